@@ -1,0 +1,1 @@
+"""Boards, tool flows and the host driver."""

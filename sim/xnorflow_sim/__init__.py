@@ -1,0 +1,1 @@
+"""Golden model, Verilator runner and cocotb testbenches."""
