@@ -1,8 +1,8 @@
 """Drives one component in Amaranth's simulator, cycle by cycle, with stalls and a time limit.
 
-A bench is a list of agents on one component. In every cycle each agent first drives its inputs, then,
-with everything settled, each looks at the wires. Cycle 0 is the first one, so an event's cycle is the
-one of `docs/hardware.md`: a transfer seen on the wires before the clock edge that ends the cycle.
+A bench is a list of agents on one component. In every cycle each agent first drives its inputs,
+then, with everything settled, each looks at the wires. Cycle 0 is the first one, so an event's
+cycle is the one of `docs/hardware.md`: seen on the wires before the clock edge that ends it.
 
 Most tests need only `run_pulses` or `run_stream`; a mixed component combines agents with `run`.
 """
@@ -118,7 +118,9 @@ class Sink(Agent):
         payload = ctx.get(Value.cast(self.stream.payload))
         if self.held is not None:
             assert valid, f"cycle {cycle}: valid dropped before the transfer of {self.held:#x}"
-            assert payload == self.held, f"cycle {cycle}: payload {self.held:#x} became {payload:#x}"
+            assert payload == self.held, (
+                f"cycle {cycle}: payload {self.held:#x} became {payload:#x}"
+            )
         self.held = payload if valid and not ready else None
         if valid and ready:
             assert len(self.transfers) < self.count, f"cycle {cycle}: one transfer too many"

@@ -4,6 +4,7 @@ import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from .harness import pack, run_pulses, run_stream, stalls, unpack, with_bubbles
 
 
@@ -81,7 +82,7 @@ def test_stream_extra_output_is_found():
 def test_pulses_report_cycles():
     beats = with_bubbles(({"i_data": i} for i in range(20)), seed=3, probability=0.5)
     events = run_pulses(Delay(), beats, ["o_data"], count=20)
-    sent = [(cycle + 3, dict(o_data=b["i_data"])) for cycle, b in enumerate(beats) if b is not None]
+    sent = [(cycle + 3, {"o_data": b["i_data"]}) for cycle, b in enumerate(beats) if b is not None]
     assert events == sent
 
 
