@@ -1,0 +1,87 @@
+"""What a figure is worth: its value, unit, kind, and how it came about.
+
+Every number that leaves the estimators is a `Figure`, so that no table or plot can show one without
+saying whether it was estimated, simulated, placed, measured or published.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Kind(StrEnum):
+    """How a figure came about, from the weakest to the strongest."""
+
+    ESTIMATED = "estimated"
+    PUBLISHED = "published"
+    SIMULATED = "simulated"
+    PLACED = "placed"
+    MEASURED = "measured"
+
+
+STRENGTH = {kind: i for i, kind in enumerate(Kind)}
+SHORT = {
+    Kind.ESTIMATED: "est", Kind.PUBLISHED: "pub", Kind.SIMULATED: "sim",
+    Kind.PLACED: "plc", Kind.MEASURED: "mea",
+}
+
+
+def weakest(*kinds: Kind) -> Kind:
+    """Give the kind of a figure that was computed from figures of these kinds."""
+    return min(kinds, key=lambda k: STRENGTH[k])
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number and what it is worth.
+
+    Parameters
+    ----------
+    value : float
+        In `unit`.
+    unit : str
+        Empty for a pure number.
+    kind : Kind
+        How it came about.
+    how : str
+        Formula, tool or document.
+    error : str, optional
+        Its known or stated error; None where none is known.
+    """
+
+    value: float
+    unit: str
+    kind: Kind
+    how: str
+    error: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Give a dictionary of plain values."""
+        return {"value": self.value, "unit": self.unit, "kind": str(self.kind), "how": self.how,
+                "error": self.error}
+
+    def __str__(self) -> str:
+        return f"{compact(self.value)}{' ' if self.unit else ''}{self.unit}".strip()
+
+
+def compact(value: float) -> str:
+    """Write a number in three significant digits with k, M, G, or thousandths in full."""
+    size = abs(value)
+    for limit, suffix in ((1e9, " G"), (1e6, " M"), (1e4, " k")):
+        if size >= limit * 0.9995:
+            scaled = value / (1e3 if suffix == " k" else limit)
+            return f"{_three(scaled)}{suffix}"
+    return f"{value:.0f}" if float(value).is_integer() or size >= 999.5 else _three(value)
+
+
+def _three(value: float) -> str:
+    size = abs(value)
+    if size >= 99.95:
+        return f"{value:.0f}"
+    if size >= 9.995:
+        return f"{value:.1f}"
+    if size >= 0.9995:
+        return f"{value:.2f}"
+    return f"{value:.3g}"
