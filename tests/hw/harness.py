@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from amaranth.hdl import Const, Value
+from amaranth.hdl import ClockDomain, Const, Module, Value
 from amaranth.sim import Simulator
 
 Stall = Callable[[int], bool]
@@ -157,16 +157,23 @@ class Feed(Agent):
 
 
 class Watch(Agent):
-    """Records pulses as (cycle, values); with `count`, waits for that many and allows no more."""
+    """Records pulses as (cycle, values); with `count`, waits for that many and allows no more.
+
+    With ``valid=None`` every cycle is recorded.
+    """
 
     def __init__(
-        self, dut: Any, names: Sequence[str], valid: str = "o_valid", count: int | None = None
+        self,
+        dut: Any,
+        names: Sequence[str],
+        valid: str | None = "o_valid",
+        count: int | None = None,
     ) -> None:
         self.dut, self.names, self.valid, self.count = dut, names, valid, count
         self.events: list[Event] = []
 
     def sample(self, ctx: Any, cycle: int) -> None:
-        if ctx.get(getattr(self.dut, self.valid)):
+        if self.valid is None or ctx.get(getattr(self.dut, self.valid)):
             values = {name: ctx.get(Value.cast(getattr(self.dut, name))) for name in self.names}
             self.events.append((cycle, values))
             assert self.count is None or len(self.events) <= self.count, (
@@ -215,7 +222,11 @@ def run(dut: Any, *agents: Agent, timeout: int = 10_000, drain: int = 16) -> Non
         stuck = [f"{type(a).__name__}: {a.progress()}" for a in agents if not a.done]
         raise AssertionError(f"not done after {timeout} cycles: " + "; ".join(stuck))
 
-    simulator = Simulator(dut)
+    # The domain is there even if the component is combinational.
+    top = Module()
+    top.domains.sync = ClockDomain()
+    top.submodules.dut = dut
+    simulator = Simulator(top)
     simulator.add_clock(1e-6)
     simulator.add_testbench(bench)
     simulator.run()
