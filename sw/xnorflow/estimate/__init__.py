@@ -1,0 +1,1 @@
+"""Estimates of what a design takes and gives on FPGAs and GPUs, each figure with its kind."""

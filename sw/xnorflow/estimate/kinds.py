@@ -63,7 +63,14 @@ class Figure:
                 "error": self.error}
 
     def __str__(self) -> str:
-        return f"{compact(self.value)}{' ' if self.unit else ''}{self.unit}".strip()
+        """Write value and unit, times in the unit that suits them, cycles in full."""
+        if self.unit == "cycles":
+            return f"{self.value:,.0f} cycles"
+        if self.unit == "us":
+            for limit, unit in ((1e6, "s"), (1e3, "ms")):
+                if self.value >= limit * 0.9995:
+                    return f"{_three(self.value / limit)} {unit}"
+        return f"{compact(self.value)} {self.unit}".strip()
 
 
 def compact(value: float) -> str:

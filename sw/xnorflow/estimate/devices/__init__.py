@@ -204,9 +204,11 @@ def fpgas() -> Mapping[str, Fpga]:
     boards = {}
     for board, entry in data["boards"].items():
         part = data["parts"][entry["part"]]
-        counts = [_datum(part[k], sources) for k in ("luts", "ffs", "ram_blocks", "dsps")]
+        luts, ffs, blocks, dsps = (_datum(part[k], sources)
+                                   for k in ("luts", "ffs", "ram_blocks", "dsps"))
         power = _datum(entry["power_w"], sources) if "power_w" in entry else None
-        boards[board] = Fpga(board, entry["part"], families[part["family"]], *counts, power)
+        boards[board] = Fpga(board, entry["part"], families[part["family"]], luts, ffs,
+                             blocks, dsps, power)
     return boards
 
 

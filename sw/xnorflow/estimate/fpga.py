@@ -1,0 +1,186 @@
+"""First model of what a design takes on an FPGA: LUTs, flip-flops, block RAM. Uncalibrated.
+
+The popcount constants were measured: Yosys 0.70 maps the project's pipelined popcount (leaves of
+three products, then a + b + carry nodes, a register per level) at a width of 128 for each fabric.
+Other constants are counted from the structure and are marked so; `CONSTANTS` holds all of them.
+Block RAM is exact arithmetic: memories are cut into columns, each of one native shape.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from math import ceil, log2
+
+from xnorflow.estimate.devices import Family
+from xnorflow.estimate.shape import DesignShape, EngineShape
+
+STATUS = "estimated, uncalibrated"
+CHECKED = ("against three placed single-engine designs of an earlier prototype, serial port "
+           "included: LUT -9 % (ECP5), -37 % (GW2A), -52 % (UP5K); block RAM exact to 2 blocks")
+
+
+@dataclass(frozen=True)
+class Constant:
+    """One constant of the model: a value per fabric, its unit and where it comes from."""
+
+    unit: str
+    source: str
+    ice40: float
+    ecp5: float
+    gowin: float
+    xilinx: float
+
+    def of(self, family: Family) -> float:
+        """Give the value for a family."""
+        return float(getattr(self, family.fabric))
+
+
+_YOSYS = "measured: Yosys 0.70, pipelined popcount of 128 bits"
+_RATIO = "; ice40 and gowin not measured, scaled like ecp5"
+CONSTANTS: dict[str, Constant] = {
+    "popcount, weights read from a ROM": Constant(
+        "LUT per XNOR bit", _YOSYS, 1.98, 2.56, 2.24, 1.66),
+    "popcount, weights constant": Constant(
+        "LUT per XNOR bit", _YOSYS + _RATIO, 1.51, 1.95, 1.71, 1.16),
+    "popcount, weights in logic, 2 words": Constant(
+        "LUT per XNOR bit", _YOSYS + _RATIO, 1.52, 1.96, 1.72, 1.34),
+    "popcount, weights in logic, 4 words": Constant(
+        "LUT per XNOR bit", _YOSYS + _RATIO, 1.91, 2.47, 2.16, 1.44),
+    "popcount registers": Constant(
+        "FF per XNOR bit", "measured: difference of placed designs with and without a register "
+        "per level (ECP5 3.08, GW2A 3.13); others taken as the same", 3.1, 3.1, 3.1, 3.1),
+    "accumulator": Constant(
+        "LUT per bit", "counted: an adder that can start afresh; one LUT where the carry cell has "
+        "a full LUT before it, else two", 2, 1, 2, 1),
+    "accumulator registers": Constant("FF per bit", "counted: sum and result", 2, 2, 2, 2),
+    "threshold compare": Constant(
+        "LUT per bit", "counted: one carry position a bit, and a register to hold the value",
+        1, 1, 1, 1),
+    "threshold registers": Constant("FF per bit", "counted: held value", 1, 1, 1, 1),
+    "maximum": Constant("LUT per bit", "counted: compare and select", 2, 2, 2, 2),
+    "engine control": Constant(
+        "LUT per engine", "assumed: six address counters, limits and credits", 150, 150, 150, 100),
+    "engine control registers": Constant("FF per engine", "assumed", 100, 100, 100, 100),
+    "address": Constant("LUT per address bit", "counted: six candidate steps", 6, 6, 6, 4),
+    "buffer output": Constant("LUT per bit", "counted: pad multiplexer", 1, 1, 1, 1),
+    "buffer registers": Constant("FF per bit", "counted: word in, word out", 2, 2, 2, 2),
+    "gearbox": Constant("LUT per stored bit", "assumed: shift or load", 1.5, 1.5, 1.5, 1),
+    "gearbox registers": Constant("FF per stored bit", "counted", 1, 1, 1, 1),
+    "queue": Constant("LUT per stored bit", "counted: write select", 1, 1, 1, 0.5),
+    "queue registers": Constant("FF per stored bit", "counted", 1, 1, 1, 1),
+}
+LOGIC_WORDS = 4
+"""Weight ROMs of up to so many words are built from logic: measured to be no dearer."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What something takes; RAM blocks are those of the family."""
+
+    luts: float = 0.0
+    ffs: float = 0.0
+    ram_blocks: int = 0
+
+    def __add__(self, other: Resources) -> Resources:
+        """Add resource by resource."""
+        return Resources(self.luts + other.luts, self.ffs + other.ffs,
+                         self.ram_blocks + other.ram_blocks)
+
+
+@cache
+def ram_blocks(depth: int, width: int, shapes: tuple[tuple[int, int], ...]) -> int:
+    """Give the fewest RAM blocks for `depth` words of `width` bits, cut into columns.
+
+    Every column is made of blocks of one native shape (depth, width), as many as its depth needs.
+    """
+    columns = [(ceil(depth / d), w) for d, w in shapes]
+    fewest = [0] * (width + 1)
+    for bits in range(1, width + 1):
+        fewest[bits] = min(n + fewest[max(0, bits - w)] for n, w in columns)
+    return fewest[width]
+
+
+def read_only(depth: int, width: int, family: Family) -> Resources:
+    """Give what a small read-only memory takes: LUTs while shallow, else RAM blocks."""
+    if depth <= 1 or width == 0:
+        return Resources()
+    per_lut = 1 << family.lut_inputs
+    if depth <= 4 * per_lut:
+        return Resources(luts=width * ceil(depth / per_lut))
+    return Resources(ram_blocks=ram_blocks(depth, width, family.ram_shapes))
+
+
+def memory(depth: int, width: int, family: Family) -> Resources:
+    """Give what a memory with a write and a read port takes."""
+    if depth == 0 or width == 0:
+        return Resources()
+    if depth == 1:
+        return Resources(ffs=width)
+    if depth <= family.lutram_depth:
+        return Resources(luts=ceil(width * family.lutram_depth / family.lutram_bits_per_lut.use()))
+    return Resources(ram_blocks=ram_blocks(depth, width, family.ram_shapes))
+
+
+def _weights(engine: EngineShape, family: Family) -> tuple[Resources, str]:
+    """Give the weight ROM and which popcount goes with it."""
+    depth, width = engine.rom_depth, engine.rom_width
+    live = "popcount, weights read from a ROM"
+    if engine.rom_kind == "block":
+        return Resources(ram_blocks=ram_blocks(depth, width, family.ram_shapes)), live
+    if engine.rom_kind == "distributed":
+        return Resources(luts=width * ceil(depth / (1 << family.lut_inputs))), live
+    if depth <= 1:
+        return Resources(), "popcount, weights constant"
+    if depth <= LOGIC_WORDS:
+        return Resources(), f"popcount, weights in logic, {2 if depth == 2 else 4} words"
+    if engine.rom_kind == "logic":
+        return Resources(luts=width * ceil(depth / (1 << family.lut_inputs))), live
+    return Resources(ram_blocks=ram_blocks(depth, width, family.ram_shapes)), live
+
+
+def engine_parts(engine: EngineShape, family: Family) -> dict[str, Resources]:
+    """Give what each part of an engine takes."""
+    def c(name: str) -> float:
+        return CONSTANTS[name].of(family)
+
+    parts = {}
+    accumulated = engine.pe * engine.acc_bits
+    if engine.kind == "conv":
+        rom, form = _weights(engine, family)
+        bits = engine.pe * engine.simd * engine.act_bits * engine.weight_planes
+        parts["weight ROM"] = rom
+        parts["popcount"] = Resources(bits * c(form), bits * c("popcount registers"))
+    if engine.kind == "maxpool":
+        lanes = engine.pe * engine.act_bits
+        parts["maximum"] = Resources(lanes * c("maximum"), lanes * c("accumulator registers"))
+    else:
+        parts["accumulator"] = Resources(accumulated * c("accumulator"),
+                                         accumulated * c("accumulator registers"))
+    if engine.threshold_levels:
+        rom = read_only(engine.threshold_rows * engine.threshold_levels, accumulated, family)
+        parts["thresholds"] = rom + Resources(
+            accumulated * c("threshold compare"),
+            accumulated * c("threshold registers") + engine.pe * engine.out_bits)
+    address = engine.buffer_depth.bit_length()
+    parts["feature buffer"] = memory(engine.buffer_depth, engine.buffer_width, family) + Resources(
+        address * c("address") + engine.buffer_width * c("buffer output"),
+        2 * address + engine.buffer_width * c("buffer registers"))
+    parts["gearbox"] = Resources(engine.gearbox_bits * c("gearbox"),
+                                 engine.gearbox_bits * c("gearbox registers"))
+    queued = engine.queue_depth * engine.pe * engine.out_bits
+    parts["queue"] = Resources(queued * c("queue"), queued * c("queue registers"))
+    steps = ceil(log2(engine.cycles + 1))
+    parts["control"] = Resources(c("engine control") + steps,
+                                 c("engine control registers") + steps)
+    return parts
+
+
+def engine_resources(engine: EngineShape, family: Family) -> Resources:
+    """Give what an engine takes."""
+    return sum(engine_parts(engine, family).values(), Resources())
+
+
+def design_resources(design: DesignShape, family: Family) -> Resources:
+    """Give what a design takes: the sum over its engines; board logic is not included."""
+    return sum((engine_resources(e, family) for e in design.engines), Resources())

@@ -1,0 +1,144 @@
+"""Plain summary of a compiled design: all that the estimators need to know of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from xnorflow.errors import BadInput
+from xnorflow.estimate.kinds import Kind
+
+EngineKind = Literal["conv", "maxpool", "sumpool"]
+RomKind = Literal["auto", "block", "distributed", "logic"]
+
+
+@dataclass(frozen=True)
+class EngineShape:
+    """One layer and the engine that computes it.
+
+    Parameters
+    ----------
+    name : str
+        The layer's name.
+    kind : str
+        "conv" (a dense layer too), "maxpool" or "sumpool".
+    pixels, channels, reduction : int
+        Output pixels per frame, output channels, and inputs that each output value takes: kernel
+        area x input channels for a conv, kernel area for a pool.
+    inputs : int
+        Input features per frame.
+    pe, simd : int
+        Output channels and inputs at once; a pool has its lanes as `pe` and a `simd` of 1.
+    cycles : int
+        Beats per frame: its bound on the initiation interval.
+    rom_depth, rom_width : int
+        Weight ROM in words and bits; 0 where there are no weights.
+    buffer_depth, buffer_width : int
+        Feature buffer in words and bits.
+    act_bits : int
+        Bits of an input feature.
+    weight_planes : int
+        Bipolar planes of a weight.
+    acc_bits : int
+        Bits of the accumulator.
+    threshold_rows, threshold_levels : int
+        Rows of thresholds per PE, and thresholds per row; 0 where there are none.
+    out_bits : int
+        Bits of an output feature.
+    gearbox_bits : int
+        Bits stored by the width converter before the engine; 0 where it is only wires.
+    queue_depth : int
+        Results that may wait behind the engine.
+    rom_kind : str
+        How the weight ROM is built; "auto" leaves it to the model.
+    """
+
+    name: str
+    kind: EngineKind
+    pixels: int
+    channels: int
+    reduction: int
+    inputs: int
+    pe: int
+    simd: int
+    cycles: int
+    rom_depth: int
+    rom_width: int
+    buffer_depth: int
+    buffer_width: int
+    act_bits: int
+    weight_planes: int = 1
+    acc_bits: int = 0
+    threshold_rows: int = 0
+    threshold_levels: int = 0
+    out_bits: int = 1
+    gearbox_bits: int = 0
+    queue_depth: int = 2
+    rom_kind: RomKind = "auto"
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for field in ("pixels", "channels", "reduction", "inputs", "pe", "simd", "cycles"):
+            if getattr(self, field) < 1:
+                raise BadInput(f"engine {self.name!r}: {field} is {getattr(self, field)}, "
+                               "it has to be at least 1")
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates per frame; a pool has none."""
+        return self.pixels * self.channels * self.reduction if self.kind == "conv" else 0
+
+    @property
+    def weights(self) -> int:
+        """Number of weights."""
+        return self.channels * self.reduction if self.kind == "conv" else 0
+
+    @property
+    def outputs(self) -> int:
+        """Output features per frame."""
+        return self.pixels * self.channels
+
+
+@dataclass(frozen=True)
+class DesignShape:
+    """A whole design.
+
+    Parameters
+    ----------
+    name : str
+        The network's name.
+    engines : tuple of EngineShape
+        In the order of the network.
+    ii, latency : int
+        Initiation interval, and latency of a frame through the empty pipeline, in cycles.
+    kind : Kind
+        How `ii` and `latency` came about: estimated by the cycle model, or simulated.
+    how : str
+        The same in words.
+    accuracy : str
+        What is known of the network's accuracy, for the fairness notes.
+    """
+
+    name: str
+    engines: tuple[EngineShape, ...]
+    ii: int
+    latency: int
+    kind: Kind = Kind.ESTIMATED
+    how: str = "exact cycle model of the streaming pipeline"
+    accuracy: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if not self.engines or self.ii < 1 or self.latency < 1:
+            raise BadInput(f"design {self.name!r} needs engines, and an interval and a latency of "
+                           f"at least 1 cycle, not {self.ii} and {self.latency}")
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates per frame."""
+        return sum(e.macs for e in self.engines)
+
+    @property
+    def weights(self) -> int:
+        """Number of weights."""
+        return sum(e.weights for e in self.engines)

@@ -1,0 +1,1 @@
+"""Tables, plots and pages that a person reads; every figure shows its kind."""
