@@ -1,0 +1,199 @@
+"""What a simulator has to know about an accelerator's ports.
+
+The ports themselves have fixed names (``docs/hardware.md``): ``clk``, ``rst``, ``s_axis_*`` and
+``m_axis_*``. This module says how samples and scores lie in their beats, and imports NumPy only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+SCORE_BITS = (8, 16, 24, 32)
+
+
+@dataclass(frozen=True)
+class Tap:
+    """A pair of probe ports ``tap_<i>_valid``, ``tap_<i>_data``; ``i`` is its place in the list.
+
+    Parameters
+    ----------
+    name : str
+        Name of the layer whose features pass here.
+    lanes, bits : int
+        Features per beat and bits of each; lane 0 is in the lowest bits.
+    beats : int
+        Beats per frame.
+    """
+
+    name: str
+    lanes: int
+    bits: int
+    beats: int
+
+    def __post_init__(self) -> None:
+        for field in ("lanes", "bits", "beats"):
+            if getattr(self, field) < 1:
+                raise ValueError(f"tap {self.name!r}: {field}={getattr(self, field)} is below 1")
+        if self.bits > 64:
+            raise ValueError(f"tap {self.name!r}: {self.bits} bits do not fit a 64-bit integer")
+
+    @property
+    def bytes(self) -> int:
+        """Bytes that hold one beat."""
+        return -(-self.lanes * self.bits // 8)
+
+    def unpack(self, beats: NDArray[np.uint8]) -> NDArray[np.uint64]:
+        """Return the features in raw beats ``uint8 [..., bytes]`` as ``uint64 [..., lanes]``."""
+        bits = np.unpackbits(beats, axis=-1, bitorder="little", count=self.lanes * self.bits)
+        bits = bits.reshape(*beats.shape[:-1], self.lanes, self.bits)
+        features = np.zeros(bits.shape[:-1], np.uint64)
+        for bit in range(self.bits):
+            features |= bits[..., bit].astype(np.uint64) << np.uint64(bit)
+        return features
+
+
+@dataclass(frozen=True)
+class Interface:
+    """How frames and scores travel over an accelerator's two streams.
+
+    Parameters
+    ----------
+    top : str
+        Name of the Verilog module.
+    in_lanes : int
+        8-bit samples per input beat, lane 0 in the lowest bits.
+    in_group : int
+        Samples per group. A group takes ``ceil(in_group / in_lanes)`` beats, the last one filled
+        with zeros.
+    frame : int
+        Samples per frame, a multiple of ``in_group``.
+    out_lanes, out_bits : int
+        Scores per output beat, and bits of each (8, 16, 24 or 32, signed).
+    classes : int
+        Scores per frame, in ``ceil(classes / out_lanes)`` beats; ``tlast`` marks the last.
+    taps : tuple of Tap
+        Probe ports, present only in a design that was built to be searched for a mismatch.
+    """
+
+    top: str
+    in_lanes: int
+    in_group: int
+    frame: int
+    out_lanes: int
+    out_bits: int
+    classes: int
+    taps: tuple[Tap, ...] = ()
+
+    def __post_init__(self) -> None:
+        for field in ("in_lanes", "in_group", "frame", "out_lanes", "classes"):
+            if getattr(self, field) < 1:
+                raise ValueError(f"{field}={getattr(self, field)} is below 1")
+        if self.frame % self.in_group:
+            raise ValueError(f"frame={self.frame} is not a multiple of in_group={self.in_group}")
+        if self.out_bits not in SCORE_BITS:
+            raise ValueError(f"out_bits={self.out_bits} is not one of {SCORE_BITS}")
+        if not (self.top.isascii() and self.top.isidentifier()):
+            raise ValueError(f"top={self.top!r} is not a plain Verilog name")
+
+    @property
+    def group_beats(self) -> int:
+        """Input beats per group."""
+        return -(-self.in_group // self.in_lanes)
+
+    @property
+    def in_beats(self) -> int:
+        """Input beats per frame."""
+        return self.frame // self.in_group * self.group_beats
+
+    @property
+    def out_beats(self) -> int:
+        """Output beats per frame."""
+        return -(-self.classes // self.out_lanes)
+
+    @property
+    def out_bytes(self) -> int:
+        """Bytes that hold one output beat."""
+        return self.out_lanes * self.out_bits // 8
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Width in bits of every port of the module."""
+        return {
+            "clk": 1,
+            "rst": 1,
+            "s_axis_tdata": 8 * self.in_lanes,
+            "s_axis_tvalid": 1,
+            "s_axis_tready": 1,
+            "m_axis_tdata": self.out_lanes * self.out_bits,
+            "m_axis_tvalid": 1,
+            "m_axis_tready": 1,
+            "m_axis_tlast": 1,
+            **{f"tap_{i}_valid": 1 for i in range(len(self.taps))},
+            **{f"tap_{i}_data": tap.lanes * tap.bits for i, tap in enumerate(self.taps)},
+        }
+
+    def pack(self, x: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Lay frames out in beats.
+
+        Parameters
+        ----------
+        x : uint8 [N, ...]
+            Frames; the axes after the first are read in C order and hold ``frame`` samples.
+
+        Returns
+        -------
+        uint8 [N, in_beats, in_lanes]
+            One input beat a row, lane 0 first.
+
+        Raises
+        ------
+        ValueError
+            If the samples are not uint8 or a frame has the wrong number of them.
+        """
+        x = np.asarray(x)
+        if x.dtype != np.uint8 or x.ndim < 2 or int(np.prod(x.shape[1:])) != self.frame:
+            raise ValueError(f"frames are {x.dtype} {list(x.shape)}, need uint8 [N, {self.frame}]")
+        groups = x.reshape(len(x), self.frame // self.in_group, self.in_group)
+        padding = self.group_beats * self.in_lanes - self.in_group
+        if padding:
+            groups = np.pad(groups, ((0, 0), (0, 0), (0, padding)))
+        return np.ascontiguousarray(groups).reshape(len(x), self.in_beats, self.in_lanes)
+
+    def unpack(self, beats: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """Read the scores ``int64 [N, classes]`` in raw beats ``uint8 [N, out_beats, out_bytes]``.
+
+        Lanes past the last class are not looked at.
+        """
+        return self._lanes(beats).reshape(len(beats), -1)[:, : self.classes]
+
+    def pack_scores(self, scores: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Inverse of :meth:`unpack`: the beats that a correct design sends, unused lanes zero.
+
+        Raises
+        ------
+        ValueError
+            If there are not ``classes`` scores a frame, or one does not fit ``out_bits``.
+        """
+        scores = np.asarray(scores)
+        if scores.ndim != 2 or scores.shape[1] != self.classes:
+            raise ValueError(f"scores are {list(scores.shape)}, need [N, {self.classes}]")
+        bound = 1 << (self.out_bits - 1)
+        if scores.size and not (-bound <= scores.min() and scores.max() < bound):
+            raise ValueError(
+                f"scores {scores.min()} to {scores.max()} do not fit {self.out_bits} bits"
+            )
+        lanes = np.zeros((len(scores), self.out_beats * self.out_lanes), "<i4")
+        lanes[:, : self.classes] = scores
+        raw = lanes.view(np.uint8).reshape(-1, 4)[:, : self.out_bits // 8]
+        return np.ascontiguousarray(raw).reshape(len(scores), self.out_beats, self.out_bytes)
+
+    def _lanes(self, beats: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """Return every lane of raw output beats, sign-extended."""
+        size = self.out_bits // 8
+        raw = np.zeros((beats.size // size, 4), np.uint8)
+        # Placed in the highest bytes, so that an arithmetic shift extends the sign.
+        raw[:, 4 - size :] = beats.reshape(-1, size)
+        return (raw.view("<i4") >> (32 - self.out_bits)).astype(np.int64)

