@@ -93,8 +93,8 @@ class Divide(Elementwise):
 class BatchNorm(Elementwise):
     """Batch normalisation with running statistics, folded as ONNX Runtime and PyTorch fold it.
 
-    ``a = gamma / sqrt(var + epsilon)``, ``b = beta - mean * a``, ``y = x * a + b``, each operation
-    rounded to float32.
+    ``a = gamma * (1 / sqrt(var + epsilon))``, ``b = beta - mean * a``, ``y = x * a + b``, each
+    operation rounded to float32.
     """
 
     gamma: Floats
@@ -105,7 +105,7 @@ class BatchNorm(Elementwise):
 
     def apply(self, x: Floats) -> Floats:
         """Evaluate."""
-        a = self.gamma / np.sqrt(self.var + np.float32(self.epsilon))
+        a = self.gamma * (np.float32(1) / np.sqrt(self.var + np.float32(self.epsilon)))
         return x * a + (self.beta - self.mean * a)
 
 
