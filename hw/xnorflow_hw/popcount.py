@@ -21,6 +21,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from numpy.typing import NDArray
 
+from .pipeline import register_count, registered_levels
+
 STYLES = ("amaranth", "verilog")
 
 
@@ -59,7 +61,7 @@ def latency_for(simd: int) -> int:
     >>> [latency_for(simd) for simd in (1, 3, 7, 8, 64, 128)]
     [0, 1, 1, 2, 3, 4]
     """
-    return (levels(simd) + 1) // 2
+    return register_count(levels(simd))
 
 
 def plan(simd: int, latency: int) -> list[Node]:
@@ -74,7 +76,7 @@ def plan(simd: int, latency: int) -> list[Node]:
     """
     depth, nodes = levels(simd), list[Node]()
     within = min(latency, depth)
-    registered = {-(-k * depth // within) for k in range(1, within + 1)}
+    registered = registered_levels(depth, within)
 
     def add(width: int, kind: str, *inputs: Any) -> str:
         nodes.append(Node(f"{kind[0]}{len(nodes)}", width, kind, inputs))
@@ -165,6 +167,12 @@ def _verilog(node: Node, widths: dict[str, int]) -> list[str]:
     return [f"  wire {bits} = {' + '.join(terms)};"]
 
 
+def instance(*, simd: int, latency: int, x: Value, w: Value, n: Value) -> Instance:
+    """Give an instance of the Verilog module between values of the right widths."""
+    clock = {"i_clk": ClockSignal()} if latency else {}
+    return Instance(module_name(simd, latency), **clock, i_x=x, i_w=w, o_n=n)
+
+
 def verilog(sizes: Iterable[tuple[int, int]]) -> str:
     """Write the modules of all (simd, latency) pairs, each once and in order."""
     modules = [verilog_module(*size) for size in sorted(set(sizes))]
@@ -222,10 +230,8 @@ class XnorPopcount(wiring.Component):
         """Build the tree or the instance."""
         m = Module()
         if self.style == "verilog":
-            clock = {"i_clk": ClockSignal()} if self.latency else {}
-            m.submodules.popcount = Instance(
-                module_name(self.simd, self.latency),
-                **clock, i_x=self.x, i_w=self.w, o_n=self.n,
+            m.submodules.popcount = instance(
+                simd=self.simd, latency=self.latency, x=self.x, w=self.w, n=self.n
             )
             return m
         values: dict[str, Signal] = {}

@@ -1,0 +1,44 @@
+"""Delay lines, and where the registers of a tree go."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Signal, Value
+
+
+def delay(m: Module, value: Value, cycles: int, *, name: str, reset: bool = False) -> Value:
+    """Give `value` so many clock cycles later.
+
+    Parameters
+    ----------
+    m : Module
+        Gets the registers.
+    value : Value
+        What to delay.
+    cycles : int
+        Registers; with 0 the value itself is returned.
+    name : str
+        The registers' names start with it.
+    reset : bool
+        Whether a reset clears them. Only a `valid` needs that.
+    """
+    for cycle in range(cycles):
+        late = Signal(len(value), name=f"{name}_{cycle + 1}", reset_less=not reset)
+        m.d.sync += late.eq(value)
+        value = late
+    return value
+
+
+def register_count(levels: int) -> int:
+    """Registers for a tree of so many adder levels: one after every second level."""
+    return (levels + 1) // 2
+
+
+def registered_levels(levels: int, registers: int) -> set[int]:
+    """Give the levels, 1 to `levels`, that end in a register: evenly spread, the last included.
+
+    Examples
+    --------
+    >>> registered_levels(6, 3), registered_levels(5, 3), registered_levels(2, 0)
+    ({2, 4, 6}, {2, 4, 5}, set())
+    """
+    return {-(-k * levels // registers) for k in range(1, registers + 1)}
