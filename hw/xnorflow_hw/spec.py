@@ -1,0 +1,269 @@
+"""Plain descriptions of an accelerator: what the compiler decides and the hardware is built from.
+
+Nothing here imports Amaranth, so that the cycle model can read the same objects. Arrays are NumPy
+integers; `docs/hardware.md` gives the meaning of every term.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class InputSpec:
+    """Input stage: raw samples to codes.
+
+    Parameters
+    ----------
+    lanes : int
+        Samples per beat.
+    bits : int
+        Bits of a code.
+    table : int array [1 or channels, 256]
+        Codes.
+    group, frame : int
+        Samples per group and per frame.
+    """
+
+    lanes: int
+    bits: int
+    table: NDArray[Any]
+    group: int
+    frame: int
+
+    @property
+    def beats(self) -> int:
+        """Beats per frame."""
+        return self.frame // self.group * ceil(self.group / self.lanes)
+
+
+@dataclass(frozen=True)
+class GearboxSpec:
+    """Regroups a stream's elements; see ``docs/hardware.md``."""
+
+    bits: int
+    group_in: int
+    lanes_in: int
+    group_out: int
+    lanes_out: int
+
+    @property
+    def needed(self) -> bool:
+        """Whether anything has to be regrouped."""
+        if self.lanes_in != self.lanes_out:
+            return True
+        return self.group_in != self.group_out and self.group_in % self.lanes_in != 0
+
+
+@dataclass(frozen=True)
+class BufferSpec:
+    """Feature buffer: geometry of the sliding window and its memory's capacity in words."""
+
+    word_bits: int
+    words: int
+    height: int
+    width: int
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
+    pads: tuple[int, int, int, int]
+    pad_word: int
+    repeat: int
+    depthwise: bool
+    classes: bool
+    depth: int
+
+    @property
+    def output(self) -> tuple[int, int]:
+        """Rows and columns of windows."""
+        top, left, bottom, right = self.pads
+        rows = (self.kernel[0] - 1) * self.dilation[0] + 1
+        cols = (self.kernel[1] - 1) * self.dilation[1] + 1
+        return (
+            (self.height + top + bottom - rows) // self.stride[0] + 1,
+            (self.width + left + right - cols) // self.stride[1] + 1,
+        )
+
+    @property
+    def beats_per_reduction(self) -> int:
+        """Beats from a `first` to its `last`."""
+        return self.kernel[0] * self.kernel[1] * (1 if self.depthwise else self.words)
+
+    @property
+    def reductions(self) -> int:
+        """Reductions per frame."""
+        return self.output[0] * self.output[1] * self.repeat
+
+    @property
+    def cycles(self) -> int:
+        """Beats per frame: the stage's bound on the initiation interval."""
+        return self.reductions * self.beats_per_reduction
+
+    @property
+    def frame_words(self) -> int:
+        """Words of one frame."""
+        return self.height * self.width * self.words
+
+
+@dataclass(frozen=True, eq=False)
+class DotSpec:
+    """XNOR-popcount PE x SIMD array.
+
+    Parameters
+    ----------
+    pe, simd, bits : int
+        Output channels at once, inputs at once, planes of an activation.
+    coefficients : tuple of int
+        One per weight plane.
+    weights : uint8 array [repeat * beats, planes, pe, simd]
+        Weight bits in ROM order.
+    acc_bits : int
+        Width of the accumulated P.
+    """
+
+    pe: int
+    simd: int
+    bits: int
+    coefficients: tuple[int, ...]
+    weights: NDArray[Any]
+    acc_bits: int
+
+    @property
+    def lanes_out(self) -> int:
+        """Values per pulse."""
+        return self.pe
+
+    @property
+    def out_bits(self) -> int:
+        """Bits of a value."""
+        return self.acc_bits
+
+
+@dataclass(frozen=True, eq=False)
+class MaxSpec:
+    """Maximum array; `minimum` is bool [repeat, lanes]."""
+
+    lanes: int
+    bits: int
+    minimum: NDArray[Any]
+
+    @property
+    def lanes_out(self) -> int:
+        """Values per pulse."""
+        return self.lanes
+
+    @property
+    def out_bits(self) -> int:
+        """Bits of a value."""
+        return self.bits
+
+
+@dataclass(frozen=True)
+class SumSpec:
+    """Sum array."""
+
+    lanes: int
+    bits: int
+    out_bits: int
+
+    @property
+    def lanes_out(self) -> int:
+        """Values per pulse."""
+        return self.lanes
+
+
+@dataclass(frozen=True, eq=False)
+class ThresholdSpec:
+    """Threshold tail: int array [rows, lanes, levels - 1], ascending, and the codes' width."""
+
+    thresholds: NDArray[Any]
+    out_bits: int
+
+
+@dataclass(frozen=True, eq=False)
+class OffsetSpec:
+    """Offset tail: ``(P * multiply + offset[row, lane]) >> shift``."""
+
+    multiply: int
+    offset: NDArray[Any]
+    shift: int
+    out_bits: int
+
+
+@dataclass(frozen=True, eq=False)
+class TableSpec:
+    """Table tail: ``table[row, lane, P]``, int array."""
+
+    table: NDArray[Any]
+    out_bits: int
+
+
+ArraySpec = DotSpec | MaxSpec | SumSpec
+TailSpec = ThresholdSpec | OffsetSpec | TableSpec
+
+
+@dataclass(frozen=True, eq=False)
+class StageSpec:
+    """One reduction of the network with what follows it on the same values.
+
+    Parameters
+    ----------
+    name : str
+        Identifier, after the network's layer.
+    channels : int
+        Channels of an output pixel: the group of the output stream.
+    tails : tuple of TailSpec
+        Applied in order.
+    queue_depth : int
+        Results that may be on their way or waiting.
+    """
+
+    name: str
+    buffer: BufferSpec
+    array: ArraySpec
+    tails: tuple[TailSpec, ...]
+    channels: int
+    queue_depth: int
+
+    @property
+    def lanes_out(self) -> int:
+        """Features per output beat."""
+        return self.array.lanes_out
+
+    @property
+    def out_bits(self) -> int:
+        """Bits of an output feature."""
+        return self.tails[-1].out_bits if self.tails else self.array.out_bits
+
+
+@dataclass(frozen=True, eq=False)
+class AcceleratorSpec:
+    """The whole chain.
+
+    Parameters
+    ----------
+    gearboxes : tuple of GearboxSpec
+        One before each stage and one before the output; those not `needed` are wires.
+    score_bits : int
+        Width of a score on m_axis: 8, 16, 24 or 32.
+    score_signed : bool
+        Whether the last stage's values are sign-extended to that width.
+    """
+
+    name: str
+    input: InputSpec
+    stages: tuple[StageSpec, ...]
+    gearboxes: tuple[GearboxSpec, ...]
+    classes: int
+    out_lanes: int
+    score_bits: int
+    score_signed: bool
+
+    @property
+    def output_beats(self) -> int:
+        """Beats per frame on m_axis."""
+        return ceil(self.classes / self.out_lanes)

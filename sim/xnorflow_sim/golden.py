@@ -1,0 +1,168 @@
+"""The golden model: an integer network, executed layer by layer in NumPy.
+
+Read it as the specification of what the hardware computes. Values are integers throughout. Matrix
+products go through BLAS in float32 (or float64) only where every partial sum fits the mantissa, so
+that the float result is the integer result in whatever order it was summed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xnorflow import ir
+from xnorflow.errors import BadInput
+
+BATCH_BYTES = 1 << 25
+"""Working memory that one batch may take, in bytes; small enough to stay near the cache."""
+
+
+def frames(net: ir.IntegerNetwork, x: NDArray[Any]) -> NDArray[np.uint8]:
+    """Give `x` as uint8 [frames, height, width, channels].
+
+    Raises
+    ------
+    BadInput
+        If `x` is not uint8 or does not hold frames of the network's shape.
+    """
+    x = np.asarray(x)
+    size = int(np.prod(net.shape))
+    fits = x.ndim >= 2 and (
+        x.shape[1:] == net.shape
+        or (net.shape[2] == 1 and x.shape[1:] == net.shape[:2])
+        or x.shape[1:] == (size,)
+    )
+    if x.dtype != np.uint8 or not fits:
+        raise BadInput(
+            f"data of type {x.dtype} and shape {list(x.shape)} do not fit {net.name}: it takes"
+            f" uint8 [frames, {', '.join(map(str, net.shape))}]"
+        )
+    return x.reshape(-1, *net.shape)
+
+
+def run(
+    net: ir.IntegerNetwork, x: NDArray[Any], progress: Callable[[int], object] | None = None
+) -> ir.Ints:
+    """Compute the scores, int64 [frames, classes]; `progress` is told of frames done."""
+    x = frames(net, x)
+    out = np.empty((len(x), net.features[-1].channels), np.int64)
+    step = max(1, BATCH_BYTES // (8 * _widest(net)))
+    for first in range(0, len(x), step):
+        batch = x[first : first + step]
+        for layer, values in trace(net, batch):
+            if isinstance(layer, ir.Scores):
+                out[first : first + step] = values.reshape(len(batch), -1)
+        if progress:
+            progress(len(batch))
+    return out
+
+
+def trace(net: ir.IntegerNetwork, x: NDArray[Any]) -> Iterator[tuple[ir.Layer, NDArray[Any]]]:
+    """Yield each layer with the values it puts out, [frames, height, width, channels].
+
+    The dtype is whatever holds the values exactly; the values are integers.
+    """
+    values: NDArray[Any] = frames(net, x)
+    for layer, inp, _ in net:
+        values = apply(layer, values, inp)
+        yield layer, values
+
+
+def _widest(net: ir.IntegerNetwork) -> int:
+    """Elements of the largest array that one frame needs."""
+    widest = 1
+    for layer, inp, out in net:
+        window = getattr(layer, "window", ir.Window())
+        taps = window.kernel[0] * window.kernel[1]
+        widest = max(widest, out.size, out.height * out.width * taps * inp.channels)
+    return widest
+
+
+@singledispatch
+def apply(layer: ir.Layer, x: NDArray[Any], inp: ir.Features) -> NDArray[Any]:
+    """Compute one layer: values [frames, height, width, channels] of `inp`'s alphabet in, out."""
+    raise TypeError(f"the golden model knows no layer of type {type(layer).__name__}")
+
+
+@apply.register
+def _input(layer: ir.InputTable, x: NDArray[Any], inp: ir.Features) -> NDArray[Any]:
+    table = layer.alphabet.values(layer.table).astype(np.float32)
+    if len(table) == 1:
+        return table[0][x]
+    return table[np.arange(inp.channels), x]
+
+
+@apply.register
+def _flatten(layer: ir.Flatten, x: NDArray[Any], inp: ir.Features) -> NDArray[Any]:
+    return x.reshape(len(x), 1, 1, -1)
+
+
+def _exact_dtype(largest: int) -> type[np.float32] | type[np.float64]:
+    """Give the float type in which integers up to `largest` add exactly."""
+    if largest < 2**24:
+        return np.float32
+    if largest < 2**53:
+        return np.float64
+    raise OverflowError(f"sums of up to {largest} are not exact in float64")
+
+
+@apply.register
+def _conv(layer: ir.Conv, x: NDArray[Any], inp: ir.Features) -> NDArray[Any]:
+    largest_input = max(abs(inp.alphabet.lo), abs(inp.alphabet.hi), abs(layer.pad_value))
+    per_channel = np.abs(layer.weights).reshape(len(layer.weights), -1).sum(1)
+    dtype = _exact_dtype(int(per_channel.max()) * largest_input)
+    patches = windows(x.astype(dtype, copy=False), layer.window, layer.pad_value)
+    frames, height, width = patches.shape[:3]
+    matrix = layer.weights.reshape(len(layer.weights), -1).T.astype(dtype)
+    sums = patches.reshape(-1, matrix.shape[0]) @ matrix
+    return sums.reshape(frames, height, width, -1)
+
+
+@apply.register
+def _max_pool(layer: ir.MaxPool, x: NDArray[Any], inp: ir.Features) -> NDArray[Any]:
+    sign = np.where(layer.minimum, -1, 1).astype(np.float32)
+    patches = windows(x * sign, layer.window, -np.inf)
+    return patches.max(axis=(3, 4)) * sign
+
+
+@apply.register
+def _sum_pool(layer: ir.SumPool, x: NDArray[Any], inp: ir.Features) -> NDArray[Any]:
+    taps = layer.window.kernel[0] * layer.window.kernel[1]
+    dtype = _exact_dtype(max(abs(inp.alphabet.lo), abs(inp.alphabet.hi)) * taps)
+    pad = inp.alphabet.lo + inp.alphabet.step * layer.pad_code
+    return windows(x.astype(dtype, copy=False), layer.window, pad).sum(axis=(3, 4))
+
+
+@apply.register
+def _threshold(layer: ir.Threshold, x: NDArray[Any], inp: ir.Features) -> NDArray[Any]:
+    codes = np.zeros(x.shape, np.float32)
+    for column in layer.thresholds.T.astype(np.float64):
+        codes += x >= column.astype(x.dtype)
+    return layer.alphabet.lo + layer.alphabet.step * codes
+
+
+@apply.register
+def _scores(layer: ir.Scores, x: NDArray[Any], inp: ir.Features) -> NDArray[Any]:
+    values = x.astype(np.int64)
+    if layer.ranks is None or layer.rank_lo is None:
+        return values + layer.offsets
+    return layer.ranks[np.arange(inp.channels), values - layer.rank_lo]
+
+
+def windows(x: NDArray[Any], window: ir.Window, pad: float) -> NDArray[Any]:
+    """Give every window of `x`: [frames, out_rows, out_cols, kernel_rows, kernel_cols, channels].
+
+    `x` is [frames, height, width, channels]; padded taps hold `pad`. The result may share memory
+    with `x`.
+    """
+    top, left, bottom, right = window.pads
+    if any(window.pads):
+        x = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=pad)
+    rows, cols = window.extent
+    (sy, sx), (dy, dx) = window.stride, window.dilation
+    view = np.lib.stride_tricks.sliding_window_view(x, (rows, cols), axis=(1, 2))
+    return view[:, ::sy, ::sx, :, ::dy, ::dx].transpose(0, 1, 2, 4, 5, 3)

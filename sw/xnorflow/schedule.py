@@ -1,0 +1,247 @@
+"""Predicts every transfer of an accelerator to the cycle, without simulating it.
+
+Each component obeys rules of the form "event i not before event j plus a constant"
+(``docs/hardware.md``, section 4). With a source that always offers and a sink that always takes,
+the earliest times that satisfy all rules are what the hardware does. They are the least fixed point
+of monotone maps over (max, +), found here by sweeping from source to sink until nothing moves; a
+rule ``t[i] >= t[i-1] + 1`` over a whole array is one running maximum.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xnorflow.ir import Ints
+from xnorflow_hw.spec import AcceleratorSpec, BufferSpec, GearboxSpec, StageSpec
+from xnorflow_hw.stage import stage_latency
+
+MAX_SWEEPS = 20_000
+NEVER = np.iinfo(np.int64).min // 4
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Predicted times, in cycles.
+
+    Parameters
+    ----------
+    ii : int
+        Initiation interval: cycles between the last output beats of two frames in steady state.
+    bound : int
+        Lower bound of the interval: beats of the busiest stage, or of the input or output stream.
+    latency : int
+        From a frame's first input beat to its last output beat, pipeline empty before.
+    last_out : tuple of int
+        Cycle of each frame's last output beat, counted from the first input beat.
+    busiest : str
+        What sets the bound.
+    """
+
+    ii: int
+    bound: int
+    latency: int
+    last_out: tuple[int, ...]
+    busiest: str
+
+
+def _in_order(earliest: Ints) -> Ints:
+    """Give the earliest times at which events in order, one per cycle, can happen."""
+    ramp = np.arange(len(earliest))
+    return np.maximum.accumulate(earliest - ramp) + ramp
+
+
+def bound(spec: AcceleratorSpec) -> tuple[int, str]:
+    """Give the lower bound of the initiation interval and what sets it."""
+    candidates = [(spec.input.beats, "input"), (spec.output_beats, "output")]
+    candidates += [(s.buffer.cycles, s.name) for s in spec.stages]
+    for stage, box in zip(spec.stages, spec.gearboxes, strict=False):
+        candidates.append((stage.buffer.frame_words, f"{stage.name} input"))
+        if box.needed:
+            frame = stage.buffer.height * stage.buffer.width * box.group_out
+            candidates.append((frame // box.group_in * ceil(box.group_in / box.lanes_in),
+                               f"{stage.name} input"))
+    return max(candidates, key=lambda c: c[0])
+
+
+@dataclass(eq=False)
+class _Source:
+    """Input stage: s_axis transfers and, one register later, transfers to the chain."""
+
+    beats: int
+
+    def ready(self, after: Ints | None) -> Ints:
+        """Give when each output beat is offered; `after` are the output transfers so far known."""
+        earliest = np.zeros(self.beats, np.int64)
+        if after is not None:
+            earliest[1:] = np.maximum(earliest[1:], after[:-1])
+        self.accepts = _in_order(earliest)
+        return self.accepts + 1
+
+
+class _Gearbox:
+    """Accepts and emits of a gearbox.
+
+    Written in the order A0, the emits that A0 makes possible, A1, ... every rule binds an event to
+    its predecessor: an emit comes one cycle after it, an accept one cycle after an accept and no
+    earlier than an emit. So one running maximum solves them all.
+    """
+
+    def __init__(self, box: GearboxSpec, elements: int) -> None:
+        possible, first_for = _gearbox_counts(box, elements)
+        before = np.concatenate([[0], possible[:-1]])
+        self.accept_at = np.arange(len(possible)) + before
+        self.emit_at = np.arange(len(first_for)) + first_for + 1
+        after_previous = np.ones(len(possible) + len(first_for), np.int64)
+        after_previous[self.accept_at[1:][np.diff(before) > 0]] = 0
+        self.ramp = np.cumsum(after_previous)
+
+    def solve(self, offered: Ints, blocked: Ints) -> tuple[Ints, Ints]:
+        """Give accept and emit times.
+
+        `offered` is when each input beat is offered; `blocked` the earliest time at which the
+        consumer takes each output beat.
+        """
+        earliest = np.empty(len(self.ramp), np.int64)
+        earliest[self.accept_at], earliest[self.emit_at] = offered, blocked
+        times = np.maximum.accumulate(earliest - self.ramp) + self.ramp
+        return times[self.accept_at], times[self.emit_at]
+
+
+def _gearbox_counts(box: GearboxSpec, elements: int) -> tuple[Ints, Ints]:
+    """Give per input beat how many output beats are possible after it, and the inverse.
+
+    `elements` is the number of real elements in all frames together.
+    """
+    per_in = ceil(box.group_in / box.lanes_in)
+    per_out = ceil(box.group_out / box.lanes_out)
+    groups_in, groups_out = elements // box.group_in, elements // box.group_out
+    in_ends = np.minimum(np.arange(1, per_in + 1) * box.lanes_in, box.group_in)
+    out_ends = np.minimum(np.arange(1, per_out + 1) * box.lanes_out, box.group_out)
+    have = (np.arange(groups_in)[:, None] * box.group_in + in_ends).ravel()
+    need = (np.arange(groups_out)[:, None] * box.group_out + out_ends).ravel()
+    return np.searchsorted(need, have, side="right"), np.searchsorted(have, need, side="left")
+
+
+class _Stage:
+    def __init__(self, spec: StageSpec, frames: int) -> None:
+        self.spec, self.frames = spec, frames
+        b = spec.buffer
+        self.latency = stage_latency(b, spec.array, spec.tails)
+        word, padded, row_end, freed = _walk(b)
+        per_frame = np.arange(frames)[:, None]
+        self.word = (word + per_frame * b.frame_words).ravel()
+        self.padded = np.tile(padded, frames)
+        row_end = (row_end + per_frame * b.cycles).ravel()
+        freed = (freed + per_frame * b.frame_words).ravel()
+        # Word w needs the row end after which more than w - depth words are freed.
+        words = np.arange(frames * b.frame_words)
+        row = np.searchsorted(freed, words - b.depth, side="right")
+        self.blocker = np.where(words < b.depth, -1, row_end[np.minimum(row, len(row_end) - 1)])
+        self.last = np.arange(b.beats_per_reduction - 1, frames * b.cycles, b.beats_per_reduction)
+
+    def space(self, issues: Ints | None) -> Ints:
+        """Give the earliest time at which the buffer takes each word."""
+        if issues is None:
+            return np.full(len(self.blocker), NEVER)
+        return np.where(self.blocker < 0, NEVER, issues[self.blocker] + 1)
+
+    def issues(self, writes: Ints, pops: Ints | None) -> Ints:
+        """Give the time of every issue, from the words' writes and the results' pops."""
+        earliest = np.where(self.padded, NEVER, writes[self.word] + 1)
+        earliest[0] = max(earliest[0], 0)
+        if pops is not None:
+            q = self.spec.queue_depth
+            gated = self.last[q:]
+            earliest[gated] = np.maximum(earliest[gated], pops[: len(gated)] + 1)
+        return _in_order(earliest)
+
+    def offered(self, issues: Ints) -> Ints:
+        """Give when each result is offered at the queue's end."""
+        return issues[self.last] + self.latency + 1
+
+
+def _walk(b: BufferSpec) -> tuple[Ints, NDArray[np.bool_], Ints, Ints]:
+    """Give the order of issue within a frame.
+
+    Returns
+    -------
+    word, padded : arrays [cycles]
+        Word that each issue reads (0 where padded), and whether it is a padded tap.
+    row_end, freed : int64 arrays [output rows]
+        Index of the last issue of each output row, and the words freed by then.
+    """
+    rows, cols = b.output
+    inner = 1 if b.depthwise else b.words
+    oy, ox, rep, ky, kx, cw = np.ogrid[
+        :rows, :cols, : b.repeat, : b.kernel[0], : b.kernel[1], :inner
+    ]
+    iy = oy * b.stride[0] + ky * b.dilation[0] - b.pads[0]
+    ix = ox * b.stride[1] + kx * b.dilation[1] - b.pads[1]
+    padded = (iy < 0) | (iy >= b.height) | (ix < 0) | (ix >= b.width)
+    word = (iy * b.width + ix) * b.words + (rep if b.depthwise else cw)
+    shape = np.broadcast_shapes(padded.shape, word.shape, rep.shape)
+    padded = np.broadcast_to(padded, shape).ravel()
+    word = np.where(padded, 0, np.broadcast_to(word, shape).ravel())
+    row_end = (np.arange(rows) + 1) * (b.cycles // rows) - 1
+    kept_from = np.clip((np.arange(rows) + 1) * b.stride[0] - b.pads[0], 0, b.height)
+    kept_from[-1] = b.height
+    return word, padded, row_end, kept_from * b.width * b.words
+
+
+def _transfers(spec: AcceleratorSpec, frames: int) -> tuple[Ints, Ints]:
+    """Give the times of all transfers on s_axis and m_axis."""
+    source = _Source(spec.input.beats * frames)
+    stages = [_Stage(s, frames) for s in spec.stages]
+    sizes = [s.buffer.height * s.buffer.width * g.group_out
+             for s, g in zip(spec.stages, spec.gearboxes, strict=False)]
+    sizes.append(spec.classes)
+    boxes = [
+        _Gearbox(g, size * frames) if g.needed else None
+        for g, size in zip(spec.gearboxes, sizes, strict=True)
+    ]
+    # Transfers into each gearbox (or, without one, into what follows) and out of it.
+    into: list[Ints | None] = [None] * len(boxes)
+    out: list[Ints | None] = [None] * len(boxes)
+    issues: list[Ints | None] = [None] * len(stages)
+    for _ in range(MAX_SWEEPS):
+        moved = False
+        offered = source.ready(into[0])
+        for k, box in enumerate(boxes):
+            if k < len(stages):
+                blocked = stages[k].space(issues[k])
+            else:
+                blocked = np.full(spec.output_beats * frames, NEVER)
+            if box is None:
+                accepts = emits = _in_order(np.maximum(offered, blocked))
+            else:
+                accepts, emits = box.solve(offered, blocked)
+            moved = moved or into[k] is None or not np.array_equal(into[k], accepts)
+            moved = moved or out[k] is None or not np.array_equal(out[k], emits)
+            into[k], out[k] = accepts, emits
+            if k < len(stages):
+                new = stages[k].issues(emits, into[k + 1])
+                moved = moved or issues[k] is None or not np.array_equal(issues[k], new)
+                issues[k] = new
+                offered = stages[k].offered(new)
+        if not moved:
+            last = out[-1]
+            assert last is not None
+            return source.accepts, last
+    raise RuntimeError(f"the schedule of {spec.name} did not settle in {MAX_SWEEPS} sweeps")
+
+
+def predict(spec: AcceleratorSpec, frames: int = 5) -> Timing:
+    """Predict interval and latency, from `frames` frames back to back at full speed."""
+    limit, busiest = bound(spec)
+    accepts, sent = _transfers(spec, 1)
+    latency = int(sent[-1] - accepts[0])
+    _, sent = _transfers(spec, frames)
+    ends = sent[spec.output_beats - 1 :: spec.output_beats]
+    return Timing(
+        ii=int(ends[-1] - ends[-2]), bound=limit, latency=latency,
+        last_out=tuple(int(e) for e in ends), busiest=busiest,
+    )
