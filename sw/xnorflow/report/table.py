@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 
 from rich.console import Group
 from rich.markup import escape
@@ -10,86 +10,89 @@ from rich.table import Table
 from rich.text import Text
 
 from xnorflow.estimate.compare import Comparison, Row
-from xnorflow.estimate.gpu import COLUMN_TEXT
+from xnorflow.estimate.gpu import COLUMN_TEXT, COLUMNS
 from xnorflow.estimate.kinds import SHORT, Figure, Kind
 
 STYLE = {
     Kind.ESTIMATED: "yellow", Kind.PUBLISHED: "blue", Kind.SIMULATED: "cyan",
     Kind.PLACED: "green", Kind.MEASURED: "bold green",
 }
-FPGA_COLUMNS = {"fps": "frames/s", "latency": "latency", "clock": "clock", "ii": "interval",
+FPGA_COLUMNS = {"fps": "frames/s", "latency": "latency", "clock": "clock", "ii": "interval\ncycles",
                 "luts": "LUT", "ffs": "FF", "ram_blocks": "block RAM", "energy": "energy"}
-GPU_COLUMNS = {"fps": "frames/s", "latency": "batch latency", "energy": "energy"}
 
 
 def cell(figure: Figure | None, share: Figure | None = None) -> Text:
-    """Write a figure with its kind, and what share of the device it is."""
+    """Write a figure with its kind, and below it what share of the device it is."""
     if figure is None:
         return Text("-", style="dim")
-    words = str(figure).removesuffix(" frames/s").removesuffix(" cycles")
+    words = str(figure)
+    for unit in (" frames/s", " cycles", "/frame"):
+        words = words.removesuffix(unit)
+    text = Text("< " if figure.error == "upper bound" else "")
+    text.append(words).append(f" {SHORT[figure.kind]}", style=STYLE[figure.kind])
     if share is not None:
-        words += f" {share.value:.0f} %"
-    bound = figure.error == "upper bound"
-    text = Text(("<= " if bound else "") + words, no_wrap=True)
-    text.append(f" {SHORT[figure.kind]}", style=STYLE[figure.kind])
-    if share is not None and share.value > 100:
-        text.stylize("red", 0, len(words))
+        text.append(f"\n{share.value:.0f} %", style="red" if share.value > 100 else "dim")
     return text
 
 
-def _fpga_table(rows: Iterable[Row]) -> Table:
-    table = Table(title="FPGA: the binary network itself, one frame at a time", title_justify="left",
-                  header_style="bold", pad_edge=False)
-    table.add_column("board (part)", no_wrap=True)
-    for title in FPGA_COLUMNS.values():
-        table.add_column(title, justify="right", no_wrap=True)
-    for row in rows:
-        get = row.figures.get
-        cells = [cell(get(key), get(f"{key}_share")) for key in FPGA_COLUMNS]
-        table.add_row(escape(row.title), *cells)
+def _start(title: str, *columns: tuple[str, bool]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    for name, number in columns:
+        table.add_column(name, justify="right" if number else "left")
     return table
 
 
-def _gpu_table(rows: Iterable[Row]) -> Table:
-    table = Table(title="GPU: roofline, bound by peak rates, matrix product, whole network",
-                  title_justify="left", header_style="bold", pad_edge=False)
-    for title in ("GPU", "type"):
-        table.add_column(title, no_wrap=True)
-    table.add_column("batch", justify="right")
-    table.add_column("estimate", no_wrap=True)
-    for title in GPU_COLUMNS.values():
-        table.add_column(title, justify="right", no_wrap=True)
-    last = None
+def _fpga_table(rows: Sequence[Row]) -> Table:
+    shown = [k for k in FPGA_COLUMNS if any(k in r.figures for r in rows)]
+    table = _start("FPGA: the binary network itself, one frame at a time", ("board", False),
+                   *((FPGA_COLUMNS[key], True) for key in shown))
     for row in rows:
-        key = (row.device, row.data_type)
-        if last is not None and key != last:
+        get = row.figures.get
+        board = escape(row.title.replace(" (", "\n("))
+        table.add_row(board, *(cell(get(k), get(f"{k}_share")) for k in shown))
+    return table
+
+
+def gpu_groups(comparison: Comparison) -> Mapping[tuple[str, str, int], Mapping[str, Row]]:
+    """Group the GPU rows by device title, data type and batch; within, rows by estimate."""
+    groups: dict[tuple[str, str, int], dict[str, Row]] = {}
+    for row in comparison.rows:
+        if row.category == "GPU":
+            groups.setdefault((row.title, row.data_type, row.batch), {})[row.column] = row
+    return groups
+
+
+def _gpu_table(comparison: Comparison) -> Table:
+    table = _start("GPU: three estimates of frames/s; latency and energy by gemm", ("GPU", False),
+                   ("type", False), ("batch", True), *((name, True) for name in COLUMNS),
+                   ("latency\nof a batch", True), ("energy\nper frame", True))
+    last = ""
+    for (title, data_type, batch), by_column in gpu_groups(comparison).items():
+        if last and title != last:
             table.add_section()
-        table.add_row("" if key == last else escape(row.title), "" if key == last else row.data_type,
-                      f"{row.batch:,}", row.column, *(cell(row.figures.get(k)) for k in GPU_COLUMNS))
-        last = key
+        fps = [cell(row.figures["fps"] if (row := by_column.get(c)) else None) for c in COLUMNS]
+        gemm = by_column["gemm"].figures
+        table.add_row("" if title == last else escape(title), data_type, f"{batch:,}", *fps,
+                      cell(gemm["latency"]), cell(gemm.get("energy")))
+        last = title
     return table
 
 
 def table(comparison: Comparison) -> Group:
     """Give the comparison as a rich renderable; print it with a ``rich.console.Console``."""
     fpgas = [r for r in comparison.rows if r.category == "FPGA"]
-    gpus = [r for r in comparison.rows if r.category == "GPU"]
     parts: list[Table | Text] = []
     if fpgas:
         parts.append(_fpga_table(fpgas))
-    if gpus:
-        parts.append(_gpu_table(gpus))
+    if len(fpgas) < len(comparison.rows):
+        parts.append(_gpu_table(comparison))
+        parts += [Text(f"{name}: {words}", style="dim") for name, words in COLUMN_TEXT.items()]
     legend = Text("kinds: ")
     for kind in Kind:
-        legend.append(f"{SHORT[kind]} ", style=STYLE[kind])
-        legend.append(f"{kind}  ")
+        legend.append(SHORT[kind], style=STYLE[kind]).append(f" {kind}  ")
     parts.append(legend)
     for row in fpgas:
-        for note in row.notes:
-            parts.append(Text(f"{row.device}: {note}", style="red" if not row.fits else "yellow"))
-    if gpus:
-        for name, words in COLUMN_TEXT.items():
-            parts.append(Text(f"{name}: {words}", style="dim"))
-    for words in comparison.omitted:
-        parts.append(Text(f"left out: {words}", style="dim"))
+        style = "yellow" if row.fits else "red"
+        parts += [Text(f"{row.device}: {note}", style=style) for note in row.notes]
+    parts += [Text(f"left out: {words}", style="dim") for words in comparison.omitted]
     return Group(*parts)
