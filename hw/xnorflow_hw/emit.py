@@ -1,0 +1,85 @@
+"""Writes an accelerator as Verilog: one self-contained file, ROM images beside it when large."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from amaranth.back import verilog
+
+from .popcount import PROLOGUE
+from .spec import AcceleratorSpec, DotSpec
+from .top import Accelerator
+
+_ESCAPED = re.compile(r"\\(\S+) ")
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """Generated text: `verilog`, and `images` by file name."""
+
+    verilog: str
+    images: dict[str, str]
+
+
+def emit(spec: AcceleratorSpec, *, header: str = "", taps: bool = False) -> Emitted:
+    """Generate the Verilog of an accelerator.
+
+    The text depends on the arguments alone.
+
+    Parameters
+    ----------
+    spec : AcceleratorSpec
+        What to generate.
+    header : str
+        Lines put into the comment at the top.
+    taps : bool
+        See `Accelerator`.
+    """
+    top = Accelerator(spec, style="verilog", taps=taps)
+    text = verilog.convert(
+        top, name=spec.name, ports=top.ports, emit_src=False, strip_internal_attrs=True
+    )
+    text = _plain_names(text)
+    parts = [_header(spec, header), text]
+    if top.modules:
+        parts.append(PROLOGUE)
+        parts += [top.modules[name] for name in sorted(top.modules)]
+    return Emitted("\n".join(parts), dict(sorted(top.images.items())))
+
+
+def _plain_names(text: str) -> str:
+    r"""Turn hierarchical names such as ``\net.conv0.buffer`` into ``net_conv0_buffer``.
+
+    An escaped name that has no free plain form stays as it is.
+    """
+    names = sorted(set(_ESCAPED.findall(text)))
+    taken = set(re.findall(r"[A-Za-z_][A-Za-z0-9_$]*", _ESCAPED.sub(" ", text)))
+    plain: dict[str, str] = {}
+    for name in names:
+        candidate = re.sub(r"[^A-Za-z0-9_]", "_", name)
+        if re.match(r"[A-Za-z_]", candidate) and candidate not in taken:
+            plain[name] = candidate
+            taken.add(candidate)
+    return _ESCAPED.sub(lambda m: plain.get(m[1], m[0].rstrip()) + " ", text)
+
+
+def _header(spec: AcceleratorSpec, header: str) -> str:
+    lines = [line.rstrip() for line in header.splitlines()]
+    lines += [
+        "",
+        "Ports",
+        "  clk, rst        clock; synchronous reset, active high, at any time",
+        f"  s_axis_tdata    {spec.input.lanes} samples of 8 bits, first sample lowest;"
+        f" {spec.input.beats} beats per frame",
+        f"  m_axis_tdata    {spec.out_lanes} scores of {spec.score_bits} bits, two's complement;"
+        f" {spec.output_beats} beats per frame, tlast on the last",
+        "",
+        "Stages",
+    ]
+    for stage in spec.stages:
+        b, a = stage.buffer, stage.array
+        size = f"PE {a.pe:4d}  SIMD {a.simd:4d}" if isinstance(a, DotSpec) else \
+            f"lanes {a.lanes:4d}" + " " * 10
+        lines.append(f"  {stage.name:12s} {size}  {b.cycles:8d} cycles per frame")
+    return "\n".join(f"// {line}".rstrip() for line in lines) + "\n"

@@ -1,0 +1,193 @@
+"""A stage: one reduction of the network, from the stream of its input to that of its output.
+
+Feature buffer, array and tails pass pulses of fixed latency. The queue at the end absorbs them, and
+the buffer issues the last beat of a reduction only while the queue has a place for its result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.wiring import In, Out
+
+from .buffer import FeatureBuffer
+from .dot import DotArray, dot_latency
+from .pipeline import delay
+from .pool import MaxArray, SumArray, pool_latency
+from .spec import (
+    ArraySpec,
+    BufferSpec,
+    DotSpec,
+    MaxSpec,
+    OffsetSpec,
+    StageSpec,
+    SumSpec,
+    TableSpec,
+    TailSpec,
+    ThresholdSpec,
+)
+from .tail import OffsetTail, TableTail, ThresholdTail, offset_latency, table_latency, \
+    threshold_latency
+
+
+def array_latency(array: ArraySpec) -> int:
+    """Clock cycles from a reduction's last beat to its result."""
+    if isinstance(array, DotSpec):
+        return dot_latency(
+            simd=array.simd, bits=array.bits, planes=len(array.coefficients),
+            depth=len(array.weights),
+        )
+    return pool_latency()
+
+
+def tail_latency(tail: TailSpec) -> int:
+    """Clock cycles of a tail."""
+    match tail:
+        case ThresholdSpec():
+            return threshold_latency(bits=tail.out_bits)
+        case OffsetSpec():
+            return offset_latency()
+        case TableSpec():
+            return table_latency()
+
+
+def stage_latency(buffer: BufferSpec, array: ArraySpec, tails: Sequence[TailSpec]) -> int:
+    """Clock cycles from the issue of a reduction's last beat to its result's entering the queue."""
+    return FeatureBuffer.LATENCY + array_latency(array) + sum(tail_latency(t) for t in tails)
+
+
+class Stage(wiring.Component):
+    """Compute one reduction layer, frame after frame.
+
+    Parameters
+    ----------
+    spec : StageSpec
+        What to compute.
+    style : {"amaranth", "verilog"}
+        Whether large memories and popcounts are Verilog modules; see `modules` and `images`.
+    prefix : str
+        Put before the names of memories.
+
+    Members
+    -------
+    i : In(stream)
+        Features, a word of the buffer per beat.
+    o : Out(stream)
+        Features of the output, ``spec.lanes_out`` per beat.
+
+    Attributes
+    ----------
+    latency : int
+        See `stage_latency`; a result can leave one cycle after it enters the queue.
+    modules, images : dict of str to str
+        Verilog modules to append to the design and hex images to lie beside it.
+    """
+
+    def __init__(self, spec: StageSpec, *, style: str = "amaranth", prefix: str = "") -> None:
+        self.spec = spec
+        self.buffer = FeatureBuffer(**vars(spec.buffer))
+        name = f"{prefix}{spec.name}"
+        rows = self.buffer.rows
+        self.array = _array(spec.array, rows, style, name)
+        self.tails = []
+        bits = spec.array.out_bits
+        for index, tail in enumerate(spec.tails):
+            suffix = f"_{index}" if index else ""
+            self.tails.append(
+                _tail(tail, spec.lanes_out, bits, rows, style, f"{name}_tail{suffix}")
+            )
+            bits = tail.out_bits
+        self.latency = self.buffer.latency + self.array.latency
+        self.latency += sum(tail.latency for tail in self.tails)
+        assert self.latency == stage_latency(spec.buffer, spec.array, spec.tails)
+        self.modules: dict[str, str] = {}
+        self.images: dict[str, str] = {}
+        for part in (self.array, *self.tails):
+            self.modules |= getattr(part, "modules", {})
+            self.images |= getattr(part, "images", {})
+        super().__init__({
+            "i": In(stream.Signature(spec.buffer.word_bits)),
+            "o": Out(stream.Signature(spec.lanes_out * spec.out_bits)),
+        })
+
+    def elaborate(self, platform: Any) -> Module:
+        """Connect the parts and count the credit."""
+        m = Module()
+        m.submodules.buffer = buffer = self.buffer
+        m.submodules.array = array = self.array
+        wiring.connect(m, wiring.flipped(self.i), buffer.i)
+        m.d.comb += [
+            array.i_valid.eq(buffer.o_valid), array.i_data.eq(buffer.o_data),
+            array.i_first.eq(buffer.o_first), array.i_last.eq(buffer.o_last),
+            array.i_row.eq(buffer.o_row),
+        ]
+        if isinstance(array, MaxArray):
+            m.d.comb += array.i_pad.eq(buffer.o_pad)
+        valid, values, row = array.o_valid, array.o_values, array.o_row
+        for index, tail in enumerate(self.tails):
+            m.submodules[f"tail_{index}"] = tail
+            m.d.comb += [tail.i_valid.eq(valid), tail.i_values.eq(values), tail.i_row.eq(row)]
+            row = delay(m, row, tail.latency, name=f"row_{index}")
+            valid, values = tail.o_valid, tail.o_values
+
+        m.submodules.queue = queue = SyncFIFO(
+            width=len(self.o.payload), depth=self.spec.queue_depth
+        )
+        m.d.comb += [
+            queue.w_en.eq(valid), queue.w_data.eq(values),
+            self.o.valid.eq(queue.r_rdy), self.o.payload.eq(queue.r_data),
+            queue.r_en.eq(self.o.ready),
+        ]
+        on_their_way = Signal(range(self.spec.queue_depth + 1))
+        popped = Signal()
+        m.d.comb += popped.eq(self.o.valid & self.o.ready)
+        m.d.sync += on_their_way.eq(on_their_way + buffer.o_issued - popped)
+        m.d.comb += buffer.permit.eq(on_their_way != self.spec.queue_depth)
+        return m
+
+
+def _array(
+    spec: ArraySpec, rows: int, style: str, name: str
+) -> DotArray | MaxArray | SumArray:
+    match spec:
+        case DotSpec():
+            return DotArray(
+                pe=spec.pe, simd=spec.simd, bits=spec.bits, coefficients=spec.coefficients,
+                weights=spec.weights, acc_bits=spec.acc_bits, rows=rows, style=style,
+                name=f"{name}_weights",
+            )
+        case MaxSpec():
+            return MaxArray(lanes=spec.lanes, bits=spec.bits, minimum=spec.minimum)
+        case SumSpec():
+            return SumArray(lanes=spec.lanes, bits=spec.bits, out_bits=spec.out_bits, rows=rows)
+
+
+def _tail(
+    spec: TailSpec, lanes: int, acc_bits: int, rows: int, style: str, name: str
+) -> ThresholdTail | OffsetTail | TableTail:
+    match spec:
+        case ThresholdSpec():
+            return ThresholdTail(
+                pe=lanes, acc_bits=acc_bits, thresholds=_rows(spec.thresholds, rows),
+                style=style, name=name,
+            )
+        case OffsetSpec():
+            return OffsetTail(
+                pe=lanes, acc_bits=acc_bits, multiply=spec.multiply, shift=spec.shift,
+                offset=_rows(spec.offset, rows), out_bits=spec.out_bits, style=style, name=name,
+            )
+        case TableSpec():
+            return TableTail(
+                pe=lanes, acc_bits=acc_bits, table=_rows(spec.table, rows),
+                out_bits=spec.out_bits, style=style, name=name,
+            )
+
+
+def _rows(values: Any, rows: int) -> Any:
+    if len(values) != rows:
+        raise ValueError(f"a tail has constants for {len(values)} rows, its buffer gives {rows}")
+    return values
