@@ -34,6 +34,7 @@ class Tap:
     beats: int
 
     def __post_init__(self) -> None:
+        """Refuse a geometry that no port can have."""
         for field in ("lanes", "bits", "beats"):
             if getattr(self, field) < 1:
                 raise ValueError(f"tap {self.name!r}: {field}={getattr(self, field)} is below 1")
@@ -88,6 +89,7 @@ class Interface:
     taps: tuple[Tap, ...] = ()
 
     def __post_init__(self) -> None:
+        """Refuse a geometry that no accelerator can have."""
         for field in ("in_lanes", "in_group", "frame", "out_lanes", "classes"):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field}={getattr(self, field)} is below 1")

@@ -34,7 +34,7 @@ INSTALL_VERILATOR = (
 
 @dataclass(frozen=True)
 class Tool:
-    """A program that was found: its path, its version, and what its children's environment needs."""
+    """A program that was found; ``env`` is what its children need in their environment."""
 
     name: str
     path: Path

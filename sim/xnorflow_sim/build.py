@@ -1,0 +1,266 @@
+"""From generated Verilog to a shared library that runs it.
+
+Verilator turns the Verilog into C++; g++ compiles that with ``harness.cpp`` around it. The result
+is cached under the digest of all that went in. Neither make nor perl is needed here.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from xnorflow.errors import BadInput, CheckFailed
+
+from . import cache, tools
+from .interface import Interface
+
+# Registers that the Verilog does not initialise start with the random bits of the run's seed.
+_VERILATE = (
+    "--cc", "-O3", "--x-assign", "fast", "--x-initial", "unique", "--no-assert", "--no-timing",
+    "-Wno-fatal", "-Wno-lint", "-Wno-style", "--prefix", "Vxf",
+)  # fmt: skip
+_DEFINES = ("COVERAGE", "SC", "TIMING", "VPI", "TRACE_FST", "TRACE_SAIF")
+_COMPILE = ("-std=c++17", "-fPIC", "-fno-strict-aliasing", "-faligned-new", "-w")
+# -march=native: 1.2 to 3.5 times as many cycles per second, most where popcounts are adder trees.
+_FAST = ("-O3", "-march=native")
+# Constructors and initial values run once: compiling them well would only take longer.
+_SLOW = ("-O1",)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A compiled design: its library, and the folder it must run in to find its ROM images."""
+
+    library: Path
+    folder: Path
+
+
+def build(
+    verilog: Path,
+    interface: Interface,
+    *,
+    images: Path | None = None,
+    trace: bool = False,
+    root: Path | None = None,
+) -> Model:
+    """Compile a design, or find it in the cache.
+
+    Parameters
+    ----------
+    verilog : Path
+        The design, one self-contained file.
+    interface : Interface
+        Its ports; they are compared with the Verilog's.
+    images : Path, optional
+        Folder of the ROM images that the Verilog names; by default the Verilog's own.
+    trace : bool
+        Whether the library can write waveforms. It is several times slower then.
+    root : Path, optional
+        The cache, by default :func:`xnorflow_sim.cache.default`.
+
+    Raises
+    ------
+    BadInput
+        If an image is missing, or the ports are not what the interface says.
+    CheckFailed
+        If Verilator or the compiler refuses the design.
+    ToolMissing
+        If one of them is not there.
+    """
+    needed = rom_images(verilog, images or verilog.parent)
+    harness = (resources.files(__package__) / "harness.cpp").read_text()
+    inputs: list[str | bytes] = [*_toolchain(), repr((_VERILATE, *_flags(trace))), harness]
+    inputs += [repr(interface), verilog.read_bytes()]
+    for image in needed:
+        inputs += [image.name, image.read_bytes()]
+    root = root or cache.default()
+
+    def make(folder: Path) -> None:
+        for image in needed:
+            shutil.copyfile(image, folder / image.name)
+        work = folder / "work"
+        _verilate(verilog, interface, trace, work)
+        _compile(work, harness, trace, root, folder / "model.so")
+        shutil.rmtree(work)
+
+    folder = cache.entry(root, f"model-{cache.digest(inputs)}", make)
+    return Model(folder / "model.so", folder)
+
+
+def rom_images(verilog: Path, folder: Path) -> list[Path]:
+    """Return the files that the Verilog's ``$readmemh`` and ``$readmemb`` calls name, sorted.
+
+    Raises
+    ------
+    BadInput
+        If one is not a plain name, or is not in ``folder``.
+    """
+    text = verilog.read_text()
+    names = set(re.findall(r'\$readmem[hb]\s*\(\s*"([^"]*)"', text))
+    # A module may take the name as a parameter: whatever string names a file there is copied too.
+    strings = set(re.findall(r'"([\w.-]+)"', text))
+    names |= {name for name in strings if (folder / name).is_file() and name != verilog.name}
+    for name in sorted(names):
+        if not re.fullmatch(r"\w[\w.-]*", name):
+            raise BadInput(f"{verilog}: the ROM image {name!r} is not a plain file name")
+        if not (folder / name).is_file():
+            raise BadInput(f"{verilog}: its ROM image {name} is not in {folder}")
+    return [folder / name for name in sorted(names)]
+
+
+def lint(verilog: Path, top: str, *, defines: tuple[str, ...] = ()) -> list[str]:
+    """Return every warning and error that Verilator has about a design, with all of them enabled.
+
+    Parameters
+    ----------
+    verilog : Path
+        The design.
+    top : str
+        Name of its top module.
+    defines : tuple of str
+        Preprocessor names to define, as the alternatives in the text want.
+    """
+    arguments = ["--lint-only", "-Wall", "--no-timing", "--top-module", top]
+    arguments += [f"-D{name}" for name in defines]
+    _, output = _run_verilator([*arguments, str(verilog)])
+    return re.findall(r"^%(?:Warning|Error).*", output, re.MULTILINE)
+
+
+def _run_verilator(arguments: list[str]) -> tuple[int, str]:
+    """Run Verilator; return its exit code and what it printed."""
+    tool = tools.verilator()
+    done = subprocess.run(
+        [str(tool.path.with_name("verilator_bin")), *arguments],
+        env=tool.environment(), capture_output=True, text=True,
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
+
+
+def _verilate(verilog: Path, interface: Interface, trace: bool, work: Path) -> None:
+    """Write the design's C++ and its ``design.h`` into ``work``."""
+    options = ["--trace-vcd", "--trace-structs"] if trace else []
+    code, output = _run_verilator(
+        [*_VERILATE, *options, "--top-module", interface.top, "--Mdir", str(work), str(verilog)]
+    )
+    if code:
+        errors = [line for line in output.splitlines() if line.startswith("%Error")]
+        raise CheckFailed(f"Verilator refuses {verilog}: " + " ".join(errors[:3]))
+    _check_ports((work / "Vxf.h").read_text(), interface, verilog)
+    taps = " ".join(f"X({i}, {tap.bytes})" for i, tap in enumerate(interface.taps))
+    (work / "design.h").write_text(
+        '#include "Vxf.h"\n'
+        f"#define IN_BYTES {interface.in_lanes}\n"
+        f"#define IN_BEATS {interface.in_beats}\n"
+        f"#define OUT_BYTES {interface.out_bytes}\n"
+        f"#define OUT_BEATS {interface.out_beats}\n"
+        f"#define TAPS(X) {taps}\n"
+    )
+
+
+def _check_ports(header: str, interface: Interface, verilog: Path) -> None:
+    """Compare the ports in Verilator's header with the interface's."""
+    found = {
+        name: int(high) - int(low) + 1
+        for name, high, low in re.findall(r"VL_(?:IN|OUT)\w*\(&(\w+),(\d+),(\d+)", header)
+    }
+    for name in sorted(found.keys() | interface.ports.keys()):
+        got, want = found.get(name), interface.ports.get(name)
+        if got != want:
+            have = "does not have" if got is None else f"has, {got} bits wide,"
+            expect = "does not name" if want is None else f"says is {want} bits wide"
+            raise BadInput(
+                f"{verilog}: module {interface.top} {have} the port {name},"
+                f" which the interface {expect}"
+            )
+
+
+def _compile(work: Path, harness: str, trace: bool, root: Path, library: Path) -> None:
+    """Compile the C++ in ``work`` with the harness around it."""
+    (work / "harness.cpp").write_text('#include "Vxf.cpp"\n' + harness)
+    lists = (work / "Vxf_classes.mk").read_text()
+    fast = [f for f in _classes(lists, "CLASSES_FAST", "SUPPORT_FAST") if f != "Vxf"]
+    slow = _classes(lists, "CLASSES_SLOW", "SUPPORT_SLOW")
+    # One unit for what is small: most of its time is reading the same headers.
+    (work / "slow.cpp").write_text("".join(f'#include "{name}.cpp"\n' for name in slow))
+    flags = _flags(trace)
+
+    def one(unit: str) -> str:
+        target = str(work / f"{unit}.o")
+        optimise = _SLOW if unit == "slow" else _FAST
+        _gxx([*flags, *optimise, f"-I{work}", "-c", str(work / f"{unit}.cpp"), "-o", target])
+        return target
+
+    runtime = _runtime(_classes(lists, "GLOBAL_FAST", "GLOBAL_SLOW"), flags, root)
+    with ThreadPoolExecutor(_processors()) as pool:
+        objects = list(pool.map(one, [*fast, "harness", "slow"]))
+    _gxx(["-shared", "-pthread", "-o", str(library), *objects, *runtime])
+
+
+def _classes(lists: str, *names: str) -> list[str]:
+    """Return the files in Verilator's make variables ``VM_<name>``."""
+    found: list[str] = []
+    for name in names:
+        match = re.search(rf"^VM_{name} \+= \\?\n((?:.*\\\n)*)", lists, re.MULTILINE)
+        found += match[1].replace("\\", " ").split() if match else []
+    return found
+
+
+def _runtime(names: list[str], flags: list[str], root: Path) -> list[str]:
+    """Return the objects of Verilator's own library, which every design shares."""
+    source = Path(tools.verilator().env["VERILATOR_ROOT"]) / "include"
+    key = cache.digest([*_toolchain(), *flags, *names])
+
+    def make(folder: Path) -> None:
+        def one(name: str) -> None:
+            target = folder / f"{name}.o"
+            _gxx([*flags, *_FAST, "-c", str(source / f"{name}.cpp"), "-o", str(target)])
+
+        with ThreadPoolExecutor(_processors()) as pool:
+            list(pool.map(one, names))
+
+    folder = cache.entry(root, f"verilated-{key}", make)
+    return [str(folder / f"{name}.o") for name in names]
+
+
+def _toolchain() -> list[str]:
+    """Return what the objects depend on besides their sources and flags.
+
+    The processor is part of it: a library compiled for one may not run on another that shares the
+    cache.
+    """
+    verilator, compiler = tools.verilator(), tools.compiler()
+    cpu = Path("/proc/cpuinfo")
+    lines = cpu.read_text().splitlines() if cpu.is_file() else [platform.processor()]
+    cores = {line for line in lines if re.match(r"model name|flags|Features|CPU part", line)}
+    return [verilator.version, compiler.version, repr((_FAST, _SLOW)), *sorted(cores)]
+
+
+def _flags(trace: bool) -> list[str]:
+    """Return the compiler flags that every unit shares."""
+    include = Path(tools.verilator().env["VERILATOR_ROOT"]) / "include"
+    defines = [f"-DVM_{name}=0" for name in _DEFINES]
+    defines += [f"-DVM_TRACE={trace:d}", f"-DVM_TRACE_VCD={trace:d}", "-DVERILATOR=1"]
+    return [*_COMPILE, *defines, f"-I{include}", f"-I{include / 'vltstd'}"]
+
+
+def _gxx(arguments: list[str]) -> None:
+    """Run the C++ compiler; CheckFailed with its first complaint if it fails."""
+    done = subprocess.run(
+        [str(tools.compiler().path), *arguments], capture_output=True, text=True
+    )
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if "error" in line]
+        why = " ".join(lines[:2]) or done.stderr[-300:]
+        raise CheckFailed(f"the C++ compiler fails on the simulation model: {why}")
+
+
+def _processors() -> int:
+    """Return how many compilers to run at once."""
+    return min(8, len(os.sched_getaffinity(0)))

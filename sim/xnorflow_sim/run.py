@@ -1,0 +1,79 @@
+"""What a simulation found: scores, and the cycle of everything that crossed the two streams."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Scores and timing of a batch of N frames.
+
+    Parameters
+    ----------
+    scores : int64 [N, classes]
+        One score per class and frame.
+    first_in, last_in, first_out, last_out : int64 [N]
+        Cycle of each frame's first and last beat on the two streams, counted from the first cycle
+        after reset.
+    cycles : int
+        Cycles simulated until the last frame's last beat, over all shards.
+    starts : int64 [S]
+        First frame of each shard; every shard had a reset of its own.
+    taps : dict
+        Features that passed each probe, ``uint64 [N, beats, lanes]``.
+    """
+
+    scores: Integers
+    first_in: Integers
+    last_in: Integers
+    first_out: Integers
+    last_out: Integers
+    cycles: int
+    starts: Integers
+    taps: dict[str, NDArray[np.uint64]] = field(default_factory=dict)
+
+    @cached_property
+    def labels(self) -> Integers:
+        """Class with the highest score of each frame, the lowest class among equals."""
+        return self.scores.argmax(axis=1).astype(np.int64)
+
+    @cached_property
+    def ii_all(self) -> Integers:
+        """Cycles between the last output beats of consecutive frames, ``int64 [N - S]``."""
+        shards = np.split(self.last_out, self.starts[1:])
+        return np.concatenate([np.diff(shard) for shard in shards])
+
+    @cached_property
+    def ii(self) -> int | float | None:
+        """Initiation interval in steady state, in cycles.
+
+        The difference that all frames in the second half of the longest shard have; their mean, a
+        float, if they differ; None if no shard holds two frames.
+        """
+        longest = max(np.split(self.last_out, self.starts[1:]), key=len)
+        steady = np.diff(longest)[(len(longest) - 1) // 2 :]
+        if not steady.size:
+            return None
+        return int(steady[0]) if (steady == steady[0]).all() else float(steady.mean())
+
+    @cached_property
+    def latency(self) -> int:
+        """Cycles from the first frame's first input beat to its last output beat."""
+        return int(self.last_out[0] - self.first_in[0])
+
+    def save(self, path: Path) -> None:
+        """Write ``scores``, ``labels``, ``ii`` and ``latency`` as an ``.npz``; an ``ii`` that could
+        not be measured is left out."""
+        arrays = {"scores": self.scores, "labels": self.labels, "latency": np.array(self.latency)}
+        if self.ii is not None:
+            arrays["ii"] = np.array(self.ii)
+        with path.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
