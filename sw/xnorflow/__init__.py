@@ -1,1 +1,41 @@
-"""xnorflow: trained binary neural networks to FPGA accelerators, proved equal bit by bit."""
+"""xnorflow: trained binary neural networks to FPGA accelerators, proved equal bit by bit.
+
+>>> import xnorflow as xf
+>>> net = xf.load("model.onnx", input_scale=1 / 255)    # doctest: +SKIP
+>>> design = xf.compile(net, board="ulx3s-85f", fps=5000)    # doctest: +SKIP
+>>> design.write("build/model")    # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from xnorflow.api import compare as compare
+    from xnorflow.api import load as load
+    from xnorflow.compiler import compile_network as compile  # noqa: A004
+    from xnorflow.design import Design as Design
+    from xnorflow.errors import BadInput as BadInput
+    from xnorflow.errors import CheckFailed as CheckFailed
+    from xnorflow.errors import ToolMissing as ToolMissing
+    from xnorflow.errors import UnsupportedModel as UnsupportedModel
+    from xnorflow.errors import XnorflowError as XnorflowError
+    from xnorflow.ir import IntegerNetwork as IntegerNetwork
+
+_HOMES = {
+    "load": "api", "compare": "api", "compile": "compiler:compile_network", "Design": "design",
+    "IntegerNetwork": "ir", "BadInput": "errors", "CheckFailed": "errors",
+    "ToolMissing": "errors", "UnsupportedModel": "errors", "XnorflowError": "errors",
+}
+__all__ = [*_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use, so that light parts stay light."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'xnorflow' has no attribute {name!r}")
+    module, _, attribute = _HOMES[name].partition(":")
+    return getattr(import_module(f"xnorflow.{module}"), attribute or name)

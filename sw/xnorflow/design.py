@@ -1,0 +1,367 @@
+"""A compiled design: network, folding, hardware description, prediction; on disk and simulated."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from xnorflow import __version__, ir, ir_file, schedule
+from xnorflow.errors import BadInput, CheckFailed
+from xnorflow.estimate.devices import Datum, fpga
+from xnorflow.estimate.fpga import STATUS, design_resources
+from xnorflow.estimate.shape import DesignShape
+from xnorflow.mapping import Fold, Reduction, reductions
+from xnorflow.shapes import engine_shape
+from xnorflow_hw.emit import Emitted, emit
+from xnorflow_hw.spec import AcceleratorSpec, DotSpec
+from xnorflow_sim.interface import Interface, Tap
+
+if TYPE_CHECKING:
+    from xnorflow_sim.runner import Run, Simulator
+
+FORMAT = "xnorflow-design-1"
+
+
+@dataclass(frozen=True)
+class Clock:
+    """A clock in MHz and where it comes from."""
+
+    mhz: float
+    source: str
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """A network with its folding; made by `xnorflow.compile`, read back by `Design.read`.
+
+    Parameters
+    ----------
+    net : IntegerNetwork
+        What it computes.
+    folds : tuple of Fold
+        One per reduction.
+    spec : AcceleratorSpec
+        The hardware.
+    board : str or None
+        Name of the board it is meant for.
+    clock : Clock
+        For frames per second.
+    timing : Timing
+        Predicted interval and latency.
+    """
+
+    net: ir.IntegerNetwork
+    folds: tuple[Fold, ...]
+    spec: AcceleratorSpec
+    board: str | None
+    clock: Clock
+    timing: schedule.Timing
+
+    @property
+    def ii(self) -> int:
+        """Predicted initiation interval in cycles."""
+        return self.timing.ii
+
+    @property
+    def latency(self) -> int:
+        """Predicted latency in cycles, from a frame's first input beat to its last output beat."""
+        return self.timing.latency
+
+    @property
+    def fps(self) -> float:
+        """Predicted frames per second at the clock."""
+        return self.clock.mhz * 1e6 / self.ii
+
+    @cached_property
+    def parts(self) -> tuple[Reduction, ...]:
+        """The network's reductions."""
+        return reductions(self.net)
+
+    @cached_property
+    def emitted(self) -> Emitted:
+        """Verilog and ROM images."""
+        header = (
+            f"xnorflow {__version__}: {self.net.name}\n"
+            f"network {self.net.digest}\n"
+            f"predicted: initiation interval {self.ii} cycles, latency {self.latency} cycles"
+        )
+        return emit(self.spec, header=header)
+
+    @property
+    def verilog(self) -> str:
+        """The generated Verilog."""
+        return self.emitted.verilog
+
+    @property
+    def interface(self) -> Interface:
+        """The two AXI-Streams, for simulators and drivers."""
+        s = self.spec
+        return Interface(
+            top=s.name, in_lanes=s.input.lanes, in_group=s.input.group, frame=s.input.frame,
+            out_lanes=s.out_lanes, out_bits=s.score_bits, classes=s.classes,
+        )
+
+    @property
+    def taps(self) -> tuple[Tap, ...]:
+        """Probe ports of a design built with taps: the input stage's output, then each stage's."""
+        s = self.spec
+        taps = [Tap("input", s.input.lanes, s.input.bits, s.input.beats)]
+        for stage in s.stages:
+            height, width = stage.buffer.output
+            beats = height * width * -(-stage.channels // stage.lanes_out)
+            taps.append(Tap(stage.name, stage.lanes_out, stage.out_bits, beats))
+        return tuple(taps)
+
+    @cached_property
+    def shape(self) -> DesignShape:
+        """Plain summary for the estimators."""
+        engines = tuple(
+            engine_shape(part, stage, box)
+            for part, stage, box in zip(
+                self.parts, self.spec.stages, self.spec.gearboxes, strict=False
+            )
+        )
+        return DesignShape(self.net.name, engines, self.ii, self.latency)
+
+    def summary(self) -> dict[str, Any]:
+        """Give the content of ``design.json``."""
+        layers = []
+        for part, fold, stage in zip(self.parts, self.folds, self.spec.stages, strict=True):
+            b, a = stage.buffer, stage.array
+            entry: dict[str, Any] = {
+                "name": part.name, "kind": part.layer.kind,
+                "input_shape": part.inp.shape, "output_shape": part.final.shape,
+                "input_alphabet": str(part.inp.alphabet),
+                "output_alphabet": str(part.final.alphabet),
+                "pe": fold.pe, "simd": fold.simd, "cycles": b.cycles,
+                "buffer": {"depth": b.depth, "width": b.word_bits},
+                "queue_depth": stage.queue_depth,
+            }
+            if isinstance(a, DotSpec) and isinstance(part.layer, ir.Conv):
+                depth, planes, pe, simd = a.weights.shape
+                entry |= {
+                    "weight_alphabet": str(part.layer.alphabet),
+                    "window": {
+                        "kernel": b.kernel, "stride": b.stride, "dilation": b.dilation,
+                        "pads": b.pads, "pad_value": part.layer.pad_value,
+                    },
+                    "rom": {"depth": depth, "width": planes * pe * simd, "kind": "auto"},
+                    "accumulator_bits": a.acc_bits,
+                }
+            else:
+                entry["window"] = {
+                    "kernel": b.kernel, "stride": b.stride, "dilation": b.dilation, "pads": b.pads
+                }
+            layers.append(entry)
+        interface = self.interface
+        content: dict[str, Any] = {
+            "format": FORMAT, "xnorflow": __version__, "name": self.net.name,
+            "network_digest": self.net.digest, "board": self.board,
+            "clock_mhz": self.clock.mhz, "clock_source": self.clock.source,
+            "ii": self.ii, "ii_bound": self.timing.bound, "busiest": self.timing.busiest,
+            "latency": self.latency, "fps": self.fps,
+            "kind": "estimated by the exact cycle model",
+            "notes": self.net.notes, "layers": layers,
+            "interface": {
+                "s_axis": {"lanes": interface.in_lanes, "bits_per_lane": 8,
+                           "group": interface.in_group, "beats_per_frame": interface.in_beats},
+                "m_axis": {"lanes": interface.out_lanes, "bits_per_lane": interface.out_bits,
+                           "scores_per_frame": interface.classes,
+                           "beats_per_frame": interface.out_beats},
+            },
+            "files": [f"{self.net.name}.v", *self.emitted.images],
+        }
+        if self.board is not None:
+            device = fpga(self.board)
+            used = design_resources(self.shape, device.family)
+            content["resources"] = {
+                "lut": round(used.luts), "ff": round(used.ffs), "bram": round(used.ram_blocks),
+                "bram_unit": device.family.ram, "lut_inputs": device.family.lut_inputs,
+                "kind": STATUS, "device": _plain(device.luts, device.ffs, device.ram_blocks),
+            }
+        return content
+
+    def write(self, directory: str | Path) -> Path:
+        """Write Verilog, ROM images, ``network.npz`` and ``design.json``, all or nothing.
+
+        A folder that xnorflow wrote before is replaced; any other must not exist or be empty.
+
+        Returns
+        -------
+        Path
+            The folder.
+
+        Raises
+        ------
+        BadInput
+            If the folder holds something else, or cannot be written.
+        """
+        target = Path(directory)
+        if target.exists() and not target.is_dir():
+            raise BadInput(f"{target} is a file, not a folder")
+        if target.exists() and any(target.iterdir()) and not (target / "design.json").exists():
+            raise BadInput(f"{target} holds other files; give a new folder or an empty one")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            made = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        except OSError as e:
+            raise BadInput(f"cannot write to {target.parent}: {e.strerror}") from e
+        try:
+            made.chmod(0o755)
+            (made / f"{self.net.name}.v").write_text(self.verilog)
+            for name, text in self.emitted.images.items():
+                (made / name).write_text(text)
+            ir_file.save(self.net, made / "network.npz")
+            (made / "design.json").write_text(json.dumps(self.summary(), indent=1) + "\n")
+            if target.exists():
+                shutil.rmtree(target)
+            made.rename(target)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+        return target
+
+    @classmethod
+    def read(cls, directory: str | Path) -> Design:
+        """Read a folder that `write` made.
+
+        Raises
+        ------
+        BadInput
+            If it is something else, or its Verilog is not what this version writes for it.
+        """
+        from xnorflow.compiler import assemble
+
+        directory = Path(directory)
+        try:
+            content = json.loads((directory / "design.json").read_text())
+            if content["format"] != FORMAT:
+                raise ValueError(f"its format is {content['format']!r}, not {FORMAT!r}")
+            folds = tuple(Fold(int(e["pe"]), int(e["simd"])) for e in content["layers"])
+            lanes = content["interface"]
+            net = ir_file.load(directory / "network.npz")
+            if net.digest != content["network_digest"]:
+                raise ValueError("network.npz is not the network of design.json")
+            design = assemble(
+                net, folds, in_lanes=int(lanes["s_axis"]["lanes"]),
+                out_lanes=int(lanes["m_axis"]["lanes"]), board=content["board"],
+                clock=Clock(float(content["clock_mhz"]), str(content["clock_source"])),
+            )
+        except (OSError, ValueError, KeyError, TypeError) as e:
+            raise BadInput(f"{directory} is not a design that xnorflow wrote: {e}") from e
+        return design
+
+    def simulator(self, *, waves: bool = False, taps: bool = False) -> Simulator:
+        """Build the Verilator model of the design, or take it from the cache."""
+        from dataclasses import replace
+
+        from xnorflow_sim.runner import Simulator
+
+        emitted, interface = self.emitted, self.interface
+        if taps:
+            emitted = emit(self.spec, header="with probe ports", taps=True)
+            interface = replace(interface, taps=self.taps)
+        return Simulator(emitted.verilog, interface, images=emitted.images, trace=waves)
+
+    def simulate(
+        self, x: NDArray[Any], *, jobs: int = 1, stalls: tuple[float, float] = (0.0, 0.0),
+        seed: int = 0, check: bool = True, progress: Callable[[int], object] | None = None,
+        waves: str | Path | None = None,
+    ) -> Run:
+        """Run frames through the generated Verilog in Verilator.
+
+        Parameters
+        ----------
+        x : uint8 array
+            Frames, as for the network.
+        jobs : int
+            Processes to spread the frames over.
+        stalls : pair of float
+            Probability that the source, and the sink, hold back in a cycle.
+        seed : int
+            Of the stalls.
+        check : bool
+            Compare all scores with the golden model's.
+        progress : callable, optional
+            Is told of frames done.
+        waves : path, optional
+            Write the waveforms of all frames there.
+
+        Returns
+        -------
+        Run
+            scores, labels, ii, latency and the cycle of every frame.
+
+        Raises
+        ------
+        CheckFailed
+            If a score differs; names layer, frame, pixel and channel of the first difference.
+        """
+        from xnorflow_sim import golden
+
+        x = golden.frames(self.net, x)
+        simulator = self.simulator(waves=waves is not None)
+        run = simulator.run(
+            x, stall_in=stalls[0], stall_out=stalls[1], seed=seed, jobs=jobs, progress=progress,
+            waves=waves,
+        )
+        if check:
+            expected = golden.run(self.net, x)
+            wrong = (run.scores != expected).any(axis=1)
+            if wrong.any():
+                first = int(wrong.argmax())
+                raise CheckFailed(
+                    f"{int(wrong.sum())} of {len(x)} frames differ from the golden model; "
+                    + self.locate(x[first : first + 1], first)
+                )
+        return run
+
+    def locate(self, x: NDArray[Any], frame: int = 0) -> str:
+        """Describe where the hardware first differs from the golden model on one frame."""
+        from xnorflow_sim.locate import locate
+
+        run = self.simulator(taps=True).run(x, taps=True)
+        mismatch = locate(self.golden_taps(x), run.taps, self.taps)
+        if mismatch is None:
+            return f"frame {frame}: no difference in any layer when run alone"
+        return (
+            f"first in frame {frame}, layer {mismatch.layer!r}, row {mismatch.row}, column"
+            f" {mismatch.column}, channel {mismatch.channel}: expected {mismatch.expected}, got"
+            f" {mismatch.got}"
+        )
+
+    def golden_taps(self, x: NDArray[Any]) -> dict[str, ir.Ints]:
+        """Give what each tap should show, in the codes of the hardware: [N, rows, cols, channels].
+
+        The last stage's values are scores.
+        """
+        import numpy as np
+
+        from xnorflow_sim import golden
+
+        values = {layer: v for layer, v in golden.trace(self.net, x)}
+        first = self.net.layers[0]
+        frames = golden.frames(self.net, x).astype(np.int64)
+        taps: dict[str, ir.Ints] = {"input": frames}
+        if isinstance(first, ir.InputTable):
+            taps["input"] = (values[first].astype(np.int64) - first.alphabet.lo) // \
+                first.alphabet.step
+        for part in self.parts:
+            layer: ir.Layer = part.tails[-1][0] if part.tails else part.layer
+            v = values[layer].astype(np.int64)
+            if not isinstance(layer, ir.Scores):
+                a = part.final.alphabet
+                v = (v - a.lo) // a.step
+            taps[part.name] = v
+        return taps
+
+
+def _plain(luts: Datum, ffs: Datum, ram: Datum) -> dict[str, float]:
+    return {"lut": luts.use(), "ff": ffs.use(), "bram": ram.use()}

@@ -1,0 +1,36 @@
+"""Summaries of mapped layers for the estimators."""
+
+from __future__ import annotations
+
+from xnorflow import ir
+from xnorflow.estimate.shape import EngineKind, EngineShape
+from xnorflow.mapping import Reduction
+from xnorflow_hw.spec import DotSpec, GearboxSpec, StageSpec, ThresholdSpec
+
+_KINDS: dict[str, EngineKind] = {"conv": "conv", "maxpool": "maxpool", "sumpool": "sumpool"}
+
+
+def engine_shape(part: Reduction, stage: StageSpec, box: GearboxSpec) -> EngineShape:
+    """Summarise one stage and the gearbox before it."""
+    b, a = stage.buffer, stage.array
+    taps = b.kernel[0] * b.kernel[1]
+    rows = levels = 0
+    for tail in stage.tails:
+        if isinstance(tail, ThresholdSpec):
+            rows, _, levels = tail.thresholds.shape
+    dot = isinstance(a, DotSpec)
+    return EngineShape(
+        name=part.name, kind=_KINDS[part.layer.kind],
+        pixels=part.out.height * part.out.width, channels=part.out_channels,
+        reduction=taps * (part.inp.channels if isinstance(part.layer, ir.Conv) else 1),
+        inputs=part.inp.size, pe=a.lanes_out, simd=a.simd if isinstance(a, DotSpec) else 1,
+        cycles=b.cycles,
+        rom_depth=len(a.weights) if isinstance(a, DotSpec) else 0,
+        rom_width=a.weights[0].size if isinstance(a, DotSpec) else 0,
+        buffer_depth=b.depth, buffer_width=b.word_bits, act_bits=part.inp.alphabet.bits,
+        weight_planes=len(a.coefficients) if isinstance(a, DotSpec) else 1,
+        acc_bits=a.out_bits if dot else 0, threshold_rows=rows, threshold_levels=levels,
+        out_bits=stage.out_bits,
+        gearbox_bits=box.bits * max(box.lanes_in, box.lanes_out) if box.needed else 0,
+        queue_depth=stage.queue_depth,
+    )
