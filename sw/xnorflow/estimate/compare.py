@@ -136,7 +136,8 @@ def compare(
     BadInput
         If a device is unknown, a clock is not positive, or the designs are of different networks.
     """
-    fpgas, gpus = list(fpgas), list(gpus)
+    fpgas, gpus = list(dict.fromkeys(fpgas)), list(dict.fromkeys(gpus))
+    batches = list(dict.fromkeys(batches))
     settings = settings or Settings()
     designs = dict(shape) if isinstance(shape, Mapping) else dict.fromkeys(fpgas, shape)
     if missing := [b for b in fpgas if b not in designs]:

@@ -190,6 +190,8 @@ def estimate(design: DesignShape, gpu: Gpu, data_type: DataType, batch: int, col
     """
     if batch < 1:
         raise BadInput(f"the batch has to be at least 1, not {batch}")
+    if design.macs == 0:
+        raise BadInput(f"design {design.name!r} has no layer with weights to estimate")
     if not supports(gpu, data_type) or (column == "end-to-end" and data_type != "b1"):
         return None
     settings = settings or Settings()
