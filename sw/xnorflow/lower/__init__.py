@@ -1,0 +1,41 @@
+"""Lowering: an imported network of float operations to an integer network, exactly."""
+
+from __future__ import annotations
+
+from xnorflow import ir_file
+from xnorflow.graph import Graph
+from xnorflow.ir import IntegerNetwork
+from xnorflow.lower.chain import Chain
+from xnorflow.lower.pads import resolve_pads
+from xnorflow.lower.tidy import PASSES
+
+
+def lower(graph: Graph) -> IntegerNetwork:
+    """Turn an imported network into integers.
+
+    The scores order any two classes of a frame exactly as the graph's float32 scores do, ties
+    included, with each sum of products rounded once to float32. `IntegerNetwork.notes` says where
+    a framework's own order of summation could round otherwise.
+
+    Parameters
+    ----------
+    graph : Graph
+        As the frontend read it.
+
+    Returns
+    -------
+    IntegerNetwork
+        Verified.
+
+    Raises
+    ------
+    xnorflow.errors.UnsupportedModel
+        If the graph has no exact integer form; it names the node.
+    """
+    for tidy in PASSES:
+        graph = tidy(graph)
+    net = Chain(graph).network()
+    ir_file.verify(net)
+    net = resolve_pads(net)
+    ir_file.verify(net)
+    return net

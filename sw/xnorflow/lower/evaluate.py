@@ -1,0 +1,230 @@
+"""Float32 values of a chain of elementwise operations, over all integers that can reach it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xnorflow.errors import UnsupportedModel
+from xnorflow.graph import Elementwise, Floats, Op
+from xnorflow.ir import Ints
+
+CHUNK = 1 << 21
+"""Values that are evaluated at a time."""
+
+EXHAUSTIVE = 1 << 28
+"""Values beyond which steps are found by bisection instead."""
+
+MAX_LEVELS = 1 << 16
+"""Most values of one channel that still count as quantised."""
+
+
+def per_channel(op: Elementwise, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Elementwise:
+    """Change each constant of `op` that has one entry per channel, along its first axis."""
+    constants = {f.name: getattr(op, f.name) for f in fields(op)}
+    changed: dict[str, Any] = {
+        name: change(c) for name, c in constants.items()
+        if isinstance(c, np.ndarray) and c.ndim and len(c) > 1
+    }
+    return replace(op, **changed)
+
+
+@dataclass(frozen=True, eq=False)
+class Reach:
+    """Integers that can occur: ``lo, lo + step, ... hi`` in each channel.
+
+    Parameters
+    ----------
+    lo, hi : int64 array [channels]
+        Least and greatest.
+    step : int
+        At least 1, the same in all channels.
+    """
+
+    lo: Ints
+    hi: Ints
+    step: int = 1
+
+    @property
+    def rows(self) -> int:
+        """Integers of the channel that has most."""
+        return int((self.hi - self.lo).max()) // self.step + 1
+
+    def integers(self, first: int, last: int) -> Ints:
+        """Give rows `first` to `last` of all channels; a channel that has fewer repeats its hi."""
+        rows = np.arange(first, last, dtype=np.int64)[:, None]
+        return np.minimum(self.lo + self.step * rows, self.hi)
+
+    def chunks(self) -> Iterator[Ints]:
+        """Give all integers in pieces; the last row of each piece is the next one's first."""
+        size = max(2, CHUNK // len(self.lo))
+        for first in range(0, max(1, self.rows - 1), size - 1):
+            yield self.integers(first, min(first + size, self.rows))
+
+
+@dataclass(frozen=True, eq=False)
+class Expression:
+    """A float32 value as a function of an integer: ``ops`` applied to ``integer * unit``.
+
+    The product is exact (float64) and rounded once to float32.
+
+    Parameters
+    ----------
+    unit : float64 array, [] or [channels]
+        At least 0.
+    ops : tuple of Elementwise
+        In order.
+    """
+
+    unit: NDArray[np.float64]
+    ops: tuple[Elementwise, ...] = ()
+
+    def start(self, integers: Ints) -> Floats:
+        """Give the float32 values before the first operation."""
+        return (integers * self.unit).astype(np.float32)
+
+    def apply(self, x: Floats) -> Floats:
+        """Run the operations alone, on float32 [..., channels].
+
+        Raises
+        ------
+        UnsupportedModel
+            Where one of them makes a NaN.
+        """
+        for op in self.ops:
+            with np.errstate(all="ignore"):
+                x = op.apply(x)
+            if np.isnan(x).any():
+                raise UnsupportedModel(
+                    "it yields NaN for values that can reach it.", node=op.node, op=op.op,
+                    hint="parameters that keep all values finite.",
+                )
+        return x
+
+    def __call__(self, integers: Ints) -> Floats:
+        """Evaluate for int64 [..., channels]."""
+        return self.apply(self.start(integers))
+
+    def select(self, channels: Ints) -> Expression:
+        """Take the given channels only, in that order; they may repeat."""
+        unit = self.unit[channels] if self.unit.ndim else self.unit
+        return Expression(unit, tuple(per_channel(op, lambda c: c[channels]) for op in self.ops))
+
+    def direction(self, reach: Reach) -> Ints:
+        """Give +1, -1 or 0 per channel for a value that rises, falls or stays over `reach`.
+
+        Right only where the expression is monotone, as every elementwise operation is.
+        """
+        return np.sign(self(reach.hi) - self(reach.lo)).astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """A monotone staircase per channel: where its value changes, and to what.
+
+    Parameters
+    ----------
+    first : float32 array [channels]
+        Value at the channel's least integer.
+    channel, at : int64 array [steps]
+        The first integer with the new value; sorted by channel, then integer.
+    before, after : float32 array [steps]
+        Value just below `at`, and from `at` on.
+    """
+
+    first: Floats
+    channel: Ints
+    at: Ints
+    before: Floats
+    after: Floats
+
+    @property
+    def values(self) -> Floats:
+        """All values taken, float32 [n]."""
+        return np.unique(np.concatenate([self.first, self.after]))
+
+    @property
+    def direction(self) -> Ints:
+        """+1, -1 or 0 per channel for a staircase that rises, falls or is flat."""
+        out = np.zeros(len(self.first), np.int64)
+        out[self.channel] = np.where(self.after > self.before, 1, -1)
+        return out
+
+
+def steps(expression: Expression, reach: Reach, where: Op) -> Steps:
+    """Find every change of value over all reachable integers.
+
+    Parameters
+    ----------
+    where : Op
+        Named in errors.
+
+    Raises
+    ------
+    UnsupportedModel
+        If a channel takes more than `MAX_LEVELS` values or is not monotone.
+    """
+    every = reach.rows * len(reach.lo) <= EXHAUSTIVE
+    channel, at, before, after = (_exhaust if every else _bisect)(expression, reach, where)
+    order = np.lexsort((at, channel))
+    found = Steps(
+        expression(reach.lo[None])[0], channel[order], at[order], before[order], after[order]
+    )
+    if (np.sign(found.after - found.before) != found.direction[found.channel]).any():
+        raise UnsupportedModel(
+            "it is not monotone over the values that can reach it.", node=where.node, op=where.op,
+            hint="operations that rise or fall throughout.",
+        )
+    return found
+
+
+_Found = tuple[Ints, Ints, Floats, Floats]
+
+
+def _exhaust(expression: Expression, reach: Reach, where: Op) -> _Found:
+    parts: list[_Found] = []
+    count = np.zeros(len(reach.lo), np.int64)
+    for integers in reach.chunks():
+        values = expression(integers)
+        row, channel = np.nonzero(values[1:] != values[:-1])
+        parts.append((
+            channel, integers[row + 1, channel], values[row, channel], values[row + 1, channel],
+        ))
+        count += np.bincount(channel, minlength=len(count))
+        _check_levels(int(count.max()), where)
+    channel, at, before, after = (np.concatenate(p) for p in zip(*parts, strict=True))
+    return channel, at, before, after
+
+
+def _bisect(expression: Expression, reach: Reach, where: Op) -> _Found:
+    """Halve each interval whose ends differ, down to neighbouring integers."""
+    channel = np.arange(len(reach.lo), dtype=np.int64)
+    low, high = np.zeros_like(channel), (reach.hi - reach.lo) // reach.step
+    below, above = expression(reach.lo[None])[0], expression(reach.hi[None])[0]
+    while True:
+        differ = below != above
+        channel, low, high, below, above = (
+            a[differ] for a in (channel, low, high, below, above)
+        )
+        _check_levels(int(np.bincount(channel, minlength=1).max()), where)
+        wide = high - low > 1
+        if not wide.any():
+            return channel, reach.lo[channel] + reach.step * high, below, above
+        middle = np.where(wide, (low + high) // 2, low)
+        values = expression.select(channel)(reach.lo[channel] + reach.step * middle)
+        channel = np.concatenate([channel, channel])
+        low, high = np.concatenate([low, middle]), np.concatenate([middle, high])
+        below, above = np.concatenate([below, values]), np.concatenate([values, above])
+
+
+def _check_levels(count: int, where: Op) -> None:
+    if count >= MAX_LEVELS:
+        raise UnsupportedModel(
+            f"its values are not quantised: a channel takes more than {MAX_LEVELS} of them.",
+            node=where.node, op=where.op,
+            hint="a quantiser (BipolarQuant, Quant, MultiThreshold, Sign) before the next layer.",
+        )

@@ -1,0 +1,125 @@
+"""The tail of a network: integer scores with exactly the order and ties of the float scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from xnorflow.errors import UnsupportedModel
+from xnorflow.graph import Floats, Op
+from xnorflow.ir import Ints
+from xnorflow.lower.evaluate import Expression, Reach
+
+MAX_VALUES = 1 << 26
+"""Most scores, over all classes, that are evaluated."""
+
+MAX_RANKS = 1 << 22
+"""Most entries of a table of ranks."""
+
+MAX_FLOATS = 1 << 20
+"""Most entries of a table of float scores."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tail:
+    """How accumulators become scores; see `xnorflow.ir.Scores`.
+
+    With `falls`, the scores are those of the negated accumulators; not with ranks.
+    """
+
+    offsets: Ints
+    ranks: Ints | None = None
+    rank_lo: Ints | None = None
+    floats: Floats | None = None
+    floats_lo: int = 0
+    falls: bool = False
+
+
+def find(expression: Expression, reach: Reach, where: Op) -> Tail:
+    """Find the simplest scores that order all reachable float32 scores as they are.
+
+    In turn: the accumulators, the accumulators with an integer offset per class, ranks.
+
+    Parameters
+    ----------
+    where : Op
+        Named in errors.
+
+    Raises
+    ------
+    UnsupportedModel
+        If a table of ranks would be needed but be too large.
+    """
+    classes = len(reach.lo)
+    if reach.rows * classes > MAX_VALUES:
+        raise _too_large(reach.rows * classes, where)
+    integers = reach.integers(0, reach.rows)
+    values = expression(integers)
+    direction = np.sign(values[-1] - values[0])
+    if not (direction > 0).any() or not (direction < 0).any():
+        falls = bool((direction < 0).any())
+        towards = -integers if falls else integers
+        for offsets in (np.zeros(classes, np.int64), _estimate(towards, values)):
+            table = _table(towards + offsets, values) if offsets is not None else None
+            if offsets is not None and table is not None:
+                low, floats = table
+                kept = floats if len(floats) <= MAX_FLOATS else None
+                return Tail(offsets, floats=kept, floats_lo=low, falls=falls)
+    return _ranks(integers, values, reach, where)
+
+
+def _estimate(integers: Ints, values: Floats) -> Ints | None:
+    """Guess offsets from the float scores as affine functions with a common factor."""
+    x, y = integers.astype(np.float64), values.astype(np.float64)
+    span = x[-1] - x[0]
+    widest = int(np.abs(span).argmax())
+    factor = (y[-1] - y[0])[widest] / span[widest] if span[widest] else 0.0
+    if factor == 0 or not np.isfinite(y).all():
+        return None
+    middle = len(x) // 2
+    start = y[middle] / factor - x[middle]
+    if np.abs(start).max() >= 1 << 24:
+        start = start - start[0]
+    if np.abs(start).max() >= 1 << 24:
+        return None
+    # All relative to one class, so that a common fraction rounds alike.
+    first = np.rint(start[0])
+    return (first + np.rint(start - start[0])).astype(np.int64)
+
+
+def _table(scores: Ints, values: Floats) -> tuple[int, Floats] | None:
+    """Give the float of each integer score, or None if that is no strictly rising function."""
+    low = int(scores.min())
+    size = int(scores.max()) - low + 1
+    if size > MAX_VALUES:
+        return None
+    floats = np.zeros(size, np.float32)
+    known = np.zeros(size, bool)
+    floats[(scores - low).ravel()] = values.ravel()
+    known[(scores - low).ravel()] = True
+    if (floats[scores - low] != values).any() or (np.diff(floats[known]) <= 0).any():
+        return None
+    # Scores that none reaches, in between, get the float below.
+    return low, floats[np.maximum.accumulate(np.where(known, np.arange(size), 0))]
+
+
+def _ranks(integers: Ints, values: Floats, reach: Reach, where: Op) -> Tail:
+    width = int((reach.hi - reach.lo).max()) + 1
+    classes = len(reach.lo)
+    if width * classes > MAX_RANKS:
+        raise _too_large(width * classes, where)
+    floats, inverse = np.unique(values, return_inverse=True)
+    ranks = np.repeat(inverse.reshape(values.shape), reach.step, axis=0)[:width].T
+    beyond = np.arange(width) > (reach.hi - reach.lo)[:, None]
+    return Tail(
+        np.zeros(classes, np.int64), np.where(beyond, -1, ranks).astype(np.int64),
+        reach.lo.copy(), floats if len(floats) <= MAX_FLOATS else None,
+    )
+
+
+def _too_large(count: int, where: Op) -> UnsupportedModel:
+    return UnsupportedModel(
+        f"its scores need a table of {count} entries.", node=where.node, op=where.op,
+        hint="one scale for all classes after the last layer, or a narrower last layer.",
+    )

@@ -1,0 +1,45 @@
+"""Staircases to integer thresholds."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from xnorflow.ir import Ints
+from xnorflow.lower.evaluate import Reach, Steps
+from xnorflow.lower.grid import Grid
+
+
+def mirrored(steps: Steps, reach: Reach, mirror: Ints) -> tuple[Steps, Reach]:
+    """Turn falling channels into rising ones: value v becomes ``mirror - v`` in them."""
+    falling = steps.direction < 0
+    f = falling[steps.channel]
+    # The last integer before a fall is the first one after the rise that it becomes.
+    at = np.where(f, mirror[steps.channel] - steps.at + reach.step, steps.at)
+    before = np.where(f, steps.after, steps.before)
+    after = np.where(f, steps.before, steps.after)
+    first = steps.first.copy()
+    # The last change of a falling channel leads to the value it now starts with.
+    first[steps.channel[f]] = steps.after[f]
+    order = np.lexsort((at, steps.channel))
+    low, high = mirror - reach.hi, mirror - reach.lo
+    return (
+        Steps(first, steps.channel[order], at[order], before[order], after[order]),
+        Reach(np.where(falling, low, reach.lo), np.where(falling, high, reach.hi), reach.step),
+    )
+
+
+def thresholds(steps: Steps, reach: Reach, grid: Grid) -> Ints:
+    """Give ascending thresholds for rising channels, int64 [channels, levels - 1].
+
+    A code that every value reaches has the channel's least integer as its threshold, one that none
+    reaches has one more than the greatest.
+    """
+    levels = np.arange(grid.alphabet.levels - 1)
+    out = np.where(levels < grid.codes(steps.first)[:, None], reach.lo[:, None],
+                   reach.hi[:, None] + 1)
+    low, high = grid.codes(steps.before), grid.codes(steps.after)
+    count = high - low
+    row = np.repeat(steps.channel, count)
+    within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    out[row, np.repeat(low, count) + within] = np.repeat(steps.at, count)
+    return out
