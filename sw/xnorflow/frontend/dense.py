@@ -1,0 +1,98 @@
+"""Dense layers: products of features and a constant matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from xnorflow import graph
+from xnorflow.frontend.limits import MAX_FEATURES, elements
+from xnorflow.frontend.node import Node
+from xnorflow.frontend.quantise import float_parameter
+from xnorflow.frontend.registry import Result, activation, handles
+from xnorflow.frontend.values import Activation, Constant, LayoutError, Value
+from xnorflow.frontend.weights import integer_weights
+
+
+def _product(
+    node: Node, x: Activation, matrix: Constant, bias: graph.Floats | None = None
+) -> Result:
+    """Multiply the last axis of the features by a matrix [in, out].
+
+    With one row of features it is a dense layer: the matrix's rows are put into the order of the
+    frame. With a row per pixel it is a 1 x 1 convolution.
+    """
+    if matrix.value.ndim != 2 or not matrix.value.size or x.index.ndim < 1:
+        raise node.unsupported(f"its matrix has shape {matrix.value.shape}.",
+                               "a constant matrix [inputs, outputs].")
+    features, out = matrix.value.shape
+    if x.index.shape[-1] != features:
+        raise node.unsupported(f"its matrix has {features} rows for"
+                               f" {x.index.shape[-1]} features.")
+    if x.padded:
+        raise node.unsupported("its input is padded.", "padding before a convolution or pool.")
+    weights, scale = integer_weights(node, matrix, 1)
+    h, w, c = x.frame
+    rows = x.index.reshape(-1, features)
+    before: tuple[graph.Op, ...] = ()
+    if len(rows) == 1:
+        if h * w > 1:
+            before = (graph.Flatten(node=node.name, op=node.op),)
+        frame = (1, 1, out)
+        ordered = np.empty((out, features), np.int64)
+        ordered[:, rows[0]] = weights.T
+    else:
+        if features != c or not np.array_equal(rows.ravel(), np.arange(h * w * c)):
+            raise LayoutError(node.unsupported(
+                "it multiplies features along another axis than the channels.",
+                "flattened features [1, n], or channels last."))
+        frame, ordered = (h, w, out), weights.T
+    elements(frame, MAX_FEATURES, what="its result", node=node.name, op=node.op)
+    op = graph.Conv(ordered.reshape(out, 1, 1, features), scale, bias=bias,
+                    node=node.name, op=node.op)
+    index = np.arange(frame[0] * frame[1] * out).reshape(*x.index.shape[:-1], out)
+    return Activation(frame, index), (*before, op)
+
+
+@handles("MatMul", inputs=(2, 2))
+def matmul(node: Node, inputs: Sequence[Value | None]) -> Result:
+    """Import a product with a constant matrix on the right."""
+    a, b = inputs
+    if not isinstance(a, Activation) or not isinstance(b, Constant):
+        raise node.unsupported(
+            "it does not multiply features by a constant matrix on the right.",
+            "features @ weights, the weights being constant.")
+    return _product(node, a, b)
+
+
+@handles("Gemm", attributes="alpha beta transA transB", inputs=(2, 3))
+def gemm(node: Node, inputs: Sequence[Value | None]) -> Result:
+    """Import ``alpha * features @ matrix + beta * bias``."""
+    x = activation(node, inputs[0])
+    matrix = inputs[1]
+    if not isinstance(matrix, Constant) or x.index.ndim != 2:
+        raise node.unsupported("it does not multiply flat features by a constant matrix.",
+                               "features [1, n] and constant weights.")
+    if node.integer("transA", 0):
+        x = replace(x, index=x.index.T)
+    if node.integer("transB", 0):
+        matrix = Constant(*(None if a is None else np.broadcast_to(a, matrix.value.shape).T
+                            for a in (matrix.value, matrix.codes, matrix.scale)))  # type: ignore[arg-type]
+    x, ops = _product(node, x, matrix)
+    alpha, beta = (np.float32(node.number(n, 1.0)) for n in ("alpha", "beta"))
+    if not np.isfinite([alpha, beta]).all():
+        raise node.unsupported("its alpha or beta is not finite.")
+    if alpha != 1:
+        ops += (graph.Multiply(np.asarray(alpha), node=node.name, op=node.op),)
+    if len(inputs) > 2 and inputs[2] is not None and beta != 0:
+        given = inputs[2]
+        out = x.frame[2]
+        if not isinstance(given, Constant) or given.value.size not in (1, out) \
+                or given.value.shape[-1:] not in ((), (1,), (out,)):
+            raise node.unsupported("its bias is not one constant per output.")
+        value = beta * float_parameter(node, given.value, "bias").ravel()
+        ops += (graph.Add(value if len(value) > 1 else value.reshape(()),
+                          node=node.name, op=node.op),)
+    return x, ops

@@ -1,0 +1,54 @@
+"""What may stand at a network's end and only orders the scores; it is dropped and noted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from xnorflow.frontend.node import Node
+from xnorflow.frontend.registry import Result, activation, handles
+from xnorflow.frontend.values import Activation, Constant, Value
+
+
+def _one_axis(node: Node, x: Activation, axis: int) -> None:
+    """Check that the axis holds all scores."""
+    rank = x.index.ndim
+    if not -rank <= axis < rank or x.index.shape[axis] != x.index.size:
+        raise node.unsupported(f"it works along axis {axis} of scores {x.index.shape}.",
+                               "the axis of the classes.")
+
+
+@handles("Softmax", "LogSoftmax", attributes="axis")
+def softmax(node: Node, inputs: Sequence[Value | None]) -> Result:
+    """Drop a function that keeps the order of the scores."""
+    x = activation(node, inputs[0])
+    rank = x.index.ndim
+    axis = node.integer("axis", -1)
+    # Before operator set 13 all axes from the given one on were one; the default was 1.
+    if not -rank <= axis < max(rank, 1) or (
+            "axis" in node.attribute_names and x.index.shape[axis] != x.index.size
+            and x.index[(0,) * (axis % rank)].size != x.index.size):
+        raise node.unsupported(f"it works along axis {axis} of scores {x.index.shape}.",
+                               "the axis of the classes.")
+    return replace(x, ended=node.name), ()
+
+
+@handles("ArgMax", attributes="axis keepdims select_last_index")
+def arg_max(node: Node, inputs: Sequence[Value | None]) -> Result:
+    """Drop an arg-max: labels are taken from the scores, the first of equal ones."""
+    x = activation(node, inputs[0])
+    _one_axis(node, x, node.integer("axis", 0))
+    if node.integer("select_last_index", 0):
+        raise node.unsupported("it takes the last of equal scores.", "select_last_index=0.")
+    return replace(x, ended=node.name), ()
+
+
+@handles("TopK", attributes="axis k largest sorted", inputs=(1, 2))
+def top_k(node: Node, inputs: Sequence[Value | None]) -> Result:
+    """Drop a choice of the greatest scores."""
+    x = activation(node, inputs[0])
+    _one_axis(node, x, node.integer("axis", -1))
+    if not node.integer("largest", 1) or not all(isinstance(v, Constant) for v in inputs[1:]):
+        raise node.unsupported("it takes the least scores, or a number that varies.",
+                               "largest=1 and a constant k.")
+    return replace(x, ended=node.name), ()

@@ -1,0 +1,122 @@
+"""One node of an ONNX file, its attributes checked when they are read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import onnx
+from numpy.typing import NDArray
+from onnx import AttributeProto, helper, numpy_helper
+
+from xnorflow.errors import UnsupportedModel
+from xnorflow.frontend.tensors import TensorReader
+
+STANDARD = ""
+QONNX = "qonnx"
+DOMAINS = {
+    "": STANDARD, "ai.onnx": STANDARD,
+    "qonnx.custom_op.general": QONNX, "finn.custom_op.general": QONNX, "onnx.brevitas": QONNX,
+}
+"""Known operator domains; the quantisers of all exporters are the same operators."""
+
+MAX_LIST = 64
+
+
+class Node:
+    """A node with what handlers ask of it.
+
+    Parameters
+    ----------
+    proto : onnx.NodeProto
+        As it stands in the file.
+    position : int
+        Its place in the file, for a node that has no name.
+    tensors : TensorReader
+        Reads tensor attributes.
+    """
+
+    def __init__(self, proto: onnx.NodeProto, position: int, tensors: TensorReader) -> None:
+        """Index the attributes; UnsupportedModel for subgraphs."""
+        self.op = proto.op_type
+        self.domain = proto.domain
+        self.inputs = tuple(proto.input)
+        self.outputs = tuple(proto.output)
+        named = next((o for o in self.outputs if o), f"number {position}")
+        self.name = proto.name or named
+        self._tensors = tensors
+        self._attributes: dict[str, onnx.AttributeProto] = {}
+        for attribute in proto.attribute:
+            if attribute.type in (AttributeProto.GRAPH, AttributeProto.GRAPHS):
+                raise self.unsupported("it holds a subgraph (control flow).",
+                                       "a plain feed-forward network.")
+            if attribute.ref_attr_name or attribute.name in self._attributes:
+                raise self.unsupported(f"attribute {attribute.name!r} is ambiguous.")
+            self._attributes[attribute.name] = attribute
+
+    @property
+    def family(self) -> str | None:
+        """STANDARD, QONNX, or None for an unknown domain."""
+        return DOMAINS.get(self.domain)
+
+    @property
+    def attribute_names(self) -> frozenset[str]:
+        """Names of the attributes that are given."""
+        return frozenset(self._attributes)
+
+    def unsupported(self, reason: str, hint: str = "") -> UnsupportedModel:
+        """Make the error that names this node."""
+        return UnsupportedModel(reason, node=self.name, op=self.op, hint=hint)
+
+    def _get(self, name: str, kind: Any) -> onnx.AttributeProto | None:
+        attribute = self._attributes.get(name)
+        if attribute is not None and attribute.type != kind:
+            raise self.unsupported(f"attribute {name!r} has the wrong type.")
+        return attribute
+
+    def integer(self, name: str, default: int) -> int:
+        """Give an integer attribute."""
+        attribute = self._get(name, AttributeProto.INT)
+        return default if attribute is None else attribute.i
+
+    def integers(self, name: str) -> tuple[int, ...] | None:
+        """Give a list of integers, None where it is absent."""
+        attribute = self._get(name, AttributeProto.INTS)
+        if attribute is None:
+            return None
+        if len(attribute.ints) > MAX_LIST:
+            raise self.unsupported(f"attribute {name!r} has {len(attribute.ints)} entries.")
+        return tuple(attribute.ints)
+
+    def number(self, name: str, default: float) -> float:
+        """Give a float attribute; it is a float32."""
+        attribute = self._get(name, AttributeProto.FLOAT)
+        return default if attribute is None else attribute.f
+
+    def text(self, name: str, default: str) -> str:
+        """Give a string attribute."""
+        attribute = self._get(name, AttributeProto.STRING)
+        if attribute is None:
+            return default
+        return attribute.s.decode("utf-8", errors="replace")
+
+    def tensor(self, name: str) -> NDArray[Any] | None:
+        """Give a tensor attribute, None where it is absent."""
+        attribute = self._get(name, AttributeProto.TENSOR)
+        if attribute is None:
+            return None
+        return self._tensors.read(attribute.t, node=self.name, op=self.op)
+
+    def standalone(self, inputs: list[str], outputs: list[str]) -> onnx.NodeProto:
+        """Copy the node with other tensor names; its tensor attributes are checked and inline."""
+        copy = helper.make_node(self.op, inputs, outputs)
+        for name, attribute in self._attributes.items():
+            array = None
+            if attribute.type in (AttributeProto.TENSOR, AttributeProto.SPARSE_TENSOR,
+                                  AttributeProto.TENSORS, AttributeProto.SPARSE_TENSORS):
+                array = self.tensor(name)
+            if array is None:
+                copy.attribute.append(attribute)
+            else:
+                copy.attribute.append(
+                    helper.make_attribute(name, numpy_helper.from_array(array)))
+        return copy

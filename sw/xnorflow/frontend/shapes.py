@@ -1,0 +1,103 @@
+"""Nodes that only move elements: one NumPy function for constants and activations alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xnorflow.frontend.limits import MAX_RANK
+from xnorflow.frontend.node import Node
+
+Move = Callable[[NDArray[Any]], NDArray[Any]]
+
+
+def _axes(node: Node, operands: list[NDArray[Any] | None], rank: int) -> tuple[int, ...] | None:
+    """Give the axes of Squeeze and Unsqueeze, an attribute before operator set 13."""
+    axes = node.integers("axes")
+    if axes is None and operands and operands[0] is not None:
+        axes = tuple(int(a) for a in operands[0].ravel())
+    if axes is None:
+        return None
+    if any(not -rank <= a < rank for a in axes):
+        raise node.unsupported(f"axes {axes} do not fit {rank} dimensions.")
+    return axes
+
+
+def _reshape(node: Node, x: NDArray[Any], operands: list[NDArray[Any] | None]) -> NDArray[Any]:
+    target = operands[0] if operands else None
+    if target is None:
+        raise node.unsupported("it has no constant shape.")
+    shape = [int(d) for d in target.ravel()]
+    if len(shape) > MAX_RANK or any(d < -1 for d in shape):
+        raise node.unsupported(f"it asks for the shape {shape[:MAX_RANK]}.")
+    if not node.integer("allowzero", 0):
+        shape = [x.shape[i] if d == 0 else d for i, d in enumerate(shape)]
+    return x.reshape(shape)
+
+
+def _flatten(node: Node, x: NDArray[Any], operands: list[NDArray[Any] | None]) -> NDArray[Any]:
+    axis = node.integer("axis", 1)
+    if not -x.ndim <= axis <= x.ndim:
+        raise node.unsupported(f"axis {axis} does not fit {x.ndim} dimensions.")
+    axis += x.ndim if axis < 0 else 0
+    return x.reshape(int(np.prod(x.shape[:axis])), -1)
+
+
+def _transpose(node: Node, x: NDArray[Any], operands: list[NDArray[Any] | None]) -> NDArray[Any]:
+    return x.transpose(node.integers("perm"))
+
+
+def _squeeze(node: Node, x: NDArray[Any], operands: list[NDArray[Any] | None]) -> NDArray[Any]:
+    return x.squeeze(_axes(node, operands, x.ndim))
+
+
+def _unsqueeze(node: Node, x: NDArray[Any], operands: list[NDArray[Any] | None]) -> NDArray[Any]:
+    count = len(node.integers("axes") or ()) or (
+        operands[0].size if operands and operands[0] is not None else 0)
+    axes = _axes(node, operands, min(x.ndim + count, MAX_RANK))
+    if axes is None:
+        raise node.unsupported("it has no constant axes.")
+    return np.expand_dims(x, axes)
+
+
+def _identity(node: Node, x: NDArray[Any], operands: list[NDArray[Any] | None]) -> NDArray[Any]:
+    return x
+
+
+MOVES = {
+    "Reshape": (_reshape, {"allowzero"}),
+    "Flatten": (_flatten, {"axis"}),
+    "Transpose": (_transpose, {"perm"}),
+    "Squeeze": (_squeeze, {"axes"}),
+    "Unsqueeze": (_unsqueeze, {"axes"}),
+    "Identity": (_identity, set[str]()),
+}
+"""Function and known attributes of each."""
+
+
+def move(node: Node, x: NDArray[Any], operands: list[NDArray[Any] | None]) -> NDArray[Any]:
+    """Give what one of `MOVES` makes of `x`.
+
+    Parameters
+    ----------
+    node : Node
+        Its operator is in `MOVES`.
+    x : array
+        Elements of any type.
+    operands : list of array
+        Values of the node's further inputs.
+
+    Raises
+    ------
+    UnsupportedModel
+        If the shapes do not fit.
+    """
+    function, _ = MOVES[node.op]
+    try:
+        return function(node, x, operands)
+    except (ValueError, TypeError, OverflowError, IndexError) as e:
+        shape = "x".join(map(str, x.shape))
+        raise node.unsupported(f"it cannot be applied to a tensor of {shape}: {e}.") from e

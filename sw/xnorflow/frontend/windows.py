@@ -1,0 +1,282 @@
+"""Convolutions, pools and padding: what needs rows, columns and channels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xnorflow import graph
+from xnorflow.frontend.limits import MAX_FEATURES, MAX_WEIGHTS, elements
+from xnorflow.frontend.node import Node
+from xnorflow.frontend.quantise import float_parameter
+from xnorflow.frontend.registry import Result, activation, handles
+from xnorflow.frontend.values import (
+    Activation,
+    Constant,
+    LayoutError,
+    Value,
+    channels_first,
+)
+from xnorflow.frontend.weights import integer_weights
+from xnorflow.ir import Window
+
+Pads = tuple[int, int, int, int]
+Pair = tuple[int, int]
+
+GEOMETRY = "auto_pad dilations kernel_shape pads strides"
+
+
+def padding(node: Node, x: Activation) -> Pads:
+    """Check that features are channels, rows, columns with padding around; give the padding.
+
+    Raises
+    ------
+    LayoutError
+        If they are in another order.
+    """
+    if x.index.ndim != 4 or x.index.shape[0] != 1:
+        raise node.unsupported(f"its input has shape {x.index.shape}.",
+                               "two-dimensional features [1, channels, height, width].")
+    inside = x.index[0] >= 0
+    rows, cols = (np.flatnonzero(inside.any(axes)) for axes in ((0, 2), (0, 1)))
+    found = x.index[:, :, rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
+    if (found < 0).any():
+        raise LayoutError(node.unsupported("its input is padded along the channels.",
+                                           "padding of rows and columns only."))
+    if not np.array_equal(found, channels_first(x.frame)):
+        raise LayoutError(
+            node.unsupported(
+                "its input features are in an order other than channels, rows, columns.",
+                "the plain layout [1, channels, height, width]."),
+            found[0])
+    return (int(rows[0]), int(cols[0]),
+            inside.shape[1] - 1 - int(rows[-1]), inside.shape[2] - 1 - int(cols[-1]))
+
+
+def _pair(node: Node, name: str, default: tuple[int, ...] = (1, 1)) -> Pair:
+    values = node.integers(name) or default
+    if len(values) != 2 or not all(1 <= v < 1 << 16 for v in values):
+        raise node.unsupported(f"its {name} are {values}.", "two positive numbers.")
+    return values[0], values[1]
+
+
+def _window(node: Node, x: Activation, inner: Pads, kernel: Pair) -> Window:
+    """Read the geometry; the pads are the node's own, without those of a Pad node before it.
+
+    Output shapes round up with `ceil_mode`, by padding more at the end.
+    """
+    stride, dilation = _pair(node, "strides"), _pair(node, "dilations")
+    size = (x.frame[0] + inner[0] + inner[2], x.frame[1] + inner[1] + inner[3])
+    given = node.integers("pads") or (0, 0, 0, 0)
+    if len(given) != 4 or not all(0 <= p < 1 << 16 for p in given):
+        raise node.unsupported(f"its pads are {given}.", "four numbers, none negative.")
+    starts, ends = list(given[:2]), list(given[2:])
+    auto = node.text("auto_pad", "NOTSET")
+    if auto not in ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"):
+        raise node.unsupported(f"auto_pad {auto!r} is unknown.")
+    for axis in (0, 1):
+        extent = (kernel[axis] - 1) * dilation[axis] + 1
+        if auto == "VALID":
+            starts[axis] = ends[axis] = 0
+        elif auto != "NOTSET":
+            last = (size[axis] - 1) // stride[axis] * stride[axis]
+            total = max(0, last + extent - size[axis])
+            small, large = total // 2, total - total // 2
+            starts[axis], ends[axis] = (small, large) if auto == "SAME_UPPER" else (large, small)
+        if node.integer("ceil_mode", 0) and not auto.startswith("SAME"):
+            span = size[axis] + starts[axis] + ends[axis] - extent
+            ends[axis] += -span % stride[axis]
+            last = -(-span // stride[axis]) * stride[axis]
+            if last >= size[axis] + starts[axis]:
+                raise node.unsupported("ceil_mode gives it a window of padding only.",
+                                       "ceil_mode=0.")
+    pads = (starts[0], starts[1], ends[0], ends[1])
+    window = Window(kernel, stride, dilation, pads)
+    out = _total(window, inner).output(*x.frame[:2])
+    if min(out) < 1:
+        raise node.unsupported(f"a window of {window.extent} does not fit {size} pixels.")
+    full = (size[0] + pads[0] + pads[2], size[1] + pads[1] + pads[3], x.frame[2])
+    elements(full, MAX_FEATURES, what="its padded input", node=node.name, op=node.op)
+    return window
+
+
+def _total(window: Window, inner: Pads) -> Window:
+    """Add the padding of a Pad node."""
+    t, left, b, r = (p + q for p, q in zip(window.pads, inner, strict=True))
+    return replace(window, pads=(t, left, b, r))
+
+
+def _result(x: Activation, window: Window, channels: int, low: float) -> Activation:
+    frame = (*window.output(*x.frame[:2]), channels)
+    return Activation(frame, channels_first(frame), low=low)
+
+
+def axes_of(node: Node, axes: Iterable[int], rank: int) -> list[int]:
+    """Give different axes as numbers from 0."""
+    listed = [int(a) for a in axes]
+    normal = [a + rank if a < 0 else a for a in listed]
+    if len(set(normal)) < len(normal) or not all(0 <= a < rank for a in normal):
+        raise node.unsupported(f"its axes {listed} do not fit {rank} dimensions.")
+    return normal
+
+
+@handles("Pad", attributes="mode pads value", inputs=(1, 4))
+def pad(node: Node, inputs: Sequence[Value | None]) -> Result:
+    """Mark padding by a constant; the next convolution or pool takes it over."""
+    x = activation(node, inputs[0])
+    if node.text("mode", "constant") != "constant":
+        raise node.unsupported(f"padding mode {node.text('mode', '')!r} is unknown.",
+                               "padding by a constant.")
+    operands = [v.value if isinstance(v, Constant) else None for v in inputs[1:]]
+    if any(v is not None and o is None for v, o in zip(inputs[1:], operands, strict=True)):
+        raise node.unsupported("its parameters are not constant.")
+    amounts, value, axes = (*operands, None, None, None)[:3]
+    pads = node.integers("pads") if amounts is None else tuple(int(a) for a in amounts.ravel())
+    if value is not None and value.size != 1:
+        raise node.unsupported("it pads by more than one value.")
+    number = node.number("value", 0.0) if value is None else float(value.reshape(()))
+    rank = x.index.ndim
+    picked = axes_of(node, range(rank) if axes is None else axes.ravel(), rank)
+    if pads is None or len(pads) != 2 * len(picked) or min(pads, default=0) < 0:
+        raise node.unsupported(f"its pads are {pads}.", "two numbers per axis, none negative.")
+    per_axis = [(0, 0)] * rank
+    for axis, start, end in zip(picked, pads, pads[len(picked):], strict=False):
+        per_axis[axis] = (start, end)
+    if any(map(any, per_axis)) and x.padded and number != x.pad_value:
+        raise node.unsupported("it pads by another value than the Pad before it.")
+    shape = [n + sum(p) for n, p in zip(x.index.shape, per_axis, strict=True)]
+    elements(shape, MAX_FEATURES, what="its result", node=node.name, op=node.op)
+    return replace(x, index=np.pad(x.index, per_axis, constant_values=-1), pad_value=number), ()
+
+
+@handles("Conv", attributes=f"{GEOMETRY} group", inputs=(2, 3))
+def conv(node: Node, inputs: Sequence[Value | None]) -> Result:
+    """Import a convolution; groups become zeros in a full set of weights."""
+    x = activation(node, inputs[0])
+    stored = inputs[1]
+    if not isinstance(stored, Constant):
+        raise node.unsupported("its weights depend on the input.", "constant weights.")
+    if stored.value.ndim != 4 or not stored.value.size:
+        raise node.unsupported(f"its weights have shape {stored.value.shape}.",
+                               "two-dimensional convolutions.")
+    inner = padding(node, x)
+    out, per_group, *kernel = stored.value.shape
+    groups = node.integer("group", 1)
+    if groups < 1 or per_group * groups != x.frame[2] or out % groups:
+        raise node.unsupported(f"weights {stored.value.shape} in {groups} groups do not fit"
+                               f" {x.frame[2]} input channels.")
+    if (node.integers("kernel_shape") or tuple(kernel)) != tuple(kernel):
+        raise node.unsupported(f"its kernel_shape is not that of its weights, {kernel}.")
+    window = _window(node, x, inner, (kernel[0], kernel[1]))
+    if any(inner) and any(window.pads) and x.pad_value != 0:
+        raise node.unsupported("it pads by 0 what was already padded by another value.",
+                               "one kind of padding for each convolution.")
+    elements((out, *kernel, x.frame[2]), MAX_WEIGHTS, what="its weights", node=node.name,
+             op=node.op)
+    weights, scale = integer_weights(node, stored, 0)
+    wide = np.zeros((out, kernel[0], kernel[1], x.frame[2]), np.int64)
+    for g in range(groups):
+        rows = slice(g * out // groups, (g + 1) * out // groups)
+        cols = slice(g * per_group, (g + 1) * per_group)
+        wide[rows, :, :, cols] = weights[rows].transpose(0, 2, 3, 1)
+    window = _total(window, inner)
+    op = graph.Conv(wide, scale, window, x.pad_value if any(inner) else 0.0,
+                    bias(node, inputs[2] if len(inputs) > 2 else None, out),
+                    node=node.name, op=node.op)
+    result = _result(x, window, out, -np.inf)
+    elements(result.frame, MAX_FEATURES, what="its result", node=node.name, op=node.op)
+    return result, (op,)
+
+
+def bias(node: Node, value: Value | None, out: int) -> graph.Floats | None:
+    """Read an optional bias per output channel."""
+    if value is None:
+        return None
+    if not isinstance(value, Constant) or value.value.size not in (1, out):
+        raise node.unsupported("its bias is not one constant per output channel.")
+    return np.broadcast_to(float_parameter(node, value.value, "bias").ravel(), out).copy()
+
+
+def _real_taps(window: Window, size: Pair) -> bool:
+    """Whether every window holds a tap that is not padding."""
+    for axis in (0, 1):
+        count = window.output(*size)[axis]
+        taps = (np.arange(count)[:, None] * window.stride[axis] - window.pads[axis]
+                + np.arange(window.kernel[axis]) * window.dilation[axis])
+        if not ((taps >= 0) & (taps < size[axis])).any(1).all():
+            return False
+    return True
+
+
+@handles("MaxPool", attributes=f"{GEOMETRY} ceil_mode storage_order")
+def max_pool(node: Node, inputs: Sequence[Value | None]) -> Result:
+    """Import a maximum; padding by a value that never wins counts as none."""
+    x = activation(node, inputs[0])
+    inner = padding(node, x)
+    own = _window(node, x, inner, _pair(node, "kernel_shape", ()))
+    if any(inner) and x.pad_value > x.low:
+        raise node.unsupported(f"it takes maxima over padding by {x.pad_value:g}.",
+                               "padding by the least value, or the pool's own.")
+    window = _total(own, inner)
+    if not _real_taps(window, x.frame[:2]):
+        raise node.unsupported("a window of it holds padding only.")
+    return _result(x, window, x.frame[2], x.low), (
+        graph.MaxPool(window, node=node.name, op=node.op),)
+
+
+@handles("AveragePool", attributes=f"{GEOMETRY} ceil_mode count_include_pad")
+def average_pool(node: Node, inputs: Sequence[Value | None]) -> Result:
+    """Import a mean; padding has to be counted, as zeros."""
+    x = activation(node, inputs[0])
+    inner = padding(node, x)
+    own = _window(node, x, inner, _pair(node, "kernel_shape", ()))
+    counted = node.integer("count_include_pad", 0) and not node.integer("ceil_mode", 0)
+    if any(own.pads) and not counted:
+        raise node.unsupported("its windows at the border have other divisors.",
+                               "no padding and ceil_mode=0, or count_include_pad=1.")
+    if any(inner) and x.pad_value != 0:
+        raise node.unsupported(f"it averages padding by {x.pad_value:g}.", "padding by 0.")
+    window = _total(own, inner)
+    low = min(x.low, 0.0) if any(window.pads) else x.low
+    return _result(x, window, x.frame[2], low), (
+        graph.AveragePool(window, node=node.name, op=node.op),)
+
+
+@handles("GlobalAveragePool", "GlobalMaxPool")
+def global_pool(node: Node, inputs: Sequence[Value | None]) -> Result:
+    """Import a pool over the whole frame."""
+    x = activation(node, inputs[0])
+    if any(padding(node, x)):
+        raise node.unsupported("its input is padded.", "no padding before a global pool.")
+    window = Window(x.frame[:2], x.frame[:2])
+    kind = graph.MaxPool if node.op == "GlobalMaxPool" else graph.AveragePool
+    return _result(x, window, x.frame[2], x.low), (kind(window, node=node.name, op=node.op),)
+
+
+@handles("ReduceMean", attributes="axes keepdims noop_with_empty_axes", inputs=(1, 2))
+def reduce_mean(node: Node, inputs: Sequence[Value | None]) -> Result:
+    """Import a mean over all rows and columns, whichever axes they are."""
+    x = activation(node, inputs[0])
+    axes: NDArray[Any] | None = None
+    if len(inputs) > 1 and isinstance(inputs[1], Constant):
+        axes = inputs[1].value
+    listed = node.integers("axes") if axes is None else axes.ravel()
+    rank = x.index.ndim
+    reduced = axes_of(node, () if listed is None else listed, rank)
+    kept = [a for a in range(rank) if a not in reduced]
+    h, w, c = x.frame
+    channel = np.moveaxis(x.index, kept, range(len(kept))).reshape(-1, h * w) % c \
+        if reduced and x.index.size == h * w * c and not x.padded else np.empty((0, 0))
+    if channel.shape != (c, h * w) or not (channel == channel[:, :1]).all():
+        raise LayoutError(node.unsupported("it averages over something else than all pixels.",
+                                           "a mean over rows and columns (GlobalAveragePool)."))
+    index = channel[:, 0].reshape([x.index.shape[a] for a in kept])
+    if node.integer("keepdims", 1):
+        index = np.expand_dims(index, tuple(sorted(reduced)))
+    window = Window((h, w), (h, w))
+    return Activation((1, 1, c), index, low=x.low), (
+        graph.AveragePool(window, node=node.name, op=node.op),)
