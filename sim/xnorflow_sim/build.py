@@ -11,6 +11,8 @@ import platform
 import re
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
@@ -34,6 +36,10 @@ _FAST = ("-O3", "-march=native")
 _SLOW = ("-O1",)
 
 
+DESIGN = "design.sv"
+Images = Path | Mapping[str, str] | None
+
+
 @dataclass(frozen=True)
 class Model:
     """A compiled design: its library, and the folder it must run in to find its ROM images."""
@@ -43,10 +49,10 @@ class Model:
 
 
 def build(
-    verilog: Path,
+    verilog: Path | str,
     interface: Interface,
     *,
-    images: Path | None = None,
+    images: Images = None,
     trace: bool = False,
     root: Path | None = None,
 ) -> Model:
@@ -54,12 +60,13 @@ def build(
 
     Parameters
     ----------
-    verilog : Path
-        The design, one self-contained file.
+    verilog : Path or str
+        The design, self-contained: its file, or its text.
     interface : Interface
         Its ports; they are compared with the Verilog's.
-    images : Path, optional
-        Folder of the ROM images that the Verilog names; by default the Verilog's own.
+    images : Path or dict, optional
+        ROM images that the Verilog names: their folder, or their texts by file name. By default
+        the folder of the Verilog's file.
     trace : bool
         Whether the library can write waveforms. It is several times slower then.
     root : Path, optional
@@ -74,19 +81,18 @@ def build(
     ToolMissing
         If one of them is not there.
     """
-    needed = rom_images(verilog, images or verilog.parent)
+    sources = read_sources(verilog, images)
     harness = (resources.files(__package__) / "harness.cpp").read_text()
-    inputs: list[str | bytes] = [*_toolchain(), repr((_VERILATE, *_flags(trace))), harness]
-    inputs += [repr(interface), verilog.read_bytes()]
-    for image in needed:
-        inputs += [image.name, image.read_bytes()]
+    inputs = [*_toolchain(), repr((_VERILATE, *_flags(trace))), harness, repr(interface)]
+    for name, text in sources.items():
+        inputs += [name, text]
     root = root or cache.default()
 
     def make(folder: Path) -> None:
-        for image in needed:
-            shutil.copyfile(image, folder / image.name)
         work = folder / "work"
-        _verilate(verilog, interface, trace, work)
+        work.mkdir()
+        write_sources(sources, folder)
+        _verilate(folder / DESIGN, interface, trace, work)
         _compile(work, harness, trace, root, folder / "model.so")
         shutil.rmtree(work)
 
@@ -94,42 +100,57 @@ def build(
     return Model(folder / "model.so", folder)
 
 
-def rom_images(verilog: Path, folder: Path) -> list[Path]:
-    """Return the files that the Verilog's ``$readmemh`` and ``$readmemb`` calls name, sorted.
+def read_sources(verilog: Path | str, images: Images = None) -> dict[str, str]:
+    """Return the texts of a design and of the ROM images it names, by file name.
 
-    Raises
-    ------
-    BadInput
-        If one is not a plain name, or is not in ``folder``.
+    The design itself is ``design.sv``. Parameters and errors are those of :func:`build`.
     """
-    text = verilog.read_text()
-    names = set(re.findall(r'\$readmem[hb]\s*\(\s*"([^"]*)"', text))
-    # A module may take the name as a parameter: whatever string names a file there is copied too.
+    text = verilog.read_text() if isinstance(verilog, Path) else verilog
+    if images is None:
+        images = verilog.parent if isinstance(verilog, Path) else {}
+    called = set(re.findall(r'\$readmem[hb]\s*\(\s*"([^"]*)"', text))
+    # A module may take the name as a parameter: any string that names an image counts.
     strings = set(re.findall(r'"([\w.-]+)"', text))
-    names |= {name for name in strings if (folder / name).is_file() and name != verilog.name}
-    for name in sorted(names):
-        if not re.fullmatch(r"\w[\w.-]*", name):
-            raise BadInput(f"{verilog}: the ROM image {name!r} is not a plain file name")
-        if not (folder / name).is_file():
-            raise BadInput(f"{verilog}: its ROM image {name} is not in {folder}")
-    return [folder / name for name in sorted(names)]
+    sources = {DESIGN: text}
+    for name in sorted(called | strings):
+        if name in called and not re.fullmatch(r"\w[\w.-]*", name):
+            raise BadInput(f"the Verilog reads {name!r}, which is not a plain file name")
+        if isinstance(images, Path):
+            there = (images / name).is_file() and name != getattr(verilog, "name", None)
+            image = (images / name).read_text() if there else None
+        else:
+            image = images.get(name)
+        if image is not None:
+            sources[name] = image
+        elif name in called:
+            raise BadInput(f"the Verilog reads the ROM image {name}, which is not there")
+    return sources
 
 
-def lint(verilog: Path, top: str, *, defines: tuple[str, ...] = ()) -> list[str]:
+def write_sources(sources: dict[str, str], folder: Path) -> None:
+    """Write what :func:`read_sources` returned into a folder."""
+    for name, text in sources.items():
+        (folder / name).write_text(text)
+
+
+def lint(verilog: Path | str, top: str, *, defines: tuple[str, ...] = ()) -> list[str]:
     """Return every warning and error that Verilator has about a design, with all of them enabled.
 
     Parameters
     ----------
-    verilog : Path
-        The design.
+    verilog : Path or str
+        The design: its file, or its text.
     top : str
         Name of its top module.
     defines : tuple of str
         Preprocessor names to define, as the alternatives in the text want.
     """
-    arguments = ["--lint-only", "-Wall", "--no-timing", "--top-module", top]
-    arguments += [f"-D{name}" for name in defines]
-    _, output = _run_verilator([*arguments, str(verilog)])
+    options = ["--lint-only", "-Wall", "-Wno-DECLFILENAME", "--no-timing", "--top-module", top]
+    options += [f"-D{name}" for name in defines]
+    with tempfile.TemporaryDirectory(prefix="xnorflow-") as folder:
+        text = verilog.read_text() if isinstance(verilog, Path) else verilog
+        write_sources({DESIGN: text}, Path(folder))
+        _, output = _run_verilator([*options, str(Path(folder) / DESIGN)])
     return re.findall(r"^%(?:Warning|Error).*", output, re.MULTILINE)
 
 
@@ -151,8 +172,8 @@ def _verilate(verilog: Path, interface: Interface, trace: bool, work: Path) -> N
     )
     if code:
         errors = [line for line in output.splitlines() if line.startswith("%Error")]
-        raise CheckFailed(f"Verilator refuses {verilog}: " + " ".join(errors[:3]))
-    _check_ports((work / "Vxf.h").read_text(), interface, verilog)
+        raise CheckFailed(f"Verilator refuses {interface.top}: " + " ".join(errors[:3]))
+    _check_ports((work / "Vxf.h").read_text(), interface)
     taps = " ".join(f"X({i}, {tap.bytes})" for i, tap in enumerate(interface.taps))
     (work / "design.h").write_text(
         '#include "Vxf.h"\n'
@@ -164,7 +185,7 @@ def _verilate(verilog: Path, interface: Interface, trace: bool, work: Path) -> N
     )
 
 
-def _check_ports(header: str, interface: Interface, verilog: Path) -> None:
+def _check_ports(header: str, interface: Interface) -> None:
     """Compare the ports in Verilator's header with the interface's."""
     found = {
         name: int(high) - int(low) + 1
@@ -176,7 +197,7 @@ def _check_ports(header: str, interface: Interface, verilog: Path) -> None:
             have = "does not have" if got is None else f"has, {got} bits wide,"
             expect = "does not name" if want is None else f"says is {want} bits wide"
             raise BadInput(
-                f"{verilog}: module {interface.top} {have} the port {name},"
+                f"module {interface.top} {have} the port {name},"
                 f" which the interface {expect}"
             )
 

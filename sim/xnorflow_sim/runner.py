@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from xnorflow.errors import BadInput, CheckFailed
 
 from . import worker
-from .build import build
+from .build import Images, build
 from .interface import Interface
 from .run import Run
 
 IDLE_LIMIT = 4_000_000
 """Cycles without a transfer after which a design counts as stuck, unless told otherwise."""
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int], object]
 
 # `enum Status` of harness.cpp from 2 on.
 _FAILURES = {
@@ -62,12 +62,13 @@ class Simulator:
 
     Parameters
     ----------
-    verilog : Path
-        The design, one self-contained file.
+    verilog : Path or str
+        The design, self-contained: its file, or its text.
     interface : Interface
         Its ports.
-    images : Path, optional
-        Folder of its ROM images, by default the Verilog's own.
+    images : Path or dict, optional
+        Its ROM images: their folder, by default that of the Verilog's file; or their texts by
+        file name.
     trace : bool
         Build the variant that can write waveforms.
     cache : Path, optional
@@ -81,16 +82,16 @@ class Simulator:
 
     def __init__(
         self,
-        verilog: Path,
+        verilog: Path | str,
         interface: Interface,
         *,
-        images: Path | None = None,
+        images: Images = None,
         trace: bool = False,
         cache: Path | None = None,
     ) -> None:
         """Compile the design, or find it in the cache."""
         self.interface, self.trace = interface, trace
-        self.model = build(Path(verilog), interface, images=images, trace=trace, root=cache)
+        self.model = build(verilog, interface, images=images, trace=trace, root=cache)
 
     def run(
         self,
@@ -102,7 +103,7 @@ class Simulator:
         jobs: int = 1,
         idle_limit: int = IDLE_LIMIT,
         taps: bool = False,
-        waves: Path | None = None,
+        waves: str | Path | None = None,
         progress: Progress | None = None,
     ) -> Run:
         """Send frames back to back and collect their scores.
@@ -128,8 +129,7 @@ class Simulator:
         waves : Path, optional
             Write the waveforms of the whole run there, in VCD; needs ``trace=True``, ``jobs=1``.
         progress : callable, optional
-            Called with the number of finished frames and N, from several threads if ``jobs > 1``,
-            but never from two at once.
+            Called with the number of frames done and N; from other threads, one at a time.
 
         Raises
         ------
@@ -145,6 +145,7 @@ class Simulator:
         except ValueError as error:
             raise BadInput(str(error)) from error
         _check_options(len(beats), stall_in, stall_out, jobs, idle_limit)
+        waves = Path(waves) if waves else None
         if waves and (not self.trace or jobs != 1 or waves.suffix != ".vcd"):
             raise BadInput(f"{waves}: waveforms are VCD (.vcd), need trace=True and one job")
         bounds = np.linspace(0, len(beats), min(jobs, len(beats)) + 1).astype(int)
