@@ -17,7 +17,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 from numpy.typing import NDArray
 
-from .pipeline import delay, register_count, registered_levels
+from .pipeline import delay, index_shape, register_count, registered_levels
 from .popcount import XnorPopcount, instance, latency_for, module_name, verilog_module
 from .rom import IMAGE_BITS, Rom, bit_words, rom_latency
 
@@ -70,13 +70,13 @@ class DotArray(wiring.Component):
         A beat, and whether it begins and ends a reduction.
     i_data : In(simd * bits)
         Activation codes, lane 0 lowest.
-    i_row : In(range(rows))
+    i_row : In(range(rows)), at least one bit
         Passed on with the result; that of the last beat counts.
     o_valid : Out(1)
         A result, `latency` cycles after the last beat.
     o_values : Out(pe * acc_bits)
         Unsigned sums, PE 0 lowest.
-    o_row : Out(range(rows))
+    o_row : Out(range(rows)), at least one bit
         Row of the result.
 
     Attributes
@@ -129,7 +129,7 @@ class DotArray(wiring.Component):
         if style == "verilog":
             stages = latency_for(simd)
             self.modules[module_name(simd, stages)] = verilog_module(simd, stages)
-        row = range(rows)
+        row = index_shape(rows)
         super().__init__({
             "i_valid": In(1), "i_data": In(simd * bits), "i_first": In(1), "i_last": In(1),
             "i_row": In(row),

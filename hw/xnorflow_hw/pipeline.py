@@ -15,12 +15,14 @@ def delay(m: Module, value: Value, cycles: int, *, name: str, reset: bool = Fals
     value : Value
         What to delay.
     cycles : int
-        Registers; with 0 the value itself is returned.
+        Registers; with 0 the value itself is returned, and so is one without bits.
     name : str
         The registers' names start with it.
     reset : bool
         Whether a reset clears them. Only a `valid` needs that.
     """
+    if not len(value):
+        return value
     for cycle in range(cycles):
         late = Signal(len(value), name=f"{name}_{cycle + 1}", reset_less=not reset)
         m.d.sync += late.eq(value)
@@ -42,3 +44,11 @@ def registered_levels(levels: int, registers: int) -> set[int]:
     ({2, 4, 6}, {2, 4, 5}, set())
     """
     return {-(-k * levels // registers) for k in range(1, registers + 1)}
+
+
+def index_shape(count: int) -> range:
+    """Give the shape of an index of `count` things, at least one bit wide.
+
+    Verilog has no wire without bits: what Amaranth writes for one has two.
+    """
+    return range(max(count, 2))

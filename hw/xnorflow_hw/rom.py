@@ -17,6 +17,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from numpy.typing import NDArray
 
+from .pipeline import index_shape
 from .popcount import STYLES
 
 KINDS = ("auto", "block", "logic")
@@ -73,7 +74,7 @@ class Rom(wiring.Component):
 
     Members
     -------
-    address : In(range(depth))
+    address : In(range(depth)), at least one bit
         Which word.
     data : Out(width)
         The word, `latency` cycles later. Not reset.
@@ -118,7 +119,7 @@ class Rom(wiring.Component):
         if style == "verilog" and self.depth > 1 and self.depth * width > image_bits:
             self.modules[name] = self._module()
             self.images[f"{name}.hex"] = self._image()
-        super().__init__({"address": In(range(self.depth)), "data": Out(width)})
+        super().__init__({"address": In(index_shape(self.depth)), "data": Out(width)})
 
     def model(self, address: NDArray[Any]) -> list[int]:
         """Give the words at an int array [n] of addresses."""

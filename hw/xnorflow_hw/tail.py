@@ -15,7 +15,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 from numpy.typing import NDArray
 
-from .pipeline import delay
+from .pipeline import delay, index_shape
 from .rom import IMAGE_BITS, Rom, field_words
 
 Ints = NDArray[np.int64]
@@ -60,7 +60,7 @@ class Tail(wiring.Component):
         There are values.
     i_values : In(pe * acc_bits)
         Unsigned, PE 0 lowest.
-    i_row : In(range(rows))
+    i_row : In(range(rows)), at least one bit
         Which row of the constants applies.
     o_valid : Out(1)
         The results, `latency` cycles later.
@@ -102,8 +102,8 @@ class Tail(wiring.Component):
         self.modules: dict[str, str] = {}
         self.images: dict[str, str] = {}
         super().__init__({
-            "i_valid": In(1), "i_values": In(self.pe * acc_bits), "i_row": In(range(self.rows)),
-            "o_valid": Out(1), "o_values": Out(self.pe * out_bits),
+            "i_valid": In(1), "i_values": In(pe * acc_bits), "i_row": In(index_shape(self.rows)),
+            "o_valid": Out(1), "o_values": Out(pe * out_bits),
         })
 
     def _memory(self, suffix: str, fields: NDArray[Any], width: int, kind: str) -> Rom:
@@ -223,6 +223,7 @@ class ThresholdTail(Tail):
                     thresholds.append(threshold)
                 else:
                     m.submodules[f"thresholds_{j}_{k}"] = step[k]
+                    # With a single row, the row's bit is cut off.
                     m.d.comb += step[k].address.eq(Cat(code, row))
                     thresholds.append(step[k].data)
             for k, prefix in enumerate(prefixes):
@@ -353,6 +354,7 @@ class TableTail(Tail):
         m = Module()
         for k, (memory, value) in enumerate(zip(self._memories, self._values(), strict=True)):
             m.submodules[f"table_{k}"] = memory
+            # With a single row, the row's bit is cut off.
             m.d.comb += memory.address.eq(Cat(value, self.i_row))
         self._pulse(m, [memory.data for memory in self._memories])
         return m
