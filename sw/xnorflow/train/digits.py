@@ -1,10 +1,10 @@
 """Trains the demo network with Brevitas: ``python -m xnorflow.train.digits -o digits.onnx``.
 
 The network is small enough for the smallest boards: 25,744 binary weights, binary activations
-everywhere but at the input, which is read as 4 bits. It has what makes such a network hard to map
-exactly: convolutions whose padding is 0, a value that no binary activation has; a pool between a
-convolution and its batch-norm; batch-norms whose gammas may be negative. All scales are 1, so the
-scores are integers.
+everywhere but at the input, which is read as 4 bits (16, all ink, becomes 15). It has what makes
+such a network hard to map exactly: convolutions whose padding is 0, a value that no binary
+activation has; a pool between a convolution and its batch-norm; batch-norms of which half have
+negative gammas. All scales are 1, so the scores are integers.
 
 Training is that of BinaryNet (Hubara et al., arXiv:1602.02830): float weights whose signs are used,
 a straight-through gradient that stops where a value is beyond 1, Adam. Same seed, same machine,
@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow import demo
-from xnorflow.errors import XnorflowError
+from xnorflow.errors import CheckFailed, XnorflowError
 from xnorflow.train import needs
 
 CHANNELS = (16, 32, 64)
@@ -38,27 +38,12 @@ def network() -> Any:
         Takes raw samples, float32 [frames, 1, 8, 8] of 0 to 16; gives scores [frames, 10], whole
         numbers in -256 to 256.
     """
-    nn, qnn, enums = needs("torch").nn, needs("brevitas.nn"), needs("brevitas.inject.enum")
-    binary, base = needs("brevitas.quant.binary"), needs("brevitas.quant.base")
-    solver = needs("brevitas.quant.solver")
-
-    class Weight(binary.SignedBinaryWeightPerTensorConst):
-        """-1 and +1."""
-
-        scaling_const = 1.0
-
-    class Sample(base.UintQuant, solver.ActQuantSolver):
-        """0 to 15 in steps of 1; the rare 16 becomes 15."""
-
-        bit_width = 4
-        min_val, max_val = 0.0, 15.0
-        scaling_impl_type = enums.ScalingImplType.CONST
-        scaling_per_output_type = enums.ScalingPerOutputType.TENSOR
-        restrict_scaling_type = enums.RestrictValueType.FP
+    nn, qnn = needs("torch").nn, needs("brevitas.nn")
+    quantisers = needs("xnorflow.train.quantisers")
 
     def conv(inputs: int, outputs: int, padding: int) -> Any:
         return qnn.QuantConv2d(
-            inputs, outputs, 3, padding=padding, bias=False, weight_quant=Weight
+            inputs, outputs, 3, padding=padding, bias=False, weight_quant=quantisers.BinaryWeight
         )
 
     def norm(channels: int) -> Any:
@@ -67,16 +52,16 @@ def network() -> Any:
         return layer
 
     def sign() -> Any:
-        return qnn.QuantIdentity(act_quant=binary.SignedBinaryActPerTensorConst)
+        return qnn.QuantIdentity(act_quant=quantisers.BinaryActivation)
 
     a, b, c = CHANNELS
     return nn.Sequential(
-        qnn.QuantIdentity(act_quant=Sample),
+        qnn.QuantIdentity(act_quant=quantisers.Sample4),
         conv(1, a, 1), norm(a), sign(),  # 8 x 8
         conv(a, b, 1), nn.MaxPool2d(2), norm(b), sign(),  # 4 x 4
         conv(b, c, 0), norm(c), sign(),  # 2 x 2
         nn.Flatten(),
-        qnn.QuantLinear(4 * c, 10, bias=False, weight_quant=Weight),
+        qnn.QuantLinear(4 * c, 10, bias=False, weight_quant=quantisers.BinaryWeight),
     )  # fmt: skip
 
 
@@ -166,3 +151,79 @@ def scores(net: Any, x: NDArray[np.uint8]) -> NDArray[np.float32]:
     with torch.no_grad():
         result = net(torch.from_numpy(x.astype(np.float32))[:, None])
     return result.numpy()
+
+
+def export(net: Any, path: Path) -> None:
+    """Write a network as QONNX: batch 1, static shapes, opset 13, one initializer per parameter.
+
+    Parameters
+    ----------
+    net : torch.nn.Sequential
+        In evaluation mode.
+    path : Path
+        The file to write.
+    """
+    torch, onnx = needs("torch"), needs("onnx")
+    cleanup = needs("qonnx.util.cleanup").cleanup_model
+    wrapper = needs("qonnx.core.modelwrapper").ModelWrapper
+    model = needs("brevitas.export").export_qonnx(
+        net, torch.zeros(1, 1, 8, 8), dynamo=False, opset_version=13
+    )
+    model = cleanup(wrapper(model)).model
+    model.graph.name = "digits"
+    model.doc_string = (
+        "8 x 8 handwritten digits: 1-bit weights and activations, 4-bit input. Takes raw samples "
+        "0 to 16. Made by xnorflow.train.digits."
+    )
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+
+
+def accuracy(path: Path, x: NDArray[np.uint8], y: NDArray[np.uint8], net: Any) -> float:
+    """Run a written file in the QONNX executor and give the fraction of right labels.
+
+    Parameters
+    ----------
+    path : Path
+        A file that `export` wrote.
+    x, y : uint8 arrays [images, 8, 8] and [images]
+        Raw samples and classes.
+    net : torch.nn.Sequential
+        The network that was written.
+
+    Raises
+    ------
+    xnorflow.errors.CheckFailed
+        If the file's scores are not the very scores of `net`.
+    """
+    model = needs("qonnx.core.modelwrapper").ModelWrapper(str(path))
+    execute = needs("qonnx.core.onnx_exec").execute_onnx
+    inp, out = model.graph.input[0].name, model.graph.output[0].name
+    frames = x.astype(np.float32)[:, None, None]
+    written = np.concatenate([execute(model, {inp: frame})[out] for frame in frames])
+    if (wrong := int((written != scores(net, x)).any(axis=1).sum())) > 0:
+        raise CheckFailed(f"{path}: the scores of {wrong} images differ from those in PyTorch.")
+    return float((written.argmax(axis=1) == y).mean())
+
+
+@click.command()
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The .onnx.")
+@click.option("--seed", default=0, show_default=True, help="Seed of everything drawn.")
+@click.option("--epochs", default=200, show_default=True, help="Passes over the training images.")
+def main(output: Path, seed: int, epochs: int) -> None:
+    """Train the digit network, write it as QONNX and check the file on the held-out images.
+
+    Example: python -m xnorflow.train.digits -o digits.onnx
+    """
+    try:
+        images = demo.data()
+        net = fit(images["x_train"], images["y_train"], seed=seed, epochs=epochs)
+        export(net, output)
+        right = accuracy(output, images["x_test"], images["y_test"], net)
+    except XnorflowError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{output}: {right:.2%} of {len(images['y_test'])} held-out images are right")
+
+
+if __name__ == "__main__":
+    main()
