@@ -6,6 +6,7 @@ from xnorflow import ir_file
 from xnorflow.graph import Graph
 from xnorflow.ir import IntegerNetwork
 from xnorflow.lower.chain import Chain
+from xnorflow.lower.negate import OffCentre
 from xnorflow.lower.pads import resolve_pads
 from xnorflow.lower.tidy import PASSES
 
@@ -34,7 +35,10 @@ def lower(graph: Graph) -> IntegerNetwork:
     """
     for tidy in PASSES:
         graph = tidy(graph)
-    net = Chain(graph).network()
+    try:
+        net = Chain(graph).network()
+    except OffCentre:
+        net = Chain(graph, centred=True).network()
     ir_file.verify(net)
     net = resolve_pads(net)
     ir_file.verify(net)

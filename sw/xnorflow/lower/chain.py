@@ -13,6 +13,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xnorflow import graph as g
 from xnorflow import ir
@@ -29,6 +30,7 @@ from xnorflow.lower.tidy import Shape, output_shape
 
 QUANTISERS = (g.BipolarQuant, g.Quant, g.MultiThreshold, g.Sign)
 MAX_THRESHOLDS = 1 << 24
+Units = NDArray[np.float64]
 ONE_SCALE = "one activation scale for the whole tensor, or scales that are small multiples of one."
 
 
@@ -41,11 +43,19 @@ class _Pool:
 
 
 class Chain:
-    """Integer layers so far, and the float expression that is pending."""
+    """Integer layers so far, and the float expression that is pending.
 
-    def __init__(self, graph: g.Graph) -> None:
-        """Walk along the whole of a tidy graph."""
-        self.graph = graph
+    Parameters
+    ----------
+    graph : Graph
+        Tidy; the constructor walks along the whole of it.
+    centred : bool
+        Give what padded sums read an alphabet with 0 in its middle.
+    """
+
+    def __init__(self, graph: g.Graph, *, centred: bool = False) -> None:
+        """Walk."""
+        self.graph, self.centred = graph, centred
         self.layers: list[ir.Layer] = []
         self.notes = list(graph.notes)
         self.shape: Shape = graph.shape
@@ -127,7 +137,7 @@ class Chain:
         self.exact = self.exact and not self.error.any()
 
     def _average(self, op: g.AveragePool) -> None:
-        self._settle(op, zero=any(op.window.pads))
+        self._settle(op, zero=any(op.window.pads), uniform=False)
         alphabet = self._alphabet()
         taps = int(np.prod(op.window.kernel))
         lo, hi, step = self.reach.lo, self.reach.hi, self.reach.step
@@ -149,23 +159,24 @@ class Chain:
         self.ops = [g.Divide(np.array(taps, np.float32), node=op.node, op=op.op)]
 
     def _flatten(self, op: g.Op) -> None:
-        self._settle(op)
+        self._settle(op, uniform=False)
         pixels = self.shape[0] * self.shape[1]
         self.layers.append(ir.Flatten(self._name("flatten"), sources=_sources(op)))
         reach = self.reach
         self.reach = Reach(np.tile(reach.lo, pixels), np.tile(reach.hi, pixels), reach.step)
         self.error = np.tile(self.error, pixels)
+        self.unit = np.tile(self.unit, pixels) if self.unit.ndim else self.unit
 
     # Settling what is pending.
 
-    def _settle(self, consumer: g.Op, *, zero: bool = False) -> None:
-        """Leave integers with one scale: afterwards nothing is pending and `unit` is a scalar.
+    def _settle(self, consumer: g.Op, *, zero: bool = False, uniform: bool = True) -> None:
+        """Leave integers that are the value but for a scale; nothing is pending afterwards.
 
-        With `zero`, the alphabet holds 0 too.
+        With `zero`, the alphabet holds 0 too; with `uniform`, all channels have the same scale.
         """
         if not self.layers:
             self._table(consumer, zero)
-        elif not self._absorb(zero):
+        elif not self._absorb(zero, uniform):
             self._threshold(consumer, zero)
 
     def _table(self, consumer: g.Op, zero: bool) -> None:
@@ -180,37 +191,35 @@ class Chain:
         ))
         self._after_codes(grid, expression.direction(self.reach))
 
-    def _absorb(self, zero: bool) -> bool:
-        """Settle without a layer, where the value is one scale times the integer as it is."""
-        unit = float(self.unit) if not self.ops and self.unit.ndim == 0 else None
-        if zero and self._alphabet().code_of(0) is None:
+    def _absorb(self, zero: bool, uniform: bool) -> bool:
+        """Settle without a layer, where the value is a scale times the integer as it is."""
+        alphabet = self._alphabet()
+        mirrors = isinstance(self.layers[-1], ir.Conv) or alphabet.lo == -alphabet.hi
+        if zero and (alphabet.code_of(0) is None or (self.centred and not mirrors)):
             return False
+        plain = not self.ops and not (uniform and self.unit.ndim)
+        unit = self.unit if plain else self._linear(uniform)
         if unit is None:
-            unit = self._linear()
-            if unit is None:
-                return False
-        expression = self._expression()
-        self._write_pools([
-            Expression(expression.unit, expression.ops[: p.after]).direction(self.reach) < 0
-            for p in self.pools
-        ])
-        self.unit, self.ops = np.array(unit), []
+            return False
+        self._write_pools(np.ones(len(self.reach.lo), np.int64))
+        self.unit, self.ops = unit, []
         return True
 
-    def _linear(self) -> float | None:
-        """Give the scale for `_absorb`, and note whether it is exact; None where there is none."""
+    def _linear(self, uniform: bool) -> Units | None:
+        """Give the scale, or scales, for `_absorb`; None where there is none."""
         reach = self.reach
         quantised = any(isinstance(op, QUANTISERS) for op in self.ops)
         if quantised or reach.rows * len(reach.lo) > MAX_THRESHOLDS:
             return None
         expression = self._expression()
-        ends = np.stack([reach.lo, reach.hi])
-        values = expression(ends)
-        at = np.unravel_index(np.abs(ends).argmax(), ends.shape)
-        scale = float(values[at]) / max(1, abs(int(ends[at]))) * np.sign(ends[at])
-        if not (scale > 0 and np.isfinite(scale)):
+        far = np.where(np.abs(reach.lo) > np.abs(reach.hi), reach.lo, reach.hi)
+        values = expression(far).astype(np.float64)
+        scale = np.where(far == 0, self.unit, values / np.where(far == 0, 1, far))
+        tolerance = ROUNDING * np.abs(values)
+        if uniform:
+            scale, tolerance = np.array(scale[np.abs(far).argmax()]), tolerance.max()
+        if not (np.isfinite(scale) & (scale > 0)).all():
             return None
-        tolerance = ROUNDING * float(np.abs(values).max())
         exact = True
         for integers in reach.chunks():
             off = np.abs(expression(integers) - scale * integers)
@@ -219,7 +228,7 @@ class Chain:
             exact = exact and not off.any()
         self.exact = self.exact and exact
         self.error = self.error * scale / self.unit
-        return scale
+        return _squeeze(scale)
 
     def _threshold(self, consumer: g.Op, zero: bool) -> None:
         where = self._where(consumer)
@@ -244,11 +253,7 @@ class Chain:
 
     def _after_codes(self, grid: Grid, direction: ir.Ints) -> None:
         """Go on from codes that a table or thresholds made, and write the pools that waited."""
-        expression = self._expression()
-        self._write_pools([
-            Expression(expression.unit, expression.ops[: p.after]).direction(self.reach)
-            * direction < 0 for p in self.pools
-        ])
+        self._write_pools(direction)
         alphabet, channels = grid.alphabet, len(self.reach.lo)
         self.reach = Reach(
             np.full(channels, alphabet.lo), np.full(channels, alphabet.hi), alphabet.step
@@ -256,10 +261,15 @@ class Chain:
         self.unit, self.ops, self.exact = np.array(grid.scale), [], grid.exact
         self.error = np.zeros(channels)
 
-    def _write_pools(self, minimum: list[np.ndarray]) -> None:
-        for pool, least in zip(self.pools, minimum, strict=True):
+    def _write_pools(self, direction: ir.Ints) -> None:
+        """Write the max-pools that waited, on what rises (+1) or falls with the integers.
+
+        A pool whose own values go the other way becomes a minimum.
+        """
+        for pool in self.pools:
+            own = Expression(self.unit, tuple(self.ops[: pool.after])).direction(self.reach)
             self.layers.append(ir.MaxPool(
-                self._name("pool"), pool.op.window, least, sources=_sources(pool.op)
+                self._name("pool"), pool.op.window, own * direction < 0, sources=_sources(pool.op)
             ))
         self.pools = []
 
@@ -274,12 +284,8 @@ class Chain:
                 " per class.", node=where.node, op=where.op,
                 hint="a global pool or a dense layer at the end.",
             )
-        sources, expression = _sources(*self.ops), self._expression()
-        self._write_pools([
-            Expression(expression.unit, expression.ops[: p.after]).direction(self.reach) < 0
-            for p in self.pools
-        ])
-        tail = scores.find(expression, self.reach, where)
+        self._write_pools(np.ones(len(self.reach.lo), np.int64))
+        tail = scores.find(self._expression(), self.reach, where)
         offsets = tail.offsets
         if tail.falls:
             offsets = offsets - negate(self.layers, self.graph.shape, np.full(len(offsets), True))
@@ -292,7 +298,7 @@ class Chain:
             )
         self.layers.append(ir.Scores(
             "scores", offsets, tail.ranks, tail.rank_lo, tail.floats, tail.floats_lo,
-            sources=sources,
+            sources=_sources(*self.ops),
         ))
 
     # Small helpers.
@@ -318,7 +324,10 @@ class Chain:
         return quantisers[-1] if quantisers else consumer
 
     def _grid(self, values: g.Floats, consumer: g.Op, zero: bool) -> Grid:
-        grid = find(values, zero=zero)
+        if zero:
+            extra = -values if self.centred else np.float32(0)
+            values = np.append(values, np.append(extra, np.float32(0)))
+        grid = find(values)
         if grid is None:
             where = self._where(consumer)
             what = "the values it gives" if where is not consumer else "its inputs"
@@ -347,7 +356,7 @@ class Chain:
         return f"{base}{count}" if numbered or count else base
 
 
-def _squeeze(unit: np.ndarray) -> np.ndarray:
+def _squeeze(unit: Units) -> Units:
     """Give a scalar where all channels agree."""
     return np.array(unit.flat[0]) if (unit == unit.flat[0]).all() else unit
 

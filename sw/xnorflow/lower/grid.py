@@ -47,17 +47,15 @@ class Grid:
         return (integers - self.alphabet.lo) // self.alphabet.step
 
 
-def find(values: Floats, *, zero: bool = False) -> Grid | None:
+def find(values: Floats) -> Grid | None:
     """Find the coarsest grid that holds all `values`, or None where there is none.
 
     Parameters
     ----------
     values : float32 array
         All values that a tensor takes.
-    zero : bool
-        Ask for a grid that holds 0 too.
     """
-    v = np.unique(np.append(values, np.float32(0)) if zero else values).astype(np.float64)
+    v = np.unique(values).astype(np.float64)
     if not np.isfinite(v).all() or len(v) > 1 << MAX_CODE_BITS:
         return None
     if len(v) == 1:

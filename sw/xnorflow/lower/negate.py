@@ -18,6 +18,10 @@ from xnorflow.lower.alphabets import weight_alphabet
 Mask = NDArray[np.bool_]
 
 
+class OffCentre(UnsupportedModel):
+    """Padding of 0 that negation would move: it is not in the middle of the alphabet."""
+
+
 def negate(layers: list[ir.Layer], shape: tuple[int, int, int], mask: Mask) -> ir.Ints:
     """Rewrite `layers` so that value v of a marked channel becomes ``mirror - v``.
 
@@ -66,7 +70,7 @@ def negate(layers: list[ir.Layer], shape: tuple[int, int, int], mask: Mask) -> i
     elif isinstance(layer, ir.SumPool):
         mirror = negate(rest, shape, mask) * int(np.prod(layer.window.kernel))
         if any(layer.window.pads) and mirror[mask].any():
-            raise UnsupportedModel(
+            raise OffCentre(
                 "its channels fall, and its padding of 0 is not in the middle of their values.",
                 node=layer.name, op="AveragePool", hint="an average pool without padding.",
             )
