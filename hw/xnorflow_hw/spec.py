@@ -61,7 +61,11 @@ class GearboxSpec:
 
 @dataclass(frozen=True)
 class BufferSpec:
-    """Feature buffer: geometry of the sliding window and its memory's capacity in words."""
+    """Feature buffer: geometry of the sliding window and its memory's capacity in words.
+
+    Padded taps deliver `pad_word`, and `pad_word_last` as a pixel's last word, whose lanes past the
+    last channel are zero.
+    """
 
     word_bits: int
     words: int
@@ -72,6 +76,7 @@ class BufferSpec:
     dilation: tuple[int, int]
     pads: tuple[int, int, int, int]
     pad_word: int
+    pad_word_last: int
     repeat: int
     depthwise: bool
     classes: bool

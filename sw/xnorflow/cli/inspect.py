@@ -1,0 +1,93 @@
+"""``xnorflow inspect``: what is in a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+
+from xnorflow import ir
+from xnorflow.cli import console
+from xnorflow.cli.options import input_options, json_option, load_model, model_argument
+
+
+def _row(layer: ir.Layer, inp: ir.Features, out: ir.Features) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "name": layer.name, "kind": layer.kind, "input_shape": inp.shape,
+        "output_shape": out.shape, "input_alphabet": str(inp.alphabet),
+        "output_alphabet": str(out.alphabet), "nodes": layer.sources,
+    }
+    window = getattr(layer, "window", None)
+    if window is not None:
+        row |= {"kernel": window.kernel, "stride": window.stride, "dilation": window.dilation,
+                "pads": window.pads}
+    if isinstance(layer, ir.Conv):
+        row |= {
+            "pad_value": layer.pad_value if any(layer.window.pads) else None,
+            "weight_alphabet": str(layer.alphabet),
+            "macs": layer.operations * out.height * out.width,
+            "weight_bits": layer.weights.size * layer.alphabet.bits,
+        }
+    return row
+
+
+def _window(row: dict[str, Any]) -> str:
+    if "kernel" not in row or row["output_shape"][:2] == row["input_shape"][:2] == (1, 1):
+        return ""
+    text = "x".join(map(str, row["kernel"]))
+    if row["stride"] != (1, 1):
+        text += f" /{'x'.join(map(str, row['stride']))}"
+    if row["dilation"] != (1, 1):
+        text += f" dil {'x'.join(map(str, row['dilation']))}"
+    if any(row["pads"]):
+        value = row.get("pad_value")
+        text += f" pad {','.join(map(str, row['pads']))}"
+        text += f" of {value:+d}" if value else " of 0" if value is not None else ""
+    return text
+
+
+@click.command("inspect")
+@model_argument
+@input_options
+@json_option
+def command(model: Path, input_type: str, input_scale: float, as_json: bool) -> None:
+    """Show a model's layers, shapes, alphabets, padding, operations and weight bits.
+
+    A model that cannot be mapped exactly gives the node, the reason and what would work.
+
+    \b
+    Examples:
+      xnorflow inspect cnv.onnx
+      xnorflow inspect tfc.onnx --input-scale 1/255 --json
+    """
+    net = load_model(model, input_type, input_scale)
+    rows = [_row(*step) for step in net]
+    total = {
+        "macs": sum(r.get("macs", 0) for r in rows),
+        "weight_bits": sum(r.get("weight_bits", 0) for r in rows),
+    }
+    if as_json:
+        console.print_json({
+            "name": net.name, "digest": net.digest, "input_shape": net.shape,
+            "input_scale": input_scale, "classes": net.classes, "notes": net.notes,
+            "layers": rows, **total,
+        })
+        return
+    table = Table(title=f"{net.name}: {total['macs']:,} multiply-accumulates a frame,"
+                        f" {total['weight_bits']:,} weight bits")
+    for name in ("layer", "kind", "window", "output", "values"):
+        table.add_column(name)
+    for name in ("weights", "MAC", "weight bits"):
+        table.add_column(name, justify="right")
+    for r in rows:
+        table.add_row(
+            r["name"], r["kind"], _window(r), " x ".join(map(str, r["output_shape"])),
+            r["output_alphabet"], r.get("weight_alphabet", ""),
+            f"{r['macs']:,}" if "macs" in r else "",
+            f"{r['weight_bits']:,}" if "weight_bits" in r else "",
+        )
+    console.out.print(table)
+    for note in net.notes:
+        console.out.print(f"note: {note}", highlight=False, markup=False)

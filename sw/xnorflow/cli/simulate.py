@@ -1,0 +1,134 @@
+"""``xnorflow simulate``: images through the golden model or the generated hardware."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from xnorflow.cli import console
+from xnorflow.cli.options import input_options, json_option, load_model, target_options
+from xnorflow.data import read_images
+from xnorflow.design import Design
+from xnorflow.errors import BadInput
+
+
+@click.command("simulate")
+@click.argument("model", type=click.Path(path_type=Path), metavar="MODEL|DIR")
+@click.option("--data", required=True, type=click.Path(path_type=Path), metavar="IMAGES",
+              help="An .npz with x and optional y, a .npy, or a folder of PNG.")
+@click.option("--engine", type=click.Choice(["golden", "rtl", "cocotb"]), default="rtl",
+              show_default=True, help="NumPy model; Verilator; cocotb testbench on Verilator.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N images.")
+@click.option("--jobs", type=click.IntRange(min=1), default=1, metavar="N", show_default=True,
+              help="Processes to spread the frames over (rtl).")
+@click.option("--stalls", type=click.FloatRange(0, 1, max_open=True), default=0.0, metavar="P",
+              help="Probability that source and sink hold back in a cycle (rtl).")
+@click.option("--seed", type=int, default=0, help="Of the stalls.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="OUT.npz",
+              help="Write scores, labels and, for rtl, ii and latency.")
+@click.option("--waves", type=click.Path(path_type=Path), metavar="FILE.vcd",
+              help="Write the waveforms of all simulated frames (rtl); use with --limit.")
+@target_options
+@input_options
+@json_option
+def command(
+    model: Path, data: Path, engine: str, limit: int | None, jobs: int, stalls: float, seed: int,
+    output: Path | None, waves: Path | None, board: str | None, fps: float | None,
+    cycles: int | None, folding: Path | None, clock: float | None, input_type: str,
+    input_scale: float, as_json: bool,
+) -> None:
+    """Run images through a model or a compiled design.
+
+    The rtl engine compares every score with the golden model; the first difference is located by
+    layer, row, column and channel, and ends the command with exit code 1.
+
+    \b
+    Examples:
+      xnorflow simulate cnv.onnx --data cifar10.npz --engine golden
+      xnorflow simulate build/cnv --data cifar10.npz --limit 20 --jobs 2 -o scores.npz
+      xnorflow simulate build/cnv --data cifar10.npz --limit 1 --waves cnv.vcd
+    """
+    if output is not None and output.suffix != ".npz":
+        raise BadInput(f"{output}: results are written as .npz")
+    images = read_images(data).first(limit)
+    design = None
+    if model.is_dir():
+        with console.working(f"reading {model}"):
+            design = Design.read(model)
+        net = design.net
+    else:
+        net = load_model(model, input_type, input_scale)
+        if engine != "golden":
+            from xnorflow.compiler import compile_network
+
+            design = compile_network(
+                net, board, fps=fps, cycles=cycles, folding=folding, clock=clock
+            )
+    from xnorflow_sim import golden
+
+    x = golden.frames(net, images.x)
+    with console.progress("golden model") as tick:
+        scores = golden.run(net, x, tick)
+    result: dict[str, Any] = {"engine": engine, "frames": len(x)}
+    arrays: dict[str, Any] = {}
+    if engine == "rtl":
+        assert design is not None
+        with console.progress("RTL in Verilator") as tick:
+            run = design.simulate(x, jobs=jobs, stalls=(stalls, stalls), seed=seed, waves=waves,
+                                  progress=tick, expected=scores)
+        scores = run.scores
+        result |= {"mismatches": 0, "ii": run.ii, "predicted_ii": design.ii,
+                   "latency": run.latency, "predicted_latency": design.latency}
+        arrays = {"latency": run.latency} | ({"ii": run.ii} if run.ii is not None else {})
+    elif engine == "cocotb":
+        assert design is not None
+        result |= _cocotb(design, x, scores, seed, waves)
+    labels = scores.argmax(1)
+    if images.y is not None:
+        result["accuracy"] = float((labels == images.y).mean())
+    if output is not None:
+        with output.open("wb") as f:
+            np.savez_compressed(f, allow_pickle=False, scores=scores, labels=labels, **arrays)
+    if as_json:
+        console.print_json(result)
+        return
+    _report(result, stalls)
+
+
+def _cocotb(
+    design: Design, x: np.ndarray[Any, Any], scores: np.ndarray[Any, Any], seed: int,
+    waves: Path | None,
+) -> dict[str, Any]:
+    from xnorflow_sim.cocotb_bench import run_cocotb
+
+    with tempfile.TemporaryDirectory(prefix="xnorflow-") as folder, \
+            console.working("cocotb testbench in Verilator"):
+        verilog = Path(folder) / f"{design.net.name}.v"
+        verilog.write_text(design.verilog)
+        for name, text in design.emitted.images.items():
+            (verilog.parent / name).write_text(text)
+        results = run_cocotb(
+            verilog, design.interface, x, scores, build_dir=Path(folder) / "sim", seed=seed,
+            waves=waves,
+        )
+    return {"mismatches": 0, "tests": [r.name for r in results]}
+
+
+def _report(result: dict[str, Any], stalls: float) -> None:
+    say = console.out.print
+    say(f"{result['engine']}: {result['frames']} frames", highlight=False)
+    if "tests" in result:
+        say("passed: " + ", ".join(result["tests"]), highlight=False)
+    if "mismatches" in result:
+        say("every score equals the golden model's", style="green", highlight=False)
+    if "ii" in result:
+        say(f"simulated initiation interval {result['ii']} cycles (predicted"
+            f" {result['predicted_ii']}), latency {result['latency']} cycles (predicted"
+            f" {result['predicted_latency']})" + (" under stalls" if stalls else ""),
+            highlight=False)
+    if "accuracy" in result:
+        say(f"accuracy {100 * result['accuracy']:.2f} %", highlight=False)
