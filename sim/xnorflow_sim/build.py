@@ -151,7 +151,8 @@ def lint(verilog: Path | str, top: str, *, defines: tuple[str, ...] = ()) -> lis
         text = verilog.read_text() if isinstance(verilog, Path) else verilog
         write_sources({DESIGN: text}, Path(folder))
         _, output = _run_verilator([*options, str(Path(folder) / DESIGN)])
-    return re.findall(r"^%(?:Warning|Error).*", output, re.MULTILINE)
+    found = re.findall(r"^%(?:Warning|Error).*", output, re.MULTILINE)
+    return [line.replace(f"{folder}/", "") for line in found if "Exiting due to" not in line]
 
 
 def _run_verilator(arguments: list[str]) -> tuple[int, str]:
