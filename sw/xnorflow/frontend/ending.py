@@ -22,14 +22,7 @@ def _one_axis(node: Node, x: Activation, axis: int) -> None:
 def softmax(node: Node, inputs: Sequence[Value | None]) -> Result:
     """Drop a function that keeps the order of the scores."""
     x = activation(node, inputs[0])
-    rank = x.index.ndim
-    axis = node.integer("axis", -1)
-    # Before operator set 13 all axes from the given one on were one; the default was 1.
-    if not -rank <= axis < max(rank, 1) or (
-            "axis" in node.attribute_names and x.index.shape[axis] != x.index.size
-            and x.index[(0,) * (axis % rank)].size != x.index.size):
-        raise node.unsupported(f"it works along axis {axis} of scores {x.index.shape}.",
-                               "the axis of the classes.")
+    _one_axis(node, x, node.integer("axis", -1 if node.opset >= 13 else 1))
     return replace(x, ended=node.name), ()
 
 

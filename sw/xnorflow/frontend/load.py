@@ -79,7 +79,7 @@ def load(path: Path) -> ModelFile:
                                hint=f"an ONNX model of 1 to {MAX_NODES} nodes.")
     opset = _opset(model, file)
     tensors = TensorReader(path.parent)
-    nodes = [Node(proto, i, tensors) for i, proto in enumerate(graph.node)]
+    nodes = [Node(proto, i, tensors, opset) for i, proto in enumerate(graph.node)]
     stored = {t.name: t for t in graph.initializer}
     if len(stored) != len(graph.initializer):
         raise UnsupportedModel("two initializers share one name.", node=file)

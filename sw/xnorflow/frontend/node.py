@@ -33,11 +33,16 @@ class Node:
         Its place in the file, for a node that has no name.
     tensors : TensorReader
         Reads tensor attributes.
+    opset : int
+        Version of the standard operators.
     """
 
-    def __init__(self, proto: onnx.NodeProto, position: int, tensors: TensorReader) -> None:
+    def __init__(
+        self, proto: onnx.NodeProto, position: int, tensors: TensorReader, opset: int
+    ) -> None:
         """Index the attributes; UnsupportedModel for subgraphs."""
         self.op = proto.op_type
+        self.opset = opset
         self.domain = proto.domain
         self.inputs = tuple(proto.input)
         self.outputs = tuple(proto.output)

@@ -85,7 +85,7 @@ class Walk:
     @staticmethod
     def _take(node: Node, env: dict[str, Value], taken: dict[str, str]) -> None:
         """Follow the features to their only reader."""
-        for name in node.inputs:
+        for name in set(node.inputs):
             if isinstance(env.get(name), Activation):
                 if name in taken:
                     raise node.unsupported(
