@@ -63,7 +63,8 @@ class Drawer:
 
     def window(self, pads=True):
         height, width, _ = self.shape
-        pad = tuple(self.int(0, 2) for _ in range(4)) if pads and self.pick(True, False) else (0,) * 4
+        pads = pads and self.pick(True, False)
+        pad = tuple(self.int(0, 2) if pads else 0 for _ in range(4))
         kernel, dilation = [], []
         for size, around in ((height, pad[0] + pad[2]), (width, pad[1] + pad[3])):
             k = self.int(1, min(3, size + around))

@@ -4,7 +4,6 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xnorflow import ir
 from xnorflow.lower import lower
 from xnorflow_sim import golden
 

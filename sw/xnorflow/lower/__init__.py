@@ -5,7 +5,7 @@ from __future__ import annotations
 from xnorflow import ir_file
 from xnorflow.graph import Graph
 from xnorflow.ir import IntegerNetwork
-from xnorflow.lower.chain import Chain
+from xnorflow.lower.chain import walk
 from xnorflow.lower.negate import OffCentre
 from xnorflow.lower.pads import resolve_pads
 from xnorflow.lower.tidy import PASSES
@@ -36,9 +36,9 @@ def lower(graph: Graph) -> IntegerNetwork:
     for tidy in PASSES:
         graph = tidy(graph)
     try:
-        net = Chain(graph).network()
+        net = walk(graph)
     except OffCentre:
-        net = Chain(graph, centred=True).network()
+        net = walk(graph, centred=True)
     ir_file.verify(net)
     net = resolve_pads(net)
     ir_file.verify(net)
