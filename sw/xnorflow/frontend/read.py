@@ -77,20 +77,18 @@ def _walk(file: ModelFile, layout: Layout | None) -> tuple[Walk, Activation]:
         choices = [_start(file.input_shape, choice) for choice in likely]
     else:
         choices = [_start(file.input_shape, "NHWC")]
-    first_error: LayoutError | None = None
+    errors: list[tuple[int, LayoutError]] = []
     while choices:
         walk = Walk(file, choices.pop(0))
         try:
-            end = walk.run()
+            return walk, walk.run()
         except LayoutError as e:
-            asked = None if layout is not None or first_error else _asked(walk, e)
-            first_error = first_error or e
+            asked = None if layout is not None or errors else _asked(walk, e)
             if asked is not None:
                 choices.insert(0, asked)
-            continue
-        return walk, end
-    assert first_error is not None
-    raise first_error
+            errors.append((len(walk.ops), e))
+    # The reading that got furthest is the one whose error means something.
+    raise max(errors, key=lambda found: found[0])[1]
 
 
 def _start(shape: tuple[int, ...], layout: Layout) -> Activation:

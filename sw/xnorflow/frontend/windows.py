@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -265,16 +266,18 @@ def reduce_mean(node: Node, inputs: Sequence[Value | None]) -> Result:
     if len(inputs) > 1 and isinstance(inputs[1], Constant):
         axes = inputs[1].value
     listed = node.integers("axes") if axes is None else axes.ravel()
-    rank = x.index.ndim
+    shape, rank = x.index.shape, x.index.ndim
     reduced = axes_of(node, () if listed is None else listed, rank)
     kept = [a for a in range(rank) if a not in reduced]
     h, w, c = x.frame
-    channel = np.moveaxis(x.index, kept, range(len(kept))).reshape(-1, h * w) % c \
-        if reduced and x.index.size == h * w * c and not x.padded else np.empty((0, 0))
-    if channel.shape != (c, h * w) or not (channel == channel[:, :1]).all():
-        raise LayoutError(node.unsupported("it averages over something else than all pixels.",
-                                           "a mean over rows and columns (GlobalAveragePool)."))
-    index = channel[:, 0].reshape([x.index.shape[a] for a in kept])
+    error = LayoutError(node.unsupported("it averages over something else than all pixels.",
+                                         "a mean over rows and columns (GlobalAveragePool)."))
+    if x.padded or math.prod(shape[a] for a in reduced) != h * w:
+        raise error
+    channel = np.moveaxis(x.index, kept, range(len(kept))).reshape(c, h * w) % c
+    if not (channel == channel[:, :1]).all():
+        raise error
+    index = channel[:, 0].reshape([shape[a] for a in kept])
     if node.integer("keepdims", 1):
         index = np.expand_dims(index, tuple(sorted(reduced)))
     window = Window((h, w), (h, w))
