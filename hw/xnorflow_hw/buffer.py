@@ -270,11 +270,12 @@ class FeatureBuffer(wiring.Component):
     ) -> Signal:
         """Give the number of the newest word minus that of the tap: negative if it is missing.
 
-        At most `depth` words and the padding before a frame lie between them. The tap may be ahead
-        of a word of the frame before, which was in the memory, by that frame and its own position.
+        The newest word is at most `depth` words and the padding before a frame further. Taps, and
+        every frame has one inside it, keep within a frame and their own position of it.
         """
-        furthest = self.height * self.width * self.words + self._start - steps[-1]
-        span = bits_for(self.depth - self._start + 2 * furthest) + 1
+        frame = self.height * self.width * self.words
+        furthest = frame + self._start - steps[-1]
+        span = bits_for(self.depth - self._start + frame + furthest) + 1
         ahead = Signal(span, init=(-1 - self._start) % (1 << span))
         back = nest.step(m, [-step for step in steps], span, "back")
         m.d.sync += ahead.eq(_sum(ahead, Mux(issue, back, 0), write))

@@ -231,7 +231,7 @@ class Gearbox(wiring.Component):
         with m.If(take), m.Switch(level):
             # Wherever there is room for a beat, fewer than lanes_out elements are in the way.
             for at in range(self.lanes_out):
-                with m.Case(at):
+                with m.Case(at) if at + 1 < self.lanes_out else m.Default():
                     m.d.comb += added.eq(Cat(Const(0, at * self.bits), data))
         now, need = Signal(range(2 * size + 1)), Signal(range(self.lanes_out + 1))
         m.d.comb += now.eq(level + Mux(take, arriving, 0))

@@ -139,10 +139,10 @@ class InputStage(wiring.Component):
                     assert step is not None
                     threshold, below, above = step
                     with m.Case(p) if p + 1 < len(steps) else m.Default():
-                        with m.If(sample >= threshold):
-                            m.d.comb += code.eq(above)
-                        with m.Else():
-                            m.d.comb += code.eq(below)
+                        m.d.comb += code.eq(above)
+                        if threshold:
+                            with m.If(sample < threshold):
+                                m.d.comb += code.eq(below)
             return code
         contents = [entry for row in rows for entry in row]
         memory = Memory(shape=self.bits, depth=len(contents), init=contents)
