@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from . import geometry
 from .loop import Loop, Nest
+from .pipeline import index_shape
 
 RAM_KINDS = ("auto", "block", "distributed")
 REP, OX, OY = 3, 4, 5
@@ -162,7 +163,7 @@ class FeatureBuffer(wiring.Component):
         super().__init__({
             "i": In(stream.Signature(word_bits)), "permit": In(1),
             "o_valid": Out(1), "o_data": Out(word_bits), "o_pad": Out(1), "o_first": Out(1),
-            "o_last": Out(1), "o_row": Out(range(self.rows)),
+            "o_last": Out(1), "o_row": Out(index_shape(self.rows)),
             "o_issued": Out(1),
         })
 
@@ -305,9 +306,10 @@ class FeatureBuffer(wiring.Component):
         """Build the memory with its two addresses; give the word of the tap, a cycle late."""
         attributes = {} if self.ram == "auto" else {"ram_style": self.ram}
         m.submodules.memory = memory = Memory(
-            shape=self.word_bits, depth=self.depth, init=[], attrs=attributes
+            shape=self.word_bits, depth=max(2, self.depth), init=[], attrs=attributes
         )
         writer, reader = memory.write_port(), memory.read_port()
+        # An address has to have a bit, even if only one word is ever used.
         address = Loop(self.depth, "write_address")
         m.d.comb += [
             writer.addr.eq(address.index), writer.data.eq(self.i.payload), writer.en.eq(write)

@@ -19,8 +19,8 @@ class Loop:
 
     Attributes
     ----------
-    index : Signal(range(count))
-        The present pass.
+    index : Value
+        The present pass, at least one bit wide.
     last : Value
         Whether it is the last one; a register.
     """
@@ -28,7 +28,7 @@ class Loop:
     def __init__(self, count: int, name: str) -> None:
         """Create the signals."""
         self.count = count
-        self.index = Signal(range(count), name=name)
+        self.index: Value = Signal(range(count), name=name) if count > 1 else Const(0, 1)
         self.last: Value = Signal(name=f"{name}_last") if count > 1 else Const(1, 1)
         self._follow: list[tuple[Signal, Sequence[int]]] = []
 
@@ -52,12 +52,14 @@ class Loop:
         m.d.sync += self.index.eq(Mux(self.last, 0, self.index + 1))
         for signal, values in self._follow:
             # Only the changes: a table is mostly constant.
+            changes = [i for i in range(self.count) if values[i - self.count + 1] != values[i]]
             with m.Switch(self.index):
-                for i, value in enumerate(values):
-                    after = values[(i + 1) % self.count]
-                    if after != value:
-                        with m.Case(i):
-                            m.d.sync += signal.eq(after)
+                for i in changes:
+                    with m.Case(i):
+                        m.d.sync += signal.eq(values[i - self.count + 1])
+                if len(changes) < 1 << len(self.index):
+                    with m.Default():
+                        m.d.sync += signal.eq(signal)
 
     def restart(self, m: Module) -> None:
         """Go to pass 0 instead; add it after `advance`. Registers that follow are not restarted."""

@@ -14,11 +14,11 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from numpy.typing import NDArray
 
-from .pipeline import delay
+from .pipeline import delay, index_shape
 
 
 def _ports(lanes: int, bits: int, out_bits: int, rows: int) -> dict[str, Any]:
-    row = range(rows)
+    row = index_shape(rows)
     return {
         "i_valid": In(1), "i_data": In(lanes * bits), "i_first": In(1), "i_last": In(1),
         "i_row": In(row),
@@ -113,7 +113,7 @@ class MaxArray(wiring.Component):
         mask = Signal(self.lanes, name=name)
         with m.Switch(row):
             for i, value in enumerate(rows):
-                with m.Case(i):
+                with m.Case(i) if i + 1 < len(rows) else m.Default():
                     m.d.comb += mask.eq(value)
         return mask
 

@@ -67,7 +67,7 @@ SHAPES = {
 }
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(
     **SHAPES, lanes_in=st.integers(1, 9), lanes_out=st.integers(1, 9), reverse=st.booleans()
 )
@@ -91,7 +91,7 @@ def test_any(bits, unit, times, seed, i_stalled, o_stalled, lanes_in, lanes_out,
     assert got == sent
 
 
-@settings(max_examples=80)
+@settings(max_examples=80, deadline=None)
 @given(**SHAPES, lanes=st.integers(1, 4), ratio=st.integers(1, 4), down=st.booleans())
 def test_whole_multiples(bits, unit, times, seed, i_stalled, o_stalled, lanes, ratio, down):
     lanes_in, lanes_out = (lanes * ratio, lanes) if down else (lanes, lanes * ratio)

@@ -51,7 +51,7 @@ def send(dut, samples, seed, stalled):
     return [unpack(payload, dut.bits, dut.lanes) for _, payload in transfers]
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     lanes=st.integers(1, 6), bits=st.integers(1, 9), channels=st.integers(1, 4),
     pixels=st.integers(1, 4), seed=st.integers(0, 999), stalled=st.sampled_from([0.0, 0.5]),

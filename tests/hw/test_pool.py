@@ -43,7 +43,7 @@ SHAPES = {
 }
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(**SHAPES, mixed=st.booleans())
 def test_max(lanes, bits, beats, rows, bubbles, seed, mixed):
     rng = np.random.default_rng(seed)
@@ -66,7 +66,7 @@ def test_max(lanes, bits, beats, rows, bubbles, seed, mixed):
     check(dut, sent, expected, row, bits)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(**SHAPES, cut=st.booleans())
 def test_sum(lanes, bits, beats, rows, bubbles, seed, cut):
     rng = np.random.default_rng(seed)
