@@ -1,0 +1,50 @@
+"""The trained networks and data sets that the benchmarks run on; see each benchmark's command."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+DATA = Path(os.environ.get("XNORFLOW_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network, its data set, the scale of its input and its accuracy in percent."""
+
+    name: str
+    data: str
+    scale: float
+    accuracy: float
+
+    @property
+    def path(self) -> Path:
+        """The ONNX file."""
+        return DATA / "models" / f"{self.name}.onnx"
+
+    def images(self) -> tuple[NDArray[np.uint8], NDArray[Any]]:
+        """Give the whole test set."""
+        with np.load(DATA / "datasets" / f"{self.data}.npz", allow_pickle=False) as z:
+            x, y = ("x_test", "y_test") if "x_test" in z.files else ("x", "y")
+            return z[x], z[y]
+
+    def scores(self) -> NDArray[Any] | None:
+        """Give the scores of an independent implementation, where there are any."""
+        path = DATA / "models" / f"{self.name}.scores.npy"
+        return np.load(path, allow_pickle=False) if path.exists() else None
+
+
+TRAINED = (
+    Trained("TFC_1W1A", "mnist", 1 / 255, 92.96),
+    Trained("TFC_1W2A", "mnist", 1 / 255, 94.74),
+    Trained("LFC_1W1A_finn", "mnist", 1 / 255, 98.35),
+    Trained("mnist_lfcW1A1", "mnist", 1.0, 98.34),
+    Trained("mnist_lfcW1A2", "mnist", 1.0, 98.55),
+    Trained("cifar10_cnvW1A1", "cifar10_test", 1.0, 79.22),
+    Trained("cifar10_cnvW1A2", "cifar10_test", 1.0, 82.66),
+)
