@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -100,6 +101,14 @@ class Design:
         """The generated Verilog."""
         return self.emitted.verilog
 
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over the generated Verilog and ROM images: names this very hardware."""
+        h = hashlib.sha256(self.verilog.encode())
+        for name, text in self.emitted.images.items():
+            h.update(f"\n{name}\n{text}".encode())
+        return h.hexdigest()
+
     @property
     def interface(self) -> Interface:
         """The two AXI-Streams, for simulators and drivers."""
@@ -164,7 +173,7 @@ class Design:
         interface = self.interface
         content: dict[str, Any] = {
             "format": FORMAT, "xnorflow": __version__, "name": self.net.name,
-            "network_digest": self.net.digest, "board": self.board,
+            "network_digest": self.net.digest, "design_digest": self.digest, "board": self.board,
             "clock_mhz": self.clock.mhz, "clock_source": self.clock.source,
             "ii": self.ii, "ii_bound": self.timing.bound, "busiest": self.timing.busiest,
             "latency": self.latency, "fps": self.fps,

@@ -23,7 +23,7 @@ def design_table(design: Design) -> Table:
     """Give a table of a design's engines."""
     table = Table(title=f"{design.net.name}: folding")
     for name in ("layer", "kind"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=True)
     for name in ("PE", "SIMD", "cycles", "of II", "weight ROM", "buffer"):
         table.add_column(name, justify="right")
     for layer in design.summary()["layers"]:
@@ -43,7 +43,7 @@ def describe(design: Design) -> str:
     return (
         f"initiation interval {design.ii:,} cycles (estimated, exact cycle model), latency"
         f" {design.latency:,} cycles; {design.fps:,.0f} frames/s at {design.clock.mhz:g} MHz"
-        f" ({design.clock.source})"
+        f" ({design.clock.source.partition(':')[0]})"
     )
 
 

@@ -6,6 +6,7 @@ import platform
 from importlib import metadata
 
 import click
+from rich.markup import escape
 from rich.table import Table
 
 from xnorflow.cli import console
@@ -63,6 +64,6 @@ def command(ctx: click.Context, as_json: bool) -> None:
         for r in rows:
             mark = "[green]ok[/]" if r["version"] else (
                 "[yellow]-[/]" if r["name"] in OPTIONAL else "[red]missing[/]")
-            table.add_row(mark, r["name"], r["version"], r["for"], r["install"])
+            table.add_row(mark, r["name"], r["version"], r["for"], escape(r["install"]))
         console.out.print(table)
     ctx.exit(1 if missing else 0)

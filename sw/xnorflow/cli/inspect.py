@@ -78,12 +78,12 @@ def command(model: Path, input_type: str, input_scale: float, as_json: bool) -> 
     table = Table(title=f"{net.name}: {total['macs']:,} multiply-accumulates a frame,"
                         f" {total['weight_bits']:,} weight bits")
     for name in ("layer", "kind", "window", "output", "values"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=name in ("layer", "output"))
     for name in ("weights", "MAC", "weight bits"):
         table.add_column(name, justify="right")
     for r in rows:
         table.add_row(
-            r["name"], r["kind"], _window(r), " x ".join(map(str, r["output_shape"])),
+            r["name"], r["kind"], _window(r), "x".join(map(str, r["output_shape"])),
             r["output_alphabet"], r.get("weight_alphabet", ""),
             f"{r['macs']:,}" if "macs" in r else "",
             f"{r['weight_bits']:,}" if "weight_bits" in r else "",

@@ -1,0 +1,151 @@
+"""``xnorflow demo``: the whole way on the shipped digit network."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from xnorflow.cli import console
+from xnorflow.cli.compile import describe, design_table
+from xnorflow.errors import BadInput, CheckFailed
+
+if TYPE_CHECKING:
+    from xnorflow.ir import IntegerNetwork
+
+BOARD = "ulx3s-25f"
+CYCLES = 1152
+FPGAS = ("icebreaker", "tangnano20k", "ulx3s-25f", "arty-a7-35", "pynq-z1")
+GPUS = ("orin-nano", "t4", "a100", "h100")
+EXECUTED = 32
+SHOWN = 32
+
+
+@click.command("demo")
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("xnorflow-demo"),
+              metavar="DIR", show_default=True, help="Folder for everything that is made.")
+@click.option("--jobs", type=click.IntRange(min=1), default=2, show_default=True, metavar="N",
+              help="Processes for the RTL simulation.")
+def command(output: Path, jobs: int) -> None:
+    """Go the whole way on a small network and real images, in under two minutes.
+
+    Imports the shipped network, checks it against an ONNX executor, writes Verilog, simulates it
+    on all held-out images against the golden model, and compares devices.
+
+    \b
+    Examples:
+      xnorflow demo
+      xnorflow demo -o /tmp/demo --jobs 4
+    """
+    from xnorflow import demo
+    from xnorflow.api import compare, load
+    from xnorflow.compiler import compile_network
+    from xnorflow.report import html, pictures, plot
+
+    if output.exists() and not output.is_dir():
+        raise BadInput(f"{output} is a file; -o names a folder")
+    started = time.monotonic()
+    say = console.out.print
+    images = demo.data()
+    x, y = images["x_test"], images["y_test"]
+    say("[bold]1. Import[/] a QONNX file and lower it to integers")
+    net = load(demo.model_path())
+    say(f"   {net.name}: {len(net.layers)} integer layers, input {net.shape}", highlight=False)
+
+    say(f"[bold]2. Check[/] the golden model against an ONNX executor on {EXECUTED} images")
+    _check_executor(demo.model_path(), net, x[:EXECUTED])
+    scores = net(x)
+    accuracy = float((scores.argmax(1) == y).mean())
+    say(f"   every score equal; accuracy on all {len(x)} held-out images"
+        f" {100 * accuracy:.2f} %", highlight=False)
+
+    say(f"[bold]3. Compile[/] for {BOARD}: at most {CYCLES} cycles per frame")
+    design = compile_network(net, BOARD, cycles=CYCLES)
+    output.mkdir(parents=True, exist_ok=True)
+    design.write(output / "design")
+    console.out.print(design_table(design))
+    say("   " + describe(design), highlight=False)
+
+    say("[bold]4. Simulate[/] the Verilog cycle by cycle (Verilator), all held-out images")
+    with console.working("compiling the simulation"):
+        design.simulator()
+    with console.progress("   RTL at full speed") as tick:
+        run = design.simulate(x, jobs=jobs, expected=scores, progress=tick)
+    with console.progress("   RTL, both sides stalled") as tick:
+        design.simulate(x, jobs=jobs, stalls=(0.3, 0.3), seed=1, expected=scores, progress=tick)
+    say(f"   {scores.size} scores equal the golden model's, at full speed and under random"
+        " stalls", highlight=False)
+    say(f"   simulated initiation interval {run.ii} cycles (predicted {design.ii}), latency"
+        f" {run.latency} cycles (predicted {design.latency})", highlight=False)
+    if (run.ii, run.latency) != (design.ii, design.latency):
+        raise CheckFailed("the simulated timing is not the predicted one")
+
+    say("[bold]5. Compare[/] devices (every figure says what it is; see the report)")
+    comparison = compare(net, FPGAS, GPUS, cycles=CYCLES)
+    html.save(comparison, output / "compare.html")
+    plot.save(comparison, output / "compare.png")
+    pictures.save(output / "digits.png", x[:SHOWN], run.labels[:SHOWN], y[:SHOWN],
+                  title="What the simulated hardware reads")
+    seconds = time.monotonic() - started
+    summary = {
+        "network": net.name, "digest": net.digest, "images": len(x), "accuracy": accuracy,
+        "mismatches": 0, "ii": run.ii, "latency": run.latency, "predicted_ii": design.ii,
+        "predicted_latency": design.latency, "board": BOARD, "clock_mhz": design.clock.mhz,
+        "clock_source": design.clock.source, "seconds": round(seconds, 1),
+    }
+    (output / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+    _summary(output, x, run.labels, y, comparison, seconds)
+
+
+def _check_executor(path: Path, net: IntegerNetwork, x: NDArray[np.uint8]) -> None:
+    """Run the file in qonnx's executor and demand equal scores."""
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.core.onnx_exec import execute_onnx
+
+    model = ModelWrapper(str(path))
+    name, result = model.graph.input[0].name, model.graph.output[0].name
+    shape = model.get_tensor_shape(name)
+    expected = np.concatenate([
+        execute_onnx(model, {name: frame.astype(np.float32).reshape(shape)})[result] for frame in x
+    ])
+    if not np.array_equal(net.scores.to_float(net(x)), expected):
+        raise CheckFailed(f"{path.name}: the golden model and the ONNX executor differ")
+
+
+def _summary(
+    output: Path, x: NDArray[np.uint8], labels: NDArray[Any], y: NDArray[Any], comparison: Any,
+    seconds: float,
+) -> None:
+    """Print some digits with their labels, what was made and how long it took."""
+    say = console.out.print
+    shades = " .:-=+*#%@"
+    picked = [int(np.flatnonzero(y == digit)[0]) for digit in range(8)]
+    for line in (picked[:4], picked[4:]):
+        for row in range(x.shape[1]):
+            say("   " + "  ".join(
+                "".join(2 * shades[int(v) * (len(shades) - 1) // 16] for v in x[i, row])
+                for i in line
+            ), highlight=False, markup=False)
+        say("   " + "  ".join(f"{f'reads {labels[i]}':^16s}" for i in line), highlight=False)
+    say()
+    for row in comparison.rows:
+        if row.category == "FPGA":
+            fps = row.figures["fps"]
+            say(f"   {row.device:14s} {fps.value:>12,.0f} frames/s  ({fps.kind}: cycle model at"
+                f" {row.figures['clock'].value:g} MHz, {row.figures['clock'].error or 'placed'})",
+                highlight=False)
+    say(f"\n[green]Done in {seconds:.0f} s.[/] In {output}:")
+    for name, what in (
+        ("design/", "Verilog, ROM images, design.json: a complete accelerator"),
+        ("digits.png", "digits with the labels that the simulated hardware gave"),
+        ("compare.html", "FPGAs and GPUs side by side, with sources"),
+        ("compare.png", "the same as a plot"),
+        ("summary.json", "the figures above"),
+    ):
+        say(f"   {name:14s} {what}", highlight=False)
+    say("\nNext: [bold]xnorflow inspect your_model.onnx[/]")
