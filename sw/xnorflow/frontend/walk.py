@@ -143,8 +143,6 @@ class Walk:
         return x
 
 
-@handles(*MOVES, attributes=" ".join({a for _, known in MOVES.values() for a in known}),
-         inputs=(1, 2))
 def moved(node: Node, inputs: Sequence[Value | None]) -> Result:
     """Import a change of shape: only the index changes."""
     x = activation(node, inputs[0])
@@ -152,6 +150,10 @@ def moved(node: Node, inputs: Sequence[Value | None]) -> Result:
         return x, ()
     operands = [v.value if isinstance(v, Constant) else None for v in inputs[1:]]
     return replace(x, index=move(node, x.index, operands)), ()
+
+
+for _op, (_, _attributes) in MOVES.items():
+    handles(_op, attributes=" ".join(_attributes), inputs=(1, 2))(moved)
 
 
 @handles("Cast", attributes="to saturate")
