@@ -232,6 +232,17 @@ def test_names_classes_and_scale(tmp_path):
         read(tmp_path / "absent.onnx")
 
 
+def test_an_input_of_uint8(tmp_path):
+    m = Model(1, 6)
+    m("MatMul", m("Cast", "x", to=1), signs(RNG, 6, 2))
+    proto = m.proto()
+    proto.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.UINT8
+    onnx.save(proto, tmp_path / "bytes.onnx")
+    assert kinds(read(tmp_path / "bytes.onnx")) == ["Conv"]
+    with pytest.raises(BadInput, match="scale must be 1"):
+        read(tmp_path / "bytes.onnx", input_scale=1 / 255)
+
+
 def test_what_no_output_needs_is_ignored(tmp_path):
     m = Model(1, 6)
     y = m("MatMul", "x", signs(RNG, 6, 2))

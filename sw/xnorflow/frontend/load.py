@@ -38,6 +38,8 @@ class ModelFile:
         Stored tensors by name.
     input, input_shape : str, tuple of int
         The only true input; a dynamic batch dimension is 1.
+    input_is_integer : bool
+        Whether it takes the uint8 samples themselves, not float32.
     outputs : tuple of str
         Names of the outputs.
     opset : int
@@ -50,6 +52,7 @@ class ModelFile:
     constants: Mapping[str, NDArray[Any]]
     input: str
     input_shape: tuple[int, ...]
+    input_is_integer: bool
     outputs: tuple[str, ...]
     opset: int
     doc: str
@@ -99,7 +102,9 @@ def load(path: Path) -> ModelFile:
                 constants[name] = tensors.read(stored[name], node=node.name, op=node.op)
     shape = _input_shape(inputs[0], file)
     doc = model.doc_string if len(model.doc_string) <= MAX_DOC else ""
-    return ModelFile(tuple(ordered), constants, inputs[0].name, shape, outputs, opset, doc)
+    integer = inputs[0].type.tensor_type.elem_type == TensorProto.UINT8
+    return ModelFile(
+        tuple(ordered), constants, inputs[0].name, shape, integer, outputs, opset, doc)
 
 
 def _parse(path: Path) -> onnx.ModelProto:

@@ -48,6 +48,8 @@ def read(
     if not (np.isfinite(input_scale) and input_scale > 0):
         raise BadInput(f"input scale {input_scale} is not a positive number.")
     file = load(path)
+    if file.input_is_integer and input_scale != 1:
+        raise BadInput(f"{path.name} takes uint8 samples as they are: the input scale must be 1.")
     walk, end = _walk(file, layout)
     return graph.Graph(
         identifier(path.stem if name is None else name), walk.start.frame, tuple(walk.ops),

@@ -77,6 +77,9 @@ MOVES = {
 }
 """Function and known attributes of each."""
 
+WITH_OPERAND = frozenset({"Reshape", "Squeeze", "Unsqueeze"})
+"""Those that may take their shape or axes from a second input."""
+
 
 def move(node: Node, x: NDArray[Any], operands: list[NDArray[Any] | None]) -> NDArray[Any]:
     """Give what one of `MOVES` makes of `x`.

@@ -14,7 +14,7 @@ from xnorflow.frontend.fold import Folder
 from xnorflow.frontend.load import ModelFile
 from xnorflow.frontend.node import STANDARD, Node
 from xnorflow.frontend.registry import HANDLERS, Result, activation, handles
-from xnorflow.frontend.shapes import MOVES, move
+from xnorflow.frontend.shapes import MOVES, WITH_OPERAND, move
 from xnorflow.frontend.values import Activation, Constant, Value
 
 HANDLER_MODULES = (dense, elementwise, ending, windows)
@@ -153,7 +153,7 @@ def moved(node: Node, inputs: Sequence[Value | None]) -> Result:
 
 
 for _op, (_, _attributes) in MOVES.items():
-    handles(_op, attributes=" ".join(_attributes), inputs=(1, 2))(moved)
+    handles(_op, attributes=" ".join(_attributes), inputs=(1, 2 if _op in WITH_OPERAND else 1))(moved)
 
 
 @handles("Cast", attributes="to saturate")
