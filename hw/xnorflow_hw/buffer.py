@@ -57,7 +57,8 @@ class FeatureBuffer(wiring.Component):
     depth : int
         Capacity in words, at least `minimum_depth`.
     ram : {"auto", "block", "distributed"}
-        What the memory is built of; the synthesis tool chooses at "auto".
+        What the memory is built of; the synthesis tool chooses at "auto". LUT RAM is refused by
+        Yosys for devices that have none, such as iCE40.
     pad_word_last : int, optional
         What a padded tap delivers for a pixel's last word, where that has unused lanes.
 
@@ -304,7 +305,11 @@ class FeatureBuffer(wiring.Component):
         self, m: Module, nest: Nest, steps: Sequence[int], issue: Value, write: Value
     ) -> Value:
         """Build the memory with its two addresses; give the word of the tap, a cycle late."""
-        attributes = {} if self.ram == "auto" else {"ram_style": self.ram}
+        # A word is never read while its place is written, so Yosys may leave out the logic that
+        # would give the old word then.
+        attributes: dict[str, Any] = {"no_rw_check": 1}
+        if self.ram != "auto":
+            attributes["ram_style"] = self.ram
         m.submodules.memory = memory = Memory(
             shape=self.word_bits, depth=max(2, self.depth), init=[], attrs=attributes
         )

@@ -20,8 +20,8 @@ OUTPUTS = ["o_data", "o_pad", "o_first", "o_last", "o_row"]
 def walk(dut, frames):
     """Walk the windows by nested loops.
 
-    Yields per beat its number of the word read or None, and the pulse; after the last beat of an
-    output row a number of words freed in all.
+    Yields per beat the number of the word it reads (None if padded), how many words are freed by
+    then (None if that is not changed), and the pulse.
     """
     (rows, cols), (kernel_rows, kernel_cols) = dut.output, dut.kernel
     (sy, sx), (dy, dx), (top, left, _, _) = dut.stride, dut.dilation, dut.pads
