@@ -51,7 +51,7 @@ class Drawer:
             self.set_shape(1, 1, int(np.prod(self.shape)))
             self.conv(self.int(2, 5))
         else:
-            self.conv(self.int(2, 5))
+            self.conv(self.int(2, 5), bias=False)
             self.pool(g.AveragePool, Window(kernel=self.shape[:2]))
         self.tail()
         return g.Graph("net", self.first_shape, tuple(self.ops), input_scale=scale)
@@ -90,7 +90,7 @@ class Drawer:
         self.pool(g.AveragePool, w)
         return int(np.prod(w.kernel)) in (1, 2, 4)
 
-    def conv(self, out, window=None):
+    def conv(self, out, window=None, bias=True):
         window = window or Window()
         shape = (out, *window.kernel, self.shape[2])
         low, high, only = self.pick((-1, 1, 2), (-1, 1, 1), (0, 1, 1), (-8, 7, 1), (-3, 3, 2))
@@ -98,7 +98,7 @@ class Drawer:
         many = self.pick(True, False)
         scale = f32(2.0 ** self.rng.integers(-2, 3, out)) if many else self.power()
         pad = self.pad_values() if any(window.pads) else 0.0
-        bias = f32(self.rng.integers(-9, 9, out) / 2) if self.pick(True, False) else None
+        bias = f32(self.rng.integers(-9, 9, out) / 2) if bias and self.pick(True, False) else None
         self.add(g.Conv, weights, scale, window, pad, bias)
         self.size = self.size * float(scale.max()) * max(-low, high) * np.prod(shape[1:]) ** 0.5
         self.set_shape(*window.output(*self.shape[:2]), out)
@@ -110,8 +110,9 @@ class Drawer:
         return 0.0
 
     def block(self):
-        self.conv(self.int(1, 6), self.window())
         before, between, after = (self.pick("", "", "max", "average") for _ in range(3))
+        # The mean of sums with a bias has no integer form.
+        self.conv(self.int(1, 6), self.window(), bias=before != "average")
         if before == "average":
             self.average_pool()
         elif before:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import gcd
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,15 @@ MAX_CODE_BITS = 16
 MAX_DENOMINATOR = 128
 """Largest denominator of a ratio of two values that is looked for."""
 
+LARGEST = 1 << MAX_CODE_BITS
+"""Magnitudes stay below this, so that sums of some have room in an accumulator."""
+
 ROUNDING = 2.0**-23
 """Distance of neighbouring float32 values, relative to the larger."""
 
 _DENORMAL = 2.0**-149
+
+Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,9 @@ class Grid:
 def find(values: Floats) -> Grid | None:
     """Find the coarsest grid that holds all `values`, or None where there is none.
 
+    First an exact one; then one with each value within its own rounding; then one with each value
+    within the rounding of the largest, for values that are sums, such as scaled pixels less a mean.
+
     Parameters
     ----------
     values : float32 array
@@ -61,18 +70,42 @@ def find(values: Floats) -> Grid | None:
     if len(v) == 1:
         scale = float(abs(v[0]))
         return Grid(scale or 1.0, BIPOLAR if scale else UNIPOLAR, exact=True)
-    tolerance = float(np.abs(v).max()) * ROUNDING + _DENORMAL
+    grid = _exact(v)
+    if grid:
+        return grid
+    own = np.abs(v) * ROUNDING + _DENORMAL
     steps = _steps(v)
     ratios = [(d, q) for d in range(1, MAX_DENOMINATOR + 1)
               for q in range(1, MAX_DENOMINATOR // d + 1)]
-    for d, q in sorted(ratios, key=lambda r: (r[0] * r[1], r)):
-        grid = _try(v, steps, d, q, tolerance)
-        if grid:
-            return grid
+    ratios.sort(key=lambda r: (r[0] * r[1], r))
+    for tolerance in (own, np.full_like(own, own.max())):
+        for d, q in ratios:
+            grid = _try(v, steps, d, q, tolerance)
+            if grid:
+                return grid
     return None
 
 
-def _steps(v: NDArray[np.float64]) -> NDArray[np.float64]:
+def _exact(v: Doubles) -> Grid | None:
+    """Give the grid of the values' greatest common divisor, which any floats have."""
+    ratios = [x.as_integer_ratio() for x in v.tolist()]
+    denominator = max(d for _, d in ratios)
+    numerators = [n * (denominator // d) for n, d in ratios]
+    common = gcd(*numerators)
+    if max(map(abs, numerators)) // common >= LARGEST:
+        return None
+    alphabet = _alphabet(np.array([n // common for n in numerators]))
+    return Grid(common / denominator, alphabet, exact=True) if alphabet else None
+
+
+def _alphabet(integers: Ints) -> Alphabet | None:
+    """Give the alphabet of ascending integers, or None where it is too wide for a code."""
+    step = int(np.gcd.reduce(np.diff(integers)))
+    alphabet = Alphabet(int(integers[0]), step, int(integers[-1] - integers[0]) // step + 1)
+    return alphabet if alphabet.bits <= MAX_CODE_BITS else None
+
+
+def _steps(v: Doubles) -> Doubles:
     """Give the distances of neighbours as multiples of the least, which is averaged over its like.
 
     Each is taken locally, so that the rounding of one value does not add up over many.
@@ -83,31 +116,30 @@ def _steps(v: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _try(
-    v: NDArray[np.float64], steps: NDArray[np.float64], d: int, q: int, tolerance: float
+    v: Doubles, steps: Doubles, d: int, q: int, tolerance: Doubles
 ) -> Grid | None:
     """Try a grid where the least distance is `d` spacings and zero is a `q`-th of one off."""
     k = np.concatenate([[0], np.cumsum(np.rint(steps * d))])
     spacing = (v[-1] - v[0]) / k[-1]
-    if spacing == 0 or (np.abs(v[0] + spacing * k - v) > 2 * tolerance).any():
+    if spacing == 0 or (np.abs(v[0] + spacing * k - v) > 2 * tolerance.max()).any():
         return None
     integers = (q * k + np.rint(v[0] / spacing * q)).astype(np.int64)
     common = int(np.gcd.reduce(integers))
     largest = int(np.abs(integers).max())
-    if common == 0 or largest >= 1 << 24 or (np.diff(integers) < 1).any():
+    if common == 0 or largest >= LARGEST or (np.diff(integers) < 1).any():
         return None
     integers //= common
     scale = _scale(v, integers, spacing / q * common, tolerance)
     if scale is None:
         return None
-    step = int(np.gcd.reduce(np.diff(integers)))
-    alphabet = Alphabet(int(integers[0]), step, int(integers[-1] - integers[0]) // step + 1)
-    if alphabet.bits > MAX_CODE_BITS:
+    alphabet = _alphabet(integers)
+    if alphabet is None:
         return None
     return Grid(scale, alphabet, exact=bool((scale * integers == v).all()))
 
 
 def _scale(
-    v: NDArray[np.float64], integers: Ints, guess: float, tolerance: float
+    v: Doubles, integers: Ints, guess: float, tolerance: Doubles
 ) -> float | None:
     """Choose the scale: one that is exact if there is one, else the first that is near enough."""
     at = [int(np.abs(integers[integers != 0]).min()), int(np.abs(integers).max())]

@@ -123,15 +123,15 @@ class Pending:
         far = np.where(np.abs(reach.lo) > np.abs(reach.hi), reach.lo, reach.hi)
         values = expression(far).astype(np.float64)
         scale = np.where(far == 0, self.unit, values / np.where(far == 0, 1, far))
-        tolerance = ROUNDING * np.abs(values)
         if uniform:
-            scale, tolerance = np.array(scale[np.abs(far).argmax()]), tolerance.max()
+            scale = np.array(scale[np.abs(far).argmax()])
         if not (np.isfinite(scale) & (scale > 0)).all():
             return None
         exact = True
         for integers in reach.chunks():
-            off = np.abs(expression(integers) - scale * integers)
-            if (off > tolerance).any():
+            values = scale * integers
+            off = np.abs(expression(integers) - values)
+            if (off > ROUNDING * np.abs(values)).any():
                 return None
             exact = exact and not off.any()
         self.exact = self.exact and exact
