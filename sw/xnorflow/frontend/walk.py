@@ -153,7 +153,8 @@ def moved(node: Node, inputs: Sequence[Value | None]) -> Result:
 
 
 for _op, (_, _attributes) in MOVES.items():
-    handles(_op, attributes=" ".join(_attributes), inputs=(1, 2 if _op in WITH_OPERAND else 1))(moved)
+    _most = 2 if _op in WITH_OPERAND else 1
+    handles(_op, attributes=" ".join(_attributes), inputs=(1, _most))(moved)
 
 
 @handles("Cast", attributes="to saturate")
