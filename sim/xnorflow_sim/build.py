@@ -82,22 +82,28 @@ def build(
         If one of them is not there.
     """
     sources = read_sources(verilog, images)
+    text = sources.pop(DESIGN)
     harness = (resources.files(__package__) / "harness.cpp").read_text()
-    inputs = [*_toolchain(), repr((_VERILATE, *_flags(trace))), harness, repr(interface)]
-    for name, text in sources.items():
-        inputs += [name, text]
+    header = _header(interface)
     root = root or cache.default()
 
     def make(folder: Path) -> None:
         work = folder / "work"
         work.mkdir()
-        write_sources(sources, folder)
-        _verilate(folder / DESIGN, interface, trace, work)
-        _compile(work, harness, trace, root, folder / "model.so")
+        write_sources({DESIGN: text, "design.h": header, "harness.cpp": harness}, work)
+        _verilate(interface, trace, work)
+        _compile(work, trace, root, folder / "model.so")
         shutil.rmtree(work)
 
-    folder = cache.entry(root, f"model-{cache.digest(inputs)}", make)
-    return Model(folder / "model.so", folder)
+    inputs = [*_toolchain(), repr((_VERILATE, *_flags(trace))), harness, header]
+    inputs += [repr(sorted(interface.ports.items())), interface.top, text]
+    library = cache.entry(root, f"model-{cache.digest(inputs)}", make) / "model.so"
+    # Apart from the library, so that other weights need no other compilation.
+    parts = [part for item in sources.items() for part in item]
+    folder = cache.entry(
+        root, f"images-{cache.digest(parts)}", lambda folder: write_sources(sources, folder)
+    )
+    return Model(library, folder)
 
 
 def read_sources(verilog: Path | str, images: Images = None) -> dict[str, str]:
@@ -165,25 +171,27 @@ def _run_verilator(arguments: list[str]) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def _verilate(verilog: Path, interface: Interface, trace: bool, work: Path) -> None:
-    """Write the design's C++ and its ``design.h`` into ``work``."""
-    options = ["--trace-vcd", "--trace-structs"] if trace else []
-    code, output = _run_verilator(
-        [*_VERILATE, *options, "--top-module", interface.top, "--Mdir", str(work), str(verilog)]
-    )
-    if code:
-        errors = [line for line in output.splitlines() if line.startswith("%Error")]
-        raise CheckFailed(f"Verilator refuses {interface.top}: " + " ".join(errors[:3]))
-    _check_ports((work / "Vxf.h").read_text(), interface)
+def _header(interface: Interface) -> str:
+    """Return the geometry that ``harness.cpp`` is compiled for."""
     taps = " ".join(f"X({i}, {tap.bytes})" for i, tap in enumerate(interface.taps))
-    (work / "design.h").write_text(
-        '#include "Vxf.h"\n'
+    return (
         f"#define IN_BYTES {interface.in_lanes}\n"
         f"#define IN_BEATS {interface.in_beats}\n"
         f"#define OUT_BYTES {interface.out_bytes}\n"
         f"#define OUT_BEATS {interface.out_beats}\n"
         f"#define TAPS(X) {taps}\n"
     )
+
+
+def _verilate(interface: Interface, trace: bool, work: Path) -> None:
+    """Write the C++ of the design in ``work`` beside it."""
+    options = ["--trace-vcd", "--trace-structs"] if trace else []
+    options += ["--top-module", interface.top, "--Mdir", str(work), str(work / DESIGN)]
+    code, output = _run_verilator([*_VERILATE, *options])
+    if code:
+        errors = [line for line in output.splitlines() if line.startswith("%Error")]
+        raise CheckFailed(f"Verilator refuses {interface.top}: " + " ".join(errors[:3]))
+    _check_ports((work / "Vxf.h").read_text(), interface)
 
 
 def _check_ports(header: str, interface: Interface) -> None:
@@ -203,11 +211,11 @@ def _check_ports(header: str, interface: Interface) -> None:
             )
 
 
-def _compile(work: Path, harness: str, trace: bool, root: Path, library: Path) -> None:
-    """Compile the C++ in ``work`` with the harness around it."""
-    (work / "harness.cpp").write_text('#include "Vxf.cpp"\n' + harness)
+def _compile(work: Path, trace: bool, root: Path, library: Path) -> None:
+    """Compile the C++ in ``work``, which the harness is part of."""
     lists = (work / "Vxf_classes.mk").read_text()
-    fast = [f for f in _classes(lists, "CLASSES_FAST", "SUPPORT_FAST") if f != "Vxf"]
+    fast = [*_classes(lists, "CLASSES_FAST", "SUPPORT_FAST"), "harness"]
+    fast.remove("Vxf")  # The harness includes it, so that the calls between the two are inlined.
     slow = _classes(lists, "CLASSES_SLOW", "SUPPORT_SLOW")
     # One unit for what is small: most of its time is reading the same headers.
     (work / "slow.cpp").write_text("".join(f'#include "{name}.cpp"\n' for name in slow))
@@ -221,7 +229,7 @@ def _compile(work: Path, harness: str, trace: bool, root: Path, library: Path) -
 
     runtime = _runtime(_classes(lists, "GLOBAL_FAST", "GLOBAL_SLOW"), flags, root)
     with ThreadPoolExecutor(_processors()) as pool:
-        objects = list(pool.map(one, [*fast, "harness", "slow"]))
+        objects = list(pool.map(one, [*fast, "slow"]))
     _gxx(["-shared", "-pthread", "-o", str(library), *objects, *runtime])
 
 

@@ -1,6 +1,6 @@
 // Drives one Verilated accelerator through a batch of frames, in one call per million cycles.
 //
-// design.h, which build.py generates, includes the model's header and defines the geometry:
+// Vxf is the model; design.h, which build.py generates, defines the geometry:
 // IN_BYTES and OUT_BYTES per beat, IN_BEATS and OUT_BEATS per frame, and TAPS(X), which expands to
 // X(index, bytes) for every pair of probe ports. runner.py's worker mirrors struct Batch.
 //
@@ -8,6 +8,7 @@
 // transfers; raise the clock; drive the next inputs; lower the clock. So inputs never change
 // together with the edge that samples them.
 
+#include "Vxf.cpp"
 #include "design.h"
 #include "verilated.h"
 #if VM_TRACE

@@ -9,6 +9,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -233,13 +234,14 @@ def _run_workers(
         request = {"input": str(beats), "start": shard.start, "stop": shard.stop}
         request |= {"output": str(shard.folder), "seed": seed + index}
         assert process.stdin and process.stdout
-        with process.stdin as pipe:
+        with process.stdin as pipe, suppress(BrokenPipeError):
             pipe.write(json.dumps(job | request))
-        for line in process.stdout:
-            with lock:
-                done[index] = int(line)
-                if progress:
-                    progress(sum(done), shards[-1].stop)
+        with process.stdout as lines:
+            for line in lines:
+                with lock:
+                    done[index] = int(line)
+                    if progress:
+                        progress(sum(done), shards[-1].stop)
         if process.wait() == 0:
             return ""
         errors = (shard.folder / "stderr").read_text(errors="replace").strip()

@@ -44,6 +44,9 @@ class Batch(ctypes.Structure):
 
 def main(job: dict[str, Any]) -> None:
     """Run frames ``start`` to ``stop`` of ``job["input"]``; write what happened to ``output``."""
+    # What the Verilog prints goes to standard error, so that only progress is in the pipe.
+    progress = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
     start, stop = job["start"], job["stop"]
     output = Path(job["output"])
     # A copy, because the model must not depend on a file that someone may change meanwhile.
@@ -73,8 +76,7 @@ def main(job: dict[str, Any]) -> None:
     bench = library.xnorflow_open(ctypes.byref(batch), waves)
     while batch.status == 0:
         library.xnorflow_run(bench, CYCLES_PER_CALL)
-        sys.stdout.write(f"{batch.frames_out}\n")
-        sys.stdout.flush()
+        progress.write(f"{batch.frames_out}\n")
     library.xnorflow_close(bench)
 
     np.save(output / "out.npy", results)
