@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from xnorflow import ir
 from xnorflow.errors import BadInput
 
-BATCH_BYTES = 1 << 25
-"""Working memory that one batch may take, in bytes; small enough to stay near the cache."""
+BATCH_BYTES = 1 << 26
+"""Memory that the largest feature map of a batch may take, in bytes."""
+PATCH_BYTES = 1 << 22
+"""Memory for the windows that are multiplied at once, in bytes; small enough for the cache."""
 
 
 def frames(net: ir.IntegerNetwork, x: NDArray[Any]) -> NDArray[np.uint8]:
@@ -73,13 +75,8 @@ def trace(net: ir.IntegerNetwork, x: NDArray[Any]) -> Iterator[tuple[ir.Layer, N
 
 
 def _widest(net: ir.IntegerNetwork) -> int:
-    """Elements of the largest array that one frame needs."""
-    widest = 1
-    for layer, inp, out in net:
-        window = getattr(layer, "window", ir.Window())
-        taps = window.kernel[0] * window.kernel[1]
-        widest = max(widest, out.size, out.height * out.width * taps * inp.channels)
-    return widest
+    """Elements of a frame's largest feature map."""
+    return max(features.size for features in net.features)
 
 
 @singledispatch
@@ -114,19 +111,45 @@ def _exact_dtype(largest: int) -> type[np.float32] | type[np.float64]:
 def _conv(layer: ir.Conv, x: NDArray[Any], inp: ir.Features) -> NDArray[Any]:
     largest_input = max(abs(inp.alphabet.lo), abs(inp.alphabet.hi), abs(layer.pad_value))
     per_channel = np.abs(layer.weights).reshape(len(layer.weights), -1).sum(1)
-    dtype = _exact_dtype(int(per_channel.max()) * largest_input)
-    patches = windows(x.astype(dtype, copy=False), layer.window, layer.pad_value)
-    frames, height, width = patches.shape[:3]
+    largest = int(per_channel.max()) * largest_input
+    # Two frames at once: features a + shift * b give sums a + shift * b, which a shift above twice
+    # the largest sum parts again; a power of two divides without rounding.
+    shift = 1 << (2 * largest).bit_length()
+    if largest * (shift + 1) < 2**24 and len(x) > 1:
+        half = (len(x) + 1) // 2
+        pair = x[:half].astype(np.float32)
+        pair[: len(x) - half] += shift * x[half:]
+        sums = _correlate(layer, inp, pair, np.float32, layer.pad_value * (shift + 1))
+        second = np.rint(sums[: len(x) - half] * np.float32(1 / shift))
+        sums[: len(x) - half] -= shift * second
+        return np.concatenate([sums, second])
+    return _correlate(layer, inp, x, _exact_dtype(largest), layer.pad_value)
+
+
+def _correlate(
+    layer: ir.Conv, inp: ir.Features, x: NDArray[Any], dtype: Any, pad: int
+) -> NDArray[Any]:
+    """Multiply windows with weights in `dtype`, in which every sum has to be exact."""
+    x = x.astype(dtype, copy=False)
     matrix = layer.weights.reshape(len(layer.weights), -1).T.astype(dtype)
-    sums = patches.reshape(-1, matrix.shape[0]) @ matrix
-    return sums.reshape(frames, height, width, -1)
+    height, width = layer.window.output(inp.height, inp.width)
+    out = np.empty((len(x), height, width, matrix.shape[1]), dtype)
+    step = max(1, PATCH_BYTES // (height * width * matrix.shape[0] * x.itemsize))
+    for first in range(0, len(x), step):
+        patches = windows(x[first : first + step], layer.window, pad)
+        sums = patches.reshape(-1, matrix.shape[0]) @ matrix
+        out[first : first + step] = sums.reshape(-1, height, width, matrix.shape[1])
+    return out
 
 
 @apply.register
 def _max_pool(layer: ir.MaxPool, x: NDArray[Any], inp: ir.Features) -> NDArray[Any]:
     sign = np.where(layer.minimum, -1, 1).astype(np.float32)
     patches = windows(x * sign, layer.window, -np.inf)
-    return patches.max(axis=(3, 4)) * sign
+    best = patches[:, :, :, 0, 0].copy()
+    for row, column in np.ndindex(layer.window.kernel):
+        np.maximum(best, patches[:, :, :, row, column], out=best)
+    return best * sign
 
 
 @apply.register
@@ -139,10 +162,13 @@ def _sum_pool(layer: ir.SumPool, x: NDArray[Any], inp: ir.Features) -> NDArray[A
 
 @apply.register
 def _threshold(layer: ir.Threshold, x: NDArray[Any], inp: ir.Features) -> NDArray[Any]:
-    codes = np.zeros(x.shape, np.float32)
-    for column in layer.thresholds.T.astype(np.float64):
-        codes += x >= column.astype(x.dtype)
-    return layer.alphabet.lo + layer.alphabet.step * codes
+    first, *others = layer.thresholds.T.astype(x.dtype)
+    codes = (x >= first).astype(np.float32)
+    for column in others:
+        codes += x >= column
+    codes *= layer.alphabet.step
+    codes += layer.alphabet.lo
+    return codes
 
 
 @apply.register

@@ -14,23 +14,21 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from xnorflow.api import compare as compare
-    from xnorflow.api import load as load
-    from xnorflow.compiler import compile_network as compile  # noqa: A004
-    from xnorflow.design import Design as Design
-    from xnorflow.errors import BadInput as BadInput
-    from xnorflow.errors import CheckFailed as CheckFailed
-    from xnorflow.errors import ToolMissing as ToolMissing
-    from xnorflow.errors import UnsupportedModel as UnsupportedModel
-    from xnorflow.errors import XnorflowError as XnorflowError
-    from xnorflow.ir import IntegerNetwork as IntegerNetwork
+    from xnorflow.api import compare, load
+    from xnorflow.compiler import compile_network as compile
+    from xnorflow.design import Design
+    from xnorflow.errors import BadInput, CheckFailed, ToolMissing, UnsupportedModel, XnorflowError
+    from xnorflow.ir import IntegerNetwork
 
 _HOMES = {
     "load": "api", "compare": "api", "compile": "compiler:compile_network", "Design": "design",
     "IntegerNetwork": "ir", "BadInput": "errors", "CheckFailed": "errors",
     "ToolMissing": "errors", "UnsupportedModel": "errors", "XnorflowError": "errors",
 }
-__all__ = [*_HOMES]
+__all__ = [
+    "BadInput", "CheckFailed", "Design", "IntegerNetwork", "ToolMissing", "UnsupportedModel",
+    "XnorflowError", "compare", "compile", "load",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -24,7 +24,8 @@ def _names(text: str) -> list[str]:
               help="The GPUs' large batch; batch 1 is always shown.")
 @click.option("--fps", type=click.FloatRange(min=0, min_open=True), metavar="N",
               help="Frames per second that the FPGA designs are folded for.")
-@click.option("--cycles", type=click.IntRange(min=1), metavar="N", help="Cycles per frame, likewise.")
+@click.option("--cycles", type=click.IntRange(min=1), metavar="N",
+              help="Cycles per frame, likewise.")
 @click.option("--folding", type=click.Path(path_type=Path), metavar="F.json", help="Likewise.")
 @click.option("--clock", type=click.FloatRange(min=0, min_open=True), metavar="MHz",
               help="Clock of all FPGAs, in place of the assumed ones.")

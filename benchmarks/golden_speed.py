@@ -1,0 +1,61 @@
+"""Golden model against ONNX Runtime in float32: same network, images and number of threads.
+
+Runs the two in turn and prints the ratio of their processor times, pair by pair; ONNX Runtime has
+the better of batches of 10 and 100.
+
+Run: OPENBLAS_NUM_THREADS=1 python benchmarks/golden_speed.py [--threads 1] [--frames 500]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+
+import numpy as np
+import xnorflow as xf
+from networks import TRAINED
+from standard_onnx import Executor
+
+
+def seconds(run: Callable[[], object]) -> float:
+    """Give the processor time of one call, all threads together."""
+    started = time.process_time()
+    run()
+    return time.process_time() - started
+
+
+def main() -> None:
+    """Print a line per network."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--frames", type=int, default=500)
+    parser.add_argument("--pairs", type=int, default=5)
+    options = parser.parse_args()
+    if os.environ.get("OPENBLAS_NUM_THREADS") != str(options.threads):
+        raise SystemExit(f"set OPENBLAS_NUM_THREADS={options.threads} before the start")
+    print("| network | frames | golden, frames per CPU second | ONNX Runtime | golden /"
+          " ONNX Runtime: min, median, max |")
+    print("|---|---|---|---|---|")
+    for trained in TRAINED:
+        x = trained.images()[0][: options.frames]
+        net = xf.load(trained.path, input_scale=trained.scale)
+        executor = Executor(trained.path, options.threads)
+        times = []
+        for pair in range(options.pairs + 1):
+            golden = seconds(lambda net=net, x=x: net(x))
+            onnx = min(
+                seconds(lambda e=executor, x=x, t=trained, b=b: e(x, t.scale, b)) for b in (10, 100)
+            )
+            if pair:
+                times.append((golden, onnx))
+        golden, onnx = np.array(times).T
+        ratio = golden / onnx
+        print(f"| {trained.name} | {len(x)} | {len(x) / np.median(golden):,.0f} |"
+              f" {len(x) / np.median(onnx):,.0f} | {ratio.min():.2f}, {np.median(ratio):.2f},"
+              f" {ratio.max():.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
