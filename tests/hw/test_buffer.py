@@ -159,7 +159,7 @@ def windows(draw):
     depthwise = draw(st.booleans())
     repeat = shape["words"] if depthwise else draw(st.integers(1, 3))
     per_frame = out[0] * out[1] * repeat * shape["kernel"][0] * shape["kernel"][1]
-    assume(per_frame * (1 if depthwise else shape["words"]) < 800)
+    assume(per_frame * (1 if depthwise else shape["words"]) < 400)
     size = shape["height"] * shape["width"] * shape["words"]
     return shape | {
         "depthwise": depthwise, "repeat": repeat, "classes": draw(st.booleans()),
@@ -168,7 +168,7 @@ def windows(draw):
     }
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     shape=windows(), seed=st.integers(0, 9999), i_stalled=st.sampled_from([0.0, 0.3, 0.8]),
     blocked=st.sampled_from([0.0, 0.3, 0.8]),
@@ -231,7 +231,7 @@ def test_words_wider_than_64_bits():
     assert [values["o_data"] for _, values in pulses.events] == expected
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(shape=windows())
 def test_minimum_depth_is_the_least(shape):
     """One word less deadlocks, by the rules of the document; that much never does."""
