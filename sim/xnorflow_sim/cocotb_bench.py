@@ -168,7 +168,7 @@ def _results(xml: Path, log: str) -> list[BenchResult]:
             failure = bad.get("error_msg") or bad.get("message") or bad.text or "no reason given"
         if case.find("skipped") is None:
             properties = {item.get("name"): item.get("value") for item in case.iter("property")}
-            time = float(properties.get("sim_time_duration") or "nan")
+            time = round(float(properties.get("sim_time_duration") or "nan"), 3)
             results.append(BenchResult(case.get("name", "?"), time, failure.strip()))
     if not results:
         raise CheckFailed(f"cocotb ran no test: {log[-600:]}")

@@ -247,6 +247,12 @@ def _run_workers(
         errors = (shard.folder / "stderr").read_text(errors="replace").strip()
         return f"the simulation process ended with {process.returncode}: {errors[-600:]}"
 
+    def stop() -> None:
+        for process in workers:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
     try:
         for shard in shards:
             shard.folder.mkdir()
@@ -259,11 +265,11 @@ def _run_workers(
                     )
                 )  # fmt: skip
         with ThreadPoolExecutor(len(shards)) as pool:
-            crashes = [text for text in pool.map(serve, range(len(shards))) if text]
-        if crashes:
-            raise CheckFailed(crashes[0])
+            try:
+                for crash in pool.map(serve, range(len(shards))):
+                    if crash:
+                        raise CheckFailed(crash)
+            finally:
+                stop()  # Here, because leaving the pool waits for all its threads.
     finally:
-        for process in workers:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+        stop()

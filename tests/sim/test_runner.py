@@ -37,7 +37,7 @@ def test_full_speed_gives_exact_scores_and_timing() -> None:
     assert isinstance(run.ii, int) and (run.ii_all == 4).all() and len(run.ii_all) == 49
 
 
-@settings(max_examples=8)
+@settings(max_examples=8, deadline=None)
 @given(st.floats(0, 0.9), st.floats(0, 0.9), st.integers(0, 2**63))
 def test_stalls_change_no_score(stall_in: float, stall_out: float, seed: int) -> None:
     design = small(20)
@@ -111,6 +111,16 @@ def test_a_crash_of_the_model_is_an_error_not_a_crash(jobs: int) -> None:
     design = small(4, fault=7)
     with pytest.raises(CheckFailed, match="broken on purpose"):
         simulator(design).run(design.x, jobs=jobs)
+
+
+def test_what_progress_raises_stops_the_run() -> None:
+    design = small(6)
+
+    def progress(done: int, total: int) -> None:
+        raise KeyError(total)
+
+    with pytest.raises(KeyError, match="6"):
+        simulator(design).run(design.x, jobs=2, progress=progress)
 
 
 def test_probes_show_every_transfer_and_the_first_mismatch() -> None:
