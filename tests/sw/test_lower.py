@@ -186,6 +186,15 @@ def test_padded_averages_of_unsigned_codes_with_a_negative_gamma():
     check(graph, frames(graph.shape, 0))
 
 
+def test_padded_averages_of_sums_that_are_never_zero():
+    one_or_two = g.MultiThreshold(f32([[128]]), 1.0, 1.0)
+    positive = g.Conv(np.array([1, -1]).reshape(2, 1, 1, 1), f32(1))
+    graph = network(one_or_two, positive, g.AveragePool(Window((3, 3), pads=(2, 2, 2, 2))),
+                    g.Quant(f32(0.25), f32(0), 4.0, True, False), g.Flatten(),
+                    conv(1, 3, 128, (1, 1)))
+    check(graph, frames(graph.shape, 0))
+
+
 def test_activation_scales_per_channel():
     ends = (g.Flatten(), conv(1, 3, 32, (1, 1)))
     folded = network(CENTRE, SIGN, conv(0, 2, 1), g.BipolarQuant(f32([0.5, 1.5])), *ends)

@@ -38,6 +38,7 @@ def test_counting_thresholds_gives_every_code(seed, step, mirror):
     t = thresholds(rising, turned, grid)
     assert (np.diff(t, axis=1) >= 0).all()
     assert (t >= turned.lo[:, None]).all() and (t <= turned.hi[:, None] + 1).all()
+    assert ((t - turned.lo[:, None]) % step == 0)[t <= turned.hi[:, None]].all()
     assert (rising.direction >= 0).all()
     integers = reach.integers(0, reach.rows)
     seen = np.where(falling, mirror - integers, integers)
