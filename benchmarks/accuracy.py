@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import sys
 
-import xnorflow as xf
 from networks import TRAINED
 from standard_onnx import Executor
+
+import xnorflow as xf
 
 
 def main() -> None:

@@ -14,9 +14,10 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-import xnorflow as xf
 from networks import TRAINED
 from standard_onnx import Executor
+
+import xnorflow as xf
 
 
 def seconds(run: Callable[[], object]) -> float:
