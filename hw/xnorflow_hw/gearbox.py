@@ -197,7 +197,8 @@ class Gearbox(wiring.Component):
         store never depends on `o.ready`: accepting with a beat on offer implies that it leaves.
         """
         size = self.lanes_in + self.lanes_out - 1
-        store = Signal(size * self.bits, reset_less=True)
+        # Reset too: elements are added by an OR with what lies there.
+        store = Signal(size * self.bits)
         level = Signal(range(size + 1))
         beat_in = Loop(ceil_div(self.group_in, self.lanes_in), "beat_in")
         beats_out = ceil_div(self.group_out, self.lanes_out)
