@@ -21,7 +21,7 @@ from pathlib import Path
 from xnorflow.errors import BadInput, CheckFailed
 
 from . import cache, tools
-from .interface import Interface
+from .interface import BytePorts, Interface
 
 # Registers that the Verilog does not initialise start with the random bits of the run's seed.
 _VERILATE = (
@@ -50,7 +50,7 @@ class Model:
 
 def build(
     verilog: Path | str,
-    interface: Interface,
+    interface: Interface | BytePorts,
     *,
     images: Images = None,
     trace: bool = False,
@@ -62,8 +62,8 @@ def build(
     ----------
     verilog : Path or str
         The design, self-contained: its file, or its text.
-    interface : Interface
-        Its ports; they are compared with the Verilog's.
+    interface : Interface or BytePorts
+        Its ports, which are compared with the Verilog's, and the C++ that drives them.
     images : Path or dict, optional
         ROM images that the Verilog names: their folder, or their texts by file name. By default
         the folder of the Verilog's file.
@@ -83,7 +83,7 @@ def build(
     """
     sources = read_sources(verilog, images)
     text = sources.pop(DESIGN)
-    harness = (resources.files(__package__) / "harness.cpp").read_text()
+    harness = (resources.files(__package__) / interface.harness).read_text()
     header = _header(interface)
     root = root or cache.default()
 
@@ -171,19 +171,12 @@ def _run_verilator(arguments: list[str]) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def _header(interface: Interface) -> str:
-    """Return the geometry that ``harness.cpp`` is compiled for."""
-    taps = " ".join(f"X({i}, {tap.bytes})" for i, tap in enumerate(interface.taps))
-    return (
-        f"#define IN_BYTES {interface.in_lanes}\n"
-        f"#define IN_BEATS {interface.in_beats}\n"
-        f"#define OUT_BYTES {interface.out_bytes}\n"
-        f"#define OUT_BEATS {interface.out_beats}\n"
-        f"#define TAPS(X) {taps}\n"
-    )
+def _header(interface: Interface | BytePorts) -> str:
+    """Return the geometry that the C++ is compiled for."""
+    return "".join(f"#define {name} {value}\n" for name, value in interface.defines.items())
 
 
-def _verilate(interface: Interface, trace: bool, work: Path) -> None:
+def _verilate(interface: Interface | BytePorts, trace: bool, work: Path) -> None:
     """Write the C++ of the design in ``work`` beside it."""
     options = ["--trace-vcd", "--trace-structs"] if trace else []
     options += ["--top-module", interface.top, "--Mdir", str(work), str(work / DESIGN)]
@@ -194,7 +187,7 @@ def _verilate(interface: Interface, trace: bool, work: Path) -> None:
     _check_ports((work / "Vxf.h").read_text(), interface)
 
 
-def _check_ports(header: str, interface: Interface) -> None:
+def _check_ports(header: str, interface: Interface | BytePorts) -> None:
     """Compare the ports in Verilator's header with the interface's."""
     found = {
         name: int(high) - int(low) + 1

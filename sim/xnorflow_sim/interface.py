@@ -7,6 +7,7 @@ The ports themselves have fixed names (``docs/hardware.md``): ``clk``, ``rst``, 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +89,8 @@ class Interface:
     classes: int
     taps: tuple[Tap, ...] = ()
 
+    harness: ClassVar[str] = "harness.cpp"
+
     def __post_init__(self) -> None:
         """Refuse a geometry that no accelerator can have."""
         for field in ("in_lanes", "in_group", "frame", "out_lanes", "classes"):
@@ -135,6 +138,15 @@ class Interface:
             "m_axis_tlast": 1,
             **{f"tap_{i}_valid": 1 for i in range(len(self.taps))},
             **{f"tap_{i}_data": tap.lanes * tap.bits for i, tap in enumerate(self.taps)},
+        }
+
+    @property
+    def defines(self) -> dict[str, int | str]:
+        """What ``harness.cpp`` has to know."""
+        taps = " ".join(f"X({i}, {tap.bytes})" for i, tap in enumerate(self.taps))
+        return {
+            "IN_BYTES": self.in_lanes, "IN_BEATS": self.in_beats, "OUT_BYTES": self.out_bytes,
+            "OUT_BEATS": self.out_beats, "TAPS(X)": taps,
         }
 
     def pack(self, x: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -199,3 +211,36 @@ class Interface:
         # Placed in the highest bytes, so that an arithmetic shift extends the sign.
         raw[:, 4 - size :] = beats.reshape(-1, size)
         return (raw.view("<i4") >> (32 - self.out_bits)).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class BytePorts:
+    """Ports of an accelerator behind a host link (``xnorflow_hw.linked``).
+
+    Parameters
+    ----------
+    top : str
+        Name of the Verilog module.
+    divisor : int
+        0: byte streams ``rx_*`` and ``tx_*``. Otherwise the wires of a UART with so many clock
+        cycles per bit.
+    """
+
+    top: str
+    divisor: int = 0
+
+    harness: ClassVar[str] = "pump.cpp"
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Width in bits of every port of the module."""
+        names = ("clk", "rst", "rx", "tx", "cts", "rts") if self.divisor else (
+            "clk", "rst", "rx_valid", "rx_ready", "tx_valid", "tx_ready"
+        )
+        wide = {} if self.divisor else {"rx_data": 8, "tx_data": 8}
+        return dict.fromkeys(names, 1) | wide
+
+    @property
+    def defines(self) -> dict[str, int | str]:
+        """What ``pump.cpp`` has to know."""
+        return {"DIVISOR": self.divisor}

@@ -1,0 +1,106 @@
+"""What carries bytes between host and board."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Protocol
+
+from xnorflow.errors import BadInput, ToolMissing
+
+POLL = 0.05
+"""Seconds after which a blocked read looks at the time again."""
+
+
+class LinkDown(Exception):
+    """The transport is gone; it may come back."""
+
+
+class Transport(Protocol):
+    """Bytes both ways, in order; any may be lost or damaged."""
+
+    def read(self, timeout: float) -> bytes:
+        """Give what has come, waiting at most `timeout` seconds for the first byte.
+
+        Raises
+        ------
+        LinkDown
+            If the device is gone.
+        """
+
+    def write(self, data: bytes) -> None:
+        """Send; LinkDown if the device is gone or takes nothing."""
+
+    def reopen(self) -> None:
+        """Try to get the device back; LinkDown if it is still gone."""
+
+
+class SerialTransport:
+    """A serial port, by pyserial.
+
+    Parameters
+    ----------
+    port : str
+        Name of a device, or a URL that pyserial knows.
+    baud : int
+        Bits per second.
+    flow : bool
+        Use RTS and CTS.
+    write_timeout : float
+        Seconds after which a port that takes no bytes counts as gone.
+
+    Raises
+    ------
+    ToolMissing
+        Without pyserial.
+    BadInput
+        If the port cannot be opened.
+    """
+
+    def __init__(
+        self, port: str, baud: int, *, flow: bool = False, write_timeout: float = 10.0
+    ) -> None:
+        try:
+            import serial
+        except ImportError as e:
+            raise ToolMissing(
+                "talking to a board needs pyserial: pip install 'xnorflow[boards]'"
+            ) from e
+        self.name = port
+        self._failures = (serial.SerialException, OSError)
+        self._open = lambda: serial.serial_for_url(
+            port, baud, timeout=POLL, write_timeout=write_timeout, rtscts=flow
+        )
+        try:
+            self._port: Any = self._open()
+        except (*self._failures, ValueError) as e:
+            raise BadInput(f"cannot open the port {port} at {baud} baud: {e}") from e
+
+    def read(self, timeout: float) -> bytes:
+        """Give what has come."""
+        end = time.monotonic() + timeout
+        try:
+            while True:
+                data: bytes = self._port.read(max(1, self._port.in_waiting))
+                if data or time.monotonic() >= end:
+                    return data
+        except self._failures as e:
+            raise LinkDown(str(e)) from e
+
+    def write(self, data: bytes) -> None:
+        """Send."""
+        try:
+            self._port.write(data)
+        except self._failures as e:
+            raise LinkDown(str(e)) from e
+
+    def reopen(self) -> None:
+        """Close the port and open it again."""
+        self.close()
+        try:
+            self._port = self._open()
+        except self._failures as e:
+            raise LinkDown(str(e)) from e
+
+    def close(self) -> None:
+        """Close the port."""
+        self._port.close()

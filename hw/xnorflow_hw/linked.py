@@ -1,0 +1,87 @@
+"""What goes between a board's pins and an accelerator: UART, link, and the accelerator itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.back import verilog
+from amaranth.hdl import ClockDomain, ClockSignal, Elaboratable, Instance, Module, ResetSignal
+from amaranth.hdl import Signal as Wire
+from amaranth.lib import wiring
+
+from .link import Link
+from .link_spec import LinkSpec
+from .uart import Uart
+
+
+class LinkedAccelerator(Elaboratable):
+    """An accelerator's Verilog module behind a link, with plain port names.
+
+    Parameters
+    ----------
+    spec : LinkSpec
+        The link.
+    module : str
+        Name of the accelerator's module, as `emit` wrote it.
+    uart : Uart, optional
+        With it the ports are ``rx``, ``tx``, ``cts``, ``rts``; without it they are the byte
+        streams ``rx_data``, ``rx_valid``, ``rx_ready`` and ``tx_data``, ``tx_valid``, ``tx_ready``.
+
+    Attributes
+    ----------
+    ports : list of Signal
+        ``clk`` and ``rst``, then those above.
+    """
+
+    def __init__(self, spec: LinkSpec, module: str, *, uart: Uart | None = None) -> None:
+        self.spec, self.module, self.uart = spec, module, uart
+        self.clk, self.rst = Wire(name="clk"), Wire(name="rst")
+        if uart is None:
+            self.rx_data, self.tx_data = Wire(8, name="rx_data"), Wire(8, name="tx_data")
+            self.rx_valid, self.rx_ready = Wire(name="rx_valid"), Wire(name="rx_ready")
+            self.tx_valid, self.tx_ready = Wire(name="tx_valid"), Wire(name="tx_ready")
+            self.ports = [
+                self.clk, self.rst, self.rx_data, self.rx_valid, self.rx_ready,
+                self.tx_data, self.tx_valid, self.tx_ready,
+            ]
+        else:
+            self.rx, self.tx = Wire(name="rx", init=1), Wire(name="tx", init=1)
+            self.cts, self.rts = Wire(name="cts", init=1), Wire(name="rts", init=1)
+            self.ports = [self.clk, self.rst, self.rx, self.tx, self.cts, self.rts]
+
+    def elaborate(self, platform: Any) -> Module:
+        """Connect them."""
+        m = Module()
+        m.domains += ClockDomain("sync", local=True)
+        m.d.comb += [ClockSignal().eq(self.clk), ResetSignal().eq(self.rst)]
+        m.submodules.link = link = Link(self.spec)
+        m.submodules.accelerator = Instance(
+            self.module,
+            i_clk=self.clk, i_rst=self.rst | link.clear,
+            i_s_axis_tdata=link.frames.payload, i_s_axis_tvalid=link.frames.valid,
+            o_s_axis_tready=link.frames.ready,
+            o_m_axis_tdata=link.results.payload, o_m_axis_tvalid=link.results.valid,
+            i_m_axis_tready=link.results.ready, o_m_axis_tlast=Wire(name="unused_tlast"),
+        )
+        if self.uart is None:
+            m.d.comb += [
+                link.i.payload.eq(self.rx_data), link.i.valid.eq(self.rx_valid),
+                self.rx_ready.eq(link.i.ready), self.tx_data.eq(link.o.payload),
+                self.tx_valid.eq(link.o.valid), link.o.ready.eq(self.tx_ready),
+            ]
+        else:
+            m.submodules.uart = uart = self.uart
+            wiring.connect(m, uart.o, link.i)
+            wiring.connect(m, link.o, uart.i)
+            m.d.comb += [
+                uart.rx.eq(self.rx), self.tx.eq(uart.tx), uart.cts.eq(self.cts),
+                self.rts.eq(uart.rts),
+            ]
+        return m
+
+
+def emit_linked(top: LinkedAccelerator, *, name: str) -> str:
+    """Generate the Verilog of a linked accelerator, without that of the accelerator's module."""
+    return verilog.convert(
+        top, name=name, ports=top.ports, emit_src=False, strip_internal_attrs=True
+    )

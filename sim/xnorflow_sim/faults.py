@@ -1,0 +1,111 @@
+"""A line that damages what it carries: bytes dropped, flipped, repeated and inserted."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+
+LONGEST_DROP, LONGEST_REPEAT, LONGEST_INSERT = 40, 240, 40
+
+
+@dataclass(frozen=True)
+class FaultRates:
+    """Probability of each kind of fault at a byte."""
+
+    drop: float = 0.0
+    flip: float = 0.0
+    repeat: float = 0.0
+    insert: float = 0.0
+
+    def __post_init__(self) -> None:
+        if min(vars(self).values()) < 0 or self.total > 1:
+            raise ValueError(f"{self} are not probabilities")
+
+    @property
+    def total(self) -> float:
+        """Probability of any."""
+        return self.drop + self.flip + self.repeat + self.insert
+
+
+class NoisyLine:
+    """One direction of a line.
+
+    A fault drops up to 40 bytes, flips at least one bit of one byte, repeats up to 240 of the last
+    bytes, or inserts up to 40 random bytes.
+
+    Parameters
+    ----------
+    rates : FaultRates
+        How often.
+    seed : int
+        Of the faults; they lie at the same bytes however the stream is cut into pieces.
+
+    Attributes
+    ----------
+    counts : dict of str to int
+        Faults of each kind so far.
+    """
+
+    def __init__(self, rates: FaultRates, seed: int) -> None:
+        self.rates = rates
+        self.counts = dict.fromkeys(vars(rates), 0)
+        self._random = random.Random(seed)
+        self._dropping = 0
+        self._history = b""
+        self._gap = self._draw()
+
+    def _draw(self) -> int:
+        """Give the number of bytes before the next fault."""
+        total = self.rates.total
+        if total == 0:
+            return -1
+        if total == 1:
+            return 0
+        return int(math.log(1 - self._random.random()) / math.log(1 - total))
+
+    def carry(self, data: bytes) -> bytes:
+        """Take bytes at one end; give what comes out at the other."""
+        out = bytearray()
+        while data:
+            if self._dropping:
+                self._dropping, data = (
+                    max(0, self._dropping - len(data)), data[self._dropping :]
+                )
+                continue
+            if self._gap < 0 or self._gap >= len(data):
+                self._gap -= len(data) if self._gap > 0 else 0
+                out += data
+                self._remember(data)
+                break
+            out += data[: self._gap]
+            self._remember(data[: self._gap])
+            data = self._fault(data[self._gap :], out)
+            self._gap = self._draw()
+        return bytes(out)
+
+    def _remember(self, data: bytes) -> None:
+        self._history = (self._history + data[-LONGEST_REPEAT:])[-LONGEST_REPEAT:]
+
+    def _fault(self, data: bytes, out: bytearray) -> bytes:
+        """Damage the first of some bytes; give those that are left."""
+        rng, rates = self._random, vars(self.rates)
+        kind = rng.choices(list(rates), list(rates.values()))[0]
+        self.counts[kind] += 1
+        if kind == "drop":
+            self._dropping = rng.randint(1, LONGEST_DROP)
+            return data
+        if kind == "flip":
+            out.append(data[0] ^ rng.randint(1, 255))
+        elif kind == "insert":
+            # Among random bytes, many that mean something to the framing.
+            out += bytes(
+                rng.choice((rng.randrange(256), 0x7E, 0x7D))
+                for _ in range(rng.randint(1, LONGEST_INSERT))
+            )
+            out.append(data[0])
+        else:
+            out += self._history[-rng.randint(1, LONGEST_REPEAT) :]
+            out.append(data[0])
+        self._remember(data[:1])
+        return data[1:]
