@@ -5,10 +5,8 @@ Nothing here waits or talks to a device, and nothing imports NumPy or the hardwa
 
 from __future__ import annotations
 
-import hashlib
 import struct
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from xnorflow_hw.link_format import (
@@ -156,18 +154,3 @@ class Decoder:
             else:
                 found.append(message)
         return found
-
-
-def design_digest(files: Mapping[str, bytes]) -> str:
-    """Give the digest of a design: SHA-256 over its Verilog and ROM images, in hexadecimal.
-
-    Parameters
-    ----------
-    files : dict
-        Content by file name. Names, lengths and contents all count, the order does not.
-    """
-    total = hashlib.sha256()
-    for name in sorted(files):
-        for part in (name.encode(), files[name]):
-            total.update(len(part).to_bytes(8, "little") + part)
-    return total.hexdigest()

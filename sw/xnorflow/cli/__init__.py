@@ -49,9 +49,9 @@ def main(debug: bool) -> None:
 
 
 def _register() -> None:
-    from xnorflow.cli import compare, compile, demo, doctor, inspect, simulate
+    from xnorflow.cli import compare, compile, demo, doctor, inspect, run, simulate
 
-    for module in (demo, inspect, compile, simulate, compare, doctor):
+    for module in (demo, inspect, compile, simulate, run, compare, doctor):
         main.add_command(module.command)
 
 

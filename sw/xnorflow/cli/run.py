@@ -1,0 +1,124 @@
+"""``xnorflow run``: inference on a board, over its serial port."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from xnorflow.cli import console
+from xnorflow.cli.options import json_option
+from xnorflow.data import read_images
+from xnorflow.design import Design
+from xnorflow.errors import BadInput, CheckFailed
+
+SLACK = 0.3
+"""Seconds that adapters and the host's own scheduling may take."""
+
+
+@click.command("run")
+@click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
+@click.option("--port", required=True, metavar="P", help="Serial port, e.g. /dev/ttyUSB0.")
+@click.option("--data", required=True, type=click.Path(path_type=Path), metavar="IMAGES",
+              help="An .npz with x and optional y, a .npy, or a folder of PNG.")
+@click.option("--baud", type=click.IntRange(min=1), default=1_000_000, show_default=True,
+              metavar="N", help="Bits per second that the bitstream was built for.")
+@click.option("--rtscts", is_flag=True, help="The board's RTS and CTS are connected.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N images.")
+@click.option("--check", is_flag=True, help="Compare every score with the golden model's.")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="S",
+              help="Seconds without an answer after which the link begins anew.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="OUT.npz",
+              help="Write scores and labels.")
+@json_option
+def command(
+    directory: Path, port: str, data: Path, baud: int, rtscts: bool, limit: int | None,
+    check: bool, timeout: float | None, output: Path | None, as_json: bool,
+) -> None:
+    """Run images through the design that is loaded in a board.
+
+    The board must run the bitstream of DIR: its digest is compared before the first image. What
+    the line damages is sent again; ends with exit code 1 if an image stays without an answer.
+
+    \b
+    Examples:
+      xnorflow run build/cnv --port /dev/ttyUSB0 --data cifar10.npz
+      xnorflow run build/cnv --port /dev/ttyUSB0 --data cifar10.npz --check -o scores.npz
+    """
+    from xnorflow_boards.driver import Driver
+    from xnorflow_boards.transport import SerialTransport
+    from xnorflow_sim import golden
+
+    if output is not None and output.suffix != ".npz":
+        raise BadInput(f"{output}: results are written as .npz")
+    with console.working(f"reading {directory}"):
+        design = Design.read(directory)
+        digest = _digest(directory)
+    images = read_images(data).first(limit)
+    x = golden.frames(design.net, images.x)
+    if not len(x):
+        raise BadInput(f"{data} holds no images")
+    face = design.interface
+    payloads = face.pack(x).reshape(len(x), -1)
+    result_bytes = face.out_beats * face.out_bytes
+
+    if timeout is None:
+        line = 10 * 2 * (payloads.shape[1] + result_bytes + 64) / baud
+        timeout = SLACK + 4 * (line + (design.latency + design.ii) / (design.clock.mhz * 1e6))
+    transport = SerialTransport(port, baud, flow=rtscts)
+    try:
+        driver = Driver(transport, timeout=timeout)
+        known = driver.expect(digest, payloads.shape[1], result_bytes)
+        with console.progress(f"frames on {port}") as tick:
+            answers = driver.run(payloads, known, tick)
+    finally:
+        transport.close()
+    answers.check()
+
+    scores = face.unpack(answers.results.reshape(len(x), face.out_beats, face.out_bytes))
+    labels = scores.argmax(1)
+    result: dict[str, Any] = {
+        "frames": len(x), "seconds": answers.seconds, "fps": len(x) / answers.seconds,
+        "clock_mhz": known.clock_hz / 1e6, "sent_again": driver.statistics.lost,
+    }
+    if images.y is not None:
+        result["accuracy"] = float((labels == images.y).mean())
+    if check:
+        with console.progress("golden model") as tick:
+            expected = golden.run(design.net, x, tick)
+        wrong = (scores != expected).any(axis=1)
+        if wrong.any():
+            raise CheckFailed(
+                f"{int(wrong.sum())} of {len(x)} frames differ from the golden model, the first is"
+                f" frame {int(wrong.argmax())}: the board computes something else than its design"
+            )
+        result["mismatches"] = 0
+    if output is not None:
+        with output.open("wb") as f:
+            np.savez_compressed(f, allow_pickle=False, scores=scores, labels=labels)
+    if as_json:
+        console.print_json(result)
+    else:
+        _report(result)
+
+
+def _digest(directory: Path) -> str:
+    """Read the digest of the design; `Design.read` has read the file before."""
+    content = json.loads((directory / "design.json").read_text())
+    digest = content.get("design_digest")
+    if not isinstance(digest, str):
+        raise BadInput(f"{directory} was compiled by an older xnorflow: compile it again")
+    return digest
+
+
+def _report(result: dict[str, Any]) -> None:
+    say = console.out.print
+    say(f"{result['frames']} frames in {result['seconds']:.2f} s: {result['fps']:.0f} frames per"
+        f" second over the link, {result['sent_again']} sent again", highlight=False)
+    if "mismatches" in result:
+        say("every score equals the golden model's", style="green", highlight=False)
+    if "accuracy" in result:
+        say(f"accuracy {100 * result['accuracy']:.2f} %", highlight=False)
