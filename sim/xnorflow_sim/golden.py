@@ -69,6 +69,8 @@ def trace(net: ir.IntegerNetwork, x: NDArray[Any]) -> Iterator[tuple[ir.Layer, N
     The dtype is whatever holds the values exactly; the values are integers.
     """
     values: NDArray[Any] = frames(net, x)
+    if not isinstance(net.layers[0], ir.InputTable):
+        values = values.astype(np.float32)
     for layer, inp, _ in net:
         values = apply(layer, values, inp)
         yield layer, values
@@ -120,9 +122,9 @@ def _conv(layer: ir.Conv, x: NDArray[Any], inp: ir.Features) -> NDArray[Any]:
         pair = x[:half].astype(np.float32)
         pair[: len(x) - half] += shift * x[half:]
         sums = _correlate(layer, inp, pair, np.float32, layer.pad_value * (shift + 1))
-        second = np.rint(sums[: len(x) - half] * np.float32(1 / shift))
-        sums[: len(x) - half] -= shift * second
-        return np.concatenate([sums, second])
+        second = np.rint(sums * np.float32(1 / shift))
+        sums -= shift * second
+        return np.concatenate([sums, second[: len(x) - half]])
     return _correlate(layer, inp, x, _exact_dtype(largest), layer.pad_value)
 
 
@@ -162,9 +164,9 @@ def _sum_pool(layer: ir.SumPool, x: NDArray[Any], inp: ir.Features) -> NDArray[A
 
 @apply.register
 def _threshold(layer: ir.Threshold, x: NDArray[Any], inp: ir.Features) -> NDArray[Any]:
-    first, *others = layer.thresholds.T.astype(x.dtype)
-    codes = (x >= first).astype(np.float32)
-    for column in others:
+    columns = layer.thresholds.T.astype(x.dtype)
+    codes = (x >= columns[0]).astype(np.float32) if len(columns) else np.zeros(x.shape, np.float32)
+    for column in columns[1:]:
         codes += x >= column
     codes *= layer.alphabet.step
     codes += layer.alphabet.lo

@@ -223,6 +223,8 @@ def _tails(
         if isinstance(layer, ir.Threshold):
             table = meaning.threshold(layer.thresholds)
             never = (1 << bits) + 1
+            if not table.shape[2]:  # A single code: any threshold that is out of reach.
+                table = np.full((*table.shape[:2], 1), never)
             rows = [_per_lane(t, lanes, never) for t in np.clip(table, -1, never)]
             bits = layer.alphabet.bits
             tails.append(spec.ThresholdSpec(np.concatenate(rows), bits))
