@@ -1,1 +1,6 @@
-"""Boards, tool flows and the host driver."""
+"""Boards, the tool flows that end in their bitstreams, and the host's side of the link."""
+
+from xnorflow_boards.board import OPEN_FLOWS, Board
+from xnorflow_boards.catalogue import board, boards
+
+__all__ = ["OPEN_FLOWS", "Board", "board", "boards"]

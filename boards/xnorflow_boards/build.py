@@ -1,0 +1,282 @@
+"""From a compiled design to a bitstream: synthesis, placement, routing, packing, and their reports.
+
+The results lie in the folder ``build`` of the design's folder, with everything that was measured
+in ``build.json``. The folder appears as a whole when all has gone well, or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xnorflow import __version__
+from xnorflow.design import Design
+from xnorflow.errors import BadInput, CheckFailed, ToolMissing
+from xnorflow_boards import tools, tops
+from xnorflow_boards.board import Board
+from xnorflow_boards.catalogue import board as find_board
+from xnorflow_boards.clocking import Clocking
+from xnorflow_boards.flows import FAMILIES, Family, Plan
+from xnorflow_boards.flows.family import TOP
+from xnorflow_boards.flows.report import (
+    Usage,
+    cells_of_log,
+    fmax,
+    netlist_cells,
+    overfull,
+)
+from xnorflow_boards.process import Step, run
+
+FORMAT = "xnorflow-build-1"
+FOLDER = "build"
+BAUD = 1_000_000
+"""Default rate of the serial port: a whole fraction of most clocks, and within reach of every USB
+adapter on these boards."""
+
+Progress = Callable[[str, str], object]
+"""Is told the step and what the tool is doing."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """One run of place and route.
+
+    Parameters
+    ----------
+    seed : int
+        Of nextpnr.
+    fmax_mhz : float
+        Highest frequency of the accelerator's clock.
+    usage : Usage
+        Resources.
+    cells : dict
+        Used and available of every kind of cell.
+    """
+
+    seed: int
+    fmax_mhz: float
+    usage: Usage
+    cells: dict[str, tuple[int, int]]
+
+
+def build(
+    directory: str | Path, *, board: str | None = None, clock: float | None = None,
+    seeds: int = 1, baud: int = BAUD, core_only: bool = False, check_clock: bool = True,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Build the bitstream of a design.
+
+    Parameters
+    ----------
+    directory : path
+        What `Design.write` wrote; gets a folder ``build``.
+    board : str, optional
+        Another board than the design was compiled for.
+    clock : float, optional
+        Another clock, in MHz, than the design's; the board's PLL makes the nearest it can.
+    seeds : int
+        How often to place and route; the fastest result is kept.
+    baud : int
+        Of the serial port.
+    core_only : bool
+        Measure the accelerator without the link, between registers; this bitstream is of no use.
+    check_clock : bool
+        Whether a missed clock is an error.
+    progress : callable, optional
+        Is told the step and what the tool is doing.
+
+    Returns
+    -------
+    dict
+        The content of ``build.json``.
+
+    Raises
+    ------
+    BadInput
+        If the folder is not a design, or board, clock or baud rate are impossible.
+    ToolMissing
+        If a tool is not installed.
+    CheckFailed
+        If a tool fails, the design does not fit, or it misses its clock with every seed.
+    """
+    directory = Path(directory)
+    design = Design.read(directory)
+    name = board or design.board
+    if name is None:
+        raise BadInput(
+            f"{directory} was compiled for no board; name one with --board, or compile it with one"
+        )
+    target = find_board(name)
+    if not target.open:
+        raise BadInput(
+            f"{name} has no open tool flow; 'xnorflow build' writes a Vivado project for it"
+            " without --core"
+        )
+    if seeds < 1:
+        raise BadInput(f"{seeds} seeds are no run at all")
+    told = progress or (lambda step, doing: None)
+    folder = Path(tempfile.mkdtemp(prefix=f".{FOLDER}.", dir=directory))
+    try:
+        content = _Run(design, target, folder, told).build(
+            clock or design.clock.mhz, seeds, baud, core_only, check_clock
+        )
+        (folder / "build.json").write_text(json.dumps(content, indent=1) + "\n")
+        final = directory / FOLDER
+        if final.exists():
+            shutil.rmtree(final)
+        folder.chmod(0o755)
+        folder.rename(final)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return content
+
+
+class _Run:
+    """One build in one folder."""
+
+    def __init__(self, design: Design, board: Board, folder: Path, progress: Progress) -> None:
+        self.design, self.board, self.folder, self.progress = design, board, folder, progress
+        self.family: Family = FAMILIES[board.flow]
+        self.steps: list[Step] = []
+
+    def build(
+        self, wish: float, seeds: int, baud: int, core_only: bool, check_clock: bool
+    ) -> dict[str, Any]:
+        """Run all steps and give the content of ``build.json``."""
+        design, family = self.design, self.family
+        # Find all tools before the long work begins.
+        synthesiser, router = tools.yosys(), tools.nextpnr(family.architecture)
+        packer = tools.packer(family.packer)
+        plan, clocking = self._plan(wish, baud, core_only)
+        mhz = float(clocking.mhz)
+
+        self._step("synthesis", synthesiser, [f"{TOP}.ys"], "synthesis.log")
+        modules = netlist_cells((self.folder / "cells.json").read_text())
+        placements = []
+        best: Placement | None = None
+        for seed in range(1, seeds + 1):
+            placement = self._place(router, plan, mhz, seed)
+            placements.append(placement)
+            if best is None or placement.fmax_mhz > best.fmax_mhz:
+                best = placement
+                (self.folder / family.routed).replace(self.folder / "best")
+        assert best is not None
+        met = best.fmax_mhz >= mhz
+        if check_clock and not met:
+            raise CheckFailed(self._missed(best, mhz, seeds))
+        (self.folder / "best").replace(self.folder / family.routed)
+        self._step("packing", packer, family.pack(plan), "packing.log")
+        packed = self.folder / family.bitstream
+        bitstream = f"{design.net.name}{packed.suffix}"
+        (self.folder / bitstream).write_bytes(family.finish(plan, packed.read_bytes()))
+        self._tidy({
+            bitstream, family.constraints, "synthesis.log", "packing.log",
+            f"place-{best.seed}.log",
+        })
+        return {
+            "format": FORMAT, "xnorflow": __version__, "kind": "placed", "name": design.net.name,
+            "network_digest": design.net.digest, "design_digest": design.digest,
+            "board": self.board.name, "part": self.board.part, "flow": self.board.flow,
+            "core_only": core_only, "bitstream": bitstream, "baud": None if core_only else baud,
+            "clock_mhz": mhz, "clock_wish_mhz": wish, "fmax_mhz": round(best.fmax_mhz, 2),
+            "met": met, "seed": best.seed,
+            "seeds": [{"seed": p.seed, "fmax_mhz": round(p.fmax_mhz, 2)} for p in placements],
+            "ii": design.ii, "latency": design.latency, "fps": mhz * 1e6 / design.ii,
+            "resources": best.usage.summary(),
+            "cells": {n: {"used": u, "available": a} for n, (u, a) in best.cells.items() if u},
+            "synthesised": {
+                "accelerator": modules.get(design.spec.name, {}), "around": modules.get(TOP, {}),
+            },
+            "steps": [step.summary() for step in self.steps],
+        }
+
+    def _plan(self, wish: float, baud: int, core_only: bool) -> tuple[Plan, Clocking]:
+        """Write the sources, constraints and the synthesis script."""
+        design = self.design
+        platform = _platform(self.board)
+        clocking = Clocking(self.board.flow, platform, wish)
+        core = tops.Harness(design) if core_only else \
+            tops.linked(design, float(clocking.mhz) * 1e6, baud)
+        platform.add_file(f"{design.spec.name}.v", design.verilog)
+        for name, text in design.emitted.images.items():
+            platform.add_file(name, text)
+        planned = platform.prepare(
+            tops.BoardTop(clocking, core), name=TOP,
+            # The accelerator stays a module of its own, to be counted apart from what is around.
+            script_after_read=f"setattr -mod -set keep_hierarchy 1 {design.spec.name}",
+            synth_opts=self.family.synthesis(platform),
+            # Older nextpnr does not know these cells, which only carry names.
+            script_after_synth="delete t:$scopeinfo\ntee -q -o cells.json stat -json",
+        )
+        planned.extract(self.folder)
+        return Plan.read(platform, planned.files), clocking
+
+    def _step(self, name: str, tool: tools.Tool, arguments: list[str], log: str) -> Step:
+        """Run a tool that has to succeed."""
+        self.progress(name, "")
+        step = run(name, tool, arguments, self.folder, log, lambda line: self._told(name, line))
+        self.steps.append(step)
+        if step.status != 0:
+            raise CheckFailed(f"{name} of {self.design.net.name} failed: {step.complaint}")
+        return step
+
+    def _told(self, name: str, line: str) -> None:
+        text = line.removeprefix("Info: ").strip()
+        if text and line.startswith(("Info: ", *"123456789")) and not text.startswith("curr "):
+            self.progress(name, text)
+
+    def _place(self, router: tools.Tool, plan: Plan, mhz: float, seed: int) -> Placement:
+        """Place and route once; CheckFailed if the design does not fit."""
+        log, report = f"place-{seed}.log", f"report-{seed}.json"
+        name = f"placement and routing, seed {seed}"
+        self.progress(name, "")
+        step = run(
+            name, router, [
+                *self.family.place(plan), "--seed", str(seed), "--freq", f"{mhz:g}",
+                "--timing-allow-fail", "--report", report,
+            ], self.folder, log, lambda line: self._told(name, line),
+        )
+        self.steps.append(step)
+        text = (self.folder / log).read_text()
+        cells = cells_of_log(text)
+        if step.status != 0:
+            lacking = overfull(cells)
+            if lacking:
+                raise CheckFailed(
+                    f"{self.design.net.name} does not fit {self.board.name}: it needs"
+                    f" {'; '.join(lacking)}. What would work: more cycles per frame (compile with"
+                    " a larger --cycles or a smaller --fps), or a larger board"
+                )
+            raise CheckFailed(f"{name} of {self.design.net.name} failed: {step.complaint}")
+        speed = fmax(json.loads((self.folder / report).read_text()))
+        return Placement(seed, speed, self.family.usage(cells, text), cells)
+
+    def _missed(self, best: Placement, mhz: float, seeds: int) -> str:
+        slower = int(best.fmax_mhz)
+        return (
+            f"{self.design.net.name} misses its clock on {self.board.name}: {best.fmax_mhz:.1f} MHz"
+            f" of {mhz:g} MHz, the best of {seeds} seed{'s' if seeds > 1 else ''}. What would work:"
+            f" a slower clock (--clock {slower}), or more seeds (--seeds {4 * seeds})"
+        )
+
+    def _tidy(self, keep: set[str]) -> None:
+        """Remove what was only of use on the way."""
+        for path in self.folder.iterdir():
+            if path.name not in keep:
+                path.unlink()
+
+
+def _platform(board: Board) -> Any:
+    assert board.platform is not None
+    try:
+        return board.platform()
+    except ImportError as e:
+        raise ToolMissing(
+            f"the pins of {board.name} are in a package that is not there ({e.name}). Install it"
+            " with: pip install amaranth-boards"
+        ) from e

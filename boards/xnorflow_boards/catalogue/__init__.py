@@ -1,0 +1,32 @@
+"""The known boards, one module each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+
+from xnorflow.errors import BadInput
+from xnorflow_boards.board import Board
+
+_MODULES = (
+    "ulx3s", "icebreaker", "orangecrab", "colorlight_i5", "tangnano9k", "tangnano20k", "arty_a7",
+    "pynq_z1", "pynq_z2", "zc706", "zcu104", "ultra96_v2", "kv260", "u250",
+)
+
+
+@cache
+def boards() -> Mapping[str, Board]:
+    """Give every board by name, those with an open flow first."""
+    found = {}
+    for module in _MODULES:
+        for entry in import_module(f"{__name__}.{module}").BOARDS:
+            found[entry.name] = entry
+    return found
+
+
+def board(name: str) -> Board:
+    """Give a board; BadInput names the known ones."""
+    if name not in boards():
+        raise BadInput(f"unknown board {name!r}; known are {', '.join(boards())}")
+    return boards()[name]

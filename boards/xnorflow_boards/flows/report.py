@@ -1,0 +1,71 @@
+"""Reading what Yosys and nextpnr report."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_USED = re.compile(r"^Info:\s+(\S+):\s+(\d+)/\s*(\d+)\s+\d+%", re.MULTILINE)
+_CLOCK = "accelerator_clk"
+
+Cells = Mapping[str, tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Used and available; ``lut`` counts what a LUT's place in the fabric is used up by."""
+
+    lut: tuple[int, int]
+    ff: tuple[int, int]
+    bram: tuple[int, int]
+    dsp: tuple[int, int]
+
+    def summary(self) -> dict[str, dict[str, int]]:
+        """Give what goes into ``build.json``."""
+        return {
+            name: {"used": used, "available": available}
+            for name, (used, available) in vars(self).items()
+        }
+
+
+def cells_of_log(log: str) -> dict[str, tuple[int, int]]:
+    """Give used and available cells of nextpnr's device utilisation table.
+
+    The table is printed after packing, so it is there even if placement fails.
+    """
+    return {name: (int(used), int(available)) for name, used, available in _USED.findall(log)}
+
+
+def overfull(cells: Cells) -> list[str]:
+    """Say which cells there are not enough of."""
+    return [
+        f"{name} {used:,} of {available:,}"
+        for name, (used, available) in cells.items() if used > available
+    ]
+
+
+def fmax(report: Mapping[str, Any]) -> float:
+    """Give the highest frequency in MHz of the accelerator's clock from nextpnr's JSON report.
+
+    Raises
+    ------
+    ValueError
+        If there is no such clock.
+    """
+    clocks: dict[str, Any] = report.get("fmax", {})
+    named = [name for name in clocks if _CLOCK in name] or (list(clocks) if len(clocks) == 1 else [])
+    if not named:
+        raise ValueError(f"the report names the clocks {', '.join(clocks) or 'none'}")
+    return min(float(clocks[name]["achieved"]) for name in named)
+
+
+def netlist_cells(statistics: str) -> dict[str, dict[str, int]]:
+    """Give the cells by type of every module from Yosys's ``stat -json``."""
+    content = json.loads(statistics[statistics.index("{"):])
+    return {
+        name.lstrip("\\"): dict(sorted(module["num_cells_by_type"].items()))
+        for name, module in content["modules"].items()
+    }

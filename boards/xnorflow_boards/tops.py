@@ -1,0 +1,113 @@
+"""What is built for a board: clocking, the serial port's pins, and a core between them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import (
+    Cat,
+    ClockDomain,
+    ClockSignal,
+    Elaboratable,
+    Instance,
+    Module,
+    ResetSignal,
+    Signal,
+)
+from amaranth.lib import io
+
+from xnorflow.design import Design
+from xnorflow_boards.clocking import Clocking
+from xnorflow_hw.link_spec import LinkSpec
+from xnorflow_hw.linked import LinkedAccelerator
+from xnorflow_hw.uart import Uart, divisor_for
+
+
+class BoardTop(Elaboratable):
+    """A core on a board.
+
+    Parameters
+    ----------
+    clocking : Clocking
+        Clock and reset.
+    core : LinkedAccelerator or Harness
+        Has ``clk``, ``rst``, ``rx``, ``tx``.
+    """
+
+    def __init__(self, clocking: Clocking, core: LinkedAccelerator | Harness) -> None:
+        self.clocking, self.core = clocking, core
+
+    def elaborate(self, platform: Any) -> Module:
+        """Connect pins, clock and core."""
+        m = Module()
+        m.submodules.clocking = self.clocking
+        m.submodules.core = core = self.core
+        uart = platform.request("uart", 0, dir="-")
+        m.submodules.rx = rx = io.Buffer("i", uart.rx)
+        m.submodules.tx = tx = io.Buffer("o", uart.tx)
+        m.d.comb += [
+            core.clk.eq(self.clocking.clk), core.rst.eq(self.clocking.rst),
+            core.rx.eq(rx.i), tx.o.eq(core.tx),
+        ]
+        return m
+
+
+def linked(design: Design, clock_hz: float, baud: int) -> LinkedAccelerator:
+    """Put a design behind a UART and the link; BadInput where the baud rate cannot be made."""
+    from xnorflow.errors import BadInput
+
+    face = design.interface
+    try:
+        spec = LinkSpec(
+            in_lanes=face.in_lanes, in_beats=design.spec.input.beats,
+            out_bytes=face.out_lanes * face.out_bits // 8, out_beats=face.out_beats,
+            digest=bytes.fromhex(design.digest)[:16], clock_hz=round(clock_hz),
+        )
+        uart = Uart(divisor=divisor_for(clock_hz, baud))
+    except ValueError as e:
+        raise BadInput(str(e)) from e
+    return LinkedAccelerator(spec, design.spec.name, uart=uart)
+
+
+class Harness(Elaboratable):
+    """The accelerator alone, fed from a shift register: to measure it without a link.
+
+    Every input bit has a register before it and every output bit is observed, so that nothing of
+    the accelerator is optimised away and its paths are bounded by registers; two pins suffice.
+
+    Parameters
+    ----------
+    design : Design
+        Whose accelerator to measure.
+    """
+
+    def __init__(self, design: Design) -> None:
+        self.name = design.spec.name
+        self.inputs = 8 * design.interface.in_lanes
+        self.outputs = design.interface.out_lanes * design.interface.out_bits
+        self.clk, self.rst = Signal(name="clk"), Signal(name="rst")
+        self.rx, self.tx = Signal(name="rx"), Signal(name="tx")
+
+    def elaborate(self, platform: Any) -> Module:
+        """Shift in, take the parity of what comes out."""
+        m = Module()
+        m.domains += ClockDomain("sync", local=True)
+        m.d.comb += [ClockSignal().eq(self.clk), ResetSignal().eq(self.rst)]
+        shift = Signal(self.inputs + 2)
+        seen = Signal(self.outputs + 3)
+        data, valid, last, ready = Signal(self.outputs), Signal(), Signal(), Signal()
+        m.submodules.accelerator = Instance(
+            self.name, i_clk=self.clk, i_rst=self.rst,
+            i_s_axis_tdata=shift[:self.inputs], i_s_axis_tvalid=shift[self.inputs],
+            o_s_axis_tready=ready, o_m_axis_tdata=data, o_m_axis_tvalid=valid,
+            i_m_axis_tready=shift[self.inputs + 1], o_m_axis_tlast=last,
+        )
+        m.d.sync += [shift.eq(Cat(self.rx, shift)), seen.eq(Cat(data, valid, last, ready))]
+        # One register a level, so that the parity is never the slowest path.
+        level: list[Any] = list(seen)
+        while len(level) > 1:
+            groups = [level[i:i + 4] for i in range(0, len(level), 4)]
+            level = [Signal(name=f"parity_{len(groups)}_{k}") for k in range(len(groups))]
+            m.d.sync += [out.eq(Cat(group).xor()) for out, group in zip(level, groups, strict=True)]
+        m.d.comb += self.tx.eq(level[0])
+        return m
