@@ -59,7 +59,7 @@ class LinkReceiver(wiring.Component):
         ready, closing = Signal(), Signal()
         byte = Signal(8)
         is_flag, is_escape = self.i.payload == FLAG, self.i.payload == ESCAPE
-        m.submodules.crc = crc = Crc32(bits=spec.crc_bits)
+        m.submodules.checksum = crc = Crc32(bits=spec.crc_bits)
         m.d.comb += [
             self.i.ready.eq(ready & ~crc.busy), take.eq(self.i.valid & self.i.ready),
             data.eq(take & ~is_flag & ~is_escape), end.eq(take & is_flag),

@@ -53,7 +53,7 @@ class LinkSender(wiring.Component):
         valid, sent, flag = Signal(), Signal(), Signal()
         byte = Signal(8)
         escaping, special, go = Signal(), Signal(), Signal()
-        m.submodules.crc = crc = Crc32(bits=spec.crc_bits)
+        m.submodules.checksum = crc = Crc32(bits=spec.crc_bits)
         m.d.comb += [
             special.eq(~flag & ((byte == FLAG) | (byte == ESCAPE))),
             self.o.valid.eq(valid & ~crc.busy), go.eq(self.o.valid & self.o.ready),
