@@ -21,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow import ir
+from xnorflow.depths import with_depths
 from xnorflow.errors import BadInput, UnsupportedModel
+from xnorflow.reach import verify_reached
 from xnorflow_hw import geometry, spec
-from xnorflow_hw.stage import stage_latency
 
 Bits = NDArray[np.uint8]
 
@@ -269,24 +270,16 @@ def _rank_table(
     return spec.TableSpec(np.concatenate(rows), out_bits)
 
 
-def buffer_depth(reduction: Reduction, words: int) -> int:
-    """Words of a feature buffer that never makes its engine wait for space.
-
-    While the last output row is worked on, the buffer still holds that row's window, and the first
-    window of the next frame must arrive beside it; in between, a window and the rows that the next
-    one adds. Two frames always suffice.
-    """
-    w, height = reduction.layer.window, reduction.inp.height
-    rows, top = w.extent[0], w.pads[0]
-    out_rows = reduction.out.height
-    first = min(height, max(1, rows - top))
-    last = height - min(height, max(0, (out_rows - 1) * w.stride[0] - top))
-    needed = max(first + last, min(rows, height) + w.stride[0])
-    return min(needed, 2 * height) * reduction.inp.width * words
-
-
 def _stage(reduction: Reduction, fold: Fold) -> spec.StageSpec:
     layer, inp = reduction.layer, reduction.inp
+    w = layer.window
+    if not geometry.minimum_depth(
+        inp.height, inp.width, 1, w.kernel, w.stride, w.dilation, w.pads
+    ):
+        raise UnsupportedModel(
+            "its windows hold nothing but padding, so its output is constant", node=layer.name,
+            op=type(layer).__name__, hint="less padding or a smaller stride.",
+        )
     a = inp.alphabet
     lanes = fold.simd
     words = ceil(inp.channels / lanes)
@@ -312,17 +305,15 @@ def _stage(reduction: Reduction, fold: Fold) -> spec.StageSpec:
     def pad_word(used: int) -> int:
         return sum(pad_code << (a.bits * lane) for lane in range(used))
 
-    w = layer.window
+    # The depths follow when all engines are there.
     buffer = spec.BufferSpec(
         word_bits=lanes * a.bits, words=words, height=inp.height, width=inp.width,
-        kernel=w.kernel, stride=w.stride, dilation=w.dilation, pads=w.pads, pad_word=pad_word(lanes),
-        pad_word_last=pad_word(inp.channels - (words - 1) * lanes), repeat=repeat, depthwise=not isinstance(layer, ir.Conv), classes=classes,
-        depth=buffer_depth(reduction, words),
+        kernel=w.kernel, stride=w.stride, dilation=w.dilation, pads=w.pads,
+        pad_word=pad_word(lanes), pad_word_last=pad_word(inp.channels - (words - 1) * lanes),
+        repeat=repeat, depthwise=not isinstance(layer, ir.Conv), classes=classes, depth=1,
     )
-    latency = stage_latency(buffer, array, tails)
     return spec.StageSpec(
-        layer.name, buffer, array, tails, reduction.out_channels,
-        queue_depth=max(2, ceil((latency + 2) / buffer.beats_per_reduction)),
+        layer.name, buffer, array, tails, reduction.out_channels, queue_depth=2
     )
 
 
@@ -376,12 +367,13 @@ def accelerator(
         gearboxes.append(spec.GearboxSpec(bits, group, lanes, part.inp.channels, fold.simd))
         stages.append(_stage(part, fold))
         group, lanes = part.out_channels, stages[-1].lanes_out
+    verify_reached(net)
     last = stages[-1]
     gearboxes.append(spec.GearboxSpec(last.out_bits, group, lanes, group, out_lanes))
     alphabet = net.features[-1].alphabet
     signed = isinstance(last.tails[-1], spec.OffsetSpec)
     width = last.out_bits if signed else alphabet.bits
-    return spec.AcceleratorSpec(
+    return with_depths(spec.AcceleratorSpec(
         net.name, source, tuple(stages), tuple(gearboxes), len(net.scores.offsets), out_lanes,
         score_bits=8 * ceil((width + (not signed)) / 8), score_signed=signed,
-    )
+    ))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,13 +59,29 @@ def bound(spec: AcceleratorSpec) -> tuple[int, str]:
     """Give the lower bound of the initiation interval and what sets it."""
     candidates = [(spec.input.beats, "input"), (spec.output_beats, "output")]
     candidates += [(s.buffer.cycles, s.name) for s in spec.stages]
-    for stage, box in zip(spec.stages, spec.gearboxes, strict=False):
-        candidates.append((stage.buffer.frame_words, f"{stage.name} input"))
-        if box.needed:
-            frame = stage.buffer.height * stage.buffer.width * box.group_out
-            candidates.append((frame // box.group_in * ceil(box.group_in / box.lanes_in),
-                               f"{stage.name} input"))
+    names = [*(f"{s.name} input" for s in spec.stages), "output"]
+    for name, box, elements in zip(names, spec.gearboxes, elements_per_frame(spec), strict=True):
+        candidates.append((gearbox_cycles(box, elements), name))
     return max(candidates, key=lambda c: c[0])
+
+
+def elements_per_frame(spec: AcceleratorSpec) -> list[int]:
+    """Give how many elements of a frame pass each gearbox."""
+    passed = [s.buffer.height * s.buffer.width * g.group_out
+              for s, g in zip(spec.stages, spec.gearboxes, strict=False)]
+    return [*passed, spec.classes]
+
+
+def gearbox_cycles(box: GearboxSpec, elements: int) -> int:
+    """Give the fewest cycles in which a frame can pass a gearbox.
+
+    It takes an input beat per cycle at most, and none before it has given all output beats but one
+    of those that the last one made possible.
+    """
+    possible, _ = _gearbox_counts(box, elements)
+    if not box.needed:
+        return len(possible)
+    return int(np.maximum(1, np.diff(possible, prepend=0)).sum())
 
 
 @dataclass(eq=False)
@@ -82,7 +99,7 @@ class _Source:
         return self.accepts + 1
 
 
-class _Gearbox:
+class Gearbox:
     """Accepts and emits of a gearbox.
 
     Written in the order A0, the emits that A0 makes possible, A1, ... every rule binds an event to
@@ -99,14 +116,16 @@ class _Gearbox:
         after_previous[self.accept_at[1:][np.diff(before) > 0]] = 0
         self.ramp = np.cumsum(after_previous)
 
-    def solve(self, offered: Ints, blocked: Ints) -> tuple[Ints, Ints]:
+    def solve(self, offered: NDArray[Any], blocked: Ints | None) -> tuple[Any, Any]:
         """Give accept and emit times.
 
         `offered` is when each input beat is offered; `blocked` the earliest time at which the
-        consumer takes each output beat.
+        consumer takes each output beat, None if it always does.
         """
-        earliest = np.empty(len(self.ramp), np.int64)
-        earliest[self.accept_at], earliest[self.emit_at] = offered, blocked
+        earliest = np.full(len(self.ramp), NEVER, offered.dtype)
+        earliest[self.accept_at] = offered
+        if blocked is not None:
+            earliest[self.emit_at] = blocked
         times = np.maximum.accumulate(earliest - self.ramp) + self.ramp
         return times[self.accept_at], times[self.emit_at]
 
@@ -131,7 +150,7 @@ class _Stage:
         self.spec, self.frames = spec, frames
         b = spec.buffer
         self.latency = stage_latency(b, spec.array, spec.tails)
-        word, padded, row_end, freed = _walk(b)
+        word, padded, row_end, freed = walk(b)
         per_frame = np.arange(frames)[:, None]
         self.word = (word + per_frame * b.frame_words).ravel()
         self.padded = np.tile(padded, frames)
@@ -164,7 +183,7 @@ class _Stage:
         return issues[self.last] + self.latency + 1
 
 
-def _walk(b: BufferSpec) -> tuple[Ints, NDArray[np.bool_], Ints, Ints]:
+def walk(b: BufferSpec) -> tuple[Ints, NDArray[np.bool_], Ints, Ints]:
     """Give the order of issue within a frame.
 
     Returns
@@ -192,16 +211,20 @@ def _walk(b: BufferSpec) -> tuple[Ints, NDArray[np.bool_], Ints, Ints]:
     return word, padded, row_end, kept_from * b.width * b.words
 
 
-def _transfers(spec: AcceleratorSpec, frames: int) -> tuple[Ints, Ints]:
-    """Give the times of all transfers on s_axis and m_axis."""
+def _moved(old: Ints | None, new: Ints) -> bool:
+    return old is None or not np.array_equal(old, new)
+
+
+def transfers(spec: AcceleratorSpec, frames: int) -> tuple[Ints, Ints]:
+    """Give the times of all transfers on s_axis and m_axis, int64 [beats] each.
+
+    `frames` are sent back to back at full speed; cycle 0 is that of the first one's first beat.
+    """
     source = _Source(spec.input.beats * frames)
     stages = [_Stage(s, frames) for s in spec.stages]
-    sizes = [s.buffer.height * s.buffer.width * g.group_out
-             for s, g in zip(spec.stages, spec.gearboxes, strict=False)]
-    sizes.append(spec.classes)
     boxes = [
-        _Gearbox(g, size * frames) if g.needed else None
-        for g, size in zip(spec.gearboxes, sizes, strict=True)
+        Gearbox(g, elements * frames) if g.needed else None
+        for g, elements in zip(spec.gearboxes, elements_per_frame(spec), strict=True)
     ]
     # Transfers into each gearbox (or, without one, into what follows) and out of it.
     into: list[Ints | None] = [None] * len(boxes)
@@ -219,12 +242,11 @@ def _transfers(spec: AcceleratorSpec, frames: int) -> tuple[Ints, Ints]:
                 accepts = emits = _in_order(np.maximum(offered, blocked))
             else:
                 accepts, emits = box.solve(offered, blocked)
-            moved = moved or into[k] is None or not np.array_equal(into[k], accepts)
-            moved = moved or out[k] is None or not np.array_equal(out[k], emits)
+            moved = moved or _moved(into[k], accepts) or _moved(out[k], emits)
             into[k], out[k] = accepts, emits
             if k < len(stages):
                 new = stages[k].issues(emits, into[k + 1])
-                moved = moved or issues[k] is None or not np.array_equal(issues[k], new)
+                moved = moved or _moved(issues[k], new)
                 issues[k] = new
                 offered = stages[k].offered(new)
         if not moved:
@@ -237,9 +259,9 @@ def _transfers(spec: AcceleratorSpec, frames: int) -> tuple[Ints, Ints]:
 def predict(spec: AcceleratorSpec, frames: int = 5) -> Timing:
     """Predict interval and latency, from `frames` frames back to back at full speed."""
     limit, busiest = bound(spec)
-    accepts, sent = _transfers(spec, 1)
+    accepts, sent = transfers(spec, 1)
     latency = int(sent[-1] - accepts[0])
-    _, sent = _transfers(spec, frames)
+    _, sent = transfers(spec, frames)
     ends = sent[spec.output_beats - 1 :: spec.output_beats]
     return Timing(
         ii=int(ends[-1] - ends[-2]), bound=limit, latency=latency,

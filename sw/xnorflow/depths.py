@@ -1,0 +1,101 @@
+"""Depths of buffers and queues, in closed form, with which no engine ever waits for space.
+
+Take an interval of T cycles in which a producer, the gearbox after it and the engine that reads
+them can each do a frame's work. Spread the producer's results and the engine's beats evenly over T,
+and let the gearbox move elements as soon as it can. Every rule of the components
+(``docs/hardware.md``, section 4) says that one event is not before another plus a constant, so this
+schedule is possible if, at the engine's offset behind the producer,
+
+* every word is written the cycle before its first tap or earlier: that gives the least offset;
+* every word finds space, an output row's end having freed it: that gives the buffer's depth;
+* every result finds a place in the queue of its stage: that gives the queue's.
+
+Hardware that always does what it can is never later than a possible schedule. Rounding all times
+down keeps every rule, for their constants are whole; and a larger T, set by a slower engine
+elsewhere, only makes the constants weigh less. So the interval reaches its bound
+(`xnorflow.schedule.bound`) with these depths.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import ceil
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xnorflow import ir, schedule
+from xnorflow_hw.spec import AcceleratorSpec, BufferSpec, GearboxSpec
+from xnorflow_hw.stage import stage_latency
+
+SLACK = 1e-6
+"""Against rounding; real times differ by 1 / T or more."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Link:
+    """What passes from a producer through a gearbox in T cycles, T being as small as can be.
+
+    Parameters
+    ----------
+    cycles : int
+        T.
+    wait : float
+        Longest time, in cycles, that a result waits for the gearbox.
+    emits : float64 array [words]
+        When a frame's words leave the gearbox, the first result being offered at 0.
+    """
+
+    cycles: int
+    wait: float
+    emits: NDArray[Any]
+
+    def words_before(self, time: NDArray[Any]) -> ir.Ints:
+        """Count the words, of this and other frames, that leave before `time`."""
+        frame = np.floor((time - self.emits[0]) / self.cycles)
+        within = np.searchsorted(self.emits, time - frame * self.cycles - SLACK)
+        return (frame * len(self.emits)).astype(np.int64) + within
+
+
+def _link(box: GearboxSpec, elements: int, cycles: int, results: int) -> _Link:
+    """Describe the link after a producer of so many `results` per frame."""
+    offered = np.arange(2 * results) * (cycles / results)
+    if not box.needed:
+        return _Link(cycles, 0.0, offered[:results])
+    # In the second of two frames, what is left over from the one before is there.
+    accepts, emits = schedule.Gearbox(box, 2 * elements).solve(offered, None)
+    second = emits[len(emits) // 2 :] - cycles
+    return _Link(cycles, float((accepts - offered).max()), second)
+
+
+def buffer_depth(b: BufferSpec, link: _Link) -> int:
+    """Give the words of a buffer behind a link."""
+    per_beat = link.cycles / b.cycles
+    word, padded, row_end, freed = schedule.walk(b)
+    beat = np.flatnonzero(~padded)
+    start = (link.emits[word[beat]] + 1 - beat * per_beat).max()
+    free_from = start + row_end * per_beat + 1
+    before = np.concatenate([[0], freed[:-1]])
+    return max(1, int((link.words_before(free_from) - before).max()))
+
+
+def with_depths(spec: AcceleratorSpec) -> AcceleratorSpec:
+    """Give every buffer and every queue its depth."""
+    elements = schedule.elements_per_frame(spec)
+    busy, results = spec.input.beats, spec.input.beats
+    stages = list(spec.stages)
+    for k, box in enumerate(spec.gearboxes):
+        busy = max(busy, schedule.gearbox_cycles(box, elements[k]))
+        if k:
+            before = stages[k - 1]
+            link = _link(box, elements[k], busy, results)
+            latency = stage_latency(before.buffer, before.array, before.tails)
+            places = ceil((latency + 2 + link.wait) * results / busy - SLACK)
+            stages[k - 1] = replace(before, queue_depth=max(2, places))
+        if k < len(stages):
+            b = stages[k].buffer
+            link = _link(box, elements[k], max(busy, b.cycles), results)
+            stages[k] = replace(stages[k], buffer=replace(b, depth=buffer_depth(b, link)))
+            busy, results = b.cycles, b.reductions
+    return replace(spec, stages=tuple(stages))

@@ -1,0 +1,166 @@
+"""Runs whole accelerators in Amaranth's simulator and checks every beat of them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from amaranth.sim import Simulator
+from numpy.typing import NDArray
+
+from xnorflow import schedule
+from xnorflow.mapping import accelerator
+from xnorflow_hw.spec import AcceleratorSpec
+from xnorflow_hw.top import Accelerator
+from xnorflow_sim.interface import Interface
+
+from .strategies import Case
+
+IDLE = 3000
+"""Cycles without a transfer after which a design counts as stuck."""
+
+
+@dataclass
+class Transfers:
+    """Cycles of the transfers on both streams since reset, and the payloads that came out."""
+
+    accepted: list[int]
+    sent: list[int]
+    beats: list[int]
+
+
+def interface(spec: AcceleratorSpec) -> Interface:
+    return Interface(
+        top=spec.name, in_lanes=spec.input.lanes, in_group=spec.input.group,
+        frame=spec.input.frame, out_lanes=spec.out_lanes, out_bits=spec.score_bits,
+        classes=spec.classes,
+    )
+
+
+class Bench:
+    """One accelerator, simulated again and again with a reset between.
+
+    `script` gets the bench and calls `reset` and `send`.
+    """
+
+    def __init__(self, spec: AcceleratorSpec, script: Callable[[Bench], None]) -> None:
+        self.spec, self.io = spec, interface(spec)
+        self.dut = Accelerator(spec)
+
+        async def bench(ctx: Any) -> None:
+            self.ctx = ctx
+            script(self)
+
+        simulator = Simulator(self.dut)
+        simulator.add_testbench(bench)
+        simulator.run()
+
+    def _cycle(self) -> None:
+        # The clock is an ordinary port here; every `set` settles.
+        self.ctx.set(self.dut.clk, 1)
+        self.ctx.set(self.dut.clk, 0)
+
+    def reset(self) -> None:
+        """Reset with valid and ready up: neither may matter."""
+        for port in (self.dut.rst, self.dut.s_axis_tvalid, self.dut.m_axis_tready):
+            self.ctx.set(port, 1)
+        self._cycle()
+        for port in (self.dut.rst, self.dut.s_axis_tvalid, self.dut.m_axis_tready):
+            self.ctx.set(port, 0)
+
+    def send(
+        self, x: NDArray[np.uint8], *, stalls: tuple[float, float] = (0, 0), seed: int = 0,
+        cycles: int | None = None,
+    ) -> Transfers:
+        """Send frames until all their scores are there, or for some cycles.
+
+        Raises
+        ------
+        AssertionError
+            If the design is stuck, breaks a rule of its output stream or sends too much.
+        """
+        dut, ctx, rng = self.dut, self.ctx, random.Random(seed)
+        words = [int.from_bytes(beat.tobytes(), "little")
+                 for beat in self.io.pack(x).reshape(-1, self.io.in_lanes)]
+        due = len(x) * self.io.out_beats
+        seen = Transfers([], [], [])
+        offered, held, idle, extra = False, None, 0, 8
+        cycle = 0
+        while cycles is None or cycle < cycles:
+            left = len(seen.accepted) < len(words)
+            offered = left and (offered or rng.random() >= stalls[0])
+            ctx.set(dut.s_axis_tvalid, offered)
+            # What lies on the wires without valid must not matter.
+            ctx.set(dut.s_axis_tdata, words[len(seen.accepted)] if offered
+                    else rng.getrandbits(8 * self.io.in_lanes))
+            ready = rng.random() >= stalls[1]
+            ctx.set(dut.m_axis_tready, ready)
+            valid = ctx.get(dut.m_axis_tvalid)
+            beat = ctx.get(dut.m_axis_tdata), ctx.get(dut.m_axis_tlast)
+            if held is not None:
+                assert valid and beat == held, f"cycle {cycle}: a beat changed before its transfer"
+            held = beat if valid and not ready else None
+            idle += 1
+            if offered and ctx.get(dut.s_axis_tready):
+                seen.accepted.append(cycle)
+                offered, idle = False, 0
+            if valid and ready:
+                last = len(seen.sent) % self.io.out_beats == self.io.out_beats - 1
+                assert beat[1] == last, f"cycle {cycle}: tlast is {beat[1]}"
+                seen.sent.append(cycle)
+                seen.beats.append(beat[0])
+                idle = 0
+            assert len(seen.sent) <= due, f"cycle {cycle}: a beat that no frame asked for"
+            assert idle < IDLE, (
+                f"stuck: {len(seen.accepted)} of {len(words)} beats in, {len(seen.sent)} of {due}"
+                " out"
+            )
+            self._cycle()
+            cycle += 1
+            if cycles is None and len(seen.sent) == due:
+                extra -= 1
+                if not extra:
+                    break
+        return seen
+
+    def scores(self, seen: Transfers) -> NDArray[np.int64]:
+        raw = b"".join(beat.to_bytes(self.io.out_bytes, "little") for beat in seen.beats)
+        beats = np.frombuffer(raw, np.uint8).reshape(-1, self.io.out_beats, self.io.out_bytes)
+        return self.io.unpack(beats)
+
+
+def check(case: Case, *, thorough: bool = False) -> None:
+    """Hold an accelerator to its golden model and its schedule.
+
+    Back to back at full speed every beat of both streams comes in the predicted cycle, and the
+    interval is the bound; frames that are held back, and frames after a reset in mid-frame, have
+    the same scores. `thorough` adds other stalls and resets.
+    """
+    net, x = case.net, case.x
+    spec = accelerator(net, case.folds, in_lanes=case.in_lanes, out_lanes=case.out_lanes)
+    expected = net(x)
+    accepts, sent = schedule.transfers(spec, len(x))
+    timing = schedule.predict(spec)
+
+    def script(bench: Bench) -> None:
+        seen = bench.send(x)
+        np.testing.assert_array_equal(bench.scores(seen), expected)
+        np.testing.assert_array_equal(seen.sent, sent)
+        np.testing.assert_array_equal(seen.accepted, accepts)
+        bench.reset()
+        alone = bench.send(x[:1])
+        assert alone.sent[-1] - alone.accepted[0] == timing.latency
+        both, source, sink = (0.5, 0.5), (0.8, 0.0), (0.0, 0.8)
+        for seed, stalls in enumerate((both, source, sink) if thorough else (both,)):
+            for part in (0.3, 1.0, 1.7) if thorough else (0.7,):
+                bench.reset()
+                bench.send(x, stalls=(0.3, 0.3), cycles=int(timing.latency * part) + 1)
+            bench.reset()
+            seen = bench.send(x, stalls=stalls, seed=seed)
+            np.testing.assert_array_equal(bench.scores(seen), expected)
+
+    Bench(spec, script)
+    assert timing.ii == timing.bound, f"II {timing.ii}, bound {timing.bound} ({timing.busiest})"

@@ -1,0 +1,229 @@
+"""Hypothesis draws whole integer networks with a folding: shapes are drawn, numbers are seeded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hypothesis import assume
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from xnorflow import ir, ir_file
+from xnorflow.mapping import Fold, reductions
+from xnorflow.reach import reached
+from xnorflow_hw.geometry import border_classes
+
+SAMPLES = (
+    ir.BIPOLAR, ir.UNIPOLAR, ir.TERNARY, ir.Alphabet(0, 1, 4), ir.Alphabet(-3, 2, 4),
+    ir.Alphabet(-4, 1, 8), ir.Alphabet(0, 1, 13), ir.Alphabet(-8, 1, 16), ir.Alphabet(0, 1, 32),
+    ir.Alphabet(-31, 1, 63), ir.Alphabet(-64, 1, 128), ir.UINT8, ir.Alphabet(-255, 2, 256),
+)
+CODES = (
+    ir.BIPOLAR, ir.UNIPOLAR, ir.TERNARY, ir.Alphabet(0, 1, 4), ir.Alphabet(-3, 2, 4),
+    ir.Alphabet(-4, 1, 8), ir.Alphabet(-1, 3, 6), ir.Alphabet(0, 1, 16), ir.Alphabet(5, 1, 1),
+)
+WEIGHTS = (
+    ir.BIPOLAR, ir.TERNARY, ir.UNIPOLAR, ir.Alphabet(-2, 1, 4), ir.Alphabet(-3, 2, 4),
+    ir.Alphabet(-4, 1, 8), ir.Alphabet(-7, 1, 15), ir.Alphabet(-8, 1, 16),
+)
+MAX_CODE_BITS = 10
+"""Widest accumulators that another layer reads without a threshold between."""
+MAX_CYCLES = 300
+"""Per frame and stage; a drawn folding that takes more is widened."""
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A network, its folding and frames for it."""
+
+    net: ir.IntegerNetwork
+    folds: tuple[Fold, ...]
+    in_lanes: int
+    out_lanes: int
+    x: NDArray[np.uint8]
+
+    def __repr__(self) -> str:
+        lines = [f"frame {self.net.shape}, lanes {self.in_lanes} in, {self.out_lanes} out"]
+        folds = iter(self.folds)
+        for layer, _, out in self.net:
+            text = f"{layer.name}: {out.shape} {out.alphabet} {getattr(layer, 'window', '')}"
+            if isinstance(layer, ir.Conv):
+                text += f" {layer.alphabet} pad {layer.pad_value}"
+            if isinstance(layer, ir.Conv | ir.MaxPool | ir.SumPool):
+                text += f" {next(folds)}"
+            lines.append(text)
+        return "\n  ".join(lines)
+
+
+def one_of(draw: Any, values: Sequence[Any]) -> Any:
+    return draw(st.sampled_from(values))
+
+
+def chance(draw: Any, percent: int) -> bool:
+    """Shrinks to False."""
+    return bool(draw(st.integers(0, 99)) >= 100 - percent)
+
+
+def _axis(draw: Any, size: int, every_window: bool) -> tuple[int, int, int, int, int]:
+    """Draw kernel, stride, dilation and both pads along an axis; 1 where nothing fits."""
+    kernel = draw(st.integers(1, 5))
+    stride = one_of(draw, (1, 1, 1, 2, 3))
+    dilation = one_of(draw, (1, 1, 1, 2, 3))
+    before, after = (one_of(draw, (0, 0, 1, 2)) for _ in range(2))
+    out = (size + before + after - (kernel - 1) * dilation - 1) // stride + 1
+    if out < 1:
+        return 1, 1, 1, 0, 0
+    _, patterns = border_classes(size, kernel, stride, dilation, before, out)
+    alive = [not all(pattern) for pattern in patterns]
+    if not (all(alive) if every_window else any(alive)):
+        return 1, 1, 1, 0, 0
+    return kernel, stride, dilation, before, after
+
+
+def windows(draw: Any, inp: ir.Features, *, every_window: bool) -> ir.Window:
+    """Draw a window; `every_window`: none has padded taps only."""
+    rows = _axis(draw, inp.height, every_window)
+    cols = _axis(draw, inp.width, every_window)
+    (ky, sy, dy, t, b), (kx, sx, dx, left, right) = rows, cols
+    return ir.Window((ky, kx), (sy, sx), (dy, dx), (t, left, b, right))
+
+
+class _Builder:
+    """A network under construction."""
+
+    def __init__(self, draw: Any) -> None:
+        self.draw = draw
+        self.rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+        self.shape = (
+            draw(st.integers(1, 7)), draw(st.integers(1, 7)), draw(st.integers(1, 5))
+        )
+        self.layers: list[ir.Layer] = []
+        self.map = ir.Features(*self.shape, ir.UINT8)
+        self.seen: ir.Ints | None = None
+
+    def add(self, kind: type[ir.Layer], *args: Any, **options: Any) -> None:
+        layer = kind(f"{kind.kind}{len(self.layers)}", *args, **options)
+        self.layers.append(layer)
+        self.map = layer.output(self.map)
+
+    def samples(self) -> None:
+        alphabet = one_of(self.draw, SAMPLES)
+        rows = self.shape[2] if chance(self.draw, 50) else 1
+        table = self.rng.integers(0, alphabet.levels, (rows, 256))
+        if chance(self.draw, 60):  # Monotone, as an importer makes them.
+            table.sort(axis=1)
+        self.add(ir.InputTable, table, alphabet)
+
+    def conv(self, out: int, window: ir.Window) -> None:
+        alphabet = one_of(self.draw, WEIGHTS)
+        shape = (out, *window.kernel, self.map.channels)
+        weights = alphabet.values(self.rng.integers(0, alphabet.levels, shape))
+        self.add(ir.Conv, weights, alphabet, window, one_of(self.draw, (0, 1, -1)))
+
+    def pool(self) -> None:
+        if chance(self.draw, 50):
+            window = windows(self.draw, self.map, every_window=False)
+            code = self.draw(st.integers(0, self.map.alphabet.levels - 1))
+            self.add(ir.SumPool, window, code)
+        else:
+            window = windows(self.draw, self.map, every_window=True)
+            self.add(ir.MaxPool, window, self.rng.random(self.map.channels) < 0.4)
+
+    def threshold(self) -> None:
+        alphabet, a = one_of(self.draw, CODES), self.map.alphabet
+        shape = (self.map.channels, alphabet.levels - 1)
+        # Most of a sum's values lie near the middle of its range.
+        centre, spread = (a.lo + a.hi) / 2, max(1.0, (a.hi - a.lo) / self.draw(st.integers(2, 9)))
+        values = np.rint(self.rng.normal(centre, spread, shape)).astype(np.int64)
+        extreme = self.rng.random(shape)
+        values[extreme < 0.06] = a.lo - self.rng.integers(0, 2)
+        values[extreme > 0.94] = a.hi + self.rng.integers(0, 2)
+        values[extreme < 0.02] = -(1 << 40)
+        values[extreme > 0.98] = 1 << 40
+        self.add(ir.Threshold, np.sort(values, axis=1), alphabet)
+
+    def tails(self) -> None:
+        """Narrow the values: after a threshold, often; always where they are too wide to go on."""
+        for _ in range(one_of(self.draw, (1, 1, 1, 0, 2))):
+            self.threshold()
+        while self.map.alphabet.bits > MAX_CODE_BITS:
+            self.threshold()
+
+    def block(self) -> None:
+        kind = one_of(self.draw, ("conv", "conv", "pool", "flatten"))
+        if kind == "conv":
+            window = windows(self.draw, self.map, every_window=False)
+            self.conv(self.draw(st.integers(1, 7)), window)
+            if chance(self.draw, 25) and self.map.alphabet.bits <= MAX_CODE_BITS:
+                self.pool()
+            self.tails()
+        elif kind == "pool":
+            self.pool()
+            if self.map.alphabet.bits > MAX_CODE_BITS or chance(self.draw, 40):
+                self.tails()
+        elif self.map.size <= 60:
+            self.add(ir.Flatten)
+
+    def end(self) -> None:
+        whole = ir.Window((self.map.height, self.map.width))
+        how = one_of(self.draw, ("dense", "dense", "whole", "sum"))
+        if how == "sum":
+            self.add(ir.SumPool, whole, 0)
+        elif how == "whole" or self.map.size > 100:
+            self.conv(self.draw(st.integers(1, 7)), whole)
+        else:
+            if self.map.shape[:2] != (1, 1) or chance(self.draw, 20):
+                self.add(ir.Flatten)
+            self.conv(self.draw(st.integers(1, 7)), ir.Window())
+        if chance(self.draw, 15):
+            self.threshold()
+        self.scores()
+
+    def scores(self) -> None:
+        classes, a = self.map.channels, self.map.alphabet
+        zeros = np.zeros(classes, np.int64)
+        if a.bits <= 8 and chance(self.draw, 30):
+            ranks = np.sort(self.rng.integers(0, 400, (classes, a.hi - a.lo + 1)), axis=1)
+            self.add(ir.Scores, zeros, ranks, np.full(classes, a.lo))
+        else:
+            self.add(ir.Scores, self.rng.integers(-500, 500, classes) * chance(self.draw, 70))
+
+
+def _fold(draw: Any, part: Any) -> Fold:
+    """Draw a folding, not only those that the compiler would choose."""
+    simd = draw(st.integers(1, part.inp.channels))
+    if not isinstance(part.layer, ir.Conv):
+        while part.cycles(Fold(simd, simd)) > MAX_CYCLES and simd < part.inp.channels:
+            simd += 1
+        return Fold(simd, simd)
+    pe = draw(st.integers(1, part.out_channels))
+    while part.cycles(Fold(pe, simd)) > MAX_CYCLES:
+        if simd < part.inp.channels:
+            simd += 1
+        elif pe < part.out_channels:
+            pe += 1
+        else:
+            break
+    return Fold(pe, simd)
+
+
+@st.composite
+def cases(draw: Any, *, frames: int = 4) -> Case:
+    """Draw a whole network with a folding and frames."""
+    b = _Builder(draw)
+    if chance(draw, 80):
+        b.samples()
+    for _ in range(draw(st.integers(0, 3))):
+        b.block()
+    b.end()
+    net = ir.IntegerNetwork("net", b.shape, tuple(b.layers))
+    ir_file.verify(net)
+    assume(reached(net).all())
+    folds = tuple(_fold(draw, part) for part in reductions(net))
+    x = b.rng.integers(0, 256, (frames, *b.shape)).astype(np.uint8)
+    return Case(
+        net, folds, draw(st.integers(1, 8)), draw(st.integers(1, net.features[-1].channels)), x
+    )
