@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from xnorflow import graph as g
@@ -32,7 +32,8 @@ def check(graph, x):
     net = lower(graph)
     truth = reference.run(graph, x)
     scores = golden.run(net, x)
-    np.testing.assert_array_equal(net.scores.to_float(scores), truth)
+    if net.scores.floats is not None:
+        np.testing.assert_array_equal(net.scores.to_float(scores), truth)
     # The same order and ties between any two classes.
     np.testing.assert_array_equal(
         np.sign(scores[:, :, None] - scores[:, None]),
@@ -45,7 +46,12 @@ def check(graph, x):
 @settings(max_examples=150)
 @given(graphs(), st.integers(0, 2**32 - 1))
 def test_random_graphs_give_every_score(graph, seed):
-    check(graph, frames(graph.shape, seed))
+    try:
+        check(graph, frames(graph.shape, seed))
+    except UnsupportedModel as e:
+        # Sums of wide pixels may need more ranks than are kept; nothing else is refused.
+        assert "table of" in e.reason
+        reject()
 
 
 def f32(a):

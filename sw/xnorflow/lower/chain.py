@@ -96,16 +96,13 @@ def _convolve(p: Pending, op: g.Conv, shape: Shape) -> None:
 
 def _average(p: Pending, op: g.AveragePool) -> None:
     p.settle(op, zero=any(op.window.pads), uniform=False)
-    alphabet = p.alphabet()
     taps = int(np.prod(op.window.kernel))
     lo, hi, step = p.reach.lo, p.reach.hi, p.reach.step
     if any(op.window.pads):
         lo, hi = np.minimum(lo, 0), np.maximum(hi, 0)
         step = int(np.gcd.reduce(np.append(p.reach.lo, step)))
     total = np.maximum(np.abs(lo), np.abs(hi)) * taps
-    p.layers.append(ir.SumPool(
-        p.name("pool"), op.window, alphabet.code_of(0) or 0, sources=sources(op)
-    ))
+    p.layers.append(ir.SumPool(p.name("pool"), op.window, sources=sources(op)))
     if p.alphabet().bits > ir.MAX_BITS or total.max() >= 1 << ir.MAX_BITS:
         raise UnsupportedModel(
             f"its sums take more than {ir.MAX_BITS} bits.", node=op.node, op=op.op,
