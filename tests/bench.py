@@ -12,6 +12,8 @@ from amaranth.sim import Simulator
 from numpy.typing import NDArray
 
 from xnorflow import schedule
+from xnorflow.compiler import DEFAULT_CLOCK, assemble
+from xnorflow.design import Design
 from xnorflow.mapping import accelerator
 from xnorflow_hw.spec import AcceleratorSpec
 from xnorflow_hw.top import Accelerator
@@ -132,6 +134,30 @@ class Bench:
         return self.io.unpack(beats)
 
 
+def design(case: Case) -> Design:
+    return assemble(
+        case.net, case.folds, in_lanes=case.in_lanes, out_lanes=case.out_lanes, board=None,
+        clock=DEFAULT_CLOCK,
+    )
+
+
+def check_schedule(case: Case) -> None:
+    """Hold the prediction to its bound."""
+    spec = accelerator(case.net, case.folds, in_lanes=case.in_lanes, out_lanes=case.out_lanes)
+    timing = schedule.predict(spec)
+    assert timing.ii == timing.bound, f"II {timing.ii}, bound {timing.bound} ({timing.busiest})"
+
+
+def check_verilog(case: Case) -> None:
+    """Hold the generated Verilog to golden model and prediction in Verilator, with stalls too."""
+    made = design(case)
+    run = made.simulate(case.x)
+    assert run.latency == made.latency
+    assert run.last_out.tolist() == list(made.timing.last_out[: len(case.x)])
+    for stalls in ((0.5, 0.5), (0.0, 0.8), (0.8, 0.0)):
+        made.simulate(case.x, stalls=stalls)
+
+
 def check(case: Case, *, thorough: bool = False) -> None:
     """Hold an accelerator to its golden model and its schedule.
 
@@ -163,4 +189,4 @@ def check(case: Case, *, thorough: bool = False) -> None:
             np.testing.assert_array_equal(bench.scores(seen), expected)
 
     Bench(spec, script)
-    assert timing.ii == timing.bound, f"II {timing.ii}, bound {timing.bound} ({timing.busiest})"
+    check_schedule(case)

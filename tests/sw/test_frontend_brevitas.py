@@ -82,10 +82,8 @@ def network():
     return net.eval()
 
 
-@pytest.mark.parametrize("options", [
-    {}, {"dynamo": False, "opset_version": 13}], ids=["today's default", "opset 13"])
-def test_export(network, tmp_path, options):
-    path = tmp_path / "net.onnx"
+def export(network, path, options):
+    """Write the network with Brevitas's own exporter."""
     logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings():
@@ -96,6 +94,13 @@ def test_export(network, tmp_path, options):
             export_qonnx(network, torch.zeros(1, 2, 8, 8), str(path), **options)
     finally:
         logging.disable(logging.NOTSET)
+
+
+@pytest.mark.parametrize("options", [
+    {}, {"dynamo": False, "opset_version": 13}], ids=["today's default", "opset 13"])
+def test_export(network, tmp_path, options):
+    path = tmp_path / "net.onnx"
+    export(network, path, options)
     graph = imported_exactly(path, count=16, input_scale=1 / 64)
     assert graph.shape == (8, 8, 2)
     kinds = [type(op).__name__ for op in graph.ops if not isinstance(op, g.Add)]
