@@ -15,6 +15,7 @@ from xnorflow_sim.faults import FaultRates, NoisyLine
 
 FRAME, RESULT = 12, 6
 DIGEST = bytes(range(100, 116))
+CLEAN = FaultRates()
 SPEC = LinkSpec(1, FRAME, 1, RESULT, digest=DIGEST, window=8)
 
 
@@ -39,7 +40,7 @@ class Wire:
     """
 
     def __init__(
-        self, rates=FaultRates(), seed=0, *, resets=(), pulls=(), silence=3.0, gone=False,
+        self, rates=CLEAN, seed=0, *, resets=(), pulls=(), silence=3.0, gone=False,
         piece=40, spec=SPEC,
     ):
         self.board = ModelBoard(spec.identity, FRAME, result_of, spec.version)

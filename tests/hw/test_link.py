@@ -216,6 +216,21 @@ def test_a_new_session_forgets_the_last_one_at_any_moment(cut):
     assert [(m.session, m.type) for m in found[at:]] == [(2, Reply.IDENTITY), (2, Reply.RESULT)]
 
 
+def test_a_new_session_takes_a_waiting_beat_back():
+    spec = spec_of()
+    link = Link(spec)
+    accelerator = Accelerator(link)
+    # Stuck before the last beat of the first frame, until it is reset.
+    accelerator.stall = lambda cycle: not accelerator.clears > 1 and len(accelerator.beats) == 5
+    host = Host(link, [hello(1), data(spec, 1, 1), hello(2), data(spec, 2, 2)])
+    run(link, host, accelerator)
+    assert [[m.type for m in Decoder().feed(a)] for a in host.answers] == \
+        [[Reply.IDENTITY], [], [Reply.IDENTITY], [Reply.RESULT]]
+    (sent,) = Decoder().feed(data(spec, 2, 2))
+    assert accelerator.frames == [sent.payload]
+    assert Decoder().feed(host.answers[3])[0].payload == result_of(spec, sent.payload)
+
+
 def test_more_frames_than_the_window_wait():
     spec = spec_of(window=2)
     frames = b"".join(data(spec, 1, n) for n in range(12))
