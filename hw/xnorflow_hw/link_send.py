@@ -49,20 +49,23 @@ class LinkSender(wiring.Component):
         tag, identity = self.tags.payload, spec.identity
         is_result, is_identity = tag.kind == Kind.RESULT, tag.kind == Kind.IDENTITY
 
-        # What is to be sent now; `sent` says that it goes. A flag is never escaped.
+        # What is to be sent now; `sent` says that it goes. A flag is never escaped. A register
+        # stands between the choice of the byte and its escaping, and cuts the paths both ways.
         valid, sent, flag = Signal(), Signal(), Signal()
         byte = Signal(8)
-        escaping, special, go = Signal(), Signal(), Signal()
+        held, held_flag, full = Signal(8), Signal(), Signal()
+        escaping, special = Signal(), Signal()
         m.submodules.checksum = crc = Crc32(bits=spec.crc_bits)
         m.d.comb += [
-            special.eq(~flag & ((byte == FLAG) | (byte == ESCAPE))),
-            self.o.valid.eq(valid & ~crc.busy), go.eq(self.o.valid & self.o.ready),
-            sent.eq(go & (~special | escaping)),
-            self.o.payload.eq(Mux(special & ~escaping, ESCAPE, byte ^ (escaping << ESCAPE_BIT))),
+            sent.eq(valid & ~full & ~crc.busy), crc.data.eq(byte),
+            special.eq(~held_flag & ((held == FLAG) | (held == ESCAPE)) & ~escaping),
+            self.o.valid.eq(full),
+            self.o.payload.eq(Mux(special, ESCAPE, held ^ (escaping << ESCAPE_BIT))),
         ]
-        with m.If(go):
-            m.d.sync += escaping.eq(special & ~escaping)
-        m.d.comb += crc.data.eq(byte)
+        with m.If(sent):
+            m.d.sync += [held.eq(byte), held_flag.eq(flag), full.eq(1)]
+        with m.Elif(self.o.valid & self.o.ready):
+            m.d.sync += [escaping.eq(special), full.eq(special)]
 
         payloads = {Reply.IDENTITY: len(identity), Reply.RESULT: spec.result, Reply.REFUSED: 0}
         longest = max(HEADER_BYTES, *payloads.values())

@@ -7,11 +7,20 @@ from typing import Any
 from amaranth.back import verilog
 from amaranth.hdl import ClockDomain, ClockSignal, Elaboratable, Instance, Module, ResetSignal
 from amaranth.hdl import Signal as Wire
-from amaranth.lib import wiring
+from amaranth.lib import stream, wiring
 
 from .link import Link
 from .link_spec import LinkSpec
 from .uart import Uart
+
+
+def _register(m: Module, i: Any, o: Any) -> None:
+    """Put a register between two streams, which cuts all paths; at most every other cycle moves."""
+    m.d.comb += i.ready.eq(~o.valid)
+    with m.If(i.valid & i.ready):
+        m.d.sync += [o.payload.eq(i.payload), o.valid.eq(1)]
+    with m.Elif(o.ready):
+        m.d.sync += o.valid.eq(0)
 
 
 class LinkedAccelerator(Elaboratable):
@@ -55,13 +64,17 @@ class LinkedAccelerator(Elaboratable):
         m.domains += ClockDomain("sync", local=True)
         m.d.comb += [ClockSignal().eq(self.clk), ResetSignal().eq(self.rst)]
         m.submodules.link = link = Link(self.spec)
+        result = stream.Signature(8 * self.spec.out_bytes).create()
+        _register(m, result, link.results)
+        with m.If(link.clear):  # A result of the session before is of no use.
+            m.d.sync += link.results.valid.eq(0)
         m.submodules.accelerator = Instance(
             self.module,
             i_clk=self.clk, i_rst=self.rst | link.clear,
             i_s_axis_tdata=link.frames.payload, i_s_axis_tvalid=link.frames.valid,
             o_s_axis_tready=link.frames.ready,
-            o_m_axis_tdata=link.results.payload, o_m_axis_tvalid=link.results.valid,
-            i_m_axis_tready=link.results.ready, o_m_axis_tlast=Wire(name="unused_tlast"),
+            o_m_axis_tdata=result.payload, o_m_axis_tvalid=result.valid,
+            i_m_axis_tready=result.ready, o_m_axis_tlast=Wire(name="unused_tlast"),
         )
         if self.uart is None:
             m.d.comb += [
@@ -71,7 +84,8 @@ class LinkedAccelerator(Elaboratable):
             ]
         else:
             m.submodules.uart = uart = self.uart
-            wiring.connect(m, uart.o, link.i)
+            # The queue's memory answers late in the cycle, so its bytes are registered.
+            _register(m, uart.o, link.i)
             wiring.connect(m, link.o, uart.i)
             m.d.comb += [
                 uart.rx.eq(self.rx), self.tx.eq(uart.tx), uart.cts.eq(self.cts),
