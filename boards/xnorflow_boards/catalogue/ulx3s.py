@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from xnorflow_boards.board import Board
@@ -17,7 +18,7 @@ BOARDS = tuple(
     Board(
         name=f"ulx3s-{size.lower()}", title=f"Radiona ULX3S {size}",
         url="https://radiona.org/ulx3s", flow="ecp5", part=f"LFE5U-{size}-6BG381C",
-        platform=lambda size=size: _platform(size),
+        platform=partial(_platform, size),
         host="USB socket US1, FT231X", loader=("-b", "ulx3s"),
     )
     for size in ("85F", "25F")

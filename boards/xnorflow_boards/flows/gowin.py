@@ -7,7 +7,7 @@ from xnorflow_boards.flows.report import Cells, Usage
 
 
 def chip(family: str) -> str:
-    """Give Apycula's name of a die: parts with memory in the package share that of those without."""
+    """Give Apycula's name of a die; parts with memory in the package share another's die."""
     return family.replace("GW1NR", "GW1N").replace("GW2AR", "GW2A")
 
 
