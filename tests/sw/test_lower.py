@@ -184,9 +184,10 @@ def test_averages_of_sums_and_of_codes():
     assert net.layers[3].alphabet == ir.TERNARY and net.layers[4].pad_code == 1
 
 
-def test_padded_averages_of_unsigned_codes_with_a_negative_gamma():
+@pytest.mark.parametrize("shift", [0, -2])  # the latter leaves nothing but zeros
+def test_padded_averages_of_unsigned_codes_with_a_negative_gamma(shift):
     quant = g.Quant(f32(0.5), f32(0), 2.0, False, False)
-    graph = network(quant, g.AveragePool(Window((3, 3), pads=(1, 1, 1, 1))),
+    graph = network(g.Add(f32(shift)), quant, g.AveragePool(Window((3, 3), pads=(1, 1, 1, 1))),
                     norm(1, gamma=[-1]), SIGN, g.Flatten(), conv(1, 3, 36, (1, 1)),
                     input_scale=1 / 256)
     check(graph, frames(graph.shape, 0))

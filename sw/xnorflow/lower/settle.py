@@ -204,8 +204,10 @@ class Pending:
 
     def _grid(self, values: g.Floats, consumer: g.Op, zero: bool) -> Grid:
         if zero:
-            extra = -values if self.centred else np.float32(0)
-            values = np.append(values, np.append(extra, np.float32(0)))
+            values = np.append(values, np.float32(0))
+        if zero and self.centred:
+            # Zeros alone would be unipolar; any scale will do for them.
+            values = np.append(values, -values) if values.any() else np.float32([-1, 0, 1])
         grid = find(values)
         if grid is None:
             where = self.where(consumer)
