@@ -251,18 +251,20 @@ class Driver:
         """Begin a session; None if nothing answers."""
         down = False
         for _ in range(self.patience):
-            # A number of its own for every HELLO: once it comes back, nothing older can follow.
+            # Every HELLO is unlike all others: once its answer is here, nothing older can follow.
             self._session = (self._session + secrets.randbelow(0xFFFE)) % 0xFFFF + 1
+            nonce = secrets.randbelow(0x10000)
             try:
                 if down:
                     self.transport.reopen()
                     down = False
-                self.transport.write(hello(self._session))
+                self.transport.write(hello(self._session, nonce))
                 end = self.clock() + self.timeout
                 while self.clock() < end:
                     for message in self._read(max(0.0, end - self.clock())):
                         found = identity(message)
-                        if found is not None and message.session == self._session:
+                        mine = (message.session, message.sequence) == (self._session, nonce)
+                        if found is not None and mine:
                             self.statistics.sessions += 1
                             return found
             except LinkDown:

@@ -87,9 +87,9 @@ def encode(
     return _FLAG + body + _FLAG
 
 
-def hello(session: int) -> bytes:
-    """Give the bytes that begin a session."""
-    return encode(Request.HELLO, session, 0)
+def hello(session: int, nonce: int = 0) -> bytes:
+    """Give the bytes that begin a session; the board's IDENTITY has `nonce` as its number."""
+    return encode(Request.HELLO, session, nonce)
 
 
 def decode(body: bytes) -> Message | None:
