@@ -144,6 +144,14 @@ def test_sign_add_sign_is_bipolar():
     assert [net.layers[i].alphabet for i in (0, 2)] == [ir.BIPOLAR] * 2
 
 
+def test_a_falling_tail_on_codes_mirrors_them():
+    quant = g.Quant(f32(1), f32(0), 3.0, False, False)
+    graph = network(CENTRE, SIGN, conv(0, 3, 1), quant, g.AveragePool(Window((4, 4))),
+                    g.Subtract(f32([1, 2, 3]), reverse=True))
+    net = check(graph, frames(graph.shape, 0))
+    assert net.scores.ranks is None and net.scores.offsets.any()
+
+
 @pytest.mark.parametrize(("value", "integer"), [(0.0, 0), (0.5, 1), (-0.5, -1)])
 def test_paddings(value, integer):
     half = g.BipolarQuant(f32(0.5))

@@ -207,7 +207,7 @@ class Pending:
             values = np.append(values, np.float32(0))
         if zero and self.centred:
             # Zeros alone would be unipolar; any scale will do for them.
-            values = np.append(values, -values) if values.any() else np.float32([-1, 0, 1])
+            values = np.append(values, -values) if values.any() else np.array([-1, 0, 1], np.float32)
         grid = find(values)
         if grid is None:
             where = self.where(consumer)
