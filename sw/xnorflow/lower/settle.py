@@ -203,11 +203,12 @@ class Pending:
         return quantisers[-1] if quantisers else consumer
 
     def _grid(self, values: g.Floats, consumer: g.Op, zero: bool) -> Grid:
-        if zero:
+        if zero and not self.centred:
             values = np.append(values, np.float32(0))
-        if zero and self.centred:
+        elif zero:
             # Zeros alone would be unipolar; any scale will do for them.
-            values = np.append(values, -values) if values.any() else np.array([-1, 0, 1], np.float32)
+            values = values if values.any() else np.array([1], np.float32)
+            values = np.concatenate([-values, np.zeros_like(values), values])
         grid = find(values)
         if grid is None:
             where = self.where(consumer)
