@@ -64,7 +64,10 @@ def measure(name: str, jobs: int) -> dict[str, Any]:
         design = xf.compile(net, **target)
         design.write(Path(folder) / "design")
         compiled = time.perf_counter() - started
-        compile_memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        compile_memory = sum(
+            resource.getrusage(who).ru_maxrss
+            for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+        )
         os.environ["XNORFLOW_CACHE"] = str(Path(folder) / "cache")
         started = time.perf_counter()
         design.simulator()

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
 
 import numpy as np
 
-from xnorflow import fold, ir, schedule
+from xnorflow import fold, ir
 from xnorflow.design import Clock, Design
 from xnorflow.errors import BadInput
 from xnorflow.estimate.devices import fpga
-from xnorflow.mapping import Fold, accelerator, reductions
+from xnorflow.mapping import reductions
 
 DEFAULT_CLOCK = Clock(100.0, "assumed: no board and no clock were given")
 DEFAULT_LANES = 1024
@@ -76,18 +75,7 @@ def compile_network(
         target = cycles if cycles is not None else fold.default_cycles(parts, DEFAULT_LANES)
         folds = fold.for_cycles(parts, target)
     classes = len(net.scores.offsets)
-    return assemble(
+    return Design.assemble(
         net, folds, in_lanes=fold.input_lanes(group, frame, folds[0], target),
         out_lanes=min(classes, ceil(classes / target)), board=board, clock=where,
     )
-
-
-def assemble(
-    net: ir.IntegerNetwork, folds: Sequence[Fold], *, in_lanes: int, out_lanes: int,
-    board: str | None, clock: Clock,
-) -> Design:
-    """Describe the hardware of a folding and predict its timing."""
-    if board is not None:
-        fpga(board)
-    spec = accelerator(net, folds, in_lanes=in_lanes, out_lanes=out_lanes)
-    return Design(net, tuple(folds), spec, board, clock, schedule.predict(spec))

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from xnorflow.errors import BadInput, CheckFailed
 from xnorflow.estimate.devices import Datum, fpga
 from xnorflow.estimate.fpga import STATUS, design_resources
 from xnorflow.estimate.shape import DesignShape
-from xnorflow.mapping import Fold, Reduction, reductions
+from xnorflow.mapping import Fold, Reduction, accelerator, reductions
 from xnorflow.shapes import engine_shape
 from xnorflow_hw.emit import Emitted, emit
 from xnorflow_hw.spec import AcceleratorSpec, DotSpec
@@ -65,6 +65,17 @@ class Design:
     board: str | None
     clock: Clock
     timing: schedule.Timing
+
+    @classmethod
+    def assemble(
+        cls, net: ir.IntegerNetwork, folds: Sequence[Fold], *, in_lanes: int, out_lanes: int,
+        board: str | None, clock: Clock,
+    ) -> Design:
+        """Describe the hardware of a folding and predict its timing; errors as `accelerator`'s."""
+        if board is not None:
+            fpga(board)
+        spec = accelerator(net, folds, in_lanes=in_lanes, out_lanes=out_lanes)
+        return cls(net, tuple(folds), spec, board, clock, schedule.predict(spec))
 
     @property
     def ii(self) -> int:
@@ -246,8 +257,6 @@ class Design:
         BadInput
             If it is something else, or its Verilog is not what this version writes for it.
         """
-        from xnorflow.compiler import assemble
-
         directory = Path(directory)
         try:
             content = json.loads((directory / "design.json").read_text())
@@ -258,7 +267,7 @@ class Design:
             net = ir_file.load(directory / "network.npz")
             if net.digest != content["network_digest"]:
                 raise ValueError("network.npz is not the network of design.json")
-            design = assemble(
+            design = cls.assemble(
                 net, folds, in_lanes=int(lanes["s_axis"]["lanes"]),
                 out_lanes=int(lanes["m_axis"]["lanes"]), board=content["board"],
                 clock=Clock(float(content["clock_mhz"]), str(content["clock_source"])),
@@ -360,7 +369,7 @@ class Design:
 
         from xnorflow_sim import golden
 
-        values = {layer: v for layer, v in golden.trace(self.net, x)}
+        values = dict(golden.trace(self.net, x))
         first = self.net.layers[0]
         frames = golden.frames(self.net, x).astype(np.int64)
         taps: dict[str, ir.Ints] = {"input": frames}
