@@ -181,7 +181,7 @@ class Driver:
         todo = deque(range(count))
         flight: dict[int, int] = {}  # Frame by sequence number, in the order of sending.
         room = float(known.window)
-        fruitless, done, number = 0, 0, 0
+        fruitless, done, number, calm = 0, 0, 0, 0
         deadline = start + self.timeout
         while todo or flight:
             moved = down = False
@@ -208,6 +208,11 @@ class Driver:
                     for earlier in lost:
                         todo.appendleft(flight.pop(earlier))
                     self.statistics.lost += len(lost)
+                    calm -= len(lost)
+                    if lost and calm < 0:
+                        # Perhaps a queue ran over: send less at once. What is on its way already
+                        # tells nothing of that.
+                        room, calm = max(1.0, room / 2), len(flight)
                     if message.type != Reply.RESULT:
                         continue
                     if message.sequence in flight and len(message.payload) == results.shape[1]:
@@ -215,6 +220,7 @@ class Driver:
                         results[frame] = np.frombuffer(message.payload, np.uint8)
                         answered[frame] = moved = True
                         done += 1
+                        calm -= 1
                         room = min(float(known.window), room + 1 / room)
                     else:
                         self.statistics.stray += 1
@@ -237,8 +243,7 @@ class Driver:
                         f"the board changed on the way: after {done} of {count} frames the design"
                         f" {found.digest} answers"
                     )
-                # A board may have promised a window that it cannot hold.
-                room = max(1.0, room / 2)
+                room, calm = max(1.0, room / 2), 0
                 deadline = self.clock() + self.timeout
         return Answers(results, answered, self.clock() - start)
 

@@ -9,6 +9,9 @@ from amaranth.lib import data
 
 from .link_format import IDENTITY, VERSION
 
+MAX_WINDOW = 16
+QUEUE_UNIT = 512
+"""Bytes in the smallest block RAM of the boards' FPGAs; a queue is a multiple of it."""
 MAX_FRAME = (1 << 24) - 1
 
 
@@ -53,7 +56,7 @@ class LinkSpec:
     out_beats: int
     digest: bytes = bytes(16)
     clock_hz: int = 0
-    window: int = 16
+    window: int = MAX_WINDOW
     crc_bits: int = 1
     version: int = VERSION
 
@@ -87,3 +90,32 @@ class LinkSpec:
     def identity(self) -> bytes:
         """Payload of IDENTITY."""
         return IDENTITY.pack(self.digest, self.frame, self.result, self.window, self.clock_hz)
+
+
+def window_and_queue(*, frame: int, ii: int, divisor: int) -> tuple[int, int]:
+    """Size a link on a UART without flow control so that its queue never overflows.
+
+    Where the line is slower than the accelerator, what can pile up is what arrives while the
+    accelerator holds its input, which is less than its initiation interval. Otherwise the whole
+    window has to fit: two frames, so that one arrives while the other is computed.
+
+    Parameters
+    ----------
+    frame : int
+        Bytes of a DATA payload.
+    ii : int
+        Initiation interval of the accelerator in cycles.
+    divisor : int
+        Clock cycles per bit of the UART.
+
+    Returns
+    -------
+    window, queue : int
+        For `LinkSpec.window`, and the receive queue's bytes.
+    """
+    arriving = -(-ii // (10 * divisor))
+    slow = arriving > frame
+    # Header, checksum, flags and a few escapes; images that are all escapes are sent again.
+    message = frame + frame // 32 + 32
+    window, needed = (2, 2 * message) if slow else (MAX_WINDOW, arriving + 32)
+    return window, -(-needed // QUEUE_UNIT) * QUEUE_UNIT

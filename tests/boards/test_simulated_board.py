@@ -88,6 +88,26 @@ def test_bit_by_bit_through_the_uart(design):
     assert report["cycles"] > 40 * 77 * 40
 
 
+@pytest.fixture(scope="module")
+def slow():
+    """A design that takes several times as long for a frame as the line, at 4 cycles a bit."""
+    design = xf.compile(xf.load(demo.model_path()), cycles=12_000)
+    assert design.ii > 3 * 40 * design.interface.frame
+    return design
+
+
+def test_a_slow_accelerator_loses_nothing_with_the_right_queue(slow):
+    wrong, missing, statistics, _ = stream(slow, 20, timeout=5, divisor=4)
+    assert (wrong, missing, statistics.lost, statistics.sessions) == (0, 0, 0, 1)
+
+
+def test_a_queue_that_runs_over_is_survived(slow):
+    """A board that promises a window of 16 frames but can queue six."""
+    wrong, missing, statistics, _ = stream(slow, 30, timeout=5, divisor=4, window=16)
+    assert (wrong, missing) == (0, 0)
+    assert 0 < statistics.lost < 60
+
+
 def test_the_rtl_answers_damaged_bytes_as_the_model_does(design):
     face, spec = design.interface, link_spec(design)
     top = LinkedAccelerator(spec, face.top)

@@ -11,6 +11,7 @@ from xnorflow_boards.model import ModelBoard
 from xnorflow_boards.protocol import Decoder, encode, hello, identity
 from xnorflow_hw.link import Link, LinkSpec
 from xnorflow_hw.link_format import Reply, Request
+from xnorflow_hw.link_spec import window_and_queue
 from xnorflow_sim.faults import FaultRates, NoisyLine
 
 from .convert import STYLE, to_verilog
@@ -248,6 +249,13 @@ def test_refuses_parameters():
             spec_of(**bad)
     with pytest.raises(ValueError, match="digest has 3 bytes"):
         LinkSpec(1, 1, 1, 1, digest=b"abc")
+
+
+def test_window_and_queue():
+    # MNIST at 12 cycles a bit: the line needs 94,080 cycles a frame.
+    assert window_and_queue(frame=784, ii=3_000, divisor=12) == (16, 512)
+    assert window_and_queue(frame=784, ii=90_000, divisor=12) == (16, 1024)
+    assert window_and_queue(frame=784, ii=200_000, divisor=12) == (2, 2048)
 
 
 @pytest.mark.parametrize("shape", SHAPES[:2])
