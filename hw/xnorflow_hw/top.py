@@ -9,6 +9,7 @@ from amaranth.lib import wiring
 
 from .gearbox import Gearbox
 from .input import InputStage
+from .loop import Loop
 from .spec import AcceleratorSpec
 from .stage import Stage
 
@@ -43,7 +44,12 @@ class Accelerator(Elaboratable):
             group=spec.input.group,
         )
         self.stages = [Stage(s, style=style, prefix=f"{spec.name}_") for s in spec.stages]
-        self.gearboxes = [Gearbox(**vars(g)) if g.needed else None for g in spec.gearboxes]
+        # Even where it takes no time, a gearbox clears the lanes past a group's end.
+        clean = [True, *(stage.unused_lanes_hold_0 for stage in spec.stages)]
+        self.gearboxes = [
+            Gearbox(**vars(box)) if box.needed or not zero else None
+            for box, zero in zip(spec.gearboxes, clean, strict=True)
+        ]
         self.modules: dict[str, str] = {}
         self.images: dict[str, str] = {}
         for stage in self.stages:
@@ -59,7 +65,8 @@ class Accelerator(Elaboratable):
         self.m_axis_tlast = Signal(name="m_axis_tlast")
         self.taps = []
         if taps:
-            for k, part in enumerate([self.input, *self.stages]):
+            parts: list[InputStage | Stage] = [self.input, *self.stages]
+            for k, part in enumerate(parts):
                 self.taps.append((
                     Signal(name=f"tap_{k}_valid"),
                     Signal(len(part.o.payload), name=f"tap_{k}_data"),
@@ -75,7 +82,7 @@ class Accelerator(Elaboratable):
         m = Module()
         m.domains += ClockDomain("sync", local=True)
         m.d.comb += [ClockSignal().eq(self.clk), ResetSignal().eq(self.rst)]
-        m.submodules.input = self.input
+        m.submodules.input_stage = self.input
         m.d.comb += [
             self.input.i.payload.eq(self.s_axis_tdata),
             self.input.i.valid.eq(self.s_axis_tvalid),
@@ -109,10 +116,8 @@ class Accelerator(Elaboratable):
             self.m_axis_tdata.eq(Cat(scores)), self.m_axis_tvalid.eq(source.valid),
             source.ready.eq(self.m_axis_tready),
         ]
-        beat = Signal(range(spec.output_beats))
-        m.d.comb += self.m_axis_tlast.eq(beat == spec.output_beats - 1)
+        beat = Loop(spec.output_beats, "beat")
+        m.d.comb += self.m_axis_tlast.eq(beat.last)
         with m.If(self.m_axis_tvalid & self.m_axis_tready):
-            m.d.sync += beat.eq(beat + 1)
-            with m.If(self.m_axis_tlast):
-                m.d.sync += beat.eq(0)
+            beat.advance(m)
         return m

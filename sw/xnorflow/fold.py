@@ -98,7 +98,7 @@ def default_cycles(parts: Sequence[Reduction], lanes: int) -> int:
 def input_lanes(
     group: int, frame: int, first: Fold, cycles: int
 ) -> int:
-    """Choose the samples per input beat: the first layer's SIMD, 64 bits at most, if fast enough."""
+    """Choose the samples per input beat: the first layer's SIMD, at most 8, if fast enough."""
     groups = frame // group
     lanes = min(first.simd, MAX_INPUT_LANES, group)
     while groups * ceil(group / lanes) > cycles and lanes < group:
