@@ -59,8 +59,7 @@ def main() -> None:
     try:
         fuzz()
     except BaseException:
-        print(f"\nfailed; again with: python benchmarks/fuzz.py {' '.join(sys.argv[1:])}"
-              f" --seed {options.seed}")
+        print(f"\nfailed; the same networks again: --seed {options.seed}")
         raise
     print(f"\r{count} networks in {time.monotonic() - started:.0f} s: no difference")
 

@@ -12,7 +12,7 @@ from amaranth.sim import Simulator
 from numpy.typing import NDArray
 
 from xnorflow import schedule
-from xnorflow.compiler import DEFAULT_CLOCK, assemble
+from xnorflow.compiler import DEFAULT_CLOCK
 from xnorflow.design import Design
 from xnorflow.mapping import accelerator
 from xnorflow_hw.spec import AcceleratorSpec
@@ -135,7 +135,7 @@ class Bench:
 
 
 def design(case: Case) -> Design:
-    return assemble(
+    return Design.assemble(
         case.net, case.folds, in_lanes=case.in_lanes, out_lanes=case.out_lanes, board=None,
         clock=DEFAULT_CLOCK,
     )

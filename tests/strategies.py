@@ -45,6 +45,10 @@ class Case:
     out_lanes: int
     x: NDArray[np.uint8]
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What Hypothesis prints of a failing case."""
+        printer.text(repr(self))
+
     def __repr__(self) -> str:
         lines = [f"frame {self.net.shape}, lanes {self.in_lanes} in, {self.out_lanes} out"]
         folds = iter(self.folds)

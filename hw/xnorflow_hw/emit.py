@@ -12,6 +12,15 @@ from .spec import AcceleratorSpec, DotSpec
 from .top import Accelerator
 
 _ESCAPED = re.compile(r"\\(\S+) ")
+_INITIALISED = re.compile(r"^(  reg (?:\[[^\]]*\] )?)(\w+) = ([^;]+);$", re.MULTILINE)
+_NOT = re.compile(r"= ! (\w[^;]*);$", re.MULTILINE)
+_LINT_OFF = """\
+/* verilator lint_save */
+/* verilator lint_off DECLFILENAME */ // One file holds all modules.
+/* verilator lint_off UNUSEDSIGNAL */ // Yosys declares carries and bits that nothing reads.
+/* verilator lint_off WIDTHEXPAND */  // Yosys leaves zero-extension to the language.
+"""
+_LINT_ON = "/* verilator lint_restore */\n"
 
 
 @dataclass(frozen=True)
@@ -40,12 +49,18 @@ def emit(spec: AcceleratorSpec, *, header: str = "", taps: bool = False) -> Emit
     text = verilog.convert(
         top, name=spec.name, ports=top.ports, emit_src=False, strip_internal_attrs=True
     )
-    text = _plain_names(text)
-    parts = [_header(spec, header), text]
+    parts = [_header(spec, header), _LINT_OFF, _readable(text)]
     if top.modules:
         parts.append(PROLOGUE)
         parts += [top.modules[name] for name in sorted(top.modules)]
+    parts.append(_LINT_ON)
     return Emitted("\n".join(parts), dict(sorted(top.images.items())))
+
+
+def _readable(text: str) -> str:
+    """Give Yosys's text plain names, and forms that lint has no doubts about."""
+    text = _INITIALISED.sub(r"\1\2;\n  initial \2 = \3;", _plain_names(text))
+    return _NOT.sub(r"= ~|\1;", text)
 
 
 def _plain_names(text: str) -> str:
@@ -61,7 +76,7 @@ def _plain_names(text: str) -> str:
         if re.match(r"[A-Za-z_]", candidate) and candidate not in taken:
             plain[name] = candidate
             taken.add(candidate)
-    return _ESCAPED.sub(lambda m: plain.get(m[1], m[0].rstrip()) + " ", text)
+    return _ESCAPED.sub(lambda m: plain.get(m[1], m[0]), text)
 
 
 def _header(spec: AcceleratorSpec, header: str) -> str:

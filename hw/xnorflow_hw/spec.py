@@ -240,6 +240,12 @@ class StageSpec:
         return self.array.lanes_out
 
     @property
+    def unused_lanes_hold_0(self) -> bool:
+        """Whether the lanes past the last channel are 0; an offset tail has sums there."""
+        ragged = self.channels % self.lanes_out != 0
+        return not (ragged and self.tails and isinstance(self.tails[-1], OffsetSpec))
+
+    @property
     def out_bits(self) -> int:
         """Bits of an output feature."""
         return self.tails[-1].out_bits if self.tails else self.array.out_bits
