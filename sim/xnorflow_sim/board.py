@@ -96,6 +96,10 @@ class SimulatedBoard:
         self._process.stdin.flush()
         return self
 
+    def kill(self) -> None:
+        """End the board at once, as if its power failed."""
+        self._process.kill()
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None,
         trace: TracebackType | None,

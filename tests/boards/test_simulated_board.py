@@ -11,6 +11,7 @@ from click.testing import CliRunner
 import xnorflow as xf
 from xnorflow import demo
 from xnorflow.cli import main
+from xnorflow.errors import CheckFailed
 from xnorflow_boards.driver import Driver
 from xnorflow_boards.model import ModelBoard
 from xnorflow_boards.protocol import encode, hello
@@ -86,6 +87,28 @@ def test_bit_by_bit_through_the_uart(design):
     assert sum(report[kind] for kind in ("drop", "flip", "repeat", "insert")) > 3
     # Ten bits of four cycles for every byte of every frame.
     assert report["cycles"] > 40 * 77 * 40
+
+
+def test_a_board_that_dies_leaves_its_frames_reported(design):
+    x = np.random.default_rng(2).integers(0, 17, (3000, 8, 8)).astype(np.uint8)
+    face = design.interface
+    with pytest.raises(CheckFailed, match="the simulated board died"), simulated(design) as board:
+        transport = SerialTransport(board.port, 1_000_000)
+        driver = Driver(transport, timeout=0.1, patience=2)
+        known = driver.identify()
+
+        def die(done, total):
+            if done >= 100:
+                board.kill()
+
+        answers = driver.run(face.pack(x).reshape(len(x), -1), known, die)
+        transport.close()
+    scores = face.unpack(answers.results.reshape(len(x), face.out_beats, face.out_bytes))
+    right = (scores == design.net(x)).all(axis=1)
+    assert right[answers.answered].all()
+    assert 100 <= answers.answered.sum() < len(x)
+    with pytest.raises(CheckFailed, match="frames were not answered"):
+        answers.check()
 
 
 @pytest.fixture(scope="module")
