@@ -195,6 +195,7 @@ def test_a_board_that_is_loaded_with_another_design_on_the_way():
 
 
 def test_a_port_that_is_not_there():
+    pytest.importorskip("serial")
     with pytest.raises(BadInput, match="cannot open the port /dev/there-is-none"):
         SerialTransport("/dev/there-is-none", 115200)
 

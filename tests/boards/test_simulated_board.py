@@ -26,6 +26,7 @@ from xnorflow_sim.faults import FaultRates, NoisyLine
 from xnorflow_sim.interface import BytePorts
 
 pytestmark = pytest.mark.rtl
+pytest.importorskip("serial")
 RATE = 0.0003
 
 
@@ -120,7 +121,7 @@ def slow():
 
 
 def test_a_slow_accelerator_loses_nothing_with_the_right_queue(slow):
-    wrong, missing, statistics, _ = stream(slow, 20, timeout=5, divisor=4)
+    wrong, missing, statistics, _ = stream(slow, 20, timeout=30, divisor=4)
     assert (wrong, missing, statistics.lost, statistics.sessions) == (0, 0, 0, 1)
 
 
@@ -165,7 +166,7 @@ def run(*arguments):
 def test_run_prints_accuracy_and_rate(design, folder, images, tmp_path):
     out = tmp_path / "out.npz"
     with simulated(design) as board:
-        done = run(folder, "--port", board.port, "--data", images, "--limit", 60, "--timeout", 2,
+        done = run(folder, "--port", board.port, "--data", images, "--limit", 60, "--timeout", 30,
                    "--check", "--json", "-o", out)
     assert done.exit_code == 0, done.output
     result = json.loads(done.stdout)
@@ -183,7 +184,7 @@ def test_run_again_after_a_first_host(design, folder, images):
     with simulated(design) as board:
         for _ in range(2):
             done = run(folder, "--port", board.port, "--data", images, "--limit", 10,
-                       "--timeout", 2, "--check")
+                       "--timeout", 30, "--check")
             assert done.exit_code == 0, done.output
             assert "every score equals the golden model's" in done.output
             assert "accuracy" in done.output
@@ -203,14 +204,14 @@ def test_run_refuses_another_design(design, folder, images, tmp_path):
     content["design_digest"] = "ab" * 32
     (other / "design.json").write_text(json.dumps(content))
     with simulated(design) as board:
-        done = run(other, "--port", board.port, "--data", images, "--timeout", 2)
+        done = run(other, "--port", board.port, "--data", images, "--timeout", 30)
     assert done.exit_code == 1
     assert f"its digest is {design.digest[:32]}, the design's is {'ab' * 16}" in error_of(done)
 
 
 def test_run_refuses_an_old_protocol(design, folder, images):
     with simulated(design, version=0) as board:
-        done = run(folder, "--port", board.port, "--data", images, "--timeout", 2)
+        done = run(folder, "--port", board.port, "--data", images, "--timeout", 30)
     assert done.exit_code == 1
     assert "the board speaks version 0 of the link protocol" in error_of(done)
 
