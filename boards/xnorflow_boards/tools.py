@@ -140,8 +140,9 @@ def loader() -> Tool:
                 continue
             if done.returncode != 0:
                 raise ToolMissing(
-                    f"openFPGALoader is there but does not start: {done.stderr.strip()}. What would"
-                    " work: sudo apt-get install libusb-1.0-0 libftdi1-2"
+                    "openFPGALoader is there but does not start:"
+                    f" {done.stderr.strip().rpartition('libraries: ')[2]}."
+                    " What would work: sudo apt-get install libusb-1.0-0 libftdi1-2"
                 )
             tool = Tool("openFPGALoader", (str(inside),), metadata.version("openfpgaloader"))
     return _newest("openFPGALoader", [tool], "sudo apt-get install openfpgaloader"

@@ -17,6 +17,7 @@ from amaranth.hdl import (
 from amaranth.lib import io
 
 from xnorflow.design import Design
+from xnorflow.errors import BadInput
 from xnorflow_boards.clocking import Clocking
 from xnorflow_hw.link_spec import LinkSpec
 from xnorflow_hw.linked import LinkedAccelerator
@@ -34,7 +35,7 @@ class BoardTop(Elaboratable):
         Has ``clk``, ``rst``, ``rx``, ``tx``.
     """
 
-    def __init__(self, clocking: Clocking, core: LinkedAccelerator | Harness) -> None:
+    def __init__(self, clocking: Clocking, core: Core) -> None:
         self.clocking, self.core = clocking, core
 
     def elaborate(self, platform: Any) -> Module:
@@ -54,8 +55,6 @@ class BoardTop(Elaboratable):
 
 def linked(design: Design, clock_hz: float, baud: int) -> LinkedAccelerator:
     """Put a design behind a UART and the link; BadInput where the baud rate cannot be made."""
-    from xnorflow.errors import BadInput
-
     face = design.interface
     try:
         spec = LinkSpec(
@@ -111,3 +110,7 @@ class Harness(Elaboratable):
             m.d.sync += [out.eq(Cat(group).xor()) for out, group in zip(level, groups, strict=True)]
         m.d.comb += self.tx.eq(level[0])
         return m
+
+
+Core = LinkedAccelerator | Harness
+"""What `BoardTop` takes."""

@@ -37,7 +37,7 @@ def usage(cells: Cells, log: str) -> Usage:
 ECP5 = Family(
     architecture="ecp5",
     # Wide multiplexers out of LUT pairs cost 40 % more LUTs on XNOR-popcount logic.
-    synthesis=lambda platform: "-nowidelut",
+    synthesis=lambda board: "-nowidelut",
     constraints=f"{TOP}.lpf", place=_place, routed=f"{TOP}.config", packer="ecppack", pack=_pack,
     bitstream=f"{TOP}.bit", usage=usage, finish=_finish,
 )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from xnorflow_boards.board import Board
 from xnorflow_boards.flows.report import Usage
 
 TOP = "board"
@@ -36,7 +37,7 @@ class Family:
     architecture : str
         The nextpnr that places it.
     synthesis : callable
-        Gives the options of its Yosys pass from the platform.
+        Gives the options of its Yosys pass for a board.
     constraints : str
         File with the pins.
     place : callable
@@ -57,7 +58,7 @@ class Family:
     """
 
     architecture: str
-    synthesis: Callable[[Any], str]
+    synthesis: Callable[[Board], str]
     constraints: str
     place: Callable[[Plan], list[str]]
     routed: str

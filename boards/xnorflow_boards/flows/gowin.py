@@ -41,7 +41,7 @@ GOWIN = Family(
     architecture="himbaechel-gowin",
     # Wide multiplexers are as wasteful here as on ECP5. The platform has put the pads in; Yosys
     # would give some to the accelerator, too, which stays a module of its own.
-    synthesis=lambda platform: f"-nowidelut -noiopads -family {platform.series[:4].lower()}",
+    synthesis=lambda board: f"-nowidelut -noiopads -family {board.part[:4].lower()}",
     constraints=f"{TOP}.cst", place=_place, routed=f"{TOP}.pnr.json", packer="gowin_pack",
     pack=_pack, bitstream=f"{TOP}.fs", usage=usage,
 )

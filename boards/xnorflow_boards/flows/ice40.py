@@ -32,6 +32,6 @@ def usage(cells: Cells, log: str) -> Usage:
 
 
 ICE40 = Family(
-    architecture="ice40", synthesis=lambda platform: "", constraints=f"{TOP}.pcf", place=_place,
+    architecture="ice40", synthesis=lambda board: "", constraints=f"{TOP}.pcf", place=_place,
     routed=f"{TOP}.asc", packer="icepack", pack=_pack, bitstream=f"{TOP}.bin", usage=usage,
 )

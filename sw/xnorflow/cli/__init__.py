@@ -49,9 +49,22 @@ def main(debug: bool) -> None:
 
 
 def _register() -> None:
-    from xnorflow.cli import compare, compile, demo, doctor, inspect, run, simulate
+    from xnorflow.cli import (
+        boards,
+        build,
+        compare,
+        compile,
+        demo,
+        doctor,
+        inspect,
+        program,
+        run,
+        simulate,
+    )
 
-    for module in (demo, inspect, compile, simulate, run, compare, doctor):
+    for module in (
+        demo, inspect, boards, compile, simulate, build, program, run, compare, doctor
+    ):
         main.add_command(module.command)
 
 

@@ -16,6 +16,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 out = Console()
 err = Console(stderr=True)
@@ -24,6 +25,11 @@ err = Console(stderr=True)
 def print_json(content: Any) -> None:
     """Print plain JSON to the standard output."""
     out.print(json.dumps(content, indent=1), markup=False, highlight=False, soft_wrap=True)
+
+
+def plain(text: str) -> Text:
+    """Give text that is shown as it is, whatever brackets it holds."""
+    return Text(text)
 
 
 @contextmanager

@@ -39,6 +39,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
       xnorflow doctor
       xnorflow doctor --json
     """
+    from xnorflow_boards import tools as board_tools
     from xnorflow_sim import tools
 
     rows = [{"name": "python", "for": "everything", "version": platform.python_version(),
@@ -55,6 +56,11 @@ def command(ctx: click.Context, as_json: bool) -> None:
         rows.append({"name": status.name, "for": status.needed_for,
                      "version": tool.version if tool else "",
                      "where": str(tool.path) if tool else "", "install": status.problem})
+    optional = set(OPTIONAL)
+    for name, use, found, problem in board_tools.report():
+        rows.append({"name": name, "for": use, "version": found.version if found else "",
+                     "where": " ".join(found.command) if found else "", "install": problem})
+        optional.add(name)
     if as_json:
         console.print_json(rows)
     else:
@@ -63,7 +69,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
             table.add_column(column, overflow="fold")
         for r in rows:
             mark = "[green]ok[/]" if r["version"] else (
-                "[yellow]-[/]" if r["name"] in OPTIONAL else "[red]missing[/]")
+                "[yellow]-[/]" if r["name"] in optional else "[red]missing[/]")
             table.add_row(mark, r["name"], r["version"], r["for"], escape(r["install"]))
         console.out.print(table)
     ctx.exit(1 if missing else 0)

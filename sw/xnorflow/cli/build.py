@@ -1,0 +1,90 @@
+"""``xnorflow build``: from a compiled design to a bitstream, or to a Vivado project."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+
+from xnorflow.cli import console
+from xnorflow.cli.options import json_option
+
+
+@click.command("build")
+@click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
+@click.option("--board", metavar="B", help="Another board than DIR was compiled for.")
+@click.option("--clock", type=click.FloatRange(min=0, min_open=True), metavar="MHz",
+              help="Another clock than DIR was compiled for.")
+@click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
+              help="Place and route N times and keep the fastest.")
+@click.option("--baud", type=click.IntRange(min=1), default=1_000_000, show_default=True,
+              metavar="N", help="Bits per second of the serial port.")
+@click.option("--core", is_flag=True,
+              help="Measure the accelerator alone, without the link to the host.")
+@click.option("--any-clock", is_flag=True, help="Do not fail if the clock is missed.")
+@json_option
+def command(
+    directory: Path, board: str | None, clock: float | None, seeds: int, baud: int, core: bool,
+    any_clock: bool, as_json: bool,
+) -> None:
+    """Synthesise, place, route and pack a design that 'xnorflow compile' wrote.
+
+    Writes DIR/build with the bitstream, the tools' logs and build.json; for boards that only their
+    maker's tools can build, Verilog, constraints and a project script. Ends with exit code 1 if
+    the design does not fit or misses its clock; then nothing is written.
+
+    \b
+    Examples:
+      xnorflow build build/cnv
+      xnorflow build build/cnv --seeds 4
+      xnorflow build build/tfc --board icebreaker --clock 24
+    """
+    from xnorflow_boards.build import FOLDER, build
+
+    started = time.monotonic()
+    with console.err.status("reading the design") as status:
+        def tell(step: str, doing: str) -> None:
+            passed = time.monotonic() - started
+            if not doing:
+                console.err.print(f"[{passed:6.1f} s] {step}", markup=False, highlight=False)
+            status.update(console.plain(f"{step}: {doing[:60]}" if doing else step))
+
+        result = build(
+            directory, board=board, clock=clock, seeds=seeds, baud=baud, core_only=core,
+            check_clock=not any_clock, progress=tell,
+        )
+    if as_json:
+        console.print_json(result)
+        return
+    console.out.print(_table(result))
+    _say(result)
+    console.out.print(
+        f"wrote {directory / FOLDER} in {time.monotonic() - started:.0f} s", highlight=False,
+        markup=False,
+    )
+
+
+def _table(result: dict[str, Any]) -> Table:
+    table = Table(title=f"{result['name']} on {result['board']}: {result['kind']}")
+    for name in ("resource", "used", "available", ""):
+        table.add_column(name, justify="left" if name == "resource" else "right")
+    for name, entry in result["resources"].items():
+        used, available = entry["used"], entry["available"]
+        share = f"{100 * used / available:.0f} %" if available else ""
+        table.add_row(name.upper(), f"{used:,}", f"{available:,}", share)
+    return table
+
+
+def _say(result: dict[str, Any]) -> None:
+    say = console.out.print
+    if result["fmax_mhz"] is not None:
+        verdict = "[green]met[/]" if result["met"] else "[yellow]missed[/]"
+        say(f"clock {result['clock_mhz']:g} MHz: {verdict}; up to {result['fmax_mhz']:g} MHz by"
+            f" place and route (seed {result['seed']})", highlight=False)
+        say(f"{result['fps']:,.0f} frames/s: {result['clock_mhz']:g} MHz / {result['ii']:,} cycles"
+            " per frame", highlight=False)
+    for note in result.get("notes", ()):
+        say(note, highlight=False, markup=False)
