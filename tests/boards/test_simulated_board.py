@@ -11,6 +11,7 @@ from click.testing import CliRunner
 import xnorflow as xf
 from xnorflow import demo
 from xnorflow.cli import main
+from xnorflow.cli.run import _baud
 from xnorflow.errors import CheckFailed
 from xnorflow_boards.driver import Driver
 from xnorflow_boards.model import ModelBoard
@@ -195,6 +196,16 @@ def error_of(done):
     text = " ".join(done.stderr.split())
     assert text.count("error:") == 1
     return text
+
+
+@pytest.mark.parametrize(("text", "baud"), [
+    ('{"baud": 115200}', 115200), ('{"baud": null}', 1_000_000), ("nonsense", 1_000_000),
+])
+def test_run_takes_the_baud_rate_of_the_build(tmp_path, text, baud):
+    assert _baud(tmp_path) == 1_000_000
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "build.json").write_text(text)
+    assert _baud(tmp_path) == baud
 
 
 def test_run_refuses_another_design(design, folder, images, tmp_path):

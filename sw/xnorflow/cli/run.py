@@ -15,6 +15,8 @@ from xnorflow.data import read_images
 from xnorflow.design import Design
 from xnorflow.errors import BadInput, CheckFailed
 
+BAUD = 1_000_000
+"""What `xnorflow build` takes unless told otherwise."""
 SLACK = 0.3
 """Seconds that adapters and the host's own scheduling may take."""
 
@@ -24,8 +26,8 @@ SLACK = 0.3
 @click.option("--port", required=True, metavar="P", help="Serial port, e.g. /dev/ttyUSB0.")
 @click.option("--data", required=True, type=click.Path(path_type=Path), metavar="IMAGES",
               help="An .npz with x and optional y, a .npy, or a folder of PNG.")
-@click.option("--baud", type=click.IntRange(min=1), default=1_000_000, show_default=True,
-              metavar="N", help="Bits per second that the bitstream was built for.")
+@click.option("--baud", type=click.IntRange(min=1), metavar="N",
+              help="Bits per second; by default what the bitstream of DIR was built for.")
 @click.option("--rtscts", is_flag=True, help="The board's RTS and CTS are connected.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N images.")
 @click.option("--check", is_flag=True, help="Compare every score with the golden model's.")
@@ -35,7 +37,7 @@ SLACK = 0.3
               help="Write scores and labels.")
 @json_option
 def command(
-    directory: Path, port: str, data: Path, baud: int, rtscts: bool, limit: int | None,
+    directory: Path, port: str, data: Path, baud: int | None, rtscts: bool, limit: int | None,
     check: bool, timeout: float | None, output: Path | None, as_json: bool,
 ) -> None:
     """Run images through the design that is loaded in a board.
@@ -65,6 +67,8 @@ def command(
     payloads = face.pack(x).reshape(len(x), -1)
     result_bytes = face.out_beats * face.out_bytes
 
+    if baud is None:
+        baud = _baud(directory)
     if timeout is None:
         line = 10 * 2 * (payloads.shape[1] + result_bytes + 64) / baud
         timeout = SLACK + 4 * (line + (design.latency + design.ii) / (design.clock.mhz * 1e6))
@@ -112,6 +116,14 @@ def _digest(directory: Path) -> str:
     if not isinstance(digest, str):
         raise BadInput(f"{directory} was compiled by an older xnorflow: compile it again")
     return digest
+
+
+def _baud(directory: Path) -> int:
+    """Read the baud rate of the bitstream, if one was built here."""
+    try:
+        return int(json.loads((directory / "build" / "build.json").read_text())["baud"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return BAUD
 
 
 def _report(result: dict[str, Any]) -> None:
