@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from xnorflow import fold, ir
 from xnorflow.design import Clock, Design
 from xnorflow.errors import BadInput
 from xnorflow.estimate.devices import fpga
-from xnorflow.mapping import reductions
+from xnorflow.mapping import Fold, reductions
 
 DEFAULT_CLOCK = Clock(100.0, "assumed: no board and no clock were given")
 DEFAULT_LANES = 1024
@@ -62,20 +61,33 @@ def compile_network(
     frame = int(np.prod(net.shape))
     flat = parts[0].inp.shape == (1, 1, frame)
     group = frame if flat else net.shape[2]
+    classes = len(net.scores.offsets)
+
+    def design(folds: tuple[Fold, ...], target: int) -> Design:
+        return Design.assemble(
+            net, folds, in_lanes=fold.input_lanes(group, frame, folds[0], target),
+            out_lanes=fold.output_lanes(classes, target), board=board, clock=where,
+        )
+
     if folding is not None:
         folds = fold.read_folding(folding, parts)
-        target = max(p.cycles(f) for p, f in zip(parts, folds, strict=True))
-    else:
-        if fps is not None:
-            if not fps > 0:
-                raise BadInput(f"{fps} frames per second is no target")
-            cycles = int(where.mhz * 1e6 / fps)
-            if cycles < 1:
-                raise BadInput(f"{fps} frames per second need a clock above {where.mhz} MHz")
-        target = cycles if cycles is not None else fold.default_cycles(parts, DEFAULT_LANES)
-        folds = fold.for_cycles(parts, target)
-    classes = len(net.scores.offsets)
-    return Design.assemble(
-        net, folds, in_lanes=fold.input_lanes(group, frame, folds[0], target),
-        out_lanes=min(classes, ceil(classes / target)), board=board, clock=where,
-    )
+        return design(folds, max(p.cycles(f) for p, f in zip(parts, folds, strict=True)))
+    if fps is not None:
+        if not fps > 0:
+            raise BadInput(f"{fps} frames per second is no target")
+        cycles = int(where.mhz * 1e6 / fps)
+        if cycles < 1:
+            raise BadInput(f"{fps} frames per second need a clock above {where.mhz} MHz")
+    target = cycles if cycles is not None else fold.default_cycles(parts, DEFAULT_LANES)
+    made = design(fold.for_cycles(parts, target), target)
+    # Gearboxes between awkward widths may take longer than the engines: make those faster.
+    while cycles is not None and made.ii > cycles:
+        target -= made.ii - cycles
+        try:
+            made = design(fold.for_cycles(parts, target), target)
+        except BadInput as e:
+            raise BadInput(
+                f"{cycles} cycles per frame are out of reach: {made.timing.busiest} takes"
+                f" {made.ii}; ask for that or more"
+            ) from e
+    return made

@@ -139,7 +139,7 @@ def read_folding(
     path = Path(path)
     try:
         content = json.loads(path.read_text())
-    except (OSError, ValueError) as e:
+    except (OSError, ValueError, RecursionError) as e:
         raise BadInput(f"{path} is not a folding file: {e}") from e
     if not isinstance(content, dict):
         raise BadInput(f"{path} is not a folding file: it holds no object")
@@ -170,6 +170,8 @@ def read_folding(
                     f"{path}: layer {part.name!r} has {part.out_channels} outputs and"
                     f" {part.inp.channels} inputs per tap; PE {f.pe} and SIMD {f.simd} do not fit"
                 )
+            if f.pe != f.simd and not isinstance(part.layer, ir.Conv):
+                raise BadInput(f"{path}: {part.name!r} is a pool; its PE and SIMD have to be equal")
     given = [p.cycles(folds[p.name]) for p in parts if p.name in folds]
     target = cycles or max([*given, *(fastest(p) for p in parts)])
     result: list[Fold] = []

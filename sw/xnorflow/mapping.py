@@ -357,6 +357,10 @@ def accelerator(
                 f" to its {part.out_channels} output channels, SIMD from 1 to its"
                 f" {part.inp.channels} input channels"
             )
+        if fold.pe != fold.simd and not isinstance(part.layer, ir.Conv):
+            raise BadInput(f"layer {part.name!r} is a pool; its PE and SIMD have to be equal")
+    if min(in_lanes, out_lanes) < 1:
+        raise BadInput(f"in_lanes {in_lanes} and out_lanes {out_lanes} have to be positive")
     frame = int(np.prod(net.shape))
     flat = parts[0].inp.shape == (1, 1, frame)
     stages, gearboxes = [], []

@@ -1,0 +1,71 @@
+"""From a target to a design: targets are met, or refused with what would be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xnorflow import ir
+from xnorflow.compiler import compile_network
+from xnorflow.errors import BadInput
+
+from .test_fold import network
+
+
+def dense(inputs: int, outputs: int) -> ir.IntegerNetwork:
+    weights = np.ones((outputs, 1, 1, inputs), np.int64)
+    return ir.IntegerNetwork("net", (1, 1, inputs), (
+        ir.Conv("dense", weights, ir.BIPOLAR), ir.Scores("scores", np.zeros(outputs, np.int64))
+    ))
+
+
+@given(st.integers(1, 60), st.integers(1, 9), st.integers(1, 90))
+def test_the_predicted_interval_meets_the_target(inputs: int, outputs: int, cycles: int) -> None:
+    """Gearboxes between awkward widths included."""
+    try:
+        design = compile_network(dense(inputs, outputs), cycles=cycles)
+    except BadInput as e:
+        assert "out of reach" in str(e) and cycles < 4  # The gearboxes of such short frames.
+    else:
+        assert design.ii == design.timing.bound <= cycles
+
+
+def test_frames_per_second_are_counted_at_the_clock() -> None:
+    design = compile_network(network(5, 7), fps=1e6, clock=50)
+    assert design.ii <= 50 and design.fps >= 1e6
+    assert design.clock.mhz == 50 and "user" in design.clock.source
+
+
+def test_without_a_target_the_lanes_limit_the_folding() -> None:
+    design = compile_network(network(64, 64))
+    lanes = sum(f.pe * f.simd for p, f in zip(design.parts, design.folds, strict=True)
+                if isinstance(p.layer, ir.Conv))
+    assert 512 < lanes <= 1024
+
+
+def test_a_folding_file_is_kept_to(tmp_path: Path) -> None:
+    path = tmp_path / "f.json"
+    path.write_text(json.dumps({"MVAU_0": {"PE": 2, "SIMD": 5}, "MVAU_1": {"PE": 3, "SIMD": 28}}))
+    design = compile_network(network(5, 7), folding=path)
+    assert [(f.pe, f.simd) for f in design.folds][::2] == [(2, 5), (3, 28)]
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"fps": 1, "cycles": 1}, "one of fps, cycles and folding"),
+    ({"fps": 0}, "0 frames per second is no target"),
+    ({"fps": float("nan")}, "no target"),
+    ({"fps": 2e8}, "need a clock above 100.0 MHz"),
+    ({"cycles": 1}, "out of reach"),
+    ({"cycles": 0}, "out of reach"),
+    ({"cycles": -5}, "out of reach"),
+    ({"clock": 0}, "not possible"),
+    ({"board": "none-such"}, "none-such"),
+])
+def test_what_cannot_be_is_refused(options: dict[str, object], message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        compile_network(network(5, 7), **options)  # type: ignore[arg-type]
