@@ -1,0 +1,172 @@
+"""Whole networks as generated Verilog: clean, the same every time, and right in Verilator."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from xnorflow import ir
+from xnorflow.compiler import DEFAULT_CLOCK, compile_network
+from xnorflow.design import Design
+from xnorflow.errors import CheckFailed
+from xnorflow.mapping import Fold, accelerator
+from xnorflow_sim import golden
+from xnorflow_sim.cocotb_bench import run_cocotb
+
+from .bench import check_verilog, design
+from .hw.verilog import lint
+from .strategies import Case, cases
+
+quiet = {"deadline": None, "derandomize": True, "database": None,
+         "suppress_health_check": list(HealthCheck)}
+
+
+def network() -> ir.IntegerNetwork:
+    """Bipolar with zero padding, ternary and int4 weights, both pools, ROMs as images."""
+    rng = np.random.default_rng(3)
+    table = np.stack([np.arange(256) > t for t in (90, 128, 200)]).astype(np.int64)
+    pads = ir.Window((3, 3), (1, 1), (1, 1), (1, 1, 1, 1))
+
+    def thresholds(channels: int, spread: int, alphabet: ir.Alphabet) -> ir.Ints:
+        return np.sort(rng.integers(-spread, spread, (channels, alphabet.levels - 1)), axis=1)
+
+    uint2 = ir.Alphabet(0, 1, 4)
+    return ir.IntegerNetwork("net", (9, 8, 3), (
+        ir.InputTable("samples", table, ir.BIPOLAR),
+        ir.Conv("conv0", rng.choice([-1, 1], (40, 3, 3, 3)), ir.BIPOLAR, pads),
+        ir.Threshold("sign0", thresholds(40, 9, ir.BIPOLAR), ir.BIPOLAR),
+        ir.MaxPool("pool0", ir.Window((3, 2), (2, 2)), rng.random(40) < 0.3),
+        ir.Conv("conv1", rng.integers(-1, 2, (30, 3, 3, 40)), ir.TERNARY, pads),
+        ir.Threshold("steps1", thresholds(30, 30, uint2), uint2),
+        ir.SumPool("pool1", ir.Window((2, 2), (2, 2))),
+        ir.Flatten("flat"),
+        ir.Conv("dense", rng.integers(-8, 8, (7, 1, 1, 120)), ir.Alphabet(-8, 1, 16)),
+        ir.Scores("scores", rng.integers(-900, 900, 7)),
+    ))
+
+
+@pytest.fixture(scope="module")
+def made() -> Design:
+    folds = (Fold(7, 3), Fold(7, 7), Fold(9, 16), Fold(4, 4), Fold(2, 9))
+    return Design.assemble(
+        network(), folds, in_lanes=2, out_lanes=3, board=None, clock=DEFAULT_CLOCK
+    )
+
+
+def frames(count: int) -> np.ndarray:
+    return np.random.default_rng(8).integers(0, 256, (count, 9, 8, 3)).astype(np.uint8)
+
+
+def test_the_text_is_clean_and_has_plain_names(made: Design, tmp_path: Path) -> None:
+    assert sorted(made.emitted.images) == ["net_conv1_weights.hex"]
+    assert not re.search(r"\\", made.verilog)
+    lint(made.verilog, tmp_path, top="net")
+
+
+@settings(max_examples=6, **quiet)
+@given(cases(frames=1))
+def test_drawn_networks_are_clean(tmp_path_factory: pytest.TempPathFactory, case: Case) -> None:
+    verilog = design(case).verilog
+    assert "\\" not in verilog
+    lint(verilog, tmp_path_factory.mktemp("lint"), top="net")
+
+
+def test_the_text_is_the_same_in_every_process(made: Design) -> None:
+    program = (
+        "import sys; sys.path[:0] = sys.argv[1:]\n"
+        "from tests.test_verilog_networks import network\n"
+        "from xnorflow.compiler import compile_network\n"
+        "print(compile_network(network(), cycles=2000).digest)\n"
+    )
+    here = compile_network(made.net, cycles=2000).digest
+    for seed in ("1", "2"):
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(Path(__file__).parents[1]), *sys.path],
+            env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True,
+        )
+        assert done.stdout.strip() == here
+
+
+@pytest.mark.rtl
+def test_the_verilog_computes_the_network_in_the_predicted_time(made: Design) -> None:
+    x = frames(12)
+    run = made.simulate(x)
+    assert run.ii == made.ii == made.timing.bound
+    assert run.latency == made.latency
+    assert run.last_out[:5].tolist() == list(made.timing.last_out)
+    made.simulate(x, stalls=(0.4, 0.4), seed=1)
+    made.simulate(x, stalls=(0.0, 0.7), seed=2, jobs=2)
+
+
+@pytest.mark.rtl
+@settings(max_examples=4, **quiet)
+@given(cases(frames=4))
+def test_drawn_networks_run_in_verilator(case: Case) -> None:
+    check_verilog(case)
+
+
+@pytest.mark.rtl
+def test_cocotb_finds_nothing(made: Design) -> None:
+    x = frames(4)
+    results = run_cocotb(
+        made.verilog, made.interface, x, made.net(x), images=made.emitted.images, seed=2
+    )
+    assert len(results) == 5 and all(r.passed for r in results)
+
+
+def first_difference(net: ir.IntegerNetwork, other: ir.IntegerNetwork, x: np.ndarray,
+                     layer: str) -> tuple[int, ...]:
+    """Frame, row, column and channel at which a layer's values first differ."""
+    found = [
+        values for n in (net, other) for at, values in golden.trace(n, x) if at.name == layer
+    ]
+    return tuple(np.argwhere(found[0] != found[1])[0].tolist())
+
+
+def altered(net: ir.IntegerNetwork, name: str, **arrays: ir.Ints) -> ir.IntegerNetwork:
+    layers = tuple(replace(at, **arrays) if at.name == name else at for at in net.layers)
+    return replace(net, layers=layers)
+
+
+@pytest.mark.rtl
+@pytest.mark.parametrize("fault", ["weight", "threshold", "score"])
+def test_a_fault_in_the_hardware_is_located(made: Design, fault: str) -> None:
+    """Only the hardware has it: of the network alone the compiler's own twin knows nothing."""
+    net, x = made.net, frames(5)
+    layers = {at.name: at for at in net.layers}
+    match fault:
+        case "weight":
+            conv = layers["conv1"]
+            assert isinstance(conv, ir.Conv)
+            weights = conv.weights.copy()
+            weights[17, 1, 2, 23] = 1 - abs(weights[17, 1, 2, 23])
+            other, stage, shown = altered(net, "conv1", weights=weights), "conv1", "steps1"
+        case "threshold":
+            sign = layers["sign0"]
+            assert isinstance(sign, ir.Threshold)
+            thresholds = sign.thresholds.copy()
+            thresholds[12] = 100  # Never.
+            other, stage, shown = altered(net, "sign0", thresholds=thresholds), "conv0", "sign0"
+        case _:
+            offsets = net.scores.offsets.copy()
+            offsets[4] += 1
+            other, stage, shown = altered(net, "scores", offsets=offsets), "dense", "scores"
+    spec = accelerator(other, made.folds, in_lanes=2, out_lanes=3)
+    wrong = (net(x) != other(x)).any(axis=1)
+    frame = int(wrong.argmax())
+    assert wrong.any()
+    _, row, column, channel = first_difference(net, other, x[frame : frame + 1], shown)
+    with pytest.raises(CheckFailed) as caught:
+        replace(made, spec=spec).simulate(x)
+    assert str(caught.value).startswith(
+        f"{wrong.sum()} of 5 frames differ from the golden model; first in frame {frame}, layer"
+        f" '{stage}', row {row}, column {column}, channel {channel}: expected "
+    )
