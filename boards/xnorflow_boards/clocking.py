@@ -103,18 +103,21 @@ class Clocking(Component):
         assert self.setting is not None
         dividers = {f"p_{name}": value for name, value in self.setting.dividers.items()}
         if self.flow == "ecp5":
+            feedback = Signal()
             m.submodules.pll = Instance(
                 "EHXPLLL", **dividers, p_FEEDBK_PATH="CLKOP", p_CLKOP_ENABLE="ENABLED",
                 p_CLKOP_CPHASE=self.setting.dividers["CLKOP_DIV"] - 1, p_CLKOP_FPHASE=0,
+                p_CLKOS_ENABLE="ENABLED",
+                p_CLKOS_CPHASE=self.setting.dividers["CLKOS_DIV"] - 1, p_CLKOS_FPHASE=0,
                 p_PLLRST_ENA="DISABLED", p_INTFB_WAKE="DISABLED", p_STDBY_ENABLE="DISABLED",
-                p_DPHASE_SOURCE="DISABLED", p_OUTDIVIDER_MUXA="DIVA",
+                p_DPHASE_SOURCE="DISABLED", p_OUTDIVIDER_MUXA="DIVA", p_OUTDIVIDER_MUXB="DIVB",
                 # Loop filter as Lattice's own tool sets it.
                 a_ICP_CURRENT="12", a_LPF_RESISTOR="8", a_MFG_ENABLE_FILTEROPAMP="1",
                 a_MFG_GMCREF_SEL="2",
-                i_CLKI=source, i_CLKFB=clock, o_CLKOP=clock, o_LOCK=locked,
+                i_CLKI=source, i_CLKFB=feedback, o_CLKOP=feedback, o_CLKOS=clock, o_LOCK=locked,
                 i_RST=Const(0), i_STDBY=Const(0), i_PHASESEL0=Const(0), i_PHASESEL1=Const(0),
                 i_PHASEDIR=Const(1), i_PHASESTEP=Const(1), i_PHASELOADREG=Const(1),
-                i_PLLWAKESYNC=Const(0), i_ENCLKOP=Const(0),
+                i_PLLWAKESYNC=Const(0), i_ENCLKOP=Const(0), i_ENCLKOS=Const(0),
             )
         elif self.flow == "ice40":
             widths = {"DIVR": 4, "DIVF": 7, "DIVQ": 3, "FILTER_RANGE": 3}

@@ -92,14 +92,18 @@ XILINX7 = Limits((19, 800), (6.25, 800), (19, 450), (800, 1600), "AMD DS181, PLL
 
 
 def ecp5(source: Fraction, wish: Fraction) -> Setting:
-    """Set EHXPLLL with its feedback from CLKOP."""
+    """Set EHXPLLL with its feedback from CLKOP, which runs at the detector's frequency.
+
+    The clock is CLKOS; a divider of its own makes it as fine as that of the other families.
+    """
     def ways() -> Iterator[Setting]:
         for divide, detector in ECP5.detectors(source, range(1, 129)):
-            for feedback in range(1, 81):
-                mhz = detector * feedback
-                for output in _multipliers(mhz, ECP5.vco, 128):
-                    yield Setting(mhz, detector, mhz * output, {
-                        "CLKI_DIV": divide, "CLKFB_DIV": feedback, "CLKOP_DIV": output,
+            for multiply in _multipliers(detector, ECP5.vco, 128):
+                vco = detector * multiply
+                for output in range(1, 129):
+                    yield Setting(vco / output, detector, vco, {
+                        "CLKI_DIV": divide, "CLKFB_DIV": 1, "CLKOP_DIV": multiply,
+                        "CLKOS_DIV": output,
                     })
 
     return ECP5.nearest(source, wish, ways())
