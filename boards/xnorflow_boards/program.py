@@ -48,13 +48,13 @@ def program(directory: str | Path, *, flash: bool = False) -> tuple[str, float]:
         raise BadInput(
             f"{directory} holds no bitstream ({e}); make one with: xnorflow build {directory}"
         ) from e
+    if name is None or not board.loader:
+        raise BadInput(f"{board.name} is loaded with its maker's tools once they built the project")
     if core_only:
         raise BadInput(
             f"the bitstream in {folder} only measures the accelerator and has no link; make another"
             f" with: xnorflow build {directory}"
         )
-    if name is None or not board.loader:
-        raise BadInput(f"{board.name} is loaded with its maker's tools once they built the project")
     bitstream = folder / Path(name).name
     if not bitstream.is_file():
         raise BadInput(f"{bitstream} is not there; make it with: xnorflow build {directory}")
