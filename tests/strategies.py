@@ -11,9 +11,10 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from xnorflow import ir, ir_file
+from xnorflow import ir
 from xnorflow.mapping import Fold, reductions
 from xnorflow.reach import reached
+from xnorflow.verify import verify
 from xnorflow_hw.geometry import border_classes
 
 SAMPLES = (
@@ -224,10 +225,11 @@ def cases(draw: Any, *, frames: int = 4) -> Case:
         b.block()
     b.end()
     net = ir.IntegerNetwork("net", b.shape, tuple(b.layers))
-    ir_file.verify(net)
+    verify(net)
     assume(reached(net).all())
     folds = tuple(_fold(draw, part) for part in reductions(net))
     x = b.rng.integers(0, 256, (frames, *b.shape)).astype(np.uint8)
+    in_lanes = draw(st.integers(1, min(8, net.features[0].size)))
     return Case(
-        net, folds, draw(st.integers(1, 8)), draw(st.integers(1, net.features[-1].channels)), x
+        net, folds, in_lanes, draw(st.integers(1, net.features[-1].channels)), x
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from amaranth.back import verilog
 
+from . import names
 from .popcount import PROLOGUE
 from .spec import AcceleratorSpec, DotSpec
 from .top import Accelerator
@@ -68,11 +69,10 @@ def _plain_names(text: str) -> str:
 
     An escaped name that has no free plain form stays as it is.
     """
-    names = sorted(set(_ESCAPED.findall(text)))
     taken = set(re.findall(r"[A-Za-z_][A-Za-z0-9_$]*", _ESCAPED.sub(" ", text)))
     plain: dict[str, str] = {}
-    for name in names:
-        candidate = re.sub(r"[^A-Za-z0-9_]", "_", name)
+    for name in sorted(set(_ESCAPED.findall(text))):
+        candidate = names.plain(re.sub(r"[^A-Za-z0-9_]", "_", name))
         if re.match(r"[A-Za-z_]", candidate) and candidate not in taken:
             plain[name] = candidate
             taken.add(candidate)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import math
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from xnorflow.arrays import READ_ERRORS, read_archive, read_array
 from xnorflow.errors import BadInput
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 MAX_BYTES = 1 << 33
-"""Largest array that is read, in bytes."""
+"""Most that the arrays of a file may take, in bytes."""
 
 
 @dataclass(frozen=True)
@@ -55,41 +56,18 @@ def read_images(path: str | Path) -> Images:
     try:
         if path.suffix == ".npy":
             with path.open("rb") as f:
-                x = _member(f, path.name)
+                x = read_array(f, path.name, MAX_BYTES)
             return _checked(x, None, path)
         return _archive(path)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as e:
+    except READ_ERRORS as e:
         raise BadInput(f"{path} is not a readable .npz or .npy file: {e}") from e
 
 
-def _member(f: Any, name: str) -> NDArray[Any]:
-    """Read one array, after a look at the size that its header claims."""
-    version = npy.read_magic(f)
-    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, _, dtype = read(f)
-    size = math.prod(shape) * dtype.itemsize
-    if dtype.hasobject:
-        raise ValueError(f"{name} holds Python objects, which are never loaded")
-    if size > MAX_BYTES:
-        raise ValueError(f"{name} claims {size} bytes, more than the {MAX_BYTES} allowed")
-    f.seek(0)
-    return np.asarray(npy.read_array(f, allow_pickle=False))
-
-
 def _archive(path: Path) -> Images:
-    with zipfile.ZipFile(path) as z:
-        names = {n.removesuffix(".npy"): n for n in z.namelist()}
-
-        def take(*choices: str) -> NDArray[Any] | None:
-            for choice in choices:
-                if choice in names:
-                    with z.open(names[choice]) as f:
-                        return _member(f, choice)
-            return None
-
-        x, y = take("x", "x_test"), take("y", "y_test")
+    arrays, there = read_archive(path, MAX_BYTES, ("x", "x_test", "y", "y_test"))
+    x, y = (arrays.get(name, arrays.get(f"{name}_test")) for name in ("x", "y"))
     if x is None:
-        raise BadInput(f"{path} holds no array x or x_test, only {', '.join(names) or 'nothing'}")
+        raise BadInput(f"{path} holds no array x or x_test, only {', '.join(there) or 'nothing'}")
     return _checked(x, y, path)
 
 
@@ -98,6 +76,8 @@ def _checked(x: NDArray[Any], y: NDArray[Any] | None, path: Path) -> Images:
         raise BadInput(
             f"{path}: images are {x.dtype} of shape {list(x.shape)}; uint8 [frames, ...] is needed"
         )
+    if not x.size:
+        raise BadInput(f"{path} holds no images: their shape is {list(x.shape)}")
     if y is not None:
         if y.shape != (len(x),) or y.dtype.kind not in "iu":
             raise BadInput(
@@ -108,8 +88,19 @@ def _checked(x: NDArray[Any], y: NDArray[Any] | None, path: Path) -> Images:
     return Images(x, y)
 
 
+def _pixels(picture: Image) -> NDArray[np.uint8]:
+    """Give 8-bit grey [height, width] or colour [height, width, 3]."""
+    grey = picture.mode in ("1", "L", "LA")
+    if picture.mode == "P":
+        palette = np.array(picture.getpalette("RGB")).reshape(-1, 3)
+        grey = bool((palette == palette[:, :1]).all())
+    elif not grey and picture.mode not in ("RGB", "RGBA"):
+        raise ValueError(f"its mode is {picture.mode}; 8 bits per channel are read")
+    return np.asarray(picture.convert("L" if grey else "RGB"))
+
+
 def _folder(path: Path) -> Images:
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     files = sorted(path.glob("*.png"))
     if not files:
@@ -118,15 +109,14 @@ def _folder(path: Path) -> Images:
     for file in files:
         try:
             with Image.open(file) as picture:
-                mode = "L" if picture.mode in ("1", "L", "LA", "P", "I;16") else "RGB"
-                frames.append(np.asarray(picture.convert(mode)))
-        except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as e:
+                frames.append(_pixels(picture))
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as e:
             raise BadInput(f"{file} is not a readable picture: {e}") from e
         if frames[-1].shape != frames[0].shape:
             raise BadInput(
                 f"{file} has shape {frames[-1].shape}, {files[0].name} has {frames[0].shape}"
             )
     heads = [file.stem.partition("_")[0] for file in files]
-    labelled = all("_" in file.stem and h.isdigit() for file, h in zip(files, heads, strict=True))
+    labelled = all("_" in file.stem and h.isdecimal() for file, h in zip(files, heads, strict=True))
     y = np.array([int(h) for h in heads]) if labelled else None
     return _checked(np.stack(frames), y, path)

@@ -134,10 +134,10 @@ class Design:
         """Probe ports of a design built with taps: the input stage's output, then each stage's."""
         s = self.spec
         taps = [Tap("input", s.input.lanes, s.input.bits, s.input.beats)]
-        for stage in s.stages:
+        for part, stage in zip(self.parts, s.stages, strict=True):
             height, width = stage.buffer.output
             beats = height * width * -(-stage.channels // stage.lanes_out)
-            taps.append(Tap(stage.name, stage.lanes_out, stage.out_bits, beats))
+            taps.append(Tap(part.name, stage.lanes_out, stage.out_bits, beats))
         return tuple(taps)
 
     @cached_property
@@ -224,28 +224,29 @@ class Design:
         BadInput
             If the folder holds something else, or cannot be written.
         """
-        target = Path(directory)
+        target = Path(directory).resolve()
         if target.exists() and not target.is_dir():
             raise BadInput(f"{target} is a file, not a folder")
-        if target.exists() and any(target.iterdir()) and not (target / "design.json").exists():
+        if target.exists() and any(target.iterdir()) and not _wrote(target):
             raise BadInput(f"{target} holds other files; give a new folder or an empty one")
+        files = {f"{self.net.name}.v": self.verilog, **self.emitted.images}
+        files["design.json"] = json.dumps(self.summary(), indent=1) + "\n"
+        made = None
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             made = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-        except OSError as e:
-            raise BadInput(f"cannot write to {target.parent}: {e.strerror}") from e
-        try:
             made.chmod(0o755)
-            (made / f"{self.net.name}.v").write_text(self.verilog)
-            for name, text in self.emitted.images.items():
+            for name, text in files.items():
                 (made / name).write_text(text)
             ir_file.save(self.net, made / "network.npz")
-            (made / "design.json").write_text(json.dumps(self.summary(), indent=1) + "\n")
             if target.exists():
                 shutil.rmtree(target)
             made.rename(target)
+        except OSError as e:
+            raise BadInput(f"cannot write {target}: {e.strerror or e}") from e
         finally:
-            shutil.rmtree(made, ignore_errors=True)
+            if made is not None:
+                shutil.rmtree(made, ignore_errors=True)
         return target
 
     @classmethod
@@ -272,7 +273,11 @@ class Design:
                 out_lanes=int(lanes["m_axis"]["lanes"]), board=content["board"],
                 clock=Clock(float(content["clock_mhz"]), str(content["clock_source"])),
             )
-        except (OSError, ValueError, KeyError, TypeError) as e:
+            files = {f"{net.name}.v": design.verilog, **design.emitted.images}
+            for name, text in files.items():
+                if (directory / name).read_text() != text:
+                    raise ValueError(f"{name} is not what this version writes; compile it again")
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
             raise BadInput(f"{directory} is not a design that xnorflow wrote: {e}") from e
         return design
 
@@ -384,6 +389,15 @@ class Design:
                 v = (v - a.lo) // a.step
             taps[part.name] = v
         return taps
+
+
+def _wrote(folder: Path) -> bool:
+    """Tell whether `Design.write` made a folder."""
+    try:
+        content = json.loads((folder / "design.json").read_text())
+        return str(content["format"]).startswith(FORMAT.rstrip("0123456789"))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
 
 
 def _plain(luts: Datum, ffs: Datum, ram: Datum) -> dict[str, float]:

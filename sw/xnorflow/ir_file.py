@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow import ir
+from xnorflow.arrays import READ_ERRORS, read_archive
 from xnorflow.errors import BadInput
+from xnorflow.verify import verify
 
 FORMAT = "xnorflow-network-1"
+MAX_BYTES = 1 << 30
+"""Most that the arrays of a network may take, in bytes."""
 _KINDS: dict[str, type[ir.Layer]] = {
     c.kind: c
     for c in (ir.InputTable, ir.Flatten, ir.Conv, ir.MaxPool, ir.SumPool, ir.Threshold, ir.Scores)
@@ -45,14 +48,22 @@ def to_arrays(net: ir.IntegerNetwork) -> tuple[str, dict[str, NDArray[Any]]]:
     return json.dumps(header), arrays
 
 
+def _ints(values: Any, count: int) -> tuple[int, ...]:
+    """Take whole numbers, and nothing that only looks like them."""
+    if not isinstance(values, list) or [type(v) for v in values] != [int] * count:
+        raise ValueError(f"{values!r} is not {count} whole numbers")
+    return tuple(values)
+
+
 def _value(value: Any, arrays: dict[str, NDArray[Any]]) -> Any:
     match value:
         case {"array": name}:
             return arrays[name]
-        case {"alphabet": [lo, step, levels]}:
-            return ir.Alphabet(lo, step, levels)
+        case {"alphabet": numbers}:
+            return ir.Alphabet(*_ints(numbers, 3))
         case {"window": [kernel, stride, dilation, pads]}:
-            return ir.Window(tuple(kernel), tuple(stride), tuple(dilation), tuple(pads))
+            sizes: Any = [_ints(kernel, 2), _ints(stride, 2), _ints(dilation, 2), _ints(pads, 4)]
+            return ir.Window(*sizes)
         case list():
             return tuple(value)
     return value
@@ -73,8 +84,7 @@ def load(path: str | Path) -> ir.IntegerNetwork:
         If the file is anything else.
     """
     try:
-        with np.load(path, allow_pickle=False) as z:
-            arrays = {name: z[name] for name in z.files}
+        arrays, _ = read_archive(Path(path), MAX_BYTES)
         header = json.loads(str(arrays.pop("header")))
         if header["format"] != FORMAT:
             raise ValueError(f"its format is {header['format']!r}, not {FORMAT!r}")
@@ -83,50 +93,10 @@ def load(path: str | Path) -> ir.IntegerNetwork:
             kind = _KINDS[entry.pop("kind")]
             layers.append(kind(**{k: _value(v, arrays) for k, v in entry.items()}))
         net = ir.IntegerNetwork(
-            header["name"], tuple(header["shape"]), tuple(layers),
-            tuple(header["classes"]), tuple(header["notes"]),
+            header["name"], _ints(header["shape"], 3), tuple(layers),  # type: ignore[arg-type]
+            tuple(map(str, header["classes"])), tuple(map(str, header["notes"])),
         )
         verify(net)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as e:
+    except (*READ_ERRORS, LookupError, TypeError, AttributeError, ArithmeticError) as e:
         raise BadInput(f"{path} is not a network that xnorflow wrote: {e}") from e
     return net
-
-
-def verify(net: ir.IntegerNetwork) -> None:
-    """Check what every pass must leave true; the verifier between passes.
-
-    Raises
-    ------
-    ValueError
-        With the layer and what is wrong with it.
-    """
-    if not net.name.isidentifier():
-        raise ValueError(f"the network's name {net.name!r} is not an identifier")
-    if not net.layers or not isinstance(net.layers[-1], ir.Scores):
-        raise ValueError("the last layer is not a Scores")
-    names = [layer.name for layer in net.layers]
-    if len(set(names)) != len(names):
-        raise ValueError(f"two layers share a name: {names}")
-    for layer, inp, out in net:
-        def need(truth: bool, what: str, layer: ir.Layer = layer) -> None:
-            if not truth:
-                raise ValueError(f"layer {layer.name!r}: {what}")
-
-        need(layer.name.isidentifier(), "its name is not an identifier")
-        need(out.alphabet.bits <= ir.MAX_BITS, f"{out.alphabet.bits} bits are too wide")
-        if isinstance(layer, ir.InputTable):
-            need(layer.table.dtype == np.int64, "its table is not int64")
-            need(layer.table.min() >= 0 and layer.table.max() < layer.alphabet.levels,
-                 "a code of its table is out of range")
-        elif isinstance(layer, ir.Conv):
-            need(layer.weights.dtype == np.int64, "its weights are not int64")
-            codes, rest = np.divmod(layer.weights - layer.alphabet.lo, layer.alphabet.step)
-            need(not rest.any() and codes.min() >= 0 and codes.max() < layer.alphabet.levels,
-                 f"a weight is not in {layer.alphabet}")
-        elif isinstance(layer, ir.SumPool):
-            need(0 <= layer.pad_code < inp.alphabet.levels, "its pad code is out of range")
-        elif isinstance(layer, ir.Threshold):
-            need(layer.thresholds.dtype == np.int64, "its thresholds are not int64")
-            need(bool((np.diff(layer.thresholds, axis=1) >= 0).all()), "thresholds descend")
-        elif isinstance(layer, ir.Scores):
-            need(layer is net.layers[-1], "scores can only be last")

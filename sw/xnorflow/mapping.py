@@ -25,6 +25,7 @@ from xnorflow.depths import with_depths
 from xnorflow.errors import BadInput, UnsupportedModel
 from xnorflow.reach import verify_reached
 from xnorflow_hw import geometry, spec
+from xnorflow_hw.names import plain
 
 Bits = NDArray[np.uint8]
 
@@ -313,7 +314,7 @@ def _stage(reduction: Reduction, fold: Fold) -> spec.StageSpec:
         repeat=repeat, depthwise=not isinstance(layer, ir.Conv), classes=classes, depth=1,
     )
     return spec.StageSpec(
-        layer.name, buffer, array, tails, reduction.out_channels, queue_depth=2
+        plain(layer.name), buffer, array, tails, reduction.out_channels, queue_depth=2
     )
 
 
@@ -359,9 +360,12 @@ def accelerator(
             )
         if fold.pe != fold.simd and not isinstance(part.layer, ir.Conv):
             raise BadInput(f"layer {part.name!r} is a pool; its PE and SIMD have to be equal")
-    if min(in_lanes, out_lanes) < 1:
-        raise BadInput(f"in_lanes {in_lanes} and out_lanes {out_lanes} have to be positive")
-    frame = int(np.prod(net.shape))
+    frame, classes = int(np.prod(net.shape)), len(net.scores.offsets)
+    if not (1 <= in_lanes <= frame and 1 <= out_lanes <= classes):
+        raise BadInput(
+            f"{in_lanes} samples and {out_lanes} scores per beat are not possible: a frame has"
+            f" {frame} samples and {classes} scores"
+        )
     flat = parts[0].inp.shape == (1, 1, frame)
     stages, gearboxes = [], []
     group, lanes = (frame if flat else net.shape[2]), in_lanes
@@ -378,6 +382,6 @@ def accelerator(
     signed = isinstance(last.tails[-1], spec.OffsetSpec)
     width = last.out_bits if signed else alphabet.bits
     return with_depths(spec.AcceleratorSpec(
-        net.name, source, tuple(stages), tuple(gearboxes), len(net.scores.offsets), out_lanes,
+        plain(net.name), source, tuple(stages), tuple(gearboxes), classes, out_lanes,
         score_bits=8 * ceil((width + (not signed)) / 8), score_signed=signed,
     ))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from xnorflow import ir_file
 from xnorflow.graph import Graph
 from xnorflow.ir import IntegerNetwork
 from xnorflow.lower.chain import walk
 from xnorflow.lower.negate import OffCentre
 from xnorflow.lower.pads import resolve_pads
 from xnorflow.lower.tidy import PASSES
+from xnorflow.verify import verify
 
 
 def lower(graph: Graph) -> IntegerNetwork:
@@ -39,7 +39,7 @@ def lower(graph: Graph) -> IntegerNetwork:
         net = walk(graph)
     except OffCentre:
         net = walk(graph, centred=True)
-    ir_file.verify(net)
+    verify(net)
     net = resolve_pads(net)
-    ir_file.verify(net)
+    verify(net)
     return net
