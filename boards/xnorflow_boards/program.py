@@ -8,9 +8,10 @@ from tempfile import TemporaryDirectory
 
 from xnorflow.errors import BadInput, CheckFailed
 from xnorflow_boards import tools
-from xnorflow_boards.build import FOLDER, FORMAT
+from xnorflow_boards.build import FOLDER
 from xnorflow_boards.catalogue import board as find_board
 from xnorflow_boards.process import run
+from xnorflow_boards.runs import FORMAT
 
 
 def program(directory: str | Path, *, flash: bool = False) -> tuple[str, float]:

@@ -1,0 +1,254 @@
+"""The steps of a build: synthesis, placement, routing, packing, and reading their reports."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xnorflow import __version__
+from xnorflow.design import Design
+from xnorflow.errors import CheckFailed, ToolMissing
+from xnorflow_boards import tools, tops
+from xnorflow_boards.board import Board
+from xnorflow_boards.clocking import Clocking
+from xnorflow_boards.flows import FAMILIES, Family, Plan, vivado
+from xnorflow_boards.flows.family import TOP
+from xnorflow_boards.flows.report import (
+    Usage,
+    cells_of_log,
+    fmax,
+    netlist_cells,
+    overfull,
+)
+from xnorflow_boards.process import Step, run
+
+FORMAT = "xnorflow-build-1"
+
+Progress = Callable[[str, str], object]
+"""Is told the step and what the tool is doing."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """One run of place and route.
+
+    Parameters
+    ----------
+    seed : int
+        Of nextpnr.
+    fmax_mhz : float
+        Highest frequency of the accelerator's clock.
+    usage : Usage
+        Resources.
+    cells : dict
+        Used and available of every kind of cell.
+    """
+
+    seed: int
+    fmax_mhz: float
+    usage: Usage
+    cells: dict[str, tuple[int, int]]
+
+
+class Run:
+    """One build in one folder."""
+
+    def __init__(self, design: Design, board: Board, folder: Path, progress: Progress) -> None:
+        self.design, self.board, self.folder, self.progress = design, board, folder, progress
+        self.steps: list[Step] = []
+
+    def plan(
+        self, wish: float, core: Callable[[float], tops.Core], **overrides: str
+    ) -> tuple[Plan, float]:
+        """Write sources, constraints and scripts; give the plan and the clock in MHz."""
+        assert self.board.platform is not None
+        try:
+            platform = self.board.platform()
+        except ImportError as e:
+            raise ToolMissing(
+                f"the pins of {self.board.name} are in a package that is not there ({e.name})."
+                " Install it with: pip install amaranth-boards"
+            ) from e
+        clocking = Clocking(self.board.flow, platform, wish)
+        mhz = float(clocking.mhz)
+        for name, text in self.sources().items():
+            platform.add_file(name, text)
+        planned = platform.prepare(
+            tops.BoardTop(clocking, core(mhz * 1e6)), name=TOP, **overrides
+        )
+        planned.extract(self.folder)
+        return Plan.read(platform, planned.files), mhz
+
+    def sources(self) -> dict[str, str]:
+        """Give the accelerator's Verilog and ROM images."""
+        return {f"{self.design.spec.name}.v": self.design.verilog} | self.design.emitted.images
+
+    def step(self, name: str, tool: tools.Tool, arguments: list[str], log: str) -> Step:
+        """Run a tool; whether it succeeds is for the caller to see."""
+        self.progress(name, "")
+
+        def told(line: str) -> None:
+            text = line.removeprefix("Info: ").strip()
+            if text and line.startswith(("Info: ", *"123456789")):
+                self.progress(name, text)
+
+        step = run(name, tool, arguments, self.folder, log, told)
+        self.steps.append(step)
+        return step
+
+    def succeed(self, name: str, tool: tools.Tool, arguments: list[str], log: str) -> None:
+        """Run a tool that has to succeed."""
+        step = self.step(name, tool, arguments, log)
+        if step.status != 0:
+            raise self.failed(step)
+
+    def failed(self, step: Step) -> CheckFailed:
+        """Give the error of a tool that failed for no reason that we know."""
+        return CheckFailed(f"{step.name} of {self.design.net.name} failed: {step.complaint}")
+
+    def content(self, kind: str, mhz: float, wish: float, baud: int | None) -> dict[str, Any]:
+        """Give what every ``build.json`` begins with."""
+        design, board = self.design, self.board
+        return {
+            "format": FORMAT, "xnorflow": __version__, "kind": kind, "name": design.net.name,
+            "network_digest": design.net.digest, "design_digest": design.digest,
+            "board": board.name, "part": board.part, "flow": board.flow, "baud": baud,
+            "clock_mhz": mhz, "clock_wish_mhz": wish, "ii": design.ii, "latency": design.latency,
+            "fps": mhz * 1e6 / design.ii, "steps": [step.summary() for step in self.steps],
+        }
+
+    def tidy(self, keep: set[str]) -> None:
+        """Remove what was only of use on the way."""
+        for path in self.folder.iterdir():
+            if path.name not in keep:
+                path.unlink()
+
+
+class OpenRun(Run):
+    """A build with open tools, which ends in a bitstream."""
+
+    def build(
+        self, wish: float, seeds: int, baud: int, core_only: bool, check_clock: bool
+    ) -> dict[str, Any]:
+        """Run all steps and give the content of ``build.json``."""
+        design, family = self.design, FAMILIES[self.board.flow]
+        # Find all tools before the long work begins.
+        synthesiser, router = tools.yosys(), tools.nextpnr(family.architecture)
+        packer = tools.packer(family.packer)
+
+        def core(clock_hz: float) -> tops.Core:
+            return tops.Harness(design) if core_only else tops.linked(design, clock_hz, baud)
+
+        plan, mhz = self.plan(
+            wish, core,
+            # The accelerator stays a module of its own, to be counted apart from what is around.
+            script_after_read=f"setattr -mod -set keep_hierarchy 1 {design.spec.name}",
+            synth_opts=family.synthesis(self.board),
+            # Older nextpnr does not know these cells, which only carry names.
+            script_after_synth="delete t:$scopeinfo\ntee -q -o cells.json stat -json",
+        )
+        self.succeed("synthesis", synthesiser, [f"{TOP}.ys"], "synthesis.log")
+        modules = netlist_cells((self.folder / "cells.json").read_text())
+        placements = []
+        best: Placement | None = None
+        for seed in range(1, seeds + 1):
+            placement = self._place(family, router, plan, mhz, seed)
+            placements.append(placement)
+            if best is None or placement.fmax_mhz > best.fmax_mhz:
+                best = placement
+                (self.folder / family.routed).replace(self.folder / "best")
+        assert best is not None
+        met = best.fmax_mhz >= mhz
+        if check_clock and not met:
+            raise CheckFailed(self._missed(best, mhz, seeds))
+        (self.folder / "best").replace(self.folder / family.routed)
+        self.succeed("packing", packer, family.pack(plan), "packing.log")
+        packed = self.folder / family.bitstream
+        bitstream = f"{design.net.name}{packed.suffix}"
+        (self.folder / bitstream).write_bytes(family.finish(plan, packed.read_bytes()))
+        self.tidy({
+            bitstream, family.constraints, "synthesis.log", "packing.log",
+            f"place-{best.seed}.log",
+        })
+        return self.content("placed", mhz, wish, None if core_only else baud) | {
+            "core_only": core_only, "bitstream": bitstream,
+            "fmax_mhz": round(best.fmax_mhz, 2), "met": met, "seed": best.seed,
+            "seeds": [{"seed": p.seed, "fmax_mhz": round(p.fmax_mhz, 2)} for p in placements],
+            "resources": best.usage.summary(),
+            "cells": {n: {"used": u, "available": a} for n, (u, a) in best.cells.items() if u},
+            "synthesised": {
+                "accelerator": modules.get(design.spec.name, {}), "around": modules.get(TOP, {}),
+            },
+        }
+
+    def _place(
+        self, family: Family, router: tools.Tool, plan: Plan, mhz: float, seed: int
+    ) -> Placement:
+        """Place and route once; CheckFailed if the design does not fit."""
+        log, report = f"place-{seed}.log", f"report-{seed}.json"
+        step = self.step(
+            f"placement and routing, seed {seed}", router, [
+                *family.place(plan), "--seed", str(seed), "--freq", f"{mhz:g}",
+                "--timing-allow-fail", "--report", report,
+            ], log,
+        )
+        text = (self.folder / log).read_text()
+        cells = cells_of_log(text)
+        if step.status != 0:
+            lacking = overfull(cells)
+            if lacking:
+                raise CheckFailed(
+                    f"{self.design.net.name} does not fit {self.board.name}: it needs"
+                    f" {'; '.join(lacking)}. What would work: more cycles per frame (compile with"
+                    " a larger --cycles or a smaller --fps), or a larger board"
+                )
+            raise self.failed(step)
+        speed = fmax(json.loads((self.folder / report).read_text()))
+        return Placement(seed, speed, family.usage(cells, text), cells)
+
+    def _missed(self, best: Placement, mhz: float, seeds: int) -> str:
+        slower = int(best.fmax_mhz)
+        return (
+            f"{self.design.net.name} misses its clock on {self.board.name}: {best.fmax_mhz:.1f} MHz"
+            f" of {mhz:g} MHz, the best of {seeds} seed{'s' if seeds > 1 else ''}. What would work:"
+            f" a slower clock (--clock {slower}), or more seeds (--seeds {4 * seeds})"
+        )
+
+
+class VivadoRun(Run):
+    """A project for Vivado, with resources from Yosys."""
+
+    def build(self, wish: float, baud: int) -> dict[str, Any]:
+        """Write the project, count resources, and give the content of ``build.json``."""
+        design, board = self.design, self.board
+        synthesiser = tools.yosys()
+        sources, mhz, script = self.sources(), wish, vivado.SCRIPT
+        top = design.spec.name
+        verilog = [f"{top}.v"]
+        if board.platform is not None:
+            _, mhz = self.plan(wish, lambda clock_hz: tops.linked(design, clock_hz, baud))
+            top, script, sources = TOP, f"{TOP}.tcl", {}
+            verilog.append(f"{TOP}.v")
+        else:
+            sources |= vivado.core_project(design, board, mhz)
+        for name, text in sources.items():
+            (self.folder / name).write_text(text)
+        (self.folder / "count.ys").write_text(vivado.synthesis(board, top, verilog))
+        self.succeed("synthesis", synthesiser, ["count.ys"], "synthesis.log")
+        cells = netlist_cells((self.folder / "cells.json").read_text())[top]
+        usage = vivado.usage(board, cells)
+        for name in ("count.ys", "cells.json"):
+            (self.folder / name).unlink()
+        linked = board.platform is not None
+        return self.content(vivado.KIND, mhz, wish, baud if linked else None) | {
+            "core_only": not linked, "bitstream": None, "fmax_mhz": None, "met": None,
+            "seed": None, "seeds": [], "resources": usage.summary(), "cells": {},
+            "synthesised": {"accelerator" if not linked else "board": cells},
+            "notes": [
+                f"resources are {vivado.KIND}; the clock is a wish until Vivado has routed it",
+                f"next, in that folder: vivado -mode batch -source {script}",
+            ],
+        }
