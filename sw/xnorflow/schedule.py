@@ -78,7 +78,7 @@ def gearbox_cycles(box: GearboxSpec, elements: int) -> int:
     It takes an input beat per cycle at most, and none before it has given all output beats but one
     of those that the last one made possible.
     """
-    possible, _ = _gearbox_counts(box, elements)
+    possible, _ = gearbox_counts(box, elements)
     if not box.needed:
         return len(possible)
     return int(np.maximum(1, np.diff(possible, prepend=0)).sum())
@@ -108,7 +108,7 @@ class Gearbox:
     """
 
     def __init__(self, box: GearboxSpec, elements: int) -> None:
-        possible, first_for = _gearbox_counts(box, elements)
+        possible, first_for = gearbox_counts(box, elements)
         before = np.concatenate([[0], possible[:-1]])
         self.accept_at = np.arange(len(possible)) + before
         self.emit_at = np.arange(len(first_for)) + first_for + 1
@@ -130,7 +130,7 @@ class Gearbox:
         return times[self.accept_at], times[self.emit_at]
 
 
-def _gearbox_counts(box: GearboxSpec, elements: int) -> tuple[Ints, Ints]:
+def gearbox_counts(box: GearboxSpec, elements: int) -> tuple[Ints, Ints]:
     """Give per input beat how many output beats are possible after it, and the inverse.
 
     `elements` is the number of real elements in all frames together.

@@ -1,0 +1,180 @@
+"""Images from files: the formats that are read, and files that lie."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from xnorflow.data import read_images
+from xnorflow.errors import BadInput
+
+X = np.arange(4 * 3 * 2, dtype=np.uint8).reshape(4, 3, 2)
+Y = np.array([3, 1, 0, 2])
+
+
+@pytest.mark.parametrize("names", [("x", "y"), ("x_test", "y_test")])
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_archives(tmp_path: Path, names: tuple[str, str], save: Any) -> None:
+    x, y = names
+    save(tmp_path / "a.npz", **{x: X, y: Y.astype(np.uint8), "other": np.zeros(3)})
+    images = read_images(tmp_path / "a.npz")
+    np.testing.assert_array_equal(images.x, X)
+    np.testing.assert_array_equal(images.y, Y)
+    assert images.x.dtype == np.uint8 and images.y is not None and images.y.dtype == np.int64
+    first = images.first(2)
+    np.testing.assert_array_equal(first.x, X[:2])
+    np.testing.assert_array_equal(first.y, Y[:2])
+    assert images.first(None) is images
+
+
+def test_labels_are_optional(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=X)
+    np.save(tmp_path / "a.npy", X)
+    for name in ("a.npz", "a.npy"):
+        images = read_images(tmp_path / name)
+        np.testing.assert_array_equal(images.x, X)
+        assert images.y is None
+
+
+@pytest.mark.parametrize("version", [(1, 0), (2, 0)])
+def test_both_versions_of_npy(tmp_path: Path, version: tuple[int, int]) -> None:
+    with (tmp_path / "a.npy").open("wb") as f:
+        np.lib.format.write_array(f, np.asfortranarray(X), version=version)
+    np.testing.assert_array_equal(read_images(tmp_path / "a.npy").x, X)
+
+
+def pictures(folder: Path, mode: str, names: list[str]) -> np.ndarray:
+    rng = np.random.default_rng(2)
+    shape = (5, 4, 3) if mode == "RGB" else (5, 4)
+    frames = rng.integers(0, 256, (len(names), *shape)).astype(np.uint8)
+    for frame, name in zip(frames, names, strict=True):
+        Image.fromarray(frame).save(folder / name)
+    return frames
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_folders_of_pictures(tmp_path: Path, mode: str) -> None:
+    frames = pictures(tmp_path, mode, ["1_b.png", "10_a.png", "2_c.png"])
+    (tmp_path / "readme.txt").write_text("not a picture")
+    images = read_images(tmp_path)
+    np.testing.assert_array_equal(images.x, frames[[1, 0, 2]])  # 0 is before _.
+    assert images.y is not None and images.y.tolist() == [10, 1, 2]
+
+
+def test_one_name_without_a_label_means_none(tmp_path: Path) -> None:
+    pictures(tmp_path, "L", ["1_b.png", "plain.png"])
+    assert read_images(tmp_path).y is None
+
+
+def test_palettes_keep_their_colours(tmp_path: Path) -> None:
+    colours = Image.fromarray(np.array([[[255, 0, 0], [0, 0, 255]]], np.uint8))
+    colours.quantize(2).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_images(tmp_path).x[0], np.asarray(colours))
+    grey = Image.fromarray(np.array([[0, 200]], np.uint8))
+    grey.convert("RGB").quantize(2).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_images(tmp_path).x[0], np.asarray(grey))
+
+
+def header(shape: str, descr: str = "'|u1'") -> bytes:
+    text = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
+
+
+def archive(**members: bytes) -> bytes:
+    f = io.BytesIO()
+    with zipfile.ZipFile(f, "w", zipfile.ZIP_DEFLATED) as z:
+        for name, content in members.items():
+            z.writestr(f"{name}.npy", content)
+    return f.getvalue()
+
+
+def npy(a: Any, **options: Any) -> bytes:
+    f = io.BytesIO()
+    np.lib.format.write_array(f, np.asarray(a), **options)
+    return f.getvalue()
+
+
+PICKLED = npy(np.array([{}, []], object), allow_pickle=True)
+HOSTILE = {
+    "empty": (b"", "not a readable"),
+    "text": (b"hello", "not a readable"),
+    "objects": (PICKLED, "Python objects, which are never loaded"),
+    "huge": (header("(100000, 100000, 100000)"), "claims 1000000000000000 bytes"),
+    "overflow": (header(f"({2**40}, {2**40})"), "claims"),
+    "negative": (header("(-3, 4)"), "not a readable"),
+    "short": (header("(30, 40)") + b"12", "not a readable"),
+    "cut": (npy(X)[:20], "not a readable"),
+    "code": (header("(1, 2)", "__import__('os').abort()"), "not a readable"),
+    "nested": (header("(" * 5000 + ")" * 5000), "not a readable"),
+    "structured": (header("(1, 2)", "[('a', 'u1')]") + b"12", "images are"),
+    "wide": (npy(X.astype(np.int64)), "images are int64 of shape"),
+    "float": (npy(X / 255), "images are float64"),
+    "flat": (npy(X[0, 0]), r"of shape \[2\]; uint8 \[frames, ...\] is needed"),
+    "none": (npy(X[:0]), "holds no images"),
+}
+
+
+@pytest.mark.filterwarnings("ignore")  # Python's parser warns of some of the headers.
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_arrays_are_refused(tmp_path: Path, name: str) -> None:
+    content, message = HOSTILE[name]
+    (tmp_path / "a.npy").write_bytes(content)
+    with pytest.raises(BadInput, match=message):
+        read_images(tmp_path / "a.npy")
+    (tmp_path / "a.npz").write_bytes(archive(x=content))
+    with pytest.raises(BadInput, match=message):
+        read_images(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    (b"", "not a readable"),
+    (b"PK\x03\x04 and nothing more", "not a readable"),
+    (archive(), "holds no array x or x_test, only nothing"),
+    (archive(images=npy(X)), "only images"),
+    (archive(x=npy(X), y=npy(Y[:3])), r"labels are int64 of shape \[3\]; whole numbers \[4\]"),
+    (archive(x=npy(X), y=npy(Y / 2)), "labels are float64"),
+    (archive(x=npy(X), y=PICKLED), "Python objects"),
+    (archive(x=npy(X))[:-30], "not a readable"),
+])
+def test_hostile_archives_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(BadInput, match=message):
+        read_images(tmp_path / "a.npz")
+
+
+def test_a_member_that_does_not_match_its_checksum_is_refused(tmp_path: Path) -> None:
+    f = io.BytesIO()
+    with zipfile.ZipFile(f, "w") as z:
+        z.writestr("x.npy", npy(X))
+    content = bytearray(f.getvalue())
+    content[content.index(bytes(X[0, 0])) + 3] ^= 1
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(BadInput, match="not a readable"):
+        read_images(tmp_path / "a.npz")
+
+
+def test_pictures_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="holds no PNG files"):
+        read_images(tmp_path)
+    pictures(tmp_path, "L", ["a.png"])
+    (tmp_path / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n and nothing more")
+    with pytest.raises(BadInput, match=r"b.png is not a readable picture"):
+        read_images(tmp_path)
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save(tmp_path / "b.png")
+    with pytest.raises(BadInput, match=r"b.png has shape \(9, 9\), a.png has \(5, 4\)"):
+        read_images(tmp_path)
+    Image.fromarray(np.zeros((5, 4), np.uint16)).save(tmp_path / "b.png")
+    with pytest.raises(BadInput, match="its mode is I;16; 8 bits per channel are read"):
+        read_images(tmp_path)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"there is no data file .*none.npz"):
+        read_images(tmp_path / "none.npz")
