@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from xnorflow.cli import console
+from xnorflow.cli.files import check_output, whole_file
 from xnorflow.cli.options import input_options, json_option, load_model, model_argument
-from xnorflow.errors import BadInput
 
 
 def _names(text: str) -> list[str]:
@@ -49,8 +49,7 @@ def command(
     from xnorflow.report import html, plot
     from xnorflow.report.table import table
 
-    if output is not None and output.suffix not in (".html", ".json", ".png", ".svg"):
-        raise BadInput(f"{output}: a report is .html, .json, .png or .svg")
+    check_output(output, "a report is", ".html", ".json", ".png", ".svg")
     net = load_model(model, input_type, input_scale)
     boards = _names(fpga)
     with console.working("folding and scheduling"):
@@ -60,13 +59,14 @@ def command(
             clocks=dict.fromkeys(boards, clock) if clock is not None else None,
         )
     if output is not None:
-        match output.suffix:
-            case ".html":
-                html.save(result, output)
-            case ".json":
-                output.write_text(json.dumps(result.to_json(), indent=1) + "\n")
-            case _:
-                plot.save(result, output)
+        with whole_file(output) as part:
+            match output.suffix:
+                case ".html":
+                    html.save(result, part)
+                case ".json":
+                    part.write_text(json.dumps(result.to_json(), indent=1) + "\n")
+                case _:
+                    plot.save(result, part)
     if as_json:
         console.print_json(result.to_json())
         return

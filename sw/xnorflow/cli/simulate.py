@@ -10,10 +10,10 @@ import click
 import numpy as np
 
 from xnorflow.cli import console
+from xnorflow.cli.files import check_output, whole_file
 from xnorflow.cli.options import input_options, json_option, load_model, target_options
 from xnorflow.data import read_images
 from xnorflow.design import Design
-from xnorflow.errors import BadInput
 
 
 @click.command("simulate")
@@ -52,8 +52,8 @@ def command(
       xnorflow simulate build/cnv --data cifar10.npz --limit 20 --jobs 2 -o scores.npz
       xnorflow simulate build/cnv --data cifar10.npz --limit 1 --waves cnv.vcd
     """
-    if output is not None and output.suffix != ".npz":
-        raise BadInput(f"{output}: results are written as .npz")
+    check_output(output, "results are", ".npz")
+    check_output(waves, "waveforms are", ".vcd")
     images = read_images(data).first(limit)
     design = None
     if model.is_dir():
@@ -91,8 +91,8 @@ def command(
     if images.y is not None:
         result["accuracy"] = float((labels == images.y).mean())
     if output is not None:
-        with output.open("wb") as f:
-            np.savez_compressed(f, allow_pickle=False, scores=scores, labels=labels, **arrays)
+        with whole_file(output) as part:
+            np.savez_compressed(part, allow_pickle=False, scores=scores, labels=labels, **arrays)
     if as_json:
         console.print_json(result)
         return
