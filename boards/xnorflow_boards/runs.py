@@ -135,9 +135,6 @@ class OpenRun(Run):
     ) -> dict[str, Any]:
         """Run all steps and give the content of ``build.json``."""
         design, family = self.design, FAMILIES[self.board.flow]
-        # Find all tools before the long work begins.
-        synthesiser, router = tools.yosys(), tools.nextpnr(family.architecture)
-        packer = tools.packer(family.packer)
 
         def core(clock_hz: float) -> tops.Core:
             return tops.Harness(design) if core_only else tops.linked(design, clock_hz, baud)
@@ -150,6 +147,9 @@ class OpenRun(Run):
             # Older nextpnr does not know these cells, which only carry names.
             script_after_synth="delete t:$scopeinfo\ntee -q -o cells.json stat -json",
         )
+        # The wishes are possible; find all tools before the long work begins.
+        synthesiser, router = tools.yosys(), tools.nextpnr(family.architecture)
+        packer = tools.packer(family.packer)
         self.succeed("synthesis", synthesiser, [f"{TOP}.ys"], "synthesis.log")
         modules = netlist_cells((self.folder / "cells.json").read_text())
         placements = []
