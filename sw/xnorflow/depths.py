@@ -72,9 +72,10 @@ def _link(box: GearboxSpec, elements: int, cycles: int, results: int) -> _Link:
 def buffer_depth(b: BufferSpec, link: _Link) -> int:
     """Give the words of a buffer behind a link."""
     per_beat = link.cycles / b.cycles
-    word, padded, row_end, freed = schedule.walk(b)
-    beat = np.flatnonzero(~padded)
-    start = (link.emits[word[beat]] + 1 - beat * per_beat).max()
+    beat = schedule.first_reads(b)
+    read = beat >= 0
+    start = (link.emits[read] + 1 - beat[read] * per_beat).max()
+    row_end, freed = schedule.row_ends(b)
     free_from = start + row_end * per_beat + 1
     before = np.concatenate([[0], freed[:-1]])
     return max(1, int((link.words_before(free_from) - before).max()))

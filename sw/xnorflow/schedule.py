@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow.ir import Ints
+from xnorflow_hw import geometry
 from xnorflow_hw.spec import AcceleratorSpec, BufferSpec, GearboxSpec, StageSpec
 from xnorflow_hw.stage import stage_latency
 
@@ -49,9 +50,13 @@ class Timing:
     busiest: str
 
 
-def _in_order(earliest: Ints) -> Ints:
-    """Give the earliest times at which events in order, one per cycle, can happen."""
-    ramp = np.arange(len(earliest))
+def _in_order(earliest: Ints, ramp: Ints | None = None) -> Ints:
+    """Give the earliest times at which events in order can happen.
+
+    Two of them are at least so many cycles apart as their entries in `ramp`; by default one.
+    """
+    if ramp is None:
+        ramp = np.arange(len(earliest))
     return np.maximum.accumulate(earliest - ramp) + ramp
 
 
@@ -146,21 +151,30 @@ def gearbox_counts(box: GearboxSpec, elements: int) -> tuple[Ints, Ints]:
 
 
 class _Stage:
+    """Issues of a stage, of which only those matter that anything can hold back.
+
+    These are the first to read each word and the last of each reduction; between two of them there
+    is one issue per cycle.
+    """
+
     def __init__(self, spec: StageSpec, frames: int) -> None:
-        self.spec, self.frames = spec, frames
-        b = spec.buffer
+        self.spec, b = spec, spec.buffer
         self.latency = stage_latency(b, spec.array, spec.tails)
-        word, padded, row_end, freed = walk(b)
         per_frame = np.arange(frames)[:, None]
-        self.word = (word + per_frame * b.frame_words).ravel()
-        self.padded = np.tile(padded, frames)
-        row_end = (row_end + per_frame * b.cycles).ravel()
+        first = first_reads(b)
+        read = np.flatnonzero(first >= 0)
+        self.word = (read + per_frame * b.frame_words).ravel()
+        reads = (first[read] + per_frame * b.cycles).ravel()
+        lasts = np.arange(b.beats_per_reduction - 1, frames * b.cycles, b.beats_per_reduction)
+        self.beats = np.union1d(reads, lasts)
+        self.read, self.last = (np.searchsorted(self.beats, x) for x in (reads, lasts))
+        row_end, freed = row_ends(b)
+        ends = np.searchsorted(self.beats, (row_end + per_frame * b.cycles).ravel())
         freed = (freed + per_frame * b.frame_words).ravel()
         # Word w needs the row end after which more than w - depth words are freed.
         words = np.arange(frames * b.frame_words)
         row = np.searchsorted(freed, words - b.depth, side="right")
-        self.blocker = np.where(words < b.depth, -1, row_end[np.minimum(row, len(row_end) - 1)])
-        self.last = np.arange(b.beats_per_reduction - 1, frames * b.cycles, b.beats_per_reduction)
+        self.blocker = np.where(words < b.depth, -1, ends[np.minimum(row, len(ends) - 1)])
 
     def space(self, issues: Ints | None) -> Ints:
         """Give the earliest time at which the buffer takes each word."""
@@ -169,46 +183,54 @@ class _Stage:
         return np.where(self.blocker < 0, NEVER, issues[self.blocker] + 1)
 
     def issues(self, writes: Ints, pops: Ints | None) -> Ints:
-        """Give the time of every issue, from the words' writes and the results' pops."""
-        earliest = np.where(self.padded, NEVER, writes[self.word] + 1)
-        earliest[0] = max(earliest[0], 0)
+        """Give the times of these issues, from the words' writes and the results' pops."""
+        earliest = np.full(len(self.beats), NEVER)
+        earliest[self.read] = writes[self.word] + 1
+        earliest[0] = max(earliest[0], self.beats[0])
         if pops is not None:
-            q = self.spec.queue_depth
-            gated = self.last[q:]
+            gated = self.last[self.spec.queue_depth :]
             earliest[gated] = np.maximum(earliest[gated], pops[: len(gated)] + 1)
-        return _in_order(earliest)
+        return _in_order(earliest, self.beats)
 
     def offered(self, issues: Ints) -> Ints:
         """Give when each result is offered at the queue's end."""
         return issues[self.last] + self.latency + 1
 
 
-def walk(b: BufferSpec) -> tuple[Ints, NDArray[np.bool_], Ints, Ints]:
-    """Give the order of issue within a frame.
+def _first_windows(
+    size: int, out: int, kernel: int, stride: int, dilation: int, before: int
+) -> tuple[Ints, Ints]:
+    """Give, per position along an axis, the first window that reads it, or -1, and by which tap."""
+    window, tap = np.full(size, -1), np.zeros(size, np.int64)
+    for k in range(kernel):
+        at = np.arange(out) * stride + k * dilation - before
+        o = np.flatnonzero((at >= 0) & (at < size))
+        better = (window[at[o]] < 0) | (o < window[at[o]])
+        window[at[o[better]]], tap[at[o[better]]] = o[better], k
+    return window, tap
 
-    Returns
-    -------
-    word, padded : arrays [cycles]
-        Word that each issue reads (0 where padded), and whether it is a padded tap.
-    row_end, freed : int64 arrays [output rows]
-        Index of the last issue of each output row, and the words freed by then.
-    """
+
+def first_reads(b: BufferSpec) -> Ints:
+    """Give, per word of a frame, the first of the frame's issues that reads it, or -1."""
     rows, cols = b.output
-    inner = 1 if b.depthwise else b.words
-    oy, ox, rep, ky, kx, cw = np.ogrid[
-        :rows, :cols, : b.repeat, : b.kernel[0], : b.kernel[1], :inner
-    ]
-    iy = oy * b.stride[0] + ky * b.dilation[0] - b.pads[0]
-    ix = ox * b.stride[1] + kx * b.dilation[1] - b.pads[1]
-    padded = (iy < 0) | (iy >= b.height) | (ix < 0) | (ix >= b.width)
-    word = (iy * b.width + ix) * b.words + (rep if b.depthwise else cw)
-    shape = np.broadcast_shapes(padded.shape, word.shape, rep.shape)
-    padded = np.broadcast_to(padded, shape).ravel()
-    word = np.where(padded, 0, np.broadcast_to(word, shape).ravel())
-    row_end = (np.arange(rows) + 1) * (b.cycles // rows) - 1
-    kept_from = np.clip((np.arange(rows) + 1) * b.stride[0] - b.pads[0], 0, b.height)
-    kept_from[-1] = b.height
-    return word, padded, row_end, kept_from * b.width * b.words
+    oy, ky = _first_windows(
+        b.height, rows, b.kernel[0], b.stride[0], b.dilation[0], b.pads[0]
+    )
+    ox, kx = _first_windows(b.width, cols, b.kernel[1], b.stride[1], b.dilation[1], b.pads[1])
+    oy, ky, ox, kx = oy[:, None, None], ky[:, None, None], ox[:, None], kx[:, None]
+    word = np.arange(b.words)
+    rep, inner, at = (word, 1, 0) if b.depthwise else (0, b.words, word)
+    reduction = (oy * cols + ox) * b.repeat + rep
+    issue = reduction * b.beats_per_reduction + (ky * b.kernel[1] + kx) * inner + at
+    return np.where((oy < 0) | (ox < 0), -1, issue).ravel()
+
+
+def row_ends(b: BufferSpec) -> tuple[Ints, Ints]:
+    """Give the last issue of each output row, and how many words of the frame are freed by then."""
+    rows = b.output[0]
+    kept_from = geometry.rows_kept_from(b.height, b.stride[0], b.pads[0], rows)
+    ends = (np.arange(rows) + 1) * (b.cycles // rows) - 1
+    return ends, np.array(kept_from) * b.width * b.words
 
 
 def _moved(old: Ints | None, new: Ints) -> bool:

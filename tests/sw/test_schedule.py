@@ -132,3 +132,30 @@ def test_buffers_are_not_much_deeper_than_they_have_to_be() -> None:
             short = replace(spec, stages=tuple(stages))
             waits += schedule.predict(short).ii > schedule.bound(short)[0]
     assert waits
+
+
+@settings(max_examples=80)
+@given(cases(frames=1))
+def test_first_reads_are_found_by_walking_every_window(case: Case) -> None:
+    spec = accelerator(case.net, case.folds, in_lanes=case.in_lanes, out_lanes=case.out_lanes)
+    for stage in spec.stages:
+        b = stage.buffer
+        buffer = FeatureBuffer(**vars(b))
+        words = np.arange(b.frame_words).reshape(1, b.height, b.width, b.words)
+        beats = buffer.model(words)
+        first = schedule.first_reads(b)
+        for word in range(b.frame_words):
+            reads = np.flatnonzero((beats["data"] == word) & ~beats["pad"])
+            assert first[word] == (reads[0] if len(reads) else -1)
+        ends, freed = schedule.row_ends(b)
+        assert ends[-1] == b.cycles - 1 and freed[-1] == b.frame_words
+        for end, gone in zip(ends, freed, strict=True):
+            later = beats["data"][end + 1 :][~beats["pad"][end + 1 :]]
+            assert not len(later) or later.min() >= gone
+
+
+def test_a_folding_of_millions_of_cycles_is_predicted_at_once() -> None:
+    """What takes memory is what can be held back, not the cycles."""
+    design = compile_network(network(64, 512, 512), cycles=10**7)
+    assert design.folds[0].pe == design.folds[0].simd == 1
+    assert design.ii == design.timing.bound > 10**6
