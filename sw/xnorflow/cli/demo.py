@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from xnorflow.cli import console
 from xnorflow.cli.compile import describe, design_table
-from xnorflow.errors import BadInput, CheckFailed
+from xnorflow.cli.folders import whole_folder
+from xnorflow.errors import CheckFailed
 
 if TYPE_CHECKING:
     from xnorflow.ir import IntegerNetwork
@@ -24,6 +25,13 @@ FPGAS = ("icebreaker", "tangnano20k", "ulx3s-25f", "arty-a7-35", "pynq-z1")
 GPUS = ("orin-nano", "t4", "a100", "h100")
 EXECUTED = 32
 SHOWN = 32
+MADE = {
+    "design": "Verilog, ROM images, design.json: a complete accelerator",
+    "digits.png": "digits with the labels that the simulated hardware gave",
+    "compare.html": "FPGAs and GPUs side by side, with sources",
+    "compare.png": "the same as a plot",
+    "summary.json": "the figures above",
+}
 
 
 @click.command("demo")
@@ -42,13 +50,17 @@ def command(output: Path, jobs: int) -> None:
       xnorflow demo
       xnorflow demo -o /tmp/demo --jobs 4
     """
+    with whole_folder(output, MADE) as folder:
+        go(folder, output, jobs)
+
+
+def go(folder: Path, output: Path, jobs: int) -> None:
+    """Write everything to `folder`, which will be called `output`."""
     from xnorflow import demo
     from xnorflow.api import compare, load
     from xnorflow.compiler import compile_network
     from xnorflow.report import html, pictures, plot
 
-    if output.exists() and not output.is_dir():
-        raise BadInput(f"{output} is a file; -o names a folder")
     started = time.monotonic()
     say = console.out.print
     images = demo.data()
@@ -66,8 +78,7 @@ def command(output: Path, jobs: int) -> None:
 
     say(f"[bold]3. Compile[/] for {BOARD}: at most {CYCLES} cycles per frame")
     design = compile_network(net, BOARD, cycles=CYCLES)
-    output.mkdir(parents=True, exist_ok=True)
-    design.write(output / "design")
+    design.write(folder / "design")
     console.out.print(design_table(design))
     say("   " + describe(design), highlight=False)
 
@@ -87,9 +98,9 @@ def command(output: Path, jobs: int) -> None:
 
     say("[bold]5. Compare[/] devices (every figure says what it is; see the report)")
     comparison = compare(net, FPGAS, GPUS, cycles=CYCLES)
-    html.save(comparison, output / "compare.html")
-    plot.save(comparison, output / "compare.png")
-    pictures.save(output / "digits.png", x[:SHOWN], run.labels[:SHOWN], y[:SHOWN],
+    html.save(comparison, folder / "compare.html")
+    plot.save(comparison, folder / "compare.png")
+    pictures.save(folder / "digits.png", x[:SHOWN], run.labels[:SHOWN], y[:SHOWN],
                   title="What the simulated hardware reads")
     seconds = time.monotonic() - started
     summary = {
@@ -98,7 +109,7 @@ def command(output: Path, jobs: int) -> None:
         "predicted_latency": design.latency, "board": BOARD, "clock_mhz": design.clock.mhz,
         "clock_source": design.clock.source, "seconds": round(seconds, 1),
     }
-    (output / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+    (folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
     _summary(output, x, run.labels, y, comparison, seconds)
 
 
@@ -136,16 +147,11 @@ def _summary(
     for row in comparison.rows:
         if row.category == "FPGA":
             fps = row.figures["fps"]
-            say(f"   {row.device:14s} {fps.value:>12,.0f} frames/s  ({fps.kind}: cycle model at"
-                f" {row.figures['clock'].value:g} MHz, {row.figures['clock'].error or 'placed'})",
-                highlight=False)
+            clock = row.figures["clock"]
+            say(f"   {row.device:14s} {fps.value:>9,.0f} frames/s {fps.kind}, at"
+                f" {clock.value:g} MHz {clock.error or 'placed'}"
+                + ("" if row.fits else "; [red]does not fit[/] (estimated)"), highlight=False)
     say(f"\n[green]Done in {seconds:.0f} s.[/] In {output}:")
-    for name, what in (
-        ("design/", "Verilog, ROM images, design.json: a complete accelerator"),
-        ("digits.png", "digits with the labels that the simulated hardware gave"),
-        ("compare.html", "FPGAs and GPUs side by side, with sources"),
-        ("compare.png", "the same as a plot"),
-        ("summary.json", "the figures above"),
-    ):
+    for name, what in MADE.items():
         say(f"   {name:14s} {what}", highlight=False)
     say("\nNext: [bold]xnorflow inspect your_model.onnx[/]")
