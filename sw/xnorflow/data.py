@@ -32,6 +32,20 @@ class Images:
             return self
         return Images(self.x[:limit], None if self.y is None else self.y[:limit])
 
+    def check_labels(self, classes: int) -> None:
+        """Demand of all labels that they are one of so many classes.
+
+        Raises
+        ------
+        BadInput
+            If one is not: these labels belong to another network.
+        """
+        if self.y is not None and len(self.y) and not 0 <= self.y.min() <= self.y.max() < classes:
+            raise BadInput(
+                f"labels from {self.y.min()} to {self.y.max()} do not fit a network of {classes}"
+                f" classes; 0 to {classes - 1}, or none at all, would"
+            )
+
 
 def read_images(path: str | Path) -> Images:
     """Read images and, if they are there, labels.

@@ -76,6 +76,13 @@ def test_compile_writes_a_design_that_can_be_read(folder: Path) -> None:
     assert json.loads((folder / "design.json").read_text())["ii"] == design.ii
 
 
+def test_compile_says_what_a_board_has_for_it(tmp_path: Path) -> None:
+    args = ["compile", MODEL, "-o", tmp_path / "out", "--cycles", 1152, "--board"]
+    fits = run(*args, "ulx3s-85f").stdout
+    assert "LUT4" in fits and "estimated" in fits and "does not fit" not in fits
+    assert "does not fit" in run(*args, "icebreaker").stdout
+
+
 def test_compile_prints_what_it_writes(tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = run("compile", MODEL, "-o", out, "--board", "ulx3s-85f", "--fps", 10_000, "--json")
@@ -154,6 +161,19 @@ def test_doctor_lists_the_tools() -> None:
     (["simulate", MODEL, "--data", "wrong.npy", "--engine", "golden"], "it takes uint8 [frames, 8"),
     (["simulate", MODEL, "--data", "x.npy", "--limit", 0], "--limit"),
     (["simulate", MODEL, "--data", "x.npy", "--stalls", 1], "--stalls"),
+    (["simulate", MODEL, "--data", "x.npy", "--waves", "no/w.vcd"], "there is no folder no"),
+    (["simulate", MODEL, "--data", "x.npy", "--waves", "w.fst"], "waveforms are written as .vcd"),
+    (["simulate", MODEL, "--data", "x.npy", "--engine", "golden", "--waves", "w.vcd"],
+     "the golden model has no waveforms"),
+    (["simulate", MODEL, "--data", "x.npy", "--engine", "cocotb", "--stalls", 0.5],
+     "is for --engine rtl"),
+    (["simulate", MODEL, "--data", "x.npy", "--engine", "golden", "--cycles", 9],
+     "the golden model is no hardware"),
+    (["simulate", ".", "--data", "x.npy", "--cycles", 9], "is compiled already"),
+    (["simulate", MODEL, "--data", "labels.npz", "--engine", "golden"],
+     "labels from 9 to 10 do not fit a network of 10 classes"),
+    (["demo", "-o", "."], "holds other files; give a new folder or an empty one"),
+    (["demo", "-o", "x.npy"], "is a file, not a folder"),
     (["nothing"], "No such command"),
 ])
 def test_what_cannot_be_done_is_one_message_and_leaves_nothing(
@@ -162,8 +182,10 @@ def test_what_cannot_be_done_is_one_message_and_leaves_nothing(
     monkeypatch.chdir(tmp_path)
     np.save("x.npy", np.zeros((2, 8, 8), np.uint8))
     np.save("wrong.npy", np.zeros((2, 9, 9), np.uint8))
+    np.savez("labels.npz", x=np.zeros((2, 8, 8), np.uint8), y=np.array([9, 10]))
     assert message in refused(*arguments)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["wrong.npy", "x.npy"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "labels.npz", "wrong.npy", "x.npy"]
 
 
 def test_a_result_that_cannot_be_written_leaves_the_former_one(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 from rich.table import Table
+from rich.text import Text
 
 from xnorflow.cli import console
 from xnorflow.cli.options import (
@@ -47,6 +48,24 @@ def describe(design: Design) -> str:
     )
 
 
+def resources(design: Design) -> Text | None:
+    """Give the estimated resources in one line, if there is a board to hold them against."""
+    used = design.summary().get("resources")
+    if used is None:
+        return None
+    parts, fits = [], True
+    for name, unit in (("lut", f"LUT{used['lut_inputs']}"), ("ff", "FF"),
+                       ("bram", used["bram_unit"])):
+        share = 100 * used[name] / used["device"][name]
+        fits = fits and share <= 100
+        parts.append(f"{used[name]:,} {unit} ({share:.0f} %)")
+    line = f"about {', '.join(parts)} of {design.board} (estimated)"
+    if fits:
+        return Text(line)
+    return Text(f"{line}: does not fit; ask for fewer frames per second, or for more cycles",
+                style="red")
+
+
 @click.command("compile")
 @model_argument
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="DIR",
@@ -83,6 +102,8 @@ def command(
         return
     console.out.print(design_table(design))
     console.out.print(describe(design), highlight=False)
+    if (line := resources(design)) is not None:
+        console.out.print(line)
     for note in net.notes:
         console.out.print(f"note: {note}", highlight=False, markup=False)
     console.out.print(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich import box
 from rich.table import Table
 
 from xnorflow import ir
@@ -76,15 +77,16 @@ def command(model: Path, input_type: str, input_scale: float, as_json: bool) -> 
         })
         return
     table = Table(title=f"{net.name}: {total['macs']:,} multiply-accumulates a frame,"
-                        f" {total['weight_bits']:,} weight bits")
-    for name in ("layer", "kind", "window", "output", "values"):
-        table.add_column(name, no_wrap=name in ("layer", "output"))
-    for name in ("weights", "MAC", "weight bits"):
-        table.add_column(name, justify="right")
+                        f" {total['weight_bits']:,} weight bits",
+                  box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in ("layer", "window", "output", "values", "weights"):
+        table.add_column(name, no_wrap=name not in ("window", "values"), overflow="fold")
+    for name in ("MAC", "weight\nbits"):
+        table.add_column(name, justify="right", no_wrap=True, overflow="fold")
     for r in rows:
         table.add_row(
-            r["name"], r["kind"], _window(r), "x".join(map(str, r["output_shape"])),
-            r["output_alphabet"], r.get("weight_alphabet", ""),
+            r["name"], _window(r), "x".join(map(str, r["output_shape"])),
+            r["output_alphabet"].strip("{}"), r.get("weight_alphabet", "").strip("{}"),
             f"{r['macs']:,}" if "macs" in r else "",
             f"{r['weight_bits']:,}" if "weight_bits" in r else "",
         )

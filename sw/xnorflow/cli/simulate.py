@@ -14,6 +14,7 @@ from xnorflow.cli.files import check_output, whole_file
 from xnorflow.cli.options import input_options, json_option, load_model, target_options
 from xnorflow.data import read_images
 from xnorflow.design import Design
+from xnorflow.errors import BadInput
 
 
 @click.command("simulate")
@@ -54,6 +55,13 @@ def command(
     """
     check_output(output, "results are", ".npz")
     check_output(waves, "waveforms are", ".vcd")
+    targets = {"--board": board, "--fps": fps, "--cycles": cycles, "--folding": folding,
+               "--clock": clock}
+    _refuse_useless(
+        model, engine, "--waves" if waves else "", "--stalls" if stalls else "",
+        [name for name, value in targets.items() if value is not None],
+    )
+    check_output(waves, "waveforms are", ".vcd")
     images = read_images(data).first(limit)
     design = None
     if model.is_dir():
@@ -71,6 +79,7 @@ def command(
     from xnorflow_sim import golden
 
     x = golden.frames(net, images.x)
+    images.check_labels(len(net.scores.offsets))
     with console.progress("golden model") as tick:
         scores = golden.run(net, x, tick)
     result: dict[str, Any] = {"engine": engine, "frames": len(x)}
@@ -97,6 +106,22 @@ def command(
         console.print_json(result)
         return
     _report(result, stalls)
+
+
+def _refuse_useless(
+    model: Path, engine: str, waves: str, stalls: str, targets: list[str]
+) -> None:
+    """Refuse options that would change nothing, rather than let a user wait for their effect."""
+    if waves and engine == "golden":
+        raise BadInput(f"{waves}: the golden model has no waveforms; --engine rtl or cocotb has")
+    if stalls and engine != "rtl":
+        raise BadInput(f"{stalls} is for --engine rtl, not {engine}")
+    if targets and engine == "golden":
+        raise BadInput(f"{targets[0]}: the golden model is no hardware; --engine rtl or cocotb is")
+    if targets and model.is_dir():
+        raise BadInput(
+            f"{targets[0]}: {model} is compiled already; leave the option out, or give the model"
+        )
 
 
 def _cocotb(
@@ -126,7 +151,9 @@ def _report(result: dict[str, Any], stalls: float) -> None:
     if "mismatches" in result:
         say("every score equals the golden model's", style="green", highlight=False)
     if "ii" in result:
-        say(f"simulated initiation interval {result['ii']} cycles (predicted"
+        ii = "unknown, for it takes two frames," if result["ii"] is None \
+            else f"{result['ii']:g} cycles" if stalls else f"{result['ii']} cycles"
+        say(f"simulated initiation interval {ii} (predicted"
             f" {result['predicted_ii']}), latency {result['latency']} cycles (predicted"
             f" {result['predicted_latency']})" + (" under stalls" if stalls else ""),
             highlight=False)
