@@ -37,3 +37,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'xnorflow' has no attribute {name!r}")
     module, _, attribute = _HOMES[name].partition(":")
     return getattr(import_module(f"xnorflow.{module}"), attribute or name)
+
+
+def __dir__() -> list[str]:
+    """List the public names, imported or not, for help and completion."""
+    return ["__version__", *__all__]

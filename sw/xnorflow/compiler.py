@@ -77,7 +77,10 @@ def compile_network(
             raise BadInput(f"{fps} frames per second is no target")
         cycles = int(where.mhz * 1e6 / fps)
         if cycles < 1:
-            raise BadInput(f"{fps} frames per second need a clock above {where.mhz} MHz")
+            raise BadInput(
+                f"{fps:,.0f} frames per second are out of reach at {where.mhz:g} MHz, where a frame"
+                f" takes at least one cycle; ask for {where.mhz * 1e6:,.0f} or fewer"
+            )
     target = cycles if cycles is not None else fold.default_cycles(parts, DEFAULT_LANES)
     made = design(fold.for_cycles(parts, target), target)
     # Gearboxes between awkward widths may take longer than the engines: make those faster.
