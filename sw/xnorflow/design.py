@@ -212,7 +212,8 @@ class Design:
     def write(self, directory: str | Path) -> Path:
         """Write Verilog, ROM images, ``network.npz`` and ``design.json``, all or nothing.
 
-        A folder that xnorflow wrote before is replaced; any other must not exist or be empty.
+        A folder that xnorflow wrote before is replaced, unless it holds folders other than
+        ``build``; any other must not exist or be empty.
 
         Returns
         -------
@@ -392,7 +393,9 @@ class Design:
 
 
 def _wrote(folder: Path) -> bool:
-    """Tell whether `Design.write` made a folder."""
+    """Tell whether `Design.write` made a folder, and nobody put folders of their own there."""
+    if any(path.is_dir() and path.name != "build" for path in folder.iterdir()):
+        return False
     try:
         content = json.loads((folder / "design.json").read_text())
         return str(content["format"]).startswith(FORMAT.rstrip("0123456789"))

@@ -66,6 +66,16 @@ def test_a_design_replaces_one_that_was_there(made: Design, folder: Path) -> Non
     assert Design.read(folder).digest == other.digest
 
 
+def test_a_design_below_a_design_is_left_alone(made: Design, folder: Path) -> None:
+    (folder / "build").mkdir()
+    made.write(folder)
+    assert names(folder) == ["design.json", "net.v", "network.npz"]
+    made.write(folder / "other")
+    with pytest.raises(BadInput, match="holds other files"):
+        made.write(folder)
+    assert Design.read(folder / "other").digest == made.digest
+
+
 def test_an_empty_folder_and_missing_parents_will_do(made: Design, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     made.write(tmp_path / "empty")
