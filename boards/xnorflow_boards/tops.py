@@ -19,7 +19,7 @@ from amaranth.lib import io
 from xnorflow.design import Design
 from xnorflow.errors import BadInput
 from xnorflow_boards.clocking import Clocking
-from xnorflow_hw.link_spec import LinkSpec
+from xnorflow_hw.link_spec import LinkSpec, window_and_queue
 from xnorflow_hw.linked import LinkedAccelerator
 from xnorflow_hw.uart import Uart, divisor_for
 
@@ -57,12 +57,16 @@ def linked(design: Design, clock_hz: float, baud: int) -> LinkedAccelerator:
     """Put a design behind a UART and the link; BadInput where the baud rate cannot be made."""
     face = design.interface
     try:
+        divisor = divisor_for(clock_hz, baud)
+        window, queue = window_and_queue(
+            frame=design.spec.input.beats * face.in_lanes, ii=design.ii, divisor=divisor
+        )
         spec = LinkSpec(
             in_lanes=face.in_lanes, in_beats=design.spec.input.beats,
             out_bytes=face.out_lanes * face.out_bits // 8, out_beats=face.out_beats,
-            digest=bytes.fromhex(design.digest)[:16], clock_hz=round(clock_hz),
+            digest=bytes.fromhex(design.digest)[:16], clock_hz=round(clock_hz), window=window,
         )
-        uart = Uart(divisor=divisor_for(clock_hz, baud))
+        uart = Uart(divisor=divisor, buffer=queue)
     except ValueError as e:
         raise BadInput(str(e)) from e
     return LinkedAccelerator(spec, design.spec.name, uart=uart)
