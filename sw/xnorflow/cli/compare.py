@@ -19,7 +19,8 @@ def _names(text: str) -> list[str]:
 @click.command("compare")
 @model_argument
 @click.option("--fpga", required=True, metavar="A,B", help="Boards; 'xnorflow boards' lists them.")
-@click.option("--gpu", default="", metavar="C,D", help="GPUs: t4, l4, rtx3090, a100, h100, orin-nano.")
+@click.option("--gpu", default="", metavar="C,D",
+              help="GPUs: t4, l4, rtx3090, a100, h100, orin-nano.")
 @click.option("--batch", type=click.IntRange(min=1), default=1024, metavar="N", show_default=True,
               help="The GPUs' large batch; batch 1 is always shown.")
 @click.option("--fps", type=click.FloatRange(min=0, min_open=True), metavar="N",
