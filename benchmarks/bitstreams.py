@@ -1,0 +1,76 @@
+"""Bitstreams with open tools: resources, clock and time of synthesis, place and route.
+
+The accelerator sits behind the UART and the host link, as `xnorflow build` makes it.
+
+Run: python benchmarks/bitstreams.py [--only TEXT]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from networks import TRAINED
+
+import xnorflow as xf
+from xnorflow import demo
+from xnorflow_boards.build import build
+
+TARGETS = (
+    ("digits", "icebreaker", 9216, 30.0),
+    ("digits", "ulx3s-25f", 1152, 100.0),
+    ("digits", "ulx3s-85f", 1152, 100.0),
+    ("digits", "orangecrab-85f", 1152, 100.0),
+    ("digits", "colorlight-i5", 1152, 100.0),
+    ("digits", "tangnano9k", 2304, 40.0),
+    ("digits", "tangnano20k", 1152, 80.0),
+    ("TFC_1W1A", "icebreaker", 3136, 24.0),
+    ("TFC_1W1A", "ulx3s-25f", 784, 100.0),
+    ("TFC_1W1A", "tangnano9k", 784, 54.0),
+    ("TFC_1W1A", "tangnano20k", 784, 80.0),
+    ("mnist_lfcW1A1", "ulx3s-85f", 16384, 50.0),
+)
+"""Network, board, target in cycles per frame, wished clock in MHz."""
+
+
+def main() -> None:
+    """Print a line per bitstream; exit 1 if one cannot be made or misses its clock."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="part of 'network board'")
+    only = parser.parse_args().only
+    print("| network | board | II | clock / Fmax, MHz | LUT | FF | block RAM | FPS = Fmax / II |"
+          " latency, cycles | Yosys / nextpnr / packing, s | peak memory |\n" + "|---" * 11 + "|")
+    failed = False
+    for name, board, cycles, clock in TARGETS:
+        if only not in f"{name} {board}":
+            continue
+        path, scale = demo.model_path(), 1.0
+        if name != "digits":
+            trained = next(t for t in TRAINED if t.name == name)
+            path, scale = trained.path, trained.scale
+        try:
+            net = xf.load(path, input_scale=scale)
+            with tempfile.TemporaryDirectory() as folder:
+                design = xf.compile(net, board, cycles=cycles, clock=clock)
+                made = build(design.write(Path(folder) / name))
+        except xf.XnorflowError as e:
+            failed = True
+            print(f"| {name} | {board} | {e} |", flush=True)
+            continue
+        used = {n: r["used"] for n, r in made["resources"].items()}
+        steps, fmax = made["steps"], made["fmax_mhz"]
+        seconds = " / ".join(f"{s['seconds']:.0f}" for s in steps)
+        memory = max(s["peak_mib"] for s in steps)
+        print(
+            f"| {name} | {board} | {made['ii']:,} | {made['clock_mhz']:g} / {fmax:.1f} |"
+            f" {used['lut']:,} | {used['ff']:,} | {used['bram']} |"
+            f" {fmax * 1e6 / made['ii']:,.0f} | {made['latency']:,} | {seconds} |"
+            f" {memory:.0f} MiB |", flush=True,
+        )
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()
