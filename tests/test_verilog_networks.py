@@ -71,6 +71,18 @@ def test_the_text_is_clean_and_has_plain_names(made: Design, tmp_path: Path) -> 
     lint(made.verilog, tmp_path, top="net")
 
 
+def test_words_of_verilog_are_no_names(made: Design, tmp_path: Path) -> None:
+    """A file called small.onnx makes a network called small, a word of Verilog's."""
+    words = "input", "real", "logic", "large", "begin", "wire", "output", "table", "reg", "bit"
+    layers = tuple(
+        replace(layer, name=word) for layer, word in zip(made.net.layers, words, strict=True)
+    )
+    net = replace(made.net, name="small", layers=layers)
+    odd = compile_network(net, cycles=4000)
+    assert odd.interface.top == "small_" and "\\" not in odd.verilog
+    lint(odd.verilog, tmp_path, top="small_")
+
+
 @settings(max_examples=6, **quiet)
 @given(cases(frames=1))
 def test_drawn_networks_are_clean(tmp_path_factory: pytest.TempPathFactory, case: Case) -> None:
