@@ -79,22 +79,27 @@ def _plain_names(text: str) -> str:
     return _ESCAPED.sub(lambda m: plain.get(m[1], m[0]), text)
 
 
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
+
+
 def _header(spec: AcceleratorSpec, header: str) -> str:
     lines = [line.rstrip() for line in header.splitlines()]
     lines += [
         "",
         "Ports",
         "  clk, rst        clock; synchronous reset, active high, at any time",
-        f"  s_axis_tdata    {spec.input.lanes} samples of 8 bits, first sample lowest;"
-        f" {spec.input.beats} beats per frame",
-        f"  m_axis_tdata    {spec.out_lanes} scores of {spec.score_bits} bits, two's complement;"
-        f" {spec.output_beats} beats per frame, tlast on the last",
+        f"  s_axis_tdata    {_count(spec.input.lanes, 'sample')} of 8 bits, the first lowest;"
+        " row by row, pixel by pixel,",
+        f"                  channel fastest; {_count(spec.input.beats, 'beat')} per frame",
+        f"  m_axis_tdata    {_count(spec.out_lanes, 'score')} of {spec.score_bits} bits, two's"
+        " complement, in the order of the classes;",
+        f"                  {_count(spec.output_beats, 'beat')} per frame, tlast on the last",
         "",
         "Stages",
     ]
     for stage in spec.stages:
         b, a = stage.buffer, stage.array
-        size = f"PE {a.pe:4d}  SIMD {a.simd:4d}" if isinstance(a, DotSpec) else \
-            f"lanes {a.lanes:4d}" + " " * 10
-        lines.append(f"  {stage.name:12s} {size}  {b.cycles:8d} cycles per frame")
+        size = f"PE {a.pe}, SIMD {a.simd}" if isinstance(a, DotSpec) else f"{a.lanes} lanes"
+        lines.append(f"  {stage.name:14s} {size:20s} {b.cycles:10d} cycles per frame")
     return "\n".join(f"// {line}".rstrip() for line in lines) + "\n"

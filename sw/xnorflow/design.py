@@ -16,19 +16,17 @@ from numpy.typing import NDArray
 
 from xnorflow import __version__, ir, ir_file, schedule
 from xnorflow.errors import BadInput, CheckFailed
-from xnorflow.estimate.devices import Datum, fpga
-from xnorflow.estimate.fpga import STATUS, design_resources
+from xnorflow.estimate.devices import fpga
 from xnorflow.estimate.shape import DesignShape
 from xnorflow.mapping import Fold, Reduction, accelerator, reductions
 from xnorflow.shapes import engine_shape
+from xnorflow.summary import FORMAT, summary
 from xnorflow_hw.emit import Emitted, emit
-from xnorflow_hw.spec import AcceleratorSpec, DotSpec
+from xnorflow_hw.spec import AcceleratorSpec
 from xnorflow_sim.interface import Interface, Tap
 
 if TYPE_CHECKING:
     from xnorflow_sim.runner import Run, Simulator
-
-FORMAT = "xnorflow-design-1"
 
 
 @dataclass(frozen=True)
@@ -153,61 +151,7 @@ class Design:
 
     def summary(self) -> dict[str, Any]:
         """Give the content of ``design.json``."""
-        layers = []
-        for part, fold, stage in zip(self.parts, self.folds, self.spec.stages, strict=True):
-            b, a = stage.buffer, stage.array
-            entry: dict[str, Any] = {
-                "name": part.name, "kind": part.layer.kind,
-                "input_shape": part.inp.shape, "output_shape": part.final.shape,
-                "input_alphabet": str(part.inp.alphabet),
-                "output_alphabet": str(part.final.alphabet),
-                "pe": fold.pe, "simd": fold.simd, "cycles": b.cycles,
-                "buffer": {"depth": b.depth, "width": b.word_bits},
-                "queue_depth": stage.queue_depth,
-            }
-            if isinstance(a, DotSpec) and isinstance(part.layer, ir.Conv):
-                depth, planes, pe, simd = a.weights.shape
-                entry |= {
-                    "weight_alphabet": str(part.layer.alphabet),
-                    "window": {
-                        "kernel": b.kernel, "stride": b.stride, "dilation": b.dilation,
-                        "pads": b.pads, "pad_value": part.layer.pad_value,
-                    },
-                    "rom": {"depth": depth, "width": planes * pe * simd, "kind": "auto"},
-                    "accumulator_bits": a.acc_bits,
-                }
-            else:
-                entry["window"] = {
-                    "kernel": b.kernel, "stride": b.stride, "dilation": b.dilation, "pads": b.pads
-                }
-            layers.append(entry)
-        interface = self.interface
-        content: dict[str, Any] = {
-            "format": FORMAT, "xnorflow": __version__, "name": self.net.name,
-            "network_digest": self.net.digest, "design_digest": self.digest, "board": self.board,
-            "clock_mhz": self.clock.mhz, "clock_source": self.clock.source,
-            "ii": self.ii, "ii_bound": self.timing.bound, "busiest": self.timing.busiest,
-            "latency": self.latency, "fps": self.fps,
-            "kind": "estimated by the exact cycle model",
-            "notes": self.net.notes, "layers": layers,
-            "interface": {
-                "s_axis": {"lanes": interface.in_lanes, "bits_per_lane": 8,
-                           "group": interface.in_group, "beats_per_frame": interface.in_beats},
-                "m_axis": {"lanes": interface.out_lanes, "bits_per_lane": interface.out_bits,
-                           "scores_per_frame": interface.classes,
-                           "beats_per_frame": interface.out_beats},
-            },
-            "files": [f"{self.net.name}.v", *self.emitted.images],
-        }
-        if self.board is not None:
-            device = fpga(self.board)
-            used = design_resources(self.shape, device.family)
-            content["resources"] = {
-                "lut": round(used.luts), "ff": round(used.ffs), "bram": round(used.ram_blocks),
-                "bram_unit": device.family.ram, "lut_inputs": device.family.lut_inputs,
-                "kind": STATUS, "device": _plain(device.luts, device.ffs, device.ram_blocks),
-            }
-        return content
+        return summary(self)
 
     def write(self, directory: str | Path) -> Path:
         """Write Verilog, ROM images, ``network.npz`` and ``design.json``, all or nothing.
@@ -401,7 +345,3 @@ def _wrote(folder: Path) -> bool:
         return str(content["format"]).startswith(FORMAT.rstrip("0123456789"))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
-
-
-def _plain(luts: Datum, ffs: Datum, ram: Datum) -> dict[str, float]:
-    return {"lut": luts.use(), "ff": ffs.use(), "bram": ram.use()}
