@@ -147,9 +147,10 @@ def _correlate(
 @apply.register
 def _max_pool(layer: ir.MaxPool, x: NDArray[Any], inp: ir.Features) -> NDArray[Any]:
     sign = np.where(layer.minimum, -1, 1).astype(np.float32)
-    patches = windows(x * sign, layer.window, -np.inf)
-    best = patches[:, :, :, 0, 0].copy()
-    for row, column in np.ndindex(layer.window.kernel):
+    patches = windows(x * sign if layer.minimum.any() else x, layer.window, -np.inf)
+    first, *others = np.ndindex(layer.window.kernel)
+    best = patches[:, :, :, first[0], first[1]].copy()
+    for row, column in others:
         np.maximum(best, patches[:, :, :, row, column], out=best)
     return best * sign
 
