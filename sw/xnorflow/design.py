@@ -234,12 +234,7 @@ class Design:
         if taps:
             emitted = emit(self.spec, header="with probe ports", taps=True)
             interface = replace(interface, taps=self.taps)
-        with tempfile.TemporaryDirectory(prefix="xnorflow-") as folder:
-            verilog = Path(folder) / f"{self.net.name}.v"
-            verilog.write_text(emitted.verilog)
-            for name, text in emitted.images.items():
-                (verilog.parent / name).write_text(text)
-            return Simulator(verilog, interface, trace=waves)
+        return Simulator(emitted.verilog, interface, images=emitted.images, trace=waves)
 
     def simulate(
         self, x: NDArray[Any], *, jobs: int = 1, stalls: tuple[float, float] = (0.0, 0.0),

@@ -9,7 +9,6 @@ so that lowering can find integer decisions by evaluating them.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -262,9 +261,3 @@ class Graph:
     input_scale: float = 1.0
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-
-
-def channels_last(constant: NDArray[Any]) -> Floats:
-    """Give a constant as float32, a scalar where it holds a single value."""
-    c = np.asarray(constant, np.float32)
-    return c.reshape(()) if c.size == 1 else c

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -130,14 +129,9 @@ def _cocotb(
 ) -> dict[str, Any]:
     from xnorflow_sim.cocotb_bench import run_cocotb
 
-    with tempfile.TemporaryDirectory(prefix="xnorflow-") as folder, \
-            console.working("cocotb testbench in Verilator"):
-        verilog = Path(folder) / f"{design.net.name}.v"
-        verilog.write_text(design.verilog)
-        for name, text in design.emitted.images.items():
-            (verilog.parent / name).write_text(text)
+    with console.working("cocotb testbench in Verilator"):
         results = run_cocotb(
-            verilog, design.interface, x, scores, build_dir=Path(folder) / "sim", seed=seed,
+            design.verilog, design.interface, x, scores, images=design.emitted.images, seed=seed,
             waves=waves,
         )
     return {"mismatches": 0, "tests": [r.name for r in results]}
