@@ -12,10 +12,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from networks import TRAINED
+from networks import trained
 
 import xnorflow as xf
-from xnorflow import demo
 from xnorflow_boards.build import build
 
 TARGETS = (
@@ -46,12 +45,9 @@ def main() -> None:
     for name, board, cycles, clock in TARGETS:
         if only not in f"{name} {board}":
             continue
-        path, scale = demo.model_path(), 1.0
-        if name != "digits":
-            trained = next(t for t in TRAINED if t.name == name)
-            path, scale = trained.path, trained.scale
+        source = trained(name)
         try:
-            net = xf.load(path, input_scale=scale)
+            net = xf.load(source.path, input_scale=source.scale)
             with tempfile.TemporaryDirectory() as folder:
                 design = xf.compile(net, board, cycles=cycles, clock=clock)
                 made = build(design.write(Path(folder) / name))

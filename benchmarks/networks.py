@@ -10,7 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xnorflow import demo
+
 DATA = Path(os.environ.get("XNORFLOW_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+DEMO = "digits"
+"""The network that the project ships."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +30,15 @@ class Trained:
     @property
     def path(self) -> Path:
         """The ONNX file."""
+        if self.name == DEMO:
+            return demo.model_path()
         return DATA / "models" / f"{self.name}.onnx"
 
     def images(self) -> tuple[NDArray[np.uint8], NDArray[Any]]:
         """Give the whole test set."""
+        if self.name == DEMO:
+            arrays = demo.data()
+            return arrays["x_test"], arrays["y_test"]
         with np.load(DATA / "datasets" / f"{self.data}.npz", allow_pickle=False) as z:
             x, y = ("x_test", "y_test") if "x_test" in z.files else ("x", "y")
             return z[x], z[y]
@@ -48,3 +58,10 @@ TRAINED = (
     Trained("cifar10_cnvW1A1", "cifar10_test", 1.0, 79.22),
     Trained("cifar10_cnvW1A2", "cifar10_test", 1.0, 82.66),
 )
+
+
+def trained(name: str) -> Trained:
+    """Give one of `TRAINED`, or the demo network."""
+    if name == DEMO:
+        return Trained(name, "", 1.0, 98.46)
+    return next(t for t in TRAINED if t.name == name)

@@ -19,10 +19,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from networks import TRAINED, Trained
+from networks import trained
 
 import xnorflow as xf
-from xnorflow import demo
 
 CNV = {
     f"MatrixVectorActivation_{i}": {"PE": pe, "SIMD": simd}
@@ -47,20 +46,15 @@ TARGETS: dict[str, tuple[dict[str, Any], int]] = {
 def measure(name: str, jobs: int) -> dict[str, Any]:
     """Run one network in this process."""
     target, frames = TARGETS[name]
-    if name == "digits":
-        trained = Trained(name, "", 1.0, 98.46)
-        path, x = demo.model_path(), demo.data()["x_test"]
-    else:
-        trained = next(t for t in TRAINED if t.name == name)
-        path, x = trained.path, trained.images()[0]
-    x = x[:frames]
+    source = trained(name)
+    x = source.images()[0][:frames]
     with tempfile.TemporaryDirectory() as folder:
         if "folding" in target:
             file = Path(folder) / "folding.json"
             file.write_text(json.dumps(target["folding"]))
             target = {"folding": file}
         started = time.perf_counter()
-        net = xf.load(path, input_scale=trained.scale)
+        net = xf.load(source.path, input_scale=source.scale)
         design = xf.compile(net, **target)
         design.write(Path(folder) / "design")
         compiled = time.perf_counter() - started
