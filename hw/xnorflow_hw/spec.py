@@ -64,7 +64,8 @@ class BufferSpec:
     """Feature buffer: geometry of the sliding window and its memory's capacity in words.
 
     Padded taps deliver `pad_word`, and `pad_word_last` as a pixel's last word, whose lanes past the
-    last channel are zero.
+    last channel are zero. With `pixels` more than 1 so many neighbouring windows of a row are read
+    at once from as many banks, and `depth` is that of a bank.
     """
 
     word_bits: int
@@ -81,6 +82,7 @@ class BufferSpec:
     depthwise: bool
     classes: bool
     depth: int
+    pixels: int = 1
 
     @property
     def output(self) -> tuple[int, int]:
@@ -99,8 +101,18 @@ class BufferSpec:
         return self.kernel[0] * self.kernel[1] * (1 if self.depthwise else self.words)
 
     @property
+    def groups(self) -> int:
+        """Groups of windows in a row that are read at once."""
+        return ceil(self.output[1] / self.pixels)
+
+    @property
     def reductions(self) -> int:
-        """Reductions per frame."""
+        """Reductions per frame, those of `pixels` windows at once counted once."""
+        return self.output[0] * self.groups * self.repeat
+
+    @property
+    def results(self) -> int:
+        """Beats per frame of the stage's output: one per window and repeat."""
         return self.output[0] * self.output[1] * self.repeat
 
     @property
@@ -128,6 +140,13 @@ class DotSpec:
         Weight bits in ROM order.
     acc_bits : int
         Width of the accumulated P.
+    pixels : int
+        Windows at once, each in a lane of its own that reads one bank of the buffer; all of them
+        see the same weights.
+    turn : int
+        How many lanes further, modulo `pixels`, a window's sum goes with each kernel column.
+    lanes : tuple of int, length `pixels`
+        The lane in which each window's sum ends.
     """
 
     pe: int
@@ -136,6 +155,9 @@ class DotSpec:
     coefficients: tuple[int, ...]
     weights: NDArray[Any]
     acc_bits: int
+    pixels: int = 1
+    turn: int = 0
+    lanes: tuple[int, ...] = (0,)
 
     @property
     def lanes_out(self) -> int:
