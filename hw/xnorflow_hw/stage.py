@@ -66,6 +66,13 @@ def stage_latency(buffer: BufferSpec, array: ArraySpec, tails: Sequence[TailSpec
     return FeatureBuffer.LATENCY + array_latency(array) + sum(tail_latency(t) for t in tails)
 
 
+def feature_buffer(spec: BufferSpec) -> FeatureBuffer:
+    """Build the buffer of a stage."""
+    options = dict(vars(spec))
+    del options["pixels"]
+    return FeatureBuffer(**options)
+
+
 class Stage(wiring.Component):
     """Compute one reduction layer, frame after frame.
 
@@ -95,7 +102,7 @@ class Stage(wiring.Component):
 
     def __init__(self, spec: StageSpec, *, style: str = "amaranth", prefix: str = "") -> None:
         self.spec = spec
-        self.buffer = FeatureBuffer(**vars(spec.buffer))
+        self.buffer = feature_buffer(spec.buffer)
         name = f"{prefix}{spec.name}"
         rows = self.buffer.rows
         self.array = _array(spec.array, rows, style, name)

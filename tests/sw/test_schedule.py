@@ -18,6 +18,7 @@ from xnorflow.mapping import accelerator
 from xnorflow_hw import geometry
 from xnorflow_hw.buffer import FeatureBuffer
 from xnorflow_hw.spec import GearboxSpec
+from xnorflow_hw.stage import feature_buffer
 
 from ..strategies import Case, cases
 from .test_fold import network
@@ -140,7 +141,7 @@ def test_first_reads_are_found_by_walking_every_window(case: Case) -> None:
     spec = accelerator(case.net, case.folds, in_lanes=case.in_lanes, out_lanes=case.out_lanes)
     for stage in spec.stages:
         b = stage.buffer
-        buffer = FeatureBuffer(**vars(b))
+        buffer = feature_buffer(b)
         words = np.arange(b.frame_words).reshape(1, b.height, b.width, b.words)
         beats = buffer.model(words)
         first = schedule.first_reads(b)
