@@ -13,9 +13,8 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 from numpy.typing import NDArray
@@ -23,8 +22,8 @@ from numpy.typing import NDArray
 from . import geometry
 from .loop import Loop, Nest
 from .pipeline import index_shape
+from .window import add, check_window, outside, word_memory
 
-RAM_KINDS = ("auto", "block", "distributed")
 REP, OX, OY = 3, 4, 5
 """Places of loops in their nest."""
 
@@ -112,24 +111,15 @@ class FeatureBuffer(wiring.Component):
         pad_word_last: int | None = None,
     ) -> None:
         """Check the parameters."""
-        positive = {
-            "word_bits": (word_bits,), "words": (words,), "height": (height,), "width": (width,),
-            "kernel": kernel, "stride": stride, "dilation": dilation, "repeat": (repeat,),
-        }
-        for name, values in positive.items():
-            if min(values) < 1:
-                raise ValueError(f"{name} is {values}; it has to be positive")
-        if len(pads) != 4 or min(pads) < 0:
-            raise ValueError(f"pads are {pads}; four numbers of at least 0 are needed")
+        check_window(
+            word_bits=word_bits, words=words, height=height, width=width, kernel=kernel,
+            stride=stride, dilation=dilation, pads=pads, repeat=repeat, ram=ram,
+            pad_words=(pad_word, pad_word_last),
+        )
         if depthwise and repeat != words:
             raise ValueError(f"repeat is {repeat}; a depthwise buffer repeats as often as words"
                              f" {words}")
-        if ram not in RAM_KINDS:
-            raise ValueError(f"ram is {ram!r}; known are {', '.join(RAM_KINDS)}")
         pad_word_last = pad_word if pad_word_last is None else pad_word_last
-        for word in (pad_word, pad_word_last):
-            if word < 0 or word.bit_length() > word_bits:
-                raise ValueError(f"pad_word is {word:#x}; it does not fit {word_bits} bits")
         self.word_bits, self.words, self.height, self.width = word_bits, words, height, width
         self.kernel, self.stride, self.dilation, self.pads = kernel, stride, dilation, pads
         self.pad_word, self.pad_word_last = pad_word, pad_word_last
@@ -139,13 +129,7 @@ class FeatureBuffer(wiring.Component):
         self.output = tuple(
             geometry.output_size(*axis, after) for axis, after in zip(axes, pads[2:], strict=True)
         )
-        if min(self.output) < 1:
-            raise ValueError(f"kernel {kernel} with dilation {dilation} does not fit the padded"
-                             f" frame of {height} x {width} pixels")
         needed = self.minimum_depth(height, width, words, kernel, stride, dilation, pads)
-        if needed == 0:
-            raise ValueError(f"stride {stride} and pads {pads} leave no tap inside the frame of"
-                             f" {height} x {width} pixels")
         if depth < needed:
             raise ValueError(f"depth is {depth}; windows need {needed} words at once")
         borders = [
@@ -229,8 +213,8 @@ class FeatureBuffer(wiring.Component):
         ahead = self._ahead(m, nest, steps["word"], issue, write)
         pad: Value = Const(0, 1)
         if self.padded:
-            pad = self._outside(m, nest, steps["row"], self.height, self.pads[0], issue, "row")
-            pad |= self._outside(m, nest, steps["col"], self.width, self.pads[1], issue, "col")
+            pad = outside(m, nest, steps["row"], self.height, self.pads[0], issue, "row")
+            pad |= outside(m, nest, steps["col"], self.width, self.pads[1], issue, "col")
         last, first = Signal(), Signal(init=1)
         m.d.comb += last.eq(nest.last(REP))
         m.d.comb += issue.eq((pad | ~ahead[-1]) & (~last | self.permit))
@@ -264,7 +248,7 @@ class FeatureBuffer(wiring.Component):
         freeing = nest.loops[OY].follow(freed, span, "freeing")
         overfull, row_end = Signal(span, init=-self.depth % (1 << span)), Signal()
         m.d.comb += row_end.eq(issue & nest.last(OY))
-        m.d.sync += overfull.eq(_sum(overfull, Mux(row_end, freeing, 0), write))
+        m.d.sync += overfull.eq(add(overfull, Mux(row_end, freeing, 0), write))
         m.d.comb += self.i.ready.eq(overfull[-1])
 
     def _ahead(
@@ -280,39 +264,14 @@ class FeatureBuffer(wiring.Component):
         span = bits_for(self.depth - self._start + frame + furthest) + 1
         ahead = Signal(span, init=(-1 - self._start) % (1 << span))
         back = nest.step(m, [-step for step in steps], span, "back")
-        m.d.sync += ahead.eq(_sum(ahead, Mux(issue, back, 0), write))
+        m.d.sync += ahead.eq(add(ahead, Mux(issue, back, 0), write))
         return ahead
-
-    def _outside(
-        self, m: Module, nest: Nest, steps: Sequence[int], size: int, before: int, issue: Value,
-        name: str,
-    ) -> Value:
-        """Give a register that tells whether the tap is outside the frame along an axis."""
-        if not any(steps):
-            return Const(before > 0, 1)
-        highest = -before - steps[-1]
-        width = bits_for(max(size, highest, before)) + 1
-        position = Signal(width, init=-before % (1 << width), name=name)
-        outside = Signal(init=before > 0, name=f"{name}_outside")
-        after = Signal(width, name=f"{name}_next")
-        m.d.comb += after.eq(position + nest.step(m, steps, width, f"{name}_step"))
-        with m.If(issue):
-            # A negative position is a large one without its sign.
-            m.d.sync += [position.eq(after), outside.eq(after >= size)]
-        return outside
 
     def _memory(
         self, m: Module, nest: Nest, steps: Sequence[int], issue: Value, write: Value
     ) -> Value:
         """Build the memory with its two addresses; give the word of the tap, a cycle late."""
-        # A word is never read while its place is written, so Yosys may leave out the logic that
-        # would give the old word then.
-        attributes: dict[str, Any] = {"no_rw_check": 1}
-        if self.ram != "auto":
-            attributes["ram_style"] = self.ram
-        m.submodules.memory = memory = Memory(
-            shape=self.word_bits, depth=max(2, self.depth), init=[], attrs=attributes
-        )
+        m.submodules.memory = memory = word_memory(self.word_bits, self.depth, self.ram)
         writer, reader = memory.write_port(), memory.read_port()
         # An address has to have a bit, even if only one word is ever used.
         address = Loop(self.depth, "write_address")
@@ -355,8 +314,3 @@ class FeatureBuffer(wiring.Component):
             if self.pad_word_last != self.pad_word:
                 with m.If(late["end"]):
                     m.d.sync += self.o_data.eq(self.pad_word_last)
-
-
-def _sum(a: Value, b: Value, carry: Value) -> Value:
-    """Add two equally wide numbers and a carry, modulo their width, in one adder."""
-    return (Cat(Const(1, 1), a) + Cat(carry, b))[1 : len(a) + 1]
