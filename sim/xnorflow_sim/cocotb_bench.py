@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +30,7 @@ if __name__ != "__main__":
     from .interface import Interface
 
 BENCH = "xnorflow_sim.bench_accelerator"
+AXI_BENCH = "xnorflow_sim.bench_axi"
 # The runner makes every signal public, of which the warnings about unused ones are no news.
 BUILD_ARGS = ["-O3", "--no-timing", "-Wno-fatal", "-Wno-lint", "-Wno-style"]
 
@@ -59,8 +61,10 @@ def run_cocotb(
     idle_limit: int = 100_000,
     waves: str | Path | None = None,
     build_dir: Path | None = None,
+    bench: str = BENCH,
+    constants: Mapping[str, int] | None = None,
 ) -> list[BenchResult]:
-    """Run the testbench of ``bench_accelerator.py`` in Verilator.
+    """Run the testbench of ``bench_accelerator.py``, or another one, in Verilator.
 
     Parameters
     ----------
@@ -80,6 +84,11 @@ def run_cocotb(
         Write the waveforms of all tests there, in VCD.
     build_dir : Path, optional
         Keep the compiled testbench there, by default in the cache.
+    bench : str
+        The testbench: module `BENCH`, or `AXI_BENCH` for an accelerator in its AXI wrapper, whose
+        name is then the interface's ``top``.
+    constants : dict of str to int, optional
+        For `AXI_BENCH`: what the registers that identify the design hold.
 
     Returns
     -------
@@ -108,14 +117,17 @@ def run_cocotb(
     with tempfile.TemporaryDirectory(prefix="xnorflow-") as name:
         folder = Path(name)
         write_sources(sources, folder)
-        bench = folder / "bench.npz"
-        np.savez(bench, beats=beats, expected=expected, seed=seed, idle_limit=idle_limit)
+        job = folder / "bench.npz"
+        np.savez(
+            job, beats=beats, expected=expected, seed=seed, idle_limit=idle_limit,
+            constants=np.array(json.dumps(dict(constants or {}))),
+        )
         log = _launch(
             {
                 "do": "test", "build_dir": str(built), "test_dir": name, "top": interface.top,
-                "tests": list(tests), "seed": seed, "waves": waves is not None,
+                "tests": list(tests), "seed": seed, "waves": waves is not None, "bench": bench,
             },
-            {"XNORFLOW_BENCH": str(bench)},
+            {"XNORFLOW_BENCH": str(job)},
         )  # fmt: skip
         if waves and (folder / "dump.vcd").is_file():
             shutil.move(folder / "dump.vcd", waves)
@@ -188,7 +200,7 @@ def _serve(job: dict[str, Any]) -> None:
         )  # fmt: skip
     else:
         runner.test(
-            BENCH, job["top"], hdl_toplevel_lang="verilog", build_dir=job["build_dir"],
+            job["bench"], job["top"], hdl_toplevel_lang="verilog", build_dir=job["build_dir"],
             test_dir=job["test_dir"], testcase=job["tests"] or None, seed=job["seed"] + 1,
             results_xml=str(Path(job["test_dir"]) / "results.xml"), waves=job["waves"],
         )  # fmt: skip

@@ -1,0 +1,140 @@
+"""The register map behind `s_axi_ctrl`: the hardware, the tables and the C header all read this.
+
+A change of the map that a driver could notice needs another `VERSION`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MAGIC = int.from_bytes(b"XNOR", "little")
+VERSION = 1
+ADDRESS_BITS = 12
+"""Of `s_axi_ctrl`: 4 KiB, the least that a vendor's address editor gives a slave."""
+SNAPSHOT_START = 0x100
+"""From here on registers show what the last snapshot took."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """A part of a register: `width` bits from bit `low` on."""
+
+    name: str
+    low: int
+    width: int
+    text: str
+
+    @property
+    def mask(self) -> int:
+        """The field's bits in the register."""
+        return ((1 << self.width) - 1) << self.low
+
+
+@dataclass(frozen=True)
+class Register:
+    """A register, or several words that are one value.
+
+    Parameters
+    ----------
+    name : str
+        In capitals.
+    offset : int
+        In bytes, a multiple of 4.
+    text : str
+        What it holds.
+    words : int
+        32-bit words, the lowest first.
+    access : {"r", "w", "rw"}
+        A register that can only be written reads 0.
+    fields : tuple of Field
+        Its parts, if it has any.
+    """
+
+    name: str
+    offset: int
+    text: str
+    words: int = 1
+    access: str = "r"
+    fields: tuple[Field, ...] = ()
+
+    def __getitem__(self, name: str) -> Field:
+        """Give a field by its name."""
+        return next(field for field in self.fields if field.name == name)
+
+
+def _row(start: int, words: int, **texts: str) -> tuple[Register, ...]:
+    """Give read-only registers one after the other."""
+    return tuple(
+        Register(name, start + 4 * words * place, text, words)
+        for place, (name, text) in enumerate(texts.items())
+    )
+
+
+IDENTITY = (
+    *_row(
+        0x000, 1,
+        MAGIC=f"{MAGIC:#010x}, the letters XNOR in memory",
+        VERSION="version of this map",
+        FRAME_BEATS="beats of a frame on `s_axis`",
+        IN_BYTES="bytes, one sample each, of a beat on `s_axis`",
+        FRAME_SAMPLES="samples of a frame, without the unused lanes of its beats",
+        CLASSES="scores of a frame",
+        SCORE_BITS="bits of a score on `m_axis`, two's complement",
+        OUT_LANES="scores of a beat on `m_axis`",
+        RESULT_BEATS="beats of a frame's scores on `m_axis`",
+        PREDICTED_INTERVAL="cycles between two frames, as `design.json` predicts them",
+        PREDICTED_LATENCY="cycles from a frame's first beat in to its last beat out, predicted for"
+        " an empty accelerator between these streams",
+    ),
+    Register("DIGEST", 0x040, "design digest, 32 bytes in the order of its hex digits", 8),
+)
+"""Constants of the design."""
+
+CONTROL = Register(
+    "CONTROL", 0x080, "what to do, once for every bit written as 1", access="w",
+    fields=(
+        Field("RESET", 0, 1, "reset the accelerator, not the counters"),
+        Field("CLEAR", 1, 1, "set counters and measurements to where they start"),
+        Field("SNAPSHOT", 2, 1, f"take all registers from {SNAPSHOT_START:#x} on, in one cycle,"
+              " before CLEAR"),
+    ),
+)
+STATUS = Register(
+    "STATUS", 0x084, "this very cycle",
+    fields=(
+        Field("BUSY", 0, 1, "a frame has begun and not ended, or a beat waits on `m_axis`"),
+        Field("IN_STALLED", 1, 1, "`s_axis` has a beat that is not taken"),
+        Field("IN_STARVED", 2, 1, "`s_axis` could take a beat and has none"),
+        Field("OUT_STALLED", 3, 1, "`m_axis` has a beat that is not taken"),
+        Field("FILLING", 4, 1, "a result that a reset cut off is being filled up with zeros"),
+        Field("IN_FLIGHT", 16, 16, "frames that have begun on `s_axis` and not ended on `m_axis`"),
+    ),
+)
+SCRATCH = Register("SCRATCH", 0x088, "any value, to try the bus", access="rw")
+
+COUNTERS = _row(
+    SNAPSHOT_START, 2,
+    CYCLES="cycles",
+    FRAMES_IN="frames whose last beat `s_axis` has taken",
+    FRAMES_OUT="frames whose last beat `m_axis` has given",
+    IN_STALLED="cycles with tvalid and without tready on `s_axis`",
+    IN_STARVED="cycles with tready and without tvalid on `s_axis`",
+    OUT_STALLED="cycles with tvalid and without tready on `m_axis`",
+    TLAST_EARLY="beats with tlast on `s_axis` that are not their frame's last",
+    TLAST_MISSING="last beats of a frame without tlast on `s_axis`",
+)
+"""64 bits; they wrap."""
+
+MEASUREMENTS = _row(
+    0x180, 1,
+    LATENCY="cycles from a frame's first beat in to its last beat out, of the last frame measured",
+    LATENCY_MIN="the least since the last CLEAR; all ones: none yet",
+    LATENCY_MAX="the most; 0: none yet",
+    INTERVAL="cycles between the last beats out of the last two frames",
+    INTERVAL_MIN="the least since the last CLEAR; all ones: none yet",
+    INTERVAL_MAX="the most; 0: none yet",
+)
+"""32 bits; they stop at all ones."""
+
+REGISTERS = (*IDENTITY, CONTROL, STATUS, SCRATCH, *COUNTERS, *MEASUREMENTS)
+BY_NAME = {register.name: register for register in REGISTERS}
