@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from .geometry import ceil_div
 from .loop import Loop
+from .spec import GearboxSpec
 
 
 class Gearbox(wiring.Component):
@@ -67,34 +68,13 @@ class Gearbox(wiring.Component):
         self.bits = bits
         self.group_in, self.lanes_in = group_in, lanes_in
         self.group_out, self.lanes_out = group_out, lanes_out
-        # Groups without unused lanes may as well be longer ones.
         self.group = max(group_in, group_out)
-        aligned = all(
-            group == self.group or group % lanes == 0
-            for group, lanes in ((group_in, lanes_in), (group_out, lanes_out))
-        )
-        if not self.needed(
-            group_in=group_in, lanes_in=lanes_in, group_out=group_out, lanes_out=lanes_out
-        ):
-            self.kind = "wires"
-        elif aligned and lanes_out % lanes_in == 0:
-            self.kind = "up"
-        elif aligned and lanes_in % lanes_out == 0:
-            self.kind = "down"
-        else:
-            self.kind = "barrel"
+        self.kind = GearboxSpec(bits, group_in, lanes_in, group_out, lanes_out).kind
         self.latency = 0 if self.kind == "wires" else 1
         super().__init__({
             "i": In(stream.Signature(lanes_in * bits)),
             "o": Out(stream.Signature(lanes_out * bits)),
         })
-
-    @staticmethod
-    def needed(*, group_in: int, lanes_in: int, group_out: int, lanes_out: int) -> bool:
-        """Tell whether there is anything to regroup."""
-        if lanes_in != lanes_out:
-            return True
-        return group_in != group_out and min(group_in, group_out) % lanes_in != 0
 
     def model(self, beats: NDArray[Any]) -> NDArray[Any]:
         """Regroup input beats [beats, lanes_in] to output beats [beats, lanes_out].

@@ -19,7 +19,7 @@ from xnorflow.errors import BadInput, CheckFailed
 from xnorflow.estimate.devices import fpga
 from xnorflow.estimate.shape import DesignShape
 from xnorflow.mapping import Fold, Reduction, accelerator, reductions
-from xnorflow.shapes import engine_shape
+from xnorflow.shapes import engine_shapes
 from xnorflow.summary import FORMAT, summary
 from xnorflow_hw.emit import Emitted, emit
 from xnorflow_hw.spec import AcceleratorSpec
@@ -141,12 +141,7 @@ class Design:
     @cached_property
     def shape(self) -> DesignShape:
         """Plain summary for the estimators."""
-        engines = tuple(
-            engine_shape(part, stage, box)
-            for part, stage, box in zip(
-                self.parts, self.spec.stages, self.spec.gearboxes, strict=False
-            )
-        )
+        engines = engine_shapes(self.parts, self.spec)
         return DesignShape(self.net.name, engines, self.ii, self.latency)
 
     def summary(self) -> dict[str, Any]:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from math import ceil
+from math import ceil, prod
 from pathlib import Path
 from typing import Any
 
 from xnorflow import ir
 from xnorflow.errors import BadInput
-from xnorflow.mapping import Fold, Reduction
+from xnorflow.mapping import Fold, Reduction, reductions
 
 FINN_ENGINE = re.compile(r"(MatrixVectorActivation|MVAU|StreamingFCLayer)", re.IGNORECASE)
 MAX_INPUT_LANES = 8
@@ -25,6 +25,17 @@ MAX_INPUT_LANES = 8
 def _useful(channels: int) -> list[int]:
     """Give the widths that aren't beaten by a smaller one with as many passes, ascending."""
     return sorted({ceil(channels / passes) for passes in range(1, channels + 1)})
+
+
+def foldings(part: Reduction) -> list[Fold]:
+    """Give every folding of a reduction that is not beaten by a narrower one with as many passes.
+
+    Widths need not divide the channels.
+    """
+    widths = _useful(part.inp.channels)
+    if not isinstance(part.layer, ir.Conv):
+        return [Fold(width, width) for width in widths]
+    return [Fold(pe, simd) for pe in _useful(part.out_channels) for simd in widths]
 
 
 def fold_reduction(part: Reduction, cycles: int, previous_lanes: int) -> Fold | None:
@@ -93,6 +104,13 @@ def default_cycles(parts: Sequence[Reduction], lanes: int) -> int:
         )
         low, high = (low, middle) if used <= lanes else (middle + 1, high)
     return low
+
+
+def input_groups(net: ir.IntegerNetwork) -> tuple[int, int]:
+    """Give the samples of a frame and of a group of the input stream: a pixel, or a flat frame."""
+    frame = prod(net.shape)
+    flat = reductions(net)[0].inp.shape == (1, 1, frame)
+    return frame, frame if flat else net.shape[2]
 
 
 def input_lanes(

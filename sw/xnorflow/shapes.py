@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from xnorflow import ir
 from xnorflow.estimate.shape import EngineKind, EngineShape
 from xnorflow.mapping import Reduction
-from xnorflow_hw.spec import DotSpec, GearboxSpec, StageSpec, ThresholdSpec
+from xnorflow_hw.spec import AcceleratorSpec, DotSpec, GearboxSpec, StageSpec, ThresholdSpec
 
 _KINDS: dict[str, EngineKind] = {"conv": "conv", "maxpool": "maxpool", "sumpool": "sumpool"}
 
@@ -31,6 +33,14 @@ def engine_shape(part: Reduction, stage: StageSpec, box: GearboxSpec) -> EngineS
         weight_planes=len(a.coefficients) if isinstance(a, DotSpec) else 1,
         acc_bits=a.out_bits if dot else 0, threshold_rows=rows, threshold_levels=levels,
         out_bits=stage.out_bits,
-        gearbox_bits=box.bits * max(box.lanes_in, box.lanes_out) if box.needed else 0,
+        gearbox=box if box.needed else None,
         queue_depth=stage.queue_depth,
     )
+
+
+def engine_shapes(
+    parts: Sequence[Reduction], described: AcceleratorSpec
+) -> tuple[EngineShape, ...]:
+    """Summarise all stages of an accelerator."""
+    stages = zip(parts, described.stages, described.gearboxes, strict=False)
+    return tuple(engine_shape(*each) for each in stages)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from xnorflow_hw.gearbox import Gearbox
 from xnorflow_hw.geometry import output_beats
+from xnorflow_hw.spec import GearboxSpec
 
 from .convert import STYLE, to_verilog
 from .harness import pack, run_stream, stalls, unpack
@@ -124,7 +125,7 @@ def test_kinds(group_in, lanes_in, group_out, lanes_out, kind):
     }
     dut = Gearbox(bits=2, **shape)
     assert dut.kind == kind
-    assert Gearbox.needed(**shape) == (kind != "wires")
+    assert GearboxSpec(bits=2, **shape).needed == (kind != "wires")
     check(dut, 3, 7, 0.3, 0.3)
 
 

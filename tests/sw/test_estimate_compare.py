@@ -9,11 +9,13 @@ from xnorflow.errors import BadInput
 from xnorflow.estimate.compare import Comparison, compare
 from xnorflow.estimate.kinds import STRENGTH, Figure, Kind, compact, weakest
 from xnorflow.estimate.shape import DesignShape, EngineShape
+from xnorflow_hw.spec import GearboxSpec
 
 FIRST = EngineShape("conv0", "conv", 900, 64, 27, 3072, 16, 3, 32400, 36, 48, 96, 24, 8,
                     acc_bits=13, threshold_rows=4, threshold_levels=1)
 SECOND = EngineShape("conv1", "conv", 784, 64, 576, 57600, 32, 32, 28224, 36, 1024, 180, 32, 1,
-                     acc_bits=10, threshold_rows=2, threshold_levels=1, gearbox_bits=48)
+                     acc_bits=10, threshold_rows=2, threshold_levels=1,
+                     gearbox=GearboxSpec(1, 48, 48, 48, 6))
 POOL = EngineShape("pool1", "maxpool", 196, 64, 4, 50176, 32, 1, 1568, 0, 0, 56, 32, 1)
 LAST = EngineShape("fc", "conv", 1, 10, 12544, 12544, 1, 8, 15680, 15680, 8, 1568, 8, 1,
                    acc_bits=14, out_bits=16)

@@ -14,6 +14,7 @@ from math import ceil, log2
 
 from xnorflow.estimate.devices import Family
 from xnorflow.estimate.shape import DesignShape, EngineShape
+from xnorflow_hw.spec import GearboxSpec
 
 STATUS = "estimated, uncalibrated"
 CHECKED = ("against three placed single-engine designs of an earlier prototype, serial port "
@@ -65,8 +66,15 @@ CONSTANTS: dict[str, Constant] = {
     "address": Constant("LUT per address bit", "counted: six candidate steps", 6, 6, 6, 4),
     "buffer output": Constant("LUT per bit", "counted: pad multiplexer", 1, 1, 1, 1),
     "buffer registers": Constant("FF per bit", "counted: word in, word out", 2, 2, 2, 2),
-    "gearbox": Constant("LUT per stored bit", "assumed: shift or load", 1.5, 1.5, 1.5, 1),
-    "gearbox registers": Constant("FF per stored bit", "counted", 1, 1, 1, 1),
+    "gearbox, collecting": Constant(
+        "LUT per slot", "measured: Yosys 0.70, 2 to 512 slots; enables", 1.1, 1.1, 1.1, 1.1),
+    "gearbox, giving": Constant(
+        "LUT per bit and part", "measured: Yosys 0.70, shift or load", 1, 1, 1, 1),
+    "gearbox, both": Constant(
+        "LUT per stored bit and lane of the narrower side",
+        "measured: Yosys 0.70, 4 to 43 lanes; multiplexers", 0.65, 0.75, 0.65, 0.4),
+    "gearbox, both, rest": Constant(
+        "LUT per stored bit", "measured: the same; shift and hold", 3, 3, 3, 2),
     "queue": Constant("LUT per stored bit", "counted: write select", 1, 1, 1, 0.5),
     "queue registers": Constant("FF per stored bit", "counted", 1, 1, 1, 1),
 }
@@ -94,11 +102,24 @@ def ram_blocks(depth: int, width: int, shapes: tuple[tuple[int, int], ...]) -> i
 
     Every column is made of blocks of one native shape (depth, width), as many as its depth needs.
     """
-    columns = [(ceil(depth / d), w) for d, w in shapes]
-    fewest = [0] * (width + 1)
-    for bits in range(1, width + 1):
-        fewest[bits] = min(n + fewest[max(0, bits - w)] for n, w in columns)
-    return fewest[width]
+    columns: list[tuple[int, int]] = []
+    for d, w in sorted(shapes, key=lambda shape: -shape[1]):
+        if not columns or ceil(depth / d) < columns[-1][0]:
+            columns.append((ceil(depth / d), w))
+    number, bits = min(columns, key=lambda c: c[0] / c[1])
+    # Among as many others as the best column has bits, some add up to a multiple of it: they can
+    # as well be that. So all beyond the others' width is made of the best one.
+    whole = max(0, -(-(width - bits * columns[0][1]) // bits))
+    return whole * number + _fewest_blocks(tuple(columns))[width - whole * bits]
+
+
+@cache
+def _fewest_blocks(columns: tuple[tuple[int, int], ...]) -> list[int]:
+    """Give the fewest blocks for widths up to the square of the widest of (blocks, bits)."""
+    fewest = [0]
+    for width in range(1, columns[0][1] ** 2 + 1):
+        fewest.append(min(n + fewest[max(0, width - w)] for n, w in columns))
+    return fewest
 
 
 def read_only(depth: int, width: int, family: Family) -> Resources:
@@ -139,6 +160,26 @@ def _weights(engine: EngineShape, family: Family) -> tuple[Resources, str]:
     return Resources(ram_blocks=ram_blocks(depth, width, family.ram_shapes)), live
 
 
+@cache
+def gearbox_resources(box: GearboxSpec, family: Family) -> Resources:
+    """Give what a width converter takes; nothing where it is only wires."""
+    def c(name: str) -> float:
+        return CONSTANTS[f"gearbox, {name}"].of(family)
+
+    wide, narrow = max(box.lanes_in, box.lanes_out), min(box.lanes_in, box.lanes_out)
+    parts = ceil(wide / narrow)
+    match box.kind:
+        case "wires":
+            return Resources()
+        case "up":
+            return Resources(c("collecting") * parts, box.bits * wide + parts.bit_length())
+        case "down":
+            bits = box.bits * (wide - narrow)
+            return Resources(c("giving") * (bits + parts), box.bits * wide + parts)
+    stored = box.bits * (wide + narrow - 1)
+    return Resources(stored * (c("both") * narrow + c("both, rest")), stored + 15)
+
+
 def engine_parts(engine: EngineShape, family: Family) -> dict[str, Resources]:
     """Give what each part of an engine takes."""
     def c(name: str) -> float:
@@ -166,8 +207,8 @@ def engine_parts(engine: EngineShape, family: Family) -> dict[str, Resources]:
     parts["feature buffer"] = memory(engine.buffer_depth, engine.buffer_width, family) + Resources(
         address * c("address") + engine.buffer_width * c("buffer output"),
         2 * address + engine.buffer_width * c("buffer registers"))
-    parts["gearbox"] = Resources(engine.gearbox_bits * c("gearbox"),
-                                 engine.gearbox_bits * c("gearbox registers"))
+    if engine.gearbox is not None:
+        parts["gearbox"] = gearbox_resources(engine.gearbox, family)
     queued = engine.queue_depth * engine.pe * engine.out_bits
     parts["queue"] = Resources(queued * c("queue"), queued * c("queue registers"))
     steps = ceil(log2(engine.cycles + 1))

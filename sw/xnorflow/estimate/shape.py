@@ -7,6 +7,7 @@ from typing import Literal
 
 from xnorflow.errors import BadInput
 from xnorflow.estimate.kinds import Kind
+from xnorflow_hw.spec import GearboxSpec
 
 EngineKind = Literal["conv", "maxpool", "sumpool"]
 RomKind = Literal["auto", "block", "distributed", "logic"]
@@ -45,8 +46,8 @@ class EngineShape:
         Rows of thresholds per PE, and thresholds per row; 0 where there are none.
     out_bits : int
         Bits of an output feature.
-    gearbox_bits : int
-        Bits stored by the width converter before the engine; 0 where it is only wires.
+    gearbox : GearboxSpec, optional
+        The width converter before the engine, if there is more to it than wires.
     queue_depth : int
         Results that may wait behind the engine.
     rom_kind : str
@@ -72,7 +73,7 @@ class EngineShape:
     threshold_rows: int = 0
     threshold_levels: int = 0
     out_bits: int = 1
-    gearbox_bits: int = 0
+    gearbox: GearboxSpec | None = None
     queue_depth: int = 2
     rom_kind: RomKind = "auto"
 
