@@ -1,8 +1,14 @@
 """XNOR-popcount array: PE output channels at once, SIMD inputs of each at once.
 
-A beat passes the stages ROM read, popcount of every (activation plane, weight plane), weighted sum
-of the planes, accumulation. Activations wait for their weights. Nothing ever stalls; a bubble is a
-beat without valid.
+A beat passes the stages ROM read, sum of the beat's products, accumulation. Activations wait for
+their weights. Nothing ever stalls; a bubble is a beat without valid.
+
+With thresholds there is no comparison: a sum starts at 2^n - T, so that its top bit tells whether
+it got T or more.
+
+Several pixels at once see the same weights, each in a lane that reads one bank of the feature
+buffer. As the kernel's columns go by, a window meets the banks in turn, so its sum goes from lane
+to lane.
 """
 
 from __future__ import annotations
@@ -11,28 +17,23 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import ceil_log2
 from numpy.typing import NDArray
 
-from .pipeline import delay, index_shape, register_count, registered_levels
-from .popcount import XnorPopcount, instance, latency_for, module_name, verilog_module
-from .rom import IMAGE_BITS, Rom, bit_words, rom_latency
-
-
-def plane_sum_latency(terms: int) -> int:
-    """Clock cycles to sum so many weighted popcounts."""
-    return register_count(ceil_log2(terms))
+from .beat import BeatSum, beat_latency
+from .pipeline import delay, index_shape
+from .rom import IMAGE_BITS, Rom, bit_words, field_words, rom_latency
 
 
 def dot_latency(
-    *, simd: int, bits: int, planes: int, depth: int, rom: str = "auto", rom_register: bool = True
+    *, simd: int, bits: int, planes: int, depth: int, form: str = "tree", rom: str = "auto",
+    rom_register: bool = True,
 ) -> int:
     """Clock cycles of a `DotArray` from the last beat to the result; `depth` is the ROM's."""
     read = rom_latency(depth, kind=rom, register=rom_register)
-    return read + latency_for(simd) + plane_sum_latency(bits * planes) + 1
+    return read + beat_latency(simd=simd, bits=bits, planes=planes, form=form) + 1
 
 
 class DotArray(wiring.Component):
@@ -50,32 +51,47 @@ class DotArray(wiring.Component):
         Weight bits, a word per beat, in the order in which the beats come; after the last word the
         first one follows.
     acc_bits : int
-        Width of the result; it is exact modulo ``2 ** acc_bits``.
+        Width of a sum; it is exact modulo ``2 ** acc_bits``.
     rows : int
         Values that `i_row` can have.
+    thresholds : int array [rows, pe], optional
+        Give codes of one bit, ``sum >= threshold``, instead of sums. Sums are then below
+        ``2 ** acc_bits``.
+    pixels : int
+        Windows at once.
+    turn : int
+        How many lanes further, modulo `pixels`, sums go with `i_turn`.
+    lanes : sequence of int, length `pixels`
+        The lane in which each window's sum ends.
+    form : str
+        How a beat's products are summed; see `BeatSum`.
     rom : {"auto", "block", "logic"}
         What the weights are stored in.
     rom_register : bool
         Whether a register follows the weight memory.
     name : str
-        Identifier of the weight memory's module and image.
+        Identifier of the weight memory's module and image; that of the thresholds is
+        ``<name>_start``.
     style : {"amaranth", "verilog"}
         "verilog" instantiates the modules of `modules`.
     image_bits : int
-        Weights of more bits than this go to a hex image.
+        Memories of more bits than this go to a hex image.
 
     Members
     -------
     i_valid, i_first, i_last : In(1)
         A beat, and whether it begins and ends a reduction.
-    i_data : In(simd * bits)
-        Activation codes, lane 0 lowest.
+    i_data : In(pixels * simd * bits)
+        Activation codes; lane 0 lowest, in each of them input 0.
+    i_turn : In(1)
+        Sums move before this beat is added. Only with several pixels; it is 0 in a first beat.
     i_row : In(range(rows)), at least one bit
-        Passed on with the result; that of the last beat counts.
+        Passed on with the result; that of the last beat counts. Thresholds are those of the first
+        beat's.
     o_valid : Out(1)
         A result, `latency` cycles after the last beat.
-    o_values : Out(pe * acc_bits)
-        Unsigned sums, PE 0 lowest.
+    o_values : Out(pixels * pe * out_bits)
+        Unsigned sums or codes; window 0 lowest, in each of them PE 0.
     o_row : Out(range(rows)), at least one bit
         Row of the result.
 
@@ -83,6 +99,8 @@ class DotArray(wiring.Component):
     ----------
     latency : int
         See `dot_latency`.
+    out_bits : int
+        Bits of a value: `acc_bits`, or 1 with thresholds.
     modules, images : dict of str to str
         Verilog modules to append to the design and hex images to lie beside it.
     """
@@ -97,6 +115,11 @@ class DotArray(wiring.Component):
         weights: NDArray[Any],
         acc_bits: int,
         rows: int = 1,
+        thresholds: NDArray[Any] | None = None,
+        pixels: int = 1,
+        turn: int = 0,
+        lanes: Sequence[int] = (0,),
+        form: str = "tree",
         rom: str = "auto",
         rom_register: bool = True,
         name: str = "weights",
@@ -104,7 +127,10 @@ class DotArray(wiring.Component):
         image_bits: int = IMAGE_BITS,
     ) -> None:
         """Check the parameters."""
-        sizes = {"pe": pe, "simd": simd, "bits": bits, "acc_bits": acc_bits, "rows": rows}
+        sizes = {
+            "pe": pe, "simd": simd, "bits": bits, "acc_bits": acc_bits, "rows": rows,
+            "pixels": pixels,
+        }
         for what, size in sizes.items():
             if size < 1:
                 raise ValueError(f"{what} is {size}; it has to be positive")
@@ -115,112 +141,145 @@ class DotArray(wiring.Component):
             raise ValueError(f"weights have shape {weights.shape}, not (depth, *{expected})")
         if weights.size and (weights.min() < 0 or weights.max() > 1):
             raise ValueError(f"weights go from {weights.min()} to {weights.max()}, not from 0 to 1")
+        if sorted(lanes) != list(range(pixels)):
+            raise ValueError(f"lanes are {tuple(lanes)}, not a permutation of those of {pixels}")
         self.pe, self.simd, self.bits, self.acc_bits, self.rows = pe, simd, bits, acc_bits, rows
+        self.pixels, self.turn, self.lanes = pixels, turn % pixels, tuple(lanes)
         self.coefficients, self.weights, self.style = tuple(coefficients), weights, style
+        options: dict[str, Any] = {"style": style, "image_bits": image_bits}
+        self._beat = BeatSum(simd, bits, self.coefficients, form, style)
+        stored = weights ^ 1 if self._beat.complemented else weights
         self._rom = Rom(
-            words=bit_words(weights.reshape(len(weights), -1)), width=weights[0].size, kind=rom,
-            register=rom_register, name=name, style=style, image_bits=image_bits,
+            words=bit_words(stored.reshape(len(weights), -1)), width=weights[0].size, kind=rom,
+            register=rom_register, name=name, **options,
         )
-        self.latency = dot_latency(
-            simd=simd, bits=bits, planes=len(coefficients), depth=len(weights),
-            rom=rom, rom_register=rom_register,
-        )
+        self.latency = self._rom.latency + self._beat.latency + 1
         self.modules, self.images = dict(self._rom.modules), dict(self._rom.images)
-        if style == "verilog":
-            stages = latency_for(simd)
-            self.modules[module_name(simd, stages)] = verilog_module(simd, stages)
+        self.thresholds = thresholds
+        self.out_bits, self._width = acc_bits, acc_bits
+        if thresholds is not None:
+            self.out_bits, self._width = 1, acc_bits + 1
+            self._start = self._thresholds(thresholds, f"{name}_start", options)
+            self.modules |= self._start.modules
+            self.images |= self._start.images
+        self.modules |= self._beat.modules
         row = index_shape(rows)
         super().__init__({
-            "i_valid": In(1), "i_data": In(simd * bits), "i_first": In(1), "i_last": In(1),
-            "i_row": In(row),
-            "o_valid": Out(1), "o_values": Out(pe * acc_bits), "o_row": Out(row),
+            "i_valid": In(1), "i_data": In(pixels * simd * bits),
+            "i_first": In(1), "i_last": In(1), "i_row": In(row),
+            **({"i_turn": In(1)} if pixels > 1 else {}),
+            "o_valid": Out(1), "o_values": Out(pixels * pe * self.out_bits), "o_row": Out(row),
         })
 
-    def model(self, codes: NDArray[Any]) -> NDArray[np.int64]:
-        """Give the sums of the reductions that begin with the first weight word.
+    def _thresholds(self, thresholds: NDArray[Any], name: str, options: dict[str, Any]) -> Rom:
+        """Make the memory of what sums start with."""
+        if thresholds.shape != (self.rows, self.pe):
+            expected = f"(rows {self.rows}, pe {self.pe})"
+            raise ValueError(f"thresholds have shape {thresholds.shape}, not {expected}")
+        if self.rows > 1 and self.latency < 2:
+            raise ValueError("the first beat is added before its threshold can be read")
+        # Below 0 is as good as 0, always reached; 2^acc_bits is never.
+        start = (1 << self.acc_bits) - np.clip(thresholds, 0, 1 << self.acc_bits)
+        return Rom(
+            words=field_words(start, self._width), width=self.pe * self._width, register=False,
+            name=name, **options,
+        )
+
+    def model(
+        self,
+        codes: NDArray[Any],
+        *,
+        rows: NDArray[Any] | int = 0,
+        turns: Sequence[int] = (),
+    ) -> NDArray[np.int64]:
+        """Give the results of the reductions that begin with the first weight word.
 
         Parameters
         ----------
-        codes : int array [reductions, beats, simd]
-            Activation codes.
+        codes : int array [reductions, beats, (pixels,) simd]
+            Activation codes of each lane; the axis of lanes may be absent with one pixel.
+        rows : int array [reductions] or int
+            Only needed with thresholds.
+        turns : sequence of int
+            Beats of a reduction in which sums move.
 
         Returns
         -------
-        int64 array [reductions, pe]
+        int64 array [reductions, (pixels,) pe]
         """
-        reductions, beats, _ = codes.shape
-        total = np.zeros((reductions, self.pe), np.int64)
+        reductions, beats = codes.shape[:2]
+        by_lane = codes.reshape(reductions, beats, self.pixels, self.simd)
+        # The lane in which each window is, at each beat.
+        turned = np.isin(np.arange(beats), turns).astype(int)
+        left = turned.sum() - turned.cumsum()
+        lane = (np.array(self.lanes) - self.turn * left[:, None]) % self.pixels
+        windows = np.take_along_axis(by_lane, lane[None, :, :, None], 2)
+        total = np.zeros((reductions, self.pixels, self.pe), np.int64)
         word = np.arange(reductions * beats).reshape(reductions, beats) % len(self.weights)
         for plane in range(self.bits):
-            active = (codes >> plane & 1)[:, :, None, :]
+            active = (windows >> plane & 1)[:, :, :, None, :]
             for p, coefficient in enumerate(self.coefficients):
-                agree = active == self.weights[word, p]
-                total += (coefficient << plane) * agree.sum((1, 3), dtype=np.int64)
-        return total & ((1 << self.acc_bits) - 1)
+                agree = active == self.weights[word, p][:, :, None]
+                total += (coefficient << plane) * agree.sum((1, 4), dtype=np.int64)
+        total &= (1 << self.acc_bits) - 1
+        if self.thresholds is not None:
+            row = np.broadcast_to(rows, reductions)
+            total = (total >= self.thresholds[row][:, None]).astype(np.int64)
+        return total.reshape(reductions, *codes.shape[2:-1], self.pe)
 
     def elaborate(self, platform: Any) -> Module:
         """Build the pipeline."""
         m = Module()
         m.submodules.rom = rom = self._rom
         with m.If(self.i_valid):
-            last_word = Signal()
-            m.d.comb += last_word.eq(rom.address == rom.depth - 1)
-            m.d.sync += rom.address.eq(Mux(last_word, 0, rom.address + 1))
-
-        data = delay(m, self.i_data, rom.latency, name="data")
-        planes = [Signal(self.simd, name=f"plane_{a}") for a in range(self.bits)]
-        for a, plane in enumerate(planes):
-            m.d.comb += plane.eq(Cat(data[lane * self.bits + a] for lane in range(self.simd)))
-        sums = [self._plane_sum(m, planes, rom.data, k) for k in range(self.pe)]
+            if rom.depth & (rom.depth - 1):
+                last_word = Signal()
+                m.d.comb += last_word.eq(rom.address == rom.depth - 1)
+                m.d.sync += rom.address.eq(Mux(last_word, 0, rom.address + 1))
+            elif rom.depth > 1:
+                m.d.sync += rom.address.eq(rom.address + 1)
 
         until_sum = self.latency - 1
         valid = delay(m, self.i_valid, until_sum, name="valid", reset=True)
         first = delay(m, self.i_first, until_sum, name="first")
         last = delay(m, self.i_last, until_sum, name="last")
+        turn = delay(m, self.i_turn, until_sum, name="turn") if self.turn else Const(0)
         m.d.sync += self.o_valid.eq(valid & last)
-        m.d.sync += self.o_row.eq(delay(m, self.i_row, until_sum, name="row"))
-        accumulators = [
-            Signal(self.acc_bits, name=f"sum_{k}", reset_less=True) for k in range(self.pe)
+        starts = self._starts(m, until_sum)
+
+        sums = [
+            [Signal(self._width, name=f"sum_{b}_{k}", reset_less=True) for k in range(self.pe)]
+            for b in range(self.pixels)
         ]
-        m.d.comb += self.o_values.eq(Cat(accumulators))
-        for k, (accumulator, total) in enumerate(zip(accumulators, sums, strict=True)):
-            before = Signal(self.acc_bits, name=f"before_{k}")
-            m.d.comb += before.eq(Mux(first, 0, accumulator))
-            with m.If(valid):
-                m.d.sync += accumulator.eq(before + total)
+        data = delay(m, self.i_data, rom.latency, name="data")
+        for b, codes in enumerate(sums):
+            own = data.word_select(b, self.simd * self.bits)
+            operands = self._beat.operands(m, own, f"plane_{b}")
+            for k, (start, accumulator) in enumerate(zip(starts, codes, strict=True)):
+                total = self._beat.build(m, f"{b}_{k}", operands, self._weights(rom.data, k))
+                before = Signal(self._width, name=f"before_{b}_{k}")
+                source = sums[(b - self.turn) % self.pixels][k]
+                m.d.comb += before.eq(Mux(first, start, Mux(turn, source, accumulator)))
+                with m.If(valid):
+                    m.d.sync += accumulator.eq(before + total)
+        results = [value for lane in self.lanes for value in sums[lane]]
+        if self.thresholds is not None:
+            results = [value[-1] for value in results]
+        m.d.comb += self.o_values.eq(Cat(results))
         return m
 
-    def _popcount(self, m: Module, name: str, x: Value, w: Value) -> Signal:
-        """Add a popcount; as a bare instance in Verilog, where a wrapper each would be clutter."""
-        if self.style == "verilog":
-            n = Signal(range(self.simd + 1), name=f"{name}_n")
-            latency = latency_for(self.simd)
-            m.submodules[name] = instance(simd=self.simd, latency=latency, x=x, w=w, n=n)
-            return n
-        m.submodules[name] = popcount = XnorPopcount(simd=self.simd)
-        m.d.comb += [popcount.x.eq(x), popcount.w.eq(w)]
-        return popcount.n
+    def _weights(self, word: Value, k: int) -> list[Value]:
+        """Give PE k's bits of a word of the memory, per plane."""
+        planes = range(len(self.coefficients))
+        return [word.word_select(p * self.pe + k, self.simd) for p in planes]
 
-    def _plane_sum(self, m: Module, planes: list[Signal], word: Value, k: int) -> Signal:
-        """Build PE k's weighted sum of popcounts of one beat."""
-        terms: list[Signal] = []
-        for a, plane in enumerate(planes):
-            for p, coefficient in enumerate(self.coefficients):
-                lanes = word.word_select(p * self.pe + k, self.simd)
-                count = self._popcount(m, f"popcount_{k}_{a}_{p}", plane, lanes)
-                factor = coefficient << a
-                term = Signal(range(self.simd * factor + 1), name=f"term_{k}_{a}_{p}")
-                m.d.comb += term.eq(count * factor)
-                terms.append(term)
-        levels = ceil_log2(len(terms))
-        registered = registered_levels(levels, register_count(levels))
-        for level in range(1, levels + 1):
-            domain = m.d.sync if level in registered else m.d.comb
-            sums = []
-            for i in range(0, len(terms), 2):
-                value = sum(terms[i + 1 : i + 2], terms[i])
-                total = Signal(len(value), name=f"planes_{k}_{level}_{i // 2}", reset_less=True)
-                domain += total.eq(value)
-                sums.append(total)
-            terms = sums
-        return terms[0]
+    def _starts(self, m: Module, until_sum: int) -> list[Value]:
+        """Delay the row, and give what each PE's sums start with when the first beat is added."""
+        if self.thresholds is None:
+            m.d.sync += self.o_row.eq(delay(m, self.i_row, until_sum, name="row"))
+            return [Const(0, self._width)] * self.pe
+        m.submodules.start = rom = self._start
+        early = delay(m, self.i_row, until_sum - rom.latency, name="row")
+        m.d.comb += rom.address.eq(early)
+        m.d.sync += self.o_row.eq(delay(m, early, rom.latency, name="late_row"))
+        return [rom.data.word_select(k, self._width) for k in range(self.pe)]
