@@ -22,6 +22,7 @@ from amaranth.lib.wiring import In, Out
 from numpy.typing import NDArray
 
 from .pipeline import register_count, registered_levels
+from .primitives import PROLOGUE
 
 STYLES = ("amaranth", "verilog")
 
@@ -177,16 +178,6 @@ def verilog(sizes: Iterable[tuple[int, int]]) -> str:
     """Write the modules of all (simd, latency) pairs, each once and in order."""
     modules = [verilog_module(*size) for size in sorted(set(sizes))]
     return "\n".join([PROLOGUE, *modules]) if modules else ""
-
-
-PROLOGUE = """\
-`ifdef VERILATOR
-`ifndef XNORFLOW_STRUCTURAL
-`define XNORFLOW_COUNTONES
-`endif
-`endif
-"""
-"""Goes once before the modules: which body they have."""
 
 
 class XnorPopcount(wiring.Component):

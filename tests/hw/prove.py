@@ -1,0 +1,53 @@
+"""Yosys's SAT solver: two modules, one of them of vendor primitives, are equal for all inputs."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from xnorflow_hw.primitives import PROLOGUE
+
+PLACED = ("ecp5", "xilinx7")
+"""Fabrics with placed primitives."""
+CELLS = {"ecp5": "ecp5", "xilinx7": "xilinx", "gowin": "gowin", "ice40": "ice40"}
+"""Folder of Yosys's models of a fabric's cells."""
+
+
+def share() -> Path:
+    """Give the folder of Yosys's own files, or skip the test."""
+    pyosys = pytest.importorskip("pyosys")
+    return Path(pyosys.__path__[0]) / "share"
+
+
+def models(fabric: str) -> list[Path]:
+    """Give the Verilog models of a fabric's cells."""
+    return [share() / CELLS[fabric] / "cells_sim.v"] if fabric in CELLS else []
+
+
+def equal(gold: str, gate: str, name: str, fabric: str, folder: Path) -> bool:
+    """Whether module `reference` of `gold` and `name` of `gate`, both in Verilog, are equal.
+
+    By induction over the clock cycles, so for any length, from registers that hold zeros.
+    """
+    yosys = importlib.import_module("pyosys.libyosys")
+    (folder / "gold.v").write_text(gold)
+    (folder / "gate.v").write_text(PROLOGUE + gate)
+    design = yosys.Design()
+    for command in [
+        *(f"read_verilog -overwrite -I{path.parent} {path}" for path in models(fabric)),
+        f"read_verilog {folder / 'gate.v'}",
+        f"hierarchy -top {name}",
+        "proc", "flatten", "opt_clean",
+        f"read_verilog {folder / 'gold.v'}",
+        "proc", "opt_clean",
+        f"miter -equiv -flatten -make_outputs reference {name} miter",
+        "dffunmap miter", "opt -full miter",
+        f"tee -q -o {folder / 'log'} sat -tempinduct -set-init-zero -prove trigger 0 miter",
+    ]:
+        yosys.run_pass(command, design)
+    log = (folder / "log").read_text()
+    proved, refuted = "SUCCESS!" in log, "FAIL!" in log
+    assert proved != refuted, log
+    return proved
