@@ -98,13 +98,15 @@ class Nest:
             with m.If(self.loops[level].last):
                 self.advance(m, level + 1)
 
-    def step(self, m: Module, steps: Sequence[int], width: int, name: str) -> Signal:
+    def step(self, m: Module, steps: Sequence[int | Value], width: int, name: str) -> Signal:
         """Give the entry of `steps`, modulo ``2 ** width``, of the loop that advances next.
 
         The entry after the outermost loop's is for all of them starting again.
         """
         step = Signal(width, name=name)
-        *inner, again = [value % (1 << width) for value in steps]
+        *inner, again = [
+            value % (1 << width) if isinstance(value, int) else value for value in steps
+        ]
         m.d.comb += step.eq(again)
         for loop, value in reversed(list(zip(self.loops, inner, strict=True))):
             # The last statement wins, so the innermost loop is the last one.
