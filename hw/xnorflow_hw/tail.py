@@ -42,9 +42,11 @@ class Tail(wiring.Component):
     Parameters
     ----------
     pe : int
-        Values at once.
+        Values at once, each with constants of its own.
     acc_bits : int
         Width of a value.
+    pixels : int
+        Pixels at once, with `pe` values and the same constants each.
     rom : {"auto", "block", "logic"}
         What the constants are stored in.
     name : str
@@ -58,14 +60,14 @@ class Tail(wiring.Component):
     -------
     i_valid : In(1)
         There are values.
-    i_values : In(pe * acc_bits)
-        Unsigned, PE 0 lowest.
+    i_values : In(pixels * pe * acc_bits)
+        Unsigned; pixel 0 lowest, in each of them PE 0.
     i_row : In(range(rows)), at least one bit
         Which row of the constants applies.
     o_valid : Out(1)
         The results, `latency` cycles later.
-    o_values : Out(pe * out_bits)
-        Results, PE 0 lowest.
+    o_values : Out(pixels * pe * out_bits)
+        Results, in the same order.
 
     Attributes
     ----------
@@ -83,6 +85,7 @@ class Tail(wiring.Component):
         acc_bits: int,
         out_bits: int,
         latency: int,
+        pixels: int = 1,
         rom: str = "auto",
         name: str = "tail",
         style: str = "amaranth",
@@ -94,7 +97,10 @@ class Tail(wiring.Component):
         self.rows, self.pe = len(constants), pe
         if self.rows < 1 or pe < 1 or constants.shape[1] != pe:
             raise ValueError(f"constants have shape {constants.shape}, not (rows, pe {pe}, ...)")
+        if pixels < 1:
+            raise ValueError(f"pixels is {pixels}; it has to be positive")
         self.acc_bits, self.out_bits, self.latency, self.rom = acc_bits, out_bits, latency, rom
+        self.pixels = pixels
         self._rom_options: dict[str, Any] = {
             "register": False, "style": style, "image_bits": image_bits,
         }
@@ -102,8 +108,9 @@ class Tail(wiring.Component):
         self.modules: dict[str, str] = {}
         self.images: dict[str, str] = {}
         super().__init__({
-            "i_valid": In(1), "i_values": In(pe * acc_bits), "i_row": In(index_shape(self.rows)),
-            "o_valid": Out(1), "o_values": Out(pe * out_bits),
+            "i_valid": In(1), "i_values": In(pixels * pe * acc_bits),
+            "i_row": In(index_shape(self.rows)),
+            "o_valid": Out(1), "o_values": Out(pixels * pe * out_bits),
         })
 
     def _memory(self, suffix: str, fields: NDArray[Any], width: int, kind: str) -> Rom:
@@ -117,7 +124,11 @@ class Tail(wiring.Component):
         return rom
 
     def _values(self) -> list[Value]:
-        return [self.i_values.word_select(k, self.acc_bits) for k in range(self.pe)]
+        return [self.i_values.word_select(i, self.acc_bits) for i, _ in self._indices()]
+
+    def _indices(self) -> list[tuple[int, int]]:
+        """List the values' numbers and PEs."""
+        return [(i, i % self.pe) for i in range(self.pixels * self.pe)]
 
     def _pulse(self, m: Module, results: list[Value]) -> None:
         """Drive the output pulse with results that are `latency` cycles late."""
@@ -184,15 +195,15 @@ class ThresholdTail(Tail):
         ]
 
     def _step(self, j: int, thresholds: Ints) -> Rom | list[Rom]:
-        """Make the memory of step j from [rows, pe, prefixes]: one for all PEs, or one each."""
+        """Make the memory of step j from [rows, pe, prefixes]: one for all values, or one each."""
         wide = thresholds.reshape(self.rows, -1)
         large = self.rows >= 64 and wide.size * self._width > 8192
         if j == 0 or self.rom == "block" or (self.rom == "auto" and large):
             # A wide word is worth block RAM only if there are rows to fill it.
             return self._memory(f"_{j}", wide, self._width, self.rom)
         return [
-            self._memory(f"_{j}_{k}", thresholds[:, k].reshape(-1, 1), self._width, "logic")
-            for k in range(self.pe)
+            self._memory(f"_{j}_{i}", thresholds[:, k].reshape(-1, 1), self._width, "logic")
+            for i, k in self._indices()
         ]
 
     def model(self, values: NDArray[Any], rows: NDArray[Any]) -> Ints:
@@ -205,7 +216,7 @@ class ThresholdTail(Tail):
         m = Module()
         row: Value = self.i_row
         values = self._values()
-        codes: list[Value] = [Const(0, 0)] * self.pe
+        codes: list[Value] = [Const(0, 0)] * len(values)
         for j, step in enumerate(self._steps):
             at_compare = [
                 delay(m, value, 1, name=f"value_{j}_{k}") for k, value in enumerate(values)
@@ -215,17 +226,17 @@ class ThresholdTail(Tail):
                 m.submodules[f"thresholds_{j}"] = step
                 m.d.comb += step.address.eq(row)
             thresholds: list[Value] = []
-            for k, (code, prefix) in enumerate(zip(codes, prefixes, strict=True)):
+            for (i, k), code, prefix in zip(self._indices(), codes, prefixes, strict=True):
                 if isinstance(step, Rom):
                     own = step.data.word_select(k, self._width << j)
-                    threshold = Signal(self._width, name=f"threshold_{j}_{k}")
+                    threshold = Signal(self._width, name=f"threshold_{j}_{i}")
                     m.d.comb += threshold.eq(own.word_select(prefix, self._width))
                     thresholds.append(threshold)
                 else:
-                    m.submodules[f"thresholds_{j}_{k}"] = step[k]
+                    m.submodules[f"thresholds_{j}_{i}"] = step[i]
                     # With a single row, the row's bit is cut off.
-                    m.d.comb += step[k].address.eq(Cat(code, row))
-                    thresholds.append(step[k].data)
+                    m.d.comb += step[i].address.eq(Cat(code, row))
+                    thresholds.append(step[i].data)
             for k, prefix in enumerate(prefixes):
                 reached = Signal(name=f"reached_{j}_{k}", reset_less=True)
                 m.d.sync += reached.eq(at_compare[k] >= thresholds[k])
@@ -300,12 +311,12 @@ class OffsetTail(Tail):
         m.submodules.offsets = offsets = self._offsets
         m.d.comb += offsets.address.eq(self.i_row)
         results: list[Value] = []
-        for k, value in enumerate(self._values()):
+        for (i, k), value in zip(self._indices(), self._values(), strict=True):
             scaled = value * self.multiply
-            product = Signal(scaled.shape(), name=f"product_{k}", reset_less=True)
+            product = Signal(scaled.shape(), name=f"product_{i}", reset_less=True)
             m.d.sync += product.eq(scaled)
             total = product + offsets.data.word_select(k, self._width).as_signed()
-            result = Signal(self.out_bits, name=f"result_{k}", reset_less=True)
+            result = Signal(self.out_bits, name=f"result_{i}", reset_less=True)
             m.d.sync += result.eq(total >> self.shift)
             results.append(result)
         self._pulse(m, results)
@@ -340,8 +351,8 @@ class TableTail(Tail):
             raise ValueError(f"the table goes from {low} to {high}, which {out_bits} bits cannot")
         self.table = table
         self._memories = [
-            self._memory(f"_{k}", table[:, k].reshape(-1, 1), out_bits, self.rom)
-            for k in range(self.pe)
+            self._memory(f"_{i}", table[:, k].reshape(-1, 1), out_bits, self.rom)
+            for i, k in self._indices()
         ]
 
     def model(self, values: NDArray[Any], rows: NDArray[Any]) -> Ints:
@@ -352,8 +363,8 @@ class TableTail(Tail):
     def elaborate(self, platform: Any) -> Module:
         """Read the memories."""
         m = Module()
-        for k, (memory, value) in enumerate(zip(self._memories, self._values(), strict=True)):
-            m.submodules[f"table_{k}"] = memory
+        for i, (memory, value) in enumerate(zip(self._memories, self._values(), strict=True)):
+            m.submodules[f"table_{i}"] = memory
             # With a single row, the row's bit is cut off.
             m.d.comb += memory.address.eq(Cat(value, self.i_row))
         self._pulse(m, [memory.data for memory in self._memories])

@@ -32,9 +32,14 @@ def check(dut, values, rows, expected, *, signed=False, bubbles=0.0, seed=0):
     events = run_pulses(dut, beats, ["o_values"], count=len(values))
     sent = [cycle for cycle, beat in enumerate(beats) if beat is not None]
     assert [cycle for cycle, _ in events] == [cycle + dut.latency for cycle in sent]
-    results = [unpack(o["o_values"], dut.out_bits, dut.pe, signed=signed) for _, o in events]
+    results = [
+        unpack(o["o_values"], dut.out_bits, dut.pixels * dut.pe, signed=signed) for _, o in events
+    ]
     assert results == np.asarray(expected).tolist()
-    assert np.array_equal(dut.model(values, rows), expected)
+    by_pixel = np.asarray(expected).reshape(len(values), dut.pixels, dut.pe)
+    for pixel in range(dut.pixels):
+        own = values.reshape(by_pixel.shape)[:, pixel]
+        assert np.array_equal(dut.model(own, rows), by_pixel[:, pixel])
 
 
 @drawn
@@ -148,6 +153,31 @@ def test_table_results(pe, acc_bits, out_bits, rows, signed, seed):
     check(dut, values, row, expected, signed=signed, bubbles=0.3, seed=seed)
 
 
+@pytest.mark.parametrize("kind", ["codes", "block", "scores", "ranks"])
+@pytest.mark.parametrize("rows", [1, 3])
+def test_several_pixels_share_their_constants(kind, rows):
+    rng = np.random.default_rng(rows)
+    pixels, pe, options = 3, 2, {"pe": 2, "acc_bits": 4, "pixels": 3}
+    if kind in ("codes", "block"):
+        rom = "block" if kind == "block" else "auto"
+        thresholds = np.sort(rng.integers(0, 17, (rows, pe, 4)), axis=2)
+        dut = ThresholdTail(thresholds=thresholds, rom=rom, **options)
+    elif kind == "scores":
+        offset = rng.integers(-50, 50, (rows, pe))
+        dut = OffsetTail(multiply=3, offset=offset, shift=1, out_bits=8, **options)
+    else:
+        dut = TableTail(table=rng.integers(0, 32, (rows, pe, 16)), out_bits=5, **options)
+    values, row = rng.integers(0, 16, (40, pixels, pe)), rng.integers(0, rows, 40)
+    if kind in ("codes", "block"):
+        expected = (values[..., None] >= thresholds[row][:, None]).sum(3)
+    elif kind == "scores":
+        expected = np.floor((values * 3 + offset[row][:, None]) / 2).astype(int)
+    else:
+        expected = dut.table[row[:, None, None], np.arange(pe), values]
+    flat = values.reshape(40, -1), row, expected.reshape(40, -1)
+    check(dut, *flat, signed=kind == "scores", bubbles=0.2)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -166,6 +196,7 @@ def test_table_results(pe, acc_bits, out_bits, rows, signed, seed):
         ),
         (lambda: ThresholdTail(pe=1, acc_bits=0, thresholds=np.array([[[2]]])), "acc_bits 0"),
         (lambda: ThresholdTail(pe=1, acc_bits=4, thresholds=np.array([[[2]]]), rom="x"), "'x'"),
+        (lambda: ThresholdTail(pe=1, acc_bits=4, thresholds=np.array([[[2]]]), pixels=0), "is 0"),
         (lambda: ThresholdTail(pe=2, acc_bits=4, thresholds=np.array([[[2]]])), "not .rows, pe 2"),
         (
             lambda: TableTail(pe=1, acc_bits=2, table=np.zeros((1, 1, 3), int), out_bits=2),
