@@ -165,6 +165,8 @@ class DotSpec:
         How many lanes further, modulo `pixels`, a window's sum goes with each kernel column.
     lanes : tuple of int, length `pixels`
         The lane in which each window's sum ends.
+    form : str
+        How a beat's products are summed; see `beat.BeatSum`.
     """
 
     pe: int
@@ -176,6 +178,7 @@ class DotSpec:
     pixels: int = 1
     turn: int = 0
     lanes: tuple[int, ...] = (0,)
+    form: str = "tree"
 
     @property
     def lanes_out(self) -> int:

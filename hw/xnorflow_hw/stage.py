@@ -15,55 +15,15 @@ from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
 from .buffer import FeatureBuffer
-from .dot import DotArray, dot_latency
+from .engine import engine, engine_latency
 from .pipeline import delay
-from .pool import MaxArray, SumArray
-from .spec import (
-    ArraySpec,
-    BufferSpec,
-    DotSpec,
-    MaxSpec,
-    OffsetSpec,
-    StageSpec,
-    SumSpec,
-    TableSpec,
-    TailSpec,
-    ThresholdSpec,
-)
-from .tail import (
-    OffsetTail,
-    TableTail,
-    ThresholdTail,
-    offset_latency,
-    table_latency,
-    threshold_latency,
-)
-
-
-def array_latency(array: ArraySpec) -> int:
-    """Clock cycles from a reduction's last beat to its result."""
-    if isinstance(array, DotSpec):
-        return dot_latency(
-            simd=array.simd, bits=array.bits, planes=len(array.coefficients),
-            depth=len(array.weights),
-        )
-    return (MaxArray if isinstance(array, MaxSpec) else SumArray).latency
-
-
-def tail_latency(tail: TailSpec) -> int:
-    """Clock cycles of a tail."""
-    match tail:
-        case ThresholdSpec():
-            return threshold_latency(bits=tail.out_bits)
-        case OffsetSpec():
-            return offset_latency()
-        case TableSpec():
-            return table_latency()
+from .pool import MaxArray
+from .spec import ArraySpec, BufferSpec, StageSpec, TailSpec
 
 
 def stage_latency(buffer: BufferSpec, array: ArraySpec, tails: Sequence[TailSpec]) -> int:
     """Clock cycles from the issue of a reduction's last beat to its result's entering the queue."""
-    return FeatureBuffer.LATENCY + array_latency(array) + sum(tail_latency(t) for t in tails)
+    return FeatureBuffer.LATENCY + engine_latency(array, tails)
 
 
 def feature_buffer(spec: BufferSpec) -> FeatureBuffer:
@@ -104,16 +64,9 @@ class Stage(wiring.Component):
         self.spec = spec
         self.buffer = feature_buffer(spec.buffer)
         name = f"{prefix}{spec.name}"
-        rows = self.buffer.rows
-        self.array = _array(spec.array, rows, style, name)
-        self.tails = []
-        bits = spec.array.out_bits
-        for index, tail in enumerate(spec.tails):
-            suffix = f"_{index}" if index else ""
-            self.tails.append(
-                _tail(tail, spec.lanes_out, bits, rows, style, f"{name}_tail{suffix}")
-            )
-            bits = tail.out_bits
+        self.array, self.tails = engine(
+            spec.array, spec.tails, rows=self.buffer.rows, style=style, name=name
+        )
         self.latency = self.buffer.latency + self.array.latency
         self.latency += sum(tail.latency for tail in self.tails)
         assert self.latency == stage_latency(spec.buffer, spec.array, spec.tails)
@@ -161,46 +114,3 @@ class Stage(wiring.Component):
         m.d.sync += on_their_way.eq(on_their_way + buffer.o_issued - popped)
         m.d.comb += buffer.permit.eq(on_their_way != self.spec.queue_depth)
         return m
-
-
-def _array(
-    spec: ArraySpec, rows: int, style: str, name: str
-) -> DotArray | MaxArray | SumArray:
-    match spec:
-        case DotSpec():
-            return DotArray(
-                pe=spec.pe, simd=spec.simd, bits=spec.bits, coefficients=spec.coefficients,
-                weights=spec.weights, acc_bits=spec.acc_bits, rows=rows, style=style,
-                name=f"{name}_weights",
-            )
-        case MaxSpec():
-            return MaxArray(lanes=spec.lanes, bits=spec.bits, minimum=spec.minimum)
-        case SumSpec():
-            return SumArray(lanes=spec.lanes, bits=spec.bits, out_bits=spec.out_bits, rows=rows)
-
-
-def _tail(
-    spec: TailSpec, lanes: int, acc_bits: int, rows: int, style: str, name: str
-) -> ThresholdTail | OffsetTail | TableTail:
-    match spec:
-        case ThresholdSpec():
-            return ThresholdTail(
-                pe=lanes, acc_bits=acc_bits, thresholds=_rows(spec.thresholds, rows),
-                style=style, name=name,
-            )
-        case OffsetSpec():
-            return OffsetTail(
-                pe=lanes, acc_bits=acc_bits, multiply=spec.multiply, shift=spec.shift,
-                offset=_rows(spec.offset, rows), out_bits=spec.out_bits, style=style, name=name,
-            )
-        case TableSpec():
-            return TableTail(
-                pe=lanes, acc_bits=acc_bits, table=_rows(spec.table, rows),
-                out_bits=spec.out_bits, style=style, name=name,
-            )
-
-
-def _rows(values: Any, rows: int) -> Any:
-    if len(values) != rows:
-        raise ValueError(f"a tail has constants for {len(values)} rows, its buffer gives {rows}")
-    return values

@@ -142,11 +142,14 @@ def _per_lane(a: NDArray[Any], lanes: int, value: int = 0) -> NDArray[Any]:
 def _rom(bits: Bits, fold: Fold) -> Bits:
     """Order weight bits [planes, out, rows, cols, in] as [repeat * beats, planes, pe, simd].
 
-    Padded lanes and PEs get bits of 1, which no activation of code 0 matches.
+    Padded lanes get bits of 1, which no activation of code 0 matches; padded PEs are like the last
+    real one, so that their sums are no higher.
     """
     planes, _, rows, cols, _ = bits.shape
     repeat, words = ceil(bits.shape[1] / fold.pe), ceil(bits.shape[4] / fold.simd)
-    bits = _pad_to(_pad_to(bits, 1, repeat * fold.pe, 1), 4, words * fold.simd, 1)
+    more = repeat * fold.pe - bits.shape[1]
+    bits = np.pad(bits, [(0, 0), (0, more), *[(0, 0)] * 3], mode="edge")
+    bits = _pad_to(bits, 4, words * fold.simd, 1)
     bits = bits.reshape(planes, repeat, fold.pe, rows, cols, words, fold.simd)
     return bits.transpose(1, 3, 4, 5, 0, 2, 6).reshape(-1, planes, fold.pe, fold.simd)
 

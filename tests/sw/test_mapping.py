@@ -126,6 +126,26 @@ def test_thresholds_are_cut_to_what_the_array_can_reach() -> None:
     assert least <= 0 and middle == 2 and most > 2  # Sums -2, 0, 2 are P = 0, 1, 2.
 
 
+def test_padded_pes_keep_within_the_sums() -> None:
+    """Sparse ternary channels reach little; PEs past the last channel must not reach more."""
+    weights = np.zeros((3, 1, 2, 20), np.int64)
+    weights[:, :, :, 0] = 1
+    layers = (
+        ir.InputTable("input", np.arange(256)[None] & 1, ir.UNIPOLAR),
+        ir.Conv("conv", weights, ir.TERNARY, ir.Window((1, 2))),
+        ir.Threshold("steps", np.full((3, 1), 2), ir.BIPOLAR),
+        ir.Scores("scores", np.zeros(3, np.int64)),
+    )
+    net = ir.IntegerNetwork("net", (1, 2, 20), layers)
+    (stage,) = accelerator(net, [Fold(2, 4)], in_lanes=1).stages
+    array = stage.array
+    assert isinstance(array, DotSpec)
+    per_reduction = array.weights.reshape(2, -1, *array.weights.shape[1:]).astype(int)
+    # A real lane's input can agree with its bit of one plane or of both.
+    most = np.maximum(per_reduction.sum(2), (1 - per_reduction).sum(2)).sum((1, 3))
+    assert most.max() < 1 << array.acc_bits
+
+
 def ranked(bits: int) -> ir.IntegerNetwork:
     alphabet = ir.Alphabet(0, 1, 1 << bits)
     layers = small(alphabet, np.array([[[[3], [5]]], [[[1], [-2]]]]), None)

@@ -1,0 +1,148 @@
+"""What works on a stage's windows: the array of its reduction and the tails of its results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .dot import DotArray, dot_latency
+from .pool import MaxArray, SumArray
+from .spec import (
+    ArraySpec,
+    DotSpec,
+    MaxSpec,
+    OffsetSpec,
+    SumSpec,
+    TableSpec,
+    TailSpec,
+    ThresholdSpec,
+)
+from .tail import (
+    OffsetTail,
+    TableTail,
+    ThresholdTail,
+    offset_latency,
+    table_latency,
+    threshold_latency,
+)
+
+Array = DotArray | MaxArray | SumArray
+Tails = list[ThresholdTail | OffsetTail | TableTail]
+
+
+def array_latency(array: ArraySpec) -> int:
+    """Clock cycles from a reduction's last beat to its result."""
+    if isinstance(array, DotSpec):
+        return dot_latency(
+            simd=array.simd, bits=array.bits, planes=len(array.coefficients),
+            depth=len(array.weights), form=array.form,
+        )
+    return (MaxArray if isinstance(array, MaxSpec) else SumArray).latency
+
+
+def tail_latency(tail: TailSpec) -> int:
+    """Clock cycles of a tail."""
+    match tail:
+        case ThresholdSpec():
+            return threshold_latency(bits=tail.out_bits)
+        case OffsetSpec():
+            return offset_latency()
+        case TableSpec():
+            return table_latency()
+
+
+def compares(array: ArraySpec, tails: Sequence[TailSpec]) -> bool:
+    """Whether the array itself gives the codes of the first tail, which is not built then."""
+    if not tails or not isinstance(array, DotSpec) or not isinstance(tails[0], ThresholdSpec):
+        return False
+    rows, _, steps = tails[0].thresholds.shape
+    # The memory of several rows takes a cycle.
+    return steps == 1 and tails[0].out_bits == 1 and (rows == 1 or array_latency(array) > 1)
+
+
+def engine_latency(array: ArraySpec, tails: Sequence[TailSpec]) -> int:
+    """Clock cycles from a reduction's last beat to the last tail's result."""
+    built = tails[1:] if compares(array, tails) else tails
+    return array_latency(array) + sum(tail_latency(t) for t in built)
+
+
+def engine(
+    array: ArraySpec, tails: Sequence[TailSpec], *, rows: int, style: str, name: str
+) -> tuple[Array, Tails]:
+    """Build the array and the tails that it needs; together they take `engine_latency`.
+
+    Parameters
+    ----------
+    array : ArraySpec
+        What to reduce with.
+    tails : sequence of TailSpec
+        What to do with the results, in order.
+    rows : int
+        Values of the buffer's `o_row`.
+    style : {"amaranth", "verilog"}
+        Whether large memories and arithmetic are Verilog modules.
+    name : str
+        The names of memories start with it.
+
+    Raises
+    ------
+    ValueError
+        If a tail has not as many rows of constants.
+    """
+    pixels = array.pixels if isinstance(array, DotSpec) else 1
+    for tail in tails:
+        if (given := len(_constants(tail))) != rows:
+            raise ValueError(f"a tail has constants for {given} rows, its buffer gives {rows}")
+    bits, start = array.out_bits, 0
+    thresholds = None
+    if compares(array, tails):
+        assert isinstance(tails[0], ThresholdSpec)
+        thresholds, bits, start = tails[0].thresholds[:, :, 0], 1, 1
+    built: Tails = []
+    for index, tail in enumerate(tails[start:], start):
+        suffix = f"_{index}" if index else ""
+        options = {
+            "pe": array.lanes_out, "acc_bits": bits, "pixels": pixels, "style": style,
+            "name": f"{name}_tail{suffix}",
+        }
+        built.append(_tail(tail, options))
+        bits = tail.out_bits
+    return _array(array, rows, thresholds, style, name), built
+
+
+def _array(spec: ArraySpec, rows: int, thresholds: Any, style: str, name: str) -> Array:
+    match spec:
+        case DotSpec():
+            return DotArray(
+                pe=spec.pe, simd=spec.simd, bits=spec.bits, coefficients=spec.coefficients,
+                weights=spec.weights, acc_bits=spec.acc_bits, rows=rows, thresholds=thresholds,
+                pixels=spec.pixels, turn=spec.turn, lanes=spec.lanes, form=spec.form, style=style,
+                name=f"{name}_weights",
+            )
+        case MaxSpec():
+            return MaxArray(lanes=spec.lanes, bits=spec.bits, minimum=spec.minimum)
+        case SumSpec():
+            return SumArray(lanes=spec.lanes, bits=spec.bits, out_bits=spec.out_bits, rows=rows)
+
+
+def _constants(spec: TailSpec) -> Any:
+    match spec:
+        case ThresholdSpec():
+            return spec.thresholds
+        case OffsetSpec():
+            return spec.offset
+        case TableSpec():
+            return spec.table
+
+
+def _tail(spec: TailSpec, options: dict[str, Any]) -> ThresholdTail | OffsetTail | TableTail:
+    match spec:
+        case ThresholdSpec():
+            return ThresholdTail(thresholds=spec.thresholds, **options)
+        case OffsetSpec():
+            return OffsetTail(
+                multiply=spec.multiply, shift=spec.shift, offset=spec.offset,
+                out_bits=spec.out_bits, **options,
+            )
+        case TableSpec():
+            return TableTail(table=spec.table, out_bits=spec.out_bits, **options)
