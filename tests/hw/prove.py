@@ -26,11 +26,20 @@ def models(fabric: str) -> list[Path]:
     return [share() / CELLS[fabric] / "cells_sim.v"] if fabric in CELLS else []
 
 
-def equal(gold: str, gate: str, name: str, fabric: str, folder: Path) -> bool:
+def simulated(fabric: str) -> list[str]:
+    """Give Verilator's options for the models."""
+    return [word for path in models(fabric) for word in ("-I" + str(path.parent), "-v", str(path))]
+
+
+def equal(
+    gold: str, gate: str, name: str, fabric: str, folder: Path, settle: int | None = None
+) -> bool:
     """Whether module `reference` of `gold` and `name` of `gate`, both in Verilog, are equal.
 
-    By induction over the clock cycles, so for any length, from registers that hold zeros.
+    By induction over the clock cycles, so for any length, from registers that hold zeros; or, if
+    `settle` is given, for two pipelines without feedback, so many cycles after any state.
     """
+    from_any = f"-seq {settle + 1} -prove-skip {settle}" if settle is not None else ""
     yosys = importlib.import_module("pyosys.libyosys")
     (folder / "gold.v").write_text(gold)
     (folder / "gate.v").write_text(PROLOGUE + gate)
@@ -44,7 +53,8 @@ def equal(gold: str, gate: str, name: str, fabric: str, folder: Path) -> bool:
         "proc", "opt_clean",
         f"miter -equiv -flatten -make_outputs reference {name} miter",
         "dffunmap miter", "opt -full miter",
-        f"tee -q -o {folder / 'log'} sat -tempinduct -set-init-zero -prove trigger 0 miter",
+        f"tee -q -o {folder / 'log'} sat {from_any or '-tempinduct -set-init-zero'}"
+        " -prove trigger 0 miter",
     ]:
         yosys.run_pass(command, design)
     log = (folder / "log").read_text()
