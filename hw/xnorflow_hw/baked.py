@@ -63,8 +63,8 @@ def _first_level(netlist: Netlist, weights: NDArray[np.uint8]) -> list[dict[int,
                 heap[len(heap)] = [Bit(netlist.lut(inputs, agree))]
                 keys.append((group, pattern))
     found: list[dict[int, list[str]]] = [{} for _ in range(-(-weights.shape[1] // GROUP))]
-    for (group, pattern), (bit,) in zip(keys, netlist.register(heap).values(), strict=True):
-        found[group].setdefault(pattern, []).append(bit.net)
+    for (group, pattern), (count,) in zip(keys, netlist.register(heap).values(), strict=True):
+        found[group].setdefault(pattern, []).append(count.net)
     return found
 
 
