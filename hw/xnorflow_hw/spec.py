@@ -12,6 +12,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from . import geometry
+from .banks import Banks
+
 
 @dataclass(frozen=True, eq=False)
 class InputSpec:
@@ -119,14 +122,17 @@ class BufferSpec:
         return self.kernel[0] * self.kernel[1] * (1 if self.depthwise else self.words)
 
     @property
-    def groups(self) -> int:
-        """Groups of windows in a row that are read at once."""
-        return ceil(self.output[1] / self.pixels)
+    def banks(self) -> Banks:
+        """Which column of windows and of the frame is where."""
+        return Banks(
+            self.pixels, self.width, self.kernel[1], self.stride[1], self.dilation[1],
+            self.pads[1], self.pads[3],
+        )
 
     @property
     def reductions(self) -> int:
         """Reductions per frame, those of `pixels` windows at once counted once."""
-        return self.output[0] * self.groups * self.repeat
+        return self.output[0] * ceil(self.output[1] / self.pixels) * self.repeat
 
     @property
     def results(self) -> int:
@@ -142,6 +148,61 @@ class BufferSpec:
     def frame_words(self) -> int:
         """Words of one frame."""
         return self.height * self.width * self.words
+
+    @property
+    def minimum_depth(self) -> int:
+        """Least `depth` with which the buffer cannot deadlock."""
+        if self.pixels == 1:
+            return geometry.minimum_depth(
+                self.height, self.width, self.words, self.kernel, self.stride, self.dilation,
+                self.pads,
+            )
+        return self.words * self.banks.minimum_slots(
+            self.height, self.kernel[0], self.stride[0], self.dilation[0], self.pads[0],
+            self.pads[2],
+        )
+
+    @property
+    def place_words(self) -> int:
+        """Words of a place, the unit in which space is counted: a pixel in each of several banks.
+
+        With one pixel at once it is a word.
+        """
+        return 1 if self.pixels == 1 else self.words
+
+    @property
+    def row_places(self) -> int:
+        """Places of a row of the frame."""
+        return self.width * self.words if self.pixels == 1 else self.banks.slots
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Part of a memory: from word `first` on `depth` words, of these `width` bits from `low` on."""
+
+    first: int
+    depth: int
+    low: int
+    width: int
+
+
+@dataclass(frozen=True)
+class RomSpec:
+    """What a read-only memory is built of.
+
+    Parameters
+    ----------
+    kind : str
+        "block", "distributed" or "logic"; see `Rom`. One of a single word is constants anyway.
+    tiles : tuple of Tile
+        How block RAM is cut; one tile if empty.
+    blocks : int
+        Blocks of RAM that it takes.
+    """
+
+    kind: str = "block"
+    tiles: tuple[Tile, ...] = ()
+    blocks: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,6 +228,8 @@ class DotSpec:
         The lane in which each window's sum ends.
     form : str
         How a beat's products are summed; see `beat.BeatSum`.
+    rom : RomSpec
+        What the weights are stored in.
     """
 
     pe: int
@@ -179,6 +242,7 @@ class DotSpec:
     turn: int = 0
     lanes: tuple[int, ...] = (0,)
     form: str = "tree"
+    rom: RomSpec = RomSpec()
 
     @property
     def lanes_out(self) -> int:
@@ -230,6 +294,7 @@ class ThresholdSpec:
 
     thresholds: NDArray[Any]
     out_bits: int
+    rom: RomSpec = RomSpec()
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,6 +305,7 @@ class OffsetSpec:
     offset: NDArray[Any]
     shift: int
     out_bits: int
+    rom: RomSpec = RomSpec()
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,6 +314,7 @@ class TableSpec:
 
     table: NDArray[Any]
     out_bits: int
+    rom: RomSpec = RomSpec()
 
 
 ArraySpec = DotSpec | MaxSpec | SumSpec

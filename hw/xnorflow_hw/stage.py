@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
+from .banked_buffer import BankedBuffer
 from .buffer import FeatureBuffer
 from .engine import engine, engine_latency
 from .pipeline import delay
+from .pixel_queue import PixelQueue
 from .pool import MaxArray
 from .spec import ArraySpec, BufferSpec, StageSpec, TailSpec
 
@@ -26,11 +28,22 @@ def stage_latency(buffer: BufferSpec, array: ArraySpec, tails: Sequence[TailSpec
     return FeatureBuffer.LATENCY + engine_latency(array, tails)
 
 
-def feature_buffer(spec: BufferSpec) -> FeatureBuffer:
-    """Build the buffer of a stage."""
+def feature_buffer(spec: BufferSpec) -> FeatureBuffer | BankedBuffer:
+    """Build the buffer of a stage.
+
+    Raises
+    ------
+    ValueError
+        If the spec contradicts itself.
+    """
     options = dict(vars(spec))
-    del options["pixels"]
-    return FeatureBuffer(**options)
+    if spec.pixels == 1:
+        del options["pixels"]
+        return FeatureBuffer(**options)
+    if options.pop("depthwise") or options.pop("classes"):
+        raise ValueError("several pixels at once are for windows of all channels, alike all along"
+                         " a row")
+    return BankedBuffer(**options)
 
 
 class Stage(wiring.Component):
@@ -93,6 +106,8 @@ class Stage(wiring.Component):
         ]
         if isinstance(array, MaxArray):
             m.d.comb += array.i_pad.eq(buffer.o_pad)
+        if isinstance(buffer, BankedBuffer):
+            m.d.comb += array.i_turn.eq(buffer.o_turn)
         valid, values, row = array.o_valid, array.o_values, array.o_row
         for index, tail in enumerate(self.tails):
             m.submodules[f"tail_{index}"] = tail
@@ -100,17 +115,26 @@ class Stage(wiring.Component):
             row = delay(m, row, tail.latency, name=f"row_{index}")
             valid, values = tail.o_valid, tail.o_values
 
-        m.submodules.queue = queue = SyncFIFO(
-            width=len(self.o.payload), depth=self.spec.queue_depth
-        )
+        freed = self._queue(m, valid, values)
+        on_their_way = Signal(range(self.spec.queue_depth + 1))
+        m.d.sync += on_their_way.eq(on_their_way + buffer.o_issued - freed)
+        m.d.comb += buffer.permit.eq(on_their_way != self.spec.queue_depth)
+        return m
+
+    def _queue(self, m: Module, valid: Value, values: Value) -> Value:
+        """Put results into the queue and offer what it has; tell when a place becomes free."""
+        width, depth, buffer = len(self.o.payload), self.spec.queue_depth, self.buffer
+        if isinstance(buffer, BankedBuffer):
+            m.submodules.queue = pixels = PixelQueue(
+                width=width, banks=buffer.banks, repeat=buffer.repeat, depth=depth
+            )
+            m.d.comb += [pixels.i_valid.eq(valid), pixels.i_values.eq(values)]
+            wiring.connect(m, pixels.o, wiring.flipped(self.o))
+            return pixels.o_freed
+        m.submodules.queue = queue = SyncFIFO(width=width, depth=depth)
         m.d.comb += [
             queue.w_en.eq(valid), queue.w_data.eq(values),
             self.o.valid.eq(queue.r_rdy), self.o.payload.eq(queue.r_data),
             queue.r_en.eq(self.o.ready),
         ]
-        on_their_way = Signal(range(self.spec.queue_depth + 1))
-        popped = Signal()
-        m.d.comb += popped.eq(self.o.valid & self.o.ready)
-        m.d.sync += on_their_way.eq(on_their_way + buffer.o_issued - popped)
-        m.d.comb += buffer.permit.eq(on_their_way != self.spec.queue_depth)
-        return m
+        return self.o.valid & self.o.ready

@@ -70,7 +70,7 @@ def _link(box: GearboxSpec, elements: int, cycles: int, results: int) -> _Link:
 
 
 def buffer_depth(b: BufferSpec, link: _Link) -> int:
-    """Give the words of a buffer behind a link."""
+    """Give the words of a buffer, or of each of its banks, behind a link."""
     per_beat = link.cycles / b.cycles
     beat = schedule.first_reads(b)
     read = beat >= 0
@@ -78,7 +78,24 @@ def buffer_depth(b: BufferSpec, link: _Link) -> int:
     row_end, freed = schedule.row_ends(b)
     free_from = start + row_end * per_beat + 1
     before = np.concatenate([[0], freed[:-1]])
-    return max(1, int((link.words_before(free_from) - before).max()))
+    last = schedule.places(b, link.words_before(free_from) - 1)
+    return max(1, int((last + 1 - before).max())) * b.place_words
+
+
+def queue_depth(b: BufferSpec, latency: int, link: _Link) -> int:
+    """Give the places of a stage's queue before a link; `latency` is the stage's.
+
+    A reduction takes a place with its last issue and gives it back a cycle after its last result
+    has left.
+    """
+    reduction, freeing = schedule.result_order(b)
+    per_reduction, per_result = link.cycles / b.reductions, link.cycles / b.results
+    result = np.arange(b.results) * per_result
+    # Results leave evenly, so late that none leaves before it is there.
+    delay = (reduction * per_reduction - result).max()
+    held = delay + result[freeing] - np.arange(b.reductions) * per_reduction
+    least = (latency + 2 + link.wait + held.max()) / per_reduction
+    return max(2, b.repeat if b.pixels > 1 else 0, ceil(least - SLACK))
 
 
 def with_depths(spec: AcceleratorSpec) -> AcceleratorSpec:
@@ -92,11 +109,15 @@ def with_depths(spec: AcceleratorSpec) -> AcceleratorSpec:
             before = stages[k - 1]
             link = _link(box, elements[k], busy, results)
             latency = stage_latency(before.buffer, before.array, before.tails)
-            places = ceil((latency + 2 + link.wait) * results / busy - SLACK)
-            stages[k - 1] = replace(before, queue_depth=max(2, places))
+            depth = queue_depth(before.buffer, latency, link)
+            stages[k - 1] = replace(before, queue_depth=depth)
         if k < len(stages):
             b = stages[k].buffer
             link = _link(box, elements[k], max(busy, b.cycles), results)
-            stages[k] = replace(stages[k], buffer=replace(b, depth=buffer_depth(b, link)))
-            busy, results = b.cycles, b.reductions
+            depth = buffer_depth(b, link)
+            if b.pixels > 1:
+                # Addresses of banks wrap by themselves.
+                depth = 1 << (depth - 1).bit_length()
+            stages[k] = replace(stages[k], buffer=replace(b, depth=depth))
+            busy, results = b.cycles, b.results
     return replace(spec, stages=tuple(stages))

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, gcd
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from xnorflow.depths import with_depths
 from xnorflow.errors import BadInput, UnsupportedModel
 from xnorflow.reach import verify_reached
 from xnorflow_hw import geometry, spec
+from xnorflow_hw.banks import Banks
 from xnorflow_hw.names import plain
 
 Bits = NDArray[np.uint8]
@@ -35,10 +36,15 @@ MAX_TABLE_BITS = 1 << 21
 
 @dataclass(frozen=True)
 class Fold:
-    """Folding of one reduction: PE output channels and SIMD inputs at once; pools use SIMD only."""
+    """Folding of one reduction: PE output channels and SIMD inputs at once; pools use SIMD only.
+
+    With `pixels` more than 1 so many neighbouring output pixels are worked on at once: a weight
+    word serves them all.
+    """
 
     pe: int
     simd: int
+    pixels: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +76,33 @@ class Reduction:
         kernel = self.layer.window.kernel
         repeat = ceil(self.out_channels / fold.pe) if isinstance(self.layer, ir.Conv) else 1
         words = ceil(self.inp.channels / fold.simd)
-        return self.out.height * self.out.width * kernel[0] * kernel[1] * repeat * words
+        columns = ceil(self.out.width / fold.pixels)
+        return self.out.height * columns * kernel[0] * kernel[1] * repeat * words
+
+    def pad_code(self) -> int | None:
+        """Give the code of padded taps; None where the padding is no value of the alphabet."""
+        match self.layer:
+            case ir.Conv() if any(self.layer.window.pads):
+                return self.inp.alphabet.code_of(self.layer.pad_value)
+            case ir.SumPool():
+                return self.layer.pad_code
+        return 0
+
+    def refusal(self, pixels: int) -> str:
+        """Say why the layer cannot work on so many pixels at once; nothing if it can."""
+        window = self.layer.window
+        if pixels == 1:
+            return ""
+        if not isinstance(self.layer, ir.Conv):
+            return "it is a pool, which has no weights to share"
+        if self.pad_code() is None:
+            return (f"it pads with {self.layer.pad_value}, which is no value of"
+                    f" {self.inp.alphabet}, so the thresholds differ along a row")
+        if not 1 <= pixels <= self.out.width:
+            return f"its rows have {self.out.width}"
+        if gcd(pixels, window.stride[1]) > 1:
+            return f"{pixels} and its stride {window.stride[1]} have a factor in common"
+        return ""
 
 
 def reductions(net: ir.IntegerNetwork) -> tuple[Reduction, ...]:
@@ -142,6 +174,7 @@ def _per_lane(a: NDArray[Any], lanes: int, value: int = 0) -> NDArray[Any]:
 def _rom(bits: Bits, fold: Fold) -> Bits:
     """Order weight bits [planes, out, rows, cols, in] as [repeat * beats, planes, pe, simd].
 
+    The beats of several pixels at once go column by column of the kernel, others row by row.
     Padded lanes get bits of 1, which no activation of code 0 matches; padded PEs are like the last
     real one, so that their sums are no higher.
     """
@@ -151,6 +184,8 @@ def _rom(bits: Bits, fold: Fold) -> Bits:
     bits = np.pad(bits, [(0, 0), (0, more), *[(0, 0)] * 3], mode="edge")
     bits = _pad_to(bits, 4, words * fold.simd, 1)
     bits = bits.reshape(planes, repeat, fold.pe, rows, cols, words, fold.simd)
+    if fold.pixels > 1:
+        bits = bits.swapaxes(3, 4)
     return bits.transpose(1, 3, 4, 5, 0, 2, 6).reshape(-1, planes, fold.pe, fold.simd)
 
 
@@ -186,8 +221,10 @@ def _padded_taps(reduction: Reduction) -> tuple[NDArray[np.bool_], NDArray[np.bo
     return axes[0], axes[1]
 
 
-def _conv(reduction: Reduction, fold: Fold) -> tuple[spec.DotSpec, Affine, int, bool]:
-    """Give the array, the meaning of P, the pad code and whether border classes are needed."""
+def _conv(
+    reduction: Reduction, fold: Fold, banks: Banks
+) -> tuple[spec.DotSpec, Affine]:
+    """Give the array and the meaning of P, with a row per border class."""
     conv, inp = reduction.layer, reduction.inp
     assert isinstance(conv, ir.Conv)
     bits, coefficients, denominator = weight_planes(conv.weights)
@@ -198,25 +235,20 @@ def _conv(reduction: Reduction, fold: Fold) -> tuple[spec.DotSpec, Affine, int, 
     base = denominator * a.lo * flat.sum(1) - a.step * ((1 << a.bits) - 1) * sum_minus
     highest = a.lo * flat.sum(1) + a.step * (a.levels - 1) * np.maximum(flat, 0).sum(1)
     most = int(((highest * denominator - base) // a.step).max())
-    pad_code, classes = 0, False
     offset = base[None]
-    if any(conv.window.pads):
-        code = a.code_of(conv.pad_value)
-        if code is not None:
-            pad_code = code
-        else:
-            classes = True
-            rows, cols = _padded_taps(reduction)
-            padded = rows[:, None, :, None] | cols[None, :, None, :]
-            padded = padded.reshape(-1, *conv.window.kernel)
-            taps = conv.weights.sum(3)
-            at_pad = np.einsum("kyx,oyx->ko", padded.astype(np.int64), taps)
-            offset = base[None] + denominator * (conv.pad_value - a.lo) * at_pad
+    if reduction.pad_code() is None:
+        rows, cols = _padded_taps(reduction)
+        padded = rows[:, None, :, None] | cols[None, :, None, :]
+        padded = padded.reshape(-1, *conv.window.kernel)
+        taps = conv.weights.sum(3)
+        at_pad = np.einsum("kyx,oyx->ko", padded.astype(np.int64), taps)
+        offset = base[None] + denominator * (conv.pad_value - a.lo) * at_pad
     array = spec.DotSpec(
         pe=fold.pe, simd=fold.simd, bits=a.bits, coefficients=coefficients,
-        weights=_rom(bits, fold), acc_bits=max(1, most.bit_length()),
+        weights=_rom(bits, fold), acc_bits=max(1, most.bit_length()), pixels=fold.pixels,
+        turn=banks.turn, lanes=banks.lanes,
     )
-    return array, Affine(a.step, denominator, offset), pad_code, classes
+    return array, Affine(a.step, denominator, offset)
 
 
 def _tails(
@@ -288,10 +320,13 @@ def _stage(reduction: Reduction, fold: Fold) -> spec.StageSpec:
     lanes = fold.simd
     words = ceil(inp.channels / lanes)
     array: spec.ArraySpec
-    repeat, classes, pad_code = words, False, 0
+    repeat, pad_code = words, reduction.pad_code()
+    banks = Banks(
+        fold.pixels, inp.width, w.kernel[1], w.stride[1], w.dilation[1], w.pads[1], w.pads[3]
+    )
     match layer:
         case ir.Conv():
-            array, meaning, pad_code, classes = _conv(reduction, fold)
+            array, meaning = _conv(reduction, fold, banks)
             repeat = ceil(reduction.out_channels / fold.pe)
         case ir.MaxPool():
             array = spec.MaxSpec(lanes, a.bits, _per_lane(layer.minimum, lanes).astype(bool))
@@ -300,21 +335,21 @@ def _stage(reduction: Reduction, fold: Fold) -> spec.StageSpec:
             taps = layer.window.kernel[0] * layer.window.kernel[1]
             array = spec.SumSpec(lanes, a.bits, max(1, (taps * (a.levels - 1)).bit_length()))
             meaning = Affine(a.step, 1, np.full((1, inp.channels), a.lo * taps, np.int64))
-            pad_code = layer.pad_code
     tails = _tails(reduction, meaning, array.lanes_out, array.out_bits)
     if isinstance(layer, ir.Conv) and not tails:
         codes = meaning.plus(-reduction.out.alphabet.lo)
         tails = (_offsets(codes, array.lanes_out, reduction.out.alphabet.bits),)
 
     def pad_word(used: int) -> int:
-        return sum(pad_code << (a.bits * lane) for lane in range(used))
+        return sum((pad_code or 0) << (a.bits * lane) for lane in range(used))
 
     # The depths follow when all engines are there.
     buffer = spec.BufferSpec(
         word_bits=lanes * a.bits, words=words, height=inp.height, width=inp.width,
         kernel=w.kernel, stride=w.stride, dilation=w.dilation, pads=w.pads,
         pad_word=pad_word(lanes), pad_word_last=pad_word(inp.channels - (words - 1) * lanes),
-        repeat=repeat, depthwise=not isinstance(layer, ir.Conv), classes=classes, depth=1,
+        repeat=repeat, depthwise=not isinstance(layer, ir.Conv), classes=pad_code is None, depth=1,
+        pixels=fold.pixels,
     )
     return spec.StageSpec(
         plain(layer.name), buffer, array, tails, reduction.out_channels, queue_depth=2
@@ -363,6 +398,10 @@ def accelerator(
             )
         if fold.pe != fold.simd and not isinstance(part.layer, ir.Conv):
             raise BadInput(f"layer {part.name!r} is a pool; its PE and SIMD have to be equal")
+        if reason := part.refusal(fold.pixels):
+            raise BadInput(
+                f"layer {part.name!r} cannot work on {fold.pixels} pixels at once: {reason}"
+            )
     frame, classes = int(np.prod(net.shape)), len(net.scores.offsets)
     if not (1 <= in_lanes <= frame and 1 <= out_lanes <= classes):
         raise BadInput(

@@ -153,8 +153,8 @@ def gearbox_counts(box: GearboxSpec, elements: int) -> tuple[Ints, Ints]:
 class _Stage:
     """Issues of a stage, of which only those matter that anything can hold back.
 
-    These are the first to read each word and the last of each reduction; between two of them there
-    is one issue per cycle.
+    These are the first to wait for each word and the last of each reduction; between two of them
+    there is one issue per cycle.
     """
 
     def __init__(self, spec: StageSpec, frames: int) -> None:
@@ -168,13 +168,17 @@ class _Stage:
         lasts = np.arange(b.beats_per_reduction - 1, frames * b.cycles, b.beats_per_reduction)
         self.beats = np.union1d(reads, lasts)
         self.read, self.last = (np.searchsorted(self.beats, x) for x in (reads, lasts))
+        reduction, freeing = result_order(b)
+        self.reduction = (reduction + per_frame * b.reductions).ravel()
+        self.freeing = (freeing + per_frame * b.results).ravel()
         row_end, freed = row_ends(b)
         ends = np.searchsorted(self.beats, (row_end + per_frame * b.cycles).ravel())
-        freed = (freed + per_frame * b.frame_words).ravel()
-        # Word w needs the row end after which more than w - depth words are freed.
-        words = np.arange(frames * b.frame_words)
-        row = np.searchsorted(freed, words - b.depth, side="right")
-        self.blocker = np.where(words < b.depth, -1, ends[np.minimum(row, len(ends) - 1)])
+        freed = (freed + per_frame * b.height * b.row_places).ravel()
+        # A word in place p needs the row end after which more than p - capacity places are freed.
+        place = places(b, np.arange(frames * b.frame_words))
+        capacity = b.depth // b.place_words
+        row = np.searchsorted(freed, place - capacity, side="right")
+        self.blocker = np.where(place < capacity, -1, ends[np.minimum(row, len(ends) - 1)])
 
     def space(self, issues: Ints | None) -> Ints:
         """Give the earliest time at which the buffer takes each word."""
@@ -189,12 +193,13 @@ class _Stage:
         earliest[0] = max(earliest[0], self.beats[0])
         if pops is not None:
             gated = self.last[self.spec.queue_depth :]
-            earliest[gated] = np.maximum(earliest[gated], pops[: len(gated)] + 1)
+            freed = pops[self.freeing[: len(gated)]]
+            earliest[gated] = np.maximum(earliest[gated], freed + 1)
         return _in_order(earliest, self.beats)
 
     def offered(self, issues: Ints) -> Ints:
-        """Give when each result is offered at the queue's end."""
-        return issues[self.last] + self.latency + 1
+        """Give when each result can be offered at the queue's end, were it alone there."""
+        return issues[self.last[self.reduction]] + self.latency + 1
 
 
 def _first_windows(
@@ -211,26 +216,64 @@ def _first_windows(
 
 
 def first_reads(b: BufferSpec) -> Ints:
-    """Give, per word of a frame, the first of the frame's issues that reads it, or -1."""
+    """Give, per word of a frame, the first of the frame's issues that waits for it, or -1.
+
+    With one pixel at once that is the first one to read it.
+    """
     rows, cols = b.output
     oy, ky = _first_windows(
         b.height, rows, b.kernel[0], b.stride[0], b.dilation[0], b.pads[0]
     )
-    ox, kx = _first_windows(b.width, cols, b.kernel[1], b.stride[1], b.dilation[1], b.pads[1])
-    oy, ky, ox, kx = oy[:, None, None], ky[:, None, None], ox[:, None], kx[:, None]
     word = np.arange(b.words)
-    rep, inner, at = (word, 1, 0) if b.depthwise else (0, b.words, word)
+    if b.pixels == 1:
+        ox, kx = _first_windows(b.width, cols, b.kernel[1], b.stride[1], b.dilation[1], b.pads[1])
+        inner, per_ky, per_kx = 1 if b.depthwise else b.words, b.kernel[1], 1
+    else:
+        # Groups wait for the last column that they need; what comes before it is there by then.
+        cols = b.banks.groups
+        ox, kx = np.full(b.width, -1), np.zeros(b.width, np.int64)
+        ox[list(reversed(b.banks.furthest))] = np.arange(cols)[::-1]
+        inner, per_ky, per_kx = b.words, 1, b.kernel[0]
+    oy, ky, ox, kx = oy[:, None, None], ky[:, None, None], ox[:, None], kx[:, None]
+    rep, at = (word, 0) if b.depthwise else (0, word)
     reduction = (oy * cols + ox) * b.repeat + rep
-    issue = reduction * b.beats_per_reduction + (ky * b.kernel[1] + kx) * inner + at
+    issue = reduction * b.beats_per_reduction + (ky * per_ky + kx * per_kx) * inner + at
     return np.where((oy < 0) | (ox < 0), -1, issue).ravel()
 
 
 def row_ends(b: BufferSpec) -> tuple[Ints, Ints]:
-    """Give the last issue of each output row, and how many words of the frame are freed by then."""
+    """Give the last issue of each output row, and how many places of the frame are free by then."""
     rows = b.output[0]
     kept_from = geometry.rows_kept_from(b.height, b.stride[0], b.pads[0], rows)
     ends = (np.arange(rows) + 1) * (b.cycles // rows) - 1
-    return ends, np.array(kept_from) * b.width * b.words
+    return ends, np.array(kept_from) * b.row_places
+
+
+def places(b: BufferSpec, words: Ints) -> Ints:
+    """Give the place of each word, all of them counted through rows and frames."""
+    if b.pixels == 1:
+        return words
+    pixel = words // b.words
+    return pixel // b.width * b.row_places + pixel % b.width // b.pixels
+
+
+def result_order(b: BufferSpec) -> tuple[Ints, Ints]:
+    """Give the order in which a frame's results leave their queue.
+
+    Returns
+    -------
+    reduction : int64 array [results]
+        The reduction of which each is one, or the only one.
+    freeing : int64 array [reductions]
+        The result that is the last of each reduction to leave.
+    """
+    rows, cols = b.output
+    row, rep = np.arange(rows)[:, None, None], np.arange(b.repeat)
+    groups = b.banks.groups
+    group = np.arange(cols)[:, None] // b.pixels
+    last = np.minimum((np.arange(groups)[:, None] + 1) * b.pixels, cols) - 1
+    reduction = (row * groups + group) * b.repeat + rep
+    return reduction.ravel(), ((row * cols + last) * b.repeat + rep).ravel()
 
 
 def _moved(old: Ints | None, new: Ints) -> bool:
