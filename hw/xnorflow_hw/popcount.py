@@ -1,17 +1,17 @@
 """Popcount of XNOR: how many of SIMD activation bits equal their weight bits.
 
-One plan serves both forms of the component. Three products make a two-bit leaf; two counts and one
-more product, as carry-in, make the next node, so a node of 2^k - 1 products is full. Of the forms
-measured this takes the fewest LUTs on every family that Yosys maps. Registers are spread evenly
-over the levels.
+The form "tree" is a plan for any fabric. Three products make a two-bit leaf; two counts and one
+more product, as carry-in, make the next node, so a node of 2^k - 1 products is full. Of the plain
+forms measured this takes the fewest LUTs on every family that Yosys maps. Registers are spread
+evenly over the levels. The form "dense" places a fabric's own carry chains.
 
 In generated Verilog the component is an instance of a flat module, text from `verilog_module`:
-the plan for synthesis, `$countones` for Verilator, unless XNORFLOW_STRUCTURAL is defined.
+plan or primitives for synthesis, `$countones` for Verilator, unless XNORFLOW_STRUCTURAL is defined.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,10 +21,33 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from numpy.typing import NDArray
 
+from . import popcount_ecp5
 from .pipeline import register_count, registered_levels
-from .primitives import PROLOGUE
+from .primitives import FABRICS, PROLOGUE
 
 STYLES = ("amaranth", "verilog")
+FORMS = ("tree", "dense")
+_DENSE: dict[str, Callable[[int, int], list[str]]] = {"ecp5": popcount_ecp5.body}
+
+
+def forms(fabric: str) -> tuple[str, ...]:
+    """Forms that a fabric has.
+
+    Raises
+    ------
+    ValueError
+        If the fabric is unknown.
+    """
+    if fabric not in FABRICS:
+        raise ValueError(f"fabric is {fabric!r}; known are {', '.join(FABRICS)}")
+    return FORMS if fabric in _DENSE else ("tree",)
+
+
+def _check(form: str, fabric: str) -> None:
+    if form not in forms(fabric):
+        raise ValueError(
+            f"form is {form!r}; known for the fabric {fabric!r} are {', '.join(forms(fabric))}"
+        )
 
 
 @dataclass(frozen=True)
@@ -54,7 +77,7 @@ def levels(simd: int) -> int:
     return simd.bit_length() - 1
 
 
-def latency_for(simd: int) -> int:
+def latency_for(simd: int, *, form: str = "tree", fabric: str = "generic") -> int:
     """Give the pipeline depth to use: a register after every second level.
 
     Examples
@@ -62,6 +85,7 @@ def latency_for(simd: int) -> int:
     >>> [latency_for(simd) for simd in (1, 3, 7, 8, 64, 128)]
     [0, 1, 1, 2, 3, 4]
     """
+    _check(form, fabric)
     return register_count(levels(simd))
 
 
@@ -114,21 +138,32 @@ def plan(simd: int, latency: int) -> list[Node]:
     return nodes
 
 
-def module_name(simd: int, latency: int) -> str:
+def module_name(
+    simd: int, latency: int, *, form: str = "tree", fabric: str = "generic"
+) -> str:
     """Name of the Verilog module."""
-    return f"xnorflow_xnor_popcount_{simd}_{latency}"
+    kind = "" if form == "tree" else f"{form}_{fabric}_"
+    return f"xnorflow_xnor_popcount_{kind}{simd}_{latency}"
 
 
-def verilog_module(simd: int, latency: int) -> str:
+def verilog_module(
+    simd: int, latency: int, *, form: str = "tree", fabric: str = "generic"
+) -> str:
     """Write the flat module of one width and latency, Verilog-2005 outside of Verilator.
 
     Ports: ``clk`` (only if latency > 0), ``x``, ``w`` [simd-1:0], ``n``, the count, `latency` clock
     cycles later.
+
+    Raises
+    ------
+    ValueError
+        If the fabric has no such form.
     """
+    _check(form, fabric)
     width = simd.bit_length()
     clk = ["  input wire clk,"] if latency else []
     lines = [
-        f"module {module_name(simd, latency)} (",
+        f"module {module_name(simd, latency, form=form, fabric=fabric)} (",
         *clk,
         f"  input wire [{simd - 1}:0] x,",
         f"  input wire [{simd - 1}:0] w,",
@@ -136,17 +171,46 @@ def verilog_module(simd: int, latency: int) -> str:
         ");",
         "`ifdef XNORFLOW_COUNTONES",
         f"  wire [{width - 1}:0] n0 = {width}'($countones(~(x ^ w)));",
+        *_delayed(width, latency),
     ]
+    if form == "tree":
+        lines += ["`else", *_tree(simd, latency)]
+    else:
+        lines += [
+            "`elsif XNORFLOW_PRIMITIVES", *_DENSE[fabric](simd, latency), "`else",
+            *_loop(simd), *_delayed(width, latency),
+        ]
+    return "\n".join([*lines, "`endif", "endmodule", ""])
+
+
+def _delayed(width: int, latency: int) -> list[str]:
+    """Make ``n`` of ``n0``."""
+    lines = []
     for k in range(latency):
         lines.append(f"  reg [{width - 1}:0] n{k + 1};")
         lines.append(f"  always @(posedge clk) n{k + 1} <= n{k};")
-    lines += [f"  assign n = n{latency};", "`else"]
+    return [*lines, f"  assign n = n{latency};"]
+
+
+def _loop(simd: int) -> list[str]:
+    """Count in plain Verilog, for simulators that have neither `$countones` nor the primitives."""
+    width = simd.bit_length()
+    one = f"{{{width - 1}'d0, x[lane] == w[lane]}}" if width > 1 else "x[lane] == w[lane]"
+    return [
+        f"  reg [{width - 1}:0] n0;",
+        "  integer lane;",
+        "  always @* begin",
+        f"    n0 = {width}'d0;",
+        f"    for (lane = 0; lane < {simd}; lane = lane + 1) n0 = n0 + {one};",
+        "  end",
+    ]
+
+
+def _tree(simd: int, latency: int) -> list[str]:
     nodes = plan(simd, latency)
     widths = {node.name: node.width for node in nodes}
-    for node in nodes:
-        lines += _verilog(node, widths)
-    lines += [f"  assign n = {nodes[-1].name};", "`endif", "endmodule", ""]
-    return "\n".join(lines)
+    lines = [line for node in nodes for line in _verilog(node, widths)]
+    return [*lines, f"  assign n = {nodes[-1].name};"]
 
 
 def _verilog(node: Node, widths: dict[str, int]) -> list[str]:
@@ -168,15 +232,21 @@ def _verilog(node: Node, widths: dict[str, int]) -> list[str]:
     return [f"  wire {bits} = {' + '.join(terms)};"]
 
 
-def instance(*, simd: int, latency: int, x: Value, w: Value, n: Value) -> Instance:
+def instance(
+    *, simd: int, latency: int, x: Value, w: Value, n: Value, form: str = "tree",
+    fabric: str = "generic",
+) -> Instance:
     """Give an instance of the Verilog module between values of the right widths."""
     clock = {"i_clk": ClockSignal()} if latency else {}
-    return Instance(module_name(simd, latency), **clock, i_x=x, i_w=w, o_n=n)
+    name = module_name(simd, latency, form=form, fabric=fabric)
+    return Instance(name, **clock, i_x=x, i_w=w, o_n=n)
 
 
-def verilog(sizes: Iterable[tuple[int, int]]) -> str:
+def verilog(
+    sizes: Iterable[tuple[int, int]], *, form: str = "tree", fabric: str = "generic"
+) -> str:
     """Write the modules of all (simd, latency) pairs, each once and in order."""
-    modules = [verilog_module(*size) for size in sorted(set(sizes))]
+    modules = [verilog_module(*size, form=form, fabric=fabric) for size in sorted(set(sizes))]
     return "\n".join([PROLOGUE, *modules]) if modules else ""
 
 

@@ -69,7 +69,7 @@ def test_verilog_has_each_module_once_in_order():
     assert popcount.verilog([]) == ""
 
 
-def bench(sizes):
+def bench(sizes, **form):
     """Write a top that compares every size with $countones, delayed: a bit of `wrong` for each."""
     most = max(simd for simd, _ in sizes)
     lines = [
@@ -79,8 +79,8 @@ def bench(sizes):
         clk = ".clk(clk), " if latency else ""
         lines += [
             f"wire [{simd.bit_length() - 1}:0] n_{i};",
-            f"{module_name(simd, latency)} u_{i}({clk}.x(x[{simd - 1}:0]), .w(w[{simd - 1}:0]),"
-            f" .n(n_{i}));",
+            f"{module_name(simd, latency, **form)} u_{i}({clk}.x(x[{simd - 1}:0]),"
+            f" .w(w[{simd - 1}:0]), .n(n_{i}));",
             f"int e_{i}_0 = 0;",
             f"always_comb e_{i}_0 = $countones(~(x[{simd - 1}:0] ^ w[{simd - 1}:0]));",
         ]
@@ -89,7 +89,7 @@ def bench(sizes):
                 f"int e_{i}_{k + 1} = 0; always @(posedge clk) e_{i}_{k + 1} <= e_{i}_{k};"
             )
         lines.append(f"assign wrong[{i}] = 32'(n_{i}) != e_{i}_{latency};")
-    return "\n".join([*lines, "endmodule", popcount.verilog(sizes)])
+    return "\n".join([*lines, "endmodule", popcount.verilog(sizes, **form)])
 
 
 DRIVE = """

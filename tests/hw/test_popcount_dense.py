@@ -1,0 +1,64 @@
+"""Dense popcounts: placed primitives against a plain count, in Yosys's models of the cells."""
+
+import pytest
+
+from xnorflow_hw.popcount import forms, latency_for, levels, module_name, verilog, verilog_module
+from xnorflow_hw.primitives import FABRICS
+
+from .prove import equal, simulated
+from .test_popcount import DRIVE, REFERENCE, bench
+from .verilog import lint, simulate
+
+DENSE = [fabric for fabric in FABRICS if "dense" in forms(fabric)]
+PROVED = [*range(1, 11), 12, 15]
+SIMULATED = [*range(1, 40), 47, 48, 63, 64, 65, 96, 127, 128, 129, 144, 191, 255, 256]
+
+
+def form(fabric):
+    return {"form": "dense", "fabric": fabric}
+
+
+@pytest.mark.parametrize("simd", PROVED)
+@pytest.mark.parametrize("fabric", DENSE)
+def test_dense_is_proved_equal_to_a_sum(fabric, simd, tmp_path):
+    """For all 4^simd inputs: a miter of both has no counterexample."""
+    gold = REFERENCE.format(high=simd - 1, top=simd.bit_length() - 1)
+    gate = verilog_module(simd, 0, **form(fabric))
+    assert equal(gold, gate, module_name(simd, 0, **form(fabric)), fabric, tmp_path)
+
+
+@pytest.mark.rtl
+@pytest.mark.parametrize("body", ["primitives", "countones", "loop"])
+@pytest.mark.parametrize("fabric", DENSE)
+def test_dense_counts(fabric, body, tmp_path):
+    """All lanes equal, all different, each lane alone, then random: with every latency."""
+    some = {1, 3, 8, 31, 64, 65, 96, 128}
+    sizes = [(simd, latency_for(simd, **form(fabric))) for simd in SIMULATED]
+    if body == "primitives":
+        sizes += [(simd, latency) for simd in some
+                  for latency in {0, 1, levels(simd), levels(simd) + 2}]
+    else:
+        sizes = [(simd, 2) for simd in range(1, 66)] + [(simd, 0) for simd in some]
+    options = {
+        "primitives": ["-DXNORFLOW_STRUCTURAL", "-DXNORFLOW_PRIMITIVES", *simulated(fabric)],
+        "countones": [], "loop": ["-DXNORFLOW_STRUCTURAL"],
+    }[body]
+    text = bench(sizes, **form(fabric))
+    out = simulate(text, DRIVE.replace("WORDS", "8"), tmp_path, *options)
+    assert out == ["5960 0"]
+
+
+@pytest.mark.rtl
+@pytest.mark.parametrize("options", [(), ("-DXNORFLOW_STRUCTURAL",)])
+@pytest.mark.parametrize("fabric", DENSE)
+def test_dense_is_lint_clean(fabric, options, tmp_path):
+    for simd, latency in [(1, 0), (1, 1), (2, 0), (3, 1), (8, 2), (65, 3)]:
+        name = module_name(simd, latency, **form(fabric))
+        lint(verilog([(simd, latency)], **form(fabric)), tmp_path, *options, top=name)
+
+
+def test_a_fabric_without_the_form_is_refused():
+    with pytest.raises(ValueError, match="known for the fabric 'generic' are tree"):
+        verilog_module(8, 1, form="dense")
+    with pytest.raises(ValueError, match="known are generic"):
+        verilog_module(8, 1, fabric="stratix")
