@@ -55,6 +55,8 @@ class Design:
         For frames per second.
     timing : Timing
         Predicted interval and latency.
+    limit : str
+        What stands in the way of a faster folding on the board; empty where none was sought.
     """
 
     net: ir.IntegerNetwork
@@ -63,6 +65,7 @@ class Design:
     board: str | None
     clock: Clock
     timing: schedule.Timing
+    limit: str = ""
 
     @classmethod
     def assemble(
@@ -203,7 +206,9 @@ class Design:
             content = json.loads((directory / "design.json").read_text())
             if content["format"] != FORMAT:
                 raise ValueError(f"its format is {content['format']!r}, not {FORMAT!r}")
-            folds = tuple(Fold(int(e["pe"]), int(e["simd"])) for e in content["layers"])
+            folds = tuple(
+                Fold(int(e["pe"]), int(e["simd"]), int(e["pixels"])) for e in content["layers"]
+            )
             lanes = content["interface"]
             net = ir_file.load(directory / "network.npz")
             if net.digest != content["network_digest"]:
@@ -217,6 +222,7 @@ class Design:
             for name, text in files.items():
                 if (directory / name).read_text() != text:
                     raise ValueError(f"{name} is not what this version writes; compile it again")
+            design = replace(design, limit=str(content["limit"]))
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
             raise BadInput(f"{directory} is not a design that xnorflow wrote: {e}") from e
         return design

@@ -18,6 +18,8 @@ from xnorflow.errors import BadInput
 from xnorflow.mapping import Fold, Reduction, reductions
 
 FINN_ENGINE = re.compile(r"(MatrixVectorActivation|MVAU|StreamingFCLayer)", re.IGNORECASE)
+MAX_PIXELS = 8
+"""Pixels at once beyond which no folding is sought: their buffers' banks are many and shallow."""
 MAX_INPUT_LANES = 8
 """Samples per input beat unless the target asks for more: a 64-bit stream."""
 
@@ -30,12 +32,16 @@ def _useful(channels: int) -> list[int]:
 def foldings(part: Reduction) -> list[Fold]:
     """Give every folding of a reduction that is not beaten by a narrower one with as many passes.
 
-    Widths need not divide the channels.
+    Widths need not divide the channels, nor pixels the row.
     """
     widths = _useful(part.inp.channels)
     if not isinstance(part.layer, ir.Conv):
         return [Fold(width, width) for width in widths]
-    return [Fold(pe, simd) for pe in _useful(part.out_channels) for simd in widths]
+    at_once = [n for n in _useful(part.out.width) if n <= MAX_PIXELS and not part.refusal(n)]
+    return [
+        Fold(pe, simd, pixels)
+        for pixels in at_once for pe in _useful(part.out_channels) for simd in widths
+    ]
 
 
 def fold_reduction(part: Reduction, cycles: int, previous_lanes: int) -> Fold | None:

@@ -34,7 +34,7 @@ def engine_shape(part: Reduction, stage: StageSpec, box: GearboxSpec) -> EngineS
         acc_bits=a.out_bits if dot else 0, threshold_rows=rows, threshold_levels=levels,
         out_bits=stage.out_bits,
         gearbox=box if box.needed else None,
-        queue_depth=stage.queue_depth,
+        queue_depth=stage.queue_depth, at_once=b.pixels,
     )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from xnorflow import __version__, ir
 from xnorflow.estimate.devices import Family, fpga, fpgas
-from xnorflow.estimate.fpga import STATUS, design_resources
+from xnorflow.estimate.fpga import CHECKED, STATUS, design_resources
 from xnorflow.mapping import Fold, Reduction
 from xnorflow_hw.spec import DotSpec, GearboxSpec, OffsetSpec, StageSpec, TailSpec, ThresholdSpec
 
@@ -46,7 +46,8 @@ def _layer(
         "name": part.name, "kind": part.layer.kind, "nodes": part.layer.sources,
         "input_shape": part.inp.shape, "output_shape": part.final.shape,
         "input_alphabet": str(part.inp.alphabet), "output_alphabet": str(part.final.alphabet),
-        "window": window, "pe": fold.pe, "simd": fold.simd, "cycles": b.cycles,
+        "window": window, "pe": fold.pe, "simd": fold.simd,
+        "pixels": fold.pixels, "cycles": b.cycles,
         "gearbox": _gearbox(box), "buffer": {"depth": b.depth, "width": b.word_bits},
         "queue_depth": stage.queue_depth, "tails": [_tail(tail) for tail in stage.tails],
     }
@@ -70,6 +71,7 @@ def _resources(design: Design, family: Family) -> dict[str, Any]:
     return {
         "lut": round(used.luts), "ff": round(used.ffs), "bram": round(used.ram_blocks),
         "bram_unit": family.ram, "lut_inputs": family.lut_inputs, "kind": STATUS,
+        "error": CHECKED,
     }
 
 
@@ -85,7 +87,7 @@ def summary(design: Design) -> dict[str, Any]:
         "network_digest": net.digest, "design_digest": design.digest, "board": design.board,
         "clock_mhz": design.clock.mhz, "clock_source": design.clock.source,
         "ii": design.ii, "ii_bound": design.timing.bound, "busiest": design.timing.busiest,
-        "latency": design.latency, "fps": design.fps,
+        "latency": design.latency, "fps": design.fps, "limit": design.limit,
         "kind": "estimated by the exact cycle model", "notes": net.notes,
         "layers": [
             _layer(*each) for each in zip(

@@ -123,22 +123,30 @@ def test_a_missed_clock_and_a_core_that_makes_its_own(design, ice40):
 
 @pytest.mark.slow
 def test_what_does_not_fit_is_said(net, tmp_path, ice40):
-    compile_network(net, board="icebreaker", cycles=600).write(tmp_path / "big")
+    compile_network(net, "icebreaker", cycles=600, must_fit=False).write(tmp_path / "big")
     with pytest.raises(CheckFailed, match=r"does not fit icebreaker: it needs .*ICESTORM_"):
         build(tmp_path / "big")
     assert not (tmp_path / "big" / FOLDER).exists()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "script", "fed"), [
-    ("arty-a7-35", "board.tcl", 1_000_000), ("zcu104", "core.tcl", None),
+@pytest.mark.parametrize(("name", "script", "fed", "counted"), [
+    ("arty-a7-35", "board.tcl", 1_000_000, "link, UART and clock"),
+    ("zcu104", "core.tcl", None, "AXI wrapper"),
 ])
-def test_vivado_projects_with_resources_from_yosys(design, synthesiser, name, script, fed):
+def test_vivado_projects_with_resources_from_yosys(
+    design, synthesiser, name, script, fed, counted
+):
     result = build(design, board=name, clock=100)
     folder = design / FOLDER
     assert (result["fmax_mhz"], result["bitstream"], result["baud"]) == (None, None, fed)
     assert result["kind"] == "synthesised by Yosys, before packing and placement"
     assert 300 < result["resources"]["lut"]["used"] < 5000
+    accelerator, around = (result["synthesised"][name] for name in ("accelerator", "around"))
+    assert around["digits"] == 1 and accelerator["FDRE"] > 300
+    assert result["resources"]["ff"]["used"] == sum(
+        cells.get(kind, 0) for cells in (accelerator, around) for kind in ("FDRE", "FDSE"))
+    assert f"the accelerator and its {counted}" in result["notes"][0]
     project = (folder / script).read_text()
     assert result["part"] in project
     for file in folder.glob("*.xdc"):

@@ -79,8 +79,44 @@ def test_compile_writes_a_design_that_can_be_read(folder: Path) -> None:
 def test_compile_says_what_a_board_has_for_it(tmp_path: Path) -> None:
     args = ["compile", MODEL, "-o", tmp_path / "out", "--cycles", 1152, "--board"]
     fits = run(*args, "ulx3s-85f").stdout
-    assert "LUT4" in fits and "estimated" in fits and "does not fit" not in fits
-    assert "does not fit" in run(*args, "icebreaker").stdout
+    assert "LUT4" in fits and "estimated" in fits
+    tight = refused(*args[:4], "--cycles", 600, "--board", "icebreaker", code=1)
+    assert "does not fit icebreaker" in tight and "frames per second at 30 MHz" in tight
+
+
+def test_compile_without_a_target_fills_the_board(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    text = run("compile", MODEL, "-o", out, "--board", "icebreaker").stdout
+    assert "faster is not possible: not enough EBR" in text
+    content = json.loads((out / "design.json").read_text())
+    assert content["limit"] == Design.read(out).limit == "not enough EBR"
+    assert all(content["resources"][k] <= content["resources"]["device"][k]
+               for k in ("lut", "ff", "bram"))
+
+
+def test_compile_shows_and_draws_the_front(tmp_path: Path) -> None:
+    picture = tmp_path / "front.svg"
+    args = ["compile", MODEL, "--board", "icebreaker", "--pareto"]
+    content = json.loads(run(*args, "--json").stdout)
+    rows = content["designs"]
+    assert len(rows) > 2 and content["board"] == "icebreaker"
+    for faster, slower in zip(rows, rows[1:], strict=False):
+        assert faster["ii"] < slower["ii"] and faster["lut"] > slower["lut"]
+    assert f"{rows[0]['ii']:,}" in run(*args, "--plot", picture).stdout
+    assert "digits on icebreaker" in picture.read_text()
+    assert list(tmp_path.iterdir()) == [picture]
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ([], "give a folder to write with -o"),
+    (["-o", "out", "--plot", "p.png"], "--plot goes with --pareto"),
+    (["--pareto"], "needs a --board"),
+    (["--pareto", "--board", "icebreaker", "-o", "out"], "leave out -o"),
+    (["--pareto", "--board", "icebreaker", "--fps", "10"], "leave out --fps"),
+    (["--pareto", "--board", "icebreaker", "--plot", "p.gif"], ".png or .svg"),
+])
+def test_compile_refuses_options_that_contradict(options: list[str], message: str) -> None:
+    assert message in refused("compile", MODEL, *options)
 
 
 def test_compile_prints_what_it_writes(tmp_path: Path) -> None:

@@ -63,6 +63,10 @@ def test_a_folding_file_is_kept_to(tmp_path: Path) -> None:
     ({"cycles": 1}, "out of reach"),
     ({"cycles": 0}, "out of reach"),
     ({"cycles": -5}, "out of reach"),
+    ({"cycles": 2.5}, "a whole number, not 2.5"),
+    ({"cycles": "90"}, "a whole number, not '90'"),
+    ({"cycles": True}, "a whole number, not True"),
+    ({"cycles": 1, "board": "ulx3s-85f"}, "out of reach"),
     ({"clock": 0}, "not possible"),
     ({"board": "none-such"}, "none-such"),
 ])

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 from rich.table import Table
-from rich.text import Text
 
 from xnorflow.cli import console
 from xnorflow.cli.options import (
@@ -48,52 +47,67 @@ def describe(design: Design) -> str:
     )
 
 
-def resources(design: Design) -> Text | None:
+def resources(design: Design) -> str | None:
     """Give the estimated resources in one line, if there is a board to hold them against."""
     used = design.summary().get("resources")
     if used is None:
         return None
-    parts, fits = [], True
+    parts = []
     for name, unit in (("lut", f"LUT{used['lut_inputs']}"), ("ff", "FF"),
                        ("bram", used["bram_unit"])):
         share = 100 * used[name] / used["device"][name]
-        fits = fits and share <= 100
         parts.append(f"{used[name]:,} {unit} ({share:.0f} %)")
-    line = f"about {', '.join(parts)} of {design.board} (estimated)"
-    if fits:
-        return Text(line)
-    return Text(f"{line}: does not fit; ask for fewer frames per second, or for more cycles",
-                style="red")
+    return f"about {', '.join(parts)} of {design.board} ({used['kind']}; {used['error']})"
 
 
 @click.command("compile")
 @model_argument
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="DIR",
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR",
               help="Folder to write; replaced as a whole if xnorflow wrote it.")
 @target_options
+@click.option("--pareto", is_flag=True,
+              help="Show which speeds fit the board, and what each takes; write no design.")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE",
+              help="With --pareto: a picture of it, .png or .svg.")
 @input_options
 @json_option
 def command(
-    model: Path, output: Path, board: str | None, fps: float | None, cycles: int | None,
-    folding: Path | None, clock: float | None, input_type: str, input_scale: float, as_json: bool,
+    model: Path, output: Path | None, board: str | None, fps: float | None, cycles: int | None,
+    folding: Path | None, clock: float | None, pareto: bool, plot: Path | None, input_type: str,
+    input_scale: float, as_json: bool,
 ) -> None:
     """Turn a model into Verilog, ROM images and design.json.
 
-    Without --fps, --cycles or --folding the fastest folding of at most 1,024 XNOR lanes is taken.
+    With --board it is the fastest design that fits the board; with --fps or --cycles, too, the
+    smallest that is fast enough. Without any of them it is the fastest folding of at most 1,024
+    XNOR lanes.
 
     \b
     Examples:
+      xnorflow compile cnv.onnx -o build/cnv --board ulx3s-85f
       xnorflow compile cnv.onnx -o build/cnv --board ulx3s-85f --fps 1000
       xnorflow compile cnv.onnx -o build/cnv --folding finn_folding.json --clock 100
       xnorflow compile tfc.onnx -o build/tfc --input-scale 1/255 --cycles 512
+      xnorflow compile cnv.onnx --board ulx3s-85f --pareto --plot front.png
     """
+    from xnorflow.cli import pareto as front
     from xnorflow.compiler import compile_network
 
+    if pareto:
+        front.check(output, board, plot, (fps, cycles, folding))
+    elif plot is not None:
+        raise click.UsageError("--plot goes with --pareto")
+    elif output is None:
+        raise click.UsageError("give a folder to write with -o, or --pareto to write none")
     started = time.monotonic()
     net = load_model(model, input_type, input_scale)
-    with console.working("folding and scheduling"):
+    if output is None:
+        assert board is not None
+        front.show(net, board, clock, plot, as_json)
+        return
+    with console.working("folding and scheduling") as doing:
         design = compile_network(
-            net, board, fps=fps, cycles=cycles, folding=folding, clock=clock
+            net, board, fps=fps, cycles=cycles, folding=folding, clock=clock, progress=doing
         )
     with console.working("writing Verilog"):
         design.write(output)
@@ -103,7 +117,9 @@ def command(
     console.out.print(design_table(design))
     console.out.print(describe(design), highlight=False)
     if (line := resources(design)) is not None:
-        console.out.print(line)
+        console.out.print(line, highlight=False, markup=False)
+    if design.limit:
+        console.out.print(f"faster is not possible: {design.limit}", highlight=False, markup=False)
     for note in net.notes:
         console.out.print(f"note: {note}", highlight=False, markup=False)
     console.out.print(

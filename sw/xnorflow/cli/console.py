@@ -45,7 +45,7 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
-def working(what: str) -> Iterator[None]:
-    """Show a spinner on the standard error."""
-    with err.status(what):
-        yield
+def working(what: str) -> Iterator[Callable[[str], None]]:
+    """Show a spinner on the standard error; the function it gives takes what is being done."""
+    with err.status(plain(what)) as status:
+        yield lambda doing: status.update(plain(f"{what}: {doing}"))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from math import ceil, log2
+from math import ceil, gcd, log2
 
 from xnorflow.estimate.devices import Family
 from xnorflow.estimate.shape import DesignShape, EngineShape
@@ -71,10 +71,11 @@ CONSTANTS: dict[str, Constant] = {
     "gearbox, giving": Constant(
         "LUT per bit and part", "measured: Yosys 0.70, shift or load", 1, 1, 1, 1),
     "gearbox, both": Constant(
-        "LUT per stored bit and lane of the narrower side",
-        "measured: Yosys 0.70, 4 to 43 lanes; multiplexers", 0.65, 0.75, 0.65, 0.4),
-    "gearbox, both, rest": Constant(
-        "LUT per stored bit", "measured: the same; shift and hold", 3, 3, 3, 2),
+        "LUT per stored bit", "measured: Yosys 0.70, 4 to 64 lanes; shift and hold", 4.4, 4.4, 4.4,
+        3.5),
+    "gearbox, both, places": Constant(
+        "LUT per stored bit and place of a beat", "measured: the same; multiplexers", 0.55, 0.55,
+        0.55, 0.05),
     "queue": Constant("LUT per stored bit", "counted: write select", 1, 1, 1, 0.5),
     "queue registers": Constant("FF per stored bit", "counted", 1, 1, 1, 1),
 }
@@ -177,7 +178,9 @@ def gearbox_resources(box: GearboxSpec, family: Family) -> Resources:
             bits = box.bits * (wide - narrow)
             return Resources(c("giving") * (bits + parts), box.bits * wide + parts)
     stored = box.bits * (wide + narrow - 1)
-    return Resources(stored * (c("both") * narrow + c("both, rest")), stored + 15)
+    step = gcd(wide, narrow, box.group_in % box.lanes_in, box.group_out % box.lanes_out)
+    per_bit = c("both") + c("both, places") * narrow / step
+    return Resources(stored * per_bit, stored + 15)
 
 
 def engine_parts(engine: EngineShape, family: Family) -> dict[str, Resources]:
@@ -186,10 +189,12 @@ def engine_parts(engine: EngineShape, family: Family) -> dict[str, Resources]:
         return CONSTANTS[name].of(family)
 
     parts = {}
-    accumulated = engine.pe * engine.acc_bits
+    row = engine.pe * engine.acc_bits
+    accumulated = engine.at_once * row
     if engine.kind == "conv":
         rom, form = _weights(engine, family)
-        bits = engine.pe * engine.simd * engine.act_bits * engine.weight_planes
+        bits = (engine.pe * engine.simd * engine.at_once * engine.act_bits
+                * engine.weight_planes)
         parts["weight ROM"] = rom
         parts["popcount"] = Resources(bits * c(form), bits * c("popcount registers"))
     if engine.kind == "maxpool":
@@ -199,18 +204,25 @@ def engine_parts(engine: EngineShape, family: Family) -> dict[str, Resources]:
         parts["accumulator"] = Resources(accumulated * c("accumulator"),
                                          accumulated * c("accumulator registers"))
     if engine.threshold_levels:
-        rom = read_only(engine.threshold_rows * engine.threshold_levels, accumulated, family)
+        rom = read_only(engine.threshold_rows * engine.threshold_levels, row, family)
         parts["thresholds"] = rom + Resources(
             accumulated * c("threshold compare"),
-            accumulated * c("threshold registers") + engine.pe * engine.out_bits)
+            accumulated * c("threshold registers")
+            + engine.at_once * engine.pe * engine.out_bits)
     address = engine.buffer_depth.bit_length()
-    parts["feature buffer"] = memory(engine.buffer_depth, engine.buffer_width, family) + Resources(
+    bank = memory(engine.buffer_depth, engine.buffer_width, family) + Resources(
         address * c("address") + engine.buffer_width * c("buffer output"),
         2 * address + engine.buffer_width * c("buffer registers"))
+    parts["feature buffer"] = sum([bank] * engine.at_once, Resources())
     if engine.gearbox is not None:
         parts["gearbox"] = gearbox_resources(engine.gearbox, family)
-    queued = engine.queue_depth * engine.pe * engine.out_bits
-    parts["queue"] = Resources(queued * c("queue"), queued * c("queue registers"))
+    if engine.at_once > 1:
+        result = engine.pe * engine.out_bits
+        parts["queue"] = memory(engine.queue_depth, engine.at_once * result, family) + Resources(
+            result * engine.at_once * c("queue"), result * c("queue registers"))
+    else:
+        queued = engine.queue_depth * engine.pe * engine.out_bits
+        parts["queue"] = Resources(queued * c("queue"), queued * c("queue registers"))
     steps = ceil(log2(engine.cycles + 1))
     parts["control"] = Resources(c("engine control") + steps,
                                  c("engine control registers") + steps)

@@ -30,12 +30,14 @@ class EngineShape:
         Input features per frame.
     pe, simd : int
         Output channels and inputs at once; a pool has its lanes as `pe` and a `simd` of 1.
+    at_once : int
+        Output pixels at once, each with lanes, accumulators and a buffer bank of its own.
     cycles : int
         Beats per frame: its bound on the initiation interval.
     rom_depth, rom_width : int
         Weight ROM in words and bits; 0 where there are no weights.
     buffer_depth, buffer_width : int
-        Feature buffer in words and bits.
+        Feature buffer, or one of its banks, in words and bits.
     act_bits : int
         Bits of an input feature.
     weight_planes : int
@@ -74,6 +76,7 @@ class EngineShape:
     threshold_levels: int = 0
     out_bits: int = 1
     gearbox: GearboxSpec | None = None
+    at_once: int = 1
     queue_depth: int = 2
     rom_kind: RomKind = "auto"
 

@@ -184,16 +184,26 @@ def draw(comparison: Comparison) -> Canvas:
 
 def save(comparison: Comparison, path: str | Path) -> None:
     """Write the plot to a file; its suffix, ``.png`` or ``.svg``, gives the format."""
+    write(draw(comparison), path)
+
+
+def write(canvas: Canvas, path: str | Path) -> None:
+    """Write a picture to a file; its suffix, ``.png`` or ``.svg``, gives the format."""
     suffix = Path(path).suffix.lower()
     if suffix not in (".png", ".svg"):
         raise BadInput(f"{path}: a plot is written as .png or .svg")
-    Path(path).write_bytes(render(comparison, suffix[1:]))
+    Path(path).write_bytes(encode(canvas, suffix[1:]))
 
 
 def render(comparison: Comparison, form: str) -> bytes:
     """Give the plot as a PNG or SVG file, deterministically."""
+    return encode(draw(comparison), form)
+
+
+def encode(canvas: Canvas, form: str) -> bytes:
+    """Give a picture as a PNG or SVG file, deterministically."""
     out = io.BytesIO()
     with rc_context(STYLE):
         metadata = {"Date": None} if form == "svg" else {"Software": None}
-        draw(comparison).savefig(out, format=form, dpi=150, metadata=metadata, facecolor="white")
+        canvas.savefig(out, format=form, dpi=150, metadata=metadata, facecolor="white")
     return out.getvalue()

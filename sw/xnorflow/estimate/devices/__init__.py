@@ -101,6 +101,8 @@ class Family:
         Bits that a LUT holds as memory with one write and one read port.
     clock_mhz : Datum
         Assumed clock in MHz.
+    ram_pair_shapes : tuple of (int, int)
+        Shapes of two RAM blocks joined to one, where the family has that.
     """
 
     name: str
@@ -113,6 +115,7 @@ class Family:
     lutram_depth: int
     lutram_bits_per_lut: Datum
     clock_mhz: Datum
+    ram_pair_shapes: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -200,7 +203,8 @@ def fpgas() -> Mapping[str, Fpga]:
             name, f["vendor"], f["lut_inputs"], f["fabric"], f["ram"],
             tuple((d, w) for d, w in f["ram_shapes"]), sources[f["ram_source"]],
             f["lutram_depth"], _datum(f["lutram_bits_per_lut"], sources),
-            _datum(f["clock_mhz"], sources))
+            _datum(f["clock_mhz"], sources),
+            tuple((d, w) for d, w in f.get("ram_pair_shapes", ())))
     boards = {}
     for board, entry in data["boards"].items():
         part = data["parts"][entry["part"]]

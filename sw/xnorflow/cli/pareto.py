@@ -1,0 +1,89 @@
+"""``xnorflow compile --pareto``: which speeds fit a board, and what each takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+
+from xnorflow import ir
+from xnorflow.cli import console
+from xnorflow.cli.files import check_output, whole_file
+from xnorflow.estimate.devices import Fpga, fpga
+
+
+def check(
+    output: Path | None, board: str | None, plot: Path | None, targets: tuple[object, ...]
+) -> None:
+    """Refuse options that --pareto has no use for."""
+    if board is None:
+        raise click.UsageError("--pareto needs a --board")
+    if output is not None:
+        raise click.UsageError("--pareto writes no design: leave out -o")
+    if any(target is not None for target in targets):
+        raise click.UsageError("--pareto shows all targets: leave out --fps, --cycles, --folding")
+    check_output(plot, "a picture is", ".png", ".svg")
+
+
+def _rows(
+    net: ir.IntegerNetwork, board: str, clock: float | None
+) -> list[dict[str, Any]]:
+    from xnorflow.compiler import front
+
+    with console.working("folding for every speed") as doing:
+        found = front(net, board, clock=clock, progress=doing)
+    return [
+        {
+            "ii": f.design.ii, "latency": f.design.latency, "fps": f.design.fps,
+            "lut": round(f.takes.luts), "ff": round(f.takes.ffs), "bram": f.takes.ram_blocks,
+            "limit": f.limit,
+            "layers": {
+                part.name: {"pe": fold.pe, "simd": fold.simd}
+                for part, fold in zip(f.design.parts, f.design.folds, strict=True)
+            },
+        }
+        for f in found
+    ]
+
+
+def _table(rows: list[dict[str, Any]], device: Fpga) -> Table:
+    table = Table(title=f"foldings for {device.board}")
+    there = {"lut": device.luts, "ff": device.ffs, "bram": device.ram_blocks}
+    names = {"lut": f"LUT{device.family.lut_inputs}", "ff": "FF", "bram": device.family.ram}
+    for name in ("II", "frames/s", *names.values()):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        shares = (f"{row[k]:,} ({100 * row[k] / there[k].use():.0f} %)" for k in names)
+        table.add_row(f"{row['ii']:,}", f"{row['fps']:,.0f}", *shares)
+    return table
+
+
+def show(
+    net: ir.IntegerNetwork, board: str, clock: float | None, plot: Path | None, as_json: bool
+) -> None:
+    """Print the front, and draw it if a file is given."""
+    from xnorflow.compiler import clock_for
+    from xnorflow.estimate.fpga import CHECKED, STATUS
+
+    rows, device, at = _rows(net, board, clock), fpga(board), clock_for(board, clock)
+    if plot is not None:
+        from xnorflow.report import front as picture
+
+        with whole_file(plot) as part:
+            picture.save(net.name, rows, device, f"{at.mhz:g} MHz", part)
+    if as_json:
+        console.print_json({
+            "network": net.name, "board": board, "clock_mhz": at.mhz, "clock_source": at.source,
+            "kind": STATUS, "error": CHECKED, "designs": rows,
+        })
+        return
+    console.out.print(_table(rows, device))
+    lines = [f"at {at.mhz:g} MHz ({at.source.partition(':')[0]}); resources {STATUS}: {CHECKED}"]
+    if rows[0]["limit"]:
+        lines.append(f"faster is not possible: {rows[0]['limit']}")
+    if plot is not None:
+        lines.append(f"wrote {plot}")
+    for line in lines:
+        console.out.print(line, highlight=False, markup=False)

@@ -1,0 +1,146 @@
+"""The cheapest folding of a whole chain for a target, at given prices of its resources."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from xnorflow import fold, ir
+from xnorflow.estimate.devices import Family
+from xnorflow.estimate.fpga import Resources
+from xnorflow.estimate.shape import EngineShape
+from xnorflow.fit.costs import EngineOptions, LinkOptions, Prices
+from xnorflow.ir import Ints
+from xnorflow.mapping import Fold, Reduction
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A folding of a network.
+
+    Parameters
+    ----------
+    cycles : int
+        Target that it meets, in cycles per frame.
+    folds : tuple of Fold
+        One per reduction.
+    takes : Resources
+        By the model, with approximate depths of buffers and queues.
+    """
+
+    cycles: int
+    folds: tuple[Fold, ...]
+    takes: Resources
+
+
+class Chain:
+    """All foldings of a network on a family.
+
+    Parameters
+    ----------
+    net : IntegerNetwork
+        The network.
+    parts : sequence of Reduction
+        Its reductions.
+    examples : sequence of EngineShape
+        The same, summarised at some folding.
+    family : Family
+        Whose resources.
+    """
+
+    def __init__(
+        self, net: ir.IntegerNetwork, parts: Sequence[Reduction], examples: Sequence[EngineShape],
+        family: Family,
+    ) -> None:
+        self.engines = [
+            EngineOptions(p, e, family) for p, e in zip(parts, examples, strict=True)
+        ]
+        self.frame, self.group = fold.input_groups(net)
+        self.classes = len(net.scores.offsets)
+        self.family = family
+        first, last = self.engines[0], self.engines[-1]
+        self._input_bits = parts[0].inp.alphabet.bits
+        self._inputs: dict[tuple[int, int], LinkOptions] = {}
+        self._outputs: dict[int, LinkOptions] = {}
+        self._output_bits = examples[-1].out_bits
+        self.links = [
+            LinkOptions(
+                b.part.inp.alphabet.bits, a.part.out_channels, b.part.inp.channels,
+                b.part.inp.size, a.lanes, b.widths, family,
+            )
+            for a, b in zip(self.engines, self.engines[1:], strict=False)
+        ]
+        streams = self.frame // self.group
+        self.targets: Ints = np.unique(np.concatenate([e.cycles for e in self.engines]))
+        least = max(streams, *(int(e.cycles.min()) for e in self.engines))
+        self.targets = self.targets[self.targets >= least]
+        assert first.widths[0] == 1 and last.lanes[0] == 1
+
+    def _input(self, cycles: int, prices: Prices) -> np.ndarray:
+        """Give the cost of the gearbox before the first engine for each of its widths."""
+        first = self.engines[0]
+        costs = []
+        for o, width in enumerate(first.widths):
+            lanes = fold.input_lanes(self.group, self.frame, Fold(1, int(width)), cycles)
+            key = lanes, o
+            if key not in self._inputs:
+                self._inputs[key] = LinkOptions(
+                    self._input_bits, self.group, first.part.inp.channels, self.frame,
+                    np.array([lanes]), np.array([width]), self.family,
+                )
+            costs.append(self._inputs[key].cost(cycles, prices)[0, 0])
+        return np.array(costs)
+
+    def _output(self, cycles: int, prices: Prices) -> np.ndarray:
+        """Give the cost of the gearbox behind the last engine for each of its lanes."""
+        width = fold.output_lanes(self.classes, cycles)
+        if width not in self._outputs:
+            last = self.engines[-1]
+            self._outputs[width] = LinkOptions(
+                self._output_bits, self.classes, self.classes, self.classes, last.lanes,
+                np.array([width]), self.family,
+            )
+        return self._outputs[width].cost(cycles, prices)[:, 0]
+
+    def cheapest(self, cycles: int, prices: Prices) -> Choice | None:
+        """Give the folding of least cost that needs at most `cycles`, or None.
+
+        Dynamic programming from source to sink: what an engine's lanes cost the next one depends on
+        nothing but their number.
+        """
+        arrive = self._input(cycles, prices)
+        came_from: list[Ints] = []
+        picked: list[Ints] = []
+        for k, engine in enumerate(self.engines):
+            cost = engine.cost(cycles, prices) + arrive[engine.width_of]
+            best, pick = engine.best_by_lanes(cost)
+            picked.append(pick)
+            if k < len(self.links):
+                total = best[:, None] + self.links[k].cost(cycles, prices)
+                before = total.argmin(axis=0)
+                came_from.append(before)
+                arrive = total[before, np.arange(total.shape[1])]
+        total = best + self._output(cycles, prices)
+        lane = int(total.argmin())
+        if not np.isfinite(total[lane]):
+            return None
+        chosen: list[int] = []
+        for k in reversed(range(len(self.engines))):
+            index = int(picked[k][lane])
+            chosen.append(index)
+            if k:
+                lane = int(came_from[k - 1][self.engines[k].width_of[index]])
+        return self._choice(cycles, chosen[::-1])
+
+    def _choice(self, cycles: int, chosen: Sequence[int]) -> Choice:
+        takes = np.zeros(3)
+        for k, (engine, index) in enumerate(zip(self.engines, chosen, strict=True)):
+            takes += engine.takes[index]
+            if k:
+                before = self.engines[k - 1]
+                lane = before.lane_of[chosen[k - 1]]
+                takes += self.links[k - 1].takes[lane, engine.width_of[index]]
+        folds = tuple(e.folds[i] for e, i in zip(self.engines, chosen, strict=True))
+        return Choice(cycles, folds, Resources(takes[0], takes[1], round(takes[2])))

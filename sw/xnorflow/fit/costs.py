@@ -1,0 +1,172 @@
+"""What every folding of an engine, and every regrouping between two engines, takes on a family.
+
+All of it comes from the resource model by way of `engine_resources` and `gearbox_resources`; the
+arrays here let the search look at thousands of foldings at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xnorflow import ir, schedule
+from xnorflow.estimate.devices import Family
+from xnorflow.estimate.fpga import Resources, engine_resources, gearbox_resources
+from xnorflow.estimate.shape import EngineShape
+from xnorflow.fold import foldings
+from xnorflow.ir import Ints
+from xnorflow.mapping import Fold, Reduction
+from xnorflow_hw.spec import GearboxSpec
+
+Reals = NDArray[np.float64]
+
+_PIPELINE = 12
+"""Cycles from a reduction's last beat to its result, about: a queue holds what is on its way."""
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Cost of a block RAM and of a flip-flop, in LUTs."""
+
+    block: float = 0.0
+    ff: float = 0.0
+
+
+def _table(found: Sequence[Resources]) -> Reals:
+    return np.array([(r.luts, r.ffs, r.ram_blocks) for r in found], float).reshape(-1, 3)
+
+
+def _priced(table: Reals, prices: Prices) -> Reals:
+    return table @ np.array([1.0, prices.ff, prices.block])
+
+
+def refolded(example: EngineShape, part: Reduction, fold: Fold) -> EngineShape:
+    """Describe an engine at another folding than that of `example`, without its gearbox.
+
+    Depths of buffer and queue are approximate: the exact ones depend on the engines around.
+    """
+    conv = isinstance(part.layer, ir.Conv)
+    words = ceil(part.inp.channels / fold.simd)
+    repeat = ceil(part.out_channels / fold.pe)
+    before = ceil(part.out_channels / example.pe)
+    taps = part.layer.window.kernel[0] * part.layer.window.kernel[1]
+    beats = taps * (words if conv else 1)
+    example_words = ceil(part.inp.channels * example.act_bits / example.buffer_width)
+    depth = ceil(example.buffer_depth * words / example_words / fold.pixels)
+    if fold.pixels > 1:
+        depth = 1 << (depth - 1).bit_length()
+    return replace(
+        example, pe=fold.pe, simd=fold.simd if conv else 1, at_once=fold.pixels,
+        cycles=part.cycles(fold),
+        rom_depth=repeat * beats if conv else 0,
+        rom_width=fold.pe * fold.simd * example.weight_planes if conv else 0,
+        buffer_depth=depth, buffer_width=fold.simd * example.act_bits,
+        threshold_rows=ceil(example.threshold_rows * repeat / before), gearbox=None,
+        queue_depth=max(2, repeat + 1 if fold.pixels > 1 else 0, ceil((_PIPELINE + 2) / beats)),
+    )
+
+
+class EngineOptions:
+    """All useful foldings of a reduction.
+
+    Attributes
+    ----------
+    folds : list of Fold
+        Of which every array here has an entry.
+    cycles : int array [folds]
+        Beats per frame.
+    takes : float array [folds, 3]
+        LUTs, flip-flops, block RAMs.
+    widths, lanes : int array
+        Distinct SIMD and distinct PE, ascending; `width_of` and `lane_of` are their indices.
+    """
+
+    def __init__(self, part: Reduction, example: EngineShape, family: Family) -> None:
+        self.part = part
+        self.folds = foldings(part)
+        self.cycles = np.array([part.cycles(f) for f in self.folds])
+        self.takes = _table([
+            engine_resources(refolded(example, part, f), family) for f in self.folds
+        ])
+        self.widths, self.width_of = np.unique([f.simd for f in self.folds], return_inverse=True)
+        self.lanes, self.lane_of = np.unique([f.pe for f in self.folds], return_inverse=True)
+
+    def cost(self, cycles: int, prices: Prices) -> Reals:
+        """Give the cost of each folding, infinite where it is slower than `cycles`."""
+        return np.where(self.cycles <= cycles, _priced(self.takes, prices), np.inf)
+
+    def best_by_lanes(self, cost: Reals) -> tuple[Reals, Ints]:
+        """Give the least cost for each of `lanes`, and which folding has it."""
+        order = np.lexsort((cost, self.lane_of))
+        first = np.searchsorted(self.lane_of[order], np.arange(len(self.lanes)))
+        return cost[order[first]], order[first]
+
+
+@dataclass(eq=False)
+class LinkOptions:
+    """All gearboxes between the lanes of one engine and the widths of the next.
+
+    Parameters
+    ----------
+    bits : int
+        Of an element.
+    group_in, group_out, elements : int
+        Elements per group on either side, and per frame.
+    lanes, widths : int array
+        Lanes before, lanes after.
+    family : Family
+        Whose resources.
+    """
+
+    bits: int
+    group_in: int
+    group_out: int
+    elements: int
+    lanes: Ints
+    widths: Ints
+    family: Family
+
+    def __post_init__(self) -> None:
+        """Bound the cycles from both sides; the exact ones are counted where they matter."""
+        ins = self.elements // self.group_in * -(-self.group_in // self.lanes)[:, None]
+        outs = self.elements // self.group_out * -(-self.group_out // self.widths)[None]
+        self.least, self.most = np.maximum(ins, outs), ins + outs
+        self._slow = 0, np.zeros_like(self.least, bool)
+
+    def box(self, lane: int, width: int) -> GearboxSpec:
+        """Give one of them."""
+        return GearboxSpec(
+            self.bits, self.group_in, int(self.lanes[lane]), self.group_out, int(self.widths[width])
+        )
+
+    @cached_property
+    def takes(self) -> Reals:
+        """LUTs, flip-flops, block RAMs: float array [lanes, widths, 3]."""
+        found = [
+            gearbox_resources(self.box(i, o), self.family)
+            for i in range(len(self.lanes)) for o in range(len(self.widths))
+        ]
+        return _table(found).reshape(len(self.lanes), len(self.widths), 3)
+
+    def fast(self, cycles: int) -> NDArray[np.bool_]:
+        """Tell which pass a frame in `cycles`: bool array [lanes, widths]."""
+        open_ = (self.least <= cycles) & (self.most > cycles) & (self.least != self.most)
+        # All groups of the longer kind look alike.
+        period = max(self.group_in, self.group_out)
+        for i, o in np.argwhere(open_):
+            exact = schedule.gearbox_cycles(self.box(i, o), period) * (self.elements // period)
+            self.least[i, o] = self.most[i, o] = exact
+        return np.asarray(self.most <= cycles)
+
+    def cost(self, cycles: int, prices: Prices) -> Reals:
+        """Give the cost of each, infinite where it is slower than `cycles`: [lanes, widths]."""
+        if self._slow[0] != cycles:
+            self._slow = cycles, ~self.fast(cycles)
+        cost = _priced(self.takes, prices)
+        cost[self._slow[1]] = np.inf
+        return cost

@@ -1,0 +1,267 @@
+"""Searches foldings: the fastest that fits, the smallest that is fast enough, the front of both.
+
+At given prices of block RAM and flip-flops the cheapest folding of a target is exact
+(`xnorflow.fit.chain`). Limits are met by raising the price of what is short until it is; the
+fastest target for which that works is found by bisection over the cycles that foldings have. What
+the model only approximates before the design is there (depths of buffers, of queues) is corrected
+by the design itself, and only designs that fit as a whole are given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from math import log2
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xnorflow import fold, ir
+from xnorflow.errors import BadInput
+from xnorflow.estimate.devices import Family
+from xnorflow.estimate.fpga import Resources, design_resources
+from xnorflow.fit.budget import Budget
+from xnorflow.fit.chain import Chain, Choice
+from xnorflow.fit.costs import Prices
+from xnorflow.mapping import Fold, accelerator, reductions
+from xnorflow.shapes import engine_shapes
+
+if TYPE_CHECKING:
+    from xnorflow.design import Design
+
+EXAMPLE_LANES = 1024
+"""XNOR lanes of the folding from which the shapes of all others are derived."""
+FF_PRICES = (0.0, 0.25, 1.0, 4.0, 16.0)
+PRICE_STEPS = 14
+HUGE = 2.0**24
+TIE = 1e-3
+"""Price, in LUTs, of a block RAM that nobody is short of."""
+ROUNDS = 8
+WORTH = 0.98
+"""Share of the LUTs that a slower design on a front has at most."""
+
+Assemble = Callable[[tuple[Fold, ...], int], "Design"]
+Progress = Callable[[str], object]
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A design that fits.
+
+    Parameters
+    ----------
+    design : Design
+        The design.
+    takes : Resources
+        By the model.
+    limit : str
+        What stands in the way of a faster one; empty where none was sought.
+    """
+
+    design: Design
+    takes: Resources
+    limit: str = ""
+
+
+class Fit:
+    """Foldings of a network for a family.
+
+    Parameters
+    ----------
+    net : IntegerNetwork
+        The network.
+    family : Family
+        The FPGA's.
+    assemble : callable
+        Makes the design of a folding and a target.
+    progress : callable, optional
+        Is told what is being tried.
+    """
+
+    def __init__(
+        self, net: ir.IntegerNetwork, family: Family, assemble: Assemble,
+        progress: Progress | None = None,
+    ) -> None:
+        self.family, self.assemble = family, assemble
+        self.progress = progress or (lambda text: None)
+        self.progress("weighing foldings")
+        self.parts = parts = reductions(net)
+        folds = fold.for_cycles(parts, fold.default_cycles(parts, EXAMPLE_LANES))
+        example = accelerator(net, folds, in_lanes=1)
+        self.chain = Chain(net, parts, engine_shapes(parts, example), family)
+        self.targets = [int(t) for t in self.chain.targets]
+
+    def takes(self, design: Design) -> Resources:
+        """Give what a design takes, by the model."""
+        return design_resources(design.shape, self.family)
+
+    def within(self, cycles: int, budget: Budget) -> Choice | None:
+        """Give a folding of few LUTs that needs at most `cycles` and keeps to a budget, or None."""
+        least = self.chain.cheapest(cycles, Prices(TIE, TIE))
+        if least is None or least.takes.luts > budget.luts:
+            return None
+        for ff in FF_PRICES:
+            found = self._blocks_within(cycles, budget, ff + TIE)
+            if found is None or not budget.exceeded(found.takes):
+                return found
+        return None
+
+    def _blocks_within(self, cycles: int, budget: Budget, ff: float) -> Choice | None:
+        """Raise the price of block RAM until there is enough of it, but no further."""
+        found = self.chain.cheapest(cycles, Prices(TIE, ff))
+        if found is None or found.takes.ram_blocks <= budget.ram_blocks:
+            return found
+        low, high = -4.0, log2(HUGE)
+        found = self.chain.cheapest(cycles, Prices(HUGE, ff))
+        if found is None or found.takes.ram_blocks > budget.ram_blocks:
+            return None
+        for _ in range(PRICE_STEPS):
+            middle = (low + high) / 2
+            tried = self.chain.cheapest(cycles, Prices(2.0**middle, ff))
+            if tried is not None and tried.takes.ram_blocks <= budget.ram_blocks:
+                high = middle
+                if tried.takes.luts <= found.takes.luts:
+                    found = tried
+            else:
+                low = middle
+        return found
+
+    def fastest(self, budget: Budget) -> Fitted | None:
+        """Give the design of most frames per cycle that keeps to a budget, or None."""
+        best: Fitted | None = None
+        for choice, design, takes, corrected in self._rounds(
+            budget, self._fastest_choice
+        ):
+            if budget.exceeded(takes):
+                continue
+            if best is None or (design.ii, takes.luts) < (best.design.ii, best.takes.luts):
+                best = Fitted(design, takes, self._limit(choice.cycles, corrected))
+        return best
+
+    def smallest(self, cycles: int, budget: Budget | None = None) -> Fitted | None:
+        """Give the design of fewest LUTs for a target and a budget, or None.
+
+        Raises
+        ------
+        BadInput
+            If no folding at all is so fast.
+        """
+        limits = budget or Budget(np.inf, np.inf, np.inf, self.family.ram)
+        target = cycles
+        while True:
+            best: Fitted | None = None
+            slow: Design | None = None
+            for design, takes in self._small(target, limits):
+                if design.ii > cycles:
+                    slow = design
+                elif not limits.exceeded(takes) and (
+                    best is None or takes.luts < best.takes.luts
+                ):
+                    best = Fitted(design, takes)
+            if best is not None or slow is None:
+                if best is None and self.chain.cheapest(target, Prices()) is None:
+                    raise BadInput(self.out_of_reach(cycles))
+                return best
+            # Gearboxes between awkward widths took longer than the engines: make those faster.
+            target -= slow.ii - cycles
+
+    def _small(self, target: int, limits: Budget) -> Iterator[tuple[Design, Resources]]:
+        """Give small designs for a target, also the one of fewest lanes."""
+        for _, design, takes, _ in self._rounds(limits, lambda b: self.within(target, b)):
+            yield design, takes
+        try:
+            design = self.assemble(fold.for_cycles(self.parts, target), target)
+        except BadInput:
+            return
+        yield design, self.takes(design)
+
+    def out_of_reach(self, cycles: int) -> str:
+        """Say which target is the fastest that any folding meets."""
+        least = next(t for t in self.targets if self.chain.cheapest(t, Prices()) is not None)
+        slowest = max(self.chain.engines, key=lambda e: int(e.cycles.min()))
+        return (
+            f"{cycles} cycles per frame are out of reach: layer {slowest.part.name!r} needs at"
+            f" least {int(slowest.cycles.min())}; ask for {least} or more"
+        )
+
+    def front(self, budget: Budget | None, points: int = 24) -> list[Fitted]:
+        """Give designs of which no other is both as fast and as small, from fast to slow."""
+        front: list[Fitted] = []
+        limits = budget or Budget(np.inf, np.inf, np.inf, self.family.ram)
+        first = self.fastest(limits)
+        if first is None:
+            return []
+        begin, end = first.design.ii, self.targets[-1]
+        wanted = np.unique(np.geomspace(begin, end, points).astype(int))
+        for cycles in wanted:
+            self.progress(f"{cycles:,} cycles per frame")
+            found = self.smallest(int(cycles), budget) if cycles != begin else first
+            if found is None:
+                continue
+            while front and front[-1].design.ii >= found.design.ii \
+                    and front[-1].takes.luts >= found.takes.luts:
+                front.pop()
+            if not front or found.takes.luts < WORTH * front[-1].takes.luts:
+                front.append(found)
+        return front
+
+    def smallest_of_all(self) -> Choice:
+        """Give the folding of fewest LUTs, whatever its speed."""
+        found = self.chain.cheapest(self.targets[-1], Prices(TIE, TIE))
+        assert found is not None
+        return found
+
+    def _fastest_choice(self, budget: Budget) -> Choice | None:
+        low, high = 0, len(self.targets) - 1
+        best = self.within(self.targets[high], budget)
+        if best is None:
+            return None
+        while low < high:
+            middle = (low + high) // 2
+            self.progress(f"{self.targets[middle]:,} cycles per frame")
+            tried = self.within(self.targets[middle], budget)
+            if tried is None:
+                low = middle + 1
+            else:
+                best, high = tried, middle
+        return best
+
+    def _rounds(
+        self, budget: Budget, choose: Callable[[Budget], Choice | None]
+    ) -> Iterator[tuple[Choice, Design, Resources, Budget]]:
+        """Choose, assemble, correct the budget by what the design takes, and choose again."""
+        corrected, seen = budget, set()
+        for _ in range(ROUNDS):
+            choice = choose(corrected)
+            if choice is None or choice.folds in seen:
+                return
+            seen.add(choice.folds)
+            design = self.assemble(choice.folds, choice.cycles)
+            takes = self.takes(design)
+            yield choice, design, takes, corrected
+            corrected = replace(
+                budget,
+                luts=budget.luts - (takes.luts - choice.takes.luts),
+                ffs=budget.ffs - (takes.ffs - choice.takes.ffs),
+                ram_blocks=budget.ram_blocks - (takes.ram_blocks - choice.takes.ram_blocks),
+            )
+
+    def _limit(self, cycles: int, budget: Budget) -> str:
+        """Say what stands in the way of the next faster target."""
+        faster = [t for t in self.targets[:self.targets.index(cycles)]
+                  if self.chain.cheapest(t, Prices()) is not None]
+        if not faster:
+            slowest = max(self.chain.engines, key=lambda e: int(e.cycles.min()))
+            return f"layer {slowest.part.name!r} takes a cycle per window and kernel tap at least"
+        short = []
+        for name, prices, limit, of in (
+            ("LUT", Prices(TIE, TIE), budget.luts, "luts"),
+            ("FF", Prices(TIE, HUGE), budget.ffs, "ffs"),
+            (budget.ram, Prices(HUGE, TIE), budget.ram_blocks, "ram_blocks"),
+        ):
+            least = self.chain.cheapest(faster[-1], prices)
+            if least is not None and getattr(least.takes, of) > limit:
+                short.append(name)
+        if short:
+            return f"not enough {' and '.join(short)}"
+        return f"LUT and {budget.ram} do not suffice together"
