@@ -135,14 +135,17 @@ def output_lanes(classes: int, cycles: int) -> int:
     return min(classes, ceil(classes / max(1, cycles)))
 
 
-def _entry(name: str, value: Any, path: Path) -> tuple[int, int]:
+def _entry(name: str, value: Any, path: Path, *, ours: bool) -> Fold:
     if not isinstance(value, dict):
         raise BadInput(f"{path}: the entry {name!r} is not an object with PE and SIMD")
     lower = {str(k).lower(): v for k, v in value.items()}
-    pair = lower.get("pe"), lower.get("simd")
-    if not all(isinstance(v, int) and not isinstance(v, bool) and v >= 1 for v in pair):
-        raise BadInput(f"{path}: the entry {name!r} needs PE and SIMD as positive integers")
-    return pair  # type: ignore[return-value]
+    numbers: list[Any] = [lower.get("pe"), lower.get("simd"), lower.get("pixels", 1) if ours else 1]
+    if not all(isinstance(v, int) and not isinstance(v, bool) and v >= 1 for v in numbers):
+        raise BadInput(
+            f"{path}: the entry {name!r} needs PE and SIMD as positive integers"
+            + (", and so is pixels, if it is there" if "pixels" in lower and ours else "")
+        )
+    return Fold(*map(int, numbers))
 
 
 def read_folding(
@@ -150,7 +153,8 @@ def read_folding(
 ) -> tuple[Fold, ...]:
     """Read a folding file, of ours or of FINN's, for the reductions of a network.
 
-    Ours is ``{"layers": {"conv0": {"pe": 16, "simd": 3}, ...}}``. FINN's names its engines
+    Ours is ``{"layers": {"conv0": {"pe": 16, "simd": 3}, ...}}``; an entry may also have
+    ``"pixels"``, output pixels at once. FINN's names its engines
     ``MatrixVectorActivation_0`` (or ``MVAU_hls_0``, ``StreamingFCLayer_Batch_0``) in network order;
     their PE and SIMD are taken, its other entries are not needed here. Layers that a file does not
     name (pools, usually) are folded for the slowest cycles of those it names, or for `cycles`.
@@ -167,13 +171,13 @@ def read_folding(
         raise BadInput(f"{path} is not a folding file: {e}") from e
     if not isinstance(content, dict):
         raise BadInput(f"{path} is not a folding file: it holds no object")
-    named: dict[str, tuple[int, int]] = {}
+    folds: dict[str, Fold] = {}
     if isinstance(content.get("layers"), dict):
         known = {p.name for p in parts}
         for name, value in content["layers"].items():
             if name not in known:
                 raise BadInput(f"{path} names layer {name!r}; there are {', '.join(sorted(known))}")
-            named[name] = _entry(name, value, path)
+            folds[name] = _entry(name, value, path, ours=True)
     else:
         engines = [n for n in content if FINN_ENGINE.match(n)]
         engines.sort(key=lambda n: int((re.findall(r"\d+", n) or ["0"])[-1]))
@@ -184,8 +188,7 @@ def read_folding(
                 f" {', '.join(p.name for p in convs)}"
             )
         for part, name in zip(convs, engines, strict=True):
-            named[part.name] = _entry(name, content[name], path)
-    folds = {n: Fold(*pair) for n, pair in named.items()}
+            folds[part.name] = _entry(name, content[name], path, ours=False)
     for part in parts:
         if part.name in folds:
             f = folds[part.name]
@@ -196,6 +199,9 @@ def read_folding(
                 )
             if f.pe != f.simd and not isinstance(part.layer, ir.Conv):
                 raise BadInput(f"{path}: {part.name!r} is a pool; its PE and SIMD have to be equal")
+            if reason := part.refusal(f.pixels):
+                raise BadInput(f"{path}: layer {part.name!r} cannot work on {f.pixels} pixels at"
+                               f" once: {reason}")
     given = [p.cycles(folds[p.name]) for p in parts if p.name in folds]
     target = cycles or max([*given, *(fastest(p) for p in parts)])
     result: list[Fold] = []

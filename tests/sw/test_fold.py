@@ -117,6 +117,29 @@ def test_our_file_folds_the_layers_it_names(tmp_path: Path) -> None:
     assert parts[1].cycles(pool) <= max(parts[0].cycles(conv), parts[2].cycles(dense))
 
 
+def test_our_file_may_ask_for_several_pixels(tmp_path: Path) -> None:
+    parts = reductions(network(5, 7))
+    path = write(tmp_path, {"layers": {"conv0": {"pe": 2, "simd": 5, "pixels": 3}}})
+    conv, pool, dense = fold.read_folding(path, parts)
+    assert conv == Fold(2, 5, 3) and pool.pixels == dense.pixels == 1
+    assert parts[0].cycles(conv) == 4 * 2 * 4  # Two groups a row.
+
+
+@pytest.mark.parametrize(("layer", "pixels", "message"), [
+    ("conv0", 0, "positive integers, and so is pixels"),
+    ("conv0", True, "positive integers, and so is pixels"),
+    ("conv0", 5, "layer 'conv0' cannot work on 5 pixels at once: its rows have 4"),
+    ("dense", 2, "layer 'dense' cannot work on 2 pixels at once: its rows have 1"),
+    ("pool", 2, "layer 'pool' cannot work on 2 pixels at once: it is a pool"),
+])
+def test_pixels_that_no_engine_can_have_are_refused(
+    tmp_path: Path, layer: str, pixels: int, message: str
+) -> None:
+    path = write(tmp_path, {"layers": {layer: {"pe": 1, "simd": 1, "pixels": pixels}}})
+    with pytest.raises(BadInput, match=message):
+        fold.read_folding(path, reductions(network(5, 7)))
+
+
 @pytest.mark.parametrize("name", [
     "MatrixVectorActivation_{}", "MVAU_hls_{}", "MVAU_rtl_{}", "StreamingFCLayer_Batch_{}",
 ])
