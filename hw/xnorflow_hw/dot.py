@@ -25,10 +25,11 @@ from numpy.typing import NDArray
 from .beat import BeatSum, beat_latency
 from .pipeline import delay, index_shape
 from .rom import IMAGE_BITS, Rom, bit_words, field_words, rom_latency
+from .spec import IN_BLOCKS, RomSpec
 
 
 def dot_latency(
-    *, simd: int, bits: int, planes: int, depth: int, form: str = "tree", rom: str = "auto",
+    *, simd: int, bits: int, planes: int, depth: int, form: str = "tree", rom: str = "block",
     rom_register: bool = True,
 ) -> int:
     """Clock cycles of a `DotArray` from the last beat to the result; `depth` is the ROM's."""
@@ -65,8 +66,8 @@ class DotArray(wiring.Component):
         The lane in which each window's sum ends.
     form : str
         How a beat's products are summed; see `BeatSum`.
-    rom : {"auto", "block", "logic"}
-        What the weights are stored in.
+    rom, start_rom : RomSpec
+        What the weights are stored in, and what sums start with.
     rom_register : bool
         Whether a register follows the weight memory.
     name : str
@@ -120,7 +121,8 @@ class DotArray(wiring.Component):
         turn: int = 0,
         lanes: Sequence[int] = (0,),
         form: str = "tree",
-        rom: str = "auto",
+        rom: RomSpec = IN_BLOCKS,
+        start_rom: RomSpec = IN_BLOCKS,
         rom_register: bool = True,
         name: str = "weights",
         style: str = "amaranth",
@@ -150,8 +152,8 @@ class DotArray(wiring.Component):
         self._beat = BeatSum(simd, bits, self.coefficients, form, style)
         stored = weights ^ 1 if self._beat.complemented else weights
         self._rom = Rom(
-            words=bit_words(stored.reshape(len(weights), -1)), width=weights[0].size, kind=rom,
-            register=rom_register, name=name, **options,
+            words=bit_words(stored.reshape(len(weights), -1)), width=weights[0].size,
+            kind=rom.kind, tiles=rom.tiles, register=rom_register, name=name, **options,
         )
         self.latency = self._rom.latency + self._beat.latency + 1
         self.modules, self.images = dict(self._rom.modules), dict(self._rom.images)
@@ -159,7 +161,7 @@ class DotArray(wiring.Component):
         self.out_bits, self._width = acc_bits, acc_bits
         if thresholds is not None:
             self.out_bits, self._width = 1, acc_bits + 1
-            self._start = self._thresholds(thresholds, f"{name}_start", options)
+            self._start = self._thresholds(thresholds, start_rom, f"{name}_start", options)
             self.modules |= self._start.modules
             self.images |= self._start.images
         self.modules |= self._beat.modules
@@ -171,7 +173,9 @@ class DotArray(wiring.Component):
             "o_valid": Out(1), "o_values": Out(pixels * pe * self.out_bits), "o_row": Out(row),
         })
 
-    def _thresholds(self, thresholds: NDArray[Any], name: str, options: dict[str, Any]) -> Rom:
+    def _thresholds(
+        self, thresholds: NDArray[Any], rom: RomSpec, name: str, options: dict[str, Any]
+    ) -> Rom:
         """Make the memory of what sums start with."""
         if thresholds.shape != (self.rows, self.pe):
             expected = f"(rows {self.rows}, pe {self.pe})"
@@ -181,8 +185,8 @@ class DotArray(wiring.Component):
         # Below 0 is as good as 0, always reached; 2^acc_bits is never.
         start = (1 << self.acc_bits) - np.clip(thresholds, 0, 1 << self.acc_bits)
         return Rom(
-            words=field_words(start, self._width), width=self.pe * self._width, register=False,
-            name=name, **options,
+            words=field_words(start, self._width), width=self.pe * self._width,
+            kind=rom.kind, tiles=rom.tiles, register=False, name=name, **options,
         )
 
     def model(

@@ -8,6 +8,7 @@ from typing import Any
 from .dot import DotArray, dot_latency
 from .pool import MaxArray, SumArray
 from .spec import (
+    IN_BLOCKS,
     ArraySpec,
     DotSpec,
     MaxSpec,
@@ -35,7 +36,7 @@ def array_latency(array: ArraySpec) -> int:
     if isinstance(array, DotSpec):
         return dot_latency(
             simd=array.simd, bits=array.bits, planes=len(array.coefficients),
-            depth=len(array.weights), form=array.form,
+            depth=len(array.weights), form=array.form, rom=array.rom.kind,
         )
     return (MaxArray if isinstance(array, MaxSpec) else SumArray).latency
 
@@ -94,30 +95,34 @@ def engine(
         if (given := len(_constants(tail))) != rows:
             raise ValueError(f"a tail has constants for {given} rows, its buffer gives {rows}")
     bits, start = array.out_bits, 0
-    thresholds = None
+    compared = None
     if compares(array, tails):
         assert isinstance(tails[0], ThresholdSpec)
-        thresholds, bits, start = tails[0].thresholds[:, :, 0], 1, 1
+        compared, bits, start = tails[0], 1, 1
     built: Tails = []
     for index, tail in enumerate(tails[start:], start):
         suffix = f"_{index}" if index else ""
         options = {
             "pe": array.lanes_out, "acc_bits": bits, "pixels": pixels, "style": style,
-            "name": f"{name}_tail{suffix}",
+            "name": f"{name}_tail{suffix}", "rom": tail.rom.kind,
         }
         built.append(_tail(tail, options))
         bits = tail.out_bits
-    return _array(array, rows, thresholds, style, name), built
+    return _array(array, rows, compared, style, name), built
 
 
-def _array(spec: ArraySpec, rows: int, thresholds: Any, style: str, name: str) -> Array:
+def _array(
+    spec: ArraySpec, rows: int, compared: ThresholdSpec | None, style: str, name: str
+) -> Array:
     match spec:
         case DotSpec():
             return DotArray(
                 pe=spec.pe, simd=spec.simd, bits=spec.bits, coefficients=spec.coefficients,
-                weights=spec.weights, acc_bits=spec.acc_bits, rows=rows, thresholds=thresholds,
-                pixels=spec.pixels, turn=spec.turn, lanes=spec.lanes, form=spec.form, style=style,
-                name=f"{name}_weights",
+                weights=spec.weights, acc_bits=spec.acc_bits, rows=rows,
+                thresholds=compared.thresholds[:, :, 0] if compared else None,
+                start_rom=compared.rom if compared else IN_BLOCKS,
+                pixels=spec.pixels, turn=spec.turn, lanes=spec.lanes, form=spec.form, rom=spec.rom,
+                style=style, name=f"{name}_weights",
             )
         case MaxSpec():
             return MaxArray(lanes=spec.lanes, bits=spec.bits, minimum=spec.minimum)

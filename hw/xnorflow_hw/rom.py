@@ -1,13 +1,17 @@
-"""Read-only memory: constants, logic or block RAM, with its contents inline or in a hex image.
+"""Read-only memory: constants, LUTs or block RAM, with its contents inline or in hex images.
 
 Yosys writes one line per word of an inline memory, so a large one becomes a small Verilog module
-that reads its contents with `$readmemh` from a file beside the design.
+that reads its contents with `$readmemh` from files beside the design. Block RAM is cut into tiles,
+each of which is one block: synthesis tools would choose shapes and multiplexers less well. A tile
+that is not addressed gives zeros, which block RAM can do by itself, so what joins tiles one above
+the other is an OR, not a multiplexer.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,15 +23,24 @@ from numpy.typing import NDArray
 
 from .pipeline import index_shape
 from .popcount import STYLES
+from .spec import Tile
 
-KINDS = ("auto", "block", "logic")
+KINDS = ("auto", "block", "constants", "distributed", "logic")
+_STYLES = {
+    "auto": {},
+    "block": {"rom_style": "block"},
+    "constants": {},
+    # Yosys has no such read-only memory, builds it of LUTs all the same, and reads ram_style first.
+    "distributed": {"ram_style": "logic", "rom_style": "distributed"},
+    "logic": {"ram_style": "logic"},
+}
 IMAGE_BITS = 16384
 """Contents of more bits than this go to a hex image."""
 
 
 def rom_latency(depth: int, *, kind: str = "auto", register: bool = True) -> int:
-    """Clock cycles from address to data: 0 for a constant, 1 for logic, else 1 or 2."""
-    return 0 if depth == 1 else 1 if kind == "logic" else 1 + register
+    """Clock cycles from address to data: 0 for a constant, 1 for LUTs, else 1 or 2."""
+    return 0 if depth == 1 else 1 if kind in ("distributed", "logic") else 1 + register
 
 
 def bit_words(bits: NDArray[Any]) -> list[int]:
@@ -60,11 +73,13 @@ class Rom(wiring.Component):
         Contents.
     width : int
         Bits of a word.
-    kind : {"auto", "block", "logic"}
-        What to build it of: the synthesis tool's choice, block RAM or LUTs. LUT RAM is not offered:
-        Yosys has no such read-only memory.
+    kind : {"auto", "block", "constants", "distributed", "logic"}
+        What to build it of: the synthesis tool's choice, block RAM, constants, if there is but one
+        word, LUTs that are a memory, or LUTs that logic behind them may share.
+    tiles : sequence of Tile
+        How block RAM is cut; one tile if empty. Only generated Verilog is.
     register : bool
-        Add an output register. Block RAMs are slow to answer; "logic" ends in one anyway.
+        Add an output register. Block RAMs are slow to answer; LUTs end in one anyway.
     name : str
         Identifier, unique in the design, of the Verilog module and its image.
     style : {"amaranth", "verilog"}
@@ -95,6 +110,7 @@ class Rom(wiring.Component):
         words: Sequence[int],
         width: int,
         kind: str = "auto",
+        tiles: Sequence[Tile] = (),
         register: bool = True,
         name: str = "rom",
         style: str = "amaranth",
@@ -105,6 +121,8 @@ class Rom(wiring.Component):
             raise ValueError("words is empty; a memory needs at least one")
         if width < 1 or min(words) < 0 or max(words).bit_length() > width:
             raise ValueError(f"words from {min(words)} to {max(words)} do not fit width {width}")
+        if kind == "constants" and len(words) > 1:
+            raise ValueError(f"{len(words)} words are more than constants")
         if kind not in KINDS:
             raise ValueError(f"kind is {kind!r}; known are {', '.join(KINDS)}")
         if style not in STYLES:
@@ -114,35 +132,88 @@ class Rom(wiring.Component):
         self.words, self.width, self.kind, self.register = words, width, kind, register
         self.name, self.style, self.depth = name, style, len(words)
         self.latency = rom_latency(self.depth, kind=kind, register=register)
+        self.tiles = tuple(tiles) or (Tile(0, self.depth, 0, width),)
+        _check_tiles(self.tiles, self.depth, width, kind)
         self.modules: dict[str, str] = {}
         self.images: dict[str, str] = {}
-        if style == "verilog" and self.depth > 1 and self.depth * width > image_bits:
+        large = self.depth * width > image_bits or len(self.tiles) > 1
+        if style == "verilog" and self.depth > 1 and large:
             self.modules[name] = self._module()
-            self.images[f"{name}.hex"] = self._image()
+            self.images = {f"{self._tile_name(k)}.hex": self._image(t)
+                           for k, t in enumerate(self.tiles)}
         super().__init__({"address": In(index_shape(self.depth)), "data": Out(width)})
 
     def model(self, address: NDArray[Any]) -> list[int]:
         """Give the words at an int array [n] of addresses."""
         return [int(self.words[int(a)]) for a in address]
 
-    def _image(self) -> str:
-        digits = -(-self.width // 4)
-        return "".join(f"{word:0{digits}x}\n" for word in self.words)
+    def _tile_name(self, k: int) -> str:
+        return self.name if len(self.tiles) == 1 else f"{self.name}_{k}"
+
+    def _image(self, t: Tile) -> str:
+        digits, mask = -(-t.width // 4), (1 << t.width) - 1
+        words = self.words[t.first : t.first + t.depth]
+        return "".join(f"{int(word) >> t.low & mask:0{digits}x}\n" for word in words)
 
     def _module(self) -> str:
-        attribute = "" if self.kind == "auto" else f'(* rom_style = "{self.kind}" *) '
-        return "\n".join([
-            f"module {self.name} (",
-            "  input wire clk,",
-            f"  input wire [{(self.depth - 1).bit_length() - 1}:0] address,",
-            f"  output reg [{self.width - 1}:0] data",
-            ");",
-            f"  {attribute}reg [{self.width - 1}:0] words [0:{self.depth - 1}];",
-            f'  initial $readmemh("{self.name}.hex", words);',
-            "  always @(posedge clk) data <= words[address];",
-            "endmodule",
-            "",
-        ])
+        style = ", ".join(f'{key} = "{value}"' for key, value in _STYLES[self.kind].items())
+        address = f"[{(self.depth - 1).bit_length() - 1}:0] address"
+        tiles = [f"tile_{k}" for k in range(len(self.tiles))]
+        lines = [
+            f"module {self.name} (", "  input wire clk,", f"  input wire {address},",
+            f"  output wire [{self.width - 1}:0] data", ");",
+        ]
+        for name, t in zip(tiles, self.tiles, strict=True):
+            attribute = f"(* {style} *) " if style else ""
+            lines.append(f"  {attribute}reg [{t.width - 1}:0] {name} [0:{t.depth - 1}];")
+        reads = [
+            f'$readmemh("{self._tile_name(k)}.hex", {name});' for k, name in enumerate(tiles)
+        ]
+        if len(self.tiles) == 1:
+            plain = _plain("tile_0", self.width)
+            return "\n".join([*lines, f"  initial {reads[0]}", *plain, "endmodule", ""])
+        # One array is what Verilator reads fastest.
+        lines += [
+            "`ifdef XNORFLOW_COUNTONES",
+            f"  reg [{self.width - 1}:0] words [0:{self.depth - 1}];", "  integer i;",
+            "  initial begin",
+        ]
+        for name, read, t in zip(tiles, reads, self.tiles, strict=True):
+            lines += [
+                f"    {read}", f"    for (i = 0; i < {t.depth}; i = i + 1)",
+                f"      words[{t.first} + i][{t.low} +: {t.width}] = {name}[i];",
+            ]
+        lines += ["  end", *_plain("words", self.width), "`else"]
+        for k, t in enumerate(self.tiles):
+            lines += [f"  initial {reads[k]}", *self._read(k, t)]
+        return "\n".join([*lines, *self._join(), "`endif", "endmodule", ""])
+
+    def _read(self, k: int, t: Tile) -> list[str]:
+        """Read a tile; give zeros where another one above or below is meant."""
+        bits, have = (t.depth - 1).bit_length(), (self.depth - 1).bit_length()
+        at = f"address[{bits - 1}:0]" if bits else "1'b0"
+        word = f"q_{k} <= tile_{k}[{at}];"
+        lines = [f"  reg [{t.width - 1}:0] q_{k};"]
+        if t.depth == self.depth:
+            return [*lines, f"  always @(posedge clk) {word}"]
+        row = f"{have - bits}'d{t.first >> bits}"
+        return [
+            *lines, "  always @(posedge clk)",
+            f"    if (address[{have - 1}:{bits}] != {row}) q_{k} <= {t.width}'d0;",
+            f"    else {word}",
+        ]
+
+    def _join(self) -> list[str]:
+        """Join the tiles' words."""
+        cuts = sorted({t.low for t in self.tiles} | {t.low + t.width for t in self.tiles})
+        lines = []
+        for low, end in pairwise(cuts):
+            parts = [
+                f"q_{k}[{end - 1 - t.low}:{low - t.low}]" for k, t in enumerate(self.tiles)
+                if t.low <= low and end <= t.low + t.width
+            ]
+            lines.append(f"  assign data[{end - 1}:{low}] = {' | '.join(parts)};")
+        return lines
 
     def elaborate(self, platform: Any) -> Module:
         """Build the memory, or the instance of its module, and the register."""
@@ -156,10 +227,9 @@ class Rom(wiring.Component):
                 self.name, i_clk=ClockSignal(), i_address=self.address, o_data=word
             )
         else:
-            attributes = {} if self.kind == "auto" else {"rom_style": self.kind}
             m.submodules.memory = memory = Memory(
                 shape=self.width, depth=self.depth, init=[int(w) for w in self.words],
-                attrs=attributes,
+                attrs=dict(_STYLES[self.kind]),
             )
             port = memory.read_port()
             m.d.comb += [port.addr.eq(self.address), word.eq(port.data)]
@@ -169,3 +239,32 @@ class Rom(wiring.Component):
             word = late
         m.d.comb += self.data.eq(word)
         return m
+
+
+def _plain(array: str, width: int) -> list[str]:
+    """Read an array of whole words."""
+    return [
+        f"  reg [{width - 1}:0] word;", f"  always @(posedge clk) word <= {array}[address];",
+        "  assign data = word;",
+    ]
+
+
+def _check_tiles(tiles: Sequence[Tile], depth: int, width: int, kind: str) -> None:
+    """Check that tiles cover every bit once and that addresses need no arithmetic."""
+    if len(tiles) > 1 and kind != "block":
+        raise ValueError(f"there are {len(tiles)} tiles of kind {kind!r}; only block RAM is cut")
+    for t in tiles:
+        if t.first % (1 << (t.depth - 1).bit_length()):
+            raise ValueError(f"{t} does not begin at a multiple of its depth as a power of two")
+        if min(t.first, t.low) < 0 or t.first + t.depth > depth or t.low + t.width > width:
+            raise ValueError(f"{t} is not within {depth} words of {width} bits")
+    cuts = sorted({t.low for t in tiles} | {t.low + t.width for t in tiles} | {0, width})
+    for low, end in pairwise(cuts):
+        spans = sorted((t.first, t.depth) for t in tiles if t.low <= low and end <= t.low + t.width)
+        at = 0
+        for first, rows in spans:
+            if first != at:
+                raise ValueError(f"words from {at} on have bit {low} not once")
+            at += rows
+        if at != depth:
+            raise ValueError(f"words from {at} on have bit {low} not once")

@@ -86,7 +86,7 @@ class BufferSpec:
 
     Padded taps deliver `pad_word`, and `pad_word_last` as a pixel's last word, whose lanes past the
     last channel are zero. With `pixels` more than 1 so many neighbouring windows of a row are read
-    at once from as many banks, and `depth` is that of a bank.
+    at once from as many banks, and `depth` is that of a bank. `ram` is what the memory is built of.
     """
 
     word_bits: int
@@ -104,6 +104,7 @@ class BufferSpec:
     classes: bool
     depth: int
     pixels: int = 1
+    ram: str = "auto"
 
     @property
     def output(self) -> tuple[int, int]:
@@ -205,6 +206,10 @@ class RomSpec:
     blocks: int = 0
 
 
+IN_BLOCKS = RomSpec()
+"""Block RAM, cut by the synthesis tool."""
+
+
 @dataclass(frozen=True, eq=False)
 class DotSpec:
     """XNOR-popcount PE x SIMD array.
@@ -242,7 +247,7 @@ class DotSpec:
     turn: int = 0
     lanes: tuple[int, ...] = (0,)
     form: str = "tree"
-    rom: RomSpec = RomSpec()
+    rom: RomSpec = IN_BLOCKS
 
     @property
     def lanes_out(self) -> int:
@@ -294,7 +299,7 @@ class ThresholdSpec:
 
     thresholds: NDArray[Any]
     out_bits: int
-    rom: RomSpec = RomSpec()
+    rom: RomSpec = IN_BLOCKS
 
 
 @dataclass(frozen=True, eq=False)
@@ -305,7 +310,7 @@ class OffsetSpec:
     offset: NDArray[Any]
     shift: int
     out_bits: int
-    rom: RomSpec = RomSpec()
+    rom: RomSpec = IN_BLOCKS
 
 
 @dataclass(frozen=True, eq=False)
@@ -314,7 +319,7 @@ class TableSpec:
 
     table: NDArray[Any]
     out_bits: int
-    rom: RomSpec = RomSpec()
+    rom: RomSpec = IN_BLOCKS
 
 
 ArraySpec = DotSpec | MaxSpec | SumSpec

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xnorflow_hw.dot import DotArray, dot_latency
+from xnorflow_hw.spec import RomSpec
 
 from .harness import pack, run_pulses, unpack, with_bubbles
 
@@ -53,7 +54,7 @@ def make(rng, *, pe, simd, bits, coefficients, beats, rows, **kwargs):
 @given(
     pe=st.integers(1, 4), simd=st.integers(1, 12), bits=st.integers(1, 4),
     coefficients=st.sampled_from([(1,), (1, 1), (1, 1, 2), (1, 1, 2, 4), (3,)]),
-    beats=st.integers(1, 5), rows=st.integers(1, 4), rom=st.sampled_from(["auto", "logic"]),
+    beats=st.integers(1, 5), rows=st.integers(1, 4), rom=st.sampled_from(["block", "logic"]),
     register=st.booleans(), bubbles=st.sampled_from([0.0, 0.3, 0.8]), seed=st.integers(0, 999),
     form=st.sampled_from(["tree", "add"]),
 )
@@ -63,7 +64,7 @@ def test_array_sums(
     rng = np.random.default_rng(seed)
     dut = make(
         rng, pe=pe, simd=simd, bits=bits, coefficients=coefficients, beats=beats, rows=rows,
-        rom=rom, rom_register=register, form=form,
+        rom=RomSpec(rom), rom_register=register, form=form,
     )
     codes = rng.integers(0, 1 << bits, (2 * rows + 1, beats, simd))
     check(dut, codes, bubbles=bubbles, seed=seed)
@@ -244,7 +245,7 @@ GOOD = {
         ({"simd": 4}, r"\(4, 1, 2, 3\)"),
         ({"weights": np.zeros((0, 1, 2, 3), np.uint8)}, "shape"),
         ({"weights": np.full((4, 1, 2, 3), 2)}, "2"),
-        ({"rom": "distributed"}, "distributed"),
+        ({"rom": RomSpec("x")}, "'x'"),
         ({"form": "sub"}, "'sub'"),
         ({"lanes": (1,)}, "permutation"),
         ({"pixels": 2, "lanes": (0, 0)}, "permutation"),

@@ -48,7 +48,7 @@ def test_field_words_are_twos_complement():
         ({"words": [], "width": 4}, "empty"),
         ({"words": [16], "width": 4}, "16"),
         ({"words": [-1], "width": 4}, "-1"),
-        ({"words": [1], "width": 4, "kind": "distributed"}, "distributed"),
+        ({"words": [1], "width": 4, "kind": "ultra"}, "ultra"),
         ({"words": [1], "width": 4, "style": "vhdl"}, "vhdl"),
         ({"words": [1], "width": 4, "name": "a b"}, "a b"),
     ],
@@ -67,11 +67,11 @@ def test_image_only_for_large_contents_in_verilog():
 
 
 @pytest.mark.rtl
-@pytest.mark.parametrize("kind", ["auto", "block", "logic"])
+@pytest.mark.parametrize("kind", ["auto", "block", "distributed", "logic"])
 def test_module_is_lint_clean(kind, tmp_path):
     rom = Rom(
         words=[1, 2, 3], width=70, kind=kind, name="weights", style="verilog", image_bits=0
     )
     (tmp_path / "weights.hex").write_text(rom.images["weights.hex"])
-    assert ("rom_style" in rom.modules["weights"]) == (kind != "auto")
+    assert ("rom_style" in rom.modules["weights"]) == (kind in ("block", "distributed"))
     lint(rom.modules["weights"], tmp_path, top="weights")
