@@ -205,14 +205,15 @@ def _fold(draw: Any, part: Any) -> Fold:
             simd += 1
         return Fold(simd, simd)
     pe = draw(st.integers(1, part.out_channels))
-    while part.cycles(Fold(pe, simd)) > MAX_CYCLES:
+    pixels = one_of(draw, [m for m in range(1, 7) if not part.refusal(m)])
+    while part.cycles(Fold(pe, simd, pixels)) > MAX_CYCLES:
         if simd < part.inp.channels:
             simd += 1
         elif pe < part.out_channels:
             pe += 1
         else:
             break
-    return Fold(pe, simd)
+    return Fold(pe, simd, pixels)
 
 
 @st.composite

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from xnorflow import ir
-from xnorflow.errors import UnsupportedModel
+from xnorflow.errors import BadInput, UnsupportedModel
 from xnorflow.mapping import Fold, accelerator
 
 from .bench import check, check_schedule
@@ -29,7 +29,7 @@ def test_interval_reaches_its_bound(case: Case) -> None:
     check_schedule(case)
 
 
-def case(shape: tuple[int, int, int], *layers: ir.Layer, folds: list[tuple[int, int]],
+def case(shape: tuple[int, int, int], *layers: ir.Layer, folds: list[tuple[int, ...]],
          lanes: tuple[int, int] = (1, 1), frames: int = 3) -> Case:
     rng = np.random.default_rng(5)
     x = rng.integers(0, 256, (frames, *shape)).astype(np.uint8)
@@ -99,6 +99,73 @@ def test_a_window_of_padding_alone_counts() -> None:
         ir.Conv("all", bipolar(2, 4, 4, 3), ir.BIPOLAR, ir.Window((4, 4))), scores(2),
         folds=[(2, 1), (1, 2)],
     ))
+
+
+PIXELS = {
+    "a last group of one": (ir.Window((3, 3)), (2, 3, 4)),
+    "as many as a row has": (ir.Window((3, 3), (1, 1), (1, 1), (1, 0, 1, 0)), (2, 2, 7)),
+    "padding around": (ir.Window((3, 3), (1, 1), (1, 1), (1, 1, 1, 1)), (3, 1, 2)),
+    "padding beyond a group": (ir.Window((2, 2), (1, 1), (1, 1), (2, 3, 2, 3)), (1, 3, 2)),
+    "a stride": (ir.Window((3, 3), (2, 2)), (2, 2, 3)),
+    "a stride of 3 and padding": (ir.Window((3, 4), (1, 3), (1, 1), (0, 2, 0, 2)), (4, 3, 2)),
+    "sums that never move": (ir.Window((2, 3), (1, 1), (1, 2), (0, 1, 0, 1)), (2, 1, 2)),
+    "sums that move backwards": (ir.Window((2, 3), (1, 1), (2, 3), (1, 1, 1, 1)), (2, 2, 4)),
+    "one column": (ir.Window((3, 1)), (1, 1, 5)),
+    "windows of one beat": (ir.Window((1, 1)), (3, 3, 3)),
+}
+
+
+@pytest.mark.parametrize("name", PIXELS)
+def test_several_pixels_at_once(name: str) -> None:
+    window, fold = PIXELS[name]
+    shape = (max(2, window.extent[0] - window.pads[0]), 9 - 2 * (window.stride[1] > 1), 3)
+    net = case(
+        shape, halves("samples", 3),
+        ir.Conv("conv", bipolar(7, *window.kernel, 3), ir.BIPOLAR, window, 1), folds=[]
+    ).net
+    rows, columns, _ = net.features[-1].shape
+    check(case(
+        shape, *net.layers, ir.Threshold("sign", np.arange(-3, 4)[:, None], ir.BIPOLAR),
+        ir.SumPool("all", ir.Window((rows, columns))), scores(7), folds=[fold, (2, 2)],
+    ))
+
+
+def test_several_pixels_with_codes_of_several_bits() -> None:
+    """Activations and weights of several bits, thresholds of a tail, in two engines."""
+    rng = np.random.default_rng(4)
+    uint2 = ir.Alphabet(0, 1, 4)
+    check(case(
+        (4, 9, 2), ir.InputTable("samples", np.arange(256)[None] // 64, uint2),
+        ir.Conv("first", rng.integers(-2, 2, (5, 2, 3, 2)), ir.Alphabet(-2, 1, 4),
+                ir.Window((2, 3), (1, 1), (1, 1), (0, 1, 0, 1)), 0),
+        ir.Threshold("steps", np.sort(rng.integers(-9, 9, (5, 3)), axis=1), uint2),
+        ir.Conv("second", bipolar(3, 3, 2, 5), ir.BIPOLAR, ir.Window((3, 2))),
+        ir.SumPool("all", ir.Window((1, 8))), scores(3),
+        folds=[(2, 1, 4), (2, 3, 3), (1, 1)],
+    ), thorough=True)
+
+
+PADDED = ir.Window((3, 3), (1, 1), (1, 1), (1, 1, 1, 1))
+
+
+@pytest.mark.parametrize(("layer", "fold", "message"), [
+    (ir.Conv("layer", bipolar(3, 3, 3, 2), ir.BIPOLAR, PADDED), (1, 1, 2),
+     "cannot work on 2 pixels at once: it pads with 0, which is no value of"),
+    (ir.Conv("layer", bipolar(3, 3, 3, 2), ir.BIPOLAR, ir.Window((3, 3), (1, 2))), (1, 1, 4),
+     "4 and its stride 2 have a factor in common"),
+    (ir.Conv("layer", bipolar(3, 3, 3, 2), ir.BIPOLAR, PADDED, 1), (1, 1, 13), "rows have 12"),
+    (ir.Conv("layer", bipolar(3, 3, 3, 2), ir.BIPOLAR, PADDED, 1), (1, 1, 0), "rows have 12"),
+    (ir.MaxPool("layer", ir.Window((2, 2)), np.zeros(2, bool)), (1, 1, 2), "it is a pool"),
+])
+def test_pixels_that_an_engine_cannot_have_are_refused(
+    layer: ir.Layer, fold: tuple[int, ...], message: str
+) -> None:
+    net = case((12, 12, 2), halves("samples", 2), layer, folds=[]).net
+    *size, channels = net.features[-1].shape
+    end = ir.Conv("end", bipolar(2, *size, channels), ir.BIPOLAR, ir.Window(tuple(size)))
+    net = case((12, 12, 2), *net.layers, end, scores(2), folds=[]).net
+    with pytest.raises(BadInput, match=f"layer 'layer' .*{message}"):
+        accelerator(net, [Fold(*fold), Fold(1, 1)], in_lanes=1)
 
 
 @pytest.mark.parametrize("end", [ir.SumPool, ir.Conv])

@@ -6,18 +6,21 @@ That the hardware keeps to the whole of it is the matter of ``tests/test_network
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xnorflow import schedule
+from xnorflow import depths, ir, schedule
 from xnorflow.compiler import compile_network
-from xnorflow.depths import with_depths
-from xnorflow.mapping import accelerator
+from xnorflow.depths import buffer_depth, with_depths
+from xnorflow.mapping import Fold, accelerator
 from xnorflow_hw import geometry
-from xnorflow_hw.buffer import FeatureBuffer
-from xnorflow_hw.spec import GearboxSpec
+from xnorflow_hw.pixel_queue import PixelQueue
+from xnorflow_hw.spec import BufferSpec, GearboxSpec, StageSpec
 from xnorflow_hw.stage import feature_buffer
 
 from ..strategies import Case, cases
@@ -104,9 +107,9 @@ def test_depths_suffice_and_deeper_ones_gain_nothing(case: Case) -> None:
     spec = accelerator(case.net, case.folds, in_lanes=case.in_lanes, out_lanes=case.out_lanes)
     for stage in spec.stages:
         b = stage.buffer
-        assert b.depth >= FeatureBuffer.minimum_depth(
-            b.height, b.width, b.words, b.kernel, b.stride, b.dilation, b.pads)
-        assert b.depth <= 2 * b.frame_words + 2 * b.words + 2
+        assert b.depth >= b.minimum_depth
+        frame = b.height * b.row_places * b.place_words
+        assert b.depth <= (2 * frame + 2 * b.words + 2) * (1 if b.pixels == 1 else 2)
     deep = replace(spec, stages=tuple(
         replace(s, buffer=replace(s.buffer, depth=9 * s.buffer.depth), queue_depth=99)
         for s in spec.stages
@@ -123,9 +126,7 @@ def test_buffers_are_not_much_deeper_than_they_have_to_be() -> None:
         spec = compile_network(network(*channels), cycles=160).spec
         for k, stage in enumerate(spec.stages):
             b = replace(stage.buffer, depth=max(1, stage.buffer.depth - 2 * stage.buffer.words))
-            least = FeatureBuffer.minimum_depth(
-                b.height, b.width, b.words, b.kernel, b.stride, b.dilation, b.pads)
-            if b.depth < least:
+            if b.depth < b.minimum_depth:
                 waits += 1
                 continue
             stages = list(spec.stages)
@@ -135,24 +136,89 @@ def test_buffers_are_not_much_deeper_than_they_have_to_be() -> None:
     assert waits
 
 
+def windows(*channels: int) -> ir.IntegerNetwork:
+    """3 x 3 convolutions of 8 x 10 pixels."""
+    layers: list[ir.Layer] = []
+    for k, (before, after) in enumerate(pairwise(channels)):
+        ones = np.ones((after, 3, 3, before), np.int64)
+        layers.append(ir.Conv(f"conv{k}", ones, ir.BIPOLAR, ir.Window((3, 3))))
+        layers.append(ir.Threshold(f"sign{k}", np.zeros((after, 1), np.int64), ir.BIPOLAR))
+    ones = np.ones((3, 4, 6, channels[-1]), np.int64)
+    layers.append(ir.Conv("all", ones, ir.BIPOLAR, ir.Window((4, 6))))
+    layers.append(ir.Scores("scores", np.zeros(3, np.int64)))
+    return ir.IntegerNetwork("net", (8, 10, channels[0]), tuple(layers))
+
+
+def test_of_several_pixels_one_place_less_stalls(monkeypatch: pytest.MonkeyPatch) -> None:
+    exact: list[int] = []
+
+    def seen(b: BufferSpec, link: Any) -> int:
+        exact.append(depth := buffer_depth(b, link))
+        return depth
+
+    monkeypatch.setattr(depths, "buffer_depth", seen)
+    spec = accelerator(
+        windows(4, 6, 5), (Fold(1, 4, 8), Fold(1, 6, 6), Fold(3, 2)), in_lanes=2
+    )
+    first, bound = spec.stages[0], schedule.bound(spec)
+
+    def interval(stage: StageSpec) -> int:
+        return schedule.predict(replace(spec, stages=(stage, *spec.stages[1:]))).ii
+
+    assert bound == (first.buffer.cycles, "conv0") and interval(first) == bound[0]
+    # Banks are as deep as a power of two; so many words would do.
+    assert exact[0] < first.buffer.depth < 2 * exact[0]
+    buffer = replace(first.buffer, depth=exact[0])
+    assert interval(replace(first, buffer=buffer)) == bound[0]
+    assert interval(replace(first, buffer=replace(buffer, depth=exact[0] - 1))) > bound[0]
+    assert interval(replace(first, queue_depth=first.queue_depth - 1)) > bound[0]
+
+
 @settings(max_examples=80)
 @given(cases(frames=1))
 def test_first_reads_are_found_by_walking_every_window(case: Case) -> None:
     spec = accelerator(case.net, case.folds, in_lanes=case.in_lanes, out_lanes=case.out_lanes)
     for stage in spec.stages:
         b = stage.buffer
-        buffer = feature_buffer(b)
         words = np.arange(b.frame_words).reshape(1, b.height, b.width, b.words)
-        beats = buffer.model(words)
+        beats = feature_buffer(replace(b, pad_word=0, pad_word_last=0)).model(words + 1)
+        read = beats["data"].reshape(len(beats["first"]), -1) - 1
+        if b.pixels > 1:
+            read = np.where(beats["real"], read, -1)
         first = schedule.first_reads(b)
-        for word in range(b.frame_words):
-            reads = np.flatnonzero((beats["data"] == word) & ~beats["pad"])
-            assert first[word] == (reads[0] if len(reads) else -1)
+        # What is waited for, beat by beat: no beat reads further.
+        awaited = np.full(b.cycles, -1)
+        awaited[first[first >= 0]] = np.flatnonzero(first >= 0)
+        there = np.maximum.accumulate(awaited)
+        assert (read.max(axis=1) <= there).all()
+        if b.pixels == 1:
+            for word in range(b.frame_words):
+                reads = np.flatnonzero(read[:, 0] == word)
+                assert first[word] == (reads[0] if len(reads) else -1)
         ends, freed = schedule.row_ends(b)
-        assert ends[-1] == b.cycles - 1 and freed[-1] == b.frame_words
+        assert ends[-1] == b.cycles - 1 and freed[-1] == b.height * b.row_places
+        places = schedule.places(b, words.ravel())
+        assert places[0] == 0 and places[-1] == freed[-1] - 1
         for end, gone in zip(ends, freed, strict=True):
-            later = beats["data"][end + 1 :][~beats["pad"][end + 1 :]]
-            assert not len(later) or later.min() >= gone
+            later = read[end + 1 :][read[end + 1 :] >= 0]
+            assert not len(later) or places[later].min() >= gone
+
+
+@settings(max_examples=40)
+@given(cases(frames=1))
+def test_results_leave_as_the_queue_gives_them(case: Case) -> None:
+    spec = accelerator(case.net, case.folds, in_lanes=case.in_lanes, out_lanes=case.out_lanes)
+    for b in (stage.buffer for stage in spec.stages):
+        reduction, freeing = schedule.result_order(b)
+        numbers = np.arange(b.reductions)
+        if b.pixels > 1:
+            queue = PixelQueue(width=1, banks=b.banks, repeat=b.repeat, depth=b.repeat)
+            given_out = queue.model(np.repeat(numbers[:, None], b.pixels, 1))
+            assert reduction.tolist() == given_out.tolist()
+        else:
+            assert reduction.tolist() == numbers.tolist()
+        for number in numbers:
+            assert freeing[number] == np.flatnonzero(reduction == number)[-1]
 
 
 def test_a_folding_of_millions_of_cycles_is_predicted_at_once() -> None:
