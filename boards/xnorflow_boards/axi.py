@@ -63,7 +63,7 @@ def c_header(design: Design) -> str:
         f"#ifndef {guard}", f"#define {guard}", "",
     ]
     for r in axi_map.REGISTERS:
-        lines.append(f"#define XNORFLOW_{r.name} {r.offset:#05x} /* {_plain(r)} */")
+        lines.append(f"#define XNORFLOW_{r.name}_OFFSET {r.offset:#05x} /* {_plain(r)} */")
         for field in r.fields:
             mask = f"XNORFLOW_{r.name}_{field.name}_MASK {field.mask:#010x}u"
             lines.append(f"#define {mask} /* {_ascii(field.text)} */")

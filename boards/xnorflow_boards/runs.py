@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,10 @@ from typing import Any
 from xnorflow import __version__
 from xnorflow.design import Design
 from xnorflow.errors import CheckFailed, ToolMissing
-from xnorflow_boards import tools, tops
+from xnorflow_boards import axi, tools, tops
 from xnorflow_boards.board import Board
 from xnorflow_boards.clocking import Clocking
-from xnorflow_boards.flows import FAMILIES, Family, Plan, vivado
+from xnorflow_boards.flows import FAMILIES, Family, Plan, vivado, vivado_core
 from xnorflow_boards.flows.family import TOP
 from xnorflow_boards.flows.report import (
     Usage,
@@ -233,30 +234,33 @@ class VivadoRun(Run):
         """Write the project, count resources, and give the content of ``build.json``."""
         design, board = self.design, self.board
         synthesiser = tools.yosys()
-        sources, mhz, script = self.sources(), wish, vivado.SCRIPT
-        top = design.spec.name
-        verilog = [f"{top}.v"]
-        if board.platform is not None:
+        name = design.spec.name
+        linked = board.platform is not None
+        if linked:
             _, mhz = self.plan(wish, lambda clock_hz: tops.linked(design, clock_hz, baud))
             top, script, sources = TOP, f"{TOP}.tcl", {}
-            verilog.append(f"{TOP}.v")
         else:
-            sources |= vivado.core_project(design, board, mhz)
-        for name, text in sources.items():
-            (self.folder / name).write_text(text)
-        (self.folder / "count.ys").write_text(vivado.synthesis(board, top, verilog))
+            mhz, top, script = wish, axi.wrapper_name(design), vivado_core.SCRIPT
+            sources = self.sources() | vivado_core.core_project(design, board, mhz)
+        for file, text in sources.items():
+            (self.folder / file).write_text(text)
+        (self.folder / "count.ys").write_text(
+            vivado.synthesis(board, top, [f"{name}.v", f"{top}.v"], apart=name)
+        )
         self.succeed("synthesis", synthesiser, ["count.ys"], "synthesis.log")
-        cells = netlist_cells((self.folder / "cells.json").read_text())[top]
-        usage = vivado.usage(board, cells)
-        for name in ("count.ys", "cells.json"):
-            (self.folder / name).unlink()
-        linked = board.platform is not None
+        modules = netlist_cells((self.folder / "cells.json").read_text())
+        accelerator, around = Counter(modules[name]), Counter(modules[top])
+        usage = vivado.usage(board, accelerator + around)
+        for file in ("count.ys", "cells.json"):
+            (self.folder / file).unlink()
+        counted = "link, UART and clock" if linked else "AXI wrapper"
         return self.content(vivado.KIND, mhz, wish, baud if linked else None) | {
             "core_only": not linked, "bitstream": None, "fmax_mhz": None, "met": None,
             "seed": None, "seeds": [], "resources": usage.summary(), "cells": {},
-            "synthesised": {"accelerator" if not linked else "board": cells},
+            "synthesised": {"accelerator": dict(accelerator), "around": dict(around)},
             "notes": [
-                f"resources are {vivado.KIND}; the clock is a wish until Vivado has routed it",
+                f"resources are those of the accelerator and its {counted}, {vivado.KIND}; the"
+                " clock is a wish until Vivado has routed it",
                 f"next, in that folder: vivado -mode batch -source {script}",
             ],
         }

@@ -118,6 +118,7 @@ class Observer:
         }
         if fresh(f"{bus}r"):
             self._read(now, model.status(**streams, filling=int(self.filling)))
+        assert not (self.restart and streams["s_ready"]), "s_axis is ready during a reset"
         wanted = self._write(now) if fresh(f"{bus}b") else 0
         model.step(
             **streams, s_last=was["s_axis_tlast"], m_last=was["m_axis_tlast"],
