@@ -145,6 +145,7 @@ class OpenRun(Run):
         synthesiser, router = tools.yosys(), tools.nextpnr(family.architecture)
         packer = tools.packer(family.packer)
         self.succeed("synthesis", synthesiser, [f"{TOP}.ys"], "synthesis.log")
+        family.synthesised(self.folder)
         modules = netlist_cells((self.folder / "cells.json").read_text())
         placements = []
         best: Placement | None = None

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import zlib
 
+from xnorflow_boards.flows.chains import trim_file
 from xnorflow_boards.flows.family import TOP, Family, Plan
 from xnorflow_boards.flows.report import Cells, Usage
 
 
 def _place(plan: Plan) -> list[str]:
-    return [part for part in plan.commands["nextpnr-ecp5"] if part != "--quiet"]
+    """Give nextpnr's arguments; its first router finds no end where carry chains are dense."""
+    arguments = [part for part in plan.commands["nextpnr-ecp5"] if part != "--quiet"]
+    return [*arguments, "--router", "router2"]
 
 
 def _pack(plan: Plan) -> list[str]:
@@ -40,4 +43,5 @@ ECP5 = Family(
     synthesis=lambda board: "-nowidelut",
     constraints=f"{TOP}.lpf", place=_place, routed=f"{TOP}.config", packer="ecppack", pack=_pack,
     bitstream=f"{TOP}.bit", usage=usage, finish=_finish,
+    synthesised=lambda folder: trim_file(folder / f"{TOP}.json"),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from xnorflow_boards.board import Board
@@ -55,6 +56,8 @@ class Family:
         log.
     finish : callable
         Last touch to the bitstream's bytes.
+    synthesised : callable
+        Last touch to the netlist in the folder of the build, before it is placed.
     """
 
     architecture: str
@@ -67,3 +70,4 @@ class Family:
     bitstream: str
     usage: Callable[[Mapping[str, tuple[int, int]], str], Usage]
     finish: Callable[[Plan, bytes], bytes] = lambda plan, data: data
+    synthesised: Callable[[Path], object] = lambda folder: None
