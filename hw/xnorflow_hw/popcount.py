@@ -78,7 +78,10 @@ def levels(simd: int) -> int:
 
 
 def latency_for(simd: int, *, form: str = "tree", fabric: str = "generic") -> int:
-    """Give the pipeline depth to use: a register after every second level.
+    """Give the pipeline depth to use.
+
+    A tree has a register after every second level. ECP5's chains have one after every level: they
+    are longer than they would have to be.
 
     Examples
     --------
@@ -86,6 +89,8 @@ def latency_for(simd: int, *, form: str = "tree", fabric: str = "generic") -> in
     [0, 1, 1, 2, 3, 4]
     """
     _check(form, fabric)
+    if (form, fabric) == ("dense", "ecp5"):
+        return levels(simd)
     return register_count(levels(simd))
 
 

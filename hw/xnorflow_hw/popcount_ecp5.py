@@ -18,7 +18,7 @@ from itertools import zip_longest
 from .pipeline import registered_levels
 from .primitives import Ccu2cPosition, Netlist, ccu2c_chain, ccu2c_inject
 
-CHAIN = 64
+CHAIN = 48
 """Positions of a chain at most: timing analysis sees a path through all of them."""
 _ADD_PRODUCTS = 0x6996
 _Pins = tuple[str, str, str, str]
