@@ -8,25 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.utils import ceil_log2
 
 from . import popcount, xnor_sum
-from .pipeline import register_count, registered_levels
+from .pipeline import delay, register_count, registered_levels
 
-FORMS = ("tree", "add")
-
-
-def beat_latency(*, simd: int, bits: int, planes: int, form: str = "tree") -> int:
-    """Clock cycles of a `BeatSum` with so many weight planes."""
-    if form == "add":
-        return xnor_sum.latency_for(simd) + _weighted_latency(planes)
-    return popcount.latency_for(simd) + _weighted_latency(bits * planes)
+Lane = tuple[Value, Value]
 
 
-def _weighted_latency(terms: int) -> int:
-    return register_count(ceil_log2(terms))
+def beat_latency(
+    *, simd: int, bits: int, coefficients: Sequence[int], form: str = "tree",
+    fabric: str = "generic",
+) -> int:
+    """Clock cycles of a `BeatSum`."""
+    return BeatSum(simd, bits, tuple(coefficients), form, fabric).latency
 
 
 @dataclass(frozen=True)
@@ -41,22 +39,31 @@ class BeatSum:
         Lanes, and bits of a code.
     coefficients : tuple of int
         Positive coefficient of each weight plane.
-    form : {"tree", "add"}
-        Popcounts in that form, or sums of codes.
+    form : {"tree", "dense", "add"}
+        Popcounts in one of the forms of `popcount`, or sums of codes.
+    fabric : str
+        One of `primitives.FABRICS`.
     style : {"amaranth", "verilog"}
         Plain Amaranth, or instances of `modules`.
+
+    Raises
+    ------
+    ValueError
+        If the fabric has no such form.
     """
 
     simd: int
     bits: int
     coefficients: tuple[int, ...]
     form: str = "tree"
+    fabric: str = "generic"
     style: str = "amaranth"
 
     def __post_init__(self) -> None:
         """Check the form."""
-        if self.form not in FORMS:
-            raise ValueError(f"form is {self.form!r}; known are {', '.join(FORMS)}")
+        known = (*popcount.forms(self.fabric), "add")
+        if self.form not in known:
+            raise ValueError(f"form is {self.form!r}; known are {', '.join(known)}")
 
     @property
     def complemented(self) -> bool:
@@ -64,25 +71,48 @@ class BeatSum:
         return self.form == "add"
 
     @property
+    def spared(self) -> int:
+        """Lanes, 0 or 1, left to the accumulator: a full popcount has ``2 ** k - 1`` lanes."""
+        single = self.bits == 1 and self.coefficients == (1,) and not self.complemented
+        return int(single and self.simd > 1 and self.simd & (self.simd - 1) == 0)
+
+    @property
     def latency(self) -> int:
-        """See `beat_latency`."""
-        return beat_latency(
-            simd=self.simd, bits=self.bits, planes=len(self.coefficients), form=self.form
-        )
+        """Clock cycles."""
+        planes = len(self.coefficients)
+        if self.complemented:
+            return xnor_sum.latency_for(self.simd) + register_count(ceil_log2(planes))
+        counted = popcount.latency_for(self.counted, form=self.form, fabric=self.fabric)
+        return counted + register_count(ceil_log2(self.bits * planes))
+
+    @property
+    def width(self) -> int:
+        """Bits of the sum, without a spared lane."""
+        return (self.counted * sum(self.coefficients) * ((1 << self.bits) - 1)).bit_length()
+
+    @property
+    def counted(self) -> int:
+        """Lanes that are not spared."""
+        return self.simd - self.spared
 
     @property
     def modules(self) -> dict[str, str]:
         """Verilog modules, by name, that have to be appended to the design."""
         if self.style != "verilog":
             return {}
-        if self.form == "add":
-            name = xnor_sum.module_name(self.simd, self.bits)
-            return {name: xnor_sum.verilog_module(self.simd, self.bits)}
-        size = self.simd, popcount.latency_for(self.simd)
-        return {popcount.module_name(*size): popcount.verilog_module(*size)}
+        if self.complemented:
+            name = xnor_sum.module_name(self.simd, self.bits, fabric=self.fabric)
+            return {name: xnor_sum.verilog_module(self.simd, self.bits, fabric=self.fabric)}
+        name = popcount.module_name(*self._size, **self._kind)
+        return {name: popcount.verilog_module(*self._size, **self._kind)}
 
     def operands(self, m: Module, data: Value, name: str) -> list[Value]:
-        """Give what `build` takes from the codes of a beat, lane 0 lowest: once for all PEs."""
+        """Give what `build` takes from the codes of a beat, lane 0 lowest: once for all PEs.
+
+        A spared lane's code, late, comes last.
+        """
+        if self.spared:
+            return [data[:-1], delay(m, data[-1], self.latency, name=f"{name}_spared")]
         if self.form == "add" or self.bits == 1:
             return [data]
         planes: list[Value] = []
@@ -94,14 +124,21 @@ class BeatSum:
 
     def build(
         self, m: Module, name: str, operands: Sequence[Value], weights: Sequence[Value]
-    ) -> Signal:
-        """Build one PE's sum, `latency` cycles later, from a word of `simd` bits per plane."""
+    ) -> tuple[Value, Lane | None]:
+        """Build one PE's sum from a word of `simd` bits per plane.
+
+        Returns
+        -------
+        sum : Value [width]
+            `latency` cycles later.
+        lane : pair of Value, optional
+            Code and weight of the spared lane, as late: where they agree, the sum is one more.
+        """
         terms: list[Signal] = []
-        for a, x in enumerate(operands):
+        part = self._codes if self.complemented else self._count
+        for a, x in enumerate(operands[: len(operands) - self.spared]):
             for p, (coefficient, w) in enumerate(zip(self.coefficients, weights, strict=True)):
-                own = f"{name}_{a}_{p}"
-                part = self._codes if self.complemented else self._count
-                factor = coefficient << a
+                own, factor = f"{name}_{a}_{p}", coefficient << a
                 term = Signal(range(self._most * factor + 1), name=f"term_{own}")
                 m.d.comb += term.eq(part(m, own, x, w) * factor)
                 terms.append(term)
@@ -116,31 +153,44 @@ class BeatSum:
                 domain += total.eq(value)
                 sums.append(total)
             terms = sums
-        return terms[0]
+        if not self.spared:
+            return terms[0][: self.width], None
+        late = delay(m, weights[0][-1], self.latency, name=f"spared_{name}")
+        return terms[0][: self.width], (operands[-1], late)
 
     @property
     def _most(self) -> int:
         """Highest value of a term."""
-        return self.simd * ((1 << self.bits) - 1 if self.complemented else 1)
+        return self.simd * ((1 << self.bits) - 1) if self.complemented else self.counted
+
+    @property
+    def _kind(self) -> dict[str, Any]:
+        return {"form": self.form, "fabric": self.fabric}
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        return self.counted, popcount.latency_for(self.counted, **self._kind)
 
     def _codes(self, m: Module, name: str, x: Value, flip: Value) -> Signal:
         n = Signal(range(self._most + 1), name=f"codes_{name}_n")
-        size = {"simd": self.simd, "bits": self.bits}
+        ports = {"simd": self.simd, "bits": self.bits, "x": x, "flip": flip, "n": n}
         if self.style == "verilog":
-            m.submodules[f"codes_{name}"] = xnor_sum.instance(**size, x=x, flip=flip, n=n)
+            m.submodules[f"codes_{name}"] = xnor_sum.instance(**ports, fabric=self.fabric)
         else:
-            xnor_sum.plain(m, **size, x=x, flip=flip, n=n)
+            xnor_sum.plain(m, **ports)
         return n
 
     def _count(self, m: Module, name: str, x: Value, w: Value) -> Signal:
         """Add a popcount; as a bare instance in Verilog, where a wrapper each would be clutter."""
+        w = w[: self.counted]
+        simd, latency = self._size
         if self.style == "verilog":
             n = Signal(range(self._most + 1), name=f"popcount_{name}_n")
-            latency = popcount.latency_for(self.simd)
             m.submodules[f"popcount_{name}"] = popcount.instance(
-                simd=self.simd, latency=latency, x=x, w=w, n=n
+                simd=simd, latency=latency, x=x, w=w, n=n, **self._kind
             )
             return n
-        m.submodules[f"popcount_{name}"] = part = popcount.XnorPopcount(simd=self.simd)
+        part = popcount.XnorPopcount(simd=simd, latency=latency)
+        m.submodules[f"popcount_{name}"] = part
         m.d.comb += [part.x.eq(x), part.w.eq(w)]
         return part.n

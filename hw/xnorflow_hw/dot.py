@@ -22,6 +22,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from numpy.typing import NDArray
 
+from . import accumulate
 from .beat import BeatSum, beat_latency
 from .pipeline import delay, index_shape
 from .rom import IMAGE_BITS, Rom, bit_words, field_words, rom_latency
@@ -29,12 +30,14 @@ from .spec import IN_BLOCKS, RomSpec
 
 
 def dot_latency(
-    *, simd: int, bits: int, planes: int, depth: int, form: str = "tree", rom: str = "block",
-    rom_register: bool = True,
+    *, simd: int, bits: int, coefficients: Sequence[int], depth: int, form: str = "tree",
+    fabric: str = "generic", rom: str = "block", rom_register: bool = True,
 ) -> int:
     """Clock cycles of a `DotArray` from the last beat to the result; `depth` is the ROM's."""
     read = rom_latency(depth, kind=rom, register=rom_register)
-    return read + beat_latency(simd=simd, bits=bits, planes=planes, form=form) + 1
+    return 1 + read + beat_latency(
+        simd=simd, bits=bits, coefficients=coefficients, form=form, fabric=fabric
+    )
 
 
 class DotArray(wiring.Component):
@@ -64,8 +67,8 @@ class DotArray(wiring.Component):
         How many lanes further, modulo `pixels`, sums go with `i_turn`.
     lanes : sequence of int, length `pixels`
         The lane in which each window's sum ends.
-    form : str
-        How a beat's products are summed; see `BeatSum`.
+    form, fabric : str
+        How a beat's products are summed, and of what; see `BeatSum`.
     rom, start_rom : RomSpec
         What the weights are stored in, and what sums start with.
     rom_register : bool
@@ -121,6 +124,7 @@ class DotArray(wiring.Component):
         turn: int = 0,
         lanes: Sequence[int] = (0,),
         form: str = "tree",
+        fabric: str = "generic",
         rom: RomSpec = IN_BLOCKS,
         start_rom: RomSpec = IN_BLOCKS,
         rom_register: bool = True,
@@ -149,7 +153,7 @@ class DotArray(wiring.Component):
         self.pixels, self.turn, self.lanes = pixels, turn % pixels, tuple(lanes)
         self.coefficients, self.weights, self.style = tuple(coefficients), weights, style
         options: dict[str, Any] = {"style": style, "image_bits": image_bits}
-        self._beat = BeatSum(simd, bits, self.coefficients, form, style)
+        self._beat = BeatSum(simd, bits, self.coefficients, form, fabric, style)
         stored = weights ^ 1 if self._beat.complemented else weights
         self._rom = Rom(
             words=bit_words(stored.reshape(len(weights), -1)), width=weights[0].size,
@@ -164,7 +168,7 @@ class DotArray(wiring.Component):
             self._start = self._thresholds(thresholds, start_rom, f"{name}_start", options)
             self.modules |= self._start.modules
             self.images |= self._start.images
-        self.modules |= self._beat.modules
+        self.modules |= self._modules
         row = index_shape(rows)
         super().__init__({
             "i_valid": In(1), "i_data": In(pixels * simd * bits),
@@ -256,21 +260,49 @@ class DotArray(wiring.Component):
             for b in range(self.pixels)
         ]
         data = delay(m, self.i_data, rom.latency, name="data")
-        for b, codes in enumerate(sums):
-            own = data.word_select(b, self.simd * self.bits)
-            operands = self._beat.operands(m, own, f"plane_{b}")
-            for k, (start, accumulator) in enumerate(zip(starts, codes, strict=True)):
-                total = self._beat.build(m, f"{b}_{k}", operands, self._weights(rom.data, k))
-                before = Signal(self._width, name=f"before_{b}_{k}")
+        for b, own in enumerate(sums):
+            codes = data.word_select(b, self.simd * self.bits)
+            operands = self._beat.operands(m, codes, f"plane_{b}")
+            for k, (start, q) in enumerate(zip(starts, own, strict=True)):
+                n, lane = self._beat.build(m, f"{b}_{k}", operands, self._weights(rom.data, k))
                 source = sums[(b - self.turn) % self.pixels][k]
-                m.d.comb += before.eq(Mux(first, start, Mux(turn, source, accumulator)))
-                with m.If(valid):
-                    m.d.sync += accumulator.eq(before + total)
+                turned = (turn, source) if self.turn else None
+                self._accumulate(
+                    m, f"accumulate_{b}_{k}", en=valid, first=first, t=start,
+                    n=n[: self._width], q=q, turn=turned, lane=lane,
+                )
         results = [value for lane in self.lanes for value in sums[lane]]
         if self.thresholds is not None:
             results = [value[-1] for value in results]
         m.d.comb += self.o_values.eq(Cat(results))
         return m
+
+    def _accumulate(
+        self, m: Module, name: str, *, en: Value, first: Value, t: Value, n: Value, q: Signal,
+        turn: tuple[Value, Value] | None, lane: tuple[Value, Value] | None,
+    ) -> None:
+        """Let `q` become the sum of `n`, what agrees in the lane, and what it was or started as."""
+        if self.style == "verilog":
+            m.submodules[name] = accumulate.instance(
+                en=en, first=first, t=t, n=n, q=q, turn=turn, lane=lane, fabric=self._beat.fabric
+            )
+            return
+        before = Signal(len(q), name=f"{name}_before")
+        m.d.comb += before.eq(Mux(first, t, Mux(turn[0], turn[1], q) if turn else q))
+        with m.If(en):
+            m.d.sync += q.eq(before + n + (lane[0] == lane[1] if lane else 0))
+
+    @property
+    def _modules(self) -> dict[str, str]:
+        """Verilog of the sums."""
+        if self.style != "verilog":
+            return {}
+        size = self._width, min(self._beat.width, self._width)
+        options: dict[str, Any] = {
+            "fabric": self._beat.fabric, "turn": self.turn > 0, "lane": self._beat.spared > 0,
+        }
+        name = accumulate.module_name(*size, **options)
+        return self._beat.modules | {name: accumulate.verilog_module(*size, **options)}
 
     def _weights(self, word: Value, k: int) -> list[Value]:
         """Give PE k's bits of a word of the memory, per plane."""

@@ -35,8 +35,8 @@ def array_latency(array: ArraySpec) -> int:
     """Clock cycles from a reduction's last beat to its result."""
     if isinstance(array, DotSpec):
         return dot_latency(
-            simd=array.simd, bits=array.bits, planes=len(array.coefficients),
-            depth=len(array.weights), form=array.form, rom=array.rom.kind,
+            simd=array.simd, bits=array.bits, coefficients=array.coefficients,
+            depth=len(array.weights), form=array.form, fabric=array.fabric, rom=array.rom.kind,
         )
     return (MaxArray if isinstance(array, MaxSpec) else SumArray).latency
 
@@ -121,8 +121,8 @@ def _array(
                 weights=spec.weights, acc_bits=spec.acc_bits, rows=rows,
                 thresholds=compared.thresholds[:, :, 0] if compared else None,
                 start_rom=compared.rom if compared else IN_BLOCKS,
-                pixels=spec.pixels, turn=spec.turn, lanes=spec.lanes, form=spec.form, rom=spec.rom,
-                style=style, name=f"{name}_weights",
+                pixels=spec.pixels, turn=spec.turn, lanes=spec.lanes, form=spec.form,
+                fabric=spec.fabric, rom=spec.rom, style=style, name=f"{name}_weights",
             )
         case MaxSpec():
             return MaxArray(lanes=spec.lanes, bits=spec.bits, minimum=spec.minimum)

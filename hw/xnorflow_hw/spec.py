@@ -231,8 +231,8 @@ class DotSpec:
         How many lanes further, modulo `pixels`, a window's sum goes with each kernel column.
     lanes : tuple of int, length `pixels`
         The lane in which each window's sum ends.
-    form : str
-        How a beat's products are summed; see `beat.BeatSum`.
+    form, fabric : str
+        How a beat's products are summed, and of what; see `beat.BeatSum`.
     rom : RomSpec
         What the weights are stored in.
     """
@@ -247,6 +247,7 @@ class DotSpec:
     turn: int = 0
     lanes: tuple[int, ...] = (0,)
     form: str = "tree"
+    fabric: str = "generic"
     rom: RomSpec = IN_BLOCKS
 
     @property

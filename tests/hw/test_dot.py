@@ -220,13 +220,16 @@ def test_padded_lanes_add_nothing():
 
 
 def test_latency_is_known_without_the_component():
-    arguments = {"simd": 64, "bits": 2, "planes": 2, "depth": 9}
+    arguments = {"simd": 63, "bits": 2, "coefficients": (1, 1), "depth": 9}
     assert dot_latency(**arguments) == 2 + 3 + 1 + 1
     assert dot_latency(**arguments, rom_register=False) == 1 + 3 + 1 + 1
     assert dot_latency(**arguments, rom="logic") == 1 + 3 + 1 + 1
-    assert dot_latency(simd=1, bits=1, planes=1, depth=1) == 1
     assert dot_latency(**arguments, form="add") == 2 + 3 + 1 + 1
-    assert dot_latency(simd=3, bits=8, planes=1, depth=9, form="add") == 2 + 1 + 1
+    single = {"bits": 1, "coefficients": (1,)}
+    assert dot_latency(simd=1, **single, depth=1) == 1
+    # The accumulator takes one lane of a power of two.
+    assert [dot_latency(simd=simd, **single, depth=1) for simd in (31, 32, 33)] == [3, 3, 4]
+    assert dot_latency(simd=3, bits=8, coefficients=(1,), depth=9, form="add") == 2 + 1 + 1
 
 
 GOOD = {
