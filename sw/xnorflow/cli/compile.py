@@ -24,16 +24,21 @@ def design_table(design: Design) -> Table:
     table = Table(title=f"{design.net.name}: folding")
     for name in ("layer", "kind"):
         table.add_column(name, no_wrap=True)
-    for name in ("PE", "SIMD", "cycles", "of II", "weight ROM", "buffer"):
+    layers = design.summary()["layers"]
+    several = any(layer["pixels"] > 1 for layer in layers)
+    widths = ("PE", "SIMD", *(["pixels"] if several else []))
+    for name in (*widths, "cycles", "of II", "weight ROM", "buffer"):
         table.add_column(name, justify="right")
-    for layer in design.summary()["layers"]:
+    for layer in layers:
         rom, buffer = layer.get("rom"), layer["buffer"]
         conv = rom is not None
         table.add_row(
             layer["name"], layer["kind"], str(layer["pe"]) if conv else "", str(layer["simd"]),
+            *([str(layer["pixels"]) if conv else ""] if several else []),
             f"{layer['cycles']:,}", f"{100 * layer['cycles'] / design.ii:.0f} %",
             f"{rom['depth']} x {rom['width']}" if rom else "",
-            f"{buffer['depth']} x {buffer['width']}",
+            (f"{layer['pixels']} x " if layer["pixels"] > 1 else "")
+            + f"{buffer['depth']} x {buffer['width']}",
         )
     return table
 
