@@ -29,7 +29,7 @@ def _useful(channels: int) -> list[int]:
     return sorted({ceil(channels / passes) for passes in range(1, channels + 1)})
 
 
-def foldings(part: Reduction) -> list[Fold]:
+def foldings(part: Reduction, pixels: int = MAX_PIXELS) -> list[Fold]:
     """Give every folding of a reduction that is not beaten by a narrower one with as many passes.
 
     Widths need not divide the channels, nor pixels the row.
@@ -37,7 +37,7 @@ def foldings(part: Reduction) -> list[Fold]:
     widths = _useful(part.inp.channels)
     if not isinstance(part.layer, ir.Conv):
         return [Fold(width, width) for width in widths]
-    at_once = [n for n in _useful(part.out.width) if n <= MAX_PIXELS and not part.refusal(n)]
+    at_once = [n for n in _useful(part.out.width) if n <= pixels and not part.refusal(n)]
     return [
         Fold(pe, simd, pixels)
         for pixels in at_once for pe in _useful(part.out_channels) for simd in widths

@@ -48,14 +48,16 @@ class Chain:
         The same, summarised at some folding.
     family : Family
         Whose resources.
+    pixels : int
+        Most output pixels at once.
     """
 
     def __init__(
         self, net: ir.IntegerNetwork, parts: Sequence[Reduction], examples: Sequence[EngineShape],
-        family: Family,
+        family: Family, pixels: int,
     ) -> None:
         self.engines = [
-            EngineOptions(p, e, family) for p, e in zip(parts, examples, strict=True)
+            EngineOptions(p, e, family, pixels) for p, e in zip(parts, examples, strict=True)
         ]
         self.frame, self.group = fold.input_groups(net)
         self.classes = len(net.scores.offsets)

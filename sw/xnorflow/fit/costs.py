@@ -86,9 +86,11 @@ class EngineOptions:
         Distinct SIMD and distinct PE, ascending; `width_of` and `lane_of` are their indices.
     """
 
-    def __init__(self, part: Reduction, example: EngineShape, family: Family) -> None:
+    def __init__(
+        self, part: Reduction, example: EngineShape, family: Family, pixels: int
+    ) -> None:
         self.part = part
-        self.folds = foldings(part)
+        self.folds = foldings(part, pixels)
         self.cycles = np.array([part.cycles(f) for f in self.folds])
         self.takes = _table([
             engine_resources(refolded(example, part, f), family) for f in self.folds

@@ -76,11 +76,13 @@ class Fit:
         Makes the design of a folding and a target.
     progress : callable, optional
         Is told what is being tried.
+    pixels : int
+        Most output pixels that an engine may work on at once.
     """
 
     def __init__(
         self, net: ir.IntegerNetwork, family: Family, assemble: Assemble,
-        progress: Progress | None = None,
+        progress: Progress | None = None, pixels: int = fold.MAX_PIXELS,
     ) -> None:
         self.family, self.assemble = family, assemble
         self.progress = progress or (lambda text: None)
@@ -88,7 +90,7 @@ class Fit:
         self.parts = parts = reductions(net)
         folds = fold.for_cycles(parts, fold.default_cycles(parts, EXAMPLE_LANES))
         example = accelerator(net, folds, in_lanes=1)
-        self.chain = Chain(net, parts, engine_shapes(parts, example), family)
+        self.chain = Chain(net, parts, engine_shapes(parts, example), family, pixels)
         self.targets = [int(t) for t in self.chain.targets]
 
     def takes(self, design: Design) -> Resources:
