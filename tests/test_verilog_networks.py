@@ -126,6 +126,32 @@ def test_drawn_networks_run_in_verilator(case: Case) -> None:
 
 
 @pytest.mark.rtl
+def test_several_pixels_at_once_run_in_verilator(tmp_path: Path) -> None:
+    """Weights and thresholds of two engines that share words, ROMs as images."""
+    rng = np.random.default_rng(6)
+    pads = ir.Window((3, 3), (1, 1), (1, 1), (1, 1, 1, 1))
+    net = ir.IntegerNetwork("net", (8, 11, 3), (
+        ir.InputTable("samples", np.arange(256)[None] // 128, ir.BIPOLAR),
+        ir.Conv("conv0", rng.choice([-1, 1], (24, 3, 3, 3)), ir.BIPOLAR, pads, -1),
+        ir.Threshold("sign0", rng.integers(-5, 5, (24, 1)), ir.BIPOLAR),
+        ir.Conv("conv1", rng.integers(-1, 2, (30, 3, 3, 24)), ir.TERNARY,
+                ir.Window((3, 3), (1, 2)), 0),
+        ir.Threshold("steps1", np.sort(rng.integers(-9, 9, (30, 3)), axis=1),
+                     ir.Alphabet(0, 1, 4)),
+        ir.SumPool("pool1", ir.Window((6, 5))),
+        ir.Conv("dense", rng.choice([-1, 1], (7, 1, 1, 30)), ir.BIPOLAR),
+        ir.Scores("scores", rng.integers(-900, 900, 7)),
+    ))
+    folds = (Fold(5, 3, 4), Fold(8, 12, 3), Fold(4, 4), Fold(2, 9))
+    x = rng.integers(0, 256, (5, 8, 11, 3)).astype(np.uint8)
+    check_verilog(Case(net, folds, 2, 3, x))
+    made = design(Case(net, folds, 2, 3, x))
+    lint(made.verilog, tmp_path, top="net")
+    made.write(tmp_path / "design")
+    assert Design.read(tmp_path / "design").folds == folds
+
+
+@pytest.mark.rtl
 def test_cocotb_finds_nothing(made: Design) -> None:
     x = frames(4)
     results = run_cocotb(

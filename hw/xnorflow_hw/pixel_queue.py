@@ -104,6 +104,9 @@ class PixelQueue(wiring.Component):
         m.d.comb += [
             writer.addr.eq(write), writer.data.eq(self.i_values), writer.en.eq(self.i_valid),
             reader.addr.eq(read), self.o.valid.eq(~ahead[-1]), pop.eq(self.o.valid & self.o.ready),
-            self.o.payload.eq(reader.data.word_select(pixel.index, self.width)),
         ]
+        with m.Switch(pixel.index):
+            for j in range(pixels):
+                with m.Case(j) if j + 1 < pixels else m.Default():
+                    m.d.comb += self.o.payload.eq(reader.data.word_select(j, self.width))
         return m
