@@ -3,8 +3,7 @@
 The netlist is the accelerator's module out of the synthesis that a board's build runs: with link
 and clock around it on a board with an open flow, else by itself. All models are those that Yosys
 ships. There is one of iCE40's block RAM, but none of the other families'; those netlists are
-synthesised with `-nobram`, which makes LUTs of what would be block RAM, and differ from the
-build's in that.
+synthesised without block RAM, of LUTs in its place, and differ from the build's in that.
 """
 
 from __future__ import annotations
@@ -34,8 +33,14 @@ from xnorflow_sim.runner import Run, Simulator
 
 _FOLDERS = {"ecp5": "ecp5", "ice40": "ice40", "gowin": "gowin", "vivado": "xilinx"}
 """Where in Yosys's share the cell models of a flow are."""
-_OPTIONS = {"ecp5": "-nobram", "ice40": "", "gowin": "-nobram", "vivado": "-nobram"}
-"""What keeps cells without a model out of the netlist."""
+_NO_BLOCK_RAM = {
+    # A memory may insist on block RAM whatever the option says.
+    "before": "setattr -unset ram_style a:ram_style=block\n"
+    "setattr -unset rom_style a:rom_style=block",
+    "options": "-nobram",
+}
+_CHANGES = {"ecp5": _NO_BLOCK_RAM, "ice40": {}, "gowin": _NO_BLOCK_RAM, "vivado": _NO_BLOCK_RAM}
+"""What keeps cells without a model out of a flow's netlist."""
 _NETLIST = "netlist.v"
 _INCLUDE = re.compile(r'^`include "([\w.]+)"$', re.MULTILINE)
 _MODULE = re.compile(
@@ -98,14 +103,14 @@ def netlist(design: Design, board: Board, *, progress: Progress | None = None) -
             run, script = OpenRun(design, board, work, told), f"{TOP}.ys"
             run.prepare(
                 design.clock.mhz, lambda hz: tops.linked(design, hz, BAUD),
-                options=_OPTIONS[board.flow], after=write,
+                **_CHANGES[board.flow], after=write,
             )
         else:
             run, script = VivadoRun(design, board, work, told), "count.ys"
             for file, text in run.sources().items():
                 (work / file).write_text(text)
             (work / script).write_text(
-                vivado.synthesis(board, name, [f"{name}.v"], _OPTIONS[board.flow]) + write
+                vivado.synthesis(board, name, [f"{name}.v"], **_CHANGES[board.flow]) + write
             )
         run.succeed("synthesis", tools.yosys(), [script], "synthesis.log")
         cells = netlist_cells((work / "cells.json").read_text())[name]

@@ -180,15 +180,15 @@ class OpenRun(Run):
         }
 
     def prepare(
-        self, wish: float, core: Callable[[float], tops.Core], *, options: str = "",
-        after: str = "",
+        self, wish: float, core: Callable[[float], tops.Core], *, before: str = "",
+        options: str = "", after: str = "",
     ) -> tuple[Plan, float]:
-        """Plan with the family's synthesis; `options` and commands `after` it are added to that."""
+        """Plan with the family's synthesis, its pass with `options`, commands `before`, `after`."""
         name = self.design.spec.name
         return self.plan(
             wish, core,
             # The accelerator stays a module of its own, to be counted apart from what is around.
-            script_after_read=f"setattr -mod -set keep_hierarchy 1 {name}",
+            script_after_read=f"setattr -mod -set keep_hierarchy 1 {name}\n{before}",
             synth_opts=f"{FAMILIES[self.board.flow].synthesis(self.board)} {options}".strip(),
             # Older nextpnr does not know these cells, which only carry names.
             script_after_synth=f"delete t:$scopeinfo\ntee -q -o cells.json stat -json\n{after}",

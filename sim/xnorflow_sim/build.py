@@ -166,7 +166,8 @@ def _run_verilator(arguments: list[str]) -> tuple[int, str]:
     tool = tools.verilator()
     done = subprocess.run(
         [str(tool.path.with_name("verilator_bin")), *arguments],
-        env=tool.environment(), capture_output=True, text=True,
+        # It quotes the strings of the source with their escapes resolved to any byte.
+        env=tool.environment(), capture_output=True, text=True, errors="replace",
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr
 

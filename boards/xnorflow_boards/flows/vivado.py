@@ -24,9 +24,10 @@ _DSPS = {"DSP48E1": 1, "DSP48E2": 1}
 
 
 def synthesis(
-    board: Board, top: str, sources: list[str], options: str = "", *, apart: str = ""
+    board: Board, top: str, sources: list[str], *, apart: str = "", before: str = "",
+    options: str = "",
 ) -> str:
-    """Give the Yosys script that counts resources; `options` are added to its pass.
+    """Give the Yosys script that counts resources, its pass with `options`, commands `before` it.
 
     Module `apart` stays one of its own, to be counted apart from what is around.
     """
@@ -34,7 +35,7 @@ def synthesis(
     reads = "\n".join(f"read_verilog {name}" for name in sources)
     reads += f"\nsetattr -mod -set keep_hierarchy 1 {apart}" if apart else ""
     return (
-        f"{reads}\nsynth_xilinx -family {family} -top {top} -flatten{options and f' {options}'}\n"
+        f"{reads}\n{before}\nsynth_xilinx -family {family} -top {top} -flatten {options}\n"
         "tee -q -o cells.json stat -json\n"
     )
 
