@@ -11,7 +11,7 @@ plan or primitives for synthesis, `$countones` for Verilator, unless XNORFLOW_ST
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,13 +21,13 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from numpy.typing import NDArray
 
-from . import popcount_ecp5
+from . import popcount_ecp5, popcount_xilinx7
 from .pipeline import register_count, registered_levels
 from .primitives import FABRICS, PROLOGUE
 
 STYLES = ("amaranth", "verilog")
 FORMS = ("tree", "dense")
-_DENSE: dict[str, Callable[[int, int], list[str]]] = {"ecp5": popcount_ecp5.body}
+_DENSE = {"ecp5": popcount_ecp5, "xilinx7": popcount_xilinx7}
 
 
 def forms(fabric: str) -> tuple[str, ...]:
@@ -80,8 +80,7 @@ def levels(simd: int) -> int:
 def latency_for(simd: int, *, form: str = "tree", fabric: str = "generic") -> int:
     """Give the pipeline depth to use.
 
-    A tree has a register after every second level. ECP5's chains have one after every level: they
-    are longer than they would have to be.
+    A tree has a register after every second level, the dense forms after every one.
 
     Examples
     --------
@@ -89,8 +88,8 @@ def latency_for(simd: int, *, form: str = "tree", fabric: str = "generic") -> in
     [0, 1, 1, 2, 3, 4]
     """
     _check(form, fabric)
-    if (form, fabric) == ("dense", "ecp5"):
-        return levels(simd)
+    if form == "dense":
+        return _DENSE[fabric].latency_for(simd)
     return register_count(levels(simd))
 
 
@@ -182,7 +181,7 @@ def verilog_module(
         lines += ["`else", *_tree(simd, latency)]
     else:
         lines += [
-            "`elsif XNORFLOW_PRIMITIVES", *_DENSE[fabric](simd, latency), "`else",
+            "`elsif XNORFLOW_PRIMITIVES", *_DENSE[fabric].body(simd, latency), "`else",
             *_loop(simd), *_delayed(width, latency),
         ]
     return "\n".join([*lines, "`endif", "endmodule", ""])

@@ -136,6 +136,11 @@ def _add(a: str, b: str, complement_a: bool, complement_b: bool) -> tuple[_Pins,
     return (a, b, "1'b0", "1'b1"), (total & 0xFFF0) | (0x5 if complement_a else 0xA)
 
 
+def latency_for(simd: int) -> int:
+    """Clock cycles with a register after every level."""
+    return simd.bit_length() - 1
+
+
 def body(simd: int, latency: int) -> list[str]:
     """Write the statements of the module: inputs ``x``, ``w``, output ``n``; see `popcount`."""
     if simd < 3:
