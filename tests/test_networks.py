@@ -142,7 +142,7 @@ def test_several_pixels_with_codes_of_several_bits() -> None:
         ir.Conv("second", bipolar(3, 3, 2, 5), ir.BIPOLAR, ir.Window((3, 2))),
         ir.SumPool("all", ir.Window((1, 8))), scores(3),
         folds=[(2, 1, 4), (2, 3, 3), (1, 1)],
-    ), thorough=True)
+    ))
 
 
 PADDED = ir.Window((3, 3), (1, 1), (1, 1), (1, 1, 1, 1))
