@@ -14,6 +14,8 @@ from typing import Any
 
 from xnorflow.design import Design
 from xnorflow.errors import BadInput
+from xnorflow.estimate.devices import fpga
+from xnorflow.fabrics import GENERIC, fabric, fabric_of
 from xnorflow_boards.catalogue import board as find_board
 from xnorflow_boards.runs import OpenRun, Progress, VivadoRun
 
@@ -71,6 +73,12 @@ def build(
             f"{directory} was compiled for no board; name one with --board, or compile it with one"
         )
     target = find_board(name)
+    placed = fabric(design.spec)
+    if placed not in (GENERIC, fabric_of(fpga(name).family)):
+        raise BadInput(
+            f"{directory} was compiled for {design.board} and has primitives that {name} lacks;"
+            f" compile it with --board {name}"
+        )
     if core_only and not target.open:
         raise BadInput(f"{name} has no open tool flow that could place the accelerator alone")
     if seeds < 1:

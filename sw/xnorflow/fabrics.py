@@ -1,0 +1,43 @@
+"""Which FPGA fabric the arrays of an accelerator are placed for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from xnorflow.estimate.devices import Family, Fpga
+from xnorflow_hw.popcount import forms
+from xnorflow_hw.spec import AcceleratorSpec, DotSpec, StageSpec
+
+GENERIC = "generic"
+_FABRICS = {"ecp5": "ecp5", "xilinx-7": "xilinx7"}
+"""Of the families for which primitives are placed; UltraScale+ has other carry chains."""
+
+
+def fabric_of(family: Family) -> str:
+    """Give the hardware library's name of a family's fabric; "generic" is plain Verilog."""
+    return _FABRICS.get(family.name, GENERIC)
+
+
+def fabric(spec: AcceleratorSpec) -> str:
+    """Give the fabric whose primitives an accelerator has; "generic" if it has none."""
+    for stage in spec.stages:
+        if isinstance(stage.array, DotSpec) and stage.array.fabric != GENERIC:
+            return stage.array.fabric
+    return GENERIC
+
+
+def with_fabric(spec: AcceleratorSpec, device: Fpga | None) -> AcceleratorSpec:
+    """Place the arrays for a device: popcounts become dense where its fabric has that form.
+
+    Latencies change with it, so depths are to be chosen afterwards.
+    """
+    name = GENERIC if device is None else fabric_of(device.family)
+
+    def placed(stage: StageSpec) -> StageSpec:
+        if not isinstance(stage.array, DotSpec):
+            return stage
+        dense = stage.array.form == "tree" and "dense" in forms(name)
+        form = "dense" if dense else stage.array.form
+        return replace(stage, array=replace(stage.array, fabric=name, form=form))
+
+    return replace(spec, stages=tuple(placed(stage) for stage in spec.stages))
