@@ -27,6 +27,33 @@ def beat_latency(
     return BeatSum(simd, bits, tuple(coefficients), form, fabric).latency
 
 
+def cheapest_form(*, simd: int, bits: int, fabric: str) -> str:
+    """Choose the form with the fewest LUTs.
+
+    LUTs of one PE's sum of a beat in each form, by Yosys 0.70 (tree, dense, add; a popcount of 16
+    leaves a lane to the accumulator):
+
+    ==== ===== ============== ============== ===========
+    bits  simd ECP5           7-series       generic, LUT6
+    ==== ===== ============== ============== ===========
+       1    16 31, 20         18, 14         18
+       2     3 11, 12, 10     5, 9, 5        5, -, 5
+       2     8 39, 29, 34     23, 21, 18     23, -, 24
+       2    16 82, 54, 76     52, 34, 41     52, -, 53
+       4     8 91, 71, 48     54, 50, 32     54, -, 50
+       4    16 179, 123, 106  113, 77, 71
+       4    64 693, 437, 456  409, 257, 309  409, -, 464
+       8     3 58, 74, 22     29, 45, 17
+       8    16 377, 265, 166  231, 159, 131
+    ==== ===== ============== ============== ===========
+
+    Sums of codes also take the fewest registers.
+    """
+    if bits > 1 and simd <= 4 * bits:
+        return "add"
+    return "dense" if simd >= 6 and "dense" in popcount.forms(fabric) else "tree"
+
+
 @dataclass(frozen=True)
 class BeatSum:
     """Builds the sum ``sum over planes p of c_p sum over lanes of (code XNOR weight)``.

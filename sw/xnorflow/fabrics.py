@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from xnorflow.estimate.devices import Family, Fpga
-from xnorflow_hw.popcount import forms
+from xnorflow_hw.beat import cheapest_form
 from xnorflow_hw.spec import AcceleratorSpec, DotSpec, StageSpec
 
 GENERIC = "generic"
@@ -27,17 +27,16 @@ def fabric(spec: AcceleratorSpec) -> str:
 
 
 def with_fabric(spec: AcceleratorSpec, device: Fpga | None) -> AcceleratorSpec:
-    """Place the arrays for a device: popcounts become dense where its fabric has that form.
+    """Place the arrays for a device, each summed in the form that is cheapest on its fabric.
 
     Latencies change with it, so depths are to be chosen afterwards.
     """
     name = GENERIC if device is None else fabric_of(device.family)
 
     def placed(stage: StageSpec) -> StageSpec:
-        if not isinstance(stage.array, DotSpec):
+        if not isinstance(a := stage.array, DotSpec):
             return stage
-        dense = stage.array.form == "tree" and "dense" in forms(name)
-        form = "dense" if dense else stage.array.form
-        return replace(stage, array=replace(stage.array, fabric=name, form=form))
+        form = cheapest_form(simd=a.simd, bits=a.bits, fabric=name)
+        return replace(stage, array=replace(a, fabric=name, form=form))
 
     return replace(spec, stages=tuple(placed(stage) for stage in spec.stages))
