@@ -45,7 +45,7 @@ class Observer:
     constants : dict of str to int
         What the registers of `axi_map.IDENTITY` hold.
     idle_limit : int
-        Cycles without a transfer on a stream, with frames on their way, that count as stuck.
+        Cycles without a transfer that count as stuck, while a frame or a request is on its way.
 
     Attributes
     ----------
@@ -148,9 +148,11 @@ class Observer:
         self.restart = int(bool(wanted & CONTROL["RESET"].mask))
         self.resets += self.restart
 
-        moved = (streams["s_valid"] and streams["s_ready"]) or (
-            streams["m_valid"] and streams["m_ready"])
-        self.idle = 0 if moved or not model.begun else self.idle + 1
+        moved = fresh(f"{bus}r") or fresh(f"{bus}b") or any(
+            streams[f"{side}_valid"] and streams[f"{side}_ready"] for side in "sm")
+        waiting = model.begun or self.filling or self.asked or self.addresses or self.data or any(
+            was[f"{bus}{channel}valid"] for channel in ("aw", "w", "ar"))
+        self.idle = 0 if moved or not waiting else self.idle + 1
         assert self.idle <= self.idle_limit, f"stuck for {self.idle} cycles"
 
     def _read(self, now: Pins, status: int) -> None:

@@ -1,122 +1,24 @@
-"""cocotb testbench of an accelerator as an AXI peripheral, driven by cocotbext-axi.
+"""cocotb testbench of an accelerator as an AXI peripheral; ``cocotb_bench.py`` launches it.
 
-``cocotb_bench.py`` launches it; besides what `bench_accelerator` reads, the file that
-``XNORFLOW_BENCH`` names holds ``constants``: the registers that identify the design, as JSON. An
-`Observer` checks every cycle and every answer of the register bus; the tests here bring about what
-it is to see, and compare the scores.
+An `Observer` checks every cycle and every answer of the register bus; the tests here bring about
+what it is to see, and compare the scores.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import random
-from collections.abc import Iterator
 from typing import Any
 
 import cocotb
-import numpy as np
-from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, Combine, RisingEdge
-from cocotbext.axi import (
-    AxiLiteBus,
-    AxiLiteMaster,
-    AxiResp,
-    AxiStreamBus,
-    AxiStreamFrame,
-    AxiStreamSink,
-    AxiStreamSource,
-)
+from cocotb.triggers import ClockCycles, Combine
+from cocotbext.axi import AxiResp
 
-from xnorflow_hw.axi_map import BY_NAME, CONTROL, COUNTERS, IDENTITY, MEASUREMENTS
+from xnorflow_hw.axi_map import BY_NAME, CONTROL, IDENTITY
 
-from .axi_observer import READABLE, WRITABLE, Observer, fields, offset
+from .axi_driver import SNAPSHOT, Bench
+from .axi_observer import READABLE, WRITABLE, fields, offset
 
-PERIOD_NS = 10
 NONE = 0xFFFFFFFF
-RESET, CLEAR, SNAPSHOT = (CONTROL[name].mask for name in ("RESET", "CLEAR", "SNAPSHOT"))
-
-
-class Bench:
-    """A wrapped accelerator, its user, and what it has to answer."""
-
-    def __init__(self, dut: Any) -> None:
-        self.dut = dut
-        with np.load(os.environ["XNORFLOW_BENCH"], allow_pickle=False) as job:
-            self.frames = [beats.tobytes() for beats in job["beats"]]
-            self.expected = [beats.tobytes() for beats in job["expected"]]
-            self.random = random.Random(int(job["seed"]))
-            self.constants: dict[str, int] = json.loads(str(job["constants"]))
-            idle_limit = int(job["idle_limit"])
-        dut.aresetn.value = 0
-        Clock(dut.aclk, PERIOD_NS, unit="ns").start()
-        reset = {"clock": dut.aclk, "reset": dut.aresetn, "reset_active_level": False}
-        self.source = AxiStreamSource(AxiStreamBus.from_prefix(dut, "s_axis"), **reset)
-        self.sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis"), **reset)
-        self.bus = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axi_ctrl"), **reset)
-        write, read = self.bus.write_if, self.bus.read_if
-        self.channels = (
-            self.source, self.sink, write.aw_channel, write.w_channel, write.b_channel,
-            read.ar_channel, read.r_channel,
-        )
-        self.observer = Observer(dut, self.constants, idle_limit)
-
-    async def reset(self, cycles: int = 4) -> None:
-        """Pulse aresetn; nothing that was on its way is left."""
-        self.dut.aresetn.value = 0
-        await ClockCycles(self.dut.aclk, cycles)
-        self.source.clear()
-        self.sink.clear()
-        self.dut.aresetn.value = 1
-        await RisingEdge(self.dut.aclk)
-
-    def pause(self, *probabilities: float) -> None:
-        """Hold back every channel at random: source, sink, AW, W, B, AR, R."""
-        for channel, probability in zip(self.channels, probabilities, strict=True):
-            channel.set_pause_generator(self._pauses(probability))
-
-    def _pauses(self, probability: float) -> Iterator[bool]:
-        while True:
-            yield self.random.random() < probability
-
-    def go_on(self) -> None:
-        """Hold nothing back."""
-        for channel in self.channels:
-            channel.clear_pause_generator()
-            channel.pause = False
-
-    async def send(self, *packets: bytes) -> None:
-        """Queue packets, each with tlast at its end."""
-        for packet in packets:
-            await self.source.send(AxiStreamFrame(packet))
-
-    async def receive(self, *expected: bytes) -> None:
-        """Wait for results and compare them."""
-        for place, scores in enumerate(expected):
-            got = bytes(await self.sink.recv())
-            assert got == scores, f"result {place} is {got.hex()}, expected {scores.hex()}"
-
-    async def read(self, name: str) -> int:
-        """Read a register of any length."""
-        register = BY_NAME[name]
-        answer = await self.bus.read(register.offset, 4 * register.words)
-        assert answer.resp == AxiResp.OKAY, f"{name}: {answer.resp}"
-        return int.from_bytes(answer.data, "little")
-
-    async def write(self, name: str, value: int) -> None:
-        """Write a register."""
-        answer = await self.bus.write(offset(name), value.to_bytes(4, "little"))
-        assert answer.resp == AxiResp.OKAY, f"{name}: {answer.resp}"
-
-    async def snapshot(self, also: int = 0) -> dict[str, int]:
-        """Take a snapshot and read all of it."""
-        await self.write("CONTROL", SNAPSHOT | also)
-        return {r.name: await self.read(r.name) for r in (*COUNTERS, *MEASUREMENTS)}
-
-    async def idle(self) -> None:
-        """Wait until no frame is on its way."""
-        while fields(await self.read("STATUS"))["BUSY"]:
-            pass
+RESET, CLEAR = CONTROL["RESET"].mask, CONTROL["CLEAR"].mask
 
 
 @cocotb.test()
@@ -226,30 +128,31 @@ async def reset_through_the_register(dut: Any) -> None:
     await bench.receive(*bench.expected)
 
     # A result's beat number `cut` is offered and held, another frame is behind it.
-    size = len(bench.expected[0])
     for cut in sorted({1, min(2, result), (result + 1) // 2, max(result - 1, 1), result}):
-        before = bench.observer.offered
-        bench.sink.pause = True
-        await bench.send(bench.frames[0], bench.frames[-1][:-beat])
-        while bench.observer.offered - before < cut:
-            bench.sink.pause = bench.observer.offered == before
-            await RisingEdge(dut.aclk)
-            bench.sink.pause = True
-            await ClockCycles(dut.aclk, 4)
-        await bench.source.wait()
-        assert bench.observer.offered - before == cut
+        await bench.hold(cut)
         await bench.write("CONTROL", RESET)
         bench.sink.pause = False
-        real = cut * size // result
-        await bench.receive(bench.expected[0][:real] + bytes(size - real))
+        await bench.receive(bench.cut_off(cut))
         await bench.idle()
         await bench.send(*bench.frames[:2])
         await bench.receive(*bench.expected[:2])
 
+    # A second reset in every cycle around that in which the last zeros are loaded.
+    for delay in range(8 if result > 1 else 0):
+        await bench.hold(result - 1)
+        await bench.write("CONTROL", RESET)
+        writing = cocotb.start_soon(bench.write("CONTROL", RESET))
+        await ClockCycles(dut.aclk, 1 + delay)
+        bench.sink.pause = False
+        await writing
+        await bench.receive(bench.cut_off(result - 1))
+        await bench.idle()
+        assert bench.sink.empty()
+
     # At any time, with pauses on both sides, twice: the second may meet a result being filled up.
     latency = bench.constants["PREDICTED_LATENCY"]
     for _ in range(max(4, min(60, 8000 // latency))):
-        bench.pause(0.3, 0.5, 0, 0, 0, 0, 0)
+        bench.pause(0.3, bench.random.choice([0.5, 0.9]), 0, 0, 0, 0, 0)
         await bench.send(*bench.frames[:3])
         await ClockCycles(dut.aclk, 1 + bench.random.randrange(2 * latency))
         await bench.write("CONTROL", RESET)
