@@ -230,7 +230,10 @@ class ThresholdTail(Tail):
                 if isinstance(step, Rom):
                     own = step.data.word_select(k, self._width << j)
                     threshold = Signal(self._width, name=f"threshold_{j}_{i}")
-                    m.d.comb += threshold.eq(own.word_select(prefix, self._width))
+                    with m.Switch(prefix):
+                        for at in range(1 << j):
+                            with m.Case(at) if at + 1 < 1 << j else m.Default():
+                                m.d.comb += threshold.eq(own.word_select(at, self._width))
                     thresholds.append(threshold)
                 else:
                     m.submodules[f"thresholds_{j}_{i}"] = step[i]
