@@ -45,7 +45,8 @@ class Observer:
     constants : dict of str to int
         What the registers of `axi_map.IDENTITY` hold.
     idle_limit : int
-        Cycles without a transfer that count as stuck, while a frame or a request is on its way.
+        Cycles without a transfer, or an answer, after which streams or registers count as stuck,
+        while a frame or a request is on its way.
 
     Attributes
     ----------
@@ -71,7 +72,8 @@ class Observer:
         self.addresses: deque[int] = deque()
         self.data: deque[tuple[int, int]] = deque()
         self.asked: deque[int] = deque()
-        self.scratch = self.reads = self.writes = self.resets = self.offered = self.idle = 0
+        self.scratch = self.reads = self.writes = self.resets = self.offered = 0
+        self.idle = {"streams": 0, "registers": 0}
         self.filling = self.real = False
         self.restart = 1  # The accelerator's reset ends one cycle after aresetn.
 
@@ -148,12 +150,16 @@ class Observer:
         self.restart = int(bool(wanted & CONTROL["RESET"].mask))
         self.resets += self.restart
 
-        moved = fresh(f"{bus}r") or fresh(f"{bus}b") or any(
-            streams[f"{side}_valid"] and streams[f"{side}_ready"] for side in "sm")
-        waiting = model.begun or self.filling or self.asked or self.addresses or self.data or any(
+        moved = any(streams[f"{side}_valid"] and streams[f"{side}_ready"] for side in "sm")
+        answered = fresh(f"{bus}r") or fresh(f"{bus}b")
+        asking = self.asked or self.addresses or self.data or any(
             was[f"{bus}{channel}valid"] for channel in ("aw", "w", "ar"))
-        self.idle = 0 if moved or not waiting else self.idle + 1
-        assert self.idle <= self.idle_limit, f"stuck for {self.idle} cycles"
+        for what, waits, goes_on in (
+            ("streams", model.begun or self.filling, moved), ("registers", asking, answered),
+        ):
+            self.idle[what] = 0 if goes_on or not waits else self.idle[what] + 1
+            assert self.idle[what] <= self.idle_limit, (
+                f"the {what} are stuck for {self.idle[what]} cycles")
 
     def _read(self, now: Pins, status: int) -> None:
         """Check the answer to a read."""

@@ -68,7 +68,7 @@ OTHER = emit_axi(
         (OTHER, 0, "wrong_tlast", "word 0x1[0-9a-f]+ reads"),
         (OTHER, 0, "reset_through_the_register", "m_axis_tlast is 1"),
         (WRAPPER, 3, "full_speed", "m_axis_tlast is"),
-        (WRAPPER, 5, "paused_on_every_channel", "stuck for 2001 cycles"),
+        (WRAPPER, 5, "paused_on_every_channel", "the streams are stuck for 2001 cycles"),
         # A register that the accelerator's reset forgets.
         (WRAPPER, 8, "reset_through_the_register", "m_axis_tlast is|result 0 is"),
     ],
