@@ -328,19 +328,20 @@ class BankedBuffer(wiring.Component):
             )
             by_group.append(kinds.setdefault(masks, len(kinds)))
         padded = {(kind, kx): mask for masks, kind in kinds.items()
-                  for kx, mask in enumerate(masks) if mask}
-        if not padded:
+                  for kx, mask in enumerate(masks)}
+        if not any(padded.values()):
             return Const(0, 0)
         column = nest.loops[KX].index
         kind = nest.loops[GROUP].follow(by_group, bits_for(len(kinds) - 1), "group_kind")
         mask = Signal(self.pixels, name="columns_outside")
+        *others, (_, most) = sorted(padded.items(), key=lambda item: item[1] == 0)
         with m.Switch(Cat(column, kind)):
-            for (at, kx), value in padded.items():
-                with m.Case(at << len(column) | kx):
-                    m.d.comb += mask.eq(value)
-            if len(padded) < 1 << (len(column) + len(kind)):
-                with m.Default():
-                    m.d.comb += mask.eq(0)
+            for (at, kx), value in others:
+                if value != most:
+                    with m.Case(at << len(column) | kx):
+                        m.d.comb += mask.eq(value)
+            with m.Default():
+                m.d.comb += mask.eq(most)
         return mask
 
     def _output(

@@ -295,6 +295,8 @@ def test_bad_parameters(wrong, message):
     [
         {"pads": (1, 1, 1, 1), "repeat": 3, "pad_word_last": 1},
         {"kernel": (2, 2), "stride": (2, 2), "pixels": 3, "words": 3},
+        {"pads": (4, 4, 4, 4), "pixels": 3},
+        {"height": 1, "width": 1, "kernel": (1, 2), "pads": (0, 1, 0, 0), "pixels": 5},
         {"height": 1, "width": 1, "words": 1, "kernel": (1, 1)},
     ],
 )
