@@ -66,7 +66,8 @@ def frames(count: int) -> np.ndarray:
 
 
 def test_the_text_is_clean_and_has_plain_names(made: Design, tmp_path: Path) -> None:
-    assert sorted(made.emitted.images) == ["net_conv1_weights.hex"]
+    names = {re.sub(r"_\d+\.hex$", "", name) for name in made.emitted.images}
+    assert "net_conv1_weights" in names and len(made.emitted.images) > len(names)
     assert not re.search(r"\\", made.verilog)
     lint(made.verilog, tmp_path, top="net")
 

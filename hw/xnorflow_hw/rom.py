@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 
 from .pipeline import index_shape
 from .popcount import STYLES
-from .spec import Tile
+from .spec import Tile, segments
 
 KINDS = ("auto", "block", "constants", "distributed", "logic")
 _STYLES = {
@@ -205,13 +204,10 @@ class Rom(wiring.Component):
 
     def _join(self) -> list[str]:
         """Join the tiles' words."""
-        cuts = sorted({t.low for t in self.tiles} | {t.low + t.width for t in self.tiles})
         lines = []
-        for low, end in pairwise(cuts):
-            parts = [
-                f"q_{k}[{end - 1 - t.low}:{low - t.low}]" for k, t in enumerate(self.tiles)
-                if t.low <= low and end <= t.low + t.width
-            ]
+        for low, end, there in segments(self.tiles):
+            lows = [(k, self.tiles[k].low) for k in there]
+            parts = [f"q_{k}[{end - 1 - at}:{low - at}]" for k, at in lows]
             lines.append(f"  assign data[{end - 1}:{low}] = {' | '.join(parts)};")
         return lines
 
@@ -258,13 +254,12 @@ def _check_tiles(tiles: Sequence[Tile], depth: int, width: int, kind: str) -> No
             raise ValueError(f"{t} does not begin at a multiple of its depth as a power of two")
         if min(t.first, t.low) < 0 or t.first + t.depth > depth or t.low + t.width > width:
             raise ValueError(f"{t} is not within {depth} words of {width} bits")
-    cuts = sorted({t.low for t in tiles} | {t.low + t.width for t in tiles} | {0, width})
-    for low, end in pairwise(cuts):
-        spans = sorted((t.first, t.depth) for t in tiles if t.low <= low and end <= t.low + t.width)
-        at = 0
-        for first, rows in spans:
-            if first != at:
-                raise ValueError(f"words from {at} on have bit {low} not once")
-            at += rows
-        if at != depth:
-            raise ValueError(f"words from {at} on have bit {low} not once")
+    at = 0
+    for low, end, there in segments(tiles):
+        spans = sorted((tiles[k].first, tiles[k].first + tiles[k].depth) for k in there)
+        ends = [0, *(past for _, past in spans)]
+        if low != at or [first for first, _ in spans] != ends[:-1] or ends[-1] != depth:
+            raise ValueError(f"bits {at} to {end - 1} are not once in the tiles")
+        at = end
+    if at != width:
+        raise ValueError(f"bits {at} to {width - 1} are not once in the tiles")

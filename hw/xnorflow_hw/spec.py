@@ -6,7 +6,10 @@ integers; `docs/hardware.md` gives the meaning of every term.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import ceil
 from typing import Any
 
@@ -187,6 +190,21 @@ class Tile:
     width: int
 
 
+def segments(tiles: Sequence[Tile]) -> list[tuple[int, int, list[int]]]:
+    """Cut a memory's bits where tiles begin or end.
+
+    Returns
+    -------
+    list of (first bit, bit past the last, indices of the tiles there)
+    """
+    cuts = sorted({t.low for t in tiles} | {t.low + t.width for t in tiles})
+    found: list[list[int]] = [[] for _ in cuts]
+    for index, t in enumerate(tiles):
+        for k in range(bisect_left(cuts, t.low), bisect_left(cuts, t.low + t.width)):
+            found[k].append(index)
+    return [(low, end, found[k]) for k, (low, end) in enumerate(pairwise(cuts))]
+
+
 @dataclass(frozen=True)
 class RomSpec:
     """What a read-only memory is built of.
@@ -194,16 +212,13 @@ class RomSpec:
     Parameters
     ----------
     kind : str
-        "block", "distributed" or "logic"; see `Rom`. One of a single word is constants anyway.
+        "block", "constants", "distributed" or "logic"; see `rom.Rom`.
     tiles : tuple of Tile
         How block RAM is cut; one tile if empty.
-    blocks : int
-        Blocks of RAM that it takes.
     """
 
     kind: str = "block"
     tiles: tuple[Tile, ...] = ()
-    blocks: int = 0
 
 
 IN_BLOCKS = RomSpec()

@@ -73,9 +73,10 @@ class Design:
         board: str | None, clock: Clock,
     ) -> Design:
         """Describe the hardware of a folding and predict its timing; errors as `accelerator`'s."""
-        if board is not None:
-            fpga(board)
-        spec = accelerator(net, folds, in_lanes=in_lanes, out_lanes=out_lanes)
+        device = None if board is None else fpga(board)
+        spec = accelerator(
+            net, folds, in_lanes=in_lanes, out_lanes=out_lanes, device=device
+        )
         return cls(net, tuple(folds), spec, board, clock, schedule.predict(spec))
 
     @property

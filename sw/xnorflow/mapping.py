@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from xnorflow import ir
 from xnorflow.depths import with_depths
 from xnorflow.errors import BadInput, UnsupportedModel
+from xnorflow.estimate.devices import Fpga
+from xnorflow.memories import with_memories
 from xnorflow.reach import verify_reached
 from xnorflow_hw import geometry, spec
 from xnorflow_hw.banks import Banks
@@ -366,7 +368,8 @@ def _input(net: ir.IntegerNetwork, group: int, lanes: int) -> spec.InputSpec:
 
 
 def accelerator(
-    net: ir.IntegerNetwork, folds: Sequence[Fold], *, in_lanes: int, out_lanes: int = 1
+    net: ir.IntegerNetwork, folds: Sequence[Fold], *, in_lanes: int, out_lanes: int = 1,
+    device: Fpga | None = None,
 ) -> spec.AcceleratorSpec:
     """Describe the hardware of a network at a folding.
 
@@ -378,6 +381,8 @@ def accelerator(
         One per reduction of the network, in order.
     in_lanes, out_lanes : int
         Samples per input beat, scores per output beat.
+    device : Fpga, optional
+        For which memories are laid out.
 
     Raises
     ------
@@ -423,7 +428,9 @@ def accelerator(
     alphabet = net.features[-1].alphabet
     signed = isinstance(last.tails[-1], spec.OffsetSpec)
     width = last.out_bits if signed else alphabet.bits
-    return with_depths(spec.AcceleratorSpec(
+    described = with_depths(spec.AcceleratorSpec(
         plain(net.name), source, tuple(stages), tuple(gearboxes), classes, out_lanes,
         score_bits=8 * ceil((width + (not signed)) / 8), score_signed=signed,
     ))
+    # What is read through fewer registers needs a shorter queue.
+    return with_depths(with_memories(described, device))

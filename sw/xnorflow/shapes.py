@@ -17,9 +17,11 @@ def engine_shape(part: Reduction, stage: StageSpec, box: GearboxSpec) -> EngineS
     b, a = stage.buffer, stage.array
     taps = b.kernel[0] * b.kernel[1]
     rows = levels = 0
+    threshold_rom = None
     for tail in stage.tails:
         if isinstance(tail, ThresholdSpec):
             rows, _, levels = tail.thresholds.shape
+            threshold_rom = tail.rom
     dot = isinstance(a, DotSpec)
     return EngineShape(
         name=part.name, kind=_KINDS[part.layer.kind],
@@ -35,6 +37,8 @@ def engine_shape(part: Reduction, stage: StageSpec, box: GearboxSpec) -> EngineS
         out_bits=stage.out_bits,
         gearbox=box if box.needed else None,
         queue_depth=stage.queue_depth, at_once=b.pixels,
+        rom=a.rom if isinstance(a, DotSpec) else None, threshold_rom=threshold_rom,
+        buffer_ram=b.ram,
     )
 
 

@@ -27,12 +27,14 @@ def _tail(tail: TailSpec) -> dict[str, Any]:
     match tail:
         case ThresholdSpec():
             rows, lanes, thresholds = tail.thresholds.shape
-            return {"kind": "thresholds", "rows": rows, "lanes": lanes, "thresholds": thresholds}
+            return {"kind": "thresholds", "rows": rows, "lanes": lanes, "thresholds": thresholds,
+                    "rom": tail.rom.kind}
         case OffsetSpec():
             rows, lanes = tail.offset.shape
-            return {"kind": "offsets", "rows": rows, "lanes": lanes}
+            return {"kind": "offsets", "rows": rows, "lanes": lanes, "rom": tail.rom.kind}
     rows, lanes, entries = tail.table.shape
-    return {"kind": "table", "rows": rows, "lanes": lanes, "entries": entries}
+    return {"kind": "table", "rows": rows, "lanes": lanes, "entries": entries,
+            "rom": tail.rom.kind}
 
 
 def _layer(
@@ -48,7 +50,7 @@ def _layer(
         "input_alphabet": str(part.inp.alphabet), "output_alphabet": str(part.final.alphabet),
         "window": window, "pe": fold.pe, "simd": fold.simd,
         "pixels": fold.pixels, "cycles": b.cycles,
-        "gearbox": _gearbox(box), "buffer": {"depth": b.depth, "width": b.word_bits},
+        "gearbox": _gearbox(box), "buffer": {"depth": b.depth, "width": b.word_bits, "kind": b.ram},
         "queue_depth": stage.queue_depth, "tails": [_tail(tail) for tail in stage.tails],
     }
     if isinstance(a, DotSpec) and isinstance(part.layer, ir.Conv):
@@ -58,8 +60,7 @@ def _layer(
             "weight_alphabet": str(part.layer.alphabet),
             "rom": {
                 "depth": depth, "width": planes * pe * simd,
-                # A ROM of one word is wiring; of others the synthesis tool chooses the kind.
-                "kind": "constants" if depth == 1 else "auto",
+                "kind": a.rom.kind, "tiles": len(a.rom.tiles),
             },
             "accumulator_bits": a.acc_bits,
         }

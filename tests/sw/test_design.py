@@ -54,7 +54,10 @@ def test_the_summary_is_the_file(made: Design, folder: Path) -> None:
 def test_large_memories_lie_beside_the_verilog(tmp_path: Path) -> None:
     design = compile_network(network(64, 300), cycles=5000)
     out = design.write(tmp_path / "out")
-    assert names(out) == ["design.json", "net.v", "net_conv0_weights.hex", "network.npz"]
+    rom = json.loads((out / "design.json").read_text())["layers"][0]["rom"]
+    tiles = [f"net_conv0_weights_{k}.hex" for k in range(rom["tiles"])]
+    assert rom["kind"] == "block" and len(tiles) > 1
+    assert names(out) == sorted(["design.json", "net.v", *tiles, "network.npz"])
     assert Design.read(out).digest == design.digest
 
 

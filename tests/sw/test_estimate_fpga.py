@@ -20,6 +20,7 @@ from xnorflow.estimate.fpga import (
     read_only,
 )
 from xnorflow.estimate.shape import DesignShape, EngineShape
+from xnorflow_hw.spec import RomSpec
 
 ECP5, ICE40, GW2A, XC7 = (devices.fpga(b).family
                           for b in ("ulx3s-85f", "icebreaker", "tangnano20k", "pynq-z1"))
@@ -45,6 +46,8 @@ PLACED = {
 @pytest.mark.parametrize("name", PLACED)
 def test_the_stated_check_of_the_model_is_true(name):
     family, engine, luts, blocks = PLACED[name]
+    in_luts = RomSpec("distributed")
+    engine = replace(engine, buffer_ram="distributed", threshold_rom=in_luts)
     found = engine_resources(engine, family)
     stated = re.search(rf"(-\d+) % \({name}\)", CHECKED)
     assert stated and round(100 * (found.luts / luts - 1)) == int(stated[1])
@@ -77,16 +80,18 @@ def test_packing_grows_with_the_memory(depth, width, deeper, wider):
 def test_small_memories_take_no_ram_blocks():
     assert memory(16, 8, ECP5).ram_blocks == 0
     assert memory(16, 64, GW2A).luts == 64
-    assert memory(64, 32, XC7).luts == 64
+    assert memory(64, 32, XC7).ram_blocks == 1 and memory(64, 32, XC7, "distributed").luts == 64
+    assert memory(64, 32, ICE40, "distributed").ram_blocks == 2
     assert memory(1, 32, ICE40).ffs == 32 and memory(2, 32, ICE40).ram_blocks == 2
-    assert read_only(1, 99, ECP5).luts == 0 and read_only(64, 10, ECP5).luts == 40
+    assert read_only(1, 99, ECP5).luts == 0 and read_only(16, 10, ECP5).luts == 10
     assert read_only(65, 10, ECP5).ram_blocks == 1
 
 
 def test_the_rom_kind_decides_where_weights_go():
     engine = dense(256, 64, 8, 32)
-    roms = {kind: engine_parts(replace(engine, rom_kind=kind), XC7)["weight ROM"]
-            for kind in ("auto", "block", "distributed", "logic")}
+    roms = {kind: engine_parts(replace(engine, rom=RomSpec(kind)), XC7)["weight ROM"]
+            for kind in ("block", "distributed", "logic")}
+    roms["auto"] = engine_parts(engine, XC7)["weight ROM"]
     assert roms["auto"] == roms["block"] and roms["block"].ram_blocks == ceil(256 / 36)
     assert roms["distributed"].luts == roms["logic"].luts == 256
     assert engine_parts(dense(32, 8, 8, 32), XC7)["weight ROM"] == type(roms["auto"])()

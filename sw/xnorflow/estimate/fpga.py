@@ -13,12 +13,13 @@ from functools import cache
 from math import ceil, gcd, log2
 
 from xnorflow.estimate.devices import Family
+from xnorflow.estimate.memory import Choice, ram_blocks, ram_luts
 from xnorflow.estimate.shape import DesignShape, EngineShape
-from xnorflow_hw.spec import GearboxSpec
+from xnorflow_hw.spec import GearboxSpec, RomSpec
 
 STATUS = "estimated, uncalibrated"
 CHECKED = ("against three placed single-engine designs of an earlier prototype, serial port "
-           "included: LUT -9 % (ECP5), -37 % (GW2A), -52 % (UP5K); block RAM exact to 2 blocks")
+           "included: LUT -9 % (ECP5), -36 % (GW2A), -52 % (UP5K); block RAM exact to 2 blocks")
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,6 @@ CONSTANTS: dict[str, Constant] = {
         "LUT per XNOR bit", _YOSYS, 1.98, 2.56, 2.24, 1.66),
     "popcount, weights constant": Constant(
         "LUT per XNOR bit", _YOSYS + _RATIO, 1.51, 1.95, 1.71, 1.16),
-    "popcount, weights in logic, 2 words": Constant(
-        "LUT per XNOR bit", _YOSYS + _RATIO, 1.52, 1.96, 1.72, 1.34),
-    "popcount, weights in logic, 4 words": Constant(
-        "LUT per XNOR bit", _YOSYS + _RATIO, 1.91, 2.47, 2.16, 1.44),
     "popcount registers": Constant(
         "FF per XNOR bit", "measured: difference of placed designs with and without a register "
         "per level (ECP5 3.08, GW2A 3.13); others taken as the same", 3.1, 3.1, 3.1, 3.1),
@@ -79,8 +76,6 @@ CONSTANTS: dict[str, Constant] = {
     "queue": Constant("LUT per stored bit", "counted: write select", 1, 1, 1, 0.5),
     "queue registers": Constant("FF per stored bit", "counted", 1, 1, 1, 1),
 }
-LOGIC_WORDS = 4
-"""Weight ROMs of up to so many words are built from logic: measured to be no dearer."""
 
 
 @dataclass(frozen=True)
@@ -97,68 +92,32 @@ class Resources:
                          self.ram_blocks + other.ram_blocks)
 
 
-@cache
-def ram_blocks(depth: int, width: int, shapes: tuple[tuple[int, int], ...]) -> int:
-    """Give the fewest RAM blocks for `depth` words of `width` bits, cut into columns.
-
-    Every column is made of blocks of one native shape (depth, width), as many as its depth needs.
-    """
-    columns: list[tuple[int, int]] = []
-    for d, w in sorted(shapes, key=lambda shape: -shape[1]):
-        if not columns or ceil(depth / d) < columns[-1][0]:
-            columns.append((ceil(depth / d), w))
-    number, bits = min(columns, key=lambda c: c[0] / c[1])
-    # Among as many others as the best column has bits, some add up to a multiple of it: they can
-    # as well be that. So all beyond the others' width is made of the best one.
-    whole = max(0, -(-(width - bits * columns[0][1]) // bits))
-    return whole * number + _fewest_blocks(tuple(columns))[width - whole * bits]
-
-
-@cache
-def _fewest_blocks(columns: tuple[tuple[int, int], ...]) -> list[int]:
-    """Give the fewest blocks for widths up to the square of the widest of (blocks, bits)."""
-    fewest = [0]
-    for width in range(1, columns[0][1] ** 2 + 1):
-        fewest.append(min(n + fewest[max(0, width - w)] for n, w in columns))
-    return fewest
-
-
-def read_only(depth: int, width: int, family: Family) -> Resources:
-    """Give what a small read-only memory takes: LUTs while shallow, else RAM blocks."""
-    if depth <= 1 or width == 0:
-        return Resources()
-    per_lut = 1 << family.lut_inputs
-    if depth <= 4 * per_lut:
-        return Resources(luts=width * ceil(depth / per_lut))
-    return Resources(ram_blocks=ram_blocks(depth, width, family.ram_shapes))
-
-
-def memory(depth: int, width: int, family: Family) -> Resources:
-    """Give what a memory with a write and a read port takes."""
+def read_only(depth: int, width: int, family: Family, rom: RomSpec | None = None) -> Resources:
+    """Give what a read-only memory takes that is built of `rom`, or of what is best."""
     if depth == 0 or width == 0:
         return Resources()
-    if depth == 1:
+    luts, blocks = Choice(family).takes(depth, width, rom)
+    return Resources(luts=luts, ram_blocks=blocks)
+
+
+def memory(depth: int, width: int, family: Family, kind: str = "auto") -> Resources:
+    """Give what a memory with a write and a read port takes that is built of `kind`."""
+    if depth == 0 or width == 0:
+        return Resources()
+    if depth == 1 and kind == "auto":
         return Resources(ffs=width)
-    if depth <= family.lutram_depth:
-        return Resources(luts=ceil(width * family.lutram_depth / family.lutram_bits_per_lut.use()))
+    if kind == "auto" or not family.lutram_depth:
+        kind = Choice(family).ram(depth, width)
+    if kind == "distributed":
+        return Resources(luts=ram_luts(depth, width, family))
     return Resources(ram_blocks=ram_blocks(depth, width, family.ram_shapes))
 
 
 def _weights(engine: EngineShape, family: Family) -> tuple[Resources, str]:
     """Give the weight ROM and which popcount goes with it."""
-    depth, width = engine.rom_depth, engine.rom_width
-    live = "popcount, weights read from a ROM"
-    if engine.rom_kind == "block":
-        return Resources(ram_blocks=ram_blocks(depth, width, family.ram_shapes)), live
-    if engine.rom_kind == "distributed":
-        return Resources(luts=width * ceil(depth / (1 << family.lut_inputs))), live
-    if depth <= 1:
-        return Resources(), "popcount, weights constant"
-    if depth <= LOGIC_WORDS:
-        return Resources(), f"popcount, weights in logic, {2 if depth == 2 else 4} words"
-    if engine.rom_kind == "logic":
-        return Resources(luts=width * ceil(depth / (1 << family.lut_inputs))), live
-    return Resources(ram_blocks=ram_blocks(depth, width, family.ram_shapes)), live
+    form = "constant" if engine.rom_depth == 1 else "read from a ROM"
+    taken = read_only(engine.rom_depth, engine.rom_width, family, engine.rom)
+    return taken, f"popcount, weights {form}"
 
 
 @cache
@@ -204,13 +163,16 @@ def engine_parts(engine: EngineShape, family: Family) -> dict[str, Resources]:
         parts["accumulator"] = Resources(accumulated * c("accumulator"),
                                          accumulated * c("accumulator registers"))
     if engine.threshold_levels:
-        rom = read_only(engine.threshold_rows * engine.threshold_levels, row, family)
+        width = engine.pe * (engine.acc_bits + 1) * engine.threshold_levels
+        rom = read_only(engine.threshold_rows, width, family, engine.threshold_rom)
         parts["thresholds"] = rom + Resources(
             accumulated * c("threshold compare"),
             accumulated * c("threshold registers")
             + engine.at_once * engine.pe * engine.out_bits)
     address = engine.buffer_depth.bit_length()
-    bank = memory(engine.buffer_depth, engine.buffer_width, family) + Resources(
+    bank = memory(
+        engine.buffer_depth, engine.buffer_width, family, engine.buffer_ram
+    ) + Resources(
         address * c("address") + engine.buffer_width * c("buffer output"),
         2 * address + engine.buffer_width * c("buffer registers"))
     parts["feature buffer"] = sum([bank] * engine.at_once, Resources())

@@ -7,10 +7,9 @@ from typing import Literal
 
 from xnorflow.errors import BadInput
 from xnorflow.estimate.kinds import Kind
-from xnorflow_hw.spec import GearboxSpec
+from xnorflow_hw.spec import GearboxSpec, RomSpec
 
 EngineKind = Literal["conv", "maxpool", "sumpool"]
-RomKind = Literal["auto", "block", "distributed", "logic"]
 
 
 @dataclass(frozen=True)
@@ -52,8 +51,10 @@ class EngineShape:
         The width converter before the engine, if there is more to it than wires.
     queue_depth : int
         Results that may wait behind the engine.
-    rom_kind : str
-        How the weight ROM is built; "auto" leaves it to the model.
+    rom, threshold_rom : RomSpec, optional
+        What weights and thresholds are stored in, where it is not left to the model.
+    buffer_ram : str
+        What the buffer is built of: "block", "distributed" or "auto", which leaves it to the model.
     """
 
     name: str
@@ -78,7 +79,9 @@ class EngineShape:
     gearbox: GearboxSpec | None = None
     at_once: int = 1
     queue_depth: int = 2
-    rom_kind: RomKind = "auto"
+    rom: RomSpec | None = None
+    threshold_rom: RomSpec | None = None
+    buffer_ram: str = "auto"
 
     def __post_init__(self) -> None:
         """Check the ranges."""

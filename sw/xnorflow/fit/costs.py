@@ -67,6 +67,7 @@ def refolded(example: EngineShape, part: Reduction, fold: Fold) -> EngineShape:
         rom_width=fold.pe * fold.simd * example.weight_planes if conv else 0,
         buffer_depth=depth, buffer_width=fold.simd * example.act_bits,
         threshold_rows=ceil(example.threshold_rows * repeat / before), gearbox=None,
+        rom=None, threshold_rom=None, buffer_ram="auto",
         queue_depth=max(2, repeat + 1 if fold.pixels > 1 else 0, ceil((_PIPELINE + 2) / beats)),
     )
 

@@ -1,0 +1,110 @@
+"""What one memory takes, and what it is best built of at a price of a block of RAM."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+from math import ceil, inf
+
+from xnorflow.estimate.devices import Family
+from xnorflow.estimate.tiles import Ram, cut, cut_cost, join_luts
+from xnorflow_hw.spec import RomSpec
+
+PRICE = 32.0
+"""LUTs that a block is worth while there are enough: a shallow one of LUTs takes about as many."""
+
+
+def rom_luts(depth: int, width: int, lut_inputs: int) -> float:
+    """Give the LUTs of a ROM without block RAM.
+
+    Measured with Yosys 0.70 on random words. Of few words, many bits are equal.
+    """
+    whole = 1 << lut_inputs
+    if depth <= whole:
+        return min(width, 1 << depth)
+    if lut_inputs < 6:
+        return width * max(3.0, depth / 8)
+    # Multiplexers of two and of four LUTs are free.
+    return width * (1 << (ceil(depth / whole) - 1).bit_length()) * (1 if depth <= 256 else 1.5)
+
+
+def ram_luts(depth: int, width: int, family: Family) -> float:
+    """Give the LUTs of a memory with a write and a read port without block RAM."""
+    if not family.lutram_depth:
+        return inf
+    parts = ceil(depth / family.lutram_depth)
+    stored = parts * family.lutram_depth / family.lutram_bits_per_lut.use()
+    joined = ceil(2 * (parts - 1) / 3) if family.lut_inputs < 6 else ceil((parts - 1) / 3)
+    return ceil(width * (stored + joined)) + (parts if parts > 1 else 0)
+
+
+@cache
+def ram_blocks(depth: int, width: int, shapes: tuple[tuple[int, int], ...]) -> int:
+    """Give the fewest RAM blocks for `depth` words of `width` bits, cut into columns.
+
+    Every column is made of blocks of one native shape (depth, width), as many as its depth needs.
+    """
+    columns: list[tuple[int, int]] = []
+    for d, w in sorted(shapes, key=lambda shape: -shape[1]):
+        if not columns or ceil(depth / d) < columns[-1][0]:
+            columns.append((ceil(depth / d), w))
+    number, bits = min(columns, key=lambda c: c[0] / c[1])
+    # Among as many others as the best column has bits, some add up to a multiple of it: they can
+    # as well be that. So all beyond the others' width is made of the best one.
+    whole = max(0, -(-(width - bits * columns[0][1]) // bits))
+    return whole * number + _fewest_blocks(tuple(columns))[width - whole * bits]
+
+
+@cache
+def _fewest_blocks(columns: tuple[tuple[int, int], ...]) -> list[int]:
+    """Give the fewest blocks for widths up to the square of the widest of (blocks, bits)."""
+    fewest = [0]
+    for width in range(1, columns[0][1] ** 2 + 1):
+        fewest.append(min(n + fewest[max(0, width - w)] for n, w in columns))
+    return fewest
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Chooses for a family at a price of a block, in LUTs."""
+
+    family: Family
+    price: float = PRICE
+
+    @cached_property
+    def _ram(self) -> Ram:
+        return Ram.of(self.family)
+
+    def rom(self, depth: int, width: int) -> RomSpec:
+        """Choose what a ROM of so many words and bits is built of."""
+        if depth == 1:
+            return RomSpec("constants")
+        if self._cheapest(depth, width)[0] == "block":
+            return RomSpec("block", cut(depth, width, self._ram, self.price))
+        return RomSpec("logic" if depth <= self.family.lut_inputs else "distributed")
+
+    def _cheapest(self, depth: int, width: int) -> tuple[str, float, int]:
+        """Give kind, LUTs and blocks of a ROM of more than one word."""
+        luts = rom_luts(depth, width, self.family.lut_inputs)
+        joined, blocks = cut_cost(depth, width, self._ram, self.price)
+        if luts < blocks * self.price + joined:
+            return "distributed", luts, 0
+        return "block", joined, blocks
+
+    def takes(self, depth: int, width: int, rom: RomSpec | None) -> tuple[float, int]:
+        """Give the LUTs and the blocks of a ROM that is built of `rom`, or of what is cheapest."""
+        if depth == 1:
+            return 0, 0
+        if rom is None:
+            return self._cheapest(depth, width)[1:]
+        if rom.kind != "block":
+            return rom_luts(depth, width, self.family.lut_inputs), 0
+        if not rom.tiles:
+            return cut_cost(depth, width, self._ram, self.price)
+        return join_luts(rom.tiles, self._ram), sum(self._ram.blocks(t) for t in rom.tiles)
+
+    def ram(self, depth: int, width: int) -> str:
+        """Choose what a memory with a write and a read port is built of."""
+        blocks = ram_blocks(depth, width, self.family.ram_shapes)
+        cheaper = ram_luts(depth, width, self.family) <= blocks * self.price
+        return "distributed" if cheaper else "block"

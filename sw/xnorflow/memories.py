@@ -1,0 +1,153 @@
+"""What every memory of an accelerator is built of: block RAM, LUTs that are a memory, or logic.
+
+A block of RAM has a price in LUTs, and every memory takes what is cheapest at that price. It is low
+as long as blocks are left, for then they cost nothing; where the board has too few of them it rises
+until those that are worth least are built from LUTs instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from math import inf
+
+from xnorflow.estimate.devices import Family, Fpga, fpgas
+from xnorflow.estimate.memory import PRICE, Choice, ram_blocks
+from xnorflow_hw.engine import compares
+from xnorflow_hw.spec import (
+    AcceleratorSpec,
+    DotSpec,
+    OffsetSpec,
+    RomSpec,
+    StageSpec,
+    TableSpec,
+    TailSpec,
+    ThresholdSpec,
+)
+
+GENERIC = "ulx3s-85f"
+"""Board whose family's blocks are taken without a board: 18 Kbit, as most families have them."""
+RESERVED = 4
+"""Blocks left for what is around the accelerator: the host link and its queue."""
+
+
+def _words(tail: TailSpec, sum_bits: int) -> tuple[int, int]:
+    """Give words and bits of a tail's constants, about where it has several memories."""
+    match tail:
+        case ThresholdSpec():
+            rows, lanes, levels = tail.thresholds.shape
+            return rows, lanes * levels * (sum_bits + 1)
+        case OffsetSpec():
+            rows, lanes = tail.offset.shape
+            return rows, lanes * (int(abs(tail.offset).max()).bit_length() + 1)
+        case TableSpec():
+            rows, lanes, values = tail.table.shape
+            return rows * values, tail.out_bits
+
+
+@dataclass(frozen=True)
+class _Stages(Choice):
+    """Chooses for whole stages; for a board, or for any."""
+
+    board: bool = False
+
+    def tail(self, tail: TailSpec, sum_bits: int, compared: bool) -> TailSpec:
+        """Choose what a tail's constants are built of.
+
+        Parameters
+        ----------
+        tail : TailSpec
+            The tail.
+        sum_bits : int
+            Bits of the values that it takes.
+        compared : bool
+            Whether the array compares for it.
+        """
+        chosen = self.rom(*_words(tail, sum_bits))
+        if not compared:
+            # Several memories of the tail's own, of several words even with a single row.
+            chosen = RomSpec("logic" if chosen.kind == "constants" else chosen.kind)
+        return replace(tail, rom=chosen)
+
+    def stage(self, s: StageSpec) -> StageSpec:
+        """Choose for a stage."""
+        array = s.array
+        if isinstance(array, DotSpec):
+            array = replace(array, rom=self.rom(len(array.weights), array.weights[0].size))
+        bits, tails = array.out_bits, []
+        for index, tail in enumerate(s.tails):
+            tails.append(self.tail(tail, bits, index == 0 and compares(array, s.tails)))
+            bits = tail.out_bits
+        ram = self.ram(s.buffer.depth, s.buffer.word_bits)
+        if ram == "distributed" and not self.board:
+            ram = "auto"  # Not every family has such memory.
+        buffer = replace(s.buffer, ram=ram)
+        return replace(s, buffer=buffer, array=array, tails=tuple(tails))
+
+
+def blocks(spec: AcceleratorSpec, family: Family) -> int:
+    """Count the blocks of RAM."""
+    choice = Choice(family)
+    return sum(_blocks(s, choice) for s in spec.stages)
+
+
+def _blocks(s: StageSpec, choice: Choice) -> int:
+    found, bits = 0, s.array.out_bits
+    if isinstance(s.array, DotSpec):
+        found += choice.takes(len(s.array.weights), s.array.weights[0].size, s.array.rom)[1]
+    for tail in s.tails:
+        found += choice.takes(*_words(tail, bits), tail.rom)[1]
+        bits = tail.out_bits
+    if s.buffer.ram == "block":
+        b = s.buffer
+        found += b.pixels * ram_blocks(b.depth, b.word_bits, choice.family.ram_shapes)
+    return found
+
+
+def _prices() -> Iterator[float]:
+    price = PRICE
+    while price < 1e6:
+        yield price
+        price *= 1.25
+
+
+def with_memories(spec: AcceleratorSpec, device: Fpga | None) -> AcceleratorSpec:
+    """Choose what every memory is built of.
+
+    Parameters
+    ----------
+    spec : AcceleratorSpec
+        With the depths of its buffers.
+    device : Fpga, optional
+        Whose blocks have to be enough; if they cannot be, as few are taken as possible. Without
+        one there are always enough of 18 Kbit.
+    """
+    family = (device or fpgas()[GENERIC]).family
+    left = inf if device is None else device.ram_blocks.use() - RESERVED
+    before = None
+    for price in _prices():
+        choice = _Stages(family, price, device is not None)
+        made = replace(spec, stages=tuple(choice.stage(s) for s in spec.stages))
+        if blocks(made, family) <= left:
+            break
+        before = made
+    return made if before is None else _between(before, made, left, Choice(family))
+
+
+def _between(
+    many: AcceleratorSpec, few: AcceleratorSpec, left: float, choice: Choice
+) -> AcceleratorSpec:
+    """Take only as many stages from the design of few blocks as it needs to keep to what is left.
+
+    At one price step all memories that are worth the same change at once.
+    """
+    stages = list(many.stages)
+    over = sum(_blocks(s, choice) for s in stages) - left
+    saved = [_blocks(a, choice) - _blocks(b, choice)
+             for a, b in zip(many.stages, few.stages, strict=True)]
+    while over > 0 and any(saved):
+        # The least that is enough by itself, or else the most.
+        enough = [n for n in saved if n >= over]
+        k = saved.index(min(enough) if enough else max(saved))
+        stages[k], over, saved[k] = few.stages[k], over - saved[k], 0
+    return replace(few, stages=tuple(stages))
