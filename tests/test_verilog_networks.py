@@ -209,3 +209,25 @@ def test_a_fault_in_the_hardware_is_located(made: Design, fault: str) -> None:
         f"{wrong.sum()} of 5 frames differ from the golden model; first in frame {frame}, layer"
         f" '{stage}', row {row}, column {column}, channel {channel}: expected "
     )
+
+
+def test_a_dense_network_takes_a_frame_per_cycle() -> None:
+    """At a frame per clock cycle no weight is read: on AMD 7 they are logic, structural or not."""
+    rng = np.random.default_rng(1)
+    halves = np.repeat([[0, 1]], 128, 1).astype(np.int64)
+
+    def dense(name: str, outputs: int, inputs: int) -> ir.Conv:
+        return ir.Conv(name, rng.choice([-1, 1], (outputs, 1, 1, inputs)), ir.BIPOLAR)
+
+    net = ir.IntegerNetwork("net", (1, 1, 20), (
+        ir.InputTable("samples", halves, ir.BIPOLAR),
+        dense("dense0", 24, 20), ir.Threshold("sign0", rng.integers(-9, 9, (24, 1)), ir.BIPOLAR),
+        dense("dense1", 9, 24), ir.Threshold("sign1", rng.integers(-30, 30, (9, 1)), ir.BIPOLAR),
+        dense("dense2", 5, 9), ir.Scores("scores", np.arange(5)),
+    ))
+    made = compile_network(net, board="pynq-z1", cycles=1)
+    assert made.ii == 1 and "LUT6_2" in made.verilog and not made.emitted.images
+    x = rng.integers(0, 256, (60, 1, 1, 20)).astype(np.uint8)
+    run = made.simulate(x)
+    assert run.ii == 1 and run.latency == made.latency
+    np.testing.assert_array_equal(run.scores, golden.run(net, x))

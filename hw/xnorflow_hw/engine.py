@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from . import baked
+from .baked_array import FORM, BakedArray
 from .dot import DotArray, dot_latency
 from .pool import MaxArray, SumArray
 from .spec import (
@@ -27,12 +29,14 @@ from .tail import (
     threshold_latency,
 )
 
-Array = DotArray | MaxArray | SumArray
+Array = DotArray | BakedArray | MaxArray | SumArray
 Tails = list[ThresholdTail | OffsetTail | TableTail]
 
 
-def array_latency(array: ArraySpec) -> int:
-    """Clock cycles from a reduction's last beat to its result."""
+def array_latency(array: ArraySpec, *, compares: bool = False) -> int:
+    """Clock cycles from a reduction's last beat to its result, a code if the array compares."""
+    if isinstance(array, DotSpec) and array.form == FORM:
+        return baked.latency_for(array.simd, threshold=compares)
     if isinstance(array, DotSpec):
         return dot_latency(
             simd=array.simd, bits=array.bits, coefficients=array.coefficients,
@@ -57,14 +61,17 @@ def compares(array: ArraySpec, tails: Sequence[TailSpec]) -> bool:
     if not tails or not isinstance(array, DotSpec) or not isinstance(tails[0], ThresholdSpec):
         return False
     rows, _, steps = tails[0].thresholds.shape
-    # The memory of several rows takes a cycle.
-    return steps == 1 and tails[0].out_bits == 1 and (rows == 1 or array_latency(array) > 1)
+    if steps != 1 or tails[0].out_bits != 1:
+        return False
+    # The memory of several rows takes a cycle; without weights' memory there is none at all.
+    return rows == 1 or (array.form != FORM and array_latency(array) > 1)
 
 
 def engine_latency(array: ArraySpec, tails: Sequence[TailSpec]) -> int:
     """Clock cycles from a reduction's last beat to the last tail's result."""
-    built = tails[1:] if compares(array, tails) else tails
-    return array_latency(array) + sum(tail_latency(t) for t in built)
+    compared = compares(array, tails)
+    built = tails[1:] if compared else tails
+    return array_latency(array, compares=compared) + sum(tail_latency(t) for t in built)
 
 
 def engine(
@@ -115,6 +122,12 @@ def _array(
     spec: ArraySpec, rows: int, compared: ThresholdSpec | None, style: str, name: str
 ) -> Array:
     match spec:
+        case DotSpec() if spec.form == FORM:
+            return BakedArray(
+                weights=spec.weights[0, 0], acc_bits=spec.acc_bits, rows=rows,
+                thresholds=compared.thresholds[0, :, 0] if compared else None,
+                style=style, name=f"{name}_weights",
+            )
         case DotSpec():
             return DotArray(
                 pe=spec.pe, simd=spec.simd, bits=spec.bits, coefficients=spec.coefficients,

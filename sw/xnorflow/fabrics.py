@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from xnorflow.estimate.devices import Family, Fpga
+from xnorflow_hw import baked_array
 from xnorflow_hw.beat import cheapest_form
 from xnorflow_hw.spec import AcceleratorSpec, DotSpec, StageSpec
 
@@ -29,6 +30,8 @@ def fabric(spec: AcceleratorSpec) -> str:
 def with_fabric(spec: AcceleratorSpec, device: Fpga | None) -> AcceleratorSpec:
     """Place the arrays for a device, each summed in the form that is cheapest on its fabric.
 
+    Weights that never change are no memory but logic.
+
     Latencies change with it, so depths are to be chosen afterwards.
     """
     name = GENERIC if device is None else fabric_of(device.family)
@@ -37,6 +40,9 @@ def with_fabric(spec: AcceleratorSpec, device: Fpga | None) -> AcceleratorSpec:
         if not isinstance(a := stage.array, DotSpec):
             return stage
         form = cheapest_form(simd=a.simd, bits=a.bits, fabric=name)
+        single = a.weights.shape[:2] == (1, 1) and a.bits == a.pixels == 1
+        if single and name in baked_array.FABRICS:
+            form = baked_array.FORM
         return replace(stage, array=replace(a, fabric=name, form=form))
 
     return replace(spec, stages=tuple(placed(stage) for stage in spec.stages))
