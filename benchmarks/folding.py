@@ -30,7 +30,7 @@ from xnorflow import fold, ir
 from xnorflow.compiler import assembler, clock_for
 from xnorflow.design import Design
 from xnorflow.estimate.devices import fpga
-from xnorflow.estimate.fpga import STATUS, Resources
+from xnorflow.estimate.fpga import Resources, checked, status
 from xnorflow.fit.budget import Budget, board_budget
 from xnorflow.fit.search import Fit
 from xnorflow.mapping import Fold, Reduction, reductions
@@ -125,12 +125,12 @@ def compare(name: str, boards: Sequence[str]) -> None:
         device, clock = fpga(board), clock_for(board, None)
         budget = board_budget(device, frame)
         assemble = assembler(net, board, clock)
-        search = Fit(net, device.family, assemble)
+        search = Fit(net, device, assemble)
         theirs = best_of_finn(search, parts, budget)
         started = time.monotonic()
-        ours = best_fit(Fit(net, device.family, assemble), budget)
+        ours = best_fit(Fit(net, device, assemble), budget)
         seconds = time.monotonic() - started
-        plain = best_fit(Fit(net, device.family, assemble, pixels=1), budget)
+        plain = best_fit(Fit(net, device, assemble, pixels=1), budget)
         cells = []
         for found in (theirs, plain, ours):
             if found.design is None:
@@ -150,7 +150,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="part of 'network board'")
     only = parser.parse_args().only
-    print(f"Resources {STATUS}.\n")
+    for family in {fpga(board).family.fabric: fpga(board).family for board in BOARDS}.values():
+        print(f"{family.fabric}: resources {status(family)}; {checked(family)}\n")
     print("| network | board | FINN's rule: II / FPS | LUT / RAM, % | no pixels: II / FPS |"
           " LUT / RAM, % | best fit: II / FPS | LUT / RAM, % | times FINN's | search, s |\n"
           + "|---" * 10 + "|")

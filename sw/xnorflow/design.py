@@ -19,7 +19,7 @@ from xnorflow.errors import BadInput, CheckFailed
 from xnorflow.estimate.devices import fpga
 from xnorflow.estimate.shape import DesignShape
 from xnorflow.mapping import Fold, Reduction, accelerator, reductions
-from xnorflow.shapes import engine_shapes
+from xnorflow.shapes import design_shape
 from xnorflow.summary import FORMAT, summary
 from xnorflow_hw.emit import Emitted, emit
 from xnorflow_hw.spec import AcceleratorSpec
@@ -145,8 +145,7 @@ class Design:
     @cached_property
     def shape(self) -> DesignShape:
         """Plain summary for the estimators."""
-        engines = engine_shapes(self.parts, self.spec)
-        return DesignShape(self.net.name, engines, self.ii, self.latency)
+        return design_shape(self.net.name, self.parts, self.spec, self.ii, self.latency)
 
     def summary(self) -> dict[str, Any]:
         """Give the content of ``design.json``."""

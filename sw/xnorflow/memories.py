@@ -141,13 +141,18 @@ def _between(
 
     At one price step all memories that are worth the same change at once.
     """
-    stages = list(many.stages)
-    over = sum(_blocks(s, choice) for s in stages) - left
     saved = [_blocks(a, choice) - _blocks(b, choice)
              for a, b in zip(many.stages, few.stages, strict=True)]
-    while over > 0 and any(saved):
-        # The least that is enough by itself, or else the most.
-        enough = [n for n in saved if n >= over]
-        k = saved.index(min(enough) if enough else max(saved))
-        stages[k], over, saved[k] = few.stages[k], over - saved[k], 0
+    over = sum(_blocks(s, choice) for s in many.stages) - left
+    changed = []
+    for k in sorted(range(len(saved)), key=saved.__getitem__):
+        if over > 0 and saved[k]:
+            over -= saved[k]
+            changed.append(k)
+    for k in list(changed):
+        # The last one may have been enough without those before it.
+        if over + saved[k] <= 0:
+            over += saved[k]
+            changed.remove(k)
+    stages = [(few if k in changed else many).stages[k] for k in range(len(saved))]
     return replace(few, stages=tuple(stages))

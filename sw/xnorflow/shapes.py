@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from xnorflow import ir
-from xnorflow.estimate.shape import EngineKind, EngineShape
+from xnorflow.estimate.shape import DesignShape, EngineKind, EngineShape
 from xnorflow.mapping import Reduction
+from xnorflow_hw.engine import compares
 from xnorflow_hw.spec import AcceleratorSpec, DotSpec, GearboxSpec, StageSpec, ThresholdSpec
 
 _KINDS: dict[str, EngineKind] = {"conv": "conv", "maxpool": "maxpool", "sumpool": "sumpool"}
@@ -38,7 +41,35 @@ def engine_shape(part: Reduction, stage: StageSpec, box: GearboxSpec) -> EngineS
         gearbox=box if box.needed else None,
         queue_depth=stage.queue_depth, at_once=b.pixels,
         rom=a.rom if isinstance(a, DotSpec) else None, threshold_rom=threshold_rom,
-        buffer_ram=b.ram,
+        buffer_ram=b.ram, frame=(b.height, b.width), windows=b.output, kernel=b.kernel,
+        repeat=b.repeat, padded=any(b.pads), form=a.form if isinstance(a, DotSpec) else "",
+        tail_bits=_tail_bits(stage),
+    )
+
+
+def _tail_bits(stage: StageSpec) -> int:
+    """Count the bits that a stage's tails take, but for one that its array computes."""
+    fused = isinstance(stage.array, DotSpec) and compares(stage.array, stage.tails)
+    bits, found = stage.array.out_bits, 0
+    for index, tail in enumerate(stage.tails):
+        if index or not fused:
+            levels = tail.thresholds.shape[2] if isinstance(tail, ThresholdSpec) else 1
+            found += stage.lanes_out * stage.buffer.pixels * levels * max(bits, tail.out_bits)
+        bits = tail.out_bits
+    return found
+
+
+def design_shape(
+    name: str, parts: Sequence[Reduction], described: AcceleratorSpec, ii: int, latency: int
+) -> DesignShape:
+    """Summarise a whole accelerator."""
+    source, last = described.input, described.gearboxes[-1]
+    plain = len(source.table) == 1 and (source.table[0] == np.arange(len(source.table[0]))).all()
+    bits = source.lanes * source.bits
+    return DesignShape(
+        name, engine_shapes(parts, described), ii, latency, input_bits=bits,
+        table_bits=0 if plain else bits, output=last if last.needed else None,
+        score_bits=described.out_lanes * described.score_bits,
     )
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from xnorflow import __version__, ir
 from xnorflow.estimate.devices import Family, fpga, fpgas
-from xnorflow.estimate.fpga import CHECKED, STATUS, design_resources
+from xnorflow.estimate.fpga import checked, design_resources, status
+from xnorflow.fabrics import fabric
 from xnorflow.mapping import Fold, Reduction
 from xnorflow_hw.spec import DotSpec, GearboxSpec, OffsetSpec, StageSpec, TailSpec, ThresholdSpec
 
@@ -71,8 +72,8 @@ def _resources(design: Design, family: Family) -> dict[str, Any]:
     used = design_resources(design.shape, family)
     return {
         "lut": round(used.luts), "ff": round(used.ffs), "bram": round(used.ram_blocks),
-        "bram_unit": family.ram, "lut_inputs": family.lut_inputs, "kind": STATUS,
-        "error": CHECKED,
+        "bram_unit": family.ram, "lut_inputs": family.lut_inputs, "kind": status(family),
+        "error": checked(family),
     }
 
 
@@ -86,7 +87,7 @@ def summary(design: Design) -> dict[str, Any]:
     content: dict[str, Any] = {
         "format": FORMAT, "xnorflow": __version__, "name": net.name,
         "network_digest": net.digest, "design_digest": design.digest, "board": design.board,
-        "clock_mhz": design.clock.mhz, "clock_source": design.clock.source,
+        "fabric": fabric(spec), "clock_mhz": design.clock.mhz, "clock_source": design.clock.source,
         "ii": design.ii, "ii_bound": design.timing.bound, "busiest": design.timing.busiest,
         "latency": design.latency, "fps": design.fps, "limit": design.limit,
         "kind": "estimated by the exact cycle model", "notes": net.notes,

@@ -30,7 +30,7 @@ ANY = float("inf")
 
 
 def fit(net: ir.IntegerNetwork, board: str = "ulx3s-85f") -> Fit:
-    return Fit(net, fpga(board).family, assembler(net, board, clock_for(board, None)))
+    return Fit(net, fpga(board), assembler(net, board, clock_for(board, None)))
 
 
 def every_folding(net: ir.IntegerNetwork) -> Iterator[tuple[Fold, ...]]:
@@ -184,7 +184,7 @@ def test_a_folding_that_does_not_fit_is_refused(tmp_path: Path) -> None:
 def test_a_network_too_large_for_any_folding_is_refused() -> None:
     net = network(64, 1024, 1024)
     with pytest.raises(CheckFailed, match=(
-        r"does not fit icebreaker: even its smallest folding takes about .* EBR of .*weights"
+        r"does not fit icebreaker: even its smallest folding takes about .* of .*weights"
         r" .* layer 'conv1'\. What would work: a larger board \(.*kv260"
     )):
         compile_network(net, "icebreaker")

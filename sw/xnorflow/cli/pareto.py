@@ -65,9 +65,10 @@ def show(
 ) -> None:
     """Print the front, and draw it if a file is given."""
     from xnorflow.compiler import clock_for
-    from xnorflow.estimate.fpga import CHECKED, STATUS
+    from xnorflow.estimate.fpga import checked, status
 
     rows, device, at = _rows(net, board, clock), fpga(board), clock_for(board, clock)
+    kind, error = status(device.family), checked(device.family)
     if plot is not None:
         from xnorflow.report import front as picture
 
@@ -76,11 +77,11 @@ def show(
     if as_json:
         console.print_json({
             "network": net.name, "board": board, "clock_mhz": at.mhz, "clock_source": at.source,
-            "kind": STATUS, "error": CHECKED, "designs": rows,
+            "kind": kind, "error": error, "designs": rows,
         })
         return
     console.out.print(_table(rows, device))
-    lines = [f"at {at.mhz:g} MHz ({at.source.partition(':')[0]}); resources {STATUS}: {CHECKED}"]
+    lines = [f"at {at.mhz:g} MHz ({at.source.partition(':')[0]}); resources {kind}: {error}"]
     if rows[0]["limit"]:
         lines.append(f"faster is not possible: {rows[0]['limit']}")
     if plot is not None:

@@ -10,7 +10,7 @@ from xnorflow.errors import BadInput
 from xnorflow.estimate import devices
 from xnorflow.estimate import gpu as gpu_model
 from xnorflow.estimate.devices import Datum, Fpga, Gpu, Source
-from xnorflow.estimate.fpga import CHECKED, CONSTANTS, STATUS, design_resources
+from xnorflow.estimate.fpga import CHECKED, CONSTANTS, STATUS, checked, design_resources, status
 from xnorflow.estimate.gpu import COLUMN_TEXT, COLUMNS, DATA_TYPES, Settings
 from xnorflow.estimate.kinds import Figure, Kind, weakest
 from xnorflow.estimate.shape import DesignShape
@@ -182,9 +182,11 @@ def _fpga_row(fpga: Fpga, design: DesignShape, clock: float | Figure | None,
         unit = {"luts": f"LUT{family.lut_inputs}", "ffs": "FF", "ram_blocks": family.ram}[key]
         figures[key] = Figure(round(amount), unit, Kind.ESTIMATED,
                               "exact packing of the model's memories" if key == "ram_blocks"
-                              else "sum of the constants in xnorflow.estimate.fpga", STATUS)
+                              else "sum of the model's parts in xnorflow.estimate.fpga",
+                              status(family))
         share = 100 * amount / there.use()
-        figures[f"{key}_share"] = Figure(share, "%", Kind.ESTIMATED, "of the part's", STATUS)
+        figures[f"{key}_share"] = Figure(share, "%", Kind.ESTIMATED, "of the part's",
+                                         status(family))
         sources[f"{fpga.board} {name}"] = there.source
         if share > 100:
             notes.append(f"does not fit: {share:.0f} % of the {name} (estimated)")
@@ -245,6 +247,9 @@ def _fairness(network: DesignShape, rows: Sequence[Row], settings: Settings) -> 
     assumed = [r.device for r in rows if r.category == "FPGA" and r.figures["clock"].error]
     placed = [r.device for r in rows if r.category == "FPGA"
               and r.figures["clock"].kind in (Kind.PLACED, Kind.MEASURED)]
+    families = {f.name: f for f in (devices.fpga(r.device).family for r in rows
+                                    if r.category == "FPGA")}
+    models = "; ".join(f"{name}: {status(f)}, {checked(f)}" for name, f in families.items())
     notes = [
         f"Same network everywhere: {network.name}, {network.macs:,} multiply-accumulates a frame, "
         "2 operations each; first and last layer included.",
@@ -256,8 +261,7 @@ def _fairness(network: DesignShape, rows: Sequence[Row], settings: Settings) -> 
         "latency is that of its whole batch.",
         f"Clocks assumed, not placed: {', '.join(assumed) or 'none'}. "
         f"Placed or measured: {', '.join(placed) or 'none'}.",
-        f"LUT and FF: {STATUS}; {CHECKED}. Block RAM: exact packing of those memories. Board "
-        "logic and host link are not included.",
+        f"Resources: {models or STATUS}. Board logic and host link are not included.",
         "GPU data is in its memory at the start and the end; pools and thresholds cost nothing; "
         "every layer reads its weights and features from memory, though a small network may stay "
         "in the cache.",

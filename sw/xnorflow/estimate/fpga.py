@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 from math import ceil, gcd, log2
 
+from xnorflow.estimate import parts
+from xnorflow.estimate.coefficients import fitted
 from xnorflow.estimate.devices import Family
 from xnorflow.estimate.memory import Choice, ram_blocks, ram_luts
 from xnorflow.estimate.shape import DesignShape, EngineShape
@@ -120,22 +122,54 @@ def _weights(engine: EngineShape, family: Family) -> tuple[Resources, str]:
     return taken, f"popcount, weights {form}"
 
 
+def status(family: Family) -> str:
+    """Say what the figures of a family are."""
+    return "estimated" if family.fabric in fitted() else STATUS
+
+
+def checked(family: Family) -> str:
+    """Say how good the figures of a family were found to be."""
+    if family.fabric not in fitted():
+        return CHECKED
+    said = fitted()[family.fabric].errors
+    return f"LUT {said['lut']}; FF {said['ff']}; block RAM {said['bram']}"
+
+
+def _fitted(engine: EngineShape, family: Family) -> dict[str, Resources]:
+    """Give what each part of an engine takes by the fitted coefficients; block RAM is counted."""
+    coefficients = fitted()[family.fabric]
+    buffer = memory(engine.buffer_depth, engine.buffer_width, family, engine.buffer_ram)
+    width = engine.pe * engine.threshold_levels * (engine.acc_bits + 1)
+    blocks = {
+        "buffer": engine.at_once * buffer.ram_blocks,
+        "array": read_only(engine.rom_depth, engine.rom_width, family, engine.rom).ram_blocks
+        + read_only(engine.threshold_rows, width, family, engine.threshold_rom).ram_blocks,
+    }
+    return {
+        name: Resources(*coefficients.part(features), blocks.get(name, 0))
+        for name, features in parts.engine(engine, family).items() if features
+    }
+
+
 @cache
 def gearbox_resources(box: GearboxSpec, family: Family) -> Resources:
     """Give what a width converter takes; nothing where it is only wires."""
+    if family.fabric in fitted():
+        return Resources(*fitted()[family.fabric].part(parts.gearbox(box)))
+
     def c(name: str) -> float:
         return CONSTANTS[f"gearbox, {name}"].of(family)
 
     wide, narrow = max(box.lanes_in, box.lanes_out), min(box.lanes_in, box.lanes_out)
-    parts = ceil(wide / narrow)
+    slots = ceil(wide / narrow)
     match box.kind:
         case "wires":
             return Resources()
         case "up":
-            return Resources(c("collecting") * parts, box.bits * wide + parts.bit_length())
+            return Resources(c("collecting") * slots, box.bits * wide + slots.bit_length())
         case "down":
             bits = box.bits * (wide - narrow)
-            return Resources(c("giving") * (bits + parts), box.bits * wide + parts)
+            return Resources(c("giving") * (bits + slots), box.bits * wide + slots)
     stored = box.bits * (wide + narrow - 1)
     step = gcd(wide, narrow, box.group_in % box.lanes_in, box.group_out % box.lanes_out)
     per_bit = c("both") + c("both, places") * narrow / step
@@ -144,28 +178,31 @@ def gearbox_resources(box: GearboxSpec, family: Family) -> Resources:
 
 def engine_parts(engine: EngineShape, family: Family) -> dict[str, Resources]:
     """Give what each part of an engine takes."""
+    if family.fabric in fitted():
+        return _fitted(engine, family)
+
     def c(name: str) -> float:
         return CONSTANTS[name].of(family)
 
-    parts = {}
+    found = {}
     row = engine.pe * engine.acc_bits
     accumulated = engine.at_once * row
     if engine.kind == "conv":
         rom, form = _weights(engine, family)
         bits = (engine.pe * engine.simd * engine.at_once * engine.act_bits
                 * engine.weight_planes)
-        parts["weight ROM"] = rom
-        parts["popcount"] = Resources(bits * c(form), bits * c("popcount registers"))
+        found["weight ROM"] = rom
+        found["popcount"] = Resources(bits * c(form), bits * c("popcount registers"))
     if engine.kind == "maxpool":
         lanes = engine.pe * engine.act_bits
-        parts["maximum"] = Resources(lanes * c("maximum"), lanes * c("accumulator registers"))
+        found["maximum"] = Resources(lanes * c("maximum"), lanes * c("accumulator registers"))
     else:
-        parts["accumulator"] = Resources(accumulated * c("accumulator"),
+        found["accumulator"] = Resources(accumulated * c("accumulator"),
                                          accumulated * c("accumulator registers"))
     if engine.threshold_levels:
         width = engine.pe * (engine.acc_bits + 1) * engine.threshold_levels
         rom = read_only(engine.threshold_rows, width, family, engine.threshold_rom)
-        parts["thresholds"] = rom + Resources(
+        found["thresholds"] = rom + Resources(
             accumulated * c("threshold compare"),
             accumulated * c("threshold registers")
             + engine.at_once * engine.pe * engine.out_bits)
@@ -175,20 +212,20 @@ def engine_parts(engine: EngineShape, family: Family) -> dict[str, Resources]:
     ) + Resources(
         address * c("address") + engine.buffer_width * c("buffer output"),
         2 * address + engine.buffer_width * c("buffer registers"))
-    parts["feature buffer"] = sum([bank] * engine.at_once, Resources())
+    found["feature buffer"] = sum([bank] * engine.at_once, Resources())
     if engine.gearbox is not None:
-        parts["gearbox"] = gearbox_resources(engine.gearbox, family)
+        found["gearbox"] = gearbox_resources(engine.gearbox, family)
     if engine.at_once > 1:
         result = engine.pe * engine.out_bits
-        parts["queue"] = memory(engine.queue_depth, engine.at_once * result, family) + Resources(
+        found["queue"] = memory(engine.queue_depth, engine.at_once * result, family) + Resources(
             result * engine.at_once * c("queue"), result * c("queue registers"))
     else:
         queued = engine.queue_depth * engine.pe * engine.out_bits
-        parts["queue"] = Resources(queued * c("queue"), queued * c("queue registers"))
+        found["queue"] = Resources(queued * c("queue"), queued * c("queue registers"))
     steps = ceil(log2(engine.cycles + 1))
-    parts["control"] = Resources(c("engine control") + steps,
+    found["control"] = Resources(c("engine control") + steps,
                                  c("engine control registers") + steps)
-    return parts
+    return found
 
 
 def engine_resources(engine: EngineShape, family: Family) -> Resources:
@@ -197,5 +234,10 @@ def engine_resources(engine: EngineShape, family: Family) -> Resources:
 
 
 def design_resources(design: DesignShape, family: Family) -> Resources:
-    """Give what a design takes: the sum over its engines; board logic is not included."""
-    return sum((engine_resources(e, family) for e in design.engines), Resources())
+    """Give what a design takes: its engines and its two ends; board logic is not included."""
+    total = sum((engine_resources(e, family) for e in design.engines), Resources())
+    if family.fabric in fitted():
+        coefficients = fitted()[family.fabric]
+        for features in parts.ends(design).values():
+            total += Resources(*coefficients.part(features))
+    return total

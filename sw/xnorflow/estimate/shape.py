@@ -55,6 +55,16 @@ class EngineShape:
         What weights and thresholds are stored in, where it is not left to the model.
     buffer_ram : str
         What the buffer is built of: "block", "distributed" or "auto", which leaves it to the model.
+    frame, windows, kernel : tuple of int
+        Rows and columns of the input, of the output, and of the kernel.
+    repeat : int
+        Passes over the same inputs, each for other output channels.
+    padded : bool
+        Whether windows reach beyond the input.
+    form : str
+        How the array sums a beat, see `xnorflow_hw.beat`; "" where there are no weights.
+    tail_bits : int
+        Bits that tails take which the array does not compute by itself.
     """
 
     name: str
@@ -82,6 +92,13 @@ class EngineShape:
     rom: RomSpec | None = None
     threshold_rom: RomSpec | None = None
     buffer_ram: str = "auto"
+    frame: tuple[int, int] = (1, 1)
+    windows: tuple[int, int] = (1, 1)
+    kernel: tuple[int, int] = (1, 1)
+    repeat: int = 1
+    padded: bool = False
+    form: str = ""
+    tail_bits: int = 0
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -124,6 +141,12 @@ class DesignShape:
         The same in words.
     accuracy : str
         What is known of the network's accuracy, for the fairness notes.
+    input_bits, table_bits : int
+        Bits of an input beat's codes, and how many of them come from tables.
+    output : GearboxSpec, optional
+        The width converter behind the last engine, if there is more to it than wires.
+    score_bits : int
+        Bits of an output beat.
     """
 
     name: str
@@ -133,6 +156,10 @@ class DesignShape:
     kind: Kind = Kind.ESTIMATED
     how: str = "exact cycle model of the streaming pipeline"
     accuracy: str = ""
+    input_bits: int = 0
+    table_bits: int = 0
+    output: GearboxSpec | None = None
+    score_bits: int = 0
 
     def __post_init__(self) -> None:
         """Check the ranges."""

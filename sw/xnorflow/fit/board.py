@@ -8,7 +8,7 @@ from xnorflow import fold, ir
 from xnorflow.design import Design
 from xnorflow.errors import CheckFailed
 from xnorflow.estimate.devices import fpga, fpgas
-from xnorflow.estimate.fpga import STATUS, Resources, design_resources
+from xnorflow.estimate.fpga import Resources, design_resources, status
 from xnorflow.fit.budget import board_budget
 from xnorflow.fit.search import Assemble, Fit, Fitted
 
@@ -36,10 +36,10 @@ class BoardFit:
     ) -> None:
         self.net, self.device, self.mhz = net, fpga(board), mhz
         frame, _ = fold.input_groups(net)
-        self.frame = frame
+        self.frame, self._kind = frame, status(self.device.family)
         self.budget = board_budget(self.device, frame)
         self.whole = board_budget(self.device, frame, whole=True)
-        self.search = Fit(net, self.device.family, assemble, progress)
+        self.search = Fit(net, self.device, assemble, progress)
 
     def fastest(self, must_fit: bool = True) -> Fitted:
         """Give the design of most frames per second that fits.
@@ -95,7 +95,7 @@ class BoardFit:
         ]
         return (
             f"{what} does not fit {self.device.board}: it takes about"
-            f" {', '.join(self.whole.exceeded(takes))} ({STATUS}). What would work:"
+            f" {', '.join(self.whole.exceeded(takes))} ({self._kind}). What would work:"
             f" {', or '.join(wishes)}"
         )
 
@@ -110,7 +110,7 @@ class BoardFit:
         boards = self._larger(design)
         return (
             f"{self.net.name} does not fit {self.device.board}: even its smallest folding takes"
-            f" about {', '.join(over)} ({STATUS}); of its {design.shape.weights:,} weights"
+            f" about {', '.join(over)} ({self._kind}); of its {design.shape.weights:,} weights"
             f" {engine.weights:,} are those of layer {engine.name!r}. What would work:"
             f" {boards[0] if boards else 'a smaller network'}"
         )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from xnorflow.estimate.devices import Fpga
 from xnorflow.estimate.fpga import Resources, ram_blocks
+from xnorflow.memories import RESERVED
 
 HEADROOM = {"LUT": 0.80, "FF": 0.80, "block RAM": 1.0}
 """Shares up to which a design is fitted. Placement and routing get slow, and clocks fall, as logic
 fills up; block RAM is left to the last block, for its number is exact."""
+SHRINK = 0.97
+"""By how much a limit shrinks at least after a design that exceeded it."""
 LINK = Resources(700, 500, 2)
 """UART and host link, without the UART's queue: LUT4 after place and route (``docs/link.md``); a
 core that is fed by a processor or a shell needs about as much for what feeds it."""
@@ -41,6 +44,29 @@ class Budget:
         return [f"{need:,.0f} {name} of {limit:,.0f}" for name, need, limit in lines
                 if need > limit]
 
+    def corrected(self, now: Budget, guessed: Resources, real: Resources) -> Budget:
+        """Give the limits for the next guess, so that the real design keeps to these.
+
+        Parameters
+        ----------
+        now : Budget
+            What the guess kept to.
+        guessed, real : Resources
+            What it was thought to take, and what it does take.
+        """
+        fits = not self.exceeded(real)
+
+        def limit(of: str) -> float:
+            most, last = getattr(self, of), getattr(now, of)
+            found, off = getattr(real, of), getattr(real, of) - getattr(guessed, of)
+            if fits:
+                return float(most - off)
+            return float(min(SHRINK * last, most - off) if found > most else last)
+
+        return replace(
+            self, luts=limit("luts"), ffs=limit("ffs"), ram_blocks=limit("ram_blocks")
+        )
+
 
 def board_budget(device: Fpga, frame: int, *, whole: bool = False) -> Budget:
     """Give what an accelerator may take of a board: its device less the link's share.
@@ -59,5 +85,6 @@ def board_budget(device: Fpga, frame: int, *, whole: bool = False) -> Budget:
     share = dict.fromkeys(HEADROOM, 1.0) if whole else HEADROOM
     return Budget(
         device.luts.use() * share["LUT"] - LINK.luts, device.ffs.use() * share["FF"] - LINK.ffs,
-        device.ram_blocks.use() * share["block RAM"] - LINK.ram_blocks - queue, family.ram,
+        device.ram_blocks.use() * share["block RAM"] - max(RESERVED, LINK.ram_blocks + queue),
+        family.ram,
     )

@@ -18,13 +18,17 @@ from xnorflow import ir, schedule
 from xnorflow.estimate.devices import Family
 from xnorflow.estimate.fpga import Resources, engine_resources, gearbox_resources
 from xnorflow.estimate.shape import EngineShape
+from xnorflow.fabrics import fabric_of
 from xnorflow.fold import foldings
 from xnorflow.ir import Ints
 from xnorflow.mapping import Fold, Reduction
-from xnorflow_hw.spec import GearboxSpec
+from xnorflow_hw.beat import cheapest_form
+from xnorflow_hw.spec import GearboxSpec, RomSpec
 
 Reals = NDArray[np.float64]
 
+IN_LUTS = (RomSpec("distributed"),)
+"""What weights are stored in if block RAMs are short."""
 _PIPELINE = 12
 """Cycles from a reduction's last beat to its result, about: a queue holds what is on its way."""
 
@@ -45,7 +49,9 @@ def _priced(table: Reals, prices: Prices) -> Reals:
     return table @ np.array([1.0, prices.ff, prices.block])
 
 
-def refolded(example: EngineShape, part: Reduction, fold: Fold) -> EngineShape:
+def refolded(
+    example: EngineShape, part: Reduction, fold: Fold, family: Family
+) -> EngineShape:
     """Describe an engine at another folding than that of `example`, without its gearbox.
 
     Depths of buffer and queue are approximate: the exact ones depend on the engines around.
@@ -67,7 +73,11 @@ def refolded(example: EngineShape, part: Reduction, fold: Fold) -> EngineShape:
         rom_width=fold.pe * fold.simd * example.weight_planes if conv else 0,
         buffer_depth=depth, buffer_width=fold.simd * example.act_bits,
         threshold_rows=ceil(example.threshold_rows * repeat / before), gearbox=None,
-        rom=None, threshold_rom=None, buffer_ram="auto",
+        form=cheapest_form(
+            simd=fold.simd, bits=example.act_bits, fabric=fabric_of(family)
+        ) if conv else "",
+        rom=None, threshold_rom=None, buffer_ram="auto", repeat=repeat if conv else words,
+        tail_bits=ceil(example.tail_bits * fold.pe * fold.pixels / example.pe / example.at_once),
         queue_depth=max(2, repeat + 1 if fold.pixels > 1 else 0, ceil((_PIPELINE + 2) / beats)),
     )
 
@@ -78,7 +88,7 @@ class EngineOptions:
     Attributes
     ----------
     folds : list of Fold
-        Of which every array here has an entry.
+        Of which every array here has an entry; those with a choice of memories have two.
     cycles : int array [folds]
         Beats per frame.
     takes : float array [folds, 3]
@@ -91,11 +101,17 @@ class EngineOptions:
         self, part: Reduction, example: EngineShape, family: Family, pixels: int
     ) -> None:
         self.part = part
-        self.folds = foldings(part, pixels)
+        self.folds: list[Fold] = []
+        takes: list[Resources] = []
+        for fold in foldings(part, pixels):
+            shape = refolded(example, part, fold, family)
+            for rom in (None, *IN_LUTS[: shape.rom_depth > 1]):
+                found = engine_resources(replace(shape, rom=rom), family)
+                if rom is None or found.ram_blocks < takes[-1].ram_blocks:
+                    self.folds.append(fold)
+                    takes.append(found)
         self.cycles = np.array([part.cycles(f) for f in self.folds])
-        self.takes = _table([
-            engine_resources(refolded(example, part, f), family) for f in self.folds
-        ])
+        self.takes = _table(takes)
         self.widths, self.width_of = np.unique([f.simd for f in self.folds], return_inverse=True)
         self.lanes, self.lane_of = np.unique([f.pe for f in self.folds], return_inverse=True)
 

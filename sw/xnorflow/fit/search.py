@@ -10,7 +10,7 @@ by the design itself, and only designs that fit as a whole are given.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import log2
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from xnorflow import fold, ir
 from xnorflow.errors import BadInput
-from xnorflow.estimate.devices import Family
+from xnorflow.estimate.devices import Fpga
 from xnorflow.estimate.fpga import Resources, design_resources
 from xnorflow.fit.budget import Budget
 from xnorflow.fit.chain import Chain, Choice
@@ -36,7 +36,7 @@ PRICE_STEPS = 14
 HUGE = 2.0**24
 TIE = 1e-3
 """Price, in LUTs, of a block RAM that nobody is short of."""
-ROUNDS = 8
+ROUNDS = 16
 WORTH = 0.98
 """Share of the LUTs that a slower design on a front has at most."""
 
@@ -64,14 +64,14 @@ class Fitted:
 
 
 class Fit:
-    """Foldings of a network for a family.
+    """Foldings of a network for an FPGA.
 
     Parameters
     ----------
     net : IntegerNetwork
         The network.
-    family : Family
-        The FPGA's.
+    device : Fpga
+        The board's FPGA.
     assemble : callable
         Makes the design of a folding and a target.
     progress : callable, optional
@@ -81,16 +81,16 @@ class Fit:
     """
 
     def __init__(
-        self, net: ir.IntegerNetwork, family: Family, assemble: Assemble,
+        self, net: ir.IntegerNetwork, device: Fpga, assemble: Assemble,
         progress: Progress | None = None, pixels: int = fold.MAX_PIXELS,
     ) -> None:
-        self.family, self.assemble = family, assemble
+        self.family, self.assemble = device.family, assemble
         self.progress = progress or (lambda text: None)
         self.progress("weighing foldings")
         self.parts = parts = reductions(net)
         folds = fold.for_cycles(parts, fold.default_cycles(parts, EXAMPLE_LANES))
-        example = accelerator(net, folds, in_lanes=1)
-        self.chain = Chain(net, parts, engine_shapes(parts, example), family, pixels)
+        example = accelerator(net, folds, in_lanes=1, device=device)
+        self.chain = Chain(net, parts, engine_shapes(parts, example), device.family, pixels)
         self.targets = [int(t) for t in self.chain.targets]
 
     def takes(self, design: Design) -> Resources:
@@ -232,21 +232,21 @@ class Fit:
         self, budget: Budget, choose: Callable[[Budget], Choice | None]
     ) -> Iterator[tuple[Choice, Design, Resources, Budget]]:
         """Choose, assemble, correct the budget by what the design takes, and choose again."""
-        corrected, seen = budget, set()
+        corrected = budget
+        made: dict[tuple[Fold, ...], tuple[Design, Resources]] = {}
         for _ in range(ROUNDS):
             choice = choose(corrected)
-            if choice is None or choice.folds in seen:
+            if choice is None:
                 return
-            seen.add(choice.folds)
-            design = self.assemble(choice.folds, choice.cycles)
-            takes = self.takes(design)
-            yield choice, design, takes, corrected
-            corrected = replace(
-                budget,
-                luts=budget.luts - (takes.luts - choice.takes.luts),
-                ffs=budget.ffs - (takes.ffs - choice.takes.ffs),
-                ram_blocks=budget.ram_blocks - (takes.ram_blocks - choice.takes.ram_blocks),
-            )
+            again = choice.folds in made
+            if not again:
+                design = self.assemble(choice.folds, choice.cycles)
+                made[choice.folds] = design, self.takes(design)
+                yield choice, *made[choice.folds], corrected
+            _, takes = made[choice.folds]
+            if again and not budget.exceeded(takes):
+                return
+            corrected = budget.corrected(corrected, choice.takes, takes)
 
     def _limit(self, cycles: int, budget: Budget) -> str:
         """Say what stands in the way of the next faster target."""

@@ -1,0 +1,121 @@
+"""Counts what a design takes: as a whole after nextpnr's packing, by component after Yosys."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from xnorflow.design import Design
+from xnorflow.errors import CheckFailed
+from xnorflow_boards import tools, tops
+from xnorflow_boards.catalogue import board as find_board
+from xnorflow_boards.flows import FAMILIES, vivado
+from xnorflow_boards.flows.family import TOP
+from xnorflow_boards.flows.report import cells_of_log, netlist_cells
+from xnorflow_boards.process import run
+from xnorflow_boards.runs import OpenRun
+
+Counts = dict[str, int]
+
+_FFS = ("TRELLIS_FF", "SB_DFF", "DFF", "FD")
+_LUTS = {"CCU2C": 2, "ALU": 1, "TRELLIS_DPR16X4": 6, "RAM16SDP4": 4}
+"""LUTs whose places a cell takes that is no LUT."""
+_RAMS = (
+    "DP16KD", "PDPW16KD", "SB_RAM40_4K", "SP", "SPX9", "SDPB", "SDPX9B", "DPB", "DPX9B", "pROM",
+    "pROMX9",
+)
+
+
+def counts(cells: Mapping[str, int]) -> Counts:
+    """Count LUTs, flip-flops and block RAMs among cells of an open family's netlist."""
+    return {
+        "lut": sum(k * _LUTS.get(n, n.startswith(("LUT", "SB_LUT4"))) for n, k in cells.items()),
+        "ff": sum(k for n, k in cells.items() if n.startswith(_FFS)),
+        "bram": sum(k for n, k in cells.items() if n in _RAMS),
+    }
+
+
+def components(design: Design, modules: Mapping[str, Mapping[str, int]]) -> dict[str, Counter[str]]:
+    """Sort the cells of a netlist whose components were kept apart: by "stage.component"."""
+    top = design.spec.name
+    stages = sorted((s.name for s in design.spec.stages), key=len, reverse=True)
+    found: dict[str, Counter[str]] = {}
+    for name, cells in modules.items():
+        if name != top and not name.startswith(f"{top}_"):
+            continue
+        rest = name[len(top) + 1:]
+        stage = next((s for s in stages if rest == s or rest.startswith(f"{s}_")), "")
+        part = rest[len(stage):].strip("_").partition("_")[0] or "glue"
+        own = {n: k for n, k in cells.items() if n not in modules}
+        found.setdefault(f"{stage}.{part}" if stage else part, Counter()).update(own)
+    return found
+
+
+def _keep(design: Design) -> str:
+    return f"setattr -mod -set keep_hierarchy 1 {design.spec.name}_*\n"
+
+
+class _Count(OpenRun):
+    """Counts a design of an open family in one folder."""
+
+    def packed(self) -> Counts:
+        """Synthesise as for a bitstream and pack; give what the accelerator takes."""
+        family = FAMILIES[self.board.flow]
+        plan, mhz = self.prepare(self.design.clock.mhz, lambda hz: tops.Harness(self.design))
+        self.succeed("synthesis", tools.yosys(), [f"{TOP}.ys"], "synthesis.log")
+        family.synthesised(self.folder)
+        around = counts(netlist_cells((self.folder / "cells.json").read_text())[TOP])
+        arguments = [*family.place(plan), "--freq", f"{mhz:g}", "--pack-only"]
+        self.step("packing", tools.nextpnr(family.architecture), arguments, "pack.log")
+        log = (self.folder / "pack.log").read_text()
+        usage = family.usage(cells_of_log(log), log)
+        return {name: getattr(usage, name)[0] - around[name] for name in around}
+
+    def apart(self) -> dict[str, Counts]:
+        """Synthesise with the components kept apart."""
+        self.prepare(
+            self.design.clock.mhz, lambda hz: tops.Harness(self.design), before=_keep(self.design)
+        )
+        self.succeed("synthesis", tools.yosys(), [f"{TOP}.ys"], "components.log")
+        modules = netlist_cells((self.folder / "cells.json").read_text())
+        return {n: counts(cells) for n, cells in components(self.design, modules).items()}
+
+
+def _xilinx(design: Design, board: str, *, apart: bool) -> dict[str, Any]:
+    """Synthesise for a Xilinx board; give the usage of the whole, or of the components."""
+    target = find_board(board)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for file, text in {f"{design.spec.name}.v": design.verilog,
+                           **design.emitted.images}.items():
+            (folder / file).write_text(text)
+        script = vivado.synthesis(target, design.spec.name, [f"{design.spec.name}.v"])
+        if apart:
+            script = script.replace("synth_xilinx", _keep(design) + "synth_xilinx", 1)
+        (folder / "count.ys").write_text(script)
+        step = run("synthesis", tools.yosys(), ["count.ys"], folder, "log", lambda line: None)
+        if step.status:
+            raise CheckFailed(f"{design.net.name}: {step.complaint}")
+        modules = netlist_cells((folder / "cells.json").read_text())
+
+    def used(cells: Mapping[str, int]) -> Counts:
+        usage = vivado.usage(target, cells)
+        return {name: getattr(usage, name)[0] for name in ("lut", "ff", "bram")}
+
+    if apart:
+        return {n: used(cells) for n, cells in components(design, modules).items()}
+    return used(modules[design.spec.name])
+
+
+def count(design: Design, board: str) -> tuple[Counts, dict[str, Counts]]:
+    """Give what a design takes as a whole, and what its components take."""
+    target = find_board(board)
+    if not target.open:
+        return _xilinx(design, board, apart=False), _xilinx(design, board, apart=True)
+    with tempfile.TemporaryDirectory() as folder:
+        whole = _Count(design, target, Path(folder), lambda step, doing: None).packed()
+    with tempfile.TemporaryDirectory() as folder:
+        return whole, _Count(design, target, Path(folder), lambda step, doing: None).apart()

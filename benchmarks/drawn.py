@@ -1,0 +1,150 @@
+"""Networks and foldings drawn from a seed: what the resource model is measured on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from networks import DEMO, TRAINED, trained
+
+import xnorflow as xf
+from xnorflow import fold, ir
+from xnorflow.compiler import assembler, clock_for, compile_network
+from xnorflow.design import Design
+from xnorflow.mapping import reductions
+
+LANES = {"ecp5": 3000, "ice40": 500, "gowin": 1500, "xilinx": 3000}
+"""XNORs at once that a drawn folding has at most: what a family's parts have room for."""
+WIDTHS = {"ecp5": (8, 256), "ice40": (4, 64), "gowin": (8, 128), "xilinx": (8, 256)}
+CODES = (ir.BIPOLAR, ir.BIPOLAR, ir.BIPOLAR, ir.Alphabet(0, 1, 4), ir.Alphabet(-3, 2, 4))
+WEIGHTS = (ir.BIPOLAR, ir.BIPOLAR, ir.BIPOLAR, ir.TERNARY)
+
+
+def _width(rng: np.random.Generator, fabric: str) -> int:
+    """Draw a number of channels; half of them are multiples of eight."""
+    low, high = WIDTHS[fabric]
+    width = int(np.exp(rng.uniform(np.log(low), np.log(high))))
+    return width if rng.random() < 0.5 else max(8, width // 8 * 8)
+
+
+class _Drawing:
+    """A network under construction."""
+
+    def __init__(self, rng: np.random.Generator, shape: tuple[int, int, int]) -> None:
+        self.rng, self.shape, self.layers = rng, shape, list[ir.Layer]()
+        self.map = ir.Features(*shape, ir.UINT8)
+
+    def add(self, layer: ir.Layer) -> None:
+        self.layers.append(layer)
+        self.map = layer.output(self.map)
+
+    def conv(self, out: int, window: ir.Window, weights: ir.Alphabet) -> None:
+        codes = self.rng.integers(0, weights.levels, (out, *window.kernel, self.map.channels))
+        pad = int(self.rng.choice((0, -1)))
+        self.add(ir.Conv(f"layer{len(self.layers)}", weights.values(codes), weights, window, pad))
+
+    def threshold(self, alphabet: ir.Alphabet) -> None:
+        a = self.map.alphabet
+        centre, spread = (a.lo + a.hi) / 2, (a.hi - a.lo) / 8
+        values = self.rng.normal(centre, spread, (self.map.channels, alphabet.levels - 1))
+        ordered = np.sort(np.rint(values).astype(np.int64), axis=1)
+        self.add(ir.Threshold(f"layer{len(self.layers)}", ordered, alphabet))
+
+    def pool(self) -> None:
+        window = ir.Window((2, 2), (2, 2))
+        minimum = self.rng.random(self.map.channels) < 0.1
+        self.add(ir.MaxPool(f"layer{len(self.layers)}", window, minimum))
+
+
+def network(seed: int, fabric: str) -> ir.IntegerNetwork:
+    """Draw a network: convolutions, pools and dense layers, or dense layers alone."""
+    rng = np.random.default_rng(seed)
+    convolutions = int(rng.integers(0, 4))
+    side = int(rng.integers(6, 17)) if convolutions else 1
+    channels = int(rng.choice((1, 3))) if convolutions else int(rng.integers(20, 400))
+    d = _Drawing(rng, (side, side, channels))
+    if not convolutions or rng.random() < 0.5:
+        table = np.where(np.arange(256) < 128, 0, 1)[None]
+        d.add(ir.InputTable("input", table, ir.BIPOLAR))
+    for _ in range(convolutions):
+        kernel = int(rng.choice((1, 3, 3)))
+        padded = bool(rng.random() < 0.5) and kernel == 3
+        if min(d.map.height, d.map.width) < kernel:
+            break
+        window = ir.Window((kernel, kernel), pads=(1,) * 4 if padded else (0,) * 4)
+        d.conv(_width(rng, fabric), window, WEIGHTS[rng.integers(len(WEIGHTS))])
+        d.threshold(CODES[rng.integers(len(CODES))])
+        if rng.random() < 0.4 and min(d.map.height, d.map.width) >= 4:
+            d.pool()
+    if convolutions:
+        d.add(ir.Flatten("flatten"))
+    for _ in range(int(rng.integers(0, 3))):
+        d.conv(_width(rng, fabric), ir.Window(), WEIGHTS[rng.integers(len(WEIGHTS))])
+        d.threshold(CODES[rng.integers(len(CODES))])
+    d.conv(10, ir.Window(), ir.BIPOLAR)
+    d.add(ir.Scores("scores", np.zeros(10, np.int64)))
+    return ir.IntegerNetwork(f"drawn{seed}", d.shape, tuple(d.layers))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A design to measure: a network and how to fold it.
+
+    Parameters
+    ----------
+    network : str
+        One of `networks.TRAINED`, the demo network, or "drawn" with a seed.
+    cycles : int
+        Target for the compiler; 0 for a folding drawn from `seed`.
+    seed : int
+        Of the folding.
+    """
+
+    network: str
+    cycles: int = 0
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """Names it in the records."""
+        return f"{self.network}@{self.cycles}" if self.cycles else f"{self.network}#{self.seed}"
+
+    def design(self, board: str, fabric: str) -> Design:
+        """Make the design."""
+        if self.network.startswith("drawn"):
+            net = network(int(self.network.removeprefix("drawn")), fabric)
+        else:
+            source = trained(self.network)
+            net = xf.load(source.path, input_scale=source.scale)
+        if self.cycles:
+            return compile_network(net, board, cycles=self.cycles, must_fit=False)
+        rng = np.random.default_rng(self.seed)
+        folds, cycles = [], 1
+        for part in reductions(net):
+            options = fold.foldings(part)
+            bits = part.inp.alphabet.bits
+            most = LANES[fabric] // len(reductions(net)) / bits
+            options = [f for f in options if f.pe * f.simd * f.pixels <= most] or options[:1]
+            # As many wide ones as narrow ones.
+            size = np.log([f.pe * f.simd * f.pixels for f in options])
+            # Some as wide as can be: small layers then have constant weights.
+            wanted = size.max() if rng.random() < 0.2 else rng.uniform(0, size.max())
+            near = np.argsort(np.abs(size - wanted), kind="stable")[:8]
+            folds.append(options[int(rng.choice(near))])
+            cycles = max(cycles, part.cycles(folds[-1]))
+        return assembler(net, board, clock_for(board, None))(tuple(folds), cycles)
+
+
+def samples(fabric: str) -> list[Sample]:
+    """Give the designs for a family: trained networks at several targets, then drawn ones."""
+    targets = {
+        "ecp5": {DEMO: (576, 2304, 9216), "TFC_1W1A": (64, 196, 784), "TFC_1W2A": (98, 400),
+                 "mnist_lfcW1A1": (4096,), "cifar10_cnvW1A1": (65536,)},
+        "gowin": {DEMO: (576, 1152, 4608), "TFC_1W1A": (98, 196, 784), "TFC_1W2A": (196, 784)},
+        "ice40": {DEMO: (2304, 4608, 9216), "TFC_1W1A": (392, 784, 3136), "TFC_1W2A": (1568,)},
+    }
+    targets["xilinx"] = targets["ecp5"]
+    known = {DEMO, *(t.name for t in TRAINED)}
+    chosen = [Sample(name, cycles) for name, all_ in targets[fabric].items() for cycles in all_]
+    assert all(s.network in known for s in chosen)
+    return chosen + [Sample(f"drawn{seed}", seed=seed) for seed in range(1, 41)]

@@ -1,0 +1,119 @@
+"""The resource model against place and route: measures designs, fits the model, states its error.
+
+`collect` compiles the designs of `drawn.samples`, synthesises each twice (as for a bitstream, then
+packed by nextpnr; and with its components kept apart, for the coefficients of each) and records it
+at once, so that it can be stopped and goes on where it was. A record made from another Verilog than
+today's is made anew. For Xilinx 7 there is no packing; what Yosys counts takes its place.
+
+`fit` fits every component's coefficients on half of the designs, writes them for the compiler, and
+prints the error of both halves.
+
+Run: python benchmarks/resources.py collect [--family ecp5|ice40|gowin|xilinx] [--limit N]
+     python benchmarks/resources.py fit
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from count_cells import count
+from drawn import samples
+from fit_resources import fit_family
+from fit_resources import write as save
+
+from xnorflow.design import Design
+from xnorflow.errors import XnorflowError
+from xnorflow.estimate.devices import fpga
+from xnorflow_boards import tools
+
+RECORDS = Path(__file__).with_name("resources.json")
+BOARDS = {
+    "ecp5": "ulx3s-85f", "ice40": "icebreaker", "gowin": "tangnano20k", "xilinx": "pynq-z1",
+}
+
+
+def read() -> dict[str, dict[str, Any]]:
+    """Give the records by "fabric/design"."""
+    if not RECORDS.exists():
+        return {}
+    content: dict[str, dict[str, Any]] = json.loads(RECORDS.read_text())
+    return content
+
+
+def write(records: dict[str, dict[str, Any]]) -> None:
+    """Write the records whole, one a line."""
+    lines = (f"{json.dumps(key)}: {json.dumps(value)}" for key, value in sorted(records.items()))
+    part = RECORDS.with_suffix(".part")
+    part.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    part.replace(RECORDS)
+
+
+def signature(design: Design) -> str:
+    """Give a digest of all that the model knows of a design; cheaper than the design's own."""
+    return hashlib.sha256(repr(design.shape).encode()).hexdigest()[:16]
+
+
+def collect(fabrics: list[str], limit: int | None) -> None:
+    """Measure what is not there yet."""
+    records = read()
+    for fabric in fabrics:
+        board = BOARDS[fabric]
+        for sample in samples(fabric)[:limit]:
+            key, started = f"{fabric}/{sample.name}", time.monotonic()
+            try:
+                design = sample.design(board, fabric)
+                if records.get(key, {}).get("design") == design.digest:
+                    continue
+                whole, parts = count(design, board)
+            except XnorflowError as e:
+                print(f"{key}: {e}", flush=True)
+                continue
+            records[key] = {
+                "design": design.digest, "yosys": tools.yosys().version, "whole": whole,
+                "parts": parts, "shape": signature(design),
+                "folds": [[f.pe, f.simd, f.pixels] for f in design.folds],
+            }
+            write(records)
+            print(f"{key}: {whole}, {time.monotonic() - started:.0f} s", flush=True)
+
+
+def fit() -> None:
+    """Fit every family of which there are records of today's designs."""
+    records, fitted = read(), {}
+    for fabric, board in BOARDS.items():
+        designs, chosen = [], []
+        for sample in samples(fabric):
+            record = records.get(f"{fabric}/{sample.name}")
+            if record is None:
+                continue
+            design = sample.design(board, fabric)
+            if signature(design) == record["shape"] or design.digest == record["design"]:
+                designs.append(design)
+                chosen.append(record)
+        if len(designs) > 1:
+            fitted[fabric] = fit_family(designs, chosen, fpga(board).family)
+            for name, text in fitted[fabric]["errors"].items():
+                print(f"{fabric} {name}: {text}", flush=True)
+    save(fitted)
+
+
+def main() -> None:
+    """Collect or fit."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=("collect", "fit"))
+    parser.add_argument("--family", choices=BOARDS)
+    parser.add_argument("--limit", type=int, help="only so many designs of each family")
+    options = parser.parse_args()
+    if options.what == "collect":
+        collect([options.family] if options.family else list(BOARDS), options.limit)
+    else:
+        fit()
+
+
+if __name__ == "__main__":
+    main()

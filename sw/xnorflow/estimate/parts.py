@@ -1,0 +1,125 @@
+"""What the components of a design are made of, in numbers that their resources are linear in.
+
+Each component of the generated hardware (``docs/hardware.md``) has a few features: lanes, bits of
+sums, bits of counters, ... The resource model multiplies them with a fabric's coefficients, which
+were fitted to synthesised components (``benchmarks/resources.py``). The LUTs of memories are known
+and are features, too.
+"""
+
+from __future__ import annotations
+
+from math import ceil, gcd
+
+from xnorflow.estimate.devices import Family
+from xnorflow.estimate.memory import Choice, ram_luts
+from xnorflow.estimate.shape import DesignShape, EngineShape
+from xnorflow_hw.spec import GearboxSpec
+
+Features = dict[str, float]
+
+
+def _bits(number: int) -> int:
+    """Give the bits of a counter of so many steps."""
+    return (number - 1).bit_length()
+
+
+def _memory(depth: int, width: int, family: Family, kind: str, number: int = 1) -> Features:
+    """Give the features of memories with a write and a read port."""
+    if kind == "auto":
+        kind = Choice(family).ram(depth, width)
+    return {"memory": number * ram_luts(depth, width, family)} if kind == "distributed" else {}
+
+
+def buffer(e: EngineShape, family: Family) -> Features:
+    """Give the features of the feature buffer."""
+    height, width = e.frame
+    rows, columns = e.windows
+    words = ceil(e.inputs // (height * width) * e.act_bits / e.buffer_width)
+    loops = (words, width, height, *e.kernel, e.repeat, ceil(columns / e.at_once), rows)
+    memory = _memory(e.buffer_depth, e.buffer_width, family, e.buffer_ram, e.at_once)
+    name = "buffer" if e.at_once == 1 else "banks"
+    return {
+        name: 1, f"{name}: banks": e.at_once, f"{name}: loops": sum(n > 1 for n in loops),
+        f"{name}: bits of loops": sum(map(_bits, loops)),
+        f"{name}: bits of addresses": e.at_once * _bits(e.buffer_depth),
+        f"{name}: bits of words": e.at_once * e.buffer_width,
+        f"{name}: bits of padded words": e.at_once * e.buffer_width * e.padded,
+        **{f"{name}: {key}": value for key, value in memory.items()},
+    }
+
+
+def array(e: EngineShape, family: Family) -> Features:
+    """Give the features of the array, with its ROM and what its accumulators start from."""
+    if e.kind != "conv":
+        return {e.kind: 1, f"{e.kind}: bits": e.pe * max(e.act_bits, e.acc_bits)}
+    sums = e.pe * e.at_once
+    trees = sums * e.weight_planes * e.act_bits
+    form = e.form + (", constant weights" if e.rom_depth == 1 else "")
+    found: Features = {
+        "array": 1, f"{form}: lanes": trees * e.simd, f"{form}: trees": trees,
+        "array: bits of sums": sums * e.acc_bits,
+    }
+    memories = Choice(family)
+    if e.rom_depth > 1:
+        found["ROM: bits of words"] = e.rom_width
+        found["ROM: LUTs"] = memories.takes(e.rom_depth, e.rom_width, e.rom)[0]
+    if e.threshold_levels:
+        width = e.pe * e.threshold_levels * e.acc_bits
+        luts, _ = memories.takes(e.threshold_rows, width, e.threshold_rom)
+        found |= {
+            "thresholds: LUTs": luts, "thresholds: bits": e.at_once * width,
+            "thresholds: bits of codes": sums * e.out_bits,
+        }
+    if e.at_once > 1:
+        found["array: bits of sums that turn"] = sums * e.acc_bits
+    return found
+
+
+def tail(e: EngineShape, family: Family) -> Features:
+    """Give the features of the tails that the array does not compute."""
+    return {"tails": 1, "tails: bits": e.tail_bits} if e.tail_bits else {}
+
+
+def queue(e: EngineShape, family: Family) -> Features:
+    """Give the features of the queue behind the array."""
+    width = e.pe * e.out_bits * e.at_once
+    name = "queue" if e.at_once == 1 else "pixel queue"
+    stored = _memory(e.queue_depth, width, family, "distributed") if family.lutram_depth else {
+        "stored bits": width * e.queue_depth
+    }
+    return {
+        name: 1, f"{name}: bits of addresses": _bits(e.queue_depth),
+        f"{name}: bits of words": width,
+        **{f"{name}: {key}": value for key, value in stored.items()},
+    }
+
+
+def gearbox(box: GearboxSpec | None) -> Features:
+    """Give the features of a gearbox."""
+    if box is None or box.kind == "wires":
+        return {}
+    wide, narrow = max(box.lanes_in, box.lanes_out), min(box.lanes_in, box.lanes_out)
+    name = f"gearbox {box.kind}"
+    if box.kind != "barrel":
+        return {name: 1, f"{name}: bits": box.bits * wide, f"{name}: parts": ceil(wide / narrow)}
+    stored = box.bits * (wide + narrow - 1)
+    step = gcd(wide, narrow, box.group_in % box.lanes_in, box.group_out % box.lanes_out)
+    return {name: 1, f"{name}: bits": stored, f"{name}: places": stored * narrow / step}
+
+
+def engine(e: EngineShape, family: Family) -> dict[str, Features]:
+    """Give the features of an engine's components, by the names of their modules."""
+    return {
+        "gearbox": gearbox(e.gearbox), "buffer": buffer(e, family), "array": array(e, family),
+        "tail": tail(e, family), "queue": queue(e, family),
+        "glue": {"stage": 1, "stage: bits of credit": _bits(e.queue_depth + 1)},
+    }
+
+
+def ends(d: DesignShape) -> dict[str, Features]:
+    """Give the features of what stands before the first engine and behind the last."""
+    return {
+        "input": {"input": 1, "input: bits": d.input_bits, "input: bits of tables": d.table_bits},
+        "output": gearbox(d.output),
+        "top": {"design": 1, "design: bits of scores": d.score_bits},
+    }

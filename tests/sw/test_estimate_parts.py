@@ -1,0 +1,94 @@
+"""Features of components, and what is made of them with coefficients."""
+
+from __future__ import annotations
+
+import pytest
+
+from xnorflow.compiler import compile_network
+from xnorflow.estimate import coefficients, fpga, parts
+from xnorflow.estimate.coefficients import Coefficients
+from xnorflow.estimate.devices import fpga as device
+from xnorflow.estimate.fpga import design_resources, engine_parts, engine_resources
+from xnorflow.fit.budget import Budget
+from xnorflow.fit.costs import Prices
+from xnorflow_hw.spec import GearboxSpec
+
+from .test_fit import SEARCH, network
+
+ECP5 = device("ulx3s-85f").family
+KNOWN = Coefficients(
+    {"array": 10.0, "tree: lanes": 2.0, "dense: lanes": 1.5, "design": 7.0},
+    {"array": 3.0, "tree: lanes": 4.0}, (0.9, 0.1), 0.8, {"lut": "a", "ff": "b", "bram": "c"},
+)
+
+
+def test_a_component_is_the_sum_of_its_features() -> None:
+    luts, ffs = KNOWN.part({"array": 1, "tree: lanes": 100})
+    assert ffs == pytest.approx(0.8 * 403)
+    assert luts == pytest.approx(0.9 * 210 + 0.1 * 403)
+
+
+def test_lanes_of_an_unknown_form_cost_the_most_and_other_unknown_features_nothing() -> None:
+    assert KNOWN.part({"new: lanes": 10}) == KNOWN.part({"tree: lanes": 10})
+    assert KNOWN.part({"new": 10}) == (0, 0)
+
+
+def test_fitted_coefficients_replace_the_constants(monkeypatch: pytest.MonkeyPatch) -> None:
+    shape = compile_network(network(5, 7), "ulx3s-85f", cycles=90).shape
+    before = design_resources(shape, ECP5)
+    monkeypatch.setattr(fpga, "fitted", lambda: {ECP5.fabric: KNOWN})
+    after = design_resources(shape, ECP5)
+    assert after.ram_blocks == before.ram_blocks and after.luts != before.luts
+    engines = sum(engine_resources(e, ECP5).luts for e in shape.engines)
+    assert after.luts == pytest.approx(engines + 0.9 * 7)
+    assert fpga.status(ECP5) == "estimated" and fpga.checked(ECP5) == "LUT a; FF b; block RAM c"
+
+
+def test_every_engine_has_the_features_of_its_components() -> None:
+    shape = compile_network(network(5, 7), cycles=90).shape
+    for engine in shape.engines:
+        found = parts.engine(engine, ECP5)
+        assert found["buffer"]["buffer"] == 1 and found["queue"]["queue"] == 1
+        assert set(found) == {"gearbox", "buffer", "array", "tail", "queue", "glue"}
+        assert ("array" in found["array"]) == (engine.kind == "conv")
+        assert all(value >= 0 for part in found.values() for value in part.values())
+    first, pool, last = (parts.engine(e, ECP5) for e in shape.engines)
+    conv = shape.engines[0]
+    lanes = next(v for n, v in first["array"].items() if n.endswith(": lanes"))
+    assert lanes == conv.pe * conv.simd * conv.at_once * conv.act_bits
+    assert pool["array"]["maxpool"] == 1 and not first["tail"] and last["tail"]["tails"] == 1
+
+
+@pytest.mark.parametrize(("box", "expected"), [
+    (GearboxSpec(1, 64, 8, 64, 8), {}),
+    (GearboxSpec(2, 64, 8, 64, 32), {"gearbox up": 1, "gearbox up: bits": 64,
+                                     "gearbox up: parts": 4}),
+    (GearboxSpec(1, 64, 32, 64, 8), {"gearbox down": 1, "gearbox down: bits": 32,
+                                     "gearbox down: parts": 4}),
+    (GearboxSpec(1, 64, 8, 64, 12), {"gearbox barrel": 1, "gearbox barrel: bits": 19,
+                                     "gearbox barrel: places": 38}),
+])
+def test_gearboxes_have_the_features_of_their_kind(
+    box: GearboxSpec, expected: dict[str, float]
+) -> None:
+    assert parts.gearbox(box) == expected
+
+
+def test_coefficients_that_are_there_are_whole() -> None:
+    for fabric, found in coefficients.fitted().items():
+        assert fabric in ("ecp5", "ice40", "gowin", "xilinx")
+        assert min([*found.lut.values(), *found.ff.values()]) >= 0
+        assert set(found.errors) == {"lut", "ff", "bram"}
+
+
+def test_a_guess_from_another_folding_is_near_the_design() -> None:
+    """Only depths of buffers and queues are guessed."""
+    found = SEARCH.fastest(Budget(3000, 3000, 10, "DP16KD"))
+    assert found is not None
+    chosen = SEARCH.chain.cheapest(found.design.ii, Prices(1.0, 0.0))
+    assert chosen is not None
+    design = SEARCH.assemble(chosen.folds, chosen.cycles)
+    real = SEARCH.takes(design)
+    assert chosen.takes.luts == pytest.approx(real.luts, rel=0.2)
+    assert sum(r.luts for e in design.shape.engines for r in engine_parts(e, ECP5).values()) \
+        == pytest.approx(real.luts)
