@@ -188,6 +188,7 @@ class ThresholdTail(Tail):
         )
         if missing:
             self._width = acc_bits + 1
+        self._always = (full[:, :, (1 << steps - 1) - 1] == 0).all(0).tolist()
         # After a prefix of j bits, step j compares with the middle of the codes that are left.
         self._steps = [
             self._step(j, full[:, :, ((2 * np.arange(1 << j) + 1) << (steps - 1 - j)) - 1])
@@ -242,7 +243,9 @@ class ThresholdTail(Tail):
                     thresholds.append(step[i].data)
             for k, prefix in enumerate(prefixes):
                 reached = Signal(name=f"reached_{j}_{k}", reset_less=True)
-                m.d.sync += reached.eq(at_compare[k] >= thresholds[k])
+                # Linters do not like a comparison with a constant 0.
+                always = j == 0 and self._always[k % self.pe]
+                m.d.sync += reached.eq(1 if always else at_compare[k] >= thresholds[k])
                 codes[k] = Cat(reached, delay(m, prefix, 1, name=f"code_{j}_{k}"))
             if j + 1 < len(self._steps):
                 values = [

@@ -14,7 +14,9 @@ from xnorflow_hw.tail import (
     threshold_latency,
 )
 
+from .convert import STYLE, to_verilog
 from .harness import pack, run_pulses, unpack, with_bubbles
+from .verilog import lint
 
 drawn = settings(max_examples=30, deadline=None, derandomize=True)
 
@@ -151,6 +153,15 @@ def test_table_results(pe, acc_bits, out_bits, rows, signed, seed):
         [table[r, k, v] for k, v in enumerate(vs)] for r, vs in zip(row, values, strict=True)
     ]
     check(dut, values, row, expected, signed=signed, bubbles=0.3, seed=seed)
+
+
+@pytest.mark.rtl
+@pytest.mark.parametrize("levels", [2, 4])
+def test_thresholds_that_are_always_reached_are_lint_clean(levels, tmp_path):
+    dut = ThresholdTail(
+        pe=2, acc_bits=3, thresholds=np.zeros((1, 2, levels - 1), int), style="verilog"
+    )
+    lint(to_verilog(dut), tmp_path, *STYLE)
 
 
 @pytest.mark.parametrize("kind", ["codes", "block", "scores", "ranks"])
