@@ -15,8 +15,8 @@ from amaranth.hdl import ClockSignal, Instance, Value
 
 from .primitives import (
     FABRICS,
-    Ccu2cPosition,
     Netlist,
+    Position,
     carry4_chain,
     ccu2c_chain,
     ccu2c_inject,
@@ -128,7 +128,7 @@ def _ecp5(width: int, step: int, turn: bool, lane: bool) -> list[str]:
     positions = [ccu2c_inject("x", "w", agree=True) if lane else ccu2c_inject()]
     for i in range(width):
         pins = (_addend(i, step), "first", f"t[{i}]", f"{old}[{i}]")
-        positions.append(Ccu2cPosition(pins, init, f"sum[{i}]"))
+        positions.append(Position(pins, init, f"sum[{i}]"))
     ccu2c_chain(net, positions)
     return net.lines
 

@@ -11,7 +11,7 @@ plan or primitives for synthesis, `$countones` for Verilator, unless XNORFLOW_ST
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,13 +21,19 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from numpy.typing import NDArray
 
-from . import popcount_ecp5, popcount_xilinx7
+from . import popcount_ecp5, popcount_lut4, popcount_xilinx7
 from .pipeline import register_count, registered_levels
 from .primitives import FABRICS, PROLOGUE
 
 STYLES = ("amaranth", "verilog")
 FORMS = ("tree", "dense")
-_DENSE = {"ecp5": popcount_ecp5, "xilinx7": popcount_xilinx7}
+_DENSE: dict[str, tuple[Callable[[int, int], list[str]], Callable[[int], int]]] = {
+    "ecp5": (popcount_ecp5.body, popcount_ecp5.latency_for),
+    "ice40": (popcount_lut4.ice40, popcount_lut4.latency_for),
+    "gowin": (popcount_lut4.gowin, popcount_lut4.latency_for),
+    "xilinx7": (popcount_xilinx7.body, popcount_xilinx7.latency_for),
+}
+"""What writes the body for a width and a latency, and the latency to use."""
 
 
 def forms(fabric: str) -> tuple[str, ...]:
@@ -80,7 +86,8 @@ def levels(simd: int) -> int:
 def latency_for(simd: int, *, form: str = "tree", fabric: str = "generic") -> int:
     """Give the pipeline depth to use.
 
-    A tree has a register after every second level, the dense forms after every one.
+    A tree has a register after every second level, and so have the dense forms for iCE40 and
+    Gowin; the others have one after every level.
 
     Examples
     --------
@@ -89,7 +96,7 @@ def latency_for(simd: int, *, form: str = "tree", fabric: str = "generic") -> in
     """
     _check(form, fabric)
     if form == "dense":
-        return _DENSE[fabric].latency_for(simd)
+        return _DENSE[fabric][1](simd)
     return register_count(levels(simd))
 
 
@@ -181,7 +188,7 @@ def verilog_module(
         lines += ["`else", *_tree(simd, latency)]
     else:
         lines += [
-            "`elsif XNORFLOW_PRIMITIVES", *_DENSE[fabric].body(simd, latency), "`else",
+            "`elsif XNORFLOW_PRIMITIVES", *_DENSE[fabric][0](simd, latency), "`else",
             *_loop(simd), *_delayed(width, latency),
         ]
     return "\n".join([*lines, "`endif", "endmodule", ""])

@@ -82,37 +82,39 @@ class Netlist:
 
 
 @dataclass(frozen=True)
-class Ccu2cPosition:
-    """One of the two positions of ECP5's CCU2C.
-
-    P is a LUT4 of A, B, C, D; G is the LUT2 of A and B that P is for C = D = 0.
+class Position:
+    """A position of a carry chain.
 
     Parameters
     ----------
     pins : tuple of str
-        A, B, C, D.
+        What it reads, in the order of the fabric's cell.
     init : int
-        Truth table of P.
+        Truth table of P, or whatever the cell has.
     sum : str
         Wire that gets the sum, or "".
     """
 
-    pins: tuple[str, str, str, str]
+    pins: tuple[str, ...]
     init: int
     sum: str = ""
 
 
 def ccu2c_inject(a: str = "1'b0", b: str = "1'b0", *, agree: bool = False, sum: str = ""
-                 ) -> Ccu2cPosition:
+                 ) -> Position:
     """Put the carry out as the sum, and go on with a carry of ``a ^ b``, or its complement.
 
     C = D = 1 makes P zero whatever G is.
     """
-    return Ccu2cPosition((a, b, "1'b1", "1'b1"), 0x0009 if agree else 0x0006, sum)
+    return Position((a, b, "1'b1", "1'b1"), 0x0009 if agree else 0x0006, sum)
 
 
-def ccu2c_chain(net: Netlist, positions: Sequence[Ccu2cPosition]) -> None:
-    """Write a chain. The first position has to make its carry by itself: its P is zero."""
+def ccu2c_chain(net: Netlist, positions: Sequence[Position]) -> None:
+    """Write a chain of ECP5's CCU2C, which holds two positions with the pins A, B, C, D.
+
+    P is a LUT4 of them, G the LUT2 of A and B that P is for C = D = 0. The first position has to
+    make its carry by itself: its P is zero.
+    """
     positions = list(positions)
     if len(positions) % 2:
         positions.append(ccu2c_inject())

@@ -18,8 +18,8 @@ from amaranth.utils import ceil_log2
 from .pipeline import delay, register_count, registered_levels
 from .primitives import (
     FABRICS,
-    Ccu2cPosition,
     Netlist,
+    Position,
     carry4_chain,
     ccu2c_chain,
     ccu2c_inject,
@@ -165,7 +165,7 @@ def _ecp5(net: Netlist, adders: Sequence[_Adder]) -> None:
         positions = [ccu2c_inject()]
         for i in range(width):
             pins = (*adder.a.bit(i), *adder.b.bit(i))
-            positions.append(Ccu2cPosition(pins, _XOR4, f"{_sum(adder)}[{i}]"))
+            positions.append(Position(pins, _XOR4, f"{_sum(adder)}[{i}]"))
         if adder.total.width > width:
             positions.append(ccu2c_inject(sum=f"{_sum(adder)}[{width}]"))
         if adder.b.width:

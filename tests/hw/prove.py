@@ -45,7 +45,7 @@ def equal(
     (folder / "gate.v").write_text(PROLOGUE + gate)
     design = yosys.Design()
     for command in [
-        *(f"read_verilog -overwrite -I{path.parent} {path}" for path in models(fabric)),
+        *(f"read_verilog -defer -overwrite -I{path.parent} {path}" for path in models(fabric)),
         f"read_verilog {folder / 'gate.v'}",
         f"hierarchy -top {name}",
         "proc", "flatten", "opt_clean",

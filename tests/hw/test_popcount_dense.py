@@ -27,6 +27,18 @@ def test_dense_is_proved_equal_to_a_sum(fabric, simd, tmp_path):
     assert equal(gold, gate, module_name(simd, 0, **form(fabric)), fabric, tmp_path)
 
 
+@pytest.mark.parametrize(("fabric", "right", "wrong"), [
+    ("ecp5", "16'h6996", "16'h6997"), ("gowin", "ALU_MODE(2)", "ALU_MODE(1)"),
+    ("ice40", "16'hc33c", "16'hc33d"), ("xilinx7", "CYINIT(1'b0)", "CYINIT(1'b1)"),
+])
+def test_proof_finds_a_wrong_cell(fabric, right, wrong, tmp_path):
+    gate = verilog_module(7, 0, **form(fabric))
+    assert right in gate
+    gold = REFERENCE.format(high=6, top=2)
+    name = module_name(7, 0, **form(fabric))
+    assert not equal(gold, gate.replace(right, wrong, 1), name, fabric, tmp_path)
+
+
 @pytest.mark.slow
 @pytest.mark.rtl
 @pytest.mark.parametrize("fabric", DENSE)

