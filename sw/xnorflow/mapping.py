@@ -24,6 +24,7 @@ from xnorflow import ir
 from xnorflow.depths import with_depths
 from xnorflow.errors import BadInput, UnsupportedModel
 from xnorflow.estimate.devices import Fpga
+from xnorflow.fabrics import with_fabric
 from xnorflow.memories import with_memories
 from xnorflow.reach import verify_reached
 from xnorflow_hw import geometry, spec
@@ -382,7 +383,7 @@ def accelerator(
     in_lanes, out_lanes : int
         Samples per input beat, scores per output beat.
     device : Fpga, optional
-        For which memories are laid out.
+        For which memories are laid out and arithmetic is placed.
 
     Raises
     ------
@@ -428,9 +429,9 @@ def accelerator(
     alphabet = net.features[-1].alphabet
     signed = isinstance(last.tails[-1], spec.OffsetSpec)
     width = last.out_bits if signed else alphabet.bits
-    described = with_depths(spec.AcceleratorSpec(
+    described = with_depths(with_fabric(spec.AcceleratorSpec(
         plain(net.name), source, tuple(stages), tuple(gearboxes), classes, out_lanes,
         score_bits=8 * ceil((width + (not signed)) / 8), score_signed=signed,
-    ))
+    ), device))
     # What is read through fewer registers needs a shorter queue.
     return with_depths(with_memories(described, device))
