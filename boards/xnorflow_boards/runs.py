@@ -18,11 +18,13 @@ from xnorflow_boards.clocking import Clocking
 from xnorflow_boards.flows import FAMILIES, Family, Plan, vivado, vivado_core
 from xnorflow_boards.flows.family import TOP
 from xnorflow_boards.flows.report import (
+    SlowPath,
     Usage,
     cells_of_log,
     fmax,
     netlist_cells,
     overfull,
+    slowest_path,
 )
 from xnorflow_boards.process import Step, run
 
@@ -46,12 +48,15 @@ class Placement:
         Resources.
     cells : dict
         Used and available of every kind of cell.
+    path : SlowPath, optional
+        What limits the clock.
     """
 
     seed: int
     fmax_mhz: float
     usage: Usage
     cells: dict[str, tuple[int, int]]
+    path: SlowPath | None
 
 
 class Run:
@@ -172,6 +177,7 @@ class OpenRun(Run):
             "core_only": core_only, "bitstream": bitstream,
             "fmax_mhz": round(best.fmax_mhz, 2), "met": met, "seed": best.seed,
             "seeds": [{"seed": p.seed, "fmax_mhz": round(p.fmax_mhz, 2)} for p in placements],
+            "slowest_path": best.path.summary() if best.path else None,
             "resources": best.usage.summary(),
             "cells": {n: {"used": u, "available": a} for n, (u, a) in best.cells.items() if u},
             "synthesised": {
@@ -216,14 +222,20 @@ class OpenRun(Run):
                     " a larger --cycles or a smaller --fps), or a larger board"
                 )
             raise self.failed(step)
-        speed = fmax(json.loads((self.folder / report).read_text()))
-        return Placement(seed, speed, family.usage(cells, text), cells)
+        timing = json.loads((self.folder / report).read_text())
+        usage = family.usage(cells, text)
+        return Placement(seed, fmax(timing), usage, cells, slowest_path(timing))
 
     def _missed(self, best: Placement, mhz: float, seeds: int) -> str:
-        slower = int(best.fmax_mhz)
+        slower, path = int(best.fmax_mhz), best.path
+        where = "" if path is None else (
+            f" Its slowest path goes from {path.start} to {path.end}: {path.logic_ns:.1f} ns in"
+            f" logic, {path.routing_ns:.1f} ns in wires."
+        )
         return (
             f"{self.design.net.name} misses its clock on {self.board.name}: {best.fmax_mhz:.1f} MHz"
-            f" of {mhz:g} MHz, the best of {seeds} seed{'s' if seeds > 1 else ''}. What would work:"
+            f" of {mhz:g} MHz, the best of {seeds} seed{'s' if seeds > 1 else ''}.{where} What"
+            " would work:"
             f" a slower clock (--clock {slower}), or more seeds (--seeds {4 * seeds})"
         )
 

@@ -3,7 +3,13 @@
 import pytest
 
 from xnorflow_boards.flows import FAMILIES, vivado
-from xnorflow_boards.flows.report import cells_of_log, fmax, netlist_cells, overfull
+from xnorflow_boards.flows.report import (
+    cells_of_log,
+    fmax,
+    netlist_cells,
+    overfull,
+    slowest_path,
+)
 
 ECP5 = """\
 Info: Logic utilisation before packing:
@@ -82,3 +88,23 @@ def test_xilinx_cells_are_weighed_by_what_they_take():
     usage = vivado.usage(board("arty-a7-35"), cells)
     assert (usage.lut, usage.ff, usage.bram, usage.dsp) == (
         (10 + 5 + 12 + 2, 20800), (8, 41600), (5, 100), (4, 90))
+
+
+def test_the_slowest_path_is_from_clock_to_clock():
+    def part(start, end, delay, kind):
+        return {"from": {"cell": start}, "to": {"cell": end}, "delay": delay, "type": kind}
+
+    clock = "posedge clk"
+    report = {"critical_paths": [
+        {"from": clock, "to": clock, "path": [
+            part("a", "a", 0.5, "clk-to-q"), part("a", "b", 1.25, "routing"),
+            part("b", "b", 0.25, "setup"),
+        ]},
+        {"from": clock, "to": clock, "path": [part("c", "d", 1.0, "routing")]},
+        {"from": "<async>", "to": clock, "path": [part("pin", "e", 9.0, "routing")]},
+        {"from": clock, "to": clock, "path": []},
+    ]}
+    path = slowest_path(report)
+    assert path is not None
+    assert path.summary() == {"from": "a", "to": "b", "logic_ns": 0.75, "routing_ns": 1.25}
+    assert slowest_path({}) is None

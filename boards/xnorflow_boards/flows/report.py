@@ -62,6 +62,37 @@ def fmax(report: Mapping[str, Any]) -> float:
     return min(achieved)
 
 
+@dataclass(frozen=True)
+class SlowPath:
+    """The path that limits the clock: cells at its ends, nanoseconds in logic and in wires."""
+
+    start: str
+    end: str
+    logic_ns: float
+    routing_ns: float
+
+    def summary(self) -> dict[str, Any]:
+        """Give what goes into ``build.json``."""
+        return {
+            "from": self.start, "to": self.end,
+            "logic_ns": round(self.logic_ns, 2), "routing_ns": round(self.routing_ns, 2),
+        }
+
+
+def slowest_path(report: Mapping[str, Any]) -> SlowPath | None:
+    """Give the longest path from clock to clock of nextpnr's JSON report, if it has any."""
+    found: list[SlowPath] = []
+    for entry in report.get("critical_paths", []):
+        path = entry["path"]
+        if "<async>" in (entry["from"], entry["to"]) or not path:
+            continue
+        routing = sum(float(part["delay"]) for part in path if part["type"] == "routing")
+        total = sum(float(part["delay"]) for part in path)
+        ends = [part[end]["cell"] for part, end in ((path[0], "from"), (path[-1], "to"))]
+        found.append(SlowPath(ends[0], ends[1], total - routing, routing))
+    return max(found, key=lambda path: path.logic_ns + path.routing_ns, default=None)
+
+
 def netlist_cells(statistics: str) -> dict[str, dict[str, int]]:
     """Give the cells by type of every module from Yosys's ``stat -json``."""
     content = json.loads(statistics[statistics.index("{"):])
