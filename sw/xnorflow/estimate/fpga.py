@@ -139,12 +139,10 @@ def _fitted(engine: EngineShape, family: Family) -> dict[str, Resources]:
     """Give what each part of an engine takes by the fitted coefficients; block RAM is counted."""
     coefficients = fitted()[family.fabric]
     buffer = memory(engine.buffer_depth, engine.buffer_width, family, engine.buffer_ram)
-    width = engine.pe * engine.threshold_levels * (engine.acc_bits + 1)
-    blocks = {
-        "buffer": engine.at_once * buffer.ram_blocks,
-        "array": read_only(engine.rom_depth, engine.rom_width, family, engine.rom).ram_blocks
-        + read_only(engine.threshold_rows, width, family, engine.threshold_rom).ram_blocks,
-    }
+    weights = read_only(engine.rom_depth, engine.rom_width, family, engine.rom)
+    blocks = {"buffer": engine.at_once * buffer.ram_blocks, "array": weights.ram_blocks}
+    where = "tail" if engine.tail_bits else "array"
+    blocks[where] = blocks.get(where, 0) + parts.threshold_rom(engine, family)[1]
     return {
         name: Resources(*coefficients.part(features), blocks.get(name, 0))
         for name, features in parts.engine(engine, family).items() if features
@@ -200,9 +198,8 @@ def engine_parts(engine: EngineShape, family: Family) -> dict[str, Resources]:
         found["accumulator"] = Resources(accumulated * c("accumulator"),
                                          accumulated * c("accumulator registers"))
     if engine.threshold_levels:
-        width = engine.pe * (engine.acc_bits + 1) * engine.threshold_levels
-        rom = read_only(engine.threshold_rows, width, family, engine.threshold_rom)
-        found["thresholds"] = rom + Resources(
+        luts, blocks = parts.threshold_rom(engine, family)
+        found["thresholds"] = Resources(luts, 0, blocks) + Resources(
             accumulated * c("threshold compare"),
             accumulated * c("threshold registers")
             + engine.at_once * engine.pe * engine.out_bits)

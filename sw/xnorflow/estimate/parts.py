@@ -63,11 +63,10 @@ def array(e: EngineShape, family: Family) -> Features:
     if e.rom_depth > 1:
         found["ROM: bits of words"] = e.rom_width
         found["ROM: LUTs"] = memories.takes(e.rom_depth, e.rom_width, e.rom)[0]
-    if e.threshold_levels:
-        width = e.pe * e.threshold_levels * e.acc_bits
-        luts, _ = memories.takes(e.threshold_rows, width, e.threshold_rom)
+    if e.threshold_levels and not e.tail_bits:
         found |= {
-            "thresholds: LUTs": luts, "thresholds: bits": e.at_once * width,
+            "thresholds: LUTs": threshold_rom(e, family)[0],
+            "thresholds: bits": sums * e.threshold_levels * e.acc_bits,
             "thresholds: bits of codes": sums * e.out_bits,
         }
     if e.at_once > 1:
@@ -77,7 +76,24 @@ def array(e: EngineShape, family: Family) -> Features:
 
 def tail(e: EngineShape, family: Family) -> Features:
     """Give the features of the tails that the array does not compute."""
-    return {"tails": 1, "tails: bits": e.tail_bits} if e.tail_bits else {}
+    if not e.tail_bits:
+        return {}
+    return {"tails": 1, "tails: bits": e.tail_bits, "tails: LUTs": threshold_rom(e, family)[0]}
+
+
+def threshold_rom(e: EngineShape, family: Family) -> tuple[float, int]:
+    """Give LUTs and block RAMs of the thresholds' memories.
+
+    An array that compares has one; a tail has one for each step of its search.
+    """
+    if not e.threshold_levels:
+        return 0, 0
+    memories, width = Choice(family), e.pe * (e.acc_bits + 1)
+    widths = [width << step for step in range(e.out_bits)] if e.tail_bits else [
+        width * e.threshold_levels
+    ]
+    found = [memories.takes(e.threshold_rows, w, e.threshold_rom) for w in widths]
+    return sum(luts for luts, _ in found), sum(blocks for _, blocks in found)
 
 
 def queue(e: EngineShape, family: Family) -> Features:
