@@ -193,13 +193,15 @@ class Rom(wiring.Component):
         at = f"address[{bits - 1}:0]" if bits else "1'b0"
         word = f"q_{k} <= tile_{k}[{at}];"
         lines = [f"  reg [{t.width - 1}:0] q_{k};"]
-        if t.depth == self.depth:
+        # Past the tile's own words its address may go on with another tile's.
+        others = [f"address[{have - 1}:{bits}] != {have - bits}'d{t.first >> bits}"] * (have > bits)
+        if t.depth < 1 << bits and t.first + t.depth < self.depth:
+            others.append(f"{at} >= {bits}'d{t.depth}")
+        if not others:
             return [*lines, f"  always @(posedge clk) {word}"]
-        row = f"{have - bits}'d{t.first >> bits}"
         return [
             *lines, "  always @(posedge clk)",
-            f"    if (address[{have - 1}:{bits}] != {row}) q_{k} <= {t.width}'d0;",
-            f"    else {word}",
+            f"    if ({' || '.join(others)}) q_{k} <= {t.width}'d0;", f"    else {word}",
         ]
 
     def _join(self) -> list[str]:

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
+from xnorflow_hw.primitives import PROLOGUE
 from xnorflow_hw.rom import Rom, bit_words, field_words
+from xnorflow_hw.spec import Tile
 
 from .harness import Drive, Watch, run
-from .verilog import lint
+from .verilog import lint, simulate
 
 
 def read(rom, addresses):
@@ -75,3 +77,59 @@ def test_module_is_lint_clean(kind, tmp_path):
     (tmp_path / "weights.hex").write_text(rom.images["weights.hex"])
     assert ("rom_style" in rom.modules["weights"]) == (kind in ("block", "distributed"))
     lint(rom.modules["weights"], tmp_path, top="weights")
+
+
+TILED = {
+    # Depth, width, tiles.
+    "rows": (21, 5, [Tile(0, 8, 0, 5), Tile(8, 8, 0, 5), Tile(16, 5, 0, 5)]),
+    "both": (10, 7, [
+        Tile(0, 8, 0, 3), Tile(0, 4, 3, 4), Tile(4, 4, 3, 4), Tile(8, 2, 0, 6), Tile(8, 2, 6, 1),
+    ]),
+    "one word": (9, 6, [Tile(0, 8, 0, 6), Tile(8, 1, 0, 6)]),
+    "a row that is no power of two": (13, 5, [
+        Tile(0, 12, 0, 2), Tile(0, 8, 2, 3), Tile(8, 4, 2, 3), Tile(12, 1, 0, 5),
+    ]),
+}
+
+
+@pytest.mark.rtl
+@pytest.mark.parametrize("options", [(), ("-DXNORFLOW_STRUCTURAL",)])
+@pytest.mark.parametrize("name", TILED)
+def test_tiles_give_the_words(name, options, tmp_path):
+    depth, width, tiles = TILED[name]
+    rng = np.random.default_rng(depth)
+    words = [int(word) for word in rng.integers(0, 1 << width, depth)]
+    rom = Rom(words=words, width=width, kind="block", tiles=tiles, name="top", style="verilog")
+    assert sorted(rom.images) == [f"top_{k}.hex" for k in range(len(tiles))]
+    for file, text in rom.images.items():
+        (tmp_path / file).write_text(text)
+    text = PROLOGUE + rom.modules["top"]
+    lint(text, tmp_path, *options)
+    body = f"""
+      for (int a = 0; a < {depth}; a++) {{
+        top.address = a; tick(); printf("%llu\\n", (unsigned long long)top.data);
+      }}
+    """
+    assert [int(line) for line in simulate(text, body, tmp_path, *options)] == words
+
+
+@pytest.mark.parametrize(
+    ("tiles", "message"),
+    [
+        ([Tile(0, 4, 0, 3), Tile(0, 4, 2, 3)], "bits 2 to 2"),
+        ([Tile(0, 4, 0, 2), Tile(0, 4, 3, 2)], "bits 2 to 2"),
+        ([Tile(0, 4, 0, 4)], "bits 4 to 4"),
+        ([Tile(0, 2, 0, 5)], "bits 0 to 4"),
+        ([Tile(0, 3, 0, 5), Tile(3, 1, 0, 4)], "bits 4 to 4"),
+        ([Tile(0, 1, 0, 5), Tile(1, 3, 0, 5)], "multiple of its depth"),
+        ([Tile(0, 8, 0, 5)], "within 4 words"),
+    ],
+)
+def test_tiles_have_to_be_the_memory(tiles, message):
+    with pytest.raises(ValueError, match=message):
+        Rom(words=[1, 2, 3, 4], width=5, kind="block", tiles=tiles)
+
+
+def test_only_block_ram_is_cut():
+    with pytest.raises(ValueError, match="only block RAM"):
+        Rom(words=[1, 2], width=2, kind="logic", tiles=[Tile(0, 2, 0, 1), Tile(0, 2, 1, 1)])
