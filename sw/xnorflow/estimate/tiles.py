@@ -190,9 +190,16 @@ def cut(depth: int, width: int, ram: Ram, price: float) -> tuple[Tile, ...]:
         low = width
         for s, bits in columns.widths(width):
             low -= bits
-            tiles += [
-                Tile(first + at, min(s.depth, rows - at), low, bits)
-                for at in range(0, rows, s.depth)
-            ]
+            for at in range(0, rows, s.depth):
+                tiles += _whole(s, Tile(first + at, min(s.depth, rows - at), low, bits))
         first += rows
     return tuple(sorted(tiles, key=lambda t: (t.first, t.low)))
+
+
+def _whole(s: Shape, tile: Tile) -> list[Tile]:
+    """Give a tile, or its halves if Yosys could fold it into one block instead of a pair."""
+    if s.blocks == 1 or tile.depth <= 512 or tile.depth * tile.width > s.depth * s.width // 2:
+        return [tile]
+    half = ceil(tile.width / 2)
+    return [Tile(tile.first, tile.depth, tile.low, half),
+            Tile(tile.first, tile.depth, tile.low + half, tile.width - half)]
