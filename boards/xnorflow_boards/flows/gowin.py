@@ -27,10 +27,10 @@ def _pack(plan: Plan) -> list[str]:
 def usage(cells: Cells, log: str) -> Usage:
     """Give what a design uses.
 
-    An ALU takes a LUT's place; a 16 x 4 memory takes four.
+    An ALU takes a LUT's place and is among the LUTs already; a 16 x 4 memory takes four.
     """
     used, available = cells["LUT4"]
-    used += cells.get("ALU", (0, 0))[0] + 4 * cells.get("RAM16SDP4", (0, 0))[0]
+    used += 4 * cells.get("RAM16SDP4", (0, 0))[0]
     multipliers = [cells[name] for name in ("MULT18X18", "MULT9X9") if name in cells]
     return Usage(
         (used, available), cells["DFF"], cells["BSRAM"], multipliers[0] if multipliers else (0, 0)
