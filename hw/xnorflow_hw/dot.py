@@ -188,9 +188,10 @@ class DotArray(wiring.Component):
             raise ValueError("the first beat is added before its threshold can be read")
         # Below 0 is as good as 0, always reached; 2^acc_bits is never.
         start = (1 << self.acc_bits) - np.clip(thresholds, 0, 1 << self.acc_bits)
+        # A register off the slow path out of a block RAM, wherever there is time for it.
         return Rom(
             words=field_words(start, self._width), width=self.pe * self._width,
-            kind=rom.kind, tiles=rom.tiles, register=False, name=name, **options,
+            kind=rom.kind, tiles=rom.tiles, register=self.latency > 2, name=name, **options,
         )
 
     def model(
