@@ -169,14 +169,15 @@ def check(case: Case, *, thorough: bool = False) -> None:
     net, x = case.net, case.x
     spec = accelerator(net, case.folds, in_lanes=case.in_lanes, out_lanes=case.out_lanes)
     expected = net(x)
-    accepts, sent = schedule.transfers(spec, len(x))
+    flow = schedule.Flow(spec, len(x))
+    flow.settle()
     timing = schedule.predict(spec)
 
     def script(bench: Bench) -> None:
         seen = bench.send(x)
         np.testing.assert_array_equal(bench.scores(seen), expected)
-        np.testing.assert_array_equal(seen.sent, sent)
-        np.testing.assert_array_equal(seen.accepted, accepts)
+        np.testing.assert_array_equal(seen.sent, flow.sent)
+        np.testing.assert_array_equal(seen.accepted, flow.accepts)
         bench.reset()
         alone = bench.send(x[:1])
         assert alone.sent[-1] - alone.accepted[0] == timing.latency

@@ -1,4 +1,9 @@
-"""Depths of buffers and queues, in closed form, with which no engine ever waits for space.
+"""Depths of buffers and queues with which no engine ever waits for space, and the least ones.
+
+`with_depths` gives depths in closed form, which are enough; `shrunk` takes off what the exact
+schedule (`xnorflow.schedule`) shows is not needed, until one less anywhere would cost time.
+
+The closed form:
 
 Take an interval of T cycles in which a producer, the gearbox after it and the engine that reads
 them can each do a frame's work. Spread the producer's results and the engine's beats evenly over T,
@@ -18,6 +23,7 @@ elsewhere, only makes the constants weigh less. So the interval reaches its boun
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
@@ -26,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow import ir, schedule
-from xnorflow_hw.spec import AcceleratorSpec, BufferSpec, GearboxSpec
+from xnorflow_hw.spec import AcceleratorSpec, BufferSpec, GearboxSpec, StageSpec
 from xnorflow_hw.stage import stage_latency
 
 SLACK = 1e-6
@@ -121,3 +127,62 @@ def with_depths(spec: AcceleratorSpec) -> AcceleratorSpec:
             stages[k] = replace(stages[k], buffer=replace(b, depth=depth))
             busy, results = b.cycles, b.results
     return replace(spec, stages=tuple(stages))
+
+
+def buffer_depths(b: BufferSpec) -> Sequence[int]:
+    """Give the depths, ascending, that a buffer can have up to the one it has."""
+    if b.pixels == 1:
+        return range(b.minimum_depth, b.depth + 1)
+    # Addresses of banks wrap by themselves.
+    first, last = (b.minimum_depth - 1).bit_length(), (b.depth - 1).bit_length()
+    return [1 << n for n in range(first, last + 1)]
+
+
+def queue_depths(stage: StageSpec) -> Sequence[int]:
+    """Give the depths, ascending, that a queue can have up to the one it has."""
+    b = stage.buffer
+    return range(max(2, b.repeat) if b.pixels > 1 else 1, stage.queue_depth + 1)
+
+
+def shrunk(spec: AcceleratorSpec) -> AcceleratorSpec:
+    """Make every buffer and queue as shallow as it can be with no frame coming out later.
+
+    Less space never makes anything earlier, so of each depth there is a least one; they are found
+    stage by stage, and less of any would then be slower.
+    """
+    timing = schedule.predict(spec)
+    flow = schedule.Flow(spec, 4 + ceil(timing.latency / timing.ii))
+    flow.settle()
+    wanted = flow.sent
+    for k in range(len(spec.stages)):
+        stage = flow.spec.stages[k]
+        flow = _least(flow, k, buffer_depths(stage.buffer), _with_buffer, wanted)
+        flow = _least(flow, k, queue_depths(stage), _with_queue, wanted)
+    return flow.spec
+
+
+def _with_buffer(stage: StageSpec, depth: int) -> StageSpec:
+    return replace(stage, buffer=replace(stage.buffer, depth=depth))
+
+
+def _with_queue(stage: StageSpec, depth: int) -> StageSpec:
+    return replace(stage, queue_depth=depth)
+
+
+def _least(
+    flow: schedule.Flow, k: int, depths: Sequence[int],
+    changed: Callable[[StageSpec, int], StageSpec], wanted: NDArray[Any],
+) -> schedule.Flow:
+    """Give the flow with the least of these depths, the last being its own, that sends as `wanted`.
+    """
+    low, high = 0, len(depths) - 1
+    tries = [high - 1, low]
+    while low < high:
+        # Often nothing can be spared, or everything.
+        at = tries.pop(0) if tries and low <= tries[0] < high else (low + high) // 2
+        tried = flow.with_stage(k, changed(flow.spec.stages[k], depths[at]))
+        if tried.settle(wanted):
+            flow, high = tried, at
+        else:
+            low = at + 1
+    return flow

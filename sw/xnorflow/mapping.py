@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow import ir
-from xnorflow.depths import with_depths
+from xnorflow.depths import shrunk, with_depths
 from xnorflow.errors import BadInput, UnsupportedModel
 from xnorflow.estimate.devices import Fpga
 from xnorflow.fabrics import with_fabric
@@ -429,9 +429,9 @@ def accelerator(
     alphabet = net.features[-1].alphabet
     signed = isinstance(last.tails[-1], spec.OffsetSpec)
     width = last.out_bits if signed else alphabet.bits
-    described = with_depths(with_fabric(spec.AcceleratorSpec(
+    described = shrunk(with_depths(with_fabric(spec.AcceleratorSpec(
         plain(net.name), source, tuple(stages), tuple(gearboxes), classes, out_lanes,
         score_bits=8 * ceil((width + (not signed)) / 8), score_signed=signed,
-    ), device))
-    # What is read through fewer registers needs a shorter queue.
-    return with_depths(with_memories(described, device))
+    ), device)))
+    # What is read through fewer registers needs less.
+    return shrunk(with_depths(with_memories(described, device)))

@@ -9,7 +9,8 @@ rule ``t[i] >= t[i-1] + 1`` over a whole array is one running maximum.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
 
@@ -276,58 +277,137 @@ def result_order(b: BufferSpec) -> tuple[Ints, Ints]:
     return reduction.ravel(), ((row * cols + last) * b.repeat + rep).ravel()
 
 
-def _moved(old: Ints | None, new: Ints) -> bool:
-    return old is None or not np.array_equal(old, new)
+class Flow:
+    """All transfers of some frames, sent back to back at full speed.
 
+    Only what depends on something that has moved is worked out again.
 
-def transfers(spec: AcceleratorSpec, frames: int) -> tuple[Ints, Ints]:
-    """Give the times of all transfers on s_axis and m_axis, int64 [beats] each.
+    Parameters
+    ----------
+    spec : AcceleratorSpec
+        Whose.
+    frames : int
+        How many.
 
-    `frames` are sent back to back at full speed; cycle 0 is that of the first one's first beat.
+    Attributes
+    ----------
+    accepts, sent : int64 array [beats]
+        Times of the transfers on s_axis and m_axis; cycle 0 is that of the first frame's first beat.
     """
-    source = _Source(spec.input.beats * frames)
-    stages = [_Stage(s, frames) for s in spec.stages]
-    boxes = [
-        Gearbox(g, elements * frames) if g.needed else None
-        for g, elements in zip(spec.gearboxes, elements_per_frame(spec), strict=True)
-    ]
-    # Transfers into each gearbox (or, without one, into what follows) and out of it.
-    into: list[Ints | None] = [None] * len(boxes)
-    out: list[Ints | None] = [None] * len(boxes)
-    issues: list[Ints | None] = [None] * len(stages)
-    for _ in range(MAX_SWEEPS):
-        moved = False
-        offered = source.ready(into[0])
-        for k, box in enumerate(boxes):
-            if k < len(stages):
-                blocked = stages[k].space(issues[k])
-            else:
-                blocked = np.full(spec.output_beats * frames, NEVER)
-            if box is None:
-                accepts = emits = _in_order(np.maximum(offered, blocked))
-            else:
-                accepts, emits = box.solve(offered, blocked)
-            moved = moved or _moved(into[k], accepts) or _moved(out[k], emits)
-            into[k], out[k] = accepts, emits
-            if k < len(stages):
-                new = stages[k].issues(emits, into[k + 1])
-                moved = moved or _moved(issues[k], new)
-                issues[k] = new
-                offered = stages[k].offered(new)
-        if not moved:
-            last = out[-1]
-            assert last is not None
-            return source.accepts, last
-    raise RuntimeError(f"the schedule of {spec.name} did not settle in {MAX_SWEEPS} sweeps")
+
+    def __init__(self, spec: AcceleratorSpec, frames: int) -> None:
+        self.spec, self.frames = spec, frames
+        self._source = _Source(spec.input.beats * frames)
+        self._stages = [_Stage(s, frames) for s in spec.stages]
+        self._boxes = [
+            Gearbox(g, elements * frames) if g.needed else None
+            for g, elements in zip(spec.gearboxes, elements_per_frame(spec), strict=True)
+        ]
+        links, stages = len(self._boxes), len(self._stages)
+        # Transfers into each gearbox (or, without one, into what follows) and out of it.
+        self._into: list[Ints | None] = [None] * links
+        self._out: list[Ints | None] = [None] * links
+        self._issues: list[Ints | None] = [None] * stages
+        # From which arrays they were last worked out.
+        self._linked: list[tuple[Ints | None, ...]] = [()] * links
+        self._issued: list[tuple[Ints | None, ...]] = [()] * stages
+
+    @property
+    def accepts(self) -> Ints:
+        """Times of the transfers on s_axis."""
+        return self._source.accepts
+
+    @property
+    def sent(self) -> Ints:
+        """Times of the transfers on m_axis."""
+        last = self._out[-1]
+        assert last is not None
+        return last
+
+    def with_stage(self, k: int, spec: StageSpec) -> Flow:
+        """Give the flow with a stage that has no more space than the one in its place.
+
+        Nothing of it is earlier, so it begins with the times that are known.
+        """
+        other = copy(self)
+        stages = (*self.spec.stages[:k], spec, *self.spec.stages[k + 1 :])
+        other.spec = replace(self.spec, stages=stages)
+        other._source = _Source(self._source.beats)
+        for name in ("_stages", "_into", "_out", "_issues", "_linked", "_issued"):
+            setattr(other, name, list(getattr(self, name)))
+        other._stages[k] = _Stage(spec, self.frames)
+        other._linked[k] = other._issued[k] = ()
+        other._linked[0] = ()
+        return other
+
+    def settle(self, latest: Ints | None = None) -> bool:
+        """Find all times; give up, and tell so, if what is sent comes later than `latest`."""
+        for _ in range(MAX_SWEEPS):
+            moved = [self._link(k) | self._stage(k) for k in range(len(self._boxes))]
+            if not any(moved):
+                return True
+            if latest is not None and (self.sent > latest).any():
+                return False
+        raise RuntimeError(
+            f"the schedule of {self.spec.name} did not settle in {MAX_SWEEPS} sweeps"
+        )
+
+    def _link(self, k: int) -> bool:
+        """Work out the transfers around gearbox k; tell whether they moved."""
+        given = self._issues[k - 1] if k else self._into[0]
+        taken = self._issues[k] if k < len(self._stages) else None
+        if _same(self._linked[k], (given, taken)):
+            return False
+        self._linked[k] = given, taken
+        if k:
+            assert given is not None
+            offered = self._stages[k - 1].offered(given)
+        else:
+            offered = self._source.ready(given)
+        if k < len(self._stages):
+            blocked = self._stages[k].space(taken)
+        else:
+            blocked = np.full(self.spec.output_beats * self.frames, NEVER)
+        box = self._boxes[k]
+        if box is None:
+            accepts = emits = _in_order(np.maximum(offered, blocked))
+        else:
+            accepts, emits = box.solve(offered, blocked)
+        return _update(self._into, k, accepts) | _update(self._out, k, emits)
+
+    def _stage(self, k: int) -> bool:
+        """Work out the issues of stage k, if there is one; tell whether they moved."""
+        if k == len(self._stages):
+            return False
+        writes, pops = self._out[k], self._into[k + 1]
+        if _same(self._issued[k], (writes, pops)):
+            return False
+        self._issued[k] = writes, pops
+        assert writes is not None
+        return _update(self._issues, k, self._stages[k].issues(writes, pops))
+
+
+def _same(before: tuple[Ints | None, ...], now: tuple[Ints | None, ...]) -> bool:
+    return len(before) == len(now) and all(a is b for a, b in zip(before, now, strict=True))
+
+
+def _update(times: list[Ints | None], k: int, new: Ints) -> bool:
+    """Replace an array unless it is the same; tell whether."""
+    old = times[k]
+    if old is not None and np.array_equal(old, new):
+        return False
+    times[k] = new
+    return True
 
 
 def predict(spec: AcceleratorSpec, frames: int = 5) -> Timing:
     """Predict interval and latency, from `frames` frames back to back at full speed."""
     limit, busiest = bound(spec)
-    accepts, sent = transfers(spec, 1)
-    latency = int(sent[-1] - accepts[0])
-    _, sent = transfers(spec, frames)
-    ends = sent[spec.output_beats - 1 :: spec.output_beats]
+    alone, flow = Flow(spec, 1), Flow(spec, frames)
+    alone.settle()
+    flow.settle()
+    latency = int(alone.sent[-1] - alone.accepts[0])
+    ends = flow.sent[spec.output_beats - 1 :: spec.output_beats]
     return Timing(
         ii=int(ends[-1] - ends[-2]), bound=limit, latency=latency,
         last_out=tuple(int(e) for e in ends), busiest=busiest,

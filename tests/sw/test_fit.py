@@ -86,6 +86,8 @@ def test_at_given_prices_nothing_is_cheaper(cycles: int, block: float, ff: float
 def test_what_is_found_fits_and_nothing_faster_does(luts: int) -> None:
     budget = Budget(luts, ANY, ANY, "DP16KD")
     found = SEARCH.fastest(budget)
+    # Depths are only known of whole designs: what fits by a hair may be missed.
+    spare = 0.95 * luts
     real = {f: SEARCH.takes(made(f)) for f in list(ALL)[::7]}
     if found is None:
         assert all(takes.luts > luts for takes in real.values())

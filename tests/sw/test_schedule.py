@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from hypothesis import strategies as st
 
 from xnorflow import depths, ir, schedule
 from xnorflow.compiler import compile_network
-from xnorflow.depths import buffer_depth, with_depths
+from xnorflow.depths import buffer_depth, buffer_depths, queue_depths, shrunk, with_depths
 from xnorflow.mapping import Fold, accelerator
+from xnorflow.schedule import Flow
 from xnorflow_hw import geometry
 from xnorflow_hw.pixel_queue import PixelQueue
 from xnorflow_hw.spec import BufferSpec, GearboxSpec, StageSpec
@@ -115,25 +117,30 @@ def test_depths_suffice_and_deeper_ones_gain_nothing(case: Case) -> None:
         for s in spec.stages
     ))
     assert schedule.predict(deep).ii == schedule.predict(spec).ii == schedule.bound(spec)[0]
-    again = with_depths(deep)
+    again = shrunk(with_depths(deep))
     assert [s.buffer.depth for s in again.stages] == [s.buffer.depth for s in spec.stages]
 
 
-def test_buffers_are_not_much_deeper_than_they_have_to_be() -> None:
-    """Two words less than the rule gives, and some engine of these has to wait."""
-    waits = 0
-    for channels in ((8, 8, 8), (6, 9, 7), (16, 4, 12)):
-        spec = compile_network(network(*channels), cycles=160).spec
-        for k, stage in enumerate(spec.stages):
-            b = replace(stage.buffer, depth=max(1, stage.buffer.depth - 2 * stage.buffer.words))
-            if b.depth < b.minimum_depth:
-                waits += 1
-                continue
-            stages = list(spec.stages)
-            stages[k] = replace(stage, buffer=b)
-            short = replace(spec, stages=tuple(stages))
-            waits += schedule.predict(short).ii > schedule.bound(short)[0]
-    assert waits
+@settings(max_examples=60)
+@given(cases(frames=1))
+def test_of_space_one_less_makes_some_frame_late(case: Case) -> None:
+    spec = accelerator(case.net, case.folds, in_lanes=case.in_lanes, out_lanes=case.out_lanes)
+    frames = 40
+    timely = schedule.predict(with_depths(spec), frames).last_out
+    assert schedule.predict(spec, frames).last_out == timely
+    few = Flow(spec, 4 + ceil(schedule.predict(spec).latency / schedule.predict(spec).ii))
+    few.settle()
+    for k, stage in enumerate(spec.stages):
+        less = [
+            replace(stage, buffer=replace(stage.buffer, depth=d))
+            for d in buffer_depths(stage.buffer)[-2:-1]
+        ] + [replace(stage, queue_depth=q) for q in queue_depths(stage)[-2:-1]]
+        for lesser in less:
+            stages = (*spec.stages[:k], lesser, *spec.stages[k + 1 :])
+            # From the beginning, not from times that are known.
+            flow = Flow(replace(spec, stages=stages), few.frames)
+            flow.settle()
+            assert (flow.sent >= few.sent).all() and (flow.sent > few.sent).any()
 
 
 def windows(*channels: int) -> ir.IntegerNetwork:
@@ -157,9 +164,9 @@ def test_of_several_pixels_one_place_less_stalls(monkeypatch: pytest.MonkeyPatch
         return depth
 
     monkeypatch.setattr(depths, "buffer_depth", seen)
-    spec = accelerator(
+    spec = with_depths(accelerator(
         windows(4, 6, 5), (Fold(1, 4, 8), Fold(1, 6, 6), Fold(3, 2)), in_lanes=2
-    )
+    ))
     first, bound = spec.stages[0], schedule.bound(spec)
 
     def interval(stage: StageSpec) -> int:

@@ -78,7 +78,7 @@ def refolded(
         ) if conv else "",
         rom=None, threshold_rom=None, buffer_ram="auto", repeat=repeat if conv else words,
         tail_bits=ceil(example.tail_bits * fold.pe * fold.pixels / example.pe / example.at_once),
-        queue_depth=max(2, repeat + 1 if fold.pixels > 1 else 0, ceil((_PIPELINE + 2) / beats)),
+        queue_depth=max(repeat + 1 if fold.pixels > 1 else 1, ceil((_PIPELINE + 2) / beats)),
     )
 
 
