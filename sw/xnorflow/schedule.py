@@ -292,7 +292,7 @@ class Flow:
     Attributes
     ----------
     accepts, sent : int64 array [beats]
-        Times of the transfers on s_axis and m_axis; cycle 0 is that of the first frame's first beat.
+        Times of the transfers on s_axis and m_axis; cycle 0 is that of the first one's first beat.
     """
 
     def __init__(self, spec: AcceleratorSpec, frames: int) -> None:

@@ -44,7 +44,7 @@ def test_every_figure_has_a_dated_source(device):
 @pytest.mark.parametrize("fpga", devices.fpgas().values(), ids=lambda f: f.board)
 def test_what_the_model_needs_of_an_fpga_is_sourced(fpga):
     for datum in (fpga.luts, fpga.ffs, fpga.ram_blocks, fpga.family.clock_mhz,
-                  fpga.family.lutram_bits_per_lut):
+                  fpga.family.lutram_luts):
         datum.use()
     assert fpga.family.clock_mhz.source.status == "assumed"
     capacity = {d * w for d, w in fpga.family.ram_shapes}

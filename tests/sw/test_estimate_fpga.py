@@ -80,7 +80,8 @@ def test_packing_grows_with_the_memory(depth, width, deeper, wider):
 def test_small_memories_take_no_ram_blocks():
     assert memory(16, 8, ECP5).ram_blocks == 0
     assert memory(16, 64, GW2A).luts == 64
-    assert memory(64, 32, XC7).ram_blocks == 1 and memory(64, 32, XC7, "distributed").luts == 64
+    assert memory(64, 32, XC7).luts == 44 and memory(32, 32, XC7).luts == 24
+    assert memory(512, 32, XC7).ram_blocks == 1
     assert memory(64, 32, ICE40, "distributed").ram_blocks == 2
     assert memory(1, 32, ICE40).ffs == 32 and memory(2, 32, ICE40).ram_blocks == 2
     assert read_only(1, 99, ECP5).luts == 0 and read_only(16, 10, ECP5).luts == 10
@@ -88,12 +89,12 @@ def test_small_memories_take_no_ram_blocks():
 
 
 def test_the_rom_kind_decides_where_weights_go():
-    engine = dense(256, 64, 8, 32)
+    engine = dense(1024, 64, 8, 32)
     roms = {kind: engine_parts(replace(engine, rom=RomSpec(kind)), XC7)["weight ROM"]
             for kind in ("block", "distributed", "logic")}
     roms["auto"] = engine_parts(engine, XC7)["weight ROM"]
     assert roms["auto"] == roms["block"] and roms["block"].ram_blocks == ceil(256 / 36)
-    assert roms["distributed"].luts == roms["logic"].luts == 256
+    assert roms["distributed"].luts == roms["logic"].luts == 1024
     assert engine_parts(dense(32, 8, 8, 32), XC7)["weight ROM"] == type(roms["auto"])()
 
 

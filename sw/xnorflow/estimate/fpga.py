@@ -108,7 +108,7 @@ def memory(depth: int, width: int, family: Family, kind: str = "auto") -> Resour
         return Resources()
     if depth == 1 and kind == "auto":
         return Resources(ffs=width)
-    if kind == "auto" or not family.lutram_depth:
+    if kind == "auto" or not family.lutram_shapes:
         kind = Choice(family).ram(depth, width)
     if kind == "distributed":
         return Resources(luts=ram_luts(depth, width, family))

@@ -10,8 +10,9 @@ from xnorflow.estimate.devices import Family
 from xnorflow.estimate.tiles import Ram, cut, cut_cost, join_luts
 from xnorflow_hw.spec import RomSpec
 
-PRICE = 32.0
-"""LUTs that a block is worth while there are enough: a shallow one of LUTs takes about as many."""
+PRICE = 64.0
+"""LUTs that a block is worth while there are enough: parts have 170 to 500 LUTs to a block, but some
+of those are wanted for arithmetic."""
 
 
 def rom_luts(depth: int, width: int, lut_inputs: int) -> float:
@@ -30,12 +31,14 @@ def rom_luts(depth: int, width: int, lut_inputs: int) -> float:
 
 def ram_luts(depth: int, width: int, family: Family) -> float:
     """Give the LUTs of a memory with a write and a read port without block RAM."""
-    if not family.lutram_depth:
-        return inf
-    parts = ceil(depth / family.lutram_depth)
-    stored = parts * family.lutram_depth / family.lutram_bits_per_lut.use()
-    joined = ceil(2 * (parts - 1) / 3) if family.lut_inputs < 6 else ceil((parts - 1) / 3)
-    return ceil(width * (stored + joined)) + (parts if parts > 1 else 0)
+    found = inf
+    for native, bits in family.lutram_shapes:
+        parts, inputs = ceil(depth / native), family.lut_inputs
+        # A multiplexer of two takes two inputs and an address bit each; F7 and F8 are free.
+        joined = ceil((parts - 1) / 3) if inputs == 6 else ceil(2 * (parts - 1) / 3)
+        stored = parts * ceil(width / bits) * family.lutram_luts.use()
+        found = min(found, stored + width * joined + (parts if parts > 1 else 0))
+    return found
 
 
 @cache

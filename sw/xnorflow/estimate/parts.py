@@ -100,7 +100,7 @@ def queue(e: EngineShape, family: Family) -> Features:
     """Give the features of the queue behind the array."""
     width = e.pe * e.out_bits * e.at_once
     name = "queue" if e.at_once == 1 else "pixel queue"
-    stored = _memory(e.queue_depth, width, family, "distributed") if family.lutram_depth else {
+    stored = _memory(e.queue_depth, width, family, "distributed") if family.lutram_shapes else {
         "stored bits": width * e.queue_depth
     }
     return {

@@ -95,10 +95,11 @@ class Family:
         Native depth x width of a RAM block, read and write on separate ports.
     ram_source : Source
         Where the shapes come from.
-    lutram_depth : int
-        Deepest memory that is worth building from LUTs; 0 where LUTs cannot be memory.
-    lutram_bits_per_lut : Datum
-        Bits that a LUT holds as memory with one write and one read port.
+    lutram_shapes : tuple of (int, int)
+        Native depth x width of a memory of LUTs with one write and one read port; none where LUTs
+        cannot be memory.
+    lutram_luts : Datum
+        LUTs of such a memory.
     clock_mhz : Datum
         Assumed clock in MHz.
     ram_pair_shapes : tuple of (int, int)
@@ -112,8 +113,8 @@ class Family:
     ram: str
     ram_shapes: tuple[tuple[int, int], ...]
     ram_source: Source
-    lutram_depth: int
-    lutram_bits_per_lut: Datum
+    lutram_shapes: tuple[tuple[int, int], ...]
+    lutram_luts: Datum
     clock_mhz: Datum
     ram_pair_shapes: tuple[tuple[int, int], ...] = ()
 
@@ -202,7 +203,7 @@ def fpgas() -> Mapping[str, Fpga]:
         families[name] = Family(
             name, f["vendor"], f["lut_inputs"], f["fabric"], f["ram"],
             tuple((d, w) for d, w in f["ram_shapes"]), sources[f["ram_source"]],
-            f["lutram_depth"], _datum(f["lutram_bits_per_lut"], sources),
+            tuple((d, w) for d, w in f["lutram_shapes"]), _datum(f["lutram_luts"], sources),
             _datum(f["clock_mhz"], sources),
             tuple((d, w) for d, w in f.get("ram_pair_shapes", ())))
     boards = {}
