@@ -6,7 +6,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from xnorflow.design import Design
 from xnorflow.errors import CheckFailed
@@ -84,37 +83,39 @@ class _Count(OpenRun):
         return {n: counts(cells) for n, cells in components(self.design, modules).items()}
 
 
-def _xilinx(design: Design, board: str, *, apart: bool) -> dict[str, Any]:
-    """Synthesise for a Xilinx board; give the usage of the whole, or of the components."""
-    target = find_board(board)
+def _modules(design: Design, board: str, before: str) -> dict[str, dict[str, int]]:
+    """Synthesise for a Xilinx board, with commands before; give every module's cells by type."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for file, text in {f"{design.spec.name}.v": design.verilog,
                            **design.emitted.images}.items():
             (folder / file).write_text(text)
-        script = vivado.synthesis(target, design.spec.name, [f"{design.spec.name}.v"])
-        if apart:
-            script = script.replace("synth_xilinx", _keep(design) + "synth_xilinx", 1)
-        (folder / "count.ys").write_text(script)
+        sources = [f"{design.spec.name}.v"]
+        (folder / "count.ys").write_text(
+            vivado.synthesis(find_board(board), design.spec.name, sources, before=before)
+        )
         step = run("synthesis", tools.yosys(), ["count.ys"], folder, "log", lambda line: None)
         if step.status:
             raise CheckFailed(f"{design.net.name}: {step.complaint}")
-        modules = netlist_cells((folder / "cells.json").read_text())
+        return netlist_cells((folder / "cells.json").read_text())
 
-    def used(cells: Mapping[str, int]) -> Counts:
-        usage = vivado.usage(target, cells)
-        return {name: getattr(usage, name)[0] for name in ("lut", "ff", "bram")}
 
-    if apart:
-        return {n: used(cells) for n, cells in components(design, modules).items()}
-    return used(modules[design.spec.name])
+def _used(board: str, cells: Mapping[str, int]) -> Counts:
+    usage = vivado.usage(find_board(board), cells)
+    return {name: getattr(usage, name)[0] for name in ("lut", "ff", "bram")}
+
+
+def synthesised(design: Design, board: str) -> Counts:
+    """Give what Yosys makes of an accelerator for a Xilinx board; block RAM is in RAMB18."""
+    return _used(board, _modules(design, board, "")[design.spec.name])
 
 
 def count(design: Design, board: str) -> tuple[Counts, dict[str, Counts]]:
     """Give what a design takes as a whole, and what its components take."""
     target = find_board(board)
     if not target.open:
-        return _xilinx(design, board, apart=False), _xilinx(design, board, apart=True)
+        found = components(design, _modules(design, board, _keep(design)))
+        return synthesised(design, board), {n: _used(board, cells) for n, cells in found.items()}
     with tempfile.TemporaryDirectory() as folder:
         whole = _Count(design, target, Path(folder), lambda step, doing: None).packed()
     with tempfile.TemporaryDirectory() as folder:

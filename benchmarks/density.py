@@ -123,7 +123,7 @@ def main() -> None:
         print(
             f"| {name} | {' / '.join(f'{n:,}' for n in r['ii'])} |"
             f" {' / '.join(f'{n:,}' for n in r['latency'])} | {r['lanes']:,} | {used['lut']:,} |"
-            f" {used['ff']:,} | {used['bram']:g} | {100 * r['fill']:.0f} % |"
+            f" {used['ff']:,} | {used['bram'] / 2:g} | {100 * r['fill']:.0f} % |"
             f" {used['lut'] / r['lanes']:.2f} | {r['frames']:,} | {r['published']} |", flush=True,
         )
     sys.exit(failed)

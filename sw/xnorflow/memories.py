@@ -91,17 +91,33 @@ def blocks(spec: AcceleratorSpec, family: Family) -> int:
     return sum(_blocks(s, choice) for s in spec.stages)
 
 
+def fill(spec: AcceleratorSpec, family: Family) -> float:
+    """Give the share of the bits of all blocks taken that are used; 1 where none is taken."""
+    choice = Choice(family)
+    taken = [found for s in spec.stages for found in _memories(s, choice) if found[0]]
+    block = max(depth * width for depth, width in family.ram_shapes)
+    number = sum(found for found, _ in taken)
+    return sum(bits for _, bits in taken) / (number * block) if number else 1.0
+
+
 def _blocks(s: StageSpec, choice: Choice) -> int:
-    found, bits = 0, s.array.out_bits
+    return sum(found for found, _ in _memories(s, choice))
+
+
+def _memories(s: StageSpec, choice: Choice) -> Iterator[tuple[int, int]]:
+    """Give the blocks and the bits of a stage's memories."""
+    bits = s.array.out_bits
     if isinstance(s.array, DotSpec):
-        found += choice.takes(len(s.array.weights), s.array.weights[0].size, s.array.rom)[1]
+        depth, width = len(s.array.weights), s.array.weights[0].size
+        yield choice.takes(depth, width, s.array.rom)[1], depth * width
     for tail in s.tails:
-        found += choice.takes(*_words(tail, bits), tail.rom)[1]
+        depth, width = _words(tail, bits)
+        yield choice.takes(depth, width, tail.rom)[1], depth * width
         bits = tail.out_bits
     if s.buffer.ram == "block":
         b = s.buffer
-        found += b.pixels * ram_blocks(b.depth, b.word_bits, choice.family.ram_shapes)
-    return found
+        found = b.pixels * ram_blocks(b.depth, b.word_bits, choice.family.ram_shapes)
+        yield found, b.pixels * b.depth * b.word_bits
 
 
 def _prices() -> Iterator[float]:

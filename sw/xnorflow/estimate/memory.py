@@ -11,8 +11,8 @@ from xnorflow.estimate.tiles import Ram, cut, cut_cost, join_luts
 from xnorflow_hw.spec import RomSpec
 
 PRICE = 64.0
-"""LUTs that a block is worth while there are enough: parts have 170 to 500 LUTs to a block, but some
-of those are wanted for arithmetic."""
+"""LUTs that a block is worth while there are enough: parts have 170 to 500 LUTs to a block, but
+some of those are wanted for arithmetic."""
 
 
 def rom_luts(depth: int, width: int, lut_inputs: int) -> float:
