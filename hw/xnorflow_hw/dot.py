@@ -157,7 +157,8 @@ class DotArray(wiring.Component):
         stored = weights ^ 1 if self._beat.complemented else weights
         self._rom = Rom(
             words=bit_words(stored.reshape(len(weights), -1)), width=weights[0].size,
-            kind=rom.kind, tiles=rom.tiles, register=rom_register, name=name, **options,
+            kind=rom.kind, tiles=rom.tiles, register=rom_register, registers=rom.registers,
+            name=name, **options,
         )
         self.latency = self._rom.latency + self._beat.latency + 1
         self.modules, self.images = dict(self._rom.modules), dict(self._rom.images)
@@ -191,7 +192,8 @@ class DotArray(wiring.Component):
         # A register off the slow path out of a block RAM, wherever there is time for it.
         return Rom(
             words=field_words(start, self._width), width=self.pe * self._width,
-            kind=rom.kind, tiles=rom.tiles, register=self.latency > 2, name=name, **options,
+            kind=rom.kind, tiles=rom.tiles, register=self.latency > 2, registers=rom.registers,
+            name=name, **options,
         )
 
     def model(

@@ -4,7 +4,8 @@ Yosys writes one line per word of an inline memory, so a large one becomes a sma
 that reads its contents with `$readmemh` from files beside the design. Block RAM is cut into tiles,
 each of which is one block: synthesis tools would choose shapes and multiplexers less well. A tile
 that is not addressed gives zeros, which block RAM can do by itself, so what joins tiles one above
-the other is an OR, not a multiplexer.
+the other is an OR, not a multiplexer. Where block RAM cannot do so and end in a register of its own
+at once, a multiplexer stands behind the tiles' registers.
 """
 
 from __future__ import annotations
@@ -79,6 +80,8 @@ class Rom(wiring.Component):
         How block RAM is cut; one tile if empty. Only generated Verilog is.
     register : bool
         Add an output register. Block RAMs are slow to answer; LUTs end in one anyway.
+    registers : bool
+        If there is such a register, every tile has its own; words are joined behind them.
     name : str
         Identifier, unique in the design, of the Verilog module and its image.
     style : {"amaranth", "verilog"}
@@ -111,6 +114,7 @@ class Rom(wiring.Component):
         kind: str = "auto",
         tiles: Sequence[Tile] = (),
         register: bool = True,
+        registers: bool = False,
         name: str = "rom",
         style: str = "amaranth",
         image_bits: int = IMAGE_BITS,
@@ -131,6 +135,7 @@ class Rom(wiring.Component):
         self.words, self.width, self.kind, self.register = words, width, kind, register
         self.name, self.style, self.depth = name, style, len(words)
         self.latency = rom_latency(self.depth, kind=kind, register=register)
+        self.registers = registers and self.latency == 2
         self.tiles = tuple(tiles) or (Tile(0, self.depth, 0, width),)
         _check_tiles(self.tiles, self.depth, width, kind)
         self.modules: dict[str, str] = {}
@@ -169,7 +174,7 @@ class Rom(wiring.Component):
             f'$readmemh("{self._tile_name(k)}.hex", {name});' for k, name in enumerate(tiles)
         ]
         if len(self.tiles) == 1:
-            plain = _plain("tile_0", self.width)
+            plain = self._plain("tile_0")
             return "\n".join([*lines, f"  initial {reads[0]}", *plain, "endmodule", ""])
         # One array is what Verilator reads fastest.
         lines += [
@@ -182,10 +187,58 @@ class Rom(wiring.Component):
                 f"    {read}", f"    for (i = 0; i < {t.depth}; i = i + 1)",
                 f"      words[{t.first} + i][{t.low} +: {t.width}] = {name}[i];",
             ]
-        lines += ["  end", *_plain("words", self.width), "`else"]
+        lines += ["  end", *self._plain("words"), "`else"]
+        lines += [f"  initial {read}" for read in reads]
+        if self.registers:
+            lines += [*self._registered(), *self._chosen()]
+        else:
+            lines += [line for k, t in enumerate(self.tiles) for line in self._read(k, t)]
+            lines += self._join()
+        return "\n".join([*lines, "`endif", "endmodule", ""])
+
+    def _plain(self, array: str) -> list[str]:
+        """Read an array of whole words."""
+        last = self.width - 1
+        lines = [f"  reg [{last}:0] word;", f"  always @(posedge clk) word <= {array}[address];"]
+        if not self.registers:
+            return [*lines, "  assign data = word;"]
+        return [
+            *lines, f"  reg [{last}:0] late;", "  always @(posedge clk) late <= word;",
+            "  assign data = late;",
+        ]
+
+    def _registered(self) -> list[str]:
+        """Read all tiles, each through a register, and delay which of them are meant."""
+        lines = []
         for k, t in enumerate(self.tiles):
-            lines += [f"  initial {reads[k]}", *self._read(k, t)]
-        return "\n".join([*lines, *self._join(), "`endif", "endmodule", ""])
+            bits = (t.depth - 1).bit_length()
+            at = f"address[{bits - 1}:0]" if bits else "1'b0"
+            lines += [
+                f"  reg [{t.width - 1}:0] q_{k}, r_{k};",
+                f"  always @(posedge clk) q_{k} <= tile_{k}[{at}];",
+                f"  always @(posedge clk) r_{k} <= q_{k};",
+            ]
+        have = (self.depth - 1).bit_length()
+        for end in sorted({t.first + t.depth for t in self.tiles} - {self.depth}):
+            lines += [
+                f"  reg early_{end}, below_{end};",
+                f"  always @(posedge clk) early_{end} <= address < {have}'d{end};",
+                f"  always @(posedge clk) below_{end} <= early_{end};",
+            ]
+        return lines
+
+    def _chosen(self) -> list[str]:
+        """Choose among the registers of tiles one above the other."""
+        lines = []
+        for low, end, there in segments(self.tiles):
+            upwards = sorted((self.tiles[k].first, k) for k in there)
+            words = []
+            for _, k in upwards:
+                t = self.tiles[k]
+                words.append((t.first + t.depth, f"r_{k}[{end - 1 - t.low}:{low - t.low}]"))
+            chosen = "".join(f"below_{past} ? {word} : " for past, word in words[:-1])
+            lines.append(f"  assign data[{end - 1}:{low}] = {chosen}{words[-1][1]};")
+        return lines
 
     def _read(self, k: int, t: Tile) -> list[str]:
         """Read a tile; give zeros where another one above or below is meant."""
@@ -231,20 +284,12 @@ class Rom(wiring.Component):
             )
             port = memory.read_port()
             m.d.comb += [port.addr.eq(self.address), word.eq(port.data)]
-        if self.latency == 2:
+        if self.latency == 2 and not (self.registers and self.images):
             late = Signal(self.width, reset_less=True)
             m.d.sync += late.eq(word)
             word = late
         m.d.comb += self.data.eq(word)
         return m
-
-
-def _plain(array: str, width: int) -> list[str]:
-    """Read an array of whole words."""
-    return [
-        f"  reg [{width - 1}:0] word;", f"  always @(posedge clk) word <= {array}[address];",
-        "  assign data = word;",
-    ]
 
 
 def _check_tiles(tiles: Sequence[Tile], depth: int, width: int, kind: str) -> None:

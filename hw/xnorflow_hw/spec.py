@@ -215,10 +215,13 @@ class RomSpec:
         "block", "constants", "distributed" or "logic"; see `rom.Rom`.
     tiles : tuple of Tile
         How block RAM is cut; one tile if empty.
+    registers : bool
+        Whether every tile ends in a register of its own, if there is one at all.
     """
 
     kind: str = "block"
     tiles: tuple[Tile, ...] = ()
+    registers: bool = False
 
 
 IN_BLOCKS = RomSpec()

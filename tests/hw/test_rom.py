@@ -94,12 +94,16 @@ TILED = {
 
 @pytest.mark.rtl
 @pytest.mark.parametrize("options", [(), ("-DXNORFLOW_STRUCTURAL",)])
+@pytest.mark.parametrize("registers", [False, True])
 @pytest.mark.parametrize("name", TILED)
-def test_tiles_give_the_words(name, options, tmp_path):
+def test_tiles_give_the_words(name, registers, options, tmp_path):
     depth, width, tiles = TILED[name]
     rng = np.random.default_rng(depth)
     words = [int(word) for word in rng.integers(0, 1 << width, depth)]
-    rom = Rom(words=words, width=width, kind="block", tiles=tiles, name="top", style="verilog")
+    rom = Rom(
+        words=words, width=width, kind="block", tiles=tiles, registers=registers, name="top",
+        style="verilog",
+    )
     assert sorted(rom.images) == [f"top_{k}.hex" for k in range(len(tiles))]
     for file, text in rom.images.items():
         (tmp_path / file).write_text(text)
@@ -107,7 +111,8 @@ def test_tiles_give_the_words(name, options, tmp_path):
     lint(text, tmp_path, *options)
     body = f"""
       for (int a = 0; a < {depth}; a++) {{
-        top.address = a; tick(); printf("%llu\\n", (unsigned long long)top.data);
+        top.address = a; {"tick(); " * (1 + registers)}
+        printf("%llu\\n", (unsigned long long)top.data);
       }}
     """
     assert [int(line) for line in simulate(text, body, tmp_path, *options)] == words

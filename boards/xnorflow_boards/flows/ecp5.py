@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import zlib
+from pathlib import Path
 
-from xnorflow_boards.flows.chains import trim_file
+from xnorflow_boards.flows import chains, ram_registers
 from xnorflow_boards.flows.family import TOP, Family, Plan
 from xnorflow_boards.flows.report import Cells, Usage
 
@@ -30,6 +32,15 @@ def _finish(plan: Plan, data: bytes) -> bytes:
     return data + (zlib.crc32(data) ^ 0xFFFFFFFF).to_bytes(4, "little")
 
 
+def _synthesised(folder: Path) -> None:
+    """Improve the netlist before it is placed."""
+    path = folder / f"{TOP}.json"
+    netlist = json.loads(path.read_text())
+    chains.trim(netlist)
+    ram_registers.absorb(netlist)
+    path.write_text(json.dumps(netlist))
+
+
 def usage(cells: Cells, log: str) -> Usage:
     """Give what a design uses; carry chains and LUT memory are counted as the LUTs they take."""
     return Usage(
@@ -43,5 +54,5 @@ ECP5 = Family(
     synthesis=lambda board: "-nowidelut",
     constraints=f"{TOP}.lpf", place=_place, routed=f"{TOP}.config", packer="ecppack", pack=_pack,
     bitstream=f"{TOP}.bit", usage=usage, finish=_finish,
-    synthesised=lambda folder: trim_file(folder / f"{TOP}.json"),
+    synthesised=_synthesised,
 )

@@ -83,7 +83,8 @@ class Choice:
         if depth == 1:
             return RomSpec("constants")
         if self._cheapest(depth, width)[0] == "block":
-            return RomSpec("block", cut(depth, width, self._ram, self.price))
+            tiles = cut(depth, width, self._ram, self.price)
+            return RomSpec("block", tiles, self._ram.registers)
         return RomSpec("logic" if depth <= self.family.lut_inputs else "distributed")
 
     def _cheapest(self, depth: int, width: int) -> tuple[str, float, int]:

@@ -1,7 +1,7 @@
 """How a read-only memory is cut into blocks of RAM.
 
 Every tile is one block, or a pair of blocks that the device joins, in one of its native shapes.
-Tiles one above the other cost an OR of their words; see `xnorflow_hw.rom`.
+Tiles one above the other cost an OR or a multiplexer of their words; see `xnorflow_hw.rom`.
 """
 
 from __future__ import annotations
@@ -35,18 +35,23 @@ class Ram:
         Inputs of a LUT.
     zeroes : bool
         Whether a block that is not addressed gives zeros by itself.
+    registers : bool
+        Whether a block ends in a register of its own, which then hides whether it is addressed.
     """
 
     shapes: tuple[Shape, ...]
     lut_inputs: int
     zeroes: bool
+    registers: bool
 
     @classmethod
     def of(cls, family: Family) -> Ram:
         """Describe a family's."""
         single = [Shape(d, w, 1) for d, w in family.ram_shapes]
         pairs = [Shape(d, w, 2) for d, w in family.ram_pair_shapes]
-        return cls(tuple(single + pairs), family.lut_inputs, family.fabric != "ice40")
+        registers = family.fabric == "ecp5"
+        zeroes = not registers and family.fabric != "ice40"
+        return cls(tuple(single + pairs), family.lut_inputs, zeroes, registers)
 
     def blocks(self, tile: Tile) -> int:
         """Give the blocks that a tile takes, even if it is none of the shapes."""
