@@ -22,7 +22,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from numpy.typing import NDArray
 
-from . import accumulate
+from . import accumulate, copies
 from .beat import BeatSum, beat_latency
 from .pipeline import delay, index_shape
 from .rom import IMAGE_BITS, Rom, bit_words, field_words, rom_latency
@@ -262,12 +262,12 @@ class DotArray(wiring.Component):
             [Signal(self._width, name=f"sum_{b}_{k}", reset_less=True) for k in range(self.pe)]
             for b in range(self.pixels)
         ]
-        data = delay(m, self.i_data, rom.latency, name="data")
         for b, own in enumerate(sums):
-            codes = data.word_select(b, self.simd * self.bits)
-            operands = self._beat.operands(m, codes, f"plane_{b}")
+            operands = self._operands(m, b)
             for k, (start, q) in enumerate(zip(starts, own, strict=True)):
-                n, lane = self._beat.build(m, f"{b}_{k}", operands, self._weights(rom.data, k))
+                n, lane = self._beat.build(
+                    m, f"{b}_{k}", operands[k // self._group], self._weights(rom.data, k)
+                )
                 source = sums[(b - self.turn) % self.pixels][k]
                 turned = (turn, source) if self.turn else None
                 self._accumulate(
@@ -279,6 +279,25 @@ class DotArray(wiring.Component):
             results = [value[-1] for value in results]
         m.d.comb += self.o_values.eq(Cat(results))
         return m
+
+    @property
+    def _group(self) -> int:
+        """PEs that read the same copy of the activations: all, where there are no copies."""
+        if self.style != "verilog" or not self._rom.latency:
+            return self.pe
+        return copies.group(self.pe, self.simd * self.bits, self._beat.fabric)
+
+    def _operands(self, m: Module, b: int) -> list[list[Value]]:
+        """Give the operands of lane b's sums, when their weights are there, for each group."""
+        width, cycles = self.simd * self.bits, self._rom.latency
+        codes, groups = self.i_data.word_select(b, width), -(-self.pe // self._group)
+        if groups == 1:
+            late = [delay(m, codes, cycles, name=f"data_{b}")]
+        else:
+            late = copies.copies(
+                m, codes, cycles, groups, name=f"data_{b}", fabric=self._beat.fabric
+            )
+        return [self._beat.operands(m, x, f"plane_{b}_{g}") for g, x in enumerate(late)]
 
     def _accumulate(
         self, m: Module, name: str, *, en: Value, first: Value, t: Value, n: Value, q: Signal,
@@ -305,7 +324,11 @@ class DotArray(wiring.Component):
             "fabric": self._beat.fabric, "turn": self.turn > 0, "lane": self._beat.spared > 0,
         }
         name = accumulate.module_name(*size, **options)
-        return self._beat.modules | {name: accumulate.verilog_module(*size, **options)}
+        found = self._beat.modules | {name: accumulate.verilog_module(*size, **options)}
+        if self._group < self.pe:
+            width, fabric = self.simd * self.bits, self._beat.fabric
+            found[copies.module_name(width, fabric)] = copies.verilog_module(width, fabric)
+        return found
 
     def _weights(self, word: Value, k: int) -> list[Value]:
         """Give PE k's bits of a word of the memory, per plane."""

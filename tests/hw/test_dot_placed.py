@@ -6,6 +6,7 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from xnorflow_hw import copies
 from xnorflow_hw.beat import cheapest_form
 from xnorflow_hw.dot import DotArray
 from xnorflow_hw.popcount import forms
@@ -18,6 +19,12 @@ from .test_dot import beats_of
 from .verilog import simulate
 
 BEATS, ROWS, TURNS = 3, 3, (1, 2)
+
+
+@pytest.fixture(autouse=True)
+def copies_for_few_lanes(monkeypatch):
+    """Also these small arrays have their activations copied."""
+    monkeypatch.setitem(copies.LANES, "ecp5", 16)
 
 
 def arrays(fabric):
