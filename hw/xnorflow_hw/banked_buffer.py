@@ -363,6 +363,9 @@ class BankedBuffer(wiring.Component):
         pad = Signal(self.pixels, name="pad_1")
         m.d.sync += pad.eq(outer.replicate(self.pixels) | self._column_pads(m, nest))
         fill = Mux(late["end"], self.pad_word_last, self.pad_word)
-        m.d.sync += self.o_data.eq(Cat(
+        # Without a reset it can be the register that some block RAMs end in.
+        data = Signal(len(self.o_data), reset_less=True)
+        m.d.sync += data.eq(Cat(
             Mux(pad[b], fill, word)[: self.word_bits] for b, word in enumerate(words)
         ))
+        m.d.comb += self.o_data.eq(data)

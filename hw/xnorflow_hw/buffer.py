@@ -307,10 +307,14 @@ class FeatureBuffer(wiring.Component):
         m.d.sync += [
             self.o_valid.eq(late["valid"]), self.o_pad.eq(late["pad"]),
             self.o_first.eq(late["first"]), self.o_last.eq(late["last"]),
-            self.o_row.eq(class_1 + rep_1), self.o_data.eq(word),
+            self.o_row.eq(class_1 + rep_1),
         ]
+        # Without a reset it can be the register that some block RAMs end in.
+        data = Signal(self.word_bits, reset_less=True)
+        m.d.sync += data.eq(word)
+        m.d.comb += self.o_data.eq(data)
         with m.If(late["pad"]):
-            m.d.sync += self.o_data.eq(self.pad_word)
+            m.d.sync += data.eq(self.pad_word)
             if self.pad_word_last != self.pad_word:
                 with m.If(late["end"]):
-                    m.d.sync += self.o_data.eq(self.pad_word_last)
+                    m.d.sync += data.eq(self.pad_word_last)
