@@ -147,4 +147,4 @@ def samples(fabric: str) -> list[Sample]:
     known = {DEMO, *(t.name for t in TRAINED)}
     chosen = [Sample(name, cycles) for name, all_ in targets[fabric].items() for cycles in all_]
     assert all(s.network in known for s in chosen)
-    return chosen + [Sample(f"drawn{seed}", seed=seed) for seed in range(1, 41)]
+    return chosen + [Sample(f"drawn{seed}", seed=seed) for seed in range(1, 49)]

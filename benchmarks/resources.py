@@ -29,6 +29,7 @@ from fit_resources import write as save
 from xnorflow.design import Design
 from xnorflow.errors import XnorflowError
 from xnorflow.estimate.devices import fpga
+from xnorflow.estimate.fpga import design_resources
 from xnorflow_boards import tools
 
 RECORDS = Path(__file__).with_name("resources.json")
@@ -58,6 +59,15 @@ def signature(design: Design) -> str:
     return hashlib.sha256(repr(design.shape).encode()).hexdigest()[:16]
 
 
+def fits(design: Design, board: str) -> bool:
+    """Whether a design is near to what the board has; others would say nothing of real ones."""
+    device = fpga(board)
+    taken = design_resources(design.shape, device.family)
+    return bool(
+        taken.luts <= device.luts.use() and taken.ram_blocks <= device.ram_blocks.use()
+    )
+
+
 def collect(fabrics: list[str], limit: int | None) -> None:
     """Measure what is not there yet."""
     records = read()
@@ -68,6 +78,9 @@ def collect(fabrics: list[str], limit: int | None) -> None:
             try:
                 design = sample.design(board, fabric)
                 if records.get(key, {}).get("design") == design.digest:
+                    continue
+                if not fits(design, board):
+                    print(f"{key}: too large for {board}", flush=True)
                     continue
                 whole, parts = count(design, board)
             except XnorflowError as e:

@@ -412,3 +412,25 @@ def predict(spec: AcceleratorSpec, frames: int = 5) -> Timing:
         ii=int(ends[-1] - ends[-2]), bound=limit, latency=latency,
         last_out=tuple(int(e) for e in ends), busiest=busiest,
     )
+
+
+def latency_bound(spec: AcceleratorSpec) -> tuple[int, int]:
+    """Give what a frame's latency is made of, in cycles: its data, and pipelines.
+
+    The first is when the last score could be there if every engine answered at once and had all
+    the space that it wants: the chain of the last input that each output needs. The second is the
+    depth of all pipelines; a chain passes each of them at most once, so the sum bounds the latency
+    of a design in which nothing waits for space.
+    """
+    ample = tuple(
+        replace(
+            s, buffer=replace(s.buffer, depth=2 * s.buffer.height * s.buffer.row_places
+                              * s.buffer.place_words), queue_depth=s.buffer.results,
+        ) for s in spec.stages
+    )
+    flow = Flow(replace(spec, stages=ample), 1)
+    pipelines = sum(stage.latency for stage in flow._stages)
+    for stage in flow._stages:
+        stage.latency = 0
+    flow.settle()
+    return int(flow.sent[-1] - flow.accepts[0]), pipelines

@@ -143,6 +143,15 @@ def test_of_space_one_less_makes_some_frame_late(case: Case) -> None:
             assert (flow.sent >= few.sent).all() and (flow.sent > few.sent).any()
 
 
+@settings(max_examples=60)
+@given(cases(frames=1))
+def test_a_frame_takes_as_long_as_its_data_and_pipelines_do(case: Case) -> None:
+    """What each output needs, in engines that answer at once, and the depth of the pipelines."""
+    spec = accelerator(case.net, case.folds, in_lanes=case.in_lanes, out_lanes=case.out_lanes)
+    needed, pipelines = schedule.latency_bound(spec)
+    assert needed < schedule.predict(spec).latency <= needed + pipelines
+
+
 def windows(*channels: int) -> ir.IntegerNetwork:
     """3 x 3 convolutions of 8 x 10 pixels."""
     layers: list[ir.Layer] = []
