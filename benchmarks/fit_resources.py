@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,21 +33,30 @@ def nonnegative(a: Reals, b: Reals, sweeps: int = 5000) -> Reals:
     return x
 
 
+def _own(features: parts.Features) -> parts.Features:
+    return {name: v for name, v in features.items() if not name.startswith(parts.WHOLE)}
+
+
 def rows(
     design: Design, measured: Mapping[str, Mapping[str, int]], family: Family
 ) -> list[Row]:
     """Give the components of a design, those that are wires or were not kept apart left out."""
     found: list[Row] = []
     for stage, engine in zip(design.spec.stages, design.shape.engines, strict=True):
+        moved = parts.in_blocks(engine, family)
         for name, features in parts.engine(engine, family).items():
             # Large ROMs are modules of their own.
             names = [f"{stage.name}.{n}" for n in (name, "weights" if name == "array" else name)]
             counts = [measured[n] for n in dict.fromkeys(names) if n in measured]
+            features = _own(features)
             if features and counts:
                 total = {key: sum(c[key] for c in counts) for key in counts[0]}
+                # Components are counted before those move.
+                total["ff"] -= min(total["ff"], moved.get(name, 0))
                 found.append((name, features, total))
     for name, features in parts.ends(design.shape).items():
         key = "glue" if name == "top" else name
+        features = _own(features)
         if features and key in measured:
             found.append((name, features, measured[key]))
     return found
@@ -87,38 +95,57 @@ def errors(predicted: Reals, measured: Reals) -> str:
     return f"median {np.median(np.abs(relative)):.1f} %, worst {worst:+.1f} %"
 
 
+def _fit(
+    designs: Sequence[Design], records: Sequence[Mapping[str, Any]], family: Family
+) -> Coefficients:
+    """Fit components, then whole designs, to relative errors of these."""
+    samples = [s for d, r in zip(designs, records, strict=True)
+               for s in rows(d, r["parts"], family)]
+    lut, ff = (fit_components(samples, name) for name in ("lut", "ff"))
+    found = Coefficients(lut, ff, {}, {}, {})
+    sums = [found.summed(features(d, family)) for d in designs]
+    names = ["lut", "ff", *sorted({n for s in sums for n in s} - {"lut", "ff"})]
+    table = np.array([[s.get(n, 0.0) for n in names] for s in sums])
+    whole: list[dict[str, float]] = []
+    for name in ("lut", "ff"):
+        # A flip-flop is one, whatever LUTs there are.
+        known = table * [name == "lut" or n != "lut" for n in names]
+        inverse = 1 / np.array([r["whole"][name] for r in records], float)
+        x = nonnegative(known * inverse[:, None], np.ones(len(records)))
+        whole.append({n: float(f"{v:.4g}") for n, v in zip(names, x, strict=True) if v})
+    return Coefficients(lut, ff, whole[0], whole[1], {})
+
+
 def fit_family(
     designs: Sequence[Design], records: Sequence[Mapping[str, Any]], family: Family
 ) -> dict[str, Any]:
-    """Fit a fabric on every other design; give its coefficients and the errors of both halves."""
-    train = list(range(0, len(designs), 2))
-    halves = {"fitted": train, "others": list(range(1, len(designs), 2))}
-    samples = [s for k in train for s in rows(designs[k], records[k]["parts"], family)]
-    found = Coefficients(
-        fit_components(samples, "lut"), fit_components(samples, "ff"), (1.0, 0.0), 1.0, {}
-    )
-    sums = np.array([found.part(features(d, family)) for d in designs])
+    """Fit a fabric on all designs; give its coefficients and its errors.
+
+    Stated are the errors on these designs, and those of each half under a fit on the other.
+    """
+    number = len(designs)
+    found = _fit(designs, records, family)
     whole = np.array([[r["whole"][n] for n in ("lut", "ff", "bram")] for r in records], float)
-    inverse = 1 / whole[train]
-    luts = nonnegative(sums[train] * inverse[:, :1], whole[train, 0] * inverse[:, 0])
-    ffs = nonnegative(sums[train, 1:] * inverse[:, 1:2], whole[train, 1] * inverse[:, 1])
-    predicted = {"lut": sums @ luts, "ff": sums[:, 1:] @ ffs}
-    blocks = np.array([fpga.design_resources(d.shape, family).ram_blocks for d in designs])
+    known = np.array([found.part(features(d, family)) for d in designs])
+    unseen = np.zeros_like(known)
+    for half in (range(0, number, 2), range(1, number, 2)):
+        others = [k for k in range(number) if k not in half]
+        fitted = _fit([designs[k] for k in others], [records[k] for k in others], family)
+        for k in half:
+            unseen[k] = fitted.part(features(designs[k], family))
     said = {
-        name: "; ".join(
-            f"{errors(predicted[name][half], whole[half, k])} ({len(half)} designs {which})"
-            for which, half in halves.items() if half
-        )
+        name: f"{errors(known[:, k], whole[:, k])} ({number} designs);"
+              f" {errors(unseen[:, k], whole[:, k])} of designs that the fit has not seen"
         for k, name in enumerate(("lut", "ff"))
     }
+    blocks = np.array([
+        sum(sum(fpga.engine_blocks(e, family).values()) for e in d.shape.engines) for d in designs
+    ])
     off = np.abs(blocks - whole[:, 2])
-    said["bram"] = f"exact in {int((off == 0).sum())} of {len(off)} designs, worst {off.max():.0f}"
-    found = replace(
-        found, whole_lut=(float(luts[0]), float(luts[1])), whole_ff=float(ffs[0]), errors=said
-    )
+    said["bram"] = f"exact in {int((off == 0).sum())} of {number} designs, worst {off.max():.0f}"
     return {
-        "lut": found.lut, "ff": found.ff, "whole lut": [round(v, 4) for v in found.whole_lut],
-        "whole ff": round(found.whole_ff, 4), "errors": said,
+        "lut": found.lut, "ff": found.ff, "whole lut": found.whole_lut,
+        "whole ff": found.whole_ff, "errors": said,
     }
 
 

@@ -105,7 +105,8 @@ def fit() -> None:
             if record is None:
                 continue
             design = sample.design(board, fabric)
-            if signature(design) == record["shape"] or design.digest == record["design"]:
+            same = signature(design) == record["shape"] or design.digest == record["design"]
+            if same and fits(design, board):
                 designs.append(design)
                 chosen.append(record)
         if len(designs) > 1:

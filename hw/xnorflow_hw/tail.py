@@ -138,6 +138,30 @@ class Tail(wiring.Component):
         )
 
 
+def search_steps(thresholds: NDArray[Any], acc_bits: int) -> list[Ints]:
+    """Give the thresholds of each step of a binary search, [rows, pe, prefixes] each.
+
+    After a prefix of j bits, step j compares with the middle of the codes that are left; a code
+    that is never given has a threshold that is never reached.
+
+    Parameters
+    ----------
+    thresholds : int array [rows, pe, levels - 1]
+        Ascending.
+    acc_bits : int
+        Bits of the values.
+    """
+    steps, never = ceil_log2(thresholds.shape[2] + 1), 1 << acc_bits
+    missing = (1 << steps) - 1 - thresholds.shape[2]
+    full = np.pad(
+        np.clip(thresholds, 0, never).astype(np.int64), [(0, 0), (0, 0), (0, missing)],
+        constant_values=never,
+    )
+    return [
+        full[:, :, ((2 * np.arange(1 << j) + 1) << (steps - 1 - j)) - 1] for j in range(steps)
+    ]
+
+
 class ThresholdTail(Tail):
     """Count the thresholds that a value reaches, by binary search.
 
@@ -181,19 +205,10 @@ class ThresholdTail(Tail):
             constants=thresholds, pe=pe, acc_bits=acc_bits, out_bits=out_bits,
             latency=threshold_latency(bits=steps), **options,
         )
-        self._width = int(self.thresholds.max()).bit_length() or 1
-        missing = (1 << steps) - 1 - thresholds.shape[2]
-        full = np.pad(
-            self.thresholds, [(0, 0), (0, 0), (0, missing)], constant_values=never
-        )
-        if missing:
-            self._width = acc_bits + 1
-        self._always = (full[:, :, (1 << steps - 1) - 1] == 0).all(0).tolist()
-        # After a prefix of j bits, step j compares with the middle of the codes that are left.
-        self._steps = [
-            self._step(j, full[:, :, ((2 * np.arange(1 << j) + 1) << (steps - 1 - j)) - 1])
-            for j in range(steps)
-        ]
+        found = search_steps(thresholds, acc_bits)
+        self._width = max(int(step.max()) for step in found).bit_length() or 1
+        self._always = (found[0][:, :, 0] == 0).all(0).tolist()
+        self._steps = [self._step(j, step) for j, step in enumerate(found)]
 
     def _step(self, j: int, thresholds: Ints) -> Rom | list[Rom]:
         """Make the memory of step j from [rows, pe, prefixes]: one for all values, or one each."""

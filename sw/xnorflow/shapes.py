@@ -11,6 +11,7 @@ from xnorflow.estimate.shape import DesignShape, EngineKind, EngineShape
 from xnorflow.mapping import Reduction
 from xnorflow_hw.engine import compares
 from xnorflow_hw.spec import AcceleratorSpec, DotSpec, GearboxSpec, StageSpec, ThresholdSpec
+from xnorflow_hw.tail import search_steps
 
 _KINDS: dict[str, EngineKind] = {"conv": "conv", "maxpool": "maxpool", "sumpool": "sumpool"}
 
@@ -20,11 +21,13 @@ def engine_shape(part: Reduction, stage: StageSpec, box: GearboxSpec) -> EngineS
     b, a = stage.buffer, stage.array
     taps = b.kernel[0] * b.kernel[1]
     rows = levels = 0
+    words: tuple[int, ...] = ()
     threshold_rom = None
     for tail in stage.tails:
         if isinstance(tail, ThresholdSpec):
             rows, _, levels = tail.thresholds.shape
             threshold_rom = tail.rom
+            words = _threshold_words(stage, tail)
     dot = isinstance(a, DotSpec)
     return EngineShape(
         name=part.name, kind=_KINDS[part.layer.kind],
@@ -43,7 +46,18 @@ def engine_shape(part: Reduction, stage: StageSpec, box: GearboxSpec) -> EngineS
         rom=a.rom if isinstance(a, DotSpec) else None, threshold_rom=threshold_rom,
         buffer_ram=b.ram, frame=(b.height, b.width), windows=b.output, kernel=b.kernel,
         repeat=b.repeat, padded=any(b.pads), form=a.form if isinstance(a, DotSpec) else "",
-        tail_bits=_tail_bits(stage),
+        tail_bits=_tail_bits(stage), threshold_words=words,
+    )
+
+
+def _threshold_words(stage: StageSpec, tail: ThresholdSpec) -> tuple[int, ...]:
+    """Count the bits of the words of a tail's memories, those that are always the same left out."""
+    bits = stage.array.out_bits
+    if compares(stage.array, stage.tails):
+        return (stage.array.lanes_out * (bits + 1),)
+    return tuple(
+        int(np.bitwise_count(np.bitwise_or.reduce(step ^ step[:1])).sum())
+        for step in search_steps(tail.thresholds, bits)
     )
 
 

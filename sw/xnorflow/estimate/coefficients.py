@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from xnorflow.estimate.parts import Features
+from xnorflow.estimate.parts import WHOLE, Features
 
-LANES = ": lanes"
-"""Ends the name of what arrays are mostly made of."""
+FORMS = (": lanes", ": adders", ": bits of counts")
+"""End the names of features that arrays of every form have."""
 
 
 @dataclass(frozen=True)
@@ -22,32 +22,44 @@ class Coefficients:
     ----------
     lut, ff : mapping of str to float
         Per feature, of components synthesised apart.
-    whole_lut : pair of float
-        LUTs of a whole design per LUT and per flip-flop of its components: optimisation across
-        them, and packing.
-    whole_ff : float
-        Likewise of flip-flops.
+    whole_lut, whole_ff : mapping of str to float
+        LUTs and flip-flops of a whole design per LUT ("lut") and flip-flop ("ff") of its
+        components, and per feature whose name begins with `WHOLE`: optimisation across
+        components, packing, and what packing adds.
     errors : mapping of str to str
         What the error of ``lut``, ``ff`` and ``bram`` is, in words.
     """
 
     lut: Mapping[str, float]
     ff: Mapping[str, float]
-    whole_lut: tuple[float, float]
-    whole_ff: float
+    whole_lut: Mapping[str, float]
+    whole_ff: Mapping[str, float]
     errors: Mapping[str, str]
 
     def part(self, features: Features) -> tuple[float, float]:
         """Give a component's share of the LUTs and flip-flops of a whole design."""
-        luts = sum(_of(self.lut, name) * value for name, value in features.items())
-        ffs = sum(_of(self.ff, name) * value for name, value in features.items())
-        return self.whole_lut[0] * luts + self.whole_lut[1] * ffs, self.whole_ff * ffs
+        found = self.summed(features)
+        luts, ffs = (
+            sum(of.get(name, 0.0) * value for name, value in found.items())
+            for of in (self.whole_lut, self.whole_ff)
+        )
+        return luts, ffs
+
+    def summed(self, features: Features) -> Features:
+        """Give what `whole_lut` and `whole_ff` are multiplied with."""
+        found = {name: v for name, v in features.items() if name.startswith(WHOLE)}
+        own = {name: v for name, v in features.items() if not name.startswith(WHOLE)}
+        for key, of in (("lut", self.lut), ("ff", self.ff)):
+            found[key] = sum(_of(of, name) * value for name, value in own.items())
+        return found
 
 
 def _of(found: Mapping[str, float], name: str) -> float:
-    """Give a feature's coefficient; lanes of a form that was not measured cost the most."""
-    if name not in found and name.endswith(LANES):
-        return max(value for known, value in found.items() if known.endswith(LANES))
+    """Give a feature's coefficient; an array of a form that was not measured costs the most."""
+    if name not in found:
+        for end in FORMS:
+            if name.endswith(end):
+                return max((v for known, v in found.items() if known.endswith(end)), default=0.0)
     return found.get(name, 0.0)
 
 
@@ -58,7 +70,7 @@ def fitted() -> Mapping[str, Coefficients]:
     content = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     return {
         fabric: Coefficients(
-            c["lut"], c["ff"], (c["whole lut"][0], c["whole lut"][1]), c["whole ff"], c["errors"],
+            c["lut"], c["ff"], c["whole lut"], c["whole ff"], c["errors"],
         )
         for fabric, c in content.items()
     }

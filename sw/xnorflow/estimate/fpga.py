@@ -106,7 +106,7 @@ def memory(depth: int, width: int, family: Family, kind: str = "auto") -> Resour
     """Give what a memory with a write and a read port takes that is built of `kind`."""
     if depth == 0 or width == 0:
         return Resources()
-    if depth == 1 and kind == "auto":
+    if depth == 1:
         return Resources(ffs=width)
     if kind == "auto" or not family.lutram_shapes:
         kind = Choice(family).ram(depth, width)
@@ -137,16 +137,21 @@ def checked(family: Family) -> str:
 
 def _fitted(engine: EngineShape, family: Family) -> dict[str, Resources]:
     """Give what each part of an engine takes by the fitted coefficients; block RAM is counted."""
-    coefficients = fitted()[family.fabric]
-    buffer = memory(engine.buffer_depth, engine.buffer_width, family, engine.buffer_ram)
-    weights = read_only(engine.rom_depth, engine.rom_width, family, engine.rom)
-    blocks = {"buffer": engine.at_once * buffer.ram_blocks, "array": weights.ram_blocks}
-    where = "tail" if engine.tail_bits else "array"
-    blocks[where] = blocks.get(where, 0) + parts.threshold_rom(engine, family)[1]
+    coefficients, blocks = fitted()[family.fabric], engine_blocks(engine, family)
     return {
         name: Resources(*coefficients.part(features), blocks.get(name, 0))
         for name, features in parts.engine(engine, family).items() if features
     }
+
+
+def engine_blocks(engine: EngineShape, family: Family) -> dict[str, int]:
+    """Count the RAM blocks of an engine's components."""
+    buffer = memory(engine.buffer_depth, engine.buffer_width, family, engine.buffer_ram)
+    weights = read_only(engine.rom_depth, engine.rom_width, family, engine.rom)
+    found = {"buffer": engine.at_once * buffer.ram_blocks, "array": weights.ram_blocks}
+    where = "tail" if engine.tail_bits else "array"
+    found[where] = found.get(where, 0) + parts.threshold_rom(engine, family)[1]
+    return found
 
 
 @cache

@@ -13,9 +13,15 @@ from math import ceil, gcd
 from xnorflow.estimate.devices import Family
 from xnorflow.estimate.memory import Choice, ram_luts
 from xnorflow.estimate.shape import DesignShape, EngineShape
-from xnorflow_hw.spec import GearboxSpec
+from xnorflow.fabrics import fabric_of
+from xnorflow_hw import copies
+from xnorflow_hw.spec import GearboxSpec, RomSpec
 
 Features = dict[str, float]
+WHOLE = "whole, "
+"""Begins features of which the tools make something only in a whole design."""
+FEW = 64
+"""Words of a ROM of LUTs that needs few multiplexers."""
 
 
 def _bits(number: int) -> int:
@@ -28,6 +34,36 @@ def _memory(depth: int, width: int, family: Family, kind: str, number: int = 1) 
     if kind == "auto":
         kind = Choice(family).ram(depth, width)
     return {"memory": number * ram_luts(depth, width, family)} if kind == "distributed" else {}
+
+
+def in_blocks(e: EngineShape, family: Family) -> dict[str, int]:
+    """Give the flip-flops of components that are registers of block RAM in the end.
+
+    They follow a memory at once and are read without anything between.
+    """
+    if family.fabric != "ecp5":
+        return {}
+    memories = Choice(family)
+    kind = e.buffer_ram
+    if kind == "auto":
+        kind = memories.ram(e.buffer_depth, e.buffer_width)
+    whole = kind == "block" and e.buffer_depth > 1 and not e.padded
+    found = {"buffer": e.at_once * e.buffer_width * whole}
+    if e.kind == "conv" and e.rom_depth > 1:
+        found["array"] = _registers(memories, e.rom_depth, e.rom_width, e.rom)
+    if e.threshold_levels and not e.tail_bits and e.threshold_rows > 1:
+        (width,) = e.threshold_words
+        starts = _registers(memories, e.threshold_rows, width, e.threshold_rom)
+        found["array"] = found.get("array", 0) + starts
+    return found
+
+
+def _registers(memories: Choice, depth: int, width: int, rom: RomSpec | None) -> int:
+    """Give the bits of the registers of blocks, every tile with its own."""
+    rom = rom or memories.rom(depth, width)
+    if rom.kind != "block":
+        return 0
+    return sum(t.width for t in rom.tiles) or width
 
 
 def buffer(e: EngineShape, family: Family) -> Features:
@@ -43,6 +79,8 @@ def buffer(e: EngineShape, family: Family) -> Features:
         f"{name}: bits of loops": sum(map(_bits, loops)),
         f"{name}: bits of addresses": e.at_once * _bits(e.buffer_depth),
         f"{name}: bits of words": e.at_once * e.buffer_width,
+        f"{name}: bits of registers": e.at_once * e.buffer_width - in_blocks(e, family).get(
+            "buffer", 0),
         f"{name}: bits of padded words": e.at_once * e.buffer_width * e.padded,
         **{f"{name}: {key}": value for key, value in memory.items()},
     }
@@ -55,30 +93,56 @@ def array(e: EngineShape, family: Family) -> Features:
     sums = e.pe * e.at_once
     trees = sums * e.weight_planes * e.act_bits
     form = e.form + (", constant weights" if e.rom_depth == 1 else "")
+    counted = e.simd.bit_length()
     found: Features = {
-        "array": 1, f"{form}: lanes": trees * e.simd, f"{form}: trees": trees,
+        "array": 1, f"{form}: lanes": trees * e.simd, f"{form}: bits of counts": trees * counted,
+        f"{form}: adders": trees * max(0, e.simd - counted),
         "array: bits of sums": sums * e.acc_bits,
     }
     memories = Choice(family)
     if e.rom_depth > 1:
-        found["ROM: bits of words"] = e.rom_width
-        found["ROM: LUTs"] = memories.takes(e.rom_depth, e.rom_width, e.rom)[0]
+        found["ROM: bits of registers"] = e.rom_width * (not in_blocks(e, family).get("array"))
+        luts, blocks = memories.takes(e.rom_depth, e.rom_width, e.rom)
+        found[f"ROM of {_kind(e.rom_depth, blocks)}: LUTs"] = luts
+        found[f"{WHOLE}ROM blocks"] = blocks
+        found[f"{WHOLE}bits of ROM blocks"] = e.rom_width * (blocks > 0)
     if e.threshold_levels and not e.tail_bits:
+        luts, blocks = threshold_rom(e, family)
         found |= {
-            "thresholds: LUTs": threshold_rom(e, family)[0],
+            f"thresholds, ROM of {_kind(e.threshold_rows, blocks)}: LUTs": luts,
             "thresholds: bits": sums * e.threshold_levels * e.acc_bits,
             "thresholds: bits of codes": sums * e.out_bits,
         }
     if e.at_once > 1:
         found["array: bits of sums that turn"] = sums * e.acc_bits
+    codes = e.simd * e.act_bits
+    groups = ceil(e.pe / copies.group(e.pe, codes, fabric_of(family)))
+    found["array: bits of copies"] = e.at_once * codes * groups
+    found[f"{WHOLE}chains"] = trees + sums
     return found
+
+
+def _kind(depth: int, blocks: int) -> str:
+    """Name what a ROM is built of."""
+    return "blocks" if blocks else "few words" if depth <= FEW else "many words"
 
 
 def tail(e: EngineShape, family: Family) -> Features:
     """Give the features of the tails that the array does not compute."""
     if not e.tail_bits:
         return {}
-    return {"tails": 1, "tails: bits": e.tail_bits, "tails: LUTs": threshold_rom(e, family)[0]}
+    if not e.threshold_levels:
+        return {"tails": 1, "tails: bits": e.tail_bits}
+    lanes, (luts, blocks) = e.pe * e.at_once, threshold_rom(e, family)
+    # Constant thresholds take less to choose from.
+    name = "searches" if e.threshold_rows > 1 else "searches of constants"
+    return {
+        name: 1, f"{name}: bits": lanes * e.out_bits * e.acc_bits,
+        f"{name}: bits of thresholds": lanes * e.threshold_levels * e.acc_bits,
+        f"{name}, ROM of {_kind(e.threshold_rows, blocks)}: LUTs": luts,
+        f"{name}: bits of codes": lanes * e.out_bits, f"{WHOLE}ROM blocks": blocks,
+        f"{WHOLE}chains": lanes * e.out_bits,
+    }
 
 
 def threshold_rom(e: EngineShape, family: Family) -> tuple[float, int]:
@@ -88,11 +152,11 @@ def threshold_rom(e: EngineShape, family: Family) -> tuple[float, int]:
     """
     if not e.threshold_levels:
         return 0, 0
-    memories, width = Choice(family), e.pe * (e.acc_bits + 1)
-    widths = [width << step for step in range(e.out_bits)] if e.tail_bits else [
-        width * e.threshold_levels
+    memories = Choice(family)
+    found = [
+        memories.takes(e.threshold_rows, width, e.threshold_rom)
+        for width in e.threshold_words if width
     ]
-    found = [memories.takes(e.threshold_rows, w, e.threshold_rom) for w in widths]
     return sum(luts for luts, _ in found), sum(blocks for _, blocks in found)
 
 
@@ -137,5 +201,5 @@ def ends(d: DesignShape) -> dict[str, Features]:
     return {
         "input": {"input": 1, "input: bits": d.input_bits, "input: bits of tables": d.table_bits},
         "output": gearbox(d.output),
-        "top": {"design": 1, "design: bits of scores": d.score_bits},
+        "top": {"design": 1, "design: bits of scores": d.score_bits, f"{WHOLE}designs": 1},
     }

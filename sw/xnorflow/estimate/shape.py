@@ -65,6 +65,8 @@ class EngineShape:
         How the array sums a beat, see `xnorflow_hw.beat`; "" where there are no weights.
     tail_bits : int
         Bits that tails take which the array does not compute by itself.
+    threshold_words : tuple of int
+        Bits of a word of each of the thresholds' memories.
     """
 
     name: str
@@ -99,6 +101,7 @@ class EngineShape:
     padded: bool = False
     form: str = ""
     tail_bits: int = 0
+    threshold_words: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the ranges."""

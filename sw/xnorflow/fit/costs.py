@@ -73,6 +73,7 @@ def refolded(
         rom_width=fold.pe * fold.simd * example.weight_planes if conv else 0,
         buffer_depth=depth, buffer_width=fold.simd * example.act_bits,
         threshold_rows=ceil(example.threshold_rows * repeat / before), gearbox=None,
+        threshold_words=tuple(ceil(w * fold.pe / example.pe) for w in example.threshold_words),
         form=cheapest_form(
             simd=fold.simd, bits=example.act_bits, fabric=fabric_of(family)
         ) if conv else "",
