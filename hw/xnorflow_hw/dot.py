@@ -31,10 +31,10 @@ from .spec import IN_BLOCKS, RomSpec
 
 def dot_latency(
     *, simd: int, bits: int, coefficients: Sequence[int], depth: int, form: str = "tree",
-    fabric: str = "generic", rom: str = "block", rom_register: bool = True,
+    fabric: str = "generic", rom: RomSpec = IN_BLOCKS, rom_register: bool = True,
 ) -> int:
     """Clock cycles of a `DotArray` from the last beat to the result; `depth` is the ROM's."""
-    read = rom_latency(depth, kind=rom, register=rom_register)
+    read = rom_latency(depth, kind=rom.kind, register=rom_register, registers=rom.registers)
     return 1 + read + beat_latency(
         simd=simd, bits=bits, coefficients=coefficients, form=form, fabric=fabric
     )
@@ -192,8 +192,8 @@ class DotArray(wiring.Component):
         # A register off the slow path out of a block RAM, wherever there is time for it.
         return Rom(
             words=field_words(start, self._width), width=self.pe * self._width,
-            kind=rom.kind, tiles=rom.tiles, register=self.latency > 2, registers=rom.registers,
-            name=name, **options,
+            kind=rom.kind, tiles=rom.tiles, register=self.latency > 2,
+            registers=rom.registers and self.latency > 3, name=name, **options,
         )
 
     def model(

@@ -40,7 +40,7 @@ def array_latency(array: ArraySpec, *, compares: bool = False) -> int:
     if isinstance(array, DotSpec):
         return dot_latency(
             simd=array.simd, bits=array.bits, coefficients=array.coefficients,
-            depth=len(array.weights), form=array.form, fabric=array.fabric, rom=array.rom.kind,
+            depth=len(array.weights), form=array.form, fabric=array.fabric, rom=array.rom,
         )
     return (MaxArray if isinstance(array, MaxSpec) else SumArray).latency
 

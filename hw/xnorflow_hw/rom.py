@@ -21,7 +21,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from numpy.typing import NDArray
 
-from .pipeline import index_shape
+from .pipeline import delay, index_shape
 from .popcount import STYLES
 from .spec import Tile, segments
 
@@ -34,13 +34,16 @@ _STYLES = {
     "distributed": {"ram_style": "logic", "rom_style": "distributed"},
     "logic": {"ram_style": "logic"},
 }
+_LUTS = ("distributed", "logic")
 IMAGE_BITS = 16384
 """Contents of more bits than this go to a hex image."""
 
 
-def rom_latency(depth: int, *, kind: str = "auto", register: bool = True) -> int:
-    """Clock cycles from address to data: 0 for a constant, 1 for LUTs, else 1 or 2."""
-    return 0 if depth == 1 else 1 if kind in ("distributed", "logic") else 1 + register
+def rom_latency(
+    depth: int, *, kind: str = "auto", register: bool = True, registers: bool = False
+) -> int:
+    """Clock cycles from address to data: 0 for a constant, 1 for LUTs, else 1 to 3."""
+    return 0 if depth == 1 else 1 if kind in _LUTS else 1 + register * (1 + registers)
 
 
 def bit_words(bits: NDArray[Any]) -> list[int]:
@@ -81,7 +84,8 @@ class Rom(wiring.Component):
     register : bool
         Add an output register. Block RAMs are slow to answer; LUTs end in one anyway.
     registers : bool
-        If there is such a register, every tile has its own; words are joined behind them.
+        If there is such a register, every tile has one of its own before it: words are joined
+        between the two.
     name : str
         Identifier, unique in the design, of the Verilog module and its image.
     style : {"amaranth", "verilog"}
@@ -134,8 +138,10 @@ class Rom(wiring.Component):
             raise ValueError(f"name is {name!r}; it has to be a Verilog identifier")
         self.words, self.width, self.kind, self.register = words, width, kind, register
         self.name, self.style, self.depth = name, style, len(words)
-        self.latency = rom_latency(self.depth, kind=kind, register=register)
-        self.registers = registers and self.latency == 2
+        self.registers = registers and register and kind not in _LUTS
+        self.latency = rom_latency(
+            self.depth, kind=kind, register=register, registers=self.registers
+        )
         self.tiles = tuple(tiles) or (Tile(0, self.depth, 0, width),)
         _check_tiles(self.tiles, self.depth, width, kind)
         self.modules: dict[str, str] = {}
@@ -284,10 +290,8 @@ class Rom(wiring.Component):
             )
             port = memory.read_port()
             m.d.comb += [port.addr.eq(self.address), word.eq(port.data)]
-        if self.latency == 2 and not (self.registers and self.images):
-            late = Signal(self.width, reset_less=True)
-            m.d.sync += late.eq(word)
-            word = late
+        inside = 1 + (self.registers and bool(self.images))
+        word = delay(m, word, self.latency - inside, name="word")
         m.d.comb += self.data.eq(word)
         return m
 

@@ -222,8 +222,9 @@ def test_padded_lanes_add_nothing():
 def test_latency_is_known_without_the_component():
     arguments = {"simd": 63, "bits": 2, "coefficients": (1, 1), "depth": 9}
     assert dot_latency(**arguments) == 2 + 3 + 1 + 1
+    assert dot_latency(**arguments, rom=RomSpec(registers=True)) == 3 + 3 + 1 + 1
     assert dot_latency(**arguments, rom_register=False) == 1 + 3 + 1 + 1
-    assert dot_latency(**arguments, rom="logic") == 1 + 3 + 1 + 1
+    assert dot_latency(**arguments, rom=RomSpec("logic")) == 1 + 3 + 1 + 1
     assert dot_latency(**arguments, form="add") == 2 + 3 + 1 + 1
     single = {"bits": 1, "coefficients": (1,)}
     assert dot_latency(simd=1, **single, depth=1) == 1

@@ -23,11 +23,12 @@ def read(rom, addresses):
     ("kind", "register", "latency"),
     [("auto", True, 2), ("auto", False, 1), ("block", True, 2), ("logic", True, 1)],
 )
-def test_words_at_the_latency(depth, kind, register, latency):
+@pytest.mark.parametrize("registers", [False, True])
+def test_words_at_the_latency(depth, kind, register, latency, registers):
     rng = np.random.default_rng(depth)
     words = [int.from_bytes(rng.bytes(9), "little") for _ in range(depth)]
-    rom = Rom(words=words, width=72, kind=kind, register=register)
-    assert rom.latency == (latency if depth > 1 else 0)
+    rom = Rom(words=words, width=72, kind=kind, register=register, registers=registers)
+    assert rom.latency == (latency + (registers and latency == 2) if depth > 1 else 0)
     addresses = rng.integers(0, depth, 40)
     assert read(rom, addresses) == rom.model(addresses)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xnorflow.errors import BadInput
-from xnorflow.estimate import devices
+from xnorflow.estimate import devices, fpga
 from xnorflow.estimate.fpga import (
     CHECKED,
     CONSTANTS,
@@ -26,13 +26,20 @@ ECP5, ICE40, GW2A, XC7 = (devices.fpga(b).family
                           for b in ("ulx3s-85f", "icebreaker", "tangnano20k", "pynq-z1"))
 
 
+@pytest.fixture(autouse=True)
+def without_coefficients(monkeypatch):
+    """The model as it is for a family that was not measured."""
+    monkeypatch.setattr(fpga, "fitted", dict)
+
+
 def dense(inputs: int, outputs: int, pe: int, simd: int) -> EngineShape:
     depth = ceil(inputs / simd) * ceil(outputs / pe)
     return EngineShape(
         name="fc", kind="conv", pixels=1, channels=outputs, reduction=inputs, inputs=inputs, pe=pe,
         simd=simd, cycles=depth, rom_depth=depth, rom_width=pe * simd,
         buffer_depth=ceil(inputs / simd), buffer_width=simd, act_bits=1,
-        acc_bits=inputs.bit_length(), threshold_rows=ceil(outputs / pe), threshold_levels=1)
+        acc_bits=inputs.bit_length(), threshold_rows=ceil(outputs / pe), threshold_levels=1,
+        threshold_words=(pe * (inputs.bit_length() + 1),))
 
 
 # Placed single-engine designs: LUTs (with ALUs), RAM blocks; Yosys 0.70, nextpnr 0.11.1.

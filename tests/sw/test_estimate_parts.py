@@ -18,7 +18,8 @@ from .test_fit import SEARCH, network
 ECP5 = device("ulx3s-85f").family
 KNOWN = Coefficients(
     {"array": 10.0, "tree: lanes": 2.0, "dense: lanes": 1.5, "design": 7.0},
-    {"array": 3.0, "tree: lanes": 4.0}, (0.9, 0.1), 0.8, {"lut": "a", "ff": "b", "bram": "c"},
+    {"array": 3.0, "tree: lanes": 4.0}, {"lut": 0.9, "ff": 0.1, "whole, designs": 5.0},
+    {"ff": 0.8}, {"lut": "a", "ff": "b", "bram": "c"},
 )
 
 
@@ -40,7 +41,7 @@ def test_fitted_coefficients_replace_the_constants(monkeypatch: pytest.MonkeyPat
     after = design_resources(shape, ECP5)
     assert after.ram_blocks == before.ram_blocks and after.luts != before.luts
     engines = sum(engine_resources(e, ECP5).luts for e in shape.engines)
-    assert after.luts == pytest.approx(engines + 0.9 * 7)
+    assert after.luts == pytest.approx(engines + 0.9 * 7 + 5)
     assert fpga.status(ECP5) == "estimated" and fpga.checked(ECP5) == "LUT a; FF b; block RAM c"
 
 

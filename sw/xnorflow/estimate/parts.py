@@ -101,7 +101,7 @@ def array(e: EngineShape, family: Family) -> Features:
     }
     memories = Choice(family)
     if e.rom_depth > 1:
-        found["ROM: bits of registers"] = e.rom_width * (not in_blocks(e, family).get("array"))
+        found["ROM: bits of registers"] = e.rom_width
         luts, blocks = memories.takes(e.rom_depth, e.rom_width, e.rom)
         found[f"ROM of {_kind(e.rom_depth, blocks)}: LUTs"] = luts
         found[f"{WHOLE}ROM blocks"] = blocks
