@@ -131,6 +131,14 @@ class Stage(wiring.Component):
             m.d.comb += [pixels.i_valid.eq(valid), pixels.i_values.eq(values)]
             wiring.connect(m, pixels.o, wiring.flipped(self.o))
             return pixels.o_freed
+        if depth == 1:
+            full, data = Signal(), Signal(width, reset_less=True)
+            with m.If(valid):
+                m.d.sync += [full.eq(1), data.eq(values)]
+            with m.Elif(self.o.ready):
+                m.d.sync += full.eq(0)
+            m.d.comb += [self.o.valid.eq(full), self.o.payload.eq(data)]
+            return self.o.valid & self.o.ready
         m.submodules.queue = queue = SyncFIFO(width=width, depth=depth)
         m.d.comb += [
             queue.w_en.eq(valid), queue.w_data.eq(values),
