@@ -108,3 +108,12 @@ def test_the_slowest_path_is_from_clock_to_clock():
     assert path is not None
     assert path.summary() == {"from": "a", "to": "b", "logic_ns": 0.75, "routing_ns": 1.25}
     assert slowest_path({}) is None
+
+
+def test_a_xilinx_lut_of_two_outputs_is_one_and_what_is_not_known_is_an_error() -> None:
+    from xnorflow.errors import CheckFailed
+    from xnorflow_boards import board
+
+    assert vivado.usage(board("pynq-z1"), {"LUT6": 3, "LUT6_2": 4, "CARRY4": 9}).lut[0] == 7
+    with pytest.raises(CheckFailed, match="RAM256X1S"):
+        vivado.usage(board("pynq-z1"), {"RAM256X1S": 1})

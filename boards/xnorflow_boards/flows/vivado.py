@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from xnorflow.errors import CheckFailed
 from xnorflow.estimate.devices import fpga
 from xnorflow_boards.board import Board
 from xnorflow_boards.flows.report import Usage
@@ -21,6 +22,8 @@ _LUTS = {
 _FFS = dict.fromkeys(("FDRE", "FDSE", "FDCE", "FDPE"), 1)
 _RAMS = {"RAMB18E1": 1, "RAMB18E2": 1, "RAMB36E1": 2, "RAMB36E2": 2}
 _DSPS = {"DSP48E1": 1, "DSP48E2": 1}
+_COUNTED = ("LUT", "SRL", "RAM", "FD", "LD", "DSP", "URAM")
+"""What the names of cells that take such resources begin with."""
 
 
 def synthesis(
@@ -41,8 +44,20 @@ def synthesis(
 
 
 def usage(board: Board, cells: Mapping[str, int]) -> Usage:
-    """Give what a design uses of a board's FPGA, from Yosys's cells by type."""
+    """Give what a design uses of a board's FPGA, from Yosys's cells by type.
+
+    Raises
+    ------
+    CheckFailed
+        If there is a cell of a kind that is counted, but not this one.
+    """
     device = fpga(board.name)
+    counted = {**_LUTS, **_FFS, **_RAMS, **_DSPS}
+    unknown = [name for name in cells if name.startswith(_COUNTED) and name not in counted]
+    if unknown:
+        raise CheckFailed(
+            f"the resources of {', '.join(sorted(unknown))} are not known; please report this"
+        )
 
     def used(weights: Mapping[str, int], available: float) -> tuple[int, int]:
         return sum(weight * cells.get(name, 0) for name, weight in weights.items()), int(available)
