@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ import xnorflow as xf
 from xnorflow import fold, ir
 from xnorflow.compiler import assembler, clock_for, compile_network
 from xnorflow.design import Design
-from xnorflow.mapping import reductions
+from xnorflow.mapping import Fold, reductions
 
 LANES = {"ecp5": 3000, "ice40": 500, "gowin": 1500, "xilinx": 3000}
 """XNORs at once that a drawn folding has at most: what a family's parts have room for."""
@@ -109,13 +110,20 @@ class Sample:
         """Names it in the records."""
         return f"{self.network}@{self.cycles}" if self.cycles else f"{self.network}#{self.seed}"
 
-    def design(self, board: str, fabric: str) -> Design:
-        """Make the design."""
+    def design(
+        self, board: str, fabric: str, folds: Sequence[Sequence[int]] | None = None
+    ) -> Design:
+        """Make the design, with the folding of a record: what is best changes with the model."""
         if self.network.startswith("drawn"):
             net = network(int(self.network.removeprefix("drawn")), fabric)
         else:
             source = trained(self.network)
             net = xf.load(source.path, input_scale=source.scale)
+        if folds is not None:
+            chosen = tuple(Fold(*fold) for fold in folds)
+            parts = reductions(net)
+            target = self.cycles or max(p.cycles(f) for p, f in zip(parts, chosen, strict=True))
+            return assembler(net, board, clock_for(board, None))(chosen, target)
         if self.cycles:
             return compile_network(net, board, cycles=self.cycles, must_fit=False)
         rng = np.random.default_rng(self.seed)

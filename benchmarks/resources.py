@@ -104,7 +104,7 @@ def fit() -> None:
             record = records.get(f"{fabric}/{sample.name}")
             if record is None:
                 continue
-            design = sample.design(board, fabric)
+            design = sample.design(board, fabric, record["folds"])
             same = signature(design) == record["shape"] or design.digest == record["design"]
             if same and fits(design, board):
                 designs.append(design)
