@@ -196,7 +196,8 @@ class Rom(wiring.Component):
         lines += ["  end", *self._plain("words"), "`else"]
         lines += [f"  initial {read}" for read in reads]
         if self.registers:
-            lines += [*self._registered(), *self._chosen()]
+            chosen = self._chosen()
+            lines += [*self._registered(), *self._meant("\n".join(chosen)), *chosen]
         else:
             lines += [line for k, t in enumerate(self.tiles) for line in self._read(k, t)]
             lines += self._join()
@@ -214,7 +215,7 @@ class Rom(wiring.Component):
         ]
 
     def _registered(self) -> list[str]:
-        """Read all tiles, each through a register, and delay which of them are meant."""
+        """Read all tiles, each through a register."""
         lines = []
         for k, t in enumerate(self.tiles):
             bits = (t.depth - 1).bit_length()
@@ -224,12 +225,21 @@ class Rom(wiring.Component):
                 f"  always @(posedge clk) q_{k} <= tile_{k}[{at}];",
                 f"  always @(posedge clk) r_{k} <= q_{k};",
             ]
-        have = (self.depth - 1).bit_length()
-        for end in sorted({t.first + t.depth for t in self.tiles} - {self.depth}):
+        return lines
+
+    def _meant(self, chosen: str) -> list[str]:
+        """Tell, as late as the words, which tiles are addressed; those that `chosen` asks for."""
+        lines, have = [], (self.depth - 1).bit_length()
+        for first, past in sorted({(t.first, t.first + t.depth) for t in self.tiles}):
+            name = f"{first}_{past}"
+            if not re.search(rf"\bmeant_{name}\b", chosen):
+                continue
+            meant = [f"address >= {have}'d{first}"] * (first > 0)
+            meant += [f"address < {have}'d{past}"] * (past < self.depth)
             lines += [
-                f"  reg early_{end}, below_{end};",
-                f"  always @(posedge clk) early_{end} <= address < {have}'d{end};",
-                f"  always @(posedge clk) below_{end} <= early_{end};",
+                f"  reg early_{name}, meant_{name};",
+                f"  always @(posedge clk) early_{name} <= {' && '.join(meant) or '1'};",
+                f"  always @(posedge clk) meant_{name} <= early_{name};",
             ]
         return lines
 
@@ -237,13 +247,18 @@ class Rom(wiring.Component):
         """Choose among the registers of tiles one above the other."""
         lines = []
         for low, end, there in segments(self.tiles):
-            upwards = sorted((self.tiles[k].first, k) for k in there)
-            words = []
-            for _, k in upwards:
-                t = self.tiles[k]
-                words.append((t.first + t.depth, f"r_{k}[{end - 1 - t.low}:{low - t.low}]"))
-            chosen = "".join(f"below_{past} ? {word} : " for past, word in words[:-1])
-            lines.append(f"  assign data[{end - 1}:{low}] = {chosen}{words[-1][1]};")
+            words = [
+                (f"meant_{t.first}_{t.first + t.depth}", f"r_{k}[{end - 1 - t.low}:{low - t.low}]")
+                for k, t in ((k, self.tiles[k]) for k in there)
+            ]
+            if len(words) > 2:
+                # What selects is one of many already: two tiles to a LUT4.
+                parts = [f"{{{end - low}{{{meant}}}}} & {word}" for meant, word in words]
+                chosen = " | ".join(f"({part})" for part in parts)
+            else:
+                chosen = "".join(f"{meant} ? {word} : " for meant, word in words[:-1])
+                chosen += words[-1][1]
+            lines.append(f"  assign data[{end - 1}:{low}] = {chosen};")
         return lines
 
     def _read(self, k: int, t: Tile) -> list[str]:

@@ -31,6 +31,8 @@ def _bits(number: int) -> int:
 
 def _memory(depth: int, width: int, family: Family, kind: str, number: int = 1) -> Features:
     """Give the features of memories with a write and a read port."""
+    if depth == 1:
+        return {"bits of a single word": number * width}
     if kind == "auto":
         kind = Choice(family).ram(depth, width)
     return {"memory": number * ram_luts(depth, width, family)} if kind == "distributed" else {}
@@ -164,9 +166,10 @@ def queue(e: EngineShape, family: Family) -> Features:
     """Give the features of the queue behind the array."""
     width = e.pe * e.out_bits * e.at_once
     name = "queue" if e.at_once == 1 else "pixel queue"
-    stored = _memory(e.queue_depth, width, family, "distributed") if family.lutram_shapes else {
-        "stored bits": width * e.queue_depth
-    }
+    if family.lutram_shapes or e.queue_depth == 1:
+        stored = _memory(e.queue_depth, width, family, "distributed")
+    else:
+        stored = {"stored bits": width * e.queue_depth}
     return {
         name: 1, f"{name}: bits of addresses": _bits(e.queue_depth),
         f"{name}: bits of words": width,
