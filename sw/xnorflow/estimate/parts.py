@@ -54,8 +54,7 @@ def in_blocks(e: EngineShape, family: Family) -> dict[str, int]:
     if e.kind == "conv" and e.rom_depth > 1:
         found["array"] = _registers(memories, e.rom_depth, e.rom_width, e.rom)
     if e.threshold_levels and not e.tail_bits and e.threshold_rows > 1:
-        (width,) = e.threshold_words
-        starts = _registers(memories, e.threshold_rows, width, e.threshold_rom)
+        starts = _registers(memories, e.threshold_rows, sum(e.threshold_words), e.threshold_rom)
         found["array"] = found.get("array", 0) + starts
     return found
 

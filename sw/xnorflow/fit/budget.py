@@ -13,6 +13,8 @@ HEADROOM = {"LUT": 0.80, "FF": 0.80, "block RAM": 1.0}
 fills up; block RAM is left to the last block, for its number is exact."""
 SHRINK = 0.97
 """By how much a limit shrinks at least after a design that exceeded it."""
+MOST_SHRINK = 0.93
+"""By how much it shrinks at most: what one guess is off says little of the next."""
 LINK = Resources(700, 500, 2)
 """UART and host link, without the UART's queue: LUT4 after place and route (``docs/link.md``); a
 core that is fed by a processor or a shell needs about as much for what feeds it."""
@@ -61,7 +63,9 @@ class Budget:
             found, off = getattr(real, of), getattr(real, of) - getattr(guessed, of)
             if fits:
                 return float(most - off)
-            return float(min(SHRINK * last, most - off) if found > most else last)
+            if found <= most:
+                return float(last)
+            return float(max(MOST_SHRINK * last, min(SHRINK * last, most - off)))
 
         return replace(
             self, luts=limit("luts"), ffs=limit("ffs"), ram_blocks=limit("ram_blocks")
