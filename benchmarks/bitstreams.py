@@ -26,7 +26,7 @@ TARGETS = (
     ("digits", "tangnano9k", 2304, 40.0),
     ("digits", "tangnano20k", 1152, 80.0),
     ("TFC_1W1A", "icebreaker", 3136, 24.0),
-    ("TFC_1W1A", "ulx3s-25f", 784, 100.0),
+    ("TFC_1W1A", "ulx3s-25f", 784, 95.0),
     ("TFC_1W1A", "tangnano9k", 784, 54.0),
     ("TFC_1W1A", "tangnano20k", 784, 80.0),
     ("mnist_lfcW1A1", "ulx3s-85f", 16384, 50.0),
