@@ -120,14 +120,18 @@ class Sample:
             source = trained(self.network)
             net = xf.load(source.path, input_scale=source.scale)
         if folds is not None:
-            chosen = tuple(Fold(*fold) for fold in folds)
-            parts = reductions(net)
-            target = self.cycles or max(p.cycles(f) for p, f in zip(parts, chosen, strict=True))
-            return assembler(net, board, clock_for(board, None))(chosen, target)
-        if self.cycles:
+            chosen = [Fold(*fold) for fold in folds]
+        elif self.cycles:
             return compile_network(net, board, cycles=self.cycles, must_fit=False)
+        else:
+            chosen = self._draw(net, fabric)
+        slowest = max(p.cycles(f) for p, f in zip(reductions(net), chosen, strict=True))
+        return assembler(net, board, clock_for(board, None))(tuple(chosen), self.cycles or slowest)
+
+    def _draw(self, net: ir.IntegerNetwork, fabric: str) -> list[Fold]:
+        """Draw a folding."""
         rng = np.random.default_rng(self.seed)
-        folds, cycles = [], 1
+        folds: list[Fold] = []
         for part in reductions(net):
             options = fold.foldings(part)
             bits = part.inp.alphabet.bits
@@ -139,8 +143,7 @@ class Sample:
             wanted = size.max() if rng.random() < 0.2 else rng.uniform(0, size.max())
             near = np.argsort(np.abs(size - wanted), kind="stable")[:8]
             folds.append(options[int(rng.choice(near))])
-            cycles = max(cycles, part.cycles(folds[-1]))
-        return assembler(net, board, clock_for(board, None))(tuple(folds), cycles)
+        return folds
 
 
 def samples(fabric: str) -> list[Sample]:

@@ -23,7 +23,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from xnorflow_boards.flows.chains import trim_file
+from xnorflow_boards.flows.ecp5 import improve
 from xnorflow_boards.flows.report import cells_of_log
 from xnorflow_hw.popcount import forms, latency_for, module_name, verilog_module
 from xnorflow_hw.primitives import PROLOGUE
@@ -118,7 +118,7 @@ def run(text: str, fabric: str) -> Result:
             luts = sum(n for cell, n in cells.items() if re.fullmatch(r"LUT\d(_2)?", cell))
             return Result(luts, flip_flops, None)
         if fabric == "ecp5":
-            trim_file(at / "top.json")
+            improve(at / "top.json")
         (at / "top.cst").write_text("".join(
             f'IO_LOC "{name}" {pin};\nIO_PORT "{name}" IO_TYPE=LVCMOS33;\n'
             for name, pin in PINS.items()

@@ -218,11 +218,9 @@ class Rom(wiring.Component):
         """Read all tiles, each through a register."""
         lines = []
         for k, t in enumerate(self.tiles):
-            bits = (t.depth - 1).bit_length()
-            at = f"address[{bits - 1}:0]" if bits else "1'b0"
             lines += [
                 f"  reg [{t.width - 1}:0] q_{k}, r_{k};",
-                f"  always @(posedge clk) q_{k} <= tile_{k}[{at}];",
+                f"  always @(posedge clk) q_{k} <= tile_{k}[{_address_in(t)}];",
                 f"  always @(posedge clk) r_{k} <= q_{k};",
             ]
         return lines
@@ -264,7 +262,7 @@ class Rom(wiring.Component):
     def _read(self, k: int, t: Tile) -> list[str]:
         """Read a tile; give zeros where another one above or below is meant."""
         bits, have = (t.depth - 1).bit_length(), (self.depth - 1).bit_length()
-        at = f"address[{bits - 1}:0]" if bits else "1'b0"
+        at = _address_in(t)
         word = f"q_{k} <= tile_{k}[{at}];"
         lines = [f"  reg [{t.width - 1}:0] q_{k};"]
         # Past the tile's own words its address may go on with another tile's.
@@ -309,6 +307,12 @@ class Rom(wiring.Component):
         word = delay(m, word, self.latency - inside, name="word")
         m.d.comb += self.data.eq(word)
         return m
+
+
+def _address_in(t: Tile) -> str:
+    """Write the address within a tile."""
+    bits = (t.depth - 1).bit_length()
+    return f"address[{bits - 1}:0]" if bits else "1'b0"
 
 
 def _check_tiles(tiles: Sequence[Tile], depth: int, width: int, kind: str) -> None:

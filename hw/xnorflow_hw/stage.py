@@ -132,6 +132,7 @@ class Stage(wiring.Component):
             wiring.connect(m, pixels.o, wiring.flipped(self.o))
             return pixels.o_freed
         if depth == 1:
+            # A SyncFIFO of one place has addresses without bits, which Verilog has not.
             full, data = Signal(), Signal(width, reset_less=True)
             with m.If(valid):
                 m.d.sync += [full.eq(1), data.eq(values)]

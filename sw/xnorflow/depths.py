@@ -150,8 +150,7 @@ def shrunk(spec: AcceleratorSpec) -> AcceleratorSpec:
     Less space never makes anything earlier, so of each depth there is a least one; they are found
     stage by stage, and less of any would then be slower.
     """
-    timing = schedule.predict(spec)
-    flow = schedule.Flow(spec, 4 + ceil(timing.latency / timing.ii))
+    flow = schedule.Flow(spec, 4 + ceil(schedule.latency(spec) / schedule.bound(spec)[0]))
     flow.settle()
     wanted = flow.sent
     for k in range(len(spec.stages)):

@@ -90,21 +90,6 @@ def gearbox_cycles(box: GearboxSpec, elements: int) -> int:
     return int(np.maximum(1, np.diff(possible, prepend=0)).sum())
 
 
-@dataclass(eq=False)
-class _Source:
-    """Input stage: s_axis transfers and, one register later, transfers to the chain."""
-
-    beats: int
-
-    def ready(self, after: Ints | None) -> Ints:
-        """Give when each output beat is offered; `after` are the output transfers so far known."""
-        earliest = np.zeros(self.beats, np.int64)
-        if after is not None:
-            earliest[1:] = np.maximum(earliest[1:], after[:-1])
-        self.accepts = _in_order(earliest)
-        return self.accepts + 1
-
-
 class Gearbox:
     """Accepts and emits of a gearbox.
 
@@ -297,7 +282,6 @@ class Flow:
 
     def __init__(self, spec: AcceleratorSpec, frames: int) -> None:
         self.spec, self.frames = spec, frames
-        self._source = _Source(spec.input.beats * frames)
         self._stages = [_Stage(s, frames) for s in spec.stages]
         self._boxes = [
             Gearbox(g, elements * frames) if g.needed else None
@@ -311,11 +295,6 @@ class Flow:
         # From which arrays they were last worked out.
         self._linked: list[tuple[Ints | None, ...]] = [()] * links
         self._issued: list[tuple[Ints | None, ...]] = [()] * stages
-
-    @property
-    def accepts(self) -> Ints:
-        """Times of the transfers on s_axis."""
-        return self._source.accepts
 
     @property
     def sent(self) -> Ints:
@@ -332,12 +311,10 @@ class Flow:
         other = copy(self)
         stages = (*self.spec.stages[:k], spec, *self.spec.stages[k + 1 :])
         other.spec = replace(self.spec, stages=stages)
-        other._source = _Source(self._source.beats)
         for name in ("_stages", "_into", "_out", "_issues", "_linked", "_issued"):
             setattr(other, name, list(getattr(self, name)))
         other._stages[k] = _Stage(spec, self.frames)
         other._linked[k] = other._issued[k] = ()
-        other._linked[0] = ()
         return other
 
     def settle(self, latest: Ints | None = None) -> bool:
@@ -363,7 +340,7 @@ class Flow:
             assert given is not None
             offered = self._stages[k - 1].offered(given)
         else:
-            offered = self._source.ready(given)
+            offered = self._accept(given)
         if k < len(self._stages):
             blocked = self._stages[k].space(taken)
         else:
@@ -374,6 +351,17 @@ class Flow:
         else:
             accepts, emits = box.solve(offered, blocked)
         return _update(self._into, k, accepts) | _update(self._out, k, emits)
+
+    def _accept(self, after: Ints | None) -> Ints:
+        """Work out the transfers on s_axis; give when, a register later, each is offered.
+
+        `after` are the transfers so far known behind the register.
+        """
+        earliest = np.zeros(self.spec.input.beats * self.frames, np.int64)
+        if after is not None:
+            earliest[1:] = np.maximum(earliest[1:], after[:-1])
+        self.accepts = _in_order(earliest)
+        return self.accepts + 1
 
     def _stage(self, k: int) -> bool:
         """Work out the issues of stage k, if there is one; tell whether they moved."""
@@ -400,16 +388,24 @@ def _update(times: list[Ints | None], k: int, new: Ints) -> bool:
     return True
 
 
+def latency(spec: AcceleratorSpec) -> int:
+    """Predict the cycles from a frame's first input beat to its last output beat, alone."""
+    return _last_minus_first(Flow(spec, 1))
+
+
+def _last_minus_first(flow: Flow) -> int:
+    flow.settle()
+    return int(flow.sent[-1] - flow.accepts[0])
+
+
 def predict(spec: AcceleratorSpec, frames: int = 5) -> Timing:
     """Predict interval and latency, from `frames` frames back to back at full speed."""
     limit, busiest = bound(spec)
-    alone, flow = Flow(spec, 1), Flow(spec, frames)
-    alone.settle()
+    flow = Flow(spec, frames)
     flow.settle()
-    latency = int(alone.sent[-1] - alone.accepts[0])
     ends = flow.sent[spec.output_beats - 1 :: spec.output_beats]
     return Timing(
-        ii=int(ends[-1] - ends[-2]), bound=limit, latency=latency,
+        ii=int(ends[-1] - ends[-2]), bound=limit, latency=latency(spec),
         last_out=tuple(int(e) for e in ends), busiest=busiest,
     )
 
@@ -432,5 +428,4 @@ def latency_bound(spec: AcceleratorSpec) -> tuple[int, int]:
     pipelines = sum(stage.latency for stage in flow._stages)
     for stage in flow._stages:
         stage.latency = 0
-    flow.settle()
-    return int(flow.sent[-1] - flow.accepts[0]), pipelines
+    return _last_minus_first(flow), pipelines

@@ -8,8 +8,6 @@ LUTs.
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 DONT_CARE = ["x"]
@@ -56,10 +54,3 @@ def _ignores_carry(cell: dict[str, Any]) -> bool:
         if value in (["0"], ["1"]):
             rows = [row for row in rows if row >> place & 1 == int(value[0])]
     return not any(init >> row & 1 for row in rows)
-
-
-def trim_file(path: Path) -> None:
-    """Do `trim` on a file."""
-    netlist = json.loads(path.read_text())
-    if trim(netlist):
-        path.write_text(json.dumps(netlist))

@@ -32,9 +32,8 @@ def _finish(plan: Plan, data: bytes) -> bytes:
     return data + (zlib.crc32(data) ^ 0xFFFFFFFF).to_bytes(4, "little")
 
 
-def _synthesised(folder: Path) -> None:
-    """Improve the netlist before it is placed."""
-    path = folder / f"{TOP}.json"
+def improve(path: Path) -> None:
+    """Improve the netlist in a file, as Yosys wrote it, before it is placed."""
     netlist = json.loads(path.read_text())
     chains.trim(netlist)
     ram_registers.absorb(netlist)
@@ -54,5 +53,5 @@ ECP5 = Family(
     synthesis=lambda board: "-nowidelut",
     constraints=f"{TOP}.lpf", place=_place, routed=f"{TOP}.config", packer="ecppack", pack=_pack,
     bitstream=f"{TOP}.bit", usage=usage, finish=_finish,
-    synthesised=_synthesised,
+    synthesised=lambda folder: improve(folder / f"{TOP}.json"),
 )

@@ -108,9 +108,7 @@ def memory(depth: int, width: int, family: Family, kind: str = "auto") -> Resour
         return Resources()
     if depth == 1:
         return Resources(ffs=width)
-    if kind == "auto" or not family.lutram_shapes:
-        kind = Choice(family).ram(depth, width)
-    if kind == "distributed":
+    if Choice(family).ram_of(depth, width, kind) == "distributed":
         return Resources(luts=ram_luts(depth, width, family))
     return Resources(ram_blocks=ram_blocks(depth, width, family.ram_shapes))
 

@@ -107,6 +107,12 @@ class Choice:
             return cut_cost(depth, width, self._ram, self.price)
         return join_luts(rom.tiles, self._ram), sum(self._ram.blocks(t) for t in rom.tiles)
 
+    def ram_of(self, depth: int, width: int, kind: str) -> str:
+        """Give what a memory with a write and a read port is built of that is to be of `kind`."""
+        if kind == "auto" or not self.family.lutram_shapes:
+            return self.ram(depth, width)
+        return kind
+
     def ram(self, depth: int, width: int) -> str:
         """Choose what a memory with a write and a read port is built of."""
         blocks = ram_blocks(depth, width, self.family.ram_shapes)

@@ -33,9 +33,9 @@ def _memory(depth: int, width: int, family: Family, kind: str, number: int = 1) 
     """Give the features of memories with a write and a read port."""
     if depth == 1:
         return {"bits of a single word": number * width}
-    if kind == "auto":
-        kind = Choice(family).ram(depth, width)
-    return {"memory": number * ram_luts(depth, width, family)} if kind == "distributed" else {}
+    if Choice(family).ram_of(depth, width, kind) != "distributed":
+        return {}
+    return {"memory": number * ram_luts(depth, width, family)}
 
 
 def in_blocks(e: EngineShape, family: Family) -> dict[str, int]:
@@ -46,17 +46,21 @@ def in_blocks(e: EngineShape, family: Family) -> dict[str, int]:
     if family.fabric != "ecp5":
         return {}
     memories = Choice(family)
-    kind = e.buffer_ram
-    if kind == "auto":
-        kind = memories.ram(e.buffer_depth, e.buffer_width)
-    whole = kind == "block" and e.buffer_depth > 1 and not e.padded
-    found = {"buffer": e.at_once * e.buffer_width * whole}
+    found = {"buffer": _buffer_registers(e, family)}
     if e.kind == "conv" and e.rom_depth > 1:
         found["array"] = _registers(memories, e.rom_depth, e.rom_width, e.rom)
     if e.threshold_levels and not e.tail_bits and e.threshold_rows > 1:
         starts = _registers(memories, e.threshold_rows, sum(e.threshold_words), e.threshold_rom)
         found["array"] = found.get("array", 0) + starts
     return found
+
+
+def _buffer_registers(e: EngineShape, family: Family) -> int:
+    """Give the bits of the buffer's output that are registers of block RAM in the end."""
+    if family.fabric != "ecp5" or e.buffer_depth == 1 or e.padded:
+        return 0
+    kind = Choice(family).ram_of(e.buffer_depth, e.buffer_width, e.buffer_ram)
+    return e.at_once * e.buffer_width * (kind == "block")
 
 
 def _registers(memories: Choice, depth: int, width: int, rom: RomSpec | None) -> int:
@@ -80,8 +84,7 @@ def buffer(e: EngineShape, family: Family) -> Features:
         f"{name}: bits of loops": sum(map(_bits, loops)),
         f"{name}: bits of addresses": e.at_once * _bits(e.buffer_depth),
         f"{name}: bits of words": e.at_once * e.buffer_width,
-        f"{name}: bits of registers": e.at_once * e.buffer_width - in_blocks(e, family).get(
-            "buffer", 0),
+        f"{name}: bits of registers": e.at_once * e.buffer_width - _buffer_registers(e, family),
         f"{name}: bits of padded words": e.at_once * e.buffer_width * e.padded,
         **{f"{name}: {key}": value for key, value in memory.items()},
     }

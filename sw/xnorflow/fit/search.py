@@ -44,6 +44,8 @@ WORTH = 0.98
 
 Assemble = Callable[[tuple[Fold, ...], int], "Design"]
 Progress = Callable[[str], object]
+Designs = dict[tuple[tuple[Fold, ...], int], "tuple[Design, Resources]"]
+"""What was assembled, by folding and target."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,9 +135,10 @@ class Fit:
     def fastest(self, budget: Budget) -> Fitted | None:
         """Give the design of most frames per cycle that keeps to a budget, or None."""
         best: Fitted | None = None
+        designs: Designs = {}
         for hope in HOPES:
             for choice, design, takes, corrected in self._rounds(
-                budget, self._fastest_choice, hope
+                budget, self._fastest_choice, hope, designs
             ):
                 if budget.exceeded(takes):
                     continue
@@ -232,9 +235,14 @@ class Fit:
         return best
 
     def _rounds(
-        self, budget: Budget, choose: Callable[[Budget], Choice | None], hope: float = 1.0
+        self, budget: Budget, choose: Callable[[Budget], Choice | None], hope: float = 1.0,
+        designs: Designs | None = None,
     ) -> Iterator[tuple[Choice, Design, Resources, Budget]]:
-        """Choose, assemble, correct the budget by what the design takes, and choose again."""
+        """Choose, assemble, correct the budget by what the design takes, and choose again.
+
+        What is in `designs` already is not assembled again.
+        """
+        designs = {} if designs is None else designs
         corrected = replace(budget, luts=hope * budget.luts)
         made: dict[tuple[Fold, ...], tuple[Design, Resources]] = {}
         for _ in range(ROUNDS):
@@ -243,8 +251,11 @@ class Fit:
                 return
             again = choice.folds in made
             if not again:
-                design = self.assemble(choice.folds, choice.cycles)
-                made[choice.folds] = design, self.takes(design)
+                key = choice.folds, choice.cycles
+                if key not in designs:
+                    design = self.assemble(*key)
+                    designs[key] = design, self.takes(design)
+                made[choice.folds] = designs[key]
                 yield choice, *made[choice.folds], corrected
             _, takes = made[choice.folds]
             if again and not budget.exceeded(takes):
