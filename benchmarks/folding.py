@@ -39,6 +39,8 @@ BOARDS = ("icebreaker", "tangnano9k", "tangnano20k", "ulx3s-25f", "ulx3s-85f", "
 NETWORKS = (DEMO, *(t.name for t in TRAINED))
 WIDEST_WEIGHTS = 36
 """FINN's default of ``mvau_wwidth_max``, in bits."""
+HOPELESS = 1.15
+"""How far above the limits the estimate of a design is that is not even assembled."""
 
 
 def divisors(number: int) -> Iterator[int]:
@@ -87,6 +89,17 @@ class Found:
         return self.design.ii if self.design else float("inf")
 
 
+def hopeless(search: Fit, folds: Sequence[Fold], budget: Budget) -> bool:
+    """Whether engines alone, whatever their memories are of, take far more than both limits."""
+    share = 0.0
+    for engine, chosen in zip(search.chain.engines, folds, strict=True):
+        takes = engine.takes[[f == chosen for f in engine.folds]]
+        if not len(takes):
+            return False
+        share += (takes[:, 0] / budget.luts + takes[:, 2] / budget.ram_blocks).min()
+    return share > 2 * HOPELESS
+
+
 def best_of_finn(search: Fit, parts: Sequence[Reduction], budget: Budget) -> Found:
     """Give the fastest of all that FINN's rule gives and that fits."""
     cycles = {
@@ -102,6 +115,8 @@ def best_of_finn(search: Fit, parts: Sequence[Reduction], budget: Budget) -> Fou
         if folds in seen or slowest >= best.ii:
             continue
         seen.add(folds)
+        if hopeless(search, folds, budget):
+            continue
         design = search.assemble(folds, slowest)
         takes = search.takes(design)
         if design.ii < best.ii and not budget.exceeded(takes):
