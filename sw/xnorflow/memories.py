@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from math import inf
 
 from xnorflow.estimate.devices import Family, Fpga, fpgas
-from xnorflow.estimate.memory import PRICE, Choice, ram_blocks
+from xnorflow.estimate.memory import Choice, ram_blocks
 from xnorflow_hw.engine import compares
 from xnorflow_hw.spec import (
     AcceleratorSpec,
@@ -120,8 +120,7 @@ def _memories(s: StageSpec, choice: Choice) -> Iterator[tuple[int, int]]:
         yield found, b.pixels * b.depth * b.word_bits
 
 
-def _prices() -> Iterator[float]:
-    price = PRICE
+def _prices(price: float) -> Iterator[float]:
     while price < 1e6:
         yield price
         price *= 1.25
@@ -141,7 +140,7 @@ def with_memories(spec: AcceleratorSpec, device: Fpga | None) -> AcceleratorSpec
     family = (device or fpgas()[GENERIC]).family
     left = inf if device is None else device.ram_blocks.use() - RESERVED
     before = None
-    for price in _prices():
+    for price in _prices(family.block_luts.use()):
         choice = _Stages(family, price, device is not None)
         made = replace(spec, stages=tuple(choice.stage(s) for s in spec.stages))
         if blocks(made, family) <= left:

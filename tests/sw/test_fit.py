@@ -122,6 +122,19 @@ def test_the_smallest_design_is_fast_enough_and_no_larger_than_the_one_of_fewest
     assert takes.luts <= others.luts
 
 
+@pytest.mark.parametrize("board", ["ulx3s-85f", "pynq-z1"])
+def test_a_block_is_not_taken_for_fewer_luts_than_it_is_worth(board: str) -> None:
+    search = fit(network(), board)
+    worth = fpga(board).family.block_luts.use()
+    found = search.smallest(600)
+    fewest = search.chain.cheapest(600, Prices(0, 0))
+    assert found is not None and fewest is not None
+    other = search.takes(search.assemble(fewest.folds, 600))
+    assert found.takes.luts + worth * found.takes.ram_blocks <= (
+        other.luts + worth * other.ram_blocks
+    )
+
+
 @pytest.mark.parametrize("blocks", [0, 1, 2, 4, 8])
 def test_block_ram_that_is_short_is_saved(blocks: int) -> None:
     net = network(64, 96, 64)

@@ -10,10 +10,6 @@ from xnorflow.estimate.devices import Family
 from xnorflow.estimate.tiles import Ram, cut, cut_cost, join_luts
 from xnorflow_hw.spec import RomSpec
 
-PRICE = 64.0
-"""LUTs that a block is worth while there are enough: parts have 170 to 500 LUTs to a block, but
-some of those are wanted for arithmetic."""
-
 
 def rom_luts(depth: int, width: int, lut_inputs: int) -> float:
     """Give the LUTs of a ROM without block RAM.
@@ -69,10 +65,15 @@ def _fewest_blocks(columns: tuple[tuple[int, int], ...]) -> list[int]:
 
 @dataclass(frozen=True)
 class Choice:
-    """Chooses for a family at a price of a block, in LUTs."""
+    """Chooses for a family at a price of a block, in LUTs; without one, at what it is worth."""
 
     family: Family
-    price: float = PRICE
+    wanted: float | None = None
+
+    @cached_property
+    def price(self) -> float:
+        """LUTs."""
+        return self.family.block_luts.use() if self.wanted is None else self.wanted
 
     @cached_property
     def _ram(self) -> Ram:

@@ -1,10 +1,11 @@
 """Searches foldings: the fastest that fits, the smallest that is fast enough, the front of both.
 
 At given prices of block RAM and flip-flops the cheapest folding of a target is exact
-(`xnorflow.fit.chain`). Limits are met by raising the price of what is short until it is; the
-fastest target for which that works is found by bisection over the cycles that foldings have. What
-the model only approximates before the design is there (depths of buffers, of queues) is corrected
-by the design itself, and only designs that fit as a whole are given.
+(`xnorflow.fit.chain`). A block of RAM is counted as the LUTs that it is worth; where that meets no
+limit, the prices of what is short are raised from nothing until it does. The fastest target for
+which that works is found by bisection over the cycles that foldings have. What the model only
+approximates before the design is there (depths of buffers, of queues) is corrected by the design
+itself, and only designs that fit as a whole are given.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ ROUNDS = 16
 HOPES = (1.0, 1.2)
 """Shares of the LUTs to begin with: some designs take less than was thought."""
 WORTH = 0.98
-"""Share of the LUTs that a slower design on a front has at most."""
+"""Share of the size that a slower design on a front has at most."""
 
 Assemble = Callable[[tuple[Fold, ...], int], "Design"]
 Progress = Callable[[str], object]
@@ -95,7 +96,12 @@ class Fit:
         folds = fold.for_cycles(parts, fold.default_cycles(parts, EXAMPLE_LANES))
         example = accelerator(net, folds, in_lanes=1, device=device)
         self.chain = Chain(net, parts, engine_shapes(parts, example), device.family, pixels)
+        self._worth = float(device.family.block_luts.use())
         self.targets = [int(t) for t in self.chain.targets]
+
+    def size(self, takes: Resources) -> float:
+        """Give how large a design is: its LUTs, a block of RAM counted as what it is worth."""
+        return takes.luts + self._worth * takes.ram_blocks
 
     def takes(self, design: Design) -> Resources:
         """Give what a design takes, by the model."""
@@ -107,6 +113,9 @@ class Fit:
         if least is None or least.takes.luts > budget.luts:
             return None
         for ff in FF_PRICES:
+            usual = self.chain.cheapest(cycles, Prices(self._worth, ff + TIE))
+            if usual is not None and not budget.exceeded(usual.takes):
+                return usual
             found = self._blocks_within(cycles, budget, ff + TIE)
             if found is None or not budget.exceeded(found.takes):
                 return found
@@ -142,12 +151,13 @@ class Fit:
             ):
                 if budget.exceeded(takes):
                     continue
-                if best is None or (design.ii, takes.luts) < (best.design.ii, best.takes.luts):
+                found = design.ii, self.size(takes)
+                if best is None or found < (best.design.ii, self.size(best.takes)):
                     best = Fitted(design, takes, self._limit(choice.cycles, corrected))
         return best
 
     def smallest(self, cycles: int, budget: Budget | None = None) -> Fitted | None:
-        """Give the design of fewest LUTs for a target and a budget, or None.
+        """Give the smallest design for a target and a budget, or None.
 
         Raises
         ------
@@ -163,7 +173,7 @@ class Fit:
                 if design.ii > cycles:
                     slow = design
                 elif not limits.exceeded(takes) and (
-                    best is None or takes.luts < best.takes.luts
+                    best is None or self.size(takes) < self.size(best.takes)
                 ):
                     best = Fitted(design, takes)
             if best is not None or slow is None:
@@ -207,9 +217,9 @@ class Fit:
             if found is None:
                 continue
             while front and front[-1].design.ii >= found.design.ii \
-                    and front[-1].takes.luts >= found.takes.luts:
+                    and self.size(front[-1].takes) >= self.size(found.takes):
                 front.pop()
-            if not front or found.takes.luts < WORTH * front[-1].takes.luts:
+            if not front or self.size(found.takes) < WORTH * self.size(front[-1].takes):
                 front.append(found)
         return front
 

@@ -100,6 +100,8 @@ class Family:
         cannot be memory.
     lutram_luts : Datum
         LUTs of such a memory.
+    block_luts : Datum
+        LUTs that a block is worth while there are enough of both.
     clock_mhz : Datum
         Assumed clock in MHz.
     ram_pair_shapes : tuple of (int, int)
@@ -115,6 +117,7 @@ class Family:
     ram_source: Source
     lutram_shapes: tuple[tuple[int, int], ...]
     lutram_luts: Datum
+    block_luts: Datum
     clock_mhz: Datum
     ram_pair_shapes: tuple[tuple[int, int], ...] = ()
 
@@ -204,7 +207,7 @@ def fpgas() -> Mapping[str, Fpga]:
             name, f["vendor"], f["lut_inputs"], f["fabric"], f["ram"],
             tuple((d, w) for d, w in f["ram_shapes"]), sources[f["ram_source"]],
             tuple((d, w) for d, w in f["lutram_shapes"]), _datum(f["lutram_luts"], sources),
-            _datum(f["clock_mhz"], sources),
+            _datum(f["block_luts"], sources), _datum(f["clock_mhz"], sources),
             tuple((d, w) for d, w in f.get("ram_pair_shapes", ())))
     boards = {}
     for board, entry in data["boards"].items():
