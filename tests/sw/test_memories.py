@@ -66,6 +66,14 @@ def test_kinds_follow_depth_and_price():
     assert Choice(fpga("icebreaker").family).ram(4, 16) == "block"
 
 
+def test_large_contents_are_no_logic_while_blocks_are_left():
+    """LFC at an II of 128: 8,192 bits wide, which tools take hours and gigabytes to map to LUTs."""
+    xc7 = fpga("zc706").family
+    assert Choice(xc7).rom(128, 2000).kind == "distributed"
+    assert Choice(xc7).rom(128, 8192).kind == "block"
+    assert Choice(xc7, 1000.0).rom(128, 8192).kind == "distributed"
+
+
 def synthesised_blocks(board: str, folder, roms: dict[str, Rom]) -> Counter[str]:
     """Let Yosys map ROMs; count the blocks of each, a pair twice."""
     ports, uses, modules = [], [], []

@@ -10,6 +10,9 @@ from xnorflow.estimate.devices import Family
 from xnorflow.estimate.tiles import Ram, cut, cut_cost, join_luts
 from xnorflow_hw.spec import RomSpec
 
+LARGE = 1 << 18
+"""Bits of contents that no tool should have to make logic of while blocks are left."""
+
 
 def rom_luts(depth: int, width: int, lut_inputs: int) -> float:
     """Give the LUTs of a ROM without block RAM.
@@ -92,7 +95,9 @@ class Choice:
         """Give kind, LUTs and blocks of a ROM of more than one word."""
         luts = rom_luts(depth, width, self.family.lut_inputs)
         joined, blocks = cut_cost(depth, width, self._ram, self.price)
-        if luts < blocks * self.price + joined:
+        # Yosys 0.70 took 15 GB and did not end within 14 minutes on 2.9 Mbit of LUTs.
+        trouble = 2 if depth * width > LARGE else 1
+        if luts * trouble < blocks * self.price + joined:
             return "distributed", luts, 0
         return "block", joined, blocks
 
