@@ -75,7 +75,7 @@ def measure(name: str) -> dict[str, Any]:
     """Compile, synthesise and simulate one accelerator."""
     network, board, target, frames, published = TARGETS[name]
     if network == "SFC":
-        net, x = sfc(), trained("mnist_lfcW1A1").images()[0][:frames]
+        net, x = sfc(), trained("mnist_lfcW1A1").images()[0][:frames].reshape(-1, 1, 1, 784)
     else:
         source = trained(network)
         net, x = xf.load(source.path, input_scale=source.scale), source.images()[0][:frames]
