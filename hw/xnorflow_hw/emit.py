@@ -88,9 +88,9 @@ def _load_port(sprams: int) -> list[str]:
     if not sprams:
         return []
     return [
-        "  load            writes SPRAM while rst is 1: a word of 16 bits, its address of 14, a write"
-        " enable", f"                  for each of {sprams}; simulators read images instead, unless"
-        " XNORFLOW_LOAD is defined",
+        "  load            writes SPRAM while rst is 1: a word of 16 bits, its address of 14,",
+        f"                  {_count(sprams, 'write enable')}; simulators read images unless",
+        "                  XNORFLOW_LOAD is defined",
     ]
 
 

@@ -70,8 +70,9 @@ def _layer(
 
 def _resources(design: Design, family: Family) -> dict[str, Any]:
     used = design_resources(design.shape, family)
+    large = {"spram": used.sprams} if used.sprams else {}
     return {
-        "lut": round(used.luts), "ff": round(used.ffs), "bram": round(used.ram_blocks),
+        "lut": round(used.luts), "ff": round(used.ffs), "bram": round(used.ram_blocks), **large,
         "bram_unit": family.ram, "lut_inputs": family.lut_inputs, "kind": status(family),
         "error": checked(family),
     }
@@ -110,7 +111,8 @@ def summary(design: Design) -> dict[str, Any]:
         device = fpga(design.board)
         content["resources"] = _resources(design, device.family) | {
             "device": {"lut": device.luts.use(), "ff": device.ffs.use(),
-                       "bram": device.ram_blocks.use()},
+                       "bram": device.ram_blocks.use(),
+                       **({"spram": device.spram_number} if device.spram_number else {})},
         }
     else:
         families = {device.family.name: device.family for device in fpgas().values()}
