@@ -83,6 +83,6 @@ def simulated(
         text = "\n".join([
             "`define XNORFLOW_LOAD", emit_linked(top, name=board), wrapper, design.verilog,
         ])
-        images = {simulated_flash.IMAGE: simulated_flash.contents(data)}
+        images = images | {simulated_flash.IMAGE: simulated_flash.contents(data)}
         settle += 2 * loader.cycles
     return SimulatedBoard(text, ports, images=images, settle=settle, trouble=trouble, seed=seed)
