@@ -18,7 +18,7 @@ MOST_SHRINK = 0.93
 LINK = Resources(700, 500, 2)
 """UART and host link, without the UART's queue: LUT4 after place and route (``docs/link.md``); a
 core that is fed by a processor or a shell needs about as much for what feeds it."""
-LOADER = Resources(200, 180, 0)
+LOADER = Resources(190, 110, 0)
 """What loads SPRAM from the flash, where a design has any: iCE40, after synthesis."""
 
 
