@@ -131,9 +131,13 @@ def _memories(s: StageSpec, choice: Choice) -> Iterator[tuple[int, int]]:
 
 def sprams(spec: AcceleratorSpec) -> int:
     """Count the large single-port RAMs that weights are in."""
-    sizes = [s.array.weights for s in spec.stages
-             if isinstance(s.array, DotSpec) and s.array.rom.kind == IN_SPRAM.kind]
-    return sum(number(len(weights), weights[0].size) for weights in sizes)
+    return sum(sprams_of(s.array) for s in spec.stages if isinstance(s.array, DotSpec))
+
+
+def sprams_of(array: DotSpec) -> int:
+    """Count those of an array."""
+    inside = array.rom.kind == IN_SPRAM.kind
+    return number(len(array.weights), array.weights[0].size) if inside else 0
 
 
 def load_bits(spec: AcceleratorSpec) -> int:

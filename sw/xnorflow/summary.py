@@ -9,6 +9,7 @@ from xnorflow.estimate.devices import Family, fpga, fpgas
 from xnorflow.estimate.fpga import checked, design_resources, status
 from xnorflow.fabrics import fabric
 from xnorflow.mapping import Fold, Reduction
+from xnorflow.memories import sprams_of
 from xnorflow_hw.spec import DotSpec, GearboxSpec, OffsetSpec, StageSpec, TailSpec, ThresholdSpec
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def _layer(
             "rom": {
                 "depth": depth, "width": planes * pe * simd,
                 "kind": a.rom.kind, "tiles": len(a.rom.tiles),
+                **({"sprams": sprams_of(a)} if sprams_of(a) else {}),
             },
             "accumulator_bits": a.acc_bits,
         }

@@ -1,6 +1,7 @@
 """Weights in SPRAM: alone, as gates, and on a simulated board that loads them from its flash."""
 
 import json
+import re
 from collections import Counter
 
 import numpy as np
@@ -12,6 +13,7 @@ from xnorflow.memories import load_bits, sprams
 from xnorflow_boards import gates, tools, tops
 from xnorflow_boards.build import build
 from xnorflow_boards.catalogue import board
+from xnorflow_boards.clocking import Clocking
 from xnorflow_boards.driver import Driver
 from xnorflow_boards.flash import ERASED, WEIGHTS_ADDRESS, with_weights
 from xnorflow_boards.program import program
@@ -133,3 +135,18 @@ def test_weights_are_programmed_into_the_flash_only(tmp_path):
     }))
     with pytest.raises(BadInput, match=r"weights of digits.bin from the flash.*--flash"):
         program(tmp_path)
+
+
+def test_the_flash_is_on_the_boards_pins_and_selected_low(design):
+    """As the iCEBreaker's schematic has them: the pins of the configuration flash."""
+    pytest.importorskip("amaranth_boards")
+    made = board("icebreaker")
+    platform = made.platform()
+    top = tops.BoardTop(Clocking(made.flow, platform, 12), tops.linked(design, 12e6, 1_000_000))
+    platform.add_file("accelerator.v", design.verilog)
+    files = platform.prepare(top, name="board").files
+    for pin, number in (("cs", 16), ("clk", 15), ("copi", 14), ("cipo", 17)):
+        assert f"set_io spi_flash_1x_0__{pin}__io {number}\n" in files["board.pcf"]
+    for pin, inverted in (("cs", True), ("clk", False), ("copi", False)):
+        found = re.search(rf"module \\board\.flash_{pin}\b.*?\nend\n", files["board.il"], re.S)
+        assert found and ("$not" in found[0]) == inverted
