@@ -37,7 +37,7 @@ MHZ, BAUD = 12, 1_000_000
 """The pin's own clock: there is no model of the PLL."""
 _PADS = re.compile(r"\bSB_IO #\((.*?)\)\s+(\\\S+)\s+\(", re.DOTALL)
 _UNUSED = "input LATCH_INPUT_VALUE, CLOCK_ENABLE, INPUT_CLK, OUTPUT_CLK, OUTPUT_ENABLE, D_OUT_1"
-_PARAMETERS = 'parameter [5:0] PIN_TYPE = 0; parameter IO_STANDARD = "";'
+_PARAMETERS = 'parameter [5:0] PIN_TYPE = 0; parameter PULLUP = 0; parameter IO_STANDARD = "";'
 AROUND = f"""
 module PAD_IN (input PACKAGE_PIN, output D_IN_0, {_UNUSED});
   {_PARAMETERS} assign D_IN_0 = PACKAGE_PIN;
