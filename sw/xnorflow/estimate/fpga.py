@@ -8,7 +8,7 @@ Block RAM is exact arithmetic: memories are cut into columns, each of one native
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from math import ceil, gcd, log2
 
@@ -138,14 +138,10 @@ def checked(family: Family) -> str:
 def _fitted(engine: EngineShape, family: Family) -> dict[str, Resources]:
     """Give what each part of an engine takes by the fitted coefficients; block RAM is counted."""
     coefficients, blocks = fitted()[family.fabric], engine_blocks(engine, family)
-    found = {
+    return {
         name: Resources(*coefficients.part(features), blocks.get(name, 0))
         for name, features in parts.engine(engine, family).items() if features
     }
-    if engine.rom and engine.rom.kind == "spram":
-        weights = read_only(engine.rom_depth, engine.rom_width, family, engine.rom)
-        found["array"] += Resources(sprams=weights.sprams)
-    return found
 
 
 def engine_blocks(engine: EngineShape, family: Family) -> dict[str, int]:
@@ -236,7 +232,9 @@ def engine_parts(engine: EngineShape, family: Family) -> dict[str, Resources]:
 
 def engine_resources(engine: EngineShape, family: Family) -> Resources:
     """Give what an engine takes."""
-    return sum(engine_parts(engine, family).values(), Resources())
+    found = sum(engine_parts(engine, family).values(), Resources())
+    weights = read_only(engine.rom_depth, engine.rom_width, family, engine.rom)
+    return replace(found, sprams=weights.sprams)
 
 
 def design_resources(design: DesignShape, family: Family) -> Resources:
