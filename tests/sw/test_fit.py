@@ -266,7 +266,7 @@ def test_with_so_many_sprams_nothing_is_cheaper(
     assert price(found, prices) + ends == pytest.approx(least)
 
 
-def test_a_network_that_block_ram_cannot_hold_goes_to_spram() -> None:
+def test_a_network_that_block_ram_cannot_hold_goes_to_spram(tmp_path: Path) -> None:
     """It has 125 kbit of weights; the UP5K has 120 kbit of block RAM."""
     net = network(64, 256, 400, classes=4)
     device, design = fpga("icebreaker"), compile_network(net, "icebreaker")
@@ -274,6 +274,7 @@ def test_a_network_that_block_ram_cannot_hold_goes_to_spram() -> None:
     assert 0 < takes.sprams <= 4 and takes.sprams == sprams(design.spec)
     assert not board_budget(device, 1024).exceeded(takes)
     assert design.summary()["resources"]["spram"] == takes.sprams
+    assert Design.read(design.write(tmp_path / "net")).digest == design.digest
     small = compile_network(network(64, 64, classes=4), "icebreaker", cycles=2000)
     assert sprams(small.spec) == 0 and "spram" not in small.summary()["resources"]
 
