@@ -56,8 +56,11 @@ def on_a_board(design, x, *, timeout=20.0, **options):
         transport = SerialTransport(made.port, 1_000_000)
         driver = Driver(transport, timeout=timeout)
         try:
-            known = driver.expect(design.digest, face.frame, face.out_beats * face.out_bytes)
-            answers = driver.run(face.pack(x).reshape(len(x), -1), known)
+            frames = face.pack(x).reshape(len(x), -1)
+            known = driver.expect(
+                design.digest, frames.shape[1], face.out_beats * face.out_bytes
+            )
+            answers = driver.run(frames, known)
         finally:
             transport.close()
     answers.check()
