@@ -12,9 +12,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+from density import sfc
 from networks import trained
 
 import xnorflow as xf
+from xnorflow import ir
 from xnorflow_boards.build import build
 
 TARGETS = (
@@ -31,8 +33,17 @@ TARGETS = (
     ("TFC_1W1A", "tangnano20k", 784, 80.0),
     ("mnist_lfcW1A1", "ulx3s-85f", 512, 100.0),
     ("cifar10_cnvW1A1", "ulx3s-85f", 7200, 100.0),
+    ("SFC, random weights", "icebreaker", 4192, 30.0),
 )
 """Network, board, target in cycles per frame, wished clock in MHz."""
+
+
+def network(name: str) -> ir.IntegerNetwork:
+    """Give a network of `TARGETS`."""
+    if name.startswith("SFC"):
+        return sfc()
+    source = trained(name)
+    return xf.load(source.path, input_scale=source.scale)
 
 
 def main() -> None:
@@ -40,18 +51,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="part of 'network board'")
     only = parser.parse_args().only
-    print("| network | board | II | clock / Fmax, MHz | LUT | FF | block RAM | FPS = Fmax / II |"
-          " latency, cycles | Yosys / nextpnr / packing, s | peak memory |\n" + "|---" * 11 + "|")
+    print("| network | board | II | clock / Fmax, MHz | LUT | FF | block RAM | SPRAM |"
+          " FPS = Fmax / II | latency, cycles | Yosys / nextpnr / packing, s | peak memory |\n"
+          + "|---" * 12 + "|")
     failed = False
     for name, board, cycles, clock in TARGETS:
         if only not in f"{name} {board}":
             continue
-        source = trained(name)
         try:
-            net = xf.load(source.path, input_scale=source.scale)
+            net = network(name)
             with tempfile.TemporaryDirectory() as folder:
                 design = xf.compile(net, board, cycles=cycles, clock=clock)
-                made = build(design.write(Path(folder) / name))
+                made = build(design.write(Path(folder) / net.name))
         except xf.XnorflowError as e:
             failed = True
             print(f"| {name} | {board} | {e} |", flush=True)
@@ -63,6 +74,7 @@ def main() -> None:
         print(
             f"| {name} | {board} | {made['ii']:,} | {made['clock_mhz']:g} / {fmax:.1f} |"
             f" {used['lut']:,} | {used['ff']:,} | {used['bram']} |"
+            f" {used.get('spram', '')} |"
             f" {fmax * 1e6 / made['ii']:,.0f} | {made['latency']:,} | {seconds} |"
             f" {memory:.0f} MiB |", flush=True,
         )

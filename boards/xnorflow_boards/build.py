@@ -16,6 +16,7 @@ from xnorflow.design import Design
 from xnorflow.errors import BadInput
 from xnorflow.estimate.devices import fpga
 from xnorflow.fabrics import GENERIC, fabric, fabric_of
+from xnorflow.memories import sprams
 from xnorflow_boards.catalogue import board as find_board
 from xnorflow_boards.runs import OpenRun, Progress, VivadoRun
 
@@ -78,6 +79,11 @@ def build(
         raise BadInput(
             f"{directory} was compiled for {design.board} and has primitives that {name} lacks;"
             f" compile it with --board {name}"
+        )
+    if (needed := sprams(design.spec)) > fpga(name).spram_number:
+        raise BadInput(
+            f"{directory} was compiled for {design.board} and has weights in {needed} SPRAM, which"
+            f" {name} lacks; compile it with --board {name}"
         )
     if core_only and not target.open:
         raise BadInput(f"{name} has no open tool flow that could place the accelerator alone")

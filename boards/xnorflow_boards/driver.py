@@ -18,11 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow.errors import CheckFailed
+from xnorflow_hw.link_format import NOT_LOADED, WRONGLY_LOADED
 
 from .protocol import VERSION, Decoder, Identity, Message, Reply, Request, encode, hello, identity
 from .transport import LinkDown, Transport
 
 Progress = Callable[[int, int], object]
+
+LOADING_SECONDS = 2.0
+"""For how long a board may load weights from its flash; the most there are take 0.2 s at 12 MHz."""
+PAUSE = 0.02
+"""Seconds between questions whether it is done."""
 
 
 @dataclass
@@ -114,9 +120,11 @@ class Driver:
         Raises
         ------
         CheckFailed
-            If nothing answers, or with another version of the protocol.
+            If nothing answers, with another version of the protocol, or if it has no weights.
         """
         found = self._hello()
+        if found is not None and found.version == VERSION:
+            found = self._loaded(found)
         if found is None:
             raise CheckFailed(
                 "no xnorflow board answers on the port: check that the bitstream is loaded, the"
@@ -127,6 +135,19 @@ class Driver:
                 f"the board speaks version {found.version} of the link protocol, this xnorflow"
                 f" version {VERSION}: build its bitstream again with this xnorflow"
             )
+        return found
+
+    def _loaded(self, found: Identity | None) -> Identity | None:
+        """Wait until the board has loaded its weights; None if it answers no more."""
+        end = self.clock() + LOADING_SECONDS
+        while found is not None and found.window in (NOT_LOADED, WRONGLY_LOADED):
+            if self.clock() >= end:
+                raise CheckFailed(
+                    "the board cannot load its weights: those in its flash are not this"
+                    " bitstream's, or damaged. Write both with: xnorflow program DIR --flash"
+                )
+            self._read(PAUSE)
+            found = self._hello()
         return found
 
     def expect(self, digest: str, frame_bytes: int, result_bytes: int) -> Identity:
@@ -235,7 +256,7 @@ class Driver:
                 self.statistics.lost += len(flight)
                 todo.extendleft(reversed(flight.values()))
                 flight.clear()
-                found = self._hello() if fruitless <= self.patience else None
+                found = self._loaded(self._hello()) if fruitless <= self.patience else None
                 if found is None:
                     break
                 if found != known:

@@ -3,7 +3,8 @@
 The netlist is the accelerator's module out of the synthesis that a board's build runs: with link
 and clock around it on a board with an open flow, else by itself. All models are those that Yosys
 ships. There is one of iCE40's block RAM, but none of the other families'; those netlists are
-synthesised without block RAM, of LUTs in its place, and differ from the build's in that.
+synthesised without block RAM, of LUTs in its place, and differ from the build's in that. SPRAMs are
+loaded over the load port before the first frame.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from xnorflow_boards.build import BAUD
 from xnorflow_boards.flows import vivado
 from xnorflow_boards.flows.family import TOP
 from xnorflow_boards.flows.report import netlist_cells
+from xnorflow_boards.preloaded import preloaded
 from xnorflow_boards.runs import OpenRun, Progress, VivadoRun
 from xnorflow_sim.runner import Run, Simulator
 
@@ -149,7 +151,11 @@ def simulate(
     CheckFailed
         If a score differs, or the netlist is stuck or breaks the rules of its streams.
     """
-    simulator = Simulator(f"{gates.verilog}\n{gates.models}", design.interface)
+    loaded = preloaded(design.interface, design.emitted.sections)
+    simulator = Simulator(
+        f"{gates.verilog}\n{gates.models}\n{loaded.verilog}", loaded.interface,
+        images=loaded.images,
+    )
     run = simulator.run(x, stall_in=stalls[0], stall_out=stalls[1], seed=seed, jobs=jobs)
     wrong = run.scores != (design.net(x) if expected is None else expected)
     if wrong.any():

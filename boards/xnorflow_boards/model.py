@@ -16,6 +16,9 @@ from xnorflow_hw.link_format import (
     HEADER,
     HEADER_BYTES,
     NO_SESSION,
+    NOT_LOADED,
+    WINDOW_BYTE,
+    WRONGLY_LOADED,
     Reply,
     Request,
 )
@@ -36,6 +39,11 @@ class ModelBoard:
         Gives a frame's result; called for frames that are dropped, too, with what came of them.
     version : int
         Of the protocol.
+
+    Attributes
+    ----------
+    ready, failed : bool
+        Whether its weights are loaded; whether they were wrong.
     """
 
     def __init__(
@@ -43,6 +51,7 @@ class ModelBoard:
     ) -> None:
         self.identity, self.frame, self.version = identity, frame, version
         self.accelerator = accelerator
+        self.ready, self.failed = True, False
         self.reset()
 
     def reset(self) -> None:
@@ -63,6 +72,13 @@ class ModelBoard:
             self._escaped = byte == ESCAPE
         return out
 
+    def _identity(self) -> bytes:
+        if self.ready:
+            return self.identity
+        window = WRONGLY_LOADED if self.failed else NOT_LOADED
+        before, after = self.identity[:WINDOW_BYTE], self.identity[WINDOW_BYTE + 2 :]
+        return before + window.to_bytes(2, "little") + after
+
     def _end(self, body: bytes, escaped: bool) -> bytes:
         """Answer what stood before a flag."""
         if len(body) < HEADER_BYTES:
@@ -72,14 +88,14 @@ class ModelBoard:
         length = int.from_bytes(body[HEADER.size : HEADER_BYTES], "little")
         if (first, session, length) == (
             self.version << 4 | Request.DATA, self.session, self.frame
-        ):
+        ) and self.ready:
             payload = body[HEADER_BYTES : HEADER_BYTES + self.frame]
             result = self.accelerator(payload.ljust(self.frame, b"\0"))
             if whole and len(body) >= HEADER_BYTES + self.frame:
                 return self._answer(Reply.RESULT, sequence, result)
         elif whole and first & 15 == Request.HELLO:
             self.session = session
-            return self._answer(Reply.IDENTITY, sequence, self.identity)
+            return self._answer(Reply.IDENTITY, sequence, self._identity())
         return self._answer(Reply.REFUSED, sequence)
 
     def _answer(self, kind: Reply, sequence: int, payload: bytes = b"") -> bytes:

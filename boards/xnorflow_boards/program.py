@@ -32,7 +32,8 @@ def program(directory: str | Path, *, flash: bool = False) -> tuple[str, float]:
     Raises
     ------
     BadInput
-        If there is no bitstream, or it is a measurement of the accelerator alone.
+        If there is no bitstream, it is a measurement of the accelerator alone, or it has weights
+        in the flash, which is not to be written.
     ToolMissing
         If openFPGALoader is not installed.
     CheckFailed
@@ -44,6 +45,7 @@ def program(directory: str | Path, *, flash: bool = False) -> tuple[str, float]:
         if content["format"] != FORMAT:
             raise ValueError(f"the format is {content['format']!r}, not {FORMAT!r}")
         name, core_only = content["bitstream"], content["core_only"]
+        weights = content.get("weights_address")
         board = find_board(content["board"])
     except (OSError, ValueError, KeyError, TypeError) as e:
         raise BadInput(
@@ -59,6 +61,11 @@ def program(directory: str | Path, *, flash: bool = False) -> tuple[str, float]:
     bitstream = folder / Path(name).name
     if not bitstream.is_file():
         raise BadInput(f"{bitstream} is not there; make it with: xnorflow build {directory}")
+    if weights is not None and not flash:
+        raise BadInput(
+            f"the FPGA loads the weights of {bitstream.name} from the flash, so they have to be"
+            f" written there: xnorflow program {directory} --flash"
+        )
     loader = tools.loader()
     arguments = [*board.loader, *(["--write-flash"] if flash else []), str(bitstream.resolve())]
     with TemporaryDirectory(prefix="xnorflow-") as made:

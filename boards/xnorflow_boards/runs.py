@@ -15,6 +15,7 @@ from xnorflow.errors import CheckFailed, ToolMissing
 from xnorflow_boards import axi, tools, tops
 from xnorflow_boards.board import Board
 from xnorflow_boards.clocking import Clocking
+from xnorflow_boards.flash import WEIGHTS_ADDRESS, with_weights
 from xnorflow_boards.flows import FAMILIES, Family, Plan, vivado, vivado_core
 from xnorflow_boards.flows.family import TOP
 from xnorflow_boards.flows.report import (
@@ -168,13 +169,17 @@ class OpenRun(Run):
         self.succeed("packing", packer, family.pack(plan), "packing.log")
         packed = self.folder / family.bitstream
         bitstream = f"{design.net.name}{packed.suffix}"
-        (self.folder / bitstream).write_bytes(family.finish(plan, packed.read_bytes()))
+        finished = family.finish(plan, packed.read_bytes())
+        (self.folder / bitstream).write_bytes(
+            finished if core_only else with_weights(finished, design)
+        )
         self.tidy({
             bitstream, family.constraints, "synthesis.log", "packing.log",
             f"place-{best.seed}.log",
         })
         return self.content("placed", mhz, wish, None if core_only else baud) | {
             "core_only": core_only, "bitstream": bitstream,
+            "weights_address": WEIGHTS_ADDRESS if design.emitted.sections else None,
             "fmax_mhz": round(best.fmax_mhz, 2), "met": met, "seed": best.seed,
             "seeds": [{"seed": p.seed, "fmax_mhz": round(p.fmax_mhz, 2)} for p in placements],
             "slowest_path": best.path.summary() if best.path else None,

@@ -27,6 +27,8 @@ from .beat import BeatSum, beat_latency
 from .pipeline import delay, index_shape
 from .rom import IMAGE_BITS, Rom, bit_words, field_words, rom_latency
 from .spec import IN_BLOCKS, RomSpec
+from .spram import KIND as SPRAM
+from .spram import SpramRom
 
 
 def dot_latency(
@@ -89,6 +91,8 @@ class DotArray(wiring.Component):
         Activation codes; lane 0 lowest, in each of them input 0.
     i_turn : In(1)
         Sums move before this beat is added. Only with several pixels; it is 0 in a first beat.
+    load : In
+        Only where the weights are in SPRAM: `spram.SpramRom`'s.
     i_row : In(range(rows)), at least one bit
         Passed on with the result; that of the last beat counts. Thresholds are those of the first
         beat's.
@@ -105,6 +109,8 @@ class DotArray(wiring.Component):
         See `dot_latency`.
     out_bits : int
         Bits of a value: `acc_bits`, or 1 with thresholds.
+    sections : tuple of tuple of int
+        What has to be loaded into each SPRAM.
     modules, images : dict of str to str
         Verilog modules to append to the design and hex images to lie beside it.
     """
@@ -155,11 +161,8 @@ class DotArray(wiring.Component):
         options: dict[str, Any] = {"style": style, "image_bits": image_bits}
         self._beat = BeatSum(simd, bits, self.coefficients, form, fabric, style)
         stored = weights ^ 1 if self._beat.complemented else weights
-        self._rom = Rom(
-            words=bit_words(stored.reshape(len(weights), -1)), width=weights[0].size,
-            kind=rom.kind, tiles=rom.tiles, register=rom_register, registers=rom.registers,
-            name=name, **options,
-        )
+        self._rom = self._memory(stored, rom, rom_register, name, options)
+        self.sections = self._rom.sections if isinstance(self._rom, SpramRom) else ()
         self.latency = self._rom.latency + self._beat.latency + 1
         self.modules, self.images = dict(self._rom.modules), dict(self._rom.images)
         self.thresholds = thresholds
@@ -175,8 +178,24 @@ class DotArray(wiring.Component):
             "i_valid": In(1), "i_data": In(pixels * simd * bits),
             "i_first": In(1), "i_last": In(1), "i_row": In(row),
             **({"i_turn": In(1)} if pixels > 1 else {}),
+            **({"load": In(self._rom.load.shape())} if isinstance(self._rom, SpramRom) else {}),
             "o_valid": Out(1), "o_values": Out(pixels * pe * self.out_bits), "o_row": Out(row),
         })
+
+    def _memory(
+        self, stored: NDArray[Any], rom: RomSpec, register: bool, name: str,
+        options: dict[str, Any],
+    ) -> Rom | SpramRom:
+        """Make the memory of the weights."""
+        words, width = bit_words(stored.reshape(len(stored), -1)), stored[0].size
+        if rom.kind == SPRAM:
+            return SpramRom(
+                words=words, width=width, register=register, name=name, style=self.style
+            )
+        return Rom(
+            words=words, width=width, kind=rom.kind, tiles=rom.tiles, register=register,
+            registers=rom.registers, name=name, **options,
+        )
 
     def _thresholds(
         self, thresholds: NDArray[Any], rom: RomSpec, name: str, options: dict[str, Any]
@@ -242,6 +261,8 @@ class DotArray(wiring.Component):
         """Build the pipeline."""
         m = Module()
         m.submodules.rom = rom = self._rom
+        if isinstance(rom, SpramRom):
+            m.d.comb += rom.load.eq(self.load)
         with m.If(self.i_valid):
             if rom.depth & (rom.depth - 1):
                 last_word = Signal()

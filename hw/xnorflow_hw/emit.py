@@ -26,10 +26,11 @@ _LINT_ON = "/* verilator lint_restore */\n"
 
 @dataclass(frozen=True)
 class Emitted:
-    """Generated text: `verilog`, and `images` by file name."""
+    """Generated text: `verilog`, and `images` by file name; `sections` to be loaded into SPRAM."""
 
     verilog: str
     images: dict[str, str]
+    sections: tuple[tuple[int, ...], ...] = ()
 
 
 def emit(spec: AcceleratorSpec, *, header: str = "", taps: bool = False) -> Emitted:
@@ -50,12 +51,12 @@ def emit(spec: AcceleratorSpec, *, header: str = "", taps: bool = False) -> Emit
     text = verilog.convert(
         top, name=spec.name, ports=top.ports, emit_src=False, strip_internal_attrs=True
     )
-    parts = [_header(spec, header), _LINT_OFF, _readable(text)]
+    parts = [_header(spec, header, len(top.sections)), _LINT_OFF, _readable(text)]
     if top.modules:
         parts.append(PROLOGUE)
         parts += [top.modules[name] for name in sorted(top.modules)]
     parts.append(_LINT_ON)
-    return Emitted("\n".join(parts), dict(sorted(top.images.items())))
+    return Emitted("\n".join(parts), dict(sorted(top.images.items())), top.sections)
 
 
 def _readable(text: str) -> str:
@@ -83,7 +84,17 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}" + ("" if number == 1 else "s")
 
 
-def _header(spec: AcceleratorSpec, header: str) -> str:
+def _load_port(sprams: int) -> list[str]:
+    if not sprams:
+        return []
+    return [
+        "  load            writes SPRAM while rst is 1: a word of 16 bits, its address of 14,",
+        f"                  {_count(sprams, 'write enable')}; simulators read images unless",
+        "                  XNORFLOW_LOAD is defined",
+    ]
+
+
+def _header(spec: AcceleratorSpec, header: str, sprams: int) -> str:
     lines = [line.rstrip() for line in header.splitlines()]
     lines += [
         "",
@@ -95,6 +106,7 @@ def _header(spec: AcceleratorSpec, header: str) -> str:
         f"  m_axis_tdata    {_count(spec.out_lanes, 'score')} of {spec.score_bits} bits, two's"
         " complement, in the order of the classes;",
         f"                  {_count(spec.output_beats, 'beat')} per frame, tlast on the last",
+        *_load_port(sprams),
         "",
         "Stages",
     ]

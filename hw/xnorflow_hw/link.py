@@ -40,6 +40,8 @@ class Link(wiring.Component):
         Resets the accelerator: a new session begins.
     good : Out(1)
         A pulse for each frame that is accepted, for a light.
+    ready, failed : In(1)
+        Only if ``spec.loads``: the accelerator is loaded; it was loaded wrongly.
     """
 
     def __init__(self, spec: LinkSpec) -> None:
@@ -49,6 +51,7 @@ class Link(wiring.Component):
             "frames": Out(stream.Signature(8 * spec.in_lanes)),
             "results": In(stream.Signature(8 * spec.out_bytes)),
             "clear": Out(1), "good": Out(1),
+            **({"ready": In(1), "failed": In(1)} if spec.loads else {}),
         })
 
     def elaborate(self, platform: Any) -> Module:
@@ -60,6 +63,11 @@ class Link(wiring.Component):
         sender = LinkSender(self.spec)
         tags = SyncFIFOBuffered(width=TAG.size, depth=self.spec.window)
         m.submodules.sender, m.submodules.tags = fresh(sender), fresh(tags)
+        if self.spec.loads:
+            m.d.comb += [
+                receiver.ready.eq(self.ready), sender.ready.eq(self.ready),
+                sender.failed.eq(self.failed),
+            ]
         wiring.connect(m, wiring.flipped(self.i), receiver.i)
         wiring.connect(m, receiver.frames, wiring.flipped(self.frames))
         wiring.connect(m, wiring.flipped(self.results), sender.results)

@@ -25,6 +25,12 @@ CRC_BYTES = 4
 
 IDENTITY = struct.Struct("<16sIHHI")
 """Digest, bytes of a DATA payload, bytes of a RESULT payload, window, clock in Hz."""
+WINDOW_BYTE = 22
+"""Where in IDENTITY the window begins."""
+
+NOT_LOADED, WRONGLY_LOADED = 0, 0x8000
+"""Windows in IDENTITY of a board that takes no frames yet: its weights are being loaded; they were
+wrong, and are loaded again."""
 
 NO_SESSION = 0
 """Session of a board that has not had a HELLO since it was reset."""

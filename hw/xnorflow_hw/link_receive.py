@@ -38,6 +38,8 @@ class LinkReceiver(wiring.Component):
         Of the last HELLO.
     clear : Out(1)
         A pulse at a HELLO: forget frames and tags on their way.
+    ready : In(1)
+        Only if ``spec.loads``: the accelerator is loaded. Without it every DATA is refused.
     """
 
     def __init__(self, spec: LinkSpec) -> None:
@@ -47,6 +49,7 @@ class LinkReceiver(wiring.Component):
             "frames": Out(stream.Signature(8 * spec.in_lanes)),
             "tags": Out(stream.Signature(TAG)),
             "session": Out(16, init=NO_SESSION), "clear": Out(1),
+            **({"ready": In(1)} if spec.loads else {}),
         })
 
     def elaborate(self, platform: Any) -> Module:
@@ -81,7 +84,10 @@ class LinkReceiver(wiring.Component):
             C(spec.version << 4 | Request.DATA, 8), self.session[:8], self.session[8:],
             byte, byte, *(C(b, 8) for b in length),
         ])
-        m.d.comb += fits_now.eq((fits | (count == 0)) & (byte == expected[count]))
+        right = byte == expected[count]
+        if spec.loads:
+            right &= self.ready
+        m.d.comb += fits_now.eq((fits | (count == 0)) & right)
 
         # The frame. A beat waits in `frames` until it is taken; meanwhile nothing is gathered.
         lane = Signal(index_shape(spec.in_lanes))

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Array, C, Cat, Module, Mux, Signal
+from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .crc import Crc32
-from .link_format import CRC_BYTES, ESCAPE, ESCAPE_BIT, FLAG, HEADER_BYTES, Reply
+from .link_format import (
+    CRC_BYTES,
+    ESCAPE,
+    ESCAPE_BIT,
+    FLAG,
+    HEADER_BYTES,
+    NOT_LOADED,
+    WINDOW_BYTE,
+    WRONGLY_LOADED,
+    Reply,
+)
 from .link_spec import TAG, Kind, LinkSpec
 from .pipeline import index_shape
 
@@ -32,6 +42,8 @@ class LinkSender(wiring.Component):
         Goes into every header.
     o : Out(stream(8))
         Bytes. A reset may break a message off; the next one's opening flag ends it for the host.
+    ready, failed : In(1)
+        Only if ``spec.loads``: the accelerator is loaded; it was loaded wrongly.
     """
 
     def __init__(self, spec: LinkSpec) -> None:
@@ -40,7 +52,18 @@ class LinkSender(wiring.Component):
             "tags": In(stream.Signature(TAG)),
             "results": In(stream.Signature(8 * spec.out_bytes)),
             "session": In(16), "o": Out(stream.Signature(8)),
+            **({"ready": In(1), "failed": In(1)} if spec.loads else {}),
         })
+
+    def _identity(self) -> list[Value]:
+        """Give the bytes of IDENTITY; its window tells whether the accelerator is loaded."""
+        found: list[Value] = [C(b, 8) for b in self.spec.identity]
+        if self.spec.loads:
+            wait = Mux(self.failed, WRONGLY_LOADED, NOT_LOADED)
+            window = Mux(self.ready, self.spec.window, wait)
+            for k in range(2):
+                found[WINDOW_BYTE + k] = window.word_select(k, 8)
+        return found
 
     def elaborate(self, platform: Any) -> Module:
         """Walk through flag, header, payload, sum, flag; escape on the way out."""
@@ -79,7 +102,7 @@ class LinkSender(wiring.Component):
         m.d.comb += [
             length.eq(size), header.eq(head), header[:4].eq(kind), header[-24:].eq(length)
         ]
-        constants = Array(C(b, 8) for b in identity)
+        constants = Array(self._identity())
         lane = Signal(index_shape(spec.out_bytes))
         beats = Signal(range(spec.out_beats)) if spec.out_beats > 1 else C(0, 1)
 

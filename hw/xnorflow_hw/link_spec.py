@@ -48,6 +48,8 @@ class LinkSpec:
         UART; a byte takes ``8 / crc_bits`` cycles.
     version : int
         Of the protocol, below 16.
+    loads : bool
+        Whether the accelerator has to be loaded before it takes frames.
     """
 
     in_lanes: int
@@ -59,6 +61,7 @@ class LinkSpec:
     window: int = MAX_WINDOW
     crc_bits: int = 1
     version: int = VERSION
+    loads: bool = False
 
     def __post_init__(self) -> None:
         for name in ("in_lanes", "in_beats", "out_bytes", "out_beats"):

@@ -1,4 +1,4 @@
-"""What goes between a board's pins and an accelerator: UART, link, and the accelerator itself."""
+"""What goes between a board's pins and an accelerator: UART, link, loader, and the accelerator."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from amaranth.hdl import ClockDomain, ClockSignal, Elaboratable, Instance, Modul
 from amaranth.hdl import Signal as Wire
 from amaranth.lib import stream, wiring
 
+from .flash_loader import FlashLoader, LoaderSpec
 from .link import Link
 from .link_spec import LinkSpec
 from .uart import Uart
@@ -35,6 +36,9 @@ class LinkedAccelerator(Elaboratable):
     uart : Uart, optional
         With it the ports are ``rx``, ``tx``, ``cts``, ``rts``; without it they are the byte
         streams ``rx_data``, ``rx_valid``, ``rx_ready`` and ``tx_data``, ``tx_valid``, ``tx_ready``.
+    loader : LoaderSpec, optional
+        What an accelerator with SPRAM is loaded with; ``spec.loads`` says that there is one. It
+        adds the ports ``flash_cs``, ``flash_sck``, ``flash_copi``, ``flash_cipo``.
 
     Attributes
     ----------
@@ -42,7 +46,12 @@ class LinkedAccelerator(Elaboratable):
         ``clk`` and ``rst``, then those above.
     """
 
-    def __init__(self, spec: LinkSpec, module: str, *, uart: Uart | None = None) -> None:
+    def __init__(
+        self, spec: LinkSpec, module: str, *, uart: Uart | None = None,
+        loader: LoaderSpec | None = None,
+    ) -> None:
+        if spec.loads != (loader is not None):
+            raise ValueError(f"the link has loads={spec.loads}, the loader is {loader}")
         self.spec, self.module, self.uart = spec, module, uart
         self.clk, self.rst = Wire(name="clk"), Wire(name="rst")
         if uart is None:
@@ -57,6 +66,11 @@ class LinkedAccelerator(Elaboratable):
             self.rx, self.tx = Wire(name="rx", init=1), Wire(name="tx", init=1)
             self.cts, self.rts = Wire(name="cts", init=1), Wire(name="rts", init=1)
             self.ports = [self.clk, self.rst, self.rx, self.tx, self.cts, self.rts]
+        self.loader = None if loader is None else FlashLoader(loader)
+        if loader is not None:
+            self.flash_cs, self.flash_sck = Wire(name="flash_cs"), Wire(name="flash_sck")
+            self.flash_copi, self.flash_cipo = Wire(name="flash_copi"), Wire(name="flash_cipo")
+            self.ports += [self.flash_cs, self.flash_sck, self.flash_copi, self.flash_cipo]
 
     def elaborate(self, platform: Any) -> Module:
         """Connect them."""
@@ -68,9 +82,18 @@ class LinkedAccelerator(Elaboratable):
         _register(m, result, link.results)
         with m.If(link.clear):  # A result of the session before is of no use.
             m.d.sync += link.results.valid.eq(0)
+        reset, load = self.rst | link.clear, {}
+        if (loader := self.loader) is not None:
+            m.submodules.loader = loader
+            m.d.comb += [
+                self.flash_cs.eq(loader.cs), self.flash_sck.eq(loader.sck),
+                self.flash_copi.eq(loader.copi), loader.cipo.eq(self.flash_cipo),
+                link.ready.eq(loader.ready), link.failed.eq(loader.failed),
+            ]
+            reset, load = reset | ~loader.ready, {"i_load": loader.load}
         m.submodules.accelerator = Instance(
-            self.module,
-            i_clk=self.clk, i_rst=self.rst | link.clear,
+            self.module, **load,
+            i_clk=self.clk, i_rst=reset,
             i_s_axis_tdata=link.frames.payload, i_s_axis_tvalid=link.frames.valid,
             o_s_axis_tready=link.frames.ready,
             o_m_axis_tdata=result.payload, o_m_axis_tvalid=result.valid,

@@ -212,7 +212,8 @@ class RomSpec:
     Parameters
     ----------
     kind : str
-        "block", "constants", "distributed" or "logic"; see `rom.Rom`.
+        "block", "constants", "distributed" or "logic"; see `rom.Rom`. Weights also "spram"; see
+        `spram.SpramRom`.
     tiles : tuple of Tile
         How block RAM is cut; one tile if empty.
     registers : bool

@@ -16,11 +16,13 @@ from amaranth.lib.wiring import In, Out
 
 from .banked_buffer import BankedBuffer
 from .buffer import FeatureBuffer
+from .dot import DotArray
 from .engine import engine, engine_latency
 from .pipeline import delay
 from .pixel_queue import PixelQueue
 from .pool import MaxArray
 from .spec import ArraySpec, BufferSpec, StageSpec, TailSpec
+from .spram import LOAD_BITS
 
 
 def stage_latency(buffer: BufferSpec, array: ArraySpec, tails: Sequence[TailSpec]) -> int:
@@ -64,11 +66,15 @@ class Stage(wiring.Component):
         Features, a word of the buffer per beat.
     o : Out(stream)
         Features of the output, ``spec.lanes_out`` per beat.
+    load : In
+        Only where weights are in SPRAM: `spram.SpramRom`'s.
 
     Attributes
     ----------
     latency : int
         See `stage_latency`; a result can leave one cycle after it enters the queue.
+    sections : tuple of tuple of int
+        What has to be loaded into each SPRAM.
     modules, images : dict of str to str
         Verilog modules to append to the design and hex images to lie beside it.
     """
@@ -83,6 +89,7 @@ class Stage(wiring.Component):
         self.latency = self.buffer.latency + self.array.latency
         self.latency += sum(tail.latency for tail in self.tails)
         assert self.latency == stage_latency(spec.buffer, spec.array, spec.tails)
+        self.sections: tuple[tuple[int, ...], ...] = getattr(self.array, "sections", ())
         self.modules: dict[str, str] = {}
         self.images: dict[str, str] = {}
         for part in (self.array, *self.tails):
@@ -91,6 +98,7 @@ class Stage(wiring.Component):
         super().__init__({
             "i": In(stream.Signature(spec.buffer.word_bits)),
             "o": Out(stream.Signature(spec.lanes_out * spec.out_bits)),
+            **({"load": In(LOAD_BITS + len(self.sections))} if self.sections else {}),
         })
 
     def elaborate(self, platform: Any) -> Module:
@@ -104,6 +112,8 @@ class Stage(wiring.Component):
             array.i_first.eq(buffer.o_first), array.i_last.eq(buffer.o_last),
             array.i_row.eq(buffer.o_row),
         ]
+        if isinstance(array, DotArray) and self.sections:
+            m.d.comb += array.load.eq(self.load)
         if isinstance(array, MaxArray):
             m.d.comb += array.i_pad.eq(buffer.o_pad)
         if isinstance(buffer, BankedBuffer):

@@ -11,6 +11,7 @@ from .gearbox import Gearbox
 from .input import InputStage
 from .loop import Loop
 from .spec import AcceleratorSpec
+from .spram import LOAD_BITS
 from .stage import Stage
 
 
@@ -30,7 +31,10 @@ class Accelerator(Elaboratable):
     Attributes
     ----------
     ports : list of Signal
-        All of them, in order: clk, rst, s_axis_*, m_axis_*, taps.
+        All of them, in order: clk, rst, s_axis_*, m_axis_*, taps; last, where weights are in SPRAM,
+        ``load``, which loads it while ``rst`` is 1.
+    sections : tuple of tuple of int
+        What has to be loaded into each SPRAM, in the order of the write enables.
     modules, images : dict of str to str
         Verilog modules to append to the design and hex images to lie beside it.
     """
@@ -55,6 +59,7 @@ class Accelerator(Elaboratable):
         for stage in self.stages:
             self.modules |= stage.modules
             self.images |= stage.images
+        self.sections = tuple(s for stage in self.stages for s in stage.sections)
         self.clk, self.rst = Signal(name="clk"), Signal(name="rst")
         self.s_axis_tdata = Signal(8 * spec.input.lanes, name="s_axis_tdata")
         self.s_axis_tvalid = Signal(name="s_axis_tvalid")
@@ -76,6 +81,9 @@ class Accelerator(Elaboratable):
             self.m_axis_tdata, self.m_axis_tvalid, self.m_axis_tready, self.m_axis_tlast,
             *(signal for tap in self.taps for signal in tap),
         ]
+        if self.sections:
+            self.load = Signal(LOAD_BITS + len(self.sections), name="load")
+            self.ports.append(self.load)
 
     def elaborate(self, platform: Any) -> Module:
         """Connect the chain."""
@@ -101,6 +109,12 @@ class Accelerator(Elaboratable):
                 wiring.connect(m, source, self.stages[k].i)
                 source = self.stages[k].o
                 sources.append(source)
+        enable = LOAD_BITS
+        for stage in self.stages:
+            if stage.sections:
+                own = self.load[enable : enable + len(stage.sections)]
+                m.d.comb += stage.load.eq(Cat(self.load[:LOAD_BITS], own))
+                enable += len(stage.sections)
         for (valid, data), tapped in zip(self.taps, sources, strict=False):
             m.d.comb += [valid.eq(tapped.valid & tapped.ready), data.eq(tapped.payload)]
 

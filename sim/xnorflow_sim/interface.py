@@ -78,6 +78,8 @@ class Interface:
         Scores per frame, in ``ceil(classes / out_lanes)`` beats; ``tlast`` marks the last.
     taps : tuple of Tap
         Probe ports, present only in a design that was built to be searched for a mismatch.
+    load : int
+        Bits of the port that loads SPRAM, which nothing here drives; 0 where there is none.
     """
 
     top: str
@@ -88,6 +90,7 @@ class Interface:
     out_bits: int
     classes: int
     taps: tuple[Tap, ...] = ()
+    load: int = 0
 
     harness: ClassVar[str] = "harness.cpp"
 
@@ -138,6 +141,7 @@ class Interface:
             "m_axis_tlast": 1,
             **{f"tap_{i}_valid": 1 for i in range(len(self.taps))},
             **{f"tap_{i}_data": tap.lanes * tap.bits for i, tap in enumerate(self.taps)},
+            **({"load": self.load} if self.load else {}),
         }
 
     @property

@@ -19,6 +19,7 @@ from xnorflow.errors import BadInput, CheckFailed
 from xnorflow.estimate.devices import fpga
 from xnorflow.estimate.shape import DesignShape
 from xnorflow.mapping import Fold, Reduction, accelerator, reductions
+from xnorflow.memories import load_bits
 from xnorflow.shapes import design_shape
 from xnorflow.summary import FORMAT, summary
 from xnorflow_hw.emit import Emitted, emit
@@ -129,6 +130,7 @@ class Design:
         return Interface(
             top=s.name, in_lanes=s.input.lanes, in_group=s.input.group, frame=s.input.frame,
             out_lanes=s.out_lanes, out_bits=s.score_bits, classes=s.classes,
+            load=load_bits(s),
         )
 
     @property

@@ -1,8 +1,9 @@
-"""What every memory of an accelerator is built of: block RAM, LUTs that are a memory, or logic.
+"""What every memory of an accelerator is built of: block RAM, SPRAM, LUTs, or logic.
 
 A block of RAM has a price in LUTs, and every memory takes what is cheapest at that price. It is low
 as long as blocks are left, for then they cost nothing; where the board has too few of them it rises
-until those that are worth least are built from LUTs instead.
+until those that are worth least are built from LUTs instead. Where the board has large single-port
+RAM, weights go there first, as many as it takes and no more: they have to be loaded.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass, replace
 from math import inf
 
 from xnorflow.estimate.devices import Family, Fpga, fpgas
-from xnorflow.estimate.memory import Choice, ram_blocks
+from xnorflow.estimate.memory import Choice, ram_blocks, spram_number
 from xnorflow_hw.engine import compares
 from xnorflow_hw.spec import (
     AcceleratorSpec,
@@ -24,11 +25,15 @@ from xnorflow_hw.spec import (
     TailSpec,
     ThresholdSpec,
 )
+from xnorflow_hw.spram import LOAD_BITS, number
 
 GENERIC = "ulx3s-85f"
 """Board whose family's blocks are taken without a board: 18 Kbit, as most families have them."""
 RESERVED = 4
 """Blocks left for what is around the accelerator: the host link and its queue."""
+
+
+IN_SPRAM = RomSpec("spram")
 
 
 def _words(tail: TailSpec, sum_bits: int) -> tuple[int, int]:
@@ -47,9 +52,10 @@ def _words(tail: TailSpec, sum_bits: int) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class _Stages(Choice):
-    """Chooses for whole stages; for a board, or for any."""
+    """Chooses for whole stages; for a board, or for any. Some have their weights in SPRAM."""
 
     board: bool = False
+    sprams: frozenset[str] = frozenset()
 
     def tail(self, tail: TailSpec, sum_bits: int, compared: bool) -> TailSpec:
         """Choose what a tail's constants are built of.
@@ -73,7 +79,10 @@ class _Stages(Choice):
         """Choose for a stage."""
         array = s.array
         if isinstance(array, DotSpec):
-            array = replace(array, rom=self.rom(len(array.weights), array.weights[0].size))
+            rom = IN_SPRAM if s.name in self.sprams else self.rom(
+                len(array.weights), array.weights[0].size
+            )
+            array = replace(array, rom=rom)
         bits, tails = array.out_bits, []
         for index, tail in enumerate(s.tails):
             tails.append(self.tail(tail, bits, index == 0 and compares(array, s.tails)))
@@ -120,6 +129,22 @@ def _memories(s: StageSpec, choice: Choice) -> Iterator[tuple[int, int]]:
         yield found, b.pixels * b.depth * b.word_bits
 
 
+def sprams(spec: AcceleratorSpec) -> int:
+    """Count the large single-port RAMs that weights are in."""
+    return sum(sprams_of(s.array) for s in spec.stages if isinstance(s.array, DotSpec))
+
+
+def sprams_of(array: DotSpec) -> int:
+    """Count those of an array."""
+    inside = array.rom.kind == IN_SPRAM.kind
+    return number(len(array.weights), array.weights[0].size) if inside else 0
+
+
+def load_bits(spec: AcceleratorSpec) -> int:
+    """Count the bits of the port that loads them; 0 where there are none."""
+    return LOAD_BITS + sprams(spec) if sprams(spec) else 0
+
+
 def _prices(price: float) -> Iterator[float]:
     while price < 1e6:
         yield price
@@ -139,14 +164,43 @@ def with_memories(spec: AcceleratorSpec, device: Fpga | None) -> AcceleratorSpec
     """
     family = (device or fpgas()[GENERIC]).family
     left = inf if device is None else device.ram_blocks.use() - RESERVED
+    in_sprams = frozenset() if device is None else _in_sprams(spec, device, left)
     before = None
     for price in _prices(family.block_luts.use()):
-        choice = _Stages(family, price, device is not None)
+        choice = _Stages(family, price, device is not None, in_sprams)
         made = replace(spec, stages=tuple(choice.stage(s) for s in spec.stages))
         if blocks(made, family) <= left:
             break
         before = made
     return made if before is None else _between(before, made, left, Choice(family))
+
+
+def _in_sprams(spec: AcceleratorSpec, device: Fpga, left: float) -> frozenset[str]:
+    """Choose the stages whose weights go to SPRAM: of the fewest that are enough, those that save
+    most blocks; where none are enough, those that save most.
+    """
+    if not device.spram_number:
+        return frozenset()
+    choice = _Stages(device.family, device.family.block_luts.use(), True)
+    usual = [choice.stage(s) for s in spec.stages]
+    over = sum(_blocks(s, choice) for s in usual) - left
+    if over <= 0:
+        return frozenset()
+    # What a number of SPRAMs saves at most.
+    best: dict[int, tuple[int, frozenset[str]]] = {0: (0, frozenset())}
+    for s in usual:
+        if not isinstance(s.array, DotSpec) or s.array.rom.kind != "block":
+            continue
+        depth, width = len(s.array.weights), s.array.weights[0].size
+        saves = choice.takes(depth, width, s.array.rom)[1]
+        taken = spram_number(depth, width, device.family)
+        for before, (saved, names) in sorted(best.items(), reverse=True):
+            after, found = before + taken, (saved + saves, names | {s.name})
+            if after <= device.spram_number and found[0] > best.get(after, (-1,))[0]:
+                best[after] = found
+    enough = [n for n, (saved, _) in best.items() if saved >= over]
+    chosen = min(enough) if enough else max(best, key=lambda n: (best[n][0], -n))
+    return best[chosen][1]
 
 
 def _between(

@@ -9,6 +9,7 @@ from xnorflow.estimate.devices import Family, fpga, fpgas
 from xnorflow.estimate.fpga import checked, design_resources, status
 from xnorflow.fabrics import fabric
 from xnorflow.mapping import Fold, Reduction
+from xnorflow.memories import sprams_of
 from xnorflow_hw.spec import DotSpec, GearboxSpec, OffsetSpec, StageSpec, TailSpec, ThresholdSpec
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def _layer(
             "rom": {
                 "depth": depth, "width": planes * pe * simd,
                 "kind": a.rom.kind, "tiles": len(a.rom.tiles),
+                **({"sprams": sprams_of(a)} if sprams_of(a) else {}),
             },
             "accumulator_bits": a.acc_bits,
         }
@@ -70,8 +72,9 @@ def _layer(
 
 def _resources(design: Design, family: Family) -> dict[str, Any]:
     used = design_resources(design.shape, family)
+    large = {"spram": used.sprams} if used.sprams else {}
     return {
-        "lut": round(used.luts), "ff": round(used.ffs), "bram": round(used.ram_blocks),
+        "lut": round(used.luts), "ff": round(used.ffs), "bram": round(used.ram_blocks), **large,
         "bram_unit": family.ram, "lut_inputs": family.lut_inputs, "kind": status(family),
         "error": checked(family),
     }
@@ -110,7 +113,8 @@ def summary(design: Design) -> dict[str, Any]:
         device = fpga(design.board)
         content["resources"] = _resources(design, device.family) | {
             "device": {"lut": device.luts.use(), "ff": device.ffs.use(),
-                       "bram": device.ram_blocks.use()},
+                       "bram": device.ram_blocks.use(),
+                       **({"spram": device.spram_number} if device.spram_number else {})},
         }
     else:
         families = {device.family.name: device.family for device in fpgas().values()}

@@ -148,6 +148,54 @@ def test_a_frame_that_never_gets_through_does_not_hold_up_the_others():
         answers.check()
 
 
+def loading(wire, begin, end, failed=False):
+    """Let a board load its weights from one time to another."""
+    feed = wire.board.feed
+
+    def late(data):
+        wire.board.ready = not begin <= wire.now < end
+        wire.board.failed = failed
+        return feed(data)
+
+    wire.board.feed = late
+
+
+@pytest.mark.parametrize("failed", [False, True])
+def test_a_board_that_loads_its_weights_is_waited_for(failed):
+    wire = Wire()
+    loading(wire, 0.0, 0.4, failed)
+    driver = driver_of(wire)
+    known = driver.identify()
+    assert 0.4 <= wire.now < 0.5 and known.window == SPEC.window
+    x = frames(20)
+    assert check(x, driver.run(x, known)) == 0
+
+
+def test_a_board_that_loads_its_weights_again_on_the_way_is_waited_for():
+    wire = Wire(resets=[900])
+    driver = driver_of(wire, attempts=3)
+    known = driver.identify()
+    reset = wire.board.reset
+
+    def again():
+        reset()
+        loading(wire, wire.now, wire.now + 0.3)
+
+    wire.board.reset = again
+    x = frames(100)
+    assert check(x, driver.run(x, known)) == 0
+    assert driver.statistics.sessions > 2
+
+
+@pytest.mark.parametrize("failed", [False, True])
+def test_a_board_that_never_loads_its_weights(failed):
+    wire = Wire()
+    loading(wire, 0.0, 1e9, failed)
+    with pytest.raises(CheckFailed, match="cannot load its weights.* program DIR --flash"):
+        driver_of(wire).identify()
+    assert 2 <= wire.now < 3
+
+
 def test_what_another_host_left_behind_does_not_matter():
     wire = Wire()
     first = driver_of(wire)

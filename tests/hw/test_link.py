@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from xnorflow_boards.model import ModelBoard
 from xnorflow_boards.protocol import Decoder, encode, hello, identity
 from xnorflow_hw.link import Link, LinkSpec
-from xnorflow_hw.link_format import Reply, Request
+from xnorflow_hw.link_format import NOT_LOADED, WRONGLY_LOADED, Reply, Request
 from xnorflow_hw.link_spec import window_and_queue
 from xnorflow_sim.faults import FaultRates, NoisyLine
 
@@ -261,3 +261,34 @@ def test_window_and_queue():
 @pytest.mark.parametrize("shape", SHAPES[:2])
 def test_verilog_is_lint_clean(shape, tmp_path):
     lint(to_verilog(Link(spec_of(**shape))), tmp_path, *STYLE, "-Wno-CASEINCOMPLETE")
+
+
+class Load(Agent):
+    """Loads the accelerator after so many cycles, wrongly at first."""
+
+    def __init__(self, link, fails, loaded):
+        self.link, self.fails, self.loaded = link, fails, loaded
+
+    def drive(self, ctx, cycle):
+        ctx.set(self.link.failed, self.fails <= cycle < self.loaded)
+        ctx.set(self.link.ready, cycle >= self.loaded)
+
+
+def test_an_accelerator_that_is_not_loaded_gets_no_frames():
+    spec = spec_of(loads=True, window=300)
+    link = Link(spec)
+    again = [hello(1), data(spec, 1, 1)]
+    # Each piece waits until the answer to the last one is over.
+    host, accelerator = Host(link, again * 5), Accelerator(link)
+    run(link, host, accelerator, Load(link, 1200, 3300), timeout=200_000)
+    model, found = model_of(spec), []
+    for k in range(0, 10, 2):
+        (greeting,), (answer,) = (Decoder().feed(host.answers[k + i]) for i in range(2))
+        window = identity(greeting).window
+        model.ready, model.failed = window == 300, window == WRONGLY_LOADED
+        assert [model.feed(p) for p in again] == host.answers[k : k + 2]
+        found.append((window, answer.type))
+    assert found[0] == (NOT_LOADED, Reply.REFUSED)
+    assert (WRONGLY_LOADED, Reply.REFUSED) in found
+    assert found[-1] == (300, Reply.RESULT)
+    assert len(accelerator.frames) == found.count((300, Reply.RESULT))

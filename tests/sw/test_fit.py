@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,6 +23,7 @@ from xnorflow.fit.chain import Choice
 from xnorflow.fit.costs import Prices
 from xnorflow.fit.search import Fit
 from xnorflow.mapping import Fold, reductions
+from xnorflow.memories import sprams
 
 from .test_fold import network
 
@@ -229,3 +231,55 @@ def test_a_board_fit_is_deterministic() -> None:
     assemble = assembler(net, "icebreaker", clock_for("icebreaker", None))
     first, second = (BoardFit(net, "icebreaker", 30.0, assemble).fastest() for _ in range(2))
     assert first.design.folds == second.design.folds
+
+
+ICE40 = fit(SMALL, "icebreaker").chain
+
+
+@given(st.integers(8, 400), st.floats(0, 200), st.floats(0, 4), st.integers(0, 3))
+def test_with_so_many_sprams_nothing_is_cheaper(
+    cycles: int, block: float, ff: float, sprams: int
+) -> None:
+    prices = Prices(block, ff)
+    found = ICE40.cheapest(cycles, prices, sprams)
+    assert found is None or found.takes.sprams <= sprams
+    engines, last = ICE40.engines, ICE40._output(cycles, prices)
+    # By folding, and by folding of the engine before.
+    costs = [e.cost(cycles, prices) for e in engines]
+    costs[0] = costs[0] + ICE40._input(cycles, prices)[engines[0].width_of]
+    costs[-1] = costs[-1] + last[engines[-1].lane_of]
+    links = [
+        link.cost(cycles, prices)[np.ix_(a.lane_of, b.width_of)]
+        for link, a, b in zip(ICE40.links, engines, engines[1:], strict=False)
+    ]
+    every = (costs[0][:, None, None] + links[0][:, :, None] + costs[1][None, :, None]
+             + links[1][None] + costs[2][None, None])
+    taken = (engines[0].sprams[:, None, None] + engines[1].sprams[None, :, None]
+             + engines[2].sprams[None, None])
+    least = every[taken <= sprams].min()
+    if found is None:
+        assert least == ANY
+        return
+    # A choice does not count the gearboxes at both ends.
+    ends = ICE40._input(cycles, prices)[list(engines[0].widths).index(found.folds[0].simd)]
+    ends += last[list(engines[-1].lanes).index(found.folds[-1].pe)]
+    assert price(found, prices) + ends == pytest.approx(least)
+
+
+def test_a_network_that_block_ram_cannot_hold_goes_to_spram(tmp_path: Path) -> None:
+    """It has 125 kbit of weights; the UP5K has 120 kbit of block RAM."""
+    net = network(64, 256, 400, classes=4)
+    device, design = fpga("icebreaker"), compile_network(net, "icebreaker")
+    takes = design_resources(design.shape, device.family)
+    assert 0 < takes.sprams <= 4 and takes.sprams == sprams(design.spec)
+    assert not board_budget(device, 1024).exceeded(takes)
+    assert design.summary()["resources"]["spram"] == takes.sprams
+    assert Design.read(design.write(tmp_path / "net")).digest == design.digest
+    small = compile_network(network(64, 64, classes=4), "icebreaker", cycles=2000)
+    assert sprams(small.spec) == 0 and "spram" not in small.summary()["resources"]
+
+
+def test_what_loads_spram_counts_if_there_is_any() -> None:
+    budget = Budget(1000, 1000, 10, "EBR")
+    assert not budget.exceeded(Resources(900, 900, 9))
+    assert len(budget.exceeded(Resources(900, 900, 9, 1))) == 2

@@ -5,16 +5,22 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from math import ceil
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from xnorflow.estimate.devices import fpga
-from xnorflow.estimate.memory import Choice
+from xnorflow.estimate.fpga import read_only
+from xnorflow.estimate.memory import Choice, spram_number
 from xnorflow.estimate.tiles import Ram, cut, cut_cost, join_luts
+from xnorflow.memories import IN_SPRAM, RESERVED, blocks, load_bits, sprams, with_memories
+from xnorflow_hw import spram
 from xnorflow_hw.rom import Rom
+from xnorflow_hw.spec import AcceleratorSpec, BufferSpec, DotSpec, InputSpec, StageSpec
 
 BOARDS = {
     "ulx3s-85f": "synth_ecp5 -nowidelut -noflatten -run begin:map_gates",
@@ -49,10 +55,10 @@ def test_dear_blocks_are_fewer(board, depth, width):
 
 
 def test_a_deep_memory_needs_no_multiplexer():
-    for board, depth, width, blocks in (("ulx3s-85f", 4096, 32, 8), ("pynq-z1", 32768, 8, 16)):
+    for board, depth, width, number in (("ulx3s-85f", 4096, 32, 8), ("pynq-z1", 32768, 8, 16)):
         tiles = cut(depth, width, RAMS[board], 32.0)
         assert join_luts(tiles, RAMS[board]) == 0
-        assert sum(RAMS[board].blocks(t) for t in tiles) == blocks
+        assert sum(RAMS[board].blocks(t) for t in tiles) == number
 
 
 def test_kinds_follow_depth_and_price():
@@ -117,3 +123,68 @@ def test_yosys_takes_the_blocks_that_are_counted(board, tmp_path):
         )
         expected[f"rom{k}"] = sum(RAMS[board].blocks(t) for t in tiles)
     assert synthesised_blocks(board, tmp_path, roms) == expected
+
+
+def dense(*shapes):
+    """Give an accelerator of dense layers with so many weight words, of so many bits each."""
+    rng = np.random.default_rng(0)
+    stages = []
+    for k, (depth, width) in enumerate(shapes):
+        buffer = BufferSpec(width, depth, 1, 1, (1, 1), (1, 1), (1, 1), (0, 0, 0, 0), 0, 0, 1,
+                            False, False, depth)
+        array = DotSpec(1, width, 1, (1,), rng.integers(0, 2, (depth, 1, 1, width)), 16)
+        stages.append(StageSpec(f"dense{k}", buffer, array, (), 1, 2))
+    source = InputSpec(1, 1, np.zeros((1, 256), int), 1, 1)
+    return AcceleratorSpec("net", source, tuple(stages), (), 1, 1, 16, False)
+
+
+def with_blocks(number):
+    """Give the iCEBreaker's FPGA with other numbers of blocks."""
+    device = fpga("icebreaker")
+    return replace(device, ram_blocks=replace(device.ram_blocks, value=number + RESERVED))
+
+
+def kinds(spec):
+    return [s.array.rom.kind for s in spec.stages]
+
+
+def test_weights_go_to_spram_only_where_blocks_do_not_suffice():
+    spec = dense((4096, 16), (256, 64), (1024, 16))
+    taken = [16, 4, 4]  # Without the buffers, of which each takes blocks, too.
+    family = fpga("icebreaker").family
+    usual = with_memories(spec, with_blocks(1000))
+    assert kinds(usual) == ["block"] * 3 and sprams(usual) == 0
+    need = blocks(usual, family)
+    assert kinds(with_memories(spec, with_blocks(need))) == ["block"] * 3
+    # One SPRAM is enough; the first stage's saves most.
+    made = with_memories(spec, with_blocks(need - 1))
+    assert kinds(made) == ["spram", "block", "block"]
+    assert sprams(made) == 1 and blocks(made, family) == need - taken[0]
+    # Two: the third stage's is as large as the second's, which takes all four.
+    made = with_memories(spec, with_blocks(need - 20))
+    assert kinds(made) == ["spram", "block", "spram"] and sprams(made) == 2
+    assert load_bits(made) == 32 and load_bits(usual) == 0
+
+
+def test_there_are_no_more_sprams_than_the_board_has():
+    wide = dense((4096, 64), (4096, 48), (4096, 16), (4096, 16))
+    made = with_memories(wide, with_blocks(60))
+    assert sprams(made) == 4
+    assert kinds(made)[0] == "spram" or kinds(made)[1:].count("spram") == 2
+    assert sprams(with_memories(wide, fpga("tangnano9k"))) == 0
+    assert sprams(with_memories(wide, None)) == 0
+
+
+@given(st.integers(2, 70_000), st.integers(1, 100))
+def test_sprams_are_those_that_the_hardware_has(depth, width):
+    assert spram_number(depth, width, fpga("icebreaker").family) == len(spram.cut(depth, width))
+    assert spram_number(depth, width, fpga("tangnano9k").family) == 0
+
+
+def test_spram_is_counted_apart():
+    ice40, ecp5 = fpga("icebreaker").family, fpga("ulx3s-85f").family
+    found = read_only(5000, 40, ice40, IN_SPRAM)
+    assert (found.sprams, found.ram_blocks) == (3, 0) and 0 < found.luts < 32
+    # Another family builds it of what is best there.
+    assert read_only(5000, 40, ecp5, IN_SPRAM) == read_only(5000, 40, ecp5)
+    assert read_only(5000, 40, ice40).sprams == 0

@@ -15,18 +15,22 @@ Cells = Mapping[str, tuple[int, int]]
 
 @dataclass(frozen=True)
 class Usage:
-    """Used and available; ``lut`` counts what a LUT's place in the fabric is used up by."""
+    """Used and available; ``lut`` counts what a LUT's place in the fabric is used up by.
+
+    ``spram`` are large single-port RAMs, where the FPGA has any.
+    """
 
     lut: tuple[int, int]
     ff: tuple[int, int]
     bram: tuple[int, int]
     dsp: tuple[int, int]
+    spram: tuple[int, int] | None = None
 
     def summary(self) -> dict[str, dict[str, int]]:
         """Give what goes into ``build.json``."""
         return {
-            name: {"used": used, "available": available}
-            for name, (used, available) in vars(self).items()
+            name: {"used": pair[0], "available": pair[1]}
+            for name, pair in vars(self).items() if pair is not None
         }
 
 

@@ -39,6 +39,7 @@ def command(as_json: bool) -> None:
             "bram_unit": device.family.ram,
             "lut": figure(device.luts), "ff": figure(device.ffs),
             "bram": figure(device.ram_blocks), "dsp": figure(device.dsps),
+            **({"spram": figure(device.sprams)} if device.sprams else {}),
             "clock_mhz": figure(device.family.clock_mhz),
         })
     if as_json:

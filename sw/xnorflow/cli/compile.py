@@ -62,6 +62,8 @@ def resources(design: Design) -> str | None:
                        ("bram", used["bram_unit"])):
         share = 100 * used[name] / used["device"][name]
         parts.append(f"{used[name]:,} {unit} ({share:.0f} %)")
+    if "spram" in used:
+        parts.append(f"{used['spram']} SPRAM of {used['device']['spram']}")
     return f"about {', '.join(parts)} of {design.board} ({used['kind']}; {used['error']})"
 
 

@@ -38,6 +38,7 @@ def _rows(
         {
             "ii": f.design.ii, "latency": f.design.latency, "fps": f.design.fps,
             "lut": round(f.takes.luts), "ff": round(f.takes.ffs), "bram": f.takes.ram_blocks,
+            **({"spram": f.takes.sprams} if fpga(board).spram_number else {}),
             "limit": f.limit,
             "layers": {
                 part.name: {"pe": fold.pe, "simd": fold.simd}

@@ -8,14 +8,14 @@ Block RAM is exact arithmetic: memories are cut into columns, each of one native
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from math import ceil, gcd, log2
 
 from xnorflow.estimate import parts
 from xnorflow.estimate.coefficients import fitted
 from xnorflow.estimate.devices import Family
-from xnorflow.estimate.memory import Choice, ram_blocks, ram_luts
+from xnorflow.estimate.memory import Choice, ram_blocks, ram_luts, spram_number
 from xnorflow.estimate.shape import DesignShape, EngineShape
 from xnorflow_hw.spec import GearboxSpec, RomSpec
 
@@ -82,16 +82,17 @@ CONSTANTS: dict[str, Constant] = {
 
 @dataclass(frozen=True)
 class Resources:
-    """What something takes; RAM blocks are those of the family."""
+    """What something takes; RAM blocks and SPRAMs are those of the family."""
 
     luts: float = 0.0
     ffs: float = 0.0
     ram_blocks: int = 0
+    sprams: int = 0
 
     def __add__(self, other: Resources) -> Resources:
         """Add resource by resource."""
         return Resources(self.luts + other.luts, self.ffs + other.ffs,
-                         self.ram_blocks + other.ram_blocks)
+                         self.ram_blocks + other.ram_blocks, self.sprams + other.sprams)
 
 
 def read_only(depth: int, width: int, family: Family, rom: RomSpec | None = None) -> Resources:
@@ -99,7 +100,8 @@ def read_only(depth: int, width: int, family: Family, rom: RomSpec | None = None
     if depth == 0 or width == 0:
         return Resources()
     luts, blocks = Choice(family).takes(depth, width, rom)
-    return Resources(luts=luts, ram_blocks=blocks)
+    sprams = spram_number(depth, width, family) if rom and rom.kind == "spram" else 0
+    return Resources(luts=luts, ram_blocks=blocks, sprams=sprams)
 
 
 def memory(depth: int, width: int, family: Family, kind: str = "auto") -> Resources:
@@ -230,7 +232,9 @@ def engine_parts(engine: EngineShape, family: Family) -> dict[str, Resources]:
 
 def engine_resources(engine: EngineShape, family: Family) -> Resources:
     """Give what an engine takes."""
-    return sum(engine_parts(engine, family).values(), Resources())
+    found = sum(engine_parts(engine, family).values(), Resources())
+    weights = read_only(engine.rom_depth, engine.rom_width, family, engine.rom)
+    return replace(found, sprams=weights.sprams)
 
 
 def design_resources(design: DesignShape, family: Family) -> Resources:

@@ -40,6 +40,18 @@ def ram_luts(depth: int, width: int, family: Family) -> float:
     return found
 
 
+SPRAM_LUTS = 15
+"""LUTs of a ROM of SPRAM: a multiplexer for the address that is loaded, and what selects it."""
+
+
+def spram_number(depth: int, width: int, family: Family) -> int:
+    """Give the large single-port RAMs of a ROM; 0 where the family has none."""
+    if family.spram_shape is None:
+        return 0
+    native, bits = family.spram_shape
+    return ceil(depth / native) * ceil(width / bits)
+
+
 @cache
 def ram_blocks(depth: int, width: int, shapes: tuple[tuple[int, int], ...]) -> int:
     """Give the fewest RAM blocks for `depth` words of `width` bits, cut into columns.
@@ -105,8 +117,11 @@ class Choice:
         """Give the LUTs and the blocks of a ROM that is built of `rom`, or of what is cheapest."""
         if depth == 1:
             return 0, 0
-        if rom is None:
+        spram = rom is not None and rom.kind == "spram"
+        if rom is None or (spram and self.family.spram_shape is None):
             return self._cheapest(depth, width)[1:]
+        if spram:
+            return SPRAM_LUTS, 0
         if rom.kind != "block":
             return rom_luts(depth, width, self.family.lut_inputs), 0
         if not rom.tiles:

@@ -18,6 +18,8 @@ MOST_SHRINK = 0.93
 LINK = Resources(700, 500, 2)
 """UART and host link, without the UART's queue: LUT4 after place and route (``docs/link.md``); a
 core that is fed by a processor or a shell needs about as much for what feeds it."""
+LOADER = Resources(190, 110, 0)
+"""What loads SPRAM from the flash, where a design has any: iCE40, after synthesis."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Budget:
 
     def exceeded(self, used: Resources) -> list[str]:
         """Say what is too large, in words: nothing if all of it fits."""
+        if used.sprams:
+            used = used + LOADER
         lines = (
             ("LUT", used.luts, self.luts), ("FF", used.ffs, self.ffs),
             (self.ram, used.ram_blocks, self.ram_blocks),

@@ -50,14 +50,17 @@ class Chain:
         Whose resources.
     pixels : int
         Most output pixels at once.
+    sprams : int
+        Large single-port RAMs that there are.
     """
 
     def __init__(
         self, net: ir.IntegerNetwork, parts: Sequence[Reduction], examples: Sequence[EngineShape],
-        family: Family, pixels: int,
+        family: Family, pixels: int, sprams: int = 0,
     ) -> None:
         self.engines = [
-            EngineOptions(p, e, family, pixels) for p, e in zip(parts, examples, strict=True)
+            EngineOptions(p, e, family, pixels, sprams)
+            for p, e in zip(parts, examples, strict=True)
         ]
         self.frame, self.group = fold.input_groups(net)
         self.classes = len(net.scores.offsets)
@@ -106,43 +109,64 @@ class Chain:
             )
         return self._outputs[width].cost(cycles, prices)[:, 0]
 
-    def cheapest(self, cycles: int, prices: Prices) -> Choice | None:
-        """Give the folding of least cost that needs at most `cycles`, or None.
+    def cheapest(self, cycles: int, prices: Prices, sprams: int = 0) -> Choice | None:
+        """Give the folding of least cost that needs at most `cycles` and `sprams`, or None.
 
         Dynamic programming from source to sink: what an engine's lanes cost the next one depends on
-        nothing but their number.
+        nothing but their number, and on the SPRAMs that are left.
         """
-        arrive = self._input(cycles, prices)
+        # By the number of SPRAMs taken so far.
+        first = self._input(cycles, prices)
+        arrive = np.stack([first, *[np.full_like(first, np.inf)] * sprams])
         came_from: list[Ints] = []
         picked: list[Ints] = []
         for k, engine in enumerate(self.engines):
-            cost = engine.cost(cycles, prices) + arrive[engine.width_of]
-            best, pick = engine.best_by_lanes(cost)
+            best, pick = self._step(engine, engine.cost(cycles, prices), arrive)
             picked.append(pick)
             if k < len(self.links):
-                total = best[:, None] + self.links[k].cost(cycles, prices)
-                before = total.argmin(axis=0)
+                total = best[:, :, None] + self.links[k].cost(cycles, prices)
+                before = total.argmin(axis=1)
                 came_from.append(before)
-                arrive = total[before, np.arange(total.shape[1])]
-        total = best + self._output(cycles, prices)
-        lane = int(total.argmin())
-        if not np.isfinite(total[lane]):
+                arrive = np.take_along_axis(total, before[:, None], 1)[:, 0]
+        last = best + self._output(cycles, prices)
+        taken, lane = map(int, np.unravel_index(last.argmin(), last.shape))
+        if not np.isfinite(last[taken, lane]):
             return None
         chosen: list[int] = []
         for k in reversed(range(len(self.engines))):
-            index = int(picked[k][lane])
+            index = int(picked[k][taken, lane])
             chosen.append(index)
+            taken -= int(self.engines[k].sprams[index])
             if k:
-                lane = int(came_from[k - 1][self.engines[k].width_of[index]])
+                lane = int(came_from[k - 1][taken, self.engines[k].width_of[index]])
         return self._choice(cycles, chosen[::-1])
 
+    @staticmethod
+    def _step(engine: EngineOptions, cost: np.ndarray, arrive: np.ndarray) -> tuple[
+        np.ndarray, Ints
+    ]:
+        """Give the least cost by SPRAMs taken and lanes, and which folding has it."""
+        best = np.full((len(arrive), len(engine.lanes)), np.inf)
+        pick = np.zeros(best.shape, np.int64)
+        for before, arriving in enumerate(arrive):
+            if not np.isfinite(arriving).any():
+                continue
+            whole = cost + arriving[engine.width_of]
+            for own in range(len(arrive) - before):
+                found, which = engine.best_by_lanes(whole, own)
+                row = best[before + own]
+                better = found < row
+                row[better], pick[before + own][better] = found[better], which[better]
+        return best, pick
+
     def _choice(self, cycles: int, chosen: Sequence[int]) -> Choice:
-        takes = np.zeros(3)
+        takes, sprams = np.zeros(3), 0
         for k, (engine, index) in enumerate(zip(self.engines, chosen, strict=True)):
             takes += engine.takes[index]
+            sprams += int(engine.sprams[index])
             if k:
                 before = self.engines[k - 1]
                 lane = before.lane_of[chosen[k - 1]]
                 takes += self.links[k - 1].takes[lane, engine.width_of[index]]
         folds = tuple(e.folds[i] for e, i in zip(self.engines, chosen, strict=True))
-        return Choice(cycles, folds, Resources(takes[0], takes[1], round(takes[2])))
+        return Choice(cycles, folds, Resources(takes[0], takes[1], round(takes[2]), sprams))

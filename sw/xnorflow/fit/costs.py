@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from xnorflow import ir, schedule
 from xnorflow.estimate.devices import Family
 from xnorflow.estimate.fpga import Resources, engine_resources, gearbox_resources
+from xnorflow.estimate.memory import spram_number
 from xnorflow.estimate.shape import EngineShape
 from xnorflow.fabrics import fabric_of
 from xnorflow.fold import foldings
@@ -27,6 +28,7 @@ from xnorflow_hw.spec import GearboxSpec, RomSpec
 
 Reals = NDArray[np.float64]
 
+IN_SPRAM = RomSpec("spram")
 IN_LUTS = (RomSpec("distributed"),)
 """What weights are stored in if block RAMs are short."""
 _PIPELINE = 12
@@ -89,17 +91,19 @@ class EngineOptions:
     Attributes
     ----------
     folds : list of Fold
-        Of which every array here has an entry; those with a choice of memories have two.
+        Of which every array here has an entry; those with a choice of memories have several.
     cycles : int array [folds]
         Beats per frame.
     takes : float array [folds, 3]
         LUTs, flip-flops, block RAMs.
+    sprams : int array [folds]
+        Large single-port RAMs, of which a board has few.
     widths, lanes : int array
         Distinct SIMD and distinct PE, ascending; `width_of` and `lane_of` are their indices.
     """
 
     def __init__(
-        self, part: Reduction, example: EngineShape, family: Family, pixels: int
+        self, part: Reduction, example: EngineShape, family: Family, pixels: int, sprams: int = 0
     ) -> None:
         self.part = part
         self.folds: list[Fold] = []
@@ -111,8 +115,14 @@ class EngineOptions:
                 if rom is None or found.ram_blocks < takes[-1].ram_blocks:
                     self.folds.append(fold)
                     takes.append(found)
+            words, bits = shape.rom_depth, shape.rom_width
+            if sprams and words > 1 and spram_number(words, bits, family) <= sprams:
+                self.folds.append(fold)
+                takes.append(engine_resources(replace(shape, rom=IN_SPRAM), family))
         self.cycles = np.array([part.cycles(f) for f in self.folds])
         self.takes = _table(takes)
+        self.sprams = np.array([r.sprams for r in takes])
+        self._with = {int(n): np.flatnonzero(self.sprams == n) for n in np.unique(self.sprams)}
         self.widths, self.width_of = np.unique([f.simd for f in self.folds], return_inverse=True)
         self.lanes, self.lane_of = np.unique([f.pe for f in self.folds], return_inverse=True)
 
@@ -120,11 +130,15 @@ class EngineOptions:
         """Give the cost of each folding, infinite where it is slower than `cycles`."""
         return np.where(self.cycles <= cycles, _priced(self.takes, prices), np.inf)
 
-    def best_by_lanes(self, cost: Reals) -> tuple[Reals, Ints]:
-        """Give the least cost for each of `lanes`, and which folding has it."""
-        order = np.lexsort((cost, self.lane_of))
-        first = np.searchsorted(self.lane_of[order], np.arange(len(self.lanes)))
-        return cost[order[first]], order[first]
+    def best_by_lanes(self, cost: Reals, sprams: int = 0) -> tuple[Reals, Ints]:
+        """Give the least cost for each of `lanes`, and which folding with `sprams` has it."""
+        best, pick = np.full(len(self.lanes), np.inf), np.zeros(len(self.lanes), np.int64)
+        if sprams in self._with:
+            these = self._with[sprams]
+            order = these[np.lexsort((cost[these], self.lane_of[these]))]
+            lanes, first = np.unique(self.lane_of[order], return_index=True)
+            best[lanes], pick[lanes] = cost[order[first]], order[first]
+        return best, pick
 
 
 @dataclass(eq=False)

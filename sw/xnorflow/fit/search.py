@@ -95,44 +95,59 @@ class Fit:
         self.parts = parts = reductions(net)
         folds = fold.for_cycles(parts, fold.default_cycles(parts, EXAMPLE_LANES))
         example = accelerator(net, folds, in_lanes=1, device=device)
-        self.chain = Chain(net, parts, engine_shapes(parts, example), device.family, pixels)
+        self.chain = Chain(net, parts, engine_shapes(parts, example), device.family, pixels,
+                           device.spram_number)
         self._worth = float(device.family.block_luts.use())
+        worth = device.family.spram_luts
+        self._spram_worth = float(worth.use()) if worth else 0.0
+        self._sprams = device.spram_number
         self.targets = [int(t) for t in self.chain.targets]
 
     def size(self, takes: Resources) -> float:
-        """Give how large a design is: its LUTs, a block of RAM counted as what it is worth."""
-        return takes.luts + self._worth * takes.ram_blocks
+        """Give how large a design is: its LUTs, a RAM counted as what it is worth."""
+        return takes.luts + self._worth * takes.ram_blocks + self._spram_worth * takes.sprams
 
     def takes(self, design: Design) -> Resources:
         """Give what a design takes, by the model."""
         return design_resources(design.shape, self.family)
 
     def within(self, cycles: int, budget: Budget) -> Choice | None:
-        """Give a folding of few LUTs that needs at most `cycles` and keeps to a budget, or None."""
-        least = self.chain.cheapest(cycles, Prices(TIE, TIE))
+        """Give a folding of few LUTs that needs at most `cycles` and keeps to a budget, or None.
+
+        It takes SPRAMs only if there is none without.
+        """
+        found = self._within(cycles, budget, 0)
+        if found is None and self._sprams:
+            found = self._within(cycles, budget, self._sprams)
+        return found
+
+    def _within(self, cycles: int, budget: Budget, sprams: int) -> Choice | None:
+        least = self.chain.cheapest(cycles, Prices(TIE, TIE), sprams)
         if least is None or least.takes.luts > budget.luts:
             return None
         for ff in FF_PRICES:
-            usual = self.chain.cheapest(cycles, Prices(self._worth, ff + TIE))
+            usual = self.chain.cheapest(cycles, Prices(self._worth, ff + TIE), sprams)
             if usual is not None and not budget.exceeded(usual.takes):
                 return usual
-            found = self._blocks_within(cycles, budget, ff + TIE)
+            found = self._blocks_within(cycles, budget, ff + TIE, sprams)
             if found is None or not budget.exceeded(found.takes):
                 return found
         return None
 
-    def _blocks_within(self, cycles: int, budget: Budget, ff: float) -> Choice | None:
+    def _blocks_within(
+        self, cycles: int, budget: Budget, ff: float, sprams: int
+    ) -> Choice | None:
         """Raise the price of block RAM until there is enough of it, but no further."""
-        found = self.chain.cheapest(cycles, Prices(TIE, ff))
+        found = self.chain.cheapest(cycles, Prices(TIE, ff), sprams)
         if found is None or found.takes.ram_blocks <= budget.ram_blocks:
             return found
         low, high = -4.0, log2(HUGE)
-        found = self.chain.cheapest(cycles, Prices(HUGE, ff))
+        found = self.chain.cheapest(cycles, Prices(HUGE, ff), sprams)
         if found is None or found.takes.ram_blocks > budget.ram_blocks:
             return None
         for _ in range(PRICE_STEPS):
             middle = (low + high) / 2
-            tried = self.chain.cheapest(cycles, Prices(2.0**middle, ff))
+            tried = self.chain.cheapest(cycles, Prices(2.0**middle, ff), sprams)
             if tried is not None and tried.takes.ram_blocks <= budget.ram_blocks:
                 high = middle
                 if tried.takes.luts <= found.takes.luts:
@@ -285,7 +300,7 @@ class Fit:
             ("FF", Prices(TIE, HUGE), budget.ffs, "ffs"),
             (budget.ram, Prices(HUGE, TIE), budget.ram_blocks, "ram_blocks"),
         ):
-            least = self.chain.cheapest(faster[-1], prices)
+            least = self.chain.cheapest(faster[-1], prices, self._sprams)
             if least is not None and getattr(least.takes, of) > limit:
                 short.append(name)
         if short:

@@ -106,6 +106,12 @@ class Family:
         Assumed clock in MHz.
     ram_pair_shapes : tuple of (int, int)
         Shapes of two RAM blocks joined to one, where the family has that.
+    spram_shape : (int, int), optional
+        Depth x width of a large single-port RAM without initial contents, where the family has one.
+    spram_source : Source, optional
+        Where that comes from.
+    spram_luts : Datum, optional
+        LUTs that it is worth while there are enough of both.
     """
 
     name: str
@@ -120,6 +126,9 @@ class Family:
     block_luts: Datum
     clock_mhz: Datum
     ram_pair_shapes: tuple[tuple[int, int], ...] = ()
+    spram_shape: tuple[int, int] | None = None
+    spram_source: Source | None = None
+    spram_luts: Datum | None = None
 
 
 @dataclass(frozen=True)
@@ -136,6 +145,8 @@ class Fpga:
         How many there are; RAM blocks are those of ``family.ram``.
     power_w : Datum, optional
         Published board power in W.
+    sprams : Datum, optional
+        How many RAMs of ``family.spram_shape`` there are, if any.
     """
 
     board: str
@@ -146,6 +157,12 @@ class Fpga:
     ram_blocks: Datum
     dsps: Datum
     power_w: Datum | None = None
+    sprams: Datum | None = None
+
+    @property
+    def spram_number(self) -> int:
+        """Number of RAMs of ``family.spram_shape``."""
+        return 0 if self.sprams is None else int(self.sprams.use())
 
 
 @dataclass(frozen=True)
@@ -197,6 +214,17 @@ def _datum(pair: list[Any], sources: dict[str, Source]) -> Datum:
     return Datum(value, sources[source])
 
 
+def _spram(
+    family: dict[str, Any], sources: dict[str, Source]
+) -> tuple[tuple[int, int] | None, Source | None, Datum | None]:
+    """Give shape, source and worth of a family's large single-port RAM, if it has one."""
+    if "spram_shape" not in family:
+        return None, None, None
+    depth, width = family["spram_shape"]
+    worth = _datum(family["spram_luts"], sources)
+    return (depth, width), sources[family["spram_source"]], worth
+
+
 @cache
 def fpgas() -> Mapping[str, Fpga]:
     """Give every known board's FPGA by board name."""
@@ -208,15 +236,16 @@ def fpgas() -> Mapping[str, Fpga]:
             tuple((d, w) for d, w in f["ram_shapes"]), sources[f["ram_source"]],
             tuple((d, w) for d, w in f["lutram_shapes"]), _datum(f["lutram_luts"], sources),
             _datum(f["block_luts"], sources), _datum(f["clock_mhz"], sources),
-            tuple((d, w) for d, w in f.get("ram_pair_shapes", ())))
+            tuple((d, w) for d, w in f.get("ram_pair_shapes", ())), *_spram(f, sources))
     boards = {}
     for board, entry in data["boards"].items():
         part = data["parts"][entry["part"]]
         luts, ffs, blocks, dsps = (_datum(part[k], sources)
                                    for k in ("luts", "ffs", "ram_blocks", "dsps"))
         power = _datum(entry["power_w"], sources) if "power_w" in entry else None
+        sprams = _datum(part["sprams"], sources) if "sprams" in part else None
         boards[board] = Fpga(board, entry["part"], families[part["family"]], luts, ffs,
-                             blocks, dsps, power)
+                             blocks, dsps, power, sprams)
     return boards
 
 
