@@ -7,7 +7,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from xnorflow import fold, ir
@@ -82,6 +82,7 @@ def test_at_given_prices_nothing_is_cheaper(cycles: int, block: float, ff: float
     assert price(found, prices) == pytest.approx(least)
 
 
+@example(457)  # Where what the designs around are taken for is more, and less, than they take.
 @given(st.integers(300, 4000))
 def test_what_is_found_fits_and_nothing_faster_does(luts: int) -> None:
     budget = Budget(luts, ANY, ANY, "DP16KD")
@@ -148,11 +149,12 @@ def test_block_ram_that_is_short_is_saved(blocks: int) -> None:
 
 
 def test_the_front_goes_from_fast_to_small() -> None:
-    found = front(network(64, 96, 64), "icebreaker")
+    net = network(64, 96, 64)
+    found, size = front(net, "icebreaker"), fit(net, "icebreaker").size
     assert len(found) > 3
     for faster, slower in zip(found, found[1:], strict=False):
         assert faster.design.ii < slower.design.ii
-        assert faster.takes.luts > slower.takes.luts
+        assert size(faster.takes) > size(slower.takes)
     assert found[0].limit and not any(f.limit for f in found[1:])
 
 
