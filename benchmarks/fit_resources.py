@@ -18,6 +18,11 @@ from xnorflow.estimate.devices import Family
 Reals = NDArray[np.float64]
 PRICE = 0.1
 """What it costs a kind of component to be packed otherwise than all: in relative errors."""
+AGAINST = {
+    True: "against nextpnr's packing, board logic left out",
+    False: "against Yosys's counts, neither packed nor placed",
+}
+"""What designs were measured by, if they were packed or not."""
 Row = tuple[str, parts.Features, Mapping[str, int]]
 """Component, features and measured counts."""
 
@@ -103,7 +108,8 @@ def predicted(design: Design, family: Family, found: Coefficients) -> tuple[floa
 def fit_whole(table: Reals, names: Sequence[str], measured: Reals) -> dict[str, float]:
     """Fit whole designs, to relative errors.
 
-    Components of all kinds are packed alike at first; then each kind may differ, at a price.
+    Components of all kinds are packed alike at first; then each kind may differ, at a price. What
+    is spared has it, too.
     """
     kinds = [n.rpartition(" ")[2] if not n.startswith(parts.WHOLE) else n for n in names]
     signs = np.array([-1.0 if n.startswith(parts.SPARED) else 1.0 for n in names])
@@ -112,7 +118,9 @@ def fit_whole(table: Reals, names: Sequence[str], measured: Reals) -> dict[str, 
     shared = np.array([[float(k == t) for t in together] for k in kinds])
     one = np.ones(len(measured))
     alike = shared @ nonnegative(a @ shared, one)
-    strays = np.array([float(not n.startswith(parts.WHOLE)) for n in names]) * PRICE
+    free = [n.startswith(parts.WHOLE) and not n.startswith(parts.SPARED) for n in names]
+    strays = np.where(free, 0.0, PRICE)
+    alike *= [not n.startswith(parts.WHOLE) for n in names]
     x = nonnegative(np.vstack([a, np.diag(strays)]), np.concatenate([one, strays * alike]))
     return {n: float(f"{v:.4g}") for n, v in zip(names, x * signs, strict=True) if v}
 
@@ -125,9 +133,10 @@ def errors(predicted: Reals, measured: Reals) -> str:
 
 
 def _fit(
-    designs: Sequence[Design], records: Sequence[Mapping[str, Any]], family: Family
+    designs: Sequence[Design], records: Sequence[Mapping[str, Any]], family: Family,
+    packed: bool = True,
 ) -> Coefficients:
-    """Fit components, then whole designs, to relative errors of these."""
+    """Fit components, then whole designs, `packed` or not, to relative errors of these."""
     samples = [s for d, r in zip(designs, records, strict=True)
                for s in rows(d, r["parts"], family)]
     lut, ff = (fit_components(samples, name) for name in ("lut", "ff"))
@@ -136,28 +145,29 @@ def _fit(
     names = sorted({n for s in sums for n in s})
     whole: list[dict[str, float]] = []
     for name in ("lut", "ff"):
-        # A flip-flop is one, whatever LUTs there are.
-        used = [n for n in names if name == "lut" or not n.endswith(" lut")]
+        # A flip-flop is one, whatever LUTs there are; it is packing that makes LUTs of them.
+        other = ("", " ff")[not packed] if name == "lut" else " lut"
+        used = [n for n in names if not other or not n.endswith(other)]
         table = np.array([[s.get(n, 0.0) for n in used] for s in sums])
         whole.append(fit_whole(table, used, np.array([r["whole"][name] for r in records], float)))
     return Coefficients(lut, ff, whole[0], whole[1], {})
 
 
 def fit_family(
-    designs: Sequence[Design], records: Sequence[Mapping[str, Any]], family: Family, against: str
+    designs: Sequence[Design], records: Sequence[Mapping[str, Any]], family: Family, packed: bool
 ) -> dict[str, Any]:
-    """Fit a fabric on all designs; give its coefficients and its errors, `against` what.
+    """Fit a fabric on all designs, `packed` or not; give its coefficients and its errors.
 
     Stated are the errors on these designs, and those of each half under a fit on the other.
     """
     number = len(designs)
-    found = _fit(designs, records, family)
+    found = _fit(designs, records, family, packed)
     whole = np.array([[r["whole"][n] for n in ("lut", "ff", "bram")] for r in records], float)
     known = np.array([predicted(d, family, found) for d in designs])
     unseen = np.zeros_like(known)
     for half in (range(0, number, 2), range(1, number, 2)):
         others = [k for k in range(number) if k not in half]
-        fitted = _fit([designs[k] for k in others], [records[k] for k in others], family)
+        fitted = _fit([designs[k] for k in others], [records[k] for k in others], family, packed)
         for k in half:
             unseen[k] = predicted(designs[k], family, fitted)
     said = {
@@ -172,7 +182,8 @@ def fit_family(
     said["bram"] = f"exact in {int((off == 0).sum())} of {number} designs, worst {off.max():.0f}"
     return {
         "lut": found.lut, "ff": found.ff, "whole lut": found.whole_lut,
-        "whole ff": found.whole_ff, "errors": said, "family": family.name, "against": against,
+        "whole ff": found.whole_ff, "errors": said, "family": family.name,
+        "against": AGAINST[packed],
     }
 
 

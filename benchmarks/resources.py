@@ -38,12 +38,6 @@ BOARDS = {
     "ecp5": "ulx3s-85f", "ice40": "icebreaker", "gowin": "tangnano20k", "xilinx": "pynq-z1",
 }
 
-AGAINST = {
-    True: "against nextpnr's packing, board logic left out",
-    False: "against Yosys's counts, neither packed nor placed",
-}
-"""What designs were measured by, whether or not a board's tools are open."""
-
 
 def read() -> dict[str, dict[str, Any]]:
     """Give the records by "fabric/design"."""
@@ -119,8 +113,8 @@ def fit() -> None:
                 designs.append(design)
                 chosen.append(record)
         if len(designs) > 1:
-            against = AGAINST[find_board(board).open]
-            fitted[fabric] = fit_family(designs, chosen, fpga(board).family, against)
+            packed = find_board(board).open
+            fitted[fabric] = fit_family(designs, chosen, fpga(board).family, packed)
             for name, text in fitted[fabric]["errors"].items():
                 print(f"{fabric} {name}: {text}", flush=True)
     save(fitted)

@@ -24,6 +24,8 @@ WHOLE = "whole, "
 """Begins features of which the tools make something only in a whole design."""
 SPARED = f"{WHOLE}spared "
 """Begins features that the tools make nothing of in a whole design, though in a component."""
+SPREAD = 32
+"""Words that a ROM of LUTs of six inputs has at most of which Yosys makes no more in a design."""
 FEW = 64
 """Words of a ROM of LUTs that needs few multiplexers."""
 
@@ -105,11 +107,15 @@ def array(e: EngineShape, family: Family) -> Features:
     }
     memories = Choice(family)
     if e.rom_depth > 1:
-        found["ROM: bits of registers"] = e.rom_width
+        # Of few words, many bits are equal.
+        found["ROM: bits of registers"] = min(e.rom_width, 1 << min(e.rom_depth, 32))
         luts, blocks = memories.takes(e.rom_depth, e.rom_width, e.rom)
         found[f"ROM of {_kind(e.rom_depth, blocks)}: LUTs"] = luts
         found[f"{WHOLE}ROM blocks"] = blocks
         found[f"{WHOLE}bits of ROM blocks"] = e.rom_width * (blocks > 0)
+        found[f"{WHOLE}bits of large ROMs of LUTs"] = 0 if blocks else _spread(
+            e.rom_depth, e.rom_width, family
+        )
     if e.threshold_levels and not e.tail_bits:
         luts, blocks = threshold_rom(e, family)
         found |= {
@@ -117,6 +123,9 @@ def array(e: EngineShape, family: Family) -> Features:
             "thresholds: bits": sums * e.threshold_levels * e.acc_bits,
             "thresholds: bits of codes": sums * e.out_bits,
         }
+        found[f"{WHOLE}bits of large ROMs of LUTs"] = found.get(
+            f"{WHOLE}bits of large ROMs of LUTs", 0
+        ) + (0 if blocks else _spread(e.threshold_rows, sum(e.threshold_words), family))
     if e.at_once > 1:
         found["array: bits of sums that turn"] = sums * e.acc_bits
         # Where windows are one column wide, none ever does, which only a whole design shows.
@@ -152,6 +161,14 @@ def beat(e: EngineShape) -> Features:
         **{f"{form}: {name}": terms * value for name, value in own.items()},
         "array: bits of sums of counts": (terms - 1) * (bits + 1),
     }
+
+
+def _spread(depth: int, width: int, family: Family) -> int:
+    """Give the bits of a ROM of LUTs that a flat design takes more LUTs for than a module of it.
+
+    Of six inputs, Yosys no longer finds the LUTs that are whole columns.
+    """
+    return depth * width * (family.lut_inputs == 6 and depth > SPREAD)
 
 
 def _kind(depth: int, blocks: int) -> str:
