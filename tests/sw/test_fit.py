@@ -82,6 +82,7 @@ def test_at_given_prices_nothing_is_cheaper(cycles: int, block: float, ff: float
     assert price(found, prices) == pytest.approx(least)
 
 
+@example(398)
 @example(457)  # Where what the designs around are taken for is more, and less, than they take.
 @given(st.integers(300, 4000))
 def test_what_is_found_fits_and_nothing_faster_does(luts: int) -> None:
@@ -131,7 +132,9 @@ def test_a_block_is_not_taken_for_fewer_luts_than_it_is_worth(board: str) -> Non
     assert found is not None and fewest is not None
     other = search.takes(search.assemble(fewest.folds, 600))
     assert search.size(found.takes) <= search.size(other)
-    assert found.takes.ram_blocks < other.ram_blocks
+    assert found.takes.ram_blocks <= other.ram_blocks
+    # On pynq-z1 the design of fewest LUTs takes no block for fewer than it is worth.
+    assert (found.takes.ram_blocks < other.ram_blocks) == (board == "ulx3s-85f")
 
 
 @pytest.mark.parametrize("blocks", [0, 1, 2, 4, 8])

@@ -47,6 +47,8 @@ Assemble = Callable[[tuple[Fold, ...], int], "Design"]
 Progress = Callable[[str], object]
 Designs = dict[tuple[tuple[Fold, ...], int], "tuple[Design, Resources]"]
 """What was assembled, by folding and target."""
+Found = tuple[Choice, "Design", Resources, Budget]
+"""What was chosen, what came of it, and the budget that it was chosen for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +145,7 @@ class Fit:
 
     def fastest(self, budget: Budget) -> Fitted | None:
         """Give the design of most frames per cycle that keeps to a budget, or None."""
-        best: tuple[Choice, Design, Resources, Budget] | None = None
+        best: Found | None = None
         designs: Designs = {}
         failed = 0
         for hope in HOPES:
@@ -153,9 +155,9 @@ class Fit:
                     failed = max(failed, choice.cycles)
                 elif best is None or self._rank(design, takes) < self._rank(*best[1:3]):
                     best = found
+        best = self._between(failed, best, budget, designs)
         if best is None:
             return None
-        best = self._between(failed, best, budget, designs)
         choice, design, takes, corrected = best
         return Fitted(design, takes, self._limit(choice.cycles, corrected))
 
@@ -163,14 +165,14 @@ class Fit:
         return design.ii, self.size(takes)
 
     def _between(
-        self, failed: int, best: tuple[Choice, Design, Resources, Budget], budget: Budget,
-        designs: Designs,
-    ) -> tuple[Choice, Design, Resources, Budget]:
-        """Look for a faster design between a target that failed and the best one's.
+        self, failed: int, best: Found | None, budget: Budget, designs: Designs
+    ) -> Found | None:
+        """Look for a faster design between a target that failed and that of the best, if any.
 
         A correction by one design may be too much for another.
         """
-        targets = [t for t in self.targets if failed < t < best[0].cycles]
+        end = best[0].cycles if best else self.targets[-1] + 1
+        targets = [t for t in self.targets if failed < t < end]
         hoped = replace(budget, luts=HOPES[-1] * budget.luts)
         low, high = 0, len(targets)
         while low < high:
@@ -180,7 +182,7 @@ class Fit:
                 design, takes = self._made(choice, designs)
                 if not budget.exceeded(takes):
                     high = middle
-                    if self._rank(design, takes) < self._rank(*best[1:3]):
+                    if best is None or self._rank(design, takes) < self._rank(*best[1:3]):
                         best = choice, design, takes, budget
                     continue
             low = middle + 1
