@@ -16,6 +16,13 @@ from xnorflow.estimate.coefficients import Coefficients
 from xnorflow.estimate.devices import Family
 
 Reals = NDArray[np.float64]
+PRICE = 0.1
+"""What it costs a kind of component to be packed otherwise than all: in relative errors."""
+AGAINST = {
+    True: "against nextpnr's packing, board logic left out",
+    False: "against Yosys's counts, neither packed nor placed",
+}
+"""What designs were measured by, if they were packed or not."""
 Row = tuple[str, parts.Features, Mapping[str, int]]
 """Component, features and measured counts."""
 
@@ -77,15 +84,45 @@ def fit_components(samples: Sequence[Row], resource: str) -> dict[str, float]:
     return fitted
 
 
-def features(design: Design, family: Family) -> parts.Features:
-    """Give the features of a whole design."""
+def components(design: Design, family: Family) -> list[tuple[str, parts.Features]]:
+    """Give the features of all components of a design, by their names."""
+    each = [*(parts.engine(e, family) for e in design.shape.engines), parts.ends(design.shape)]
+    return [part for found in each for part in found.items()]
+
+
+def summed(design: Design, family: Family, found: Coefficients) -> parts.Features:
+    """Give what a whole design's counts are linear in."""
     total: parts.Features = {}
-    each = [parts.engine(e, family) for e in design.shape.engines]
-    for found in [*each, parts.ends(design.shape)]:
-        for part in found.values():
-            for name, value in part.items():
-                total[name] = total.get(name, 0.0) + value
+    for part in components(design, family):
+        for name, value in found.summed(*part).items():
+            total[name] = total.get(name, 0.0) + value
     return total
+
+
+def predicted(design: Design, family: Family, found: Coefficients) -> tuple[float, float]:
+    """Give LUTs and flip-flops of a whole design."""
+    luts, ffs = np.sum([found.part(*part) for part in components(design, family)], axis=0)
+    return float(luts), float(ffs)
+
+
+def fit_whole(table: Reals, names: Sequence[str], measured: Reals) -> dict[str, float]:
+    """Fit whole designs, to relative errors.
+
+    Components of all kinds are packed alike at first; then each kind may differ, at a price. What
+    is spared has it, too.
+    """
+    kinds = [n.rpartition(" ")[2] if not n.startswith(parts.WHOLE) else n for n in names]
+    signs = np.array([-1.0 if n.startswith(parts.SPARED) else 1.0 for n in names])
+    a = table * signs / measured[:, None]
+    together = sorted(set(kinds))
+    shared = np.array([[float(k == t) for t in together] for k in kinds])
+    one = np.ones(len(measured))
+    alike = shared @ nonnegative(a @ shared, one)
+    free = [n.startswith(parts.WHOLE) and not n.startswith(parts.SPARED) for n in names]
+    strays = np.where(free, 0.0, PRICE)
+    alike *= [not n.startswith(parts.WHOLE) for n in names]
+    x = nonnegative(np.vstack([a, np.diag(strays)]), np.concatenate([one, strays * alike]))
+    return {n: float(f"{v:.4g}") for n, v in zip(names, x * signs, strict=True) if v}
 
 
 def errors(predicted: Reals, measured: Reals) -> str:
@@ -96,43 +133,43 @@ def errors(predicted: Reals, measured: Reals) -> str:
 
 
 def _fit(
-    designs: Sequence[Design], records: Sequence[Mapping[str, Any]], family: Family
+    designs: Sequence[Design], records: Sequence[Mapping[str, Any]], family: Family,
+    packed: bool = True,
 ) -> Coefficients:
-    """Fit components, then whole designs, to relative errors of these."""
+    """Fit components, then whole designs, `packed` or not, to relative errors of these."""
     samples = [s for d, r in zip(designs, records, strict=True)
                for s in rows(d, r["parts"], family)]
     lut, ff = (fit_components(samples, name) for name in ("lut", "ff"))
     found = Coefficients(lut, ff, {}, {}, {})
-    sums = [found.summed(features(d, family)) for d in designs]
-    names = ["lut", "ff", *sorted({n for s in sums for n in s} - {"lut", "ff"})]
-    table = np.array([[s.get(n, 0.0) for n in names] for s in sums])
+    sums = [summed(d, family, found) for d in designs]
+    names = sorted({n for s in sums for n in s})
     whole: list[dict[str, float]] = []
     for name in ("lut", "ff"):
-        # A flip-flop is one, whatever LUTs there are.
-        known = table * [name == "lut" or n != "lut" for n in names]
-        inverse = 1 / np.array([r["whole"][name] for r in records], float)
-        x = nonnegative(known * inverse[:, None], np.ones(len(records)))
-        whole.append({n: float(f"{v:.4g}") for n, v in zip(names, x, strict=True) if v})
+        # A flip-flop is one, whatever LUTs there are; it is packing that makes LUTs of them.
+        other = ("", " ff")[not packed] if name == "lut" else " lut"
+        used = [n for n in names if not other or not n.endswith(other)]
+        table = np.array([[s.get(n, 0.0) for n in used] for s in sums])
+        whole.append(fit_whole(table, used, np.array([r["whole"][name] for r in records], float)))
     return Coefficients(lut, ff, whole[0], whole[1], {})
 
 
 def fit_family(
-    designs: Sequence[Design], records: Sequence[Mapping[str, Any]], family: Family
+    designs: Sequence[Design], records: Sequence[Mapping[str, Any]], family: Family, packed: bool
 ) -> dict[str, Any]:
-    """Fit a fabric on all designs; give its coefficients and its errors.
+    """Fit a fabric on all designs, `packed` or not; give its coefficients and its errors.
 
     Stated are the errors on these designs, and those of each half under a fit on the other.
     """
     number = len(designs)
-    found = _fit(designs, records, family)
+    found = _fit(designs, records, family, packed)
     whole = np.array([[r["whole"][n] for n in ("lut", "ff", "bram")] for r in records], float)
-    known = np.array([found.part(features(d, family)) for d in designs])
+    known = np.array([predicted(d, family, found) for d in designs])
     unseen = np.zeros_like(known)
     for half in (range(0, number, 2), range(1, number, 2)):
         others = [k for k in range(number) if k not in half]
-        fitted = _fit([designs[k] for k in others], [records[k] for k in others], family)
+        fitted = _fit([designs[k] for k in others], [records[k] for k in others], family, packed)
         for k in half:
-            unseen[k] = fitted.part(features(designs[k], family))
+            unseen[k] = predicted(designs[k], family, fitted)
     said = {
         name: f"{errors(known[:, k], whole[:, k])} ({number} designs);"
               f" {errors(unseen[:, k], whole[:, k])} of designs that the fit has not seen"
@@ -145,7 +182,8 @@ def fit_family(
     said["bram"] = f"exact in {int((off == 0).sum())} of {number} designs, worst {off.max():.0f}"
     return {
         "lut": found.lut, "ff": found.ff, "whole lut": found.whole_lut,
-        "whole ff": found.whole_ff, "errors": said,
+        "whole ff": found.whole_ff, "errors": said, "family": family.name,
+        "against": AGAINST[packed],
     }
 
 

@@ -31,6 +31,7 @@ from xnorflow.errors import XnorflowError
 from xnorflow.estimate.devices import fpga
 from xnorflow.estimate.fpga import design_resources
 from xnorflow_boards import tools
+from xnorflow_boards.catalogue import board as find_board
 
 RECORDS = Path(__file__).with_name("resources.json")
 BOARDS = {
@@ -106,11 +107,14 @@ def fit() -> None:
                 continue
             design = sample.design(board, fabric, record["folds"])
             same = signature(design) == record["shape"] or design.digest == record["design"]
-            if same and fits(design, board):
+            whole, device = record["whole"], fpga(board)
+            room = device.luts.use() - whole["lut"], device.ram_blocks.use() - whole["bram"]
+            if same and min(room) >= 0:
                 designs.append(design)
                 chosen.append(record)
         if len(designs) > 1:
-            fitted[fabric] = fit_family(designs, chosen, fpga(board).family)
+            packed = find_board(board).open
+            fitted[fabric] = fit_family(designs, chosen, fpga(board).family, packed)
             for name, text in fitted[fabric]["errors"].items():
                 print(f"{fabric} {name}: {text}", flush=True)
     save(fitted)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from amaranth.hdl import ClockSignal, Instance, Module, Signal, Value
 from amaranth.utils import ceil_log2
@@ -39,6 +40,12 @@ def latency_for(simd: int) -> int:
 def width_for(simd: int, bits: int) -> int:
     """Bits of the sum."""
     return (simd * ((1 << bits) - 1)).bit_length()
+
+
+@cache
+def adder_bits(simd: int, bits: int) -> int:
+    """Bits of all the tree's adders."""
+    return sum(a.total.width for a in _tree(simd, bits) if a.b.width)
 
 
 def module_name(simd: int, bits: int, *, fabric: str = "generic") -> str:

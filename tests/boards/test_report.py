@@ -115,5 +115,8 @@ def test_a_xilinx_lut_of_two_outputs_is_one_and_what_is_not_known_is_an_error() 
     from xnorflow_boards import board
 
     assert vivado.usage(board("pynq-z1"), {"LUT6": 3, "LUT6_2": 4, "CARRY4": 9}).lut[0] == 7
+    memories = {"RAM32M": 1, "RAM64M": 1, "RAM64X1D": 1, "RAM128X1D": 1}
+    assert vivado.usage(board("pynq-z1"), memories).lut[0] == 4 + 4 + 2 + 4
+    assert vivado.usage(board("zcu104"), {"RAM64M8": 1, "RAM256X1D": 1}).lut[0] == 8 + 8
     with pytest.raises(CheckFailed, match="RAM256X1S"):
         vivado.usage(board("pynq-z1"), {"RAM256X1S": 1})

@@ -81,7 +81,13 @@ def test_compile_says_what_a_board_has_for_it(tmp_path: Path) -> None:
     args = ["compile", MODEL, "-o", tmp_path / "out", "--cycles", 1152, "--board"]
     fits = run(*args, "ulx3s-85f").stdout
     assert "LUT4" in fits and "estimated" in fits
-    tight = refused(*args[:4], "--cycles", 600, "--board", "icebreaker", code=1)
+    widest = {"PE": 32, "SIMD": 32}
+    folding = tmp_path / "folding.json"
+    folding.write_text(json.dumps({
+        "MVAU_0": {"PE": 16, "SIMD": 1}, "MVAU_1": {"PE": 32, "SIMD": 16}, "MVAU_2": widest,
+        "MVAU_3": {"PE": 10, "SIMD": 32},
+    }))
+    tight = refused(*args[:4], "--folding", folding, "--board", "icebreaker", code=1)
     assert "does not fit icebreaker" in tight and "frames per second at 30 MHz" in tight
 
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xnorflow.errors import BadInput
+from xnorflow.estimate import devices
 from xnorflow.estimate.compare import Comparison, compare
 from xnorflow.estimate.kinds import STRENGTH, Figure, Kind, compact, weakest
 from xnorflow.estimate.shape import DesignShape, EngineShape
@@ -103,7 +104,10 @@ def test_json_holds_every_figure_with_its_kind(comparison):
         for figure in row["figures"].values():
             assert set(figure) == {"value", "unit", "kind", "how", "error"}
             assert figure["kind"] in kinds
-    assert back["resource_model"]["status"] == "estimated, uncalibrated"
+    models = back["resource_model"]
+    assert set(models) == {devices.fpga(board).family.name for board in BOARDS}
+    for said in models.values():
+        assert said["status"].startswith("estimated") and "against" in said["checked"]
 
 
 def test_fairness_names_assumed_and_placed_clocks():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from xnorflow import fold, ir
@@ -84,6 +84,8 @@ def test_at_given_prices_nothing_is_cheaper(cycles: int, block: float, ff: float
     assert price(found, prices) == pytest.approx(least)
 
 
+@example(398)
+@example(457)  # Where what the designs around are taken for is more, and less, than they take.
 @given(st.integers(300, 4000))
 def test_what_is_found_fits_and_nothing_faster_does(luts: int) -> None:
     budget = Budget(luts, ANY, ANY, "DP16KD")
@@ -132,7 +134,9 @@ def test_a_block_is_not_taken_for_fewer_luts_than_it_is_worth(board: str) -> Non
     assert found is not None and fewest is not None
     other = search.takes(search.assemble(fewest.folds, 600))
     assert search.size(found.takes) <= search.size(other)
-    assert found.takes.ram_blocks < other.ram_blocks
+    assert found.takes.ram_blocks <= other.ram_blocks
+    # On pynq-z1 the design of fewest LUTs takes no block for fewer than it is worth.
+    assert (found.takes.ram_blocks < other.ram_blocks) == (board == "ulx3s-85f")
 
 
 @pytest.mark.parametrize("blocks", [0, 1, 2, 4, 8])
@@ -150,11 +154,12 @@ def test_block_ram_that_is_short_is_saved(blocks: int) -> None:
 
 
 def test_the_front_goes_from_fast_to_small() -> None:
-    found = front(network(64, 96, 64), "icebreaker")
+    net = network(64, 96, 64)
+    found, size = front(net, "icebreaker"), fit(net, "icebreaker").size
     assert len(found) > 3
     for faster, slower in zip(found, found[1:], strict=False):
         assert faster.design.ii < slower.design.ii
-        assert faster.takes.luts > slower.takes.luts
+        assert size(faster.takes) > size(slower.takes)
     assert found[0].limit and not any(f.limit for f in found[1:])
 
 

@@ -17,7 +17,8 @@ KIND = "synthesised by Yosys, before packing and placement"
 
 _LUTS = {
     **{f"LUT{inputs}": 1 for inputs in range(1, 7)}, "LUT6_2": 1, "SRL16E": 1, "SRLC32E": 1,
-    "RAM32M": 4, "RAM64M": 4, "RAM32X1D": 2, "RAM64X1D": 2, "RAM32M16": 8, "RAM64M8": 8,
+    "RAM32M": 4, "RAM64M": 4, "RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1D": 4, "RAM256X1D": 8,
+    "RAM32M16": 8, "RAM64M8": 8,
 }
 _FFS = dict.fromkeys(("FDRE", "FDSE", "FDCE", "FDPE"), 1)
 _RAMS = {"RAMB18E1": 1, "RAMB18E2": 1, "RAMB36E1": 2, "RAMB36E2": 2}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from xnorflow.estimate.parts import WHOLE, Features
+from xnorflow.estimate.parts import CONSTANT, WHOLE, Features
 
 FORMS = (": lanes", ": adders", ": bits of counts")
 """End the names of features that arrays of every form have."""
@@ -23,11 +23,13 @@ class Coefficients:
     lut, ff : mapping of str to float
         Per feature, of components synthesised apart.
     whole_lut, whole_ff : mapping of str to float
-        LUTs and flip-flops of a whole design per LUT ("lut") and flip-flop ("ff") of its
-        components, and per feature whose name begins with `WHOLE`: optimisation across
+        LUTs and flip-flops of a whole design per LUT and flip-flop of its components ("array lut",
+        "array ff", ...), and per feature whose name begins with `WHOLE`: optimisation across
         components, packing, and what packing adds.
     errors : mapping of str to str
         What the error of ``lut``, ``ff`` and ``bram`` is, in words.
+    family, against : str
+        The family that was measured, and how, in words.
     """
 
     lut: Mapping[str, float]
@@ -35,27 +37,43 @@ class Coefficients:
     whole_lut: Mapping[str, float]
     whole_ff: Mapping[str, float]
     errors: Mapping[str, str]
+    family: str = ""
+    against: str = ""
 
-    def part(self, features: Features) -> tuple[float, float]:
+    def part(self, component: str, features: Features) -> tuple[float, float]:
         """Give a component's share of the LUTs and flip-flops of a whole design."""
-        found = self.summed(features)
+        found = self.summed(component, features)
         luts, ffs = (
             sum(of.get(name, 0.0) * value for name, value in found.items())
             for of in (self.whole_lut, self.whole_ff)
         )
         return luts, ffs
 
-    def summed(self, features: Features) -> Features:
+    def summed(self, component: str, features: Features) -> Features:
         """Give what `whole_lut` and `whole_ff` are multiplied with."""
         found = {name: v for name, v in features.items() if name.startswith(WHOLE)}
         own = {name: v for name, v in features.items() if not name.startswith(WHOLE)}
         for key, of in (("lut", self.lut), ("ff", self.ff)):
-            found[key] = sum(_of(of, name) * value for name, value in own.items())
+            found[f"{packed_as(component)} {key}"] = sum(
+                _of(of, name) * value for name, value in own.items()
+            )
         return found
 
 
+def packed_as(component: str) -> str:
+    """Name the kind of a component; those of one kind are packed alike."""
+    if component == "output":
+        return "gearbox"
+    return component if component in ("array", "buffer", "gearbox", "queue", "tail") else "glue"
+
+
 def _of(found: Mapping[str, float], name: str) -> float:
-    """Give a feature's coefficient; an array of a form that was not measured costs the most."""
+    """Give a feature's coefficient.
+
+    Where constants were not measured, they cost what a ROM's words do; an array of a form that was
+    not measured costs the most.
+    """
+    name = name if name in found else name.replace(CONSTANT, "")
     if name not in found:
         for end in FORMS:
             if name.endswith(end):
@@ -65,12 +83,13 @@ def _of(found: Mapping[str, float], name: str) -> float:
 
 @cache
 def fitted() -> Mapping[str, Coefficients]:
-    """Give the coefficients by fabric; those of a fabric that was never measured are not there."""
+    """Give the coefficients by fabric."""
     file = files("xnorflow.estimate").joinpath("coefficients.json")
-    content = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    content = json.loads(file.read_text(encoding="utf-8"))
     return {
         fabric: Coefficients(
-            c["lut"], c["ff"], c["whole lut"], c["whole ff"], c["errors"],
+            c["lut"], c["ff"], c["whole lut"], c["whole ff"], c["errors"], c["family"],
+            c["against"],
         )
         for fabric, c in content.items()
     }

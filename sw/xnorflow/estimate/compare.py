@@ -9,8 +9,8 @@ from typing import Any
 from xnorflow.errors import BadInput
 from xnorflow.estimate import devices
 from xnorflow.estimate import gpu as gpu_model
-from xnorflow.estimate.devices import Datum, Fpga, Gpu, Source
-from xnorflow.estimate.fpga import CHECKED, CONSTANTS, STATUS, checked, design_resources, status
+from xnorflow.estimate.devices import Datum, Family, Fpga, Gpu, Source
+from xnorflow.estimate.fpga import checked, design_resources, error_of, status
 from xnorflow.estimate.gpu import COLUMN_TEXT, COLUMNS, DATA_TYPES, Settings
 from xnorflow.estimate.kinds import Figure, Kind, weakest
 from xnorflow.estimate.shape import DesignShape
@@ -91,17 +91,22 @@ class Comparison:
     omitted: tuple[str, ...] = ()
     settings: Settings = field(default_factory=Settings)
 
+    @property
+    def families(self) -> dict[str, Family]:
+        """FPGA families of the rows, by name."""
+        return _families(self.rows)
+
     def to_json(self) -> dict[str, Any]:
         """Give a dictionary of plain values, for ``json.dump``."""
-        constants = {name: {"unit": c.unit, "source": c.source, "ice40": c.ice40, "ecp5": c.ecp5,
-                            "gowin": c.gowin, "xilinx": c.xilinx}
-                     for name, c in CONSTANTS.items()}
         return {
             "network": self.name, "macs": self.macs, "weights": self.weights,
             "rows": [row.to_json() for row in self.rows],
             "fairness": list(self.fairness), "omitted": list(self.omitted),
             "settings": vars(self.settings).copy(),
-            "resource_model": {"status": STATUS, "checked": CHECKED, "constants": constants},
+            "resource_model": {
+                name: {"status": status(family), "checked": checked(family)}
+                for name, family in self.families.items()
+            },
             "sources": {key: {"document": s.document, "url": s.url, "looked_up": s.looked_up,
                               "status": s.status} for key, s in self.sources.items()},
         }
@@ -175,6 +180,8 @@ def _fpga_row(fpga: Fpga, design: DesignShape, clock: float | Figure | None,
     }
     notes = []
     used = design_resources(design, family)
+    known = {"luts": error_of(family, "lut"), "ffs": error_of(family, "ff"),
+             "ram_blocks": error_of(family, "bram")}
     for key, name, amount, there in (
         ("luts", "LUT", used.luts, fpga.luts), ("ffs", "FF", used.ffs, fpga.ffs),
         ("ram_blocks", "block RAM", used.ram_blocks, fpga.ram_blocks),
@@ -183,10 +190,9 @@ def _fpga_row(fpga: Fpga, design: DesignShape, clock: float | Figure | None,
         figures[key] = Figure(round(amount), unit, Kind.ESTIMATED,
                               "exact packing of the model's memories" if key == "ram_blocks"
                               else "sum of the model's parts in xnorflow.estimate.fpga",
-                              status(family))
+                              known[key])
         share = 100 * amount / there.use()
-        figures[f"{key}_share"] = Figure(share, "%", Kind.ESTIMATED, "of the part's",
-                                         status(family))
+        figures[f"{key}_share"] = Figure(share, "%", Kind.ESTIMATED, "of the part's", known[key])
         sources[f"{fpga.board} {name}"] = there.source
         if share > 100:
             notes.append(f"does not fit: {share:.0f} % of the {name} (estimated)")
@@ -243,13 +249,18 @@ def _gpu_rows(gpu: Gpu, network: DesignShape, batches: Sequence[int], settings: 
     return rows
 
 
+def _families(rows: Sequence[Row]) -> dict[str, Family]:
+    found = (devices.fpga(r.device).family for r in rows if r.category == "FPGA")
+    return {family.name: family for family in found}
+
+
 def _fairness(network: DesignShape, rows: Sequence[Row], settings: Settings) -> tuple[str, ...]:
     assumed = [r.device for r in rows if r.category == "FPGA" and r.figures["clock"].error]
     placed = [r.device for r in rows if r.category == "FPGA"
               and r.figures["clock"].kind in (Kind.PLACED, Kind.MEASURED)]
-    families = {f.name: f for f in (devices.fpga(r.device).family for r in rows
-                                    if r.category == "FPGA")}
-    models = "; ".join(f"{name}: {status(f)}, {checked(f)}" for name, f in families.items())
+    models = "; ".join(
+        f"{name}: {status(f)}, {checked(f)}" for name, f in _families(rows).items()
+    )
     notes = [
         f"Same network everywhere: {network.name}, {network.macs:,} multiply-accumulates a frame, "
         "2 operations each; first and last layer included.",
@@ -261,7 +272,7 @@ def _fairness(network: DesignShape, rows: Sequence[Row], settings: Settings) -> 
         "latency is that of its whole batch.",
         f"Clocks assumed, not placed: {', '.join(assumed) or 'none'}. "
         f"Placed or measured: {', '.join(placed) or 'none'}.",
-        f"Resources: {models or STATUS}. Board logic and host link are not included.",
+        f"Resources: {models or 'none'}. Board logic and host link are not included.",
         "GPU data is in its memory at the start and the end; pools and thresholds cost nothing; "
         "every layer reads its weights and features from memory, though a small network may stay "
         "in the cache.",

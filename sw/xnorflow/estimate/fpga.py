@@ -1,16 +1,13 @@
-"""First model of what a design takes on an FPGA: LUTs, flip-flops, block RAM. Uncalibrated.
+"""What a design takes on an FPGA: LUTs and flip-flops are estimated, block RAM is counted.
 
-The popcount constants were measured: Yosys 0.70 maps the project's pipelined popcount (leaves of
-three products, then a + b + carry nodes, a register per level) at a width of 128 for each fabric.
-Other constants are counted from the structure and are marked so; `CONSTANTS` holds all of them.
-Block RAM is exact arithmetic: memories are cut into columns, each of one native shape.
+LUTs and flip-flops are a fabric's fitted coefficients times the features of `parts`. Block RAM is
+exact arithmetic: memories are cut into columns, each of one native shape.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cache
-from math import ceil, gcd, log2
 
 from xnorflow.estimate import parts
 from xnorflow.estimate.coefficients import fitted
@@ -18,66 +15,6 @@ from xnorflow.estimate.devices import Family
 from xnorflow.estimate.memory import Choice, ram_blocks, ram_luts, spram_number
 from xnorflow.estimate.shape import DesignShape, EngineShape
 from xnorflow_hw.spec import GearboxSpec, RomSpec
-
-STATUS = "estimated, uncalibrated"
-CHECKED = ("against three placed single-engine designs of an earlier prototype, serial port "
-           "included: LUT -9 % (ECP5), -36 % (GW2A), -52 % (UP5K); block RAM exact to 2 blocks")
-
-
-@dataclass(frozen=True)
-class Constant:
-    """One constant of the model: a value per fabric, its unit and where it comes from."""
-
-    unit: str
-    source: str
-    ice40: float
-    ecp5: float
-    gowin: float
-    xilinx: float
-
-    def of(self, family: Family) -> float:
-        """Give the value for a family."""
-        return float(getattr(self, family.fabric))
-
-
-_YOSYS = "measured: Yosys 0.70, pipelined popcount of 128 bits"
-_RATIO = "; ice40 and gowin not measured, scaled like ecp5"
-CONSTANTS: dict[str, Constant] = {
-    "popcount, weights read from a ROM": Constant(
-        "LUT per XNOR bit", _YOSYS, 1.98, 2.56, 2.24, 1.66),
-    "popcount, weights constant": Constant(
-        "LUT per XNOR bit", _YOSYS + _RATIO, 1.51, 1.95, 1.71, 1.16),
-    "popcount registers": Constant(
-        "FF per XNOR bit", "measured: difference of placed designs with and without a register "
-        "per level (ECP5 3.08, GW2A 3.13); others taken as the same", 3.1, 3.1, 3.1, 3.1),
-    "accumulator": Constant(
-        "LUT per bit", "counted: an adder that can start afresh; one LUT where the carry cell has "
-        "a full LUT before it, else two", 2, 1, 2, 1),
-    "accumulator registers": Constant("FF per bit", "counted: sum and result", 2, 2, 2, 2),
-    "threshold compare": Constant(
-        "LUT per bit", "counted: one carry position a bit, and a register to hold the value",
-        1, 1, 1, 1),
-    "threshold registers": Constant("FF per bit", "counted: held value", 1, 1, 1, 1),
-    "maximum": Constant("LUT per bit", "counted: compare and select", 2, 2, 2, 2),
-    "engine control": Constant(
-        "LUT per engine", "assumed: six address counters, limits and credits", 150, 150, 150, 100),
-    "engine control registers": Constant("FF per engine", "assumed", 100, 100, 100, 100),
-    "address": Constant("LUT per address bit", "counted: six candidate steps", 6, 6, 6, 4),
-    "buffer output": Constant("LUT per bit", "counted: pad multiplexer", 1, 1, 1, 1),
-    "buffer registers": Constant("FF per bit", "counted: word in, word out", 2, 2, 2, 2),
-    "gearbox, collecting": Constant(
-        "LUT per slot", "measured: Yosys 0.70, 2 to 512 slots; enables", 1.1, 1.1, 1.1, 1.1),
-    "gearbox, giving": Constant(
-        "LUT per bit and part", "measured: Yosys 0.70, shift or load", 1, 1, 1, 1),
-    "gearbox, both": Constant(
-        "LUT per stored bit", "measured: Yosys 0.70, 4 to 64 lanes; shift and hold", 4.4, 4.4, 4.4,
-        3.5),
-    "gearbox, both, places": Constant(
-        "LUT per stored bit and place of a beat", "measured: the same; multiplexers", 0.55, 0.55,
-        0.55, 0.05),
-    "queue": Constant("LUT per stored bit", "counted: write select", 1, 1, 1, 0.5),
-    "queue registers": Constant("FF per stored bit", "counted", 1, 1, 1, 1),
-}
 
 
 @dataclass(frozen=True)
@@ -115,31 +52,32 @@ def memory(depth: int, width: int, family: Family, kind: str = "auto") -> Resour
     return Resources(ram_blocks=ram_blocks(depth, width, family.ram_shapes))
 
 
-def _weights(engine: EngineShape, family: Family) -> tuple[Resources, str]:
-    """Give the weight ROM and which popcount goes with it."""
-    form = "constant" if engine.rom_depth == 1 else "read from a ROM"
-    taken = read_only(engine.rom_depth, engine.rom_width, family, engine.rom)
-    return taken, f"popcount, weights {form}"
-
-
 def status(family: Family) -> str:
     """Say what the figures of a family are."""
-    return "estimated" if family.fabric in fitted() else STATUS
+    measured = fitted()[family.fabric].family
+    return "estimated" if family.name == measured else f"estimated as for {measured}"
+
+
+def error_of(family: Family, resource: str) -> str:
+    """Say what the error of "lut", "ff" or "bram" was found to be, of the family measured."""
+    return fitted()[family.fabric].errors[resource]
 
 
 def checked(family: Family) -> str:
-    """Say how good the figures of a family were found to be."""
-    if family.fabric not in fitted():
-        return CHECKED
-    said = fitted()[family.fabric].errors
-    return f"LUT {said['lut']}; FF {said['ff']}; block RAM {said['bram']}"
+    """Say how good the figures of a family were found to be, and against what."""
+    found = fitted()[family.fabric]
+    said = found.errors
+    return (
+        f"LUT {said['lut']}; FF {said['ff']}; block RAM {said['bram']}; {found.against}"
+        + (f"; {family.name} was not measured" if family.name != found.family else "")
+    )
 
 
-def _fitted(engine: EngineShape, family: Family) -> dict[str, Resources]:
-    """Give what each part of an engine takes by the fitted coefficients; block RAM is counted."""
+def engine_parts(engine: EngineShape, family: Family) -> dict[str, Resources]:
+    """Give what each component of an engine takes."""
     coefficients, blocks = fitted()[family.fabric], engine_blocks(engine, family)
     return {
-        name: Resources(*coefficients.part(features), blocks.get(name, 0))
+        name: Resources(*coefficients.part(name, features), blocks.get(name, 0))
         for name, features in parts.engine(engine, family).items() if features
     }
 
@@ -157,77 +95,7 @@ def engine_blocks(engine: EngineShape, family: Family) -> dict[str, int]:
 @cache
 def gearbox_resources(box: GearboxSpec, family: Family) -> Resources:
     """Give what a width converter takes; nothing where it is only wires."""
-    if family.fabric in fitted():
-        return Resources(*fitted()[family.fabric].part(parts.gearbox(box)))
-
-    def c(name: str) -> float:
-        return CONSTANTS[f"gearbox, {name}"].of(family)
-
-    wide, narrow = max(box.lanes_in, box.lanes_out), min(box.lanes_in, box.lanes_out)
-    slots = ceil(wide / narrow)
-    match box.kind:
-        case "wires":
-            return Resources()
-        case "up":
-            return Resources(c("collecting") * slots, box.bits * wide + slots.bit_length())
-        case "down":
-            bits = box.bits * (wide - narrow)
-            return Resources(c("giving") * (bits + slots), box.bits * wide + slots)
-    stored = box.bits * (wide + narrow - 1)
-    step = gcd(wide, narrow, box.group_in % box.lanes_in, box.group_out % box.lanes_out)
-    per_bit = c("both") + c("both, places") * narrow / step
-    return Resources(stored * per_bit, stored + 15)
-
-
-def engine_parts(engine: EngineShape, family: Family) -> dict[str, Resources]:
-    """Give what each part of an engine takes."""
-    if family.fabric in fitted():
-        return _fitted(engine, family)
-
-    def c(name: str) -> float:
-        return CONSTANTS[name].of(family)
-
-    found = {}
-    row = engine.pe * engine.acc_bits
-    accumulated = engine.at_once * row
-    if engine.kind == "conv":
-        rom, form = _weights(engine, family)
-        bits = (engine.pe * engine.simd * engine.at_once * engine.act_bits
-                * engine.weight_planes)
-        found["weight ROM"] = rom
-        found["popcount"] = Resources(bits * c(form), bits * c("popcount registers"))
-    if engine.kind == "maxpool":
-        lanes = engine.pe * engine.act_bits
-        found["maximum"] = Resources(lanes * c("maximum"), lanes * c("accumulator registers"))
-    else:
-        found["accumulator"] = Resources(accumulated * c("accumulator"),
-                                         accumulated * c("accumulator registers"))
-    if engine.threshold_levels:
-        luts, blocks = parts.threshold_rom(engine, family)
-        found["thresholds"] = Resources(luts, 0, blocks) + Resources(
-            accumulated * c("threshold compare"),
-            accumulated * c("threshold registers")
-            + engine.at_once * engine.pe * engine.out_bits)
-    address = engine.buffer_depth.bit_length()
-    bank = memory(
-        engine.buffer_depth, engine.buffer_width, family, engine.buffer_ram
-    ) + Resources(
-        address * c("address") + engine.buffer_width * c("buffer output"),
-        2 * address + engine.buffer_width * c("buffer registers"))
-    found["feature buffer"] = sum([bank] * engine.at_once, Resources())
-    if engine.gearbox is not None:
-        found["gearbox"] = gearbox_resources(engine.gearbox, family)
-    if engine.at_once > 1:
-        result = engine.pe * engine.out_bits
-        found["queue"] = memory(engine.queue_depth, engine.at_once * result, family) + Resources(
-            result * engine.at_once * c("queue"), result * c("queue registers"))
-    else:
-        queued = engine.queue_depth * engine.pe * engine.out_bits
-        found["queue"] = Resources(queued * c("queue"), queued * c("queue registers"))
-    steps = ceil(log2(engine.cycles + 1))
-    found["control"] = Resources(c("engine control") + steps,
-                                 c("engine control registers") + steps)
-    return found
+    return Resources(*fitted()[family.fabric].part("gearbox", parts.gearbox(box)))
 
 
 def engine_resources(engine: EngineShape, family: Family) -> Resources:
@@ -240,8 +108,6 @@ def engine_resources(engine: EngineShape, family: Family) -> Resources:
 def design_resources(design: DesignShape, family: Family) -> Resources:
     """Give what a design takes: its engines and its two ends; board logic is not included."""
     total = sum((engine_resources(e, family) for e in design.engines), Resources())
-    if family.fabric in fitted():
-        coefficients = fitted()[family.fabric]
-        for features in parts.ends(design).values():
-            total += Resources(*coefficients.part(features))
-    return total
+    coefficients = fitted()[family.fabric]
+    ends = (coefficients.part(*part) for part in parts.ends(design).items())
+    return sum((Resources(*found) for found in ends), total)

@@ -8,18 +8,24 @@ and are features, too.
 
 from __future__ import annotations
 
-from math import ceil, gcd
+from math import ceil, gcd, prod
 
 from xnorflow.estimate.devices import Family
-from xnorflow.estimate.memory import Choice, ram_luts
+from xnorflow.estimate.memory import Choice, ram_luts, rom_luts
 from xnorflow.estimate.shape import DesignShape, EngineShape
 from xnorflow.fabrics import fabric_of
-from xnorflow_hw import copies
+from xnorflow_hw import copies, xnor_sum
 from xnorflow_hw.spec import GearboxSpec, RomSpec
 
 Features = dict[str, float]
+CONSTANT = ", constants"
+"""Ends the names of arrays and searches whose ROM has a single word."""
 WHOLE = "whole, "
 """Begins features of which the tools make something only in a whole design."""
+SPARED = f"{WHOLE}spared "
+"""Begins features that the tools make nothing of in a whole design, though in a component."""
+SPREAD = 32
+"""Words that a ROM of LUTs of six inputs has at most of which Yosys makes no more in a design."""
 FEW = 64
 """Words of a ROM of LUTs that needs few multiplexers."""
 
@@ -95,21 +101,21 @@ def array(e: EngineShape, family: Family) -> Features:
     if e.kind != "conv":
         return {e.kind: 1, f"{e.kind}: bits": e.pe * max(e.act_bits, e.acc_bits)}
     sums = e.pe * e.at_once
-    trees = sums * e.weight_planes * e.act_bits
-    form = e.form + (", constant weights" if e.rom_depth == 1 else "")
-    counted = e.simd.bit_length()
     found: Features = {
-        "array": 1, f"{form}: lanes": trees * e.simd, f"{form}: bits of counts": trees * counted,
-        f"{form}: adders": trees * max(0, e.simd - counted),
-        "array: bits of sums": sums * e.acc_bits,
+        "array": 1, "array: bits of sums": sums * e.acc_bits,
+        **{name: sums * value for name, value in beat(e).items()},
     }
     memories = Choice(family)
     if e.rom_depth > 1:
-        found["ROM: bits of registers"] = e.rom_width
+        # Of few words, many bits are equal.
+        found["ROM: bits of registers"] = min(e.rom_width, 1 << min(e.rom_depth, 32))
         luts, blocks = memories.takes(e.rom_depth, e.rom_width, e.rom)
         found[f"ROM of {_kind(e.rom_depth, blocks)}: LUTs"] = luts
         found[f"{WHOLE}ROM blocks"] = blocks
         found[f"{WHOLE}bits of ROM blocks"] = e.rom_width * (blocks > 0)
+        found[f"{WHOLE}bits of large ROMs of LUTs"] = 0 if blocks else _spread(
+            e.rom_depth, e.rom_width, family
+        )
     if e.threshold_levels and not e.tail_bits:
         luts, blocks = threshold_rom(e, family)
         found |= {
@@ -117,13 +123,52 @@ def array(e: EngineShape, family: Family) -> Features:
             "thresholds: bits": sums * e.threshold_levels * e.acc_bits,
             "thresholds: bits of codes": sums * e.out_bits,
         }
+        found[f"{WHOLE}bits of large ROMs of LUTs"] = found.get(
+            f"{WHOLE}bits of large ROMs of LUTs", 0
+        ) + (0 if blocks else _spread(e.threshold_rows, sum(e.threshold_words), family))
     if e.at_once > 1:
         found["array: bits of sums that turn"] = sums * e.acc_bits
+        # Where windows are one column wide, none ever does, which only a whole design shows.
+        found[f"{SPARED}bits of sums that turn"] = sums * e.acc_bits * (e.kernel[1] == 1)
     codes = e.simd * e.act_bits
     groups = ceil(e.pe / copies.group(e.pe, codes, fabric_of(family)))
     found["array: bits of copies"] = e.at_once * codes * groups
-    found[f"{WHOLE}chains"] = trees + sums
+    found[f"{WHOLE}chains"] = sums * (1 + e.weight_planes * e.act_bits)
+    if e.inputs * prod(e.kernel) <= e.frame[0] * e.frame[1] * e.simd:
+        # Every beat is a first one.
+        found[f"{SPARED}bits of sums"] = sums * e.acc_bits
     return found
+
+
+def beat(e: EngineShape) -> Features:
+    """Give the features of one sum of a beat's products, see `xnorflow_hw.beat`."""
+    planes, simd = e.weight_planes, e.simd
+    form = e.form + (CONSTANT if e.rom_depth == 1 else "")
+    if e.form == "add":
+        terms, bits = planes, xnor_sum.width_for(simd, e.act_bits)
+        own = {
+            "lanes": simd * e.act_bits, "adders": xnor_sum.adder_bits(simd, e.act_bits),
+            # The operands of adders are complemented in these.
+            "bits of a single lane": e.act_bits * (simd == 1),
+        }
+    else:
+        # One lane of a power of two is left to the accumulator.
+        terms = planes * e.act_bits
+        counted = simd - (terms == 1 and simd > 1 and simd & (simd - 1) == 0)
+        bits = counted.bit_length()
+        own = {"lanes": simd, "bits of counts": bits, "adders": counted - bits}
+    return {
+        **{f"{form}: {name}": terms * value for name, value in own.items()},
+        "array: bits of sums of counts": (terms - 1) * (bits + 1),
+    }
+
+
+def _spread(depth: int, width: int, family: Family) -> int:
+    """Give the bits of a ROM of LUTs that a flat design takes more LUTs for than a module of it.
+
+    Of six inputs, Yosys no longer finds the LUTs that are whole columns.
+    """
+    return depth * width * (family.lut_inputs == 6 and depth > SPREAD)
 
 
 def _kind(depth: int, blocks: int) -> str:
@@ -137,15 +182,24 @@ def tail(e: EngineShape, family: Family) -> Features:
         return {}
     if not e.threshold_levels:
         return {"tails": 1, "tails: bits": e.tail_bits}
-    lanes, (luts, blocks) = e.pe * e.at_once, threshold_rom(e, family)
-    # Constant thresholds take less to choose from.
-    name = "searches" if e.threshold_rows > 1 else "searches of constants"
+    lanes, memories = e.pe * e.at_once, Choice(family)
+    found: Features = {"shared ROM: LUTs": 0, "own ROMs: LUTs": 0, "bits chosen": 0}
+    for step, width in enumerate(e.threshold_words):
+        luts, blocks = memories.takes(e.threshold_rows, width, e.threshold_rom)
+        if step and not blocks:
+            # Each value has its own memory, that its code so far addresses, too.
+            each = rom_luts(e.threshold_rows << step, 1, family.lut_inputs)
+            found["own ROMs: LUTs"] += e.at_once * each * width / (1 << step)
+        else:
+            found["shared ROM: LUTs"] += luts
+            found["bits chosen"] += e.at_once * width * (1 - 1 / (1 << step))
+    # Constant thresholds take less to compare with.
+    name = "searches" + (CONSTANT if e.threshold_rows == 1 else "")
     return {
-        name: 1, f"{name}: bits": lanes * e.out_bits * e.acc_bits,
-        f"{name}: bits of thresholds": lanes * e.threshold_levels * e.acc_bits,
-        f"{name}, ROM of {_kind(e.threshold_rows, blocks)}: LUTs": luts,
-        f"{name}: bits of codes": lanes * e.out_bits, f"{WHOLE}ROM blocks": blocks,
-        f"{WHOLE}chains": lanes * e.out_bits,
+        f"{name}: bits": lanes * e.out_bits * e.acc_bits,
+        f"{name}: bits of codes": lanes * e.out_bits,
+        **{f"searches, {key}": value for key, value in found.items()},
+        f"{WHOLE}ROM blocks": threshold_rom(e, family)[1], f"{WHOLE}chains": lanes * e.out_bits,
     }
 
 
@@ -187,9 +241,21 @@ def gearbox(box: GearboxSpec | None) -> Features:
     name = f"gearbox {box.kind}"
     if box.kind != "barrel":
         return {name: 1, f"{name}: bits": box.bits * wide, f"{name}: parts": ceil(wide / narrow)}
-    stored = box.bits * (wide + narrow - 1)
-    step = gcd(wide, narrow, box.group_in % box.lanes_in, box.group_out % box.lanes_out)
-    return {name: 1, f"{name}: bits": stored, f"{name}: places": stored * narrow / step}
+    size = wide + narrow - 1
+    rest_in, rest_out = box.group_in % box.lanes_in, box.group_out % box.lanes_out
+    # Where a beat can begin: what lies before it is a multiple of this.
+    levels = box.lanes_out / gcd(wide, narrow, rest_in, rest_out)
+    beats = box.group_in / box.lanes_in, box.group_out / box.lanes_out
+    return {
+        f"{name}: bits": box.bits * size,
+        f"{name}: bits put": box.bits * box.lanes_in * levels, f"{name}: levels": levels,
+        f"{name}: bits that move twice": box.bits * (size - rest_out) * (rest_out > 0),
+        f"{name}: bits cleared": box.bits * (
+            (box.lanes_in - rest_in) * (rest_in > 0) + (box.lanes_out - rest_out) * (rest_out > 0)
+        ),
+        f"{name}: bits of levels": size.bit_length() + box.lanes_out.bit_length(),
+        f"{name}: bits of loops": sum(ceil(n).bit_length() for n in beats),
+    }
 
 
 def engine(e: EngineShape, family: Family) -> dict[str, Features]:

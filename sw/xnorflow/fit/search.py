@@ -47,6 +47,8 @@ Assemble = Callable[[tuple[Fold, ...], int], "Design"]
 Progress = Callable[[str], object]
 Designs = dict[tuple[tuple[Fold, ...], int], "tuple[Design, Resources]"]
 """What was assembled, by folding and target."""
+Found = tuple[Choice, "Design", Resources, Budget]
+"""What was chosen, what came of it, and the budget that it was chosen for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,17 +160,47 @@ class Fit:
 
     def fastest(self, budget: Budget) -> Fitted | None:
         """Give the design of most frames per cycle that keeps to a budget, or None."""
-        best: Fitted | None = None
+        best: Found | None = None
         designs: Designs = {}
+        failed = 0
         for hope in HOPES:
-            for choice, design, takes, corrected in self._rounds(
-                budget, self._fastest_choice, hope, designs
-            ):
+            for found in self._rounds(budget, self._fastest_choice, hope, designs):
+                choice, design, takes, _ = found
                 if budget.exceeded(takes):
+                    failed = max(failed, choice.cycles)
+                elif best is None or self._rank(design, takes) < self._rank(*best[1:3]):
+                    best = found
+        best = self._between(failed, best, budget, designs)
+        if best is None:
+            return None
+        choice, design, takes, corrected = best
+        return Fitted(design, takes, self._limit(choice.cycles, corrected))
+
+    def _rank(self, design: Design, takes: Resources) -> tuple[int, float]:
+        return design.ii, self.size(takes)
+
+    def _between(
+        self, failed: int, best: Found | None, budget: Budget, designs: Designs
+    ) -> Found | None:
+        """Look for a faster design between a target that failed and that of the best, if any.
+
+        A correction by one design may be too much for another.
+        """
+        end = best[0].cycles if best else self.targets[-1] + 1
+        targets = [t for t in self.targets if failed < t < end]
+        hoped = replace(budget, luts=HOPES[-1] * budget.luts)
+        low, high = 0, len(targets)
+        while low < high:
+            middle = (low + high) // 2
+            choice = self.within(targets[middle], hoped)
+            if choice is not None:
+                design, takes = self._made(choice, designs)
+                if not budget.exceeded(takes):
+                    high = middle
+                    if best is None or self._rank(design, takes) < self._rank(*best[1:3]):
+                        best = choice, design, takes, budget
                     continue
-                found = design.ii, self.size(takes)
-                if best is None or found < (best.design.ii, self.size(best.takes)):
-                    best = Fitted(design, takes, self._limit(choice.cycles, corrected))
+            low = middle + 1
         return best
 
     def smallest(self, cycles: int, budget: Budget | None = None) -> Fitted | None:
@@ -276,16 +308,20 @@ class Fit:
                 return
             again = choice.folds in made
             if not again:
-                key = choice.folds, choice.cycles
-                if key not in designs:
-                    design = self.assemble(*key)
-                    designs[key] = design, self.takes(design)
-                made[choice.folds] = designs[key]
+                made[choice.folds] = self._made(choice, designs)
                 yield choice, *made[choice.folds], corrected
             _, takes = made[choice.folds]
             if again and not budget.exceeded(takes):
                 return
             corrected = budget.corrected(corrected, choice.takes, takes)
+
+    def _made(self, choice: Choice, designs: Designs) -> tuple[Design, Resources]:
+        """Assemble a design that is not there yet, and give it and what it takes."""
+        key = choice.folds, choice.cycles
+        if key not in designs:
+            design = self.assemble(*key)
+            designs[key] = design, self.takes(design)
+        return designs[key]
 
     def _limit(self, cycles: int, budget: Budget) -> str:
         """Say what stands in the way of the next faster target."""

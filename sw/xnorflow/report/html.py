@@ -8,7 +8,7 @@ from pathlib import Path
 
 from xnorflow.estimate.compare import Comparison, Row
 from xnorflow.estimate.devices import STATUS_TEXT
-from xnorflow.estimate.fpga import CONSTANTS
+from xnorflow.estimate.fpga import checked, status
 from xnorflow.estimate.gpu import COLUMN_TEXT, COLUMNS
 from xnorflow.estimate.kinds import Figure
 from xnorflow.report.plot import render
@@ -105,12 +105,11 @@ def _sources_section(comparison: Comparison) -> str:
         ["figure", "document", "looked up", "status"], rows, "text")
 
 
-def _model_section() -> str:
-    rows = [_row(name, c.unit, *(f"{v:g}" for v in (c.ice40, c.ecp5, c.gowin, c.xilinx)), c.source)
-            for name, c in CONSTANTS.items()]
-    return ("<details><summary>Constants of the LUT and FF model</summary>"
-            + _table(["constant", "unit", "iCE40", "ECP5", "Gowin", "AMD", "source"], rows, "text")
-            + "</details>")
+def _model_section(comparison: Comparison) -> str:
+    rows = [_row(name, status(family), checked(family))
+            for name, family in comparison.families.items()]
+    return ("<details><summary>Error of the resource model</summary>"
+            + _table(["family", "status", "error"], rows, "text") + "</details>")
 
 
 def page(comparison: Comparison) -> str:
@@ -131,7 +130,7 @@ def page(comparison: Comparison) -> str:
         _gpu_section(comparison) if len(fpgas) < len(comparison.rows) else "",
         "<h2>What makes this comparable, and what does not</h2>", _list(comparison.fairness),
         "<h2>Left out</h2>" + _list(comparison.omitted) if comparison.omitted else "",
-        _sources_section(comparison), _model_section(), "</body></html>\n",
+        _sources_section(comparison), _model_section(comparison), "</body></html>\n",
     ]
     return "\n".join(p for p in parts if p)
 

@@ -88,7 +88,7 @@ class Family:
     lut_inputs : int
         4 or 6.
     fabric : str
-        Key into the constants of `xnorflow.estimate.fpga`.
+        Key into the coefficients of `xnorflow.estimate.coefficients`.
     ram : str
         Name of a RAM block.
     ram_shapes : tuple of (int, int)
