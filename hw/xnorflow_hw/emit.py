@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from amaranth.back import verilog
 
-from . import names
+from . import clocked, names
 from .popcount import PROLOGUE
 from .spec import AcceleratorSpec, DotSpec
 from .top import Accelerator
@@ -61,11 +61,12 @@ def emit(spec: AcceleratorSpec, *, header: str = "", taps: bool = False) -> Emit
 
 def _readable(text: str) -> str:
     """Give Yosys's text plain names, and forms that lint has no doubts about."""
-    text = _INITIALISED.sub(r"\1\2;\n  initial \2 = \3;", _plain_names(text))
+    text = clocked.join(plain_names(text))
+    text = _INITIALISED.sub(r"\1\2;\n  initial \2 = \3;", text)
     return _NOT.sub(r"= ~|\1;", text)
 
 
-def _plain_names(text: str) -> str:
+def plain_names(text: str) -> str:
     r"""Turn hierarchical names such as ``\net.conv0.buffer`` into ``net_conv0_buffer``.
 
     An escaped name that has no free plain form stays as it is.

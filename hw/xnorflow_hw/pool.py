@@ -128,6 +128,15 @@ class MaxArray(wiring.Component):
         m.d.sync += self.o_row.eq(row)
         before = self._mask(m, self.i_row, "mask_in")
         after = self._mask(m, self.o_row, "mask_out")
+        if self.bits == 1:
+            # The greatest of bits is their OR: one vector, and one enable for all lanes.
+            codes = Signal(self.lanes, name="codes", reset_less=True)
+            best = Signal(self.lanes, name="best", reset_less=True)
+            m.d.sync += codes.eq(Mux(self.i_pad, 0, self.i_data ^ before))
+            with m.If(valid):
+                m.d.sync += best.eq(codes | Mux(first, 0, best))
+            m.d.comb += self.o_values.eq(best ^ after)
+            return m
         for lane in range(self.lanes):
             at = slice(lane * self.bits, (lane + 1) * self.bits)
             code = Signal(self.bits, name=f"code_{lane}", reset_less=True)

@@ -34,6 +34,7 @@ _COMPILE = ("-std=c++17", "-fPIC", "-fno-strict-aliasing", "-faligned-new", "-w"
 _FAST = ("-O3", "-march=native")
 # Constructors and initial values run once: compiling them well would only take longer.
 _SLOW = ("-O1",)
+_LINES = ("-g1",)
 
 
 DESIGN = "design.sv"
@@ -54,6 +55,7 @@ def build(
     *,
     images: Images = None,
     trace: bool = False,
+    lines: bool = False,
     root: Path | None = None,
 ) -> Model:
     """Compile a design, or find it in the cache.
@@ -69,6 +71,8 @@ def build(
         the folder of the Verilog's file.
     trace : bool
         Whether the library can write waveforms. It is several times slower then.
+    lines : bool
+        Keep Verilator's C++ beside the library, and its line numbers within, for a profiler.
     root : Path, optional
         The cache, by default :func:`xnorflow_sim.cache.default`.
 
@@ -92,10 +96,11 @@ def build(
         work.mkdir()
         write_sources({DESIGN: text, "design.h": header, "harness.cpp": harness}, work)
         _verilate(interface, trace, work)
-        _compile(work, trace, root, folder / "model.so")
-        shutil.rmtree(work)
+        _compile(work, [*_flags(trace), *(_LINES if lines else ())], root, folder / "model.so")
+        if not lines:
+            shutil.rmtree(work)
 
-    inputs = [*_toolchain(), repr((_VERILATE, *_flags(trace))), harness, header]
+    inputs = [*_toolchain(), repr((_VERILATE, *_flags(trace), lines)), harness, header]
     inputs += [repr(sorted(interface.ports.items())), interface.top, text]
     library = cache.entry(root, f"model-{cache.digest(inputs)}", make) / "model.so"
     # Apart from the library, so that other weights need no other compilation.
@@ -205,7 +210,7 @@ def _check_ports(header: str, interface: Interface | BytePorts) -> None:
             )
 
 
-def _compile(work: Path, trace: bool, root: Path, library: Path) -> None:
+def _compile(work: Path, flags: list[str], root: Path, library: Path) -> None:
     """Compile the C++ in ``work``, which the harness is part of."""
     lists = (work / "Vxf_classes.mk").read_text()
     fast = [*_classes(lists, "CLASSES_FAST", "SUPPORT_FAST"), "harness"]
@@ -213,7 +218,6 @@ def _compile(work: Path, trace: bool, root: Path, library: Path) -> None:
     slow = _classes(lists, "CLASSES_SLOW", "SUPPORT_SLOW")
     # One unit for what is small: most of its time is reading the same headers.
     (work / "slow.cpp").write_text("".join(f'#include "{name}.cpp"\n' for name in slow))
-    flags = _flags(trace)
 
     def one(unit: str) -> str:
         target = str(work / f"{unit}.o")

@@ -72,6 +72,8 @@ class Simulator:
         file name.
     trace : bool
         Build the variant that can write waveforms.
+    lines : bool
+        Keep what a profiler needs; see :func:`xnorflow_sim.build.build`.
     cache : Path, optional
         Where compiled designs are kept, by default ``$XNORFLOW_CACHE`` or the user's cache folder.
 
@@ -88,11 +90,14 @@ class Simulator:
         *,
         images: Images = None,
         trace: bool = False,
+        lines: bool = False,
         cache: Path | None = None,
     ) -> None:
         """Compile the design, or find it in the cache."""
         self.interface, self.trace = interface, trace
-        self.model = build(verilog, interface, images=images, trace=trace, root=cache)
+        self.model = build(
+            verilog, interface, images=images, trace=trace, lines=lines, root=cache
+        )
 
     def run(
         self,
