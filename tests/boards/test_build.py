@@ -123,7 +123,13 @@ def test_a_missed_clock_and_a_core_that_makes_its_own(design, ice40):
 
 @pytest.mark.slow
 def test_what_does_not_fit_is_said(net, tmp_path, ice40):
-    compile_network(net, "icebreaker", cycles=600, must_fit=False).write(tmp_path / "big")
+    widest = {"PE": 32, "SIMD": 32}
+    folding = tmp_path / "folding.json"
+    folding.write_text(json.dumps({
+        "MVAU_0": {"PE": 16, "SIMD": 1}, "MVAU_1": {"PE": 32, "SIMD": 16}, "MVAU_2": widest,
+        "MVAU_3": {"PE": 10, "SIMD": 32},
+    }))
+    compile_network(net, "icebreaker", folding=folding, must_fit=False).write(tmp_path / "big")
     with pytest.raises(CheckFailed, match=r"does not fit icebreaker: it needs .*ICESTORM_"):
         build(tmp_path / "big")
     assert not (tmp_path / "big" / FOLDER).exists()
