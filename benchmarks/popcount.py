@@ -1,8 +1,9 @@
 """LUTs per lane of the XNOR popcounts, by fabric, form and width, after place and route.
 
-Up to sixteen popcounts lie side by side, as in an array: activations are shared, weights are not;
-both come from registers, and the counts go into some. Those registers are shift registers, so that
-few pins are needed; their cells are counted by a run without popcounts and taken off.
+Up to sixteen popcounts lie side by side, as in an array: activations are shared, and so is what
+recodes them; weights are not; both come from registers, and the counts go into some. Those
+registers are shift registers, so that few pins are needed; their cells are counted by a run without
+popcounts and taken off.
 
 Cells are what nextpnr has placed: TRELLIS_COMB of an ECP5 LFE5U-85F-6, ICESTORM_LC of an iCE40UP5K
 (a LUT, a flip-flop or both), LUT4 of a Gowin GW2AR-18, which include the ALUs. For Xilinx 7 there
@@ -27,6 +28,7 @@ from xnorflow_boards.flows.ecp5 import improve
 from xnorflow_boards.flows.report import cells_of_log
 from xnorflow_hw.popcount import forms, latency_for, module_name, verilog_module
 from xnorflow_hw.primitives import PROLOGUE
+from xnorflow_hw.recode import triples
 
 WIDTHS = (8, 16, 31, 32, 64, 127, 128, 256, 512, 1024)
 ROWS = 16
@@ -66,7 +68,7 @@ def top(simd: int, rows: int, fabric: str, form: str | None) -> str:
     lines = [] if form is None else [PROLOGUE]
     latency = 0
     if form is not None:
-        kind = {"form": form, "fabric": fabric if form == "dense" else "generic"}
+        kind = {"form": form, "fabric": "generic" if form == "tree" else fabric}
         latency = latency_for(simd, **kind)
         lines.append(verilog_module(simd, latency, **kind))
     lines.append(f"""\
@@ -84,6 +86,19 @@ module top(input clk, input xi, input wi, output reg o);
     out <= k == 0 ? counts : out >> 1;
     o <= out[0];
   end""")
+    lanes = "x"
+    if form == "recoded":
+        lane = [f"x[{k}]" for k in range(simd)]
+        for k in triples(simd):
+            a, b, c = lane[k : k + 3]
+            lane[k : k + 3] = f"{a} ^ {b}", f"{b} ^ {c}", f"{a} ^ {b} ^ {c}"
+        # Once for all rows, into registers; the weights are stored so.
+        for k, value in enumerate(lane):
+            if "^" in value:
+                lines.append(f"  reg lane{k}; always @(posedge clk) lane{k} <= {value};")
+                lane[k] = f"lane{k}"
+        lines.append(f"  wire [{simd - 1}:0] lanes = {{{', '.join(reversed(lane))}}};")
+        lanes = "lanes"
     for row in range(rows):
         n = f"n[{bits * row} +: {bits}]"
         if form is None:
@@ -94,7 +109,7 @@ module top(input clk, input xi, input wi, output reg o);
         clk = ".clk(clk), " if latency else ""
         lines.append(
             f"  {module_name(simd, latency, **kind)} p{row}"
-            f" ({clk}.x(x), .w(w[{simd * row} +: {simd}]), .n({n}));"
+            f" ({clk}.x({lanes}), .w(w[{simd * row} +: {simd}]), .n({n}));"
         )
     return "\n".join([*lines, "endmodule", ""])
 
@@ -141,7 +156,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--widths", type=int, nargs="+", default=WIDTHS)
     parser.add_argument("--fabrics", nargs="+", default=list(SYNTHESIS), choices=list(SYNTHESIS))
-    parser.add_argument("--forms", nargs="+", default=["tree", "dense"])
+    parser.add_argument("--forms", nargs="+", default=["tree", "dense", "recoded"])
     parser.add_argument("--rows", type=int, default=ROWS)
     options = parser.parse_args()
     print("| fabric | form | lanes | rows | latency | cells per lane | FF per lane | Fmax, MHz |")
@@ -161,7 +176,7 @@ def main() -> None:
                 lanes = simd * rows
                 luts = (got.luts - around.luts + spent) / lanes
                 flip_flops = (got.flip_flops - around.flip_flops) / lanes
-                kind = {"form": form, "fabric": fabric if form == "dense" else "generic"}
+                kind = {"form": form, "fabric": "generic" if form == "tree" else fabric}
                 fmax = "-" if got.fmax is None else f"{got.fmax:.0f}"
                 print(
                     f"| {fabric} | {form} | {simd} | {rows} |"

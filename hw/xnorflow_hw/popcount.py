@@ -3,7 +3,8 @@
 The form "tree" is a plan for any fabric. Three products make a two-bit leaf; two counts and one
 more product, as carry-in, make the next node, so a node of 2^k - 1 products is full. Of the plain
 forms measured this takes the fewest LUTs on every family that Yosys maps. Registers are spread
-evenly over the levels. The form "dense" places a fabric's own carry chains.
+evenly over the levels. The form "dense" places a fabric's own carry chains. The form "recoded"
+does so, too, and takes activations and weights of lanes that are recoded by threes (`recode`).
 
 In generated Verilog the component is an instance of a flat module, text from `verilog_module`:
 plan or primitives for synthesis, `$countones` for Verilator, unless XNORFLOW_STRUCTURAL is defined.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,17 +23,19 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from numpy.typing import NDArray
 
-from . import popcount_ecp5, popcount_lut4, popcount_xilinx7
+from . import popcount_ecp5, popcount_lut4, popcount_xilinx7, recode
 from .pipeline import register_count, registered_levels
 from .primitives import FABRICS, PROLOGUE
 
 STYLES = ("amaranth", "verilog")
-FORMS = ("tree", "dense")
-_DENSE: dict[str, tuple[Callable[[int, int], list[str]], Callable[[int], int]]] = {
-    "ecp5": (popcount_ecp5.body, popcount_ecp5.latency_for),
-    "ice40": (popcount_lut4.ice40, popcount_lut4.latency_for),
-    "gowin": (popcount_lut4.gowin, popcount_lut4.latency_for),
-    "xilinx7": (popcount_xilinx7.body, popcount_xilinx7.latency_for),
+FORMS = ("tree", "dense", "recoded")
+_PLACED: dict[tuple[str, str], tuple[Callable[[int, int], list[str]], Callable[[int], int]]] = {
+    ("dense", "ecp5"): (popcount_ecp5.body, popcount_ecp5.latency_for),
+    ("dense", "ice40"): (popcount_lut4.ice40, popcount_lut4.latency_for),
+    ("dense", "gowin"): (popcount_lut4.gowin, popcount_lut4.latency_for),
+    ("dense", "xilinx7"): (popcount_xilinx7.body, popcount_xilinx7.latency_for),
+    ("recoded", "ice40"): (partial(popcount_lut4.ice40, recoded=True), popcount_lut4.latency_for),
+    ("recoded", "gowin"): (partial(popcount_lut4.gowin, recoded=True), popcount_lut4.latency_for),
 }
 """What writes the body for a width and a latency, and the latency to use."""
 
@@ -46,7 +50,7 @@ def forms(fabric: str) -> tuple[str, ...]:
     """
     if fabric not in FABRICS:
         raise ValueError(f"fabric is {fabric!r}; known are {', '.join(FABRICS)}")
-    return FORMS if fabric in _DENSE else ("tree",)
+    return ("tree", *(form for form in FORMS if (form, fabric) in _PLACED))
 
 
 def _check(form: str, fabric: str) -> None:
@@ -86,7 +90,7 @@ def levels(simd: int) -> int:
 def latency_for(simd: int, *, form: str = "tree", fabric: str = "generic") -> int:
     """Give the pipeline depth to use.
 
-    A tree has a register after every second level, and so have the dense forms for iCE40 and
+    A tree has a register after every second level, and so have the placed forms for iCE40 and
     Gowin; the others have one after every level.
 
     Examples
@@ -95,9 +99,9 @@ def latency_for(simd: int, *, form: str = "tree", fabric: str = "generic") -> in
     [0, 1, 1, 2, 3, 4]
     """
     _check(form, fabric)
-    if form == "dense":
-        return _DENSE[fabric][1](simd)
-    return register_count(levels(simd))
+    if form == "tree":
+        return register_count(levels(simd))
+    return _PLACED[form, fabric][1](simd)
 
 
 def plan(simd: int, latency: int) -> list[Node]:
@@ -163,7 +167,7 @@ def verilog_module(
     """Write the flat module of one width and latency, Verilog-2005 outside of Verilator.
 
     Ports: ``clk`` (only if latency > 0), ``x``, ``w`` [simd-1:0], ``n``, the count, `latency` clock
-    cycles later.
+    cycles later. In the form "recoded", ``x`` and ``w`` are what `recode` makes of the lanes.
 
     Raises
     ------
@@ -180,16 +184,14 @@ def verilog_module(
         f"  input wire [{simd - 1}:0] w,",
         f"  output wire [{width - 1}:0] n",
         ");",
-        "`ifdef XNORFLOW_COUNTONES",
-        f"  wire [{width - 1}:0] n0 = {width}'($countones(~(x ^ w)));",
-        *_delayed(width, latency),
+        "`ifdef XNORFLOW_COUNTONES", *_counted(simd, form), *_delayed(width, latency),
     ]
     if form == "tree":
         lines += ["`else", *_tree(simd, latency)]
     else:
         lines += [
-            "`elsif XNORFLOW_PRIMITIVES", *_DENSE[fabric][0](simd, latency), "`else",
-            *_loop(simd), *_delayed(width, latency),
+            "`elsif XNORFLOW_PRIMITIVES", *_PLACED[form, fabric][0](simd, latency), "`else",
+            *_loop(simd, form), *_delayed(width, latency),
         ]
     return "\n".join([*lines, "`endif", "endmodule", ""])
 
@@ -203,16 +205,47 @@ def _delayed(width: int, latency: int) -> list[str]:
     return [*lines, f"  assign n = n{latency};"]
 
 
-def _loop(simd: int) -> list[str]:
+def _pairs(simd: int) -> list[str]:
+    """Write the recoded lanes that agree, and the threes of which two or three do."""
+    if not recode.triples(simd):
+        return [f"  wire [{simd - 1}:0] single = ~(x ^ w);"]
+    parities, singles = (f"{simd}'h{mask:x}" for mask in recode.masks(simd))
+    return [
+        f"  wire [{simd - 1}:0] differ = x ^ w;",
+        f"  wire [{simd - 1}:0] single = ~differ & {singles};",
+        f"  wire [{simd - 1}:0] same = ~(differ << 1) & ~(differ << 2);",
+        f"  wire [{simd - 1}:0] double = (same ^ differ) & {parities};",
+    ]
+
+
+def _counted(simd: int, form: str) -> list[str]:
+    """Count for Verilator."""
+    width = simd.bit_length()
+    if form != "recoded" or not recode.triples(simd):
+        return [f"  wire [{width - 1}:0] n0 = {width}'($countones(~(x ^ w)));"]
+    total = "$countones(single) + ($countones(double) << 1)"
+    return [*_pairs(simd), f"  wire [{width - 1}:0] n0 = {width}'({total});"]
+
+
+def _loop(simd: int, form: str) -> list[str]:
     """Count in plain Verilog, for simulators that have neither `$countones` nor the primitives."""
     width = simd.bit_length()
-    one = f"{{{width - 1}'d0, x[lane] == w[lane]}}" if width > 1 else "x[lane] == w[lane]"
+
+    def bit(name: str) -> str:
+        return f"{{{width - 1}'d0, {name}}}" if width > 1 else name
+
+    lines, adds = [], [bit("x[lane] == w[lane]")]
+    if form == "recoded":
+        lines, adds = _pairs(simd), [bit("single[lane]")]
+        if recode.triples(simd):
+            adds.append(f"({bit('double[lane]')} << 1)")
     return [
+        *lines,
         f"  reg [{width - 1}:0] n0;",
         "  integer lane;",
         "  always @* begin",
         f"    n0 = {width}'d0;",
-        f"    for (lane = 0; lane < {simd}; lane = lane + 1) n0 = n0 + {one};",
+        f"    for (lane = 0; lane < {simd}; lane = lane + 1) n0 = n0 + {' + '.join(adds)};",
         "  end",
     ]
 

@@ -5,6 +5,8 @@ two lanes' agreements, and the sum and the carry of those and the third lane.
 
 Gowin's ALU adds a bit and a product, so the lowest position of a sum absorbs its lane; the second
 count's lowest bit is injected as the carry-in instead. iCE40's carry takes nothing but bits.
+
+Where lanes are recoded (`recode`), a leaf takes three LUTs.
 """
 
 from __future__ import annotations
@@ -22,12 +24,25 @@ _ZERO, _ONE = "1'b0", "1'b1"
 
 
 class _Lut4(Tree):
+    recoded = False
+
     def leaf(self, lanes: int, level: int) -> Count:
+        if self.recoded and lanes == 3:
+            return self._recoded_leaf(level)
         a, b = self.agree(level), self.agree(level)
         c = self.agree(level) if lanes == 3 else _ZERO
         total, carry = self.net.wire(), self.net.wire()
         self.net.line(f"assign {total} = {a} ^ {b} ^ {c};")
         self.net.line(f"assign {carry} = ({a} & {b}) | ({c} & ({a} | {b}));")
+        return self.end([total, carry], level)
+
+
+    def _recoded_leaf(self, level: int) -> Count:
+        (dx, dw), (ex, ew), (x, w) = (self.product(level) for _ in range(3))
+        same, total, carry = self.net.wire(), self.net.wire(), self.net.wire()
+        self.net.line(f"assign {same} = ~({dx} ^ {dw}) & ~({ex} ^ {ew});")
+        self.net.line(f"assign {total} = ~({x} ^ {w});")
+        self.net.line(f"assign {carry} = {same} ^ {x} ^ {w};")
         return self.end([total, carry], level)
 
 
@@ -77,16 +92,26 @@ class _Ice40(_Lut4):
             carry = out
 
 
+class _RecodedGowin(_Gowin):
+    recoded = True
+
+
+class _RecodedIce40(_Ice40):
+    recoded = True
+
+
 def latency_for(simd: int) -> int:
     """Clock cycles with a register after every second level."""
     return register_count(simd.bit_length() - 1)
 
 
-def gowin(simd: int, latency: int) -> list[str]:
+def gowin(simd: int, latency: int, *, recoded: bool = False) -> list[str]:
     """Write the statements of the module: inputs ``x``, ``w``, output ``n``; see `popcount`."""
-    return _Gowin(simd, latency, limit=GOWIN_CHAIN).body()
+    tree = _RecodedGowin if recoded else _Gowin
+    return tree(simd, latency, limit=GOWIN_CHAIN).body()
 
 
-def ice40(simd: int, latency: int) -> list[str]:
+def ice40(simd: int, latency: int, *, recoded: bool = False) -> list[str]:
     """Write the statements of the module: inputs ``x``, ``w``, output ``n``; see `popcount`."""
-    return _Ice40(simd, latency, limit=ICE40_CHAIN).body()
+    tree = _RecodedIce40 if recoded else _Ice40
+    return tree(simd, latency, limit=ICE40_CHAIN).body()

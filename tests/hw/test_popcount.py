@@ -5,6 +5,7 @@ import pytest
 
 from xnorflow_hw import popcount
 from xnorflow_hw.popcount import XnorPopcount, latency_for, levels, module_name, plan
+from xnorflow_hw.recode import triples
 
 from .harness import Drive, Watch, pack, run
 from .verilog import lint, simulate
@@ -69,6 +70,15 @@ def test_verilog_has_each_module_once_in_order():
     assert popcount.verilog([]) == ""
 
 
+def lanes_of(name, simd, form="tree", **_):
+    """Write what a popcount of that form takes of a vector of lanes."""
+    bits = [f"{name}[{k}]" for k in range(simd)]
+    for k in triples(simd) if form == "recoded" else ():
+        a, b, c = bits[k : k + 3]
+        bits[k : k + 3] = f"{a} ^ {b}", f"{b} ^ {c}", f"{a} ^ {b} ^ {c}"
+    return "{" + ", ".join(reversed(bits)) + "}"
+
+
 def bench(sizes, **form):
     """Write a top that compares every size with $countones, delayed: a bit of `wrong` for each."""
     most = max(simd for simd, _ in sizes)
@@ -82,8 +92,8 @@ def bench(sizes, **form):
         clk = ".clk(clk), " if latency else ""
         lines += [
             f"wire [{simd.bit_length() - 1}:0] n_{i};",
-            f"{module_name(simd, latency, **form)} u_{i}({clk}.x(x[{simd - 1}:0]),"
-            f" .w(w[{simd - 1}:0]), .n(n_{i}));",
+            f"{module_name(simd, latency, **form)} u_{i}({clk}.x({lanes_of('x', simd, **form)}),"
+            f" .w({lanes_of('w', simd, **form)}), .n(n_{i}));",
             f"int e_{i}_0 = 0;",
             f"always_comb e_{i}_0 = $countones(~(x[{simd - 1}:0] ^ w[{simd - 1}:0]));",
         ]
