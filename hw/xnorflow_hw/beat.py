@@ -12,8 +12,9 @@ from typing import Any
 
 from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.utils import ceil_log2
+from numpy.typing import NDArray
 
-from . import popcount, xnor_sum
+from . import popcount, recode, xnor_sum
 from .pipeline import delay, register_count, registered_levels
 
 Lane = tuple[Value, Value]
@@ -66,7 +67,7 @@ class BeatSum:
         Lanes, and bits of a code.
     coefficients : tuple of int
         Positive coefficient of each weight plane.
-    form : {"tree", "dense", "add"}
+    form : {"tree", "dense", "recoded", "add"}
         Popcounts in one of the forms of `popcount`, or sums of codes.
     fabric : str
         One of `primitives.FABRICS`.
@@ -96,6 +97,17 @@ class BeatSum:
     def complemented(self) -> bool:
         """Whether weights are given complemented."""
         return self.form == "add"
+
+    @property
+    def early(self) -> int:
+        """Cycles, 0 or 1, that codes come before their weights: recoding ends in a register."""
+        return int(self.form == "recoded" and self.style == "verilog")
+
+    def stored(self, weights: NDArray[Any]) -> NDArray[Any]:
+        """Give weight bits [..., simd] as `build` takes them."""
+        if self.early:
+            return recode.recoded(weights, self.counted)
+        return weights ^ 1 if self.complemented else weights
 
     @property
     def spared(self) -> int:
@@ -136,17 +148,25 @@ class BeatSum:
     def operands(self, m: Module, data: Value, name: str) -> list[Value]:
         """Give what `build` takes from the codes of a beat, lane 0 lowest: once for all PEs.
 
-        A spared lane's code, late, comes last.
+        Codes come `early` cycles before what is made of them. A spared lane's code, late, is last.
         """
+        planes: list[Value] = [data]
         if self.spared:
-            return [data[:-1], delay(m, data[-1], self.latency, name=f"{name}_spared")]
-        if self.form == "add" or self.bits == 1:
-            return [data]
-        planes: list[Value] = []
-        for a in range(self.bits):
-            plane = Signal(self.simd, name=f"{name}_{a}")
-            m.d.comb += plane.eq(Cat(data[i * self.bits + a] for i in range(self.simd)))
-            planes.append(plane)
+            planes = [data[:-1]]
+        elif self.form != "add" and self.bits > 1:
+            planes = []
+            for a in range(self.bits):
+                plane = Signal(self.simd, name=f"{name}_{a}")
+                m.d.comb += plane.eq(Cat(data[i * self.bits + a] for i in range(self.simd)))
+                planes.append(plane)
+        if self.early:
+            planes = [
+                delay(m, recode.recoded_value(plane, self.counted), 1, name=f"{name}_{a}_recoded")
+                for a, plane in enumerate(planes)
+            ]
+        if self.spared:
+            late = self.early + self.latency
+            planes.append(delay(m, data[-1], late, name=f"{name}_spared"))
         return planes
 
     def build(

@@ -160,9 +160,11 @@ class DotArray(wiring.Component):
         self.coefficients, self.weights, self.style = tuple(coefficients), weights, style
         options: dict[str, Any] = {"style": style, "image_bits": image_bits}
         self._beat = BeatSum(simd, bits, self.coefficients, form, fabric, style)
-        stored = weights ^ 1 if self._beat.complemented else weights
+        stored = self._beat.stored(weights)
         self._rom = self._memory(stored, rom, rom_register, name, options)
         self.sections = self._rom.sections if isinstance(self._rom, SpramRom) else ()
+        if self._beat.early > self._rom.latency:
+            raise ValueError("form 'recoded' takes a cycle, but a single word is there at once")
         self.latency = self._rom.latency + self._beat.latency + 1
         self.modules, self.images = dict(self._rom.modules), dict(self._rom.images)
         self.thresholds = thresholds
@@ -310,7 +312,7 @@ class DotArray(wiring.Component):
 
     def _operands(self, m: Module, b: int) -> list[list[Value]]:
         """Give the operands of lane b's sums, when their weights are there, for each group."""
-        width, cycles = self.simd * self.bits, self._rom.latency
+        width, cycles = self.simd * self.bits, self._rom.latency - self._beat.early
         codes, groups = self.i_data.word_select(b, width), -(-self.pe // self._group)
         if groups == 1:
             late = [delay(m, codes, cycles, name=f"data_{b}")]

@@ -14,7 +14,7 @@ from xnorflow_hw.primitives import PROLOGUE
 
 from .convert import to_verilog
 from .harness import unpack, with_bubbles
-from .prove import PLACED, simulated
+from .prove import CELLS, PLACED, simulated
 from .test_dot import beats_of
 from .verilog import simulate
 
@@ -83,7 +83,9 @@ class Several(wiring.Component):
 
 @pytest.mark.rtl
 @pytest.mark.parametrize(
-    ("fabric", "body"), [*((fabric, "primitives") for fabric in PLACED), (PLACED[0], "simulator")]
+    ("fabric", "body"),
+    [*((fabric, "primitives") for fabric in CELLS),
+     (PLACED[0], "simulator"), ("gowin", "simulator")],
 )
 def test_arrays_in_verilator(fabric, body, tmp_path):
     rng = np.random.default_rng(9)
@@ -127,6 +129,13 @@ def test_arrays_in_verilator(fabric, body, tmp_path):
         assert [cycle for cycle, _ in mine] == [end + part.latency for end in ends]
         number = part.pixels * part.pe
         assert [unpack(v, part.out_bits, number) for _, v in mine] == expected.tolist()
+
+
+def test_a_single_word_is_not_recoded():
+    weights = np.ones((1, 1, 2, 8), np.uint8)
+    with pytest.raises(ValueError, match="a single word is there at once"):
+        DotArray(pe=2, simd=8, bits=1, coefficients=(1,), weights=weights, acc_bits=4,
+                 form="recoded", fabric="ice40", style="verilog")
 
 
 def test_the_cheapest_form_is_one_that_the_fabric_has():
