@@ -107,7 +107,7 @@ class Choice:
         """Give kind, LUTs and blocks of a ROM of more than one word."""
         luts = rom_luts(depth, width, self.family.lut_inputs)
         joined, blocks = cut_cost(depth, width, self._ram, self.price)
-        # Yosys 0.70 took 15 GB and did not end within 14 minutes on 2.9 Mbit of LUTs.
+        # Yosys 0.70 took 15 GB for 2.9 Mbit of 128 words, and three times the LUTs.
         trouble = 2 if depth * width > LARGE else 1
         if luts * trouble < blocks * self.price + joined:
             return "distributed", luts, 0
