@@ -31,8 +31,8 @@ TARGETS = (
     ("TFC_1W1A", "ulx3s-25f", 784, 95.0),
     ("TFC_1W1A", "tangnano9k", 784, 54.0),
     ("TFC_1W1A", "tangnano20k", 784, 80.0),
-    ("mnist_lfcW1A1", "ulx3s-85f", 512, 100.0),
-    ("cifar10_cnvW1A1", "ulx3s-85f", 7200, 100.0),
+    ("mnist_lfcW1A1", "ulx3s-85f", 2048, 80.0),
+    ("cifar10_cnvW1A1", "ulx3s-85f", 7200, 80.0),
     ("SFC, random weights", "icebreaker", 4192, 30.0),
 )
 """Network, board, target in cycles per frame, wished clock in MHz."""
