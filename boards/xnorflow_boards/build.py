@@ -29,7 +29,7 @@ adapter on these boards."""
 def build(
     directory: str | Path, *, board: str | None = None, clock: float | None = None,
     seeds: int = 1, baud: int = BAUD, core_only: bool = False, check_clock: bool = True,
-    progress: Progress | None = None,
+    rip_up: bool = False, progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Build the bitstream of a design.
 
@@ -49,6 +49,8 @@ def build(
         Measure the accelerator without the link, between registers; this bitstream is of no use.
     check_clock : bool
         Whether a missed clock is an error.
+    rip_up : bool
+        Let nextpnr rip up slow routes: faster, but dense designs may find no route at all.
     progress : callable, optional
         Is told the step and what the tool is doing.
 
@@ -94,7 +96,7 @@ def build(
     try:
         wish = clock or design.clock.mhz
         content = OpenRun(design, target, folder, told).build(
-            wish, seeds, baud, core_only, check_clock
+            wish, seeds, baud, core_only, check_clock, rip_up
         ) if target.open else VivadoRun(design, target, folder, told).build(wish, baud)
         (folder / "build.json").write_text(json.dumps(content, indent=1) + "\n")
         final = directory / FOLDER

@@ -138,7 +138,8 @@ class OpenRun(Run):
     """A build with open tools, which ends in a bitstream."""
 
     def build(
-        self, wish: float, seeds: int, baud: int, core_only: bool, check_clock: bool
+        self, wish: float, seeds: int, baud: int, core_only: bool, check_clock: bool,
+        rip_up: bool,
     ) -> dict[str, Any]:
         """Run all steps and give the content of ``build.json``."""
         design, family = self.design, FAMILIES[self.board.flow]
@@ -156,7 +157,7 @@ class OpenRun(Run):
         placements = []
         best: Placement | None = None
         for seed in range(1, seeds + 1):
-            placement = self._place(family, router, plan, mhz, seed)
+            placement = self._place(family, router, plan, mhz, seed, rip_up)
             placements.append(placement)
             if best is None or placement.fmax_mhz > best.fmax_mhz:
                 best = placement
@@ -178,7 +179,7 @@ class OpenRun(Run):
             f"place-{best.seed}.log",
         })
         return self.content("placed", mhz, wish, None if core_only else baud) | {
-            "core_only": core_only, "bitstream": bitstream,
+            "core_only": core_only, "rip_up": rip_up, "bitstream": bitstream,
             "weights_address": WEIGHTS_ADDRESS if design.emitted.sections else None,
             "fmax_mhz": round(best.fmax_mhz, 2), "met": met, "seed": best.seed,
             "seeds": [{"seed": p.seed, "fmax_mhz": round(p.fmax_mhz, 2)} for p in placements],
@@ -206,14 +207,14 @@ class OpenRun(Run):
         )
 
     def _place(
-        self, family: Family, router: tools.Tool, plan: Plan, mhz: float, seed: int
+        self, family: Family, router: tools.Tool, plan: Plan, mhz: float, seed: int, rip_up: bool
     ) -> Placement:
         """Place and route once; CheckFailed if the design does not fit."""
         log, report = f"place-{seed}.log", f"report-{seed}.json"
         step = self.step(
             f"placement and routing, seed {seed}", router, [
                 *family.place(plan), "--seed", str(seed), "--freq", f"{mhz:g}",
-                "--timing-allow-fail", "--report", report,
+                "--timing-allow-fail", "--report", report, *["--tmg-ripup"] * rip_up,
             ], log,
         )
         text = (self.folder / log).read_text()
