@@ -126,8 +126,11 @@ class Netlist:
 
 
 def _join(nets: Iterable[str]) -> str:
-    """Write a vector, element 0 lowest."""
-    return "{" + ", ".join(reversed(list(nets))) + "}"
+    """Write a vector, element 0 lowest; a long one in lines, as Verilator reads 40,000 words each.
+    """
+    highest_first = list(nets)[::-1]
+    lines = [", ".join(highest_first[k : k + 16]) for k in range(0, len(highest_first), 16)]
+    return "{" + ",\n    ".join(lines) + "}"
 
 
 def _count(value: int) -> int:

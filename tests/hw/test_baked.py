@@ -83,3 +83,10 @@ def test_outputs_share_the_counts_of_patterns_and_their_complements() -> None:
 def test_latency_is_that_of_the_widest_output() -> None:
     assert baked.latency_for(6, threshold=False) >= 1
     assert baked.latency_for(784, threshold=True) == 8
+
+
+def test_lines_stay_short_however_wide_a_layer_is() -> None:
+    # Verilator 5.052 gives up on a line of more than 40,000 tokens.
+    weights = np.random.default_rng(1).integers(0, 2, (64, 784), dtype=np.uint8)
+    text = baked.verilog_module("layer", weights, [392] * 64)
+    assert max(map(len, text.splitlines())) < 400
