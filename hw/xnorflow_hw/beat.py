@@ -18,6 +18,8 @@ from . import popcount, recode, xnor_sum
 from .pipeline import delay, register_count, registered_levels
 
 Lane = tuple[Value, Value]
+RECODED_SUMS = 4
+"""Sums from which on it pays to recode what they share."""
 
 
 def beat_latency(
@@ -28,9 +30,21 @@ def beat_latency(
     return BeatSum(simd, bits, tuple(coefficients), form, fabric).latency
 
 
-def cheapest_form(*, simd: int, bits: int, fabric: str) -> str:
+def cheapest_form(*, simd: int, bits: int, fabric: str, sums: int = 1, words: int = 2) -> str:
     """Choose the form with the fewest LUTs.
 
+    Parameters
+    ----------
+    simd, bits, fabric :
+        See `BeatSum`.
+    sums : int
+        Sums of the same codes, one per PE and weight plane. They share what recodes the codes: 3
+        LUTs for 3 lanes, of which each sum saves 1.
+    words : int
+        Words of the weights' memory. Recoding takes a cycle, which a single one does not.
+
+    Notes
+    -----
     LUTs of one PE's sum of a beat in each form, by Yosys 0.70 (tree, dense, add; a popcount of 16
     leaves a lane to the accumulator):
 
@@ -52,7 +66,10 @@ def cheapest_form(*, simd: int, bits: int, fabric: str) -> str:
     """
     if bits > 1 and simd <= 4 * bits:
         return "add"
-    return "dense" if simd >= 6 and "dense" in popcount.forms(fabric) else "tree"
+    known = popcount.forms(fabric)
+    if simd < 6 or "dense" not in known:
+        return "tree"
+    return "recoded" if sums >= RECODED_SUMS and words > 1 and "recoded" in known else "dense"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,10 @@ from xnorflow_hw.beat import cheapest_form
 from xnorflow_hw.spec import AcceleratorSpec, DotSpec, StageSpec
 
 GENERIC = "generic"
-_FABRICS = {"ecp5": "ecp5", "xilinx-7": "xilinx7"}
+_FABRICS = {
+    "ecp5": "ecp5", "ice40-ultraplus": "ice40", "gw1nr": "gowin", "gw2ar": "gowin",
+    "xilinx-7": "xilinx7",
+}
 """Of the families for which primitives are placed; UltraScale+ has other carry chains."""
 
 
@@ -39,7 +42,10 @@ def with_fabric(spec: AcceleratorSpec, device: Fpga | None) -> AcceleratorSpec:
     def placed(stage: StageSpec) -> StageSpec:
         if not isinstance(a := stage.array, DotSpec):
             return stage
-        form = cheapest_form(simd=a.simd, bits=a.bits, fabric=name)
+        form = cheapest_form(
+            simd=a.simd, bits=a.bits, fabric=name, sums=a.pe * a.weights.shape[1],
+            words=len(a.weights),
+        )
         single = a.weights.shape[:2] == (1, 1) and a.bits == a.pixels == 1
         if single and name in baked_array.FABRICS:
             form = baked_array.FORM

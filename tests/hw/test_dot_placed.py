@@ -145,3 +145,12 @@ def test_the_cheapest_form_is_one_that_the_fabric_has():
             assert cheapest_form(simd=simd, bits=8, fabric=fabric) in (*forms(fabric), "add")
     assert cheapest_form(simd=3, bits=8, fabric="generic") == "add"
     assert cheapest_form(simd=64, bits=2, fabric="ecp5") == "dense"
+
+
+@pytest.mark.parametrize("fabric", ["ice40", "gowin"])
+def test_many_sums_recode_what_they_share(fabric):
+    size = {"simd": 16, "bits": 1, "fabric": fabric}
+    assert cheapest_form(**size, sums=4) == "recoded"
+    assert cheapest_form(**size, sums=3) == "dense"
+    assert cheapest_form(**size, sums=4, words=1) == "dense"
+    assert cheapest_form(simd=5, bits=1, fabric=fabric, sums=4) == "tree"

@@ -18,15 +18,16 @@ def net():
 
 
 @pytest.mark.parametrize(("board", "expected", "form"), [
-    (None, "generic", "tree"), ("icebreaker", "generic", "tree"), ("zcu104", "generic", "tree"),
-    ("ulx3s-85f", "ecp5", "dense"), ("pynq-z1", "xilinx7", "dense"),
+    (None, "generic", "tree"), ("zcu104", "generic", "tree"), ("icebreaker", "ice40", "recoded"),
+    ("ulx3s-85f", "ecp5", "dense"), ("tangnano9k", "gowin", "recoded"),
+    ("tangnano20k", "gowin", "recoded"), ("pynq-z1", "xilinx7", "dense"),
 ])
 def test_arrays_are_placed_for_the_board(net, board, expected, form, tmp_path):
     design = compile_network(net, board, cycles=1152)
     arrays = [s.array for s in design.spec.stages if isinstance(s.array, DotSpec)]
     assert {a.fabric for a in arrays} == {expected} and fabric(design.spec) == expected
     assert form in {a.form for a in arrays}
-    names = {"ecp5": "CCU2C", "xilinx7": "CARRY4"}
+    names = {"ecp5": "CCU2C", "ice40": "SB_CARRY", "gowin": "ALU", "xilinx7": "CARRY4"}
     assert (names.get(expected, "no primitive") in design.verilog) == (expected in names)
     again = Design.read(design.write(tmp_path / "out"))
     assert again.digest == design.digest

@@ -131,6 +131,8 @@ def array(e: EngineShape, family: Family) -> Features:
         # Where windows are one column wide, none ever does, which only a whole design shows.
         found[f"{SPARED}bits of sums that turn"] = sums * e.acc_bits * (e.kernel[1] == 1)
     codes = e.simd * e.act_bits
+    if e.form == "recoded":
+        found["array: lanes recoded"] = e.at_once * codes
     groups = ceil(e.pe / copies.group(e.pe, codes, fabric_of(family)))
     found["array: bits of copies"] = e.at_once * codes * groups
     found[f"{WHOLE}chains"] = sums * (1 + e.weight_planes * e.act_bits)

@@ -77,7 +77,8 @@ def refolded(
         threshold_rows=ceil(example.threshold_rows * repeat / before), gearbox=None,
         threshold_words=tuple(ceil(w * fold.pe / example.pe) for w in example.threshold_words),
         form=cheapest_form(
-            simd=fold.simd, bits=example.act_bits, fabric=fabric_of(family)
+            simd=fold.simd, bits=example.act_bits, fabric=fabric_of(family),
+            sums=fold.pe * example.weight_planes, words=repeat * beats,
         ) if conv else "",
         rom=None, threshold_rom=None, buffer_ram="auto", repeat=repeat if conv else words,
         tail_bits=ceil(example.tail_bits * fold.pe * fold.pixels / example.pe / example.at_once),
