@@ -154,7 +154,7 @@ def samples(fabric: str) -> list[Sample]:
         "gowin": {DEMO: (576, 1152, 4608), "TFC_1W1A": (98, 196, 784), "TFC_1W2A": (196, 784)},
         "ice40": {DEMO: (2304, 4608, 9216), "TFC_1W1A": (392, 784, 3136), "TFC_1W2A": (1568,)},
     }
-    targets["xilinx"] = targets["ecp5"]
+    targets["xilinx"] = targets["ecp5"] | {"TFC_1W1A": (14, 16, 64, 196, 784)}
     known = {DEMO, *(t.name for t in TRAINED)}
     chosen = [Sample(name, cycles) for name, all_ in targets[fabric].items() for cycles in all_]
     assert all(s.network in known for s in chosen)

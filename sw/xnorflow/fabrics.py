@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from xnorflow.estimate.devices import Family, Fpga
-from xnorflow_hw import baked_array
+from xnorflow_hw import baked_array, stored
 from xnorflow_hw.beat import cheapest_form
 from xnorflow_hw.spec import AcceleratorSpec, DotSpec, StageSpec
 
@@ -30,10 +30,23 @@ def fabric(spec: AcceleratorSpec) -> str:
     return GENERIC
 
 
+def form_on(
+    fabric: str, *, pe: int, simd: int, pixels: int, bits: int, planes: int, words: int
+) -> str:
+    """Choose how an array sums a beat's products on a fabric.
+
+    Weights that never change are no memory but logic; those of few words may be in the sums.
+    """
+    plain = bits == planes == pixels == 1
+    if plain and words == 1 and fabric in baked_array.FABRICS:
+        return baked_array.FORM
+    if plain and fabric in stored.FABRICS and stored.pays(pe=pe, simd=simd, words=words):
+        return stored.FORM
+    return cheapest_form(simd=simd, bits=bits, fabric=fabric, sums=pe * planes, words=words)
+
+
 def with_fabric(spec: AcceleratorSpec, device: Fpga | None) -> AcceleratorSpec:
     """Place the arrays for a device, each summed in the form that is cheapest on its fabric.
-
-    Weights that never change are no memory but logic.
 
     Latencies change with it, so depths are to be chosen afterwards.
     """
@@ -42,13 +55,10 @@ def with_fabric(spec: AcceleratorSpec, device: Fpga | None) -> AcceleratorSpec:
     def placed(stage: StageSpec) -> StageSpec:
         if not isinstance(a := stage.array, DotSpec):
             return stage
-        form = cheapest_form(
-            simd=a.simd, bits=a.bits, fabric=name, sums=a.pe * a.weights.shape[1],
-            words=len(a.weights),
+        words, planes = a.weights.shape[:2]
+        form = form_on(
+            name, pe=a.pe, simd=a.simd, pixels=a.pixels, bits=a.bits, planes=planes, words=words
         )
-        single = a.weights.shape[:2] == (1, 1) and a.bits == a.pixels == 1
-        if single and name in baked_array.FABRICS:
-            form = baked_array.FORM
         return replace(stage, array=replace(a, fabric=name, form=form))
 
     return replace(spec, stages=tuple(placed(stage) for stage in spec.stages))

@@ -14,6 +14,7 @@ from math import inf
 
 from xnorflow.estimate.devices import Family, Fpga, fpgas
 from xnorflow.estimate.memory import Choice, ram_blocks, spram_number
+from xnorflow_hw import stored
 from xnorflow_hw.engine import compares
 from xnorflow_hw.spec import (
     AcceleratorSpec,
@@ -79,9 +80,12 @@ class _Stages(Choice):
         """Choose for a stage."""
         array = s.array
         if isinstance(array, DotSpec):
-            rom = IN_SPRAM if s.name in self.sprams else self.rom(
-                len(array.weights), array.weights[0].size
-            )
+            if array.form == stored.FORM:
+                rom = stored.ROM
+            elif s.name in self.sprams:
+                rom = IN_SPRAM
+            else:
+                rom = self.rom(len(array.weights), array.weights[0].size)
             array = replace(array, rom=rom)
         bits, tails = array.out_bits, []
         for index, tail in enumerate(s.tails):

@@ -6,7 +6,7 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from xnorflow_hw import copies
+from xnorflow_hw import copies, stored
 from xnorflow_hw.beat import cheapest_form
 from xnorflow_hw.dot import DotArray
 from xnorflow_hw.popcount import forms
@@ -39,6 +39,8 @@ def arrays(fabric):
         ("add", 3, 8, (1,), 1, 0, True),
         ("add", 5, 2, (1, 1), 2, 1, False),
     ]
+    if fabric in stored.FABRICS:
+        kinds += [("stored", 13, 1, (1,), 1, 0, True), ("stored", 16, 1, (1,), 1, 0, False)]
     made = []
     for form, simd, bits, coefficients, pixels, turn, compare in kinds:
         most = BEATS * simd * sum(coefficients) * ((1 << bits) - 1)

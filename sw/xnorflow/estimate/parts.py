@@ -14,7 +14,7 @@ from xnorflow.estimate.devices import Family
 from xnorflow.estimate.memory import Choice, ram_luts, rom_luts
 from xnorflow.estimate.shape import DesignShape, EngineShape
 from xnorflow.fabrics import fabric_of
-from xnorflow_hw import copies, xnor_sum
+from xnorflow_hw import copies, stored, xnor_sum
 from xnorflow_hw.spec import GearboxSpec, RomSpec
 
 Features = dict[str, float]
@@ -106,7 +106,7 @@ def array(e: EngineShape, family: Family) -> Features:
         **{name: sums * value for name, value in beat(e).items()},
     }
     memories = Choice(family)
-    if e.rom_depth > 1:
+    if e.rom_depth > 1 and e.form != stored.FORM:
         # Of few words, many bits are equal.
         found["ROM: bits of registers"] = min(e.rom_width, 1 << min(e.rom_depth, 32))
         luts, blocks = memories.takes(e.rom_depth, e.rom_width, e.rom)
@@ -156,7 +156,8 @@ def beat(e: EngineShape) -> Features:
     else:
         # One lane of a power of two is left to the accumulator.
         terms = planes * e.act_bits
-        counted = simd - (terms == 1 and simd > 1 and simd & (simd - 1) == 0)
+        spared = terms == 1 and simd > 1 and simd & (simd - 1) == 0 and e.form != stored.FORM
+        counted = simd - spared
         bits = counted.bit_length()
         own = {"lanes": simd, "bits of counts": bits, "adders": counted - bits}
     return {
@@ -225,13 +226,13 @@ def queue(e: EngineShape, family: Family) -> Features:
     width = e.pe * e.out_bits * e.at_once
     name = "queue" if e.at_once == 1 else "pixel queue"
     if family.lutram_shapes or e.queue_depth == 1:
-        stored = _memory(e.queue_depth, width, family, "distributed")
+        contents = _memory(e.queue_depth, width, family, "distributed")
     else:
-        stored = {"stored bits": width * e.queue_depth}
+        contents = {"stored bits": width * e.queue_depth}
     return {
         name: 1, f"{name}: bits of addresses": _bits(e.queue_depth),
         f"{name}: bits of words": width,
-        **{f"{name}: {key}": value for key, value in stored.items()},
+        **{f"{name}: {key}": value for key, value in contents.items()},
     }
 
 

@@ -19,11 +19,11 @@ from xnorflow.estimate.devices import Family
 from xnorflow.estimate.fpga import Resources, engine_resources, gearbox_resources
 from xnorflow.estimate.memory import spram_number
 from xnorflow.estimate.shape import EngineShape
-from xnorflow.fabrics import fabric_of
+from xnorflow.fabrics import fabric_of, form_on
 from xnorflow.fold import foldings
 from xnorflow.ir import Ints
 from xnorflow.mapping import Fold, Reduction
-from xnorflow_hw.beat import cheapest_form
+from xnorflow_hw import stored
 from xnorflow_hw.spec import GearboxSpec, RomSpec
 
 Reals = NDArray[np.float64]
@@ -68,6 +68,10 @@ def refolded(
     depth = ceil(example.buffer_depth * words / example_words / fold.pixels)
     if fold.pixels > 1:
         depth = 1 << (depth - 1).bit_length()
+    form = form_on(
+        fabric_of(family), pe=fold.pe, simd=fold.simd, pixels=fold.pixels,
+        bits=example.act_bits, planes=example.weight_planes, words=repeat * beats,
+    ) if conv else ""
     return replace(
         example, pe=fold.pe, simd=fold.simd if conv else 1, at_once=fold.pixels,
         cycles=part.cycles(fold),
@@ -76,11 +80,8 @@ def refolded(
         buffer_depth=depth, buffer_width=fold.simd * example.act_bits,
         threshold_rows=ceil(example.threshold_rows * repeat / before), gearbox=None,
         threshold_words=tuple(ceil(w * fold.pe / example.pe) for w in example.threshold_words),
-        form=cheapest_form(
-            simd=fold.simd, bits=example.act_bits, fabric=fabric_of(family),
-            sums=fold.pe * example.weight_planes, words=repeat * beats,
-        ) if conv else "",
-        rom=None, threshold_rom=None, buffer_ram="auto", repeat=repeat if conv else words,
+        form=form, rom=stored.ROM if form == stored.FORM else None, threshold_rom=None,
+        buffer_ram="auto", repeat=repeat if conv else words,
         tail_bits=ceil(example.tail_bits * fold.pe * fold.pixels / example.pe / example.at_once),
         queue_depth=max(repeat + 1 if fold.pixels > 1 else 1, ceil((_PIPELINE + 2) / beats)),
     )
@@ -111,13 +112,14 @@ class EngineOptions:
         takes: list[Resources] = []
         for fold in foldings(part, pixels):
             shape = refolded(example, part, fold, family)
-            for rom in (None, *IN_LUTS[: shape.rom_depth > 1]):
+            for rom in (shape.rom, *IN_LUTS[: shape.rom_depth > 1 and shape.rom is None]):
                 found = engine_resources(replace(shape, rom=rom), family)
-                if rom is None or found.ram_blocks < takes[-1].ram_blocks:
+                if rom == shape.rom or found.ram_blocks < takes[-1].ram_blocks:
                     self.folds.append(fold)
                     takes.append(found)
             words, bits = shape.rom_depth, shape.rom_width
-            if sprams and words > 1 and spram_number(words, bits, family) <= sprams:
+            free = sprams and words > 1 and shape.rom is None
+            if free and spram_number(words, bits, family) <= sprams:
                 self.folds.append(fold)
                 takes.append(engine_resources(replace(shape, rom=IN_SPRAM), family))
         self.cycles = np.array([part.cycles(f) for f in self.folds])
