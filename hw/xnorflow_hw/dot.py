@@ -38,7 +38,8 @@ def dot_latency(
     """Clock cycles of a `DotArray` from the last beat to the result; `depth` is the ROM's."""
     if form == stored.FORM:
         return 1 + stored.latency_for(simd)
-    read = rom_latency(depth, kind=rom.kind, register=rom_register, registers=rom.registers)
+    read = rom_latency(depth, kind=rom.kind, register=rom_register, registers=rom.registers,
+                       extra=rom.extra)
     return 1 + read + beat_latency(
         simd=simd, bits=bits, coefficients=coefficients, form=form, fabric=fabric
     )
@@ -210,7 +211,8 @@ class DotArray(wiring.Component):
         return Rom(
             words=field_words(start, self._width), width=self.pe * self._width,
             kind=rom.kind, tiles=rom.tiles, register=self.latency > 2,
-            registers=rom.registers and self.latency > 3, name=name, **options,
+            registers=rom.registers and self.latency > 3,
+            far=rom.far and self.latency > 3 + rom.extra, name=name, **options,
         )
 
     def model(

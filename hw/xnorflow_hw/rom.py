@@ -21,9 +21,10 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from numpy.typing import NDArray
 
+from . import copies
 from .pipeline import delay, index_shape
 from .popcount import STYLES
-from .spec import Tile, segments
+from .spec import RomSpec, Tile, segments
 
 KINDS = ("auto", "block", "constants", "distributed", "logic")
 _STYLES = {
@@ -35,15 +36,22 @@ _STYLES = {
     "logic": {"ram_style": "logic"},
 }
 _LUTS = ("distributed", "logic")
+_COPIES = "ecp5"
+"""Fabric of the copies: the only one whose blocks end in registers."""
+NEAR = 8
+"""Tiles that lie beside each other and so share an address."""
 IMAGE_BITS = 16384
 """Contents of more bits than this go to a hex image."""
 
 
 def rom_latency(
-    depth: int, *, kind: str = "auto", register: bool = True, registers: bool = False
+    depth: int, *, kind: str = "auto", register: bool = True, registers: bool = False,
+    extra: int = 0,
 ) -> int:
-    """Clock cycles from address to data: 0 for a constant, 1 for LUTs, else 1 to 3."""
-    return 0 if depth == 1 else 1 if kind in _LUTS else 1 + register * (1 + registers)
+    """Clock cycles from address to data: 0 for a constant, 1 for LUTs, else 1 to 3, or `extra`."""
+    if depth == 1:
+        return 0
+    return 1 if kind in _LUTS else 1 + register * (1 + registers) + extra
 
 
 def bit_words(bits: NDArray[Any]) -> list[int]:
@@ -86,6 +94,10 @@ class Rom(wiring.Component):
     registers : bool
         If there is such a register, every tile has one of its own before it: words are joined
         between the two.
+    far : bool
+        Wires to and from the tiles are long, which then are cycles of their own: every eight tiles
+        have a copy of the address, and words are registered once more before they are joined. Only
+        with `registers`.
     name : str
         Identifier, unique in the design, of the Verilog module and its image.
     style : {"amaranth", "verilog"}
@@ -119,6 +131,7 @@ class Rom(wiring.Component):
         tiles: Sequence[Tile] = (),
         register: bool = True,
         registers: bool = False,
+        far: bool = False,
         name: str = "rom",
         style: str = "amaranth",
         image_bits: int = IMAGE_BITS,
@@ -139,16 +152,23 @@ class Rom(wiring.Component):
         self.words, self.width, self.kind, self.register = words, width, kind, register
         self.name, self.style, self.depth = name, style, len(words)
         self.registers = registers and register and kind not in _LUTS
-        self.latency = rom_latency(
-            self.depth, kind=kind, register=register, registers=self.registers
-        )
         self.tiles = tuple(tiles) or (Tile(0, self.depth, 0, width),)
         _check_tiles(self.tiles, self.depth, width, kind)
+        self.far = far and self.registers and len(self.tiles) > 1
+        self._extra = RomSpec(kind, self.tiles, self.registers, self.far).extra
+        self.latency = rom_latency(
+            self.depth, kind=kind, register=register, registers=self.registers, extra=self._extra
+        )
         self.modules: dict[str, str] = {}
         self.images: dict[str, str] = {}
         large = self.depth * width > image_bits or len(self.tiles) > 1
         if style == "verilog" and self.depth > 1 and large:
             self.modules[name] = self._module()
+            if self.far:
+                self.modules |= {
+                    copies.module_name(bits, _COPIES): copies.verilog_module(bits, _COPIES)
+                    for _, bits in self._groups if bits
+                }
             self.images = {f"{self._tile_name(k)}.hex": self._image(t)
                            for k, t in enumerate(self.tiles)}
         super().__init__({"address": In(index_shape(self.depth)), "data": Out(width)})
@@ -207,23 +227,46 @@ class Rom(wiring.Component):
         """Read an array of whole words."""
         last = self.width - 1
         lines = [f"  reg [{last}:0] word;", f"  always @(posedge clk) word <= {array}[address];"]
-        if not self.registers:
-            return [*lines, "  assign data = word;"]
-        return [
-            *lines, f"  reg [{last}:0] late;", "  always @(posedge clk) late <= word;",
-            "  assign data = late;",
-        ]
+        word = "word"
+        for k in range(self.registers + self._extra):
+            late = f"late{k or ''}"
+            lines += [f"  reg [{last}:0] {late};", f"  always @(posedge clk) {late} <= {word};"]
+            word = late
+        return [*lines, f"  assign data = {word};"]
 
     def _registered(self) -> list[str]:
-        """Read all tiles, each through a register."""
-        lines = []
-        for k, t in enumerate(self.tiles):
-            lines += [
-                f"  reg [{t.width - 1}:0] q_{k}, r_{k};",
-                f"  always @(posedge clk) q_{k} <= tile_{k}[{_address_in(t)}];",
-                f"  always @(posedge clk) r_{k} <= q_{k};",
-            ]
+        """Read all tiles, each through a register, or two where far ones are joined."""
+        lines: list[str] = []
+        for g, (near, bits) in enumerate(self._groups):
+            address = "address"
+            if self.far and bits:
+                address = f"address_{g}"
+                lines += [
+                    f"  wire [{bits - 1}:0] {address};",
+                    f"  {copies.module_name(bits, _COPIES)} copy_{g}"
+                    f" (.clk(clk), .d(address[{bits - 1}:0]), .q({address}));",
+                ]
+            for k in near:
+                t = self.tiles[k]
+                lines += [
+                    f"  reg [{t.width - 1}:0] q_{k}, r_{k};",
+                    f"  always @(posedge clk) q_{k} <= tile_{k}[{_address_in(t, address)}];",
+                    f"  always @(posedge clk) r_{k} <= q_{k};",
+                ]
+                if self._extra > 1:
+                    lines.append(f"  reg [{t.width - 1}:0] s_{k};")
+                    lines.append(f"  always @(posedge clk) s_{k} <= r_{k};")
         return lines
+
+    @property
+    def _groups(self) -> list[tuple[list[int], int]]:
+        """Group tiles that lie beside each other; give the bits of the address that each needs."""
+        order = list(range(len(self.tiles)))
+        if self.far:
+            # Tiles of the same bits are joined.
+            order.sort(key=lambda k: self.tiles[k].low)
+        near = [order[k : k + NEAR] for k in range(0, len(order), NEAR)]
+        return [(some, max(_bits(self.tiles[k]) for k in some)) for some in near]
 
     def _meant(self, chosen: str) -> list[str]:
         """Tell, as late as the words, which tiles are addressed; those that `chosen` asks for."""
@@ -234,21 +277,22 @@ class Rom(wiring.Component):
                 continue
             meant = [f"address >= {have}'d{first}"] * (first > 0)
             meant += [f"address < {have}'d{past}"] * (past < self.depth)
-            lines += [
-                f"  reg early_{name}, meant_{name};",
-                f"  always @(posedge clk) early_{name} <= {' && '.join(meant) or '1'};",
-                f"  always @(posedge clk) meant_{name} <= early_{name};",
-            ]
+            found = " && ".join(meant) or "1"
+            for k in range(1 + self._extra):
+                early = f"early{k or ''}_{name}"
+                lines += [f"  reg {early};", f"  always @(posedge clk) {early} <= {found};"]
+                found = early
+            lines += [f"  reg meant_{name};", f"  always @(posedge clk) meant_{name} <= {found};"]
         return lines
 
     def _chosen(self) -> list[str]:
         """Choose among the registers of tiles one above the other."""
-        lines = []
+        lines, word = [], "s" if self._extra > 1 else "r"
         for low, end, there in segments(self.tiles):
-            words = [
-                (f"meant_{t.first}_{t.first + t.depth}", f"r_{k}[{end - 1 - t.low}:{low - t.low}]")
-                for k, t in ((k, self.tiles[k]) for k in there)
-            ]
+            words = []
+            for k, t in ((k, self.tiles[k]) for k in there):
+                part = f"{word}_{k}[{end - 1 - t.low}:{low - t.low}]"
+                words.append((f"meant_{t.first}_{t.first + t.depth}", part))
             if len(words) > 2:
                 # What selects is one of many already: two tiles to a LUT4.
                 parts = [f"{{{end - low}{{{meant}}}}} & {word}" for meant, word in words]
@@ -303,16 +347,21 @@ class Rom(wiring.Component):
             )
             port = memory.read_port()
             m.d.comb += [port.addr.eq(self.address), word.eq(port.data)]
-        inside = 1 + (self.registers and bool(self.images))
+        inside = 1 + (self.registers + self._extra if self.images else 0)
         word = delay(m, word, self.latency - inside, name="word")
         m.d.comb += self.data.eq(word)
         return m
 
 
-def _address_in(t: Tile) -> str:
+def _bits(t: Tile) -> int:
+    """Give the bits of an address within a tile."""
+    return (t.depth - 1).bit_length()
+
+
+def _address_in(t: Tile, address: str = "address") -> str:
     """Write the address within a tile."""
-    bits = (t.depth - 1).bit_length()
-    return f"address[{bits - 1}:0]" if bits else "1'b0"
+    bits = _bits(t)
+    return f"{address}[{bits - 1}:0]" if bits else "1'b0"
 
 
 def _check_tiles(tiles: Sequence[Tile], depth: int, width: int, kind: str) -> None:

@@ -72,7 +72,7 @@ class RomSums:
         else:
             self._rom = Rom(
                 words=words, width=width, kind=rom.kind, tiles=rom.tiles, register=rom_register,
-                registers=rom.registers, name=name, style=style, image_bits=image_bits,
+                registers=rom.registers, far=rom.far, name=name, style=style, image_bits=image_bits,
             )
         if self._beat.early > self._rom.latency:
             raise ValueError("form 'recoded' takes a cycle, but a single word is there at once")

@@ -218,11 +218,20 @@ class RomSpec:
         How block RAM is cut; one tile if empty.
     registers : bool
         Whether every tile ends in a register of its own, if there is one at all.
+    far : bool
+        Whether tiles with registers are too many to lie beside each other; see `rom.Rom`.
     """
 
     kind: str = "block"
     tiles: tuple[Tile, ...] = ()
     registers: bool = False
+    far: bool = False
+
+    @property
+    def extra(self) -> int:
+        """Clock cycles more that far tiles take: of the address and, if joined, of the words."""
+        joined = any(len(there) > 1 for _, _, there in segments(self.tiles))
+        return self.far * (1 + joined)
 
 
 IN_BLOCKS = RomSpec()

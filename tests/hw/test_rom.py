@@ -95,24 +95,24 @@ TILED = {
 
 @pytest.mark.rtl
 @pytest.mark.parametrize("options", [(), ("-DXNORFLOW_STRUCTURAL",)])
-@pytest.mark.parametrize("registers", [False, True])
+@pytest.mark.parametrize(("registers", "far"), [(False, False), (True, False), (True, True)])
 @pytest.mark.parametrize("name", TILED)
-def test_tiles_give_the_words(name, registers, options, tmp_path):
+def test_tiles_give_the_words(name, registers, far, options, tmp_path):
     depth, width, tiles = TILED[name]
     rng = np.random.default_rng(depth)
     words = [int(word) for word in rng.integers(0, 1 << width, depth)]
     rom = Rom(
-        words=words, width=width, kind="block", tiles=tiles, registers=registers, name="top",
-        style="verilog",
+        words=words, width=width, kind="block", tiles=tiles, registers=registers, far=far,
+        name="top", style="verilog",
     )
     assert sorted(rom.images) == [f"top_{k}.hex" for k in range(len(tiles))]
     for file, text in rom.images.items():
         (tmp_path / file).write_text(text)
-    text = PROLOGUE + rom.modules["top"]
+    text = PROLOGUE + "".join(rom.modules.values())
     lint(text, tmp_path, *options)
     body = f"""
       for (int a = 0; a < {depth}; a++) {{
-        top.address = a; {"tick(); " * (1 + registers)}
+        top.address = a; {"tick(); " * (rom.latency - 1)}
         printf("%llu\\n", (unsigned long long)top.data);
       }}
     """
