@@ -29,6 +29,7 @@ from .rom import IMAGE_BITS, Rom, field_words, rom_latency
 from .rom_sums import RomSums
 from .spec import IN_BLOCKS, RomSpec
 from .stored import StoredSums
+from .sums import Sums
 
 
 def dot_latency(
@@ -164,10 +165,12 @@ class DotArray(wiring.Component):
         self.coefficients, self.weights, self.style = tuple(coefficients), weights, style
         options: dict[str, Any] = {"style": style, "image_bits": image_bits}
         self.fabric = fabric
-        self._beats: RomSums | StoredSums
+        self._beats: Sums
         if form == stored.FORM:
             if (bits, self.coefficients, pixels) != (1, (1,), 1):
                 raise ValueError("form 'stored' is for one pixel of bits with weights of a bit")
+            if fabric not in stored.FABRICS or rom != stored.ROM:
+                raise ValueError(f"form 'stored' is not for {fabric!r} with memory {rom.kind!r}")
             self._beats = StoredSums(weights=weights[:, 0], name=name, style=style)
         else:
             self._beats = RomSums(

@@ -230,10 +230,18 @@ class RomSpec:
     @property
     def extra(self) -> int:
         """Clock cycles more that far tiles take: of the address and, if joined, of the words."""
-        joined = any(len(there) > 1 for _, _, there in segments(self.tiles))
-        return self.far * (1 + joined)
+        if not (self.far and self.registers and len(self.tiles) > 1):
+            return 0
+        return 1 + any(len(there) > 1 for _, _, there in segments(self.tiles))
+
+    @property
+    def cycles(self) -> int:
+        """Clock cycles of the registers between the blocks and the last register, if there is."""
+        return self.registers + self.extra
 
 
+NEAR = 8
+"""Tiles that lie beside each other. More are far, and as many share a copy of the address."""
 IN_BLOCKS = RomSpec()
 """Block RAM, cut by the synthesis tool."""
 

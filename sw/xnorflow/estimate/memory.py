@@ -8,8 +8,7 @@ from math import ceil, inf
 
 from xnorflow.estimate.devices import Family
 from xnorflow.estimate.tiles import Ram, cut, cut_cost, join_luts
-from xnorflow_hw.rom import NEAR
-from xnorflow_hw.spec import RomSpec
+from xnorflow_hw.spec import NEAR, RomSpec
 
 LARGE = 1 << 18
 """Bits of contents that no tool should have to make logic of while blocks are left."""
@@ -102,7 +101,8 @@ class Choice:
         if self._cheapest(depth, width)[0] == "block":
             tiles = cut(depth, width, self._ram, self.price)
             registers = self._ram.registers
-            return RomSpec("block", tiles, registers, registers and len(tiles) > NEAR)
+            far = registers and len(tiles) > NEAR
+            return RomSpec("block", tiles, registers=registers, far=far)
         return RomSpec("logic" if depth <= self.family.lut_inputs else "distributed")
 
     def _cheapest(self, depth: int, width: int) -> tuple[str, float, int]:
