@@ -241,7 +241,7 @@ class RomSpec:
 
 
 NEAR = 8
-"""Tiles that lie beside each other. More are far, and as many share a copy of the address."""
+"""Tiles that lie beside each other and share a copy of the address; twice as many reach far."""
 IN_BLOCKS = RomSpec()
 """Block RAM, cut by the synthesis tool."""
 

@@ -149,9 +149,9 @@ def kinds(spec):
 
 
 def test_only_a_board_has_copies_of_addresses():
-    spec = dense((2048, 512))
+    spec = dense((12288, 128))
     far = with_memories(spec, fpga("ulx3s-85f")).stages[0].array.rom
-    assert far.far and far.extra == 1 and len(far.tiles) > 8
+    assert far.far and far.extra == 2 and len(far.tiles) > 16
     plain = with_memories(spec, None)
     assert plain.stages[0].array.rom == replace(far, far=False)
 

@@ -101,8 +101,9 @@ class Choice:
         if self._cheapest(depth, width)[0] == "block":
             tiles = cut(depth, width, self._ram, self.price)
             registers = self._ram.registers
-            far = registers and len(tiles) > NEAR
-            return RomSpec("block", tiles, registers=registers, far=far)
+            # Where words are joined, wires lead to one place from everywhere.
+            far = len(tiles) > 2 * NEAR and len({t.first for t in tiles}) > 1
+            return RomSpec("block", tiles, registers=registers, far=registers and far)
         return RomSpec("logic" if depth <= self.family.lut_inputs else "distributed")
 
     def _cheapest(self, depth: int, width: int) -> tuple[str, float, int]:
