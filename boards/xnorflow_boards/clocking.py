@@ -86,15 +86,16 @@ class Clocking(Component):
         m.domains += ClockDomain("boot", reset_less=True, local=True)
         cycles = ceil(RESET_SECONDS * float(self.mhz) * 1e6)
         counter = Signal(range(cycles + 1))
-        run, calm = Signal(), Signal()
+        # Its register is the reset itself: what it reaches is far.
+        hold, calm = Signal(init=1), Signal()
         m.submodules.stable = FFSynchronizer(stable, calm, o_domain="boot")
-        m.d.boot += run.eq(counter == cycles)
+        m.d.boot += hold.eq(counter != cycles)
         with m.If(~calm):
             m.d.boot += counter.eq(0)
         with m.Elif(counter != cycles):
             m.d.boot += counter.eq(counter + 1)
         m.d.comb += [
-            ClockSignal("boot").eq(clock), self.clk.eq(clock), self.rst.eq(~run),
+            ClockSignal("boot").eq(clock), self.clk.eq(clock), self.rst.eq(hold),
         ]
         return m
 

@@ -18,6 +18,8 @@ from . import popcount, recode, xnor_sum
 from .pipeline import delay, register_count, registered_levels
 
 Lane = tuple[Value, Value]
+DENSE_LANES = 6
+"""Lanes from which on placed popcounts pay."""
 RECODED_SUMS = 4
 """Sums from which on it pays to recode what they share."""
 
@@ -30,7 +32,7 @@ def beat_latency(
     return BeatSum(simd, bits, tuple(coefficients), form, fabric).latency
 
 
-def cheapest_form(*, simd: int, bits: int, fabric: str, sums: int = 1, words: int = 2) -> str:
+def cheapest_form(*, simd: int, bits: int, fabric: str, sums: int, words: int) -> str:
     """Choose the form with the fewest LUTs.
 
     Parameters
@@ -67,7 +69,7 @@ def cheapest_form(*, simd: int, bits: int, fabric: str, sums: int = 1, words: in
     if bits > 1 and simd <= 4 * bits:
         return "add"
     known = popcount.forms(fabric)
-    if simd < 6 or "dense" not in known:
+    if simd < DENSE_LANES or "dense" not in known:
         return "tree"
     return "recoded" if sums >= RECODED_SUMS and words > 1 and "recoded" in known else "dense"
 
@@ -120,8 +122,8 @@ class BeatSum:
         """Cycles, 0 or 1, that codes come before their weights: recoding ends in a register."""
         return int(self.form == "recoded" and self.style == "verilog")
 
-    def stored(self, weights: NDArray[Any]) -> NDArray[Any]:
-        """Give weight bits [..., simd] as `build` takes them."""
+    def kept(self, weights: NDArray[Any]) -> NDArray[Any]:
+        """Give weight bits [..., simd] as the memory keeps them, for `build`."""
         if self.early:
             return recode.recoded(weights, self.counted)
         return weights ^ 1 if self.complemented else weights

@@ -126,10 +126,10 @@ class Netlist:
 
 
 def _join(nets: Iterable[str]) -> str:
-    """Write a vector, element 0 lowest; a long one in lines, as Verilator reads 40,000 words each.
-    """
+    """Write a vector, element 0 lowest, in lines of a few: Verilator refuses very long ones."""
     highest_first = list(nets)[::-1]
-    lines = [", ".join(highest_first[k : k + 16]) for k in range(0, len(highest_first), 16)]
+    few = 16
+    lines = [", ".join(highest_first[k : k + few]) for k in range(0, len(highest_first), few)]
     return "{" + ",\n    ".join(lines) + "}"
 
 

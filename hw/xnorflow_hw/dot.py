@@ -29,6 +29,7 @@ from .rom import IMAGE_BITS, Rom, field_words, rom_latency
 from .rom_sums import RomSums
 from .spec import IN_BLOCKS, RomSpec
 from .stored import StoredSums
+from .sums import Sums
 
 
 def dot_latency(
@@ -38,7 +39,8 @@ def dot_latency(
     """Clock cycles of a `DotArray` from the last beat to the result; `depth` is the ROM's."""
     if form == stored.FORM:
         return 1 + stored.latency_for(simd)
-    read = rom_latency(depth, kind=rom.kind, register=rom_register, registers=rom.registers)
+    read = rom_latency(depth, kind=rom.kind, register=rom_register, registers=rom.registers,
+                       extra=rom.extra)
     return 1 + read + beat_latency(
         simd=simd, bits=bits, coefficients=coefficients, form=form, fabric=fabric
     )
@@ -163,10 +165,12 @@ class DotArray(wiring.Component):
         self.coefficients, self.weights, self.style = tuple(coefficients), weights, style
         options: dict[str, Any] = {"style": style, "image_bits": image_bits}
         self.fabric = fabric
-        self._beats: RomSums | StoredSums
+        self._beats: Sums
         if form == stored.FORM:
             if (bits, self.coefficients, pixels) != (1, (1,), 1):
                 raise ValueError("form 'stored' is for one pixel of bits with weights of a bit")
+            if fabric not in stored.FABRICS or rom != stored.ROM:
+                raise ValueError(f"form 'stored' is not for {fabric!r} with memory {rom.kind!r}")
             self._beats = StoredSums(weights=weights[:, 0], name=name, style=style)
         else:
             self._beats = RomSums(
@@ -210,7 +214,8 @@ class DotArray(wiring.Component):
         return Rom(
             words=field_words(start, self._width), width=self.pe * self._width,
             kind=rom.kind, tiles=rom.tiles, register=self.latency > 2,
-            registers=rom.registers and self.latency > 3, name=name, **options,
+            registers=rom.registers and self.latency > 3,
+            far=rom.far and self.latency > 3 + rom.extra, name=name, **options,
         )
 
     def model(

@@ -5,7 +5,7 @@ that reads its contents with `$readmemh` from files beside the design. Block RAM
 each of which is one block: synthesis tools would choose shapes and multiplexers less well. A tile
 that is not addressed gives zeros, which block RAM can do by itself, so what joins tiles one above
 the other is an OR, not a multiplexer. Where block RAM cannot do so and end in a register of its own
-at once, a multiplexer stands behind the tiles' registers.
+at once, a multiplexer stands behind the tiles' registers. `rom_text` writes the module.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from .pipeline import delay, index_shape
 from .popcount import STYLES
-from .spec import Tile, segments
+from .rom_text import RomText, check_tiles
+from .spec import RomSpec, Tile
 
 KINDS = ("auto", "block", "constants", "distributed", "logic")
 _STYLES = {
@@ -40,10 +41,16 @@ IMAGE_BITS = 16384
 
 
 def rom_latency(
-    depth: int, *, kind: str = "auto", register: bool = True, registers: bool = False
+    depth: int, *, kind: str = "auto", register: bool = True, registers: bool = False,
+    extra: int = 0,
 ) -> int:
-    """Clock cycles from address to data: 0 for a constant, 1 for LUTs, else 1 to 3."""
-    return 0 if depth == 1 else 1 if kind in _LUTS else 1 + register * (1 + registers)
+    """Clock cycles from address to data: 0 for a constant, 1 for LUTs, else 1 to 3.
+
+    To the 3 of a memory with `registers` come the `extra` ones of a `RomSpec`.
+    """
+    if depth == 1:
+        return 0
+    return 1 if kind in _LUTS else 1 + register * (1 + registers * (1 + extra))
 
 
 def bit_words(bits: NDArray[Any]) -> list[int]:
@@ -86,6 +93,10 @@ class Rom(wiring.Component):
     registers : bool
         If there is such a register, every tile has one of its own before it: words are joined
         between the two.
+    far : bool
+        Wires to and from the tiles are long, which then are cycles of their own: every eight tiles
+        have a copy of the address, and words are registered once more before they are joined. Only
+        with `registers`.
     name : str
         Identifier, unique in the design, of the Verilog module and its image.
     style : {"amaranth", "verilog"}
@@ -119,6 +130,7 @@ class Rom(wiring.Component):
         tiles: Sequence[Tile] = (),
         register: bool = True,
         registers: bool = False,
+        far: bool = False,
         name: str = "rom",
         style: str = "amaranth",
         image_bits: int = IMAGE_BITS,
@@ -139,151 +151,33 @@ class Rom(wiring.Component):
         self.words, self.width, self.kind, self.register = words, width, kind, register
         self.name, self.style, self.depth = name, style, len(words)
         self.registers = registers and register and kind not in _LUTS
-        self.latency = rom_latency(
-            self.depth, kind=kind, register=register, registers=self.registers
-        )
         self.tiles = tuple(tiles) or (Tile(0, self.depth, 0, width),)
-        _check_tiles(self.tiles, self.depth, width, kind)
+        if len(self.tiles) > 1 and kind != "block":
+            raise ValueError(
+                f"there are {len(self.tiles)} tiles of kind {kind!r}; only block RAM is cut"
+            )
+        check_tiles(self.tiles, self.depth, width)
+        self._spec = spec = RomSpec(kind, self.tiles, self.registers, far)
+        self.latency = rom_latency(
+            self.depth, kind=kind, register=register, registers=self.registers, extra=spec.extra
+        )
         self.modules: dict[str, str] = {}
         self.images: dict[str, str] = {}
         large = self.depth * width > image_bits or len(self.tiles) > 1
         if style == "verilog" and self.depth > 1 and large:
-            self.modules[name] = self._module()
-            self.images = {f"{self._tile_name(k)}.hex": self._image(t)
-                           for k, t in enumerate(self.tiles)}
+            text = RomText(name, self.depth, width, spec, _STYLES[kind])
+            self.modules = text.modules()
+            self.images = {text.image(k): self._image(t) for k, t in enumerate(self.tiles)}
         super().__init__({"address": In(index_shape(self.depth)), "data": Out(width)})
 
     def model(self, address: NDArray[Any]) -> list[int]:
         """Give the words at an int array [n] of addresses."""
         return [int(self.words[int(a)]) for a in address]
 
-    def _tile_name(self, k: int) -> str:
-        return self.name if len(self.tiles) == 1 else f"{self.name}_{k}"
-
     def _image(self, t: Tile) -> str:
         digits, mask = -(-t.width // 4), (1 << t.width) - 1
         words = self.words[t.first : t.first + t.depth]
         return "".join(f"{int(word) >> t.low & mask:0{digits}x}\n" for word in words)
-
-    def _module(self) -> str:
-        style = ", ".join(f'{key} = "{value}"' for key, value in _STYLES[self.kind].items())
-        address = f"[{(self.depth - 1).bit_length() - 1}:0] address"
-        tiles = [f"tile_{k}" for k in range(len(self.tiles))]
-        lines = [
-            f"module {self.name} (", "  input wire clk,", f"  input wire {address},",
-            f"  output wire [{self.width - 1}:0] data", ");",
-        ]
-        for name, t in zip(tiles, self.tiles, strict=True):
-            attribute = f"(* {style} *) " if style else ""
-            lines.append(f"  {attribute}reg [{t.width - 1}:0] {name} [0:{t.depth - 1}];")
-        reads = [
-            f'$readmemh("{self._tile_name(k)}.hex", {name});' for k, name in enumerate(tiles)
-        ]
-        if len(self.tiles) == 1:
-            plain = self._plain("tile_0")
-            return "\n".join([*lines, f"  initial {reads[0]}", *plain, "endmodule", ""])
-        # One array is what Verilator reads fastest.
-        lines += [
-            "`ifdef XNORFLOW_COUNTONES",
-            f"  reg [{self.width - 1}:0] words [0:{self.depth - 1}];", "  integer i;",
-            "  initial begin",
-        ]
-        for name, read, t in zip(tiles, reads, self.tiles, strict=True):
-            lines += [
-                f"    {read}", f"    for (i = 0; i < {t.depth}; i = i + 1)",
-                f"      words[{t.first} + i][{t.low} +: {t.width}] = {name}[i];",
-            ]
-        lines += ["  end", *self._plain("words"), "`else"]
-        lines += [f"  initial {read}" for read in reads]
-        if self.registers:
-            chosen = self._chosen()
-            lines += [*self._registered(), *self._meant("\n".join(chosen)), *chosen]
-        else:
-            lines += [line for k, t in enumerate(self.tiles) for line in self._read(k, t)]
-            lines += self._join()
-        return "\n".join([*lines, "`endif", "endmodule", ""])
-
-    def _plain(self, array: str) -> list[str]:
-        """Read an array of whole words."""
-        last = self.width - 1
-        lines = [f"  reg [{last}:0] word;", f"  always @(posedge clk) word <= {array}[address];"]
-        if not self.registers:
-            return [*lines, "  assign data = word;"]
-        return [
-            *lines, f"  reg [{last}:0] late;", "  always @(posedge clk) late <= word;",
-            "  assign data = late;",
-        ]
-
-    def _registered(self) -> list[str]:
-        """Read all tiles, each through a register."""
-        lines = []
-        for k, t in enumerate(self.tiles):
-            lines += [
-                f"  reg [{t.width - 1}:0] q_{k}, r_{k};",
-                f"  always @(posedge clk) q_{k} <= tile_{k}[{_address_in(t)}];",
-                f"  always @(posedge clk) r_{k} <= q_{k};",
-            ]
-        return lines
-
-    def _meant(self, chosen: str) -> list[str]:
-        """Tell, as late as the words, which tiles are addressed; those that `chosen` asks for."""
-        lines, have = [], (self.depth - 1).bit_length()
-        for first, past in sorted({(t.first, t.first + t.depth) for t in self.tiles}):
-            name = f"{first}_{past}"
-            if not re.search(rf"\bmeant_{name}\b", chosen):
-                continue
-            meant = [f"address >= {have}'d{first}"] * (first > 0)
-            meant += [f"address < {have}'d{past}"] * (past < self.depth)
-            lines += [
-                f"  reg early_{name}, meant_{name};",
-                f"  always @(posedge clk) early_{name} <= {' && '.join(meant) or '1'};",
-                f"  always @(posedge clk) meant_{name} <= early_{name};",
-            ]
-        return lines
-
-    def _chosen(self) -> list[str]:
-        """Choose among the registers of tiles one above the other."""
-        lines = []
-        for low, end, there in segments(self.tiles):
-            words = [
-                (f"meant_{t.first}_{t.first + t.depth}", f"r_{k}[{end - 1 - t.low}:{low - t.low}]")
-                for k, t in ((k, self.tiles[k]) for k in there)
-            ]
-            if len(words) > 2:
-                # What selects is one of many already: two tiles to a LUT4.
-                parts = [f"{{{end - low}{{{meant}}}}} & {word}" for meant, word in words]
-                chosen = " | ".join(f"({part})" for part in parts)
-            else:
-                chosen = "".join(f"{meant} ? {word} : " for meant, word in words[:-1])
-                chosen += words[-1][1]
-            lines.append(f"  assign data[{end - 1}:{low}] = {chosen};")
-        return lines
-
-    def _read(self, k: int, t: Tile) -> list[str]:
-        """Read a tile; give zeros where another one above or below is meant."""
-        bits, have = (t.depth - 1).bit_length(), (self.depth - 1).bit_length()
-        at = _address_in(t)
-        word = f"q_{k} <= tile_{k}[{at}];"
-        lines = [f"  reg [{t.width - 1}:0] q_{k};"]
-        # Past the tile's own words its address may go on with another tile's.
-        others = [f"address[{have - 1}:{bits}] != {have - bits}'d{t.first >> bits}"] * (have > bits)
-        if t.depth < 1 << bits and t.first + t.depth < self.depth:
-            others.append(f"{at} >= {bits}'d{t.depth}")
-        if not others:
-            return [*lines, f"  always @(posedge clk) {word}"]
-        return [
-            *lines, "  always @(posedge clk)",
-            f"    if ({' || '.join(others)}) q_{k} <= {t.width}'d0;", f"    else {word}",
-        ]
-
-    def _join(self) -> list[str]:
-        """Join the tiles' words."""
-        lines = []
-        for low, end, there in segments(self.tiles):
-            lows = [(k, self.tiles[k].low) for k in there]
-            parts = [f"q_{k}[{end - 1 - at}:{low - at}]" for k, at in lows]
-            lines.append(f"  assign data[{end - 1}:{low}] = {' | '.join(parts)};")
-        return lines
 
     def elaborate(self, platform: Any) -> Module:
         """Build the memory, or the instance of its module, and the register."""
@@ -303,33 +197,7 @@ class Rom(wiring.Component):
             )
             port = memory.read_port()
             m.d.comb += [port.addr.eq(self.address), word.eq(port.data)]
-        inside = 1 + (self.registers and bool(self.images))
+        inside = 1 + (self._spec.cycles if self.images else 0)
         word = delay(m, word, self.latency - inside, name="word")
         m.d.comb += self.data.eq(word)
         return m
-
-
-def _address_in(t: Tile) -> str:
-    """Write the address within a tile."""
-    bits = (t.depth - 1).bit_length()
-    return f"address[{bits - 1}:0]" if bits else "1'b0"
-
-
-def _check_tiles(tiles: Sequence[Tile], depth: int, width: int, kind: str) -> None:
-    """Check that tiles cover every bit once and that addresses need no arithmetic."""
-    if len(tiles) > 1 and kind != "block":
-        raise ValueError(f"there are {len(tiles)} tiles of kind {kind!r}; only block RAM is cut")
-    for t in tiles:
-        if t.first % (1 << (t.depth - 1).bit_length()):
-            raise ValueError(f"{t} does not begin at a multiple of its depth as a power of two")
-        if min(t.first, t.low) < 0 or t.first + t.depth > depth or t.low + t.width > width:
-            raise ValueError(f"{t} is not within {depth} words of {width} bits")
-    at = 0
-    for low, end, there in segments(tiles):
-        spans = sorted((tiles[k].first, tiles[k].first + tiles[k].depth) for k in there)
-        ends = [0, *(past for _, past in spans)]
-        if low != at or [first for first, _ in spans] != ends[:-1] or ends[-1] != depth:
-            raise ValueError(f"bits {at} to {end - 1} are not once in the tiles")
-        at = end
-    if at != width:
-        raise ValueError(f"bits {at} to {width - 1} are not once in the tiles")

@@ -37,16 +37,8 @@ class RomSums:
 
     Attributes
     ----------
-    address : Signal
-        Which word; to be driven.
-    depth, latency, width : int
-        Words, clock cycles from the address to the sums, and bits of a sum.
-    spared : int
-        See `BeatSum`.
-    load : Signal or None
-        Has to be driven where the weights are in SPRAM; see `spram.SpramRom`.
-    sections, modules, images :
-        As of `dot.DotArray`.
+    address, depth, latency, width, spared, load, sections, modules, images :
+        See `sums.Sums`.
 
     Raises
     ------
@@ -62,8 +54,8 @@ class RomSums:
         self.depth, self.planes, self.pe, self.simd = weights.shape
         self.bits, self.style = bits, style
         self._beat = BeatSum(self.simd, bits, tuple(coefficients), form, fabric, style)
-        stored = self._beat.stored(weights)
-        words, width = bit_words(stored.reshape(self.depth, -1)), stored[0].size
+        kept = self._beat.kept(weights)
+        words, width = bit_words(kept.reshape(self.depth, -1)), kept[0].size
         self._rom: Rom | SpramRom
         if rom.kind == SPRAM:
             self._rom = SpramRom(
@@ -72,7 +64,7 @@ class RomSums:
         else:
             self._rom = Rom(
                 words=words, width=width, kind=rom.kind, tiles=rom.tiles, register=rom_register,
-                registers=rom.registers, name=name, style=style, image_bits=image_bits,
+                registers=rom.registers, far=rom.far, name=name, style=style, image_bits=image_bits,
             )
         if self._beat.early > self._rom.latency:
             raise ValueError("form 'recoded' takes a cycle, but a single word is there at once")
@@ -85,8 +77,8 @@ class RomSums:
         self.images = dict(self._rom.images)
         self.modules = self._rom.modules | self._beat.modules
         if self._group < self.pe:
-            width = self.simd * bits
-            self.modules[copies.module_name(width, fabric)] = copies.verilog_module(width, fabric)
+            codes = self.simd * bits
+            self.modules[copies.module_name(codes, fabric)] = copies.verilog_module(codes, fabric)
 
     @property
     def _group(self) -> int:

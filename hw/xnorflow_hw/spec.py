@@ -218,13 +218,30 @@ class RomSpec:
         How block RAM is cut; one tile if empty.
     registers : bool
         Whether every tile ends in a register of its own, if there is one at all.
+    far : bool
+        Whether tiles with registers are too many to lie beside each other; see `rom.Rom`.
     """
 
     kind: str = "block"
     tiles: tuple[Tile, ...] = ()
     registers: bool = False
+    far: bool = False
+
+    @property
+    def extra(self) -> int:
+        """Clock cycles more that far tiles take: of the address and, if joined, of the words."""
+        if not (self.far and self.registers and len(self.tiles) > 1):
+            return 0
+        return 1 + any(len(there) > 1 for _, _, there in segments(self.tiles))
+
+    @property
+    def cycles(self) -> int:
+        """Clock cycles of the registers between the blocks and the last register, if there is."""
+        return self.registers + self.extra
 
 
+NEAR = 8
+"""Tiles that lie beside each other and share a copy of the address; twice as many reach far."""
 IN_BLOCKS = RomSpec()
 """Block RAM, cut by the synthesis tool."""
 

@@ -9,6 +9,7 @@ bits a LUT; together about one LUT per lane, where a memory of LUTs and a dense 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from numpy.typing import NDArray
 
+from .beat import DENSE_LANES
 from .compress import Bit, Heap, Netlist, levels, sum_bits
 from .pipeline import delay, index_shape
 from .rom import bit_words
@@ -28,8 +30,8 @@ ROM = RomSpec("logic")
 """What a `DotSpec` of this form says of its memory."""
 WORDS = 16
 """Words at most: four inputs of a LUT are the address, the fifth is an activation."""
-_COMPARED, _SUMMED = 0.5, 0.54
-"""LUTs per lane of what compares and of what sums."""
+_SUMMED = 0.54
+"""LUTs per lane of a compressor tree."""
 _DENSE = 0.86
 """LUTs per lane of the dense popcount, after a memory; see ``benchmarks/popcount.py``."""
 
@@ -39,10 +41,11 @@ def pays(*, pe: int, simd: int, words: int) -> bool:
 
     Of few words, many bits of a wide memory are equal, and so need one LUT together.
     """
-    if not 2 <= words <= WORDS or simd < 6:
+    if not 2 <= words <= WORDS or simd < DENSE_LANES:
         return False
     lanes = pe * simd
-    return (_COMPARED + _SUMMED) * lanes < _DENSE * lanes + min(lanes, 1 << words)
+    compare = ceil(pe / 2) * simd
+    return compare + _SUMMED * lanes < _DENSE * lanes + min(lanes, 1 << words)
 
 
 def latency_for(simd: int) -> int:
@@ -66,7 +69,7 @@ def verilog_module(name: str, weights: NDArray[Any]) -> str:
     words, pe, simd = weights.shape
     width, bits, lanes = simd.bit_length(), (words - 1).bit_length(), pe * simd
     later = _later(pe * width, levels([simd]))
-    agrees = f"x0[lane] == word[k * {simd} + lane]"
+    agrees = f"(x0[lane] == word[k * {simd} + lane])"
     one = f"{{{width - 1}'d0, {agrees}}}" if width > 1 else agrees
     return "\n".join([
         f"module {name} (", "  input wire clk,", f"  input wire [{bits - 1}:0] address,",
@@ -156,12 +159,8 @@ class StoredSums(wiring.Component):
 
     Attributes
     ----------
-    depth, latency, width : int
-        Words, see `latency_for`, bits of a count.
-    spared, load, sections, images :
-        As of `rom_sums.RomSums`: there is none of them.
-    modules : dict of str to str
-        Verilog module to append to the design.
+    depth, latency, width, spared, load, sections, modules, images :
+        See `sums.Sums`.
 
     Raises
     ------
@@ -177,7 +176,8 @@ class StoredSums(wiring.Component):
         self.weights, self.name, self.style = np.asarray(weights, np.uint8), name, style
         self.width, self.latency = self.simd.bit_length(), latency_for(self.simd)
         self.modules = {name: verilog_module(name, self.weights)} if style == "verilog" else {}
-        self.spared, self.load, self.sections = 0, None, ()
+        self.spared, self.load = 0, None
+        self.sections: tuple[tuple[int, ...], ...] = ()
         self.images: dict[str, str] = {}
         super().__init__({
             "address": In(index_shape(self.depth)), "data": In(self.simd),

@@ -58,6 +58,11 @@ class _Stages(Choice):
     board: bool = False
     sprams: frozenset[str] = frozenset()
 
+    def rom(self, depth: int, width: int) -> RomSpec:
+        """Choose what a ROM is built of; copies of addresses are primitives of a family."""
+        found = super().rom(depth, width)
+        return found if self.board else replace(found, far=False)
+
     def tail(self, tail: TailSpec, sum_bits: int, compared: bool) -> TailSpec:
         """Choose what a tail's constants are built of.
 

@@ -50,6 +50,20 @@ def make(rng, *, pe, simd, bits, coefficients, beats, rows, **kwargs):
     )
 
 
+@pytest.mark.parametrize(("pe", "simd", "beats", "rows", "fused"), [
+    (3, 7, 2, 2, True), (2, 16, 1, 5, False), (1, 6, 3, 4, True), (4, 5, 4, 4, False),
+])
+def test_weights_stored_in_the_sums(pe, simd, beats, rows, fused):
+    rng = np.random.default_rng(pe * simd)
+    thresholds = rng.integers(0, beats * simd + 2, (rows, pe)) if fused else None
+    kind = {"form": "stored", "fabric": "xilinx7", "rom": RomSpec("logic")}
+    dut = make(rng, pe=pe, simd=simd, bits=1, coefficients=(1,), beats=beats, rows=rows,
+               thresholds=thresholds, **kind)
+    depth = rows * beats
+    assert dut.latency == dot_latency(simd=simd, bits=1, coefficients=(1,), depth=depth, **kind)
+    check(dut, rng.integers(0, 2, (3 * rows, beats, simd)), bubbles=0.3)
+
+
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     pe=st.integers(1, 4), simd=st.integers(1, 12), bits=st.integers(1, 4),

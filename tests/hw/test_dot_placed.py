@@ -11,6 +11,7 @@ from xnorflow_hw.beat import cheapest_form
 from xnorflow_hw.dot import DotArray
 from xnorflow_hw.popcount import forms
 from xnorflow_hw.primitives import PROLOGUE
+from xnorflow_hw.spec import IN_BLOCKS
 
 from .convert import to_verilog
 from .harness import unpack, with_bubbles
@@ -44,11 +45,13 @@ def arrays(fabric):
     made = []
     for form, simd, bits, coefficients, pixels, turn, compare in kinds:
         most = BEATS * simd * sum(coefficients) * ((1 << bits) - 1)
+        pe = 3 if form == stored.FORM else 2
         made.append(DotArray(
-            pe=2, simd=simd, bits=bits, coefficients=coefficients, rows=ROWS, pixels=pixels,
-            weights=rng.integers(0, 2, (ROWS * BEATS, len(coefficients), 2, simd), np.uint8),
+            pe=pe, simd=simd, bits=bits, coefficients=coefficients, rows=ROWS, pixels=pixels,
+            weights=rng.integers(0, 2, (ROWS * BEATS, len(coefficients), pe, simd), np.uint8),
             acc_bits=most.bit_length(), turn=turn, lanes=rng.permutation(pixels),
-            thresholds=rng.integers(most // 2 - 2, most // 2 + 3, (ROWS, 2)) if compare else None,
+            thresholds=rng.integers(most // 2 - 2, most // 2 + 3, (ROWS, pe)) if compare else None,
+            rom=stored.ROM if form == stored.FORM else IN_BLOCKS,
             form=form, fabric=fabric, style="verilog", name=f"weights_{len(made)}",
         ))
     return made
@@ -87,7 +90,7 @@ class Several(wiring.Component):
 @pytest.mark.parametrize(
     ("fabric", "body"),
     [*((fabric, "primitives") for fabric in CELLS),
-     (PLACED[0], "simulator"), ("gowin", "simulator")],
+     (PLACED[0], "simulator"), ("gowin", "simulator"), ("xilinx7", "simulator")],
 )
 def test_arrays_in_verilator(fabric, body, tmp_path):
     rng = np.random.default_rng(9)
@@ -140,19 +143,32 @@ def test_a_single_word_is_not_recoded():
                  form="recoded", fabric="ice40", style="verilog")
 
 
+@pytest.mark.parametrize(("changed", "message"), [
+    ({"bits": 2}, "one pixel of bits"), ({"pixels": 2, "lanes": (0, 1)}, "one pixel of bits"),
+    ({"fabric": "ecp5"}, "not for 'ecp5'"), ({"rom": IN_BLOCKS}, "with memory 'block'"),
+])
+def test_weights_are_stored_in_sums_of_bits_on_one_fabric(changed, message):
+    given = {"bits": 1, "fabric": "xilinx7", "rom": stored.ROM} | changed
+    with pytest.raises(ValueError, match=message):
+        DotArray(pe=2, simd=8, coefficients=(1,), weights=np.ones((4, 1, 2, 8), np.uint8),
+                 acc_bits=5, form="stored", **given)
+
+
 def test_the_cheapest_form_is_one_that_the_fabric_has():
     for fabric in ("generic", "ice40", "gowin", *PLACED):
         for simd in (1, 3, 5, 6, 8, 16, 64):
-            assert cheapest_form(simd=simd, bits=1, fabric=fabric) in forms(fabric)
-            assert cheapest_form(simd=simd, bits=8, fabric=fabric) in (*forms(fabric), "add")
-    assert cheapest_form(simd=3, bits=8, fabric="generic") == "add"
-    assert cheapest_form(simd=64, bits=2, fabric="ecp5") == "dense"
+            few = {"simd": simd, "fabric": fabric, "sums": 2, "words": 4}
+            assert cheapest_form(**few, bits=1) in forms(fabric)
+            assert cheapest_form(**few, bits=8) in (*forms(fabric), "add")
+    size = {"sums": 1, "words": 2}
+    assert cheapest_form(simd=3, bits=8, fabric="generic", **size) == "add"
+    assert cheapest_form(simd=64, bits=2, fabric="ecp5", **size) == "dense"
 
 
 @pytest.mark.parametrize("fabric", ["ice40", "gowin"])
 def test_many_sums_recode_what_they_share(fabric):
-    size = {"simd": 16, "bits": 1, "fabric": fabric}
-    assert cheapest_form(**size, sums=4) == "recoded"
-    assert cheapest_form(**size, sums=3) == "dense"
-    assert cheapest_form(**size, sums=4, words=1) == "dense"
-    assert cheapest_form(simd=5, bits=1, fabric=fabric, sums=4) == "tree"
+    size = {"bits": 1, "fabric": fabric}
+    assert cheapest_form(**size, simd=16, sums=4, words=2) == "recoded"
+    assert cheapest_form(**size, simd=16, sums=3, words=2) == "dense"
+    assert cheapest_form(**size, simd=16, sums=4, words=1) == "dense"
+    assert cheapest_form(**size, simd=5, sums=4, words=2) == "tree"

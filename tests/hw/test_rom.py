@@ -8,6 +8,7 @@ from xnorflow_hw.rom import Rom, bit_words, field_words
 from xnorflow_hw.spec import Tile
 
 from .harness import Drive, Watch, run
+from .prove import simulated
 from .verilog import lint, simulate
 
 
@@ -86,6 +87,11 @@ TILED = {
     "both": (10, 7, [
         Tile(0, 8, 0, 3), Tile(0, 4, 3, 4), Tile(4, 4, 3, 4), Tile(8, 2, 0, 6), Tile(8, 2, 6, 1),
     ]),
+    "many beside each other": (9, 31, [Tile(0, 9, low, 3) for low in range(0, 30, 3)]
+                               + [Tile(0, 9, 30, 1)]),
+    "many joined": (41, 9, [
+        Tile(first, min(8, 41 - first), low, 3) for first in range(0, 41, 8) for low in (0, 3, 6)
+    ]),
     "one word": (9, 6, [Tile(0, 8, 0, 6), Tile(8, 1, 0, 6)]),
     "a row that is no power of two": (13, 5, [
         Tile(0, 12, 0, 2), Tile(0, 8, 2, 3), Tile(8, 4, 2, 3), Tile(12, 1, 0, 5),
@@ -94,29 +100,44 @@ TILED = {
 
 
 @pytest.mark.rtl
-@pytest.mark.parametrize("options", [(), ("-DXNORFLOW_STRUCTURAL",)])
-@pytest.mark.parametrize("registers", [False, True])
+@pytest.mark.parametrize(("registers", "far", "body"), [
+    (False, False, "simulator"), (True, False, "simulator"), (True, True, "simulator"),
+    (False, False, "structure"), (True, False, "structure"), (True, True, "structure"),
+    (True, True, "primitives"),
+])
 @pytest.mark.parametrize("name", TILED)
-def test_tiles_give_the_words(name, registers, options, tmp_path):
+def test_tiles_give_the_words(name, registers, far, body, tmp_path):
     depth, width, tiles = TILED[name]
     rng = np.random.default_rng(depth)
     words = [int(word) for word in rng.integers(0, 1 << width, depth)]
     rom = Rom(
-        words=words, width=width, kind="block", tiles=tiles, registers=registers, name="top",
-        style="verilog",
+        words=words, width=width, kind="block", tiles=tiles, registers=registers, far=far,
+        name="top", style="verilog",
     )
-    assert sorted(rom.images) == [f"top_{k}.hex" for k in range(len(tiles))]
+    joined = len({t.first for t in tiles}) > 1
+    assert rom.latency == 2 + registers + far * (1 + joined)
+    assert sorted(rom.images) == sorted(f"top_{k}.hex" for k in range(len(tiles)))
     for file, text in rom.images.items():
         (tmp_path / file).write_text(text)
-    text = PROLOGUE + rom.modules["top"]
-    lint(text, tmp_path, *options)
-    body = f"""
-      for (int a = 0; a < {depth}; a++) {{
-        top.address = a; {"tick(); " * (1 + registers)}
-        printf("%llu\\n", (unsigned long long)top.data);
-      }}
-    """
-    assert [int(line) for line in simulate(text, body, tmp_path, *options)] == words
+    text = PROLOGUE + "".join(rom.modules.values())
+    options = {
+        "simulator": [], "structure": ["-DXNORFLOW_STRUCTURAL"],
+        "primitives": ["-DXNORFLOW_STRUCTURAL", "-DXNORFLOW_PRIMITIVES"],
+    }[body]
+    if body == "primitives":
+        options += simulated("ecp5")
+    else:
+        lint(text, tmp_path, *options)
+    # Another address every cycle; the last register is outside of the module.
+    addresses = rng.integers(0, depth, 60)
+    lines = []
+    for cycle, address in enumerate(addresses):
+        lines.append(f"top.address = {address};")
+        if cycle >= rom.latency - 1:
+            lines.append('top.eval(); printf("%llu\\n", (unsigned long long)top.data);')
+        lines.append("tick();")
+    seen = [int(line) for line in simulate(text, "\n".join(lines), tmp_path, *options)]
+    assert seen == [words[a] for a in addresses[: len(seen)]] and len(seen) > 50
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,11 @@ def weights_of(words, pe, simd):
 
 
 def reference(weights):
-    """Write what counts in plain Verilog; past the last word it reads the last."""
+    """Write what counts in plain Verilog; past the last word it reads zeros, as the LUTs do."""
     words, pe, simd = weights.shape
     bits, width, cycles = (words - 1).bit_length(), simd.bit_length(), stored.latency_for(simd)
     table = [f"{pe * simd}'h{w:x}" for w in bit_words(weights.reshape(words, -1))]
-    word = "".join(f"address == {k} ? {w} : " for k, w in enumerate(table[:-1])) + table[-1]
+    word = "".join(f"address == {k} ? {w} : " for k, w in enumerate(table)) + f"{pe * simd}'d0"
     counts = [
         " + ".join(f"{{{width}'d0, x[{i}] ~^ word[{k * simd + i}]}}" for i in range(simd))
         for k in range(pe)
@@ -36,7 +36,8 @@ def reference(weights):
 
 @pytest.mark.parametrize(
     ("words", "pe", "simd"),
-    [(2, 1, 6), (4, 3, 13), (8, 2, 9), (16, 3, 12), (16, 1, 1), (16, 2, 16)],
+    [(2, 1, 6), (4, 3, 13), (8, 2, 9), (16, 3, 12), (16, 1, 1), (16, 2, 16), (5, 3, 7),
+     (10, 1, 16)],
 )
 def test_the_primitives_count(words, pe, simd, tmp_path):
     weights = weights_of(words, pe, simd)
@@ -57,6 +58,9 @@ def test_a_lane_takes_about_a_lut():
     for pe, simd in ((16, 64), (16, 256), (24, 784)):
         netlist, _ = stored.structure(weights_of(16, pe, simd))
         assert netlist.luts < 1.05 * pe * simd
+    # A last PE that has no other has its LUTs alone.
+    netlist, _ = stored.structure(weights_of(16, 3, 256))
+    assert 1.15 * 3 * 256 < netlist.luts < 1.25 * 3 * 256
 
 
 @pytest.mark.parametrize("words", [1, 17])
@@ -71,3 +75,4 @@ def test_few_words_are_shared_rather_than_stored():
     assert not stored.pays(pe=16, simd=256, words=8)
     assert not stored.pays(pe=16, simd=256, words=17)
     assert not stored.pays(pe=16, simd=256, words=1)
+    assert not stored.pays(pe=1, simd=784, words=8)

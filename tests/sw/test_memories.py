@@ -148,6 +148,14 @@ def kinds(spec):
     return [s.array.rom.kind for s in spec.stages]
 
 
+def test_only_a_board_has_copies_of_addresses():
+    spec = dense((12288, 128))
+    far = with_memories(spec, fpga("ulx3s-85f")).stages[0].array.rom
+    assert far.far and far.extra == 2 and len(far.tiles) > 16
+    plain = with_memories(spec, None)
+    assert plain.stages[0].array.rom == replace(far, far=False)
+
+
 def test_weights_go_to_spram_only_where_blocks_do_not_suffice():
     spec = dense((4096, 16), (256, 64), (1024, 16))
     taken = [16, 4, 4]  # Without the buffers, of which each takes blocks, too.

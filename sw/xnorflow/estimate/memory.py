@@ -8,7 +8,7 @@ from math import ceil, inf
 
 from xnorflow.estimate.devices import Family
 from xnorflow.estimate.tiles import Ram, cut, cut_cost, join_luts
-from xnorflow_hw.spec import RomSpec
+from xnorflow_hw.spec import NEAR, RomSpec
 
 LARGE = 1 << 18
 """Bits of contents that no tool should have to make logic of while blocks are left."""
@@ -100,7 +100,10 @@ class Choice:
             return RomSpec("constants")
         if self._cheapest(depth, width)[0] == "block":
             tiles = cut(depth, width, self._ram, self.price)
-            return RomSpec("block", tiles, self._ram.registers)
+            registers = self._ram.registers
+            # Where words are joined, wires lead to one place from everywhere.
+            far = len(tiles) > 2 * NEAR and len({t.first for t in tiles}) > 1
+            return RomSpec("block", tiles, registers=registers, far=registers and far)
         return RomSpec("logic" if depth <= self.family.lut_inputs else "distributed")
 
     def _cheapest(self, depth: int, width: int) -> tuple[str, float, int]:
