@@ -81,7 +81,20 @@ def fit_components(samples: Sequence[Row], resource: str) -> dict[str, float]:
         scale = np.maximum(a.max(axis=0), 1e-9)
         x = nonnegative(a / scale * weight[:, None], b * weight) / scale
         fitted |= {name: float(f"{v:.4g}") for name, v in zip(names, x, strict=True)}
-    return fitted
+    return _of_something(fitted)
+
+
+def _of_something(fitted: dict[str, float]) -> dict[str, float]:
+    """Leave out sums of constants that a fit gives nothing for: too few designs have them.
+
+    Their estimates are those of sums of words, then.
+    """
+    forms: dict[str, float] = {}
+    for name, value in fitted.items():
+        form = name.partition(":")[0]
+        forms[form] = forms.get(form, 0.0) + value
+    empty = {form for form, total in forms.items() if form.endswith(parts.CONSTANT) and not total}
+    return {n: v for n, v in fitted.items() if n.partition(":")[0] not in empty}
 
 
 def components(design: Design, family: Family) -> list[tuple[str, parts.Features]]:

@@ -76,12 +76,6 @@ def build(
             f"{directory} was compiled for no board; name one with --board, or compile it with one"
         )
     target = find_board(name)
-    placed = fabric(design.spec)
-    if placed not in (GENERIC, fabric_of(fpga(name).family)):
-        raise BadInput(
-            f"{directory} was compiled for {design.board} and has primitives that {name} lacks;"
-            f" compile it with --board {name}"
-        )
     if (needed := sprams(design.spec)) > fpga(name).spram_number:
         raise BadInput(
             f"{directory} was compiled for {design.board} and has weights in {needed} SPRAM, which"
@@ -89,6 +83,12 @@ def build(
         )
     if core_only and not target.open:
         raise BadInput(f"{name} has no open tool flow that could place the accelerator alone")
+    placed = fabric(design.spec)
+    if placed not in (GENERIC, fabric_of(fpga(name).family)):
+        raise BadInput(
+            f"{directory} was compiled for {design.board} and has primitives that {name} lacks;"
+            f" compile it with --board {name}"
+        )
     if seeds < 1:
         raise BadInput(f"{seeds} seeds are no run at all")
     told = progress or (lambda step, doing: None)

@@ -141,8 +141,10 @@ def test_what_does_not_fit_is_said(net, tmp_path, ice40):
     ("zcu104", "core.tcl", None, "AXI wrapper"),
 ])
 def test_vivado_projects_with_resources_from_yosys(
-    design, synthesiser, name, script, fed, counted
+    net, tmp_path, synthesiser, name, script, fed, counted
 ):
+    # For no board, so for any.
+    design = compile_network(net, cycles=20_000).write(tmp_path / "digits")
     result = build(design, board=name, clock=100)
     folder = design / FOLDER
     assert (result["fmax_mhz"], result["bitstream"], result["baud"]) == (None, None, fed)

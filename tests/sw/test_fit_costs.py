@@ -57,6 +57,16 @@ def test_forms_and_memories_of_sums_are_those_that_are_priced(
         assert {e.form for e in built} == {kind}
 
 
+def test_no_sum_is_for_nothing() -> None:
+    for fabric, found in fitted().items():
+        forms: dict[str, float] = {}
+        for name, value in found.lut.items():
+            if name.endswith((": adders", ": lanes")):
+                form = name.partition(":")[0]
+                forms[form] = forms.get(form, 0.0) + value
+        assert min(forms.values()) > 0, (fabric, forms)
+
+
 def test_every_form_that_is_chosen_has_been_measured() -> None:
     for device in fpgas().values():
         name = fabric_of(device.family)
