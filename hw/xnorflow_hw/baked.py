@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .compress import ONE, ZERO, Bit, Heap, Netlist, levels, sum_bits
+from .pipeline import delay_lines
 
 GROUP = 6
 """Inputs of a LUT."""
@@ -163,9 +164,6 @@ def verilog_module(
             lines.append(f"  assign y0[{k * width} +: {width}] = c{k}[{width - 1}:0];")
         else:
             lines.append(f"  assign y0[{k}] = {count} >= {max(0, int(thresholds[k]))};")
-    for k in range(latency):
-        lines.append(f"  reg [{outputs * width - 1}:0] y{k + 1};")
-        lines.append(f"  always @(posedge clk) y{k + 1} <= y{k};")
-    lines += [f"  assign y = y{latency};", "`else", *netlist.lines]
+    lines += [*delay_lines("y", outputs * width, latency), "`else", *netlist.lines]
     lines += [f"  assign y[{i}] = {net};" for i, net in enumerate(results)]
     return "\n".join([*lines, "`endif", "endmodule", ""])

@@ -30,6 +30,18 @@ def delay(m: Module, value: Value, cycles: int, *, name: str, reset: bool = Fals
     return value
 
 
+def delay_lines(name: str, width: int, cycles: int) -> list[str]:
+    """Write Verilog that makes `name`, of `width` bits, of ``<name>0`` so many clock cycles later.
+
+    The clock is ``clk``; `name` is declared elsewhere, its registers are ``<name>1`` and so on.
+    """
+    lines = []
+    for k in range(cycles):
+        lines.append(f"  reg [{width - 1}:0] {name}{k + 1};")
+        lines.append(f"  always @(posedge clk) {name}{k + 1} <= {name}{k};")
+    return [*lines, f"  assign {name} = {name}{cycles};"]
+
+
 def register_count(levels: int) -> int:
     """Registers for a tree of so many adder levels: one after every second level."""
     return (levels + 1) // 2

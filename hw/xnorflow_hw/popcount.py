@@ -24,7 +24,7 @@ from amaranth.lib.wiring import In, Out
 from numpy.typing import NDArray
 
 from . import popcount_ecp5, popcount_lut4, popcount_xilinx7, recode
-from .pipeline import register_count, registered_levels
+from .pipeline import delay_lines, register_count, registered_levels
 from .primitives import FABRICS, PROLOGUE
 
 STYLES = ("amaranth", "verilog")
@@ -184,25 +184,16 @@ def verilog_module(
         f"  input wire [{simd - 1}:0] w,",
         f"  output wire [{width - 1}:0] n",
         ");",
-        "`ifdef XNORFLOW_COUNTONES", *_counted(simd, form), *_delayed(width, latency),
+        "`ifdef XNORFLOW_COUNTONES", *_counted(simd, form), *delay_lines("n", width, latency),
     ]
     if form == "tree":
         lines += ["`else", *_tree(simd, latency)]
     else:
         lines += [
             "`elsif XNORFLOW_PRIMITIVES", *_PLACED[form, fabric][0](simd, latency), "`else",
-            *_loop(simd, form), *_delayed(width, latency),
+            *_loop(simd, form), *delay_lines("n", width, latency),
         ]
     return "\n".join([*lines, "`endif", "endmodule", ""])
-
-
-def _delayed(width: int, latency: int) -> list[str]:
-    """Make ``n`` of ``n0``."""
-    lines = []
-    for k in range(latency):
-        lines.append(f"  reg [{width - 1}:0] n{k + 1};")
-        lines.append(f"  always @(posedge clk) n{k + 1} <= n{k};")
-    return [*lines, f"  assign n = n{latency};"]
 
 
 def _pairs(simd: int) -> list[str]:

@@ -48,7 +48,7 @@ class RomText:
     def modules(self) -> dict[str, str]:
         """Write the module, and those of which it has instances."""
         found = {self.name: self._module()}
-        for _, bits in self._groups if self.spec.extra else []:
+        for _, bits in self._groups:
             if bits:
                 found[copies.module_name(bits, _COPIES)] = copies.verilog_module(bits, _COPIES)
         return found
@@ -64,9 +64,7 @@ class RomText:
         for name, t in zip(tiles, self.tiles, strict=True):
             attribute = f"(* {style} *) " if style else ""
             lines.append(f"  {attribute}reg [{t.width - 1}:0] {name} [0:{t.depth - 1}];")
-        reads = [
-            f'$readmemh("{self.image(k)}", {name});' for k, name in enumerate(tiles)
-        ]
+        reads = [f'$readmemh("{self.image(k)}", {name});' for k, name in enumerate(tiles)]
         if len(self.tiles) == 1:
             plain = self._plain("tile_0")
             return "\n".join([*lines, f"  initial {reads[0]}", *plain, "endmodule", ""])
@@ -107,7 +105,7 @@ class RomText:
         lines: list[str] = []
         for g, (near, bits) in enumerate(self._groups):
             address = "address"
-            if self.spec.extra and bits:
+            if bits:
                 address = f"address_{g}"
                 lines += [
                     f"  wire [{bits - 1}:0] {address};",
@@ -128,12 +126,13 @@ class RomText:
 
     @cached_property
     def _groups(self) -> list[tuple[list[int], int]]:
-        """Group tiles that lie beside each other; give the bits of the address that each needs."""
-        order = list(range(len(self.tiles)))
-        if self.spec.extra:
-            # Tiles of the same bits are joined.
-            order.sort(key=lambda k: self.tiles[k].low)
-        near = [order[k : k + NEAR] for k in range(0, len(order), NEAR)]
+        """Group tiles that share a copy of the address; give its bits, 0 where there is none."""
+        order = range(len(self.tiles))
+        if not self.spec.extra:
+            return [(list(order), 0)]
+        # Tiles of the same bits are joined.
+        by_bits = sorted(order, key=lambda k: self.tiles[k].low)
+        near = [by_bits[k : k + NEAR] for k in range(0, len(by_bits), NEAR)]
         return [(some, max(_bits(self.tiles[k]) for k in some)) for some in near]
 
     def _meant(self, chosen: str) -> list[str]:
@@ -155,11 +154,11 @@ class RomText:
 
     def _chosen(self) -> list[str]:
         """Choose among the registers of tiles one above the other."""
-        lines, word = [], "s" if self.spec.extra > 1 else "r"
+        lines, last = [], "s" if self.spec.extra > 1 else "r"
         for low, end, there in segments(self.tiles):
             words = []
             for k, t in ((k, self.tiles[k]) for k in there):
-                part = f"{word}_{k}[{end - 1 - t.low}:{low - t.low}]"
+                part = f"{last}_{k}[{end - 1 - t.low}:{low - t.low}]"
                 words.append((f"meant_{t.first}_{t.first + t.depth}", part))
             if len(words) > 2:
                 # What selects is one of many already: two tiles to a LUT4.
@@ -173,7 +172,7 @@ class RomText:
 
     def _read(self, k: int, t: Tile) -> list[str]:
         """Read a tile; give zeros where another one above or below is meant."""
-        bits, have = (t.depth - 1).bit_length(), (self.depth - 1).bit_length()
+        bits, have = _bits(t), (self.depth - 1).bit_length()
         at = _address_in(t)
         word = f"q_{k} <= tile_{k}[{at}];"
         lines = [f"  reg [{t.width - 1}:0] q_{k};"]
@@ -218,7 +217,7 @@ def check_tiles(tiles: Sequence[Tile], depth: int, width: int) -> None:
         If they do not.
     """
     for t in tiles:
-        if t.first % (1 << (t.depth - 1).bit_length()):
+        if t.first % (1 << _bits(t)):
             raise ValueError(f"{t} does not begin at a multiple of its depth as a power of two")
         if min(t.first, t.low) < 0 or t.first + t.depth > depth or t.low + t.width > width:
             raise ValueError(f"{t} is not within {depth} words of {width} bits")

@@ -228,11 +228,15 @@ class RomSpec:
     far: bool = False
 
     @property
+    def joined(self) -> bool:
+        """Whether tiles lie one above the other, and words of theirs are joined."""
+        return any(t.first for t in self.tiles)
+
+    @property
     def extra(self) -> int:
         """Clock cycles more that far tiles take: of the address and, if joined, of the words."""
-        if not (self.far and self.registers and len(self.tiles) > 1):
-            return 0
-        return 1 + any(len(there) > 1 for _, _, there in segments(self.tiles))
+        far = self.far and self.registers and len(self.tiles) > 1
+        return far * (1 + self.joined)
 
     @property
     def cycles(self) -> int:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from .beat import DENSE_LANES
 from .compress import Bit, Heap, Netlist, levels, sum_bits
-from .pipeline import delay, index_shape
+from .pipeline import delay, delay_lines, index_shape
 from .rom import bit_words
 from .spec import RomSpec
 
@@ -68,7 +68,7 @@ def verilog_module(name: str, weights: NDArray[Any]) -> str:
     """
     words, pe, simd = weights.shape
     width, bits, lanes = simd.bit_length(), (words - 1).bit_length(), pe * simd
-    later = _later(pe * width, levels([simd]))
+    later = delay_lines("n", pe * width, levels([simd]))
     agrees = f"(x0[lane] == word[k * {simd} + lane])"
     one = f"{{{width - 1}'d0, {agrees}}}" if width > 1 else agrees
     return "\n".join([
@@ -92,15 +92,6 @@ def verilog_module(name: str, weights: NDArray[Any]) -> str:
     ])
 
 
-def _later(width: int, cycles: int) -> list[str]:
-    """Make ``n`` of ``n0``."""
-    lines = []
-    for k in range(cycles):
-        lines.append(f"  reg [{width - 1}:0] n{k + 1};")
-        lines.append(f"  always @(posedge clk) n{k + 1} <= n{k};")
-    return [*lines, f"  assign n = n{cycles};"]
-
-
 def structure(weights: NDArray[Any]) -> tuple[Netlist, list[str]]:
     """Build the sums of uint8 [words, pe, simd] of primitives; give them PE 0 and bit 0 first.
 
@@ -111,8 +102,7 @@ def structure(weights: NDArray[Any]) -> tuple[Netlist, list[str]]:
     netlist, heaps = Netlist(), [Heap({0: []}) for _ in range(pe)]
     address = [Bit(f"address[{k}]") for k in range(bits)]
     # By lane and PE, a bit per word; what is read past the last word is undefined.
-    columns = [[int(f) for f in lane] for lane in
-               (weights.astype(np.int64) << np.arange(words)[:, None, None]).sum(0).T]
+    columns = (weights.astype(np.int64) << np.arange(words)[:, None, None]).sum(0).T.tolist()
 
     def compares(column: int) -> Callable[[int], int]:
         return lambda v: ~(column >> (v & ((1 << bits) - 1)) ^ v >> bits)
