@@ -81,10 +81,10 @@ def fit_components(samples: Sequence[Row], resource: str) -> dict[str, float]:
         scale = np.maximum(a.max(axis=0), 1e-9)
         x = nonnegative(a / scale * weight[:, None], b * weight) / scale
         fitted |= {name: float(f"{v:.4g}") for name, v in zip(names, x, strict=True)}
-    return _of_something(fitted)
+    return _without_free_constants(fitted)
 
 
-def _of_something(fitted: dict[str, float]) -> dict[str, float]:
+def _without_free_constants(fitted: dict[str, float]) -> dict[str, float]:
     """Leave out sums of constants that a fit gives nothing for: too few designs have them.
 
     Their estimates are those of sums of words, then.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from math import ceil, inf
 
@@ -100,10 +100,9 @@ class Choice:
             return RomSpec("constants")
         if self._cheapest(depth, width)[0] == "block":
             tiles = cut(depth, width, self._ram, self.price)
-            registers = self._ram.registers
+            made = RomSpec("block", tiles, self._ram.registers)
             # Where words are joined, wires lead to one place from everywhere.
-            far = len(tiles) > 2 * NEAR and len({t.first for t in tiles}) > 1
-            return RomSpec("block", tiles, registers=registers, far=registers and far)
+            return replace(made, far=made.registers and made.joined and len(tiles) > 2 * NEAR)
         return RomSpec("logic" if depth <= self.family.lut_inputs else "distributed")
 
     def _cheapest(self, depth: int, width: int) -> tuple[str, float, int]:

@@ -77,12 +77,6 @@ def _registers(memories: Choice, depth: int, width: int, rom: RomSpec | None) ->
     return sum(t.width for t in rom.tiles) or width
 
 
-def _far(memories: Choice, e: EngineShape) -> int:
-    """Give the bits of the registers of tiles that lie far from each other: of joined words."""
-    rom = e.rom or memories.rom(e.rom_depth, e.rom_width)
-    return sum(t.width for t in rom.tiles) * (rom.extra > 1)
-
-
 def buffer(e: EngineShape, family: Family) -> Features:
     """Give the features of the feature buffer."""
     height, width = e.frame
@@ -118,7 +112,6 @@ def array(e: EngineShape, family: Family) -> Features:
         luts, blocks = memories.takes(e.rom_depth, e.rom_width, e.rom)
         found[f"ROM of {_kind(e.rom_depth, blocks)}: LUTs"] = luts
         found[f"{WHOLE}ROM blocks"] = blocks
-        found["ROM: bits of far words"] = _far(memories, e)
         found[f"{WHOLE}bits of ROM blocks"] = e.rom_width * (blocks > 0)
         found[f"{WHOLE}bits of large ROMs of LUTs"] = 0 if blocks else _spread(
             e.rom_depth, e.rom_width, family

@@ -112,14 +112,15 @@ class EngineOptions:
         takes: list[Resources] = []
         for fold in foldings(part, pixels):
             shape = refolded(example, part, fold, family)
-            for rom in (shape.rom, *IN_LUTS[: shape.rom_depth > 1 and shape.rom is None]):
+            # Weights in the sums have no memory to choose.
+            choose = shape.rom is None and shape.rom_depth > 1
+            for rom in (shape.rom, *IN_LUTS[:choose]):
                 found = engine_resources(replace(shape, rom=rom), family)
                 if rom == shape.rom or found.ram_blocks < takes[-1].ram_blocks:
                     self.folds.append(fold)
                     takes.append(found)
             words, bits = shape.rom_depth, shape.rom_width
-            free = sprams and words > 1 and shape.rom is None
-            if free and spram_number(words, bits, family) <= sprams:
+            if sprams and choose and spram_number(words, bits, family) <= sprams:
                 self.folds.append(fold)
                 takes.append(engine_resources(replace(shape, rom=IN_SPRAM), family))
         self.cycles = np.array([part.cycles(f) for f in self.folds])
