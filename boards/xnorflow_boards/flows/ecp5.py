@@ -12,9 +12,7 @@ from xnorflow_boards.flows.report import Cells, Usage
 
 
 def _place(plan: Plan) -> list[str]:
-    """Give nextpnr's arguments; its first router finds no end where carry chains are dense."""
-    arguments = [part for part in plan.commands["nextpnr-ecp5"] if part != "--quiet"]
-    return [*arguments, "--router", "router2"]
+    return plan.placement("nextpnr-ecp5")
 
 
 def _pack(plan: Plan) -> list[str]:

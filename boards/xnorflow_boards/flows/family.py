@@ -28,6 +28,11 @@ class Plan:
         commands = json.loads(files[f"build_{TOP}.json"])["commands"]
         return cls(platform, {command[0]: command[1:] for command in commands})
 
+    def placement(self, tool: str) -> list[str]:
+        """Give nextpnr's arguments; its first router finds no end where carry chains are dense."""
+        arguments = [part for part in self.commands[tool] if part != "--quiet"]
+        return [*arguments, "--router", "router2"]
+
 
 @dataclass(frozen=True)
 class Family:

@@ -11,9 +11,7 @@ _FLIP_FLOPS = re.compile(r"(\d+) LCs used as (?:LUT4 and DFF|DFF only)")
 
 
 def _place(plan: Plan) -> list[str]:
-    """Give nextpnr's arguments; its first router finds no end where carry chains are dense."""
-    arguments = [part for part in plan.commands["nextpnr-ice40"] if part != "--quiet"]
-    return [*arguments, "--router", "router2"]
+    return plan.placement("nextpnr-ice40")
 
 
 def _pack(plan: Plan) -> list[str]:
