@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
-from xnorflow import demo, ir, load
+from xnorflow import demo, load
 from xnorflow.compiler import assembler, clock_for
 from xnorflow.estimate.coefficients import fitted
 from xnorflow.estimate.devices import fpga, fpgas
@@ -16,31 +15,15 @@ from xnorflow.mapping import Fold, reductions
 from xnorflow.shapes import engine_shapes
 from xnorflow_hw import stored
 
-
-@pytest.fixture(scope="module")
-def dense() -> ir.IntegerNetwork:
-    """Two layers that a few words hold."""
-    rng = np.random.default_rng(3)
-    table = np.where(np.arange(256) < 128, 0, 1)[None]
-    layers: list[ir.Layer] = [
-        ir.InputTable("input", table, ir.BIPOLAR),
-        ir.Conv("a", rng.choice((-1, 1), (32, 1, 1, 64)), ir.BIPOLAR, ir.Window()),
-        ir.Threshold("sign", rng.integers(-4, 5, (32, 1)), ir.BIPOLAR),
-        ir.Conv("b", rng.choice((-1, 1), (10, 1, 1, 32)), ir.BIPOLAR, ir.Window()),
-        ir.Scores("scores", np.zeros(10, np.int64)),
-    ]
-    return ir.IntegerNetwork("dense", (1, 1, 64), tuple(layers))
-
+from ..dense import dense_network
 
 FOLDS = {"stored": (Fold(2, 64), Fold(2, 16)), "baked": (Fold(32, 64), Fold(10, 32))}
 
 
 @pytest.mark.parametrize("board", ["ulx3s-85f", "icebreaker", "tangnano9k", "pynq-z1"])
 @pytest.mark.parametrize("kind", ["stored", "baked", "demo"])
-def test_forms_and_memories_of_sums_are_those_that_are_priced(
-    dense: ir.IntegerNetwork, board: str, kind: str
-) -> None:
-    net = load(demo.model_path()) if kind == "demo" else dense
+def test_forms_and_memories_of_sums_are_those_that_are_priced(board: str, kind: str) -> None:
+    net = load(demo.model_path()) if kind == "demo" else dense_network(64, 32, 10, seed=3)
     parts, device = reductions(net), fpga(board)
     folds = FOLDS[kind] if kind in FOLDS else tuple(for_cycles(parts, 2304))
     assemble = assembler(net, board, clock_for(board, None))
