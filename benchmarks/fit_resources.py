@@ -41,7 +41,11 @@ def nonnegative(a: Reals, b: Reals, sweeps: int = 5000) -> Reals:
 
 
 def _own(features: parts.Features) -> parts.Features:
-    return {name: v for name, v in features.items() if not name.startswith(parts.WHOLE)}
+    """Leave out what is of whole designs, and what is known."""
+    return {
+        name: v for name, v in features.items()
+        if name != parts.FAR and not name.startswith(parts.WHOLE)
+    }
 
 
 def rows(
@@ -55,11 +59,12 @@ def rows(
             # Large ROMs are modules of their own.
             names = [f"{stage.name}.{n}" for n in (name, "weights" if name == "array" else name)]
             counts = [measured[n] for n in dict.fromkeys(names) if n in measured]
+            known = features.get(parts.FAR, 0)
             features = _own(features)
             if features and counts:
                 total = {key: sum(c[key] for c in counts) for key in counts[0]}
                 # Components are counted before those move.
-                total["ff"] -= min(total["ff"], moved.get(name, 0))
+                total["ff"] -= min(total["ff"], moved.get(name, 0) + known)
                 found.append((name, features, total))
     for name, features in parts.ends(design.shape).items():
         key = "glue" if name == "top" else name
@@ -101,6 +106,11 @@ def components(design: Design, family: Family) -> list[tuple[str, parts.Features
     """Give the features of all components of a design, by their names."""
     each = [*(parts.engine(e, family) for e in design.shape.engines), parts.ends(design.shape)]
     return [part for found in each for part in found.items()]
+
+
+def _far(design: Design, family: Family) -> float:
+    """Give the flip-flops that are known."""
+    return sum(features.get(parts.FAR, 0.0) for _, features in components(design, family))
 
 
 def summed(design: Design, family: Family, found: Coefficients) -> parts.Features:
@@ -162,7 +172,10 @@ def _fit(
         other = ("", " ff")[not packed] if name == "lut" else " lut"
         used = [n for n in names if not other or not n.endswith(other)]
         table = np.array([[s.get(n, 0.0) for n in used] for s in sums])
-        whole.append(fit_whole(table, used, np.array([r["whole"][name] for r in records], float)))
+        measured = np.array([r["whole"][name] for r in records], float)
+        if name == "ff":
+            measured -= [_far(d, family) for d in designs]
+        whole.append(fit_whole(table, used, measured))
     return Coefficients(lut, ff, whole[0], whole[1], {})
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from numpy.typing import NDArray
@@ -193,7 +193,15 @@ class Gearbox(wiring.Component):
         following = beat_out.follow(after, self.lanes_out.bit_length(), "following")
 
         valid, room, take = self.o.valid, Signal(), Signal()
-        m.d.comb += room.eq(~valid | (level < following))
+        need = Signal(range(self.lanes_out + 1))
+        m.d.comb += need.eq(Mux(valid, following, leaving))
+        # Both outcomes are ready before it is known whether the beat is taken.
+        lacking, filled = Signal(signed(len(level) + 1)), Signal(len(level) + 1)
+        m.d.comb += lacking.eq(level - need)
+        m.d.comb += filled.eq(level + arriving)
+        beyond = Signal(signed(len(filled) + 1))
+        m.d.comb += beyond.eq(filled - need)
+        m.d.comb += room.eq(~valid | (lacking < 0))
         m.d.comb += take.eq(self.i.valid & room)
         m.d.comb += self.i.ready.eq(room & (~valid | self.o.ready))
         offered = store[: self.lanes_out * self.bits]
@@ -214,13 +222,11 @@ class Gearbox(wiring.Component):
             for at in range(self.lanes_out):
                 with m.Case(at) if at + 1 < self.lanes_out else m.Default():
                     m.d.comb += added.eq(Cat(Const(0, at * self.bits), data))
-        now, need = Signal(range(2 * size + 1)), Signal(range(self.lanes_out + 1))
-        m.d.comb += now.eq(level + Mux(take, arriving, 0))
-        m.d.comb += need.eq(Mux(valid, following, leaving))
+        left = Mux(take, beyond, lacking)
         with m.If(Mux(valid, self.o.ready, self.i.valid)):
             m.d.sync += store.eq(kept | added)
-            m.d.sync += valid.eq(now >= need)
-            m.d.sync += level.eq(Mux(now >= need, now - need, now))
+            m.d.sync += valid.eq(left >= 0)
+            m.d.sync += level.eq(Mux(left >= 0, left, Mux(take, filled, level)))
         with m.If(self.i.valid & self.i.ready):
             beat_in.advance(m)
         with m.If(valid & self.o.ready):

@@ -95,8 +95,8 @@ class Rom(wiring.Component):
         between the two.
     far : bool
         Wires to and from the tiles are long, which then are cycles of their own: every eight tiles
-        have a copy of the address, and words are registered once more before they are joined. Only
-        with `registers`.
+        have a copy of the address, and words are registered once more on their way. Only with
+        `registers`.
     name : str
         Identifier, unique in the design, of the Verilog module and its image.
     style : {"amaranth", "verilog"}

@@ -101,7 +101,7 @@ class RomText:
         return [*lines, f"  assign data = {word};"]
 
     def _registered(self) -> list[str]:
-        """Read all tiles, each through a register, or two where far ones are joined."""
+        """Read all tiles, each through a register, or two where they are far."""
         lines: list[str] = []
         for g, (near, bits) in enumerate(self._groups):
             address = "address"
@@ -119,7 +119,7 @@ class RomText:
                     f"  always @(posedge clk) q_{k} <= tile_{k}[{_address_in(t, address)}];",
                     f"  always @(posedge clk) r_{k} <= q_{k};",
                 ]
-                if self.spec.extra > 1:
+                if self.spec.extra:
                     lines.append(f"  reg [{t.width - 1}:0] s_{k};")
                     lines.append(f"  always @(posedge clk) s_{k} <= r_{k};")
         return lines
@@ -154,7 +154,7 @@ class RomText:
 
     def _chosen(self) -> list[str]:
         """Choose among the registers of tiles one above the other."""
-        lines, last = [], "s" if self.spec.extra > 1 else "r"
+        lines, last = [], "s" if self.spec.extra else "r"
         for low, end, there in segments(self.tiles):
             words = []
             for k, t in ((k, self.tiles[k]) for k in there):

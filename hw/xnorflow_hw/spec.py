@@ -228,15 +228,9 @@ class RomSpec:
     far: bool = False
 
     @property
-    def joined(self) -> bool:
-        """Whether tiles lie one above the other, and words of theirs are joined."""
-        return any(t.first for t in self.tiles)
-
-    @property
     def extra(self) -> int:
-        """Clock cycles more that far tiles take: of the address and, if joined, of the words."""
-        far = self.far and self.registers and len(self.tiles) > 1
-        return far * (1 + self.joined)
+        """Clock cycles more that far tiles take: one of the address and one of the words."""
+        return FAR_CYCLES * (self.far and self.registers and len(self.tiles) > 1)
 
     @property
     def cycles(self) -> int:
@@ -246,6 +240,8 @@ class RomSpec:
 
 NEAR = 8
 """Tiles that lie beside each other and share a copy of the address; twice as many reach far."""
+FAR_CYCLES = 2
+"""Clock cycles that wires to and from far tiles take."""
 IN_BLOCKS = RomSpec()
 """Block RAM, cut by the synthesis tool."""
 

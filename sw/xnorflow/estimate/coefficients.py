@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from xnorflow.estimate.parts import CONSTANT, WHOLE, Features
+from xnorflow.estimate.parts import CONSTANT, FAR, WHOLE, Features
 
 FORMS = (": lanes", ": adders", ": bits of counts")
 """End the names of features that arrays of every form have."""
@@ -47,7 +47,7 @@ class Coefficients:
             sum(of.get(name, 0.0) * value for name, value in found.items())
             for of in (self.whole_lut, self.whole_ff)
         )
-        return luts, ffs
+        return luts, ffs + features.get(FAR, 0.0)
 
     def summed(self, component: str, features: Features) -> Features:
         """Give what `whole_lut` and `whole_ff` are multiplied with."""

@@ -8,7 +8,7 @@ from math import ceil, inf
 
 from xnorflow.estimate.devices import Family
 from xnorflow.estimate.tiles import Ram, cut, cut_cost, join_luts
-from xnorflow_hw.spec import NEAR, RomSpec
+from xnorflow_hw.spec import FAR_CYCLES, NEAR, RomSpec
 
 LARGE = 1 << 18
 """Bits of contents that no tool should have to make logic of while blocks are left."""
@@ -101,9 +101,24 @@ class Choice:
         if self._cheapest(depth, width)[0] == "block":
             tiles = cut(depth, width, self._ram, self.price)
             made = RomSpec("block", tiles, self._ram.registers)
-            # Where words are joined, wires lead to one place from everywhere.
-            return replace(made, far=made.registers and made.joined and len(tiles) > 2 * NEAR)
+            return replace(made, far=made.registers and len(tiles) > 2 * NEAR)
         return RomSpec("logic" if depth <= self.family.lut_inputs else "distributed")
+
+    def far_registers(self, depth: int, width: int, rom: RomSpec | None) -> tuple[int, int]:
+        """Give the flip-flops that far tiles take beyond others, and the cycles.
+
+        Where `rom` does not say how a memory is cut, they are those of tiles that are not joined.
+        """
+        if rom is None:
+            blocks = self.takes(depth, width, rom)[1]
+            if not self._ram.registers or blocks <= 2 * NEAR:
+                return 0, 0
+            return width + ceil(blocks / NEAR) * (depth - 1).bit_length(), FAR_CYCLES
+        if not rom.extra:
+            return 0, 0
+        deepest = max(t.depth for t in rom.tiles)
+        address = ceil(len(rom.tiles) / NEAR) * (deepest - 1).bit_length()
+        return sum(t.width for t in rom.tiles) + address, rom.extra
 
     def _cheapest(self, depth: int, width: int) -> tuple[str, float, int]:
         """Give kind, LUTs and blocks of a ROM of more than one word."""

@@ -24,6 +24,8 @@ WHOLE = "whole, "
 """Begins features of which the tools make something only in a whole design."""
 SPARED = f"{WHOLE}spared "
 """Begins features that the tools make nothing of in a whole design, though in a component."""
+FAR = "flip-flops of far tiles"
+"""Names the flip-flops that are known and not fitted."""
 SPREAD = 32
 """Words that a ROM of LUTs of six inputs has at most of which Yosys makes no more in a design."""
 FEW = 64
@@ -131,6 +133,15 @@ def array(e: EngineShape, family: Family) -> Features:
         # Where windows are one column wide, none ever does, which only a whole design shows.
         found[f"{SPARED}bits of sums that turn"] = sums * e.acc_bits * (e.kernel[1] == 1)
     codes = e.simd * e.act_bits
+    if e.rom_depth > 1 and e.form != stored.FORM:
+        registers, cycles = memories.far_registers(e.rom_depth, e.rom_width, e.rom)
+        # Activations wait for their weights.
+        found[FAR] = registers + cycles * e.at_once * codes
+    if e.threshold_levels and e.threshold_rows > 1 and not e.tail_bits:
+        width = sum(e.threshold_words)
+        found[FAR] = found.get(FAR, 0) + memories.far_registers(
+            e.threshold_rows, width, e.threshold_rom
+        )[0]
     if e.form == "recoded":
         found["array: lanes recoded"] = e.at_once * codes
     groups = ceil(e.pe / copies.group(e.pe, codes, fabric_of(family)))
