@@ -32,7 +32,7 @@ from xnorflow_hw.recode import triples
 
 WIDTHS = (8, 16, 31, 32, 64, 127, 128, 256, 512, 1024)
 ROWS = 16
-MOST = {"ecp5": 2048, "ice40": 512, "gowin": 512, "xilinx7": 2048}
+MOST = {"ecp5": 2048, "ice40": 1024, "gowin": 512, "xilinx7": 2048}
 """Lanes in all, or the width if that is more: what the part holds with the weights' registers, and
 is placed in a minute or two."""
 SYNTHESIS = {

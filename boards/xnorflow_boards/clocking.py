@@ -86,16 +86,16 @@ class Clocking(Component):
         m.domains += ClockDomain("boot", reset_less=True, local=True)
         cycles = ceil(RESET_SECONDS * float(self.mhz) * 1e6)
         counter = Signal(range(cycles + 1))
-        # Its register is the reset itself: what it reaches is far.
-        hold, calm = Signal(init=1), Signal()
+        # Registers stand before and behind the long way from the counter.
+        hold, reset, calm = Signal(init=1), Signal(init=1), Signal()
         m.submodules.stable = FFSynchronizer(stable, calm, o_domain="boot")
-        m.d.boot += hold.eq(counter != cycles)
+        m.d.boot += [hold.eq(counter != cycles), reset.eq(hold)]
         with m.If(~calm):
             m.d.boot += counter.eq(0)
         with m.Elif(counter != cycles):
             m.d.boot += counter.eq(counter + 1)
         m.d.comb += [
-            ClockSignal("boot").eq(clock), self.clk.eq(clock), self.rst.eq(hold),
+            ClockSignal("boot").eq(clock), self.clk.eq(clock), self.rst.eq(reset),
         ]
         return m
 
