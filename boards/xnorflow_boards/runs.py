@@ -28,6 +28,7 @@ from xnorflow_boards.flows.report import (
     slowest_path,
 )
 from xnorflow_boards.process import Step, run
+from xnorflow_boards.routing import Impasse, Watch
 
 FORMAT = "xnorflow-build-1"
 
@@ -51,6 +52,8 @@ class Placement:
         Used and available of every kind of cell.
     path : SlowPath, optional
         What limits the clock.
+    router : str
+        nextpnr's, that found the way.
     """
 
     seed: int
@@ -58,6 +61,7 @@ class Placement:
     usage: Usage
     cells: dict[str, tuple[int, int]]
     path: SlowPath | None
+    router: str
 
 
 class Run:
@@ -93,11 +97,18 @@ class Run:
         """Give the accelerator's Verilog and ROM images."""
         return {f"{self.design.spec.name}.v": self.design.verilog} | self.design.emitted.images
 
-    def step(self, name: str, tool: tools.Tool, arguments: list[str], log: str) -> Step:
-        """Run a tool; whether it succeeds is for the caller to see."""
+    def step(
+        self, name: str, tool: tools.Tool, arguments: list[str], log: str,
+        watch: Callable[[str], object] = lambda line: None,
+    ) -> Step:
+        """Run a tool; whether it succeeds is for the caller to see.
+
+        What `watch`, which reads every line, raises stops the tool.
+        """
         self.progress(name, "")
 
         def told(line: str) -> None:
+            watch(line)
             text = line.removeprefix("Info: ").strip()
             if text and line.startswith(("Info: ", *"123456789")):
                 self.progress(name, text)
@@ -156,13 +167,19 @@ class OpenRun(Run):
         modules = netlist_cells((self.folder / "cells.json").read_text())
         placements = []
         best: Placement | None = None
+        impasse = ""
         for seed in range(1, seeds + 1):
-            placement = self._place(family, router, plan, mhz, seed, rip_up)
+            try:
+                placement = self._place(family, router, plan, mhz, seed, rip_up)
+            except Impasse as e:
+                impasse = str(e)
+                continue
             placements.append(placement)
             if best is None or placement.fmax_mhz > best.fmax_mhz:
                 best = placement
                 (self.folder / family.routed).replace(self.folder / "best")
-        assert best is not None
+        if best is None:
+            raise CheckFailed(self._unrouted(family, impasse, seeds, rip_up))
         met = best.fmax_mhz >= mhz
         if check_clock and not met:
             raise CheckFailed(self._missed(best, mhz, seeds))
@@ -182,6 +199,7 @@ class OpenRun(Run):
             "core_only": core_only, "rip_up": rip_up, "bitstream": bitstream,
             "weights_address": WEIGHTS_ADDRESS if design.emitted.sections else None,
             "fmax_mhz": round(best.fmax_mhz, 2), "met": met, "seed": best.seed,
+            "router": best.router,
             "seeds": [{"seed": p.seed, "fmax_mhz": round(p.fmax_mhz, 2)} for p in placements],
             "slowest_path": best.path.summary() if best.path else None,
             "resources": best.usage.summary(),
@@ -209,13 +227,35 @@ class OpenRun(Run):
     def _place(
         self, family: Family, router: tools.Tool, plan: Plan, mhz: float, seed: int, rip_up: bool
     ) -> Placement:
-        """Place and route once; CheckFailed if the design does not fit."""
+        """Place and route once.
+
+        Raises
+        ------
+        CheckFailed
+            If the design does not fit.
+        Impasse
+            If no router finds a way.
+        """
+        *others, last = family.routers
+        for which in others:
+            try:
+                return self._place_with(which, family, router, plan, mhz, seed, rip_up)
+            except Impasse:
+                continue
+        return self._place_with(last, family, router, plan, mhz, seed, rip_up)
+
+    def _place_with(
+        self, which: str, family: Family, router: tools.Tool, plan: Plan, mhz: float, seed: int,
+        rip_up: bool,
+    ) -> Placement:
+        """Place and route once, with one of nextpnr's routers."""
         log, report = f"place-{seed}.log", f"report-{seed}.json"
+        again = "" if which == family.routers[0] else f", {which}"
         step = self.step(
-            f"placement and routing, seed {seed}", router, [
-                *family.place(plan), "--seed", str(seed), "--freq", f"{mhz:g}",
+            f"placement and routing, seed {seed}{again}", router, [
+                *family.place(plan), "--router", which, "--seed", str(seed), "--freq", f"{mhz:g}",
                 "--timing-allow-fail", "--report", report, *["--tmg-ripup"] * rip_up,
-            ], log,
+            ], log, Watch(),
         )
         text = (self.folder / log).read_text()
         cells = cells_of_log(text)
@@ -230,7 +270,17 @@ class OpenRun(Run):
             raise self.failed(step)
         timing = json.loads((self.folder / report).read_text())
         usage = family.usage(cells, text)
-        return Placement(seed, fmax(timing), usage, cells, slowest_path(timing))
+        return Placement(seed, fmax(timing), usage, cells, slowest_path(timing), which)
+
+    def _unrouted(self, family: Family, impasse: str, seeds: int, rip_up: bool) -> str:
+        calmer = "no --rip-up, " * rip_up
+        routers = " nor by ".join(family.routers)
+        return (
+            f"nextpnr found no route for {self.design.net.name} on {self.board.name} with"
+            f" {seeds} seed{'s' if seeds > 1 else ''}, neither by {routers}: {impasse}."
+            f" What would work: {calmer}more seeds (--seeds {4 * seeds}), or"
+            " more cycles per frame (compile with a larger --cycles or a smaller --fps)"
+        )
 
     def _missed(self, best: Placement, mhz: float, seeds: int) -> str:
         slower, path = int(best.fmax_mhz), best.path

@@ -10,6 +10,7 @@ from typing import Any
 
 from xnorflow_boards.board import Board
 from xnorflow_boards.flows.report import Usage
+from xnorflow_boards.routing import ROUTERS
 
 TOP = "board"
 """Name of the top module and of every file made for it."""
@@ -29,9 +30,8 @@ class Plan:
         return cls(platform, {command[0]: command[1:] for command in commands})
 
     def placement(self, tool: str) -> list[str]:
-        """Give nextpnr's arguments; its first router finds no end where carry chains are dense."""
-        arguments = [part for part in self.commands[tool] if part != "--quiet"]
-        return [*arguments, "--router", "router2"]
+        """Give nextpnr's arguments."""
+        return [part for part in self.commands[tool] if part != "--quiet"]
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,8 @@ class Family:
         log.
     finish : callable
         Last touch to the bitstream's bytes.
+    routers : tuple of str
+        nextpnr's, in the order in which they are tried.
     synthesised : callable
         Last touch to the netlist in the folder of the build, before it is placed.
     """
@@ -74,5 +76,6 @@ class Family:
     pack: Callable[[Plan], list[str]]
     bitstream: str
     usage: Callable[[Mapping[str, tuple[int, int]], str], Usage]
+    routers: tuple[str, ...] = ROUTERS
     finish: Callable[[Plan, bytes], bytes] = lambda plan, data: data
     synthesised: Callable[[Path], object] = lambda folder: None
