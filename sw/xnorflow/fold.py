@@ -122,9 +122,16 @@ def input_groups(net: ir.IntegerNetwork) -> tuple[int, int]:
 def input_lanes(
     group: int, frame: int, first: Fold, cycles: int
 ) -> int:
-    """Choose the samples per input beat: the first layer's SIMD, at most 8, if fast enough."""
+    """Choose the samples per input beat: the first layer's SIMD, at most 8, if fast enough.
+
+    A divisor of a wider SIMD is as good if it is at least half of those, and cheaper: beats are put
+    side by side, not wherever the last one ended.
+    """
     groups = frame // group
-    lanes = min(first.simd, MAX_INPUT_LANES, group)
+    lanes = most = min(first.simd, MAX_INPUT_LANES, group)
+    whole = [n for n in range(ceil(most / 2), most + 1) if first.simd % n == 0]
+    if whole and groups * ceil(group / whole[-1]) <= cycles:
+        lanes = whole[-1]
     while groups * ceil(group / lanes) > cycles and lanes < group:
         lanes += 1
     return lanes

@@ -190,3 +190,12 @@ def test_input_lanes_are_enough(group: int, groups: int, simd: int, cycles: int)
     assert 1 <= found <= group
     beats = groups * -(-group // found)
     assert beats <= cycles or found == group
+
+
+@pytest.mark.parametrize(("simd", "cycles", "lanes"), [
+    (3, 512, 3), (16, 512, 8), (98, 512, 7), (49, 112, 7),
+    # Too slow with 7, and no divisor from 4 to 8.
+    (98, 111, 8), (22, 512, 8),
+])
+def test_beats_are_put_side_by_side_where_that_is_fast_enough(simd, cycles, lanes):
+    assert fold.input_lanes(784, 784, Fold(1, simd), cycles) == lanes
