@@ -24,7 +24,7 @@ LFC = {
 }
 TARGETS = {
     "LFC at II 512": ("mnist_lfcW1A1", LFC, 120.0),
-    "CNV, BNN-PYNQ's folding": ("cifar10_cnvW1A1", CNV, 115.0),
+    "CNV, BNN-PYNQ's folding": ("cifar10_cnvW1A1", CNV, 150.0),
 }
 """Network, folding file's content, wished clock in MHz."""
 BOARD = "ulx3s-85f"

@@ -66,7 +66,8 @@ def build(
     ToolMissing
         If a tool is not installed.
     CheckFailed
-        If a tool fails, the design does not fit, or it misses its clock with every seed.
+        If a tool fails, the design does not fit, or with every seed it finds no route or misses
+        its clock.
     """
     directory = Path(directory)
     design = Design.read(directory)

@@ -16,6 +16,10 @@ from xnorflow_boards.tools import Tool
 Line = Callable[[str], object]
 
 
+class Stop(Exception):
+    """Raised by who reads a tool's lines: it is of no use any more."""
+
+
 @dataclass(frozen=True)
 class Step:
     """A tool that ran.
@@ -32,6 +36,8 @@ class Step:
         Exit status; not zero if it failed.
     tail : tuple of str
         The last lines that it wrote.
+    stopped : str
+        Why it was stopped, if it was.
     """
 
     name: str
@@ -42,11 +48,14 @@ class Step:
     peak_mib: float
     status: int
     tail: tuple[str, ...]
+    stopped: str = ""
 
     def summary(self) -> dict[str, Any]:
         """Give what goes into ``build.json``."""
         content = asdict(self)
         del content["status"], content["tail"]
+        if not self.stopped:
+            del content["stopped"]
         return content
 
     @property
@@ -61,10 +70,11 @@ def run(
 ) -> Step:
     """Run a tool in a folder, write its output to a log there and hand on every line.
 
-    The tool is stopped if this is interrupted.
+    The tool is stopped if this is interrupted, or if `on_line` raises `Stop`.
     """
     started = time.monotonic()
     tail: deque[str] = deque(maxlen=40)
+    stopped = ""
     with (folder / log).open("w") as file:
         process = subprocess.Popen(
             [*tool.command, *arguments], cwd=folder, stdin=subprocess.DEVNULL,
@@ -72,10 +82,14 @@ def run(
         )
         assert process.stdout is not None
         try:
-            for line in process.stdout:
-                file.write(line)
-                tail.append(line.rstrip("\n"))
-                on_line(tail[-1])
+            try:
+                for line in process.stdout:
+                    file.write(line)
+                    tail.append(line.rstrip("\n"))
+                    on_line(tail[-1])
+            except Stop as e:
+                stopped = str(e)
+                process.kill()
             _, status, used = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
         finally:
@@ -86,5 +100,5 @@ def run(
     return Step(
         name, tool.name, tool.version, round(time.monotonic() - started, 2),
         round(used.ru_utime + used.ru_stime, 2), round(used.ru_maxrss / 1024, 1),
-        process.returncode, tuple(tail),
+        process.returncode, tuple(tail), stopped,
     )

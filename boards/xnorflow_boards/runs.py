@@ -28,7 +28,7 @@ from xnorflow_boards.flows.report import (
     slowest_path,
 )
 from xnorflow_boards.process import Step, run
-from xnorflow_boards.routing import Impasse, Watch
+from xnorflow_boards.routing import STARTED, Impasse, Watch
 
 FORMAT = "xnorflow-build-1"
 
@@ -54,6 +54,8 @@ class Placement:
         What limits the clock.
     router : str
         nextpnr's, that found the way.
+    log : str
+        Name of its log.
     """
 
     seed: int
@@ -62,6 +64,7 @@ class Placement:
     cells: dict[str, tuple[int, int]]
     path: SlowPath | None
     router: str
+    log: str
 
 
 class Run:
@@ -103,7 +106,7 @@ class Run:
     ) -> Step:
         """Run a tool; whether it succeeds is for the caller to see.
 
-        What `watch`, which reads every line, raises stops the tool.
+        `watch` reads every line and may raise `Stop`.
         """
         self.progress(name, "")
 
@@ -167,22 +170,22 @@ class OpenRun(Run):
         modules = netlist_cells((self.folder / "cells.json").read_text())
         placements = []
         best: Placement | None = None
-        impasse = ""
+        unrouted: list[dict[str, Any]] = []
         for seed in range(1, seeds + 1):
             try:
                 placement = self._place(family, router, plan, mhz, seed, rip_up)
             except Impasse as e:
-                impasse = str(e)
+                unrouted.append({"seed": seed, "why": str(e)})
                 continue
             placements.append(placement)
             if best is None or placement.fmax_mhz > best.fmax_mhz:
                 best = placement
                 (self.folder / family.routed).replace(self.folder / "best")
         if best is None:
-            raise CheckFailed(self._unrouted(family, impasse, seeds, rip_up))
+            raise CheckFailed(self._unrouted(unrouted, rip_up))
         met = best.fmax_mhz >= mhz
         if check_clock and not met:
-            raise CheckFailed(self._missed(best, mhz, seeds))
+            raise CheckFailed(self._missed(best, mhz, seeds, len(placements)))
         (self.folder / "best").replace(self.folder / family.routed)
         self.succeed("packing", packer, family.pack(plan), "packing.log")
         packed = self.folder / family.bitstream
@@ -193,7 +196,7 @@ class OpenRun(Run):
         )
         self.tidy({
             bitstream, family.constraints, "synthesis.log", "packing.log",
-            f"place-{best.seed}.log",
+            best.log,
         })
         return self.content("placed", mhz, wish, None if core_only else baud) | {
             "core_only": core_only, "rip_up": rip_up, "bitstream": bitstream,
@@ -201,6 +204,7 @@ class OpenRun(Run):
             "fmax_mhz": round(best.fmax_mhz, 2), "met": met, "seed": best.seed,
             "router": best.router,
             "seeds": [{"seed": p.seed, "fmax_mhz": round(p.fmax_mhz, 2)} for p in placements],
+            "unrouted": unrouted,
             "slowest_path": best.path.summary() if best.path else None,
             "resources": best.usage.summary(),
             "cells": {n: {"used": u, "available": a} for n, (u, a) in best.cells.items() if u},
@@ -236,27 +240,32 @@ class OpenRun(Run):
         Impasse
             If no router finds a way.
         """
-        *others, last = family.routers
-        for which in others:
+        reasons = []
+        for which in family.routers:
             try:
                 return self._place_with(which, family, router, plan, mhz, seed, rip_up)
-            except Impasse:
-                continue
-        return self._place_with(last, family, router, plan, mhz, seed, rip_up)
+            except Impasse as e:
+                reasons.append(f"{which}: {e}")
+        raise Impasse("; ".join(reasons))
 
     def _place_with(
         self, which: str, family: Family, router: tools.Tool, plan: Plan, mhz: float, seed: int,
         rip_up: bool,
     ) -> Placement:
         """Place and route once, with one of nextpnr's routers."""
-        log, report = f"place-{seed}.log", f"report-{seed}.json"
-        again = "" if which == family.routers[0] else f", {which}"
+        first = which == family.routers[0]
+        again, log = ("", f"place-{seed}.log") if first else (
+            f", {which}", f"place-{seed}-{which}.log"
+        )
+        report = f"report-{seed}.json"
         step = self.step(
             f"placement and routing, seed {seed}{again}", router, [
                 *family.place(plan), "--router", which, "--seed", str(seed), "--freq", f"{mhz:g}",
                 "--timing-allow-fail", "--report", report, *["--tmg-ripup"] * rip_up,
             ], log, Watch(),
         )
+        if step.stopped:
+            raise Impasse(step.stopped)
         text = (self.folder / log).read_text()
         cells = cells_of_log(text)
         if step.status != 0:
@@ -267,22 +276,24 @@ class OpenRun(Run):
                     f" {'; '.join(lacking)}. What would work: more cycles per frame (compile with"
                     " a larger --cycles or a smaller --fps), or a larger board"
                 )
+            if STARTED.search(text):
+                raise Impasse(step.complaint)
             raise self.failed(step)
         timing = json.loads((self.folder / report).read_text())
         usage = family.usage(cells, text)
-        return Placement(seed, fmax(timing), usage, cells, slowest_path(timing), which)
+        return Placement(seed, fmax(timing), usage, cells, slowest_path(timing), which, log)
 
-    def _unrouted(self, family: Family, impasse: str, seeds: int, rip_up: bool) -> str:
+    def _unrouted(self, unrouted: list[dict[str, Any]], rip_up: bool) -> str:
         calmer = "no --rip-up, " * rip_up
-        routers = " nor by ".join(family.routers)
+        number = len(unrouted)
         return (
             f"nextpnr found no route for {self.design.net.name} on {self.board.name} with"
-            f" {seeds} seed{'s' if seeds > 1 else ''}, neither by {routers}: {impasse}."
-            f" What would work: {calmer}more seeds (--seeds {4 * seeds}), or"
-            " more cycles per frame (compile with a larger --cycles or a smaller --fps)"
+            f" {number} seed{'s' if number > 1 else ''} ({unrouted[-1]['why']}). What would work:"
+            f" {calmer}more seeds (--seeds {4 * number}), or more cycles per frame (compile with a"
+            " larger --cycles or a smaller --fps)"
         )
 
-    def _missed(self, best: Placement, mhz: float, seeds: int) -> str:
+    def _missed(self, best: Placement, mhz: float, seeds: int, routed: int) -> str:
         slower, path = int(best.fmax_mhz), best.path
         where = "" if path is None else (
             f" Its slowest path goes from {path.start} to {path.end}: {path.logic_ns:.1f} ns in"
@@ -290,7 +301,8 @@ class OpenRun(Run):
         )
         return (
             f"{self.design.net.name} misses its clock on {self.board.name}: {best.fmax_mhz:.1f} MHz"
-            f" of {mhz:g} MHz, the best of {seeds} seed{'s' if seeds > 1 else ''}.{where} What"
+            f" of {mhz:g} MHz, the best of {seeds} seed{'s' if seeds > 1 else ''}"
+            f"{f', of which {routed} found a route' * (routed < seeds)}.{where} What"
             " would work:"
             f" a slower clock (--clock {slower}), or more seeds (--seeds {4 * seeds})"
         )
@@ -325,7 +337,8 @@ class VivadoRun(Run):
         counted = "link, UART and clock" if linked else "AXI wrapper"
         return self.content(vivado.KIND, mhz, wish, baud if linked else None) | {
             "core_only": not linked, "bitstream": None, "fmax_mhz": None, "met": None,
-            "seed": None, "seeds": [], "resources": usage.summary(), "cells": {},
+            "seed": None, "router": None, "seeds": [], "unrouted": [],
+            "resources": usage.summary(), "cells": {},
             "synthesised": {"accelerator": dict(accelerator), "around": dict(around)},
             "notes": [
                 f"resources are those of the accelerator and its {counted}, {vivado.KIND}; the"

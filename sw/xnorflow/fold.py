@@ -124,8 +124,8 @@ def input_lanes(
 ) -> int:
     """Choose the samples per input beat: the first layer's SIMD, at most 8, if fast enough.
 
-    A divisor of a wider SIMD is as good if it is at least half of those, and cheaper: beats are put
-    side by side, not wherever the last one ended.
+    Of a wider SIMD its largest divisor from 4 to 8 is taken, if that is fast enough: beats are then
+    put side by side, not wherever the last one ended, which is cheaper.
     """
     groups = frame // group
     lanes = most = min(first.simd, MAX_INPUT_LANES, group)

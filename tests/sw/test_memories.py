@@ -20,6 +20,7 @@ from xnorflow.estimate.tiles import Ram, cut, cut_cost, join_luts
 from xnorflow.memories import IN_SPRAM, RESERVED, blocks, load_bits, sprams, with_memories
 from xnorflow_hw import spram
 from xnorflow_hw.rom import Rom
+from xnorflow_hw.rom_text import RomText
 from xnorflow_hw.spec import AcceleratorSpec, BufferSpec, DotSpec, InputSpec, StageSpec
 
 BOARDS = {
@@ -154,6 +155,34 @@ def test_only_a_board_has_copies_of_addresses():
     assert far.far and far.extra == 2 and len(far.tiles) > 16
     plain = with_memories(spec, None)
     assert plain.stages[0].array.rom == replace(far, far=False)
+
+
+@pytest.mark.parametrize(("depth", "width"), [(512, 2048), (1152, 512), (8192, 128), (64, 4096)])
+def test_flip_flops_of_far_tiles_are_those_of_the_text(depth, width):
+    choice = Choice(fpga("ulx3s-85f").family)
+    far = choice.rom(depth, width)
+    assert far.far and len(far.tiles) > 16
+
+    def registers(rom):
+        """Bits of registers behind the arrays' own outputs; copies' by the width of their nets."""
+        text = RomText("rom", depth, width, rom, {})._module().partition("`else")[2]
+        copies = re.findall(r"wire \[(\d+):0\] address_\d+;", text)
+        words = re.findall(r"reg \[(\d+):0\] s_\d+;", text)
+        return sum(int(high) + 1 for high in (*copies, *words))
+
+    found, cycles = choice.far_registers(depth, width, far)
+    assert registers(replace(far, far=False)) == 0 < registers(far)
+    # Copies of the address for tiles that are all shallow may be narrower.
+    assert registers(far) <= found <= 1.05 * registers(far)
+    assert cycles == far.extra == 2
+    assert choice.far_registers(depth, width, None) == (found, cycles)
+    assert choice.far_registers(depth, width, replace(far, far=False)) == (0, 0)
+
+
+def test_only_large_memories_of_ecp5_are_far():
+    assert Choice(fpga("ulx3s-85f").family).far_registers(512, 16 * 36, None) == (0, 0)
+    for board in ("icebreaker", "tangnano20k", "pynq-z1"):
+        assert Choice(fpga(board).family).far_registers(4096, 2048, None) == (0, 0)
 
 
 def test_weights_go_to_spram_only_where_blocks_do_not_suffice():

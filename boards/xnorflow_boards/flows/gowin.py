@@ -43,5 +43,5 @@ GOWIN = Family(
     # would give some to the accelerator, too, which stays a module of its own.
     synthesis=lambda board: f"-nowidelut -noiopads -family {board.part[:4].lower()}",
     constraints=f"{TOP}.cst", place=_place, routed=f"{TOP}.pnr.json", packer="gowin_pack",
-    pack=_pack, bitstream=f"{TOP}.fs", usage=usage, routers=("default", "router1"),
+    pack=_pack, bitstream=f"{TOP}.fs", usage=usage, routers=("router1", "router2"),
 )

@@ -88,5 +88,7 @@ def _say(result: dict[str, Any]) -> None:
             f" place and route (seed {result['seed']})", highlight=False)
         say(f"{result['fps']:,.0f} frames/s: {result['clock_mhz']:g} MHz / {result['ii']:,} cycles"
             " per frame", highlight=False)
+    for lost in result["unrouted"]:
+        say(f"seed {lost['seed']} found no route ({lost['why']})", highlight=False, markup=False)
     for note in result.get("notes", ()):
         say(note, highlight=False, markup=False)

@@ -8,7 +8,7 @@ from math import ceil, inf
 
 from xnorflow.estimate.devices import Family
 from xnorflow.estimate.tiles import Ram, cut, cut_cost, join_luts
-from xnorflow_hw.spec import FAR_CYCLES, NEAR, RomSpec
+from xnorflow_hw.spec import NEAR, RomSpec
 
 LARGE = 1 << 18
 """Bits of contents that no tool should have to make logic of while blocks are left."""
@@ -105,15 +105,12 @@ class Choice:
         return RomSpec("logic" if depth <= self.family.lut_inputs else "distributed")
 
     def far_registers(self, depth: int, width: int, rom: RomSpec | None) -> tuple[int, int]:
-        """Give the flip-flops that far tiles take beyond others, and the cycles.
-
-        Where `rom` does not say how a memory is cut, they are those of tiles that are not joined.
-        """
+        """Give the flip-flops that far tiles of a memory take beyond others, and the cycles."""
         if rom is None:
-            blocks = self.takes(depth, width, rom)[1]
-            if not self._ram.registers or blocks <= 2 * NEAR:
+            # Memories are cut only where they may be far.
+            if not self._ram.registers or self.takes(depth, width, rom)[1] <= 2 * NEAR:
                 return 0, 0
-            return width + ceil(blocks / NEAR) * (depth - 1).bit_length(), FAR_CYCLES
+            rom = _chosen(self, depth, width)
         if not rom.extra:
             return 0, 0
         deepest = max(t.depth for t in rom.tiles)
@@ -156,3 +153,8 @@ class Choice:
         blocks = ram_blocks(depth, width, self.family.ram_shapes)
         cheaper = ram_luts(depth, width, self.family) <= blocks * self.price
         return "distributed" if cheaper else "block"
+
+
+@cache
+def _chosen(choice: Choice, depth: int, width: int) -> RomSpec:
+    return choice.rom(depth, width)

@@ -25,7 +25,8 @@ WHOLE = "whole, "
 SPARED = f"{WHOLE}spared "
 """Begins features that the tools make nothing of in a whole design, though in a component."""
 FAR = "flip-flops of far tiles"
-"""Names the flip-flops that are known and not fitted."""
+"""Names the flip-flops that are known and not fitted; the few that delay a beat's row are not among
+them, and thresholds are taken to have the time for it."""
 SPREAD = 32
 """Words that a ROM of LUTs of six inputs has at most of which Yosys makes no more in a design."""
 FEW = 64
