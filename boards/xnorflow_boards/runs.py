@@ -295,14 +295,16 @@ class OpenRun(Run):
 
     def _missed(self, best: Placement, mhz: float, seeds: int, routed: int) -> str:
         slower, path = int(best.fmax_mhz), best.path
+        tried = f"{seeds} seed{'s' if seeds > 1 else ''}"
+        if routed < seeds:
+            tried += f", of which {routed} found a route"
         where = "" if path is None else (
             f" Its slowest path goes from {path.start} to {path.end}: {path.logic_ns:.1f} ns in"
             f" logic, {path.routing_ns:.1f} ns in wires."
         )
         return (
             f"{self.design.net.name} misses its clock on {self.board.name}: {best.fmax_mhz:.1f} MHz"
-            f" of {mhz:g} MHz, the best of {seeds} seed{'s' if seeds > 1 else ''}"
-            f"{f', of which {routed} found a route' * (routed < seeds)}.{where} What"
+            f" of {mhz:g} MHz, the best of {tried}.{where} What"
             " would work:"
             f" a slower clock (--clock {slower}), or more seeds (--seeds {4 * seeds})"
         )

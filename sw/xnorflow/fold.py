@@ -119,9 +119,7 @@ def input_groups(net: ir.IntegerNetwork) -> tuple[int, int]:
     return frame, frame if flat else net.shape[2]
 
 
-def input_lanes(
-    group: int, frame: int, first: Fold, cycles: int
-) -> int:
+def input_lanes(group: int, frame: int, first: Fold, cycles: int) -> int:
     """Choose the samples per input beat: the first layer's SIMD, at most 8, if fast enough.
 
     Of a wider SIMD its largest divisor from 4 to 8 is taken, if that is fast enough: beats are then

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, cached_property
 from math import ceil, inf
 
@@ -100,8 +100,8 @@ class Choice:
             return RomSpec("constants")
         if self._cheapest(depth, width)[0] == "block":
             tiles = cut(depth, width, self._ram, self.price)
-            made = RomSpec("block", tiles, self._ram.registers)
-            return replace(made, far=made.registers and len(tiles) > 2 * NEAR)
+            registers = self._ram.registers
+            return RomSpec("block", tiles, registers, far=registers and len(tiles) > 2 * NEAR)
         return RomSpec("logic" if depth <= self.family.lut_inputs else "distributed")
 
     def far_registers(self, depth: int, width: int, rom: RomSpec | None) -> tuple[int, int]:
