@@ -7,15 +7,15 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from xnorflow.design import Design
+from xnorflow.design.design import Design
 from xnorflow.errors import CheckFailed
-from xnorflow_boards import tools, tops
 from xnorflow_boards.catalogue import board as find_board
-from xnorflow_boards.flows import FAMILIES, vivado
+from xnorflow_boards.flows import FAMILIES, tools, vivado
 from xnorflow_boards.flows.family import TOP
+from xnorflow_boards.flows.process import run
 from xnorflow_boards.flows.report import cells_of_log, netlist_cells
-from xnorflow_boards.process import run
-from xnorflow_boards.runs import OpenRun
+from xnorflow_boards.gateware import board_top as tops
+from xnorflow_boards.steps import OpenRun
 
 Counts = dict[str, int]
 

@@ -26,8 +26,8 @@ from rtl import CNV
 import xnorflow as xf
 from xnorflow import ir
 from xnorflow.compiler import compile_network
-from xnorflow.estimate.devices import fpga
-from xnorflow.memories import fill
+from xnorflow.devices.tables import fpga
+from xnorflow.plan.memories import fill
 
 Target = tuple[str, str, dict[str, Any], int, str]
 TARGETS: dict[str, Target] = {

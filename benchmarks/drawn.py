@@ -9,10 +9,11 @@ import numpy as np
 from networks import DEMO, TRAINED, trained
 
 import xnorflow as xf
-from xnorflow import fold, ir
+from xnorflow import ir
 from xnorflow.compiler import assembler, clock_for, compile_network
-from xnorflow.design import Design
-from xnorflow.mapping import Fold, reductions
+from xnorflow.design.design import Design
+from xnorflow.folding import lanes as fold
+from xnorflow.plan.mapping import Fold, reductions
 
 LANES = {"ecp5": 3000, "ice40": 500, "gowin": 1500, "xilinx": 3000}
 """XNORs at once that a drawn folding has at most: what a family's parts have room for."""

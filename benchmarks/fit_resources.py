@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xnorflow.design import Design
-from xnorflow.estimate import fpga, parts
-from xnorflow.estimate.coefficients import Coefficients
-from xnorflow.estimate.devices import Family
+from xnorflow.design.design import Design
+from xnorflow.devices.tables import Family
+from xnorflow.resources import terms as parts
+from xnorflow.resources import usage as fpga
+from xnorflow.resources.coefficients import Coefficients
 
 Reals = NDArray[np.float64]
 PRICE = 0.1

@@ -10,7 +10,7 @@ target of most frames per second among all those whose folding fits the board.
 
 Its SIMD divides a kernel's inputs; ours, and the one here, a tap's. Its engines are ours, too, with
 their gearboxes and one pixel at once: what is compared is the choice of the folding. Both take the
-same share of the board (`xnorflow.fit.budget`). Column "no pixels" is our choice without several
+same share of the board (`xnorflow.folding.budget`). Column "no pixels" is our choice without several
 pixels at once, which FINN does not have.
 
 Run: python benchmarks/folding.py [--only TEXT]
@@ -26,14 +26,15 @@ from dataclasses import dataclass
 from networks import DEMO, TRAINED, trained
 
 import xnorflow as xf
-from xnorflow import fold, ir
+from xnorflow import ir
 from xnorflow.compiler import assembler, clock_for
-from xnorflow.design import Design
-from xnorflow.estimate.devices import fpga
-from xnorflow.estimate.fpga import Resources, checked, status
-from xnorflow.fit.budget import Budget, board_budget
-from xnorflow.fit.search import Fit
-from xnorflow.mapping import Fold, Reduction, reductions
+from xnorflow.design.design import Design
+from xnorflow.devices.tables import fpga
+from xnorflow.folding import lanes as fold
+from xnorflow.folding.budget import Budget, board_budget
+from xnorflow.folding.search import Fit
+from xnorflow.plan.mapping import Fold, Reduction, reductions
+from xnorflow.resources.usage import Resources, checked, status
 
 BOARDS = ("icebreaker", "tangnano9k", "tangnano20k", "ulx3s-25f", "ulx3s-85f", "pynq-z1", "zc706")
 NETWORKS = (DEMO, *(t.name for t in TRAINED))

@@ -15,8 +15,8 @@ import time
 from networks import trained
 
 import xnorflow as xf
-from xnorflow_boards import gates
 from xnorflow_boards.catalogue import board as find_board
+from xnorflow_boards.simulated import gates
 
 TARGETS = (
     ("digits", "icebreaker", 9216, 454),

@@ -18,12 +18,12 @@ import numpy as np
 
 import xnorflow as xf
 from xnorflow import demo
-from xnorflow.design import Design
-from xnorflow_boards.driver import Driver
-from xnorflow_boards.simulated import simulated
-from xnorflow_boards.transport import SerialTransport
-from xnorflow_sim.board import Trouble
-from xnorflow_sim.faults import FaultRates
+from xnorflow.design.design import Design
+from xnorflow_boards.host.driver import Driver
+from xnorflow_boards.host.transport import SerialTransport
+from xnorflow_boards.simulated.design_board import simulated
+from xnorflow_sim.board.faults import FaultRates
+from xnorflow_sim.board.simulated_board import Trouble
 
 DISTINCT = 2000
 COLUMNS = (

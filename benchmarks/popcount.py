@@ -26,9 +26,9 @@ from pathlib import Path
 
 from xnorflow_boards.flows.ecp5 import improve
 from xnorflow_boards.flows.report import cells_of_log
-from xnorflow_hw.popcount import forms, latency_for, module_name, verilog_module
-from xnorflow_hw.primitives import PROLOGUE
-from xnorflow_hw.recode import triples
+from xnorflow_hw.fabric.popcount import forms, latency_for, module_name, verilog_module
+from xnorflow_hw.fabric.primitives import PROLOGUE
+from xnorflow_hw.fabric.recode import triples
 
 WIDTHS = (8, 16, 31, 32, 64, 127, 128, 256, 512, 1024)
 ROWS = 16

@@ -26,12 +26,12 @@ from drawn import samples
 from fit_resources import fit_family
 from fit_resources import write as save
 
-from xnorflow.design import Design
+from xnorflow.design.design import Design
+from xnorflow.devices.tables import fpga
 from xnorflow.errors import XnorflowError
-from xnorflow.estimate.devices import fpga
-from xnorflow.estimate.fpga import design_resources
-from xnorflow_boards import tools
+from xnorflow.resources.usage import design_resources
 from xnorflow_boards.catalogue import board as find_board
+from xnorflow_boards.flows import tools
 
 RECORDS = Path(__file__).with_name("resources.json")
 BOARDS = {

@@ -21,8 +21,8 @@ from networks import TRAINED, trained
 from rtl import CNV, TARGETS
 
 import xnorflow as xf
-from xnorflow.design import Design
-from xnorflow_sim.runner import Simulator
+from xnorflow.design.design import Design
+from xnorflow_sim.verilator.runner import Simulator
 
 FEW = {
     f"MatrixVectorActivation_{i}": {"PE": pe, "SIMD": simd}

@@ -11,12 +11,12 @@ import numpy as np
 from amaranth.sim import Simulator
 from numpy.typing import NDArray
 
-from xnorflow import schedule
 from xnorflow.compiler import DEFAULT_CLOCK
-from xnorflow.design import Design
-from xnorflow.mapping import accelerator
+from xnorflow.design.design import Design
+from xnorflow.plan.mapping import accelerator
+from xnorflow.schedule import flow as schedule
 from xnorflow_hw.spec import AcceleratorSpec
-from xnorflow_hw.top import Accelerator
+from xnorflow_hw.top.accelerator import Accelerator
 from xnorflow_sim.interface import Interface
 
 from .strategies import Case

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from xnorflow import ir
-from xnorflow.mapping import Fold, reductions
-from xnorflow.reach import reached
-from xnorflow.verify import verify
-from xnorflow_hw.geometry import border_classes
+from xnorflow.ir.check import verify
+from xnorflow.ir.reach import reached
+from xnorflow.plan.mapping import Fold, reductions
+from xnorflow_hw.spec.geometry import border_classes
 
 SAMPLES = (
     ir.BIPOLAR, ir.UNIPOLAR, ir.TERNARY, ir.Alphabet(0, 1, 4), ir.Alphabet(-3, 2, 4),

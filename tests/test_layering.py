@@ -62,11 +62,11 @@ ALL = modules()
 def test_all_four_packages_are_looked_at() -> None:
     assert {name.partition(".")[0] for name, _ in ALL} == set(PACKAGES)
     assert len(ALL) > 100
-    found = set(imports("xnorflow.design", dict(ALL)["xnorflow.design"], deferred=False))
-    assert {"numpy.typing", "xnorflow.ir", "xnorflow_hw.emit"} <= found
+    found = set(imports("xnorflow.design.design", dict(ALL)["xnorflow.design.design"], deferred=False))
+    assert {"numpy.typing", "xnorflow.ir", "xnorflow_hw.top.verilog"} <= found
     assert "xnorflow_sim.golden" not in found
     assert "xnorflow_sim.golden" in set(
-        imports("xnorflow.design", dict(ALL)["xnorflow.design"], deferred=True))
+        imports("xnorflow.design.design", dict(ALL)["xnorflow.design.design"], deferred=True))
 
 
 @pytest.mark.parametrize(("name", "path"), ALL, ids=[name for name, _ in ALL])

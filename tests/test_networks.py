@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 
 from xnorflow import ir
 from xnorflow.errors import BadInput, UnsupportedModel
-from xnorflow.mapping import Fold, accelerator
+from xnorflow.plan.mapping import Fold, accelerator
 
 from .bench import check, check_schedule
 from .strategies import Case, cases

@@ -15,12 +15,12 @@ from hypothesis import HealthCheck, given, settings
 
 from xnorflow import ir
 from xnorflow.compiler import DEFAULT_CLOCK, compile_network
-from xnorflow.design import Design
+from xnorflow.design.design import Design
 from xnorflow.errors import CheckFailed
-from xnorflow.mapping import Fold, accelerator
+from xnorflow.plan.mapping import Fold, accelerator
 from xnorflow_hw.spec import DotSpec
 from xnorflow_sim import golden
-from xnorflow_sim.cocotb_bench import run_cocotb
+from xnorflow_sim.bench.cocotb_bench import run_cocotb
 
 from .bench import check_verilog, design
 from .dense import dense_network

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 import xnorflow as xf
 from xnorflow.compiler import compile_network
-from xnorflow.mapping import Fold, reductions
+from xnorflow.plan.mapping import Fold, reductions
 
 from .bench import check
 from .strategies import Case
-from .sw.onnx_models import Model, execute, f32, signs
-from .sw.test_frontend_brevitas import MISSING, export, network  # noqa: F401
+from .sw.frontend.onnx_models import Model, execute, f32, signs
+from .sw.frontend.test_brevitas_exports import MISSING, export, network  # noqa: F401
 
 
 @st.composite

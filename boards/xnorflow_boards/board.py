@@ -13,7 +13,7 @@ OPEN_FLOWS: tuple[Flow, ...] = ("ecp5", "ice40", "gowin")
 
 @dataclass(frozen=True)
 class Board:
-    """A board; its FPGA's capacities are `xnorflow.estimate.devices.fpga` of the same name.
+    """A board; its FPGA's capacities are `xnorflow.devices.tables.fpga` of the same name.
 
     Parameters
     ----------

@@ -219,7 +219,7 @@ class Interface:
 
 @dataclass(frozen=True)
 class BytePorts:
-    """Ports of an accelerator behind a host link (``xnorflow_hw.linked``).
+    """Ports of an accelerator behind a host link (``xnorflow_hw.link.linked``).
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .interface import Tap
+from xnorflow_sim.interface import Tap
 
 
 @dataclass(frozen=True)

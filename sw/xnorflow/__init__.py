@@ -11,17 +11,17 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from xnorflow.version import __version__
 
 if TYPE_CHECKING:
     from xnorflow.api import compare, load
     from xnorflow.compiler import compile_network as compile
-    from xnorflow.design import Design
+    from xnorflow.design.design import Design
     from xnorflow.errors import BadInput, CheckFailed, ToolMissing, UnsupportedModel, XnorflowError
     from xnorflow.ir import IntegerNetwork
 
 _HOMES = {
-    "load": "api", "compare": "api", "compile": "compiler:compile_network", "Design": "design",
+    "load": "api", "compare": "api", "compile": "compiler:compile_network", "Design": "design.design",
     "IntegerNetwork": "ir", "BadInput": "errors", "CheckFailed": "errors",
     "ToolMissing": "errors", "UnsupportedModel": "errors", "XnorflowError": "errors",
 }

@@ -10,7 +10,7 @@ from xnorflow.errors import BadInput
 from xnorflow.ir import IntegerNetwork
 
 if TYPE_CHECKING:
-    from xnorflow.estimate.compare import Comparison
+    from xnorflow.comparison.comparison import Comparison
 
 
 def load(
@@ -36,8 +36,8 @@ def load(
     xnorflow.errors.BadInput
         If there is no such file, or an option is wrong.
     """
-    from xnorflow import ir_file
     from xnorflow.frontend import read
+    from xnorflow.ir import file as ir_file
     from xnorflow.lower import lower
 
     if input != "uint8":
@@ -71,8 +71,8 @@ def compare(
     xnorflow.errors.BadInput
         If a device is unknown.
     """
+    from xnorflow.comparison.comparison import compare as compare_shapes
     from xnorflow.compiler import compile_network
-    from xnorflow.estimate.compare import compare as compare_shapes
 
     clocks = dict(clocks or {})
     designs = {

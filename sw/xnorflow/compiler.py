@@ -7,13 +7,14 @@ from dataclasses import replace
 from numbers import Integral
 from pathlib import Path
 
-from xnorflow import fold, ir
-from xnorflow.design import Clock, Design
+from xnorflow import ir
+from xnorflow.design.design import Clock, Design
+from xnorflow.devices.tables import fpga
 from xnorflow.errors import BadInput
-from xnorflow.estimate.devices import fpga
-from xnorflow.fit.board import BoardFit
-from xnorflow.fit.search import Assemble, Fitted
-from xnorflow.mapping import Fold, Reduction, reductions
+from xnorflow.folding import lanes as fold
+from xnorflow.folding.board_fit import BoardFit
+from xnorflow.folding.search import Assemble, Fitted
+from xnorflow.plan.mapping import Fold, Reduction, reductions
 
 Progress = Callable[[str], object]
 """Is told what is being tried."""
@@ -63,7 +64,7 @@ def compile_network(
     """Choose the folding for a target and describe the hardware.
 
     With a board and without a target it is the fastest design that fits the board; with both, the
-    smallest that is fast enough: by the resource model of `xnorflow.estimate.fpga`.
+    smallest that is fast enough: by the resource model of `xnorflow.resources.usage`.
 
     Parameters
     ----------

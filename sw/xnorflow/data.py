@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xnorflow.arrays import READ_ERRORS, read_archive, read_array
 from xnorflow.errors import BadInput
+from xnorflow.npz import READ_ERRORS, read_archive, read_array
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from xnorflow import compile as compile_network
 from xnorflow import demo, load
-from xnorflow.memories import IN_SPRAM
+from xnorflow.plan.memories import IN_SPRAM
 from xnorflow_hw.spec import DotSpec
 
 

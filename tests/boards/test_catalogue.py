@@ -3,13 +3,13 @@ from fractions import Fraction
 import pytest
 from amaranth.hdl import ClockDomain, ClockSignal, Elaboratable, Module, ResetSignal, Signal
 
+from xnorflow.devices.tables import fpgas
 from xnorflow.errors import BadInput
-from xnorflow.estimate.devices import fpgas
 from xnorflow_boards import board, boards
-from xnorflow_boards.clocking import Clocking
 from xnorflow_boards.flows import FAMILIES, Plan
 from xnorflow_boards.flows.family import TOP
-from xnorflow_boards.tops import BoardTop
+from xnorflow_boards.gateware.board_top import BoardTop
+from xnorflow_boards.gateware.clocking import Clocking
 
 pytest.importorskip("amaranth_boards")
 

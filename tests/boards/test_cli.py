@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from xnorflow.cli import main
-from xnorflow.estimate.devices import fpgas
+from xnorflow.devices.tables import fpgas
 
 pytest.importorskip("amaranth_boards")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from xnorflow_hw.primitives import PROLOGUE
+from xnorflow_hw.fabric.primitives import PROLOGUE
 
 PLACED = ("ecp5", "xilinx7")
 """Fabrics with placed primitives."""

@@ -14,7 +14,7 @@ from xnorflow import ir
 from xnorflow.compiler import compile_network
 from xnorflow.errors import BadInput
 
-from .test_fold import network
+from .folding.test_lanes import network
 
 
 def dense(inputs: int, outputs: int) -> ir.IntegerNetwork:

@@ -10,7 +10,7 @@ from typing import Any
 
 from xnorflow_boards.board import Board
 from xnorflow_boards.flows.report import Usage
-from xnorflow_boards.routing import ROUTERS
+from xnorflow_boards.flows.routing import ROUTERS
 
 TOP = "board"
 """Name of the top module and of every file made for it."""

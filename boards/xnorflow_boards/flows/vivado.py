@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from xnorflow.devices.tables import fpga
 from xnorflow.errors import CheckFailed
-from xnorflow.estimate.devices import fpga
 from xnorflow_boards.board import Board
 from xnorflow_boards.flows.report import Usage
 

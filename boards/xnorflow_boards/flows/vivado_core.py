@@ -6,10 +6,10 @@ A block design connects it to a processor's memory: `s_axis` and `m_axis` throug
 
 from __future__ import annotations
 
-from xnorflow.design import Design
-from xnorflow_boards import axi
+from xnorflow.design.design import Design
 from xnorflow_boards.board import Board
-from xnorflow_hw.axi_map import ADDRESS_BITS
+from xnorflow_boards.gateware import axi_core as axi
+from xnorflow_hw.axi.register_map import ADDRESS_BITS
 
 SCRIPT = "core.tcl"
 CONSTRAINTS = "core.xdc"

@@ -6,8 +6,8 @@ import sys
 
 import click
 
-from xnorflow import __version__
 from xnorflow.errors import XnorflowError
+from xnorflow.version import __version__
 
 
 class _Group(click.Group):

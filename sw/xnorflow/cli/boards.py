@@ -21,7 +21,7 @@ def command(as_json: bool) -> None:
       xnorflow boards
       xnorflow boards --json
     """
-    from xnorflow.estimate.devices import STATUS_TEXT, Datum, fpga
+    from xnorflow.devices.tables import STATUS_TEXT, Datum, fpga
     from xnorflow_boards import boards
 
     def figure(datum: Datum) -> dict[str, object]:

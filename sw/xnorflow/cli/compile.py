@@ -16,7 +16,7 @@ from xnorflow.cli.options import (
     model_argument,
     target_options,
 )
-from xnorflow.design import Design
+from xnorflow.design.design import Design
 
 
 def design_table(design: Design) -> Table:

@@ -39,8 +39,8 @@ def command(ctx: click.Context, as_json: bool) -> None:
       xnorflow doctor
       xnorflow doctor --json
     """
-    from xnorflow_boards import tools as board_tools
-    from xnorflow_sim import tools
+    from xnorflow_boards.flows import tools as board_tools
+    from xnorflow_sim.verilator import toolchain as tools
 
     rows = [{"name": "python", "for": "everything", "version": platform.python_version(),
              "where": "", "install": ""}]

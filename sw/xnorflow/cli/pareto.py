@@ -11,7 +11,7 @@ from rich.table import Table
 from xnorflow import ir
 from xnorflow.cli import console
 from xnorflow.cli.files import check_output, whole_file
-from xnorflow.estimate.devices import Fpga, fpga
+from xnorflow.devices.tables import Fpga, fpga
 
 
 def check(
@@ -66,7 +66,7 @@ def show(
 ) -> None:
     """Print the front, and draw it if a file is given."""
     from xnorflow.compiler import clock_for
-    from xnorflow.estimate.fpga import checked, status
+    from xnorflow.resources.usage import checked, status
 
     rows, device, at = _rows(net, board, clock), fpga(board), clock_for(board, clock)
     kind, error = status(device.family), checked(device.family)

@@ -12,7 +12,7 @@ import numpy as np
 from xnorflow.cli import console
 from xnorflow.cli.options import json_option
 from xnorflow.data import read_images
-from xnorflow.design import Design
+from xnorflow.design.design import Design
 from xnorflow.errors import BadInput, CheckFailed
 
 BAUD = 1_000_000
@@ -50,8 +50,8 @@ def command(
       xnorflow run build/cnv --port /dev/ttyUSB0 --data cifar10.npz
       xnorflow run build/cnv --port /dev/ttyUSB0 --data cifar10.npz --check -o scores.npz
     """
-    from xnorflow_boards.driver import Driver
-    from xnorflow_boards.transport import SerialTransport
+    from xnorflow_boards.host.driver import Driver
+    from xnorflow_boards.host.transport import SerialTransport
     from xnorflow_sim import golden
 
     if output is not None and output.suffix != ".npz":

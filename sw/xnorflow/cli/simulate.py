@@ -12,7 +12,7 @@ from xnorflow.cli import console
 from xnorflow.cli.files import check_output, whole_file
 from xnorflow.cli.options import input_options, json_option, load_model, target_options
 from xnorflow.data import read_images
-from xnorflow.design import Design
+from xnorflow.design.design import Design
 from xnorflow.errors import BadInput
 
 
@@ -127,7 +127,7 @@ def _cocotb(
     design: Design, x: np.ndarray[Any, Any], scores: np.ndarray[Any, Any], seed: int,
     waves: Path | None,
 ) -> dict[str, Any]:
-    from xnorflow_sim.cocotb_bench import run_cocotb
+    from xnorflow_sim.bench.cocotb_bench import run_cocotb
 
     with console.working("cocotb testbench in Verilator"):
         results = run_cocotb(

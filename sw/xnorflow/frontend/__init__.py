@@ -1,4 +1,7 @@
-"""ONNX files in, imported networks out."""
+"""Read ONNX files: nodes become an imported network, a `xnorflow.graph.ops.Graph`.
+
+An operator is one function marked with `@handles`. May import `graph` and `ir`.
+"""
 
 from xnorflow.frontend.read import read
 

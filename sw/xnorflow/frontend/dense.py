@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from xnorflow import graph
 from xnorflow.frontend.limits import MAX_FEATURES, elements
 from xnorflow.frontend.node import Node
 from xnorflow.frontend.quantise import float_parameter
 from xnorflow.frontend.registry import Result, activation, handles
 from xnorflow.frontend.values import Activation, Constant, LayoutError, Value
 from xnorflow.frontend.weights import integer_weights
+from xnorflow.graph import ops as graph
 
 
 def _product(

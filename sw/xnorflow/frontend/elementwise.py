@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xnorflow import graph
 from xnorflow.frontend.node import QONNX, Node
 from xnorflow.frontend.quantise import (
     QUANT_ATTRIBUTES,
@@ -20,6 +19,7 @@ from xnorflow.frontend.quantise import (
 )
 from xnorflow.frontend.registry import Result, activation, handles
 from xnorflow.frontend.values import Activation, Constant, LayoutError, Value
+from xnorflow.graph import ops as graph
 
 Make = Callable[..., graph.Elementwise]
 

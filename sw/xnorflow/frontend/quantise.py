@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xnorflow import graph
 from xnorflow.frontend.node import Node
-from xnorflow.quantisers import ROUNDINGS
+from xnorflow.graph import ops as graph
+from xnorflow.graph.quantisers import ROUNDINGS
 
 QUANTS = ("Quant", "IntQuant")
 """Two names of one operator."""

@@ -9,11 +9,11 @@ from typing import Literal
 
 import numpy as np
 
-from xnorflow import graph
 from xnorflow.errors import BadInput
-from xnorflow.frontend.load import ModelFile, load
+from xnorflow.frontend.importer import Walk
+from xnorflow.frontend.model_file import ModelFile, load
 from xnorflow.frontend.values import Activation, LayoutError, channels_first
-from xnorflow.frontend.walk import Walk
+from xnorflow.graph import ops as graph
 
 Layout = Literal["NCHW", "NHWC"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from xnorflow.frontend.node import STANDARD, Node
 from xnorflow.frontend.values import Activation, Value
-from xnorflow.graph import Op
+from xnorflow.graph.ops import Op
 
 Result = tuple[Activation, tuple[Op, ...]]
 """What a node gives: the tensor it makes, and the operations that make it."""

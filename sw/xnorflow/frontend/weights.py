@@ -6,7 +6,7 @@ import numpy as np
 
 from xnorflow.frontend.node import Node
 from xnorflow.frontend.values import Constant
-from xnorflow.graph import Floats
+from xnorflow.graph.ops import Floats
 from xnorflow.ir import Ints
 
 MAX_WEIGHT = 1 << 15

@@ -10,19 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xnorflow import graph
 from xnorflow.frontend.limits import MAX_FEATURES, MAX_WEIGHTS, elements
 from xnorflow.frontend.node import Node
 from xnorflow.frontend.quantise import float_parameter
 from xnorflow.frontend.registry import Result, activation, handles
-from xnorflow.frontend.values import (
-    Activation,
-    Constant,
-    LayoutError,
-    Value,
-    channels_first,
-)
+from xnorflow.frontend.values import Activation, Constant, LayoutError, Value, channels_first
 from xnorflow.frontend.weights import integer_weights
+from xnorflow.graph import ops as graph
 from xnorflow.ir import Window
 
 Pads = tuple[int, int, int, int]

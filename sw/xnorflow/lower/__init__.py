@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from xnorflow.graph import Graph
+from xnorflow.graph.ops import Graph
 from xnorflow.ir import IntegerNetwork
-from xnorflow.lower.chain import walk
+from xnorflow.ir.check import verify
 from xnorflow.lower.negate import OffCentre
 from xnorflow.lower.pads import resolve_pads
-from xnorflow.lower.tidy import PASSES
-from xnorflow.verify import verify
+from xnorflow.lower.passes import PASSES
+from xnorflow.lower.write_layers import walk
 
 
 def lower(graph: Graph) -> IntegerNetwork:

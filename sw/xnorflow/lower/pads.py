@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from xnorflow import graph as g
 from xnorflow import ir
 from xnorflow.errors import UnsupportedModel
-from xnorflow.lower.grid import ROUNDING
+from xnorflow.graph import ops as g
+from xnorflow.lower.common_scale import ROUNDING
 
 
 def pad_value(op: g.Conv, scale: float) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from xnorflow.ir import Ints
+from xnorflow.lower.common_scale import Grid
 from xnorflow.lower.evaluate import Reach, Steps
-from xnorflow.lower.grid import Grid
 
 
 def mirrored(steps: Steps, reach: Reach, mirror: Ints) -> tuple[Steps, Reach]:

@@ -11,8 +11,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from xnorflow.estimate.devices import Fpga
-from xnorflow.estimate.kinds import compact
+from xnorflow.devices.figure import compact
+from xnorflow.devices.tables import Fpga
 from xnorflow.report.plot import FAINT, INK, STYLE, write
 
 LINE, FILL = "#009E73", "#56B4E9"

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
-from xnorflow.estimate.compare import Comparison, Row
-from xnorflow.estimate.devices import STATUS_TEXT
-from xnorflow.estimate.fpga import checked, status
-from xnorflow.estimate.gpu import COLUMN_TEXT, COLUMNS
-from xnorflow.estimate.kinds import Figure
+from xnorflow.comparison.comparison import Comparison, Row
+from xnorflow.comparison.gpu import COLUMN_TEXT, COLUMNS
+from xnorflow.devices.figure import Figure
+from xnorflow.devices.tables import STATUS_TEXT
 from xnorflow.report.plot import render
 from xnorflow.report.table import gpu_groups
+from xnorflow.resources.usage import checked, status
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 1180px; margin: 2rem auto;

@@ -19,9 +19,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from xnorflow.comparison.comparison import Comparison, Row
+from xnorflow.devices.figure import Kind, compact
 from xnorflow.errors import BadInput
-from xnorflow.estimate.compare import Comparison, Row
-from xnorflow.estimate.kinds import Kind, compact
 
 HATCH = {Kind.ESTIMATED: "////", Kind.PUBLISHED: "xxxx", Kind.SIMULATED: "....",
          Kind.PLACED: "", Kind.MEASURED: ""}

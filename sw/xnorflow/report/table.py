@@ -10,9 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from xnorflow.estimate.compare import Comparison, Row
-from xnorflow.estimate.gpu import COLUMN_TEXT, COLUMNS
-from xnorflow.estimate.kinds import SHORT, Figure, Kind
+from xnorflow.comparison.comparison import Comparison, Row
+from xnorflow.comparison.gpu import COLUMN_TEXT, COLUMNS
+from xnorflow.devices.figure import SHORT, Figure, Kind
 
 STYLE = {
     Kind.ESTIMATED: "yellow", Kind.PUBLISHED: "blue", Kind.SIMULATED: "cyan",

@@ -39,7 +39,7 @@ def network() -> Any:
         numbers in -256 to 256.
     """
     nn, qnn = needs("torch").nn, needs("brevitas.nn")
-    quantisers = needs("xnorflow.train.quantisers")
+    quantisers = needs("xnorflow.train.binarise")
 
     def conv(inputs: int, outputs: int, padding: int) -> Any:
         return qnn.QuantConv2d(

@@ -1,0 +1,105 @@
+"""A compiled design as an AXI peripheral, and its register map for the software that drives it."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from xnorflow.design.design import Design
+from xnorflow.errors import BadInput
+from xnorflow_hw.axi import register_map as axi_map
+from xnorflow_hw.axi.register_map import Register
+from xnorflow_hw.axi.wrapper import AxiAccelerator, AxiSpec, emit_axi
+
+
+def axi_spec(design: Design) -> AxiSpec:
+    """Give the wrapper of a design; BadInput if it has numbers that no register can hold."""
+    face = design.interface
+    try:
+        return AxiSpec(
+            module=face.top, in_bytes=face.in_lanes, frame_beats=face.in_beats,
+            frame_samples=face.frame, out_lanes=face.out_lanes, score_bits=face.out_bits,
+            result_beats=face.out_beats, classes=face.classes,
+            digest=bytes.fromhex(design.digest), interval=design.ii, latency=design.latency,
+        )
+    except ValueError as e:
+        raise BadInput(f"{design.net.name} cannot have AXI registers: {e}") from e
+
+
+def wrapper_name(design: Design) -> str:
+    """Give the wrapped module's name: ``<design>_axi``, with more ``_`` if that is taken."""
+    name = f"{design.spec.name}_axi"
+    while re.search(rf"\bmodule {name}\b", design.verilog):
+        name += "_"
+    return name
+
+
+def wrapper_verilog(design: Design) -> str:
+    """Give the Verilog of the wrapper, to be read beside that of the design."""
+    return emit_axi(AxiAccelerator(axi_spec(design)), name=wrapper_name(design))
+
+
+def register_table() -> str:
+    """Give the register map as a Markdown table."""
+    rows = ["| offset | register | access | |", "|---|---|---|---|"]
+    for r in axi_map.REGISTERS:
+        name = f"{r.name}, {r.words} words" if r.words > 1 else r.name
+        rows.append(f"| {r.offset:#05x} | {name} | {r.access} | {r.text} |")
+        rows += [f"| | {_bits(f.low, f.width)} {f.name} | | {f.text} |" for f in r.fields]
+    return "\n".join(rows) + "\n"
+
+
+def _bits(low: int, width: int) -> str:
+    return f"bit {low}" if width == 1 else f"bits {low + width - 1}:{low}"
+
+
+def c_header(design: Design) -> str:
+    """Give offsets, masks and the design's constants as a C header."""
+    spec = axi_spec(design)
+    guard = f"{design.spec.name}_registers_h".upper()
+    lines = [
+        f"/* AXI registers of the xnorflow design {design.net.name}: byte offsets, field masks, */",
+        "/* and the values that identify it. */",
+        f"#ifndef {guard}", f"#define {guard}", "",
+    ]
+    for r in axi_map.REGISTERS:
+        lines.append(f"#define XNORFLOW_{r.name}_OFFSET {r.offset:#05x} /* {_plain(r)} */")
+        for field in r.fields:
+            mask = f"XNORFLOW_{r.name}_{field.name}_MASK {field.mask:#010x}u"
+            lines.append(f"#define {mask} /* {_ascii(field.text)} */")
+    lines.append("")
+    for name, value in spec.constants.items():
+        if name != "DIGEST":
+            lines.append(f"#define XNORFLOW_{name}_VALUE {value}u")
+    digest = ", ".join(f"{byte:#04x}" for byte in spec.digest)
+    lines += [f"#define XNORFLOW_DIGEST_VALUE {{ {digest} }}", "", "#endif", ""]
+    return "\n".join(lines)
+
+
+def python_module(design: Design) -> str:
+    """Give the same as Python dicts, for ``ip.read(OFFSETS["STATUS"])`` of a PYNQ overlay."""
+    spec = axi_spec(design)
+    offsets = {r.name: r.offset for r in axi_map.REGISTERS}
+    masks = {f"{r.name}.{f.name}": f.mask for r in axi_map.REGISTERS for f in r.fields}
+    values: dict[str, int | str] = spec.constants | {"DIGEST": spec.digest.hex()}
+    parts = [
+        f'"""AXI registers of the xnorflow design {design.net.name}."""\n',
+        f"# Byte offsets. {axi_map.COUNTERS[0].name} to {axi_map.COUNTERS[-1].name} have 64 bits,"
+        " the lower word first.",
+        f"OFFSETS = {json.dumps(offsets, indent=4)}",
+        "# Bits of registers with several fields.",
+        f"MASKS = {json.dumps(masks, indent=4)}",
+        "# What the constant registers hold; the digest's bytes are in the order of its digits.",
+        f"VALUES = {json.dumps(values, indent=4)}",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _plain(register: Register) -> str:
+    size = f"{register.words} words: " if register.words > 1 else ""
+    return size + _ascii(register.text)
+
+
+def _ascii(text: str) -> str:
+    """Drop the marks that are meant for Markdown."""
+    return text.replace("`", "")

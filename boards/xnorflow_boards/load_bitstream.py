@@ -1,0 +1,78 @@
+"""Loading a bitstream into a board."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from xnorflow.errors import BadInput, CheckFailed
+from xnorflow_boards.bitstream import FOLDER
+from xnorflow_boards.catalogue import board as find_board
+from xnorflow_boards.flows import tools
+from xnorflow_boards.flows.process import run
+from xnorflow_boards.steps import FORMAT
+
+
+def program(directory: str | Path, *, flash: bool = False) -> tuple[str, float]:
+    """Load the bitstream of a design into its board.
+
+    Parameters
+    ----------
+    directory : path
+        The design's folder, in which `build` made a bitstream.
+    flash : bool
+        Write the board's flash memory rather than the FPGA's configuration.
+
+    Returns
+    -------
+    str, float
+        What was loaded, and the seconds it took.
+
+    Raises
+    ------
+    BadInput
+        If there is no bitstream, it is a measurement of the accelerator alone, or it has weights
+        in the flash, which is not to be written.
+    ToolMissing
+        If openFPGALoader is not installed.
+    CheckFailed
+        If it fails; with its own words.
+    """
+    folder = Path(directory) / FOLDER
+    try:
+        content = json.loads((folder / "build.json").read_text())
+        if content["format"] != FORMAT:
+            raise ValueError(f"the format is {content['format']!r}, not {FORMAT!r}")
+        name, core_only = content["bitstream"], content["core_only"]
+        weights = content.get("weights_address")
+        board = find_board(content["board"])
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        raise BadInput(
+            f"{directory} holds no bitstream ({e}); make one with: xnorflow build {directory}"
+        ) from e
+    if name is None or not board.loader:
+        raise BadInput(f"{board.name} is loaded with its maker's tools once they built the project")
+    if core_only:
+        raise BadInput(
+            f"the bitstream in {folder} only measures the accelerator and has no link; make another"
+            f" with: xnorflow build {directory}"
+        )
+    bitstream = folder / Path(name).name
+    if not bitstream.is_file():
+        raise BadInput(f"{bitstream} is not there; make it with: xnorflow build {directory}")
+    if weights is not None and not flash:
+        raise BadInput(
+            f"the FPGA loads the weights of {bitstream.name} from the flash, so they have to be"
+            f" written there: xnorflow program {directory} --flash"
+        )
+    loader = tools.loader()
+    arguments = [*board.loader, *(["--write-flash"] if flash else []), str(bitstream.resolve())]
+    with TemporaryDirectory(prefix="xnorflow-") as made:
+        step = run("loading", loader, arguments, Path(made), "log", lambda line: None)
+    if step.status != 0:
+        raise CheckFailed(
+            f"openFPGALoader could not load {board.name}: {step.complaint}. Is the board connected"
+            " and powered, and may you use its USB device?"
+        )
+    return f"{bitstream.name} into {board.name}", step.seconds

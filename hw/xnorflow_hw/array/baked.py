@@ -1,0 +1,169 @@
+"""Dense layer with its weights baked into logic: every output, every clock cycle.
+
+No ROM and no XNOR: six inputs and a pattern of six weight bits are three functions of six bits,
+the count of agreements, and 256 outputs share the 32 patterns that differ in more than their
+complement; the count of a complemented pattern is six less the count, so its bits are inverted and
+a constant corrected. What follows is a compressor tree per output (`xnorflow_hw.fabric.compress`), and
+the threshold is a constant in it that makes the carry the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xnorflow_hw.base.pipeline import delay_lines
+from xnorflow_hw.fabric.compress import ONE, ZERO, Bit, Heap, Netlist, levels, sum_bits
+
+GROUP = 6
+"""Inputs of a LUT."""
+
+
+def latency_for(simd: int, *, threshold: bool) -> int:
+    """Clock cycles from inputs to results.
+
+    Parameters
+    ----------
+    simd : int
+        Inputs.
+    threshold : bool
+        Whether a result is one bit, or the count.
+    """
+    return 1 + levels(_heights(simd, threshold))
+
+
+def _heights(simd: int, threshold: bool) -> list[int]:
+    """Bits per column: of the groups' counts, and of a constant that may have one in each."""
+    groups = -(-simd // GROUP)
+    return [groups + 1 if w < GROUP.bit_length() else 1 for w in range(_width(simd, threshold))]
+
+
+def _width(simd: int, threshold: bool) -> int:
+    """Bits of a sum; one more for the carry that is the answer of a threshold."""
+    groups = -(-simd // GROUP)
+    return (7 * groups).bit_length() + 1 if threshold else simd.bit_length()
+
+
+def _first_level(netlist: Netlist, weights: NDArray[np.uint8]) -> list[dict[int, list[str]]]:
+    """Count agreements with every pattern in use: registered nets by group and pattern."""
+    heap: Heap = {}
+    keys = []
+    for group, low in enumerate(range(0, weights.shape[1], GROUP)):
+        part = weights[:, low : low + GROUP]
+        size = part.shape[1]
+        inputs = [Bit(f"x[{low + i}]") for i in range(size)]
+        for pattern in sorted({_canonical(row)[0] for row in part}):
+            mask = (1 << size) - 1
+            for bit in range(size.bit_length()):
+                def agree(v: int, pattern: int = pattern, mask: int = mask, bit: int = bit) -> int:
+                    return ((~(v ^ pattern) & mask).bit_count() >> bit) & 1
+
+                heap[len(heap)] = [Bit(netlist.lut(inputs, agree))]
+                keys.append((group, pattern))
+    found: list[dict[int, list[str]]] = [{} for _ in range(-(-weights.shape[1] // GROUP))]
+    for (group, pattern), (count,) in zip(keys, netlist.register(heap).values(), strict=True):
+        found[group].setdefault(pattern, []).append(count.net)
+    return found
+
+
+def _canonical(row: NDArray[np.uint8]) -> tuple[int, bool]:
+    """Give the pattern of a group, or its complement where that starts with 0; and which."""
+    size = len(row)
+    pattern = sum(int(bit) << i for i, bit in enumerate(row))
+    complement = bool(pattern >> (size - 1))
+    return (pattern ^ ((1 << size) - 1) if complement else pattern), complement
+
+
+def _output(
+    netlist: Netlist, counts: list[dict[int, list[str]]], row: NDArray[np.uint8],
+    threshold: int | None,
+) -> list[str]:
+    """Build one output: the nets of its count, or the one of its answer."""
+    simd = len(row)
+    width = _width(simd, threshold is not None)
+    heap: Heap = {w: [] for w in range(width)}
+    constant = 0
+    for group, by_pattern in enumerate(counts):
+        part = row[GROUP * group : GROUP * (group + 1)]
+        pattern, complement = _canonical(part)
+        bits = by_pattern[pattern]
+        for bit, net in enumerate(bits):
+            heap[bit].append(Bit(net, complement))
+        if complement:  # size - c = ~c - (2^bits - 1 - size)
+            constant -= (1 << len(bits)) - 1 - len(part)
+    if threshold is not None:
+        if threshold <= 0 or threshold > simd:
+            return [ONE if threshold <= 0 else ZERO]
+        # The sum of the bits has width - 1 of them, so the carry is set from 2^(width - 1) on.
+        constant += (1 << (width - 1)) - threshold
+    for bit in range(width):
+        if constant % (1 << width) >> bit & 1:
+            heap[bit].append(Bit(ONE))
+    # As high as the highest, so that all outputs come at once.
+    for bit, height in enumerate(_heights(simd, threshold is not None)):
+        heap[bit] += [Bit(ZERO)] * (height - len(heap[bit]))
+    nets, _ = sum_bits(netlist, heap, width)
+    return nets if threshold is None else nets[-1:]
+
+
+def structure(
+    weights: NDArray[np.uint8], thresholds: Sequence[int] | None
+) -> tuple[Netlist, list[str]]:
+    """Build the layer out of primitives.
+
+    Parameters
+    ----------
+    weights : uint8 array [outputs, simd]
+        Weight bits.
+    thresholds : sequence of int or None
+        One per output: the result is whether the count of agreements reaches it. None for the
+        counts themselves.
+
+    Returns
+    -------
+    netlist : Netlist
+        Reads ``x`` and ``clk``.
+    nets : list of str
+        The results, output 0 and lowest bit first.
+    """
+    netlist = Netlist()
+    counts = _first_level(netlist, weights)
+    results: list[str] = []
+    for k, row in enumerate(weights):
+        threshold = None if thresholds is None else int(thresholds[k])
+        results += _output(netlist, counts, row, threshold)
+    return netlist, results
+
+
+def verilog_module(
+    name: str, weights: NDArray[Any], thresholds: Sequence[int] | None
+) -> str:
+    """Write the module: ports ``clk``, ``x`` [simd-1:0] and ``y``, `latency_for` cycles later.
+
+    ``y`` holds one bit per output or, without thresholds, one count.
+    """
+    weights = np.asarray(weights, np.uint8)
+    outputs, simd = weights.shape
+    width = 1 if thresholds is not None else simd.bit_length()
+    latency = latency_for(simd, threshold=thresholds is not None)
+    netlist, results = structure(weights, thresholds)
+    lines = [
+        f"module {name} (", "  input wire clk,", f"  input wire [{simd - 1}:0] x,",
+        f"  output wire [{outputs * width - 1}:0] y", ");", "`ifdef XNORFLOW_COUNTONES",
+        f"  wire [{outputs * width - 1}:0] y0;",
+    ]
+    digits = -(-simd // 4)
+    for k, row in enumerate(weights):
+        word = sum(int(bit) << i for i, bit in enumerate(row))
+        count = f"$countones(~(x ^ {simd}'h{word:0{digits}x}))"
+        if thresholds is None:
+            lines.append(f"  wire [31:0] c{k} = {count};")
+            lines.append(f"  assign y0[{k * width} +: {width}] = c{k}[{width - 1}:0];")
+        else:
+            lines.append(f"  assign y0[{k}] = {count} >= {max(0, int(thresholds[k]))};")
+    lines += [*delay_lines("y", outputs * width, latency), "`else", *netlist.lines]
+    lines += [f"  assign y[{i}] = {net};" for i, net in enumerate(results)]
+    return "\n".join([*lines, "`endif", "endmodule", ""])

@@ -1,0 +1,339 @@
+"""XNOR-popcount array: PE output channels at once, SIMD inputs of each at once.
+
+A beat passes the stages ROM read, sum of the beat's products, accumulation. Activations wait for
+their weights. Nothing ever stalls; a bubble is a beat without valid.
+
+With thresholds there is no comparison: a sum starts at 2^n - T, so that its top bit tells whether
+it got T or more.
+
+Several pixels at once see the same weights, each in a lane that reads one bank of the feature
+buffer. As the kernel's columns go by, a window meets the banks in turn, so its sum goes from lane
+to lane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from numpy.typing import NDArray
+
+from xnorflow_hw.array import stored_sums as stored
+from xnorflow_hw.array.rom_sums import RomSums
+from xnorflow_hw.array.stored_sums import StoredSums
+from xnorflow_hw.array.sums import Sums
+from xnorflow_hw.base.pipeline import delay, index_shape
+from xnorflow_hw.fabric import accumulate
+from xnorflow_hw.fabric.beat import beat_latency
+from xnorflow_hw.memory.rom import IMAGE_BITS, Rom, field_words, rom_latency
+from xnorflow_hw.spec import IN_BLOCKS, RomSpec
+
+
+def dot_latency(
+    *, simd: int, bits: int, coefficients: Sequence[int], depth: int, form: str = "tree",
+    fabric: str = "generic", rom: RomSpec = IN_BLOCKS, rom_register: bool = True,
+) -> int:
+    """Clock cycles of a `DotArray` from the last beat to the result; `depth` is the ROM's."""
+    if form == stored.FORM:
+        return 1 + stored.latency_for(simd)
+    read = rom_latency(depth, kind=rom.kind, register=rom_register, registers=rom.registers,
+                       extra=rom.extra)
+    return 1 + read + beat_latency(
+        simd=simd, bits=bits, coefficients=coefficients, form=form, fabric=fabric
+    )
+
+
+class DotArray(wiring.Component):
+    """Accumulate weighted XNOR popcounts over the beats of a reduction.
+
+    Parameters
+    ----------
+    pe, simd : int
+        Output channels and inputs at once.
+    bits : int
+        Bits of an activation code; each is a plane.
+    coefficients : sequence of int
+        Positive coefficient of each weight plane.
+    weights : uint8 array [depth, planes, pe, simd]
+        Weight bits, a word per beat, in the order in which the beats come; after the last word the
+        first one follows.
+    acc_bits : int
+        Width of a sum; it is exact modulo ``2 ** acc_bits``.
+    rows : int
+        Values that `i_row` can have.
+    thresholds : int array [rows, pe], optional
+        Give codes of one bit, ``sum >= threshold``, instead of sums. Sums are then below
+        ``2 ** acc_bits``.
+    pixels : int
+        Windows at once.
+    turn : int
+        How many lanes further, modulo `pixels`, sums go with `i_turn`.
+    lanes : sequence of int, length `pixels`
+        The lane in which each window's sum ends.
+    form, fabric : str
+        How a beat's products are summed, and of what; see `BeatSum`. Or "stored": the memory is in
+        the sums, see `stored`; with one pixel, codes and weights of a bit, and 2 to 16 words.
+    rom, start_rom : RomSpec
+        What the weights are stored in, and what sums start with.
+    rom_register : bool
+        Whether a register follows the weight memory.
+    name : str
+        Identifier of the weight memory's module and image; that of the thresholds is
+        ``<name>_start``.
+    style : {"amaranth", "verilog"}
+        "verilog" instantiates the modules of `modules`.
+    image_bits : int
+        Memories of more bits than this go to a hex image.
+
+    Members
+    -------
+    i_valid, i_first, i_last : In(1)
+        A beat, and whether it begins and ends a reduction.
+    i_data : In(pixels * simd * bits)
+        Activation codes; lane 0 lowest, in each of them input 0.
+    i_turn : In(1)
+        Sums move before this beat is added. Only with several pixels; it is 0 in a first beat.
+    load : In
+        Only where the weights are in SPRAM: `spram.SpramRom`'s.
+    i_row : In(range(rows)), at least one bit
+        Passed on with the result; that of the last beat counts. Thresholds are those of the first
+        beat's.
+    o_valid : Out(1)
+        A result, `latency` cycles after the last beat.
+    o_values : Out(pixels * pe * out_bits)
+        Unsigned sums or codes; window 0 lowest, in each of them PE 0.
+    o_row : Out(range(rows)), at least one bit
+        Row of the result.
+
+    Attributes
+    ----------
+    latency : int
+        See `dot_latency`.
+    out_bits : int
+        Bits of a value: `acc_bits`, or 1 with thresholds.
+    sections : tuple of tuple of int
+        What has to be loaded into each SPRAM.
+    modules, images : dict of str to str
+        Verilog modules to append to the design and hex images to lie beside it.
+    """
+
+    def __init__(
+        self,
+        *,
+        pe: int,
+        simd: int,
+        bits: int,
+        coefficients: Sequence[int],
+        weights: NDArray[Any],
+        acc_bits: int,
+        rows: int = 1,
+        thresholds: NDArray[Any] | None = None,
+        pixels: int = 1,
+        turn: int = 0,
+        lanes: Sequence[int] = (0,),
+        form: str = "tree",
+        fabric: str = "generic",
+        rom: RomSpec = IN_BLOCKS,
+        start_rom: RomSpec = IN_BLOCKS,
+        rom_register: bool = True,
+        name: str = "weights",
+        style: str = "amaranth",
+        image_bits: int = IMAGE_BITS,
+    ) -> None:
+        """Check the parameters."""
+        sizes = {
+            "pe": pe, "simd": simd, "bits": bits, "acc_bits": acc_bits, "rows": rows,
+            "pixels": pixels,
+        }
+        for what, size in sizes.items():
+            if size < 1:
+                raise ValueError(f"{what} is {size}; it has to be positive")
+        if not coefficients or min(coefficients) < 1:
+            raise ValueError(f"coefficients are {tuple(coefficients)}; they have to be positive")
+        expected = (len(coefficients), pe, simd)
+        if weights.ndim != 4 or weights.shape[1:] != expected or not len(weights):
+            raise ValueError(f"weights have shape {weights.shape}, not (depth, *{expected})")
+        if weights.size and (weights.min() < 0 or weights.max() > 1):
+            raise ValueError(f"weights go from {weights.min()} to {weights.max()}, not from 0 to 1")
+        if sorted(lanes) != list(range(pixels)):
+            raise ValueError(f"lanes are {tuple(lanes)}, not a permutation of those of {pixels}")
+        self.pe, self.simd, self.bits, self.acc_bits, self.rows = pe, simd, bits, acc_bits, rows
+        self.pixels, self.turn, self.lanes = pixels, turn % pixels, tuple(lanes)
+        self.coefficients, self.weights, self.style = tuple(coefficients), weights, style
+        options: dict[str, Any] = {"style": style, "image_bits": image_bits}
+        self.fabric = fabric
+        self._beats: Sums
+        if form == stored.FORM:
+            if (bits, self.coefficients, pixels) != (1, (1,), 1):
+                raise ValueError("form 'stored' is for one pixel of bits with weights of a bit")
+            if fabric not in stored.FABRICS or rom != stored.ROM:
+                raise ValueError(f"form 'stored' is not for {fabric!r} with memory {rom.kind!r}")
+            self._beats = StoredSums(weights=weights[:, 0], name=name, style=style)
+        else:
+            self._beats = RomSums(
+                weights=weights, bits=bits, coefficients=self.coefficients, form=form,
+                fabric=fabric, rom=rom, rom_register=rom_register, name=name, **options,
+            )
+        self.sections, self._load = self._beats.sections, self._beats.load
+        self.latency = self._beats.latency + 1
+        self.modules, self.images = dict(self._beats.modules), dict(self._beats.images)
+        self.thresholds = thresholds
+        self.out_bits, self._width = acc_bits, acc_bits
+        if thresholds is not None:
+            self.out_bits, self._width = 1, acc_bits + 1
+            self._start = self._thresholds(thresholds, start_rom, f"{name}_start", options)
+            self.modules |= self._start.modules
+            self.images |= self._start.images
+        if style == "verilog":
+            text = accumulate.verilog_module(*self._size, **self._kind)
+            self.modules[accumulate.module_name(*self._size, **self._kind)] = text
+        row = index_shape(rows)
+        super().__init__({
+            "i_valid": In(1), "i_data": In(pixels * simd * bits),
+            "i_first": In(1), "i_last": In(1), "i_row": In(row),
+            **({"i_turn": In(1)} if pixels > 1 else {}),
+            **({"load": In(self._load.shape())} if self._load is not None else {}),
+            "o_valid": Out(1), "o_values": Out(pixels * pe * self.out_bits), "o_row": Out(row),
+        })
+
+    def _thresholds(
+        self, thresholds: NDArray[Any], rom: RomSpec, name: str, options: dict[str, Any]
+    ) -> Rom:
+        """Make the memory of what sums start with."""
+        if thresholds.shape != (self.rows, self.pe):
+            expected = f"(rows {self.rows}, pe {self.pe})"
+            raise ValueError(f"thresholds have shape {thresholds.shape}, not {expected}")
+        if self.rows > 1 and self.latency < 2:
+            raise ValueError("the first beat is added before its threshold can be read")
+        # Below 0 is as good as 0, always reached; 2^acc_bits is never.
+        start = (1 << self.acc_bits) - np.clip(thresholds, 0, 1 << self.acc_bits)
+        # A register off the slow path out of a block RAM, wherever there is time for it.
+        return Rom(
+            words=field_words(start, self._width), width=self.pe * self._width,
+            kind=rom.kind, tiles=rom.tiles, register=self.latency > 2,
+            registers=rom.registers and self.latency > 3,
+            far=rom.far and self.latency > 3 + rom.extra, name=name, **options,
+        )
+
+    def model(
+        self,
+        codes: NDArray[Any],
+        *,
+        rows: NDArray[Any] | int = 0,
+        turns: Sequence[int] = (),
+    ) -> NDArray[np.int64]:
+        """Give the results of the reductions that begin with the first weight word.
+
+        Parameters
+        ----------
+        codes : int array [reductions, beats, (pixels,) simd]
+            Activation codes of each lane; the axis of lanes may be absent with one pixel.
+        rows : int array [reductions] or int
+            Only needed with thresholds.
+        turns : sequence of int
+            Beats of a reduction in which sums move.
+
+        Returns
+        -------
+        int64 array [reductions, (pixels,) pe]
+        """
+        reductions, beats = codes.shape[:2]
+        by_lane = codes.reshape(reductions, beats, self.pixels, self.simd)
+        # The lane in which each window is, at each beat.
+        turned = np.isin(np.arange(beats), turns).astype(int)
+        left = turned.sum() - turned.cumsum()
+        lane = (np.array(self.lanes) - self.turn * left[:, None]) % self.pixels
+        windows = np.take_along_axis(by_lane, lane[None, :, :, None], 2)
+        total = np.zeros((reductions, self.pixels, self.pe), np.int64)
+        word = np.arange(reductions * beats).reshape(reductions, beats) % len(self.weights)
+        for plane in range(self.bits):
+            active = (windows >> plane & 1)[:, :, :, None, :]
+            for p, coefficient in enumerate(self.coefficients):
+                agree = active == self.weights[word, p][:, :, None]
+                total += (coefficient << plane) * agree.sum((1, 4), dtype=np.int64)
+        total &= (1 << self.acc_bits) - 1
+        if self.thresholds is not None:
+            row = np.broadcast_to(rows, reductions)
+            total = (total >= self.thresholds[row][:, None]).astype(np.int64)
+        return total.reshape(reductions, *codes.shape[2:-1], self.pe)
+
+    def elaborate(self, platform: Any) -> Module:
+        """Build the pipeline."""
+        m = Module()
+        self._beats.add(m)
+        if self._load is not None:
+            m.d.comb += self._load.eq(self.load)
+        address, depth = self._beats.address, self._beats.depth
+        with m.If(self.i_valid):
+            if depth & (depth - 1):
+                last_word = Signal()
+                m.d.comb += last_word.eq(address == depth - 1)
+                m.d.sync += address.eq(Mux(last_word, 0, address + 1))
+            elif depth > 1:
+                m.d.sync += address.eq(address + 1)
+
+        until_sum = self.latency - 1
+        valid = delay(m, self.i_valid, until_sum, name="valid", reset=True)
+        first = delay(m, self.i_first, until_sum, name="first")
+        last = delay(m, self.i_last, until_sum, name="last")
+        turn = delay(m, self.i_turn, until_sum, name="turn") if self.turn else Const(0)
+        m.d.sync += self.o_valid.eq(valid & last)
+        starts = self._starts(m, until_sum)
+
+        sums = [
+            [Signal(self._width, name=f"sum_{b}_{k}", reset_less=True) for k in range(self.pe)]
+            for b in range(self.pixels)
+        ]
+        for b, own in enumerate(sums):
+            codes = self.i_data.word_select(b, self.simd * self.bits)
+            beats = self._beats.build(m, codes, b)
+            for k, (start, (n, lane), q) in enumerate(zip(starts, beats, own, strict=True)):
+                source = sums[(b - self.turn) % self.pixels][k]
+                turned = (turn, source) if self.turn else None
+                self._accumulate(
+                    m, f"accumulate_{b}_{k}", en=valid, first=first, t=start,
+                    n=n[: self._width], q=q, turn=turned, lane=lane,
+                )
+        results = [value for lane in self.lanes for value in sums[lane]]
+        if self.thresholds is not None:
+            results = [value[-1] for value in results]
+        m.d.comb += self.o_values.eq(Cat(results))
+        return m
+
+    def _accumulate(
+        self, m: Module, name: str, *, en: Value, first: Value, t: Value, n: Value, q: Signal,
+        turn: tuple[Value, Value] | None, lane: tuple[Value, Value] | None,
+    ) -> None:
+        """Let `q` become the sum of `n`, what agrees in the lane, and what it was or started as."""
+        if self.style == "verilog":
+            m.submodules[name] = accumulate.instance(
+                en=en, first=first, t=t, n=n, q=q, turn=turn, lane=lane, fabric=self.fabric
+            )
+            return
+        before = Signal(len(q), name=f"{name}_before")
+        m.d.comb += before.eq(Mux(first, t, Mux(turn[0], turn[1], q) if turn else q))
+        with m.If(en):
+            m.d.sync += q.eq(before + n + (lane[0] == lane[1] if lane else 0))
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        return self._width, min(self._beats.width, self._width)
+
+    @property
+    def _kind(self) -> dict[str, Any]:
+        return {"fabric": self.fabric, "turn": self.turn > 0, "lane": self._beats.spared > 0}
+
+    def _starts(self, m: Module, until_sum: int) -> list[Value]:
+        """Delay the row, and give what each PE's sums start with when the first beat is added."""
+        if self.thresholds is None:
+            m.d.sync += self.o_row.eq(delay(m, self.i_row, until_sum, name="row"))
+            return [Const(0, self._width)] * self.pe
+        m.submodules.start = rom = self._start
+        early = delay(m, self.i_row, until_sum - rom.latency, name="row")
+        m.d.comb += rom.address.eq(early)
+        m.d.sync += self.o_row.eq(delay(m, early, rom.latency, name="late_row"))
+        return [rom.data.word_select(k, self._width) for k in range(self.pe)]

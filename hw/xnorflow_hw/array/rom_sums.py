@@ -1,0 +1,115 @@
+"""Sums of a beat, of all PEs, whose weights come from a memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from amaranth.hdl import Module, Value
+from numpy.typing import NDArray
+
+from xnorflow_hw.base.pipeline import delay
+from xnorflow_hw.fabric import copies
+from xnorflow_hw.fabric.beat import BeatSum, Lane
+from xnorflow_hw.memory.rom import Rom, bit_words
+from xnorflow_hw.memory.spram_rom import KIND as SPRAM
+from xnorflow_hw.memory.spram_rom import SpramRom
+from xnorflow_hw.spec import RomSpec
+
+
+class RomSums:
+    """Builds the memory of the weights and, for each window and PE, a `BeatSum`.
+
+    Parameters
+    ----------
+    weights : uint8 array [depth, planes, pe, simd]
+        Weight bits.
+    bits, coefficients, form, fabric, style :
+        See `BeatSum`.
+    rom : RomSpec
+        What the weights are stored in.
+    rom_register : bool
+        Whether a register follows the memory.
+    name : str
+        Identifier of the memory's module and image.
+    image_bits : int
+        Memories of more bits than this go to a hex image.
+
+    Attributes
+    ----------
+    address, depth, latency, width, spared, load, sections, modules, images :
+        See `sums.Sums`.
+
+    Raises
+    ------
+    ValueError
+        If codes have to be there before their weights, which are there at once.
+    """
+
+    def __init__(
+        self, *, weights: NDArray[Any], bits: int, coefficients: Sequence[int], form: str,
+        fabric: str, rom: RomSpec, rom_register: bool, name: str, style: str, image_bits: int,
+    ) -> None:
+        """Make the memory."""
+        self.depth, self.planes, self.pe, self.simd = weights.shape
+        self.bits, self.style = bits, style
+        self._beat = BeatSum(self.simd, bits, tuple(coefficients), form, fabric, style)
+        kept = self._beat.kept(weights)
+        words, width = bit_words(kept.reshape(self.depth, -1)), kept[0].size
+        self._rom: Rom | SpramRom
+        if rom.kind == SPRAM:
+            self._rom = SpramRom(
+                words=words, width=width, register=rom_register, name=name, style=style
+            )
+        else:
+            self._rom = Rom(
+                words=words, width=width, kind=rom.kind, tiles=rom.tiles, register=rom_register,
+                registers=rom.registers, far=rom.far, name=name, style=style, image_bits=image_bits,
+            )
+        if self._beat.early > self._rom.latency:
+            raise ValueError("form 'recoded' takes a cycle, but a single word is there at once")
+        in_spram = isinstance(self._rom, SpramRom)
+        self.sections = self._rom.sections if in_spram else ()
+        self.load = self._rom.load if in_spram else None
+        self.address = self._rom.address
+        self.spared, self.width = self._beat.spared, self._beat.width
+        self.latency = self._rom.latency + self._beat.latency
+        self.images = dict(self._rom.images)
+        self.modules = self._rom.modules | self._beat.modules
+        if self._group < self.pe:
+            codes = self.simd * bits
+            self.modules[copies.module_name(codes, fabric)] = copies.verilog_module(codes, fabric)
+
+    @property
+    def _group(self) -> int:
+        """PEs that read the same copy of the activations: all, where there are no copies."""
+        if self.style != "verilog" or not self._rom.latency:
+            return self.pe
+        return copies.group(self.pe, self.simd * self.bits, self._beat.fabric)
+
+    def add(self, m: Module) -> None:
+        """Put the memory into a module."""
+        m.submodules.rom = self._rom
+
+    def build(self, m: Module, data: Value, b: int) -> Iterator[tuple[Value, Lane | None]]:
+        """Build window b's sums from its codes, PE by PE; see `BeatSum.build`."""
+        operands = self._operands(m, data, b)
+        for k in range(self.pe):
+            yield self._beat.build(m, f"{b}_{k}", operands[k // self._group], self._weights(k))
+
+    def _operands(self, m: Module, codes: Value, b: int) -> list[list[Value]]:
+        """Give the operands of window b's sums, when their weights are there, for each group."""
+        cycles, groups = self._rom.latency - self._beat.early, -(-self.pe // self._group)
+        if groups == 1:
+            late = [delay(m, codes, cycles, name=f"data_{b}")]
+        else:
+            late = copies.copies(
+                m, codes, cycles, groups, name=f"data_{b}", fabric=self._beat.fabric
+            )
+        return [self._beat.operands(m, x, f"plane_{b}_{g}") for g, x in enumerate(late)]
+
+    def _weights(self, k: int) -> list[Value]:
+        """Give PE k's bits of a word of the memory, per plane."""
+        return [
+            self._rom.data.word_select(p * self.pe + k, self.simd) for p in range(self.planes)
+        ]

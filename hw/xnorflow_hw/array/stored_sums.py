@@ -1,0 +1,210 @@
+"""Sums of a beat whose weights are stored in the LUTs that compare them with the activations.
+
+Where the memory has at most sixteen words, a LUT of two outputs has inputs enough for the address
+and an activation, so it holds a weight of two PEs each and gives whether the activation agrees with
+them: half a LUT per lane is memory and XNOR in one. What agrees is summed by `compress`, at two
+bits a LUT; together about one LUT per lane, where a memory of LUTs and a dense popcount take 1.35.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from math import ceil
+from typing import Any
+
+import numpy as np
+from amaranth.hdl import Array, Cat, ClockSignal, Const, Instance, Module, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from numpy.typing import NDArray
+
+from xnorflow_hw.base.pipeline import delay, delay_lines, index_shape
+from xnorflow_hw.fabric.beat import DENSE_LANES
+from xnorflow_hw.fabric.compress import Bit, Heap, Netlist, levels, sum_bits
+from xnorflow_hw.memory.rom import bit_words
+from xnorflow_hw.spec import RomSpec
+
+FORM, FABRICS = "stored", ("xilinx7",)
+"""Its name among the forms of a `DotSpec`, and where it is placed."""
+ROM = RomSpec("logic")
+"""What a `DotSpec` of this form says of its memory."""
+WORDS = 16
+"""Words at most: four inputs of a LUT are the address, the fifth is an activation."""
+_SUMMED = 0.54
+"""LUTs per lane of a compressor tree."""
+_DENSE = 0.86
+"""LUTs per lane of the dense popcount, after a memory; see ``benchmarks/popcount.py``."""
+
+
+def pays(*, pe: int, simd: int, words: int) -> bool:
+    """Whether it takes fewer LUTs than a memory of so many words and dense popcounts.
+
+    Of few words, many bits of a wide memory are equal, and so need one LUT together.
+    """
+    if not 2 <= words <= WORDS or simd < DENSE_LANES:
+        return False
+    lanes = pe * simd
+    compare = ceil(pe / 2) * simd
+    return compare + _SUMMED * lanes < _DENSE * lanes + min(lanes, 1 << words)
+
+
+def latency_for(simd: int) -> int:
+    """Clock cycles from address and activations to sums."""
+    return 1 + levels([simd])
+
+
+def verilog_module(name: str, weights: NDArray[Any]) -> str:
+    """Write the module of all PEs' sums; needs `primitives.PROLOGUE` before it.
+
+    Ports: ``clk``, ``address``, ``x`` [simd-1:0] and ``n``, `latency_for` cycles later: PE 0's
+    count of the lanes in which ``x`` agrees with the word at the address, lowest, then the others'.
+
+    Parameters
+    ----------
+    name : str
+        Name of the module.
+    weights : uint8 array [words, pe, simd]
+        Weight bits, of 2 to 16 words.
+    """
+    words, pe, simd = weights.shape
+    width, bits, lanes = simd.bit_length(), (words - 1).bit_length(), pe * simd
+    later = delay_lines("n", pe * width, levels([simd]))
+    agrees = f"(x0[lane] == word[k * {simd} + lane])"
+    one = f"{{{width - 1}'d0, {agrees}}}" if width > 1 else agrees
+    return "\n".join([
+        f"module {name} (", "  input wire clk,", f"  input wire [{bits - 1}:0] address,",
+        f"  input wire [{simd - 1}:0] x,", f"  output wire [{pe * width - 1}:0] n", ");",
+        "`ifdef XNORFLOW_PRIMITIVES", *_placed(weights), "`else",
+        f"  reg [{lanes - 1}:0] words [0:{words - 1}];", "  initial begin",
+        *(f"    words[{k}] = {lanes}'h{word:0{-(-lanes // 4)}x};"
+          for k, word in enumerate(bit_words(weights.reshape(words, -1)))),
+        "  end",
+        f"  reg [{lanes - 1}:0] word;", f"  reg [{simd - 1}:0] x0;",
+        "  always @(posedge clk) word <= words[address];", "  always @(posedge clk) x0 <= x;",
+        "`ifdef XNORFLOW_COUNTONES", f"  wire [{pe * width - 1}:0] n0;",
+        *(f"  assign n0[{k * width} +: {width}] ="
+          f" {width}'($countones(~(x0 ^ word[{k * simd} +: {simd}])));" for k in range(pe)),
+        "`else", f"  reg [{pe * width - 1}:0] n0;", "  integer k, lane;", "  always @* begin",
+        f"    n0 = {pe * width}'d0;", f"    for (k = 0; k < {pe}; k = k + 1)",
+        f"      for (lane = 0; lane < {simd}; lane = lane + 1)",
+        f"        n0[k * {width} +: {width}] = n0[k * {width} +: {width}] + {one};",
+        "  end", "`endif", *later, "`endif", "endmodule", "",
+    ])
+
+
+def structure(weights: NDArray[Any]) -> tuple[Netlist, list[str]]:
+    """Build the sums of uint8 [words, pe, simd] of primitives; give them PE 0 and bit 0 first.
+
+    The netlist reads ``clk``, ``address`` and ``x``.
+    """
+    words, pe, simd = weights.shape
+    bits = (words - 1).bit_length()
+    netlist, heaps = Netlist(), [Heap({0: []}) for _ in range(pe)]
+    address = [Bit(f"address[{k}]") for k in range(bits)]
+    # By lane and PE, a bit per word; what is read past the last word is undefined.
+    columns = (weights.astype(np.int64) << np.arange(words)[:, None, None]).sum(0).T.tolist()
+
+    def compares(column: int) -> Callable[[int], int]:
+        return lambda v: ~(column >> (v & ((1 << bits) - 1)) ^ v >> bits)
+
+    for lane in range(simd):
+        inputs = [*address, Bit(f"x[{lane}]")]
+        for k in range(0, pe - 1, 2):
+            two = netlist.luts_of_two(inputs, *map(compares, columns[lane][k : k + 2]))
+            for heap, net in zip(heaps[k:], two, strict=False):
+                heap[0].append(Bit(net))
+        if pe % 2:
+            heaps[-1][0].append(Bit(netlist.lut(inputs, compares(columns[lane][-1]))))
+    nets: list[str] = []
+    for heap in heaps:
+        nets += sum_bits(netlist, netlist.register(heap), simd.bit_length())[0]
+    return netlist, nets
+
+
+def _placed(weights: NDArray[Any]) -> list[str]:
+    netlist, nets = structure(weights)
+    return [*netlist.lines, *(f"  assign n[{k}] = {net};" for k, net in enumerate(nets))]
+
+
+class StoredSums(wiring.Component):
+    """Count, for every PE, the lanes in which activations agree with a word of weights.
+
+    Parameters
+    ----------
+    weights : uint8 array [words, pe, simd]
+        Weight bits, of 2 to 16 words.
+    name : str
+        Identifier of the Verilog module.
+    style : {"amaranth", "verilog"}
+        "verilog" instantiates the module.
+
+    Members
+    -------
+    address : In(range(words))
+        Which word.
+    data : In(simd)
+        Activations.
+    counts : Out(pe * width)
+        Counts, `latency` cycles later, PE 0 lowest.
+
+    Attributes
+    ----------
+    depth, latency, width, spared, load, sections, modules, images :
+        See `sums.Sums`.
+
+    Raises
+    ------
+    ValueError
+        If there are more words than fit a LUT's inputs, or a single one.
+    """
+
+    def __init__(self, *, weights: NDArray[Any], name: str, style: str = "amaranth") -> None:
+        """Check the words and write the module."""
+        self.depth, self.pe, self.simd = weights.shape
+        if not 2 <= self.depth <= WORDS:
+            raise ValueError(f"form 'stored' has 2 to {WORDS} words, not {self.depth}")
+        self.weights, self.name, self.style = np.asarray(weights, np.uint8), name, style
+        self.width, self.latency = self.simd.bit_length(), latency_for(self.simd)
+        self.modules = {name: verilog_module(name, self.weights)} if style == "verilog" else {}
+        self.spared, self.load = 0, None
+        self.sections: tuple[tuple[int, ...], ...] = ()
+        self.images: dict[str, str] = {}
+        super().__init__({
+            "address": In(index_shape(self.depth)), "data": In(self.simd),
+            "counts": Out(self.pe * self.width),
+        })
+
+    def add(self, m: Module) -> None:
+        """Put the sums into a module."""
+        m.submodules.sums = self
+
+    def build(self, m: Module, data: Value, b: int) -> Iterator[tuple[Value, None]]:
+        """Give the only window's sums, PE by PE."""
+        m.d.comb += self.data.eq(data)
+        for k in range(self.pe):
+            yield self.counts.word_select(k, self.width), None
+
+    def elaborate(self, platform: Any) -> Module:
+        """Build the counts, or the instance of the module."""
+        m = Module()
+        if self.style == "verilog":
+            m.submodules.sums = Instance(
+                self.name, i_clk=ClockSignal(), i_address=self.address, i_x=self.data,
+                o_n=self.counts,
+            )
+            return m
+        words = Array(
+            Const(word, self.pe * self.simd)
+            for word in bit_words(self.weights.reshape(self.depth, -1))
+        )
+        word = delay(m, words[self.address], 1, name="word")
+        x = delay(m, self.data, 1, name="x")
+        counts = []
+        for k in range(self.pe):
+            agree = ~(x ^ word.word_select(k, self.simd))
+            count = Signal(self.width, name=f"count_{k}")
+            m.d.comb += count.eq(sum(agree[1:], agree[0]))
+            counts.append(count)
+        late = delay(m, Cat(counts), self.latency - 1, name="counts")
+        m.d.comb += self.counts.eq(late)
+        return m

@@ -1,0 +1,262 @@
+"""The sum of one beat's weighted products, of one PE.
+
+Two kinds of forms give the same integer: a popcount for each pair of an activation plane and a
+weight plane, or for each weight plane the sum of the XNORs of whole codes ("add").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.utils import ceil_log2
+from numpy.typing import NDArray
+
+from xnorflow_hw.base.pipeline import delay, register_count, registered_levels
+from xnorflow_hw.fabric import popcount, recode, xnor_sum
+
+Lane = tuple[Value, Value]
+DENSE_LANES = 6
+"""Lanes from which on placed popcounts pay."""
+RECODED_SUMS = 4
+"""Sums from which on it pays to recode what they share."""
+
+
+def beat_latency(
+    *, simd: int, bits: int, coefficients: Sequence[int], form: str = "tree",
+    fabric: str = "generic",
+) -> int:
+    """Clock cycles of a `BeatSum`."""
+    return BeatSum(simd, bits, tuple(coefficients), form, fabric).latency
+
+
+def cheapest_form(*, simd: int, bits: int, fabric: str, sums: int, words: int) -> str:
+    """Choose the form with the fewest LUTs.
+
+    Parameters
+    ----------
+    simd, bits, fabric :
+        See `BeatSum`.
+    sums : int
+        Sums of the same codes, one per PE and weight plane. They share what recodes the codes: 3
+        LUTs for 3 lanes, of which each sum saves 1.
+    words : int
+        Words of the weights' memory. Recoding takes a cycle, which a single one does not.
+
+    Notes
+    -----
+    LUTs of one PE's sum of a beat in each form, by Yosys 0.70 (tree, dense, add; a popcount of 16
+    leaves a lane to the accumulator):
+
+    ==== ===== ============== ============== ===========
+    bits  simd ECP5           7-series       generic, LUT6
+    ==== ===== ============== ============== ===========
+       1    16 31, 20         18, 14         18
+       2     3 11, 12, 10     5, 9, 5        5, -, 5
+       2     8 39, 29, 34     23, 21, 18     23, -, 24
+       2    16 82, 54, 76     52, 34, 41     52, -, 53
+       4     8 91, 71, 48     54, 50, 32     54, -, 50
+       4    16 179, 123, 106  113, 77, 71
+       4    64 693, 437, 456  409, 257, 309  409, -, 464
+       8     3 58, 74, 22     29, 45, 17
+       8    16 377, 265, 166  231, 159, 131
+    ==== ===== ============== ============== ===========
+
+    Sums of codes also take the fewest registers.
+    """
+    if bits > 1 and simd <= 4 * bits:
+        return "add"
+    known = popcount.forms(fabric)
+    if simd < DENSE_LANES or "dense" not in known:
+        return "tree"
+    return "recoded" if sums >= RECODED_SUMS and words > 1 and "recoded" in known else "dense"
+
+
+@dataclass(frozen=True)
+class BeatSum:
+    """Builds the sum ``sum over planes p of c_p sum over lanes of (code XNOR weight)``.
+
+    A weight bit stands for all bits of its lane's code.
+
+    Parameters
+    ----------
+    simd, bits : int
+        Lanes, and bits of a code.
+    coefficients : tuple of int
+        Positive coefficient of each weight plane.
+    form : {"tree", "dense", "recoded", "add"}
+        Popcounts in one of the forms of `popcount`, or sums of codes.
+    fabric : str
+        One of `primitives.FABRICS`.
+    style : {"amaranth", "verilog"}
+        Plain Amaranth, or instances of `modules`.
+
+    Raises
+    ------
+    ValueError
+        If the fabric has no such form.
+    """
+
+    simd: int
+    bits: int
+    coefficients: tuple[int, ...]
+    form: str = "tree"
+    fabric: str = "generic"
+    style: str = "amaranth"
+
+    def __post_init__(self) -> None:
+        """Check the form."""
+        known = (*popcount.forms(self.fabric), "add")
+        if self.form not in known:
+            raise ValueError(f"form is {self.form!r}; known are {', '.join(known)}")
+
+    @property
+    def complemented(self) -> bool:
+        """Whether weights are given complemented."""
+        return self.form == "add"
+
+    @property
+    def early(self) -> int:
+        """Cycles, 0 or 1, that codes come before their weights: recoding ends in a register."""
+        return int(self.form == "recoded" and self.style == "verilog")
+
+    def kept(self, weights: NDArray[Any]) -> NDArray[Any]:
+        """Give weight bits [..., simd] as the memory keeps them, for `build`."""
+        if self.early:
+            return recode.recoded(weights, self.counted)
+        return weights ^ 1 if self.complemented else weights
+
+    @property
+    def spared(self) -> int:
+        """Lanes, 0 or 1, left to the accumulator: a full popcount has ``2 ** k - 1`` lanes."""
+        single = self.bits == 1 and self.coefficients == (1,) and not self.complemented
+        return int(single and self.simd > 1 and self.simd & (self.simd - 1) == 0)
+
+    @property
+    def latency(self) -> int:
+        """Clock cycles."""
+        planes = len(self.coefficients)
+        if self.complemented:
+            return xnor_sum.latency_for(self.simd) + register_count(ceil_log2(planes))
+        counted = popcount.latency_for(self.counted, form=self.form, fabric=self.fabric)
+        return counted + register_count(ceil_log2(self.bits * planes))
+
+    @property
+    def width(self) -> int:
+        """Bits of the sum, without a spared lane."""
+        return (self.counted * sum(self.coefficients) * ((1 << self.bits) - 1)).bit_length()
+
+    @property
+    def counted(self) -> int:
+        """Lanes that are not spared."""
+        return self.simd - self.spared
+
+    @property
+    def modules(self) -> dict[str, str]:
+        """Verilog modules, by name, that have to be appended to the design."""
+        if self.style != "verilog":
+            return {}
+        if self.complemented:
+            name = xnor_sum.module_name(self.simd, self.bits, fabric=self.fabric)
+            return {name: xnor_sum.verilog_module(self.simd, self.bits, fabric=self.fabric)}
+        name = popcount.module_name(*self._size, **self._kind)
+        return {name: popcount.verilog_module(*self._size, **self._kind)}
+
+    def operands(self, m: Module, data: Value, name: str) -> list[Value]:
+        """Give what `build` takes from the codes of a beat, lane 0 lowest: once for all PEs.
+
+        Codes come `early` cycles before what is made of them. A spared lane's code, late, is last.
+        """
+        planes: list[Value] = [data]
+        if self.spared:
+            planes = [data[:-1]]
+        elif self.form != "add" and self.bits > 1:
+            planes = []
+            for a in range(self.bits):
+                plane = Signal(self.simd, name=f"{name}_{a}")
+                m.d.comb += plane.eq(Cat(data[i * self.bits + a] for i in range(self.simd)))
+                planes.append(plane)
+        if self.early:
+            planes = [
+                delay(m, recode.recoded_value(plane, self.counted), 1, name=f"{name}_{a}_recoded")
+                for a, plane in enumerate(planes)
+            ]
+        if self.spared:
+            late = self.early + self.latency
+            planes.append(delay(m, data[-1], late, name=f"{name}_spared"))
+        return planes
+
+    def build(
+        self, m: Module, name: str, operands: Sequence[Value], weights: Sequence[Value]
+    ) -> tuple[Value, Lane | None]:
+        """Build one PE's sum from a word of `simd` bits per plane.
+
+        Returns
+        -------
+        sum : Value [width]
+            `latency` cycles later.
+        lane : pair of Value, optional
+            Code and weight of the spared lane, as late: where they agree, the sum is one more.
+        """
+        terms: list[Signal] = []
+        part = self._codes if self.complemented else self._count
+        for a, x in enumerate(operands[: len(operands) - self.spared]):
+            for p, (coefficient, w) in enumerate(zip(self.coefficients, weights, strict=True)):
+                own, factor = f"{name}_{a}_{p}", coefficient << a
+                term = Signal(range(self._most * factor + 1), name=f"term_{own}")
+                m.d.comb += term.eq(part(m, own, x, w) * factor)
+                terms.append(term)
+        levels = ceil_log2(len(terms))
+        registered = registered_levels(levels, register_count(levels))
+        for level in range(1, levels + 1):
+            domain = m.d.sync if level in registered else m.d.comb
+            sums = []
+            for i in range(0, len(terms), 2):
+                value = sum(terms[i + 1 : i + 2], terms[i])
+                total = Signal(len(value), name=f"sum_{name}_{level}_{i // 2}", reset_less=True)
+                domain += total.eq(value)
+                sums.append(total)
+            terms = sums
+        if not self.spared:
+            return terms[0][: self.width], None
+        late = delay(m, weights[0][-1], self.latency, name=f"spared_{name}")
+        return terms[0][: self.width], (operands[-1], late)
+
+    @property
+    def _most(self) -> int:
+        """Highest value of a term."""
+        return self.simd * ((1 << self.bits) - 1) if self.complemented else self.counted
+
+    @property
+    def _kind(self) -> dict[str, Any]:
+        return {"form": self.form, "fabric": self.fabric}
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        return self.counted, popcount.latency_for(self.counted, **self._kind)
+
+    def _codes(self, m: Module, name: str, x: Value, flip: Value) -> Signal:
+        n = Signal(range(self._most + 1), name=f"codes_{name}_n")
+        ports = {"simd": self.simd, "bits": self.bits, "x": x, "flip": flip, "n": n}
+        if self.style == "verilog":
+            m.submodules[f"codes_{name}"] = xnor_sum.instance(**ports, fabric=self.fabric)
+        else:
+            xnor_sum.plain(m, **ports)
+        return n
+
+    def _count(self, m: Module, name: str, x: Value, w: Value) -> Signal:
+        """Add a popcount; as a bare instance in Verilog, where a wrapper each would be clutter."""
+        w = w[: self.counted]
+        simd, latency = self._size
+        if self.style == "verilog":
+            n = Signal(range(self._most + 1), name=f"popcount_{name}_n")
+            m.submodules[f"popcount_{name}"] = popcount.instance(
+                simd=simd, latency=latency, x=x, w=w, n=n, **self._kind
+            )
+            return n
+        part = popcount.XnorPopcount(simd=simd, latency=latency)
+        m.submodules[f"popcount_{name}"] = part
+        m.d.comb += [part.x.eq(x), part.w.eq(w)]
+        return part.n

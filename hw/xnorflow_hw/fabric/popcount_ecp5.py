@@ -1,0 +1,68 @@
+"""Dense XNOR popcount for ECP5: carry chains that XOR, add and pass carries between sums.
+
+A position of a chain takes two products and a carry and is a full adder of them, XORs included.
+With the third lane injected as its carry-in, a leaf of three lanes takes two LUTs, and a sum of k
+bits k + 1.
+
+An adding position can absorb XOR, not XNOR, so a full sum of 2^k - 1 lanes counts those that
+differ; that is the complement of the number of lanes that agree. Other sums, and the last one,
+count those that agree, of operands of either kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import zip_longest
+
+from xnorflow_hw.fabric.carry_chains import Count, Tree
+from xnorflow_hw.fabric.primitives import Position, ccu2c_chain, ccu2c_inject
+
+CHAIN = 32
+"""Positions of a chain. 16 popcounts of 127 lanes take 3 % less with 64, at 132 and not 157 MHz."""
+_ADD_PRODUCTS = 0x6996
+_DIFFERENT = ("1'b1", "1'b0")
+_ZERO = "1'b0"
+
+
+class _Ecp5(Tree):
+    nothing = ccu2c_inject()
+
+    def leaf(self, lanes: int, level: int) -> Count:
+        if self.simd == 2:
+            a, b = self.agree(level), self.agree(level)
+            return self.end([f"({a} ^ {b})", f"({a} & {b})"], level)
+        pins = (*self.product(level), *self.product(level))
+        third = self.product(level) if lanes == 3 else _DIFFERENT
+        return self.chained(
+            ccu2c_inject(*third), [Position(pins, _ADD_PRODUCTS)], level, differ=True
+        )
+
+    def node(self, a: Count, b: Count, level: int, full: bool) -> Count:
+        full = full and level < self.levels
+        adds = [
+            _add(p, q, a.differ and not full, b.differ and not full and q != _ZERO)
+            for p, q in zip_longest(a.bits, b.bits, fillvalue=_ZERO)
+        ]
+        inject = ccu2c_inject(*self.product(level), agree=not full)
+        return self.chained(inject, adds, level, differ=full)
+
+    def write(self, positions: Sequence[Position]) -> None:
+        ccu2c_chain(self.net, positions)
+
+
+def _add(a: str, b: str, complement_a: bool, complement_b: bool) -> Position:
+    """Add two bits or complements; D = 1 separates the LUT from what it generates, which is A."""
+    total = 0x9999 if complement_a != complement_b else 0x6666
+    return Position(
+        (a, b, _ZERO, "1'b1"), (total & 0xFFF0) | (0x5 if complement_a else 0xA)
+    )
+
+
+def latency_for(simd: int) -> int:
+    """Clock cycles with a register after every level."""
+    return simd.bit_length() - 1
+
+
+def body(simd: int, latency: int) -> list[str]:
+    """Write the statements of the module: inputs ``x``, ``w``, output ``n``; see `popcount`."""
+    return _Ecp5(simd, latency, limit=CHAIN).body()

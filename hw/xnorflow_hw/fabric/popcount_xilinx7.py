@@ -1,0 +1,93 @@
+"""Dense XNOR popcount for AMD 7-series: full adders with two XNORs inside, then a compressor tree.
+
+A LUT of two outputs has five inputs: two lanes and a bit, whose sum and carry it gives. A group of
+lanes is a row of such LUTs, each passing its sum on to the next: a LUT for two lanes, which become
+a carry. What is left, half a bit of weight 2 per lane and a bit of weight 1 per group, is summed
+by `compress`, at nearly two bits a LUT; together 0.85 LUTs per lane.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+
+from xnorflow_hw.base.pipeline import registered_levels
+from xnorflow_hw.fabric.compress import Bit, Heap, Netlist, sum_bits
+
+GROUP = 8
+"""Lanes of a row: its LUTs, half as many, follow each other within a clock cycle."""
+
+
+@dataclass
+class _Levels(Netlist):
+    """Registers only the given ones of the levels.
+
+    Attributes
+    ----------
+    registered : set of int
+        Levels, from 1, that end in a register; None for all.
+    level : int
+        Levels so far.
+    """
+
+    registered: set[int] | None = None
+    level: int = field(default=0)
+
+    def register(self, heap: Heap) -> Heap:
+        """Put a register behind every bit of a heap, or not."""
+        self.level += 1
+        return super().register(heap) if self._registered else heap
+
+    @property
+    def _registered(self) -> bool:
+        return self.registered is None or self.level in self.registered
+
+
+def _agreeing(lanes: int, value: int, bit: int = 0) -> int:
+    """Count the lanes whose two bits agree, and the bit above them; give a bit of that."""
+    pairs = range(0, 2 * lanes, 2)
+    agreeing = sum(value >> i & 1 == value >> i + 1 & 1 for i in pairs)
+    return ((value >> 2 * lanes & 1) + agreeing) >> bit
+
+
+def _row(netlist: Netlist, low: int, high: int, heap: Heap) -> None:
+    """Count lanes low to high - 1 into the heap."""
+    passed: list[Bit] = []
+    for lane in range(low, high, 2):
+        lanes = min(2, high - lane)
+        inputs = [Bit(f"{port}[{lane + i}]") for i in range(lanes) for port in "xw"] + passed
+        if len(inputs) == 2:
+            total = netlist.lut(inputs, partial(_agreeing, 1))
+        else:
+            carry, total = netlist.luts_of_two(
+                inputs, partial(_agreeing, lanes, bit=1), partial(_agreeing, lanes)
+            )
+            heap.setdefault(1, []).append(Bit(carry))
+        passed = [Bit(total)]
+    heap.setdefault(0, []).extend(passed)
+
+
+def _build(netlist: _Levels, simd: int) -> list[str]:
+    """Build the tree; return the count's nets, lowest bit first."""
+    heap: Heap = {}
+    for low in range(0, simd, GROUP):
+        _row(netlist, low, min(low + GROUP, simd), heap)
+    return sum_bits(netlist, netlist.register(heap), simd.bit_length())[0]
+
+
+def latency_for(simd: int) -> int:
+    """Clock cycles with a register after every level."""
+    netlist = _Levels()
+    _build(netlist, simd)
+    return netlist.level
+
+
+def body(simd: int, latency: int) -> list[str]:
+    """Write the statements of the module: inputs ``x``, ``w``, output ``n``; see `popcount`."""
+    levels = latency_for(simd)
+    netlist = _Levels(registered=registered_levels(levels, min(latency, levels)))
+    count: Heap = dict(enumerate([Bit(net)] for net in _build(netlist, simd)))
+    for _ in range(latency - levels):
+        count = Netlist.register(netlist, count)
+    bits = ", ".join(count[weight][0].net for weight in sorted(count, reverse=True))
+    return [*netlist.lines, f"  assign n = {{{bits}}};"]

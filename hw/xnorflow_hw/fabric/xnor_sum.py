@@ -1,0 +1,229 @@
+"""Sum of XNORs of multi-bit codes: what wide activations take instead of a popcount per bit plane.
+
+``sum over planes a of 2^a popcount(xnor(u_a, w))`` is the sum over lanes of the codes, complemented
+where the weight bit is 0. So a tree of adders does it, one per lane but the first. Placed by hand,
+the complements go into the adders' own LUTs.
+
+Each size is a flat module, text from `verilog_module`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from amaranth.hdl import ClockSignal, Instance, Module, Signal, Value
+from amaranth.utils import ceil_log2
+
+from xnorflow_hw.base.pipeline import delay, register_count, registered_levels
+from xnorflow_hw.fabric.primitives import (
+    FABRICS,
+    Netlist,
+    Position,
+    carry4_chain,
+    ccu2c_chain,
+    ccu2c_inject,
+    lut6,
+    lut6_2,
+    lut_init,
+)
+
+_XOR4, _ZERO = 0x6996, "1'b0"
+
+
+def latency_for(simd: int) -> int:
+    """Give the pipeline depth: a register after every second level of adders."""
+    return register_count(ceil_log2(simd))
+
+
+def width_for(simd: int, bits: int) -> int:
+    """Bits of the sum."""
+    return (simd * ((1 << bits) - 1)).bit_length()
+
+
+@cache
+def adder_bits(simd: int, bits: int) -> int:
+    """Bits of all the tree's adders."""
+    return sum(a.total.width for a in _tree(simd, bits) if a.b.width)
+
+
+def module_name(simd: int, bits: int, *, fabric: str = "generic") -> str:
+    """Name of the Verilog module."""
+    return f"xnorflow_xnor_sum_{fabric}_{simd}_{bits}"
+
+
+@dataclass(frozen=True)
+class _Term:
+    """An operand: bits [low, low + width) of a vector, complemented where the net `flip` is 1."""
+
+    name: str
+    width: int
+    low: int = 0
+    flip: str = ""
+
+    def bit(self, i: int) -> tuple[str, str]:
+        """Give bit i and what complements it."""
+        if i >= self.width:
+            return _ZERO, _ZERO
+        return f"{self.name}[{self.low + i}]", self.flip or _ZERO
+
+    @property
+    def text(self) -> str:
+        own = f"{self.name}[{self.low + self.width - 1}:{self.low}]"
+        return f"({own} ^ {{{self.width}{{{self.flip}}}}})" if self.flip else own
+
+
+@dataclass(frozen=True)
+class _Adder:
+    """A node of the tree, whose sum is registered or not."""
+
+    a: _Term
+    b: _Term
+    total: _Term
+    level: int
+    registered: bool
+
+
+def _tree(simd: int, bits: int) -> list[_Adder]:
+    """List the adders, operands first."""
+    depth = ceil_log2(simd)
+    registered = registered_levels(depth, latency_for(simd))
+    adders: list[_Adder] = []
+
+    def total(low: int, number: int) -> tuple[_Term, int]:
+        if number == 1:
+            return _Term("x", bits, low * bits, f"flip[{low}]"), 0
+        half = number // 2
+        long, level = total(low, number - half)
+        short, other = total(low + number - half, half)
+        if other < level and level in registered:
+            # Halves differ by one lane, so their levels by one. Adding nothing makes it a register.
+            kept = _Term(f"k{low}_{number}", short.width)
+            adders.append(_Adder(short, _Term("", 0), kept, level, True))
+            short = kept
+        level += 1
+        both = _Term(f"s{low}_{number}", width_for(number, bits))
+        adders.append(_Adder(long, short, both, level, level in registered))
+        return both, level
+
+    total(0, simd)
+    return adders
+
+
+def verilog_module(simd: int, bits: int, *, fabric: str = "generic") -> str:
+    """Write the module; needs `primitives.PROLOGUE` before it.
+
+    Ports: ``clk`` (only if there are registers), ``x`` [simd*bits-1:0], the codes, lane 0 lowest,
+    ``flip`` [simd-1:0], 1 where a code is complemented, and the sum ``n``, `latency_for` clock
+    cycles later.
+
+    Raises
+    ------
+    ValueError
+        If the fabric is unknown.
+    """
+    if fabric not in FABRICS:
+        raise ValueError(f"fabric is {fabric!r}; known are {', '.join(FABRICS)}")
+    adders = _tree(simd, bits)
+    lines = [
+        f"module {module_name(simd, bits, fabric=fabric)} (",
+        *(["  input wire clk,"] if latency_for(simd) else []),
+        f"  input wire [{simd * bits - 1}:0] x,", f"  input wire [{simd - 1}:0] flip,",
+        f"  output wire [{width_for(simd, bits) - 1}:0] n", ");",
+    ]
+    for adder in adders:
+        name, bus = adder.total.name, f"[{adder.total.width - 1}:0]"
+        if adder.registered:
+            lines += [f"  wire {bus} {name}_d;", f"  reg {bus} {name};",
+                      f"  always @(posedge clk) {name} <= {name}_d;"]
+        else:
+            lines.append(f"  wire {bus} {name};")
+    plain = [f"  assign {_sum(a)} = {_plain(a)};" for a in adders]
+    if adders and fabric in _PLACED:
+        net = Netlist()
+        _PLACED[fabric](net, adders)
+        lines += ["`ifdef XNORFLOW_PRIMITIVES", *net.lines, "`else", *plain, "`endif"]
+    else:
+        lines += plain
+    result = adders[-1].total if adders else _Term("x", bits, 0, "flip[0]")
+    return "\n".join([*lines, f"  assign n = {result.text};", "endmodule", ""])
+
+
+def _sum(adder: _Adder) -> str:
+    """Net that the sum goes to."""
+    return f"{adder.total.name}_d" if adder.registered else adder.total.name
+
+
+def _plain(adder: _Adder) -> str:
+    """Write a sum, its operands extended by hand."""
+    terms = []
+    for term in (adder.a, adder.b):
+        extra = adder.total.width - term.width
+        if term.width:
+            terms.append(f"{{{extra}'d0, {term.text}}}" if extra else term.text)
+    return " + ".join(terms)
+
+
+def _ecp5(net: Netlist, adders: Sequence[_Adder]) -> None:
+    """Make one chain per adder: XORs and sum in one LUT; the last position puts the carry out."""
+    for adder in adders:
+        width = max(adder.a.width, adder.b.width)
+        positions = [ccu2c_inject()]
+        for i in range(width):
+            pins = (*adder.a.bit(i), *adder.b.bit(i))
+            positions.append(Position(pins, _XOR4, f"{_sum(adder)}[{i}]"))
+        if adder.total.width > width:
+            positions.append(ccu2c_inject(sum=f"{_sum(adder)}[{width}]"))
+        if adder.b.width:
+            ccu2c_chain(net, positions)
+        else:
+            net.line(f"assign {_sum(adder)} = {_plain(adder)};")
+
+
+def _xilinx7(net: Netlist, adders: Sequence[_Adder]) -> None:
+    """Make XORs and sum in one LUT, whose O5 is the operand that goes into the carry."""
+    for adder in adders:
+        if not adder.b.width:
+            net.line(f"assign {_sum(adder)} = {_plain(adder)};")
+            continue
+        width = max(adder.a.width, adder.b.width)
+        propagate, generate = [], []
+        for i in range(width):
+            pins = (*adder.a.bit(i), *adder.b.bit(i))
+            if pins[1] == _ZERO:
+                generate.append(pins[0])
+                propagate.append(lut6(net, pins, _XOR4))
+            else:
+                own = lut_init(lambda a, f, b, g, _: a ^ f, 5)
+                both = lut_init(lambda a, f, b, g, _: a ^ f ^ b ^ g, 5)
+                low, high = lut6_2(net, [*pins, _ZERO], own, both)
+                generate.append(low)
+                propagate.append(high)
+        sums = [f"{_sum(adder)}[{i}]" for i in range(width)]
+        carry = carry4_chain(net, propagate, generate, sums)
+        if adder.total.width > width:
+            net.line(f"assign {_sum(adder)}[{width}] = {carry};")
+
+
+_PLACED: dict[str, Callable[[Netlist, Sequence[_Adder]], None]] = {
+    "ecp5": _ecp5, "xilinx7": _xilinx7,
+}
+
+
+def instance(
+    *, simd: int, bits: int, x: Value, flip: Value, n: Value, fabric: str = "generic"
+) -> Instance:
+    """Give an instance of the Verilog module between values of the right widths."""
+    clock = {"i_clk": ClockSignal()} if latency_for(simd) else {}
+    return Instance(module_name(simd, bits, fabric=fabric), **clock, i_x=x, i_flip=flip, o_n=n)
+
+
+def plain(m: Module, *, simd: int, bits: int, x: Value, flip: Value, n: Signal) -> None:
+    """Do in Amaranth what the module does, for its simulator."""
+    codes = [
+        x.word_select(lane, bits) ^ flip[lane].replicate(bits) for lane in range(simd)
+    ]
+    while len(codes) > 1:
+        codes = [sum(codes[i + 1 : i + 2], codes[i]) for i in range(0, len(codes), 2)]
+    m.d.comb += n.eq(delay(m, codes[0], latency_for(simd), name=f"{n.name}_sum"))

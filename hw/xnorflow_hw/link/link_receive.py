@@ -1,0 +1,168 @@
+"""Host to accelerator: takes messages apart, feeds frames, and leaves a tag for every answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Array, C, Cat, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from xnorflow_hw.base.crc import Crc32
+from xnorflow_hw.base.pipeline import index_shape
+from xnorflow_hw.link.link_format import ESCAPE, ESCAPE_BIT, FLAG, HEADER_BYTES, NO_SESSION, Request
+from xnorflow_hw.link.link_spec import TAG, Kind, LinkSpec
+
+
+class LinkReceiver(wiring.Component):
+    """Read messages.
+
+    A message of fewer bytes than a header is ignored; every other one is answered by a tag once
+    its closing flag is there. A DATA message whose header is right goes into the accelerator at
+    once.
+
+    Parameters
+    ----------
+    spec : LinkSpec
+        What it is built for.
+
+    Members
+    -------
+    i : In(stream(8))
+        Bytes.
+    frames : Out(stream(8 * in_lanes))
+        Beats for the accelerator, from registers.
+    tags : Out(stream(TAG))
+        What to answer, in the order of the messages.
+    session : Out(16)
+        Of the last HELLO.
+    clear : Out(1)
+        A pulse at a HELLO: forget frames and tags on their way.
+    ready : In(1)
+        Only if ``spec.loads``: the accelerator is loaded. Without it every DATA is refused.
+    """
+
+    def __init__(self, spec: LinkSpec) -> None:
+        self.spec = spec
+        super().__init__({
+            "i": In(stream.Signature(8)),
+            "frames": Out(stream.Signature(8 * spec.in_lanes)),
+            "tags": Out(stream.Signature(TAG)),
+            "session": Out(16, init=NO_SESSION), "clear": Out(1),
+            **({"ready": In(1)} if spec.loads else {}),
+        })
+
+    def elaborate(self, platform: Any) -> Module:
+        """Take escapes away, check header and sum, gather beats."""
+        m = Module()
+        spec = self.spec
+        # `ready`: the state takes a byte. `data`: a byte of the message; `end`: its closing flag.
+        # `closing`: the flag is there and may be taken.
+        escaped, take, data, end = Signal(), Signal(), Signal(), Signal()
+        ready, closing = Signal(), Signal()
+        byte = Signal(8)
+        is_flag, is_escape = self.i.payload == FLAG, self.i.payload == ESCAPE
+        m.submodules.checksum = crc = Crc32(bits=spec.crc_bits)
+        m.d.comb += [
+            self.i.ready.eq(ready & ~crc.busy), take.eq(self.i.valid & self.i.ready),
+            data.eq(take & ~is_flag & ~is_escape), end.eq(take & is_flag),
+            closing.eq(self.i.valid & is_flag & ~crc.busy),
+            byte.eq(self.i.payload ^ (escaped << ESCAPE_BIT)),
+        ]
+        with m.If(take):
+            m.d.sync += escaped.eq(is_escape)
+        m.d.comb += [crc.start.eq(end), crc.valid.eq(data), crc.data.eq(byte)]
+        whole = Signal()
+        m.d.comb += whole.eq(crc.match & ~escaped)
+
+        # The header. `fits`: so far it is that of a DATA message that may enter the accelerator.
+        count = Signal(range(HEADER_BYTES))
+        new_session, sequence = Signal(16), Signal(16)
+        hello, fits, fits_now = Signal(), Signal(), Signal()
+        length = spec.frame.to_bytes(3, "little")
+        expected = Array([
+            C(spec.version << 4 | Request.DATA, 8), self.session[:8], self.session[8:],
+            byte, byte, *(C(b, 8) for b in length),
+        ])
+        right = byte == expected[count]
+        if spec.loads:
+            right &= self.ready
+        m.d.comb += fits_now.eq((fits | (count == 0)) & right)
+
+        # The frame. A beat waits in `frames` until it is taken; meanwhile nothing is gathered.
+        lane = Signal(index_shape(spec.in_lanes))
+        left = Signal(range(spec.frame))
+        gather = Signal()
+        value = Signal(8)
+        pending = self.frames.valid
+        with m.If(pending & self.frames.ready):
+            m.d.sync += pending.eq(0)
+        with m.If(gather):
+            m.d.sync += [
+                self.frames.payload.eq(Cat(self.frames.payload, value)[8:]),
+                left.eq(left - 1), lane.eq(lane + 1),
+            ]
+            with m.If(lane == spec.in_lanes - 1):
+                m.d.sync += [pending.eq(1), lane.eq(0)]
+
+        tag = self.tags.payload
+        m.d.comb += [tag.sequence.eq(sequence), value.eq(byte)]
+        with m.FSM(init="HEADER"):
+            with m.State("HEADER"):
+                m.d.comb += ready.eq(1)
+                m.d.sync += left.eq(spec.frame - 1)
+                with m.If(data):
+                    m.d.sync += [count.eq(count + 1), fits.eq(fits_now)]
+                    with m.If(count == 0):
+                        m.d.sync += hello.eq(byte[:4] == Request.HELLO)
+                    with m.If((count >= 1) & (count <= 4)):
+                        m.d.sync += Cat(new_session, sequence).eq(
+                            Cat(new_session, sequence, byte)[8:]
+                        )
+                    with m.If(count == HEADER_BYTES - 1):
+                        m.next = "OTHER"
+                        with m.If(fits_now):
+                            m.next = "FRAME"
+                with m.If(end):
+                    m.d.sync += count.eq(0)
+            with m.State("FRAME"):
+                m.d.comb += [ready.eq(~pending), gather.eq(data)]
+                with m.If(end):
+                    m.next = "FILL"
+                with m.Elif(gather & (left == 0)):
+                    m.next = "SUM"
+            with m.State("SUM"):
+                m.d.comb += [
+                    ready.eq(self.tags.ready), self.tags.valid.eq(closing),
+                    tag.kind.eq(Mux(whole, Kind.RESULT, Kind.DROP)),
+                ]
+                with m.If(end):
+                    m.next = "HEADER"
+            with m.State("FILL"):  # The message ended early: give the accelerator its whole frame.
+                m.d.comb += [gather.eq(~pending), value.eq(0)]
+                with m.If(gather & (left == 0)):
+                    m.next = "BROKEN"
+            with m.State("BROKEN"):
+                m.d.comb += [self.tags.valid.eq(1), tag.kind.eq(Kind.DROP)]
+                with m.If(self.tags.ready):
+                    m.next = "HEADER"
+            with m.State("OTHER"):
+                greet = Signal()
+                m.d.comb += [
+                    greet.eq(hello & whole), tag.kind.eq(Kind.REFUSED),
+                    ready.eq(self.tags.ready | greet),
+                    self.tags.valid.eq(closing & ~greet),
+                ]
+                with m.If(end):
+                    m.next = "HEADER"
+                    with m.If(greet):
+                        m.next = "CLEAR"
+            with m.State("CLEAR"):
+                m.d.comb += self.clear.eq(1)
+                m.d.sync += [self.session.eq(new_session), pending.eq(0)]
+                m.next = "GREET"
+            with m.State("GREET"):
+                m.d.comb += [self.tags.valid.eq(1), tag.kind.eq(Kind.IDENTITY)]
+                with m.If(self.tags.ready):
+                    m.next = "HEADER"
+        return m

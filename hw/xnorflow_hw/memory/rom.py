@@ -1,0 +1,203 @@
+"""Read-only memory: constants, LUTs or block RAM, with its contents inline or in hex images.
+
+Yosys writes one line per word of an inline memory, so a large one becomes a small Verilog module
+that reads its contents with `$readmemh` from files beside the design. Block RAM is cut into tiles,
+each of which is one block: synthesis tools would choose shapes and multiplexers less well. A tile
+that is not addressed gives zeros, which block RAM can do by itself, so what joins tiles one above
+the other is an OR, not a multiplexer. Where block RAM cannot do so and end in a register of its own
+at once, a multiplexer stands behind the tiles' registers. `rom_text` writes the module.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from amaranth.hdl import ClockSignal, Const, Instance, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+from numpy.typing import NDArray
+
+from xnorflow_hw.base.pipeline import delay, index_shape
+from xnorflow_hw.fabric.popcount import STYLES
+from xnorflow_hw.memory.rom_text import RomText, check_tiles
+from xnorflow_hw.spec import RomSpec, Tile
+
+KINDS = ("auto", "block", "constants", "distributed", "logic")
+_STYLES = {
+    "auto": {},
+    "block": {"rom_style": "block"},
+    "constants": {},
+    # Yosys has no such read-only memory, builds it of LUTs all the same, and reads ram_style first.
+    "distributed": {"ram_style": "logic", "rom_style": "distributed"},
+    "logic": {"ram_style": "logic"},
+}
+_LUTS = ("distributed", "logic")
+IMAGE_BITS = 16384
+"""Contents of more bits than this go to a hex image."""
+
+
+def rom_latency(
+    depth: int, *, kind: str = "auto", register: bool = True, registers: bool = False,
+    extra: int = 0,
+) -> int:
+    """Clock cycles from address to data: 0 for a constant, 1 for LUTs, else 1 to 3.
+
+    To the 3 of a memory with `registers` come the `extra` ones of a `RomSpec`.
+    """
+    if depth == 1:
+        return 0
+    return 1 if kind in _LUTS else 1 + register * (1 + registers * (1 + extra))
+
+
+def bit_words(bits: NDArray[Any]) -> list[int]:
+    """Join the 0/1 array [depth, width] to words, element 0 of a row in the lowest bit."""
+    packed = np.packbits(np.asarray(bits, np.uint8), axis=1, bitorder="little")
+    return [int.from_bytes(row.tobytes(), "little") for row in packed]
+
+
+def field_words(fields: NDArray[Any], width: int) -> list[int]:
+    """Join the integer array [depth, n] to words of n fields of `width` bits, field 0 lowest.
+
+    Negative fields are stored in two's complement.
+    """
+    mask = (1 << width) - 1
+    words = []
+    for row in fields.tolist():
+        # Digits of a binary string: linear, where shifting into one integer would be quadratic.
+        words.append(int("".join(f"{value & mask:0{width}b}" for value in reversed(row)) or "0", 2))
+    return words
+
+
+class Rom(wiring.Component):
+    """Give the word at an address.
+
+    A single word is a constant. The word of an address past the end is undefined.
+
+    Parameters
+    ----------
+    words : sequence of int
+        Contents.
+    width : int
+        Bits of a word.
+    kind : {"auto", "block", "constants", "distributed", "logic"}
+        What to build it of: the synthesis tool's choice, block RAM, constants, if there is but one
+        word, LUTs that are a memory, or LUTs that logic behind them may share.
+    tiles : sequence of Tile
+        How block RAM is cut; one tile if empty. Only generated Verilog is.
+    register : bool
+        Add an output register. Block RAMs are slow to answer; LUTs end in one anyway.
+    registers : bool
+        If there is such a register, every tile has one of its own before it: words are joined
+        between the two.
+    far : bool
+        Wires to and from the tiles are long, which then are cycles of their own: every eight tiles
+        have a copy of the address, and words are registered once more on their way. Only with
+        `registers`.
+    name : str
+        Identifier, unique in the design, of the Verilog module and its image.
+    style : {"amaranth", "verilog"}
+        Only "verilog" uses images; such a component cannot run in Amaranth's simulator.
+    image_bits : int
+        Contents of more bits than this go to an image.
+
+    Members
+    -------
+    address : In(range(depth)), at least one bit
+        Which word.
+    data : Out(width)
+        The word, `latency` cycles later. Not reset.
+
+    Attributes
+    ----------
+    latency : int
+        See `rom_latency`.
+    modules : dict of str to str
+        Verilog modules, by name, that have to be appended to the design.
+    images : dict of str to str
+        Hex images, by file name, that have to lie beside it.
+    """
+
+    def __init__(
+        self,
+        *,
+        words: Sequence[int],
+        width: int,
+        kind: str = "auto",
+        tiles: Sequence[Tile] = (),
+        register: bool = True,
+        registers: bool = False,
+        far: bool = False,
+        name: str = "rom",
+        style: str = "amaranth",
+        image_bits: int = IMAGE_BITS,
+    ) -> None:
+        """Check the parameters and write module and image."""
+        if not words:
+            raise ValueError("words is empty; a memory needs at least one")
+        if width < 1 or min(words) < 0 or max(words).bit_length() > width:
+            raise ValueError(f"words from {min(words)} to {max(words)} do not fit width {width}")
+        if kind == "constants" and len(words) > 1:
+            raise ValueError(f"{len(words)} words are more than constants")
+        if kind not in KINDS:
+            raise ValueError(f"kind is {kind!r}; known are {', '.join(KINDS)}")
+        if style not in STYLES:
+            raise ValueError(f"style is {style!r}; known are {', '.join(STYLES)}")
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            raise ValueError(f"name is {name!r}; it has to be a Verilog identifier")
+        self.words, self.width, self.kind, self.register = words, width, kind, register
+        self.name, self.style, self.depth = name, style, len(words)
+        self.registers = registers and register and kind not in _LUTS
+        self.tiles = tuple(tiles) or (Tile(0, self.depth, 0, width),)
+        if len(self.tiles) > 1 and kind != "block":
+            raise ValueError(
+                f"there are {len(self.tiles)} tiles of kind {kind!r}; only block RAM is cut"
+            )
+        check_tiles(self.tiles, self.depth, width)
+        self._spec = spec = RomSpec(kind, self.tiles, self.registers, far)
+        self.latency = rom_latency(
+            self.depth, kind=kind, register=register, registers=self.registers, extra=spec.extra
+        )
+        self.modules: dict[str, str] = {}
+        self.images: dict[str, str] = {}
+        large = self.depth * width > image_bits or len(self.tiles) > 1
+        if style == "verilog" and self.depth > 1 and large:
+            text = RomText(name, self.depth, width, spec, _STYLES[kind])
+            self.modules = text.modules()
+            self.images = {text.image(k): self._image(t) for k, t in enumerate(self.tiles)}
+        super().__init__({"address": In(index_shape(self.depth)), "data": Out(width)})
+
+    def model(self, address: NDArray[Any]) -> list[int]:
+        """Give the words at an int array [n] of addresses."""
+        return [int(self.words[int(a)]) for a in address]
+
+    def _image(self, t: Tile) -> str:
+        digits, mask = -(-t.width // 4), (1 << t.width) - 1
+        words = self.words[t.first : t.first + t.depth]
+        return "".join(f"{int(word) >> t.low & mask:0{digits}x}\n" for word in words)
+
+    def elaborate(self, platform: Any) -> Module:
+        """Build the memory, or the instance of its module, and the register."""
+        m = Module()
+        if self.depth == 1:
+            m.d.comb += self.data.eq(Const(int(self.words[0]), self.width))
+            return m
+        word = Signal(self.width)
+        if self.images:
+            m.submodules.memory = Instance(
+                self.name, i_clk=ClockSignal(), i_address=self.address, o_data=word
+            )
+        else:
+            m.submodules.memory = memory = Memory(
+                shape=self.width, depth=self.depth, init=[int(w) for w in self.words],
+                attrs=dict(_STYLES[self.kind]),
+            )
+            port = memory.read_port()
+            m.d.comb += [port.addr.eq(self.address), word.eq(port.data)]
+        inside = 1 + (self._spec.cycles if self.images else 0)
+        word = delay(m, word, self.latency - inside, name="word")
+        m.d.comb += self.data.eq(word)
+        return m

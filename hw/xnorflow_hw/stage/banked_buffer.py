@@ -1,0 +1,371 @@
+"""Feature buffer for several windows of a row at once, over as many banks.
+
+Every feature is stored once, in the bank of its column (`banks`). All banks have one layout: pixels
+of a row in slots, rows behind each other, one running address that wraps with the power of two that
+a bank holds. So there is one read address for all banks, and what a bank's tap lies further, which
+depends on the kernel column alone.
+
+A beat waits for the last word that any window of its group needs from its row: what is there then
+does not depend on the kernel column, and neither does the order in which columns are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import bits_for, ceil_log2
+from numpy.typing import NDArray
+
+from xnorflow_hw.base.loop import Loop, Nest
+from xnorflow_hw.base.pipeline import index_shape
+from xnorflow_hw.spec import geometry
+from xnorflow_hw.spec.banks import Banks
+from xnorflow_hw.stage.window_checks import add, check_window, outside, word_memory
+
+WORD, KY, KX, REP, GROUP, OY = range(6)
+"""Places of loops in their nest."""
+
+
+class BankedBuffer(wiring.Component):
+    """Hold the words of a frame that its windows still need, and issue them group by group.
+
+    Order, outermost first: frame, output row, group of output columns, rep, kernel column, kernel
+    row, word.
+
+    Parameters
+    ----------
+    word_bits, words, height, width, kernel, stride, dilation, pads, pad_word, repeat, ram, \
+    pad_word_last
+        As in `FeatureBuffer`.
+    pixels : int
+        Windows at once, and banks, with no factor in common with the horizontal stride.
+    depth : int
+        Words per bank. Of its whole pixels there are at least `minimum_depth`.
+
+    Members
+    -------
+    i : In(stream.Signature(word_bits))
+        Words of frames: row by row, pixel by pixel.
+    permit : In(1)
+        Whether a reduction's last beat may be issued in this cycle.
+    o_valid : Out(1)
+        A beat, `latency` cycles after its issue.
+    o_data : Out(pixels * word_bits)
+        What each bank gives, bank 0 lowest: the word or `pad_word`; anything where the window that
+        it would belong to is past the row's end.
+    o_first, o_last : Out(1)
+        Whether it is the first or last beat of a reduction.
+    o_turn : Out(1)
+        Whether it is the first one of a later kernel column.
+    o_row : Out(range(repeat))
+        The rep.
+    o_issued : Out(1)
+        Whether a reduction's last beat is issued in this very cycle.
+
+    Attributes
+    ----------
+    latency : int
+        2: memory, output register.
+    rows : int
+        Values of `o_row`.
+    output : tuple of int
+        Rows and columns of windows.
+    banks : Banks
+        Which window is where.
+    """
+
+    LATENCY = 2
+    latency = LATENCY
+
+    def __init__(
+        self,
+        *,
+        word_bits: int,
+        words: int,
+        height: int,
+        width: int,
+        kernel: tuple[int, int],
+        stride: tuple[int, int],
+        dilation: tuple[int, int],
+        pads: tuple[int, int, int, int],
+        pad_word: int,
+        repeat: int,
+        depth: int,
+        pixels: int,
+        ram: str = "auto",
+        pad_word_last: int | None = None,
+    ) -> None:
+        """Check the parameters."""
+        check_window(
+            word_bits=word_bits, words=words, height=height, width=width, kernel=kernel,
+            stride=stride, dilation=dilation, pads=pads, repeat=repeat, ram=ram,
+            pad_words=(pad_word, pad_word_last),
+        )
+        if pixels < 2:
+            raise ValueError(f"pixels is {pixels}; a FeatureBuffer reads one at a time")
+        self.banks = Banks(
+            pixels, width, kernel[1], stride[1], dilation[1], pads[1], pads[3]
+        )
+        needed = words * self.banks.minimum_slots(
+            height, kernel[0], stride[0], dilation[0], pads[0], pads[2]
+        )
+        if depth < needed:
+            raise ValueError(f"depth is {depth}; windows need {needed} words of a bank at once")
+        self.word_bits, self.words, self.height, self.width = word_bits, words, height, width
+        self.kernel, self.stride, self.dilation, self.pads = kernel, stride, dilation, pads
+        self.pad_word = pad_word
+        self.pad_word_last = pad_word if pad_word_last is None else pad_word_last
+        self.repeat = self.rows = repeat
+        self.pixels, self.depth, self.ram = pixels, depth, ram
+        self.output = (
+            geometry.output_size(height, kernel[0], stride[0], dilation[0], pads[0], pads[2]),
+            self.banks.columns,
+        )
+        self._address_bits = max(1, ceil_log2(depth))
+        super().__init__({
+            "i": In(stream.Signature(word_bits)), "permit": In(1),
+            "o_valid": Out(1), "o_data": Out(pixels * word_bits), "o_first": Out(1),
+            "o_last": Out(1), "o_turn": Out(1), "o_row": Out(index_shape(repeat)),
+            "o_issued": Out(1),
+        })
+
+    def model(self, frames: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """Give the pulses of whole frames, in order of issue.
+
+        Parameters
+        ----------
+        frames : array [frames, height, width, words]
+            Words; of dtype object where they are wider than 64 bits.
+
+        Returns
+        -------
+        dict of arrays [beats]
+            Keys data [beats, pixels], first, last, turn, row, and real [beats, pixels]: whether a
+            bank's word belongs to a window inside the row.
+        """
+        b = self.banks
+        counts = (self.output[0], b.groups, self.repeat, *self.kernel[::-1], self.words)
+        oy, group, _, kx, ky, word, bank = np.ogrid[
+            tuple(slice(count) for count in (*counts, self.pixels))
+        ]
+        windows = np.array(
+            [[b.window(n, k) for n in range(self.pixels)] for k in range(self.kernel[1])]
+        )
+        ox = group * self.pixels + windows[kx, bank]
+        iy = oy * self.stride[0] + ky * self.dilation[0] - self.pads[0]
+        ix = ox * self.stride[1] + kx * self.dilation[1] - self.pads[1]
+        pad = (iy < 0) | (iy >= self.height) | (ix < 0) | (ix >= self.width)
+        taps = frames[:, iy.clip(0, self.height - 1), ix.clip(0, self.width - 1), word]
+        fill = np.array([self.pad_word] * (self.words - 1) + [self.pad_word_last], frames.dtype)
+        every = (len(frames), *counts)
+        at = np.arange(int(np.prod(counts)))
+        inside = np.tile(at % int(np.prod(counts[3:])), len(frames))
+        column = int(np.prod(counts[4:]))
+        rep = at // int(np.prod(counts[3:])) % self.repeat
+        return {
+            "data": np.broadcast_to(
+                np.where(pad, fill[word], taps), (*every, self.pixels)
+            ).reshape(-1, self.pixels),
+            "real": np.broadcast_to(
+                ox < b.columns, (*every, self.pixels)
+            ).reshape(-1, self.pixels),
+            "first": inside == 0,
+            "last": inside == inside.max(),
+            "turn": (inside % column == 0) & (inside > 0),
+            "row": np.tile(rep, len(frames)),
+        }
+
+    def elaborate(self, platform: Any) -> Module:
+        """Build the counters, the banks and the output registers."""
+        m = Module()
+        counts = (self.words, *self.kernel, self.repeat, self.banks.groups, self.output[0])
+        nest = Nest(counts, ("word", "ky", "kx", "rep", "group", "oy"))
+        issue, write, slot_end = Signal(), Signal(), Signal()
+        m.d.comb += write.eq(self.i.valid & self.i.ready)
+        writers = self._write_side(m, write, slot_end)
+        self._space(m, nest, issue, slot_end)
+        row = geometry.loop_steps((0, self.dilation[0], 0, 0, 0, self.stride[0], 0), counts)
+        outer = Const(0, 1)
+        if self.pads[0] or self.pads[2]:
+            outer = outside(m, nest, row, self.height, self.pads[0], issue, "row")
+        missing = self._missing(m, nest, counts, issue, write)
+        last = Signal()
+        m.d.comb += [
+            last.eq(nest.last(REP)), self.o_issued.eq(issue & last),
+            issue.eq((outer | ~missing) & (~last | self.permit)),
+        ]
+        words = self._read(m, nest, counts, issue, writers)
+        self._output(m, nest, issue, last, outer, words)
+        with m.If(issue):
+            nest.advance(m)
+        return m
+
+    @property
+    def _line(self) -> int:
+        """Addresses of a row."""
+        return self.banks.slots * self.words
+
+    def _write_side(self, m: Module, write: Value, slot_end: Signal) -> list[tuple[Value, Value]]:
+        """Count words, banks and columns; give address and enable of each bank's write port.
+
+        `slot_end` tells that the word being written ends its slot in all banks.
+        """
+        word, bank = Loop(self.words, "write_word"), Loop(self.pixels, "write_bank")
+        column = Loop(self.width, "write_column")
+        # Where banks are equally full the row's end is nothing special.
+        row_end = column.last if self.width % self.pixels else Const(0, 1)
+        m.d.comb += slot_end.eq(write & word.last & (bank.last | row_end))
+        address = Signal(self._address_bits, name="write_address")
+        with m.If(write):
+            word.advance(m)
+            # The words of the same slot in the next bank have the same addresses again.
+            again = word.last & ~slot_end
+            m.d.sync += address.eq(address + Mux(again, 1 - self.words, 1))
+            with m.If(word.last):
+                bank.advance(m)
+                if self.width % self.pixels:
+                    column.advance(m)
+                    with m.If(row_end):
+                        bank.restart(m)
+        return [(address, write & (bank.index == b)) for b in range(self.pixels)]
+
+    def _space(self, m: Module, nest: Nest, issue: Value, slot_end: Value) -> None:
+        """Count the slots held, the one being written not yet; accept while it has space.
+
+        `overfull` is their number minus the capacity, so its sign is the answer. The end of an
+        output row frees slots, some of them perhaps before they are written.
+        """
+        capacity, slots = self.depth // self.words, self.banks.slots
+        span = bits_for(capacity + 2 * self.height * slots) + 1
+        kept = (0, *geometry.rows_kept_from(
+            self.height, self.stride[0], self.pads[0], self.output[0]
+        ))
+        freed = [(a - b) * slots for a, b in pairwise(kept)]
+        freeing = nest.loops[OY].follow(freed, span, "freeing")
+        overfull, row_end = Signal(span, init=-capacity % (1 << span)), Signal()
+        m.d.comb += row_end.eq(issue & nest.last(OY))
+        m.d.sync += overfull.eq(add(overfull, Mux(row_end, freeing, 0), slot_end))
+        m.d.comb += self.i.ready.eq(overfull[-1])
+
+    def _missing(
+        self, m: Module, nest: Nest, counts: Sequence[int], issue: Value, write: Value
+    ) -> Value:
+        """Tell whether the word that a beat waits for is still to be written.
+
+        Words are counted through all frames, as in `FeatureBuffer`; a register holds the number of
+        the newest one minus that of the awaited one.
+        """
+        line, furthest = self.width * self.words, self.banks.furthest
+        frame, start = self.height * line, -self.pads[0] * line
+        back_to_first = (furthest[-1] - furthest[0]) * self.words
+        steps = list(geometry.loop_steps(
+            (1, self.dilation[0] * line, 0, 0, 0, self.stride[0] * line, frame), counts
+        ))
+        last = frame + start - steps[-1] + furthest[-1] * self.words
+        steps[OY] -= back_to_first
+        steps[-1] -= back_to_first
+        span = bits_for(self.pixels * self.depth - start + frame + last) + 1
+        # From group to group as many words, but for the groups at the borders; entry `groups - 1`
+        # is never used.
+        further = [(b - a) * self.words for a, b in pairwise(furthest)]
+        inside = steps[GROUP]
+        by_group = nest.loops[GROUP].follow(
+            [-(inside + step) for step in [*further, *further[-1:]]], span, "back_group"
+        ) if further else 0
+        back = nest.step(
+            m, [by_group if k == GROUP else -step for k, step in enumerate(steps)], span, "back"
+        )
+        ahead = Signal(span, init=(-1 - start - furthest[0] * self.words) % (1 << span))
+        m.d.sync += ahead.eq(add(ahead, Mux(issue, back, 0), write))
+        return ahead[-1]
+
+    def _read(
+        self, m: Module, nest: Nest, counts: Sequence[int], issue: Value,
+        writers: Sequence[tuple[Value, Value]],
+    ) -> list[Value]:
+        """Build the banks and their read addresses; give their words, a cycle late."""
+        line, size = self._line, 1 << self._address_bits
+        steps = geometry.loop_steps(
+            (1, self.dilation[0] * line, 0, 0, self.stride[1] * self.words, self.stride[0] * line,
+             self.height * line), counts,
+        )
+        read = Signal(self._address_bits, init=-self.pads[0] * line % size, name="read_address")
+        with m.If(issue):
+            m.d.sync += read.eq(read + nest.step(m, steps, self._address_bits, "read_step"))
+        words = []
+        for b, (address, enable) in enumerate(writers):
+            memory = word_memory(self.word_bits, size, self.ram)
+            m.submodules[f"bank_{b}"] = memory
+            writer, reader = memory.write_port(), memory.read_port()
+            further = nest.loops[KX].follow(
+                [self.banks.slot(b, kx) * self.words for kx in range(self.kernel[1])],
+                self._address_bits, f"further_{b}",
+            )
+            m.d.comb += [
+                writer.addr.eq(address), writer.data.eq(self.i.payload), writer.en.eq(enable),
+                reader.addr.eq(read + further),
+            ]
+            words.append(reader.data)
+        return words
+
+    def _column_pads(self, m: Module, nest: Nest) -> Value:
+        """Tell which banks' taps lie left or right of the frame; 0 without a bit if none ever do.
+
+        Groups that differ in that are of different kinds: mostly a first, a last and all others.
+        """
+        columns, banks = range(self.kernel[1]), range(self.pixels)
+        kinds: dict[tuple[int, ...], int] = {}
+        by_group = []
+        for group in range(self.banks.groups):
+            masks = tuple(
+                sum(self.banks.padded(group, b, kx) << b for b in banks) for kx in columns
+            )
+            by_group.append(kinds.setdefault(masks, len(kinds)))
+        padded = {(kind, kx): mask for masks, kind in kinds.items()
+                  for kx, mask in enumerate(masks)}
+        if not any(padded.values()):
+            return Const(0, 0)
+        column = nest.loops[KX].index
+        kind = nest.loops[GROUP].follow(by_group, bits_for(len(kinds) - 1), "group_kind")
+        mask = Signal(self.pixels, name="columns_outside")
+        *others, (_, most) = sorted(padded.items(), key=lambda item: item[1] == 0)
+        with m.Switch(Cat(column, kind)):
+            for (at, kx), value in others:
+                if value != most:
+                    with m.Case(at << len(column) | kx):
+                        m.d.comb += mask.eq(value)
+            with m.Default():
+                m.d.comb += mask.eq(most)
+        return mask
+
+    def _output(
+        self, m: Module, nest: Nest, issue: Value, last: Value, outer: Value, words: list[Value]
+    ) -> None:
+        """Build the registers beside the memory and those after it."""
+        first, turn, column_end = Signal(init=1), Signal(), nest.last(KX)
+        with m.If(issue):
+            m.d.sync += [first.eq(last), turn.eq(column_end & ~last)]
+        beat = {"valid": issue, "first": first, "turn": turn, "last": last,
+                "end": nest.loops[WORD].last, "row": nest.loops[REP].index}
+        late = {name: Signal(len(value), name=f"{name}_1") for name, value in beat.items()}
+        m.d.sync += [late[name].eq(value) for name, value in beat.items()]
+        m.d.sync += [
+            self.o_valid.eq(late["valid"]), self.o_first.eq(late["first"]),
+            self.o_turn.eq(late["turn"]), self.o_last.eq(late["last"]),
+            self.o_row.eq(late["row"]),
+        ]
+        pad = Signal(self.pixels, name="pad_1")
+        m.d.sync += pad.eq(outer.replicate(self.pixels) | self._column_pads(m, nest))
+        fill = Mux(late["end"], self.pad_word_last, self.pad_word)
+        # Without a reset it can be the register that some block RAMs end in.
+        data = Signal(len(self.o_data), reset_less=True)
+        m.d.sync += data.eq(Cat(
+            Mux(pad[b], fill, word)[: self.word_bits] for b, word in enumerate(words)
+        ))
+        m.d.comb += self.o_data.eq(data)

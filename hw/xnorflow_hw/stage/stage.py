@@ -1,0 +1,159 @@
+"""A stage: one reduction of the network, from the stream of its input to that of its output.
+
+Feature buffer, array and tails pass pulses of fixed latency. The queue at the end absorbs them, and
+the buffer issues the last beat of a reduction only while the queue has a place for its result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from amaranth.hdl import Module, Signal, Value
+from amaranth.lib import stream, wiring
+from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.wiring import In, Out
+
+from xnorflow_hw.array.dot import DotArray
+from xnorflow_hw.array.factory import engine, engine_latency
+from xnorflow_hw.array.pool import MaxArray
+from xnorflow_hw.base.pipeline import delay
+from xnorflow_hw.memory.spram_rom import LOAD_BITS
+from xnorflow_hw.spec import ArraySpec, BufferSpec, StageSpec, TailSpec
+from xnorflow_hw.stage.banked_buffer import BankedBuffer
+from xnorflow_hw.stage.feature_buffer import FeatureBuffer
+from xnorflow_hw.stage.pixel_queue import PixelQueue
+
+
+def stage_latency(buffer: BufferSpec, array: ArraySpec, tails: Sequence[TailSpec]) -> int:
+    """Clock cycles from the issue of a reduction's last beat to its result's entering the queue."""
+    return FeatureBuffer.LATENCY + engine_latency(array, tails)
+
+
+def feature_buffer(spec: BufferSpec) -> FeatureBuffer | BankedBuffer:
+    """Build the buffer of a stage.
+
+    Raises
+    ------
+    ValueError
+        If the spec contradicts itself.
+    """
+    options = dict(vars(spec))
+    if spec.pixels == 1:
+        del options["pixels"]
+        return FeatureBuffer(**options)
+    if options.pop("depthwise") or options.pop("classes"):
+        raise ValueError("several pixels at once are for windows of all channels, alike all along"
+                         " a row")
+    return BankedBuffer(**options)
+
+
+class Stage(wiring.Component):
+    """Compute one reduction layer, frame after frame.
+
+    Parameters
+    ----------
+    spec : StageSpec
+        What to compute.
+    style : {"amaranth", "verilog"}
+        Whether large memories and popcounts are Verilog modules; see `modules` and `images`.
+    prefix : str
+        Put before the names of memories.
+
+    Members
+    -------
+    i : In(stream)
+        Features, a word of the buffer per beat.
+    o : Out(stream)
+        Features of the output, ``spec.lanes_out`` per beat.
+    load : In
+        Only where weights are in SPRAM: `spram.SpramRom`'s.
+
+    Attributes
+    ----------
+    latency : int
+        See `stage_latency`; a result can leave one cycle after it enters the queue.
+    sections : tuple of tuple of int
+        What has to be loaded into each SPRAM.
+    modules, images : dict of str to str
+        Verilog modules to append to the design and hex images to lie beside it.
+    """
+
+    def __init__(self, spec: StageSpec, *, style: str = "amaranth", prefix: str = "") -> None:
+        self.spec = spec
+        self.buffer = feature_buffer(spec.buffer)
+        name = f"{prefix}{spec.name}"
+        self.array, self.tails = engine(
+            spec.array, spec.tails, rows=self.buffer.rows, style=style, name=name
+        )
+        self.latency = self.buffer.latency + self.array.latency
+        self.latency += sum(tail.latency for tail in self.tails)
+        assert self.latency == stage_latency(spec.buffer, spec.array, spec.tails)
+        self.sections: tuple[tuple[int, ...], ...] = getattr(self.array, "sections", ())
+        self.modules: dict[str, str] = {}
+        self.images: dict[str, str] = {}
+        for part in (self.array, *self.tails):
+            self.modules |= getattr(part, "modules", {})
+            self.images |= getattr(part, "images", {})
+        super().__init__({
+            "i": In(stream.Signature(spec.buffer.word_bits)),
+            "o": Out(stream.Signature(spec.lanes_out * spec.out_bits)),
+            **({"load": In(LOAD_BITS + len(self.sections))} if self.sections else {}),
+        })
+
+    def elaborate(self, platform: Any) -> Module:
+        """Connect the parts and count the credit."""
+        m = Module()
+        m.submodules.buffer = buffer = self.buffer
+        m.submodules.array = array = self.array
+        wiring.connect(m, wiring.flipped(self.i), buffer.i)
+        m.d.comb += [
+            array.i_valid.eq(buffer.o_valid), array.i_data.eq(buffer.o_data),
+            array.i_first.eq(buffer.o_first), array.i_last.eq(buffer.o_last),
+            array.i_row.eq(buffer.o_row),
+        ]
+        if isinstance(array, DotArray) and self.sections:
+            m.d.comb += array.load.eq(self.load)
+        if isinstance(array, MaxArray):
+            m.d.comb += array.i_pad.eq(buffer.o_pad)
+        if isinstance(buffer, BankedBuffer):
+            m.d.comb += array.i_turn.eq(buffer.o_turn)
+        valid, values, row = array.o_valid, array.o_values, array.o_row
+        for index, tail in enumerate(self.tails):
+            m.submodules[f"tail_{index}"] = tail
+            m.d.comb += [tail.i_valid.eq(valid), tail.i_values.eq(values), tail.i_row.eq(row)]
+            row = delay(m, row, tail.latency, name=f"row_{index}")
+            valid, values = tail.o_valid, tail.o_values
+
+        freed = self._queue(m, valid, values)
+        on_their_way = Signal(range(self.spec.queue_depth + 1))
+        m.d.sync += on_their_way.eq(on_their_way + buffer.o_issued - freed)
+        m.d.comb += buffer.permit.eq(on_their_way != self.spec.queue_depth)
+        return m
+
+    def _queue(self, m: Module, valid: Value, values: Value) -> Value:
+        """Put results into the queue and offer what it has; tell when a place becomes free."""
+        width, depth, buffer = len(self.o.payload), self.spec.queue_depth, self.buffer
+        if isinstance(buffer, BankedBuffer):
+            m.submodules.queue = pixels = PixelQueue(
+                width=width, banks=buffer.banks, repeat=buffer.repeat, depth=depth
+            )
+            m.d.comb += [pixels.i_valid.eq(valid), pixels.i_values.eq(values)]
+            wiring.connect(m, pixels.o, wiring.flipped(self.o))
+            return pixels.o_freed
+        if depth == 1:
+            # A SyncFIFO of one place has addresses without bits, which Verilog has not.
+            full, data = Signal(), Signal(width, reset_less=True)
+            with m.If(valid):
+                m.d.sync += [full.eq(1), data.eq(values)]
+            with m.Elif(self.o.ready):
+                m.d.sync += full.eq(0)
+            m.d.comb += [self.o.valid.eq(full), self.o.payload.eq(data)]
+            return self.o.valid & self.o.ready
+        m.submodules.queue = queue = SyncFIFO(width=width, depth=depth)
+        m.d.comb += [
+            queue.w_en.eq(valid), queue.w_data.eq(values),
+            self.o.valid.eq(queue.r_rdy), self.o.payload.eq(queue.r_data),
+            queue.r_en.eq(self.o.ready),
+        ]
+        return self.o.valid & self.o.ready

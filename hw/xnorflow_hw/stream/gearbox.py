@@ -1,0 +1,233 @@
+"""Regroups a stream's elements: other lanes per beat, and no unused lanes between groups.
+
+Whole multiples take a shift register; everything else a barrel inserter. All of them keep the same
+cycles, those of the barrel inserter.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+from numpy.typing import NDArray
+
+from xnorflow_hw.base.loop import Loop
+from xnorflow_hw.spec import GearboxSpec
+from xnorflow_hw.spec.geometry import ceil_div
+
+
+class Gearbox(wiring.Component):
+    """Regroup elements from groups of `group_in` on `lanes_in` to `group_out` on `lanes_out`.
+
+    A group begins with a new beat; the lanes past its end are dropped on input beats and 0 on
+    output beats. A beat is offered from the cycle after the one that brings its last element. The
+    next input beat is accepted as soon as no complete output beat would be left in the gearbox.
+
+    Parameters
+    ----------
+    bits : int
+        Bits of an element.
+    group_in, group_out : int
+        Elements per group; one is a multiple of the other.
+    lanes_in, lanes_out : int
+        Elements per beat.
+
+    Members
+    -------
+    i : In(stream.Signature(lanes_in * bits))
+        Lane 0 lowest.
+    o : Out(stream.Signature(lanes_out * bits))
+        Lane 0 lowest.
+
+    Attributes
+    ----------
+    latency : int
+        1, from the beat that completes an output beat; 0 where the gearbox is wires.
+    kind : {"wires", "up", "down", "barrel"}
+        How it is built.
+    """
+
+    def __init__(
+        self, *, bits: int, group_in: int, lanes_in: int, group_out: int, lanes_out: int
+    ) -> None:
+        """Check the parameters."""
+        sizes = {
+            "bits": bits, "group_in": group_in, "lanes_in": lanes_in, "group_out": group_out,
+            "lanes_out": lanes_out,
+        }
+        for name, size in sizes.items():
+            if size < 1:
+                raise ValueError(f"{name} is {size}; it has to be positive")
+        if group_in % group_out and group_out % group_in:
+            raise ValueError(
+                f"group_in {group_in} and group_out {group_out}: neither is a multiple of the other"
+            )
+        self.bits = bits
+        self.group_in, self.lanes_in = group_in, lanes_in
+        self.group_out, self.lanes_out = group_out, lanes_out
+        self.group = max(group_in, group_out)
+        self.kind = GearboxSpec(bits, group_in, lanes_in, group_out, lanes_out).kind
+        self.latency = 0 if self.kind == "wires" else 1
+        super().__init__({
+            "i": In(stream.Signature(lanes_in * bits)),
+            "o": Out(stream.Signature(lanes_out * bits)),
+        })
+
+    def model(self, beats: NDArray[Any]) -> NDArray[Any]:
+        """Regroup input beats [beats, lanes_in] to output beats [beats, lanes_out].
+
+        Lanes past a group's end may hold anything; the larger of the two groups has to be whole.
+        """
+        beats = np.asarray(beats)
+        per_in = ceil_div(self.group_in, self.lanes_in)
+        elements = beats.reshape(-1, per_in * self.lanes_in)[:, : self.group_in]
+        groups = elements.reshape(-1, self.group_out)
+        unused = -self.group_out % self.lanes_out
+        return np.pad(groups, [(0, 0), (0, unused)]).reshape(-1, self.lanes_out)
+
+    def elaborate(self, platform: Any) -> Module:
+        """Build the kind that fits."""
+        m = Module()
+        match self.kind:
+            case "wires":
+                self._wires(m)
+            case "up":
+                self._up(m)
+            case "down":
+                self._down(m)
+            case _:
+                self._barrel(m)
+        return m
+
+    def _used(self, payload: Value, last: Value, group: int, lanes: int) -> Value:
+        """Clear the lanes past the group's end in its last beat."""
+        rest = group % lanes
+        if rest == 0:
+            return payload
+        at = rest * self.bits
+        return Cat(payload[:at], payload[at:] & (~last).replicate(len(payload) - at))
+
+    def _wires(self, m: Module) -> None:
+        beat = Loop(ceil_div(self.group_in, self.lanes_in), "beat")
+        payload = self._used(self.i.payload, beat.last, self.group_in, self.lanes_in)
+        m.d.comb += [
+            self.o.payload.eq(payload),
+            self.o.valid.eq(self.i.valid),
+            self.i.ready.eq(self.o.ready),
+        ]
+        if self.group_in % self.lanes_in:
+            with m.If(self.i.valid & self.i.ready):
+                beat.advance(m)
+
+    def _up(self, m: Module) -> None:
+        """Collect input beats in the slots of one output beat."""
+        slots = self.lanes_out // self.lanes_in
+        slot = Loop(slots, "slot")
+        beat = Loop(ceil_div(self.group, self.lanes_in), "beat")
+        ragged = self.group % self.lanes_out != 0
+        data = self._used(self.i.payload, beat.last, self.group, self.lanes_in)
+        m.d.comb += self.i.ready.eq(~self.o.valid | self.o.ready)
+        with m.If(self.i.ready):
+            m.d.sync += self.o.valid.eq(0)
+        with m.If(self.i.ready & self.i.valid):
+            slot.advance(m)
+            if ragged:
+                beat.advance(m)
+                with m.If(beat.last):
+                    slot.restart(m)
+            m.d.sync += self.o.valid.eq(slot.last | beat.last if ragged else slot.last)
+            for s in range(slots):
+                part = self.o.payload.word_select(s, len(data))
+                with m.If(slot.index == s):
+                    m.d.sync += part.eq(data)
+                if ragged and s:
+                    # A group's last beat may end before this slot.
+                    with m.If(slot.index == 0):
+                        m.d.sync += part.eq(0)
+
+    def _down(self, m: Module) -> None:
+        """Give one input beat in parts, lowest first."""
+        parts = self.lanes_in // self.lanes_out
+        rest = ceil_div(self.group % self.lanes_in, self.lanes_out) or parts
+        beat = Loop(ceil_div(self.group, self.lanes_in), "beat")
+        store = Signal(self.lanes_in * self.bits, reset_less=True)
+        # One bit per part that is still to come after the present one.
+        more = Signal(parts - 1)
+        m.d.comb += self.o.payload.eq(store)
+        m.d.comb += self.i.ready.eq(~self.o.valid | (self.o.ready & ~more[0]))
+        with m.If(self.o.valid & self.o.ready):
+            m.d.sync += self.o.valid.eq(more[0])
+            m.d.sync += more.eq(more >> 1)
+            m.d.sync += store.eq(store >> self.lanes_out * self.bits)
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += self.o.valid.eq(1)
+            full, short = (1 << (parts - 1)) - 1, (1 << (rest - 1)) - 1
+            m.d.sync += more.eq(Mux(beat.last, short, full))
+            m.d.sync += store.eq(self._used(self.i.payload, beat.last, self.group, self.lanes_in))
+            if self.group % self.lanes_in:
+                beat.advance(m)
+
+    def _barrel(self, m: Module) -> None:
+        """Append input beats behind what is stored, wherever that ends.
+
+        `level` counts the elements behind the beat on offer, so what an input beat does to the
+        store never depends on `o.ready`: accepting with a beat on offer implies that it leaves.
+        """
+        size = self.lanes_in + self.lanes_out - 1
+        # Reset too: elements are added by an OR with what lies there.
+        store = Signal(size * self.bits)
+        level = Signal(range(size + 1))
+        beat_in = Loop(ceil_div(self.group_in, self.lanes_in), "beat_in")
+        beats_out = ceil_div(self.group_out, self.lanes_out)
+        beat_out = Loop(beats_out, "beat_out")
+        rest_in = self.group_in % self.lanes_in or self.lanes_in
+        rest_out = self.group_out % self.lanes_out or self.lanes_out
+        # Elements of the next input beat, of the output beat on offer (or next to be offered), and
+        # of the output beat after it.
+        arriving = Mux(beat_in.last, rest_in, self.lanes_in)
+        leaving = Mux(beat_out.last, rest_out, self.lanes_out)
+        after = [rest_out if (i + 2) % beats_out == 0 else self.lanes_out for i in range(beats_out)]
+        following = beat_out.follow(after, self.lanes_out.bit_length(), "following")
+
+        valid, room, take = self.o.valid, Signal(), Signal()
+        need = Signal(range(self.lanes_out + 1))
+        m.d.comb += need.eq(Mux(valid, following, leaving))
+        # Both outcomes are ready before it is known whether the beat is taken.
+        lacking, filled = Signal(signed(len(level) + 1)), Signal(len(level) + 1)
+        m.d.comb += lacking.eq(level - need)
+        m.d.comb += filled.eq(level + arriving)
+        beyond = Signal(signed(len(filled) + 1))
+        m.d.comb += beyond.eq(filled - need)
+        m.d.comb += room.eq(~valid | (lacking < 0))
+        m.d.comb += take.eq(self.i.valid & room)
+        m.d.comb += self.i.ready.eq(room & (~valid | self.o.ready))
+        offered = store[: self.lanes_out * self.bits]
+        m.d.comb += self.o.payload.eq(
+            self._used(offered, beat_out.last, self.group_out, self.lanes_out)
+        )
+
+        kept = Signal(size * self.bits)
+        m.d.comb += kept.eq(store)
+        with m.If(valid & beat_out.last):
+            m.d.comb += kept.eq(store >> rest_out * self.bits)
+        with m.Elif(valid):
+            m.d.comb += kept.eq(store >> self.lanes_out * self.bits)
+        data = self._used(self.i.payload, beat_in.last, self.group_in, self.lanes_in)
+        added = Signal(size * self.bits)
+        with m.If(take), m.Switch(level):
+            # Wherever there is room for a beat, fewer than lanes_out elements are in the way.
+            for at in range(self.lanes_out):
+                with m.Case(at) if at + 1 < self.lanes_out else m.Default():
+                    m.d.comb += added.eq(Cat(Const(0, at * self.bits), data))
+        left = Mux(take, beyond, lacking)
+        with m.If(Mux(valid, self.o.ready, self.i.valid)):
+            m.d.sync += store.eq(kept | added)
+            m.d.sync += valid.eq(left >= 0)
+            m.d.sync += level.eq(Mux(left >= 0, left, Mux(take, filled, level)))
+        with m.If(self.i.valid & self.i.ready):
+            beat_in.advance(m)
+        with m.If(valid & self.o.ready):
+            beat_out.advance(m)

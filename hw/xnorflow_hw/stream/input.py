@@ -1,0 +1,152 @@
+"""Input stage: raw samples to activation codes, by comparison or table."""
+
+from __future__ import annotations
+
+from math import gcd
+from typing import Any
+
+import numpy as np
+from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.lib import stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+from numpy.typing import NDArray
+
+from xnorflow_hw.base.loop import Loop
+from xnorflow_hw.spec.geometry import ceil_div
+
+SAMPLE_BITS = 8
+
+
+def _step(row: list[int]) -> tuple[int, int, int] | None:
+    """Read a table as (threshold, code below, code from there on); None where it is no step."""
+    changes = [x for x in range(1, len(row)) if row[x] != row[x - 1]]
+    if len(changes) > 1:
+        return None
+    return (changes[0] if changes else 0), row[0], row[-1]
+
+
+class InputStage(wiring.Component):
+    """Look up the code of every sample.
+
+    One register at the output: a beat accepted in cycle a is offered from a + 1 on, and the next
+    one can be accepted in the cycle in which it is taken.
+
+    Parameters
+    ----------
+    lanes : int
+        Samples per beat.
+    bits : int
+        Bits of a code.
+    table : int array [channels, 256]
+        Codes. Sample i of a group is of channel i mod `channels`. A table of one step is built as a
+        comparator, the identity as wires, others as read-only memories in LUTs.
+    group : int
+        Samples per group, a multiple of `channels`. A group begins with a new beat.
+
+    Members
+    -------
+    i : In(stream.Signature(lanes * 8))
+        Samples, lane 0 lowest.
+    o : Out(stream.Signature(lanes * bits))
+        Codes; 0 in the lanes past a group's end.
+
+    Attributes
+    ----------
+    latency : int
+        1.
+    """
+
+    latency = 1
+
+    def __init__(self, *, lanes: int, bits: int, table: NDArray[Any], group: int) -> None:
+        """Check the parameters."""
+        for name, size in {"lanes": lanes, "bits": bits, "group": group}.items():
+            if size < 1:
+                raise ValueError(f"{name} is {size}; it has to be positive")
+        table = np.asarray(table)
+        if table.ndim != 2 or table.shape[1] != 1 << SAMPLE_BITS or not len(table):
+            raise ValueError(f"table has shape {table.shape}, not (channels, {1 << SAMPLE_BITS})")
+        if table.min() < 0 or int(table.max()).bit_length() > bits:
+            raise ValueError(
+                f"table has codes from {table.min()} to {table.max()}; they do not fit {bits} bits"
+            )
+        if group % len(table):
+            raise ValueError(f"group is {group}, no multiple of the table's {len(table)} channels")
+        self.lanes, self.bits, self.group = lanes, bits, group
+        self.table: NDArray[np.int64] = table.astype(np.int64)
+        super().__init__({
+            "i": In(stream.Signature(lanes * SAMPLE_BITS)),
+            "o": Out(stream.Signature(lanes * bits)),
+        })
+
+    @property
+    def beats(self) -> int:
+        """Beats per group."""
+        return ceil_div(self.group, self.lanes)
+
+    def model(self, samples: NDArray[Any]) -> NDArray[np.int64]:
+        """Give the output beats, int64 [groups * beats, lanes], of samples [groups, group]."""
+        channel = np.arange(self.group) % len(self.table)
+        codes = self.table[channel, samples]
+        padded = np.pad(codes, [(0, 0), (0, self.beats * self.lanes - self.group)])
+        return padded.reshape(-1, self.lanes)
+
+    def elaborate(self, platform: Any) -> Module:
+        """Build the register and the lanes before it."""
+        m = Module()
+        m.d.comb += self.i.ready.eq(~self.o.valid | self.o.ready)
+        channels = len(self.table)
+        same = bool((self.table == self.table[0]).all())
+        # After so many beats the channels of the lanes repeat; every group starts anew.
+        period = 1 if same else min(self.beats, channels // gcd(channels, self.lanes))
+        phase, beat = Loop(period, "phase"), Loop(self.beats, "beat")
+        ragged = self.group % self.lanes != 0
+        restart = self.beats % period != 0
+        codes = []
+        for lane in range(self.lanes):
+            sample = self.i.payload.word_select(lane, SAMPLE_BITS)
+            rows = [self.table[(p * self.lanes + lane) % channels].tolist() for p in range(period)]
+            code = self._lane(m, lane, sample, rows, phase.index)
+            if ragged and lane >= self.group % self.lanes:
+                code = code & (~beat.last).replicate(self.bits)
+            codes.append(code)
+        with m.If(self.i.ready):
+            m.d.sync += self.o.valid.eq(self.i.valid)
+            m.d.sync += self.o.payload.eq(Cat(codes))
+        with m.If(self.i.ready & self.i.valid):
+            phase.advance(m)
+            if ragged or restart:
+                beat.advance(m)
+            if restart:
+                with m.If(beat.last):
+                    phase.restart(m)
+        return m
+
+    def _lane(
+        self, m: Module, lane: int, sample: Value, rows: list[list[int]], phase: Value
+    ) -> Value:
+        """Build the look-up of one lane in the table of the present phase."""
+        if all(row == list(range(1 << SAMPLE_BITS)) for row in rows):
+            return sample[: self.bits] if self.bits <= SAMPLE_BITS else Cat(
+                sample, Const(0, self.bits - SAMPLE_BITS)
+            )
+        code = Signal(self.bits, name=f"code_{lane}")
+        steps = [_step(row) for row in rows]
+        if all(steps):
+            with m.Switch(phase):
+                for p, step in enumerate(steps):
+                    assert step is not None
+                    threshold, below, above = step
+                    with m.Case(p) if p + 1 < len(steps) else m.Default():
+                        m.d.comb += code.eq(above)
+                        if threshold:
+                            with m.If(sample < threshold):
+                                m.d.comb += code.eq(below)
+            return code
+        contents = [entry for row in rows for entry in row]
+        memory = Memory(shape=self.bits, depth=len(contents), init=contents)
+        m.submodules[f"table_{lane}"] = memory
+        port = memory.read_port(domain="comb")
+        m.d.comb += [port.addr.eq(Cat(sample, phase)), code.eq(port.data)]
+        return code

@@ -1,0 +1,137 @@
+"""The accelerator: input stage, stages and gearboxes in a chain, between two AXI-Streams."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Cat, ClockDomain, ClockSignal, Elaboratable, Module, ResetSignal, Signal
+from amaranth.lib import wiring
+
+from xnorflow_hw.base.loop import Loop
+from xnorflow_hw.memory.spram_rom import LOAD_BITS
+from xnorflow_hw.spec import AcceleratorSpec
+from xnorflow_hw.stage.stage import Stage
+from xnorflow_hw.stream.gearbox import Gearbox
+from xnorflow_hw.stream.input import InputStage
+
+
+class Accelerator(Elaboratable):
+    """A whole network with plain port names.
+
+    Parameters
+    ----------
+    spec : AcceleratorSpec
+        What to build.
+    style : {"amaranth", "verilog"}
+        "amaranth" runs in Amaranth's simulator; "verilog" is what `emit` writes.
+    taps : bool
+        Add ``tap_<k>_valid`` and ``tap_<k>_data`` outputs that show every transfer out of stage k
+        (out of the input stage for k = 0), for finding the first mismatch.
+
+    Attributes
+    ----------
+    ports : list of Signal
+        All of them, in order: clk, rst, s_axis_*, m_axis_*, taps; last, where weights are in SPRAM,
+        ``load``, which loads it while ``rst`` is 1.
+    sections : tuple of tuple of int
+        What has to be loaded into each SPRAM, in the order of the write enables.
+    modules, images : dict of str to str
+        Verilog modules to append to the design and hex images to lie beside it.
+    """
+
+    def __init__(
+        self, spec: AcceleratorSpec, *, style: str = "amaranth", taps: bool = False
+    ) -> None:
+        self.spec, self.style = spec, style
+        self.input = InputStage(
+            lanes=spec.input.lanes, bits=spec.input.bits, table=spec.input.table,
+            group=spec.input.group,
+        )
+        self.stages = [Stage(s, style=style, prefix=f"{spec.name}_") for s in spec.stages]
+        # Even where it takes no time, a gearbox clears the lanes past a group's end.
+        clean = [True, *(stage.unused_lanes_hold_0 for stage in spec.stages)]
+        self.gearboxes = [
+            Gearbox(**vars(box)) if box.needed or not zero else None
+            for box, zero in zip(spec.gearboxes, clean, strict=True)
+        ]
+        self.modules: dict[str, str] = {}
+        self.images: dict[str, str] = {}
+        for stage in self.stages:
+            self.modules |= stage.modules
+            self.images |= stage.images
+        self.sections = tuple(s for stage in self.stages for s in stage.sections)
+        self.clk, self.rst = Signal(name="clk"), Signal(name="rst")
+        self.s_axis_tdata = Signal(8 * spec.input.lanes, name="s_axis_tdata")
+        self.s_axis_tvalid = Signal(name="s_axis_tvalid")
+        self.s_axis_tready = Signal(name="s_axis_tready")
+        self.m_axis_tdata = Signal(spec.score_bits * spec.out_lanes, name="m_axis_tdata")
+        self.m_axis_tvalid = Signal(name="m_axis_tvalid")
+        self.m_axis_tready = Signal(name="m_axis_tready")
+        self.m_axis_tlast = Signal(name="m_axis_tlast")
+        self.taps = []
+        if taps:
+            parts: list[InputStage | Stage] = [self.input, *self.stages]
+            for k, part in enumerate(parts):
+                self.taps.append((
+                    Signal(name=f"tap_{k}_valid"),
+                    Signal(len(part.o.payload), name=f"tap_{k}_data"),
+                ))
+        self.ports = [
+            self.clk, self.rst, self.s_axis_tdata, self.s_axis_tvalid, self.s_axis_tready,
+            self.m_axis_tdata, self.m_axis_tvalid, self.m_axis_tready, self.m_axis_tlast,
+            *(signal for tap in self.taps for signal in tap),
+        ]
+        if self.sections:
+            self.load = Signal(LOAD_BITS + len(self.sections), name="load")
+            self.ports.append(self.load)
+
+    def elaborate(self, platform: Any) -> Module:
+        """Connect the chain."""
+        m = Module()
+        m.domains += ClockDomain("sync", local=True)
+        m.d.comb += [ClockSignal().eq(self.clk), ResetSignal().eq(self.rst)]
+        m.submodules.input_stage = self.input
+        m.d.comb += [
+            self.input.i.payload.eq(self.s_axis_tdata),
+            self.input.i.valid.eq(self.s_axis_tvalid),
+            self.s_axis_tready.eq(self.input.i.ready),
+        ]
+        source = self.input.o
+        sources = [source]
+        for k, gearbox in enumerate(self.gearboxes):
+            name = self.stages[k].spec.name if k < len(self.stages) else "output"
+            if gearbox is not None:
+                m.submodules[f"{name}_gearbox"] = gearbox
+                wiring.connect(m, source, gearbox.i)
+                source = gearbox.o
+            if k < len(self.stages):
+                m.submodules[name] = self.stages[k]
+                wiring.connect(m, source, self.stages[k].i)
+                source = self.stages[k].o
+                sources.append(source)
+        enable = LOAD_BITS
+        for stage in self.stages:
+            if stage.sections:
+                own = self.load[enable : enable + len(stage.sections)]
+                m.d.comb += stage.load.eq(Cat(self.load[:LOAD_BITS], own))
+                enable += len(stage.sections)
+        for (valid, data), tapped in zip(self.taps, sources, strict=False):
+            m.d.comb += [valid.eq(tapped.valid & tapped.ready), data.eq(tapped.payload)]
+
+        spec = self.spec
+        width = len(source.payload) // spec.out_lanes
+        scores = []
+        for lane in range(spec.out_lanes):
+            score = source.payload.word_select(lane, width)
+            wide = Signal(spec.score_bits, name=f"score_{lane}")
+            m.d.comb += wide.eq(score.as_signed() if spec.score_signed else score)
+            scores.append(wide)
+        m.d.comb += [
+            self.m_axis_tdata.eq(Cat(scores)), self.m_axis_tvalid.eq(source.valid),
+            source.ready.eq(self.m_axis_tready),
+        ]
+        beat = Loop(spec.output_beats, "beat")
+        m.d.comb += self.m_axis_tlast.eq(beat.last)
+        with m.If(self.m_axis_tvalid & self.m_axis_tready):
+            beat.advance(m)
+        return m

@@ -1,0 +1,105 @@
+"""What the registers of the AXI wrapper show, computed cycle by cycle from what its ports carry."""
+
+from __future__ import annotations
+
+from xnorflow_hw.axi.register_map import BY_NAME, COUNTERS, MEASUREMENTS, STATUS
+
+NAMES = [register.name for register in (*COUNTERS, *MEASUREMENTS)]
+
+
+class MonitorModel:
+    """Counters, measurements, snapshot and status of `xnorflow_hw.axi.monitor.Monitor`.
+
+    It keeps a list of the frames on their way, where the hardware keeps numbers.
+
+    Parameters
+    ----------
+    frame_beats : int
+        Beats of a frame on ``s_axis``.
+    measure_bits : int
+        Where measurements stop.
+
+    Attributes
+    ----------
+    taken : dict of str to int
+        What the last snapshot took.
+    values : dict of str to int
+        Counters and measurements now.
+    begun : list of (int or None)
+        Of each frame on its way: the cycle of its first beat if it is timed.
+    """
+
+    def __init__(self, frame_beats: int, measure_bits: int = 32) -> None:
+        self.frame_beats, self.none = frame_beats, (1 << measure_bits) - 1
+        self.beat = self.cycle = 0
+        self.begun: list[int | None] = []
+        self.taken = dict.fromkeys(NAMES, 0)
+        self.clear()
+
+    def clear(self) -> None:
+        """Start counters and measurements anew."""
+        self.values = dict.fromkeys(NAMES, 0)
+        self.values |= {"LATENCY_MIN": self.none, "INTERVAL_MIN": self.none}
+        self.begun = [None] * len(self.begun)
+        self.previous: int | None = None
+
+    def status(
+        self, *, s_valid: int, s_ready: int, m_valid: int, m_ready: int, filling: int
+    ) -> int:
+        """Give the status in a cycle before `step` has gone through it."""
+        flags = {
+            "BUSY": bool(self.begun or m_valid or filling), "IN_STALLED": s_valid and not s_ready,
+            "IN_STARVED": s_ready and not s_valid, "OUT_STALLED": m_valid and not m_ready,
+            "FILLING": filling, "IN_FLIGHT": len(self.begun),
+        }
+        return sum(int(flags[field.name]) << field.low for field in STATUS.fields)
+
+    def step(
+        self, *, s_valid: int, s_ready: int, s_last: int, m_valid: int, m_ready: int, m_last: int,
+        m_real: int, restart: int, clear: int, snapshot: int,
+    ) -> None:
+        """Go through one cycle; the arguments are those of the hardware's ports."""
+        if snapshot:
+            self.taken = dict(self.values)
+        if clear:
+            self.clear()
+        v = self.values
+        v["CYCLES"] += 1
+        v["IN_STALLED"] += s_valid and not s_ready
+        v["IN_STARVED"] += s_ready and not s_valid
+        v["OUT_STALLED"] += m_valid and not m_ready
+        if m_valid and m_ready and m_last and m_real:
+            v["FRAMES_OUT"] += 1
+            first = self.begun.pop(0)
+            if first is not None:
+                self._measure("LATENCY", self.cycle - first)
+            if self.previous is not None:
+                self._measure("INTERVAL", self.cycle - self.previous)
+            self.previous = self.cycle
+        if s_valid and s_ready:
+            if self.beat == 0:
+                timed = any(first is not None for first in self.begun)
+                self.begun.append(None if timed else self.cycle)
+            self.beat = (self.beat + 1) % self.frame_beats
+            ends = self.beat == 0
+            v["FRAMES_IN"] += ends
+            v["TLAST_EARLY"] += s_last and not ends
+            v["TLAST_MISSING"] += ends and not s_last
+        if restart:
+            held = m_valid and m_last and m_real and not m_ready
+            self.beat, self.begun = 0, [None] * int(held)
+        self.cycle += 1
+
+    def _measure(self, name: str, cycles: int) -> None:
+        cycles, v = min(cycles, self.none), self.values
+        v[name] = cycles
+        v[f"{name}_MIN"] = min(v[f"{name}_MIN"], cycles)
+        v[f"{name}_MAX"] = max(v[f"{name}_MAX"], cycles)
+
+
+def words(values: dict[str, int]) -> dict[int, int]:
+    """Give the 32-bit words of registers by their word numbers."""
+    return {
+        BY_NAME[name].offset // 4 + k: value >> 32 * k & 0xFFFFFFFF
+        for name, value in values.items() for k in range(BY_NAME[name].words)
+    }

@@ -1,0 +1,210 @@
+"""Launches the cocotb testbench on a design and reads its verdict.
+
+cocotb's runner works on its process's environment and may end the process, so it gets one of its
+own: this module, run as a script.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+if __name__ != "__main__":
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from xnorflow.errors import BadInput, CheckFailed
+    from xnorflow_sim.interface import Interface
+    from xnorflow_sim.verilator import cache
+    from xnorflow_sim.verilator import toolchain as tools
+    from xnorflow_sim.verilator.library import DESIGN, Images, read_sources, write_sources
+
+BENCH = "xnorflow_sim.bench.bench_accelerator"
+AXI_BENCH = "xnorflow_sim.bench.bench_axi"
+# The runner makes every signal public, of which the warnings about unused ones are no news.
+BUILD_ARGS = ["-O3", "--no-timing", "-Wno-fatal", "-Wno-lint", "-Wno-style"]
+
+
+@dataclass(frozen=True)
+class BenchResult:
+    """Verdict of one cocotb test: simulated time in ns, and what failed, empty if nothing."""
+
+    name: str
+    time_ns: float
+    failure: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether the test passed."""
+        return not self.failure
+
+
+def run_cocotb(
+    verilog: Path | str,
+    interface: Interface,
+    x: NDArray[np.uint8],
+    scores: NDArray[np.int64],
+    *,
+    images: Images = None,
+    tests: tuple[str, ...] = (),
+    seed: int = 0,
+    idle_limit: int = 100_000,
+    waves: str | Path | None = None,
+    build_dir: Path | None = None,
+    bench: str = BENCH,
+    constants: Mapping[str, int] | None = None,
+) -> list[BenchResult]:
+    """Run the testbench of ``bench_accelerator.py``, or another one, in Verilator.
+
+    Parameters
+    ----------
+    verilog, interface, images
+        As for :class:`xnorflow_sim.verilator.runner.Simulator`.
+    x : uint8 [N, ...]
+        Frames; a few are enough, a test sends all of them up to four times.
+    scores : int64 [N, classes]
+        The scores that have to come.
+    tests : tuple of str
+        Names of the tests to run, by default all.
+    seed : int
+        Seed of the stalls.
+    idle_limit : int
+        Cycles without a transfer after which the design counts as stuck.
+    waves : Path, optional
+        Write the waveforms of all tests there, in VCD.
+    build_dir : Path, optional
+        Keep the compiled testbench there, by default in the cache.
+    bench : str
+        The testbench: module `BENCH`, or `AXI_BENCH` for an accelerator in its AXI wrapper, whose
+        name is then the interface's ``top``.
+    constants : dict of str to int, optional
+        For `AXI_BENCH`: what the registers that identify the design hold.
+
+    Returns
+    -------
+    list of BenchResult
+        One a test, all passed.
+
+    Raises
+    ------
+    BadInput
+        If frames or scores do not fit the interface.
+    CheckFailed
+        If a test fails: names the test and the reason. Or if the design cannot be built.
+    ToolMissing
+        If Verilator, the compiler, make or perl is not there.
+    """
+    for find in (tools.verilator, tools.compiler, tools.make, tools.perl):
+        find()
+    try:
+        beats, expected = interface.pack(x), interface.pack_scores(scores)
+    except ValueError as error:
+        raise BadInput(str(error)) from error
+    if len(beats) != len(expected) or not len(beats):
+        raise BadInput(f"{len(beats)} frames and {len(expected)} rows of scores")
+    sources = read_sources(verilog, images)
+    built = _build(sources, interface.top, waves is not None, build_dir or cache.default())
+    with tempfile.TemporaryDirectory(prefix="xnorflow-") as name:
+        folder = Path(name)
+        write_sources(sources, folder)
+        job = folder / "bench.npz"
+        np.savez(
+            job, beats=beats, expected=expected, seed=seed, idle_limit=idle_limit,
+            constants=np.array(json.dumps(dict(constants or {}))),
+        )
+        log = _launch(
+            {
+                "do": "test", "build_dir": str(built), "test_dir": name, "top": interface.top,
+                "tests": list(tests), "seed": seed, "waves": waves is not None, "bench": bench,
+            },
+            {"XNORFLOW_BENCH": str(job)},
+        )  # fmt: skip
+        if waves and (folder / "dump.vcd").is_file():
+            shutil.move(folder / "dump.vcd", waves)
+        results = _results(folder / "results.xml", log)
+    failed = [result for result in results if not result.passed]
+    if failed:
+        raise CheckFailed(f"cocotb test {failed[0].name} fails: {failed[0].failure}")
+    return results
+
+
+def _build(sources: dict[str, str], top: str, waves: bool, root: Path) -> Path:
+    """Return the folder of the compiled testbench, made first if it is not in the cache."""
+    import cocotb_tools.config
+
+    kind = [tools.verilator().version, tools.compiler().version, version("cocotb")]
+    kind += [str(cocotb_tools.config.libs_dir), repr(BUILD_ARGS), top, str(waves)]
+
+    def make(folder: Path) -> None:
+        write_sources({DESIGN: sources[DESIGN]}, folder)
+        log = _launch({"do": "build", "build_dir": str(folder), "top": top, "waves": waves}, {})
+        if not (folder / top).is_file():
+            raise CheckFailed(f"the cocotb testbench of {top} cannot be built: {log[-600:]}")
+
+    return cache.entry(root, f"cocotb-{cache.digest([*kind, sources[DESIGN]])}", make)
+
+
+def _launch(job: dict[str, Any], more: dict[str, str]) -> str:
+    """Run this module as a script on one job; return all that it printed."""
+    env = tools.verilator().environment() | more
+    # What cocotb and its runner would take from the caller's environment.
+    for name in list(env):
+        if name.startswith("COCOTB_") or name in ("WAVES", "GUI", "PYTEST_CURRENT_TEST"):
+            del env[name]
+    env["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    done = subprocess.run(
+        [sys.executable, "-P", __file__],
+        input=json.dumps(job), env=env, capture_output=True, text=True,
+    )  # fmt: skip
+    return done.stdout + done.stderr
+
+
+def _results(xml: Path, log: str) -> list[BenchResult]:
+    """Read cocotb's verdicts; CheckFailed if there are none because the simulation broke off."""
+    if not xml.is_file():
+        raise CheckFailed(f"the cocotb simulation left no results: {log[-600:]}")
+    results = []
+    for case in ElementTree.parse(xml).iter("testcase"):
+        failure = ""
+        for bad in (*case.iter("failure"), *case.iter("error")):
+            failure = bad.get("error_msg") or bad.get("message") or bad.text or "no reason given"
+        if case.find("skipped") is None:
+            properties = {item.get("name"): item.get("value") for item in case.iter("property")}
+            time = round(float(properties.get("sim_time_duration") or "nan"), 3)
+            results.append(BenchResult(case.get("name", "?"), time, failure.strip()))
+    if not results:
+        raise CheckFailed(f"cocotb ran no test: {log[-600:]}")
+    return results
+
+
+def _serve(job: dict[str, Any]) -> None:
+    """Build or run, in the script's own process."""
+    from cocotb_tools.runner import get_runner
+
+    runner = get_runner("verilator")
+    if job["do"] == "build":
+        runner.build(
+            sources=[Path(job["build_dir"]) / "design.sv"], hdl_toplevel=job["top"],
+            build_dir=job["build_dir"], build_args=BUILD_ARGS, timescale=("1ns", "1ps"),
+            waves=job["waves"],
+        )  # fmt: skip
+    else:
+        runner.test(
+            job["bench"], job["top"], hdl_toplevel_lang="verilog", build_dir=job["build_dir"],
+            test_dir=job["test_dir"], testcase=job["tests"] or None, seed=job["seed"] + 1,
+            results_xml=str(Path(job["test_dir"]) / "results.xml"), waves=job["waves"],
+        )  # fmt: skip
+
+
+if __name__ == "__main__":
+    _serve(json.load(sys.stdin))

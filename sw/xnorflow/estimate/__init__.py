@@ -1,1 +1,0 @@
-"""Estimates of what a design takes and gives on FPGAs and GPUs, each figure with its kind."""

@@ -1,0 +1,127 @@
+"""Fits a network to a board, or says why it does not fit and what would."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from xnorflow import ir
+from xnorflow.design.design import Design
+from xnorflow.devices.tables import fpga, fpgas
+from xnorflow.errors import CheckFailed
+from xnorflow.folding import lanes as fold
+from xnorflow.folding.budget import board_budget
+from xnorflow.folding.search import Assemble, Fit, Fitted
+from xnorflow.resources.usage import Resources, design_resources, status
+
+
+class BoardFit:
+    """The designs of a network for a board.
+
+    Parameters
+    ----------
+    net : IntegerNetwork
+        The network.
+    board : str
+        The board's name.
+    mhz : float
+        Clock in MHz, for frames per second.
+    assemble : callable
+        Makes the design of a folding and a target.
+    progress : callable, optional
+        Is told what is being tried.
+    """
+
+    def __init__(
+        self, net: ir.IntegerNetwork, board: str, mhz: float, assemble: Assemble,
+        progress: Callable[[str], object] | None = None,
+    ) -> None:
+        self.net, self.device, self.mhz = net, fpga(board), mhz
+        frame, _ = fold.input_groups(net)
+        self.frame, self._kind = frame, status(self.device.family)
+        self.budget = board_budget(self.device, frame)
+        self.whole = board_budget(self.device, frame, whole=True)
+        self.search = Fit(net, self.device, assemble, progress)
+
+    def fastest(self, must_fit: bool = True) -> Fitted:
+        """Give the design of most frames per second that fits.
+
+        If none does: CheckFailed, or the smallest of all.
+        """
+        found = self.search.fastest(self.budget) or self.search.fastest(self.whole)
+        if found is None and must_fit:
+            raise CheckFailed(self._too_large())
+        if found is None:
+            choice = self.search.smallest_of_all()
+            design = self.search.assemble(choice.folds, choice.cycles)
+            return Fitted(design, self.search.takes(design))
+        return found
+
+    def smallest(self, cycles: int, must_fit: bool = True) -> Fitted:
+        """Give the smallest design for a target; CheckFailed if it has to fit and does not."""
+        found = self.search.smallest(cycles, self.budget) or self.search.smallest(
+            cycles, self.whole
+        )
+        if found is None:
+            found = self.search.smallest(cycles)
+            assert found is not None
+            if must_fit:
+                raise CheckFailed(self._refusal(
+                    f"{self.net.name} at {cycles:,} cycles per frame", found.design, found.takes
+                ))
+        return found
+
+    def front(self) -> list[Fitted]:
+        """Give the designs that fit of which none is as fast and as small as another."""
+        found = self.search.front(self.budget)
+        if not found:
+            raise CheckFailed(self._too_large())
+        return found
+
+    def check(self, design: Design) -> None:
+        """Raise CheckFailed if a given folding does not fit."""
+        takes = self.search.takes(design)
+        if self.whole.exceeded(takes):
+            raise CheckFailed(self._refusal(
+                f"{self.net.name} at this folding", design, takes
+            ))
+
+    def _refusal(self, what: str, design: Design, takes: Resources) -> str:
+        fits = self.search.fastest(self.budget) or self.search.fastest(self.whole)
+        if fits is None:
+            return self._too_large()
+        fps = self.mhz * 1e6 / fits.design.ii
+        wishes = [
+            f"at most {fps:,.0f} frames per second at {self.mhz:g} MHz ({fits.design.ii:,} cycles"
+            " per frame)", *self._larger(design),
+        ]
+        return (
+            f"{what} does not fit {self.device.board}: it takes about"
+            f" {', '.join(self.whole.exceeded(takes))} ({self._kind}). What would work:"
+            f" {', or '.join(wishes)}"
+        )
+
+    def _too_large(self) -> str:
+        """Say what even the smallest folding has too much of."""
+        choice = self.search.smallest_of_all()
+        design = self.search.assemble(choice.folds, choice.cycles)
+        over = self.whole.exceeded(self.search.takes(design))
+        if not over:  # Each resource suffices, but for different foldings.
+            over = [f"more LUT or {self.whole.ram} than there are, whichever is saved"]
+        engine = max(design.shape.engines, key=lambda e: e.weights)
+        boards = self._larger(design)
+        return (
+            f"{self.net.name} does not fit {self.device.board}: even its smallest folding takes"
+            f" about {', '.join(over)} ({self._kind}); of its {design.shape.weights:,} weights"
+            f" {engine.weights:,} are those of layer {engine.name!r}. What would work:"
+            f" {boards[0] if boards else 'a smaller network'}"
+        )
+
+    def _larger(self, design: Design) -> list[str]:
+        """Name the boards that have room for a design."""
+        names = [
+            device.board for device in fpgas().values()
+            if not board_budget(device, self.frame).exceeded(
+                design_resources(design.shape, device.family)
+            )
+        ]
+        return [f"a larger board ({', '.join(names)})"] if names else []

@@ -1,0 +1,211 @@
+"""What every folding of an engine, and every regrouping between two engines, takes on a family.
+
+All of it comes from the resource model by way of `engine_resources` and `gearbox_resources`; the
+arrays here let the search look at thousands of foldings at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xnorflow import ir
+from xnorflow.devices.tables import Family
+from xnorflow.folding.lanes import foldings
+from xnorflow.ir import Ints
+from xnorflow.plan.fabric import fabric_of, form_on
+from xnorflow.plan.mapping import Fold, Reduction
+from xnorflow.resources.engine import EngineShape
+from xnorflow.resources.usage import Resources, engine_resources, gearbox_resources
+from xnorflow.schedule import flow as schedule
+from xnorflow.storage.blocks import spram_number
+from xnorflow_hw.array import stored_sums as stored
+from xnorflow_hw.spec import GearboxSpec, RomSpec
+
+Reals = NDArray[np.float64]
+
+IN_SPRAM = RomSpec("spram")
+IN_LUTS = (RomSpec("distributed"),)
+"""What weights are stored in if block RAMs are short."""
+_PIPELINE = 12
+"""Cycles from a reduction's last beat to its result, about: a queue holds what is on its way."""
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Cost of a block RAM and of a flip-flop, in LUTs."""
+
+    block: float = 0.0
+    ff: float = 0.0
+
+
+def _table(found: Sequence[Resources]) -> Reals:
+    return np.array([(r.luts, r.ffs, r.ram_blocks) for r in found], float).reshape(-1, 3)
+
+
+def _priced(table: Reals, prices: Prices) -> Reals:
+    return table @ np.array([1.0, prices.ff, prices.block])
+
+
+def refolded(
+    example: EngineShape, part: Reduction, fold: Fold, family: Family
+) -> EngineShape:
+    """Describe an engine at another folding than that of `example`, without its gearbox.
+
+    Depths of buffer and queue are approximate: the exact ones depend on the engines around.
+    """
+    conv = isinstance(part.layer, ir.Conv)
+    words = ceil(part.inp.channels / fold.simd)
+    repeat = ceil(part.out_channels / fold.pe)
+    before = ceil(part.out_channels / example.pe)
+    taps = part.layer.window.kernel[0] * part.layer.window.kernel[1]
+    beats = taps * (words if conv else 1)
+    example_words = ceil(part.inp.channels * example.act_bits / example.buffer_width)
+    depth = ceil(example.buffer_depth * words / example_words / fold.pixels)
+    if fold.pixels > 1:
+        depth = 1 << (depth - 1).bit_length()
+    form = form_on(
+        fabric_of(family), pe=fold.pe, simd=fold.simd, pixels=fold.pixels,
+        bits=example.act_bits, planes=example.weight_planes, words=repeat * beats,
+    ) if conv else ""
+    return replace(
+        example, pe=fold.pe, simd=fold.simd if conv else 1, at_once=fold.pixels,
+        cycles=part.cycles(fold),
+        rom_depth=repeat * beats if conv else 0,
+        rom_width=fold.pe * fold.simd * example.weight_planes if conv else 0,
+        buffer_depth=depth, buffer_width=fold.simd * example.act_bits,
+        threshold_rows=ceil(example.threshold_rows * repeat / before), gearbox=None,
+        threshold_words=tuple(ceil(w * fold.pe / example.pe) for w in example.threshold_words),
+        form=form, rom=stored.ROM if form == stored.FORM else None, threshold_rom=None,
+        buffer_ram="auto", repeat=repeat if conv else words,
+        tail_bits=ceil(example.tail_bits * fold.pe * fold.pixels / example.pe / example.at_once),
+        queue_depth=max(repeat + 1 if fold.pixels > 1 else 1, ceil((_PIPELINE + 2) / beats)),
+    )
+
+
+class EngineOptions:
+    """All useful foldings of a reduction.
+
+    Attributes
+    ----------
+    folds : list of Fold
+        Of which every array here has an entry; those with a choice of memories have several.
+    cycles : int array [folds]
+        Beats per frame.
+    takes : float array [folds, 3]
+        LUTs, flip-flops, block RAMs.
+    sprams : int array [folds]
+        Large single-port RAMs, of which a board has few.
+    widths, lanes : int array
+        Distinct SIMD and distinct PE, ascending; `width_of` and `lane_of` are their indices.
+    """
+
+    def __init__(
+        self, part: Reduction, example: EngineShape, family: Family, pixels: int, sprams: int = 0
+    ) -> None:
+        self.part = part
+        self.folds: list[Fold] = []
+        takes: list[Resources] = []
+        for fold in foldings(part, pixels):
+            shape = refolded(example, part, fold, family)
+            # Weights in the sums have no memory to choose.
+            choose = shape.rom is None and shape.rom_depth > 1
+            for rom in (shape.rom, *IN_LUTS[:choose]):
+                found = engine_resources(replace(shape, rom=rom), family)
+                if rom == shape.rom or found.ram_blocks < takes[-1].ram_blocks:
+                    self.folds.append(fold)
+                    takes.append(found)
+            words, bits = shape.rom_depth, shape.rom_width
+            if sprams and choose and spram_number(words, bits, family) <= sprams:
+                self.folds.append(fold)
+                takes.append(engine_resources(replace(shape, rom=IN_SPRAM), family))
+        self.cycles = np.array([part.cycles(f) for f in self.folds])
+        self.takes = _table(takes)
+        self.sprams = np.array([r.sprams for r in takes])
+        self._with = {int(n): np.flatnonzero(self.sprams == n) for n in np.unique(self.sprams)}
+        self.widths, self.width_of = np.unique([f.simd for f in self.folds], return_inverse=True)
+        self.lanes, self.lane_of = np.unique([f.pe for f in self.folds], return_inverse=True)
+
+    def cost(self, cycles: int, prices: Prices) -> Reals:
+        """Give the cost of each folding, infinite where it is slower than `cycles`."""
+        return np.where(self.cycles <= cycles, _priced(self.takes, prices), np.inf)
+
+    def best_by_lanes(self, cost: Reals, sprams: int = 0) -> tuple[Reals, Ints]:
+        """Give the least cost for each of `lanes`, and which folding with `sprams` has it."""
+        best, pick = np.full(len(self.lanes), np.inf), np.zeros(len(self.lanes), np.int64)
+        if sprams in self._with:
+            these = self._with[sprams]
+            order = these[np.lexsort((cost[these], self.lane_of[these]))]
+            lanes, first = np.unique(self.lane_of[order], return_index=True)
+            best[lanes], pick[lanes] = cost[order[first]], order[first]
+        return best, pick
+
+
+@dataclass(eq=False)
+class LinkOptions:
+    """All gearboxes between the lanes of one engine and the widths of the next.
+
+    Parameters
+    ----------
+    bits : int
+        Of an element.
+    group_in, group_out, elements : int
+        Elements per group on either side, and per frame.
+    lanes, widths : int array
+        Lanes before, lanes after.
+    family : Family
+        Whose resources.
+    """
+
+    bits: int
+    group_in: int
+    group_out: int
+    elements: int
+    lanes: Ints
+    widths: Ints
+    family: Family
+
+    def __post_init__(self) -> None:
+        """Bound the cycles from both sides; the exact ones are counted where they matter."""
+        ins = self.elements // self.group_in * -(-self.group_in // self.lanes)[:, None]
+        outs = self.elements // self.group_out * -(-self.group_out // self.widths)[None]
+        self.least, self.most = np.maximum(ins, outs), ins + outs
+        self._slow = 0, np.zeros_like(self.least, bool)
+
+    def box(self, lane: int, width: int) -> GearboxSpec:
+        """Give one of them."""
+        return GearboxSpec(
+            self.bits, self.group_in, int(self.lanes[lane]), self.group_out, int(self.widths[width])
+        )
+
+    @cached_property
+    def takes(self) -> Reals:
+        """LUTs, flip-flops, block RAMs: float array [lanes, widths, 3]."""
+        found = [
+            gearbox_resources(self.box(i, o), self.family)
+            for i in range(len(self.lanes)) for o in range(len(self.widths))
+        ]
+        return _table(found).reshape(len(self.lanes), len(self.widths), 3)
+
+    def fast(self, cycles: int) -> NDArray[np.bool_]:
+        """Tell which pass a frame in `cycles`: bool array [lanes, widths]."""
+        open_ = (self.least <= cycles) & (self.most > cycles) & (self.least != self.most)
+        # All groups of the longer kind look alike.
+        period = max(self.group_in, self.group_out)
+        for i, o in np.argwhere(open_):
+            exact = schedule.gearbox_cycles(self.box(i, o), period) * (self.elements // period)
+            self.least[i, o] = self.most[i, o] = exact
+        return np.asarray(self.most <= cycles)
+
+    def cost(self, cycles: int, prices: Prices) -> Reals:
+        """Give the cost of each, infinite where it is slower than `cycles`: [lanes, widths]."""
+        if self._slow[0] != cycles:
+            self._slow = cycles, ~self.fast(cycles)
+        cost = _priced(self.takes, prices)
+        cost[self._slow[1]] = np.inf
+        return cost

@@ -1,0 +1,345 @@
+"""Searches foldings: the fastest that fits, the smallest that is fast enough, the front of both.
+
+At given prices of block RAM and flip-flops the cheapest folding of a target is exact
+(`xnorflow.folding.cheapest`). A block of RAM is counted as the LUTs that it is worth; where that meets no
+limit, the prices of what is short are raised from nothing until it does. The fastest target for
+which that works is found by bisection over the cycles that foldings have. What the model only
+approximates before the design is there (depths of buffers, of queues) is corrected by the design
+itself, and only designs that fit as a whole are given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from math import log2
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xnorflow import ir
+from xnorflow.devices.tables import Fpga
+from xnorflow.errors import BadInput
+from xnorflow.folding import lanes as fold
+from xnorflow.folding.budget import Budget
+from xnorflow.folding.cheapest import Chain, Choice
+from xnorflow.folding.costs import Prices
+from xnorflow.plan.mapping import Fold, accelerator, reductions
+from xnorflow.resources.summarise import engine_shapes
+from xnorflow.resources.usage import Resources, design_resources
+
+if TYPE_CHECKING:
+    from xnorflow.design.design import Design
+
+EXAMPLE_LANES = 1024
+"""XNOR lanes of the folding from which the shapes of all others are derived."""
+FF_PRICES = (0.0, 0.25, 1.0, 4.0, 16.0)
+PRICE_STEPS = 14
+HUGE = 2.0**24
+TIE = 1e-3
+"""Price, in LUTs, of a block RAM that nobody is short of."""
+ROUNDS = 16
+HOPES = (1.0, 1.2)
+"""Shares of the LUTs to begin with: some designs take less than was thought."""
+WORTH = 0.98
+"""Share of the size that a slower design on a front has at most."""
+
+Assemble = Callable[[tuple[Fold, ...], int], "Design"]
+Progress = Callable[[str], object]
+Designs = dict[tuple[tuple[Fold, ...], int], "tuple[Design, Resources]"]
+"""What was assembled, by folding and target."""
+Found = tuple[Choice, "Design", Resources, Budget]
+"""What was chosen, what came of it, and the budget that it was chosen for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A design that fits.
+
+    Parameters
+    ----------
+    design : Design
+        The design.
+    takes : Resources
+        By the model.
+    limit : str
+        What stands in the way of a faster one; empty where none was sought.
+    """
+
+    design: Design
+    takes: Resources
+    limit: str = ""
+
+
+class Fit:
+    """Foldings of a network for an FPGA.
+
+    Parameters
+    ----------
+    net : IntegerNetwork
+        The network.
+    device : Fpga
+        The board's FPGA.
+    assemble : callable
+        Makes the design of a folding and a target.
+    progress : callable, optional
+        Is told what is being tried.
+    pixels : int
+        Most output pixels that an engine may work on at once.
+    """
+
+    def __init__(
+        self, net: ir.IntegerNetwork, device: Fpga, assemble: Assemble,
+        progress: Progress | None = None, pixels: int = fold.MAX_PIXELS,
+    ) -> None:
+        self.family, self.assemble = device.family, assemble
+        self.progress = progress or (lambda text: None)
+        self.progress("weighing foldings")
+        self.parts = parts = reductions(net)
+        folds = fold.for_cycles(parts, fold.default_cycles(parts, EXAMPLE_LANES))
+        example = accelerator(net, folds, in_lanes=1, device=device)
+        self.chain = Chain(net, parts, engine_shapes(parts, example), device.family, pixels,
+                           device.spram_number)
+        self._worth = float(device.family.block_luts.use())
+        worth = device.family.spram_luts
+        self._spram_worth = float(worth.use()) if worth else 0.0
+        self._sprams = device.spram_number
+        self.targets = [int(t) for t in self.chain.targets]
+
+    def size(self, takes: Resources) -> float:
+        """Give how large a design is: its LUTs, a RAM counted as what it is worth."""
+        return takes.luts + self._worth * takes.ram_blocks + self._spram_worth * takes.sprams
+
+    def takes(self, design: Design) -> Resources:
+        """Give what a design takes, by the model."""
+        return design_resources(design.shape, self.family)
+
+    def within(self, cycles: int, budget: Budget) -> Choice | None:
+        """Give a folding of few LUTs that needs at most `cycles` and keeps to a budget, or None.
+
+        It takes SPRAMs only if there is none without.
+        """
+        found = self._within(cycles, budget, 0)
+        if found is None and self._sprams:
+            found = self._within(cycles, budget, self._sprams)
+        return found
+
+    def _within(self, cycles: int, budget: Budget, sprams: int) -> Choice | None:
+        least = self.chain.cheapest(cycles, Prices(TIE, TIE), sprams)
+        if least is None or least.takes.luts > budget.luts:
+            return None
+        for ff in FF_PRICES:
+            usual = self.chain.cheapest(cycles, Prices(self._worth, ff + TIE), sprams)
+            if usual is not None and not budget.exceeded(usual.takes):
+                return usual
+            found = self._blocks_within(cycles, budget, ff + TIE, sprams)
+            if found is None or not budget.exceeded(found.takes):
+                return found
+        return None
+
+    def _blocks_within(
+        self, cycles: int, budget: Budget, ff: float, sprams: int
+    ) -> Choice | None:
+        """Raise the price of block RAM until there is enough of it, but no further."""
+        found = self.chain.cheapest(cycles, Prices(TIE, ff), sprams)
+        if found is None or found.takes.ram_blocks <= budget.ram_blocks:
+            return found
+        low, high = -4.0, log2(HUGE)
+        found = self.chain.cheapest(cycles, Prices(HUGE, ff), sprams)
+        if found is None or found.takes.ram_blocks > budget.ram_blocks:
+            return None
+        for _ in range(PRICE_STEPS):
+            middle = (low + high) / 2
+            tried = self.chain.cheapest(cycles, Prices(2.0**middle, ff), sprams)
+            if tried is not None and tried.takes.ram_blocks <= budget.ram_blocks:
+                high = middle
+                if tried.takes.luts <= found.takes.luts:
+                    found = tried
+            else:
+                low = middle
+        return found
+
+    def fastest(self, budget: Budget) -> Fitted | None:
+        """Give the design of most frames per cycle that keeps to a budget, or None."""
+        best: Found | None = None
+        designs: Designs = {}
+        failed = 0
+        for hope in HOPES:
+            for found in self._rounds(budget, self._fastest_choice, hope, designs):
+                choice, design, takes, _ = found
+                if budget.exceeded(takes):
+                    failed = max(failed, choice.cycles)
+                elif best is None or self._rank(design, takes) < self._rank(*best[1:3]):
+                    best = found
+        best = self._between(failed, best, budget, designs)
+        if best is None:
+            return None
+        choice, design, takes, corrected = best
+        return Fitted(design, takes, self._limit(choice.cycles, corrected))
+
+    def _rank(self, design: Design, takes: Resources) -> tuple[int, float]:
+        return design.ii, self.size(takes)
+
+    def _between(
+        self, failed: int, best: Found | None, budget: Budget, designs: Designs
+    ) -> Found | None:
+        """Look for a faster design between a target that failed and that of the best, if any.
+
+        A correction by one design may be too much for another.
+        """
+        end = best[0].cycles if best else self.targets[-1] + 1
+        targets = [t for t in self.targets if failed < t < end]
+        hoped = replace(budget, luts=HOPES[-1] * budget.luts)
+        low, high = 0, len(targets)
+        while low < high:
+            middle = (low + high) // 2
+            choice = self.within(targets[middle], hoped)
+            if choice is not None:
+                design, takes = self._made(choice, designs)
+                if not budget.exceeded(takes):
+                    high = middle
+                    if best is None or self._rank(design, takes) < self._rank(*best[1:3]):
+                        best = choice, design, takes, budget
+                    continue
+            low = middle + 1
+        return best
+
+    def smallest(self, cycles: int, budget: Budget | None = None) -> Fitted | None:
+        """Give the smallest design for a target and a budget, or None.
+
+        Raises
+        ------
+        BadInput
+            If no folding at all is so fast.
+        """
+        limits = budget or Budget(np.inf, np.inf, np.inf, self.family.ram)
+        target = cycles
+        while True:
+            best: Fitted | None = None
+            slow: Design | None = None
+            for design, takes in self._small(target, limits):
+                if design.ii > cycles:
+                    slow = design
+                elif not limits.exceeded(takes) and (
+                    best is None or self.size(takes) < self.size(best.takes)
+                ):
+                    best = Fitted(design, takes)
+            if best is not None or slow is None:
+                if best is None and self.chain.cheapest(target, Prices()) is None:
+                    raise BadInput(self.out_of_reach(cycles))
+                return best
+            # Gearboxes between awkward widths took longer than the engines: make those faster.
+            target -= slow.ii - cycles
+
+    def _small(self, target: int, limits: Budget) -> Iterator[tuple[Design, Resources]]:
+        """Give small designs for a target, also the one of fewest lanes."""
+        for _, design, takes, _ in self._rounds(limits, lambda b: self.within(target, b)):
+            yield design, takes
+        try:
+            design = self.assemble(fold.for_cycles(self.parts, target), target)
+        except BadInput:
+            return
+        yield design, self.takes(design)
+
+    def out_of_reach(self, cycles: int) -> str:
+        """Say which target is the fastest that any folding meets."""
+        least = next(t for t in self.targets if self.chain.cheapest(t, Prices()) is not None)
+        slowest = max(self.chain.engines, key=lambda e: int(e.cycles.min()))
+        return (
+            f"{cycles} cycles per frame are out of reach: layer {slowest.part.name!r} needs at"
+            f" least {int(slowest.cycles.min())}; ask for {least} or more"
+        )
+
+    def front(self, budget: Budget | None, points: int = 24) -> list[Fitted]:
+        """Give designs of which no other is both as fast and as small, from fast to slow."""
+        front: list[Fitted] = []
+        limits = budget or Budget(np.inf, np.inf, np.inf, self.family.ram)
+        first = self.fastest(limits)
+        if first is None:
+            return []
+        begin, end = first.design.ii, self.targets[-1]
+        wanted = np.unique(np.geomspace(begin, end, points).astype(int))
+        for cycles in wanted:
+            self.progress(f"{cycles:,} cycles per frame")
+            found = self.smallest(int(cycles), budget) if cycles != begin else first
+            if found is None:
+                continue
+            while front and front[-1].design.ii >= found.design.ii \
+                    and self.size(front[-1].takes) >= self.size(found.takes):
+                front.pop()
+            if not front or self.size(found.takes) < WORTH * self.size(front[-1].takes):
+                front.append(found)
+        return front
+
+    def smallest_of_all(self) -> Choice:
+        """Give the folding of fewest LUTs, whatever its speed."""
+        found = self.chain.cheapest(self.targets[-1], Prices(TIE, TIE))
+        assert found is not None
+        return found
+
+    def _fastest_choice(self, budget: Budget) -> Choice | None:
+        low, high = 0, len(self.targets) - 1
+        best = self.within(self.targets[high], budget)
+        if best is None:
+            return None
+        while low < high:
+            middle = (low + high) // 2
+            self.progress(f"{self.targets[middle]:,} cycles per frame")
+            tried = self.within(self.targets[middle], budget)
+            if tried is None:
+                low = middle + 1
+            else:
+                best, high = tried, middle
+        return best
+
+    def _rounds(
+        self, budget: Budget, choose: Callable[[Budget], Choice | None], hope: float = 1.0,
+        designs: Designs | None = None,
+    ) -> Iterator[tuple[Choice, Design, Resources, Budget]]:
+        """Choose, assemble, correct the budget by what the design takes, and choose again.
+
+        What is in `designs` already is not assembled again.
+        """
+        designs = {} if designs is None else designs
+        corrected = replace(budget, luts=hope * budget.luts)
+        made: dict[tuple[Fold, ...], tuple[Design, Resources]] = {}
+        for _ in range(ROUNDS):
+            choice = choose(corrected)
+            if choice is None:
+                return
+            again = choice.folds in made
+            if not again:
+                made[choice.folds] = self._made(choice, designs)
+                yield choice, *made[choice.folds], corrected
+            _, takes = made[choice.folds]
+            if again and not budget.exceeded(takes):
+                return
+            corrected = budget.corrected(corrected, choice.takes, takes)
+
+    def _made(self, choice: Choice, designs: Designs) -> tuple[Design, Resources]:
+        """Assemble a design that is not there yet, and give it and what it takes."""
+        key = choice.folds, choice.cycles
+        if key not in designs:
+            design = self.assemble(*key)
+            designs[key] = design, self.takes(design)
+        return designs[key]
+
+    def _limit(self, cycles: int, budget: Budget) -> str:
+        """Say what stands in the way of the next faster target."""
+        faster = [t for t in self.targets[:self.targets.index(cycles)]
+                  if self.chain.cheapest(t, Prices()) is not None]
+        if not faster:
+            slowest = max(self.chain.engines, key=lambda e: int(e.cycles.min()))
+            return f"layer {slowest.part.name!r} takes a cycle per window and kernel tap at least"
+        short = []
+        for name, prices, limit, of in (
+            ("LUT", Prices(TIE, TIE), budget.luts, "luts"),
+            ("FF", Prices(TIE, HUGE), budget.ffs, "ffs"),
+            (budget.ram, Prices(HUGE, TIE), budget.ram_blocks, "ram_blocks"),
+        ):
+            least = self.chain.cheapest(faster[-1], prices, self._sprams)
+            if least is not None and getattr(least.takes, of) > limit:
+                short.append(name)
+        if short:
+            return f"not enough {' and '.join(short)}"
+        return f"LUT and {budget.ram} do not suffice together"

@@ -1,0 +1,178 @@
+"""Constant folding: everything that depends on stored tensors and static shapes only.
+
+Shape-computing preambles, quantised weights and their transposes disappear here. Standard
+operators are evaluated by the reference evaluator of the ``onnx`` package, within a budget.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+from onnx.reference import ReferenceEvaluator
+
+from xnorflow.frontend.limits import MAX_FOLDED, elements
+from xnorflow.frontend.node import QONNX, STANDARD, Node
+from xnorflow.frontend.quantise import QUANTS, bipolar_scale, quant_parameters
+from xnorflow.frontend.reshape import MOVES, move
+from xnorflow.frontend.values import Constant
+from xnorflow.graph import ops as graph
+from xnorflow.graph.quantisers import quant_codes
+
+BROADCAST = frozenset({
+    "Add", "Sub", "Mul", "Div", "Pow", "Min", "Max", "Mod", "Equal", "Greater", "Less",
+    "GreaterOrEqual", "LessOrEqual", "And", "Or", "Not", "Where", "Sqrt", "Neg", "Abs", "Sign",
+    "Exp", "Log", "Reciprocal", "Floor", "Ceil", "Round", "Clip", "Relu", "Cast", "CastLike",
+    "DequantizeLinear",
+})
+"""Operators whose result has the broadcast shape of their inputs."""
+GATHERING = frozenset({
+    "Slice", "Concat", "ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd",
+})
+"""Operators whose result is not larger than their inputs together."""
+
+
+class Folder:
+    """Evaluates nodes of one file, all inputs of which are constants.
+
+    Parameters
+    ----------
+    opset : int
+        Version of the standard operators.
+    """
+
+    def __init__(self, opset: int) -> None:
+        """Start with the whole budget."""
+        self.opset = opset
+        self.elements_left = MAX_FOLDED
+
+    def fold(self, node: Node, inputs: Sequence[Constant | None]) -> Constant:
+        """Give the node's first output.
+
+        Raises
+        ------
+        UnsupportedModel
+            If the operator is not among those that are folded, the node is malformed, or the
+            result is too large or not a number.
+        """
+        values = [None if c is None else c.value for c in inputs]
+        quantiser = node.family == QONNX and node.op in ("BipolarQuant", *QUANTS)
+        if not quantiser and node.family != STANDARD:
+            raise node.unsupported(f"operators of the domain {node.domain!r} are unknown.",
+                                   "QONNX and standard ONNX operators.")
+        if node.op == "Constant":
+            return Constant(_constant(node))
+        # The budget also bounds long chains of nodes whose results are all kept.
+        shape = values[0].shape if values and values[0] is not None else ()
+        if not quantiser and node.op not in MOVES:
+            shape = self._shape(node, values)
+        self.elements_left -= elements(shape, self.elements_left, what="the folded constant",
+                                       node=node.name, op=node.op)
+        if quantiser:
+            return _quantised(node, inputs)
+        return _moved(node, inputs) if node.op in MOVES else self._evaluate(node, values)
+
+    def _shape(self, node: Node, values: list[NDArray[Any] | None]) -> tuple[int, ...]:
+        """Bound the result's size before anything of that size is allocated."""
+        given = [v for v in values if v is not None]
+        if not given:
+            raise node.unsupported("it has no input.")
+        try:
+            if node.op in BROADCAST:
+                return np.broadcast_shapes(*(v.shape for v in given))
+            if node.op in GATHERING:
+                return (sum(v.size for v in given),)
+            if node.op == "ConstantOfShape":
+                return tuple(int(d) for d in given[0].ravel())
+            if node.op == "Expand":
+                return np.broadcast_shapes(given[0].shape, tuple(int(d) for d in given[1].ravel()))
+            if node.op == "Gather":
+                axis = given[0].shape[node.integer("axis", 0)]
+                return (given[0].size // max(axis, 1), given[1].size)
+            if node.op == "Range":
+                start, stop, step = (float(v.ravel()[0]) for v in given)
+                return (max(0, math.ceil((stop - start) / step)),)
+        except (ValueError, IndexError, ZeroDivisionError, OverflowError, TypeError) as e:
+            raise node.unsupported(f"its inputs do not fit: {e}.") from e
+        raise node.unsupported("this operator is not evaluated on constants.",
+                               "fold constants before the export, for example with onnxsim.")
+
+    def _evaluate(self, node: Node, values: list[NDArray[Any] | None]) -> Constant:
+        names = ["" if v is None else f"i{i}" for i, v in enumerate(values)]
+        any_type = TensorProto.FLOAT  # The evaluator takes types from the arrays.
+        model = helper.make_model(
+            helper.make_graph(
+                [node.standalone(names, ["o"])], "fold",
+                [helper.make_tensor_value_info(n, any_type, None) for n in names if n],
+                [helper.make_tensor_value_info("o", any_type, None)]),
+            opset_imports=[helper.make_opsetid("", self.opset)])
+        feeds = {n: v for n, v in zip(names, values, strict=True) if v is not None}
+        try:
+            with np.errstate(all="ignore"):
+                result = np.asarray(next(iter(ReferenceEvaluator(model).run(None, feeds))))
+        except Exception as e:  # whatever malformed inputs provoke in the evaluator
+            raise node.unsupported(f"it cannot be evaluated: {e}.") from e
+        return Constant(checked(node, result))
+
+
+def checked(node: Node, value: NDArray[Any]) -> NDArray[Any]:
+    """Refuse NaN."""
+    if value.dtype.kind == "f" and bool(np.isnan(value).any()):
+        raise node.unsupported("its constant result is NaN.")
+    return value
+
+
+def _moved(node: Node, inputs: Sequence[Constant | None]) -> Constant:
+    """Move a constant's elements, its integers and their scales with them."""
+    x = inputs[0] if inputs else None
+    if x is None:
+        raise node.unsupported("it has no input.")
+    operands = [None if c is None else c.value for c in inputs[1:]]
+
+    def moved(a: NDArray[Any] | None) -> NDArray[Any] | None:
+        return None if a is None else move(node, np.broadcast_to(a, x.value.shape), operands)
+
+    return Constant(move(node, x.value, operands), moved(x.codes), moved(x.scale))
+
+
+def _quantised(node: Node, inputs: Sequence[Constant | None]) -> Constant:
+    given = [c.value for c in inputs if c is not None]
+    if len(given) != len(inputs) or not given or given[0].dtype != np.float32:
+        raise node.unsupported("it needs float32 constants for all its inputs.")
+    x = given[0]
+    if node.op == "BipolarQuant":
+        scale = bipolar_scale(node, given[1:])
+        codes = np.where(x >= 0, np.float32(1), np.float32(-1))
+        offset = np.zeros((), np.float32)
+    else:
+        q: graph.Quant = quant_parameters(node, given[1:])
+        scale, offset = q.scale, q.zero_point
+    try:
+        if np.broadcast_shapes(x.shape, scale.shape, offset.shape) != x.shape:
+            raise ValueError("its parameters are larger than what they quantise")
+        with np.errstate(all="ignore"):
+            if node.op != "BipolarQuant":
+                codes = quant_codes(q, x) - offset
+            return Constant(checked(node, codes * scale), codes, scale)
+    except ValueError as e:
+        raise node.unsupported(f"its shapes do not fit: {e}.") from e
+
+
+def _constant(node: Node) -> NDArray[Any]:
+    """Give the value of a Constant node."""
+    (name,) = sorted(node.attribute_names) if len(node.attribute_names) == 1 else ("",)
+    if name == "value":
+        value = node.tensor("value")
+        assert value is not None
+        return value
+    if name == "value_float":
+        return np.array(node.number(name, 0.0), np.float32)
+    if name == "value_int":
+        return np.array(node.integer(name, 0), np.int64)
+    if name == "value_ints":
+        return np.array(node.integers(name), np.int64)
+    raise node.unsupported("its value is not a plain tensor.", "a dense tensor of numbers.")

@@ -1,0 +1,263 @@
+"""The network as it was imported: a chain of float32 operations in the file's own order.
+
+The frontend makes it, lowering reads it. Every tensor is already in row, column, channel order,
+whatever layout the file used, and every constant is a float32 scalar or one value per channel.
+The elementwise operations carry the exact float32 arithmetic of the executors that run such files,
+so that lowering can find integer decisions by evaluating them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xnorflow.ir import Ints, Window
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Op:
+    """One imported operation.
+
+    Parameters
+    ----------
+    node, op : str
+        Name and operator of the imported node, for messages.
+    """
+
+    node: str = field(default="", kw_only=True)
+    op: str = field(default="", kw_only=True)
+
+
+class Elementwise(Op):
+    """An operation on each value alone: monotone per channel, in float32.
+
+    Constants are float32 of shape [] or [channels]; `apply` broadcasts along the last axis.
+    """
+
+    def apply(self, x: Floats) -> Floats:
+        """Evaluate in float32 as the executors do; `x` is float32 [..., channels]."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False)
+class Add(Elementwise):
+    """x + value."""
+
+    value: Floats
+
+    def apply(self, x: Floats) -> Floats:
+        """Evaluate."""
+        return x + self.value
+
+
+@dataclass(frozen=True, eq=False)
+class Subtract(Elementwise):
+    """x - value, or value - x where reverse."""
+
+    value: Floats
+    reverse: bool = False
+
+    def apply(self, x: Floats) -> Floats:
+        """Evaluate."""
+        return self.value - x if self.reverse else x - self.value
+
+
+@dataclass(frozen=True, eq=False)
+class Multiply(Elementwise):
+    """x * value."""
+
+    value: Floats
+
+    def apply(self, x: Floats) -> Floats:
+        """Evaluate."""
+        return x * self.value
+
+
+@dataclass(frozen=True, eq=False)
+class Divide(Elementwise):
+    """x / value; value has no zeros."""
+
+    value: Floats
+
+    def apply(self, x: Floats) -> Floats:
+        """Evaluate."""
+        return x / self.value
+
+
+@dataclass(frozen=True, eq=False)
+class BatchNorm(Elementwise):
+    """Batch normalisation with running statistics, folded as ONNX Runtime and PyTorch fold it.
+
+    ``a = gamma * (1 / sqrt(var + epsilon))``, ``b = beta - mean * a``, ``y = x * a + b``, each
+    operation rounded to float32.
+    """
+
+    gamma: Floats
+    beta: Floats
+    mean: Floats
+    var: Floats
+    epsilon: float
+
+    def apply(self, x: Floats) -> Floats:
+        """Evaluate."""
+        a = self.gamma * (np.float32(1) / np.sqrt(self.var + np.float32(self.epsilon)))
+        return x * a + (self.beta - self.mean * a)
+
+
+@dataclass(frozen=True, eq=False)
+class Clip(Elementwise):
+    """Values limited to [lo, hi]; Relu is Clip(0, inf)."""
+
+    lo: float = -np.inf
+    hi: float = np.inf
+
+    def apply(self, x: Floats) -> Floats:
+        """Evaluate."""
+        return np.clip(x, np.float32(self.lo), np.float32(self.hi))
+
+
+@dataclass(frozen=True, eq=False)
+class Sign(Elementwise):
+    """ONNX Sign: -1, 0 or +1."""
+
+    def apply(self, x: Floats) -> Floats:
+        """Evaluate."""
+        return np.sign(x)
+
+
+@dataclass(frozen=True, eq=False)
+class BipolarQuant(Elementwise):
+    """QONNX BipolarQuant: +scale where x >= 0, else -scale."""
+
+    scale: Floats
+
+    def apply(self, x: Floats) -> Floats:
+        """Evaluate."""
+        return np.where(x >= 0, self.scale, -self.scale).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Quant(Elementwise):
+    """QONNX Quant, operation by operation as its specification's reference computes it.
+
+    Parameters
+    ----------
+    scale, zero_point : float32 scalar or [channels]
+        Of the affine grid.
+    bits : float
+        Width; 1 to 24, whole.
+    signed, narrow : bool
+        Range of the integers.
+    rounding : str
+        ROUND, HALF_EVEN, CEIL, FLOOR, UP, DOWN, HALF_UP or HALF_DOWN.
+    """
+
+    scale: Floats
+    zero_point: Floats
+    bits: float
+    signed: bool
+    narrow: bool
+    rounding: str = "ROUND"
+
+    def apply(self, x: Floats) -> Floats:
+        """Evaluate."""
+        from xnorflow.graph.quantisers import quant
+
+        return quant(self, x)
+
+
+@dataclass(frozen=True, eq=False)
+class MultiThreshold(Elementwise):
+    """QONNX MultiThreshold: out_scale * (number of thresholds that x reaches) + out_bias.
+
+    `thresholds` is float32 [1 or channels, n].
+    """
+
+    thresholds: Floats
+    out_scale: float = 1.0
+    out_bias: float = 0.0
+
+    def apply(self, x: Floats) -> Floats:
+        """Evaluate."""
+        count = sum((x >= column).astype(np.float32) for column in self.thresholds.T)
+        return np.float32(self.out_scale) * count + np.float32(self.out_bias)
+
+
+@dataclass(frozen=True, eq=False)
+class Conv(Op):
+    """Cross-correlation with quantised weights; dense layers are 1 x 1 on one pixel.
+
+    The imported weight is ``weights * scale``; padded features have the float value `pad_value`.
+
+    Parameters
+    ----------
+    weights : int64 array [out, kernel_rows, kernel_cols, in]
+        Integer weights; a grouped convolution is already widened with zeros.
+    scale : float32 scalar or [out]
+        Positive.
+    window : Window
+        Its kernel equals the weights' middle axes.
+    pad_value : float
+        Value of a padded feature.
+    bias : float32 [out], optional
+        Added after the sum; lowering treats it as an `Add`.
+    """
+
+    weights: Ints
+    scale: Floats
+    window: Window = Window()
+    pad_value: float = 0.0
+    bias: Floats | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class MaxPool(Op):
+    """Maximum over a window; padded taps never win."""
+
+    window: Window
+
+
+@dataclass(frozen=True, eq=False)
+class AveragePool(Op):
+    """Mean over a window: the float32 sum divided by the number of taps.
+
+    Padded taps count as 0 and are counted (`count_include_pad`); windows without padding only,
+    otherwise.
+    """
+
+    window: Window
+
+
+@dataclass(frozen=True, eq=False)
+class Flatten(Op):
+    """All features of the frame become channels of one pixel, in row, column, channel order."""
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """An imported network.
+
+    Parameters
+    ----------
+    name : str
+        A valid identifier.
+    shape : tuple of int
+        Height, width, channels of the input.
+    ops : tuple of Op
+        In order of execution.
+    input_scale : float
+        The file's input is ``float32(uint8 sample) * float32(input_scale)``.
+    classes, notes : tuple of str
+        As in `xnorflow.ir.IntegerNetwork`; notes record dropped softmax, arg-max and the like.
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+    ops: tuple[Op, ...]
+    input_scale: float = 1.0
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()

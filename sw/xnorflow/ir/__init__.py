@@ -1,0 +1,3 @@
+"""The integer network.
+"""
+from xnorflow.ir.network import *

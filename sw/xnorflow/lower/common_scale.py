@@ -1,0 +1,151 @@
+"""Write the float values of a tensor as one scale times integers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import gcd
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xnorflow.graph.ops import Floats
+from xnorflow.ir import BIPOLAR, UNIPOLAR, Alphabet, Ints
+
+MAX_CODE_BITS = 16
+"""Widest activation code that a layer may read."""
+
+MAX_DENOMINATOR = 128
+"""Largest denominator of a ratio of two values that is looked for."""
+
+LARGEST = 1 << MAX_CODE_BITS
+"""Magnitudes stay below this, so that sums of some have room in an accumulator."""
+
+ROUNDING = 2.0**-23
+"""Distance of neighbouring float32 values, relative to the larger."""
+
+_DENORMAL = 2.0**-149
+
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Values ``scale * integer`` with integers from an alphabet.
+
+    Parameters
+    ----------
+    scale : float
+        Greater than 0.
+    alphabet : Alphabet
+        The integers; some may have no value.
+    exact : bool
+        Each value is the product exactly; else it is within the rounding of the largest one.
+    """
+
+    scale: float
+    alphabet: Alphabet
+    exact: bool
+
+    def codes(self, values: Floats) -> Ints:
+        """Give the codes of values that lie on the grid, int64 of the same shape."""
+        integers = np.rint(values.astype(np.float64) / self.scale).astype(np.int64)
+        return (integers - self.alphabet.lo) // self.alphabet.step
+
+
+def find(values: Floats) -> Grid | None:
+    """Find the coarsest grid that holds all `values`, or None where there is none.
+
+    First an exact one; then one with each value within its own rounding; then one with each value
+    within the rounding of the largest, for values that are sums, such as scaled pixels less a mean.
+
+    Parameters
+    ----------
+    values : float32 array
+        All values that a tensor takes.
+    """
+    v = np.unique(values).astype(np.float64)
+    if not np.isfinite(v).all() or len(v) > 1 << MAX_CODE_BITS:
+        return None
+    if len(v) == 1:
+        scale = float(abs(v[0]))
+        return Grid(scale or 1.0, BIPOLAR if scale else UNIPOLAR, exact=True)
+    grid = _exact(v)
+    if grid:
+        return grid
+    own = np.abs(v) * ROUNDING + _DENORMAL
+    steps = _steps(v)
+    ratios = [(d, q) for d in range(1, MAX_DENOMINATOR + 1)
+              for q in range(1, MAX_DENOMINATOR // d + 1)]
+    ratios.sort(key=lambda r: (r[0] * r[1], r))
+    for tolerance in (own, np.full_like(own, own.max())):
+        for d, q in ratios:
+            grid = _try(v, steps, d, q, tolerance)
+            if grid:
+                return grid
+    return None
+
+
+def _exact(v: Doubles) -> Grid | None:
+    """Give the grid of the values' greatest common divisor, which any floats have."""
+    ratios = [x.as_integer_ratio() for x in v.tolist()]
+    denominator = max(d for _, d in ratios)
+    numerators = [n * (denominator // d) for n, d in ratios]
+    common = gcd(*numerators)
+    if max(map(abs, numerators)) // common >= LARGEST:
+        return None
+    alphabet = _alphabet(np.array([n // common for n in numerators]))
+    return Grid(common / denominator, alphabet, exact=True) if alphabet else None
+
+
+def _alphabet(integers: Ints) -> Alphabet | None:
+    """Give the alphabet of ascending integers, or None where it is too wide for a code."""
+    step = int(np.gcd.reduce(np.diff(integers)))
+    alphabet = Alphabet(int(integers[0]), step, int(integers[-1] - integers[0]) // step + 1)
+    return alphabet if alphabet.bits <= MAX_CODE_BITS else None
+
+
+def _steps(v: Doubles) -> Doubles:
+    """Give the distances of neighbours as multiples of the least, which is averaged over its like.
+
+    Each is taken locally, so that the rounding of one value does not add up over many.
+    """
+    distances = np.diff(v)
+    least = distances.min()
+    return distances / distances[distances < 1.25 * least].mean()
+
+
+def _try(
+    v: Doubles, steps: Doubles, d: int, q: int, tolerance: Doubles
+) -> Grid | None:
+    """Try a grid where the least distance is `d` spacings and zero is a `q`-th of one off."""
+    k = np.concatenate([[0], np.cumsum(np.rint(steps * d))])
+    spacing = (v[-1] - v[0]) / k[-1]
+    if spacing == 0 or (np.abs(v[0] + spacing * k - v) > 2 * tolerance.max()).any():
+        return None
+    integers = (q * k + np.rint(v[0] / spacing * q)).astype(np.int64)
+    common = int(np.gcd.reduce(integers))
+    largest = int(np.abs(integers).max())
+    if common == 0 or largest >= LARGEST or (np.diff(integers) < 1).any():
+        return None
+    integers //= common
+    scale = _scale(v, integers, spacing / q * common, tolerance)
+    if scale is None:
+        return None
+    alphabet = _alphabet(integers)
+    if alphabet is None:
+        return None
+    return Grid(scale, alphabet, exact=bool((scale * integers == v).all()))
+
+
+def _scale(
+    v: Doubles, integers: Ints, guess: float, tolerance: Doubles
+) -> float | None:
+    """Choose the scale: one that is exact if there is one, else the first that is near enough."""
+    at = [int(np.abs(integers[integers != 0]).min()), int(np.abs(integers).max())]
+    candidates: list[Any] = [guess, np.float32(guess)]
+    candidates += [abs(v[np.abs(integers) == n][0]) / n for n in at]
+    near = [float(c) for c in candidates if (np.abs(c * integers - v) <= tolerance).all()]
+    exact = [c for c in near if (c * integers == v).all()]
+    rounded = [c for c in near if ((c * integers).astype(np.float32) == v).all()]
+    return next(iter(exact + rounded + near), None)

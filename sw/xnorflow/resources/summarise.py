@@ -1,0 +1,95 @@
+"""Summaries of mapped layers for the estimators."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from xnorflow import ir
+from xnorflow.plan.mapping import Reduction
+from xnorflow.resources.engine import DesignShape, EngineKind, EngineShape
+from xnorflow_hw.array.factory import compares
+from xnorflow_hw.array.tail import search_steps
+from xnorflow_hw.spec import AcceleratorSpec, DotSpec, GearboxSpec, StageSpec, ThresholdSpec
+
+_KINDS: dict[str, EngineKind] = {"conv": "conv", "maxpool": "maxpool", "sumpool": "sumpool"}
+
+
+def engine_shape(part: Reduction, stage: StageSpec, box: GearboxSpec) -> EngineShape:
+    """Summarise one stage and the gearbox before it."""
+    b, a = stage.buffer, stage.array
+    taps = b.kernel[0] * b.kernel[1]
+    rows = levels = 0
+    words: tuple[int, ...] = ()
+    threshold_rom = None
+    for tail in stage.tails:
+        if isinstance(tail, ThresholdSpec):
+            rows, _, levels = tail.thresholds.shape
+            threshold_rom = tail.rom
+            words = _threshold_words(stage, tail)
+    dot = isinstance(a, DotSpec)
+    return EngineShape(
+        name=part.name, kind=_KINDS[part.layer.kind],
+        pixels=part.out.height * part.out.width, channels=part.out_channels,
+        reduction=taps * (part.inp.channels if isinstance(part.layer, ir.Conv) else 1),
+        inputs=part.inp.size, pe=a.lanes_out, simd=a.simd if isinstance(a, DotSpec) else 1,
+        cycles=b.cycles,
+        rom_depth=len(a.weights) if isinstance(a, DotSpec) else 0,
+        rom_width=a.weights[0].size if isinstance(a, DotSpec) else 0,
+        buffer_depth=b.depth, buffer_width=b.word_bits, act_bits=part.inp.alphabet.bits,
+        weight_planes=len(a.coefficients) if isinstance(a, DotSpec) else 1,
+        acc_bits=a.out_bits if dot else 0, threshold_rows=rows, threshold_levels=levels,
+        out_bits=stage.out_bits,
+        gearbox=box if box.needed else None,
+        queue_depth=stage.queue_depth, at_once=b.pixels,
+        rom=a.rom if isinstance(a, DotSpec) else None, threshold_rom=threshold_rom,
+        buffer_ram=b.ram, frame=(b.height, b.width), windows=b.output, kernel=b.kernel,
+        repeat=b.repeat, padded=any(b.pads), form=a.form if isinstance(a, DotSpec) else "",
+        tail_bits=_tail_bits(stage), threshold_words=words,
+    )
+
+
+def _threshold_words(stage: StageSpec, tail: ThresholdSpec) -> tuple[int, ...]:
+    """Count the bits of the words of a tail's memories, those that are always the same left out."""
+    bits = stage.array.out_bits
+    if compares(stage.array, stage.tails):
+        return (stage.array.lanes_out * (bits + 1),)
+    return tuple(
+        int(np.bitwise_count(np.bitwise_or.reduce(step ^ step[:1])).sum())
+        for step in search_steps(tail.thresholds, bits)
+    )
+
+
+def _tail_bits(stage: StageSpec) -> int:
+    """Count the bits that a stage's tails take, but for one that its array computes."""
+    fused = isinstance(stage.array, DotSpec) and compares(stage.array, stage.tails)
+    bits, found = stage.array.out_bits, 0
+    for index, tail in enumerate(stage.tails):
+        if index or not fused:
+            levels = tail.thresholds.shape[2] if isinstance(tail, ThresholdSpec) else 1
+            found += stage.lanes_out * stage.buffer.pixels * levels * max(bits, tail.out_bits)
+        bits = tail.out_bits
+    return found
+
+
+def design_shape(
+    name: str, parts: Sequence[Reduction], described: AcceleratorSpec, ii: int, latency: int
+) -> DesignShape:
+    """Summarise a whole accelerator."""
+    source, last = described.input, described.gearboxes[-1]
+    plain = len(source.table) == 1 and (source.table[0] == np.arange(len(source.table[0]))).all()
+    bits = source.lanes * source.bits
+    return DesignShape(
+        name, engine_shapes(parts, described), ii, latency, input_bits=bits,
+        table_bits=0 if plain else bits, output=last if last.needed else None,
+        score_bits=described.out_lanes * described.score_bits,
+    )
+
+
+def engine_shapes(
+    parts: Sequence[Reduction], described: AcceleratorSpec
+) -> tuple[EngineShape, ...]:
+    """Summarise all stages of an accelerator."""
+    stages = zip(parts, described.stages, described.gearboxes, strict=False)
+    return tuple(engine_shape(*each) for each in stages)

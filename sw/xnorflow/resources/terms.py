@@ -1,0 +1,292 @@
+"""What the components of a design are made of, in numbers that their resources are linear in.
+
+Each component of the generated hardware (``docs/hardware.md``) has a few features: lanes, bits of
+sums, bits of counters, ... The resource model multiplies them with a fabric's coefficients, which
+were fitted to synthesised components (``benchmarks/resources.py``). The LUTs of memories are known
+and are features, too.
+"""
+
+from __future__ import annotations
+
+from math import ceil, gcd, prod
+
+from xnorflow.devices.tables import Family
+from xnorflow.plan.fabric import fabric_of
+from xnorflow.resources.engine import DesignShape, EngineShape
+from xnorflow.storage.blocks import Choice, ram_luts, rom_luts
+from xnorflow_hw.array import stored_sums as stored
+from xnorflow_hw.fabric import copies, xnor_sum
+from xnorflow_hw.spec import GearboxSpec, RomSpec
+
+Features = dict[str, float]
+CONSTANT = ", constants"
+"""Ends the names of arrays and searches whose ROM has a single word."""
+WHOLE = "whole, "
+"""Begins features of which the tools make something only in a whole design."""
+SPARED = f"{WHOLE}spared "
+"""Begins features that the tools make nothing of in a whole design, though in a component."""
+FAR = "flip-flops of far tiles"
+"""Names the flip-flops that are known and not fitted; the few that delay a beat's row are not among
+them, and thresholds are taken to have the time for it."""
+SPREAD = 32
+"""Words that a ROM of LUTs of six inputs has at most of which Yosys makes no more in a design."""
+FEW = 64
+"""Words of a ROM of LUTs that needs few multiplexers."""
+
+
+def _bits(number: int) -> int:
+    """Give the bits of a counter of so many steps."""
+    return (number - 1).bit_length()
+
+
+def _memory(depth: int, width: int, family: Family, kind: str, number: int = 1) -> Features:
+    """Give the features of memories with a write and a read port."""
+    if depth == 1:
+        return {"bits of a single word": number * width}
+    if Choice(family).ram_of(depth, width, kind) != "distributed":
+        return {}
+    return {"memory": number * ram_luts(depth, width, family)}
+
+
+def in_blocks(e: EngineShape, family: Family) -> dict[str, int]:
+    """Give the flip-flops of components that are registers of block RAM in the end.
+
+    They follow a memory at once and are read without anything between.
+    """
+    if family.fabric != "ecp5":
+        return {}
+    memories = Choice(family)
+    found = {"buffer": _buffer_registers(e, family)}
+    if e.kind == "conv" and e.rom_depth > 1:
+        found["array"] = _registers(memories, e.rom_depth, e.rom_width, e.rom)
+    if e.threshold_levels and not e.tail_bits and e.threshold_rows > 1:
+        starts = _registers(memories, e.threshold_rows, sum(e.threshold_words), e.threshold_rom)
+        found["array"] = found.get("array", 0) + starts
+    return found
+
+
+def _buffer_registers(e: EngineShape, family: Family) -> int:
+    """Give the bits of the buffer's output that are registers of block RAM in the end."""
+    if family.fabric != "ecp5" or e.buffer_depth == 1 or e.padded:
+        return 0
+    kind = Choice(family).ram_of(e.buffer_depth, e.buffer_width, e.buffer_ram)
+    return e.at_once * e.buffer_width * (kind == "block")
+
+
+def _registers(memories: Choice, depth: int, width: int, rom: RomSpec | None) -> int:
+    """Give the bits of the registers of blocks, every tile with its own."""
+    rom = rom or memories.rom(depth, width)
+    if rom.kind != "block":
+        return 0
+    return sum(t.width for t in rom.tiles) or width
+
+
+def buffer(e: EngineShape, family: Family) -> Features:
+    """Give the features of the feature buffer."""
+    height, width = e.frame
+    rows, columns = e.windows
+    words = ceil(e.inputs // (height * width) * e.act_bits / e.buffer_width)
+    loops = (words, width, height, *e.kernel, e.repeat, ceil(columns / e.at_once), rows)
+    memory = _memory(e.buffer_depth, e.buffer_width, family, e.buffer_ram, e.at_once)
+    name = "buffer" if e.at_once == 1 else "banks"
+    return {
+        name: 1, f"{name}: banks": e.at_once, f"{name}: loops": sum(n > 1 for n in loops),
+        f"{name}: bits of loops": sum(map(_bits, loops)),
+        f"{name}: bits of addresses": e.at_once * _bits(e.buffer_depth),
+        f"{name}: bits of words": e.at_once * e.buffer_width,
+        f"{name}: bits of registers": e.at_once * e.buffer_width - _buffer_registers(e, family),
+        f"{name}: bits of padded words": e.at_once * e.buffer_width * e.padded,
+        **{f"{name}: {key}": value for key, value in memory.items()},
+    }
+
+
+def array(e: EngineShape, family: Family) -> Features:
+    """Give the features of the array, with its ROM and what its accumulators start from."""
+    if e.kind != "conv":
+        return {e.kind: 1, f"{e.kind}: bits": e.pe * max(e.act_bits, e.acc_bits)}
+    sums = e.pe * e.at_once
+    found: Features = {
+        "array": 1, "array: bits of sums": sums * e.acc_bits,
+        **{name: sums * value for name, value in beat(e).items()},
+    }
+    memories = Choice(family)
+    if e.rom_depth > 1 and e.form != stored.FORM:
+        # Of few words, many bits are equal.
+        found["ROM: bits of registers"] = min(e.rom_width, 1 << min(e.rom_depth, 32))
+        luts, blocks = memories.takes(e.rom_depth, e.rom_width, e.rom)
+        found[f"ROM of {_kind(e.rom_depth, blocks)}: LUTs"] = luts
+        found[f"{WHOLE}ROM blocks"] = blocks
+        found[f"{WHOLE}bits of ROM blocks"] = e.rom_width * (blocks > 0)
+        found[f"{WHOLE}bits of large ROMs of LUTs"] = 0 if blocks else _spread(
+            e.rom_depth, e.rom_width, family
+        )
+    if e.threshold_levels and not e.tail_bits:
+        luts, blocks = threshold_rom(e, family)
+        found |= {
+            f"thresholds, ROM of {_kind(e.threshold_rows, blocks)}: LUTs": luts,
+            "thresholds: bits": sums * e.threshold_levels * e.acc_bits,
+            "thresholds: bits of codes": sums * e.out_bits,
+        }
+        found[f"{WHOLE}bits of large ROMs of LUTs"] = found.get(
+            f"{WHOLE}bits of large ROMs of LUTs", 0
+        ) + (0 if blocks else _spread(e.threshold_rows, sum(e.threshold_words), family))
+    if e.at_once > 1:
+        found["array: bits of sums that turn"] = sums * e.acc_bits
+        # Where windows are one column wide, none ever does, which only a whole design shows.
+        found[f"{SPARED}bits of sums that turn"] = sums * e.acc_bits * (e.kernel[1] == 1)
+    codes = e.simd * e.act_bits
+    if e.rom_depth > 1 and e.form != stored.FORM:
+        registers, cycles = memories.far_registers(e.rom_depth, e.rom_width, e.rom)
+        # Activations wait for their weights.
+        found[FAR] = registers + cycles * e.at_once * codes
+    if e.threshold_levels and e.threshold_rows > 1 and not e.tail_bits:
+        width = sum(e.threshold_words)
+        found[FAR] = found.get(FAR, 0) + memories.far_registers(
+            e.threshold_rows, width, e.threshold_rom
+        )[0]
+    if e.form == "recoded":
+        found["array: lanes recoded"] = e.at_once * codes
+    groups = ceil(e.pe / copies.group(e.pe, codes, fabric_of(family)))
+    found["array: bits of copies"] = e.at_once * codes * groups
+    found[f"{WHOLE}chains"] = sums * (1 + e.weight_planes * e.act_bits)
+    if e.inputs * prod(e.kernel) <= e.frame[0] * e.frame[1] * e.simd:
+        # Every beat is a first one.
+        found[f"{SPARED}bits of sums"] = sums * e.acc_bits
+    return found
+
+
+def beat(e: EngineShape) -> Features:
+    """Give the features of one sum of a beat's products, see `xnorflow_hw.fabric.beat`."""
+    planes, simd = e.weight_planes, e.simd
+    form = e.form + (CONSTANT if e.rom_depth == 1 else "")
+    if e.form == "add":
+        terms, bits = planes, xnor_sum.width_for(simd, e.act_bits)
+        own = {
+            "lanes": simd * e.act_bits, "adders": xnor_sum.adder_bits(simd, e.act_bits),
+            # The operands of adders are complemented in these.
+            "bits of a single lane": e.act_bits * (simd == 1),
+        }
+    else:
+        # One lane of a power of two is left to the accumulator.
+        terms = planes * e.act_bits
+        spared = terms == 1 and simd > 1 and simd & (simd - 1) == 0 and e.form != stored.FORM
+        counted = simd - spared
+        bits = counted.bit_length()
+        own = {"lanes": simd, "bits of counts": bits, "adders": counted - bits}
+    return {
+        **{f"{form}: {name}": terms * value for name, value in own.items()},
+        "array: bits of sums of counts": (terms - 1) * (bits + 1),
+    }
+
+
+def _spread(depth: int, width: int, family: Family) -> int:
+    """Give the bits of a ROM of LUTs that a flat design takes more LUTs for than a module of it.
+
+    Of six inputs, Yosys no longer finds the LUTs that are whole columns.
+    """
+    return depth * width * (family.lut_inputs == 6 and depth > SPREAD)
+
+
+def _kind(depth: int, blocks: int) -> str:
+    """Name what a ROM is built of."""
+    return "blocks" if blocks else "few words" if depth <= FEW else "many words"
+
+
+def tail(e: EngineShape, family: Family) -> Features:
+    """Give the features of the tails that the array does not compute."""
+    if not e.tail_bits:
+        return {}
+    if not e.threshold_levels:
+        return {"tails": 1, "tails: bits": e.tail_bits}
+    lanes, memories = e.pe * e.at_once, Choice(family)
+    found: Features = {"shared ROM: LUTs": 0, "own ROMs: LUTs": 0, "bits chosen": 0}
+    for step, width in enumerate(e.threshold_words):
+        luts, blocks = memories.takes(e.threshold_rows, width, e.threshold_rom)
+        if step and not blocks:
+            # Each value has its own memory, that its code so far addresses, too.
+            each = rom_luts(e.threshold_rows << step, 1, family.lut_inputs)
+            found["own ROMs: LUTs"] += e.at_once * each * width / (1 << step)
+        else:
+            found["shared ROM: LUTs"] += luts
+            found["bits chosen"] += e.at_once * width * (1 - 1 / (1 << step))
+    # Constant thresholds take less to compare with.
+    name = "searches" + (CONSTANT if e.threshold_rows == 1 else "")
+    return {
+        f"{name}: bits": lanes * e.out_bits * e.acc_bits,
+        f"{name}: bits of codes": lanes * e.out_bits,
+        **{f"searches, {key}": value for key, value in found.items()},
+        f"{WHOLE}ROM blocks": threshold_rom(e, family)[1], f"{WHOLE}chains": lanes * e.out_bits,
+    }
+
+
+def threshold_rom(e: EngineShape, family: Family) -> tuple[float, int]:
+    """Give LUTs and block RAMs of the thresholds' memories.
+
+    An array that compares has one; a tail has one for each step of its search.
+    """
+    if not e.threshold_levels:
+        return 0, 0
+    memories = Choice(family)
+    found = [
+        memories.takes(e.threshold_rows, width, e.threshold_rom)
+        for width in e.threshold_words if width
+    ]
+    return sum(luts for luts, _ in found), sum(blocks for _, blocks in found)
+
+
+def queue(e: EngineShape, family: Family) -> Features:
+    """Give the features of the queue behind the array."""
+    width = e.pe * e.out_bits * e.at_once
+    name = "queue" if e.at_once == 1 else "pixel queue"
+    if family.lutram_shapes or e.queue_depth == 1:
+        contents = _memory(e.queue_depth, width, family, "distributed")
+    else:
+        contents = {"stored bits": width * e.queue_depth}
+    return {
+        name: 1, f"{name}: bits of addresses": _bits(e.queue_depth),
+        f"{name}: bits of words": width,
+        **{f"{name}: {key}": value for key, value in contents.items()},
+    }
+
+
+def gearbox(box: GearboxSpec | None) -> Features:
+    """Give the features of a gearbox."""
+    if box is None or box.kind == "wires":
+        return {}
+    wide, narrow = max(box.lanes_in, box.lanes_out), min(box.lanes_in, box.lanes_out)
+    name = f"gearbox {box.kind}"
+    if box.kind != "barrel":
+        return {name: 1, f"{name}: bits": box.bits * wide, f"{name}: parts": ceil(wide / narrow)}
+    size = wide + narrow - 1
+    rest_in, rest_out = box.group_in % box.lanes_in, box.group_out % box.lanes_out
+    # Where a beat can begin: what lies before it is a multiple of this.
+    levels = box.lanes_out / gcd(wide, narrow, rest_in, rest_out)
+    beats = box.group_in / box.lanes_in, box.group_out / box.lanes_out
+    return {
+        f"{name}: bits": box.bits * size,
+        f"{name}: bits put": box.bits * box.lanes_in * levels, f"{name}: levels": levels,
+        f"{name}: bits that move twice": box.bits * (size - rest_out) * (rest_out > 0),
+        f"{name}: bits cleared": box.bits * (
+            (box.lanes_in - rest_in) * (rest_in > 0) + (box.lanes_out - rest_out) * (rest_out > 0)
+        ),
+        f"{name}: bits of levels": size.bit_length() + box.lanes_out.bit_length(),
+        f"{name}: bits of loops": sum(ceil(n).bit_length() for n in beats),
+    }
+
+
+def engine(e: EngineShape, family: Family) -> dict[str, Features]:
+    """Give the features of an engine's components, by the names of their modules."""
+    return {
+        "gearbox": gearbox(e.gearbox), "buffer": buffer(e, family), "array": array(e, family),
+        "tail": tail(e, family), "queue": queue(e, family),
+        "glue": {"stage": 1, "stage: bits of credit": _bits(e.queue_depth + 1)},
+    }
+
+
+def ends(d: DesignShape) -> dict[str, Features]:
+    """Give the features of what stands before the first engine and behind the last."""
+    return {
+        "input": {"input": 1, "input: bits": d.input_bits, "input: bits of tables": d.table_bits},
+        "output": gearbox(d.output),
+        "top": {"design": 1, "design: bits of scores": d.score_bits, f"{WHOLE}designs": 1},
+    }

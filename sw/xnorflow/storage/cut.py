@@ -1,0 +1,210 @@
+"""How a read-only memory is cut into blocks of RAM.
+
+Every tile is one block, or a pair of blocks that the device joins, in one of its native shapes.
+Tiles one above the other cost an OR or a multiplexer of their words; see `xnorflow_hw.memory.rom`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+from math import ceil
+
+from xnorflow.devices.tables import Family
+from xnorflow_hw.spec import Tile, segments
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A native shape: words, bits, and the blocks that it takes."""
+
+    depth: int
+    width: int
+    blocks: int
+
+
+@dataclass(frozen=True)
+class Ram:
+    """Block RAM of a family.
+
+    Parameters
+    ----------
+    shapes : tuple of Shape
+        Native ones.
+    lut_inputs : int
+        Inputs of a LUT.
+    zeroes : bool
+        Whether a block that is not addressed gives zeros by itself.
+    registers : bool
+        Whether a block ends in a register of its own, which then hides whether it is addressed.
+    """
+
+    shapes: tuple[Shape, ...]
+    lut_inputs: int
+    zeroes: bool
+    registers: bool
+
+    @classmethod
+    def of(cls, family: Family) -> Ram:
+        """Describe a family's."""
+        single = [Shape(d, w, 1) for d, w in family.ram_shapes]
+        pairs = [Shape(d, w, 2) for d, w in family.ram_pair_shapes]
+        registers = family.fabric == "ecp5"
+        zeroes = not registers and family.fabric != "ice40"
+        return cls(tuple(single + pairs), family.lut_inputs, zeroes, registers)
+
+    def blocks(self, tile: Tile) -> int:
+        """Give the blocks that a tile takes, even if it is none of the shapes."""
+        whole = [s.blocks for s in self.shapes if s.depth >= tile.depth and s.width >= tile.width]
+        return min(whole) if whole else cut_cost(tile.depth, tile.width, self, 1e3)[1]
+
+    def join(self, tiles: int) -> float:
+        """Give the LUTs per bit, about, that join so many tiles, one above the other."""
+        inputs = tiles if self.zeroes or tiles == 1 else 2 * tiles
+        return (inputs - 1) / (self.lut_inputs - 1)
+
+
+def join_luts(tiles: tuple[Tile, ...], ram: Ram) -> int:
+    """Give the LUTs that join tiles to words, with those that tell which are addressed."""
+    rows = [(end - low, len(there)) for low, end, there in segments(tiles)]
+    firsts = len({t.first for t in tiles})
+    return (firsts if firsts > 1 else 0) + sum(
+        bits * ceil(ram.join(number)) for bits, number in rows
+    )
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Columns of a memory, each of tiles of one shape, at the least cost.
+
+    Parameters
+    ----------
+    numbers : tuple of int
+        Tiles of a column of each shape: what matters of the memory's depth.
+    ram : Ram
+        Of what.
+    price : float
+        What a block costs, in LUTs.
+    """
+
+    numbers: tuple[int, ...]
+    ram: Ram
+    price: float
+
+    @cached_property
+    def _costs(self) -> dict[Shape, tuple[float, float]]:
+        """Cost of a column, and of each of its bits; those of shapes that may be best."""
+        costs: dict[Shape, tuple[float, float]] = {}
+        for number, s in sorted(zip(self.numbers, self.ram.shapes, strict=True),
+                                key=lambda found: (-found[1].width, found[0])):
+            cost = number * s.blocks * self.price, self.ram.join(number)
+            if all(cost[0] < other[0] or cost[1] < other[1] for other in costs.values()):
+                costs[s] = cost
+        return costs
+
+    def cost(self, s: Shape, bits: int) -> float:
+        """Give the cost of a column of which so many bits are used."""
+        column, bit = self._costs[s]
+        return column + bits * bit
+
+    @cached_property
+    def best(self) -> Shape:
+        """The shape that costs least per bit."""
+        return min(self._costs, key=lambda s: self.cost(s, s.width) / s.width)
+
+    @cached_property
+    def table(self) -> list[tuple[float, Shape]]:
+        """The least cost of each width, and the column that comes last.
+
+        Among as many others as the best column has bits, some add up to a multiple of it: they can
+        as well be that. So wider memories have all else made of the best one.
+        """
+        found = [(0.0, self.best)]
+        for bits in range(1, self.best.width * max(s.width for s in self._costs) + 1):
+            found.append(min(
+                ((found[max(0, bits - s.width)][0] + self.cost(s, min(bits, s.width)), s)
+                 for s in self._costs), key=lambda choice: choice[0],
+            ))
+        return found
+
+    def widths(self, width: int) -> list[tuple[Shape, int]]:
+        """List the columns of a memory, from its highest bits on, each with its bits."""
+        whole = max(0, -(-(width - len(self.table) + 1) // self.best.width))
+        found = [(self.best, self.best.width)] * whole
+        width -= whole * self.best.width
+        while width:
+            s = self.table[width][1]
+            found.append((s, min(s.width, width)))
+            width -= found[-1][1]
+        return found
+
+    def total(self, width: int) -> float:
+        """Give the cost of a memory."""
+        whole = max(0, -(-(width - len(self.table) + 1) // self.best.width))
+        best = self.cost(self.best, self.best.width)
+        return whole * best + self.table[width - whole * self.best.width][0]
+
+
+_shared = cache(Columns)
+
+
+def _columns(depth: int, ram: Ram, price: float) -> Columns:
+    return _shared(tuple(ceil(depth / s.depth) for s in ram.shapes), ram, price)
+
+
+@cache
+def _plan(
+    depth: int, width: int, ram: Ram, price: float
+) -> tuple[float, tuple[tuple[int, Columns], ...]]:
+    """Give the cost of a memory and its parts, one above the other, with the depth of each."""
+    whole = _columns(depth, ram, price)
+    best: tuple[float, tuple[tuple[int, Columns], ...]] = whole.total(width), ((depth, whole),)
+    for at in sorted({depth // s.depth * s.depth for s in ram.shapes} - {0, depth}):
+        # Whole blocks, and what is left over in another shape.
+        low = _columns(at, ram, price)
+        cost, high = _plan(depth - at, width, ram, price)
+        cost += low.total(width) + width * (ram.join(2) - ram.join(1))
+        best = min(best, (cost, ((at, low), *high)), key=lambda plan: plan[0])
+    return best
+
+
+def cut_cost(depth: int, width: int, ram: Ram, price: float) -> tuple[float, int]:
+    """Give the LUTs, about, and the blocks of a memory that is cut at the least cost."""
+    cost, parts = _plan(depth, width, ram, price)
+    blocks = sum(
+        ceil(rows / s.depth) * s.blocks for rows, columns in parts
+        for s, _ in columns.widths(width)
+    )
+    return cost - blocks * price, blocks
+
+
+def cut(depth: int, width: int, ram: Ram, price: float) -> tuple[Tile, ...]:
+    """Cut a memory into tiles at the least cost.
+
+    Parameters
+    ----------
+    depth, width : int
+        Words and bits.
+    ram : Ram
+        Of what.
+    price : float
+        What a block costs, in LUTs.
+    """
+    tiles, first = [], 0
+    for rows, columns in _plan(depth, width, ram, price)[1]:
+        low = width
+        for s, bits in columns.widths(width):
+            low -= bits
+            for at in range(0, rows, s.depth):
+                tiles += _whole(s, Tile(first + at, min(s.depth, rows - at), low, bits))
+        first += rows
+    return tuple(sorted(tiles, key=lambda t: (t.first, t.low)))
+
+
+def _whole(s: Shape, tile: Tile) -> list[Tile]:
+    """Give a tile, or its halves if Yosys could fold it into one block instead of a pair."""
+    if s.blocks == 1 or tile.depth <= 512 or tile.depth * tile.width > s.depth * s.width // 2:
+        return [tile]
+    half = ceil(tile.width / 2)
+    return [Tile(tile.first, tile.depth, tile.low, half),
+            Tile(tile.first, tile.depth, tile.low + half, tile.width - half)]

@@ -1,0 +1,167 @@
+import json
+
+import pytest
+
+from xnorflow import compile as compile_network
+from xnorflow import demo, load
+from xnorflow.errors import BadInput, CheckFailed, ToolMissing
+from xnorflow_boards.bitstream import FOLDER, build
+from xnorflow_boards.flows import tools
+from xnorflow_boards.load_bitstream import program
+
+pytest.importorskip("amaranth_boards")
+
+
+@pytest.fixture(scope="module")
+def net():
+    return load(demo.model_path())
+
+
+@pytest.fixture
+def design(net, tmp_path):
+    """The demo network, folded small, for the smallest board."""
+    made = compile_network(net, board="icebreaker", cycles=20_000, clock=12)
+    made.write(tmp_path / "digits")
+    return tmp_path / "digits"
+
+
+@pytest.fixture(scope="module")
+def ice40():
+    """Whether the tools for the smallest board are there."""
+    for find in (tools.yosys, lambda: tools.nextpnr("ice40"), lambda: tools.packer("icepack")):
+        try:
+            find()
+        except ToolMissing as error:
+            pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def synthesiser():
+    try:
+        tools.yosys()
+    except ToolMissing as error:
+        pytest.skip(str(error))
+
+
+def entries(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_bad_requests_are_refused_and_leave_nothing(net, design, tmp_path):
+    before = entries(design)
+    for wish, error in (
+        ({"board": "ulx4s"}, "unknown board 'ulx4s'"),
+        ({"board": "zcu104", "core_only": True}, "no open tool flow that could place"),
+        ({"seeds": 0}, "0 seeds"),
+        ({"clock": 500}, "the PLL cannot make 500 MHz from 12 MHz: it gives 16 to 275 MHz"),
+        ({"baud": 100_000_000}, "off 100000000 baud"),
+    ):
+        with pytest.raises(BadInput, match=error):
+            build(design, **wish)
+        assert entries(design) == before
+    with pytest.raises(BadInput, match="is not a design that xnorflow wrote"):
+        build(tmp_path)
+    compile_network(net, cycles=20_000).write(tmp_path / "nowhere")
+    with pytest.raises(BadInput, match="compiled for no board; name one with --board"):
+        build(tmp_path / "nowhere")
+
+
+def test_program_needs_a_bitstream(design):
+    with pytest.raises(BadInput, match="holds no bitstream .*; make one with: xnorflow build"):
+        program(design)
+    (design / FOLDER).mkdir()
+    (design / FOLDER / "build.json").write_text(json.dumps({
+        "format": "xnorflow-build-1", "bitstream": "digits.bin", "core_only": True,
+        "board": "icebreaker",
+    }))
+    with pytest.raises(BadInput, match="only measures the accelerator"):
+        program(design)
+
+
+@pytest.mark.slow
+def test_demo_network_to_a_bitstream_on_icebreaker(net, design, ice40):
+    steps = []
+    result = build(design, seeds=2, progress=lambda step, doing: steps.append(step))
+    folder = design / FOLDER
+    assert result == json.loads((folder / "build.json").read_text())
+    made = compile_network(net, board="icebreaker", cycles=20_000, clock=12)
+    assert (result["kind"], result["design_digest"]) == ("placed", made.digest)
+    assert (result["clock_mhz"], result["met"], result["ii"]) == (12, True, made.ii)
+    assert result["fmax_mhz"] == max(run["fmax_mhz"] for run in result["seeds"])
+    assert len(result["seeds"]) == 2
+    assert result["fps"] == 12e6 / made.ii
+    for entry in result["resources"].values():
+        assert 0 <= entry["used"] <= entry["available"]
+    assert result["resources"]["lut"]["available"] == 5280
+    assert 500 < result["resources"]["ff"]["used"] < result["resources"]["lut"]["used"]
+    # An iCE40UP5K's bitstream has one length; it starts with this preamble.
+    data = (folder / "digits.bin").read_bytes()
+    assert len(data) == 104_090
+    assert b"\x7e\xaa\x99\x7e" in data[:64]
+    assert [step["name"] for step in result["steps"]] == [
+        "synthesis", "placement and routing, seed 1", "placement and routing, seed 2", "packing"]
+    assert all(step["seconds"] > 0 and step["peak_mib"] > 10 for step in result["steps"])
+    assert steps[0] == "synthesis"
+    assert entries(folder) == sorted([
+        "board.pcf", "build.json", "digits.bin", "packing.log", "synthesis.log",
+        f"place-{result['seed']}.log"])
+
+
+@pytest.mark.slow
+def test_a_missed_clock_and_a_core_that_makes_its_own(design, ice40):
+    before = entries(design)
+    with pytest.raises(CheckFailed, match=r"misses its clock on icebreaker: [\d.]+ MHz of 99"):
+        build(design, clock=99)
+    assert entries(design) == before
+    core = build(design, clock=99, core_only=True, check_clock=False, rip_up=True)
+    assert (core["met"], core["core_only"], core["baud"]) == (False, True, None)
+    assert core["fmax_mhz"] > 40 and core["rip_up"]
+    around = core["synthesised"]["around"]
+    assert around["digits"] == 1
+    assert sum(count for name, count in around.items() if name.startswith("SB_DFF")) < 100
+
+
+@pytest.mark.slow
+def test_what_does_not_fit_is_said(net, tmp_path, ice40):
+    widest = {"PE": 32, "SIMD": 32}
+    folding = tmp_path / "folding.json"
+    folding.write_text(json.dumps({
+        "MVAU_0": {"PE": 16, "SIMD": 1}, "MVAU_1": {"PE": 32, "SIMD": 16}, "MVAU_2": widest,
+        "MVAU_3": {"PE": 10, "SIMD": 32},
+    }))
+    compile_network(net, "icebreaker", folding=folding, must_fit=False).write(tmp_path / "big")
+    with pytest.raises(CheckFailed, match=r"does not fit icebreaker: it needs .*ICESTORM_"):
+        build(tmp_path / "big")
+    assert not (tmp_path / "big" / FOLDER).exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "script", "fed", "counted"), [
+    ("arty-a7-35", "board.tcl", 1_000_000, "link, UART and clock"),
+    ("zcu104", "core.tcl", None, "AXI wrapper"),
+])
+def test_vivado_projects_with_resources_from_yosys(
+    net, tmp_path, synthesiser, name, script, fed, counted
+):
+    # For no board, so for any.
+    design = compile_network(net, cycles=20_000).write(tmp_path / "digits")
+    result = build(design, board=name, clock=100)
+    folder = design / FOLDER
+    assert (result["fmax_mhz"], result["bitstream"], result["baud"]) == (None, None, fed)
+    assert result["kind"] == "synthesised by Yosys, before packing and placement"
+    assert 300 < result["resources"]["lut"]["used"] < 5000
+    accelerator, around = (result["synthesised"][name] for name in ("accelerator", "around"))
+    assert around["digits"] == 1 and accelerator["FDRE"] > 300
+    assert result["resources"]["ff"]["used"] == sum(
+        cells.get(kind, 0) for cells in (accelerator, around) for kind in ("FDRE", "FDSE"))
+    assert f"the accelerator and its {counted}" in result["notes"][0]
+    project = (folder / script).read_text()
+    assert result["part"] in project
+    for file in folder.glob("*.xdc"):
+        assert "create_clock" in file.read_text()
+        assert file.name in project
+    for image in folder.glob("*.hex"):
+        assert name != "zcu104" or image.name in project
+    assert (folder / "digits.v").read_text().count("module digits") >= 1
+    with pytest.raises(BadInput, match="loaded with its maker's tools"):
+        program(design)

@@ -1,0 +1,275 @@
+"""PE x SIMD array: sums, cycles, bubbles and the ROM's turn-around, against the NumPy model."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from xnorflow_hw.array.dot import DotArray, dot_latency
+from xnorflow_hw.spec import RomSpec
+
+from ..harness import pack, run_pulses, unpack, with_bubbles
+
+
+def beats_of(codes, bits, rows, turns=(), first_row=False):
+    """Write reductions [n, beats, ...] as input beats; `i_row` is only right where it counts."""
+    n, beats = codes.shape[:2]
+    for r in range(n):
+        for b in range(beats):
+            first, last = b == 0, b == beats - 1
+            right = last or (first and first_row)
+            beat = {
+                "i_data": pack(codes[r, b].ravel(), bits), "i_first": int(first),
+                "i_last": int(last), "i_row": int((r if right else r + b + 1) % rows),
+            }
+            yield beat | ({"i_turn": int(b in turns)} if codes.ndim == 4 else {})
+
+
+def check(dut, codes, *, turns=(), bubbles=0.0, seed=0):
+    """Reductions [n, beats, (pixels,) simd] in, the model's results out, at their cycles."""
+    fused = dut.thresholds is not None
+    beats = with_bubbles(beats_of(codes, dut.bits, dut.rows, turns, fused), seed, bubbles)
+    events = run_pulses(dut, beats, ["o_values", "o_row"], count=len(codes), drain=20)
+    assert [cycle for cycle, _ in events] == [
+        cycle + dut.latency for cycle, beat in enumerate(beats) if beat and beat["i_last"]
+    ]
+    number = dut.pixels * dut.pe
+    values = np.array([unpack(out["o_values"], dut.out_bits, number) for _, out in events])
+    rows = np.arange(len(codes)) % dut.rows
+    expected = dut.model(codes, rows=rows, turns=turns)
+    assert values.reshape(expected.shape).tolist() == expected.tolist()
+    assert [out["o_row"] for _, out in events] == rows.tolist()
+
+
+def make(rng, *, pe, simd, bits, coefficients, beats, rows, **kwargs):
+    weights = rng.integers(0, 2, (rows * beats, len(coefficients), pe, simd)).astype(np.uint8)
+    most = beats * simd * sum(coefficients) * ((1 << bits) - 1)
+    return DotArray(
+        pe=pe, simd=simd, bits=bits, coefficients=coefficients, weights=weights, rows=rows,
+        acc_bits=most.bit_length(), **kwargs,
+    )
+
+
+@pytest.mark.parametrize(("pe", "simd", "beats", "rows", "fused"), [
+    (3, 7, 2, 2, True), (2, 16, 1, 5, False), (1, 6, 3, 4, True), (4, 5, 4, 4, False),
+])
+def test_weights_stored_in_the_sums(pe, simd, beats, rows, fused):
+    rng = np.random.default_rng(pe * simd)
+    thresholds = rng.integers(0, beats * simd + 2, (rows, pe)) if fused else None
+    kind = {"form": "stored", "fabric": "xilinx7", "rom": RomSpec("logic")}
+    dut = make(rng, pe=pe, simd=simd, bits=1, coefficients=(1,), beats=beats, rows=rows,
+               thresholds=thresholds, **kind)
+    depth = rows * beats
+    assert dut.latency == dot_latency(simd=simd, bits=1, coefficients=(1,), depth=depth, **kind)
+    check(dut, rng.integers(0, 2, (3 * rows, beats, simd)), bubbles=0.3)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    pe=st.integers(1, 4), simd=st.integers(1, 12), bits=st.integers(1, 4),
+    coefficients=st.sampled_from([(1,), (1, 1), (1, 1, 2), (1, 1, 2, 4), (3,)]),
+    beats=st.integers(1, 5), rows=st.integers(1, 4), rom=st.sampled_from(["block", "logic"]),
+    register=st.booleans(), bubbles=st.sampled_from([0.0, 0.3, 0.8]), seed=st.integers(0, 999),
+    form=st.sampled_from(["tree", "add"]),
+)
+def test_array_sums(
+    pe, simd, bits, coefficients, beats, rows, rom, register, bubbles, seed, form
+):
+    rng = np.random.default_rng(seed)
+    dut = make(
+        rng, pe=pe, simd=simd, bits=bits, coefficients=coefficients, beats=beats, rows=rows,
+        rom=RomSpec(rom), rom_register=register, form=form,
+    )
+    codes = rng.integers(0, 1 << bits, (2 * rows + 1, beats, simd))
+    check(dut, codes, bubbles=bubbles, seed=seed)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    pe=st.integers(1, 3), simd=st.integers(2, 9), bits=st.integers(1, 3),
+    beats=st.integers(1, 5), rows=st.integers(1, 4), pixels=st.integers(1, 3),
+    form=st.sampled_from(["tree", "add"]), bubbles=st.sampled_from([0.0, 0.5]),
+    seed=st.integers(0, 999),
+)
+def test_codes_of_sums(pe, simd, bits, beats, rows, pixels, form, bubbles, seed):
+    """Thresholds about where the sums are; some always reached, some never."""
+    rng = np.random.default_rng(seed)
+    middle = beats * simd * ((1 << bits) - 1) // 2
+    thresholds = middle + rng.integers(-3, 4, (rows, pe))
+    far = rng.integers(0, 12, (rows, pe))
+    for at, value in enumerate((-(2**40), -1, 0, 2 * middle + 2, 2**40)):
+        thresholds[far == at] = value
+    dut = make(
+        rng, pe=pe, simd=simd, bits=bits, coefficients=(1,), beats=beats, rows=rows,
+        thresholds=thresholds, pixels=pixels, lanes=range(pixels), form=form,
+    )
+    assert dut.out_bits == 1
+    codes = rng.integers(0, 1 << bits, (2 * rows + 5, beats, pixels, simd))
+    check(dut, codes if pixels > 1 else codes[:, :, 0], bubbles=bubbles, seed=seed)
+
+
+@pytest.mark.parametrize("threshold", [-9, -1, 0, 1, 6, 7, 8, 15, 2**40])
+def test_every_sum_against_a_threshold(threshold):
+    """All sums from 0 to the highest, one word of weights."""
+    dut = DotArray(
+        pe=1, simd=7, bits=1, coefficients=(1,), weights=np.ones((1, 1, 1, 7), np.uint8),
+        acc_bits=3, thresholds=np.array([[threshold]]),
+    )
+    codes = np.tril(np.ones((8, 7), int), -1)[:, None]
+    assert dut.model(codes).ravel().tolist() == [int(s >= threshold) for s in range(8)]
+    check(dut, codes)
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(
+    pixels=st.integers(2, 4), pe=st.integers(1, 3), simd=st.integers(1, 5),
+    bits=st.integers(1, 2), beats=st.integers(1, 6), rows=st.integers(1, 3),
+    turn=st.integers(0, 5), bubbles=st.sampled_from([0.0, 0.5]), seed=st.integers(0, 999),
+)
+def test_sums_go_from_lane_to_lane(pixels, pe, simd, bits, beats, rows, turn, bubbles, seed):
+    rng = np.random.default_rng(seed)
+    lanes = rng.permutation(pixels)
+    dut = make(
+        rng, pe=pe, simd=simd, bits=bits, coefficients=(1, 1), beats=beats, rows=rows,
+        pixels=pixels, turn=turn, lanes=lanes,
+    )
+    turns = [b for b in range(1, beats) if rng.random() < 0.5]
+    codes = rng.integers(0, 1 << bits, (2 * rows + 1, beats, pixels, simd))
+    # The model follows each window through the lanes; here the sums themselves move.
+    single = make(rng, pe=pe, simd=simd, bits=bits, coefficients=(1, 1), beats=1, rows=1)
+    sums = np.zeros((len(codes), pixels, pe), int)
+    word = 0
+    for r, reduction in enumerate(codes):
+        for b, beat in enumerate(reduction):
+            if b in turns:
+                sums[r] = sums[r, (np.arange(pixels) - turn) % pixels]
+            single.weights = dut.weights[word : word + 1]
+            sums[r] += single.model(beat[:, None])
+            word = (word + 1) % len(dut.weights)
+    assert np.array_equal(dut.model(codes, turns=turns), sums[:, lanes])
+    check(dut, codes, turns=turns, bubbles=bubbles, seed=seed)
+
+
+@pytest.mark.parametrize(("pixels", "stride", "dilation", "pad"), [
+    (2, 1, 1, 0), (2, 1, 1, 1), (4, 1, 1, 1), (3, 2, 1, 1), (4, 3, 2, 0), (5, 2, 3, 4),
+    (2, 1, 2, 2),
+])
+def test_windows_of_a_row_over_banks(pixels, stride, dilation, pad):
+    """Column c of a row lies in bank c mod M; the array sees banks, the results are windows."""
+    rng = np.random.default_rng(pixels)
+    kernel, pe, simd = 3, 2, 4
+    groups = 3
+    columns = (groups * pixels - 1) * stride + (kernel - 1) * dilation + 1
+    row = rng.integers(0, 2, (columns, simd))  # With its padding.
+    dut = make(
+        rng, pe=pe, simd=simd, bits=1, coefficients=(1,), beats=kernel, rows=1, pixels=pixels,
+        turn=dilation, lanes=[(stride * j + (kernel - 1) * dilation - pad) % pixels
+                              for j in range(pixels)],
+    )
+    codes = np.zeros((groups, kernel, pixels, simd), int)
+    windows = np.zeros((groups, pixels, kernel, simd), int)
+    for g, j, k in np.ndindex(groups, pixels, kernel):
+        at = stride * (pixels * g + j) + k * dilation
+        codes[g, k, (at - pad) % pixels] = row[at]
+        windows[g, j, k] = row[at]
+    agree = windows[:, :, :, None] == dut.weights[None, None, :, 0]
+    assert np.array_equal(dut.model(codes, turns=[1, 2]), agree.sum((2, 4)))
+    check(dut, codes, turns=[1, 2], bubbles=0.3)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 7])
+def test_single_beat_reductions_every_cycle(depth):
+    rng = np.random.default_rng(depth)
+    dut = make(rng, pe=3, simd=9, bits=1, coefficients=(1,), beats=1, rows=depth)
+    check(dut, rng.integers(0, 2, (40, 1, 9)))
+
+
+def test_mixed_lengths_of_reductions():
+    """Reductions need not be equally long: first and last alone decide."""
+    rng = np.random.default_rng(5)
+    dut = make(rng, pe=2, simd=4, bits=2, coefficients=(1, 1), beats=11, rows=1)
+    codes = rng.integers(0, 4, (11, 4))
+    bounds = [0, 1, 4, 5, 9, 11]
+    beats = [
+        {
+            "i_data": pack(row, 2), "i_first": int(i in bounds), "i_last": int(i + 1 in bounds),
+        }
+        for i, row in enumerate(codes)
+    ]
+    events = run_pulses(dut, beats, ["o_values"], count=5)
+    single = np.array([
+        DotArray(
+            pe=2, simd=4, bits=2, coefficients=(1, 1), weights=dut.weights[i : i + 1],
+            acc_bits=dut.acc_bits,
+        ).model(codes[i : i + 1, None])[0]
+        for i in range(11)
+    ])
+    expected = [single[a:b].sum(0).tolist() for a, b in zip(bounds, bounds[1:], strict=False)]
+    assert [unpack(out["o_values"], dut.acc_bits, 2) for _, out in events] == expected
+
+
+def test_model_is_the_plain_sum_of_products():
+    """The popcount domain against multiplication: P - sum(minus weights) = sum(w * u) for +-1."""
+    rng = np.random.default_rng(2)
+    dut = make(rng, pe=3, simd=6, bits=3, coefficients=(1,), beats=4, rows=1)
+    codes = rng.integers(0, 8, (5, 4, 6))
+    signs = 2 * dut.weights[:, 0].astype(int) - 1  # [beats, pe, simd]
+    products = np.einsum("rbs,bps->rp", codes, signs)
+    minus = 7 * (signs < 0).sum((0, 2))
+    assert np.array_equal(dut.model(codes) - minus, products)
+
+
+def test_padded_lanes_add_nothing():
+    rng = np.random.default_rng(3)
+    weights = rng.integers(0, 2, (4, 1, 2, 5)).astype(np.uint8)
+    codes = rng.integers(0, 4, (3, 4, 5))
+    arguments = {"pe": 2, "bits": 2, "coefficients": (1,), "acc_bits": 7}
+    narrow = DotArray(simd=5, weights=weights, **arguments)
+    wide = DotArray(
+        simd=8, weights=np.pad(weights, [(0, 0)] * 3 + [(0, 3)], constant_values=1), **arguments
+    )
+    padded = np.pad(codes, [(0, 0), (0, 0), (0, 3)])
+    assert np.array_equal(narrow.model(codes), wide.model(padded))
+    check(wide, padded)
+
+
+def test_latency_is_known_without_the_component():
+    arguments = {"simd": 63, "bits": 2, "coefficients": (1, 1), "depth": 9}
+    assert dot_latency(**arguments) == 2 + 3 + 1 + 1
+    assert dot_latency(**arguments, rom=RomSpec(registers=True)) == 3 + 3 + 1 + 1
+    assert dot_latency(**arguments, rom_register=False) == 1 + 3 + 1 + 1
+    assert dot_latency(**arguments, rom=RomSpec("logic")) == 1 + 3 + 1 + 1
+    assert dot_latency(**arguments, form="add") == 2 + 3 + 1 + 1
+    single = {"bits": 1, "coefficients": (1,)}
+    assert dot_latency(simd=1, **single, depth=1) == 1
+    # The accumulator takes one lane of a power of two.
+    assert [dot_latency(simd=simd, **single, depth=1) for simd in (31, 32, 33)] == [3, 3, 4]
+    assert dot_latency(simd=3, bits=8, coefficients=(1,), depth=9, form="add") == 2 + 1 + 1
+
+
+GOOD = {
+    "pe": 2, "simd": 3, "bits": 1, "coefficients": (1,), "acc_bits": 4,
+    "weights": np.zeros((4, 1, 2, 3), np.uint8),
+}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"pe": 0}, "pe is 0"),
+        ({"rows": 0}, "rows is 0"),
+        ({"coefficients": ()}, "coefficients"),
+        ({"coefficients": (-1,)}, "-1"),
+        ({"simd": 4}, r"\(4, 1, 2, 3\)"),
+        ({"weights": np.zeros((0, 1, 2, 3), np.uint8)}, "shape"),
+        ({"weights": np.full((4, 1, 2, 3), 2)}, "2"),
+        ({"rom": RomSpec("x")}, "'x'"),
+        ({"form": "sub"}, "'sub'"),
+        ({"lanes": (1,)}, "permutation"),
+        ({"pixels": 2, "lanes": (0, 0)}, "permutation"),
+        ({"thresholds": np.zeros((2, 2), int)}, r"\(2, 2\), not \(rows 1, pe 2\)"),
+    ],
+)
+def test_bad_parameters(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        DotArray(**GOOD | wrong)

@@ -1,0 +1,64 @@
+"""What the search prices is what is built."""
+
+from __future__ import annotations
+
+import pytest
+
+from xnorflow import demo, load
+from xnorflow.compiler import assembler, clock_for
+from xnorflow.devices.tables import fpga, fpgas
+from xnorflow.folding.costs import refolded
+from xnorflow.folding.lanes import for_cycles
+from xnorflow.plan.fabric import fabric_of, form_on
+from xnorflow.plan.mapping import Fold, reductions
+from xnorflow.resources.coefficients import fitted
+from xnorflow.resources.summarise import engine_shapes
+from xnorflow_hw.array import stored_sums as stored
+
+from ...dense import dense_network
+
+FOLDS = {"stored": (Fold(2, 64), Fold(2, 16)), "baked": (Fold(32, 64), Fold(10, 32))}
+
+
+@pytest.mark.parametrize("board", ["ulx3s-85f", "icebreaker", "tangnano9k", "pynq-z1"])
+@pytest.mark.parametrize("kind", ["stored", "baked", "demo"])
+def test_forms_and_memories_of_sums_are_those_that_are_priced(board: str, kind: str) -> None:
+    net = load(demo.model_path()) if kind == "demo" else dense_network(64, 32, 10, seed=3)
+    parts, device = reductions(net), fpga(board)
+    folds = FOLDS[kind] if kind in FOLDS else tuple(for_cycles(parts, 2304))
+    assemble = assembler(net, board, clock_for(board, None))
+    built = engine_shapes(parts, assemble(folds, 4096).spec)
+    example = engine_shapes(parts, assemble(tuple(for_cycles(parts, 9216)), 9216).spec)
+    for part, fold, have, other in zip(parts, folds, built, example, strict=True):
+        priced = refolded(other, part, fold, device.family)
+        assert (priced.form, priced.rom_depth, priced.rom_width) == (
+            have.form, have.rom_depth, have.rom_width
+        )
+        if have.form == stored.FORM:
+            assert priced.rom == have.rom == stored.ROM
+    if board == "pynq-z1" and kind in FOLDS:
+        assert {e.form for e in built} == {kind}
+
+
+def test_no_sum_is_for_nothing() -> None:
+    for fabric, found in fitted().items():
+        forms: dict[str, float] = {}
+        for name, value in found.lut.items():
+            if name.endswith((": adders", ": lanes")):
+                form = name.partition(":")[0]
+                forms[form] = forms.get(form, 0.0) + value
+        assert min(forms.values()) > 0, (fabric, forms)
+
+
+def test_every_form_that_is_chosen_has_been_measured() -> None:
+    for device in fpgas().values():
+        name = fabric_of(device.family)
+        if name == "generic":
+            continue  # Estimated as for a relative; the estimate says so.
+        known = fitted()[device.family.fabric].lut
+        for pe, simd, bits, words in ((1, 3, 1, 64), (2, 16, 1, 64), (16, 64, 1, 64),
+                                      (8, 64, 1, 14), (64, 64, 1, 1)):
+            form = form_on(
+                name, pe=pe, simd=simd, pixels=1, bits=bits, planes=1, words=words
+            )
+            assert any(k.startswith(form) and k.endswith("adders") for k in known), (device, form)

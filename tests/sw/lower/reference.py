@@ -1,0 +1,58 @@
+"""A graph executed in float32 by NumPy: the truth that lowering is compared with.
+
+Sums of products are accumulated in float64 and rounded once to float32, so a test whose scales are
+powers of two sees exactly what any framework computes.
+"""
+
+import numpy as np
+
+from xnorflow.graph import ops as g
+
+
+def windows(x, window, pad):
+    """Give [frames, rows, columns, kernel_rows, kernel_cols, channels]."""
+    top, left, bottom, right = window.pads
+    x = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=pad)
+    rows, cols = window.output(x.shape[1] - top - bottom, x.shape[2] - left - right)
+    out = np.empty((len(x), rows, cols, *window.kernel, x.shape[3]), x.dtype)
+    for row in range(rows):
+        for col in range(cols):
+            for ky in range(window.kernel[0]):
+                for kx in range(window.kernel[1]):
+                    y = row * window.stride[0] + ky * window.dilation[0]
+                    z = col * window.stride[1] + kx * window.dilation[1]
+                    out[:, row, col, ky, kx] = x[:, y, z]
+    return out
+
+
+def step(op, x):
+    """Run one operation on float32 [frames, rows, columns, channels]."""
+    match op:
+        case g.Elementwise():
+            with np.errstate(all="ignore"):
+                return op.apply(x)
+        case g.Flatten():
+            return x.reshape(len(x), 1, 1, -1)
+        case g.MaxPool():
+            return windows(x, op.window, -np.inf).max(axis=(3, 4))
+        case g.AveragePool():
+            taps = windows(x, op.window, 0).astype(np.float64)
+            total = taps.sum(axis=(3, 4)).astype(np.float32)
+            return total / np.float32(op.window.kernel[0] * op.window.kernel[1])
+        case g.Conv():
+            scale = np.broadcast_to(np.asarray(op.scale, np.float64), (len(op.weights),))
+            taps = windows(x, op.window, op.pad_value).astype(np.float64)
+            weights = op.weights * scale[:, None, None, None]
+            out = np.einsum("nyxklc,oklc->nyxo", taps, weights).astype(np.float32)
+            return out if op.bias is None else out + op.bias
+    raise TypeError(type(op))
+
+
+def run(graph, x):
+    """Give the float32 scores [frames, classes] of uint8 frames [frames, rows, columns, channels].
+
+    """
+    values = x.astype(np.float32) * np.float32(graph.input_scale)
+    for op in graph.ops:
+        values = step(op, values)
+    return values.reshape(len(x), -1)

@@ -1,0 +1,188 @@
+import io
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from xnorflow.comparison.comparison import Comparison, compare
+from xnorflow.devices.figure import Figure, Kind
+from xnorflow.errors import BadInput
+from xnorflow.report import html, plot
+from xnorflow.report.table import cell, table
+from xnorflow.resources.engine import DesignShape, EngineShape
+
+CONV = EngineShape("conv0", "conv", 900, 64, 27, 3072, 16, 3, 32400, 36, 48, 96, 24, 8,
+                   acc_bits=13, threshold_rows=4, threshold_levels=1)
+FC = EngineShape("fc", "conv", 1, 10, 57600, 57600, 1, 8, 72000, 72000, 8, 7200, 8, 1, acc_bits=16,
+                 out_bits=16)
+DESIGN = DesignShape("small_cnv", (CONV, FC), 72000, 80000, Kind.SIMULATED, "RTL simulation")
+
+
+@pytest.fixture(scope="module")
+def comparison() -> Comparison:
+    clock = Figure(119.8, "MHz", Kind.PLACED, "nextpnr-ecp5")
+    return compare(DESIGN, ["ulx3s-85f", "icebreaker", "zcu104"], ["t4", "l4"],
+                   clocks={"ulx3s-85f": clock})
+
+
+def text_of(comparison: Comparison, width: int) -> str:
+    out = io.StringIO()
+    Console(file=out, width=width, color_system=None).print(table(comparison))
+    return out.getvalue()
+
+
+def test_table_shows_every_rate_with_its_kind(comparison):
+    text = text_of(comparison, 160)
+    assert "120 MHz plc" in text and "72,000 sim" in text and "30 MHz est" in text
+    for row in comparison.rows:
+        assert f"{row.figures['fps']}".replace(" frames/s", "") in text
+        assert row.device in text or row.title in text
+    assert "icebreaker: does not fit" in text
+    assert "left out: NVIDIA L4: b1" in text
+    for kind in Kind:
+        assert str(kind) in text
+
+
+def test_no_number_in_a_cell_lacks_its_kind():
+    for kind in Kind:
+        figure = Figure(1234.5, "frames/s", kind, "how")
+        assert cell(figure).plain.split()[-1] == str(kind)[:3].replace("pla", "plc")
+    assert cell(None).plain == "-"
+    share = Figure(120, "%", Kind.ESTIMATED, "how")
+    assert cell(Figure(99, "LUT4", Kind.ESTIMATED, ""), share).plain == "99 LUT4 est\n120 %"
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_table_fits_the_terminal(comparison, width):
+    assert max(map(len, text_of(comparison, width).splitlines())) <= width
+
+
+def test_tables_of_one_category_alone():
+    assert "GPU" not in text_of(compare(DESIGN, ["kv260"], []), 120)
+    assert "FPGA:" not in text_of(compare(DESIGN, [], ["a100"]), 120)
+
+
+def test_plot_has_a_bar_for_each_configuration(comparison):
+    canvas = plot.draw(comparison)
+    left, right = canvas.axes
+    main = [r for r in comparison.rows if r.column in ("", "gemm")]
+    for axes, key in ((left, "fps"), (right, "latency")):
+        ends = sorted(p.get_x() + p.get_width() for p in axes.patches)
+        assert ends == pytest.approx(sorted(r.figures[key].value for r in main))
+        assert axes.get_xscale() == "log"
+        low, high = axes.get_xlim()
+        assert all(low < r.figures[key].value < high for r in comparison.rows)
+
+
+def test_hatching_follows_the_kind(comparison):
+    fps = Figure(5000, "frames/s", Kind.MEASURED, "on the board")
+    row = comparison.rows[0]
+    better = replace(row, figures={**row.figures, "fps": fps})
+    changed = replace(comparison, rows=(better, *comparison.rows[1:]))
+    bars = plot.draw(changed).axes[0].patches
+    solid = [p.get_x() + p.get_width() for p in bars if not p.get_hatch()]
+    assert solid == pytest.approx([5000])
+    assert {p.get_hatch() or "" for p in bars} == {"", plot.HATCH[Kind.ESTIMATED]}
+
+
+def test_labels_do_not_overlap(comparison):
+    canvas = plot.draw(comparison)
+    canvas.canvas.draw()
+    boxes = [t.get_window_extent() for t in canvas.axes[0].get_yticklabels()]
+    boxes.sort(key=lambda b: b.y0)
+    assert all(a.y1 <= b.y0 + 1 for a, b in zip(boxes, boxes[1:], strict=False))
+    assert min(b.x0 for b in boxes) >= 0
+
+
+def test_png_is_a_picture_and_the_same_each_time(comparison, tmp_path):
+    plot.save(comparison, tmp_path / "a.png")
+    first = (tmp_path / "a.png").read_bytes()
+    assert first == plot.render(comparison, "png")
+    pixels = np.asarray(Image.open(io.BytesIO(first)).convert("RGB"))
+    assert pixels.shape[1] > 1500
+    assert (pixels == (0x00, 0x9E, 0x73)).all(axis=2).sum() > 1000
+
+
+def test_svg_is_well_formed_and_the_same_each_time(comparison):
+    svg = plot.render(comparison, "svg")
+    assert ET.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
+    assert svg == plot.render(comparison, "svg")
+
+
+def test_what_cannot_be_plotted_is_refused(comparison, tmp_path):
+    with pytest.raises(BadInput, match=".png or .svg"):
+        plot.save(comparison, tmp_path / "plot.gif")
+    with pytest.raises(BadInput, match="nothing to plot"):
+        plot.draw(replace(comparison, rows=()))
+
+
+class Reader(HTMLParser):
+    """Checks the nesting of tags; gathers text, and what a browser would load."""
+
+    VOID = {"meta", "br"}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.loads: list[str] = []
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        if tag not in self.VOID:
+            self.open.append(tag)
+        self.loads += [v or "" for k, v in attrs
+                       if k in ("src", "data") or (k == "href" and tag == "link")]
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def read(page: str) -> Reader:
+    reader = Reader()
+    reader.feed(page)
+    reader.close()
+    assert reader.open == []
+    return reader
+
+
+def test_page_is_whole_and_loads_nothing(comparison, tmp_path):
+    html.save(comparison, tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    reader = read(page)
+    text = " ".join(reader.words)
+    assert reader.loads == [] and "svg" in reader.tags and "script" not in reader.tags
+    assert "@import" not in page and "url(http" not in page
+    for source in comparison.sources.values():
+        assert source.document in text
+    for note in (*comparison.fairness, *comparison.omitted):
+        assert note in text
+    for row in comparison.rows:
+        assert row.title in text
+
+
+def test_page_marks_each_figure_with_its_kind(comparison):
+    page = html.page(comparison)
+    fpgas = [r for r in comparison.rows if r.category == "FPGA"]
+    shown = sum(len([k for k in r.figures if not k.endswith("_share")]) for r in fpgas)
+    groups = {(r.device, r.data_type, r.batch) for r in comparison.rows if r.category == "GPU"}
+    shown += sum(r.category == "GPU" for r in comparison.rows) + 2 * len(groups)
+    assert page.count('<span class="kind ') == shown
+
+
+def test_hostile_names_are_text_in_the_page():
+    bad = replace(DESIGN, name='<script>alert(1)</script>&"$x_{', accuracy="<b>99 %</b>")
+    reader = read(html.page(compare(bad, ["kv260"], ["t4"])))
+    assert "script" not in reader.tags and "b" not in reader.tags
+    assert bad.name in " ".join(reader.words)
