@@ -14,8 +14,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xnorflow import ir
 from xnorflow.errors import BadInput
+from xnorflow.ir.alphabet import Ints
+from xnorflow.ir.layer_graph import LayerGraph
+from xnorflow.ir.layers import (
+    Conv,
+    Features,
+    Flatten,
+    InputTable,
+    Layer,
+    MaxPool,
+    Scores,
+    SumPool,
+    Threshold,
+    Window,
+)
 
 BATCH_BYTES = 1 << 26
 """Memory that the largest feature map of a batch may take, in bytes."""
@@ -23,7 +36,7 @@ PATCH_BYTES = 1 << 22
 """Memory for the windows that are multiplied at once, in bytes; small enough for the cache."""
 
 
-def frames(net: ir.IntegerNetwork, x: NDArray[Any]) -> NDArray[np.uint8]:
+def frames(net: LayerGraph, x: NDArray[Any]) -> NDArray[np.uint8]:
     """Give `x` as uint8 [frames, height, width, channels].
 
     Raises
@@ -47,8 +60,8 @@ def frames(net: ir.IntegerNetwork, x: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def run(
-    net: ir.IntegerNetwork, x: NDArray[Any], progress: Callable[[int, int], object] | None = None
-) -> ir.Ints:
+    net: LayerGraph, x: NDArray[Any], progress: Callable[[int, int], object] | None = None
+) -> Ints:
     """Compute the scores, int64 [frames, classes]; `progress` is told frames done and in all."""
     x = frames(net, x)
     out = np.empty((len(x), net.features[-1].channels), np.int64)
@@ -56,39 +69,39 @@ def run(
     for first in range(0, len(x), step):
         batch = x[first : first + step]
         for layer, values in trace(net, batch):
-            if isinstance(layer, ir.Scores):
+            if isinstance(layer, Scores):
                 out[first : first + step] = values.reshape(len(batch), -1)
         if progress:
             progress(first + len(batch), len(x))
     return out
 
 
-def trace(net: ir.IntegerNetwork, x: NDArray[Any]) -> Iterator[tuple[ir.Layer, NDArray[Any]]]:
+def trace(net: LayerGraph, x: NDArray[Any]) -> Iterator[tuple[Layer, NDArray[Any]]]:
     """Yield each layer with the values it puts out, [frames, height, width, channels].
 
     The dtype is whatever holds the values exactly; the values are integers.
     """
     values: NDArray[Any] = frames(net, x)
-    if not isinstance(net.layers[0], ir.InputTable):
+    if not isinstance(net.layers[0], InputTable):
         values = values.astype(np.float32)
     for layer, inp, _ in net:
         values = apply(layer, values, inp)
         yield layer, values
 
 
-def _widest(net: ir.IntegerNetwork) -> int:
+def _widest(net: LayerGraph) -> int:
     """Elements of a frame's largest feature map."""
     return max(features.size for features in net.features)
 
 
 @singledispatch
-def apply(layer: ir.Layer, x: NDArray[Any], inp: ir.Features) -> NDArray[Any]:
+def apply(layer: Layer, x: NDArray[Any], inp: Features) -> NDArray[Any]:
     """Compute one layer: values [frames, height, width, channels] of `inp`'s alphabet in, out."""
     raise TypeError(f"the golden model knows no layer of type {type(layer).__name__}")
 
 
 @apply.register
-def _input(layer: ir.InputTable, x: NDArray[Any], inp: ir.Features) -> NDArray[Any]:
+def _input(layer: InputTable, x: NDArray[Any], inp: Features) -> NDArray[Any]:
     table = layer.alphabet.values(layer.table).astype(np.float32)
     if len(table) == 1:
         return table[0][x]
@@ -96,7 +109,7 @@ def _input(layer: ir.InputTable, x: NDArray[Any], inp: ir.Features) -> NDArray[A
 
 
 @apply.register
-def _flatten(layer: ir.Flatten, x: NDArray[Any], inp: ir.Features) -> NDArray[Any]:
+def _flatten(layer: Flatten, x: NDArray[Any], inp: Features) -> NDArray[Any]:
     return x.reshape(len(x), 1, 1, -1)
 
 
@@ -110,7 +123,7 @@ def _exact_dtype(largest: int) -> type[np.float32] | type[np.float64]:
 
 
 @apply.register
-def _conv(layer: ir.Conv, x: NDArray[Any], inp: ir.Features) -> NDArray[Any]:
+def _conv(layer: Conv, x: NDArray[Any], inp: Features) -> NDArray[Any]:
     largest_input = max(abs(inp.alphabet.lo), abs(inp.alphabet.hi), abs(layer.pad_value))
     per_channel = np.abs(layer.weights).reshape(len(layer.weights), -1).sum(1)
     largest = int(per_channel.max()) * largest_input
@@ -129,7 +142,7 @@ def _conv(layer: ir.Conv, x: NDArray[Any], inp: ir.Features) -> NDArray[Any]:
 
 
 def _correlate(
-    layer: ir.Conv, inp: ir.Features, x: NDArray[Any], dtype: Any, pad: int
+    layer: Conv, inp: Features, x: NDArray[Any], dtype: Any, pad: int
 ) -> NDArray[Any]:
     """Multiply windows with weights in `dtype`, in which every sum has to be exact."""
     x = x.astype(dtype, copy=False)
@@ -145,7 +158,7 @@ def _correlate(
 
 
 @apply.register
-def _max_pool(layer: ir.MaxPool, x: NDArray[Any], inp: ir.Features) -> NDArray[Any]:
+def _max_pool(layer: MaxPool, x: NDArray[Any], inp: Features) -> NDArray[Any]:
     sign = np.where(layer.minimum, -1, 1).astype(np.float32)
     patches = windows(x * sign if layer.minimum.any() else x, layer.window, -np.inf)
     first, *others = np.ndindex(layer.window.kernel)
@@ -156,7 +169,7 @@ def _max_pool(layer: ir.MaxPool, x: NDArray[Any], inp: ir.Features) -> NDArray[A
 
 
 @apply.register
-def _sum_pool(layer: ir.SumPool, x: NDArray[Any], inp: ir.Features) -> NDArray[Any]:
+def _sum_pool(layer: SumPool, x: NDArray[Any], inp: Features) -> NDArray[Any]:
     taps = layer.window.kernel[0] * layer.window.kernel[1]
     dtype = _exact_dtype(max(abs(inp.alphabet.lo), abs(inp.alphabet.hi)) * taps)
     pad = inp.alphabet.lo + inp.alphabet.step * layer.pad_code
@@ -164,7 +177,7 @@ def _sum_pool(layer: ir.SumPool, x: NDArray[Any], inp: ir.Features) -> NDArray[A
 
 
 @apply.register
-def _threshold(layer: ir.Threshold, x: NDArray[Any], inp: ir.Features) -> NDArray[Any]:
+def _threshold(layer: Threshold, x: NDArray[Any], inp: Features) -> NDArray[Any]:
     columns = layer.thresholds.T.astype(x.dtype)
     codes = (x >= columns[0]).astype(np.float32) if len(columns) else np.zeros(x.shape, np.float32)
     for column in columns[1:]:
@@ -175,14 +188,14 @@ def _threshold(layer: ir.Threshold, x: NDArray[Any], inp: ir.Features) -> NDArra
 
 
 @apply.register
-def _scores(layer: ir.Scores, x: NDArray[Any], inp: ir.Features) -> NDArray[Any]:
+def _scores(layer: Scores, x: NDArray[Any], inp: Features) -> NDArray[Any]:
     values = x.astype(np.int64)
     if layer.ranks is None or layer.rank_lo is None:
         return values + layer.offsets
     return layer.ranks[np.arange(inp.channels), values - layer.rank_lo]
 
 
-def windows(x: NDArray[Any], window: ir.Window, pad: float) -> NDArray[Any]:
+def windows(x: NDArray[Any], window: Window, pad: float) -> NDArray[Any]:
     """Give every window of `x`: [frames, out_rows, out_cols, kernel_rows, kernel_cols, channels].
 
     `x` is [frames, height, width, channels]; padded taps hold `pad`. The result may share memory

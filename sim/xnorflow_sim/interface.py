@@ -92,7 +92,7 @@ class Interface:
     taps: tuple[Tap, ...] = ()
     load: int = 0
 
-    harness: ClassVar[str] = "harness.cpp"
+    harness: ClassVar[str] = "verilator/harness.cpp"
 
     def __post_init__(self) -> None:
         """Refuse a geometry that no accelerator can have."""
@@ -233,7 +233,7 @@ class BytePorts:
     top: str
     divisor: int = 0
 
-    harness: ClassVar[str] = "pump.cpp"
+    harness: ClassVar[str] = "board/pump.cpp"
 
     @property
     def ports(self) -> dict[str, int]:

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from xnorflow.ir import IntegerNetwork
 
 _HOMES = {
-    "load": "api", "compare": "api", "compile": "compiler:compile_network", "Design": "design.design",
-    "IntegerNetwork": "ir", "BadInput": "errors", "CheckFailed": "errors",
-    "ToolMissing": "errors", "UnsupportedModel": "errors", "XnorflowError": "errors",
+    "load": "api", "compare": "api", "compile": "compiler:compile_network",
+    "Design": "design.design", "IntegerNetwork": "ir", "BadInput": "errors",
+    "CheckFailed": "errors", "ToolMissing": "errors", "UnsupportedModel": "errors", "XnorflowError": "errors",
 }
 __all__ = [
     "BadInput", "CheckFailed", "Design", "IntegerNetwork", "ToolMissing", "UnsupportedModel",
-    "XnorflowError", "compare", "compile", "load",
+    "XnorflowError", "__version__", "compare", "compile", "load",
 ]
 
 
@@ -41,4 +41,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """List the public names, imported or not, for help and completion."""
-    return ["__version__", *__all__]
+    return list(__all__)

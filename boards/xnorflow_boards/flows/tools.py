@@ -83,7 +83,7 @@ def _script(package: str, script: str, name: str) -> Tool | None:
 
 def _pyosys() -> Tool | None:
     version = _package_version("pyosys")
-    runner = Path(__file__).with_name("flows") / "run_pyosys.py"
+    runner = Path(__file__).with_name("run_pyosys.py")
     return Tool("yosys", (sys.executable, str(runner)), version) if version else None
 
 

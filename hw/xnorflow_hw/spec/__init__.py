@@ -1,5 +1,34 @@
 """Plain descriptions of an accelerator: the compiler decides them, the hardware is built from them.
 
-Imports no Amaranth, so that the cycle model reads the same objects; only `base` of the project.
+Imports no Amaranth, so that the cycle model reads the very same objects; of the project it imports
+nothing.
 """
-from xnorflow_hw.spec.accelerator import *
+
+from xnorflow_hw.spec.accelerator import AcceleratorSpec, InputSpec, StageSpec
+from xnorflow_hw.spec.arrays import ArraySpec, DotSpec, MaxSpec, SumSpec
+from xnorflow_hw.spec.buffer import BufferSpec
+from xnorflow_hw.spec.gearbox import GearboxSpec
+from xnorflow_hw.spec.rom import FAR_CYCLES, IN_BLOCKS, NEAR, RomSpec, Tile, segments
+from xnorflow_hw.spec.tails import OffsetSpec, TableSpec, TailSpec, ThresholdSpec
+
+__all__ = [
+    "AcceleratorSpec",
+    "ArraySpec",
+    "BufferSpec",
+    "DotSpec",
+    "FAR_CYCLES",
+    "GearboxSpec",
+    "IN_BLOCKS",
+    "InputSpec",
+    "MaxSpec",
+    "NEAR",
+    "OffsetSpec",
+    "RomSpec",
+    "StageSpec",
+    "SumSpec",
+    "TableSpec",
+    "TailSpec",
+    "ThresholdSpec",
+    "Tile",
+    "segments",
+]

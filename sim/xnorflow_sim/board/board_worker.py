@@ -16,7 +16,7 @@ import time
 from typing import Any
 
 if __name__ == "__main__":
-    sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 from xnorflow_sim.board.faults import FaultRates, NoisyLine
 

@@ -87,7 +87,7 @@ def build(
     """
     sources = read_sources(verilog, images)
     text = sources.pop(DESIGN)
-    harness = (resources.files(__package__) / interface.harness).read_text()
+    harness = (resources.files("xnorflow_sim") / interface.harness).read_text()
     header = _header(interface)
     root = root or cache.default()
 

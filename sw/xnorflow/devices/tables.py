@@ -199,7 +199,7 @@ class Gpu:
 
 @cache
 def _read(name: str) -> tuple[dict[str, Any], dict[str, Source]]:
-    text = files(__name__).joinpath(name).read_text(encoding="utf-8")
+    text = files(__package__).joinpath(name).read_text(encoding="utf-8")
     data = cast("dict[str, Any]", json.loads(text))
     sources = {}
     for key, entry in data["sources"].items():

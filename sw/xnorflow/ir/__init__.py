@@ -1,3 +1,57 @@
-"""The integer network.
+"""The integer network: what the compiler lowers to and everything else starts from.
+
+A network is a chain of layers over feature maps ``[height, width, channels]``. A feature is stored
+as an unsigned *code*; its alphabet says which integer the code stands for. Nothing here is a
+float, so every tool that reads a network computes the same numbers. Imports NumPy and
+`xnorflow.errors` and `xnorflow.npz`; a network that is called reaches up to the golden model.
 """
-from xnorflow.ir.network import *
+
+from xnorflow.ir.alphabet import (
+    BIPOLAR,
+    MAX_BITS,
+    NAMED_ALPHABETS,
+    TERNARY,
+    UINT8,
+    UNIPOLAR,
+    Alphabet,
+    Ints,
+)
+from xnorflow.ir.layer_graph import LayerGraph
+from xnorflow.ir.layers import (
+    KINDS,
+    Conv,
+    Features,
+    Flatten,
+    InputTable,
+    Layer,
+    MaxPool,
+    Scores,
+    SumPool,
+    Threshold,
+    Window,
+)
+from xnorflow.ir.network import IntegerNetwork
+
+__all__ = [
+    "Alphabet",
+    "BIPOLAR",
+    "Conv",
+    "Features",
+    "Flatten",
+    "InputTable",
+    "IntegerNetwork",
+    "Ints",
+    "KINDS",
+    "Layer",
+    "LayerGraph",
+    "MAX_BITS",
+    "MaxPool",
+    "NAMED_ALPHABETS",
+    "Scores",
+    "SumPool",
+    "TERNARY",
+    "Threshold",
+    "UINT8",
+    "UNIPOLAR",
+    "Window",
+]

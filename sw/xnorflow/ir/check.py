@@ -8,16 +8,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xnorflow import ir
-from xnorflow_hw.spec.geometry import border_classes
+from xnorflow.ir.alphabet import MAX_BITS, UINT8, Alphabet
+from xnorflow.ir.layer_graph import LayerGraph
+from xnorflow.ir.layers import (
+    Conv,
+    Features,
+    InputTable,
+    Layer,
+    MaxPool,
+    Scores,
+    SumPool,
+    Threshold,
+    Window,
+)
 
 MAX_FEATURES = 1 << 24
 """Most features of a frame between two layers, padding included."""
-MAX_VALUE = 1 << (ir.MAX_BITS + 1)
+MAX_VALUE = 1 << (MAX_BITS + 1)
 """No value of an alphabet and no weight is further from 0."""
 
 
-def verify(net: ir.IntegerNetwork) -> None:
+def verify(net: LayerGraph) -> None:
     """Check a network's names, shapes, types and ranges before anyone computes with it.
 
     Raises
@@ -27,19 +38,19 @@ def verify(net: ir.IntegerNetwork) -> None:
     """
     if not _is_name(net.name):
         raise ValueError(f"the network's name {net.name!r} is not an identifier")
-    if not net.layers or not isinstance(net.layers[-1], ir.Scores):
+    if not net.layers or not isinstance(net.layers[-1], Scores):
         raise ValueError("the last layer is not a Scores")
     names = [layer.name for layer in net.layers]
     if len(set(names)) != len(names):
         raise ValueError(f"two layers share a name: {names}")
     if min(net.shape) < 1 or math.prod(net.shape) > MAX_FEATURES:
         raise ValueError(f"frames of {net.shape} are not possible")
-    features = ir.Features(*net.shape, ir.UINT8)
+    features = Features(*net.shape, UINT8)
     for index, layer in enumerate(net.layers):
         try:
             _need(_is_name(layer.name), "its name is not an identifier")
-            _need(index == 0 or not isinstance(layer, ir.InputTable), "a table can only be first")
-            _need(layer is net.layers[-1] or not isinstance(layer, ir.Scores),
+            _need(index == 0 or not isinstance(layer, InputTable), "a table can only be first")
+            _need(layer is net.layers[-1] or not isinstance(layer, Scores),
                   "scores can only be last")
             features = _layer(layer, features)
         except ValueError as e:
@@ -62,19 +73,19 @@ def _integers(a: object, axes: int, what: str) -> NDArray[Any]:
     return a
 
 
-def _alphabet(a: ir.Alphabet) -> None:
-    _need(max(abs(a.lo), abs(a.hi)) <= MAX_VALUE and a.bits <= ir.MAX_BITS, f"{a} is too wide")
+def _alphabet(a: Alphabet) -> None:
+    _need(max(abs(a.lo), abs(a.hi)) <= MAX_VALUE and a.bits <= MAX_BITS, f"{a} is too wide")
 
 
-def _layer(layer: ir.Layer, inp: ir.Features) -> ir.Features:
+def _layer(layer: Layer, inp: Features) -> Features:
     """Check one layer; give its output."""
     match layer:
-        case ir.InputTable():
+        case InputTable():
             table = _integers(layer.table, 2, "table's codes")
             _alphabet(layer.alphabet)
             _need(table.min() >= 0 and table.max() < layer.alphabet.levels,
                   "a code of its table is out of range")
-        case ir.Conv():
+        case Conv():
             weights, a = _integers(layer.weights, 4, "weights"), layer.alphabet
             _alphabet(a)
             codes, rest = np.divmod(weights - a.lo, a.step)
@@ -83,21 +94,21 @@ def _layer(layer: ir.Layer, inp: ir.Features) -> ir.Features:
             _need(type(layer.pad_value) is int and abs(layer.pad_value) <= MAX_VALUE,
                   f"{layer.pad_value!r} is no value for padding")
             _window(layer.window, inp, every=False)
-        case ir.MaxPool():
+        case MaxPool():
             _need(isinstance(layer.minimum, np.ndarray) and layer.minimum.dtype == np.bool_,
                   "its marks of a minimum are not bool")
             _window(layer.window, inp, every=True)
-        case ir.SumPool():
+        case SumPool():
             _need(type(layer.pad_code) is int and 0 <= layer.pad_code < inp.alphabet.levels,
                   "its pad code is out of range")
             _window(layer.window, inp, every=False)
-        case ir.Threshold():
+        case Threshold():
             _alphabet(layer.alphabet)
             t = layer.thresholds
             _need(isinstance(t, np.ndarray) and t.dtype == np.int64 and t.ndim == 2,
                   "its thresholds are not int64 with 2 axes")
             _need((np.diff(t, axis=1) >= 0).all(), "thresholds descend")
-        case ir.Scores():
+        case Scores():
             _scores(layer)
     out = layer.output(inp)
     _need(out.size <= MAX_FEATURES, f"features of {out.shape} are too many")
@@ -105,23 +116,18 @@ def _layer(layer: ir.Layer, inp: ir.Features) -> ir.Features:
     return out
 
 
-def _window(w: ir.Window, inp: ir.Features, *, every: bool) -> None:
+def _window(w: Window, inp: Features, *, every: bool) -> None:
     """Check a window; `every` one has to have a tap that isn't padded."""
     _need(min(*w.kernel, *w.stride, *w.dilation) >= 1 and min(w.pads) >= 0,
           f"{w} is not possible")
     top, left, bottom, right = w.pads
     size = (inp.height + top + bottom) * (inp.width + left + right) * inp.channels
     _need(size <= MAX_FEATURES and max(w.extent) <= MAX_FEATURES, f"{w} is too large")
-    out = w.output(inp.height, inp.width)
-    if every and min(out) >= 1:
-        for axis, length in enumerate((inp.height, inp.width)):
-            _, patterns = border_classes(
-                length, w.kernel[axis], w.stride[axis], w.dilation[axis], w.pads[axis], out[axis]
-            )
-            _need(not any(map(all, patterns)), "a window holds padding only")
+    _need(not (every and w.holds_padding_only(inp.height, inp.width)),
+          "a window holds padding only")
 
 
-def _scores(layer: ir.Scores) -> None:
+def _scores(layer: Scores) -> None:
     classes = len(_integers(layer.offsets, 1, "offsets"))
     _need(np.abs(layer.offsets).max() <= MAX_VALUE, "an offset is too large")
     if layer.ranks is None:
@@ -130,4 +136,4 @@ def _scores(layer: ir.Scores) -> None:
     ranks, lo = _integers(layer.ranks, 2, "ranks"), _integers(layer.rank_lo, 1, "rank_lo")
     _need(len(ranks) == len(lo) == classes, f"its ranks are not for {classes} classes")
     _need(not layer.offsets.any(), "it has ranks and offsets")
-    _need(ranks.min() >= -1 and 0 <= ranks.max() < 1 << ir.MAX_BITS, "a rank is out of range")
+    _need(ranks.min() >= -1 and 0 <= ranks.max() < 1 << MAX_BITS, "a rank is out of range")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from xnorflow import ir
 from xnorflow.errors import UnsupportedModel
+from xnorflow.ir.layer_graph import LayerGraph
+from xnorflow.ir.layers import Conv, Flatten, MaxPool, SumPool, Window
 
 
-def _windows(x: NDArray[np.bool_], w: ir.Window) -> NDArray[np.bool_]:
+def _windows(x: NDArray[np.bool_], w: Window) -> NDArray[np.bool_]:
     """Tell of every window of `x`, [height, width, channels], whether a tap of it is true."""
     top, left, bottom, right = w.pads
     x = np.pad(x, ((top, bottom), (left, right), (0, 0)))
@@ -18,22 +19,22 @@ def _windows(x: NDArray[np.bool_], w: ir.Window) -> NDArray[np.bool_]:
     return np.asarray(view.any(axis=(3, 4)))
 
 
-def reached(net: ir.IntegerNetwork) -> NDArray[np.bool_]:
+def reached(net: LayerGraph) -> NDArray[np.bool_]:
     """Tell which scores have a way to the input that is not all padding: bool [classes]."""
     alive: NDArray[np.bool_] = np.ones(net.shape, np.bool_)
     for layer, _, out in net:
         match layer:
-            case ir.Conv():
+            case Conv():
                 alive = _windows(np.asarray(alive.any(axis=2, keepdims=True)), layer.window)
                 alive = np.broadcast_to(alive, out.shape)
-            case ir.MaxPool() | ir.SumPool():
+            case MaxPool() | SumPool():
                 alive = _windows(alive, layer.window)
-            case ir.Flatten():
+            case Flatten():
                 alive = alive.reshape(out.shape)
     return alive.reshape(-1)
 
 
-def verify_reached(net: ir.IntegerNetwork) -> None:
+def verify_reached(net: LayerGraph) -> None:
     """Refuse a network with a score that padding alone decides.
 
     Its hardware would send that score without waiting for a frame.

@@ -84,7 +84,7 @@ def _of(found: Mapping[str, float], name: str) -> float:
 @cache
 def fitted() -> Mapping[str, Coefficients]:
     """Give the coefficients by fabric."""
-    file = files("xnorflow.estimate").joinpath("coefficients.json")
+    file = files(__package__).joinpath("coefficients.json")
     content = json.loads(file.read_text(encoding="utf-8"))
     return {
         fabric: Coefficients(

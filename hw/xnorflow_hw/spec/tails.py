@@ -1,0 +1,40 @@
+"""Describes the tails: what becomes of an array's values before they leave the stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from xnorflow_hw.spec.rom import IN_BLOCKS, RomSpec
+
+
+@dataclass(frozen=True, eq=False)
+class ThresholdSpec:
+    """Threshold tail: int array [rows, lanes, levels - 1], ascending, and the codes' width."""
+
+    thresholds: NDArray[Any]
+    out_bits: int
+    rom: RomSpec = IN_BLOCKS
+
+
+@dataclass(frozen=True, eq=False)
+class OffsetSpec:
+    """Offset tail: ``(P * multiply + offset[row, lane]) >> shift``."""
+
+    multiply: int
+    offset: NDArray[Any]
+    shift: int
+    out_bits: int
+    rom: RomSpec = IN_BLOCKS
+
+
+@dataclass(frozen=True, eq=False)
+class TableSpec:
+    """Table tail: ``table[row, lane, P]``, int array."""
+
+    table: NDArray[Any]
+    out_bits: int
+    rom: RomSpec = IN_BLOCKS
+TailSpec = ThresholdSpec | OffsetSpec | TableSpec

@@ -1,0 +1,92 @@
+"""Layers as a JSON header and plain arrays, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xnorflow.ir.alphabet import Alphabet
+from xnorflow.ir.layer_graph import LayerGraph
+from xnorflow.ir.layers import KINDS, Window
+
+FORMAT = "xnorflow-network-1"
+
+
+def to_arrays(net: LayerGraph) -> tuple[str, dict[str, NDArray[Any]]]:
+    """Split a network into a JSON header and named arrays.
+
+    Returns
+    -------
+    header : str
+        JSON.
+    arrays : dict of str to array
+        What the header refers to by name.
+    """
+    arrays: dict[str, NDArray[Any]] = {}
+    layers = []
+    for index, layer in enumerate(net.layers):
+        entry: dict[str, Any] = {"kind": layer.kind}
+        for f in fields(layer):
+            value = getattr(layer, f.name)
+            if isinstance(value, np.ndarray):
+                arrays[f"{index}.{f.name}"] = value
+                value = {"array": f"{index}.{f.name}"}
+            elif isinstance(value, Alphabet):
+                value = {"alphabet": [value.lo, value.step, value.levels]}
+            elif isinstance(value, Window):
+                value = {"window": [value.kernel, value.stride, value.dilation, value.pads]}
+            entry[f.name] = value
+        layers.append(entry)
+    header = {
+        "format": FORMAT, "name": net.name, "shape": net.shape, "classes": net.classes,
+        "notes": net.notes, "layers": layers,
+    }
+    return json.dumps(header), arrays
+
+
+def _ints(values: Any, count: int) -> tuple[int, ...]:
+    """Take whole numbers, and nothing that only looks like them."""
+    if not isinstance(values, list) or [type(v) for v in values] != [int] * count:
+        raise ValueError(f"{values!r} is not {count} whole numbers")
+    return tuple(values)
+
+
+def _value(value: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
+    match value:
+        case {"array": name}:
+            return arrays[name]
+        case {"alphabet": numbers}:
+            return Alphabet(*_ints(numbers, 3))
+        case {"window": [kernel, stride, dilation, pads]}:
+            sizes: Any = [_ints(kernel, 2), _ints(stride, 2), _ints(dilation, 2), _ints(pads, 4)]
+            return Window(*sizes)
+        case list():
+            return tuple(value)
+    return value
+
+
+def from_arrays(header: str, arrays: Mapping[str, NDArray[Any]]) -> LayerGraph:
+    """Put together what `to_arrays` split; what the layers say is not checked yet.
+
+    Raises
+    ------
+    ValueError, LookupError, TypeError, AttributeError
+        If the header is no such thing.
+    """
+    content = json.loads(header)
+    if content["format"] != FORMAT:
+        raise ValueError(f"its format is {content['format']!r}, not {FORMAT!r}")
+    layers = []
+    for entry in content["layers"]:
+        kind = KINDS[entry.pop("kind")]
+        layers.append(kind(**{k: _value(v, arrays) for k, v in entry.items()}))
+    height, width, channels = _ints(content["shape"], 3)
+    return LayerGraph(
+        content["name"], (height, width, channels), tuple(layers),
+        tuple(map(str, content["classes"])), tuple(map(str, content["notes"])),
+    )

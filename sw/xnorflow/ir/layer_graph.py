@@ -1,0 +1,54 @@
+"""The layers of a network with the feature maps between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from xnorflow.ir.alphabet import UINT8
+from xnorflow.ir.layers import Features, Layer, Scores
+
+
+@dataclass(frozen=True, eq=False)
+class LayerGraph:
+    """Layers in order of execution, and everything that follows from them alone.
+
+    Parameters
+    ----------
+    name : str
+        A valid identifier; names the generated Verilog.
+    shape : tuple of int
+        Height, width, channels of a uint8 input frame.
+    layers : tuple of Layer
+        In order; the last is a `Scores`.
+    classes : tuple of str
+        Names of the classes, empty if unknown.
+    notes : tuple of str
+        What a user should know of the import, one sentence each.
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+    layers: tuple[Layer, ...]
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def features(self) -> tuple[Features, ...]:
+        """Feature maps: before the first layer, then after each."""
+        maps = [Features(*self.shape, UINT8)]
+        for layer in self.layers:
+            maps.append(layer.output(maps[-1]))
+        return tuple(maps)
+
+    def __iter__(self) -> Iterator[tuple[Layer, Features, Features]]:
+        """Yield each layer with its input and output feature maps."""
+        yield from zip(self.layers, self.features, self.features[1:], strict=False)
+
+    @property
+    def scores(self) -> Scores:
+        """The last layer."""
+        last = self.layers[-1]
+        assert isinstance(last, Scores)
+        return last
