@@ -12,8 +12,8 @@ import xnorflow as xf
 from xnorflow import ir
 from xnorflow.compiler import assembler, clock_for, compile_network
 from xnorflow.design.design import Design
-from xnorflow.folding import lanes as fold
-from xnorflow.plan.mapping import Fold, reductions
+from xnorflow.folding import narrowest
+from xnorflow.plan.reductions import Fold, reductions
 
 LANES = {"ecp5": 3000, "ice40": 500, "gowin": 1500, "xilinx": 3000}
 """XNORs at once that a drawn folding has at most: what a family's parts have room for."""
@@ -134,7 +134,7 @@ class Sample:
         rng = np.random.default_rng(self.seed)
         folds: list[Fold] = []
         for part in reductions(net):
-            options = fold.foldings(part)
+            options = narrowest.foldings(part)
             bits = part.inp.alphabet.bits
             most = LANES[fabric] // len(reductions(net)) / bits
             options = [f for f in options if f.pe * f.simd * f.pixels <= most] or options[:1]

@@ -30,10 +30,10 @@ from xnorflow import ir
 from xnorflow.compiler import assembler, clock_for
 from xnorflow.design.design import Design
 from xnorflow.devices.tables import fpga
-from xnorflow.folding import lanes as fold
+from xnorflow.folding import stream_lanes
 from xnorflow.folding.budget import Budget, board_budget
 from xnorflow.folding.search import Fit
-from xnorflow.plan.mapping import Fold, Reduction, reductions
+from xnorflow.plan.reductions import Fold, Reduction, reductions
 from xnorflow.resources.usage import Resources, checked, status
 
 BOARDS = ("icebreaker", "tangnano9k", "tangnano20k", "ulx3s-25f", "ulx3s-85f", "pynq-z1", "zc706")
@@ -136,7 +136,7 @@ def compare(name: str, boards: Sequence[str]) -> None:
     source = trained(name)
     net = xf.load(source.path, input_scale=source.scale)
     parts = reductions(net)
-    frame, _ = fold.input_groups(net)
+    frame, _ = stream_lanes.input_groups(net)
     for board in boards:
         device, clock = fpga(board), clock_for(board, None)
         budget = board_budget(device, frame)

@@ -22,7 +22,7 @@ from typing import Any
 from networks import trained
 
 import xnorflow as xf
-from xnorflow.schedule.flow import latency_bound
+from xnorflow.schedule.timing import latency_bound
 
 CNV = {
     f"MatrixVectorActivation_{i}": {"PE": pe, "SIMD": simd}

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from xnorflow.compiler import DEFAULT_CLOCK
 from xnorflow.design.design import Design
 from xnorflow.plan.mapping import accelerator
-from xnorflow.schedule import flow as schedule
+from xnorflow.schedule.flow import Flow
+from xnorflow.schedule.timing import predict
 from xnorflow_hw.spec import AcceleratorSpec
 from xnorflow_hw.top.accelerator import Accelerator
 from xnorflow_sim.interface import Interface
@@ -144,7 +145,7 @@ def design(case: Case) -> Design:
 def check_schedule(case: Case) -> tuple[int, str]:
     """Hold the prediction to its bound; give it and what sets it."""
     spec = accelerator(case.net, case.folds, in_lanes=case.in_lanes, out_lanes=case.out_lanes)
-    timing = schedule.predict(spec)
+    timing = predict(spec)
     assert timing.ii == timing.bound, f"II {timing.ii}, bound {timing.bound} ({timing.busiest})"
     return timing.ii, timing.busiest
 
@@ -169,9 +170,9 @@ def check(case: Case, *, thorough: bool = False) -> None:
     net, x = case.net, case.x
     spec = accelerator(net, case.folds, in_lanes=case.in_lanes, out_lanes=case.out_lanes)
     expected = net(x)
-    flow = schedule.Flow(spec, len(x))
+    flow = Flow(spec, len(x))
     flow.settle()
-    timing = schedule.predict(spec)
+    timing = predict(spec)
 
     def script(bench: Bench) -> None:
         seen = bench.send(x)

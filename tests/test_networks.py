@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 
 from xnorflow import ir
 from xnorflow.errors import BadInput, UnsupportedModel
-from xnorflow.plan.mapping import Fold, accelerator
+from xnorflow.plan.mapping import accelerator
+from xnorflow.plan.reductions import Fold
 
 from .bench import check, check_schedule
 from .strategies import Case, cases

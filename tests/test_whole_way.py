@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import xnorflow as xf
 from xnorflow.compiler import compile_network
-from xnorflow.plan.mapping import Fold, reductions
+from xnorflow.plan.reductions import Fold, reductions
 
 from .bench import check
 from .strategies import Case

@@ -11,10 +11,10 @@ from xnorflow import ir
 from xnorflow.design.design import Clock, Design
 from xnorflow.devices.tables import fpga
 from xnorflow.errors import BadInput
-from xnorflow.folding import lanes as fold
+from xnorflow.folding import folding_file, narrowest, stream_lanes
 from xnorflow.folding.board_fit import BoardFit
 from xnorflow.folding.search import Assemble, Fitted
-from xnorflow.plan.mapping import Fold, Reduction, reductions
+from xnorflow.plan.reductions import Fold, Reduction, reductions
 
 Progress = Callable[[str], object]
 """Is told what is being tried."""
@@ -38,13 +38,13 @@ def clock_for(board: str | None, clock: float | None) -> Clock:
 
 def assembler(net: ir.IntegerNetwork, board: str | None, clock: Clock) -> Assemble:
     """Give what makes the design of a folding and a target in cycles per frame."""
-    frame, group = fold.input_groups(net)
+    frame, group = stream_lanes.input_groups(net)
     classes = len(net.scores.offsets)
 
     def assemble(folds: tuple[Fold, ...], target: int) -> Design:
         return Design.assemble(
-            net, folds, in_lanes=fold.input_lanes(group, frame, folds[0], target),
-            out_lanes=fold.output_lanes(classes, target), board=board, clock=clock,
+            net, folds, in_lanes=stream_lanes.input_lanes(group, frame, folds[0], target),
+            out_lanes=stream_lanes.output_lanes(classes, target), board=board, clock=clock,
         )
 
     return assemble
@@ -102,7 +102,7 @@ def compile_network(
     parts = reductions(net)
     assemble = assembler(net, board, where)
     if folding is not None:
-        folds = fold.read_folding(folding, parts)
+        folds = folding_file.read_folding(folding, parts)
         made = assemble(folds, max(p.cycles(f) for p, f in zip(parts, folds, strict=True)))
         if board is not None and must_fit:
             BoardFit(net, board, where.mhz, assemble, progress).check(made)
@@ -145,13 +145,13 @@ def _fewest_lanes(
     parts: Sequence[Reduction], assemble: Assemble, cycles: int | None
 ) -> Design:
     """Give the design of fewest XNOR lanes for a target, or the fastest of so many lanes."""
-    target = cycles if cycles is not None else fold.default_cycles(parts, DEFAULT_LANES)
-    made = assemble(fold.for_cycles(parts, target), target)
+    target = cycles if cycles is not None else narrowest.default_cycles(parts, DEFAULT_LANES)
+    made = assemble(narrowest.for_cycles(parts, target), target)
     # Gearboxes between awkward widths may take longer than the engines: make those faster.
     while cycles is not None and made.ii > cycles:
         target -= made.ii - cycles
         try:
-            made = assemble(fold.for_cycles(parts, target), target)
+            made = assemble(narrowest.for_cycles(parts, target), target)
         except BadInput as e:
             raise BadInput(
                 f"{cycles} cycles per frame are out of reach: {made.timing.busiest} takes"

@@ -19,11 +19,12 @@ from xnorflow.design.summary import FORMAT, summary
 from xnorflow.devices.tables import fpga
 from xnorflow.errors import BadInput, CheckFailed
 from xnorflow.ir import file as ir_file
-from xnorflow.plan.mapping import Fold, Reduction, accelerator, reductions
+from xnorflow.plan.mapping import accelerator
 from xnorflow.plan.memories import load_bits
+from xnorflow.plan.reductions import Fold, Reduction, reductions
 from xnorflow.resources.engine import DesignShape
 from xnorflow.resources.summarise import design_shape
-from xnorflow.schedule import flow as schedule
+from xnorflow.schedule import timing
 from xnorflow.version import __version__
 from xnorflow_hw.spec import AcceleratorSpec
 from xnorflow_hw.top.verilog import Emitted, emit
@@ -68,7 +69,7 @@ class Design:
     spec: AcceleratorSpec
     board: str | None
     clock: Clock
-    timing: schedule.Timing
+    timing: timing.Timing
     limit: str = ""
 
     @classmethod
@@ -81,7 +82,7 @@ class Design:
         spec = accelerator(
             net, folds, in_lanes=in_lanes, out_lanes=out_lanes, device=device
         )
-        return cls(net, tuple(folds), spec, board, clock, schedule.predict(spec))
+        return cls(net, tuple(folds), spec, board, clock, timing.predict(spec))
 
     @property
     def ii(self) -> int:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from xnorflow import ir
 from xnorflow.devices.tables import Family, fpga, fpgas
 from xnorflow.plan.fabric import fabric
-from xnorflow.plan.mapping import Fold, Reduction
 from xnorflow.plan.memories import sprams_of
+from xnorflow.plan.reductions import Fold, Reduction
 from xnorflow.resources.usage import checked, design_resources, status
 from xnorflow.version import __version__
 from xnorflow_hw.spec import DotSpec, GearboxSpec, OffsetSpec, StageSpec, TailSpec, ThresholdSpec

@@ -8,7 +8,7 @@ from xnorflow import ir
 from xnorflow.design.design import Design
 from xnorflow.devices.tables import fpga, fpgas
 from xnorflow.errors import CheckFailed
-from xnorflow.folding import lanes as fold
+from xnorflow.folding import stream_lanes
 from xnorflow.folding.budget import board_budget
 from xnorflow.folding.search import Assemble, Fit, Fitted
 from xnorflow.resources.usage import Resources, design_resources, status
@@ -36,7 +36,7 @@ class BoardFit:
         progress: Callable[[str], object] | None = None,
     ) -> None:
         self.net, self.device, self.mhz = net, fpga(board), mhz
-        frame, _ = fold.input_groups(net)
+        frame, _ = stream_lanes.input_groups(net)
         self.frame, self._kind = frame, status(self.device.family)
         self.budget = board_budget(self.device, frame)
         self.whole = board_budget(self.device, frame, whole=True)

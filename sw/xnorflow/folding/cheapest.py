@@ -9,10 +9,10 @@ import numpy as np
 
 from xnorflow import ir
 from xnorflow.devices.tables import Family
-from xnorflow.folding import lanes as fold
+from xnorflow.folding import stream_lanes
 from xnorflow.folding.costs import EngineOptions, LinkOptions, Prices
 from xnorflow.ir import Ints
-from xnorflow.plan.mapping import Fold, Reduction
+from xnorflow.plan.reductions import Fold, Reduction
 from xnorflow.resources.engine import EngineShape
 from xnorflow.resources.usage import Resources
 
@@ -63,7 +63,7 @@ class Chain:
             EngineOptions(p, e, family, pixels, sprams)
             for p, e in zip(parts, examples, strict=True)
         ]
-        self.frame, self.group = fold.input_groups(net)
+        self.frame, self.group = stream_lanes.input_groups(net)
         self.classes = len(net.scores.offsets)
         self.family = family
         first, last = self.engines[0], self.engines[-1]
@@ -89,7 +89,7 @@ class Chain:
         first = self.engines[0]
         costs = []
         for o, width in enumerate(first.widths):
-            lanes = fold.input_lanes(self.group, self.frame, Fold(1, int(width)), cycles)
+            lanes = stream_lanes.input_lanes(self.group, self.frame, Fold(1, int(width)), cycles)
             key = lanes, o
             if key not in self._inputs:
                 self._inputs[key] = LinkOptions(
@@ -101,7 +101,7 @@ class Chain:
 
     def _output(self, cycles: int, prices: Prices) -> np.ndarray:
         """Give the cost of the gearbox behind the last engine for each of its lanes."""
-        width = fold.output_lanes(self.classes, cycles)
+        width = stream_lanes.output_lanes(self.classes, cycles)
         if width not in self._outputs:
             last = self.engines[-1]
             self._outputs[width] = LinkOptions(

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from xnorflow import ir
 from xnorflow.devices.tables import Family
-from xnorflow.folding.lanes import foldings
+from xnorflow.folding.narrowest import foldings
 from xnorflow.ir import Ints
 from xnorflow.plan.fabric import fabric_of, form_on
-from xnorflow.plan.mapping import Fold, Reduction
+from xnorflow.plan.reductions import Fold, Reduction
 from xnorflow.resources.engine import EngineShape
 from xnorflow.resources.usage import Resources, engine_resources, gearbox_resources
-from xnorflow.schedule import flow as schedule
+from xnorflow.schedule import regrouping
 from xnorflow.storage.blocks import spram_number
 from xnorflow_hw.array import stored_sums as stored
 from xnorflow_hw.spec import GearboxSpec, RomSpec
@@ -198,7 +198,7 @@ class LinkOptions:
         # All groups of the longer kind look alike.
         period = max(self.group_in, self.group_out)
         for i, o in np.argwhere(open_):
-            exact = schedule.gearbox_cycles(self.box(i, o), period) * (self.elements // period)
+            exact = regrouping.gearbox_cycles(self.box(i, o), period) * (self.elements // period)
             self.least[i, o] = self.most[i, o] = exact
         return np.asarray(self.most <= cycles)
 

@@ -20,11 +20,12 @@ import numpy as np
 from xnorflow import ir
 from xnorflow.devices.tables import Fpga
 from xnorflow.errors import BadInput
-from xnorflow.folding import lanes as fold
+from xnorflow.folding import narrowest
 from xnorflow.folding.budget import Budget
 from xnorflow.folding.cheapest import Chain, Choice
 from xnorflow.folding.costs import Prices
-from xnorflow.plan.mapping import Fold, accelerator, reductions
+from xnorflow.plan.mapping import accelerator
+from xnorflow.plan.reductions import Fold, reductions
 from xnorflow.resources.summarise import engine_shapes
 from xnorflow.resources.usage import Resources, design_resources
 
@@ -90,13 +91,13 @@ class Fit:
 
     def __init__(
         self, net: ir.IntegerNetwork, device: Fpga, assemble: Assemble,
-        progress: Progress | None = None, pixels: int = fold.MAX_PIXELS,
+        progress: Progress | None = None, pixels: int = narrowest.MAX_PIXELS,
     ) -> None:
         self.family, self.assemble = device.family, assemble
         self.progress = progress or (lambda text: None)
         self.progress("weighing foldings")
         self.parts = parts = reductions(net)
-        folds = fold.for_cycles(parts, fold.default_cycles(parts, EXAMPLE_LANES))
+        folds = narrowest.for_cycles(parts, narrowest.default_cycles(parts, EXAMPLE_LANES))
         example = accelerator(net, folds, in_lanes=1, device=device)
         self.chain = Chain(net, parts, engine_shapes(parts, example), device.family, pixels,
                            device.spram_number)
@@ -236,7 +237,7 @@ class Fit:
         for _, design, takes, _ in self._rounds(limits, lambda b: self.within(target, b)):
             yield design, takes
         try:
-            design = self.assemble(fold.for_cycles(self.parts, target), target)
+            design = self.assemble(narrowest.for_cycles(self.parts, target), target)
         except BadInput:
             return
         yield design, self.takes(design)

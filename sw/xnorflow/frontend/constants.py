@@ -20,8 +20,7 @@ from xnorflow.frontend.node import QONNX, STANDARD, Node
 from xnorflow.frontend.quantise import QUANTS, bipolar_scale, quant_parameters
 from xnorflow.frontend.reshape import MOVES, move
 from xnorflow.frontend.values import Constant
-from xnorflow.graph import ops as graph
-from xnorflow.graph.quantisers import quant_codes
+from xnorflow.graph import ops
 
 BROADCAST = frozenset({
     "Add", "Sub", "Mul", "Div", "Pow", "Min", "Max", "Mod", "Equal", "Greater", "Less",
@@ -149,14 +148,14 @@ def _quantised(node: Node, inputs: Sequence[Constant | None]) -> Constant:
         codes = np.where(x >= 0, np.float32(1), np.float32(-1))
         offset = np.zeros((), np.float32)
     else:
-        q: graph.Quant = quant_parameters(node, given[1:])
+        q: ops.QuantOp = quant_parameters(node, given[1:])
         scale, offset = q.scale, q.zero_point
     try:
         if np.broadcast_shapes(x.shape, scale.shape, offset.shape) != x.shape:
             raise ValueError("its parameters are larger than what they quantise")
         with np.errstate(all="ignore"):
             if node.op != "BipolarQuant":
-                codes = quant_codes(q, x) - offset
+                codes = q.codes(x) - offset
             return Constant(checked(node, codes * scale), codes, scale)
     except ValueError as e:
         raise node.unsupported(f"its shapes do not fit: {e}.") from e

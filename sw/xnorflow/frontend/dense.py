@@ -39,7 +39,7 @@ def _product(
     before: tuple[graph.Op, ...] = ()
     if len(rows) == 1:
         if h * w > 1:
-            before = (graph.Flatten(node=node.name, op=node.op),)
+            before = (graph.FlattenOp(node=node.name, op=node.op),)
         frame = (1, 1, out)
         ordered = np.empty((out, features), np.int64)
         ordered[:, rows[0]] = weights.T
@@ -50,7 +50,7 @@ def _product(
                 "flattened features [1, n], or channels last."))
         frame, ordered = (h, w, out), weights.T
     elements(frame, MAX_FEATURES, what="its result", node=node.name, op=node.op)
-    op = graph.Conv(ordered.reshape(out, 1, 1, features), scale, bias=bias,
+    op = graph.ConvOp(ordered.reshape(out, 1, 1, features), scale, bias=bias,
                     node=node.name, op=node.op)
     index = np.arange(frame[0] * frame[1] * out).reshape(*x.index.shape[:-1], out)
     return Activation(frame, index), (*before, op)
@@ -85,7 +85,7 @@ def gemm(node: Node, inputs: Sequence[Value | None]) -> Result:
     if not np.isfinite([alpha, beta]).all():
         raise node.unsupported("its alpha or beta is not finite.")
     if alpha != 1:
-        ops += (graph.Multiply(np.asarray(alpha), node=node.name, op=node.op),)
+        ops += (graph.MultiplyOp(np.asarray(alpha), node=node.name, op=node.op),)
     if len(inputs) > 2 and inputs[2] is not None and beta != 0:
         given = inputs[2]
         out = x.frame[2]
@@ -93,6 +93,6 @@ def gemm(node: Node, inputs: Sequence[Value | None]) -> Result:
                 or given.value.shape[-1:] not in ((), (1,), (out,)):
             raise node.unsupported("its bias is not one constant per output.")
         value = beta * float_parameter(node, given.value, "bias").ravel()
-        ops += (graph.Add(value if len(value) > 1 else value.reshape(()),
+        ops += (graph.AddOp(value if len(value) > 1 else value.reshape(()),
                           node=node.name, op=node.op),)
     return x, ops

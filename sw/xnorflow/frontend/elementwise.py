@@ -19,9 +19,9 @@ from xnorflow.frontend.quantise import (
 )
 from xnorflow.frontend.registry import Result, activation, handles
 from xnorflow.frontend.values import Activation, Constant, LayoutError, Value
-from xnorflow.graph import ops as graph
+from xnorflow.graph import ops
 
-Make = Callable[..., graph.Elementwise]
+Make = Callable[..., ops.Elementwise]
 
 
 def per_channel(node: Node, x: Activation, constant: NDArray[Any]) -> NDArray[Any] | None:
@@ -63,11 +63,11 @@ def apply(node: Node, x: Activation, constants: Sequence[NDArray[Any]], make: Ma
     rank = max((c.ndim for c in constants), default=0)
     if rank > x.index.ndim:  # Broadcasting adds dimensions of size 1 in front.
         x = replace(x, index=x.index.reshape((1,) * (rank - x.index.ndim) + x.index.shape))
-    before: tuple[graph.Op, ...] = ()
+    before: tuple[ops.Op, ...] = ()
     values = [per_channel(node, x, c) for c in constants]
     if any(v is None for v in values) and x.index.ndim <= 2 and not x.padded:
         # After a flattening every feature is a channel of its own.
-        before = (graph.Flatten(node=node.name, op=node.op),)
+        before = (ops.FlattenOp(node=node.name, op=node.op),)
         x = replace(x, frame=(1, 1, x.index.size))
         values = [per_channel(node, x, c) for c in constants]
     if any(v is None for v in values):
@@ -80,7 +80,7 @@ def apply(node: Node, x: Activation, constants: Sequence[NDArray[Any]], make: Ma
     return replace(x, low=low, pad_value=_pad_value(node, x, op)), (*before, op)
 
 
-def _pad_value(node: Node, x: Activation, op: graph.Elementwise) -> float:
+def _pad_value(node: Node, x: Activation, op: ops.Elementwise) -> float:
     """Give what the operation makes of the padding."""
     if not x.padded:
         return 0.0
@@ -92,7 +92,7 @@ def _pad_value(node: Node, x: Activation, op: graph.Elementwise) -> float:
     return float(pad[0])
 
 
-def _split(node: Node, inputs: Sequence[Value | None]) -> tuple[Activation, graph.Floats, bool]:
+def _split(node: Node, inputs: Sequence[Value | None]) -> tuple[Activation, ops.Floats, bool]:
     """Tell features and constant of a binary operator, and whether the constant came first."""
     a, b = inputs
     if isinstance(a, Constant) and isinstance(b, Activation):
@@ -115,10 +115,10 @@ def arithmetic(node: Node, inputs: Sequence[Value | None]) -> Result:
         if not constant.all():
             raise node.unsupported("it divides by zero.", "a divisor without zeros.")
     make: dict[str, Make] = {
-        "Add": lambda v: graph.Add(v, **where),
-        "Mul": lambda v: graph.Multiply(v, **where),
-        "Sub": lambda v: graph.Subtract(v, reverse, **where),
-        "Div": lambda v: graph.Divide(v, **where),
+        "Add": lambda v: ops.AddOp(v, **where),
+        "Mul": lambda v: ops.MultiplyOp(v, **where),
+        "Sub": lambda v: ops.SubtractOp(v, reverse, **where),
+        "Div": lambda v: ops.DivideOp(v, **where),
     }
     return apply(node, x, [constant], make[node.op])
 
@@ -145,7 +145,7 @@ def batch_normalization(node: Node, inputs: Sequence[Value | None]) -> Result:
     epsilon = node.number("epsilon", 1e-5)
     if not np.isfinite(epsilon) or not (parameters[3] + np.float32(epsilon) > 0).all():
         raise node.unsupported("its variance plus epsilon is not positive.")
-    return apply(node, x, parameters, lambda gamma, beta, mean, var: graph.BatchNorm(
+    return apply(node, x, parameters, lambda gamma, beta, mean, var: ops.BatchNormOp(
         gamma, beta, mean, var, epsilon, node=node.name, op=node.op))
 
 
@@ -153,8 +153,8 @@ def batch_normalization(node: Node, inputs: Sequence[Value | None]) -> Result:
 def unary(node: Node, inputs: Sequence[Value | None]) -> Result:
     """Import an operation without parameters."""
     x = activation(node, inputs[0])
-    op = (graph.Sign(node=node.name, op=node.op) if node.op == "Sign"
-          else graph.Clip(0.0, np.inf, node=node.name, op=node.op))
+    op = (ops.SignOp(node=node.name, op=node.op) if node.op == "Sign"
+          else ops.ClipOp(0.0, np.inf, node=node.name, op=node.op))
     return apply(node, x, [], lambda: op)
 
 
@@ -171,7 +171,7 @@ def clip(node: Node, inputs: Sequence[Value | None]) -> Result:
         ends[i] = float(value.value.reshape(()))
     if not ends[0] <= ends[1]:
         raise node.unsupported(f"its limits {ends[0]} and {ends[1]} are in the wrong order.")
-    return apply(node, x, [], lambda: graph.Clip(*ends, node=node.name, op=node.op))
+    return apply(node, x, [], lambda: ops.ClipOp(*ends, node=node.name, op=node.op))
 
 
 def _constants(node: Node, inputs: Sequence[Value | None]) -> list[NDArray[Any]]:
@@ -187,7 +187,7 @@ def bipolar_quant(node: Node, inputs: Sequence[Value | None]) -> Result:
     """Import a binarisation."""
     scale = bipolar_scale(node, _constants(node, inputs[1:]))
     return apply(node, activation(node, inputs[0]), [scale],
-                 lambda s: graph.BipolarQuant(s, node=node.name, op=node.op))
+                 lambda s: ops.BipolarQuantOp(s, node=node.name, op=node.op))
 
 
 @handles(*QUANTS, attributes=" ".join(QUANT_ATTRIBUTES), inputs=(4, 4), family=QONNX)
@@ -220,5 +220,5 @@ def multi_threshold(node: Node, inputs: Sequence[Value | None]) -> Result:
     # Which row each element uses is a constant per channel like any other.
     rows = np.arange(len(thresholds)).reshape(
         [-1 if a == axis else 1 for a in range(rank)])
-    return apply(node, x, [rows], lambda r: graph.MultiThreshold(
+    return apply(node, x, [rows], lambda r: ops.MultiThresholdOp(
         thresholds[np.atleast_1d(r)], scale, bias, node=node.name, op=node.op))

@@ -136,7 +136,7 @@ class Walk:
         if x.padded:
             raise UnsupportedModel("the output is padded.", node=self.file.outputs[0])
         if x.frame[0] * x.frame[1] > 1:
-            self.ops.append(graph.Flatten(node=self.file.outputs[0], op="output"))
+            self.ops.append(graph.FlattenOp(node=self.file.outputs[0], op="output"))
         if not np.array_equal(x.index.ravel(), np.arange(x.index.size)):
             raise UnsupportedModel("the output's scores are in another order than row, column,"
                                    " channel.", node=self.file.outputs[0],

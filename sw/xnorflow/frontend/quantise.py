@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow.frontend.node import Node
-from xnorflow.graph import ops as graph
+from xnorflow.graph import ops
 from xnorflow.graph.quantisers import ROUNDINGS
 
 QUANTS = ("Quant", "IntQuant")
@@ -19,7 +19,7 @@ MAX_BITS = 24
 """Widest quantiser; float32 holds no wider integers exactly."""
 
 
-def float_parameter(node: Node, value: NDArray[Any], what: str) -> graph.Floats:
+def float_parameter(node: Node, value: NDArray[Any], what: str) -> ops.Floats:
     """Give a finite float32 parameter; UnsupportedModel for other types and values."""
     if value.dtype != np.float32:
         raise node.unsupported(f"its {what} has type {value.dtype}.", "float32.")
@@ -28,14 +28,14 @@ def float_parameter(node: Node, value: NDArray[Any], what: str) -> graph.Floats:
     return value
 
 
-def bipolar_scale(node: Node, parameters: Sequence[NDArray[Any]]) -> graph.Floats:
+def bipolar_scale(node: Node, parameters: Sequence[NDArray[Any]]) -> ops.Floats:
     """Give the scale of a BipolarQuant from its inputs after the first."""
     if len(parameters) != 1:
         raise node.unsupported("BipolarQuant has two inputs.")
     return float_parameter(node, parameters[0], "scale")
 
 
-def quant_parameters(node: Node, parameters: Sequence[NDArray[Any]]) -> graph.Quant:
+def quant_parameters(node: Node, parameters: Sequence[NDArray[Any]]) -> ops.QuantOp:
     """Read a Quant node, scale and zero point shaped as in the file.
 
     Parameters
@@ -68,6 +68,6 @@ def quant_parameters(node: Node, parameters: Sequence[NDArray[Any]]) -> graph.Qu
     if rounding not in ROUNDINGS:
         raise node.unsupported(f"rounding mode {rounding!r} is unknown.",
                                f"one of {', '.join(ROUNDINGS)}.")
-    return graph.Quant(
+    return ops.QuantOp(
         scale, zero_point, bits, bool(node.integer("signed", 1)), bool(node.integer("narrow", 1)),
         rounding, node=node.name, op=node.op)

@@ -13,7 +13,7 @@ from xnorflow.errors import BadInput
 from xnorflow.frontend.importer import Walk
 from xnorflow.frontend.model_file import ModelFile, load
 from xnorflow.frontend.values import Activation, LayoutError, channels_first
-from xnorflow.graph import ops as graph
+from xnorflow.graph import ops
 
 Layout = Literal["NCHW", "NHWC"]
 
@@ -23,7 +23,7 @@ PICTURE_CHANNELS = (1, 3)
 def read(
     path: str | Path, *, input_scale: float = 1.0, name: str | None = None,
     layout: Layout | None = None,
-) -> graph.Graph:
+) -> ops.Graph:
     """Import a trained network from an ONNX or QONNX file.
 
     Parameters
@@ -51,7 +51,7 @@ def read(
     if file.input_is_integer and input_scale != 1:
         raise BadInput(f"{path.name} takes uint8 samples as they are: the input scale must be 1.")
     walk, end = _walk(file, layout)
-    return graph.Graph(
+    return ops.Graph(
         identifier(path.stem if name is None else name), walk.start.frame, tuple(walk.ops),
         float(input_scale), _classes(file.doc, end.index.size), tuple(walk.notes))
 
@@ -112,7 +112,7 @@ def _start(shape: tuple[int, ...], layout: Layout) -> Activation:
 def _asked(walk: Walk, error: LayoutError) -> Activation | None:
     """Give the reading of the input that puts the failed node's features in order, if any."""
     wanted = error.wanted
-    if wanted is None or not all(isinstance(op, graph.Elementwise) for op in walk.ops) \
+    if wanted is None or not all(isinstance(op, ops.Elementwise) for op in walk.ops) \
             or wanted.size != walk.start.index.size:
         return None
     channels, height, width = wanted.shape

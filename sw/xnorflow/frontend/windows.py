@@ -16,7 +16,7 @@ from xnorflow.frontend.quantise import float_parameter
 from xnorflow.frontend.registry import Result, activation, handles
 from xnorflow.frontend.values import Activation, Constant, LayoutError, Value, channels_first
 from xnorflow.frontend.weights import integer_weights
-from xnorflow.graph import ops as graph
+from xnorflow.graph import ops
 from xnorflow.ir import Window
 
 Pads = tuple[int, int, int, int]
@@ -179,7 +179,7 @@ def conv(node: Node, inputs: Sequence[Value | None]) -> Result:
         cols = slice(g * per_group, (g + 1) * per_group)
         wide[rows, :, :, cols] = weights[rows].transpose(0, 2, 3, 1)
     window = _total(window, inner)
-    op = graph.Conv(wide, scale, window, x.pad_value if any(inner) else 0.0,
+    op = ops.ConvOp(wide, scale, window, x.pad_value if any(inner) else 0.0,
                     bias(node, inputs[2] if len(inputs) > 2 else None, out),
                     node=node.name, op=node.op)
     result = _result(x, window, out, -np.inf)
@@ -187,7 +187,7 @@ def conv(node: Node, inputs: Sequence[Value | None]) -> Result:
     return result, (op,)
 
 
-def bias(node: Node, value: Value | None, out: int) -> graph.Floats | None:
+def bias(node: Node, value: Value | None, out: int) -> ops.Floats | None:
     """Read an optional bias per output channel."""
     if value is None:
         return None
@@ -220,7 +220,7 @@ def max_pool(node: Node, inputs: Sequence[Value | None]) -> Result:
     if not _real_taps(window, x.frame[:2]):
         raise node.unsupported("a window of it holds padding only.")
     return _result(x, window, x.frame[2], x.low), (
-        graph.MaxPool(window, node=node.name, op=node.op),)
+        ops.MaxPoolOp(window, node=node.name, op=node.op),)
 
 
 @handles("AveragePool", attributes=f"{GEOMETRY} ceil_mode count_include_pad")
@@ -238,7 +238,7 @@ def average_pool(node: Node, inputs: Sequence[Value | None]) -> Result:
     window = _total(own, inner)
     low = min(x.low, 0.0) if any(window.pads) else x.low
     return _result(x, window, x.frame[2], low), (
-        graph.AveragePool(window, node=node.name, op=node.op),)
+        ops.AveragePoolOp(window, node=node.name, op=node.op),)
 
 
 @handles("GlobalAveragePool", "GlobalMaxPool")
@@ -248,7 +248,7 @@ def global_pool(node: Node, inputs: Sequence[Value | None]) -> Result:
     if any(padding(node, x)):
         raise node.unsupported("its input is padded.", "no padding before a global pool.")
     window = Window(x.frame[:2], x.frame[:2])
-    kind = graph.MaxPool if node.op == "GlobalMaxPool" else graph.AveragePool
+    kind = ops.MaxPoolOp if node.op == "GlobalMaxPool" else ops.AveragePoolOp
     return _result(x, window, x.frame[2], x.low), (kind(window, node=node.name, op=node.op),)
 
 
@@ -276,4 +276,4 @@ def reduce_mean(node: Node, inputs: Sequence[Value | None]) -> Result:
         index = np.expand_dims(index, tuple(sorted(reduced)))
     window = Window((h, w), (h, w))
     return Activation((1, 1, c), index, low=x.low), (
-        graph.AveragePool(window, node=node.name, op=node.op),)
+        ops.AveragePoolOp(window, node=node.name, op=node.op),)

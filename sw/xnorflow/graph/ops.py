@@ -11,11 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from xnorflow.graph.quantisers import Floats, quant_codes
 from xnorflow.ir import Ints, Window
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +42,7 @@ class Elementwise(Op):
 
 
 @dataclass(frozen=True, eq=False)
-class Add(Elementwise):
+class AddOp(Elementwise):
     """x + value."""
 
     value: Floats
@@ -55,7 +53,7 @@ class Add(Elementwise):
 
 
 @dataclass(frozen=True, eq=False)
-class Subtract(Elementwise):
+class SubtractOp(Elementwise):
     """x - value, or value - x where reverse."""
 
     value: Floats
@@ -67,7 +65,7 @@ class Subtract(Elementwise):
 
 
 @dataclass(frozen=True, eq=False)
-class Multiply(Elementwise):
+class MultiplyOp(Elementwise):
     """x * value."""
 
     value: Floats
@@ -78,7 +76,7 @@ class Multiply(Elementwise):
 
 
 @dataclass(frozen=True, eq=False)
-class Divide(Elementwise):
+class DivideOp(Elementwise):
     """x / value; value has no zeros."""
 
     value: Floats
@@ -89,7 +87,7 @@ class Divide(Elementwise):
 
 
 @dataclass(frozen=True, eq=False)
-class BatchNorm(Elementwise):
+class BatchNormOp(Elementwise):
     """Batch normalisation with running statistics, folded as ONNX Runtime and PyTorch fold it.
 
     ``a = gamma * (1 / sqrt(var + epsilon))``, ``b = beta - mean * a``, ``y = x * a + b``, each
@@ -109,8 +107,8 @@ class BatchNorm(Elementwise):
 
 
 @dataclass(frozen=True, eq=False)
-class Clip(Elementwise):
-    """Values limited to [lo, hi]; Relu is Clip(0, inf)."""
+class ClipOp(Elementwise):
+    """Values limited to [lo, hi]; Relu is ClipOp(0, inf)."""
 
     lo: float = -np.inf
     hi: float = np.inf
@@ -121,7 +119,7 @@ class Clip(Elementwise):
 
 
 @dataclass(frozen=True, eq=False)
-class Sign(Elementwise):
+class SignOp(Elementwise):
     """ONNX Sign: -1, 0 or +1."""
 
     def apply(self, x: Floats) -> Floats:
@@ -130,7 +128,7 @@ class Sign(Elementwise):
 
 
 @dataclass(frozen=True, eq=False)
-class BipolarQuant(Elementwise):
+class BipolarQuantOp(Elementwise):
     """QONNX BipolarQuant: +scale where x >= 0, else -scale."""
 
     scale: Floats
@@ -141,7 +139,7 @@ class BipolarQuant(Elementwise):
 
 
 @dataclass(frozen=True, eq=False)
-class Quant(Elementwise):
+class QuantOp(Elementwise):
     """QONNX Quant, operation by operation as its specification's reference computes it.
 
     Parameters
@@ -163,15 +161,20 @@ class Quant(Elementwise):
     narrow: bool
     rounding: str = "ROUND"
 
+    def codes(self, x: Floats) -> Floats:
+        """Compute the integers, as float32, before the zero point is taken away."""
+        return quant_codes(
+            x, scale=self.scale, zero_point=self.zero_point, bits=self.bits, signed=self.signed,
+            narrow=self.narrow, rounding=self.rounding,
+        )
+
     def apply(self, x: Floats) -> Floats:
         """Evaluate."""
-        from xnorflow.graph.quantisers import quant
-
-        return quant(self, x)
+        return (self.codes(x) - self.zero_point) * self.scale
 
 
 @dataclass(frozen=True, eq=False)
-class MultiThreshold(Elementwise):
+class MultiThresholdOp(Elementwise):
     """QONNX MultiThreshold: out_scale * (number of thresholds that x reaches) + out_bias.
 
     `thresholds` is float32 [1 or channels, n].
@@ -188,7 +191,7 @@ class MultiThreshold(Elementwise):
 
 
 @dataclass(frozen=True, eq=False)
-class Conv(Op):
+class ConvOp(Op):
     """Cross-correlation with quantised weights; dense layers are 1 x 1 on one pixel.
 
     The imported weight is ``weights * scale``; padded features have the float value `pad_value`.
@@ -204,7 +207,7 @@ class Conv(Op):
     pad_value : float
         Value of a padded feature.
     bias : float32 [out], optional
-        Added after the sum; lowering treats it as an `Add`.
+        Added after the sum; lowering treats it as an `AddOp`.
     """
 
     weights: Ints
@@ -215,14 +218,14 @@ class Conv(Op):
 
 
 @dataclass(frozen=True, eq=False)
-class MaxPool(Op):
+class MaxPoolOp(Op):
     """Maximum over a window; padded taps never win."""
 
     window: Window
 
 
 @dataclass(frozen=True, eq=False)
-class AveragePool(Op):
+class AveragePoolOp(Op):
     """Mean over a window: the float32 sum divided by the number of taps.
 
     Padded taps count as 0 and are counted (`count_include_pad`); windows without padding only,
@@ -233,7 +236,7 @@ class AveragePool(Op):
 
 
 @dataclass(frozen=True, eq=False)
-class Flatten(Op):
+class FlattenOp(Op):
     """All features of the frame become channels of one pixel, in row, column, channel order."""
 
 

@@ -8,13 +8,11 @@ reference implementation in the ``qonnx`` package rounds; the tests compare ever
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from xnorflow.graph.ops import Floats, Quant
+Floats = NDArray[np.float32]
 
 HALF = np.float32(0.5)
 
@@ -42,31 +40,40 @@ def integer_range(bits: float, signed: bool, narrow: bool) -> tuple[int, int]:
     return 0, 2 * half - 1 - int(narrow)
 
 
-def quant_codes(q: Quant, x: Floats) -> Floats:
-    """Give the integers, as float32 and before the zero point is taken away, of QONNX Quant.
+def quant_codes(
+    x: Floats, *, scale: Floats, zero_point: Floats, bits: float, signed: bool, narrow: bool,
+    rounding: str,
+) -> Floats:
+    """Compute the integers of QONNX Quant, before the zero point is taken away.
 
     Parameters
     ----------
-    q : xnorflow.graph.ops.Quant
-        Its scale and zero point broadcast against `x`.
     x : float32 array
+        What is quantised; `scale` and `zero_point` broadcast against it.
+    scale, zero_point : float32 array
+        Of the affine grid.
+    bits : float
+        Width of an integer in bits.
+    signed, narrow : bool
+        Range of the integers; see `integer_range`.
+    rounding : str
+        One of `ROUNDINGS`, in any case.
+
+    Returns
+    -------
+    float32 array
+        Whole numbers.
 
     Raises
     ------
     KeyError
-        If ``q.rounding`` is not one of `ROUNDINGS`.
+        If `rounding` is not one of `ROUNDINGS`.
     """
     one = np.float32(1)
-    y = np.asarray(x / q.scale + q.zero_point, np.float32)
-    if q.signed and q.bits == 1:  # Brevitas exports binary weights so, and means bipolar ones.
+    y = np.asarray(x / scale + zero_point, np.float32)
+    if signed and bits == 1:  # Brevitas exports binary weights so, and means bipolar ones.
         return np.where(y >= 0, one, -one)
-    lo, hi = (np.float32(end) for end in integer_range(q.bits, q.signed, q.narrow))
+    lo, hi = (np.float32(end) for end in integer_range(bits, signed, narrow))
     y = np.where(y > hi, hi, y)
     y = np.where(y < lo, lo, y)
-    return ROUNDINGS[q.rounding.upper()](y)
-
-
-def quant(q: Quant, x: Floats) -> Floats:
-    """Give the float32 output of QONNX Quant for the float32 array `x`; see `quant_codes`."""
-    out: NDArray[np.float32] = (quant_codes(q, x) - q.zero_point) * q.scale
-    return out
+    return ROUNDINGS[rounding.upper()](y)

@@ -8,11 +8,11 @@ import numpy as np
 
 from xnorflow import ir
 from xnorflow.errors import UnsupportedModel
-from xnorflow.graph import ops as g
+from xnorflow.graph import ops
 from xnorflow.lower.common_scale import ROUNDING
 
 
-def pad_value(op: g.Conv, scale: float) -> int:
+def pad_value(op: ops.ConvOp, scale: float) -> int:
     """Give the integer that padded features of `op` have, where activations are scaled so."""
     if not any(op.window.pads):
         return 0
@@ -27,7 +27,7 @@ def pad_value(op: g.Conv, scale: float) -> int:
     return pad
 
 
-def check_pool(op: g.MaxPool, height: int, width: int) -> None:
+def check_pool(op: ops.MaxPoolOp, height: int, width: int) -> None:
     """Refuse windows of padding alone: their maximum would be minus infinity."""
     w, size = op.window, (height, width)
     out = w.output(height, width)

@@ -25,9 +25,9 @@ def output_shape(op: g.Op, shape: Shape) -> Shape:
         If its window or weights do not fit.
     """
     height, width, channels = shape
-    if isinstance(op, g.Flatten):
+    if isinstance(op, g.FlattenOp):
         return 1, 1, height * width * channels
-    if not isinstance(op, g.Conv | g.MaxPool | g.AveragePool):
+    if not isinstance(op, g.ConvOp | g.MaxPoolOp | g.AveragePoolOp):
         return shape
     out = op.window.output(height, width)
     if min(out) < 1:
@@ -35,7 +35,7 @@ def output_shape(op: g.Op, shape: Shape) -> Shape:
             f"a window of {op.window.extent} does not fit a map of {height} x {width}.",
             node=op.node, op=op.op, hint="larger images, or padding.",
         )
-    if not isinstance(op, g.Conv):
+    if not isinstance(op, g.ConvOp):
         return *out, channels
     if op.weights.shape[1:] != (*op.window.kernel, channels):
         raise UnsupportedModel(
@@ -60,13 +60,13 @@ def check_constants(graph: g.Graph) -> g.Graph:
             if isinstance(value, float | np.ndarray) and f.name != "weights":
                 _check_constant(op, f.name, np.asarray(value), channels)
         bad = ""
-        if isinstance(op, g.Conv) and (np.asarray(op.scale) <= 0).any():
+        if isinstance(op, g.ConvOp) and (np.asarray(op.scale) <= 0).any():
             bad = "its weight scale is not positive"
-        elif isinstance(op, g.Quant) and (np.asarray(op.scale) == 0).any():
+        elif isinstance(op, g.QuantOp) and (np.asarray(op.scale) == 0).any():
             bad = "its scale is zero"
-        elif isinstance(op, g.Divide) and (op.value == 0).any():
+        elif isinstance(op, g.DivideOp) and (op.value == 0).any():
             bad = "it divides by zero"
-        elif isinstance(op, g.BatchNorm) and (op.var + np.float32(op.epsilon) <= 0).any():
+        elif isinstance(op, g.BatchNormOp) and (op.var + np.float32(op.epsilon) <= 0).any():
             bad = "its variance plus epsilon is not positive"
         if bad:
             raise UnsupportedModel(f"{bad}.", node=op.node, op=op.op,
@@ -93,8 +93,8 @@ def split_bias(graph: g.Graph) -> g.Graph:
     """Make each convolution's bias an addition of its own."""
     ops: list[g.Op] = []
     for op in graph.ops:
-        if isinstance(op, g.Conv) and op.bias is not None:
-            ops += [replace(op, bias=None), g.Add(op.bias, node=op.node, op=op.op)]
+        if isinstance(op, g.ConvOp) and op.bias is not None:
+            ops += [replace(op, bias=None), g.AddOp(op.bias, node=op.node, op=op.op)]
         else:
             ops.append(op)
     return replace(graph, ops=tuple(ops))
@@ -104,8 +104,8 @@ def drop_identities(graph: g.Graph) -> g.Graph:
     """Drop flattening of a single pixel, and pools of a single tap."""
     ops, shape = [], graph.shape
     for op in graph.ops:
-        flat = isinstance(op, g.Flatten) and shape[:2] == (1, 1)
-        single = isinstance(op, g.MaxPool | g.AveragePool) and op.window == Window()
+        flat = isinstance(op, g.FlattenOp) and shape[:2] == (1, 1)
+        single = isinstance(op, g.MaxPoolOp | g.AveragePoolOp) and op.window == Window()
         if not flat and not single:
             ops.append(op)
         shape = output_shape(op, shape)
@@ -129,7 +129,7 @@ def hoist_elementwise(graph: g.Graph) -> g.Graph:
             ops.insert(len(ops) - 1, shared)
             continue
         ops.append(op)
-        flattened = before[2] if isinstance(op, g.Flatten) else None
+        flattened = before[2] if isinstance(op, g.FlattenOp) else None
     return replace(graph, ops=tuple(ops))
 
 

@@ -22,7 +22,7 @@ from xnorflow.lower.negate import negate
 from xnorflow.lower.rounding import uncertain_channels
 from xnorflow.lower.thresholds import mirrored, thresholds
 
-QUANTISERS = (g.BipolarQuant, g.Quant, g.MultiThreshold, g.Sign)
+QUANTISERS = (g.BipolarQuantOp, g.QuantOp, g.MultiThresholdOp, g.SignOp)
 ONE_SCALE = "one scale for the whole tensor, or scales that are small multiples of one."
 MAX_THRESHOLDS = 1 << 24
 Units = NDArray[np.float64]
@@ -32,7 +32,7 @@ Units = NDArray[np.float64]
 class Pool:
     """A max-pool that waits: `after` of the pending operations come before it."""
 
-    op: g.MaxPool
+    op: g.MaxPoolOp
     after: int
 
 
@@ -215,7 +215,7 @@ class Pending:
             what, hint = "the values it gives", ONE_SCALE
             if where is consumer:
                 what, hint = "its inputs", "a quantiser before it, with " + ONE_SCALE
-            if isinstance(consumer, g.AveragePool):
+            if isinstance(consumer, g.AveragePoolOp):
                 hint = "bias and batch normalisation behind the pool, or " + hint
             raise UnsupportedModel(
                 f"{what} are no integer multiples of one scale.",

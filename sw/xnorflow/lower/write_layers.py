@@ -6,7 +6,7 @@ import numpy as np
 
 from xnorflow import ir
 from xnorflow.errors import UnsupportedModel
-from xnorflow.graph import ops as g
+from xnorflow.graph import ops
 from xnorflow.lower import scores
 from xnorflow.lower.alphabets import weight_alphabet
 from xnorflow.lower.common_scale import MAX_CODE_BITS
@@ -18,7 +18,7 @@ from xnorflow.lower.pending import Pending, Pool, sources, squeeze
 from xnorflow.lower.rounding import sum_error
 
 
-def walk(graph: g.Graph, *, centred: bool = False) -> ir.IntegerNetwork:
+def walk(graph: ops.Graph, *, centred: bool = False) -> ir.IntegerNetwork:
     """Write the layers of a tidy graph; padded sums still lack their pad code.
 
     Parameters
@@ -36,16 +36,16 @@ def walk(graph: g.Graph, *, centred: bool = False) -> ir.IntegerNetwork:
     p, shape = Pending(graph, centred=centred), graph.shape
     for op in graph.ops:
         match op:
-            case g.Elementwise():
+            case ops.Elementwise():
                 p.ops.append(op)
-            case g.MaxPool():
+            case ops.MaxPoolOp():
                 check_pool(op, *shape[:2])
                 p.pools.append(Pool(op, len(p.ops)))
-            case g.Flatten():
+            case ops.FlattenOp():
                 _flatten(p, op, shape)
-            case g.AveragePool():
+            case ops.AveragePoolOp():
                 _average(p, op)
-            case g.Conv():
+            case ops.ConvOp():
                 _convolve(p, op, shape)
             case _:
                 raise UnsupportedModel("there is no integer form of it.", node=op.node, op=op.op)
@@ -56,7 +56,7 @@ def walk(graph: g.Graph, *, centred: bool = False) -> ir.IntegerNetwork:
     )
 
 
-def _convolve(p: Pending, op: g.Conv, shape: Shape) -> None:
+def _convolve(p: Pending, op: ops.ConvOp, shape: Shape) -> None:
     p.settle(op)
     alphabet = p.alphabet()
     if alphabet.bits > MAX_CODE_BITS:
@@ -94,7 +94,7 @@ def _convolve(p: Pending, op: g.Conv, shape: Shape) -> None:
     p.exact = p.exact and not p.error.any()
 
 
-def _average(p: Pending, op: g.AveragePool) -> None:
+def _average(p: Pending, op: ops.AveragePoolOp) -> None:
     p.settle(op, zero=any(op.window.pads), uniform=False)
     taps = int(np.prod(op.window.kernel))
     lo, hi, step = p.reach.lo, p.reach.hi, p.reach.step
@@ -111,10 +111,10 @@ def _average(p: Pending, op: g.AveragePool) -> None:
     p.reach = Reach(lo * taps, hi * taps, step)
     p.error = taps * p.error + sum_error(p.unit, total, taps, exact=p.exact)
     p.exact = p.exact and not p.error.any()
-    p.ops = [g.Divide(np.array(taps, np.float32), node=op.node, op=op.op)]
+    p.ops = [ops.DivideOp(np.array(taps, np.float32), node=op.node, op=op.op)]
 
 
-def _flatten(p: Pending, op: g.Op, shape: Shape) -> None:
+def _flatten(p: Pending, op: ops.Op, shape: Shape) -> None:
     p.settle(op, uniform=False)
     pixels = shape[0] * shape[1]
     p.layers.append(ir.Flatten(p.name("flatten"), sources=sources(op)))
@@ -124,9 +124,9 @@ def _flatten(p: Pending, op: g.Op, shape: Shape) -> None:
     p.unit = np.tile(p.unit, pixels) if p.unit.ndim else p.unit
 
 
-def _finish(p: Pending, graph: g.Graph, shape: Shape) -> None:
+def _finish(p: Pending, graph: ops.Graph, shape: Shape) -> None:
     """Write the scores."""
-    where = p.ops[-1] if p.ops else graph.ops[-1] if graph.ops else g.Op()
+    where = p.ops[-1] if p.ops else graph.ops[-1] if graph.ops else ops.Op()
     if not any(isinstance(layer, ir.Conv) for layer in p.layers):
         raise UnsupportedModel("it has no convolution or dense layer.", node=graph.name)
     if shape[:2] != (1, 1):

@@ -32,7 +32,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow import ir
-from xnorflow.schedule import flow as schedule
+from xnorflow.schedule import bounds, buffer_order, regrouping, timing
+from xnorflow.schedule.flow import Flow
 from xnorflow_hw.spec import AcceleratorSpec, BufferSpec, GearboxSpec, StageSpec
 from xnorflow_hw.stage.stage import stage_latency
 
@@ -71,7 +72,7 @@ def _link(box: GearboxSpec, elements: int, cycles: int, results: int) -> _Link:
     if not box.needed:
         return _Link(cycles, 0.0, offered[:results])
     # In the second of two frames, what is left over from the one before is there.
-    accepts, emits = schedule.Gearbox(box, 2 * elements).solve(offered, None)
+    accepts, emits = regrouping.Gearbox(box, 2 * elements).solve(offered, None)
     second = emits[len(emits) // 2 :] - cycles
     return _Link(cycles, float((accepts - offered).max()), second)
 
@@ -79,13 +80,13 @@ def _link(box: GearboxSpec, elements: int, cycles: int, results: int) -> _Link:
 def buffer_depth(b: BufferSpec, link: _Link) -> int:
     """Give the words of a buffer, or of each of its banks, behind a link."""
     per_beat = link.cycles / b.cycles
-    beat = schedule.first_reads(b)
+    beat = buffer_order.first_reads(b)
     read = beat >= 0
     start = (link.emits[read] + 1 - beat[read] * per_beat).max()
-    row_end, freed = schedule.row_ends(b)
+    row_end, freed = buffer_order.row_ends(b)
     free_from = start + row_end * per_beat + 1
     before = np.concatenate([[0], freed[:-1]])
-    last = schedule.places(b, link.words_before(free_from) - 1)
+    last = buffer_order.places(b, link.words_before(free_from) - 1)
     return max(1, int((last + 1 - before).max())) * b.place_words
 
 
@@ -95,7 +96,7 @@ def queue_depth(b: BufferSpec, latency: int, link: _Link) -> int:
     A reduction takes a place with its last issue and gives it back a cycle after its last result
     has left.
     """
-    reduction, freeing = schedule.result_order(b)
+    reduction, freeing = buffer_order.result_order(b)
     per_reduction, per_result = link.cycles / b.reductions, link.cycles / b.results
     result = np.arange(b.results) * per_result
     # Results leave evenly, so late that none leaves before it is there.
@@ -107,11 +108,11 @@ def queue_depth(b: BufferSpec, latency: int, link: _Link) -> int:
 
 def with_depths(spec: AcceleratorSpec) -> AcceleratorSpec:
     """Give every buffer and every queue its depth."""
-    elements = schedule.elements_per_frame(spec)
+    elements = bounds.elements_per_frame(spec)
     busy, results = spec.input.beats, spec.input.beats
     stages = list(spec.stages)
     for k, box in enumerate(spec.gearboxes):
-        busy = max(busy, schedule.gearbox_cycles(box, elements[k]))
+        busy = max(busy, regrouping.gearbox_cycles(box, elements[k]))
         if k:
             before = stages[k - 1]
             link = _link(box, elements[k], busy, results)
@@ -151,7 +152,7 @@ def shrunk(spec: AcceleratorSpec) -> AcceleratorSpec:
     Less space never makes anything earlier, so of each depth there is a least one; they are found
     stage by stage, and less of any would then be slower.
     """
-    flow = schedule.Flow(spec, 4 + ceil(schedule.latency(spec) / schedule.bound(spec)[0]))
+    flow = Flow(spec, 4 + ceil(timing.latency(spec) / bounds.bound(spec)[0]))
     flow.settle()
     wanted = flow.sent
     for k in range(len(spec.stages)):
@@ -170,9 +171,9 @@ def _with_queue(stage: StageSpec, depth: int) -> StageSpec:
 
 
 def _least(
-    flow: schedule.Flow, k: int, depths: Sequence[int],
+    flow: Flow, k: int, depths: Sequence[int],
     changed: Callable[[StageSpec, int], StageSpec], wanted: NDArray[Any],
-) -> schedule.Flow:
+) -> Flow:
     """Give the flow with the least of these depths, the last being its own, that sends as `wanted`.
     """
     low, high = 0, len(depths) - 1

@@ -13,9 +13,7 @@ so every threshold on the accumulator is a threshold on P, rounded up.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import ceil, gcd
-from typing import Any
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,188 +25,13 @@ from xnorflow.ir.reach import verify_reached
 from xnorflow.plan.depths import shrunk, with_depths
 from xnorflow.plan.fabric import with_fabric
 from xnorflow.plan.memories import with_memories
+from xnorflow.plan.reductions import Fold, Reduction, reductions
+from xnorflow.plan.tail_constants import Affine, _offsets, _tails
+from xnorflow.plan.weight_words import _per_lane, _rom, weight_planes
 from xnorflow_hw import spec
 from xnorflow_hw.base.names import plain
 from xnorflow_hw.spec import geometry
 from xnorflow_hw.spec.banks import Banks
-
-Bits = NDArray[np.uint8]
-
-MAX_TABLE_BITS = 1 << 21
-"""Largest table of ranks that is put into one design, in bits."""
-
-
-@dataclass(frozen=True)
-class Fold:
-    """Folding of one reduction: PE output channels and SIMD inputs at once; pools use SIMD only.
-
-    With `pixels` more than 1 so many neighbouring output pixels are worked on at once: a weight
-    word serves them all.
-    """
-
-    pe: int
-    simd: int
-    pixels: int = 1
-
-
-@dataclass(frozen=True, eq=False)
-class Reduction:
-    """A Conv, MaxPool or SumPool with the layers that become its tails."""
-
-    layer: ir.Conv | ir.MaxPool | ir.SumPool
-    inp: ir.Features
-    out: ir.Features
-    tails: tuple[tuple[ir.Threshold | ir.Scores, ir.Features, ir.Features], ...]
-
-    @property
-    def name(self) -> str:
-        """Name of the layer."""
-        return self.layer.name
-
-    @property
-    def final(self) -> ir.Features:
-        """Feature map after the tails."""
-        return self.tails[-1][2] if self.tails else self.out
-
-    @property
-    def out_channels(self) -> int:
-        """Channels of the output."""
-        return self.out.channels
-
-    def cycles(self, fold: Fold) -> int:
-        """Beats per frame at a folding: the bound on the initiation interval."""
-        kernel = self.layer.window.kernel
-        repeat = ceil(self.out_channels / fold.pe) if isinstance(self.layer, ir.Conv) else 1
-        words = ceil(self.inp.channels / fold.simd)
-        columns = ceil(self.out.width / fold.pixels)
-        return self.out.height * columns * kernel[0] * kernel[1] * repeat * words
-
-    def pad_code(self) -> int | None:
-        """Give the code of padded taps; None where the padding is no value of the alphabet."""
-        match self.layer:
-            case ir.Conv() if any(self.layer.window.pads):
-                return self.inp.alphabet.code_of(self.layer.pad_value)
-            case ir.SumPool():
-                return self.layer.pad_code
-        return 0
-
-    def refusal(self, pixels: int) -> str:
-        """Say why the layer cannot work on so many pixels at once; nothing if it can."""
-        window = self.layer.window
-        if pixels == 1:
-            return ""
-        if not isinstance(self.layer, ir.Conv):
-            return "it is a pool, which has no weights to share"
-        if self.pad_code() is None:
-            return (f"it pads with {self.layer.pad_value}, which is no value of"
-                    f" {self.inp.alphabet}, so the thresholds differ along a row")
-        if not 1 <= pixels <= self.out.width:
-            return f"its rows have {self.out.width}"
-        if gcd(pixels, window.stride[1]) > 1:
-            return f"{pixels} and its stride {window.stride[1]} have a factor in common"
-        return ""
-
-
-def reductions(net: ir.IntegerNetwork) -> tuple[Reduction, ...]:
-    """Split a network into its reductions, in order.
-
-    Raises
-    ------
-    UnsupportedModel
-        If a threshold stands where no reduction precedes it.
-    """
-    found: list[Reduction] = []
-    for layer, inp, out in net:
-        if isinstance(layer, ir.Conv | ir.MaxPool | ir.SumPool):
-            found.append(Reduction(layer, inp, out, ()))
-        elif isinstance(layer, ir.Threshold | ir.Scores):
-            if not found or found[-1].final is not inp:
-                raise UnsupportedModel(
-                    "it acts on values that no convolution, dense layer or pool has made",
-                    node=layer.name, op=type(layer).__name__,
-                    hint="a network with at least one such layer before it.",
-                )
-            last = found[-1]
-            found[-1] = Reduction(
-                last.layer, last.inp, last.out, (*last.tails, (layer, inp, out))
-            )
-    return tuple(found)
-
-
-def weight_planes(weights: ir.Ints) -> tuple[Bits, tuple[int, ...], int]:
-    """Write integer weights as bipolar planes.
-
-    Parameters
-    ----------
-    weights : int64 array [...]
-        Any integers.
-
-    Returns
-    -------
-    bits : uint8 array [planes, ...]
-        1 where the plane is +1.
-    coefficients : tuple of int
-        One per plane.
-    denominator : int
-        ``weights == sum(coefficients * (2 * bits - 1)) / denominator``.
-    """
-    if np.isin(weights, (-1, 1)).all():
-        return (weights > 0).astype(np.uint8)[None], (1,), 1
-    exponent = max(0, int(np.abs(weights).max()) - 1).bit_length()
-    top = 1 << exponent
-    first = (weights > -top).astype(np.int64)
-    code = (2 * weights - (2 * first - 1) + 2 * top - 1) // 2
-    planes = [first, *((code >> j) & 1 for j in range(exponent + 1))]
-    coefficients = (1, *(1 << j for j in range(exponent + 1)))
-    return np.stack(planes).astype(np.uint8), coefficients, 2
-
-
-def _pad_to(a: NDArray[Any], axis: int, size: int, value: int) -> NDArray[Any]:
-    widths = [(0, 0)] * a.ndim
-    widths[axis] = (0, size - a.shape[axis])
-    return np.pad(a, widths, constant_values=value)
-
-
-def _per_lane(a: NDArray[Any], lanes: int, value: int = 0) -> NDArray[Any]:
-    """Reshape [channels, ...] to [ceil(channels / lanes), lanes, ...], padded with `value`."""
-    groups = ceil(len(a) / lanes)
-    return _pad_to(a, 0, groups * lanes, value).reshape(groups, lanes, *a.shape[1:])
-
-
-def _rom(bits: Bits, fold: Fold) -> Bits:
-    """Order weight bits [planes, out, rows, cols, in] as [repeat * beats, planes, pe, simd].
-
-    The beats of several pixels at once go column by column of the kernel, others row by row.
-    Padded lanes get bits of 1, which no activation of code 0 matches; padded PEs are like the last
-    real one, so that their sums are no higher.
-    """
-    planes, _, rows, cols, _ = bits.shape
-    repeat, words = ceil(bits.shape[1] / fold.pe), ceil(bits.shape[4] / fold.simd)
-    more = repeat * fold.pe - bits.shape[1]
-    bits = np.pad(bits, [(0, 0), (0, more), *[(0, 0)] * 3], mode="edge")
-    bits = _pad_to(bits, 4, words * fold.simd, 1)
-    bits = bits.reshape(planes, repeat, fold.pe, rows, cols, words, fold.simd)
-    if fold.pixels > 1:
-        bits = bits.swapaxes(3, 4)
-    return bits.transpose(1, 3, 4, 5, 0, 2, 6).reshape(-1, planes, fold.pe, fold.simd)
-
-
-@dataclass(frozen=True, eq=False)
-class Affine:
-    """``value = (P * numerator + offset[row class, channel]) / denominator``."""
-
-    numerator: int
-    denominator: int
-    offset: ir.Ints
-
-    def threshold(self, values: ir.Ints) -> ir.Ints:
-        """Turn thresholds [channels, n] on the value into [classes, channels, n] on P."""
-        scaled = values[None] * self.denominator - self.offset[..., None]
-        return -((-scaled) // self.numerator)
-
-    def plus(self, values: ir.Ints | int) -> Affine:
-        """Add `values`, one or one per channel, to the value."""
-        return Affine(self.numerator, self.denominator, self.offset + self.denominator * values)
 
 
 def _padded_taps(reduction: Reduction) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -253,61 +76,6 @@ def _conv(
         turn=banks.turn, lanes=banks.lanes,
     )
     return array, Affine(a.step, denominator, offset)
-
-
-def _tails(
-    reduction: Reduction, meaning: Affine, lanes: int, acc_bits: int
-) -> tuple[spec.TailSpec, ...]:
-    tails: list[spec.TailSpec] = []
-    bits = acc_bits
-    for layer, inp, out in reduction.tails:
-        if isinstance(layer, ir.Threshold):
-            table = meaning.threshold(layer.thresholds)
-            never = (1 << bits) + 1
-            if not table.shape[2]:  # A single code: any threshold that is out of reach.
-                table = np.full((*table.shape[:2], 1), never)
-            rows = [_per_lane(t, lanes, never) for t in np.clip(table, -1, never)]
-            bits = layer.alphabet.bits
-            tails.append(spec.ThresholdSpec(np.concatenate(rows), bits))
-            a = layer.alphabet
-            meaning = Affine(a.step, 1, np.full((len(table), inp.channels), a.lo, np.int64))
-        elif layer.ranks is not None and layer.rank_lo is not None:
-            tails.append(_rank_table(layer, meaning, lanes, bits))
-        else:
-            tails.append(_offsets(meaning.plus(layer.offsets), lanes, _signed_bits(out.alphabet)))
-    return tuple(tails)
-
-
-def _signed_bits(alphabet: ir.Alphabet) -> int:
-    """Bits of a two's complement integer that holds every value."""
-    return max(int(alphabet.hi).bit_length(), int(~min(alphabet.lo, 0)).bit_length()) + 1
-
-
-def _offsets(meaning: Affine, lanes: int, bits: int) -> spec.OffsetSpec:
-    rows = np.concatenate([_per_lane(o, lanes) for o in meaning.offset])
-    return spec.OffsetSpec(meaning.numerator, rows, meaning.denominator.bit_length() - 1, bits)
-
-
-def _rank_table(
-    layer: ir.Scores, meaning: Affine, lanes: int, bits: int
-) -> spec.TableSpec:
-    assert layer.ranks is not None and layer.rank_lo is not None
-    ranks, lo = layer.ranks, layer.rank_lo
-    out_bits = max(1, int(ranks.max()).bit_length())
-    size = len(meaning.offset) * ceil(len(ranks) / lanes) * lanes * (out_bits << bits)
-    if size > MAX_TABLE_BITS:
-        raise UnsupportedModel(
-            f"its scores are no affine function of the accumulators, and a table of them would"
-            f" take {size} bits", node=layer.name, op="Scores",
-            hint="one scale for all classes after the last layer, or a narrower last layer.",
-        )
-    p = np.arange(1 << bits)
-    rows = []
-    for offset in meaning.offset:
-        value = (p * meaning.numerator + offset[:, None]) // meaning.denominator
-        index = np.clip(value - lo[:, None], 0, ranks.shape[1] - 1)
-        rows.append(_per_lane(np.maximum(np.take_along_axis(ranks, index, 1), 0), lanes))
-    return spec.TableSpec(np.concatenate(rows), out_bits)
 
 
 def _stage(reduction: Reduction, fold: Fold) -> spec.StageSpec:

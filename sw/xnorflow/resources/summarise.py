@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from xnorflow import ir
-from xnorflow.plan.mapping import Reduction
+from xnorflow.plan.reductions import Reduction
 from xnorflow.resources.engine import DesignShape, EngineKind, EngineShape
 from xnorflow_hw.array.factory import compares
 from xnorflow_hw.array.tail import search_steps

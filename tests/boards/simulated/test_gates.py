@@ -10,7 +10,7 @@ from xnorflow import ir
 from xnorflow.compiler import DEFAULT_CLOCK
 from xnorflow.design.design import Design
 from xnorflow.errors import CheckFailed, ToolMissing
-from xnorflow.plan.mapping import Fold
+from xnorflow.plan.reductions import Fold
 from xnorflow_boards.catalogue import board
 from xnorflow_boards.flows import tools
 from xnorflow_boards.simulated import gates

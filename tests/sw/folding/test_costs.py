@@ -8,9 +8,9 @@ from xnorflow import demo, load
 from xnorflow.compiler import assembler, clock_for
 from xnorflow.devices.tables import fpga, fpgas
 from xnorflow.folding.costs import refolded
-from xnorflow.folding.lanes import for_cycles
+from xnorflow.folding.narrowest import for_cycles
 from xnorflow.plan.fabric import fabric_of, form_on
-from xnorflow.plan.mapping import Fold, reductions
+from xnorflow.plan.reductions import Fold, reductions
 from xnorflow.resources.coefficients import fitted
 from xnorflow.resources.summarise import engine_shapes
 from xnorflow_hw.array import stored_sums as stored

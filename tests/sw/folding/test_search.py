@@ -16,14 +16,14 @@ from xnorflow.compiler import assembler, clock_for, compile_network, front
 from xnorflow.design.design import Design
 from xnorflow.devices.tables import fpga
 from xnorflow.errors import BadInput, CheckFailed
-from xnorflow.folding import lanes as fold
+from xnorflow.folding import narrowest
 from xnorflow.folding.board_fit import BoardFit
 from xnorflow.folding.budget import Budget, board_budget
 from xnorflow.folding.cheapest import Choice
 from xnorflow.folding.costs import Prices
 from xnorflow.folding.search import Fit
-from xnorflow.plan.mapping import Fold, reductions
 from xnorflow.plan.memories import sprams
+from xnorflow.plan.reductions import Fold, reductions
 from xnorflow.resources.usage import Resources, design_resources
 
 from .test_lanes import network
@@ -37,7 +37,7 @@ def fit(net: ir.IntegerNetwork, board: str = "ulx3s-85f") -> Fit:
 
 
 def every_folding(net: ir.IntegerNetwork) -> Iterator[tuple[Fold, ...]]:
-    return product(*(fold.foldings(p) for p in reductions(net)))
+    return product(*(narrowest.foldings(p) for p in reductions(net)))
 
 
 SMALL = network(3, 4, classes=2)

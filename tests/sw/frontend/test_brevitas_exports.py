@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
-from xnorflow.graph import ops as g
+from xnorflow.graph import ops
 
 from .onnx_models import f32, imported_exactly
 
@@ -103,11 +103,11 @@ def test_export(network, tmp_path, options):
     export(network, path, options)
     graph = imported_exactly(path, count=16, input_scale=1 / 64)
     assert graph.shape == (8, 8, 2)
-    kinds = [type(op).__name__ for op in graph.ops if not isinstance(op, g.Add)]
+    kinds = [type(op).__name__.removesuffix("Op") for op in graph.ops if not isinstance(op, ops.AddOp)]
     assert kinds == [
         "BipolarQuant", "Conv", "BatchNorm", "BipolarQuant", "Conv", "MaxPool", "BatchNorm",
         "Clip", "Quant", "Conv", "BatchNorm", "BipolarQuant", "Flatten", "Conv"]
-    first, second, third, last = (op for op in graph.ops if isinstance(op, g.Conv))
+    first, second, third, last = (op for op in graph.ops if isinstance(op, ops.ConvOp))
     stored = network[1].weight.detach().numpy()
     np.testing.assert_array_equal(
         first.weights, np.where(stored >= 0, 1, -1).transpose(0, 2, 3, 1))

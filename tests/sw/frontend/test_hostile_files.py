@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 from xnorflow.errors import UnsupportedModel, XnorflowError
 from xnorflow.frontend import read
 from xnorflow.frontend.limits import MAX_NODES
-from xnorflow.graph import ops as g
+from xnorflow.graph import ops
 
 from .onnx_models import QONNX, Model, f32, signs
 
@@ -91,7 +91,7 @@ def test_damaged_bytes(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("damaged") / "m.onnx"
     path.write_bytes(bytes(content))
     try:
-        assert isinstance(read(path), g.Graph)
+        assert isinstance(read(path), ops.Graph)
     except XnorflowError as e:
         assert str(e)
 
@@ -131,7 +131,7 @@ def test_damaged_attributes(tmp_path_factory, data):
             tensor.dims.extend(data.draw(st.lists(numbers, max_size=4)))
     path = stored(tmp_path_factory.mktemp("damaged"), proto)
     try:
-        assert isinstance(read(path), g.Graph)
+        assert isinstance(read(path), ops.Graph)
     except XnorflowError as e:
         assert str(e)
 

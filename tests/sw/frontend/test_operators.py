@@ -5,7 +5,7 @@ import pytest
 
 from xnorflow.errors import UnsupportedModel
 from xnorflow.frontend import read
-from xnorflow.graph import ops as g
+from xnorflow.graph import ops
 from xnorflow.graph.quantisers import ROUNDINGS
 
 from .onnx_models import QONNX, Model, f32, imported_exactly, signs
@@ -14,7 +14,7 @@ RNG = np.random.default_rng(0)
 
 
 def kinds(graph):
-    return [type(op).__name__ for op in graph.ops]
+    return [type(op).__name__.removesuffix("Op") for op in graph.ops]
 
 
 def convolution(m, x, channels, out, kernel=(3, 3), **attributes):
@@ -458,4 +458,4 @@ def test_scores_in_another_order(tmp_path):
     m("Flatten", "x")
     with pytest.raises(UnsupportedModel, match="another order"):
         read(m.save(tmp_path), layout="NCHW")
-    assert isinstance(read(m.save(tmp_path), layout="NHWC").ops[0], g.Flatten)
+    assert isinstance(read(m.save(tmp_path), layout="NHWC").ops[0], ops.FlattenOp)

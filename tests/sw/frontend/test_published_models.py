@@ -9,7 +9,7 @@ import pytest
 from onnx import numpy_helper
 
 from xnorflow.frontend import read
-from xnorflow.graph import ops as g
+from xnorflow.graph import ops
 
 from ..lower.reference import run
 from .onnx_models import execute, random_frames
@@ -24,11 +24,11 @@ def stored(path):
 
 
 def kinds(graph):
-    return [type(op).__name__ for op in graph.ops]
+    return [type(op).__name__.removesuffix("Op") for op in graph.ops]
 
 
 def convs(graph):
-    return [op for op in graph.ops if isinstance(op, g.Conv)]
+    return [op for op in graph.ops if isinstance(op, ops.ConvOp)]
 
 
 @pytest.mark.parametrize("name,quantiser,names", [
@@ -73,7 +73,7 @@ def test_bnn_pynq_lfc(name, levels):
     raw = stored(MODELS / f"{name}.onnx")
     for i, conv in enumerate(convs(graph)):
         np.testing.assert_array_equal(conv.weights[:, 0, 0].T, raw[f"w{i}_f"])
-    steps = [op for op in graph.ops if isinstance(op, g.MultiThreshold)]
+    steps = [op for op in graph.ops if isinstance(op, ops.MultiThresholdOp)]
     for i, op in enumerate(steps):
         np.testing.assert_array_equal(op.thresholds, raw[f"t{i}"])
         assert op.thresholds.shape == (1024, levels - 1)
@@ -98,7 +98,7 @@ def test_bnn_pynq_cnv(name):
         np.testing.assert_array_equal(conv.weights, w)
         assert not any(conv.window.pads)
     assert all(op.window.kernel == op.window.stride == (2, 2)
-               for op in graph.ops if isinstance(op, g.MaxPool))
+               for op in graph.ops if isinstance(op, ops.MaxPoolOp))
 
 
 @pytest.mark.parametrize("name,scale", [

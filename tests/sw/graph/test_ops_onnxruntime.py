@@ -5,7 +5,7 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from xnorflow.graph import ops as g
+from xnorflow.graph import ops
 from xnorflow.ir import Window
 
 from ..lower import reference
@@ -49,7 +49,7 @@ def test_batch_normalisation(epsilon, size, pixels):
     x = np.round(r.normal(0, 300, (20, channels, *pixels))).astype(np.float32)
     x[::2] *= r.standard_normal(x[::2].shape).astype(np.float32)
     truth = execute("BatchNormalization", x, (gamma, beta, mean, var), epsilon=epsilon)
-    mine = g.BatchNorm(gamma, beta, mean, var, epsilon).apply(np.moveaxis(x, 1, -1))
+    mine = ops.BatchNormOp(gamma, beta, mean, var, epsilon).apply(np.moveaxis(x, 1, -1))
     equal_bits(np.moveaxis(mine, -1, 1) + np.float32(0), truth + np.float32(0))
 
 
@@ -60,7 +60,7 @@ def test_average_pool_divides_the_sum(kernel, pads, scale):
     x = np.random.default_rng(0).integers(-300, 300, (4, 16, 7, 7)).astype(np.float32)
     x *= np.float32(scale)
     truth = execute("AveragePool", x, kernel_shape=kernel, pads=[pads] * 4, count_include_pad=1)
-    op = g.AveragePool(Window(kernel, pads=(pads,) * 4))
+    op = ops.AveragePoolOp(Window(kernel, pads=(pads,) * 4))
     equal_bits(reference.step(op, np.moveaxis(x, 1, -1)), np.moveaxis(truth, 1, -1))
 
 
@@ -70,5 +70,5 @@ def test_average_pool_divides_the_sum(kernel, pads, scale):
 @pytest.mark.parametrize("size", [3, 5, 6, 7])
 def test_global_averages_divide_the_sum(op, attributes, size):
     x = np.random.default_rng(0).integers(-300, 300, (4, 16, size, size)).astype(np.float32)
-    mine = reference.step(g.AveragePool(Window((size, size))), np.moveaxis(x, 1, -1))
+    mine = reference.step(ops.AveragePoolOp(Window((size, size))), np.moveaxis(x, 1, -1))
     equal_bits(mine, np.moveaxis(execute(op, x, **attributes), 1, -1))

@@ -10,8 +10,8 @@ from qonnx.custom_op.general.multithreshold import multithreshold
 from qonnx.custom_op.general.quant import max_int, min_int
 from qonnx.custom_op.general.quant import quant as qonnx_quant
 
-from xnorflow.graph import ops as g
-from xnorflow.graph.quantisers import ROUNDINGS, integer_range, quant, quant_codes
+from xnorflow.graph import ops
+from xnorflow.graph.quantisers import ROUNDINGS, integer_range
 
 from ..frontend.onnx_models import f32
 
@@ -23,7 +23,7 @@ def bits(a):
 def agree(x, q):
     want = qonnx_quant(x, q.scale, q.zero_point, f32(q.bits), q.signed, q.narrow, q.rounding)
     assert want.dtype == np.float32
-    np.testing.assert_array_equal(bits(quant(q, x)), bits(want))
+    np.testing.assert_array_equal(bits(q.apply(x)), bits(want))
 
 
 @pytest.mark.parametrize("rounding", [*ROUNDINGS, "round", "Half_Up"])
@@ -37,7 +37,7 @@ def test_every_mode_on_ties_and_neighbours(rounding, signed, narrow, width):
                            f32([1e-40, -1e-40, -0.0, 1e30, -1e30, np.inf, -np.inf])])
     for scale in (1.0, 0.3, 2.0**-9):
         for zero in (0.0, 3.0, -1.0):
-            q = g.Quant(f32(scale), f32(zero), width, signed, narrow, rounding)
+            q = ops.QuantOp(f32(scale), f32(zero), width, signed, narrow, rounding)
             agree(near * f32(scale), q)
 
 
@@ -48,7 +48,7 @@ def test_every_mode_on_ties_and_neighbours(rounding, signed, narrow, width):
     st.integers(1, 24), st.booleans(), st.booleans(), st.sampled_from(sorted(ROUNDINGS)))
 def test_any_value_per_channel(x, scale, zero, width, signed, narrow, rounding):
     with np.errstate(all="ignore"):
-        agree(x, g.Quant(scale, zero, width, signed, narrow, rounding))
+        agree(x, ops.QuantOp(scale, zero, width, signed, narrow, rounding))
 
 
 @pytest.mark.parametrize("signed", [False, True])
@@ -60,18 +60,18 @@ def test_integer_range(signed, narrow, width):
 
 
 def test_one_signed_bit_is_bipolar():
-    q = g.Quant(f32(0.5), f32(0), 1, True, False, "ROUND")
+    q = ops.QuantOp(f32(0.5), f32(0), 1, True, False, "ROUND")
     x = f32([-3, -0.0, 0, 0.1])
-    np.testing.assert_array_equal(quant_codes(q, x), [-1, 1, 1, 1])
-    np.testing.assert_array_equal(quant(q, x), [-0.5, 0.5, 0.5, 0.5])
+    np.testing.assert_array_equal(q.codes(x), [-1, 1, 1, 1])
+    np.testing.assert_array_equal(q.apply(x), [-0.5, 0.5, 0.5, 0.5])
 
 
 @given(hnp.arrays(np.float32, (4, 3), elements=st.floats(width=32, allow_nan=False)),
        st.sampled_from([1.0, 0.5, 0.3]))
 def test_bipolar_quant_and_multi_threshold(x, scale):
     np.testing.assert_array_equal(
-        bits(g.BipolarQuant(f32(scale)).apply(x)), bits(binary_quant(x, f32(scale))))
+        bits(ops.BipolarQuantOp(f32(scale)).apply(x)), bits(binary_quant(x, f32(scale))))
     steps = f32([[-1, 0, 7], [0, 0, 0], [-5, 2, 1e9]])
-    op = g.MultiThreshold(steps, 0.3, -1.7)
+    op = ops.MultiThresholdOp(steps, 0.3, -1.7)
     want = multithreshold(x, steps, np.float32(0.3), np.float32(-1.7))
     np.testing.assert_array_equal(bits(op.apply(x)), bits(want))

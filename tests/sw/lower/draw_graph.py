@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from xnorflow.graph import ops as g
+from xnorflow.graph import ops
 from xnorflow.ir import Window
 
 ROUNDINGS = ("ROUND", "HALF_EVEN", "CEIL", "FLOOR", "UP", "DOWN", "HALF_UP", "HALF_DOWN")
@@ -33,28 +33,29 @@ class Drawer:
         return f32(2.0 ** self.int(-4, 3))
 
     def add(self, op_type, *args, **kwargs):
-        name = f"{op_type.__name__}_{len(self.ops)}"
-        self.ops.append(op_type(*args, node=name, op=op_type.__name__, **kwargs))
+        kind = op_type.__name__.removesuffix("Op")
+        name = f"{kind}_{len(self.ops)}"
+        self.ops.append(op_type(*args, node=name, op=kind, **kwargs))
 
     def graph(self):
         scale = self.pick(1.0, 0.5, 1 / 256)
         self.size = 255 * scale
         if self.pick(True, False):
-            self.add(g.Subtract, f32(self.size / 2), self.pick(True, False))
+            self.add(ops.SubtractOp, f32(self.size / 2), self.pick(True, False))
             self.quantiser()
         if self.pick(True, False, False):
             self.max_pool()
         for _ in range(self.int(0, 2)):
             self.block()
         if self.pick(True, True, False) or self.shape[0] * self.shape[1] == 1:
-            self.add(g.Flatten)
+            self.add(ops.FlattenOp)
             self.set_shape(1, 1, int(np.prod(self.shape)))
             self.conv(self.int(2, 5))
         else:
             self.conv(self.int(2, 5), bias=False)
-            self.pool(g.AveragePool, Window(kernel=self.shape[:2]))
+            self.pool(ops.AveragePoolOp, Window(kernel=self.shape[:2]))
         self.tail()
-        return g.Graph("net", self.first_shape, tuple(self.ops), input_scale=scale)
+        return ops.Graph("net", self.first_shape, tuple(self.ops), input_scale=scale)
 
     def set_shape(self, *shape):
         self.shape = shape
@@ -82,12 +83,12 @@ class Drawer:
         w = self.window(pads=False)
         if self.pick(True, False) and w.dilation == (1, 1) and min(w.kernel) > 1:
             w = Window(w.kernel, w.stride, w.dilation, tuple(self.int(0, 1) for _ in range(4)))
-        self.pool(g.MaxPool, w)
+        self.pool(ops.MaxPoolOp, w)
 
     def average_pool(self):
         w = self.window()
         # Other tap counts round; then only a quantiser makes integers of the mean again.
-        self.pool(g.AveragePool, w)
+        self.pool(ops.AveragePoolOp, w)
         return int(np.prod(w.kernel)) in (1, 2, 4)
 
     def conv(self, out, window=None, bias=True):
@@ -99,13 +100,13 @@ class Drawer:
         scale = f32(2.0 ** self.rng.integers(-2, 3, out)) if many else self.power()
         pad = self.pad_values() if any(window.pads) else 0.0
         bias = f32(self.rng.integers(-9, 9, out) / 2) if bias and self.pick(True, False) else None
-        self.add(g.Conv, weights, scale, window, pad, bias)
+        self.add(ops.ConvOp, weights, scale, window, pad, bias)
         self.size = self.size * float(scale.max()) * max(-low, high) * np.prod(shape[1:]) ** 0.5
         self.set_shape(*window.output(*self.shape[:2]), out)
 
     def pad_values(self):
-        last = next((o for o in reversed(self.ops) if not isinstance(o, g.MaxPool)), None)
-        if isinstance(last, g.BipolarQuant) and last.scale.ndim == 0:
+        last = next((o for o in reversed(self.ops) if not isinstance(o, ops.MaxPoolOp)), None)
+        if isinstance(last, ops.BipolarQuantOp) and last.scale.ndim == 0:
             return float(last.scale) * self.pick(0, 1, -1)
         return 0.0
 
@@ -142,51 +143,51 @@ class Drawer:
                                   [0, 1e-40 * np.sign(gamma), -1e-42], gamma)
                 mean = np.round(r.normal(0, size / 4, c) * 2) / 2
                 beta = np.where(r.random(c) < 0.5, 0, r.standard_normal(c))
-                self.add(g.BatchNorm, f32(gamma), f32(beta), f32(mean),
+                self.add(ops.BatchNormOp, f32(gamma), f32(beta), f32(mean),
                          f32(r.uniform(1e-3, size * size + 1, c)), 1e-5)
                 self.size = 2
             case "add":
-                self.add(g.Add, f32(np.round(r.normal(0, size / 4, c))))
+                self.add(ops.AddOp, f32(np.round(r.normal(0, size / 4, c))))
             case "scale":
                 scale = f32(r.choice([-1, 1], c) * r.uniform(0.1, 2, c))
-                self.add(self.pick(g.Multiply, g.Divide), scale)
+                self.add(self.pick(ops.MultiplyOp, ops.DivideOp), scale)
             case "clip":
-                self.add(g.Clip, self.pick(0.0, -size, -np.inf), np.inf)
+                self.add(ops.ClipOp, self.pick(0.0, -size, -np.inf), np.inf)
 
     def quantiser(self):
         c, r, size = self.shape[2], self.rng, float(self.size)
         match self.pick("bipolar", "quant", "multi", "sign", "larq"):
             case "bipolar":
-                self.add(g.BipolarQuant, self.power() * self.pick(f32(1), f32(-1)))
+                self.add(ops.BipolarQuantOp, self.power() * self.pick(f32(1), f32(-1)))
             case "quant":
                 bits, signed = self.int(1, 4), self.pick(True, False)
                 scale = f32(2.0 ** np.round(np.log2(size / 2**bits + 1e-6)))
                 # A narrow single bit would be no bit.
                 narrow = bits > 1 and self.pick(True, False)
-                self.add(g.Quant, scale, f32(self.pick(0, 0, 1)), float(bits), signed, narrow,
+                self.add(ops.QuantOp, scale, f32(self.pick(0, 0, 1)), float(bits), signed, narrow,
                          self.pick(*ROUNDINGS))
             case "multi":
                 t = np.round(r.normal(0, size / 3, (self.pick(1, c), self.int(1, 7))) * 2) / 2
-                self.add(g.MultiThreshold, f32(np.sort(t, 1)), float(self.power()),
+                self.add(ops.MultiThresholdOp, f32(np.sort(t, 1)), float(self.power()),
                          self.pick(0.0, -1.0, 0.5))
             case "sign":
-                self.add(g.Sign)
+                self.add(ops.SignOp)
             case "larq":
-                self.add(g.Sign)
-                self.add(g.Add, f32(0.1))
-                self.add(g.Sign)
+                self.add(ops.SignOp)
+                self.add(ops.AddOp, f32(0.1))
+                self.add(ops.SignOp)
         self.size = max(1.0, float(np.abs(self.ops[-1].apply(f32([[-1e9] * c, [1e9] * c]))).max()))
 
     def tail(self):
         k = self.shape[2]
         match self.pick("", "affine", "negative", "offsets", "norm", "quantised", "max"):
             case "affine":
-                self.add(g.Multiply, f32(0.3))
-                self.add(g.Add, f32(-1.7))
+                self.add(ops.MultiplyOp, f32(0.3))
+                self.add(ops.AddOp, f32(-1.7))
             case "negative":
-                self.add(g.Multiply, f32(-0.5))
+                self.add(ops.MultiplyOp, f32(-0.5))
             case "offsets":
-                self.add(g.Subtract, f32(self.rng.integers(-9, 10, k)))
+                self.add(ops.SubtractOp, f32(self.rng.integers(-9, 10, k)))
             case "norm":
                 self.affine()
                 self.affine()

@@ -6,7 +6,7 @@ powers of two sees exactly what any framework computes.
 
 import numpy as np
 
-from xnorflow.graph import ops as g
+from xnorflow.graph import ops
 
 
 def windows(x, window, pad):
@@ -28,18 +28,18 @@ def windows(x, window, pad):
 def step(op, x):
     """Run one operation on float32 [frames, rows, columns, channels]."""
     match op:
-        case g.Elementwise():
+        case ops.Elementwise():
             with np.errstate(all="ignore"):
                 return op.apply(x)
-        case g.Flatten():
+        case ops.FlattenOp():
             return x.reshape(len(x), 1, 1, -1)
-        case g.MaxPool():
+        case ops.MaxPoolOp():
             return windows(x, op.window, -np.inf).max(axis=(3, 4))
-        case g.AveragePool():
+        case ops.AveragePoolOp():
             taps = windows(x, op.window, 0).astype(np.float64)
             total = taps.sum(axis=(3, 4)).astype(np.float32)
             return total / np.float32(op.window.kernel[0] * op.window.kernel[1])
-        case g.Conv():
+        case ops.ConvOp():
             scale = np.broadcast_to(np.asarray(op.scale, np.float64), (len(op.weights),))
             taps = windows(x, op.window, op.pad_value).astype(np.float64)
             weights = op.weights * scale[:, None, None, None]

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from xnorflow.errors import UnsupportedModel
-from xnorflow.graph import ops as g
+from xnorflow.graph import ops
 from xnorflow.lower import evaluate
 from xnorflow.lower.evaluate import Expression, Reach, per_channel, steps
 
-WHERE = g.Op(node="here", op="Quant")
+WHERE = ops.Op(node="here", op="Quant")
 
 
 def expression(channels, seed):
@@ -20,9 +20,9 @@ def expression(channels, seed):
         return np.asarray(a, np.float32)
 
     return Expression(r.uniform(0.1, 1, channels), (
-        g.BatchNorm(f32(r.standard_normal(channels)), f32(r.standard_normal(channels)),
+        ops.BatchNormOp(f32(r.standard_normal(channels)), f32(r.standard_normal(channels)),
                     f32(r.normal(0, 30, channels)), f32(r.uniform(1, 100, channels)), 1e-5),
-        g.MultiThreshold(f32(np.sort(r.normal(0, 2, (channels, 5)), 1)), 0.5, -1.0),
+        ops.MultiThresholdOp(f32(np.sort(r.normal(0, 2, (channels, 5)), 1)), 0.5, -1.0),
     ))
 
 
@@ -63,8 +63,8 @@ def test_bisection_finds_the_same(monkeypatch, seed):
 def test_direction_is_that_of_each_channel():
     gamma = np.array([1, -1, 0], np.float32)
     zero = np.zeros(3, np.float32)
-    e = Expression(np.array(1.0), (g.BatchNorm(gamma, zero, zero, zero + 1, 0.0),
-                                   g.BipolarQuant(np.float32(1))))
+    e = Expression(np.array(1.0), (ops.BatchNormOp(gamma, zero, zero, zero + 1, 0.0),
+                                   ops.BipolarQuantOp(np.float32(1))))
     where = Reach(np.full(3, -3), np.full(3, 3))
     np.testing.assert_array_equal(steps(e, where, WHERE).direction, [1, -1, 0])
     np.testing.assert_array_equal(e.direction(where), [1, -1, 0])
@@ -84,7 +84,7 @@ def test_select_repeats_channels_of_every_constant():
 
 
 def test_per_channel_leaves_scalars_alone():
-    op = g.Quant(np.float32(2), np.array([1, 2], np.float32), 4.0, True, False)
+    op = ops.QuantOp(np.float32(2), np.array([1, 2], np.float32), 4.0, True, False)
     turned = per_channel(op, lambda c: c[::-1])
     assert turned.scale == 2
     np.testing.assert_array_equal(turned.zero_point, [2, 1])
@@ -92,7 +92,7 @@ def test_per_channel_leaves_scalars_alone():
 
 def test_nan_is_refused_with_the_node_that_makes_it():
     big = np.float32(3e38)
-    e = Expression(np.array(1.0), (g.Multiply(big, node="up"), g.Subtract(np.float32(np.inf),
+    e = Expression(np.array(1.0), (ops.MultiplyOp(big, node="up"), ops.SubtractOp(np.float32(np.inf),
                                    node="down", op="Sub")))
     with pytest.raises(UnsupportedModel, match="Sub node 'down'.*NaN"):
         e(np.array([[9]]))
@@ -105,7 +105,7 @@ def test_values_without_a_quantiser_are_refused():
 
 
 @dataclass(frozen=True, eq=False)
-class Absolute(g.Elementwise):
+class Absolute(ops.Elementwise):
     """Not monotone."""
 
     def apply(self, x):

@@ -65,18 +65,18 @@ def bits(seed, *shape):
 def norm(c, seed=0, gamma=None):
     r = np.random.default_rng(seed)
     gamma = r.standard_normal(c) if gamma is None else gamma
-    return g.BatchNorm(f32(gamma), f32(r.standard_normal(c)), f32(np.round(r.normal(0, 4, c))),
+    return g.BatchNormOp(f32(gamma), f32(r.standard_normal(c)), f32(np.round(r.normal(0, 4, c))),
                        f32(r.uniform(1, 20, c)), 1e-5, node="norm", op="BatchNormalization")
 
 
 def conv(seed, out, inp, kernel=(3, 3), pads=(0, 0, 0, 0), **kwargs):
     window = Window(kernel, pads=pads)
-    return g.Conv(bits(seed, out, *kernel, inp), f32(kwargs.pop("scale", 1)), window,
+    return g.ConvOp(bits(seed, out, *kernel, inp), f32(kwargs.pop("scale", 1)), window,
                   node=f"conv{seed}", op="Conv", **kwargs)
 
 
-SIGN = g.BipolarQuant(f32(1), node="sign", op="BipolarQuant")
-CENTRE = g.Subtract(f32(127.5), node="centre", op="Sub")
+SIGN = g.BipolarQuantOp(f32(1), node="sign", op="BipolarQuant")
+CENTRE = g.SubtractOp(f32(127.5), node="centre", op="Sub")
 
 
 def network(*ops, shape=(6, 6, 1), **kwargs):
@@ -89,9 +89,9 @@ def kinds(net):
 
 def test_layers_have_names_and_sources():
     graph = network(
-        CENTRE, SIGN, conv(0, 4, 1), norm(4), SIGN, g.MaxPool(Window((2, 2), (2, 2)), node="pool"),
-        g.Flatten(node="flat"), conv(1, 5, 16, (1, 1)), norm(5), SIGN, conv(2, 3, 5, (1, 1)),
-        g.Multiply(f32(0.3), node="tail"),
+        CENTRE, SIGN, conv(0, 4, 1), norm(4), SIGN, g.MaxPoolOp(Window((2, 2), (2, 2)), node="pool"),
+        g.FlattenOp(node="flat"), conv(1, 5, 16, (1, 1)), norm(5), SIGN, conv(2, 3, 5, (1, 1)),
+        g.MultiplyOp(f32(0.3), node="tail"),
     )
     net = check(graph, frames(graph.shape, 0))
     assert [(layer.name, layer.sources) for layer in net.layers] == [
@@ -104,8 +104,8 @@ def test_layers_have_names_and_sources():
 
 def test_a_pool_of_sums_becomes_a_pool_of_bits_and_a_minimum_where_gamma_is_negative():
     gamma = [1, -1, 0, 2]
-    graph = network(CENTRE, SIGN, conv(0, 4, 1), g.MaxPool(Window((2, 2))), norm(4, gamma=gamma),
-                    SIGN, g.Flatten(), conv(1, 3, 36, (1, 1)))
+    graph = network(CENTRE, SIGN, conv(0, 4, 1), g.MaxPoolOp(Window((2, 2))), norm(4, gamma=gamma),
+                    SIGN, g.FlattenOp(), conv(1, 3, 36, (1, 1)))
     net = check(graph, frames(graph.shape, 0))
     assert kinds(net) == ["input", "conv", "threshold", "maxpool", "flatten", "conv", "scores"]
     np.testing.assert_array_equal(net.layers[3].minimum, [False, True, False, False])
@@ -116,7 +116,7 @@ def test_a_pool_of_sums_becomes_a_pool_of_bits_and_a_minimum_where_gamma_is_nega
 
 def test_gammas_of_every_kind():
     gamma = [0.0, -0.0, 1e-45, -1e-45, 1e-38, -1e-38, 1, -1, 3e38, -3e38]
-    graph = network(CENTRE, SIGN, conv(0, 10, 1), norm(10, gamma=gamma), SIGN, g.Flatten(),
+    graph = network(CENTRE, SIGN, conv(0, 10, 1), norm(10, gamma=gamma), SIGN, g.FlattenOp(),
                     conv(1, 3, 160, (1, 1)))
     net = check(graph, frames(graph.shape, 0))
     lo = -9
@@ -127,8 +127,8 @@ def test_gammas_of_every_kind():
 
 
 def test_ties_are_positive_for_bipolar_and_zero_for_sign():
-    for quantiser, alphabet, at in ((SIGN, ir.BIPOLAR, [1]), (g.Sign(), ir.TERNARY, [1, 2])):
-        graph = network(CENTRE, SIGN, conv(0, 2, 1), g.Add(f32(-1)), quantiser, g.Flatten(),
+    for quantiser, alphabet, at in ((SIGN, ir.BIPOLAR, [1]), (g.SignOp(), ir.TERNARY, [1, 2])):
+        graph = network(CENTRE, SIGN, conv(0, 2, 1), g.AddOp(f32(-1)), quantiser, g.FlattenOp(),
                         conv(1, 3, 32, (1, 1)))
         net = check(graph, frames(graph.shape, 0))
         assert net.layers[2].alphabet == alphabet
@@ -137,53 +137,53 @@ def test_ties_are_positive_for_bipolar_and_zero_for_sign():
 
 
 def test_sign_add_sign_is_bipolar():
-    larq = (g.Sign(), g.Add(f32(0.1)), g.Sign())
-    graph = network(CENTRE, *larq, conv(0, 4, 1, (2, 2)), *larq, g.Flatten(),
+    larq = (g.SignOp(), g.AddOp(f32(0.1)), g.SignOp())
+    graph = network(CENTRE, *larq, conv(0, 4, 1, (2, 2)), *larq, g.FlattenOp(),
                     conv(1, 3, 100, (1, 1)))
     net = check(graph, frames(graph.shape, 0))
     assert [net.layers[i].alphabet for i in (0, 2)] == [ir.BIPOLAR] * 2
 
 
 def test_a_falling_tail_on_codes_mirrors_them():
-    quant = g.Quant(f32(1), f32(0), 3.0, False, False)
-    graph = network(CENTRE, SIGN, conv(0, 3, 1), quant, g.AveragePool(Window((4, 4))),
-                    g.Subtract(f32([1, 2, 3]), reverse=True))
+    quant = g.QuantOp(f32(1), f32(0), 3.0, False, False)
+    graph = network(CENTRE, SIGN, conv(0, 3, 1), quant, g.AveragePoolOp(Window((4, 4))),
+                    g.SubtractOp(f32([1, 2, 3]), reverse=True))
     net = check(graph, frames(graph.shape, 0))
     assert net.scores.ranks is None and net.scores.offsets.any()
 
 
 @pytest.mark.parametrize(("value", "integer"), [(0.0, 0), (0.5, 1), (-0.5, -1)])
 def test_paddings(value, integer):
-    half = g.BipolarQuant(f32(0.5))
+    half = g.BipolarQuantOp(f32(0.5))
     graph = network(CENTRE, half, conv(0, 4, 1, pads=(1, 1, 1, 1), pad_value=value), norm(4), half,
-                    g.Flatten(), conv(1, 3, 144, (1, 1)))
+                    g.FlattenOp(), conv(1, 3, 144, (1, 1)))
     net = check(graph, frames(graph.shape, 0))
     assert net.layers[1].pad_value == integer and net.layers[0].alphabet == ir.BIPOLAR
 
 
 def test_raw_pixels_into_a_binary_convolution():
-    raw = (conv(0, 4, 1), norm(4), SIGN, g.Flatten(), conv(1, 3, 64, (1, 1)))
+    raw = (conv(0, 4, 1), norm(4), SIGN, g.FlattenOp(), conv(1, 3, 64, (1, 1)))
     net = check(network(*raw), frames((6, 6, 1), 0))
     assert net.layers[0].alphabet == ir.UINT8 and net.notes == ()
     scaled = lower(network(*raw, input_scale=1 / 255))
     assert scaled.layers[0].alphabet == ir.UINT8
     assert any("conv0" in note and "summation" in note for note in scaled.notes)
-    affine = lower(network(g.Multiply(f32(2)), g.Subtract(f32(1)), *raw, input_scale=1 / 255))
+    affine = lower(network(g.MultiplyOp(f32(2)), g.SubtractOp(f32(1)), *raw, input_scale=1 / 255))
     assert affine.layers[0].alphabet == ir.Alphabet(-255, 2, 256)
 
 
 def test_input_values_per_channel_make_a_table_per_channel():
-    graph = network(g.Subtract(f32([100, 200])), g.Multiply(f32([1, -1])), SIGN, conv(0, 4, 2),
-                    norm(4), SIGN, g.Flatten(), conv(1, 3, 64, (1, 1)), shape=(6, 6, 2))
+    graph = network(g.SubtractOp(f32([100, 200])), g.MultiplyOp(f32([1, -1])), SIGN, conv(0, 4, 2),
+                    norm(4), SIGN, g.FlattenOp(), conv(1, 3, 64, (1, 1)), shape=(6, 6, 2))
     net = check(graph, frames(graph.shape, 0))
     np.testing.assert_array_equal(net.layers[0].table.sum(1), [156, 201])
 
 
 def test_averages_of_sums_and_of_codes():
     graph = network(
-        CENTRE, SIGN, conv(0, 4, 1, scale=[1, 2, 0.5, 4]), g.AveragePool(Window((3, 3))),
-        norm(4), SIGN, g.AveragePool(Window((2, 2), pads=(1, 1, 0, 0)), node="avg"),
-        conv(1, 3, 4, (1, 1)), g.AveragePool(Window((2, 2))), g.Add(f32([1, 2, 3])),
+        CENTRE, SIGN, conv(0, 4, 1, scale=[1, 2, 0.5, 4]), g.AveragePoolOp(Window((3, 3))),
+        norm(4), SIGN, g.AveragePoolOp(Window((2, 2), pads=(1, 1, 0, 0)), node="avg"),
+        conv(1, 3, 4, (1, 1)), g.AveragePoolOp(Window((2, 2))), g.AddOp(f32([1, 2, 3])),
     )
     net = check(graph, frames(graph.shape, 0))
     assert kinds(net) == ["input", "conv", "sumpool", "threshold", "sumpool", "conv", "sumpool",
@@ -194,42 +194,42 @@ def test_averages_of_sums_and_of_codes():
 
 @pytest.mark.parametrize("shift", [0, -2])  # the latter leaves nothing but zeros
 def test_padded_averages_of_unsigned_codes_with_a_negative_gamma(shift):
-    quant = g.Quant(f32(0.5), f32(0), 2.0, False, False)
-    graph = network(g.Add(f32(shift)), quant, g.AveragePool(Window((3, 3), pads=(1, 1, 1, 1))),
-                    norm(1, gamma=[-1]), SIGN, g.Flatten(), conv(1, 3, 36, (1, 1)),
+    quant = g.QuantOp(f32(0.5), f32(0), 2.0, False, False)
+    graph = network(g.AddOp(f32(shift)), quant, g.AveragePoolOp(Window((3, 3), pads=(1, 1, 1, 1))),
+                    norm(1, gamma=[-1]), SIGN, g.FlattenOp(), conv(1, 3, 36, (1, 1)),
                     input_scale=1 / 256)
     check(graph, frames(graph.shape, 0))
 
 
 def test_padded_averages_of_sums_that_are_never_zero():
-    one_or_two = g.MultiThreshold(f32([[128]]), 1.0, 1.0)
-    positive = g.Conv(np.array([1, -1]).reshape(2, 1, 1, 1), f32(1))
-    graph = network(one_or_two, positive, g.AveragePool(Window((3, 3), pads=(2, 2, 2, 2))),
-                    g.Quant(f32(0.25), f32(0), 4.0, True, False), g.Flatten(),
+    one_or_two = g.MultiThresholdOp(f32([[128]]), 1.0, 1.0)
+    positive = g.ConvOp(np.array([1, -1]).reshape(2, 1, 1, 1), f32(1))
+    graph = network(one_or_two, positive, g.AveragePoolOp(Window((3, 3), pads=(2, 2, 2, 2))),
+                    g.QuantOp(f32(0.25), f32(0), 4.0, True, False), g.FlattenOp(),
                     conv(1, 3, 128, (1, 1)))
     check(graph, frames(graph.shape, 0))
 
 
 def test_activation_scales_per_channel():
-    ends = (g.Flatten(), conv(1, 3, 32, (1, 1)))
-    folded = network(CENTRE, SIGN, conv(0, 2, 1), g.BipolarQuant(f32([0.5, 1.5])), *ends)
+    ends = (g.FlattenOp(), conv(1, 3, 32, (1, 1)))
+    folded = network(CENTRE, SIGN, conv(0, 2, 1), g.BipolarQuantOp(f32([0.5, 1.5])), *ends)
     net = check(folded, frames(folded.shape, 0))
     assert net.layers[2].alphabet == ir.Alphabet(-3, 2, 4)
-    odd = g.BipolarQuant(f32([0.5, np.sqrt(2)]), node="odd", op="BipolarQuant")
+    odd = g.BipolarQuantOp(f32([0.5, np.sqrt(2)]), node="odd", op="BipolarQuant")
     with pytest.raises(UnsupportedModel, match="BipolarQuant node 'odd'.*one scale"):
         lower(network(CENTRE, SIGN, conv(0, 2, 1), odd, *ends))
 
 
 def test_scales_that_are_no_powers_of_two_are_noted():
-    graph = network(CENTRE, SIGN, conv(0, 8, 1, scale=0.1), g.Subtract(f32(0.3)), SIGN,
-                    g.Flatten(), conv(1, 3, 128, (1, 1), scale=0.7))
+    graph = network(CENTRE, SIGN, conv(0, 8, 1, scale=0.1), g.SubtractOp(f32(0.3)), SIGN,
+                    g.FlattenOp(), conv(1, 3, 128, (1, 1), scale=0.7))
     notes = lower(graph).notes
     assert "in 8 of 8 channels" in notes[0] and "conv0" in notes[0] and "dense0" in notes[1]
 
 
 def test_common_factors_of_weights_go_to_the_scale():
     w = 6 * bits(0, 3, 1, 1, 36)
-    graph = network(CENTRE, SIGN, g.Flatten(), g.Conv(w, f32(0.25)))
+    graph = network(CENTRE, SIGN, g.FlattenOp(), g.ConvOp(w, f32(0.25)))
     net = check(graph, frames(graph.shape, 0))
     assert net.layers[2].alphabet == ir.BIPOLAR
 
@@ -237,7 +237,7 @@ def test_common_factors_of_weights_go_to_the_scale():
 def test_batch_normalisation_behind_flatten_is_one_per_channel():
     n = norm(4)
     tiled = replace(n, **{k: np.tile(getattr(n, k), 16) for k in ("gamma", "beta", "mean", "var")})
-    graph = network(CENTRE, SIGN, conv(0, 4, 1), g.Flatten(), tiled, SIGN, conv(1, 3, 64, (1, 1)))
+    graph = network(CENTRE, SIGN, conv(0, 4, 1), g.FlattenOp(), tiled, SIGN, conv(1, 3, 64, (1, 1)))
     assert kinds(check(graph, frames(graph.shape, 0)))[2:4] == ["threshold", "flatten"]
 
 
@@ -248,14 +248,14 @@ DENSE = conv(1, 3, 36, (1, 1))
     ((CENTRE, SIGN), "no convolution"),
     ((CENTRE, SIGN, conv(0, 3, 1)), "ends in a map of 4 x 4"),
     ((CENTRE, SIGN, conv(0, 3, 1), norm(3), conv(1, 3, 3)), "'conv1'.*a quantiser before it"),
-    ((CENTRE, SIGN, conv(0, 3, 1), norm(3), g.AveragePool(Window((4, 4)), node="avg", op="Avg")),
+    ((CENTRE, SIGN, conv(0, 3, 1), norm(3), g.AveragePoolOp(Window((4, 4)), node="avg", op="Avg")),
      "Avg node 'avg'.*behind the pool"),
     ((CENTRE, SIGN, conv(0, 3, 1, pads=(1, 1, 1, 1), pad_value=0.3)), "'conv0'.*padding of 0.3"),
-    ((g.Flatten(), g.Conv(np.full((2, 1, 1, 36), 4001) + np.arange(36), f32(1), node="wide",
+    ((g.FlattenOp(), g.ConvOp(np.full((2, 1, 1, 36), 4001) + np.arange(36), f32(1), node="wide",
                           op="Conv")), "'wide'.*accumulators"),
-    ((g.Op(node="odd", op="Odd"), g.Flatten(), DENSE), "Odd node 'odd'"),
-    ((g.Multiply(f32(3e38)), g.Subtract(f32(3e38)), g.Flatten(), DENSE), "no integer multiples"),
-    ((g.Flatten(), DENSE, g.Multiply(f32(3e38)), g.Multiply(f32(3e38)), g.Multiply(f32(0), node="z",
+    ((g.Op(node="odd", op="Odd"), g.FlattenOp(), DENSE), "Odd node 'odd'"),
+    ((g.MultiplyOp(f32(3e38)), g.SubtractOp(f32(3e38)), g.FlattenOp(), DENSE), "no integer multiples"),
+    ((g.FlattenOp(), DENSE, g.MultiplyOp(f32(3e38)), g.MultiplyOp(f32(3e38)), g.MultiplyOp(f32(0), node="z",
       op="Mul")), "Mul node 'z'.*NaN"),
 ])
 def test_what_has_no_integer_form_is_refused_by_name(ops, message):

@@ -5,14 +5,14 @@ import pytest
 
 from xnorflow import ir
 from xnorflow.errors import UnsupportedModel
-from xnorflow.graph import ops as g
+from xnorflow.graph import ops
 from xnorflow.lower.pads import check_pool, pad_value, resolve_pads
 
 ONES = np.ones((1, 1, 1, 1), np.int64)
 
 
 def conv(value, pads=(1, 1, 1, 1)):
-    return g.Conv(ONES, np.float32(1), ir.Window(pads=pads), value, node="c", op="Conv")
+    return ops.ConvOp(ONES, np.float32(1), ir.Window(pads=pads), value, node="c", op="Conv")
 
 
 @pytest.mark.parametrize(("value", "scale", "integer"), [
@@ -36,7 +36,7 @@ def test_other_values_are_refused_only_where_they_pad():
     (ir.Window((2, 1), (7, 1), (2, 1), (1, 0, 1, 0)), True),
 ])
 def test_pools_of_padding_alone_are_refused(window, fits):
-    op = g.MaxPool(window, node="p", op="MaxPool")
+    op = ops.MaxPoolOp(window, node="p", op="MaxPool")
     if fits:
         check_pool(op, 4, 4)
     else:

@@ -17,7 +17,7 @@ def f32(a):
 
 def conv(out, inp, **kwargs):
     weights = np.random.default_rng(0).choice([-1, 1], (out, 1, 1, inp))
-    return g.Conv(weights, f32(0.5), node="conv", op="Conv", **kwargs)
+    return g.ConvOp(weights, f32(0.5), node="conv", op="Conv", **kwargs)
 
 
 def graph(*ops, shape=(2, 3, 2)):
@@ -32,35 +32,35 @@ def same_scores(a, b):
 def test_biases_become_additions():
     old = graph(conv(3, 2, bias=f32([1, 2, 3])))
     new = tidy.split_bias(old)
-    assert [type(op) for op in new.ops] == [g.Conv, g.Add] and new.ops[0].bias is None
+    assert [type(op) for op in new.ops] == [g.ConvOp, g.AddOp] and new.ops[0].bias is None
     same_scores(old, new)
 
 
 def test_identities_are_dropped():
-    one = g.MaxPool(Window((2, 3)))
-    old = graph(one, g.Flatten(), g.MaxPool(Window()), g.AveragePool(Window()), conv(3, 2),
-                g.Flatten())
+    one = g.MaxPoolOp(Window((2, 3)))
+    old = graph(one, g.FlattenOp(), g.MaxPoolOp(Window()), g.AveragePoolOp(Window()), conv(3, 2),
+                g.FlattenOp())
     new = tidy.drop_identities(old)
-    assert [type(op) for op in new.ops] == [g.MaxPool, g.Conv]
+    assert [type(op) for op in new.ops] == [g.MaxPoolOp, g.ConvOp]
     same_scores(old, new)
-    kept = graph(g.Flatten(), g.MaxPool(Window(stride=(2, 2))))
+    kept = graph(g.FlattenOp(), g.MaxPoolOp(Window(stride=(2, 2))))
     assert tidy.drop_identities(kept).ops == kept.ops
 
 
 def test_elementwise_goes_ahead_of_flatten_where_pixels_agree():
     shared = f32(np.tile([1, 2], 6))
-    old = graph(g.Flatten(), g.Add(shared), g.BipolarQuant(f32(1)), conv(3, 12))
+    old = graph(g.FlattenOp(), g.AddOp(shared), g.BipolarQuantOp(f32(1)), conv(3, 12))
     new = tidy.hoist_elementwise(old)
-    assert [type(op) for op in new.ops] == [g.Add, g.BipolarQuant, g.Flatten, g.Conv]
+    assert [type(op) for op in new.ops] == [g.AddOp, g.BipolarQuantOp, g.FlattenOp, g.ConvOp]
     np.testing.assert_array_equal(new.ops[0].value, [1, 2])
     same_scores(old, new)
 
 
 def test_elementwise_stays_behind_flatten_where_pixels_differ():
-    old = graph(g.Flatten(), g.Add(f32(np.arange(12))), g.Multiply(f32(2)))
+    old = graph(g.FlattenOp(), g.AddOp(f32(np.arange(12))), g.MultiplyOp(f32(2)))
     assert tidy.hoist_elementwise(old).ops == old.ops
     t = f32(np.tile([[1, 2], [3, 4]], (6, 1)))
-    new = tidy.hoist_elementwise(graph(g.Flatten(), g.MultiThreshold(t)))
+    new = tidy.hoist_elementwise(graph(g.FlattenOp(), g.MultiThresholdOp(t)))
     assert new.ops[0].thresholds.shape == (2, 2)
 
 
@@ -69,24 +69,24 @@ ONE = f32([1, 1])
 
 
 @pytest.mark.parametrize(("op", "message"), [
-    (g.Add(NAN), "value holds NaN"),
-    (g.Multiply(INF), "value holds infinity"),
-    (g.BatchNorm(ONE, ONE, NAN, ONE, 1e-5), "mean holds NaN"),
-    (g.BatchNorm(INF, ONE, ONE, ONE, 1e-5), "gamma holds infinity"),
-    (g.BatchNorm(ONE, ONE, ONE, -ONE, 1e-5), "variance"),
-    (g.BatchNorm(ONE, ONE, ONE, ONE, float("nan")), "epsilon holds NaN"),
-    (g.Divide(f32([1, 0])), "divides by zero"),
-    (g.Quant(f32(0), f32(0), 4.0, True, False), "scale is zero"),
-    (g.BipolarQuant(NAN), "scale holds NaN"),
-    (g.MultiThreshold(f32([[np.nan]])), "thresholds holds NaN"),
-    (g.Clip(float("nan")), "lo holds NaN"),
-    (g.Add(f32([1, 2, 3])), "3 entries for 2 channels"),
-    (g.Conv(np.ones((2, 1, 1, 2), np.int64), f32([1, -1])), "not positive"),
-    (g.Conv(np.ones((2, 1, 1, 2), np.int64), f32([1, np.inf])), "scale holds infinity"),
-    (g.Conv(np.ones((2, 1, 1, 3), np.int64), ONE), "2 channels"),
-    (g.Conv(np.ones((2, 1, 1, 2), np.int64), ONE, bias=NAN), "bias holds NaN"),
-    (g.Conv(np.ones((2, 5, 1, 2), np.int64), ONE, Window((5, 1))), "does not fit"),
-    (g.MaxPool(Window((5, 1))), "does not fit"),
+    (g.AddOp(NAN), "value holds NaN"),
+    (g.MultiplyOp(INF), "value holds infinity"),
+    (g.BatchNormOp(ONE, ONE, NAN, ONE, 1e-5), "mean holds NaN"),
+    (g.BatchNormOp(INF, ONE, ONE, ONE, 1e-5), "gamma holds infinity"),
+    (g.BatchNormOp(ONE, ONE, ONE, -ONE, 1e-5), "variance"),
+    (g.BatchNormOp(ONE, ONE, ONE, ONE, float("nan")), "epsilon holds NaN"),
+    (g.DivideOp(f32([1, 0])), "divides by zero"),
+    (g.QuantOp(f32(0), f32(0), 4.0, True, False), "scale is zero"),
+    (g.BipolarQuantOp(NAN), "scale holds NaN"),
+    (g.MultiThresholdOp(f32([[np.nan]])), "thresholds holds NaN"),
+    (g.ClipOp(float("nan")), "lo holds NaN"),
+    (g.AddOp(f32([1, 2, 3])), "3 entries for 2 channels"),
+    (g.ConvOp(np.ones((2, 1, 1, 2), np.int64), f32([1, -1])), "not positive"),
+    (g.ConvOp(np.ones((2, 1, 1, 2), np.int64), f32([1, np.inf])), "scale holds infinity"),
+    (g.ConvOp(np.ones((2, 1, 1, 3), np.int64), ONE), "2 channels"),
+    (g.ConvOp(np.ones((2, 1, 1, 2), np.int64), ONE, bias=NAN), "bias holds NaN"),
+    (g.ConvOp(np.ones((2, 5, 1, 2), np.int64), ONE, Window((5, 1))), "does not fit"),
+    (g.MaxPoolOp(Window((5, 1))), "does not fit"),
 ])
 def test_bad_constants_are_refused_by_name(op, message):
     object.__setattr__(op, "node", "culprit")
@@ -102,5 +102,5 @@ def test_bad_input_scale_is_refused():
 
 
 def test_infinite_bounds_and_thresholds_are_fine():
-    ops = (g.Clip(0.0), g.MultiThreshold(f32([[-np.inf, 0, np.inf]])))
+    ops = (g.ClipOp(0.0), g.MultiThresholdOp(f32([[-np.inf, 0, np.inf]])))
     assert tidy.check_constants(graph(*ops)).ops == ops

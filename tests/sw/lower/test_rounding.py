@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from xnorflow.graph import ops as g
+from xnorflow.graph import ops
 from xnorflow.lower.evaluate import Expression, Reach, steps
 from xnorflow.lower.rounding import significand, sum_error, uncertain_channels
 
@@ -41,9 +41,9 @@ def test_only_decisions_near_a_tie_are_uncertain():
     # Thresholds at 3 units, halfway to the next, and where no sum comes.
     unit = float(np.float32(0.1))
     shift = np.array([0.3, 0.35, 9], np.float32)
-    e = Expression(np.array(unit), (g.Subtract(shift), g.BipolarQuant(np.float32(1))))
+    e = Expression(np.array(unit), (ops.SubtractOp(shift), ops.BipolarQuantOp(np.float32(1))))
     reach = Reach(np.full(3, -10), np.full(3, 10))
-    found = steps(e, reach, g.Op())
+    found = steps(e, reach, ops.Op())
     assert uncertain_channels(e, found, 1, np.full(3, 1e-6)) == 1
     assert uncertain_channels(e, found, 1, np.full(3, 0.06)) == 2
     assert uncertain_channels(e, found, 1, np.zeros(3)) == 0

@@ -40,8 +40,8 @@ def check(unit, ops, where=None):
 
 
 @pytest.mark.parametrize("ops", [
-    (), (g.Multiply(f32(0.3)), g.Add(f32(-1.7))), (g.Divide(f32(7)),),
-    (g.BatchNorm(f32(2), f32(1), f32(3), f32(4), 1e-3),),
+    (), (g.MultiplyOp(f32(0.3)), g.AddOp(f32(-1.7))), (g.DivideOp(f32(7)),),
+    (g.BatchNormOp(f32(2), f32(1), f32(3), f32(4), 1e-3),),
 ])
 def test_uniform_and_rising_is_dropped(ops):
     tail = check(0.5, ops)
@@ -49,26 +49,26 @@ def test_uniform_and_rising_is_dropped(ops):
 
 
 def test_uniform_and_falling_negates():
-    tail = check(0.5, [g.Multiply(f32(-0.3))])
+    tail = check(0.5, [g.MultiplyOp(f32(-0.3))])
     assert tail.ranks is None and not tail.offsets.any() and tail.falls
-    tail = check(1, [g.Subtract(f32([1, 5, 3]), reverse=True)])
+    tail = check(1, [g.SubtractOp(f32([1, 5, 3]), reverse=True)])
     assert tail.falls and tail.ranks is None
     np.testing.assert_array_equal(tail.offsets, [1, 5, 3])
 
 
 def test_integer_offsets_are_kept_as_they_are():
-    tail = check(1, [g.Subtract(f32([304, 266, 264]))])
+    tail = check(1, [g.SubtractOp(f32([304, 266, 264]))])
     np.testing.assert_array_equal(tail.offsets, [-304, -266, -264])
-    tail = check(0.25, [g.Add(f32([0.5, 0.75, -1]))])
+    tail = check(0.25, [g.AddOp(f32([0.5, 0.75, -1]))])
     np.testing.assert_array_equal(tail.offsets, [2, 3, -4])
 
 
 @pytest.mark.parametrize("ops", [
-    (g.BatchNorm(f32([1, -2, 0]), f32([0.1, 0.2, 0.3]), f32([1, 2, 3]), f32([4, 5, 6]), 1e-5),),
-    (g.Add(f32([0.1, 0.2, 0.35])),), (g.Multiply(f32([0.5, 1, 2])),), (g.BipolarQuant(f32(1)),),
-    (g.Add(f32(2.0**22)), g.Multiply(f32(0.1))), (g.Clip(0.0),), (g.Multiply(f32([-1, 1, 1])),),
+    (g.BatchNormOp(f32([1, -2, 0]), f32([0.1, 0.2, 0.3]), f32([1, 2, 3]), f32([4, 5, 6]), 1e-5),),
+    (g.AddOp(f32([0.1, 0.2, 0.35])),), (g.MultiplyOp(f32([0.5, 1, 2])),), (g.BipolarQuantOp(f32(1)),),
+    (g.AddOp(f32(2.0**22)), g.MultiplyOp(f32(0.1))), (g.ClipOp(0.0),), (g.MultiplyOp(f32([-1, 1, 1])),),
     # So large that neighbours round to one float.
-    (g.Add(f32(2.0**25)),),
+    (g.AddOp(f32(2.0**25)),),
 ])
 def test_all_else_is_ranked(ops):
     tail = check(1 if len(ops) == 1 else 0.1, ops)
@@ -82,14 +82,14 @@ def test_units_per_class_are_ranked():
 
 
 def test_constant_scores():
-    check(1, [g.Multiply(f32(0))])
+    check(1, [g.MultiplyOp(f32(0))])
     check(1, [], Reach(np.zeros(2, np.int64), np.zeros(2, np.int64)))
 
 
 def test_large_tables_are_refused_or_left_out():
     wide = Reach(np.zeros(4, np.int64), np.full(4, scores.MAX_FLOATS + 5))
     assert scores.find(Expression(np.array(1.0)), wide, WHERE).floats is None
-    ranked = Expression(np.array(1.0), (g.Multiply(f32([1, 2, 3, 4])),))
+    ranked = Expression(np.array(1.0), (g.MultiplyOp(f32([1, 2, 3, 4])),))
     with pytest.raises(UnsupportedModel, match="Mul node 'last'.*table"):
         scores.find(ranked, wide, WHERE)
     with pytest.raises(UnsupportedModel, match="table"):

@@ -19,9 +19,9 @@ def make(seed, step):
     """Eight channels of random slopes, some of them 0, and three-bit codes."""
     r = np.random.default_rng(seed)
     gamma = f32(r.choice([-1, 0, 1], 8) * r.uniform(0.1, 2, 8))
-    ops = (g.BatchNorm(gamma, f32(r.normal(0, 3, 8)), f32(r.normal(0, 9, 8)),
+    ops = (g.BatchNormOp(gamma, f32(r.normal(0, 3, 8)), f32(r.normal(0, 9, 8)),
                        f32(r.uniform(5, 20, 8)), 1e-5),
-           g.Quant(f32(0.5), f32(0), 3.0, True, False))
+           g.QuantOp(f32(0.5), f32(0), 3.0, True, False))
     lo = r.integers(-30, 5, 8)
     return Expression(np.array(0.25), ops), Reach(lo, lo + step * r.integers(0, 40, 8), step)
 
@@ -49,7 +49,7 @@ def test_counting_thresholds_gives_every_code(seed, step, mirror):
 
 def test_constant_channels_are_reached_always_or_never():
     zero = np.zeros(2, np.float32)
-    ops = (g.BatchNorm(zero, f32([0, -1e-30]), zero, zero + 1, 0.0), g.BipolarQuant(f32(1)))
+    ops = (g.BatchNormOp(zero, f32([0, -1e-30]), zero, zero + 1, 0.0), g.BipolarQuantOp(f32(1)))
     reach = Reach(np.array([-5, -5]), np.array([5, 5]), 2)
     found = steps(Expression(np.array(1.0), ops), reach, WHERE)
     np.testing.assert_array_equal(thresholds(found, reach, find(found.values)), [[-5], [6]])

@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 
 from xnorflow import ir
 from xnorflow.errors import BadInput, UnsupportedModel
-from xnorflow.plan.mapping import Affine, Fold, accelerator, reductions, weight_planes
+from xnorflow.plan.mapping import accelerator
+from xnorflow.plan.reductions import Fold, reductions
+from xnorflow.plan.tail_constants import Affine
+from xnorflow.plan.weight_words import weight_planes
 from xnorflow_hw.array.dot import DotArray
 from xnorflow_hw.spec import DotSpec, OffsetSpec, TableSpec, ThresholdSpec
 

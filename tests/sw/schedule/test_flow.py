@@ -19,8 +19,9 @@ from xnorflow import ir
 from xnorflow.compiler import compile_network
 from xnorflow.plan import depths
 from xnorflow.plan.depths import buffer_depth, buffer_depths, queue_depths, shrunk, with_depths
-from xnorflow.plan.mapping import Fold, accelerator
-from xnorflow.schedule import flow as schedule
+from xnorflow.plan.mapping import accelerator
+from xnorflow.plan.reductions import Fold
+from xnorflow.schedule import bounds, buffer_order, regrouping, timing
 from xnorflow.schedule.flow import Flow
 from xnorflow_hw.spec import BufferSpec, GearboxSpec, StageSpec, geometry
 from xnorflow_hw.stage.pixel_queue import PixelQueue
@@ -47,7 +48,7 @@ def test_gearbox_counts_are_those_of_the_geometry(
     box, elements = drawn
     groups = {"group_in": box.group_in, "lanes_in": box.lanes_in, "group_out": box.group_out,
               "lanes_out": box.lanes_out}
-    possible, first_for = schedule.gearbox_counts(box, elements * frames)
+    possible, first_for = regrouping.gearbox_counts(box, elements * frames)
     for beat, count in enumerate(possible.tolist()):
         assert count == geometry.output_beats(beat + 1, **groups)
     assert possible[-1] == len(first_for)
@@ -62,10 +63,10 @@ def test_gearboxes_are_solved_as_a_step_by_step_model_runs(
     """The rules of docs/hardware.md, one cycle after another."""
     box, elements = drawn
     rng = np.random.default_rng(elements)
-    possible, first_for = schedule.gearbox_counts(box, 3 * elements)
+    possible, first_for = regrouping.gearbox_counts(box, 3 * elements)
     offered = np.cumsum(rng.integers(0, 4, len(possible)))
     blocked = np.cumsum(rng.integers(0, 4, len(first_for)))
-    accepts, emits = schedule.Gearbox(box, 3 * elements).solve(offered, blocked)
+    accepts, emits = regrouping.Gearbox(box, 3 * elements).solve(offered, blocked)
     taken = given_out = 0
     for cycle in range(int(emits[-1]) + 1):
         ready = possible[taken - 1] if taken else 0
@@ -86,19 +87,20 @@ def test_gearboxes_are_solved_as_a_step_by_step_model_runs(
 def test_a_gearbox_takes_as_long_as_it_says(drawn: tuple[GearboxSpec, int]) -> None:
     box, elements = drawn
     frames = 4
-    possible, _ = schedule.gearbox_counts(box, elements * frames)
-    accepts, _ = schedule.Gearbox(box, elements * frames).solve(np.zeros(len(possible), int), None)
+    possible, _ = regrouping.gearbox_counts(box, elements * frames)
+    accepts, _ = regrouping.Gearbox(box, elements * frames).solve(
+        np.zeros(len(possible), int), None)
     if box.needed:
         per_frame = len(possible) // frames
         interval = np.diff(accepts[::per_frame])
-        assert interval[-1] == schedule.gearbox_cycles(box, elements)
+        assert interval[-1] == regrouping.gearbox_cycles(box, elements)
 
 
 @settings(max_examples=60)
 @given(cases(frames=1))
 def test_the_bound_is_that_of_the_busiest(case: Case) -> None:
     spec = accelerator(case.net, case.folds, in_lanes=case.in_lanes, out_lanes=case.out_lanes)
-    limit, busiest = schedule.bound(spec)
+    limit, busiest = bounds.bound(spec)
     cycles = {s.name: s.buffer.cycles for s in spec.stages}
     assert limit >= max(spec.input.beats, spec.output_beats, *cycles.values())
     assert cycles.get(busiest, limit) == limit
@@ -117,7 +119,7 @@ def test_depths_suffice_and_deeper_ones_gain_nothing(case: Case) -> None:
         replace(s, buffer=replace(s.buffer, depth=9 * s.buffer.depth), queue_depth=99)
         for s in spec.stages
     ))
-    assert schedule.predict(deep).ii == schedule.predict(spec).ii == schedule.bound(spec)[0]
+    assert timing.predict(deep).ii == timing.predict(spec).ii == bounds.bound(spec)[0]
     again = shrunk(with_depths(deep))
     assert [s.buffer.depth for s in again.stages] == [s.buffer.depth for s in spec.stages]
 
@@ -127,9 +129,9 @@ def test_depths_suffice_and_deeper_ones_gain_nothing(case: Case) -> None:
 def test_of_space_one_less_makes_some_frame_late(case: Case) -> None:
     spec = accelerator(case.net, case.folds, in_lanes=case.in_lanes, out_lanes=case.out_lanes)
     frames = 40
-    timely = schedule.predict(with_depths(spec), frames).last_out
-    assert schedule.predict(spec, frames).last_out == timely
-    few = Flow(spec, 4 + ceil(schedule.predict(spec).latency / schedule.predict(spec).ii))
+    timely = timing.predict(with_depths(spec), frames).last_out
+    assert timing.predict(spec, frames).last_out == timely
+    few = Flow(spec, 4 + ceil(timing.predict(spec).latency / timing.predict(spec).ii))
     few.settle()
     for k, stage in enumerate(spec.stages):
         less = [
@@ -149,8 +151,8 @@ def test_of_space_one_less_makes_some_frame_late(case: Case) -> None:
 def test_a_frame_takes_as_long_as_its_data_and_pipelines_do(case: Case) -> None:
     """What each output needs, in engines that answer at once, and the depth of the pipelines."""
     spec = accelerator(case.net, case.folds, in_lanes=case.in_lanes, out_lanes=case.out_lanes)
-    needed, pipelines = schedule.latency_bound(spec)
-    assert needed < schedule.predict(spec).latency <= needed + pipelines
+    needed, pipelines = timing.latency_bound(spec)
+    assert needed < timing.predict(spec).latency <= needed + pipelines
 
 
 def windows(*channels: int) -> ir.IntegerNetwork:
@@ -177,10 +179,10 @@ def test_of_several_pixels_one_place_less_stalls(monkeypatch: pytest.MonkeyPatch
     spec = with_depths(accelerator(
         windows(4, 6, 5), (Fold(1, 4, 8), Fold(1, 6, 6), Fold(3, 2)), in_lanes=2
     ))
-    first, bound = spec.stages[0], schedule.bound(spec)
+    first, bound = spec.stages[0], bounds.bound(spec)
 
     def interval(stage: StageSpec) -> int:
-        return schedule.predict(replace(spec, stages=(stage, *spec.stages[1:]))).ii
+        return timing.predict(replace(spec, stages=(stage, *spec.stages[1:]))).ii
 
     assert bound == (first.buffer.cycles, "conv0") and interval(first) == bound[0]
     # Banks are as deep as a power of two; so many words would do.
@@ -203,7 +205,7 @@ def test_first_reads_are_found_by_walking_every_window(case: Case) -> None:
         read = beats["data"].reshape(len(beats["first"]), -1) - 1
         if b.pixels > 1:
             read = np.where(beats["real"], read, -1)
-        first = schedule.first_reads(b)
+        first = buffer_order.first_reads(b)
         # What is waited for, beat by beat: no beat reads further.
         awaited = np.full(b.cycles, -1)
         awaited[first[first >= 0]] = np.flatnonzero(first >= 0)
@@ -213,9 +215,9 @@ def test_first_reads_are_found_by_walking_every_window(case: Case) -> None:
             for word in range(b.frame_words):
                 reads = np.flatnonzero(read[:, 0] == word)
                 assert first[word] == (reads[0] if len(reads) else -1)
-        ends, freed = schedule.row_ends(b)
+        ends, freed = buffer_order.row_ends(b)
         assert ends[-1] == b.cycles - 1 and freed[-1] == b.height * b.row_places
-        places = schedule.places(b, words.ravel())
+        places = buffer_order.places(b, words.ravel())
         assert places[0] == 0 and places[-1] == freed[-1] - 1
         for end, gone in zip(ends, freed, strict=True):
             later = read[end + 1 :][read[end + 1 :] >= 0]
@@ -227,7 +229,7 @@ def test_first_reads_are_found_by_walking_every_window(case: Case) -> None:
 def test_results_leave_as_the_queue_gives_them(case: Case) -> None:
     spec = accelerator(case.net, case.folds, in_lanes=case.in_lanes, out_lanes=case.out_lanes)
     for b in (stage.buffer for stage in spec.stages):
-        reduction, freeing = schedule.result_order(b)
+        reduction, freeing = buffer_order.result_order(b)
         numbers = np.arange(b.reductions)
         if b.pixels > 1:
             queue = PixelQueue(width=1, banks=b.banks, repeat=b.repeat, depth=b.repeat)

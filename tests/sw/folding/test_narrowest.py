@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from xnorflow import ir
 from xnorflow.errors import BadInput
-from xnorflow.folding import lanes as fold
-from xnorflow.plan.mapping import Fold, Reduction, reductions
+from xnorflow.folding import folding_file, narrowest, stream_lanes
+from xnorflow.plan.reductions import Fold, Reduction, reductions
 
 
 def network(*channels: int, classes: int = 3) -> ir.IntegerNetwork:
@@ -54,7 +54,7 @@ def test_no_folding_that_is_fast_enough_has_fewer_lanes(
     inputs: int, outputs: int, cycles: int, before: int
 ) -> None:
     for part in reductions(network(inputs, outputs)):
-        found = fold.fold_reduction(part, cycles, before)
+        found = narrowest.fold_reduction(part, cycles, before)
         fast = [f for f in every_fold(part) if part.cycles(f) <= cycles]
         if found is None:
             assert not fast
@@ -80,12 +80,12 @@ def test_cycles_are_counted_by_hand() -> None:
 @given(st.integers(1, 300))
 def test_every_layer_meets_the_target_or_the_slowest_is_named(cycles: int) -> None:
     parts = reductions(network(5, 7))
-    limit = max(map(fold.fastest, parts))
+    limit = max(map(narrowest.fastest, parts))
     if cycles < limit:
         with pytest.raises(BadInput, match=rf"layer '(conv0|pool)' needs at least {limit};"):
-            fold.for_cycles(parts, cycles)
+            narrowest.for_cycles(parts, cycles)
     else:
-        folds = fold.for_cycles(parts, cycles)
+        folds = narrowest.for_cycles(parts, cycles)
         assert all(p.cycles(f) <= cycles for p, f in zip(parts, folds, strict=True))
 
 
@@ -94,13 +94,13 @@ def test_the_default_target_uses_the_lanes_it_may(budget: int) -> None:
     parts = reductions(network(5, 7))
 
     def used(cycles: int) -> int:
-        folds = fold.for_cycles(parts, cycles)
+        folds = narrowest.for_cycles(parts, cycles)
         return sum(lanes(f) for p, f in zip(parts, folds, strict=True)
                    if isinstance(p.layer, ir.Conv))
 
-    cycles = fold.default_cycles(parts, budget)
+    cycles = narrowest.default_cycles(parts, budget)
     assert used(cycles) <= budget
-    assert cycles == max(map(fold.fastest, parts)) or used(cycles - 1) > budget
+    assert cycles == max(map(narrowest.fastest, parts)) or used(cycles - 1) > budget
 
 
 def write(folder: Path, content: Any) -> Path:
@@ -113,7 +113,7 @@ def test_our_file_folds_the_layers_it_names(tmp_path: Path) -> None:
     parts = reductions(network(5, 7))
     content = {"conv0": {"pe": 2, "simd": 5}, "dense": {"pe": 1, "simd": 4}}
     path = write(tmp_path, {"layers": content})
-    conv, pool, dense = fold.read_folding(path, parts)
+    conv, pool, dense = folding_file.read_folding(path, parts)
     assert (conv, dense) == (Fold(2, 5), Fold(1, 4))
     assert parts[1].cycles(pool) <= max(parts[0].cycles(conv), parts[2].cycles(dense))
 
@@ -121,7 +121,7 @@ def test_our_file_folds_the_layers_it_names(tmp_path: Path) -> None:
 def test_our_file_may_ask_for_several_pixels(tmp_path: Path) -> None:
     parts = reductions(network(5, 7))
     path = write(tmp_path, {"layers": {"conv0": {"pe": 2, "simd": 5, "pixels": 3}}})
-    conv, pool, dense = fold.read_folding(path, parts)
+    conv, pool, dense = folding_file.read_folding(path, parts)
     assert conv == Fold(2, 5, 3) and pool.pixels == dense.pixels == 1
     assert parts[0].cycles(conv) == 4 * 2 * 4  # Two groups a row.
 
@@ -138,7 +138,7 @@ def test_pixels_that_no_engine_can_have_are_refused(
 ) -> None:
     path = write(tmp_path, {"layers": {layer: {"pe": 1, "simd": 1, "pixels": pixels}}})
     with pytest.raises(BadInput, match=message):
-        fold.read_folding(path, reductions(network(5, 7)))
+        folding_file.read_folding(path, reductions(network(5, 7)))
 
 
 @pytest.mark.parametrize("name", [
@@ -154,7 +154,7 @@ def test_finns_file_is_read_in_order_of_its_numbers(tmp_path: Path, name: str) -
     }
     content["Defaults"] = {}
     content["ConvolutionInputGenerator_0"] = {"SIMD": 3}
-    folds = fold.read_folding(write(tmp_path, content), parts)
+    folds = folding_file.read_folding(write(tmp_path, content), parts)
     for k, part in enumerate(convs):
         assert folds[parts.index(part)] == Fold(part.out_channels, 1 + k % part.inp.channels)
 
@@ -176,18 +176,18 @@ def test_finns_file_is_read_in_order_of_its_numbers(tmp_path: Path, name: str) -
 ])
 def test_a_file_that_does_not_fit_is_refused(tmp_path: Path, content: Any, message: str) -> None:
     with pytest.raises(BadInput, match=message):
-        fold.read_folding(write(tmp_path, content), reductions(network(5, 7)))
+        folding_file.read_folding(write(tmp_path, content), reductions(network(5, 7)))
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="is not a folding file: .*No such file"):
-        fold.read_folding(tmp_path / "none.json", reductions(network(5, 7)))
+        folding_file.read_folding(tmp_path / "none.json", reductions(network(5, 7)))
 
 
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(1, 9), st.integers(1, 400))
 def test_input_lanes_are_enough(group: int, groups: int, simd: int, cycles: int) -> None:
     frame = group * groups
-    found = fold.input_lanes(group, frame, Fold(1, min(simd, group)), cycles)
+    found = stream_lanes.input_lanes(group, frame, Fold(1, min(simd, group)), cycles)
     assert 1 <= found <= group
     beats = groups * -(-group // found)
     assert beats <= cycles or found == group
@@ -199,4 +199,4 @@ def test_input_lanes_are_enough(group: int, groups: int, simd: int, cycles: int)
     (98, 111, 8), (22, 512, 8),
 ])
 def test_beats_are_put_side_by_side_where_that_is_fast_enough(simd, cycles, lanes):
-    assert fold.input_lanes(784, 784, Fold(1, simd), cycles) == lanes
+    assert stream_lanes.input_lanes(784, 784, Fold(1, simd), cycles) == lanes

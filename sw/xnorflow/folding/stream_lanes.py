@@ -1,0 +1,39 @@
+"""Choose how many samples an input beat carries, and how many scores an output beat."""
+
+from __future__ import annotations
+
+from math import ceil, prod
+
+from xnorflow import ir
+from xnorflow.plan.reductions import Fold, reductions
+
+MAX_INPUT_LANES = 8
+"""Samples per input beat unless the target asks for more: a 64-bit stream."""
+
+
+def input_groups(net: ir.IntegerNetwork) -> tuple[int, int]:
+    """Give the samples of a frame and of a group of the input stream: a pixel, or a flat frame."""
+    frame = prod(net.shape)
+    flat = reductions(net)[0].inp.shape == (1, 1, frame)
+    return frame, frame if flat else net.shape[2]
+
+
+def input_lanes(group: int, frame: int, first: Fold, cycles: int) -> int:
+    """Choose the samples per input beat: the first layer's SIMD, at most 8, if fast enough.
+
+    Of a wider SIMD its largest divisor from 4 to 8 is taken, if that is fast enough: beats are then
+    put side by side, not wherever the last one ended, which is cheaper.
+    """
+    groups = frame // group
+    lanes = most = min(first.simd, MAX_INPUT_LANES, group)
+    whole = [n for n in range(ceil(most / 2), most + 1) if first.simd % n == 0]
+    if whole and groups * ceil(group / whole[-1]) <= cycles:
+        lanes = whole[-1]
+    while groups * ceil(group / lanes) > cycles and lanes < group:
+        lanes += 1
+    return lanes
+
+
+def output_lanes(classes: int, cycles: int) -> int:
+    """Choose the scores per output beat: one, if that is fast enough."""
+    return min(classes, ceil(classes / max(1, cycles)))

@@ -1,0 +1,72 @@
+"""Write integer weights as bit planes, in the order in which the ROM holds them."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xnorflow import ir
+from xnorflow.plan.reductions import Fold
+
+Bits = NDArray[np.uint8]
+
+
+def weight_planes(weights: ir.Ints) -> tuple[Bits, tuple[int, ...], int]:
+    """Write integer weights as bipolar planes.
+
+    Parameters
+    ----------
+    weights : int64 array [...]
+        Any integers.
+
+    Returns
+    -------
+    bits : uint8 array [planes, ...]
+        1 where the plane is +1.
+    coefficients : tuple of int
+        One per plane.
+    denominator : int
+        ``weights == sum(coefficients * (2 * bits - 1)) / denominator``.
+    """
+    if np.isin(weights, (-1, 1)).all():
+        return (weights > 0).astype(np.uint8)[None], (1,), 1
+    exponent = max(0, int(np.abs(weights).max()) - 1).bit_length()
+    top = 1 << exponent
+    first = (weights > -top).astype(np.int64)
+    code = (2 * weights - (2 * first - 1) + 2 * top - 1) // 2
+    planes = [first, *((code >> j) & 1 for j in range(exponent + 1))]
+    coefficients = (1, *(1 << j for j in range(exponent + 1)))
+    return np.stack(planes).astype(np.uint8), coefficients, 2
+
+
+def _pad_to(a: NDArray[Any], axis: int, size: int, value: int) -> NDArray[Any]:
+    widths = [(0, 0)] * a.ndim
+    widths[axis] = (0, size - a.shape[axis])
+    return np.pad(a, widths, constant_values=value)
+
+
+def _per_lane(a: NDArray[Any], lanes: int, value: int = 0) -> NDArray[Any]:
+    """Reshape [channels, ...] to [ceil(channels / lanes), lanes, ...], padded with `value`."""
+    groups = ceil(len(a) / lanes)
+    return _pad_to(a, 0, groups * lanes, value).reshape(groups, lanes, *a.shape[1:])
+
+
+def _rom(bits: Bits, fold: Fold) -> Bits:
+    """Order weight bits [planes, out, rows, cols, in] as [repeat * beats, planes, pe, simd].
+
+    The beats of several pixels at once go column by column of the kernel, others row by row.
+    Padded lanes get bits of 1, which no activation of code 0 matches; padded PEs are like the last
+    real one, so that their sums are no higher.
+    """
+    planes, _, rows, cols, _ = bits.shape
+    repeat, words = ceil(bits.shape[1] / fold.pe), ceil(bits.shape[4] / fold.simd)
+    more = repeat * fold.pe - bits.shape[1]
+    bits = np.pad(bits, [(0, 0), (0, more), *[(0, 0)] * 3], mode="edge")
+    bits = _pad_to(bits, 4, words * fold.simd, 1)
+    bits = bits.reshape(planes, repeat, fold.pe, rows, cols, words, fold.simd)
+    if fold.pixels > 1:
+        bits = bits.swapaxes(3, 4)
+    return bits.transpose(1, 3, 4, 5, 0, 2, 6).reshape(-1, planes, fold.pe, fold.simd)

@@ -1,0 +1,85 @@
+"""In which order a feature buffer reads, frees and gives what passes it.
+
+Everything follows from the geometry alone; no data decides it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from xnorflow.ir import Ints
+from xnorflow_hw.spec import BufferSpec, geometry
+
+
+def _first_windows(
+    size: int, out: int, kernel: int, stride: int, dilation: int, before: int
+) -> tuple[Ints, Ints]:
+    """Give, per position along an axis, the first window that reads it, or -1, and by which tap."""
+    window, tap = np.full(size, -1), np.zeros(size, np.int64)
+    for k in range(kernel):
+        at = np.arange(out) * stride + k * dilation - before
+        o = np.flatnonzero((at >= 0) & (at < size))
+        better = (window[at[o]] < 0) | (o < window[at[o]])
+        window[at[o[better]]], tap[at[o[better]]] = o[better], k
+    return window, tap
+
+
+def first_reads(b: BufferSpec) -> Ints:
+    """Give, per word of a frame, the first of the frame's issues that waits for it, or -1.
+
+    With one pixel at once that is the first one to read it.
+    """
+    rows, cols = b.output
+    oy, ky = _first_windows(
+        b.height, rows, b.kernel[0], b.stride[0], b.dilation[0], b.pads[0]
+    )
+    word = np.arange(b.words)
+    if b.pixels == 1:
+        ox, kx = _first_windows(b.width, cols, b.kernel[1], b.stride[1], b.dilation[1], b.pads[1])
+        inner, per_ky, per_kx = 1 if b.depthwise else b.words, b.kernel[1], 1
+    else:
+        # Groups wait for the last column that they need; what comes before it is there by then.
+        cols = b.banks.groups
+        ox, kx = np.full(b.width, -1), np.zeros(b.width, np.int64)
+        ox[list(reversed(b.banks.furthest))] = np.arange(cols)[::-1]
+        inner, per_ky, per_kx = b.words, 1, b.kernel[0]
+    oy, ky, ox, kx = oy[:, None, None], ky[:, None, None], ox[:, None], kx[:, None]
+    rep, at = (word, 0) if b.depthwise else (0, word)
+    reduction = (oy * cols + ox) * b.repeat + rep
+    issue = reduction * b.beats_per_reduction + (ky * per_ky + kx * per_kx) * inner + at
+    return np.where((oy < 0) | (ox < 0), -1, issue).ravel()
+
+
+def row_ends(b: BufferSpec) -> tuple[Ints, Ints]:
+    """Give the last issue of each output row, and how many places of the frame are free by then."""
+    rows = b.output[0]
+    kept_from = geometry.rows_kept_from(b.height, b.stride[0], b.pads[0], rows)
+    ends = (np.arange(rows) + 1) * (b.cycles // rows) - 1
+    return ends, np.array(kept_from) * b.row_places
+
+
+def places(b: BufferSpec, words: Ints) -> Ints:
+    """Give the place of each word, all of them counted through rows and frames."""
+    if b.pixels == 1:
+        return words
+    pixel = words // b.words
+    return pixel // b.width * b.row_places + pixel % b.width // b.pixels
+
+
+def result_order(b: BufferSpec) -> tuple[Ints, Ints]:
+    """Give the order in which a frame's results leave their queue.
+
+    Returns
+    -------
+    reduction : int64 array [results]
+        The reduction of which each is one, or the only one.
+    freeing : int64 array [reductions]
+        The result that is the last of each reduction to leave.
+    """
+    rows, cols = b.output
+    row, rep = np.arange(rows)[:, None, None], np.arange(b.repeat)
+    groups = b.banks.groups
+    group = np.arange(cols)[:, None] // b.pixels
+    last = np.minimum((np.arange(groups)[:, None] + 1) * b.pixels, cols) - 1
+    reduction = (row * groups + group) * b.repeat + rep
+    return reduction.ravel(), ((row * cols + last) * b.repeat + rep).ravel()
