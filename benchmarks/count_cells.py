@@ -15,7 +15,7 @@ from xnorflow_boards.flows.family import TOP
 from xnorflow_boards.flows.process import run
 from xnorflow_boards.flows.report import cells_of_log, netlist_cells
 from xnorflow_boards.gateware import board_top as tops
-from xnorflow_boards.steps import OpenRun
+from xnorflow_boards.steps import OpenBuild
 
 Counts = dict[str, int]
 
@@ -57,7 +57,7 @@ def _keep(design: Design) -> str:
     return f"setattr -mod -set keep_hierarchy 1 {design.spec.name}_*\n"
 
 
-class _Count(OpenRun):
+class _Count(OpenBuild):
     """Counts a design of an open family in one folder."""
 
     def packed(self) -> Counts:

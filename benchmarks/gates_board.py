@@ -28,7 +28,7 @@ from xnorflow_boards.gateware import board_top as tops
 from xnorflow_boards.host.driver import Driver
 from xnorflow_boards.host.transport import SerialTransport
 from xnorflow_boards.simulated import gates, simulated_flash
-from xnorflow_boards.steps import OpenRun
+from xnorflow_boards.steps import OpenBuild
 from xnorflow_boards.weights_in_flash import loader_for
 from xnorflow_hw.link.flash_format import image
 from xnorflow_hw.spec import DotSpec
@@ -85,7 +85,7 @@ def _plain(pad: re.Match[str]) -> str:
 def netlist(design: Design) -> str:
     """Synthesise the board as its build does; give gates and their models, pads made plain."""
     with tempfile.TemporaryDirectory() as folder:
-        run = OpenRun(design, board("icebreaker"), Path(folder), lambda step, doing: None)
+        run = OpenBuild(design, board("icebreaker"), Path(folder), lambda step, doing: None)
         run.prepare(MHZ, lambda hz: tops.linked(design, hz, BAUD),
                     after="write_verilog -noattr netlist.v\n")
         run.succeed("synthesis", tools.yosys(), [f"{TOP}.ys"], "synthesis.log")

@@ -18,7 +18,7 @@ from xnorflow.errors import BadInput
 from xnorflow.plan.fabric import GENERIC, fabric, fabric_of
 from xnorflow.plan.memories import sprams
 from xnorflow_boards.catalogue import board as find_board
-from xnorflow_boards.steps import OpenRun, Progress, VivadoRun
+from xnorflow_boards.steps import OpenBuild, Progress, VivadoBuild
 
 FOLDER = "build"
 BAUD = 1_000_000
@@ -96,9 +96,9 @@ def build(
     folder = Path(tempfile.mkdtemp(prefix=f".{FOLDER}.", dir=directory))
     try:
         wish = clock or design.clock.mhz
-        content = OpenRun(design, target, folder, told).build(
+        content = OpenBuild(design, target, folder, told).build(
             wish, seeds, baud, core_only, check_clock, rip_up
-        ) if target.open else VivadoRun(design, target, folder, told).build(wish, baud)
+        ) if target.open else VivadoBuild(design, target, folder, told).build(wish, baud)
         (folder / "build.json").write_text(json.dumps(content, indent=1) + "\n")
         final = directory / FOLDER
         if final.exists():

@@ -13,7 +13,7 @@ from xnorflow.design.design import Design
 from xnorflow.errors import CheckFailed, ToolMissing
 from xnorflow.version import __version__
 from xnorflow_boards.board import Board
-from xnorflow_boards.flows import FAMILIES, Family, Plan, tools, vivado, vivado_core
+from xnorflow_boards.flows import FAMILIES, Plan, ToolFlow, tools, vivado, vivado_core
 from xnorflow_boards.flows.family import TOP
 from xnorflow_boards.flows.process import Step, run
 from xnorflow_boards.flows.report import (
@@ -68,7 +68,7 @@ class Placement:
     log: str
 
 
-class Run:
+class BuildSteps:
     """One build in one folder."""
 
     def __init__(self, design: Design, board: Board, folder: Path, progress: Progress) -> None:
@@ -102,7 +102,7 @@ class Run:
         return {f"{self.design.spec.name}.v": self.design.verilog} | self.design.emitted.images
 
     def step(
-        self, name: str, tool: tools.Tool, arguments: list[str], log: str,
+        self, name: str, tool: tools.FlowTool, arguments: list[str], log: str,
         watch: Callable[[str], object] = lambda line: None,
     ) -> Step:
         """Run a tool; whether it succeeds is for the caller to see.
@@ -121,7 +121,7 @@ class Run:
         self.steps.append(step)
         return step
 
-    def succeed(self, name: str, tool: tools.Tool, arguments: list[str], log: str) -> None:
+    def succeed(self, name: str, tool: tools.FlowTool, arguments: list[str], log: str) -> None:
         """Run a tool that has to succeed."""
         step = self.step(name, tool, arguments, log)
         if step.status != 0:
@@ -149,7 +149,7 @@ class Run:
                 path.unlink()
 
 
-class OpenRun(Run):
+class OpenBuild(BuildSteps):
     """A build with open tools, which ends in a bitstream."""
 
     def build(
@@ -230,7 +230,7 @@ class OpenRun(Run):
         )
 
     def _place(
-        self, family: Family, router: tools.Tool, plan: Plan, mhz: float, seed: int, rip_up: bool
+        self, family: ToolFlow, router: tools.FlowTool, plan: Plan, mhz: float, seed: int, rip_up: bool
     ) -> Placement:
         """Place and route once.
 
@@ -250,7 +250,7 @@ class OpenRun(Run):
         raise Impasse("; ".join(reasons))
 
     def _place_with(
-        self, which: str, family: Family, router: tools.Tool, plan: Plan, mhz: float, seed: int,
+        self, which: str, family: ToolFlow, router: tools.FlowTool, plan: Plan, mhz: float, seed: int,
         rip_up: bool,
     ) -> Placement:
         """Place and route once, with one of nextpnr's routers."""
@@ -311,7 +311,7 @@ class OpenRun(Run):
         )
 
 
-class VivadoRun(Run):
+class VivadoBuild(BuildSteps):
     """A project for Vivado, with resources from Yosys."""
 
     def build(self, wish: float, baud: int) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 
 from xnorflow_boards.flows import chains, ram_registers
-from xnorflow_boards.flows.family import TOP, Family, Plan
+from xnorflow_boards.flows.family import TOP, Plan, ToolFlow
 from xnorflow_boards.flows.report import Cells, Usage
 
 
@@ -45,7 +45,7 @@ def usage(cells: Cells, log: str) -> Usage:
     )
 
 
-ECP5 = Family(
+ECP5 = ToolFlow(
     architecture="ecp5",
     # Wide multiplexers out of LUT pairs cost 40 % more LUTs on XNOR-popcount logic.
     synthesis=lambda board: "-nowidelut",

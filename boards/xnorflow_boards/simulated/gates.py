@@ -30,7 +30,7 @@ from xnorflow_boards.flows.family import TOP
 from xnorflow_boards.flows.report import netlist_cells
 from xnorflow_boards.gateware import board_top as tops
 from xnorflow_boards.simulated.preloaded import preloaded
-from xnorflow_boards.steps import OpenRun, Progress, VivadoRun
+from xnorflow_boards.steps import OpenBuild, Progress, VivadoBuild
 from xnorflow_sim.verilator.runner import Run, Simulator
 
 _FOLDERS = {"ecp5": "ecp5", "ice40": "ice40", "gowin": "gowin", "vivado": "xilinx"}
@@ -55,7 +55,7 @@ _DECLARATIONS = re.compile(
 
 
 @dataclass(frozen=True)
-class Netlist:
+class GateNetlist:
     """A synthesised accelerator.
 
     Parameters
@@ -73,7 +73,7 @@ class Netlist:
     cells: Mapping[str, int]
 
 
-def netlist(design: Design, board: Board, *, progress: Progress | None = None) -> Netlist:
+def netlist(design: Design, board: Board, *, progress: Progress | None = None) -> GateNetlist:
     """Synthesise a design as a board's build does, and find Yosys's models of its cells.
 
     Parameters
@@ -98,17 +98,17 @@ def netlist(design: Design, board: Board, *, progress: Progress | None = None) -
         "select -clear\n"
     )
     told = progress or (lambda step, doing: None)
-    run: OpenRun | VivadoRun
+    run: OpenBuild | VivadoBuild
     with tempfile.TemporaryDirectory(prefix="xnorflow-") as made:
         work = Path(made)
         if board.open:
-            run, script = OpenRun(design, board, work, told), f"{TOP}.ys"
+            run, script = OpenBuild(design, board, work, told), f"{TOP}.ys"
             run.prepare(
                 design.clock.mhz, lambda hz: tops.linked(design, hz, BAUD),
                 **_CHANGES[board.flow], after=write,
             )
         else:
-            run, script = VivadoRun(design, board, work, told), "count.ys"
+            run, script = VivadoBuild(design, board, work, told), "count.ys"
             for file, text in run.sources().items():
                 (work / file).write_text(text)
             (work / script).write_text(
@@ -124,11 +124,11 @@ def netlist(design: Design, board: Board, *, progress: Progress | None = None) -
             f"Yosys ships no model to simulate {', '.join(lacking)} with, which {design.net.name}"
             f" has on {board.name}. What would work: a board with an iCE40"
         )
-    return Netlist(verilog, models, cells)
+    return GateNetlist(verilog, models, cells)
 
 
 def simulate(
-    design: Design, gates: Netlist, x: NDArray[np.uint8], *, expected: ir.Ints | None = None,
+    design: Design, gates: GateNetlist, x: NDArray[np.uint8], *, expected: ir.Ints | None = None,
     stalls: tuple[float, float] = (0.0, 0.0), seed: int = 0, jobs: int = 1,
 ) -> Run:
     """Run frames through a netlist and compare all scores with the golden model's.

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow_hw.base.pipeline import delay_lines
-from xnorflow_hw.fabric.compress import ONE, ZERO, Bit, Heap, Netlist, levels, sum_bits
+from xnorflow_hw.fabric.compress import ONE, ZERO, Bit, CompressorNetlist, Heap, levels, sum_bits
 
 GROUP = 6
 """Inputs of a LUT."""
@@ -47,7 +47,7 @@ def _width(simd: int, threshold: bool) -> int:
     return (7 * groups).bit_length() + 1 if threshold else simd.bit_length()
 
 
-def _first_level(netlist: Netlist, weights: NDArray[np.uint8]) -> list[dict[int, list[str]]]:
+def _first_level(netlist: CompressorNetlist, weights: NDArray[np.uint8]) -> list[dict[int, list[str]]]:
     """Count agreements with every pattern in use: registered nets by group and pattern."""
     heap: Heap = {}
     keys = []
@@ -78,7 +78,7 @@ def _canonical(row: NDArray[np.uint8]) -> tuple[int, bool]:
 
 
 def _output(
-    netlist: Netlist, counts: list[dict[int, list[str]]], row: NDArray[np.uint8],
+    netlist: CompressorNetlist, counts: list[dict[int, list[str]]], row: NDArray[np.uint8],
     threshold: int | None,
 ) -> list[str]:
     """Build one output: the nets of its count, or the one of its answer."""
@@ -111,7 +111,7 @@ def _output(
 
 def structure(
     weights: NDArray[np.uint8], thresholds: Sequence[int] | None
-) -> tuple[Netlist, list[str]]:
+) -> tuple[CompressorNetlist, list[str]]:
     """Build the layer out of primitives.
 
     Parameters
@@ -129,7 +129,7 @@ def structure(
     nets : list of str
         The results, output 0 and lowest bit first.
     """
-    netlist = Netlist()
+    netlist = CompressorNetlist()
     counts = _first_level(netlist, weights)
     results: list[str] = []
     for k, row in enumerate(weights):

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from xnorflow_hw.base.pipeline import delay, delay_lines, index_shape
 from xnorflow_hw.fabric.beat import DENSE_LANES
-from xnorflow_hw.fabric.compress import Bit, Heap, Netlist, levels, sum_bits
+from xnorflow_hw.fabric.compress import Bit, CompressorNetlist, Heap, levels, sum_bits
 from xnorflow_hw.memory.rom import bit_words
 from xnorflow_hw.spec import RomSpec
 
@@ -92,14 +92,14 @@ def verilog_module(name: str, weights: NDArray[Any]) -> str:
     ])
 
 
-def structure(weights: NDArray[Any]) -> tuple[Netlist, list[str]]:
+def structure(weights: NDArray[Any]) -> tuple[CompressorNetlist, list[str]]:
     """Build the sums of uint8 [words, pe, simd] of primitives; give them PE 0 and bit 0 first.
 
     The netlist reads ``clk``, ``address`` and ``x``.
     """
     words, pe, simd = weights.shape
     bits = (words - 1).bit_length()
-    netlist, heaps = Netlist(), [Heap({0: []}) for _ in range(pe)]
+    netlist, heaps = CompressorNetlist(), [Heap({0: []}) for _ in range(pe)]
     address = [Bit(f"address[{k}]") for k in range(bits)]
     # By lane and PE, a bit per word; what is read past the last word is undefined.
     columns = (weights.astype(np.int64) << np.arange(words)[:, None, None]).sum(0).T.tolist()

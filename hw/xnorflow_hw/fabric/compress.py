@@ -34,7 +34,7 @@ Heap = dict[int, list[Bit]]
 
 
 @dataclass
-class Netlist:
+class CompressorNetlist:
     """Verilog text of LUTs, carry chains and registers, and how many LUTs it takes.
 
     Attributes
@@ -137,12 +137,12 @@ def _count(value: int) -> int:
     return value.bit_count()
 
 
-def _plain(netlist: Netlist, bit: Bit) -> str:
+def _plain(netlist: CompressorNetlist, bit: Bit) -> str:
     """Give the net of a bit; one that is inverted takes a LUT."""
     return netlist.lut([bit], lambda v: v) if bit.inverted else bit.net
 
 
-def _positions(netlist: Netlist, bits: Sequence[Bit]) -> tuple[list[str], list[str]]:
+def _positions(netlist: CompressorNetlist, bits: Sequence[Bit]) -> tuple[list[str], list[str]]:
     """Give propagate and generate of the two positions that add up to six bits to a carry.
 
     The bit that the first position generates is wired to the chain itself and cannot be inverted.
@@ -167,7 +167,7 @@ def _take(bits: list[Bit], count: int, plain: int) -> list[Bit]:
     return chosen
 
 
-def _seven(netlist: Netlist, low: list[Bit], high: list[Bit], weight: int, out: Heap) -> None:
+def _seven(netlist: CompressorNetlist, low: list[Bit], high: list[Bit], weight: int, out: Heap) -> None:
     """Add up to seven bits of one weight and, if given, six of four times that weight."""
     low = sorted(low, key=lambda bit: not bit.inverted)
     start = _plain(netlist, low.pop()) if len(low) == 7 else ZERO
@@ -179,7 +179,7 @@ def _seven(netlist: Netlist, low: list[Bit], high: list[Bit], weight: int, out: 
         out[weight + i].append(Bit(net))
 
 
-def _level(netlist: Netlist, heap: Heap) -> Heap:
+def _level(netlist: CompressorNetlist, heap: Heap) -> Heap:
     """Compress every column once; what fills no counter waits for the next level."""
     heap = {w: list(bits) for w, bits in heap.items()}
     out: Heap = defaultdict(list)
@@ -199,7 +199,7 @@ def _level(netlist: Netlist, heap: Heap) -> Heap:
     return out
 
 
-def _add(netlist: Netlist, heap: Heap, width: int) -> list[str]:
+def _add(netlist: CompressorNetlist, heap: Heap, width: int) -> list[str]:
     """Add columns of at most three bits each, a LUT per column.
 
     A column's carry of three bits goes by wire to the next column's LUT, where it and their parity
@@ -232,10 +232,10 @@ def levels(heights: Sequence[int]) -> int:
     >>> levels([7]), levels([3]), levels([1]), levels([100])
     (1, 1, 0, 4)
     """
-    return sum_bits(Netlist(), {w: [Bit("x")] * h for w, h in enumerate(heights)}, 24)[1]
+    return sum_bits(CompressorNetlist(), {w: [Bit("x")] * h for w, h in enumerate(heights)}, 24)[1]
 
 
-def sum_bits(netlist: Netlist, heap: Heap, width: int) -> tuple[list[str], int]:
+def sum_bits(netlist: CompressorNetlist, heap: Heap, width: int) -> tuple[list[str], int]:
     """Add all bits of a heap, modulo ``2 ** width``.
 
     Every level ends in a register. How many there are depends on the columns' heights alone.

@@ -61,7 +61,7 @@ def _check(form: str, fabric: str) -> None:
 
 
 @dataclass(frozen=True)
-class Node:
+class PlanNode:
     """One named value of the plan.
 
     Parameters
@@ -104,7 +104,7 @@ def latency_for(simd: int, *, form: str = "tree", fabric: str = "generic") -> in
     return _PLACED[form, fabric][1](simd)
 
 
-def plan(simd: int, latency: int) -> list[Node]:
+def plan(simd: int, latency: int) -> list[PlanNode]:
     """List the tree's nodes in order of evaluation; the last one is the count.
 
     Parameters
@@ -114,12 +114,12 @@ def plan(simd: int, latency: int) -> list[Node]:
     latency : int
         Registers on every path; those beyond one per level follow the last one.
     """
-    depth, nodes = levels(simd), list[Node]()
+    depth, nodes = levels(simd), list[PlanNode]()
     within = min(latency, depth)
     registered = registered_levels(depth, within)
 
     def add(width: int, kind: str, *inputs: Any) -> str:
-        nodes.append(Node(f"{kind[0]}{len(nodes)}", width, kind, inputs))
+        nodes.append(PlanNode(f"{kind[0]}{len(nodes)}", width, kind, inputs))
         return nodes[-1].name
 
     def delayed(name: str, width: int, cycles: int) -> str:
@@ -248,7 +248,7 @@ def _tree(simd: int, latency: int) -> list[str]:
     return [*lines, f"  assign n = {nodes[-1].name};"]
 
 
-def _verilog(node: Node, widths: dict[str, int]) -> list[str]:
+def _verilog(node: PlanNode, widths: dict[str, int]) -> list[str]:
     bits = f"[{node.width - 1}:0] {node.name}"
     match node.kind, node.inputs:
         case "product", (lane,):
@@ -339,7 +339,7 @@ class XnorPopcount(wiring.Component):
         m.d.comb += self.n.eq(value)
         return m
 
-    def _value(self, node: Node, values: dict[str, Signal]) -> Value:
+    def _value(self, node: PlanNode, values: dict[str, Signal]) -> Value:
         if node.kind == "product":
             lane = node.inputs[0]
             return ~(self.x[lane] ^ self.w[lane])

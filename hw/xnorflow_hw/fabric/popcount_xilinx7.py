@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from xnorflow_hw.base.pipeline import registered_levels
-from xnorflow_hw.fabric.compress import Bit, Heap, Netlist, sum_bits
+from xnorflow_hw.fabric.compress import Bit, CompressorNetlist, Heap, sum_bits
 
 GROUP = 8
 """Lanes of a row: its LUTs, half as many, follow each other within a clock cycle."""
 
 
 @dataclass
-class _Levels(Netlist):
+class _Levels(CompressorNetlist):
     """Registers only the given ones of the levels.
 
     Attributes
@@ -50,7 +50,7 @@ def _agreeing(lanes: int, value: int, bit: int = 0) -> int:
     return ((value >> 2 * lanes & 1) + agreeing) >> bit
 
 
-def _row(netlist: Netlist, low: int, high: int, heap: Heap) -> None:
+def _row(netlist: CompressorNetlist, low: int, high: int, heap: Heap) -> None:
     """Count lanes low to high - 1 into the heap."""
     passed: list[Bit] = []
     for lane in range(low, high, 2):
@@ -88,6 +88,6 @@ def body(simd: int, latency: int) -> list[str]:
     netlist = _Levels(registered=registered_levels(levels, min(latency, levels)))
     count: Heap = dict(enumerate([Bit(net)] for net in _build(netlist, simd)))
     for _ in range(latency - levels):
-        count = Netlist.register(netlist, count)
+        count = CompressorNetlist.register(netlist, count)
     bits = ", ".join(count[weight][0].net for weight in sorted(count, reverse=True))
     return [*netlist.lines, f"  assign n = {{{bits}}};"]

@@ -17,7 +17,7 @@ from amaranth.lib.wiring import In, Out
 
 from xnorflow_hw.link.link_receive import LinkReceiver
 from xnorflow_hw.link.link_send import LinkSender
-from xnorflow_hw.link.link_spec import TAG, Kind, LinkSpec
+from xnorflow_hw.link.link_spec import TAG, LinkSpec, TagKind
 
 
 class Link(wiring.Component):
@@ -77,7 +77,7 @@ class Link(wiring.Component):
             sender.tags.payload.eq(tags.r_data), sender.tags.valid.eq(tags.r_rdy),
             tags.r_en.eq(sender.tags.ready),
             sender.session.eq(receiver.session), self.clear.eq(receiver.clear),
-            self.good.eq(tags.w_en & tags.w_rdy & (receiver.tags.payload.kind == Kind.RESULT)),
+            self.good.eq(tags.w_en & tags.w_rdy & (receiver.tags.payload.kind == TagKind.RESULT)),
             sender.o.ready.eq(~self.o.valid | self.o.ready),
         ]
         # This register outlives a session: a byte that was offered stays until it is taken.

@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from xnorflow_hw.base.crc import Crc32
 from xnorflow_hw.base.pipeline import index_shape
 from xnorflow_hw.link.link_format import ESCAPE, ESCAPE_BIT, FLAG, HEADER_BYTES, NO_SESSION, Request
-from xnorflow_hw.link.link_spec import TAG, Kind, LinkSpec
+from xnorflow_hw.link.link_spec import TAG, LinkSpec, TagKind
 
 
 class LinkReceiver(wiring.Component):
@@ -134,7 +134,7 @@ class LinkReceiver(wiring.Component):
             with m.State("SUM"):
                 m.d.comb += [
                     ready.eq(self.tags.ready), self.tags.valid.eq(closing),
-                    tag.kind.eq(Mux(whole, Kind.RESULT, Kind.DROP)),
+                    tag.kind.eq(Mux(whole, TagKind.RESULT, TagKind.DROP)),
                 ]
                 with m.If(end):
                     m.next = "HEADER"
@@ -143,13 +143,13 @@ class LinkReceiver(wiring.Component):
                 with m.If(gather & (left == 0)):
                     m.next = "BROKEN"
             with m.State("BROKEN"):
-                m.d.comb += [self.tags.valid.eq(1), tag.kind.eq(Kind.DROP)]
+                m.d.comb += [self.tags.valid.eq(1), tag.kind.eq(TagKind.DROP)]
                 with m.If(self.tags.ready):
                     m.next = "HEADER"
             with m.State("OTHER"):
                 greet = Signal()
                 m.d.comb += [
-                    greet.eq(hello & whole), tag.kind.eq(Kind.REFUSED),
+                    greet.eq(hello & whole), tag.kind.eq(TagKind.REFUSED),
                     ready.eq(self.tags.ready | greet),
                     self.tags.valid.eq(closing & ~greet),
                 ]
@@ -162,7 +162,7 @@ class LinkReceiver(wiring.Component):
                 m.d.sync += [self.session.eq(new_session), pending.eq(0)]
                 m.next = "GREET"
             with m.State("GREET"):
-                m.d.comb += [self.tags.valid.eq(1), tag.kind.eq(Kind.IDENTITY)]
+                m.d.comb += [self.tags.valid.eq(1), tag.kind.eq(TagKind.IDENTITY)]
                 with m.If(self.tags.ready):
                     m.next = "HEADER"
         return m

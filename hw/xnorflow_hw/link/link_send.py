@@ -21,7 +21,7 @@ from xnorflow_hw.link.link_format import (
     WRONGLY_LOADED,
     Reply,
 )
-from xnorflow_hw.link.link_spec import TAG, Kind, LinkSpec
+from xnorflow_hw.link.link_spec import TAG, LinkSpec, TagKind
 
 
 class LinkSender(wiring.Component):
@@ -70,7 +70,7 @@ class LinkSender(wiring.Component):
         m = Module()
         spec = self.spec
         tag, identity = self.tags.payload, spec.identity
-        is_result, is_identity = tag.kind == Kind.RESULT, tag.kind == Kind.IDENTITY
+        is_result, is_identity = tag.kind == TagKind.RESULT, tag.kind == TagKind.IDENTITY
 
         # What is to be sent now; `sent` says that it goes. A flag is never escaped. A register
         # stands between the choice of the byte and its escaping, and cuts the paths both ways.
@@ -118,7 +118,7 @@ class LinkSender(wiring.Component):
                     m.d.sync += beats.eq(0)
                 with m.If(self.tags.valid):
                     m.next = "OPEN"
-                    with m.If(tag.kind == Kind.DROP):
+                    with m.If(tag.kind == TagKind.DROP):
                         m.next = "DROP"
             with m.State("DROP"), m.If(self.results.valid):
                 beat_done()

@@ -15,7 +15,7 @@ QUEUE_UNIT = 512
 MAX_FRAME = (1 << 24) - 1
 
 
-class Kind(IntEnum):
+class TagKind(IntEnum):
     """What a tag asks the sender for."""
 
     IDENTITY = 0

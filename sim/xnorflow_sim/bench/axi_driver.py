@@ -32,7 +32,7 @@ PERIOD_NS = 10
 SNAPSHOT = CONTROL["SNAPSHOT"].mask
 
 
-class Bench:
+class AxiBench:
     """A wrapped accelerator, its user, and what it has to answer."""
 
     def __init__(self, dut: Any) -> None:

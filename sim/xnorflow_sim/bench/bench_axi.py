@@ -13,7 +13,7 @@ from cocotb.triggers import ClockCycles, Combine
 from cocotbext.axi import AxiResp
 
 from xnorflow_hw.axi.register_map import BY_NAME, CONTROL, IDENTITY
-from xnorflow_sim.bench.axi_driver import SNAPSHOT, Bench
+from xnorflow_sim.bench.axi_driver import SNAPSHOT, AxiBench
 from xnorflow_sim.bench.axi_observer import READABLE, WRITABLE, fields, offset
 
 NONE = 0xFFFFFFFF
@@ -23,7 +23,7 @@ RESET, CLEAR = CONTROL["RESET"].mask, CONTROL["CLEAR"].mask
 @cocotb.test()
 async def identity(dut: Any) -> None:
     """The constants are the design's; parts of words are read and written like memory."""
-    bench = Bench(dut)
+    bench = AxiBench(dut)
     await bench.reset()
     for register in IDENTITY:
         assert await bench.read(register.name) == bench.constants[register.name], register.name
@@ -42,7 +42,7 @@ async def identity(dut: Any) -> None:
 @cocotb.test()
 async def full_speed(dut: Any) -> None:
     """Without pauses, latency and interval are those that the registers predict."""
-    bench = Bench(dut)
+    bench = AxiBench(dut)
     await bench.reset()
     await bench.send(bench.frames[0])
     await bench.receive(bench.expected[0])
@@ -64,7 +64,7 @@ async def full_speed(dut: Any) -> None:
 @cocotb.test()
 async def paused_on_every_channel(dut: Any) -> None:
     """Frames under random pauses while every register is read and written at random."""
-    bench = Bench(dut)
+    bench = AxiBench(dut)
     draw = bench.random
     names = sorted(BY_NAME)
     for speeds in ((0.3,) * 7, (0.7, 0.0, 0.9, 0.1, 0.5, 0.2, 0.8), (0.0, 0.8, 0.1, 0.9, 0, 0, 0)):
@@ -96,7 +96,7 @@ async def paused_on_every_channel(dut: Any) -> None:
 @cocotb.test()
 async def counters_of_a_whole_run(dut: Any) -> None:
     """One snapshot at the end has all cycles, frames and stalls since reset."""
-    bench = Bench(dut)
+    bench = AxiBench(dut)
     await bench.reset()
     bench.pause(0.5, 0.5, 0, 0, 0, 0, 0)
     await bench.send(*bench.frames)
@@ -113,7 +113,7 @@ async def counters_of_a_whole_run(dut: Any) -> None:
 @cocotb.test()
 async def reset_through_the_register(dut: Any) -> None:
     """In mid-frame, in mid-result, with a beat held: the outside sees whole results only."""
-    bench = Bench(dut)
+    bench = AxiBench(dut)
     await bench.reset()
     beat, result = bench.constants["IN_BYTES"], bench.constants["RESULT_BEATS"]
     half = bench.frames[0][: (len(bench.frames[0]) // beat + 1) // 2 * beat]
@@ -171,7 +171,7 @@ async def reset_through_the_register(dut: Any) -> None:
 @cocotb.test()
 async def reset_of_everything(dut: Any) -> None:
     """Aresetn in mid-frame and mid-result forgets frames, counters and requests."""
-    bench = Bench(dut)
+    bench = AxiBench(dut)
     for part in (0.3, 0.7, 1.0, 1.2):
         await bench.reset()
         bench.pause(0.2, 0.2, 0, 0, 0, 0, 0)
@@ -191,7 +191,7 @@ async def reset_of_everything(dut: Any) -> None:
 @cocotb.test()
 async def bad_addresses(dut: Any) -> None:
     """What is not there gets DECERR, what cannot be written SLVERR, and neither has an effect."""
-    bench = Bench(dut)
+    bench = AxiBench(dut)
     await bench.reset()
     await bench.send(*bench.frames[:2])
     values = {r.name: bench.constants[r.name] for r in IDENTITY}
@@ -212,7 +212,7 @@ async def bad_addresses(dut: Any) -> None:
 @cocotb.test()
 async def wrong_tlast(dut: Any) -> None:
     """Packets that are not frames are counted; the beats count, so scores stay right."""
-    bench = Bench(dut)
+    bench = AxiBench(dut)
     await bench.reset()
     one, two, beat = bench.frames[0], bench.frames[1], bench.constants["IN_BYTES"]
     packets: list[tuple[list[bytes], tuple[int, int]]] = [

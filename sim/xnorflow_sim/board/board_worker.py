@@ -34,7 +34,7 @@ class Pump(ctypes.Structure):
     ]  # fmt: skip
 
 
-class Model:
+class CompiledBoard:
     """The compiled board.
 
     Parameters
@@ -112,7 +112,7 @@ class Model:
 
 def main(job: dict[str, Any], terminal: int, control: int) -> None:
     """Serve until `control` ends; `terminal` is the master of the pseudo-terminal."""
-    model = Model(job["library"], job["folder"], job["settle"], job["seed"])
+    model = CompiledBoard(job["library"], job["folder"], job["settle"], job["seed"])
     rates = FaultRates(**job["rates"])
     lines = [NoisyLine(rates, job["seed"] * 2 + way) for way in range(2)]
     # Bytes from the host after which the reset line is pulled, and the cable, for so many seconds.

@@ -14,7 +14,7 @@ from xnorflow.errors import CheckFailed
 from xnorflow_sim.board import board_worker
 from xnorflow_sim.board.faults import FaultRates
 from xnorflow_sim.interface import BytePorts
-from xnorflow_sim.verilator.library import Images, Model, build
+from xnorflow_sim.verilator.library import CompiledModel, Images, build
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class SimulatedBoard:
         self, verilog: str, ports: BytePorts, *, settle: int, images: Images = None,
         trouble: Trouble = Trouble(), seed: int = 0,
     ) -> None:
-        self.model: Model = build(verilog, ports, images=images)
+        self.model: CompiledModel = build(verilog, ports, images=images)
         self.report: dict[str, int] = {}
         self.port = ""
         self._job = {

@@ -42,7 +42,7 @@ Images = Path | Mapping[str, str] | None
 
 
 @dataclass(frozen=True)
-class Model:
+class CompiledModel:
     """A compiled design: its library, and the folder it must run in to find its ROM images."""
 
     library: Path
@@ -57,7 +57,7 @@ def build(
     trace: bool = False,
     lines: bool = False,
     root: Path | None = None,
-) -> Model:
+) -> CompiledModel:
     """Compile a design, or find it in the cache.
 
     Parameters
@@ -108,7 +108,7 @@ def build(
     folder = cache.entry(
         root, f"images-{cache.digest(parts)}", lambda folder: write_sources(sources, folder)
     )
-    return Model(library, folder)
+    return CompiledModel(library, folder)
 
 
 def read_sources(verilog: Path | str, images: Images = None) -> dict[str, str]:

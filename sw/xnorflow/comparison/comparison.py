@@ -9,10 +9,10 @@ from typing import Any
 from xnorflow.comparison import gpu as gpu_model
 from xnorflow.comparison.gpu import COLUMN_TEXT, COLUMNS, DATA_TYPES, Settings
 from xnorflow.devices import tables as devices
-from xnorflow.devices.figure import Figure, Kind, weakest
+from xnorflow.devices.figure import Figure, Origin, weakest
 from xnorflow.devices.tables import Datum, Family, Fpga, Gpu, Source
 from xnorflow.errors import BadInput
-from xnorflow.resources.engine import DesignShape
+from xnorflow.resources.engine import DesignSummary
 from xnorflow.resources.usage import checked, design_resources, error_of, status
 
 USABLE = {"LUT": 0.70, "FF": 0.50, "block RAM": 0.80}
@@ -113,7 +113,7 @@ class Comparison:
 
 
 def compare(
-    shape: DesignShape | Mapping[str, DesignShape],
+    shape: DesignSummary | Mapping[str, DesignSummary],
     fpgas: Iterable[str],
     gpus: Iterable[str],
     *,
@@ -147,7 +147,7 @@ def compare(
     designs = dict(shape) if isinstance(shape, Mapping) else dict.fromkeys(fpgas, shape)
     if missing := [b for b in fpgas if b not in designs]:
         raise BadInput(f"no design for {', '.join(missing)}")
-    network = shape if isinstance(shape, DesignShape) else next(iter(shape.values()), None)
+    network = shape if isinstance(shape, DesignSummary) else next(iter(shape.values()), None)
     if network is None or len({(d.macs, d.weights) for d in designs.values()}) > 1:
         raise BadInput("the designs to compare have to be of one network")
     clocks = clocks or {}
@@ -163,7 +163,7 @@ def compare(
                       tuple(omitted), settings)
 
 
-def _fpga_row(fpga: Fpga, design: DesignShape, clock: float | Figure | None,
+def _fpga_row(fpga: Fpga, design: DesignSummary, clock: float | Figure | None,
               sources: dict[str, Source]) -> Row:
     family = fpga.family
     mhz = _clock(fpga, clock)
@@ -187,12 +187,12 @@ def _fpga_row(fpga: Fpga, design: DesignShape, clock: float | Figure | None,
         ("ram_blocks", "block RAM", used.ram_blocks, fpga.ram_blocks),
     ):
         unit = {"luts": f"LUT{family.lut_inputs}", "ffs": "FF", "ram_blocks": family.ram}[key]
-        figures[key] = Figure(round(amount), unit, Kind.ESTIMATED,
+        figures[key] = Figure(round(amount), unit, Origin.ESTIMATED,
                               "exact packing of the model's memories" if key == "ram_blocks"
                               else "sum of the model's parts in xnorflow.resources.usage",
                               known[key])
         share = 100 * amount / there.use()
-        figures[f"{key}_share"] = Figure(share, "%", Kind.ESTIMATED, "of the part's", known[key])
+        figures[f"{key}_share"] = Figure(share, "%", Origin.ESTIMATED, "of the part's", known[key])
         sources[f"{fpga.board} {name}"] = there.source
         if share > 100:
             notes.append(f"does not fit: {share:.0f} % of the {name} (estimated)")
@@ -202,7 +202,7 @@ def _fpga_row(fpga: Fpga, design: DesignShape, clock: float | Figure | None,
     if fpga.power_w is not None and fpga.power_w.usable:
         watts = fpga.power_w.use()
         figures["energy"] = Figure(
-            watts / figures["fps"].value * 1e3, "mJ/frame", Kind.ESTIMATED,
+            watts / figures["fps"].value * 1e3, "mJ/frame", Origin.ESTIMATED,
             f"published board power {watts:g} W x interval", "upper bound")
         sources[f"{fpga.board} power"] = fpga.power_w.source
     return Row(fpga.board, f"{fpga.board} ({fpga.part.upper()})", "FPGA", "exact", 1, "", figures,
@@ -212,15 +212,15 @@ def _fpga_row(fpga: Fpga, design: DesignShape, clock: float | Figure | None,
 def _clock(fpga: Fpga, clock: float | Figure | None) -> Figure:
     if clock is None:
         datum = fpga.family.clock_mhz
-        return Figure(datum.use(), "MHz", Kind.ESTIMATED, datum.source.document, "assumed")
+        return Figure(datum.use(), "MHz", Origin.ESTIMATED, datum.source.document, "assumed")
     figure = clock if isinstance(clock, Figure) else Figure(
-        clock, "MHz", Kind.ESTIMATED, "set by the user", "assumed")
+        clock, "MHz", Origin.ESTIMATED, "set by the user", "assumed")
     if not 0 < figure.value < 10_000:
         raise BadInput(f"{fpga.board}: a clock of {figure.value:g} MHz is not possible")
     return figure
 
 
-def _gpu_rows(gpu: Gpu, network: DesignShape, batches: Sequence[int], settings: Settings,
+def _gpu_rows(gpu: Gpu, network: DesignSummary, batches: Sequence[int], settings: Settings,
               sources: dict[str, Source], omitted: list[str]) -> list[Row]:
     rows = []
     used: dict[str, Datum] = {"bandwidth": gpu.bandwidth_gbs, "power": gpu.power_w}
@@ -254,10 +254,10 @@ def _families(rows: Sequence[Row]) -> dict[str, Family]:
     return {family.name: family for family in found}
 
 
-def _fairness(network: DesignShape, rows: Sequence[Row], settings: Settings) -> tuple[str, ...]:
+def _fairness(network: DesignSummary, rows: Sequence[Row], settings: Settings) -> tuple[str, ...]:
     assumed = [r.device for r in rows if r.category == "FPGA" and r.figures["clock"].error]
     placed = [r.device for r in rows if r.category == "FPGA"
-              and r.figures["clock"].kind in (Kind.PLACED, Kind.MEASURED)]
+              and r.figures["clock"].kind in (Origin.PLACED, Origin.MEASURED)]
     models = "; ".join(
         f"{name}: {status(f)}, {checked(f)}" for name, f in _families(rows).items()
     )

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Literal, get_args
 
-from xnorflow.devices.figure import Figure, Kind
+from xnorflow.devices.figure import Figure, Origin
 from xnorflow.devices.tables import Gpu
 from xnorflow.errors import BadInput
-from xnorflow.resources.engine import DesignShape, EngineShape
+from xnorflow.resources.engine import DesignSummary, EngineSummary
 
 DataType = Literal["fp16", "int8", "b1"]
 Column = Literal["peak", "gemm", "end-to-end"]
@@ -100,13 +100,13 @@ class GpuEstimate:
     @property
     def fps(self) -> Figure:
         """Frames per second."""
-        return Figure(self.batch / self.seconds, "frames/s", Kind.ESTIMATED, self.how,
+        return Figure(self.batch / self.seconds, "frames/s", Origin.ESTIMATED, self.how,
                       "not calibrated on this device")
 
     @property
     def latency(self) -> Figure:
         """Time until the batch is done, in microseconds."""
-        return Figure(self.seconds * 1e6, "us", Kind.ESTIMATED, self.how,
+        return Figure(self.seconds * 1e6, "us", Origin.ESTIMATED, self.how,
                       "not calibrated on this device")
 
     @property
@@ -115,7 +115,7 @@ class GpuEstimate:
         if not self.gpu.power_w.usable:
             return None
         watts = self.gpu.power_w.use()
-        return Figure(watts * self.seconds / self.batch * 1e3, "mJ/frame", Kind.ESTIMATED,
+        return Figure(watts * self.seconds / self.batch * 1e3, "mJ/frame", Origin.ESTIMATED,
                       f"published board power {watts:g} W x time", "upper bound")
 
 
@@ -124,7 +124,7 @@ def supports(gpu: Gpu, data_type: DataType) -> bool:
     return gpu.tops[data_type].usable
 
 
-def runs_in(engine: EngineShape, gpu: Gpu, data_type: DataType) -> DataType:
+def runs_in(engine: EngineSummary, gpu: Gpu, data_type: DataType) -> DataType:
     """Give the type in which a layer runs when the network runs in `data_type`.
 
     In 1-bit, every pair of an activation plane and a weight plane is one binary product. A layer
@@ -137,7 +137,7 @@ def runs_in(engine: EngineShape, gpu: Gpu, data_type: DataType) -> DataType:
     return "int8" if engine.act_bits >= 8 or pairs >= ratio else "b1"
 
 
-def _layer(engine: EngineShape, gpu: Gpu, data_type: DataType, batch: int, column: Column,
+def _layer(engine: EngineSummary, gpu: Gpu, data_type: DataType, batch: int, column: Column,
            settings: Settings) -> LayerTime:
     used = runs_in(engine, gpu, data_type)
     rows, cols, depth = engine.pixels * batch, engine.channels, engine.reduction
@@ -163,7 +163,7 @@ def _layer(engine: EngineShape, gpu: Gpu, data_type: DataType, batch: int, colum
                      bits / 8 / bandwidth, launch)
 
 
-def estimate(design: DesignShape, gpu: Gpu, data_type: DataType, batch: int, column: Column,
+def estimate(design: DesignSummary, gpu: Gpu, data_type: DataType, batch: int, column: Column,
              settings: Settings | None = None) -> GpuEstimate | None:
     """Estimate a network on a GPU.
 
@@ -208,5 +208,5 @@ def popcount_bound(gpu: Gpu) -> Figure | None:
     if not (gpu.popc_per_clock_sm.usable and gpu.sms.usable and gpu.clock_mhz.usable):
         return None
     rate = gpu.sms.use() * gpu.popc_per_clock_sm.use() * 32 * 2 * gpu.clock_mhz.use() * 1e6
-    return Figure(rate / 1e12, "TOPS", Kind.ESTIMATED,
+    return Figure(rate / 1e12, "TOPS", Origin.ESTIMATED,
                   "derived: multiprocessors x population counts per clock x 32 bits x 2 x clock")

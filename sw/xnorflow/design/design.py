@@ -22,8 +22,8 @@ from xnorflow.ir import file as ir_file
 from xnorflow.plan.mapping import accelerator
 from xnorflow.plan.memories import load_bits
 from xnorflow.plan.reductions import Fold, Reduction, reductions
-from xnorflow.resources.engine import DesignShape
-from xnorflow.resources.summarise import design_shape
+from xnorflow.resources.engine import DesignSummary
+from xnorflow.resources.summarise import design_summary
 from xnorflow.schedule import timing
 from xnorflow.version import __version__
 from xnorflow_hw.spec import AcceleratorSpec
@@ -149,9 +149,9 @@ class Design:
         return tuple(taps)
 
     @cached_property
-    def shape(self) -> DesignShape:
+    def shape(self) -> DesignSummary:
         """Plain summary for the estimators."""
-        return design_shape(self.net.name, self.parts, self.spec, self.ii, self.latency)
+        return design_summary(self.net.name, self.parts, self.spec, self.ii, self.latency)
 
     def summary(self) -> dict[str, Any]:
         """Give the content of ``design.json``."""

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 
-class Kind(StrEnum):
+class Origin(StrEnum):
     """How a figure came about, from the weakest to the strongest."""
 
     ESTIMATED = "estimated"
@@ -21,14 +21,14 @@ class Kind(StrEnum):
     MEASURED = "measured"
 
 
-STRENGTH = {kind: i for i, kind in enumerate(Kind)}
+STRENGTH = {kind: i for i, kind in enumerate(Origin)}
 SHORT = {
-    Kind.ESTIMATED: "est", Kind.PUBLISHED: "pub", Kind.SIMULATED: "sim",
-    Kind.PLACED: "plc", Kind.MEASURED: "mea",
+    Origin.ESTIMATED: "est", Origin.PUBLISHED: "pub", Origin.SIMULATED: "sim",
+    Origin.PLACED: "plc", Origin.MEASURED: "mea",
 }
 
 
-def weakest(*kinds: Kind) -> Kind:
+def weakest(*kinds: Origin) -> Origin:
     """Give the kind of a figure that was computed from figures of these kinds."""
     return min(kinds, key=lambda k: STRENGTH[k])
 
@@ -53,7 +53,7 @@ class Figure:
 
     value: float
     unit: str
-    kind: Kind
+    kind: Origin
     how: str
     error: str | None = None
 

@@ -14,7 +14,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal, cast, get_args
 
-from xnorflow.devices.figure import Figure, Kind
+from xnorflow.devices.figure import Figure, Origin
 from xnorflow.errors import BadInput
 
 Status = Literal["vendor", "tool", "third-party", "derived", "assumed", "unverified"]
@@ -73,7 +73,7 @@ class Datum:
     def figure(self, unit: str) -> Figure:
         """Give it as a `Figure`: published unless it was derived or assumed."""
         weak = self.source.status in ("derived", "assumed")
-        return Figure(self.use(), unit, Kind.ESTIMATED if weak else Kind.PUBLISHED,
+        return Figure(self.use(), unit, Origin.ESTIMATED if weak else Origin.PUBLISHED,
                       self.source.document)
 
 

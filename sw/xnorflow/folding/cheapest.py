@@ -13,12 +13,12 @@ from xnorflow.folding import stream_lanes
 from xnorflow.folding.costs import EngineOptions, LinkOptions, Prices
 from xnorflow.ir import Ints
 from xnorflow.plan.reductions import Fold, Reduction
-from xnorflow.resources.engine import EngineShape
+from xnorflow.resources.engine import EngineSummary
 from xnorflow.resources.usage import Resources
 
 
 @dataclass(frozen=True)
-class Choice:
+class FoldingChoice:
     """A folding of a network.
 
     Parameters
@@ -56,7 +56,7 @@ class Chain:
     """
 
     def __init__(
-        self, net: ir.IntegerNetwork, parts: Sequence[Reduction], examples: Sequence[EngineShape],
+        self, net: ir.IntegerNetwork, parts: Sequence[Reduction], examples: Sequence[EngineSummary],
         family: Family, pixels: int, sprams: int = 0,
     ) -> None:
         self.engines = [
@@ -110,7 +110,7 @@ class Chain:
             )
         return self._outputs[width].cost(cycles, prices)[:, 0]
 
-    def cheapest(self, cycles: int, prices: Prices, sprams: int = 0) -> Choice | None:
+    def cheapest(self, cycles: int, prices: Prices, sprams: int = 0) -> FoldingChoice | None:
         """Give the folding of least cost that needs at most `cycles` and `sprams`, or None.
 
         Dynamic programming from source to sink: what an engine's lanes cost the next one depends on
@@ -160,7 +160,7 @@ class Chain:
                 row[better], pick[before + own][better] = found[better], which[better]
         return best, pick
 
-    def _choice(self, cycles: int, chosen: Sequence[int]) -> Choice:
+    def _choice(self, cycles: int, chosen: Sequence[int]) -> FoldingChoice:
         takes, sprams = np.zeros(3), 0
         for k, (engine, index) in enumerate(zip(self.engines, chosen, strict=True)):
             takes += engine.takes[index]
@@ -170,4 +170,4 @@ class Chain:
                 lane = before.lane_of[chosen[k - 1]]
                 takes += self.links[k - 1].takes[lane, engine.width_of[index]]
         folds = tuple(e.folds[i] for e, i in zip(self.engines, chosen, strict=True))
-        return Choice(cycles, folds, Resources(takes[0], takes[1], round(takes[2]), sprams))
+        return FoldingChoice(cycles, folds, Resources(takes[0], takes[1], round(takes[2]), sprams))

@@ -20,7 +20,7 @@ from xnorflow.folding.narrowest import foldings
 from xnorflow.ir import Ints
 from xnorflow.plan.fabric import fabric_of, form_on
 from xnorflow.plan.reductions import Fold, Reduction
-from xnorflow.resources.engine import EngineShape
+from xnorflow.resources.engine import EngineSummary
 from xnorflow.resources.usage import Resources, engine_resources, gearbox_resources
 from xnorflow.schedule import regrouping
 from xnorflow.storage.blocks import spram_number
@@ -53,8 +53,8 @@ def _priced(table: Reals, prices: Prices) -> Reals:
 
 
 def refolded(
-    example: EngineShape, part: Reduction, fold: Fold, family: Family
-) -> EngineShape:
+    example: EngineSummary, part: Reduction, fold: Fold, family: Family
+) -> EngineSummary:
     """Describe an engine at another folding than that of `example`, without its gearbox.
 
     Depths of buffer and queue are approximate: the exact ones depend on the engines around.
@@ -106,7 +106,7 @@ class EngineOptions:
     """
 
     def __init__(
-        self, part: Reduction, example: EngineShape, family: Family, pixels: int, sprams: int = 0
+        self, part: Reduction, example: EngineSummary, family: Family, pixels: int, sprams: int = 0
     ) -> None:
         self.part = part
         self.folds: list[Fold] = []

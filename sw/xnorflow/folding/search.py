@@ -22,11 +22,11 @@ from xnorflow.devices.tables import Fpga
 from xnorflow.errors import BadInput
 from xnorflow.folding import narrowest
 from xnorflow.folding.budget import Budget
-from xnorflow.folding.cheapest import Chain, Choice
+from xnorflow.folding.cheapest import Chain, FoldingChoice
 from xnorflow.folding.costs import Prices
 from xnorflow.plan.mapping import accelerator
 from xnorflow.plan.reductions import Fold, reductions
-from xnorflow.resources.summarise import engine_shapes
+from xnorflow.resources.summarise import engine_summaries
 from xnorflow.resources.usage import Resources, design_resources
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ Assemble = Callable[[tuple[Fold, ...], int], "Design"]
 Progress = Callable[[str], object]
 Designs = dict[tuple[tuple[Fold, ...], int], "tuple[Design, Resources]"]
 """What was assembled, by folding and target."""
-Found = tuple[Choice, "Design", Resources, Budget]
+Found = tuple[FoldingChoice, "Design", Resources, Budget]
 """What was chosen, what came of it, and the budget that it was chosen for."""
 
 
@@ -99,7 +99,7 @@ class Fit:
         self.parts = parts = reductions(net)
         folds = narrowest.for_cycles(parts, narrowest.default_cycles(parts, EXAMPLE_LANES))
         example = accelerator(net, folds, in_lanes=1, device=device)
-        self.chain = Chain(net, parts, engine_shapes(parts, example), device.family, pixels,
+        self.chain = Chain(net, parts, engine_summaries(parts, example), device.family, pixels,
                            device.spram_number)
         self._worth = float(device.family.block_luts.use())
         worth = device.family.spram_luts
@@ -115,7 +115,7 @@ class Fit:
         """Give what a design takes, by the model."""
         return design_resources(design.shape, self.family)
 
-    def within(self, cycles: int, budget: Budget) -> Choice | None:
+    def within(self, cycles: int, budget: Budget) -> FoldingChoice | None:
         """Give a folding of few LUTs that needs at most `cycles` and keeps to a budget, or None.
 
         It takes SPRAMs only if there is none without.
@@ -125,7 +125,7 @@ class Fit:
             found = self._within(cycles, budget, self._sprams)
         return found
 
-    def _within(self, cycles: int, budget: Budget, sprams: int) -> Choice | None:
+    def _within(self, cycles: int, budget: Budget, sprams: int) -> FoldingChoice | None:
         least = self.chain.cheapest(cycles, Prices(TIE, TIE), sprams)
         if least is None or least.takes.luts > budget.luts:
             return None
@@ -140,7 +140,7 @@ class Fit:
 
     def _blocks_within(
         self, cycles: int, budget: Budget, ff: float, sprams: int
-    ) -> Choice | None:
+    ) -> FoldingChoice | None:
         """Raise the price of block RAM until there is enough of it, but no further."""
         found = self.chain.cheapest(cycles, Prices(TIE, ff), sprams)
         if found is None or found.takes.ram_blocks <= budget.ram_blocks:
@@ -272,13 +272,13 @@ class Fit:
                 front.append(found)
         return front
 
-    def smallest_of_all(self) -> Choice:
+    def smallest_of_all(self) -> FoldingChoice:
         """Give the folding of fewest LUTs, whatever its speed."""
         found = self.chain.cheapest(self.targets[-1], Prices(TIE, TIE))
         assert found is not None
         return found
 
-    def _fastest_choice(self, budget: Budget) -> Choice | None:
+    def _fastest_choice(self, budget: Budget) -> FoldingChoice | None:
         low, high = 0, len(self.targets) - 1
         best = self.within(self.targets[high], budget)
         if best is None:
@@ -294,9 +294,9 @@ class Fit:
         return best
 
     def _rounds(
-        self, budget: Budget, choose: Callable[[Budget], Choice | None], hope: float = 1.0,
+        self, budget: Budget, choose: Callable[[Budget], FoldingChoice | None], hope: float = 1.0,
         designs: Designs | None = None,
-    ) -> Iterator[tuple[Choice, Design, Resources, Budget]]:
+    ) -> Iterator[tuple[FoldingChoice, Design, Resources, Budget]]:
         """Choose, assemble, correct the budget by what the design takes, and choose again.
 
         What is in `designs` already is not assembled again.
@@ -317,7 +317,7 @@ class Fit:
                 return
             corrected = budget.corrected(corrected, choice.takes, takes)
 
-    def _made(self, choice: Choice, designs: Designs) -> tuple[Design, Resources]:
+    def _made(self, choice: FoldingChoice, designs: Designs) -> tuple[Design, Resources]:
         """Assemble a design that is not there yet, and give it and what it takes."""
         key = choice.folds, choice.cycles
         if key not in designs:

@@ -22,7 +22,7 @@ MAX_FLOATS = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
-class Tail:
+class ScoreTail:
     """How accumulators become scores; see `xnorflow.ir.Scores`.
 
     With `falls`, the scores are those of the negated accumulators; not with ranks.
@@ -36,7 +36,7 @@ class Tail:
     falls: bool = False
 
 
-def find(expression: Expression, reach: Reach, where: Op) -> Tail:
+def find(expression: Expression, reach: Reach, where: Op) -> ScoreTail:
     """Find the simplest scores that order all reachable float32 scores as they are.
 
     In turn: the accumulators, the accumulators with an integer offset per class, ranks.
@@ -65,7 +65,7 @@ def find(expression: Expression, reach: Reach, where: Op) -> Tail:
             if offsets is not None and table is not None:
                 low, floats = table
                 kept = floats if len(floats) <= MAX_FLOATS else None
-                return Tail(offsets, floats=kept, floats_lo=low, falls=falls)
+                return ScoreTail(offsets, floats=kept, floats_lo=low, falls=falls)
     return _ranks(integers, values, reach, where)
 
 
@@ -104,7 +104,7 @@ def _table(scores: Ints, values: Floats) -> tuple[int, Floats] | None:
     return low, floats[np.maximum.accumulate(np.where(known, np.arange(size), 0))]
 
 
-def _ranks(integers: Ints, values: Floats, reach: Reach, where: Op) -> Tail:
+def _ranks(integers: Ints, values: Floats, reach: Reach, where: Op) -> ScoreTail:
     width = int((reach.hi - reach.lo).max()) + 1
     classes = len(reach.lo)
     if width * classes > MAX_RANKS:
@@ -112,7 +112,7 @@ def _ranks(integers: Ints, values: Floats, reach: Reach, where: Op) -> Tail:
     floats, inverse = np.unique(values, return_inverse=True)
     ranks = np.repeat(inverse.reshape(values.shape), reach.step, axis=0)[:width].T
     beyond = np.arange(width) > (reach.hi - reach.lo)[:, None]
-    return Tail(
+    return ScoreTail(
         np.zeros(classes, np.int64), np.where(beyond, -1, ranks).astype(np.int64),
         reach.lo.copy(), floats if len(floats) <= MAX_FLOATS else None,
     )

@@ -72,7 +72,7 @@ def _link(box: GearboxSpec, elements: int, cycles: int, results: int) -> _Link:
     if not box.needed:
         return _Link(cycles, 0.0, offered[:results])
     # In the second of two frames, what is left over from the one before is there.
-    accepts, emits = regrouping.Gearbox(box, 2 * elements).solve(offered, None)
+    accepts, emits = regrouping.GearboxTimes(box, 2 * elements).solve(offered, None)
     second = emits[len(emits) // 2 :] - cycles
     return _Link(cycles, float((accepts - offered).max()), second)
 

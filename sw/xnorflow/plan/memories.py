@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from math import inf
 
 from xnorflow.devices.tables import Family, Fpga, fpgas
-from xnorflow.storage.blocks import Choice, ram_blocks, spram_number
+from xnorflow.storage.blocks import StorageChoice, ram_blocks, spram_number
 from xnorflow_hw.array import stored_sums as stored
 from xnorflow_hw.array.factory import compares
 from xnorflow_hw.memory.spram_rom import LOAD_BITS, number
@@ -52,7 +52,7 @@ def _words(tail: TailSpec, sum_bits: int) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
-class _Stages(Choice):
+class _Stages(StorageChoice):
     """Chooses for whole stages; for a board, or for any. Some have their weights in SPRAM."""
 
     board: bool = False
@@ -105,24 +105,24 @@ class _Stages(Choice):
 
 def blocks(spec: AcceleratorSpec, family: Family) -> int:
     """Count the blocks of RAM."""
-    choice = Choice(family)
+    choice = StorageChoice(family)
     return sum(_blocks(s, choice) for s in spec.stages)
 
 
 def fill(spec: AcceleratorSpec, family: Family) -> float:
     """Give the share of the bits of all blocks taken that are used; 1 where none is taken."""
-    choice = Choice(family)
+    choice = StorageChoice(family)
     taken = [found for s in spec.stages for found in _memories(s, choice) if found[0]]
     block = max(depth * width for depth, width in family.ram_shapes)
     number = sum(found for found, _ in taken)
     return sum(bits for _, bits in taken) / (number * block) if number else 1.0
 
 
-def _blocks(s: StageSpec, choice: Choice) -> int:
+def _blocks(s: StageSpec, choice: StorageChoice) -> int:
     return sum(found for found, _ in _memories(s, choice))
 
 
-def _memories(s: StageSpec, choice: Choice) -> Iterator[tuple[int, int]]:
+def _memories(s: StageSpec, choice: StorageChoice) -> Iterator[tuple[int, int]]:
     """Give the blocks and the bits of a stage's memories."""
     bits = s.array.out_bits
     if isinstance(s.array, DotSpec):
@@ -181,7 +181,7 @@ def with_memories(spec: AcceleratorSpec, device: Fpga | None) -> AcceleratorSpec
         if blocks(made, family) <= left:
             break
         before = made
-    return made if before is None else _between(before, made, left, Choice(family))
+    return made if before is None else _between(before, made, left, StorageChoice(family))
 
 
 def _in_sprams(spec: AcceleratorSpec, device: Fpga, left: float) -> frozenset[str]:
@@ -213,7 +213,7 @@ def _in_sprams(spec: AcceleratorSpec, device: Fpga, left: float) -> frozenset[st
 
 
 def _between(
-    many: AcceleratorSpec, few: AcceleratorSpec, left: float, choice: Choice
+    many: AcceleratorSpec, few: AcceleratorSpec, left: float, choice: StorageChoice
 ) -> AcceleratorSpec:
     """Take only as many stages from the design of few blocks as it needs to keep to what is left.
 

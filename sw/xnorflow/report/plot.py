@@ -20,11 +20,11 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from xnorflow.comparison.comparison import Comparison, Row
-from xnorflow.devices.figure import Kind, compact
+from xnorflow.devices.figure import Origin, compact
 from xnorflow.errors import BadInput
 
-HATCH = {Kind.ESTIMATED: "////", Kind.PUBLISHED: "xxxx", Kind.SIMULATED: "....",
-         Kind.PLACED: "", Kind.MEASURED: ""}
+HATCH = {Origin.ESTIMATED: "////", Origin.PUBLISHED: "xxxx", Origin.SIMULATED: "....",
+         Origin.PLACED: "", Origin.MEASURED: ""}
 COLOUR = {"exact": "#009E73", "fp16": "#8C8C8C", "int8": "#56B4E9", "b1": "#E69F00"}
 MEANING = {"exact": "FPGA, the binary network", "b1": "GPU, 1-bit", "int8": "GPU, INT8",
            "fp16": "GPU, FP16"}
@@ -137,7 +137,7 @@ def _legend(canvas: Canvas, bars: Sequence[Bar]) -> None:
     handles: list[Patch | Line2D] = [
         Patch(facecolor=COLOUR[t], label=MEANING[t]) for t in MEANING if t in types]
     handles += [Patch(facecolor="#BBBBBB", edgecolor="white", hatch=HATCH[k], label=str(k))
-                for k in Kind if k in kinds]
+                for k in Origin if k in kinds]
     if any(not b.row.fits for b in bars):
         handles.append(Patch(facecolor="white", edgecolor=ALARM, label="does not fit (estimated)"))
     for column, marker, words in (("peak", "|", "peak rates alone"),

@@ -12,11 +12,11 @@ from rich.text import Text
 
 from xnorflow.comparison.comparison import Comparison, Row
 from xnorflow.comparison.gpu import COLUMN_TEXT, COLUMNS
-from xnorflow.devices.figure import SHORT, Figure, Kind
+from xnorflow.devices.figure import SHORT, Figure, Origin
 
 STYLE = {
-    Kind.ESTIMATED: "yellow", Kind.PUBLISHED: "blue", Kind.SIMULATED: "cyan",
-    Kind.PLACED: "green", Kind.MEASURED: "bold green",
+    Origin.ESTIMATED: "yellow", Origin.PUBLISHED: "blue", Origin.SIMULATED: "cyan",
+    Origin.PLACED: "green", Origin.MEASURED: "bold green",
 }
 FPGA_COLUMNS = {"fps": "frames/s", "latency": "latency", "clock": "clock", "ii": "interval\ncycles",
                 "luts": "LUT", "ffs": "FF", "ram_blocks": "block RAM", "energy": "energy"}
@@ -91,7 +91,7 @@ def table(comparison: Comparison) -> Group:
         parts.append(_gpu_table(comparison))
         parts += [Text(f"{name}: {words}", style="dim") for name, words in COLUMN_TEXT.items()]
     legend = Text("kinds: ")
-    for kind in Kind:
+    for kind in Origin:
         legend.append(SHORT[kind], style=STYLE[kind]).append(f" {kind}  ")
     parts.append(legend)
     for row in fpgas:

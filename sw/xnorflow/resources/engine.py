@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from xnorflow.devices.figure import Kind
+from xnorflow.devices.figure import Origin
 from xnorflow.errors import BadInput
 from xnorflow_hw.spec import GearboxSpec, RomSpec
 
@@ -13,7 +13,7 @@ EngineKind = Literal["conv", "maxpool", "sumpool"]
 
 
 @dataclass(frozen=True)
-class EngineShape:
+class EngineSummary:
     """One layer and the engine that computes it.
 
     Parameters
@@ -127,7 +127,7 @@ class EngineShape:
 
 
 @dataclass(frozen=True)
-class DesignShape:
+class DesignSummary:
     """A whole design.
 
     Parameters
@@ -153,10 +153,10 @@ class DesignShape:
     """
 
     name: str
-    engines: tuple[EngineShape, ...]
+    engines: tuple[EngineSummary, ...]
     ii: int
     latency: int
-    kind: Kind = Kind.ESTIMATED
+    kind: Origin = Origin.ESTIMATED
     how: str = "exact cycle model of the streaming pipeline"
     accuracy: str = ""
     input_bits: int = 0

@@ -8,7 +8,7 @@ import numpy as np
 
 from xnorflow import ir
 from xnorflow.plan.reductions import Reduction
-from xnorflow.resources.engine import DesignShape, EngineKind, EngineShape
+from xnorflow.resources.engine import DesignSummary, EngineKind, EngineSummary
 from xnorflow_hw.array.factory import compares
 from xnorflow_hw.array.tail import search_steps
 from xnorflow_hw.spec import AcceleratorSpec, DotSpec, GearboxSpec, StageSpec, ThresholdSpec
@@ -16,7 +16,7 @@ from xnorflow_hw.spec import AcceleratorSpec, DotSpec, GearboxSpec, StageSpec, T
 _KINDS: dict[str, EngineKind] = {"conv": "conv", "maxpool": "maxpool", "sumpool": "sumpool"}
 
 
-def engine_shape(part: Reduction, stage: StageSpec, box: GearboxSpec) -> EngineShape:
+def engine_summary(part: Reduction, stage: StageSpec, box: GearboxSpec) -> EngineSummary:
     """Summarise one stage and the gearbox before it."""
     b, a = stage.buffer, stage.array
     taps = b.kernel[0] * b.kernel[1]
@@ -29,7 +29,7 @@ def engine_shape(part: Reduction, stage: StageSpec, box: GearboxSpec) -> EngineS
             threshold_rom = tail.rom
             words = _threshold_words(stage, tail)
     dot = isinstance(a, DotSpec)
-    return EngineShape(
+    return EngineSummary(
         name=part.name, kind=_KINDS[part.layer.kind],
         pixels=part.out.height * part.out.width, channels=part.out_channels,
         reduction=taps * (part.inp.channels if isinstance(part.layer, ir.Conv) else 1),
@@ -73,23 +73,23 @@ def _tail_bits(stage: StageSpec) -> int:
     return found
 
 
-def design_shape(
+def design_summary(
     name: str, parts: Sequence[Reduction], described: AcceleratorSpec, ii: int, latency: int
-) -> DesignShape:
+) -> DesignSummary:
     """Summarise a whole accelerator."""
     source, last = described.input, described.gearboxes[-1]
     plain = len(source.table) == 1 and (source.table[0] == np.arange(len(source.table[0]))).all()
     bits = source.lanes * source.bits
-    return DesignShape(
-        name, engine_shapes(parts, described), ii, latency, input_bits=bits,
+    return DesignSummary(
+        name, engine_summaries(parts, described), ii, latency, input_bits=bits,
         table_bits=0 if plain else bits, output=last if last.needed else None,
         score_bits=described.out_lanes * described.score_bits,
     )
 
 
-def engine_shapes(
+def engine_summaries(
     parts: Sequence[Reduction], described: AcceleratorSpec
-) -> tuple[EngineShape, ...]:
+) -> tuple[EngineSummary, ...]:
     """Summarise all stages of an accelerator."""
     stages = zip(parts, described.stages, described.gearboxes, strict=False)
-    return tuple(engine_shape(*each) for each in stages)
+    return tuple(engine_summary(*each) for each in stages)

@@ -12,8 +12,8 @@ from math import ceil, gcd, prod
 
 from xnorflow.devices.tables import Family
 from xnorflow.plan.fabric import fabric_of
-from xnorflow.resources.engine import DesignShape, EngineShape
-from xnorflow.storage.blocks import Choice, ram_luts, rom_luts
+from xnorflow.resources.engine import DesignSummary, EngineSummary
+from xnorflow.storage.blocks import StorageChoice, ram_luts, rom_luts
 from xnorflow_hw.array import stored_sums as stored
 from xnorflow_hw.fabric import copies, xnor_sum
 from xnorflow_hw.spec import GearboxSpec, RomSpec
@@ -43,19 +43,19 @@ def _memory(depth: int, width: int, family: Family, kind: str, number: int = 1) 
     """Give the features of memories with a write and a read port."""
     if depth == 1:
         return {"bits of a single word": number * width}
-    if Choice(family).ram_of(depth, width, kind) != "distributed":
+    if StorageChoice(family).ram_of(depth, width, kind) != "distributed":
         return {}
     return {"memory": number * ram_luts(depth, width, family)}
 
 
-def in_blocks(e: EngineShape, family: Family) -> dict[str, int]:
+def in_blocks(e: EngineSummary, family: Family) -> dict[str, int]:
     """Give the flip-flops of components that are registers of block RAM in the end.
 
     They follow a memory at once and are read without anything between.
     """
     if family.fabric != "ecp5":
         return {}
-    memories = Choice(family)
+    memories = StorageChoice(family)
     found = {"buffer": _buffer_registers(e, family)}
     if e.kind == "conv" and e.rom_depth > 1:
         found["array"] = _registers(memories, e.rom_depth, e.rom_width, e.rom)
@@ -65,15 +65,15 @@ def in_blocks(e: EngineShape, family: Family) -> dict[str, int]:
     return found
 
 
-def _buffer_registers(e: EngineShape, family: Family) -> int:
+def _buffer_registers(e: EngineSummary, family: Family) -> int:
     """Give the bits of the buffer's output that are registers of block RAM in the end."""
     if family.fabric != "ecp5" or e.buffer_depth == 1 or e.padded:
         return 0
-    kind = Choice(family).ram_of(e.buffer_depth, e.buffer_width, e.buffer_ram)
+    kind = StorageChoice(family).ram_of(e.buffer_depth, e.buffer_width, e.buffer_ram)
     return e.at_once * e.buffer_width * (kind == "block")
 
 
-def _registers(memories: Choice, depth: int, width: int, rom: RomSpec | None) -> int:
+def _registers(memories: StorageChoice, depth: int, width: int, rom: RomSpec | None) -> int:
     """Give the bits of the registers of blocks, every tile with its own."""
     rom = rom or memories.rom(depth, width)
     if rom.kind != "block":
@@ -81,7 +81,7 @@ def _registers(memories: Choice, depth: int, width: int, rom: RomSpec | None) ->
     return sum(t.width for t in rom.tiles) or width
 
 
-def buffer(e: EngineShape, family: Family) -> Features:
+def buffer(e: EngineSummary, family: Family) -> Features:
     """Give the features of the feature buffer."""
     height, width = e.frame
     rows, columns = e.windows
@@ -100,7 +100,7 @@ def buffer(e: EngineShape, family: Family) -> Features:
     }
 
 
-def array(e: EngineShape, family: Family) -> Features:
+def array(e: EngineSummary, family: Family) -> Features:
     """Give the features of the array, with its ROM and what its accumulators start from."""
     if e.kind != "conv":
         return {e.kind: 1, f"{e.kind}: bits": e.pe * max(e.act_bits, e.acc_bits)}
@@ -109,7 +109,7 @@ def array(e: EngineShape, family: Family) -> Features:
         "array": 1, "array: bits of sums": sums * e.acc_bits,
         **{name: sums * value for name, value in beat(e).items()},
     }
-    memories = Choice(family)
+    memories = StorageChoice(family)
     if e.rom_depth > 1 and e.form != stored.FORM:
         # Of few words, many bits are equal.
         found["ROM: bits of registers"] = min(e.rom_width, 1 << min(e.rom_depth, 32))
@@ -155,7 +155,7 @@ def array(e: EngineShape, family: Family) -> Features:
     return found
 
 
-def beat(e: EngineShape) -> Features:
+def beat(e: EngineSummary) -> Features:
     """Give the features of one sum of a beat's products, see `xnorflow_hw.fabric.beat`."""
     planes, simd = e.weight_planes, e.simd
     form = e.form + (CONSTANT if e.rom_depth == 1 else "")
@@ -192,13 +192,13 @@ def _kind(depth: int, blocks: int) -> str:
     return "blocks" if blocks else "few words" if depth <= FEW else "many words"
 
 
-def tail(e: EngineShape, family: Family) -> Features:
+def tail(e: EngineSummary, family: Family) -> Features:
     """Give the features of the tails that the array does not compute."""
     if not e.tail_bits:
         return {}
     if not e.threshold_levels:
         return {"tails": 1, "tails: bits": e.tail_bits}
-    lanes, memories = e.pe * e.at_once, Choice(family)
+    lanes, memories = e.pe * e.at_once, StorageChoice(family)
     found: Features = {"shared ROM: LUTs": 0, "own ROMs: LUTs": 0, "bits chosen": 0}
     for step, width in enumerate(e.threshold_words):
         luts, blocks = memories.takes(e.threshold_rows, width, e.threshold_rom)
@@ -219,14 +219,14 @@ def tail(e: EngineShape, family: Family) -> Features:
     }
 
 
-def threshold_rom(e: EngineShape, family: Family) -> tuple[float, int]:
+def threshold_rom(e: EngineSummary, family: Family) -> tuple[float, int]:
     """Give LUTs and block RAMs of the thresholds' memories.
 
     An array that compares has one; a tail has one for each step of its search.
     """
     if not e.threshold_levels:
         return 0, 0
-    memories = Choice(family)
+    memories = StorageChoice(family)
     found = [
         memories.takes(e.threshold_rows, width, e.threshold_rom)
         for width in e.threshold_words if width
@@ -234,7 +234,7 @@ def threshold_rom(e: EngineShape, family: Family) -> tuple[float, int]:
     return sum(luts for luts, _ in found), sum(blocks for _, blocks in found)
 
 
-def queue(e: EngineShape, family: Family) -> Features:
+def queue(e: EngineSummary, family: Family) -> Features:
     """Give the features of the queue behind the array."""
     width = e.pe * e.out_bits * e.at_once
     name = "queue" if e.at_once == 1 else "pixel queue"
@@ -274,7 +274,7 @@ def gearbox(box: GearboxSpec | None) -> Features:
     }
 
 
-def engine(e: EngineShape, family: Family) -> dict[str, Features]:
+def engine(e: EngineSummary, family: Family) -> dict[str, Features]:
     """Give the features of an engine's components, by the names of their modules."""
     return {
         "gearbox": gearbox(e.gearbox), "buffer": buffer(e, family), "array": array(e, family),
@@ -283,7 +283,7 @@ def engine(e: EngineShape, family: Family) -> dict[str, Features]:
     }
 
 
-def ends(d: DesignShape) -> dict[str, Features]:
+def ends(d: DesignSummary) -> dict[str, Features]:
     """Give the features of what stands before the first engine and behind the last."""
     return {
         "input": {"input": 1, "input: bits": d.input_bits, "input: bits of tables": d.table_bits},

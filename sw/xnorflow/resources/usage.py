@@ -12,8 +12,8 @@ from functools import cache
 from xnorflow.devices.tables import Family
 from xnorflow.resources import terms as parts
 from xnorflow.resources.coefficients import fitted
-from xnorflow.resources.engine import DesignShape, EngineShape
-from xnorflow.storage.blocks import Choice, ram_blocks, ram_luts, spram_number
+from xnorflow.resources.engine import DesignSummary, EngineSummary
+from xnorflow.storage.blocks import StorageChoice, ram_blocks, ram_luts, spram_number
 from xnorflow_hw.spec import GearboxSpec, RomSpec
 
 
@@ -36,7 +36,7 @@ def read_only(depth: int, width: int, family: Family, rom: RomSpec | None = None
     """Give what a read-only memory takes that is built of `rom`, or of what is best."""
     if depth == 0 or width == 0:
         return Resources()
-    luts, blocks = Choice(family).takes(depth, width, rom)
+    luts, blocks = StorageChoice(family).takes(depth, width, rom)
     sprams = spram_number(depth, width, family) if rom and rom.kind == "spram" else 0
     return Resources(luts=luts, ram_blocks=blocks, sprams=sprams)
 
@@ -47,7 +47,7 @@ def memory(depth: int, width: int, family: Family, kind: str = "auto") -> Resour
         return Resources()
     if depth == 1:
         return Resources(ffs=width)
-    if Choice(family).ram_of(depth, width, kind) == "distributed":
+    if StorageChoice(family).ram_of(depth, width, kind) == "distributed":
         return Resources(luts=ram_luts(depth, width, family))
     return Resources(ram_blocks=ram_blocks(depth, width, family.ram_shapes))
 
@@ -73,7 +73,7 @@ def checked(family: Family) -> str:
     )
 
 
-def engine_parts(engine: EngineShape, family: Family) -> dict[str, Resources]:
+def engine_parts(engine: EngineSummary, family: Family) -> dict[str, Resources]:
     """Give what each component of an engine takes."""
     coefficients, blocks = fitted()[family.fabric], engine_blocks(engine, family)
     return {
@@ -82,7 +82,7 @@ def engine_parts(engine: EngineShape, family: Family) -> dict[str, Resources]:
     }
 
 
-def engine_blocks(engine: EngineShape, family: Family) -> dict[str, int]:
+def engine_blocks(engine: EngineSummary, family: Family) -> dict[str, int]:
     """Count the RAM blocks of an engine's components."""
     buffer = memory(engine.buffer_depth, engine.buffer_width, family, engine.buffer_ram)
     weights = read_only(engine.rom_depth, engine.rom_width, family, engine.rom)
@@ -98,14 +98,14 @@ def gearbox_resources(box: GearboxSpec, family: Family) -> Resources:
     return Resources(*fitted()[family.fabric].part("gearbox", parts.gearbox(box)))
 
 
-def engine_resources(engine: EngineShape, family: Family) -> Resources:
+def engine_resources(engine: EngineSummary, family: Family) -> Resources:
     """Give what an engine takes."""
     found = sum(engine_parts(engine, family).values(), Resources())
     weights = read_only(engine.rom_depth, engine.rom_width, family, engine.rom)
     return replace(found, sprams=weights.sprams)
 
 
-def design_resources(design: DesignShape, family: Family) -> Resources:
+def design_resources(design: DesignSummary, family: Family) -> Resources:
     """Give what a design takes: its engines and its two ends; board logic is not included."""
     total = sum((engine_resources(e, family) for e in design.engines), Resources())
     coefficients = fitted()[family.fabric]

@@ -17,7 +17,7 @@ import numpy as np
 from xnorflow.ir import Ints
 from xnorflow.schedule.bounds import elements_per_frame
 from xnorflow.schedule.buffer_order import first_reads, places, result_order, row_ends
-from xnorflow.schedule.regrouping import Gearbox
+from xnorflow.schedule.regrouping import GearboxTimes
 from xnorflow_hw.spec import AcceleratorSpec, StageSpec
 from xnorflow_hw.stage.stage import stage_latency
 
@@ -109,7 +109,7 @@ class Flow:
         self.spec, self.frames = spec, frames
         self._stages = [_Stage(s, frames) for s in spec.stages]
         self._boxes = [
-            Gearbox(g, elements * frames) if g.needed else None
+            GearboxTimes(g, elements * frames) if g.needed else None
             for g, elements in zip(spec.gearboxes, elements_per_frame(spec), strict=True)
         ]
         links, stages = len(self._boxes), len(self._stages)

@@ -25,7 +25,7 @@ def gearbox_cycles(box: GearboxSpec, elements: int) -> int:
     return int(np.maximum(1, np.diff(possible, prepend=0)).sum())
 
 
-class Gearbox:
+class GearboxTimes:
     """Accepts and emits of a gearbox.
 
     Written in the order A0, the emits that A0 makes possible, A1, ... every rule binds an event to

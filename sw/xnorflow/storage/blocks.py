@@ -79,7 +79,7 @@ def _fewest_blocks(columns: tuple[tuple[int, int], ...]) -> list[int]:
 
 
 @dataclass(frozen=True)
-class Choice:
+class StorageChoice:
     """Chooses for a family at a price of a block, in LUTs; without one, at what it is worth."""
 
     family: Family
@@ -156,5 +156,5 @@ class Choice:
 
 
 @cache
-def _chosen(choice: Choice, depth: int, width: int) -> RomSpec:
+def _chosen(choice: StorageChoice, depth: int, width: int) -> RomSpec:
     return choice.rom(depth, width)

@@ -15,7 +15,7 @@ from xnorflow_hw.spec import Tile, segments
 
 
 @dataclass(frozen=True)
-class Shape:
+class NativeShape:
     """A native shape: words, bits, and the blocks that it takes."""
 
     depth: int
@@ -39,7 +39,7 @@ class Ram:
         Whether a block ends in a register of its own, which then hides whether it is addressed.
     """
 
-    shapes: tuple[Shape, ...]
+    shapes: tuple[NativeShape, ...]
     lut_inputs: int
     zeroes: bool
     registers: bool
@@ -47,8 +47,8 @@ class Ram:
     @classmethod
     def of(cls, family: Family) -> Ram:
         """Describe a family's."""
-        single = [Shape(d, w, 1) for d, w in family.ram_shapes]
-        pairs = [Shape(d, w, 2) for d, w in family.ram_pair_shapes]
+        single = [NativeShape(d, w, 1) for d, w in family.ram_shapes]
+        pairs = [NativeShape(d, w, 2) for d, w in family.ram_pair_shapes]
         registers = family.fabric == "ecp5"
         zeroes = not registers and family.fabric != "ice40"
         return cls(tuple(single + pairs), family.lut_inputs, zeroes, registers)
@@ -92,9 +92,9 @@ class Columns:
     price: float
 
     @cached_property
-    def _costs(self) -> dict[Shape, tuple[float, float]]:
+    def _costs(self) -> dict[NativeShape, tuple[float, float]]:
         """Cost of a column, and of each of its bits; those of shapes that may be best."""
-        costs: dict[Shape, tuple[float, float]] = {}
+        costs: dict[NativeShape, tuple[float, float]] = {}
         for number, s in sorted(zip(self.numbers, self.ram.shapes, strict=True),
                                 key=lambda found: (-found[1].width, found[0])):
             cost = number * s.blocks * self.price, self.ram.join(number)
@@ -102,18 +102,18 @@ class Columns:
                 costs[s] = cost
         return costs
 
-    def cost(self, s: Shape, bits: int) -> float:
+    def cost(self, s: NativeShape, bits: int) -> float:
         """Give the cost of a column of which so many bits are used."""
         column, bit = self._costs[s]
         return column + bits * bit
 
     @cached_property
-    def best(self) -> Shape:
+    def best(self) -> NativeShape:
         """The shape that costs least per bit."""
         return min(self._costs, key=lambda s: self.cost(s, s.width) / s.width)
 
     @cached_property
-    def table(self) -> list[tuple[float, Shape]]:
+    def table(self) -> list[tuple[float, NativeShape]]:
         """The least cost of each width, and the column that comes last.
 
         Among as many others as the best column has bits, some add up to a multiple of it: they can
@@ -127,7 +127,7 @@ class Columns:
             ))
         return found
 
-    def widths(self, width: int) -> list[tuple[Shape, int]]:
+    def widths(self, width: int) -> list[tuple[NativeShape, int]]:
         """List the columns of a memory, from its highest bits on, each with its bits."""
         whole = max(0, -(-(width - len(self.table) + 1) // self.best.width))
         found = [(self.best, self.best.width)] * whole
@@ -201,7 +201,7 @@ def cut(depth: int, width: int, ram: Ram, price: float) -> tuple[Tile, ...]:
     return tuple(sorted(tiles, key=lambda t: (t.first, t.low)))
 
 
-def _whole(s: Shape, tile: Tile) -> list[Tile]:
+def _whole(s: NativeShape, tile: Tile) -> list[Tile]:
     """Give a tile, or its halves if Yosys could fold it into one block instead of a pair."""
     if s.blocks == 1 or tile.depth <= 512 or tile.depth * tile.width > s.depth * s.width // 2:
         return [tile]

@@ -22,7 +22,7 @@ def program(folder, name, says, status=0):
 
 def test_a_newer_program_on_path_is_taken(path):
     file = program(path, "yosys", "Yosys 99.1 (git sha1 abc)")
-    assert tools.yosys() == tools.Tool("yosys", (str(file),), "99.1")
+    assert tools.yosys() == tools.FlowTool("yosys", (str(file),), "99.1")
     assert tools.yosys().native
 
 

@@ -1,9 +1,9 @@
 import sys
 
 from xnorflow_boards.flows.process import run
-from xnorflow_boards.flows.tools import Tool
+from xnorflow_boards.flows.tools import FlowTool
 
-PYTHON = Tool("python", (sys.executable, "-c"), "3")
+PYTHON = FlowTool("python", (sys.executable, "-c"), "3")
 
 
 def test_a_run_is_logged_and_measured(tmp_path):

@@ -7,8 +7,8 @@ import pytest
 
 from xnorflow_boards.flows.process import Stop, run
 from xnorflow_boards.flows.routing import PATIENCE, Impasse, Watch, remaining
-from xnorflow_boards.flows.tools import Tool
-from xnorflow_boards.steps import OpenRun
+from xnorflow_boards.flows.tools import FlowTool
+from xnorflow_boards.steps import OpenBuild
 
 CIRCLES = "Info:     iter={} wires=11178 overused=4 overuse=4 archfail=NA"
 
@@ -47,7 +47,7 @@ def test_slow_routes_may_be_mended_as_long_as_it_takes():
 
 def test_a_tool_is_stopped_by_who_watches(tmp_path):
     endless = f"import itertools\nfor k in itertools.count(): print({CIRCLES!r}.format(k))"
-    tool = Tool("python", (sys.executable, "-c"), "3")
+    tool = FlowTool("python", (sys.executable, "-c"), "3")
     step = run("work", tool, [endless], tmp_path, "log", Watch())
     assert step.status != 0 and step.cpu_seconds > 0 and "4 conflicts" in step.stopped
     assert step.summary()["stopped"] == step.stopped
@@ -69,11 +69,11 @@ def routed(tmp_path, endless, failing=()):
     names = []
     design = SimpleNamespace(net=SimpleNamespace(name="digits"))
     board = SimpleNamespace(name="icebreaker")
-    made = OpenRun(design, board, tmp_path, lambda name, doing: names.append(name))
+    made = OpenBuild(design, board, tmp_path, lambda name, doing: names.append(name))
     family = SimpleNamespace(
         routers=("router2", "router1"), place=lambda plan: [], usage=lambda cells, log: cells
     )
-    tool = Tool("nextpnr", (sys.executable, "-c", code), "0")
+    tool = FlowTool("nextpnr", (sys.executable, "-c", code), "0")
     return made, family, tool, names
 
 

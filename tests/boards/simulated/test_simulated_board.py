@@ -20,7 +20,7 @@ from xnorflow_boards.simulated.design_board import TOP, link_spec, simulated
 from xnorflow_boards.simulated.link_twin import ModelBoard
 from xnorflow_hw.link.link_format import Request
 from xnorflow_hw.link.linked import LinkedAccelerator, emit_linked
-from xnorflow_sim.board.board_worker import Model
+from xnorflow_sim.board.board_worker import CompiledBoard
 from xnorflow_sim.board.faults import FaultRates, NoisyLine
 from xnorflow_sim.board.simulated_board import Trouble
 from xnorflow_sim.interface import BytePorts
@@ -143,7 +143,7 @@ def test_the_rtl_answers_damaged_bytes_as_the_model_does(design):
         scores = design.net(np.frombuffer(frame, np.uint8).reshape(1, 8, 8))
         return face.pack_scores(scores).tobytes()
 
-    rtl = Model(str(built.library), str(built.folder), settle=5000, seed=3)
+    rtl = CompiledBoard(str(built.library), str(built.folder), settle=5000, seed=3)
     model = ModelBoard(spec.identity, spec.frame, accelerator, spec.version)
     line = NoisyLine(FaultRates(0.002, 0.002, 0.002, 0.002), 5)
     rng = random.Random(7)

@@ -9,7 +9,7 @@ import pytest
 
 from xnorflow_hw.array import baked
 from xnorflow_hw.fabric import compress
-from xnorflow_hw.fabric.compress import Bit, Netlist
+from xnorflow_hw.fabric.compress import Bit, CompressorNetlist
 
 from .. import prove
 
@@ -24,7 +24,7 @@ def _tree(heights: list[int], inverted: int) -> tuple[str, str, int]:
         heap[w] = bits[taken : taken + height]
         taken += height
         terms += [f"({'~' if b.inverted else ''}{b.net} << {w})" for b in heap[w]]
-    netlist = Netlist()
+    netlist = CompressorNetlist()
     nets, cycles = compress.sum_bits(netlist, heap, width)
     assert cycles == compress.levels(heights)
     head = f"(input clk, input [{total - 1}:0] x, output [{width - 1}:0] n);"
@@ -55,7 +55,7 @@ def test_the_proof_finds_a_wrong_tree(tmp_path: Path) -> None:
 
 
 def test_two_bits_go_per_lut() -> None:
-    netlist = Netlist()
+    netlist = CompressorNetlist()
     heap = {0: [Bit(f"a[{i}]") for i in range(7)], 2: [Bit(f"b[{i}]") for i in range(6)]}
     out = compress._level(netlist, heap)
     assert netlist.luts == 4 and netlist.carries == 1

@@ -7,20 +7,20 @@ from hypothesis import strategies as st
 
 from xnorflow.comparison.comparison import Comparison, compare
 from xnorflow.devices import tables as devices
-from xnorflow.devices.figure import STRENGTH, Figure, Kind, compact, weakest
+from xnorflow.devices.figure import STRENGTH, Figure, Origin, compact, weakest
 from xnorflow.errors import BadInput
-from xnorflow.resources.engine import DesignShape, EngineShape
+from xnorflow.resources.engine import DesignSummary, EngineSummary
 from xnorflow_hw.spec import GearboxSpec
 
-FIRST = EngineShape("conv0", "conv", 900, 64, 27, 3072, 16, 3, 32400, 36, 48, 96, 24, 8,
+FIRST = EngineSummary("conv0", "conv", 900, 64, 27, 3072, 16, 3, 32400, 36, 48, 96, 24, 8,
                     acc_bits=13, threshold_rows=4, threshold_levels=1)
-SECOND = EngineShape("conv1", "conv", 784, 64, 576, 57600, 32, 32, 28224, 36, 1024, 180, 32, 1,
+SECOND = EngineSummary("conv1", "conv", 784, 64, 576, 57600, 32, 32, 28224, 36, 1024, 180, 32, 1,
                      acc_bits=10, threshold_rows=2, threshold_levels=1,
                      gearbox=GearboxSpec(1, 48, 48, 48, 6))
-POOL = EngineShape("pool1", "maxpool", 196, 64, 4, 50176, 32, 1, 1568, 0, 0, 56, 32, 1)
-LAST = EngineShape("fc", "conv", 1, 10, 12544, 12544, 1, 8, 15680, 15680, 8, 1568, 8, 1,
+POOL = EngineSummary("pool1", "maxpool", 196, 64, 4, 50176, 32, 1, 1568, 0, 0, 56, 32, 1)
+LAST = EngineSummary("fc", "conv", 1, 10, 12544, 12544, 1, 8, 15680, 15680, 8, 1568, 8, 1,
                    acc_bits=14, out_bits=16)
-DESIGN = DesignShape("small_cnv", (FIRST, SECOND, POOL, LAST), 32400, 40000)
+DESIGN = DesignSummary("small_cnv", (FIRST, SECOND, POOL, LAST), 32400, 40000)
 BOARDS = ["ulx3s-85f", "icebreaker", "arty-a7-35", "zcu104"]
 GPUS = ["t4", "a100", "h100", "l4", "rtx3090", "orin-nano"]
 
@@ -41,18 +41,18 @@ def test_fpga_rates_are_clock_over_interval(comparison):
 
 def test_all_is_estimated_without_better_knowledge(comparison):
     for row in comparison.rows:
-        assert {f.kind for f in row.figures.values()} == {Kind.ESTIMATED}, row.device
+        assert {f.kind for f in row.figures.values()} == {Origin.ESTIMATED}, row.device
         assert all(f.how for f in row.figures.values())
 
 
 def test_a_simulated_interval_at_a_placed_clock_is_simulated():
-    simulated = replace(DESIGN, kind=Kind.SIMULATED, how="RTL simulation")
-    clock = Figure(119.8, "MHz", Kind.PLACED, "nextpnr-ecp5")
+    simulated = replace(DESIGN, kind=Origin.SIMULATED, how="RTL simulation")
+    clock = Figure(119.8, "MHz", Origin.PLACED, "nextpnr-ecp5")
     found = compare(simulated, ["ulx3s-85f"], [], clocks={"ulx3s-85f": clock}).rows[0].figures
-    assert (found["fps"].kind, found["clock"].kind) == (Kind.SIMULATED, Kind.PLACED)
-    assert found["fps"].error is None and found["luts"].kind is Kind.ESTIMATED
+    assert (found["fps"].kind, found["clock"].kind) == (Origin.SIMULATED, Origin.PLACED)
+    assert found["fps"].error is None and found["luts"].kind is Origin.ESTIMATED
     assumed = compare(simulated, ["ulx3s-85f"], []).rows[0].figures
-    assert (assumed["fps"].kind, assumed["ii"].kind) == (Kind.ESTIMATED, Kind.SIMULATED)
+    assert (assumed["fps"].kind, assumed["ii"].kind) == (Origin.ESTIMATED, Origin.SIMULATED)
     assert assumed["fps"].error == "clock assumed"
 
 
@@ -99,7 +99,7 @@ def test_json_holds_every_figure_with_its_kind(comparison):
     back = json.loads(json.dumps(comparison.to_json()))
     assert back["macs"] == DESIGN.macs == 900 * 64 * 27 + 784 * 64 * 576 + 125440
     assert len(back["rows"]) == len(comparison.rows)
-    kinds = {str(k) for k in Kind}
+    kinds = {str(k) for k in Origin}
     for row in back["rows"]:
         for figure in row["figures"].values():
             assert set(figure) == {"value", "unit", "kind", "how", "error"}
@@ -111,7 +111,7 @@ def test_json_holds_every_figure_with_its_kind(comparison):
 
 
 def test_fairness_names_assumed_and_placed_clocks():
-    clock = Figure(50, "MHz", Kind.PLACED, "nextpnr")
+    clock = Figure(50, "MHz", Origin.PLACED, "nextpnr")
     notes = " ".join(compare(DESIGN, BOARDS[:2], [], clocks={"icebreaker": clock}).fairness)
     assert "assumed, not placed: ulx3s-85f." in notes
     assert "Placed or measured: icebreaker." in notes
@@ -145,7 +145,7 @@ def test_bad_requests_are_named(call, words):
         call()
 
 
-@given(st.lists(st.sampled_from(list(Kind)), min_size=1))
+@given(st.lists(st.sampled_from(list(Origin)), min_size=1))
 def test_a_figure_is_as_good_as_its_weakest_input(kinds):
     assert weakest(*kinds) in kinds
     assert all(STRENGTH[weakest(*kinds)] <= STRENGTH[k] for k in kinds)
@@ -164,4 +164,4 @@ def test_numbers_are_written_short(value, text):
     (2.5e6, "us", "2.50 s"), (100, "MHz", "100 MHz"),
 ])
 def test_units_are_written_to_suit(value, unit, text):
-    assert str(Figure(value, unit, Kind.ESTIMATED, "")) == text
+    assert str(Figure(value, unit, Origin.ESTIMATED, "")) == text

@@ -6,22 +6,22 @@ from hypothesis import strategies as st
 
 from xnorflow.comparison.gpu import Settings, estimate, popcount_bound, runs_in
 from xnorflow.devices import tables as devices
-from xnorflow.devices.figure import Kind
+from xnorflow.devices.figure import Origin
 from xnorflow.errors import BadInput
-from xnorflow.resources.engine import DesignShape, EngineShape
+from xnorflow.resources.engine import DesignSummary, EngineSummary
 
 A100, T4, H100, L4 = (devices.gpu(n) for n in ("a100", "t4", "h100", "l4"))
 
 
-def layer(pixels: int, channels: int, reduction: int, **more: int) -> EngineShape:
+def layer(pixels: int, channels: int, reduction: int, **more: int) -> EngineSummary:
     values = {"inputs": pixels * reduction, "act_bits": 1, "out_bits": 1} | more
-    return EngineShape(name="l", kind="conv", pixels=pixels, channels=channels,
+    return EngineSummary(name="l", kind="conv", pixels=pixels, channels=channels,
                        reduction=reduction, pe=1, simd=1, cycles=1, rom_depth=1, rom_width=1,
                        buffer_depth=1, buffer_width=1, **values)
 
 
-def design(*engines: EngineShape) -> DesignShape:
-    return DesignShape("net", engines, 1, 1)
+def design(*engines: EngineSummary) -> DesignSummary:
+    return DesignSummary("net", engines, 1, 1)
 
 
 def test_arithmetic_bound_by_hand():
@@ -51,7 +51,7 @@ def test_energy_is_the_published_power_and_an_upper_bound():
     found = estimate(design(layer(64, 64, 64)), T4, "int8", 8, "gemm")
     assert found is not None and found.energy is not None
     assert found.energy.value == pytest.approx(70 * found.seconds / 8 * 1e3)
-    assert found.energy.error == "upper bound" and found.energy.kind is Kind.ESTIMATED
+    assert found.energy.error == "upper bound" and found.energy.kind is Origin.ESTIMATED
 
 
 @pytest.mark.parametrize("act_bits, planes, gpu, expected", [
@@ -99,7 +99,7 @@ def test_estimates_are_ordered(shapes, gpu, batch):
 
 def test_cuda_core_bound_only_where_sourced():
     bound = popcount_bound(H100)
-    assert bound is not None and bound.kind is Kind.ESTIMATED and "derived" in bound.how
+    assert bound is not None and bound.kind is Origin.ESTIMATED and "derived" in bound.how
     assert bound.value == pytest.approx(132 * 16 * 32 * 2 * 1.83e9 / 1e12)
     assert popcount_bound(T4) is None
 

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from xnorflow.devices import tables as devices
-from xnorflow.devices.figure import Kind
+from xnorflow.devices.figure import Origin
 from xnorflow.devices.tables import Datum, Fpga, Gpu
 from xnorflow.errors import BadInput
 
@@ -68,9 +68,9 @@ def test_an_unverified_figure_is_refused():
 
 def test_kind_of_a_figure_follows_its_source():
     a100, t4 = devices.gpu("a100"), devices.gpu("t4")
-    assert a100.tops["b1"].figure("TOPS").kind is Kind.PUBLISHED
-    assert t4.tops["b1"].figure("TOPS").kind is Kind.ESTIMATED
-    assert devices.fpga("zcu104").family.clock_mhz.figure("MHz").kind is Kind.ESTIMATED
+    assert a100.tops["b1"].figure("TOPS").kind is Origin.PUBLISHED
+    assert t4.tops["b1"].figure("TOPS").kind is Origin.ESTIMATED
+    assert devices.fpga("zcu104").family.clock_mhz.figure("MHz").kind is Origin.ESTIMATED
 
 
 @pytest.mark.parametrize("name, macs_per_clock", [("t4", 8192), ("a100", 16384), ("h100", 16384)])

@@ -12,7 +12,7 @@ from xnorflow.folding.narrowest import for_cycles
 from xnorflow.plan.fabric import fabric_of, form_on
 from xnorflow.plan.reductions import Fold, reductions
 from xnorflow.resources.coefficients import fitted
-from xnorflow.resources.summarise import engine_shapes
+from xnorflow.resources.summarise import engine_summaries
 from xnorflow_hw.array import stored_sums as stored
 
 from ...dense import dense_network
@@ -27,8 +27,8 @@ def test_forms_and_memories_of_sums_are_those_that_are_priced(board: str, kind: 
     parts, device = reductions(net), fpga(board)
     folds = FOLDS[kind] if kind in FOLDS else tuple(for_cycles(parts, 2304))
     assemble = assembler(net, board, clock_for(board, None))
-    built = engine_shapes(parts, assemble(folds, 4096).spec)
-    example = engine_shapes(parts, assemble(tuple(for_cycles(parts, 9216)), 9216).spec)
+    built = engine_summaries(parts, assemble(folds, 4096).spec)
+    example = engine_summaries(parts, assemble(tuple(for_cycles(parts, 9216)), 9216).spec)
     for part, fold, have, other in zip(parts, folds, built, example, strict=True):
         priced = refolded(other, part, fold, device.family)
         assert (priced.form, priced.rom_depth, priced.rom_width) == (

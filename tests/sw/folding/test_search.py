@@ -19,7 +19,7 @@ from xnorflow.errors import BadInput, CheckFailed
 from xnorflow.folding import narrowest
 from xnorflow.folding.board_fit import BoardFit
 from xnorflow.folding.budget import Budget, board_budget
-from xnorflow.folding.cheapest import Choice
+from xnorflow.folding.cheapest import FoldingChoice
 from xnorflow.folding.costs import Prices
 from xnorflow.folding.search import Fit
 from xnorflow.plan.memories import sprams
@@ -45,7 +45,7 @@ SEARCH = fit(SMALL)
 CHAIN = SEARCH.chain
 
 
-def choice(folds: tuple[Fold, ...]) -> Choice:
+def choice(folds: tuple[Fold, ...]) -> FoldingChoice:
     """Sum what the model says of a folding, by the chain's own tables."""
     indices = [e.folds.index(f) for e, f in zip(CHAIN.engines, folds, strict=True)]
     return CHAIN._choice(0, indices)
@@ -64,7 +64,7 @@ def in_time(folds: tuple[Fold, ...], cycles: int) -> bool:
     )
 
 
-def price(choice: Choice, prices: Prices) -> float:
+def price(choice: FoldingChoice, prices: Prices) -> float:
     used = choice.takes
     return used.luts + prices.ff * used.ffs + prices.block * used.ram_blocks
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from xnorflow.devices.tables import fpga
 from xnorflow.plan.memories import IN_SPRAM, RESERVED, blocks, load_bits, sprams, with_memories
 from xnorflow.resources.usage import read_only
-from xnorflow.storage.blocks import Choice, spram_number
+from xnorflow.storage.blocks import StorageChoice, spram_number
 from xnorflow.storage.cut import Ram, cut, cut_cost, join_luts
 from xnorflow_hw.memory import spram_rom as spram
 from xnorflow_hw.memory.rom import Rom
@@ -64,21 +64,21 @@ def test_a_deep_memory_needs_no_multiplexer():
 
 def test_kinds_follow_depth_and_price():
     ecp5, xc7 = fpga("ulx3s-85f").family, fpga("pynq-z1").family
-    assert Choice(ecp5).rom(1, 999).kind == "constants"
-    assert Choice(ecp5).rom(4, 300).kind == "logic"
-    assert Choice(ecp5).rom(12, 20).kind == "distributed"
-    assert Choice(ecp5).rom(36, 1024).kind == "block"
-    assert Choice(xc7, 100.0).rom(36, 1024).kind == "distributed"
-    assert Choice(ecp5).ram(4, 16) == "distributed" and Choice(ecp5).ram(600, 16) == "block"
-    assert Choice(fpga("icebreaker").family).ram(4, 16) == "block"
+    assert StorageChoice(ecp5).rom(1, 999).kind == "constants"
+    assert StorageChoice(ecp5).rom(4, 300).kind == "logic"
+    assert StorageChoice(ecp5).rom(12, 20).kind == "distributed"
+    assert StorageChoice(ecp5).rom(36, 1024).kind == "block"
+    assert StorageChoice(xc7, 100.0).rom(36, 1024).kind == "distributed"
+    assert StorageChoice(ecp5).ram(4, 16) == "distributed" and StorageChoice(ecp5).ram(600, 16) == "block"
+    assert StorageChoice(fpga("icebreaker").family).ram(4, 16) == "block"
 
 
 def test_large_contents_are_no_logic_while_blocks_are_left():
     """LFC at an II of 128: 8,192 bits wide, which tools take hours and gigabytes to map to LUTs."""
     xc7 = fpga("zc706").family
-    assert Choice(xc7).rom(128, 2000).kind == "distributed"
-    assert Choice(xc7).rom(128, 8192).kind == "block"
-    assert Choice(xc7, 1000.0).rom(128, 8192).kind == "distributed"
+    assert StorageChoice(xc7).rom(128, 2000).kind == "distributed"
+    assert StorageChoice(xc7).rom(128, 8192).kind == "block"
+    assert StorageChoice(xc7, 1000.0).rom(128, 8192).kind == "distributed"
 
 
 def synthesised_blocks(board: str, folder, roms: dict[str, Rom]) -> Counter[str]:
@@ -159,7 +159,7 @@ def test_only_a_board_has_copies_of_addresses():
 
 @pytest.mark.parametrize(("depth", "width"), [(512, 2048), (1152, 512), (8192, 128), (64, 4096)])
 def test_flip_flops_of_far_tiles_are_those_of_the_text(depth, width):
-    choice = Choice(fpga("ulx3s-85f").family)
+    choice = StorageChoice(fpga("ulx3s-85f").family)
     far = choice.rom(depth, width)
     assert far.far and len(far.tiles) > 16
 
@@ -180,9 +180,9 @@ def test_flip_flops_of_far_tiles_are_those_of_the_text(depth, width):
 
 
 def test_only_large_memories_of_ecp5_are_far():
-    assert Choice(fpga("ulx3s-85f").family).far_registers(512, 16 * 36, None) == (0, 0)
+    assert StorageChoice(fpga("ulx3s-85f").family).far_registers(512, 16 * 36, None) == (0, 0)
     for board in ("icebreaker", "tangnano20k", "pynq-z1"):
-        assert Choice(fpga(board).family).far_registers(4096, 2048, None) == (0, 0)
+        assert StorageChoice(fpga(board).family).far_registers(4096, 2048, None) == (0, 0)
 
 
 def test_weights_go_to_spram_only_where_blocks_do_not_suffice():

@@ -9,22 +9,22 @@ from PIL import Image
 from rich.console import Console
 
 from xnorflow.comparison.comparison import Comparison, compare
-from xnorflow.devices.figure import Figure, Kind
+from xnorflow.devices.figure import Figure, Origin
 from xnorflow.errors import BadInput
 from xnorflow.report import html, plot
 from xnorflow.report.table import cell, table
-from xnorflow.resources.engine import DesignShape, EngineShape
+from xnorflow.resources.engine import DesignSummary, EngineSummary
 
-CONV = EngineShape("conv0", "conv", 900, 64, 27, 3072, 16, 3, 32400, 36, 48, 96, 24, 8,
+CONV = EngineSummary("conv0", "conv", 900, 64, 27, 3072, 16, 3, 32400, 36, 48, 96, 24, 8,
                    acc_bits=13, threshold_rows=4, threshold_levels=1)
-FC = EngineShape("fc", "conv", 1, 10, 57600, 57600, 1, 8, 72000, 72000, 8, 7200, 8, 1, acc_bits=16,
+FC = EngineSummary("fc", "conv", 1, 10, 57600, 57600, 1, 8, 72000, 72000, 8, 7200, 8, 1, acc_bits=16,
                  out_bits=16)
-DESIGN = DesignShape("small_cnv", (CONV, FC), 72000, 80000, Kind.SIMULATED, "RTL simulation")
+DESIGN = DesignSummary("small_cnv", (CONV, FC), 72000, 80000, Origin.SIMULATED, "RTL simulation")
 
 
 @pytest.fixture(scope="module")
 def comparison() -> Comparison:
-    clock = Figure(119.8, "MHz", Kind.PLACED, "nextpnr-ecp5")
+    clock = Figure(119.8, "MHz", Origin.PLACED, "nextpnr-ecp5")
     return compare(DESIGN, ["ulx3s-85f", "icebreaker", "zcu104"], ["t4", "l4"],
                    clocks={"ulx3s-85f": clock})
 
@@ -43,17 +43,17 @@ def test_table_shows_every_rate_with_its_kind(comparison):
         assert row.device in text or row.title in text
     assert "icebreaker: does not fit" in text
     assert "left out: NVIDIA L4: b1" in text
-    for kind in Kind:
+    for kind in Origin:
         assert str(kind) in text
 
 
 def test_no_number_in_a_cell_lacks_its_kind():
-    for kind in Kind:
+    for kind in Origin:
         figure = Figure(1234.5, "frames/s", kind, "how")
         assert cell(figure).plain.split()[-1] == str(kind)[:3].replace("pla", "plc")
     assert cell(None).plain == "-"
-    share = Figure(120, "%", Kind.ESTIMATED, "how")
-    assert cell(Figure(99, "LUT4", Kind.ESTIMATED, ""), share).plain == "99 LUT4 est\n120 %"
+    share = Figure(120, "%", Origin.ESTIMATED, "how")
+    assert cell(Figure(99, "LUT4", Origin.ESTIMATED, ""), share).plain == "99 LUT4 est\n120 %"
 
 
 @pytest.mark.parametrize("width", [60, 80, 200])
@@ -79,14 +79,14 @@ def test_plot_has_a_bar_for_each_configuration(comparison):
 
 
 def test_hatching_follows_the_kind(comparison):
-    fps = Figure(5000, "frames/s", Kind.MEASURED, "on the board")
+    fps = Figure(5000, "frames/s", Origin.MEASURED, "on the board")
     row = comparison.rows[0]
     better = replace(row, figures={**row.figures, "fps": fps})
     changed = replace(comparison, rows=(better, *comparison.rows[1:]))
     bars = plot.draw(changed).axes[0].patches
     solid = [p.get_x() + p.get_width() for p in bars if not p.get_hatch()]
     assert solid == pytest.approx([5000])
-    assert {p.get_hatch() or "" for p in bars} == {"", plot.HATCH[Kind.ESTIMATED]}
+    assert {p.get_hatch() or "" for p in bars} == {"", plot.HATCH[Origin.ESTIMATED]}
 
 
 def test_labels_do_not_overlap(comparison):

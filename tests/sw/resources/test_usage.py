@@ -10,7 +10,7 @@ from xnorflow.devices import tables as devices
 from xnorflow.errors import BadInput
 from xnorflow.resources import coefficients
 from xnorflow.resources import usage as fpga
-from xnorflow.resources.engine import DesignShape, EngineShape
+from xnorflow.resources.engine import DesignSummary, EngineSummary
 from xnorflow.resources.usage import (
     design_resources,
     engine_blocks,
@@ -26,9 +26,9 @@ ECP5, ICE40, GW2A, XC7 = (devices.fpga(b).family
                           for b in ("ulx3s-85f", "icebreaker", "tangnano20k", "pynq-z1"))
 
 
-def dense(inputs: int, outputs: int, pe: int, simd: int) -> EngineShape:
+def dense(inputs: int, outputs: int, pe: int, simd: int) -> EngineSummary:
     depth = ceil(inputs / simd) * ceil(outputs / pe)
-    return EngineShape(
+    return EngineSummary(
         name="fc", kind="conv", pixels=1, channels=outputs, reduction=inputs, inputs=inputs, pe=pe,
         simd=simd, cycles=depth, rom_depth=depth, rom_width=pe * simd,
         buffer_depth=ceil(inputs / simd), buffer_width=simd, act_bits=1,
@@ -97,7 +97,7 @@ def test_the_rom_kind_decides_where_weights_go():
 
 
 def test_a_pool_has_no_weights():
-    pool = EngineShape("pool", "maxpool", 196, 64, 4, 28 * 28 * 64, 8, 1, 6272, 0, 0, 448, 8, 1)
+    pool = EngineSummary("pool", "maxpool", 196, 64, 4, 28 * 28 * 64, 8, 1, 6272, 0, 0, 448, 8, 1)
     assert set(engine_parts(pool, ECP5)) == {"array", "buffer", "queue", "glue"}
     assert engine_blocks(pool, ECP5) == {"buffer": 1, "array": 0}
     assert (pool.macs, pool.weights) == (0, 0) and engine_resources(pool, ECP5).luts > 0
@@ -106,11 +106,11 @@ def test_a_pool_has_no_weights():
 @pytest.mark.parametrize("family", [ECP5, ICE40, GW2A, XC7])
 def test_a_design_is_the_sum_of_its_engines_and_its_ends(family):
     a, b = dense(784, 64, 8, 16), dense(64, 10, 2, 8)
-    whole = design_resources(DesignShape("mlp", (a, b), 400, 500), family)
+    whole = design_resources(DesignSummary("mlp", (a, b), 400, 500), family)
     engines = engine_resources(a, family) + engine_resources(b, family)
     assert whole.ram_blocks == engines.ram_blocks
     assert 0 < whole.luts - engines.luts < 200
-    assert DesignShape("mlp", (a, b), 400, 500).macs == 784 * 64 + 640
+    assert DesignSummary("mlp", (a, b), 400, 500).macs == 784 * 64 + 640
 
 
 @pytest.mark.parametrize("board", devices.fpgas())
@@ -132,4 +132,4 @@ def test_impossible_shapes_are_refused():
     with pytest.raises(BadInput, match="pe is 0"):
         replace(dense(8, 8, 1, 1), pe=0)
     with pytest.raises(BadInput, match="interval"):
-        DesignShape("x", (dense(8, 8, 1, 1),), 0, 1)
+        DesignSummary("x", (dense(8, 8, 1, 1),), 0, 1)

@@ -66,7 +66,7 @@ def test_gearboxes_are_solved_as_a_step_by_step_model_runs(
     possible, first_for = regrouping.gearbox_counts(box, 3 * elements)
     offered = np.cumsum(rng.integers(0, 4, len(possible)))
     blocked = np.cumsum(rng.integers(0, 4, len(first_for)))
-    accepts, emits = regrouping.Gearbox(box, 3 * elements).solve(offered, blocked)
+    accepts, emits = regrouping.GearboxTimes(box, 3 * elements).solve(offered, blocked)
     taken = given_out = 0
     for cycle in range(int(emits[-1]) + 1):
         ready = possible[taken - 1] if taken else 0
@@ -88,7 +88,7 @@ def test_a_gearbox_takes_as_long_as_it_says(drawn: tuple[GearboxSpec, int]) -> N
     box, elements = drawn
     frames = 4
     possible, _ = regrouping.gearbox_counts(box, elements * frames)
-    accepts, _ = regrouping.Gearbox(box, elements * frames).solve(
+    accepts, _ = regrouping.GearboxTimes(box, elements * frames).solve(
         np.zeros(len(possible), int), None)
     if box.needed:
         per_frame = len(possible) // frames
