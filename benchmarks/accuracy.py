@@ -31,7 +31,8 @@ def main() -> None:
         print(
             f"| {trained.name} | {len(x)} | {accuracy:.2f} % | {trained.accuracy:.2f} % |"
             f" {'-' if wrong_scores is None else f'{wrong_scores} of {scores.size} differ'} |"
-            f" {wrong_labels} differ |", flush=True,
+            f" {wrong_labels} differ |",
+            flush=True,
         )
     sys.exit(failed)
 

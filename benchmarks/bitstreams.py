@@ -53,9 +53,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="part of 'network board'")
     only = parser.parse_args().only
-    print("| network | board | II | clock / Fmax, MHz | LUT | FF | block RAM | SPRAM |"
-          " FPS = Fmax / II | latency, cycles | Yosys / nextpnr / packing, s | peak memory |\n"
-          + "|---" * 12 + "|")
+    print(
+        "| network | board | II | clock / Fmax, MHz | LUT | FF | block RAM | SPRAM |"
+        " FPS = Fmax / II | latency, cycles | Yosys / nextpnr / packing, s | peak memory |\n"
+        + "|---" * 12
+        + "|"
+    )
     failed = False
     for name, board, cycles, clock in TARGETS:
         if only not in f"{name} {board}":
@@ -78,7 +81,8 @@ def main() -> None:
             f" {used['lut']:,} | {used['ff']:,} | {used['bram']} |"
             f" {used.get('spram', '')} |"
             f" {fmax * 1e6 / made['ii']:,.0f} | {made['latency']:,} | {seconds} |"
-            f" {memory:.0f} MiB |", flush=True,
+            f" {memory:.0f} MiB |",
+            flush=True,
         )
     sys.exit(failed)
 

@@ -35,8 +35,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(TARGETS))
     names = parser.parse_args().names or list(TARGETS)
-    print("| accelerator | II | LUT | FF | block RAM | wished / Fmax, MHz | slowest path: logic +"
-          " wires, ns | from | to | CPU s |\n" + "|---" * 10 + "|")
+    print(
+        "| accelerator | II | LUT | FF | block RAM | wished / Fmax, MHz | slowest path: logic +"
+        " wires, ns | from | to | CPU s |\n" + "|---" * 10 + "|"
+    )
     for name in names:
         network, content, clock = TARGETS[name]
         source = trained(network)
@@ -51,9 +53,9 @@ def main() -> None:
             f"| {name} | {made['ii']:,} | {used['lut']['used']:,} | {used['ff']['used']:,} |"
             f" {used['bram']['used']} | {made['clock_mhz']:g} / {made['fmax_mhz']:.1f} |"
             f" {slow['logic_ns']:.1f} + {slow['routing_ns']:.1f} | {slow['from']} | {slow['to']} |"
-            f" {sum(s['cpu_seconds'] for s in made['steps']):,.0f} |", flush=True,
+            f" {sum(s['cpu_seconds'] for s in made['steps']):,.0f} |",
+            flush=True,
         )
-
 
 
 if __name__ == "__main__":

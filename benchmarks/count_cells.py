@@ -23,7 +23,16 @@ _FFS = ("TRELLIS_FF", "SB_DFF", "DFF", "FD")
 _LUTS = {"CCU2C": 2, "ALU": 1, "TRELLIS_DPR16X4": 6, "RAM16SDP4": 4}
 """LUTs whose places a cell takes that is no LUT."""
 _RAMS = (
-    "DP16KD", "PDPW16KD", "SB_RAM40_4K", "SP", "SPX9", "SDPB", "SDPX9B", "DPB", "DPX9B", "pROM",
+    "DP16KD",
+    "PDPW16KD",
+    "SB_RAM40_4K",
+    "SP",
+    "SPX9",
+    "SDPB",
+    "SDPX9B",
+    "DPB",
+    "DPX9B",
+    "pROM",
     "pROMX9",
 )
 
@@ -45,9 +54,9 @@ def components(design: Design, modules: Mapping[str, Mapping[str, int]]) -> dict
     for name, cells in modules.items():
         if name != top and not name.startswith(f"{top}_"):
             continue
-        rest = name[len(top) + 1:]
+        rest = name[len(top) + 1 :]
         stage = next((s for s in stages if rest == s or rest.startswith(f"{s}_")), "")
-        part = rest[len(stage):].strip("_").partition("_")[0] or "glue"
+        part = rest[len(stage) :].strip("_").partition("_")[0] or "glue"
         own = {n: k for n, k in cells.items() if n not in modules}
         found.setdefault(f"{stage}.{part}" if stage else part, Counter()).update(own)
     return found
@@ -87,8 +96,10 @@ def _modules(design: Design, board: str, before: str) -> dict[str, dict[str, int
     """Synthesise for a Xilinx board, with commands before; give every module's cells by type."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for file, text in {f"{design.spec.name}.v": design.verilog,
-                           **design.emitted.images}.items():
+        for file, text in {
+            f"{design.spec.name}.v": design.verilog,
+            **design.emitted.images,
+        }.items():
             (folder / file).write_text(text)
         sources = [f"{design.spec.name}.v"]
         (folder / "count.ys").write_text(

@@ -32,24 +32,42 @@ from xnorflow.plan.memories import fill
 Target = tuple[str, str, dict[str, Any], int, str]
 TARGETS: dict[str, Target] = {
     "CNV, BNN-PYNQ's folding": (
-        "cifar10_cnvW1A1", "pynq-z1", {"folding": CNV}, 20,
-        "BNN-PYNQ, XC7Z020, placed, whole overlay: 26,072 LUT6, 124 RAMB36"),
-    "CNV at II 32,768": (
-        "cifar10_cnvW1A1", "pynq-z1", {"cycles": 32768}, 20, "the same"),
+        "cifar10_cnvW1A1",
+        "pynq-z1",
+        {"folding": CNV},
+        20,
+        "BNN-PYNQ, XC7Z020, placed, whole overlay: 26,072 LUT6, 124 RAMB36",
+    ),
+    "CNV at II 32,768": ("cifar10_cnvW1A1", "pynq-z1", {"cycles": 32768}, 20, "the same"),
     "LFC at II 512": (
-        "mnist_lfcW1A1", "pynq-z1", {"cycles": 512}, 1000,
-        "BNN-PYNQ, XC7Z020, placed, whole overlay: 28,360 LUT6, 110 RAMB36"),
+        "mnist_lfcW1A1",
+        "pynq-z1",
+        {"cycles": 512},
+        1000,
+        "BNN-PYNQ, XC7Z020, placed, whole overlay: 28,360 LUT6, 110 RAMB36",
+    ),
     "LFC at II 128": (
-        "mnist_lfcW1A1", "zc706", {"cycles": 128}, 1000,
-        "FINN LFC-max, ZC706, unverified: 82,988 LUT6, 396 RAMB36"),
+        "mnist_lfcW1A1",
+        "zc706",
+        {"cycles": 128},
+        1000,
+        "FINN LFC-max, ZC706, unverified: 82,988 LUT6, 396 RAMB36",
+    ),
     "CNV at II 9,130": (
-        "cifar10_cnvW1A1", "zc706", {"cycles": 9130}, 20,
-        "FINN CNV-max, ZC706, unverified: 46,253 LUT6, 186 RAMB36"),
+        "cifar10_cnvW1A1",
+        "zc706",
+        {"cycles": 9130},
+        20,
+        "FINN CNV-max, ZC706, unverified: 46,253 LUT6, 186 RAMB36",
+    ),
     "SFC at II 16": (
-        "SFC", "zc706", {"cycles": 16}, 1000,
-        "FINN SFC-max, ZC706, unverified: 91,131 LUT6, 4.5 RAMB36"),
-    "SFC at II 1, weights in logic": (
-        "SFC", "zc706", {"cycles": 1}, 1000, "the same at II 16"),
+        "SFC",
+        "zc706",
+        {"cycles": 16},
+        1000,
+        "FINN SFC-max, ZC706, unverified: 91,131 LUT6, 4.5 RAMB36",
+    ),
+    "SFC at II 1, weights in logic": ("SFC", "zc706", {"cycles": 1}, 1000, "the same at II 16"),
 }
 """Network, board, target, frames to simulate, and what is published."""
 
@@ -90,11 +108,18 @@ def measure(name: str) -> dict[str, Any]:
     design.simulate(x, jobs=2, stalls=(0.3, 0.3), seed=7, expected=scores)
     used = synthesised(design, board)
     return {
-        "ii": [run.ii, design.ii, design.timing.bound], "latency": [run.latency, design.latency],
-        "lanes": sum(f.pe * f.simd * f.pixels for f, p in zip(
-            design.folds, design.parts, strict=True) if p.layer.kind == "conv"),
-        "used": used, "fill": fill(design.spec, fpga(board).family), "frames": len(x),
-        "clock": design.clock.mhz, "published": published,
+        "ii": [run.ii, design.ii, design.timing.bound],
+        "latency": [run.latency, design.latency],
+        "lanes": sum(
+            f.pe * f.simd * f.pixels
+            for f, p in zip(design.folds, design.parts, strict=True)
+            if p.layer.kind == "conv"
+        ),
+        "used": used,
+        "fill": fill(design.spec, fpga(board).family),
+        "frames": len(x),
+        "clock": design.clock.mhz,
+        "published": published,
     }
 
 
@@ -124,7 +149,8 @@ def main() -> None:
             f"| {name} | {' / '.join(f'{n:,}' for n in r['ii'])} |"
             f" {' / '.join(f'{n:,}' for n in r['latency'])} | {r['lanes']:,} | {used['lut']:,} |"
             f" {used['ff']:,} | {used['bram'] / 2:g} | {100 * r['fill']:.0f} % |"
-            f" {used['lut'] / r['lanes']:.2f} | {r['frames']:,} | {r['published']} |", flush=True,
+            f" {used['lut'] / r['lanes']:.2f} | {r['frames']:,} | {r['published']} |",
+            flush=True,
         )
     sys.exit(failed)
 

@@ -150,8 +150,13 @@ class Sample:
 def samples(fabric: str) -> list[Sample]:
     """Give the designs for a family: trained networks at several targets, then drawn ones."""
     targets = {
-        "ecp5": {DEMO: (576, 2304, 9216), "TFC_1W1A": (64, 196, 784), "TFC_1W2A": (98, 400),
-                 "mnist_lfcW1A1": (4096,), "cifar10_cnvW1A1": (65536,)},
+        "ecp5": {
+            DEMO: (576, 2304, 9216),
+            "TFC_1W1A": (64, 196, 784),
+            "TFC_1W2A": (98, 400),
+            "mnist_lfcW1A1": (4096,),
+            "cifar10_cnvW1A1": (65536,),
+        },
         "gowin": {DEMO: (576, 1152, 4608), "TFC_1W1A": (98, 196, 784), "TFC_1W2A": (196, 784)},
         "ice40": {DEMO: (2304, 4608, 9216), "TFC_1W1A": (392, 784, 3136), "TFC_1W2A": (1568,)},
     }

@@ -44,14 +44,13 @@ def nonnegative(a: Reals, b: Reals, sweeps: int = 5000) -> Reals:
 def _own(features: parts.Features) -> parts.Features:
     """Leave out what is of whole designs, and what is known."""
     return {
-        name: v for name, v in features.items()
+        name: v
+        for name, v in features.items()
         if name != parts.FAR and not name.startswith(parts.WHOLE)
     }
 
 
-def rows(
-    design: Design, measured: Mapping[str, Mapping[str, int]], family: Family
-) -> list[Row]:
+def rows(design: Design, measured: Mapping[str, Mapping[str, int]], family: Family) -> list[Row]:
     """Give the components of a design, those that are wires or were not kept apart left out."""
     found: list[Row] = []
     for stage, engine in zip(design.spec.stages, design.shape.engines, strict=True):
@@ -157,12 +156,15 @@ def errors(predicted: Reals, measured: Reals) -> str:
 
 
 def _fit(
-    designs: Sequence[Design], records: Sequence[Mapping[str, Any]], family: Family,
+    designs: Sequence[Design],
+    records: Sequence[Mapping[str, Any]],
+    family: Family,
     packed: bool = True,
 ) -> Coefficients:
     """Fit components, then whole designs, `packed` or not, to relative errors of these."""
-    samples = [s for d, r in zip(designs, records, strict=True)
-               for s in rows(d, r["parts"], family)]
+    samples = [
+        s for d, r in zip(designs, records, strict=True) for s in rows(d, r["parts"], family)
+    ]
     lut, ff = (fit_components(samples, name) for name in ("lut", "ff"))
     found = Coefficients(lut, ff, {}, {}, {})
     sums = [summed(d, family, found) for d in designs]
@@ -199,17 +201,21 @@ def fit_family(
             unseen[k] = predicted(designs[k], family, fitted)
     said = {
         name: f"{errors(known[:, k], whole[:, k])} ({number} designs);"
-              f" {errors(unseen[:, k], whole[:, k])} of designs that the fit has not seen"
+        f" {errors(unseen[:, k], whole[:, k])} of designs that the fit has not seen"
         for k, name in enumerate(("lut", "ff"))
     }
-    blocks = np.array([
-        sum(sum(fpga.engine_blocks(e, family).values()) for e in d.shape.engines) for d in designs
-    ])
+    blocks = np.array(
+        [sum(sum(fpga.engine_blocks(e, family).values()) for e in d.shape.engines) for d in designs]
+    )
     off = np.abs(blocks - whole[:, 2])
     said["bram"] = f"exact in {int((off == 0).sum())} of {number} designs, worst {off.max():.0f}"
     return {
-        "lut": found.lut, "ff": found.ff, "whole lut": found.whole_lut,
-        "whole ff": found.whole_ff, "errors": said, "family": family.name,
+        "lut": found.lut,
+        "ff": found.ff,
+        "whole lut": found.whole_lut,
+        "whole ff": found.whole_ff,
+        "errors": said,
+        "family": family.name,
         "against": AGAINST[packed],
     }
 

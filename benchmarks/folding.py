@@ -10,8 +10,8 @@ target of most frames per second among all those whose folding fits the board.
 
 Its SIMD divides a kernel's inputs; ours, and the one here, a tap's. Its engines are ours, too, with
 their gearboxes and one pixel at once: what is compared is the choice of the folding. Both take the
-same share of the board (`xnorflow.folding.budget`). Column "no pixels" is our choice without several
-pixels at once, which FINN does not have.
+same share of the board (`xnorflow.folding.budget`). Column "no pixels" is our choice
+without several pixels at once, which FINN does not have.
 
 Run: python benchmarks/folding.py [--only TEXT]
 """
@@ -105,7 +105,8 @@ def best_of_finn(search: Fit, parts: Sequence[Reduction], budget: Budget) -> Fou
     """Give the fastest of all that FINN's rule gives and that fits."""
     cycles = {
         part.cycles(Fold(pe, simd) if isinstance(part.layer, ir.Conv) else Fold(simd, simd))
-        for part in parts for pe in divisors(part.out_channels)
+        for part in parts
+        for pe in divisors(part.out_channels)
         for simd in divisors(part.inp.channels)
     }
     best, seen = Found(None, Resources()), set()
@@ -168,9 +169,12 @@ def main() -> None:
     only = parser.parse_args().only
     for family in {fpga(board).family.fabric: fpga(board).family for board in BOARDS}.values():
         print(f"{family.fabric}: resources {status(family)}; {checked(family)}\n")
-    print("| network | board | FINN's rule: II / FPS | LUT / RAM, % | no pixels: II / FPS |"
-          " LUT / RAM, % | best fit: II / FPS | LUT / RAM, % | times FINN's | search, s |\n"
-          + "|---" * 10 + "|")
+    print(
+        "| network | board | FINN's rule: II / FPS | LUT / RAM, % | no pixels: II / FPS |"
+        " LUT / RAM, % | best fit: II / FPS | LUT / RAM, % | times FINN's | search, s |\n"
+        + "|---" * 10
+        + "|"
+    )
     for name in NETWORKS:
         boards = [board for board in BOARDS if only in f"{name} {board}"]
         if boards:

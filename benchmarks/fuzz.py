@@ -45,8 +45,14 @@ def main() -> None:
     count, started = 0, time.monotonic()
 
     @seed(options.seed)
-    @settings(max_examples=options.examples, deadline=None, database=None, phases=phases,
-              suppress_health_check=list(HealthCheck), print_blob=False)
+    @settings(
+        max_examples=options.examples,
+        deadline=None,
+        database=None,
+        phases=phases,
+        suppress_health_check=list(HealthCheck),
+        print_blob=False,
+    )
     @given(cases())
     def fuzz(case: Case) -> None:
         nonlocal count

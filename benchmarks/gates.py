@@ -36,9 +36,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="part of 'network board'")
     only = parser.parse_args().only
-    print("| network | board | cells, block RAMs | frames | mismatches | II simulated / predicted |"
-          " latency simulated / predicted | Yosys | Verilator and simulation |\n"
-          + "|---" * 9 + "|")
+    print(
+        "| network | board | cells, block RAMs | frames | mismatches | II simulated / predicted |"
+        " latency simulated / predicted | Yosys | Verilator and simulation |\n" + "|---" * 9 + "|"
+    )
     failed = False
     for name, board, cycles, frames in TARGETS:
         if only not in f"{name} {board}":
@@ -64,7 +65,8 @@ def main() -> None:
         print(
             f"| {name} | {board} | {sum(made.cells.values()):,}, {rams} | {len(x)} | 0 |"
             f" {run.ii:,} / {design.ii:,} | {run.latency:,} / {design.latency:,} |"
-            f" {synthesised - started:.0f} s | {simulated - synthesised:.0f} s |", flush=True,
+            f" {synthesised - started:.0f} s | {simulated - synthesised:.0f} s |",
+            flush=True,
         )
     sys.exit(failed)
 

@@ -71,7 +71,8 @@ def in_spram(design: Design) -> Design:
     """Put all weights that are in block RAM into SPRAM; the latency stays."""
     stages = [
         replace(s, array=replace(s.array, rom=IN_SPRAM))
-        if isinstance(s.array, DotSpec) and s.array.rom.kind == "block" else s
+        if isinstance(s.array, DotSpec) and s.array.rom.kind == "block"
+        else s
         for s in design.spec.stages
     ]
     return replace(design, spec=replace(design.spec, stages=tuple(stages)))
@@ -86,8 +87,9 @@ def netlist(design: Design) -> str:
     """Synthesise the board as its build does; give gates and their models, pads made plain."""
     with tempfile.TemporaryDirectory() as folder:
         run = OpenBuild(design, board("icebreaker"), Path(folder), lambda step, doing: None)
-        run.prepare(MHZ, lambda hz: tops.linked(design, hz, BAUD),
-                    after="write_verilog -noattr netlist.v\n")
+        run.prepare(
+            MHZ, lambda hz: tops.linked(design, hz, BAUD), after="write_verilog -noattr netlist.v\n"
+        )
         run.succeed("synthesis", tools.yosys(), [f"{TOP}.ys"], "synthesis.log")
         text = (Path(folder) / "netlist.v").read_text()
     text = _PADS.sub(_plain, text)
@@ -104,7 +106,7 @@ def main() -> None:
     """Print what was compared; exit 1 if a score differs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--frames", type=int, default=4)
-    x = demo.data()["x_test"][:parser.parse_args().frames]
+    x = demo.data()["x_test"][: parser.parse_args().frames]
     made = xf.compile(xf.load(demo.model_path()), board="icebreaker", cycles=20_000)
     design = in_spram(made)
     text, data, face = netlist(design), image(design.emitted.sections), design.interface
@@ -112,7 +114,8 @@ def main() -> None:
     assert loader is not None
     around = simulated_flash.around("pads", ports.ports, {"tx", "rts"}, "whole", len(data))
     simulated = SimulatedBoard(
-        text + AROUND + around, ports,
+        text + AROUND + around,
+        ports,
         images={simulated_flash.IMAGE: simulated_flash.contents(data)},
         settle=2 * (loader.cycles + design.latency + design.ii),
     )
@@ -125,8 +128,10 @@ def main() -> None:
     answers.check()
     raw = answers.results.reshape(len(x), face.out_beats, face.out_bytes)
     wrong = int((face.unpack(raw) != design.net(x)).any(axis=1).sum())
-    print(f"{len(x)} frames through {text.count('SB_LUT4 ')} LUTs and {sprams(design.spec)} SPRAMs"
-          f" in {simulated.report['cycles']:,} cycles: {wrong} differ from the golden model")
+    print(
+        f"{len(x)} frames through {text.count('SB_LUT4 ')} LUTs and {sprams(design.spec)} SPRAMs"
+        f" in {simulated.report['cycles']:,} cycles: {wrong} differ from the golden model"
+    )
     sys.exit(wrong > 0)
 
 

@@ -36,8 +36,10 @@ def main() -> None:
     options = parser.parse_args()
     if os.environ.get("OPENBLAS_NUM_THREADS") != str(options.threads):
         raise SystemExit(f"set OPENBLAS_NUM_THREADS={options.threads} before the start")
-    print("| network | frames | golden, frames per CPU second | ONNX Runtime | golden /"
-          " ONNX Runtime: min, median, max |")
+    print(
+        "| network | frames | golden, frames per CPU second | ONNX Runtime | golden /"
+        " ONNX Runtime: min, median, max |"
+    )
     print("|---|---|---|---|---|")
     for trained in TRAINED:
         x = trained.images()[0][: options.frames]
@@ -53,9 +55,12 @@ def main() -> None:
                 times.append((golden, onnx))
         golden, onnx = np.array(times).T
         ratio = golden / onnx
-        print(f"| {trained.name} | {len(x)} | {len(x) / np.median(golden):,.0f} |"
-              f" {len(x) / np.median(onnx):,.0f} | {ratio.min():.2f}, {np.median(ratio):.2f},"
-              f" {ratio.max():.2f} |", flush=True)
+        print(
+            f"| {trained.name} | {len(x)} | {len(x) / np.median(golden):,.0f} |"
+            f" {len(x) / np.median(onnx):,.0f} | {ratio.min():.2f}, {np.median(ratio):.2f},"
+            f" {ratio.max():.2f} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

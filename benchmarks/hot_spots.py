@@ -58,7 +58,13 @@ def by_part(samples: Path, library: Path) -> Counter[str]:
         else:
             counted[f"({name})"] += 1
     found = _output(
-        "addr2line", "-a", "-i", "-f", "-C", "-e", str(library),
+        "addr2line",
+        "-a",
+        "-i",
+        "-f",
+        "-C",
+        "-e",
+        str(library),
         given="\n".join(hex(place) for place in places),
     )
     _, *blocks = re.split(r"^0x([0-9a-f]+)\n", found, flags=re.MULTILINE)

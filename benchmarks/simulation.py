@@ -26,9 +26,9 @@ from xnorflow_sim.verilator.runner import Simulator
 
 FEW = {
     f"MatrixVectorActivation_{i}": {"PE": pe, "SIMD": simd}
-    for i, (pe, simd) in enumerate(zip(
-        (16, 16, 6, 4, 1, 1, 1, 1, 1), (3, 64, 64, 128, 128, 32, 4, 8, 1), strict=True
-    ))
+    for i, (pe, simd) in enumerate(
+        zip((16, 16, 6, 4, 1, 1, 1, 1, 1), (3, 64, 64, 128, 128, 32, 4, 8, 1), strict=True)
+    )
 }
 """CNV in as few PEs as its 32,768 cycles allow: a simulator's work is by PE more than by lane."""
 
@@ -66,8 +66,17 @@ def profile(options: argparse.Namespace) -> None:
         ).model
         samples = Path(folder) / "perf.data"
         frames = min(options.frames, 100)
-        again = [sys.executable, __file__, "--network", options.network, "--sampled",
-                 "--folding", options.folding, "--frames", str(frames)]
+        again = [
+            sys.executable,
+            __file__,
+            "--network",
+            options.network,
+            "--sampled",
+            "--folding",
+            options.folding,
+            "--frames",
+            str(frames),
+        ]
         hot_spots.record(again, samples)
         print(f"shares of the samples within the model, {frames} frames in one process:")
         hot_spots.show(hot_spots.by_part(samples, model.library))
@@ -80,9 +89,7 @@ def main() -> None:
     )
     parser.add_argument("--frames", type=int, default=10000)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument(
-        "--network", default="cifar10_cnvW1A1", choices=[t.name for t in TRAINED]
-    )
+    parser.add_argument("--network", default="cifar10_cnvW1A1", choices=[t.name for t in TRAINED])
     parser.add_argument("--folding", default="few", choices=["few", "bnn-pynq"])
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--sampled", action="store_true", help=argparse.SUPPRESS)

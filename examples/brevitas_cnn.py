@@ -79,8 +79,10 @@ with tempfile.TemporaryDirectory() as folder:
     x, y = data["x_test"], data["y_test"]
     with torch.no_grad():
         original = network(torch.from_numpy(x[:, None] / np.float32(16))).numpy()
-    print(f"integer network: {(net(x).argmax(1) == y).mean():.1%} of the held-out digits right;",
-          f"{(net(x) != original).sum()} of {original.size} scores differ from PyTorch's")
+    print(
+        f"integer network: {(net(x).argmax(1) == y).mean():.1%} of the held-out digits right;",
+        f"{(net(x) != original).sum()} of {original.size} scores differ from PyTorch's",
+    )
 
     # 5. Into hardware: the fewest lanes that do a frame every 1,000 cycles.
     design = xf.compile(net, cycles=1000)

@@ -78,17 +78,39 @@ def build(rng: np.random.Generator) -> onnx.ModelProto:
     factor = gammas(first) / np.sqrt(rng.uniform(1, 9, first))
     weights = signs(first, COLOURS, 3, 3) * factor[:, None, None, None]
     bias = rng.normal(0, 1, first)
-    x = g.node("Conv", x, g.constant(weights), g.constant(bias), pads=[1, 1, 1, 1],
-               kernel_shape=[3, 3], strides=[1, 1], dilations=[1, 1], group=1)
+    x = g.node(
+        "Conv",
+        x,
+        g.constant(weights),
+        g.constant(bias),
+        pads=[1, 1, 1, 1],
+        kernel_shape=[3, 3],
+        strides=[1, 1],
+        dilations=[1, 1],
+        group=1,
+    )
 
     # QuantConv2D(padding="same", pad_values=1), MaxPool2D, BatchNormalization.
     x = g.node("Pad", g.sign(x), g.constant([0, 0, 1, 1, 0, 0, 1, 1], np.int64), g.constant(1.0))
-    x = g.node("Conv", x, g.constant(signs(second, first, 3, 3)),
-               kernel_shape=[3, 3], strides=[1, 1], dilations=[1, 1], group=1)
+    x = g.node(
+        "Conv",
+        x,
+        g.constant(signs(second, first, 3, 3)),
+        kernel_shape=[3, 3],
+        strides=[1, 1],
+        dilations=[1, 1],
+        group=1,
+    )
     x = g.node("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])
-    x = g.node("BatchNormalization", x, g.constant(gammas(second)),
-               g.constant(rng.normal(0, 1, second)), g.constant(rng.normal(20, 9, second)),
-               g.constant(rng.uniform(50, 200, second)), epsilon=1e-3)
+    x = g.node(
+        "BatchNormalization",
+        x,
+        g.constant(gammas(second)),
+        g.constant(rng.normal(0, 1, second)),
+        g.constant(rng.normal(20, 9, second)),
+        g.constant(rng.uniform(50, 200, second)),
+        epsilon=1e-3,
+    )
 
     # Flatten, QuantDense, BatchNormalization as Mul and Add, Softmax.
     features = HEIGHT // 2 * (WIDTH // 2) * second

@@ -37,8 +37,12 @@ class Transfers:
 
 def interface(spec: AcceleratorSpec) -> Interface:
     return Interface(
-        top=spec.name, in_lanes=spec.input.lanes, in_group=spec.input.group,
-        frame=spec.input.frame, out_lanes=spec.out_lanes, out_bits=spec.score_bits,
+        top=spec.name,
+        in_lanes=spec.input.lanes,
+        in_group=spec.input.group,
+        frame=spec.input.frame,
+        out_lanes=spec.out_lanes,
+        out_bits=spec.score_bits,
         classes=spec.classes,
     )
 
@@ -75,7 +79,11 @@ class Bench:
             self.ctx.set(port, 0)
 
     def send(
-        self, x: NDArray[np.uint8], *, stalls: tuple[float, float] = (0, 0), seed: int = 0,
+        self,
+        x: NDArray[np.uint8],
+        *,
+        stalls: tuple[float, float] = (0, 0),
+        seed: int = 0,
         cycles: int | None = None,
     ) -> Transfers:
         """Send frames until all their scores are there, or for some cycles.
@@ -86,8 +94,10 @@ class Bench:
             If the design is stuck, breaks a rule of its output stream or sends too much.
         """
         dut, ctx, rng = self.dut, self.ctx, random.Random(seed)
-        words = [int.from_bytes(beat.tobytes(), "little")
-                 for beat in self.io.pack(x).reshape(-1, self.io.in_lanes)]
+        words = [
+            int.from_bytes(beat.tobytes(), "little")
+            for beat in self.io.pack(x).reshape(-1, self.io.in_lanes)
+        ]
         due = len(x) * self.io.out_beats
         seen = Transfers([], [], [])
         offered, held, idle, extra = False, None, 0, 8
@@ -97,8 +107,10 @@ class Bench:
             offered = left and (offered or rng.random() >= stalls[0])
             ctx.set(dut.s_axis_tvalid, offered)
             # What lies on the wires without valid must not matter.
-            ctx.set(dut.s_axis_tdata, words[len(seen.accepted)] if offered
-                    else rng.getrandbits(8 * self.io.in_lanes))
+            ctx.set(
+                dut.s_axis_tdata,
+                words[len(seen.accepted)] if offered else rng.getrandbits(8 * self.io.in_lanes),
+            )
             ready = rng.random() >= stalls[1]
             ctx.set(dut.m_axis_tready, ready)
             valid = ctx.get(dut.m_axis_tvalid)
@@ -137,7 +149,11 @@ class Bench:
 
 def design(case: Case) -> Design:
     return Design.assemble(
-        case.net, case.folds, in_lanes=case.in_lanes, out_lanes=case.out_lanes, board=None,
+        case.net,
+        case.folds,
+        in_lanes=case.in_lanes,
+        out_lanes=case.out_lanes,
+        board=None,
         clock=DEFAULT_CLOCK,
     )
 

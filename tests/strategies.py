@@ -18,17 +18,40 @@ from xnorflow.plan.reductions import Fold, reductions
 from xnorflow_hw.spec.geometry import border_classes
 
 SAMPLES = (
-    ir.BIPOLAR, ir.UNIPOLAR, ir.TERNARY, ir.Alphabet(0, 1, 4), ir.Alphabet(-3, 2, 4),
-    ir.Alphabet(-4, 1, 8), ir.Alphabet(0, 1, 13), ir.Alphabet(-8, 1, 16), ir.Alphabet(0, 1, 32),
-    ir.Alphabet(-31, 1, 63), ir.Alphabet(-64, 1, 128), ir.UINT8, ir.Alphabet(-255, 2, 256),
+    ir.BIPOLAR,
+    ir.UNIPOLAR,
+    ir.TERNARY,
+    ir.Alphabet(0, 1, 4),
+    ir.Alphabet(-3, 2, 4),
+    ir.Alphabet(-4, 1, 8),
+    ir.Alphabet(0, 1, 13),
+    ir.Alphabet(-8, 1, 16),
+    ir.Alphabet(0, 1, 32),
+    ir.Alphabet(-31, 1, 63),
+    ir.Alphabet(-64, 1, 128),
+    ir.UINT8,
+    ir.Alphabet(-255, 2, 256),
 )
 CODES = (
-    ir.BIPOLAR, ir.UNIPOLAR, ir.TERNARY, ir.Alphabet(0, 1, 4), ir.Alphabet(-3, 2, 4),
-    ir.Alphabet(-4, 1, 8), ir.Alphabet(-1, 3, 6), ir.Alphabet(0, 1, 16), ir.Alphabet(5, 1, 1),
+    ir.BIPOLAR,
+    ir.UNIPOLAR,
+    ir.TERNARY,
+    ir.Alphabet(0, 1, 4),
+    ir.Alphabet(-3, 2, 4),
+    ir.Alphabet(-4, 1, 8),
+    ir.Alphabet(-1, 3, 6),
+    ir.Alphabet(0, 1, 16),
+    ir.Alphabet(5, 1, 1),
 )
 WEIGHTS = (
-    ir.BIPOLAR, ir.TERNARY, ir.UNIPOLAR, ir.Alphabet(-2, 1, 4), ir.Alphabet(-3, 2, 4),
-    ir.Alphabet(-4, 1, 8), ir.Alphabet(-7, 1, 15), ir.Alphabet(-8, 1, 16),
+    ir.BIPOLAR,
+    ir.TERNARY,
+    ir.UNIPOLAR,
+    ir.Alphabet(-2, 1, 4),
+    ir.Alphabet(-3, 2, 4),
+    ir.Alphabet(-4, 1, 8),
+    ir.Alphabet(-7, 1, 15),
+    ir.Alphabet(-8, 1, 16),
 )
 MAX_CODE_BITS = 10
 """Widest accumulators that another layer reads without a threshold between."""
@@ -102,9 +125,7 @@ class _Builder:
     def __init__(self, draw: Any) -> None:
         self.draw = draw
         self.rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-        self.shape = (
-            draw(st.integers(1, 7)), draw(st.integers(1, 7)), draw(st.integers(1, 5))
-        )
+        self.shape = (draw(st.integers(1, 7)), draw(st.integers(1, 7)), draw(st.integers(1, 5)))
         self.layers: list[ir.Layer] = []
         self.map = ir.Features(*self.shape, ir.UINT8)
         self.seen: ir.Ints | None = None
@@ -231,6 +252,4 @@ def cases(draw: Any, *, frames: int = 4) -> Case:
     folds = tuple(_fold(draw, part) for part in reductions(net))
     x = b.rng.integers(0, 256, (frames, *b.shape)).astype(np.uint8)
     in_lanes = draw(st.integers(1, min(8, net.features[0].size)))
-    return Case(
-        net, folds, in_lanes, draw(st.integers(1, net.features[-1].channels)), x
-    )
+    return Case(net, folds, in_lanes, draw(st.integers(1, net.features[-1].channels)), x)

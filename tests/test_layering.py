@@ -12,8 +12,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = {
-    "xnorflow_hw": ROOT / "hw/xnorflow_hw", "xnorflow": ROOT / "sw/xnorflow",
-    "xnorflow_sim": ROOT / "sim/xnorflow_sim", "xnorflow_boards": ROOT / "boards/xnorflow_boards",
+    "xnorflow_hw": ROOT / "hw/xnorflow_hw",
+    "xnorflow": ROOT / "sw/xnorflow",
+    "xnorflow_sim": ROOT / "sim/xnorflow_sim",
+    "xnorflow_boards": ROOT / "boards/xnorflow_boards",
 }
 
 
@@ -45,8 +47,9 @@ def imports(name: str, path: Path, *, deferred: bool) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
-                parents = name.split(".")[:len(name.split(".")) - node.level
-                                          + (path.name == "__init__.py")]
+                parents = name.split(".")[
+                    : len(name.split(".")) - node.level + (path.name == "__init__.py")
+                ]
                 base = ".".join((*parents, *base.split("."))).rstrip(".")
             yield base
             yield from (f"{base}.{alias.name}" for alias in node.names)
@@ -62,11 +65,14 @@ ALL = modules()
 def test_all_four_packages_are_looked_at() -> None:
     assert {name.partition(".")[0] for name, _ in ALL} == set(PACKAGES)
     assert len(ALL) > 100
-    found = set(imports("xnorflow.design.design", dict(ALL)["xnorflow.design.design"], deferred=False))
+    found = set(
+        imports("xnorflow.design.design", dict(ALL)["xnorflow.design.design"], deferred=False)
+    )
     assert {"numpy.typing", "xnorflow.ir", "xnorflow_hw.top.verilog"} <= found
     assert "xnorflow_sim.golden" not in found
     assert "xnorflow_sim.golden" in set(
-        imports("xnorflow.design.design", dict(ALL)["xnorflow.design.design"], deferred=True))
+        imports("xnorflow.design.design", dict(ALL)["xnorflow.design.design"], deferred=True)
+    )
 
 
 @pytest.mark.parametrize(("name", "path"), ALL, ids=[name for name, _ in ALL])
@@ -99,13 +105,33 @@ def test_the_ground_needs_numpy_only(name: str) -> None:
     path = [str(folder.parent) for folder in PACKAGES.values()]
     out = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path[:0] = {path!r}\n{code}"],
-        capture_output=True, text=True, check=True,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.splitlines()
-    heavy = {"onnx", "qonnx", "amaranth", "click", "rich", "matplotlib", "PIL", "onnxruntime",
-             "cocotb", "scipy", "torch", "xnorflow_hw", "xnorflow_boards"}
+    heavy = {
+        "onnx",
+        "qonnx",
+        "amaranth",
+        "click",
+        "rich",
+        "matplotlib",
+        "PIL",
+        "onnxruntime",
+        "cocotb",
+        "scipy",
+        "torch",
+        "xnorflow_hw",
+        "xnorflow_boards",
+    }
     assert "numpy" in out[0].split() and not heavy & set(out[0].split())
     assert set(out[1].split()) <= {
-        "xnorflow", "xnorflow.ir", "xnorflow.errors", "xnorflow_sim", "xnorflow_sim.golden"}
+        "xnorflow",
+        "xnorflow.ir",
+        "xnorflow.errors",
+        "xnorflow_sim",
+        "xnorflow_sim.golden",
+    }
 
 
 @pytest.mark.parametrize(("name", "path"), ALL, ids=[name for name, _ in ALL])
@@ -124,7 +150,8 @@ def tracked() -> list[Path]:
     """Give all files under version control; none outside a clone."""
     try:
         out = subprocess.run(
-            ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+            ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True
+        ).stdout
     except (OSError, subprocess.CalledProcessError):
         return []
     return [p for n in out.decode().split("\0") if n and (p := ROOT / n).is_file()]

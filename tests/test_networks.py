@@ -14,8 +14,12 @@ from xnorflow.plan.reductions import Fold
 from .bench import check, check_schedule
 from .strategies import Case, cases
 
-quiet = {"deadline": None, "derandomize": True, "database": None,
-         "suppress_health_check": list(HealthCheck)}
+quiet = {
+    "deadline": None,
+    "derandomize": True,
+    "database": None,
+    "suppress_health_check": list(HealthCheck),
+}
 
 
 @settings(max_examples=25, **quiet)
@@ -30,8 +34,13 @@ def test_interval_reaches_its_bound(case: Case) -> None:
     check_schedule(case)
 
 
-def case(shape: tuple[int, int, int], *layers: ir.Layer, folds: list[tuple[int, ...]],
-         lanes: tuple[int, int] = (1, 1), frames: int = 3) -> Case:
+def case(
+    shape: tuple[int, int, int],
+    *layers: ir.Layer,
+    folds: list[tuple[int, ...]],
+    lanes: tuple[int, int] = (1, 1),
+    frames: int = 3,
+) -> Case:
     rng = np.random.default_rng(5)
     x = rng.integers(0, 256, (frames, *shape)).astype(np.uint8)
     return Case(ir.IntegerNetwork("net", shape, layers), tuple(Fold(*f) for f in folds), *lanes, x)
@@ -42,8 +51,9 @@ def bipolar(*shape: int) -> ir.Ints:
 
 
 def halves(name: str, channels: int) -> ir.InputTable:
-    return ir.InputTable(name, np.repeat([[0, 1]], 128, 1) * np.ones((channels, 1), int),
-                         ir.BIPOLAR)
+    return ir.InputTable(
+        name, np.repeat([[0, 1]], 128, 1) * np.ones((channels, 1), int), ir.BIPOLAR
+    )
 
 
 def scores(classes: int) -> ir.Scores:
@@ -51,25 +61,42 @@ def scores(classes: int) -> ir.Scores:
 
 
 def test_sums_that_no_threshold_follows_leave_unused_lanes_empty() -> None:
-    check(case(
-        (2, 2, 1), halves("samples", 1),
-        ir.Conv("first", bipolar(7, 1, 1, 1), ir.BIPOLAR),  # Channel 7 of three lanes is unused.
-        ir.Conv("second", bipolar(2, 2, 2, 7), ir.BIPOLAR, ir.Window((2, 2))), scores(2),
-        folds=[(3, 1), (1, 3)],
-    ))
+    check(
+        case(
+            (2, 2, 1),
+            halves("samples", 1),
+            ir.Conv(
+                "first", bipolar(7, 1, 1, 1), ir.BIPOLAR
+            ),  # Channel 7 of three lanes is unused.
+            ir.Conv("second", bipolar(2, 2, 2, 7), ir.BIPOLAR, ir.Window((2, 2))),
+            scores(2),
+            folds=[(3, 1), (1, 3)],
+        )
+    )
 
 
 def test_a_reset_empties_the_gearbox() -> None:
-    check(case(
-        (6, 5, 2), ir.Flatten("flat"), ir.Conv("dense", bipolar(6, 1, 1, 60), ir.BIPOLAR),
-        scores(6), folds=[(4, 41)], lanes=(4, 4),
-    ), thorough=True)
+    check(
+        case(
+            (6, 5, 2),
+            ir.Flatten("flat"),
+            ir.Conv("dense", bipolar(6, 1, 1, 60), ir.BIPOLAR),
+            scores(6),
+            folds=[(4, 41)],
+            lanes=(4, 4),
+        ),
+        thorough=True,
+    )
 
 
 def test_a_gearbox_may_set_the_interval() -> None:
     tight = case(
-        (6, 3, 3), ir.Flatten("flat"), ir.Conv("dense", bipolar(3, 1, 1, 54), ir.BIPOLAR),
-        scores(3), folds=[(2, 13)], lanes=(5, 2),
+        (6, 3, 3),
+        ir.Flatten("flat"),
+        ir.Conv("dense", bipolar(3, 1, 1, 54), ir.BIPOLAR),
+        scores(3),
+        folds=[(2, 13)],
+        lanes=(5, 2),
     )
     spec = accelerator(tight.net, tight.folds, in_lanes=5, out_lanes=2)
     assert max(spec.input.beats, *(s.buffer.cycles for s in spec.stages)) == 11
@@ -79,27 +106,43 @@ def test_a_gearbox_may_set_the_interval() -> None:
 
 
 def test_a_queue_waits_for_a_gearbox() -> None:
-    check(case(
-        (7, 1, 3), ir.Conv("conv", bipolar(7, 2, 1, 3), ir.BIPOLAR, ir.Window((2, 1), (3, 1))),
-        ir.SumPool("pool", ir.Window((2, 1))), scores(7), folds=[(6, 3), (2, 2)], lanes=(8, 1),
-    ))
+    check(
+        case(
+            (7, 1, 3),
+            ir.Conv("conv", bipolar(7, 2, 1, 3), ir.BIPOLAR, ir.Window((2, 1), (3, 1))),
+            ir.SumPool("pool", ir.Window((2, 1))),
+            scores(7),
+            folds=[(6, 3), (2, 2)],
+            lanes=(8, 1),
+        )
+    )
 
 
 def test_a_code_may_be_constant() -> None:
-    check(case(
-        (2, 2, 3), ir.Conv("conv", bipolar(3, 1, 1, 3), ir.BIPOLAR),
-        ir.Threshold("always", np.zeros((3, 0), np.int64), ir.Alphabet(5, 1, 1)),
-        ir.SumPool("pool", ir.Window((2, 2))), scores(3), folds=[(2, 2), (2, 2)],
-    ))
+    check(
+        case(
+            (2, 2, 3),
+            ir.Conv("conv", bipolar(3, 1, 1, 3), ir.BIPOLAR),
+            ir.Threshold("always", np.zeros((3, 0), np.int64), ir.Alphabet(5, 1, 1)),
+            ir.SumPool("pool", ir.Window((2, 2))),
+            scores(3),
+            folds=[(2, 2), (2, 2)],
+        )
+    )
 
 
 def test_a_window_of_padding_alone_counts() -> None:
     w = ir.Window((1, 1), (1, 1), (1, 1), (2, 1, 0, 1))
-    check(case(
-        (2, 2, 2), halves("samples", 2), ir.Conv("conv", bipolar(3, 1, 1, 2), ir.BIPOLAR, w, 1),
-        ir.Conv("all", bipolar(2, 4, 4, 3), ir.BIPOLAR, ir.Window((4, 4))), scores(2),
-        folds=[(2, 1), (1, 2)],
-    ))
+    check(
+        case(
+            (2, 2, 2),
+            halves("samples", 2),
+            ir.Conv("conv", bipolar(3, 1, 1, 2), ir.BIPOLAR, w, 1),
+            ir.Conv("all", bipolar(2, 4, 4, 3), ir.BIPOLAR, ir.Window((4, 4))),
+            scores(2),
+            folds=[(2, 1), (1, 2)],
+        )
+    )
 
 
 PIXELS = {
@@ -121,43 +164,69 @@ def test_several_pixels_at_once(name: str) -> None:
     window, fold = PIXELS[name]
     shape = (max(2, window.extent[0] - window.pads[0]), 9 - 2 * (window.stride[1] > 1), 3)
     net = case(
-        shape, halves("samples", 3),
-        ir.Conv("conv", bipolar(7, *window.kernel, 3), ir.BIPOLAR, window, 1), folds=[]
+        shape,
+        halves("samples", 3),
+        ir.Conv("conv", bipolar(7, *window.kernel, 3), ir.BIPOLAR, window, 1),
+        folds=[],
     ).net
     rows, columns, _ = net.features[-1].shape
-    check(case(
-        shape, *net.layers, ir.Threshold("sign", np.arange(-3, 4)[:, None], ir.BIPOLAR),
-        ir.SumPool("all", ir.Window((rows, columns))), scores(7), folds=[fold, (2, 2)],
-    ))
+    check(
+        case(
+            shape,
+            *net.layers,
+            ir.Threshold("sign", np.arange(-3, 4)[:, None], ir.BIPOLAR),
+            ir.SumPool("all", ir.Window((rows, columns))),
+            scores(7),
+            folds=[fold, (2, 2)],
+        )
+    )
 
 
 def test_several_pixels_with_codes_of_several_bits() -> None:
     """Activations and weights of several bits, thresholds of a tail, in two engines."""
     rng = np.random.default_rng(4)
     uint2 = ir.Alphabet(0, 1, 4)
-    check(case(
-        (4, 9, 2), ir.InputTable("samples", np.arange(256)[None] // 64, uint2),
-        ir.Conv("first", rng.integers(-2, 2, (5, 2, 3, 2)), ir.Alphabet(-2, 1, 4),
-                ir.Window((2, 3), (1, 1), (1, 1), (0, 1, 0, 1)), 0),
-        ir.Threshold("steps", np.sort(rng.integers(-9, 9, (5, 3)), axis=1), uint2),
-        ir.Conv("second", bipolar(3, 3, 2, 5), ir.BIPOLAR, ir.Window((3, 2))),
-        ir.SumPool("all", ir.Window((1, 8))), scores(3),
-        folds=[(2, 1, 4), (2, 3, 3), (1, 1)],
-    ))
+    check(
+        case(
+            (4, 9, 2),
+            ir.InputTable("samples", np.arange(256)[None] // 64, uint2),
+            ir.Conv(
+                "first",
+                rng.integers(-2, 2, (5, 2, 3, 2)),
+                ir.Alphabet(-2, 1, 4),
+                ir.Window((2, 3), (1, 1), (1, 1), (0, 1, 0, 1)),
+                0,
+            ),
+            ir.Threshold("steps", np.sort(rng.integers(-9, 9, (5, 3)), axis=1), uint2),
+            ir.Conv("second", bipolar(3, 3, 2, 5), ir.BIPOLAR, ir.Window((3, 2))),
+            ir.SumPool("all", ir.Window((1, 8))),
+            scores(3),
+            folds=[(2, 1, 4), (2, 3, 3), (1, 1)],
+        )
+    )
 
 
 PADDED = ir.Window((3, 3), (1, 1), (1, 1), (1, 1, 1, 1))
 
 
-@pytest.mark.parametrize(("layer", "fold", "message"), [
-    (ir.Conv("layer", bipolar(3, 3, 3, 2), ir.BIPOLAR, PADDED), (1, 1, 2),
-     "cannot work on 2 pixels at once: it pads with 0, which is no value of"),
-    (ir.Conv("layer", bipolar(3, 3, 3, 2), ir.BIPOLAR, ir.Window((3, 3), (1, 2))), (1, 1, 4),
-     "4 and its stride 2 have a factor in common"),
-    (ir.Conv("layer", bipolar(3, 3, 3, 2), ir.BIPOLAR, PADDED, 1), (1, 1, 13), "rows have 12"),
-    (ir.Conv("layer", bipolar(3, 3, 3, 2), ir.BIPOLAR, PADDED, 1), (1, 1, 0), "rows have 12"),
-    (ir.MaxPool("layer", ir.Window((2, 2)), np.zeros(2, bool)), (1, 1, 2), "it is a pool"),
-])
+@pytest.mark.parametrize(
+    ("layer", "fold", "message"),
+    [
+        (
+            ir.Conv("layer", bipolar(3, 3, 3, 2), ir.BIPOLAR, PADDED),
+            (1, 1, 2),
+            "cannot work on 2 pixels at once: it pads with 0, which is no value of",
+        ),
+        (
+            ir.Conv("layer", bipolar(3, 3, 3, 2), ir.BIPOLAR, ir.Window((3, 3), (1, 2))),
+            (1, 1, 4),
+            "4 and its stride 2 have a factor in common",
+        ),
+        (ir.Conv("layer", bipolar(3, 3, 3, 2), ir.BIPOLAR, PADDED, 1), (1, 1, 13), "rows have 12"),
+        (ir.Conv("layer", bipolar(3, 3, 3, 2), ir.BIPOLAR, PADDED, 1), (1, 1, 0), "rows have 12"),
+        (ir.MaxPool("layer", ir.Window((2, 2)), np.zeros(2, bool)), (1, 1, 2), "it is a pool"),
+    ],
+)
 def test_pixels_that_an_engine_cannot_have_are_refused(
     layer: ir.Layer, fold: tuple[int, ...], message: str
 ) -> None:
@@ -175,9 +244,16 @@ def test_a_score_of_padding_alone_is_refused(end: type[ir.Layer]) -> None:
     above = ir.Window((1, 1), (2, 1), (1, 1), (1, 0, 0, 0))
     layers: list[ir.Layer] = [ir.Conv("conv", bipolar(3, 1, 1, 2), ir.BIPOLAR, above)]
     if end is ir.SumPool:
-        layers = [ir.Conv("conv", bipolar(3, 1, 1, 2), ir.BIPOLAR,
-                          ir.Window((1, 1), (1, 1), (1, 1), (1, 0, 0, 0))),
-                  ir.Flatten("flat"), ir.SumPool("pool", ir.Window())]
+        layers = [
+            ir.Conv(
+                "conv",
+                bipolar(3, 1, 1, 2),
+                ir.BIPOLAR,
+                ir.Window((1, 1), (1, 1), (1, 1), (1, 0, 0, 0)),
+            ),
+            ir.Flatten("flat"),
+            ir.SumPool("pool", ir.Window()),
+        ]
     net = case((1, 1, 2), *layers, scores(6 if end is ir.SumPool else 3), folds=[]).net
     with pytest.raises(UnsupportedModel, match="padding"):
         accelerator(net, [Fold(1, 1)] * (len(layers) - (end is ir.SumPool)), in_lanes=1)

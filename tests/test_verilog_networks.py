@@ -28,8 +28,12 @@ from .dense import dense_network
 from .hw.verilog import lint
 from .strategies import Case, cases
 
-quiet = {"deadline": None, "derandomize": True, "database": None,
-         "suppress_health_check": list(HealthCheck)}
+quiet = {
+    "deadline": None,
+    "derandomize": True,
+    "database": None,
+    "suppress_health_check": list(HealthCheck),
+}
 
 
 def network() -> ir.IntegerNetwork:
@@ -42,18 +46,22 @@ def network() -> ir.IntegerNetwork:
         return np.sort(rng.integers(-spread, spread, (channels, alphabet.levels - 1)), axis=1)
 
     uint2 = ir.Alphabet(0, 1, 4)
-    return ir.IntegerNetwork("net", (9, 8, 3), (
-        ir.InputTable("samples", table, ir.BIPOLAR),
-        ir.Conv("conv0", rng.choice([-1, 1], (40, 3, 3, 3)), ir.BIPOLAR, pads),
-        ir.Threshold("sign0", thresholds(40, 9, ir.BIPOLAR), ir.BIPOLAR),
-        ir.MaxPool("pool0", ir.Window((3, 2), (2, 2)), rng.random(40) < 0.3),
-        ir.Conv("conv1", rng.integers(-1, 2, (30, 3, 3, 40)), ir.TERNARY, pads),
-        ir.Threshold("steps1", thresholds(30, 30, uint2), uint2),
-        ir.SumPool("pool1", ir.Window((2, 2), (2, 2))),
-        ir.Flatten("flat"),
-        ir.Conv("dense", rng.integers(-8, 8, (7, 1, 1, 120)), ir.Alphabet(-8, 1, 16)),
-        ir.Scores("scores", rng.integers(-900, 900, 7)),
-    ))
+    return ir.IntegerNetwork(
+        "net",
+        (9, 8, 3),
+        (
+            ir.InputTable("samples", table, ir.BIPOLAR),
+            ir.Conv("conv0", rng.choice([-1, 1], (40, 3, 3, 3)), ir.BIPOLAR, pads),
+            ir.Threshold("sign0", thresholds(40, 9, ir.BIPOLAR), ir.BIPOLAR),
+            ir.MaxPool("pool0", ir.Window((3, 2), (2, 2)), rng.random(40) < 0.3),
+            ir.Conv("conv1", rng.integers(-1, 2, (30, 3, 3, 40)), ir.TERNARY, pads),
+            ir.Threshold("steps1", thresholds(30, 30, uint2), uint2),
+            ir.SumPool("pool1", ir.Window((2, 2), (2, 2))),
+            ir.Flatten("flat"),
+            ir.Conv("dense", rng.integers(-8, 8, (7, 1, 1, 120)), ir.Alphabet(-8, 1, 16)),
+            ir.Scores("scores", rng.integers(-900, 900, 7)),
+        ),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +114,10 @@ def test_the_text_is_the_same_in_every_process(made: Design) -> None:
     for seed in ("1", "2"):
         done = subprocess.run(
             [sys.executable, "-c", program, str(Path(__file__).parents[1]), *sys.path],
-            env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True,
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
         )
         assert done.stdout.strip() == here
 
@@ -134,18 +145,28 @@ def test_several_pixels_at_once_run_in_verilator(tmp_path: Path) -> None:
     """Weights and thresholds of two engines that share words, ROMs as images."""
     rng = np.random.default_rng(6)
     pads = ir.Window((3, 3), (1, 1), (1, 1), (1, 1, 1, 1))
-    net = ir.IntegerNetwork("net", (8, 11, 3), (
-        ir.InputTable("samples", np.arange(256)[None] // 128, ir.BIPOLAR),
-        ir.Conv("conv0", rng.choice([-1, 1], (24, 3, 3, 3)), ir.BIPOLAR, pads, -1),
-        ir.Threshold("sign0", rng.integers(-5, 5, (24, 1)), ir.BIPOLAR),
-        ir.Conv("conv1", rng.integers(-1, 2, (30, 3, 3, 24)), ir.TERNARY,
-                ir.Window((3, 3), (1, 2)), 0),
-        ir.Threshold("steps1", np.sort(rng.integers(-9, 9, (30, 3)), axis=1),
-                     ir.Alphabet(0, 1, 4)),
-        ir.SumPool("pool1", ir.Window((6, 5))),
-        ir.Conv("dense", rng.choice([-1, 1], (7, 1, 1, 30)), ir.BIPOLAR),
-        ir.Scores("scores", rng.integers(-900, 900, 7)),
-    ))
+    net = ir.IntegerNetwork(
+        "net",
+        (8, 11, 3),
+        (
+            ir.InputTable("samples", np.arange(256)[None] // 128, ir.BIPOLAR),
+            ir.Conv("conv0", rng.choice([-1, 1], (24, 3, 3, 3)), ir.BIPOLAR, pads, -1),
+            ir.Threshold("sign0", rng.integers(-5, 5, (24, 1)), ir.BIPOLAR),
+            ir.Conv(
+                "conv1",
+                rng.integers(-1, 2, (30, 3, 3, 24)),
+                ir.TERNARY,
+                ir.Window((3, 3), (1, 2)),
+                0,
+            ),
+            ir.Threshold(
+                "steps1", np.sort(rng.integers(-9, 9, (30, 3)), axis=1), ir.Alphabet(0, 1, 4)
+            ),
+            ir.SumPool("pool1", ir.Window((6, 5))),
+            ir.Conv("dense", rng.choice([-1, 1], (7, 1, 1, 30)), ir.BIPOLAR),
+            ir.Scores("scores", rng.integers(-900, 900, 7)),
+        ),
+    )
     folds = (Fold(5, 3, 4), Fold(8, 12, 3), Fold(4, 4), Fold(2, 9))
     x = rng.integers(0, 256, (5, 8, 11, 3)).astype(np.uint8)
     check_verilog(Case(net, folds, 2, 3, x))
@@ -164,12 +185,11 @@ def test_cocotb_finds_nothing(made: Design) -> None:
     assert len(results) == 5 and all(r.passed for r in results)
 
 
-def first_difference(net: ir.IntegerNetwork, other: ir.IntegerNetwork, x: np.ndarray,
-                     layer: str) -> tuple[int, ...]:
+def first_difference(
+    net: ir.IntegerNetwork, other: ir.IntegerNetwork, x: np.ndarray, layer: str
+) -> tuple[int, ...]:
     """Frame, row, column and channel at which a layer's values first differ."""
-    found = [
-        values for n in (net, other) for at, values in golden.trace(n, x) if at.name == layer
-    ]
+    found = [values for n in (net, other) for at, values in golden.trace(n, x) if at.name == layer]
     return tuple(np.argwhere(found[0] != found[1])[0].tolist())
 
 
@@ -222,12 +242,19 @@ def test_a_dense_network_takes_a_frame_per_cycle() -> None:
     def dense(name: str, outputs: int, inputs: int) -> ir.Conv:
         return ir.Conv(name, rng.choice([-1, 1], (outputs, 1, 1, inputs)), ir.BIPOLAR)
 
-    net = ir.IntegerNetwork("net", (1, 1, 20), (
-        ir.InputTable("samples", halves, ir.BIPOLAR),
-        dense("dense0", 24, 20), ir.Threshold("sign0", rng.integers(-9, 9, (24, 1)), ir.BIPOLAR),
-        dense("dense1", 9, 24), ir.Threshold("sign1", rng.integers(-30, 30, (9, 1)), ir.BIPOLAR),
-        dense("dense2", 5, 9), ir.Scores("scores", np.arange(5)),
-    ))
+    net = ir.IntegerNetwork(
+        "net",
+        (1, 1, 20),
+        (
+            ir.InputTable("samples", halves, ir.BIPOLAR),
+            dense("dense0", 24, 20),
+            ir.Threshold("sign0", rng.integers(-9, 9, (24, 1)), ir.BIPOLAR),
+            dense("dense1", 9, 24),
+            ir.Threshold("sign1", rng.integers(-30, 30, (9, 1)), ir.BIPOLAR),
+            dense("dense2", 5, 9),
+            ir.Scores("scores", np.arange(5)),
+        ),
+    )
     made = compile_network(net, board="pynq-z1", cycles=1)
     assert made.ii == 1 and "LUT6_2" in made.verilog and not made.emitted.images
     x = rng.integers(0, 256, (60, 1, 1, 20)).astype(np.uint8)
@@ -240,11 +267,16 @@ def test_a_dense_network_takes_a_frame_per_cycle() -> None:
 def test_weights_of_few_words_are_in_the_sums_and_right(tmp_path: Path) -> None:
     net = dense_network(64, 45, 10, seed=7)
     made = Design.assemble(
-        net, (Fold(5, 64), Fold(2, 15)), in_lanes=8, out_lanes=1, board="pynq-z1",
+        net,
+        (Fold(5, 64), Fold(2, 15)),
+        in_lanes=8,
+        out_lanes=1,
+        board="pynq-z1",
         clock=DEFAULT_CLOCK,
     )
     assert [s.array.form for s in made.spec.stages if isinstance(s.array, DotSpec)] == [
-        "stored", "stored"
+        "stored",
+        "stored",
     ]
     assert Design.read(made.write(tmp_path / "out")).digest == made.digest
     x = np.random.default_rng(8).integers(0, 256, (200, 1, 1, 64), dtype=np.uint8)

@@ -84,13 +84,26 @@ def _block(draw, m, rng, x, channels, size):
         w = m.bipolar(signs(rng, out, channels, *kernel))
     else:
         w = m.quant(f32(rng.integers(-1, 2, (out, channels, *kernel))), 2, narrow=1)
-    x = m("Conv", x, w, strides=strides, dilations=dilations,
-          pads=pads if padding == "zero" else [0] * 4)
+    x = m(
+        "Conv",
+        x,
+        w,
+        strides=strides,
+        dilations=dilations,
+        pads=pads if padding == "zero" else [0] * 4,
+    )
     if draw(st.booleans()):
         x = _pool(m, x, size, draw(st.integers(1, 2)))
     gammas = rng.choice([-2.0, -0.5, 0.0, 0.25, 1.0], out)
-    x = m("BatchNormalization", x, f32(gammas), f32(rng.integers(-3, 4, out)),
-          f32(rng.integers(-20, 21, out)), f32(rng.uniform(0.5, 30, out)), epsilon=2.0**-10)
+    x = m(
+        "BatchNormalization",
+        x,
+        f32(gammas),
+        f32(rng.integers(-3, 4, out)),
+        f32(rng.integers(-20, 21, out)),
+        f32(rng.uniform(0.5, 30, out)),
+        epsilon=2.0**-10,
+    )
     match draw(st.sampled_from(["bipolar", "ternary", "uint2", "threshold"])):
         case "bipolar":
             x = m.bipolar(x)
@@ -100,8 +113,14 @@ def _block(draw, m, rng, x, channels, size):
             x = m.quant(m("Relu", x), 2, signed=0, rounding="CEIL")
         case "threshold":
             t = np.sort(rng.normal(size=(out, 3)), axis=1)
-            x = m("MultiThreshold", x, f32(t), domain="qonnx.custom_op.general",
-                  out_dtype="INT4", out_bias=-2.0)
+            x = m(
+                "MultiThreshold",
+                x,
+                f32(t),
+                domain="qonnx.custom_op.general",
+                out_dtype="INT4",
+                out_bias=-2.0,
+            )
     if draw(st.booleans()):
         x = _pool(m, x, size, draw(st.integers(1, 2)))
     return x, out
@@ -155,8 +174,9 @@ def test_larq_shape(tmp_path):
     y = sign(m("Conv", y, signs(rng, 4, 3, 3, 3), f32(rng.integers(-99, 99, 4))))
     y = m("Pad", y, np.array([0, 1, 1, 0, 0, 1, 1, 0]), f32(1))
     fused = signs(rng, 5, 4, 3, 3) * f32(0.5, 0.25, 2, 1, 4).reshape(5, 1, 1, 1)
-    y = m("Conv", m("Transpose", y, perm=[0, 3, 1, 2]), fused, f32(rng.normal(size=5)),
-          strides=[2, 2])
+    y = m(
+        "Conv", m("Transpose", y, perm=[0, 3, 1, 2]), fused, f32(rng.normal(size=5)), strides=[2, 2]
+    )
     y = m("MaxPool", y, kernel_shape=[2, 2], strides=[1, 1])
     y = m("Reshape", sign(y), np.array([-1, 30]))
     m("Mul", m("MatMul", y, signs(rng, 30, 6)), f32(0.125))

@@ -27,9 +27,16 @@ adapter on these boards."""
 
 
 def build(
-    directory: str | Path, *, board: str | None = None, clock: float | None = None,
-    seeds: int = 1, baud: int = BAUD, core_only: bool = False, check_clock: bool = True,
-    rip_up: bool = False, progress: Progress | None = None,
+    directory: str | Path,
+    *,
+    board: str | None = None,
+    clock: float | None = None,
+    seeds: int = 1,
+    baud: int = BAUD,
+    core_only: bool = False,
+    check_clock: bool = True,
+    rip_up: bool = False,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Build the bitstream of a design.
 
@@ -96,9 +103,13 @@ def build(
     folder = Path(tempfile.mkdtemp(prefix=f".{FOLDER}.", dir=directory))
     try:
         wish = clock or design.clock.mhz
-        content = OpenBuild(design, target, folder, told).build(
-            wish, seeds, baud, core_only, check_clock, rip_up
-        ) if target.open else VivadoBuild(design, target, folder, told).build(wish, baud)
+        content = (
+            OpenBuild(design, target, folder, told).build(
+                wish, seeds, baud, core_only, check_clock, rip_up
+            )
+            if target.open
+            else VivadoBuild(design, target, folder, told).build(wish, baud)
+        )
         (folder / "build.json").write_text(json.dumps(content, indent=1) + "\n")
         final = directory / FOLDER
         if final.exists():

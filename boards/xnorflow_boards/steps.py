@@ -91,9 +91,7 @@ class BuildSteps:
         mhz = float(clocking.mhz)
         for name, text in self.sources().items():
             platform.add_file(name, text)
-        planned = platform.prepare(
-            tops.BoardTop(clocking, core(mhz * 1e6)), name=TOP, **overrides
-        )
+        planned = platform.prepare(tops.BoardTop(clocking, core(mhz * 1e6)), name=TOP, **overrides)
         planned.extract(self.folder)
         return Plan.read(platform, planned.files), mhz
 
@@ -102,7 +100,11 @@ class BuildSteps:
         return {f"{self.design.spec.name}.v": self.design.verilog} | self.design.emitted.images
 
     def step(
-        self, name: str, tool: tools.FlowTool, arguments: list[str], log: str,
+        self,
+        name: str,
+        tool: tools.FlowTool,
+        arguments: list[str],
+        log: str,
         watch: Callable[[str], object] = lambda line: None,
     ) -> Step:
         """Run a tool; whether it succeeds is for the caller to see.
@@ -135,11 +137,22 @@ class BuildSteps:
         """Give what every ``build.json`` begins with."""
         design, board = self.design, self.board
         return {
-            "format": FORMAT, "xnorflow": __version__, "kind": kind, "name": design.net.name,
-            "network_digest": design.net.digest, "design_digest": design.digest,
-            "board": board.name, "part": board.part, "flow": board.flow, "baud": baud,
-            "clock_mhz": mhz, "clock_wish_mhz": wish, "ii": design.ii, "latency": design.latency,
-            "fps": mhz * 1e6 / design.ii, "steps": [step.summary() for step in self.steps],
+            "format": FORMAT,
+            "xnorflow": __version__,
+            "kind": kind,
+            "name": design.net.name,
+            "network_digest": design.net.digest,
+            "design_digest": design.digest,
+            "board": board.name,
+            "part": board.part,
+            "flow": board.flow,
+            "baud": baud,
+            "clock_mhz": mhz,
+            "clock_wish_mhz": wish,
+            "ii": design.ii,
+            "latency": design.latency,
+            "fps": mhz * 1e6 / design.ii,
+            "steps": [step.summary() for step in self.steps],
         }
 
     def tidy(self, keep: set[str]) -> None:
@@ -153,7 +166,12 @@ class OpenBuild(BuildSteps):
     """A build with open tools, which ends in a bitstream."""
 
     def build(
-        self, wish: float, seeds: int, baud: int, core_only: bool, check_clock: bool,
+        self,
+        wish: float,
+        seeds: int,
+        baud: int,
+        core_only: bool,
+        check_clock: bool,
         rip_up: bool,
     ) -> dict[str, Any]:
         """Run all steps and give the content of ``build.json``."""
@@ -195,14 +213,23 @@ class OpenBuild(BuildSteps):
         (self.folder / bitstream).write_bytes(
             finished if core_only else with_weights(finished, design)
         )
-        self.tidy({
-            bitstream, family.constraints, "synthesis.log", "packing.log",
-            best.log,
-        })
+        self.tidy(
+            {
+                bitstream,
+                family.constraints,
+                "synthesis.log",
+                "packing.log",
+                best.log,
+            }
+        )
         return self.content("placed", mhz, wish, None if core_only else baud) | {
-            "core_only": core_only, "rip_up": rip_up, "bitstream": bitstream,
+            "core_only": core_only,
+            "rip_up": rip_up,
+            "bitstream": bitstream,
             "weights_address": WEIGHTS_ADDRESS if design.emitted.sections else None,
-            "fmax_mhz": round(best.fmax_mhz, 2), "met": met, "seed": best.seed,
+            "fmax_mhz": round(best.fmax_mhz, 2),
+            "met": met,
+            "seed": best.seed,
             "router": best.router,
             "seeds": [{"seed": p.seed, "fmax_mhz": round(p.fmax_mhz, 2)} for p in placements],
             "unrouted": unrouted,
@@ -210,18 +237,25 @@ class OpenBuild(BuildSteps):
             "resources": best.usage.summary(),
             "cells": {n: {"used": u, "available": a} for n, (u, a) in best.cells.items() if u},
             "synthesised": {
-                "accelerator": modules.get(design.spec.name, {}), "around": modules.get(TOP, {}),
+                "accelerator": modules.get(design.spec.name, {}),
+                "around": modules.get(TOP, {}),
             },
         }
 
     def prepare(
-        self, wish: float, core: Callable[[float], tops.Core], *, before: str = "",
-        options: str = "", after: str = "",
+        self,
+        wish: float,
+        core: Callable[[float], tops.Core],
+        *,
+        before: str = "",
+        options: str = "",
+        after: str = "",
     ) -> tuple[Plan, float]:
         """Plan with the family's synthesis, its pass with `options`, commands `before`, `after`."""
         name = self.design.spec.name
         return self.plan(
-            wish, core,
+            wish,
+            core,
             # The accelerator stays a module of its own, to be counted apart from what is around.
             script_after_read=f"setattr -mod -set keep_hierarchy 1 {name}\n{before}",
             synth_opts=f"{FAMILIES[self.board.flow].synthesis(self.board)} {options}".strip(),
@@ -230,7 +264,13 @@ class OpenBuild(BuildSteps):
         )
 
     def _place(
-        self, family: ToolFlow, router: tools.FlowTool, plan: Plan, mhz: float, seed: int, rip_up: bool
+        self,
+        family: ToolFlow,
+        router: tools.FlowTool,
+        plan: Plan,
+        mhz: float,
+        seed: int,
+        rip_up: bool,
     ) -> Placement:
         """Place and route once.
 
@@ -250,20 +290,39 @@ class OpenBuild(BuildSteps):
         raise Impasse("; ".join(reasons))
 
     def _place_with(
-        self, which: str, family: ToolFlow, router: tools.FlowTool, plan: Plan, mhz: float, seed: int,
+        self,
+        which: str,
+        family: ToolFlow,
+        router: tools.FlowTool,
+        plan: Plan,
+        mhz: float,
+        seed: int,
         rip_up: bool,
     ) -> Placement:
         """Place and route once, with one of nextpnr's routers."""
         first = which == family.routers[0]
-        again, log = ("", f"place-{seed}.log") if first else (
-            f", {which}", f"place-{seed}-{which}.log"
+        again, log = (
+            ("", f"place-{seed}.log") if first else (f", {which}", f"place-{seed}-{which}.log")
         )
         report = f"report-{seed}.json"
         step = self.step(
-            f"placement and routing, seed {seed}{again}", router, [
-                *family.place(plan), "--router", which, "--seed", str(seed), "--freq", f"{mhz:g}",
-                "--timing-allow-fail", "--report", report, *["--tmg-ripup"] * rip_up,
-            ], log, Watch(),
+            f"placement and routing, seed {seed}{again}",
+            router,
+            [
+                *family.place(plan),
+                "--router",
+                which,
+                "--seed",
+                str(seed),
+                "--freq",
+                f"{mhz:g}",
+                "--timing-allow-fail",
+                "--report",
+                report,
+                *["--tmg-ripup"] * rip_up,
+            ],
+            log,
+            Watch(),
         )
         if step.stopped:
             raise Impasse(step.stopped)
@@ -299,9 +358,13 @@ class OpenBuild(BuildSteps):
         tried = f"{seeds} seed{'s' if seeds > 1 else ''}"
         if routed < seeds:
             tried += f", of which {routed} found a route"
-        where = "" if path is None else (
-            f" Its slowest path goes from {path.start} to {path.end}: {path.logic_ns:.1f} ns in"
-            f" logic, {path.routing_ns:.1f} ns in wires."
+        where = (
+            ""
+            if path is None
+            else (
+                f" Its slowest path goes from {path.start} to {path.end}: {path.logic_ns:.1f} ns in"
+                f" logic, {path.routing_ns:.1f} ns in wires."
+            )
         )
         return (
             f"{self.design.net.name} misses its clock on {self.board.name}: {best.fmax_mhz:.1f} MHz"
@@ -339,9 +402,16 @@ class VivadoBuild(BuildSteps):
             (self.folder / file).unlink()
         counted = "link, UART and clock" if linked else "AXI wrapper"
         return self.content(vivado.KIND, mhz, wish, baud if linked else None) | {
-            "core_only": not linked, "bitstream": None, "fmax_mhz": None, "met": None,
-            "seed": None, "router": None, "seeds": [], "unrouted": [],
-            "resources": usage.summary(), "cells": {},
+            "core_only": not linked,
+            "bitstream": None,
+            "fmax_mhz": None,
+            "met": None,
+            "seed": None,
+            "router": None,
+            "seeds": [],
+            "unrouted": [],
+            "resources": usage.summary(),
+            "cells": {},
             "synthesised": {"accelerator": dict(accelerator), "around": dict(around)},
             "notes": [
                 f"resources are those of the accelerator and its {counted}, {vivado.KIND}; the"

@@ -141,9 +141,7 @@ def _conv(layer: Conv, x: NDArray[Any], inp: Features) -> NDArray[Any]:
     return _correlate(layer, inp, x, _exact_dtype(largest), layer.pad_value)
 
 
-def _correlate(
-    layer: Conv, inp: Features, x: NDArray[Any], dtype: Any, pad: int
-) -> NDArray[Any]:
+def _correlate(layer: Conv, inp: Features, x: NDArray[Any], dtype: Any, pad: int) -> NDArray[Any]:
     """Multiply windows with weights in `dtype`, in which every sum has to be exact."""
     x = x.astype(dtype, copy=False)
     matrix = layer.weights.reshape(len(layer.weights), -1).T.astype(dtype)

@@ -149,8 +149,11 @@ class Interface:
         """What ``harness.cpp`` has to know."""
         taps = " ".join(f"X({i}, {tap.bytes})" for i, tap in enumerate(self.taps))
         return {
-            "IN_BYTES": self.in_lanes, "IN_BEATS": self.in_beats, "OUT_BYTES": self.out_bytes,
-            "OUT_BEATS": self.out_beats, "TAPS(X)": taps,
+            "IN_BYTES": self.in_lanes,
+            "IN_BEATS": self.in_beats,
+            "OUT_BYTES": self.out_bytes,
+            "OUT_BEATS": self.out_beats,
+            "TAPS(X)": taps,
         }
 
     def pack(self, x: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -238,8 +241,10 @@ class BytePorts:
     @property
     def ports(self) -> dict[str, int]:
         """Width in bits of every port of the module."""
-        names = ("clk", "rst", "rx", "tx", "cts", "rts") if self.divisor else (
-            "clk", "rst", "rx_valid", "rx_ready", "tx_valid", "tx_ready"
+        names = (
+            ("clk", "rst", "rx", "tx", "cts", "rts")
+            if self.divisor
+            else ("clk", "rst", "rx_valid", "rx_ready", "tx_valid", "tx_ready")
         )
         wide = {} if self.divisor else {"rx_data": 8, "tx_data": 8}
         return dict.fromkeys(names, 1) | wide

@@ -21,13 +21,29 @@ if TYPE_CHECKING:
     from xnorflow.ir import IntegerNetwork
 
 _HOMES = {
-    "load": "api", "compare": "api", "compile": "compiler:compile_network",
-    "Design": "design.design", "IntegerNetwork": "ir", "BadInput": "errors",
-    "CheckFailed": "errors", "ToolMissing": "errors", "UnsupportedModel": "errors", "XnorflowError": "errors",
+    "load": "api",
+    "compare": "api",
+    "compile": "compiler:compile_network",
+    "Design": "design.design",
+    "IntegerNetwork": "ir",
+    "BadInput": "errors",
+    "CheckFailed": "errors",
+    "ToolMissing": "errors",
+    "UnsupportedModel": "errors",
+    "XnorflowError": "errors",
 }
 __all__ = [
-    "BadInput", "CheckFailed", "Design", "IntegerNetwork", "ToolMissing", "UnsupportedModel",
-    "XnorflowError", "__version__", "compare", "compile", "load",
+    "BadInput",
+    "CheckFailed",
+    "Design",
+    "IntegerNetwork",
+    "ToolMissing",
+    "UnsupportedModel",
+    "XnorflowError",
+    "__version__",
+    "compare",
+    "compile",
+    "load",
 ]
 
 

@@ -77,7 +77,12 @@ def compare(
     clocks = dict(clocks or {})
     designs = {
         board: compile_network(
-            net, board, fps=fps, cycles=cycles, folding=folding, clock=clocks.get(board),
+            net,
+            board,
+            fps=fps,
+            cycles=cycles,
+            folding=folding,
+            clock=clocks.get(board),
             must_fit=False,
         ).shape
         for board in fpgas

@@ -43,8 +43,12 @@ def assembler(net: ir.IntegerNetwork, board: str | None, clock: Clock) -> Assemb
 
     def assemble(folds: tuple[Fold, ...], target: int) -> Design:
         return Design.assemble(
-            net, folds, in_lanes=stream_lanes.input_lanes(group, frame, folds[0], target),
-            out_lanes=stream_lanes.output_lanes(classes, target), board=board, clock=clock,
+            net,
+            folds,
+            in_lanes=stream_lanes.input_lanes(group, frame, folds[0], target),
+            out_lanes=stream_lanes.output_lanes(classes, target),
+            board=board,
+            clock=clock,
         )
 
     return assemble
@@ -114,7 +118,10 @@ def compile_network(
 
 
 def front(
-    net: ir.IntegerNetwork, board: str, *, clock: float | None = None,
+    net: ir.IntegerNetwork,
+    board: str,
+    *,
+    clock: float | None = None,
     progress: Progress | None = None,
 ) -> list[Fitted]:
     """Give the designs that fit a board of which none is as fast and as small as another.
@@ -141,9 +148,7 @@ def _described(found: Fitted) -> Design:
     return replace(found.design, limit=found.limit)
 
 
-def _fewest_lanes(
-    parts: Sequence[Reduction], assemble: Assemble, cycles: int | None
-) -> Design:
+def _fewest_lanes(parts: Sequence[Reduction], assemble: Assemble, cycles: int | None) -> Design:
     """Give the design of fewest XNOR lanes for a target, or the fastest of so many lanes."""
     target = cycles if cycles is not None else narrowest.default_cycles(parts, DEFAULT_LANES)
     made = assemble(narrowest.for_cycles(parts, target), target)

@@ -12,8 +12,16 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-READ_ERRORS = (OSError, ValueError, EOFError, RuntimeError, NotImplementedError, SyntaxError,
-               zipfile.BadZipFile, zipfile.LargeZipFile)
+READ_ERRORS = (
+    OSError,
+    ValueError,
+    EOFError,
+    RuntimeError,
+    NotImplementedError,
+    SyntaxError,
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+)
 """What the functions here raise for a file that is none or hostile."""
 
 

@@ -70,10 +70,16 @@ def test_program_needs_a_bitstream(design):
     with pytest.raises(BadInput, match="holds no bitstream .*; make one with: xnorflow build"):
         program(design)
     (design / FOLDER).mkdir()
-    (design / FOLDER / "build.json").write_text(json.dumps({
-        "format": "xnorflow-build-1", "bitstream": "digits.bin", "core_only": True,
-        "board": "icebreaker",
-    }))
+    (design / FOLDER / "build.json").write_text(
+        json.dumps(
+            {
+                "format": "xnorflow-build-1",
+                "bitstream": "digits.bin",
+                "core_only": True,
+                "board": "icebreaker",
+            }
+        )
+    )
     with pytest.raises(BadInput, match="only measures the accelerator"):
         program(design)
 
@@ -99,12 +105,23 @@ def test_demo_network_to_a_bitstream_on_icebreaker(net, design, ice40):
     assert len(data) == 104_090
     assert b"\x7e\xaa\x99\x7e" in data[:64]
     assert [step["name"] for step in result["steps"]] == [
-        "synthesis", "placement and routing, seed 1", "placement and routing, seed 2", "packing"]
+        "synthesis",
+        "placement and routing, seed 1",
+        "placement and routing, seed 2",
+        "packing",
+    ]
     assert all(step["seconds"] > 0 and step["peak_mib"] > 10 for step in result["steps"])
     assert steps[0] == "synthesis"
-    assert entries(folder) == sorted([
-        "board.pcf", "build.json", "digits.bin", "packing.log", "synthesis.log",
-        f"place-{result['seed']}.log"])
+    assert entries(folder) == sorted(
+        [
+            "board.pcf",
+            "build.json",
+            "digits.bin",
+            "packing.log",
+            "synthesis.log",
+            f"place-{result['seed']}.log",
+        ]
+    )
 
 
 @pytest.mark.slow
@@ -125,10 +142,16 @@ def test_a_missed_clock_and_a_core_that_makes_its_own(design, ice40):
 def test_what_does_not_fit_is_said(net, tmp_path, ice40):
     widest = {"PE": 32, "SIMD": 32}
     folding = tmp_path / "folding.json"
-    folding.write_text(json.dumps({
-        "MVAU_0": {"PE": 16, "SIMD": 1}, "MVAU_1": {"PE": 32, "SIMD": 16}, "MVAU_2": widest,
-        "MVAU_3": {"PE": 10, "SIMD": 32},
-    }))
+    folding.write_text(
+        json.dumps(
+            {
+                "MVAU_0": {"PE": 16, "SIMD": 1},
+                "MVAU_1": {"PE": 32, "SIMD": 16},
+                "MVAU_2": widest,
+                "MVAU_3": {"PE": 10, "SIMD": 32},
+            }
+        )
+    )
     compile_network(net, "icebreaker", folding=folding, must_fit=False).write(tmp_path / "big")
     with pytest.raises(CheckFailed, match=r"does not fit icebreaker: it needs .*ICESTORM_"):
         build(tmp_path / "big")
@@ -136,10 +159,13 @@ def test_what_does_not_fit_is_said(net, tmp_path, ice40):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "script", "fed", "counted"), [
-    ("arty-a7-35", "board.tcl", 1_000_000, "link, UART and clock"),
-    ("zcu104", "core.tcl", None, "AXI wrapper"),
-])
+@pytest.mark.parametrize(
+    ("name", "script", "fed", "counted"),
+    [
+        ("arty-a7-35", "board.tcl", 1_000_000, "link, UART and clock"),
+        ("zcu104", "core.tcl", None, "AXI wrapper"),
+    ],
+)
 def test_vivado_projects_with_resources_from_yosys(
     net, tmp_path, synthesiser, name, script, fed, counted
 ):
@@ -153,7 +179,8 @@ def test_vivado_projects_with_resources_from_yosys(
     accelerator, around = (result["synthesised"][name] for name in ("accelerator", "around"))
     assert around["digits"] == 1 and accelerator["FDRE"] > 300
     assert result["resources"]["ff"]["used"] == sum(
-        cells.get(kind, 0) for cells in (accelerator, around) for kind in ("FDRE", "FDSE"))
+        cells.get(kind, 0) for cells in (accelerator, around) for kind in ("FDRE", "FDSE")
+    )
     assert f"the accelerator and its {counted}" in result["notes"][0]
     project = (folder / script).read_text()
     assert result["part"] in project

@@ -13,13 +13,24 @@ from xnorflow_boards.gateware.clocking import Clocking
 
 pytest.importorskip("amaranth_boards")
 
-OPEN = ("ulx3s-85f", "ulx3s-25f", "icebreaker", "orangecrab-85f", "colorlight-i5", "tangnano9k",
-        "tangnano20k")
+OPEN = (
+    "ulx3s-85f",
+    "ulx3s-25f",
+    "icebreaker",
+    "orangecrab-85f",
+    "colorlight-i5",
+    "tangnano9k",
+    "tangnano20k",
+)
 PINS = {  # Clock, receive and send, from the boards' own documents.
-    "ulx3s-85f": ("G2", "M1", "L4"), "ulx3s-25f": ("G2", "M1", "L4"),
-    "icebreaker": ("35", "6", "9"), "orangecrab-85f": ("A9", "N17", "M18"),
-    "colorlight-i5": ("P3", "H18", "J17"), "tangnano9k": ("52", "18", "17"),
-    "tangnano20k": ("4", "70", "69"), "arty-a7-35": ("E3", "A9", "D10"),
+    "ulx3s-85f": ("G2", "M1", "L4"),
+    "ulx3s-25f": ("G2", "M1", "L4"),
+    "icebreaker": ("35", "6", "9"),
+    "orangecrab-85f": ("A9", "N17", "M18"),
+    "colorlight-i5": ("P3", "H18", "J17"),
+    "tangnano9k": ("52", "18", "17"),
+    "tangnano20k": ("4", "70", "69"),
+    "arty-a7-35": ("E3", "A9", "D10"),
     "arty-a7-100": ("E3", "A9", "D10"),
 }
 CLOCKS = {"icebreaker": 24, "tangnano9k": 54, "tangnano20k": 108}
@@ -72,8 +83,10 @@ def test_constraints_name_the_pins(name):
     else:
         constraints = files[f"{TOP}.xdc"]
     patterns = {
-        "ecp5": 'LOCATE COMP "{0}" SITE "{1}";', "ice40": "set_io {0} {1}",
-        "gowin": 'IO_LOC "{0}" {1};', "vivado": 'set_property LOC {1} [get_ports "{0}"]',
+        "ecp5": 'LOCATE COMP "{0}" SITE "{1}";',
+        "ice40": "set_io {0} {1}",
+        "gowin": 'IO_LOC "{0}" {1};',
+        "vivado": 'set_property LOC {1} [get_ports "{0}"]',
     }
     clock = f"{plan.platform.default_clk}_0__io"
     for port, pin in zip((clock, "uart_0__rx__io", "uart_0__tx__io"), PINS[name], strict=True):
@@ -102,7 +115,7 @@ def test_gowin_is_placed_by_himbaechel_with_the_dies_name():
 def test_dfu_suffix_is_that_of_the_standard():
     _, _, plan, _ = planned("orangecrab-85f", 48)
     data = FAMILIES["ecp5"].finish(plan, b"bitstream")
-    suffix = data[len(b"bitstream"):]
+    suffix = data[len(b"bitstream") :]
     assert len(suffix) == 16
     # bcdDevice, idProduct, idVendor, bcdDFU, signature, length: DFU 1.1, table B.1.
     assert suffix[:12] == bytes.fromhex("ffff f05a 0912 0001") + b"UFD" + b"\x10"

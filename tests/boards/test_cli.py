@@ -20,7 +20,8 @@ def test_boards_lists_every_board_with_sources():
     for row in rows:
         device = fpgas()[row["name"]]
         assert row["lut"] == {
-            "value": device.luts.value, "source": device.luts.source.document,
+            "value": device.luts.value,
+            "source": device.luts.source.document,
             "kind": row["lut"]["kind"],
         }
     lines = call("boards").stdout.splitlines()
@@ -38,6 +39,14 @@ def test_errors_are_one_message(tmp_path):
 
 def test_doctor_knows_the_tools_of_the_boards():
     rows = {row["name"]: row for row in json.loads(call("doctor", "--json").stdout)}
-    for name in ("yosys", "nextpnr-ecp5", "ecppack", "nextpnr-ice40", "icepack",
-                 "nextpnr-himbaechel-gowin", "gowin_pack", "openFPGALoader"):
+    for name in (
+        "yosys",
+        "nextpnr-ecp5",
+        "ecppack",
+        "nextpnr-ice40",
+        "icepack",
+        "nextpnr-himbaechel-gowin",
+        "gowin_pack",
+        "openFPGALoader",
+    ):
         assert rows[name]["version"] or "nstall" in rows[name]["install"]

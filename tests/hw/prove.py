@@ -48,11 +48,15 @@ def equal(
         *(f"read_verilog -defer -overwrite -I{path.parent} {path}" for path in models(fabric)),
         f"read_verilog {folder / 'gate.v'}",
         f"hierarchy -top {name}",
-        "proc", "flatten", "opt_clean",
+        "proc",
+        "flatten",
+        "opt_clean",
         f"read_verilog {folder / 'gold.v'}",
-        "proc", "opt_clean",
+        "proc",
+        "opt_clean",
         f"miter -equiv -flatten -make_outputs reference {name} miter",
-        "dffunmap miter", "opt -full miter",
+        "dffunmap miter",
+        "opt -full miter",
         f"tee -q -o {folder / 'log'} sat {from_any or '-tempinduct -set-init-zero'}"
         " -prove trigger 0 miter",
     ]:

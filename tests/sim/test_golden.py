@@ -22,14 +22,19 @@ def values(a: ir.Alphabet, code: int) -> int:
 def taps(w: ir.Window, oy: int, ox: int) -> list[tuple[int, int, int, int]]:
     """Kernel row and column with the row and column of the feature below it."""
     return [
-        (ky, kx, oy * w.stride[0] + ky * w.dilation[0] - w.pads[0],
-         ox * w.stride[1] + kx * w.dilation[1] - w.pads[1])
+        (
+            ky,
+            kx,
+            oy * w.stride[0] + ky * w.dilation[0] - w.pads[0],
+            ox * w.stride[1] + kx * w.dilation[1] - w.pads[1],
+        )
         for ky, kx in product(range(w.kernel[0]), range(w.kernel[1]))
     ]
 
 
-def layer(at: ir.Layer, x: dict[tuple[int, ...], int], inp: ir.Features, out: ir.Features
-          ) -> dict[tuple[int, ...], int]:
+def layer(
+    at: ir.Layer, x: dict[tuple[int, ...], int], inp: ir.Features, out: ir.Features
+) -> dict[tuple[int, ...], int]:
     """Compute one layer of one frame, feature by feature, in Python's integers."""
     result = {}
     for index, (y, xx, c) in enumerate(product(*map(range, out.shape))):
@@ -42,11 +47,13 @@ def layer(at: ir.Layer, x: dict[tuple[int, ...], int], inp: ir.Features, out: ir
             case ir.Conv():
                 value = sum(
                     int(at.weights[c, ky, kx, i]) * x.get((iy, ix, i), at.pad_value)
-                    for ky, kx, iy, ix in taps(at.window, y, xx) for i in range(inp.channels)
+                    for ky, kx, iy, ix in taps(at.window, y, xx)
+                    for i in range(inp.channels)
                 )
             case ir.MaxPool():
-                found = [x[iy, ix, c] for _, _, iy, ix in taps(at.window, y, xx)
-                         if (iy, ix, c) in x]
+                found = [
+                    x[iy, ix, c] for _, _, iy, ix in taps(at.window, y, xx) if (iy, ix, c) in x
+                ]
                 value = min(found) if at.minimum[c] else max(found)
             case ir.SumPool():
                 pad = values(inp.alphabet, at.pad_code)
@@ -78,9 +85,7 @@ def test_scores_are_those_of_plain_loops(case: Case) -> None:
 
 @settings(max_examples=60)
 @given(cases(frames=7))
-def test_a_frame_does_not_depend_on_its_batch(
-    case: Case
-) -> None:
+def test_a_frame_does_not_depend_on_its_batch(case: Case) -> None:
     together = case.net(case.x)
     for n in (1, 2, 5):
         parts = [case.net(case.x[i : i + n]) for i in range(0, len(case.x), n)]
@@ -90,27 +95,42 @@ def test_a_frame_does_not_depend_on_its_batch(
 
 def test_sums_beyond_float32_are_exact() -> None:
     weights = np.full((1, 1, 1, 4), (1 << 16) + 1)
-    net = ir.IntegerNetwork("net", (1, 1, 4), (
-        ir.Conv("conv", weights, ir.Alphabet(0, 1, 1 << 17)), ir.Scores("scores", np.zeros(1, int)),
-    ))
+    net = ir.IntegerNetwork(
+        "net",
+        (1, 1, 4),
+        (
+            ir.Conv("conv", weights, ir.Alphabet(0, 1, 1 << 17)),
+            ir.Scores("scores", np.zeros(1, int)),
+        ),
+    )
     x = np.array([[255, 255, 255, 254], [1, 0, 0, 0]], np.uint8)
     assert net(x).ravel().tolist() == [1019 * 65537, 65537]
 
 
 def test_progress_counts_all_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(golden, "BATCH_BYTES", 1)
-    net = ir.IntegerNetwork("net", (1, 1, 2), (
-        ir.Conv("conv", np.ones((1, 1, 1, 2), int), ir.BIPOLAR), ir.Scores("s", np.zeros(1, int)),
-    ))
+    net = ir.IntegerNetwork(
+        "net",
+        (1, 1, 2),
+        (
+            ir.Conv("conv", np.ones((1, 1, 1, 2), int), ir.BIPOLAR),
+            ir.Scores("s", np.zeros(1, int)),
+        ),
+    )
     seen: list[tuple[int, int]] = []
     golden.run(net, np.zeros((3, 2), np.uint8), lambda *at: seen.append(at))
     assert seen[-1] == (3, 3) and len(seen) >= 1
 
 
-@pytest.mark.parametrize("x", [
-    np.zeros((2, 4, 5), np.uint8), np.zeros((2, 4, 4, 1), np.int64), np.zeros(16, np.uint8),
-    np.zeros((2, 15), np.uint8),
-])
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.zeros((2, 4, 5), np.uint8),
+        np.zeros((2, 4, 4, 1), np.int64),
+        np.zeros(16, np.uint8),
+        np.zeros((2, 15), np.uint8),
+    ],
+)
 def test_frames_that_do_not_fit_are_refused(x: np.ndarray) -> None:
     net = ir.IntegerNetwork("net", (4, 4, 1), (ir.Flatten("flat"),))
     assert golden.frames(net, np.zeros((2, 4, 4), np.uint8)).shape == (2, 4, 4, 1)

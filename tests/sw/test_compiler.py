@@ -19,9 +19,11 @@ from .folding.test_lanes import network
 
 def dense(inputs: int, outputs: int) -> ir.IntegerNetwork:
     weights = np.ones((outputs, 1, 1, inputs), np.int64)
-    return ir.IntegerNetwork("net", (1, 1, inputs), (
-        ir.Conv("dense", weights, ir.BIPOLAR), ir.Scores("scores", np.zeros(outputs, np.int64))
-    ))
+    return ir.IntegerNetwork(
+        "net",
+        (1, 1, inputs),
+        (ir.Conv("dense", weights, ir.BIPOLAR), ir.Scores("scores", np.zeros(outputs, np.int64))),
+    )
 
 
 @given(st.integers(1, 60), st.integers(1, 9), st.integers(1, 90))
@@ -43,8 +45,11 @@ def test_frames_per_second_are_counted_at_the_clock() -> None:
 
 def test_without_a_target_the_lanes_limit_the_folding() -> None:
     design = compile_network(network(64, 64))
-    lanes = sum(f.pe * f.simd for p, f in zip(design.parts, design.folds, strict=True)
-                if isinstance(p.layer, ir.Conv))
+    lanes = sum(
+        f.pe * f.simd
+        for p, f in zip(design.parts, design.folds, strict=True)
+        if isinstance(p.layer, ir.Conv)
+    )
     assert 512 < lanes <= 1024
 
 
@@ -55,21 +60,24 @@ def test_a_folding_file_is_kept_to(tmp_path: Path) -> None:
     assert [(f.pe, f.simd) for f in design.folds][::2] == [(2, 5), (3, 28)]
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"fps": 1, "cycles": 1}, "one of fps, cycles and folding"),
-    ({"fps": 0}, "0 frames per second is no target"),
-    ({"fps": float("nan")}, "no target"),
-    ({"fps": 2e8}, "out of reach at 100 MHz.*ask for 100,000,000 or fewer"),
-    ({"cycles": 1}, "out of reach"),
-    ({"cycles": 0}, "out of reach"),
-    ({"cycles": -5}, "out of reach"),
-    ({"cycles": 2.5}, "a whole number, not 2.5"),
-    ({"cycles": "90"}, "a whole number, not '90'"),
-    ({"cycles": True}, "a whole number, not True"),
-    ({"cycles": 1, "board": "ulx3s-85f"}, "out of reach"),
-    ({"clock": 0}, "not possible"),
-    ({"board": "none-such"}, "none-such"),
-])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"fps": 1, "cycles": 1}, "one of fps, cycles and folding"),
+        ({"fps": 0}, "0 frames per second is no target"),
+        ({"fps": float("nan")}, "no target"),
+        ({"fps": 2e8}, "out of reach at 100 MHz.*ask for 100,000,000 or fewer"),
+        ({"cycles": 1}, "out of reach"),
+        ({"cycles": 0}, "out of reach"),
+        ({"cycles": -5}, "out of reach"),
+        ({"cycles": 2.5}, "a whole number, not 2.5"),
+        ({"cycles": "90"}, "a whole number, not '90'"),
+        ({"cycles": True}, "a whole number, not True"),
+        ({"cycles": 1, "board": "ulx3s-85f"}, "out of reach"),
+        ({"clock": 0}, "not possible"),
+        ({"board": "none-such"}, "none-such"),
+    ],
+)
 def test_what_cannot_be_is_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(BadInput, match=message):
         compile_network(network(5, 7), **options)  # type: ignore[arg-type]

@@ -133,16 +133,19 @@ def test_hostile_arrays_are_refused(tmp_path: Path, name: str) -> None:
         read_images(tmp_path / "a.npz")
 
 
-@pytest.mark.parametrize(("content", "message"), [
-    (b"", "not a readable"),
-    (b"PK\x03\x04 and nothing more", "not a readable"),
-    (archive(), "holds no array x or x_test, only nothing"),
-    (archive(images=npy(X)), "only images"),
-    (archive(x=npy(X), y=npy(Y[:3])), r"labels are int64 of shape \[3\]; whole numbers \[4\]"),
-    (archive(x=npy(X), y=npy(Y / 2)), "labels are float64"),
-    (archive(x=npy(X), y=PICKLED), "Python objects"),
-    (archive(x=npy(X))[:-30], "not a readable"),
-])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "not a readable"),
+        (b"PK\x03\x04 and nothing more", "not a readable"),
+        (archive(), "holds no array x or x_test, only nothing"),
+        (archive(images=npy(X)), "only images"),
+        (archive(x=npy(X), y=npy(Y[:3])), r"labels are int64 of shape \[3\]; whole numbers \[4\]"),
+        (archive(x=npy(X), y=npy(Y / 2)), "labels are float64"),
+        (archive(x=npy(X), y=PICKLED), "Python objects"),
+        (archive(x=npy(X))[:-30], "not a readable"),
+    ],
+)
 def test_hostile_archives_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "a.npz").write_bytes(content)
     with pytest.raises(BadInput, match=message):

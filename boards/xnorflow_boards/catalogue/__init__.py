@@ -10,8 +10,20 @@ from xnorflow.errors import BadInput
 from xnorflow_boards.board import Board
 
 _MODULES = (
-    "ulx3s", "icebreaker", "orangecrab", "colorlight_i5", "tangnano9k", "tangnano20k", "arty_a7",
-    "pynq_z1", "pynq_z2", "zc706", "zcu104", "ultra96_v2", "kv260", "u250",
+    "ulx3s",
+    "icebreaker",
+    "orangecrab",
+    "colorlight_i5",
+    "tangnano9k",
+    "tangnano20k",
+    "arty_a7",
+    "pynq_z1",
+    "pynq_z2",
+    "zc706",
+    "zcu104",
+    "ultra96_v2",
+    "kv260",
+    "u250",
 )
 
 

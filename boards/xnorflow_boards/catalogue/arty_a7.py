@@ -16,10 +16,14 @@ def _platform(size: int) -> Any:
 
 BOARDS = tuple(
     Board(
-        name=f"arty-a7-{size}", title=f"Digilent Arty A7-{size}T",
-        url="https://digilent.com/reference/programmable-logic/arty-a7/start", flow="vivado",
-        part=f"xc7a{size}ticsg324-1L", platform=partial(_platform, size),
-        host="USB, second channel of the FT2232H", loader=("-b", f"arty_a7_{size}t"),
+        name=f"arty-a7-{size}",
+        title=f"Digilent Arty A7-{size}T",
+        url="https://digilent.com/reference/programmable-logic/arty-a7/start",
+        flow="vivado",
+        part=f"xc7a{size}ticsg324-1L",
+        platform=partial(_platform, size),
+        host="USB, second channel of the FT2232H",
+        loader=("-b", f"arty_a7_{size}t"),
     )
     for size in (35, 100)
 )

@@ -24,8 +24,13 @@ class ColorlightI5Platform(LatticeECP5Platform):
     default_clk = "clk25"
     resources = [
         Resource("clk25", 0, Pins("P3", dir="i"), Clock(25e6), _IO),
-        Resource("uart", 0, Subsignal("rx", Pins("H18", dir="i")),
-                 Subsignal("tx", Pins("J17", dir="o")), _IO),
+        Resource(
+            "uart",
+            0,
+            Subsignal("rx", Pins("H18", dir="i")),
+            Subsignal("tx", Pins("J17", dir="o")),
+            _IO,
+        ),
     ]
     connectors: list[Any] = []
 
@@ -36,9 +41,13 @@ class ColorlightI5Platform(LatticeECP5Platform):
 
 BOARDS = (
     Board(
-        name="colorlight-i5", title="Colorlight i5 v7.0 with extension board",
-        url="https://github.com/wuxx/Colorlight-FPGA-Projects", flow="ecp5",
-        part="LFE5U-25F-6BG381C", platform=ColorlightI5Platform,
-        host="USB socket of the extension board, DAPLink", loader=("-b", "colorlight-i5"),
+        name="colorlight-i5",
+        title="Colorlight i5 v7.0 with extension board",
+        url="https://github.com/wuxx/Colorlight-FPGA-Projects",
+        flow="ecp5",
+        part="LFE5U-25F-6BG381C",
+        platform=ColorlightI5Platform,
+        host="USB socket of the extension board, DAPLink",
+        loader=("-b", "colorlight-i5"),
     ),
 )

@@ -15,9 +15,13 @@ def _platform() -> Any:
 
 BOARDS = (
     Board(
-        name="icebreaker", title="1BitSquared iCEBreaker",
-        url="https://github.com/icebreaker-fpga/icebreaker", flow="ice40", part="iCE40UP5K-SG48",
-        platform=_platform, host="USB, second channel of the FT2232H",
+        name="icebreaker",
+        title="1BitSquared iCEBreaker",
+        url="https://github.com/icebreaker-fpga/icebreaker",
+        flow="ice40",
+        part="iCE40UP5K-SG48",
+        platform=_platform,
+        host="USB, second channel of the FT2232H",
         # The FT2232H writes the configuration flash by SPI; openFPGALoader's name for that wiring.
         loader=("-b", "ice40_generic"),
     ),

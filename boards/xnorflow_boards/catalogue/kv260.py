@@ -4,9 +4,12 @@ from xnorflow_boards.board import Board
 
 BOARDS = (
     Board(
-        name="kv260", title="AMD Kria KV260",
+        name="kv260",
+        title="AMD Kria KV260",
         url="https://www.xilinx.com/kv260",
-        flow="vivado", part="xck26-sfvc784-2LV-c", platform=None,
+        flow="vivado",
+        part="xck26-sfvc784-2LV-c",
+        platform=None,
         host="IP core on the processor's AXI ports, by a DMA engine",
     ),
 )

@@ -17,17 +17,22 @@ def _platform() -> Any:
     from amaranth_boards.resources import UARTResource
 
     platform = OrangeCrabR0_2_85FPlatform()
-    platform.add_resources([
-        UARTResource(0, rx="0", tx="1", conn=("io", 0), attrs=Attrs(IO_TYPE="LVCMOS33")),
-    ])
+    platform.add_resources(
+        [
+            UARTResource(0, rx="0", tx="1", conn=("io", 0), attrs=Attrs(IO_TYPE="LVCMOS33")),
+        ]
+    )
     return platform
 
 
 BOARDS = (
     Board(
-        name="orangecrab-85f", title="OrangeCrab r0.2 85F",
-        url="https://github.com/orangecrab-fpga/orangecrab-hardware", flow="ecp5",
-        part="LFE5U-85F-8MG285C", platform=_platform,
+        name="orangecrab-85f",
+        title="OrangeCrab r0.2 85F",
+        url="https://github.com/orangecrab-fpga/orangecrab-hardware",
+        flow="ecp5",
+        part="LFE5U-85F-8MG285C",
+        platform=_platform,
         host="3.3 V serial adapter on pins 0 (receives) and 1 (sends)",
         loader=("-b", "orangeCrab", "--dfu"),
     ),

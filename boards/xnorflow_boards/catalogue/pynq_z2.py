@@ -4,9 +4,12 @@ from xnorflow_boards.board import Board
 
 BOARDS = (
     Board(
-        name="pynq-z2", title="TUL PYNQ-Z2",
+        name="pynq-z2",
+        title="TUL PYNQ-Z2",
         url="https://www.tulembedded.com/FPGA/ProductsPYNQ-Z2.html",
-        flow="vivado", part="xc7z020clg400-1", platform=None,
+        flow="vivado",
+        part="xc7z020clg400-1",
+        platform=None,
         host="IP core on the processor's AXI ports, by a DMA engine",
     ),
 )

@@ -24,17 +24,26 @@ class TangNano20kPlatform(GowinPlatform):
     default_clk = "clk27"
     resources = [
         Resource("clk27", 0, Pins("4", dir="i"), Clock(27e6), _IO),
-        Resource("uart", 0, Subsignal("rx", Pins("70", dir="i")),
-                 Subsignal("tx", Pins("69", dir="o")), Attrs(IO_TYPE="LVCMOS33", PULL_MODE="UP")),
+        Resource(
+            "uart",
+            0,
+            Subsignal("rx", Pins("70", dir="i")),
+            Subsignal("tx", Pins("69", dir="o")),
+            Attrs(IO_TYPE="LVCMOS33", PULL_MODE="UP"),
+        ),
     ]
     connectors: list[Any] = []
 
 
 BOARDS = (
     Board(
-        name="tangnano20k", title="Sipeed Tang Nano 20K",
-        url="https://wiki.sipeed.com/hardware/en/tang/tang-nano-20k/nano-20k.html", flow="gowin",
-        part="GW2AR-LV18QN88C8/I7", platform=TangNano20kPlatform, host="USB, BL616",
+        name="tangnano20k",
+        title="Sipeed Tang Nano 20K",
+        url="https://wiki.sipeed.com/hardware/en/tang/tang-nano-20k/nano-20k.html",
+        flow="gowin",
+        part="GW2AR-LV18QN88C8/I7",
+        platform=TangNano20kPlatform,
+        host="USB, BL616",
         loader=("-b", "tangnano20k"),
     ),
 )

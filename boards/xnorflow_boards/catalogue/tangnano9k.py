@@ -15,9 +15,13 @@ def _platform() -> Any:
 
 BOARDS = (
     Board(
-        name="tangnano9k", title="Sipeed Tang Nano 9K",
-        url="https://wiki.sipeed.com/hardware/en/tang/Tang-Nano-9K/Nano-9K.html", flow="gowin",
-        part="GW1NR-LV9QN88PC6/I5", platform=_platform, host="USB, BL702",
+        name="tangnano9k",
+        title="Sipeed Tang Nano 9K",
+        url="https://wiki.sipeed.com/hardware/en/tang/Tang-Nano-9K/Nano-9K.html",
+        flow="gowin",
+        part="GW1NR-LV9QN88PC6/I5",
+        platform=_platform,
+        host="USB, BL702",
         loader=("-b", "tangnano9k"),
     ),
 )

@@ -4,9 +4,12 @@ from xnorflow_boards.board import Board
 
 BOARDS = (
     Board(
-        name="u250", title="AMD Alveo U250",
+        name="u250",
+        title="AMD Alveo U250",
         url="https://www.xilinx.com/u250",
-        flow="vivado", part="xcu250-figd2104-2L-e", platform=None,
+        flow="vivado",
+        part="xcu250-figd2104-2L-e",
+        platform=None,
         host="IP core in the shell, fed over PCI Express",
     ),
 )

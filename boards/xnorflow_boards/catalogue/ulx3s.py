@@ -16,10 +16,14 @@ def _platform(size: str) -> Any:
 
 BOARDS = tuple(
     Board(
-        name=f"ulx3s-{size.lower()}", title=f"Radiona ULX3S {size}",
-        url="https://radiona.org/ulx3s", flow="ecp5", part=f"LFE5U-{size}-6BG381C",
+        name=f"ulx3s-{size.lower()}",
+        title=f"Radiona ULX3S {size}",
+        url="https://radiona.org/ulx3s",
+        flow="ecp5",
+        part=f"LFE5U-{size}-6BG381C",
         platform=partial(_platform, size),
-        host="USB socket US1, FT231X", loader=("-b", "ulx3s"),
+        host="USB socket US1, FT231X",
+        loader=("-b", "ulx3s"),
     )
     for size in ("85F", "25F")
 )

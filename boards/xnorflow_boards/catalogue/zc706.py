@@ -4,9 +4,12 @@ from xnorflow_boards.board import Board
 
 BOARDS = (
     Board(
-        name="zc706", title="AMD ZC706",
+        name="zc706",
+        title="AMD ZC706",
         url="https://www.xilinx.com/zc706",
-        flow="vivado", part="xc7z045ffg900-2", platform=None,
+        flow="vivado",
+        part="xc7z045ffg900-2",
+        platform=None,
         host="IP core on the processor's AXI ports, by a DMA engine",
     ),
 )

@@ -40,16 +40,20 @@ def improve(path: Path) -> None:
 
 def usage(cells: Cells, log: str) -> Usage:
     """Give what a design uses; carry chains and LUT memory are counted as the LUTs they take."""
-    return Usage(
-        cells["TRELLIS_COMB"], cells["TRELLIS_FF"], cells["DP16KD"], cells["MULT18X18D"]
-    )
+    return Usage(cells["TRELLIS_COMB"], cells["TRELLIS_FF"], cells["DP16KD"], cells["MULT18X18D"])
 
 
 ECP5 = ToolFlow(
     architecture="ecp5",
     # Wide multiplexers out of LUT pairs cost 40 % more LUTs on XNOR-popcount logic.
     synthesis=lambda board: "-nowidelut",
-    constraints=f"{TOP}.lpf", place=_place, routed=f"{TOP}.config", packer="ecppack", pack=_pack,
-    bitstream=f"{TOP}.bit", usage=usage, finish=_finish,
+    constraints=f"{TOP}.lpf",
+    place=_place,
+    routed=f"{TOP}.config",
+    packer="ecppack",
+    pack=_pack,
+    bitstream=f"{TOP}.bit",
+    usage=usage,
+    finish=_finish,
     synthesised=lambda folder: improve(folder / f"{TOP}.json"),
 )

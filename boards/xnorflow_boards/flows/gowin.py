@@ -13,8 +13,16 @@ def chip(family: str) -> str:
 
 def _place(plan: Plan) -> list[str]:
     return [
-        "--device", plan.platform.part, "--vopt", f"family={chip(plan.platform.family)}",
-        "--vopt", f"cst={TOP}.cst", "--json", f"{TOP}.syn.json", "--write", f"{TOP}.pnr.json",
+        "--device",
+        plan.platform.part,
+        "--vopt",
+        f"family={chip(plan.platform.family)}",
+        "--vopt",
+        f"cst={TOP}.cst",
+        "--json",
+        f"{TOP}.syn.json",
+        "--write",
+        f"{TOP}.pnr.json",
     ]
 
 
@@ -42,6 +50,12 @@ GOWIN = ToolFlow(
     # Wide multiplexers are as wasteful here as on ECP5. The platform has put the pads in; Yosys
     # would give some to the accelerator, too, which stays a module of its own.
     synthesis=lambda board: f"-nowidelut -noiopads -family {board.part[:4].lower()}",
-    constraints=f"{TOP}.cst", place=_place, routed=f"{TOP}.pnr.json", packer="gowin_pack",
-    pack=_pack, bitstream=f"{TOP}.fs", usage=usage, routers=("router1", "router2"),
+    constraints=f"{TOP}.cst",
+    place=_place,
+    routed=f"{TOP}.pnr.json",
+    packer="gowin_pack",
+    pack=_pack,
+    bitstream=f"{TOP}.fs",
+    usage=usage,
+    routers=("router1", "router2"),
 )

@@ -27,12 +27,22 @@ def usage(cells: Cells, log: str) -> Usage:
     logic = cells["ICESTORM_LC"]
     flip_flops = sum(int(count) for count in _FLIP_FLOPS.findall(log))
     return Usage(
-        logic, (flip_flops, logic[1]), cells["ICESTORM_RAM"], cells.get("ICESTORM_DSP", (0, 0)),
+        logic,
+        (flip_flops, logic[1]),
+        cells["ICESTORM_RAM"],
+        cells.get("ICESTORM_DSP", (0, 0)),
         cells.get("ICESTORM_SPRAM"),
     )
 
 
 ICE40 = ToolFlow(
-    architecture="ice40", synthesis=lambda board: "", constraints=f"{TOP}.pcf", place=_place,
-    routed=f"{TOP}.asc", packer="icepack", pack=_pack, bitstream=f"{TOP}.bin", usage=usage,
+    architecture="ice40",
+    synthesis=lambda board: "",
+    constraints=f"{TOP}.pcf",
+    place=_place,
+    routed=f"{TOP}.asc",
+    packer="icepack",
+    pack=_pack,
+    bitstream=f"{TOP}.bin",
+    usage=usage,
 )

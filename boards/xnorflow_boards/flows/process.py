@@ -77,8 +77,13 @@ def run(
     stopped = ""
     with (folder / log).open("w") as file:
         process = subprocess.Popen(
-            [*tool.command, *arguments], cwd=folder, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+            [*tool.command, *arguments],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
         )
         assert process.stdout is not None
         try:
@@ -98,7 +103,13 @@ def run(
                 process.wait()
             process.stdout.close()
     return Step(
-        name, tool.name, tool.version, round(time.monotonic() - started, 2),
-        round(used.ru_utime + used.ru_stime, 2), round(used.ru_maxrss / 1024, 1),
-        process.returncode, tuple(tail), stopped,
+        name,
+        tool.name,
+        tool.version,
+        round(time.monotonic() - started, 2),
+        round(used.ru_utime + used.ru_stime, 2),
+        round(used.ru_maxrss / 1024, 1),
+        process.returncode,
+        tuple(tail),
+        stopped,
     )

@@ -60,13 +60,19 @@ def _absorb(module: dict[str, Any]) -> int:
 
 
 def _registers(
-    cell: Cell, outputs: str, port: str, cells: dict[str, Cell],
-    readers: dict[int, list[tuple[str, str]]], ports: set[int],
+    cell: Cell,
+    outputs: str,
+    port: str,
+    cells: dict[str, Cell],
+    readers: dict[int, list[tuple[str, str]]],
+    ports: set[int],
 ) -> dict[str, str]:
     """Give the register behind each output that is read; none if they cannot all move."""
     pins = cell["connections"]
-    plain = pins[f"OCE{port}"] == ["1"] and pins[f"RST{port}"] == ["0"] and all(
-        cell["parameters"][f"REGMODE_{letter}"] == "NOREG" for letter in outputs
+    plain = (
+        pins[f"OCE{port}"] == ["1"]
+        and pins[f"RST{port}"] == ["0"]
+        and all(cell["parameters"][f"REGMODE_{letter}"] == "NOREG" for letter in outputs)
     )
     found: dict[str, str] = {}
     for output in (f"DO{letter}{k}" for letter in outputs for k in range(18)):
@@ -89,7 +95,8 @@ def _is_plain(register: Cell, clock: list[Any]) -> bool:
         return False
     pins, options = register["connections"], register["parameters"]
     return (
-        pins["CLK"] == clock and options.get("CLKMUX", "CLK") == "CLK"
+        pins["CLK"] == clock
+        and options.get("CLKMUX", "CLK") == "CLK"
         and (options.get("CEMUX", "1").strip() == "1" or pins.get("CE") == ["1"])
         and pins.get("LSR", ["0"]) == ["0"]
     )

@@ -30,7 +30,8 @@ class Usage:
         """Give what goes into ``build.json``."""
         return {
             name: {"used": pair[0], "available": pair[1]}
-            for name, pair in vars(self).items() if pair is not None
+            for name, pair in vars(self).items()
+            if pair is not None
         }
 
 
@@ -46,7 +47,8 @@ def overfull(cells: Cells) -> list[str]:
     """Say which cells there are not enough of."""
     return [
         f"{name} {used:,} of {available:,}"
-        for name, (used, available) in cells.items() if used > available
+        for name, (used, available) in cells.items()
+        if used > available
     ]
 
 
@@ -78,8 +80,10 @@ class SlowPath:
     def summary(self) -> dict[str, Any]:
         """Give what goes into ``build.json``."""
         return {
-            "from": self.start, "to": self.end,
-            "logic_ns": round(self.logic_ns, 2), "routing_ns": round(self.routing_ns, 2),
+            "from": self.start,
+            "to": self.end,
+            "logic_ns": round(self.logic_ns, 2),
+            "routing_ns": round(self.routing_ns, 2),
         }
 
 
@@ -99,7 +103,7 @@ def slowest_path(report: Mapping[str, Any]) -> SlowPath | None:
 
 def netlist_cells(statistics: str) -> dict[str, dict[str, int]]:
     """Give the cells by type of every module from Yosys's ``stat -json``."""
-    content = json.loads(statistics[statistics.index("{"):])
+    content = json.loads(statistics[statistics.index("{") :])
     return {
         name.lstrip("\\"): dict(sorted(module["num_cells_by_type"].items()))
         for name, module in content["modules"].items()

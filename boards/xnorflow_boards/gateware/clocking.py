@@ -95,7 +95,9 @@ class Clocking(Component):
         with m.Elif(counter != cycles):
             m.d.boot += counter.eq(counter + 1)
         m.d.comb += [
-            ClockSignal("boot").eq(clock), self.clk.eq(clock), self.rst.eq(reset),
+            ClockSignal("boot").eq(clock),
+            self.clk.eq(clock),
+            self.rst.eq(reset),
         ]
         return m
 
@@ -106,42 +108,90 @@ class Clocking(Component):
         if self.flow == "ecp5":
             feedback = Signal()
             m.submodules.pll = Instance(
-                "EHXPLLL", **dividers, p_FEEDBK_PATH="CLKOP", p_CLKOP_ENABLE="ENABLED",
-                p_CLKOP_CPHASE=self.setting.dividers["CLKOP_DIV"] - 1, p_CLKOP_FPHASE=0,
+                "EHXPLLL",
+                **dividers,
+                p_FEEDBK_PATH="CLKOP",
+                p_CLKOP_ENABLE="ENABLED",
+                p_CLKOP_CPHASE=self.setting.dividers["CLKOP_DIV"] - 1,
+                p_CLKOP_FPHASE=0,
                 p_CLKOS_ENABLE="ENABLED",
-                p_CLKOS_CPHASE=self.setting.dividers["CLKOS_DIV"] - 1, p_CLKOS_FPHASE=0,
-                p_PLLRST_ENA="DISABLED", p_INTFB_WAKE="DISABLED", p_STDBY_ENABLE="DISABLED",
-                p_DPHASE_SOURCE="DISABLED", p_OUTDIVIDER_MUXA="DIVA", p_OUTDIVIDER_MUXB="DIVB",
+                p_CLKOS_CPHASE=self.setting.dividers["CLKOS_DIV"] - 1,
+                p_CLKOS_FPHASE=0,
+                p_PLLRST_ENA="DISABLED",
+                p_INTFB_WAKE="DISABLED",
+                p_STDBY_ENABLE="DISABLED",
+                p_DPHASE_SOURCE="DISABLED",
+                p_OUTDIVIDER_MUXA="DIVA",
+                p_OUTDIVIDER_MUXB="DIVB",
                 # Loop filter as Lattice's own tool sets it.
-                a_ICP_CURRENT="12", a_LPF_RESISTOR="8", a_MFG_ENABLE_FILTEROPAMP="1",
+                a_ICP_CURRENT="12",
+                a_LPF_RESISTOR="8",
+                a_MFG_ENABLE_FILTEROPAMP="1",
                 a_MFG_GMCREF_SEL="2",
-                i_CLKI=source, i_CLKFB=feedback, o_CLKOP=feedback, o_CLKOS=clock, o_LOCK=locked,
-                i_RST=Const(0), i_STDBY=Const(0), i_PHASESEL0=Const(0), i_PHASESEL1=Const(0),
-                i_PHASEDIR=Const(1), i_PHASESTEP=Const(1), i_PHASELOADREG=Const(1),
-                i_PLLWAKESYNC=Const(0), i_ENCLKOP=Const(0), i_ENCLKOS=Const(0),
+                i_CLKI=source,
+                i_CLKFB=feedback,
+                o_CLKOP=feedback,
+                o_CLKOS=clock,
+                o_LOCK=locked,
+                i_RST=Const(0),
+                i_STDBY=Const(0),
+                i_PHASESEL0=Const(0),
+                i_PHASESEL1=Const(0),
+                i_PHASEDIR=Const(1),
+                i_PHASESTEP=Const(1),
+                i_PHASELOADREG=Const(1),
+                i_PLLWAKESYNC=Const(0),
+                i_ENCLKOP=Const(0),
+                i_ENCLKOS=Const(0),
             )
         elif self.flow == "ice40":
             widths = {"DIVR": 4, "DIVF": 7, "DIVQ": 3, "FILTER_RANGE": 3}
             m.submodules.pll = Instance(
-                "SB_PLL40_PAD", p_FEEDBACK_PATH="SIMPLE", p_PLLOUT_SELECT="GENCLK",
+                "SB_PLL40_PAD",
+                p_FEEDBACK_PATH="SIMPLE",
+                p_PLLOUT_SELECT="GENCLK",
                 **{f"p_{n}": Const(v, widths[n]) for n, v in self.setting.dividers.items()},
-                i_PACKAGEPIN=source, o_PLLOUTGLOBAL=clock, o_LOCK=locked,
-                i_RESETB=Const(1), i_BYPASS=Const(0),
+                i_PACKAGEPIN=source,
+                o_PLLOUTGLOBAL=clock,
+                o_LOCK=locked,
+                i_RESETB=Const(1),
+                i_BYPASS=Const(0),
             )
         elif self.flow == "gowin":
             m.submodules.pll = Instance(
-                "rPLL", **dividers, p_FCLKIN=f"{float(self.source):g}", p_DEVICE=platform.family,
-                p_DYN_IDIV_SEL="false", p_DYN_FBDIV_SEL="false", p_DYN_ODIV_SEL="false",
+                "rPLL",
+                **dividers,
+                p_FCLKIN=f"{float(self.source):g}",
+                p_DEVICE=platform.family,
+                p_DYN_IDIV_SEL="false",
+                p_DYN_FBDIV_SEL="false",
+                p_DYN_ODIV_SEL="false",
                 p_CLKFB_SEL="internal",
-                i_CLKIN=source, o_CLKOUT=clock, o_LOCK=locked, i_CLKFB=Const(0),
-                i_RESET=Const(0), i_RESET_P=Const(0), i_FBDSEL=Const(0, 6), i_IDSEL=Const(0, 6),
-                i_ODSEL=Const(0, 6), i_PSDA=Const(0, 4), i_DUTYDA=Const(0, 4), i_FDLY=Const(0, 4),
+                i_CLKIN=source,
+                o_CLKOUT=clock,
+                o_LOCK=locked,
+                i_CLKFB=Const(0),
+                i_RESET=Const(0),
+                i_RESET_P=Const(0),
+                i_FBDSEL=Const(0, 6),
+                i_IDSEL=Const(0, 6),
+                i_ODSEL=Const(0, 6),
+                i_PSDA=Const(0, 4),
+                i_DUTYDA=Const(0, 4),
+                i_FDLY=Const(0, 4),
             )
         else:
             feedback, output = Signal(), Signal()
             m.submodules.pll = Instance(
-                "PLLE2_BASE", **dividers, p_CLKIN1_PERIOD=float(1000 / self.source),
-                i_CLKIN1=source, i_CLKFBIN=feedback, o_CLKFBOUT=feedback, o_CLKOUT0=output,
-                o_LOCKED=locked, i_RST=Const(0), i_PWRDWN=Const(0),
+                "PLLE2_BASE",
+                **dividers,
+                p_CLKIN1_PERIOD=float(1000 / self.source),
+                i_CLKIN1=source,
+                i_CLKFBIN=feedback,
+                o_CLKFBOUT=feedback,
+                o_CLKOUT0=output,
+                o_LOCKED=locked,
+                i_RST=Const(0),
+                i_PWRDWN=Const(0),
             )
             m.submodules.bufg = Instance("BUFG", i_I=output, o_O=clock)

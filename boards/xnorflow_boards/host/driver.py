@@ -114,8 +114,13 @@ class Driver:
     """
 
     def __init__(
-        self, transport: Transport, *, timeout: float = 1.0, attempts: int = 32,
-        patience: int = 8, clock: Callable[[], float] = time.monotonic,
+        self,
+        transport: Transport,
+        *,
+        timeout: float = 1.0,
+        attempts: int = 32,
+        patience: int = 8,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.transport, self.timeout = transport, timeout
         self.attempts, self.patience, self.clock = attempts, patience, clock

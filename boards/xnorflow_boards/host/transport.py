@@ -68,7 +68,12 @@ class SerialTransport:
         self.name = port
         self._failures = (serial.SerialException, OSError)
         self._open = lambda: serial.serial_for_url(
-            port, baud, timeout=POLL, write_timeout=write_timeout, rtscts=flow, exclusive=True,
+            port,
+            baud,
+            timeout=POLL,
+            write_timeout=write_timeout,
+            rtscts=flow,
+            exclusive=True,
         )
         try:
             self._port: Any = self._open()

@@ -22,16 +22,27 @@ def link_spec(design: Design, *, window: int = MAX_WINDOW, version: int = VERSIO
     """Give the link of a design."""
     face = design.interface
     return LinkSpec(
-        in_lanes=face.in_lanes, in_beats=face.in_beats, out_bytes=face.out_bytes,
-        out_beats=face.out_beats, digest=bytes.fromhex(design.digest)[:16],
-        clock_hz=round(design.clock.mhz * 1e6), window=window, version=version,
+        in_lanes=face.in_lanes,
+        in_beats=face.in_beats,
+        out_bytes=face.out_bytes,
+        out_beats=face.out_beats,
+        digest=bytes.fromhex(design.digest)[:16],
+        clock_hz=round(design.clock.mhz * 1e6),
+        window=window,
+        version=version,
         loads=bool(design.emitted.sections),
     )
 
 
 def simulated(
-    design: Design, *, divisor: int = 0, window: int | None = None, version: int = VERSION,
-    trouble: Trouble = NO_TROUBLE, seed: int = 0, flash: bytes | None = None,
+    design: Design,
+    *,
+    divisor: int = 0,
+    window: int | None = None,
+    version: int = VERSION,
+    trouble: Trouble = NO_TROUBLE,
+    seed: int = 0,
+    flash: bytes | None = None,
 ) -> SimulatedBoard:
     """Build a board that runs a design.
 
@@ -61,7 +72,8 @@ def simulated(
         A context; a driver opens its `port`.
     """
     best, queue = window_and_queue(
-        frame=design.interface.in_beats * design.interface.in_lanes, ii=design.ii,
+        frame=design.interface.in_beats * design.interface.in_lanes,
+        ii=design.ii,
         divisor=divisor or 1,
     )
     uart = None
@@ -80,9 +92,14 @@ def simulated(
         data = image(design.emitted.sections) if flash is None else flash
         board = f"{TOP}_without_flash"
         wrapper = simulated_flash.around(board, ports.ports, OUTPUTS, TOP, len(data))
-        text = "\n".join([
-            "`define XNORFLOW_LOAD", emit_linked(top, name=board), wrapper, design.verilog,
-        ])
+        text = "\n".join(
+            [
+                "`define XNORFLOW_LOAD",
+                emit_linked(top, name=board),
+                wrapper,
+                design.verilog,
+            ]
+        )
         images = images | {simulated_flash.IMAGE: simulated_flash.contents(data)}
         settle += 2 * loader.cycles
     return SimulatedBoard(text, ports, images=images, settle=settle, trouble=trouble, seed=seed)

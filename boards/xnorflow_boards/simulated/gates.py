@@ -50,7 +50,8 @@ _MODULE = re.compile(
 )
 _DECLARATIONS = re.compile(
     r"//[^\n]*|^`[^\n]*|\(\*.*?\*\)|\bspecify\b.*?\bendspecify\b|\bendmodule\b"
-    r"|\b(?:module|parameter|input|output|inout)\b[^;]*;", re.MULTILINE | re.DOTALL
+    r"|\b(?:module|parameter|input|output|inout)\b[^;]*;",
+    re.MULTILINE | re.DOTALL,
 )
 
 
@@ -104,8 +105,10 @@ def netlist(design: Design, board: Board, *, progress: Progress | None = None) -
         if board.open:
             run, script = OpenBuild(design, board, work, told), f"{TOP}.ys"
             run.prepare(
-                design.clock.mhz, lambda hz: tops.linked(design, hz, BAUD),
-                **_CHANGES[board.flow], after=write,
+                design.clock.mhz,
+                lambda hz: tops.linked(design, hz, BAUD),
+                **_CHANGES[board.flow],
+                after=write,
             )
         else:
             run, script = VivadoBuild(design, board, work, told), "count.ys"
@@ -128,8 +131,14 @@ def netlist(design: Design, board: Board, *, progress: Progress | None = None) -
 
 
 def simulate(
-    design: Design, gates: GateNetlist, x: NDArray[np.uint8], *, expected: ir.Ints | None = None,
-    stalls: tuple[float, float] = (0.0, 0.0), seed: int = 0, jobs: int = 1,
+    design: Design,
+    gates: GateNetlist,
+    x: NDArray[np.uint8],
+    *,
+    expected: ir.Ints | None = None,
+    stalls: tuple[float, float] = (0.0, 0.0),
+    seed: int = 0,
+    jobs: int = 1,
 ) -> Run:
     """Run frames through a netlist and compare all scores with the golden model's.
 
@@ -153,7 +162,8 @@ def simulate(
     """
     loaded = preloaded(design.interface, design.emitted.sections)
     simulator = Simulator(
-        f"{gates.verilog}\n{gates.models}\n{loaded.verilog}", loaded.interface,
+        f"{gates.verilog}\n{gates.models}\n{loaded.verilog}",
+        loaded.interface,
         images=loaded.images,
     )
     run = simulator.run(x, stall_in=stalls[0], stall_out=stalls[1], seed=seed, jobs=jobs)

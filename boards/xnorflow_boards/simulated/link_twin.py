@@ -1,7 +1,7 @@
 """What the board does, in Python: the executable description of the hardware's link.
 
-`ModelBoard` answers byte for byte what ``xnorflow_hw.link.link`` does, for any bytes at all; the tests
-hold the two against each other. `ModelTransport` puts it behind the driver without a device.
+`ModelBoard` answers byte for byte what ``xnorflow_hw.link.link`` does, for any bytes at all; the
+tests hold the two against each other. `ModelTransport` puts it behind the driver without a device.
 """
 
 from __future__ import annotations
@@ -86,7 +86,9 @@ class ModelBoard:
         first, session, sequence = HEADER.unpack_from(body)
         length = int.from_bytes(body[HEADER.size : HEADER_BYTES], "little")
         if (first, session, length) == (
-            self.version << 4 | Request.DATA, self.session, self.frame
+            self.version << 4 | Request.DATA,
+            self.session,
+            self.frame,
         ) and self.ready:
             payload = body[HEADER_BYTES : HEADER_BYTES + self.frame]
             result = self.accelerator(payload.ljust(self.frame, b"\0"))

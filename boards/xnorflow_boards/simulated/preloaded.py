@@ -60,12 +60,17 @@ def preloaded(interface: Interface, sections: Sequence[Sequence[int]]) -> Preloa
         return Preloaded(interface)
     steps = [
         1 << (LOAD_BITS + k) | address << WIDTH | word
-        for k, words in enumerate(sections) for address, word in enumerate(words)
+        for k, words in enumerate(sections)
+        for address, word in enumerate(words)
     ]
     text = _MODULE.format(
-        top=interface.top, last_in=8 * interface.in_lanes - 1,
-        last_out=interface.out_lanes * interface.out_bits - 1, load=interface.load,
-        last_load=interface.load - 1, steps=len(steps), image=IMAGE,
+        top=interface.top,
+        last_in=8 * interface.in_lanes - 1,
+        last_out=interface.out_lanes * interface.out_bits - 1,
+        load=interface.load,
+        last_load=interface.load - 1,
+        steps=len(steps),
+        image=IMAGE,
     )
     image = "".join(f"{step:x}\n" for step in steps)
     return Preloaded(

@@ -57,11 +57,15 @@ def around(board: str, ports: Mapping[str, int], outputs: set[str], top: str, si
         for name, width in ports.items()
     )
     joined = ", ".join(f".{name}({name})" for name in ports)
-    return "\n".join([
-        _FLASH.format(first=WEIGHTS_ADDRESS, bytes=max(size, 1), image=IMAGE),
-        f"module {top} ({declared});", "  wire cs, sck, copi, cipo;",
-        "  xnorflow_flash flash (.cs(cs), .sck(sck), .copi(copi), .cipo(cipo));",
-        f"  {board} board (.flash_cs(cs), .flash_sck(sck), .flash_copi(copi), .flash_cipo(cipo),"
-        f" {joined});",
-        "endmodule", "",
-    ])
+    return "\n".join(
+        [
+            _FLASH.format(first=WEIGHTS_ADDRESS, bytes=max(size, 1), image=IMAGE),
+            f"module {top} ({declared});",
+            "  wire cs, sck, copi, cipo;",
+            "  xnorflow_flash flash (.cs(cs), .sck(sck), .copi(copi), .cipo(cipo));",
+            f"  {board} board (.flash_cs(cs), .flash_sck(sck), .flash_copi(copi),"
+            f" .flash_cipo(cipo), {joined});",
+            "endmodule",
+            "",
+        ]
+    )

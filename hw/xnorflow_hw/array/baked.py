@@ -3,8 +3,9 @@
 No ROM and no XNOR: six inputs and a pattern of six weight bits are three functions of six bits,
 the count of agreements, and 256 outputs share the 32 patterns that differ in more than their
 complement; the count of a complemented pattern is six less the count, so its bits are inverted and
-a constant corrected. What follows is a compressor tree per output (`xnorflow_hw.fabric.compress`), and
-the threshold is a constant in it that makes the carry the answer.
+a constant corrected. What follows is a compressor tree per output (see
+`xnorflow_hw.fabric.compress`), and the threshold is a constant in it that makes the
+carry the answer.
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ def _width(simd: int, threshold: bool) -> int:
     return (7 * groups).bit_length() + 1 if threshold else simd.bit_length()
 
 
-def _first_level(netlist: CompressorNetlist, weights: NDArray[np.uint8]) -> list[dict[int, list[str]]]:
+def _first_level(
+    netlist: CompressorNetlist, weights: NDArray[np.uint8]
+) -> list[dict[int, list[str]]]:
     """Count agreements with every pattern in use: registered nets by group and pattern."""
     heap: Heap = {}
     keys = []
@@ -58,6 +61,7 @@ def _first_level(netlist: CompressorNetlist, weights: NDArray[np.uint8]) -> list
         for pattern in sorted({_canonical(row)[0] for row in part}):
             mask = (1 << size) - 1
             for bit in range(size.bit_length()):
+
                 def agree(v: int, pattern: int = pattern, mask: int = mask, bit: int = bit) -> int:
                     return ((~(v ^ pattern) & mask).bit_count() >> bit) & 1
 
@@ -78,7 +82,9 @@ def _canonical(row: NDArray[np.uint8]) -> tuple[int, bool]:
 
 
 def _output(
-    netlist: CompressorNetlist, counts: list[dict[int, list[str]]], row: NDArray[np.uint8],
+    netlist: CompressorNetlist,
+    counts: list[dict[int, list[str]]],
+    row: NDArray[np.uint8],
     threshold: int | None,
 ) -> list[str]:
     """Build one output: the nets of its count, or the one of its answer."""
@@ -138,9 +144,7 @@ def structure(
     return netlist, results
 
 
-def verilog_module(
-    name: str, weights: NDArray[Any], thresholds: Sequence[int] | None
-) -> str:
+def verilog_module(name: str, weights: NDArray[Any], thresholds: Sequence[int] | None) -> str:
     """Write the module: ports ``clk``, ``x`` [simd-1:0] and ``y``, `latency_for` cycles later.
 
     ``y`` holds one bit per output or, without thresholds, one count.
@@ -151,8 +155,12 @@ def verilog_module(
     latency = latency_for(simd, threshold=thresholds is not None)
     netlist, results = structure(weights, thresholds)
     lines = [
-        f"module {name} (", "  input wire clk,", f"  input wire [{simd - 1}:0] x,",
-        f"  output wire [{outputs * width - 1}:0] y", ");", "`ifdef XNORFLOW_COUNTONES",
+        f"module {name} (",
+        "  input wire clk,",
+        f"  input wire [{simd - 1}:0] x,",
+        f"  output wire [{outputs * width - 1}:0] y",
+        ");",
+        "`ifdef XNORFLOW_COUNTONES",
         f"  wire [{outputs * width - 1}:0] y0;",
     ]
     digits = -(-simd // 4)

@@ -59,8 +59,14 @@ class BakedArray(wiring.Component):
     """
 
     def __init__(
-        self, *, weights: NDArray[Any], acc_bits: int, thresholds: NDArray[Any] | None = None,
-        rows: int = 1, name: str = "weights", style: str = "amaranth",
+        self,
+        *,
+        weights: NDArray[Any],
+        acc_bits: int,
+        thresholds: NDArray[Any] | None = None,
+        rows: int = 1,
+        name: str = "weights",
+        style: str = "amaranth",
     ) -> None:
         """Check the parameters and write the module."""
         if weights.ndim != 2 or not weights.size:
@@ -78,11 +84,18 @@ class BakedArray(wiring.Component):
             limits = None if thresholds is None else thresholds.tolist()
             self.modules[name] = baked.verilog_module(name, self.weights, limits)
         row = index_shape(rows)
-        super().__init__({
-            "i_valid": In(1), "i_first": In(1), "i_last": In(1), "i_data": In(self.simd),
-            "i_row": In(row), "o_valid": Out(1), "o_row": Out(row),
-            "o_values": Out(self.pe * self.out_bits),
-        })
+        super().__init__(
+            {
+                "i_valid": In(1),
+                "i_first": In(1),
+                "i_last": In(1),
+                "i_data": In(self.simd),
+                "i_row": In(row),
+                "o_valid": Out(1),
+                "o_row": Out(row),
+                "o_values": Out(self.pe * self.out_bits),
+            }
+        )
 
     def model(self, inputs: NDArray[Any]) -> NDArray[np.int64]:
         """Give the results of 0/1 arrays [beats, simd]: int64 [beats, outputs]."""
@@ -105,10 +118,12 @@ class BakedArray(wiring.Component):
         else:
             now = [self._result(m, k, bits) for k in range(self.pe)]
             m.d.comb += results.eq(delay(m, Cat(now), self.latency, name="result"))
-        m.d.comb += self.o_values.eq(Cat(
-            results.word_select(k, bits)[: self.out_bits] | Const(0, self.out_bits)
-            for k in range(self.pe)
-        ))
+        m.d.comb += self.o_values.eq(
+            Cat(
+                results.word_select(k, bits)[: self.out_bits] | Const(0, self.out_bits)
+                for k in range(self.pe)
+            )
+        )
         return m
 
     def _result(self, m: Module, k: int, bits: int) -> Signal:

@@ -34,16 +34,26 @@ from xnorflow_hw.spec import IN_BLOCKS, RomSpec
 
 
 def dot_latency(
-    *, simd: int, bits: int, coefficients: Sequence[int], depth: int, form: str = "tree",
-    fabric: str = "generic", rom: RomSpec = IN_BLOCKS, rom_register: bool = True,
+    *,
+    simd: int,
+    bits: int,
+    coefficients: Sequence[int],
+    depth: int,
+    form: str = "tree",
+    fabric: str = "generic",
+    rom: RomSpec = IN_BLOCKS,
+    rom_register: bool = True,
 ) -> int:
     """Clock cycles of a `DotArray` from the last beat to the result; `depth` is the ROM's."""
     if form == stored.FORM:
         return 1 + stored.latency_for(simd)
-    read = rom_latency(depth, kind=rom.kind, register=rom_register, registers=rom.registers,
-                       extra=rom.extra)
-    return 1 + read + beat_latency(
-        simd=simd, bits=bits, coefficients=coefficients, form=form, fabric=fabric
+    read = rom_latency(
+        depth, kind=rom.kind, register=rom_register, registers=rom.registers, extra=rom.extra
+    )
+    return (
+        1
+        + read
+        + beat_latency(simd=simd, bits=bits, coefficients=coefficients, form=form, fabric=fabric)
     )
 
 
@@ -146,7 +156,11 @@ class DotArray(wiring.Component):
     ) -> None:
         """Check the parameters."""
         sizes = {
-            "pe": pe, "simd": simd, "bits": bits, "acc_bits": acc_bits, "rows": rows,
+            "pe": pe,
+            "simd": simd,
+            "bits": bits,
+            "acc_bits": acc_bits,
+            "rows": rows,
             "pixels": pixels,
         }
         for what, size in sizes.items():
@@ -175,8 +189,15 @@ class DotArray(wiring.Component):
             self._beats = StoredSums(weights=weights[:, 0], name=name, style=style)
         else:
             self._beats = RomSums(
-                weights=weights, bits=bits, coefficients=self.coefficients, form=form,
-                fabric=fabric, rom=rom, rom_register=rom_register, name=name, **options,
+                weights=weights,
+                bits=bits,
+                coefficients=self.coefficients,
+                form=form,
+                fabric=fabric,
+                rom=rom,
+                rom_register=rom_register,
+                name=name,
+                **options,
             )
         self.sections, self._load = self._beats.sections, self._beats.load
         self.latency = self._beats.latency + 1
@@ -192,13 +213,20 @@ class DotArray(wiring.Component):
             text = accumulate.verilog_module(*self._size, **self._kind)
             self.modules[accumulate.module_name(*self._size, **self._kind)] = text
         row = index_shape(rows)
-        super().__init__({
-            "i_valid": In(1), "i_data": In(pixels * simd * bits),
-            "i_first": In(1), "i_last": In(1), "i_row": In(row),
-            **({"i_turn": In(1)} if pixels > 1 else {}),
-            **({"load": In(self._load.shape())} if self._load is not None else {}),
-            "o_valid": Out(1), "o_values": Out(pixels * pe * self.out_bits), "o_row": Out(row),
-        })
+        super().__init__(
+            {
+                "i_valid": In(1),
+                "i_data": In(pixels * simd * bits),
+                "i_first": In(1),
+                "i_last": In(1),
+                "i_row": In(row),
+                **({"i_turn": In(1)} if pixels > 1 else {}),
+                **({"load": In(self._load.shape())} if self._load is not None else {}),
+                "o_valid": Out(1),
+                "o_values": Out(pixels * pe * self.out_bits),
+                "o_row": Out(row),
+            }
+        )
 
     def _thresholds(
         self, thresholds: NDArray[Any], rom: RomSpec, name: str, options: dict[str, Any]
@@ -213,10 +241,15 @@ class DotArray(wiring.Component):
         start = (1 << self.acc_bits) - np.clip(thresholds, 0, 1 << self.acc_bits)
         # A register off the slow path out of a block RAM, wherever there is time for it.
         return Rom(
-            words=field_words(start, self._width), width=self.pe * self._width,
-            kind=rom.kind, tiles=rom.tiles, register=self.latency > 2,
+            words=field_words(start, self._width),
+            width=self.pe * self._width,
+            kind=rom.kind,
+            tiles=rom.tiles,
+            register=self.latency > 2,
             registers=rom.registers and self.latency > 3,
-            far=rom.far and self.latency > 3 + rom.extra, name=name, **options,
+            far=rom.far and self.latency > 3 + rom.extra,
+            name=name,
+            **options,
         )
 
     def model(
@@ -295,8 +328,15 @@ class DotArray(wiring.Component):
                 source = sums[(b - self.turn) % self.pixels][k]
                 turned = (turn, source) if self.turn else None
                 self._accumulate(
-                    m, f"accumulate_{b}_{k}", en=valid, first=first, t=start,
-                    n=n[: self._width], q=q, turn=turned, lane=lane,
+                    m,
+                    f"accumulate_{b}_{k}",
+                    en=valid,
+                    first=first,
+                    t=start,
+                    n=n[: self._width],
+                    q=q,
+                    turn=turned,
+                    lane=lane,
                 )
         results = [value for lane in self.lanes for value in sums[lane]]
         if self.thresholds is not None:
@@ -305,8 +345,17 @@ class DotArray(wiring.Component):
         return m
 
     def _accumulate(
-        self, m: Module, name: str, *, en: Value, first: Value, t: Value, n: Value, q: Signal,
-        turn: tuple[Value, Value] | None, lane: tuple[Value, Value] | None,
+        self,
+        m: Module,
+        name: str,
+        *,
+        en: Value,
+        first: Value,
+        t: Value,
+        n: Value,
+        q: Signal,
+        turn: tuple[Value, Value] | None,
+        lane: tuple[Value, Value] | None,
     ) -> None:
         """Let `q` become the sum of `n`, what agrees in the lane, and what it was or started as."""
         if self.style == "verilog":

@@ -39,8 +39,13 @@ def array_latency(array: ArraySpec, *, compares: bool = False) -> int:
         return baked.latency_for(array.simd, threshold=compares)
     if isinstance(array, DotSpec):
         return dot_latency(
-            simd=array.simd, bits=array.bits, coefficients=array.coefficients,
-            depth=len(array.weights), form=array.form, fabric=array.fabric, rom=array.rom,
+            simd=array.simd,
+            bits=array.bits,
+            coefficients=array.coefficients,
+            depth=len(array.weights),
+            form=array.form,
+            fabric=array.fabric,
+            rom=array.rom,
         )
     return (MaxArray if isinstance(array, MaxSpec) else SumArray).latency
 
@@ -110,8 +115,12 @@ def engine(
     for index, tail in enumerate(tails[start:], start):
         suffix = f"_{index}" if index else ""
         options = {
-            "pe": array.lanes_out, "acc_bits": bits, "pixels": pixels, "style": style,
-            "name": f"{name}_tail{suffix}", "rom": tail.rom.kind,
+            "pe": array.lanes_out,
+            "acc_bits": bits,
+            "pixels": pixels,
+            "style": style,
+            "name": f"{name}_tail{suffix}",
+            "rom": tail.rom.kind,
         }
         built.append(_tail(tail, options))
         bits = tail.out_bits
@@ -124,18 +133,32 @@ def _array(
     match spec:
         case DotSpec() if spec.form == FORM:
             return BakedArray(
-                weights=spec.weights[0, 0], acc_bits=spec.acc_bits, rows=rows,
+                weights=spec.weights[0, 0],
+                acc_bits=spec.acc_bits,
+                rows=rows,
                 thresholds=compared.thresholds[0, :, 0] if compared else None,
-                style=style, name=f"{name}_weights",
+                style=style,
+                name=f"{name}_weights",
             )
         case DotSpec():
             return DotArray(
-                pe=spec.pe, simd=spec.simd, bits=spec.bits, coefficients=spec.coefficients,
-                weights=spec.weights, acc_bits=spec.acc_bits, rows=rows,
+                pe=spec.pe,
+                simd=spec.simd,
+                bits=spec.bits,
+                coefficients=spec.coefficients,
+                weights=spec.weights,
+                acc_bits=spec.acc_bits,
+                rows=rows,
                 thresholds=compared.thresholds[:, :, 0] if compared else None,
                 start_rom=compared.rom if compared else IN_BLOCKS,
-                pixels=spec.pixels, turn=spec.turn, lanes=spec.lanes, form=spec.form,
-                fabric=spec.fabric, rom=spec.rom, style=style, name=f"{name}_weights",
+                pixels=spec.pixels,
+                turn=spec.turn,
+                lanes=spec.lanes,
+                form=spec.form,
+                fabric=spec.fabric,
+                rom=spec.rom,
+                style=style,
+                name=f"{name}_weights",
             )
         case MaxSpec():
             return MaxArray(lanes=spec.lanes, bits=spec.bits, minimum=spec.minimum)
@@ -159,8 +182,11 @@ def _tail(spec: TailSpec, options: dict[str, Any]) -> ThresholdTail | OffsetTail
             return ThresholdTail(thresholds=spec.thresholds, **options)
         case OffsetSpec():
             return OffsetTail(
-                multiply=spec.multiply, shift=spec.shift, offset=spec.offset,
-                out_bits=spec.out_bits, **options,
+                multiply=spec.multiply,
+                shift=spec.shift,
+                offset=spec.offset,
+                out_bits=spec.out_bits,
+                **options,
             )
         case TableSpec():
             return TableTail(table=spec.table, out_bits=spec.out_bits, **options)

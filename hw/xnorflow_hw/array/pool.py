@@ -20,9 +20,14 @@ from xnorflow_hw.base.pipeline import delay, index_shape
 def _ports(lanes: int, bits: int, out_bits: int, rows: int) -> dict[str, Any]:
     row = index_shape(rows)
     return {
-        "i_valid": In(1), "i_data": In(lanes * bits), "i_first": In(1), "i_last": In(1),
+        "i_valid": In(1),
+        "i_data": In(lanes * bits),
+        "i_first": In(1),
+        "i_last": In(1),
         "i_row": In(row),
-        "o_valid": Out(1), "o_values": Out(lanes * out_bits), "o_row": Out(row),
+        "o_valid": Out(1),
+        "o_values": Out(lanes * out_bits),
+        "o_row": Out(row),
     }
 
 
@@ -201,8 +206,7 @@ class SumArray(wiring.Component):
         m.d.sync += self.o_valid.eq(self.i_valid & self.i_last)
         m.d.sync += self.o_row.eq(self.i_row)
         sums = [
-            Signal(self.out_bits, name=f"sum_{lane}", reset_less=True)
-            for lane in range(self.lanes)
+            Signal(self.out_bits, name=f"sum_{lane}", reset_less=True) for lane in range(self.lanes)
         ]
         m.d.comb += self.o_values.eq(Cat(sums))
         for lane, total in enumerate(sums):

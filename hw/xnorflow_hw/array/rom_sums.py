@@ -47,8 +47,18 @@ class RomSums:
     """
 
     def __init__(
-        self, *, weights: NDArray[Any], bits: int, coefficients: Sequence[int], form: str,
-        fabric: str, rom: RomSpec, rom_register: bool, name: str, style: str, image_bits: int,
+        self,
+        *,
+        weights: NDArray[Any],
+        bits: int,
+        coefficients: Sequence[int],
+        form: str,
+        fabric: str,
+        rom: RomSpec,
+        rom_register: bool,
+        name: str,
+        style: str,
+        image_bits: int,
     ) -> None:
         """Make the memory."""
         self.depth, self.planes, self.pe, self.simd = weights.shape
@@ -63,8 +73,16 @@ class RomSums:
             )
         else:
             self._rom = Rom(
-                words=words, width=width, kind=rom.kind, tiles=rom.tiles, register=rom_register,
-                registers=rom.registers, far=rom.far, name=name, style=style, image_bits=image_bits,
+                words=words,
+                width=width,
+                kind=rom.kind,
+                tiles=rom.tiles,
+                register=rom_register,
+                registers=rom.registers,
+                far=rom.far,
+                name=name,
+                style=style,
+                image_bits=image_bits,
             )
         if self._beat.early > self._rom.latency:
             raise ValueError("form 'recoded' takes a cycle, but a single word is there at once")
@@ -110,6 +128,4 @@ class RomSums:
 
     def _weights(self, k: int) -> list[Value]:
         """Give PE k's bits of a word of the memory, per plane."""
-        return [
-            self._rom.data.word_select(p * self.pe + k, self.simd) for p in range(self.planes)
-        ]
+        return [self._rom.data.word_select(p * self.pe + k, self.simd) for p in range(self.planes)]

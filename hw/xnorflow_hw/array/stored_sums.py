@@ -71,25 +71,51 @@ def verilog_module(name: str, weights: NDArray[Any]) -> str:
     later = delay_lines("n", pe * width, levels([simd]))
     agrees = f"(x0[lane] == word[k * {simd} + lane])"
     one = f"{{{width - 1}'d0, {agrees}}}" if width > 1 else agrees
-    return "\n".join([
-        f"module {name} (", "  input wire clk,", f"  input wire [{bits - 1}:0] address,",
-        f"  input wire [{simd - 1}:0] x,", f"  output wire [{pe * width - 1}:0] n", ");",
-        "`ifdef XNORFLOW_PRIMITIVES", *_placed(weights), "`else",
-        f"  reg [{lanes - 1}:0] words [0:{words - 1}];", "  initial begin",
-        *(f"    words[{k}] = {lanes}'h{word:0{-(-lanes // 4)}x};"
-          for k, word in enumerate(bit_words(weights.reshape(words, -1)))),
-        "  end",
-        f"  reg [{lanes - 1}:0] word;", f"  reg [{simd - 1}:0] x0;",
-        "  always @(posedge clk) word <= words[address];", "  always @(posedge clk) x0 <= x;",
-        "`ifdef XNORFLOW_COUNTONES", f"  wire [{pe * width - 1}:0] n0;",
-        *(f"  assign n0[{k * width} +: {width}] ="
-          f" {width}'($countones(~(x0 ^ word[{k * simd} +: {simd}])));" for k in range(pe)),
-        "`else", f"  reg [{pe * width - 1}:0] n0;", "  integer k, lane;", "  always @* begin",
-        f"    n0 = {pe * width}'d0;", f"    for (k = 0; k < {pe}; k = k + 1)",
-        f"      for (lane = 0; lane < {simd}; lane = lane + 1)",
-        f"        n0[k * {width} +: {width}] = n0[k * {width} +: {width}] + {one};",
-        "  end", "`endif", *later, "`endif", "endmodule", "",
-    ])
+    return "\n".join(
+        [
+            f"module {name} (",
+            "  input wire clk,",
+            f"  input wire [{bits - 1}:0] address,",
+            f"  input wire [{simd - 1}:0] x,",
+            f"  output wire [{pe * width - 1}:0] n",
+            ");",
+            "`ifdef XNORFLOW_PRIMITIVES",
+            *_placed(weights),
+            "`else",
+            f"  reg [{lanes - 1}:0] words [0:{words - 1}];",
+            "  initial begin",
+            *(
+                f"    words[{k}] = {lanes}'h{word:0{-(-lanes // 4)}x};"
+                for k, word in enumerate(bit_words(weights.reshape(words, -1)))
+            ),
+            "  end",
+            f"  reg [{lanes - 1}:0] word;",
+            f"  reg [{simd - 1}:0] x0;",
+            "  always @(posedge clk) word <= words[address];",
+            "  always @(posedge clk) x0 <= x;",
+            "`ifdef XNORFLOW_COUNTONES",
+            f"  wire [{pe * width - 1}:0] n0;",
+            *(
+                f"  assign n0[{k * width} +: {width}] ="
+                f" {width}'($countones(~(x0 ^ word[{k * simd} +: {simd}])));"
+                for k in range(pe)
+            ),
+            "`else",
+            f"  reg [{pe * width - 1}:0] n0;",
+            "  integer k, lane;",
+            "  always @* begin",
+            f"    n0 = {pe * width}'d0;",
+            f"    for (k = 0; k < {pe}; k = k + 1)",
+            f"      for (lane = 0; lane < {simd}; lane = lane + 1)",
+            f"        n0[k * {width} +: {width}] = n0[k * {width} +: {width}] + {one};",
+            "  end",
+            "`endif",
+            *later,
+            "`endif",
+            "endmodule",
+            "",
+        ]
+    )
 
 
 def structure(weights: NDArray[Any]) -> tuple[CompressorNetlist, list[str]]:
@@ -169,10 +195,13 @@ class StoredSums(wiring.Component):
         self.spared, self.load = 0, None
         self.sections: tuple[tuple[int, ...], ...] = ()
         self.images: dict[str, str] = {}
-        super().__init__({
-            "address": In(index_shape(self.depth)), "data": In(self.simd),
-            "counts": Out(self.pe * self.width),
-        })
+        super().__init__(
+            {
+                "address": In(index_shape(self.depth)),
+                "data": In(self.simd),
+                "counts": Out(self.pe * self.width),
+            }
+        )
 
     def add(self, m: Module) -> None:
         """Put the sums into a module."""
@@ -189,7 +218,10 @@ class StoredSums(wiring.Component):
         m = Module()
         if self.style == "verilog":
             m.submodules.sums = Instance(
-                self.name, i_clk=ClockSignal(), i_address=self.address, i_x=self.data,
+                self.name,
+                i_clk=ClockSignal(),
+                i_address=self.address,
+                i_x=self.data,
                 o_n=self.counts,
             )
             return m

@@ -102,22 +102,31 @@ class Tail(wiring.Component):
         self.acc_bits, self.out_bits, self.latency, self.rom = acc_bits, out_bits, latency, rom
         self.pixels = pixels
         self._rom_options: dict[str, Any] = {
-            "register": False, "style": style, "image_bits": image_bits,
+            "register": False,
+            "style": style,
+            "image_bits": image_bits,
         }
         self._name = name
         self.modules: dict[str, str] = {}
         self.images: dict[str, str] = {}
-        super().__init__({
-            "i_valid": In(1), "i_values": In(pixels * pe * acc_bits),
-            "i_row": In(index_shape(self.rows)),
-            "o_valid": Out(1), "o_values": Out(pixels * pe * out_bits),
-        })
+        super().__init__(
+            {
+                "i_valid": In(1),
+                "i_values": In(pixels * pe * acc_bits),
+                "i_row": In(index_shape(self.rows)),
+                "o_valid": Out(1),
+                "o_values": Out(pixels * pe * out_bits),
+            }
+        )
 
     def _memory(self, suffix: str, fields: NDArray[Any], width: int, kind: str) -> Rom:
         """Make a memory of [depth, n] fields; its data comes one cycle later, or is constant."""
         rom = Rom(
-            words=field_words(fields, width), width=width * fields.shape[1], kind=kind,
-            name=self._name + suffix, **self._rom_options,
+            words=field_words(fields, width),
+            width=width * fields.shape[1],
+            kind=kind,
+            name=self._name + suffix,
+            **self._rom_options,
         )
         self.modules |= rom.modules
         self.images |= rom.images
@@ -133,9 +142,7 @@ class Tail(wiring.Component):
     def _pulse(self, m: Module, results: list[Value]) -> None:
         """Drive the output pulse with results that are `latency` cycles late."""
         m.d.comb += self.o_values.eq(Cat(results))
-        m.d.comb += self.o_valid.eq(
-            delay(m, self.i_valid, self.latency, name="valid", reset=True)
-        )
+        m.d.comb += self.o_valid.eq(delay(m, self.i_valid, self.latency, name="valid", reset=True))
 
 
 def search_steps(thresholds: NDArray[Any], acc_bits: int) -> list[Ints]:
@@ -154,12 +161,11 @@ def search_steps(thresholds: NDArray[Any], acc_bits: int) -> list[Ints]:
     steps, never = ceil_log2(thresholds.shape[2] + 1), 1 << acc_bits
     missing = (1 << steps) - 1 - thresholds.shape[2]
     full = np.pad(
-        np.clip(thresholds, 0, never).astype(np.int64), [(0, 0), (0, 0), (0, missing)],
+        np.clip(thresholds, 0, never).astype(np.int64),
+        [(0, 0), (0, 0), (0, missing)],
         constant_values=never,
     )
-    return [
-        full[:, :, ((2 * np.arange(1 << j) + 1) << (steps - 1 - j)) - 1] for j in range(steps)
-    ]
+    return [full[:, :, ((2 * np.arange(1 << j) + 1) << (steps - 1 - j)) - 1] for j in range(steps)]
 
 
 class ThresholdTail(Tail):
@@ -202,8 +208,12 @@ class ThresholdTail(Tail):
         if (np.diff(self.thresholds, axis=2) < 0).any():
             raise ValueError("thresholds are not ascending")
         super().__init__(
-            constants=thresholds, pe=pe, acc_bits=acc_bits, out_bits=out_bits,
-            latency=threshold_latency(bits=steps), **options,
+            constants=thresholds,
+            pe=pe,
+            acc_bits=acc_bits,
+            out_bits=out_bits,
+            latency=threshold_latency(bits=steps),
+            **options,
         )
         found = search_steps(thresholds, acc_bits)
         self._width = max(int(step.max()) for step in found).bit_length() or 1
@@ -309,8 +319,12 @@ class OffsetTail(Tail):
         if shift < 0:
             raise ValueError(f"shift is {shift}; it cannot be negative")
         super().__init__(
-            constants=offset, pe=pe, acc_bits=acc_bits, out_bits=out_bits,
-            latency=offset_latency(), **options,
+            constants=offset,
+            pe=pe,
+            acc_bits=acc_bits,
+            out_bits=out_bits,
+            latency=offset_latency(),
+            **options,
         )
         self.multiply, self.offset, self.shift = int(multiply), offset, shift
         self.signed = signed
@@ -364,8 +378,12 @@ class TableTail(Tail):
         if table.ndim != 3 or table.shape[2] != 1 << acc_bits:
             raise ValueError(f"table has shape {table.shape}, not (rows, pe, {1 << acc_bits})")
         super().__init__(
-            constants=table, pe=pe, acc_bits=acc_bits, out_bits=out_bits,
-            latency=table_latency(), **options,
+            constants=table,
+            pe=pe,
+            acc_bits=acc_bits,
+            out_bits=out_bits,
+            latency=table_latency(),
+            **options,
         )
         low, high = int(table.min()), int(table.max())
         if low < -(1 << (out_bits - 1)) or high >= 1 << out_bits:

@@ -52,36 +52,61 @@ class AxiLite(wiring.Component):
     def __init__(self, *, address_bits: int) -> None:
         if address_bits < 3:
             raise ValueError(f"address_bits={address_bits} is below 3")
-        super().__init__({
-            "awaddr": In(address_bits), "awvalid": In(1), "awready": Out(1),
-            "wdata": In(32), "wstrb": In(4), "wvalid": In(1), "wready": Out(1),
-            "bresp": Out(2), "bvalid": Out(1), "bready": In(1),
-            "araddr": In(address_bits), "arvalid": In(1), "arready": Out(1),
-            "rdata": Out(32), "rresp": Out(2), "rvalid": Out(1), "rready": In(1),
-            "write": Out(1), "write_word": Out(address_bits - 2), "write_data": Out(32),
-            "write_strobe": Out(4), "write_response": In(2),
-            "read_word": Out(address_bits - 2), "read_data": In(32), "read_response": In(2),
-        })
+        super().__init__(
+            {
+                "awaddr": In(address_bits),
+                "awvalid": In(1),
+                "awready": Out(1),
+                "wdata": In(32),
+                "wstrb": In(4),
+                "wvalid": In(1),
+                "wready": Out(1),
+                "bresp": Out(2),
+                "bvalid": Out(1),
+                "bready": In(1),
+                "araddr": In(address_bits),
+                "arvalid": In(1),
+                "arready": Out(1),
+                "rdata": Out(32),
+                "rresp": Out(2),
+                "rvalid": Out(1),
+                "rready": In(1),
+                "write": Out(1),
+                "write_word": Out(address_bits - 2),
+                "write_data": Out(32),
+                "write_strobe": Out(4),
+                "write_response": In(2),
+                "read_word": Out(address_bits - 2),
+                "read_data": In(32),
+                "read_response": In(2),
+            }
+        )
 
     def elaborate(self, platform: Any) -> Module:
         """Hold one request of each channel until it can be carried out."""
         m = Module()
         has_address, has_data, has_read = Signal(), Signal(), Signal()
         m.d.comb += [
-            self.awready.eq(~has_address), self.wready.eq(~has_data), self.arready.eq(~has_read),
+            self.awready.eq(~has_address),
+            self.wready.eq(~has_data),
+            self.arready.eq(~has_read),
             self.write.eq(has_address & has_data & (~self.bvalid | self.bready)),
         ]
         with m.If(self.awvalid & self.awready):
             m.d.sync += [has_address.eq(1), self.write_word.eq(self.awaddr[2:])]
         with m.If(self.wvalid & self.wready):
             m.d.sync += [
-                has_data.eq(1), self.write_data.eq(self.wdata), self.write_strobe.eq(self.wstrb),
+                has_data.eq(1),
+                self.write_data.eq(self.wdata),
+                self.write_strobe.eq(self.wstrb),
             ]
         with m.If(self.bready):
             m.d.sync += self.bvalid.eq(0)
         with m.If(self.write):
             m.d.sync += [
-                has_address.eq(0), has_data.eq(0), self.bvalid.eq(1),
+                has_address.eq(0),
+                has_data.eq(0),
+                self.bvalid.eq(1),
                 self.bresp.eq(self.write_response),
             ]
 
@@ -91,7 +116,9 @@ class AxiLite(wiring.Component):
             m.d.sync += self.rvalid.eq(0)
         with m.If(has_read & (~self.rvalid | self.rready)):
             m.d.sync += [
-                has_read.eq(0), self.rvalid.eq(1), self.rdata.eq(self.read_data),
+                has_read.eq(0),
+                self.rvalid.eq(1),
+                self.rdata.eq(self.read_data),
                 self.rresp.eq(self.read_response),
             ]
         return m

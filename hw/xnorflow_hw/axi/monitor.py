@@ -20,7 +20,8 @@ class _Measure:
     def __init__(self, m: Module, name: str, bits: int, clear: Value) -> None:
         none = (1 << bits) - 1
         self.values = [
-            Signal(bits, name=name), Signal(bits, init=none, name=f"{name}_min"),
+            Signal(bits, name=name),
+            Signal(bits, init=none, name=f"{name}_min"),
             Signal(bits, name=f"{name}_max"),
         ]
         last, least, most = self.values
@@ -80,10 +81,22 @@ class Monitor(wiring.Component):
         if frame_beats < 1:
             raise ValueError(f"frame_beats={frame_beats} is below 1")
         self.frame_beats, self.measure_bits = frame_beats, measure_bits
-        names = ("s_valid", "s_ready", "s_last", "m_valid", "m_ready", "m_last", "m_real",
-                 "filling", "restart", "clear", "snapshot")
+        names = (
+            "s_valid",
+            "s_ready",
+            "s_last",
+            "m_valid",
+            "m_ready",
+            "m_last",
+            "m_real",
+            "filling",
+            "restart",
+            "clear",
+            "snapshot",
+        )
         super().__init__(
-            {name: In(1) for name in names} | {"status": Out(32)}
+            {name: In(1) for name in names}
+            | {"status": Out(32)}
             | {f"taken_{r.name}": Out(COUNTER_BITS) for r in COUNTERS}
             | {f"taken_{r.name}": Out(measure_bits) for r in MEASUREMENTS}
         )
@@ -101,8 +114,10 @@ class Monitor(wiring.Component):
         accept, begin, done, held = Signal(), Signal(), Signal(), Signal()
         last_out = self.m_valid & self.m_last & self.m_real
         m.d.comb += [
-            accept.eq(self.s_valid & self.s_ready), begin.eq(accept & fresh),
-            done.eq(last_out & self.m_ready), held.eq(last_out & ~self.m_ready),
+            accept.eq(self.s_valid & self.s_ready),
+            begin.eq(accept & fresh),
+            done.eq(last_out & self.m_ready),
+            held.eq(last_out & ~self.m_ready),
         ]
         with m.If(accept):
             beat.advance(m)
@@ -112,8 +127,11 @@ class Monitor(wiring.Component):
             m.d.sync += fresh.eq(1)
 
         events = {
-            "CYCLES": 1, "FRAMES_IN": accept & beat.last, "FRAMES_OUT": done,
-            "IN_STALLED": self.s_valid & ~self.s_ready, "IN_STARVED": self.s_ready & ~self.s_valid,
+            "CYCLES": 1,
+            "FRAMES_IN": accept & beat.last,
+            "FRAMES_OUT": done,
+            "IN_STALLED": self.s_valid & ~self.s_ready,
+            "IN_STARVED": self.s_ready & ~self.s_valid,
             "OUT_STALLED": self.m_valid & ~self.m_ready,
             "TLAST_EARLY": accept & self.s_last & ~beat.last,
             "TLAST_MISSING": accept & ~self.s_last & beat.last,
@@ -159,10 +177,12 @@ class Monitor(wiring.Component):
             m.d.sync += [self.taken(r).eq(live[r.name]) for r in (*COUNTERS, *MEASUREMENTS)]
         flags = {
             "BUSY": (in_flight != 0) | self.m_valid | self.filling,
-            "IN_STALLED": self.s_valid & ~self.s_ready, "IN_STARVED": self.s_ready & ~self.s_valid,
-            "OUT_STALLED": self.m_valid & ~self.m_ready, "FILLING": self.filling,
+            "IN_STALLED": self.s_valid & ~self.s_ready,
+            "IN_STARVED": self.s_ready & ~self.s_valid,
+            "OUT_STALLED": self.m_valid & ~self.m_ready,
+            "FILLING": self.filling,
             "IN_FLIGHT": in_flight,
         }
         for field in STATUS.fields:
-            m.d.comb += self.status[field.low:field.low + field.width].eq(flags[field.name])
+            m.d.comb += self.status[field.low : field.low + field.width].eq(flags[field.name])
         return m

@@ -72,7 +72,8 @@ def _row(start: int, words: int, **texts: str) -> tuple[Register, ...]:
 
 IDENTITY = (
     *_row(
-        0x000, 1,
+        0x000,
+        1,
         MAGIC=f"{MAGIC:#010x}, the letters XNOR in memory",
         VERSION="version of this map",
         FRAME_BEATS="beats of a frame on `s_axis`",
@@ -91,16 +92,25 @@ IDENTITY = (
 """Constants of the design."""
 
 CONTROL = Register(
-    "CONTROL", 0x080, "what to do, once for every bit written as 1", access="w",
+    "CONTROL",
+    0x080,
+    "what to do, once for every bit written as 1",
+    access="w",
     fields=(
         Field("RESET", 0, 1, "reset the accelerator, not the counters"),
         Field("CLEAR", 1, 1, "set counters and measurements to where they start"),
-        Field("SNAPSHOT", 2, 1, f"take all registers from {SNAPSHOT_START:#x} on, in one cycle,"
-              " before CLEAR"),
+        Field(
+            "SNAPSHOT",
+            2,
+            1,
+            f"take all registers from {SNAPSHOT_START:#x} on, in one cycle, before CLEAR",
+        ),
     ),
 )
 STATUS = Register(
-    "STATUS", 0x084, "this very cycle",
+    "STATUS",
+    0x084,
+    "this very cycle",
     fields=(
         Field("BUSY", 0, 1, "a frame has begun and not ended, or a beat waits on `m_axis`"),
         Field("IN_STALLED", 1, 1, "`s_axis` has a beat that is not taken"),
@@ -113,7 +123,8 @@ STATUS = Register(
 SCRATCH = Register("SCRATCH", 0x088, "any value, to try the bus", access="rw")
 
 COUNTERS = _row(
-    SNAPSHOT_START, 2,
+    SNAPSHOT_START,
+    2,
     CYCLES="cycles",
     FRAMES_IN="frames whose last beat `s_axis` has taken",
     FRAMES_OUT="frames whose last beat `m_axis` has given",
@@ -126,7 +137,8 @@ COUNTERS = _row(
 """64 bits; they wrap."""
 
 MEASUREMENTS = _row(
-    0x180, 1,
+    0x180,
+    1,
     LATENCY="cycles from a frame's first beat in to its last beat out, of the last frame measured",
     LATENCY_MIN="the least since the last CLEAR; all ones: none yet",
     LATENCY_MAX="the most; 0: none yet",

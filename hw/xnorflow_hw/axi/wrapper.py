@@ -29,8 +29,10 @@ DIGEST_BYTES = 32
 OUTPUT_REGISTER = 1
 """Cycles between the accelerator's own output and `m_axis`."""
 _CHANNELS = {
-    "aw": ("addr", "prot", "valid", "ready"), "w": ("data", "strb", "valid", "ready"),
-    "b": ("resp", "valid", "ready"), "ar": ("addr", "prot", "valid", "ready"),
+    "aw": ("addr", "prot", "valid", "ready"),
+    "w": ("data", "strb", "valid", "ready"),
+    "b": ("resp", "valid", "ready"),
+    "ar": ("addr", "prot", "valid", "ready"),
     "r": ("data", "resp", "valid", "ready"),
 }
 _IGNORED = ("awprot", "arprot")
@@ -79,10 +81,16 @@ class AxiSpec:
     def constants(self) -> dict[str, int]:
         """Values of the registers in `axi_map.IDENTITY`."""
         return {
-            "MAGIC": axi_map.MAGIC, "VERSION": axi_map.VERSION, "FRAME_BEATS": self.frame_beats,
-            "IN_BYTES": self.in_bytes, "FRAME_SAMPLES": self.frame_samples,
-            "CLASSES": self.classes, "SCORE_BITS": self.score_bits, "OUT_LANES": self.out_lanes,
-            "RESULT_BEATS": self.result_beats, "PREDICTED_INTERVAL": self.interval,
+            "MAGIC": axi_map.MAGIC,
+            "VERSION": axi_map.VERSION,
+            "FRAME_BEATS": self.frame_beats,
+            "IN_BYTES": self.in_bytes,
+            "FRAME_SAMPLES": self.frame_samples,
+            "CLASSES": self.classes,
+            "SCORE_BITS": self.score_bits,
+            "OUT_LANES": self.out_lanes,
+            "RESULT_BEATS": self.result_beats,
+            "PREDICTED_INTERVAL": self.interval,
             "PREDICTED_LATENCY": self.latency + OUTPUT_REGISTER,
             "DIGEST": int.from_bytes(self.digest, "little"),
         }
@@ -115,10 +123,14 @@ class AxiAccelerator(Elaboratable):
         widths = {"addr": axi_map.ADDRESS_BITS, "prot": 3, "data": 32, "strb": 4, "resp": 2}
         self.control = {
             f"{channel}{part}": Signal(widths.get(part, 1), name=f"s_axi_ctrl_{channel}{part}")
-            for channel, parts in _CHANNELS.items() for part in parts
+            for channel, parts in _CHANNELS.items()
+            for part in parts
         }
         self.ports = [
-            self.aclk, self.aresetn, *self.s_axis.values(), *self.m_axis.values(),
+            self.aclk,
+            self.aresetn,
+            *self.s_axis.values(),
+            *self.m_axis.values(),
             *self.control.values(),
         ]
 
@@ -148,10 +160,16 @@ class AxiAccelerator(Elaboratable):
         beat = Loop(self.spec.result_beats, "beat")  # The next one to go into the register.
         started = Signal()  # It is not a result's first.
         m.submodules.accelerator = Instance(
-            self.spec.module, i_clk=self.aclk, i_rst=monitor.restart,
-            i_s_axis_tdata=s["tdata"], i_s_axis_tvalid=s["tvalid"] & ~monitor.restart,
+            self.spec.module,
+            i_clk=self.aclk,
+            i_rst=monitor.restart,
+            i_s_axis_tdata=s["tdata"],
+            i_s_axis_tvalid=s["tvalid"] & ~monitor.restart,
             o_s_axis_tready=ready,
-            o_m_axis_tdata=data, o_m_axis_tvalid=valid, i_m_axis_tready=take, o_m_axis_tlast=last,
+            o_m_axis_tdata=data,
+            o_m_axis_tvalid=valid,
+            i_m_axis_tready=take,
+            o_m_axis_tlast=last,
         )
         m.d.comb += [
             s["tready"].eq(ready & ~monitor.restart),
@@ -164,18 +182,25 @@ class AxiAccelerator(Elaboratable):
         with m.If(load):
             beat.advance(m)
             m.d.sync += [
-                started.eq(~beat.last), o["tvalid"].eq(1), real.eq(~filling),
-                o["tdata"].eq(Mux(filling, 0, data)), o["tlast"].eq(Mux(filling, beat.last, last)),
+                started.eq(~beat.last),
+                o["tvalid"].eq(1),
+                real.eq(~filling),
+                o["tdata"].eq(Mux(filling, 0, data)),
+                o["tlast"].eq(Mux(filling, beat.last, last)),
             ]
             with m.If(beat.last):
                 m.d.sync += filling.eq(0)
         with m.If(monitor.restart & started & ~(load & beat.last)):
             m.d.sync += filling.eq(1)
         m.d.comb += [
-            monitor.s_valid.eq(s["tvalid"]), monitor.s_ready.eq(s["tready"]),
-            monitor.s_last.eq(s["tlast"]), monitor.m_valid.eq(o["tvalid"]),
-            monitor.m_ready.eq(o["tready"]), monitor.m_last.eq(o["tlast"]),
-            monitor.m_real.eq(real), monitor.filling.eq(filling),
+            monitor.s_valid.eq(s["tvalid"]),
+            monitor.s_ready.eq(s["tready"]),
+            monitor.s_last.eq(s["tlast"]),
+            monitor.m_valid.eq(o["tvalid"]),
+            monitor.m_ready.eq(o["tready"]),
+            monitor.m_last.eq(o["tlast"]),
+            monitor.m_real.eq(real),
+            monitor.filling.eq(filling),
         ]
 
     def _registers(self, m: Module, lite: AxiLite, monitor: Monitor) -> None:
@@ -185,7 +210,8 @@ class AxiAccelerator(Elaboratable):
         control = axi_map.CONTROL
         m.d.comb += [
             monitor.restart.eq(restart),
-            lite.write_response.eq(Response.DECERR), lite.read_response.eq(Response.DECERR),
+            lite.write_response.eq(Response.DECERR),
+            lite.read_response.eq(Response.DECERR),
         ]
         m.d.sync += restart.eq(0)
         wanted = Mux(lite.write & lite.write_strobe[0], lite.write_data[:8], 0)
@@ -202,7 +228,8 @@ class AxiAccelerator(Elaboratable):
                 for byte in range(4):
                     with m.If(lite.write & lite.write_strobe[byte]):
                         m.d.sync += scratch.word_select(byte, 8).eq(
-                            lite.write_data.word_select(byte, 8))
+                            lite.write_data.word_select(byte, 8)
+                        )
             read_only = [r for r in axi_map.REGISTERS if r.access == "r"]
             with m.Case(*(r.offset // 4 + k for r in read_only for k in range(r.words))):
                 m.d.comb += lite.write_response.eq(Response.SLVERR)

@@ -34,17 +34,24 @@ class Crc32(wiring.Component):
         if bits not in (1, 2, 4, 8):
             raise ValueError(f"bits={bits} is not 1, 2, 4 or 8")
         self.bits = bits
-        super().__init__({
-            "start": In(1), "valid": In(1), "data": In(8), "busy": Out(1), "crc": Out(32),
-            "match": Out(1),
-        })
+        super().__init__(
+            {
+                "start": In(1),
+                "valid": In(1),
+                "data": In(8),
+                "busy": Out(1),
+                "crc": Out(32),
+                "match": Out(1),
+            }
+        )
 
     def elaborate(self, platform: Any) -> Module:
         """Feed the library's processor, lowest bits first."""
         m = Module()
         m.submodules.processor = processor = CRC32_ETHERNET(self.bits).create()
         m.d.comb += [
-            processor.start.eq(self.start), self.crc.eq(processor.crc),
+            processor.start.eq(self.start),
+            self.crc.eq(processor.crc),
             self.match.eq(processor.match_detected),
         ]
         if self.bits == 8:
@@ -53,7 +60,8 @@ class Crc32(wiring.Component):
         rest = Signal(8 - self.bits)
         left = Signal(range(8 // self.bits))
         m.d.comb += [
-            self.busy.eq(left != 0), processor.valid.eq(self.valid | self.busy),
+            self.busy.eq(left != 0),
+            processor.valid.eq(self.valid | self.busy),
             processor.data.eq(Mux(self.busy, rest, self.data)[: self.bits]),
         ]
         with m.If(self.busy):

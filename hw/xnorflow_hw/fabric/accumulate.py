@@ -34,8 +34,15 @@ def module_name(
 
 
 def instance(
-    *, en: Value, first: Value, t: Value, n: Value, q: Value, fabric: str = "generic",
-    turn: tuple[Value, Value] | None = None, lane: tuple[Value, Value] | None = None,
+    *,
+    en: Value,
+    first: Value,
+    t: Value,
+    n: Value,
+    q: Value,
+    fabric: str = "generic",
+    turn: tuple[Value, Value] | None = None,
+    lane: tuple[Value, Value] | None = None,
 ) -> Instance:
     """Give an instance of the module that fits the values' widths.
 
@@ -65,9 +72,7 @@ def instance(
         ports |= {"i_turn": turn[0], "i_from": turn[1]}
     if lane is not None:
         ports |= {"i_x": lane[0], "i_w": lane[1]}
-    name = module_name(
-        len(q), len(n), fabric=fabric, turn=turn is not None, lane=lane is not None
-    )
+    name = module_name(len(q), len(n), fabric=fabric, turn=turn is not None, lane=lane is not None)
     return Instance(name, i_clk=ClockSignal(), **ports)
 
 
@@ -101,13 +106,25 @@ def verilog_module(
     if body is not None:
         placed = body(width, step, turn, lane)
         plain = [
-            "`ifdef XNORFLOW_PRIMITIVES", f"  wire {bus} sum;", *placed, "`else", *plain, "`endif"
+            "`ifdef XNORFLOW_PRIMITIVES",
+            f"  wire {bus} sum;",
+            *placed,
+            "`else",
+            *plain,
+            "`endif",
         ]
-    return "\n".join([
-        f"module {module_name(width, step, fabric=fabric, turn=turn, lane=lane)} (",
-        *(f"  input wire {port}," for port in ports), f"  output reg {bus} q", ");", *plain,
-        "  always @(posedge clk) if (en) q <= sum;", "endmodule", "",
-    ])
+    return "\n".join(
+        [
+            f"module {module_name(width, step, fabric=fabric, turn=turn, lane=lane)} (",
+            *(f"  input wire {port}," for port in ports),
+            f"  output reg {bus} q",
+            ");",
+            *plain,
+            "  always @(posedge clk) if (en) q <= sum;",
+            "endmodule",
+            "",
+        ]
+    )
 
 
 def _extended(bits: str, width: int, to: int) -> str:
@@ -152,5 +169,6 @@ def _xilinx7(width: int, step: int, turn: bool, lane: bool) -> list[str]:
 
 
 _BODIES: dict[str, Callable[[int, int, bool, bool], list[str]]] = {
-    "ecp5": _ecp5, "xilinx7": _xilinx7,
+    "ecp5": _ecp5,
+    "xilinx7": _xilinx7,
 }

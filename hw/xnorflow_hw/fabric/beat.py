@@ -25,7 +25,11 @@ RECODED_SUMS = 4
 
 
 def beat_latency(
-    *, simd: int, bits: int, coefficients: Sequence[int], form: str = "tree",
+    *,
+    simd: int,
+    bits: int,
+    coefficients: Sequence[int],
+    form: str = "tree",
     fabric: str = "generic",
 ) -> int:
     """Clock cycles of a `BeatSum`."""

@@ -150,9 +150,7 @@ def _positions(netlist: CompressorNetlist, bits: Sequence[Bit]) -> tuple[list[st
     bits = sorted(bits, key=lambda bit: not bit.inverted)
     through = _plain(netlist, bits.pop()) if len(bits) == 6 else None
     parity = netlist.lut([*bits, *([Bit(through)] if through else [])], _count)
-    halves = netlist.luts_of_two(
-        bits, lambda v: _count(v) // 2 == 1, lambda v: _count(v) // 2 == 2
-    )
+    halves = netlist.luts_of_two(bits, lambda v: _count(v) // 2 == 1, lambda v: _count(v) // 2 == 2)
     return [parity, halves[0]], [through or ZERO, halves[1]]
 
 
@@ -167,7 +165,9 @@ def _take(bits: list[Bit], count: int, plain: int) -> list[Bit]:
     return chosen
 
 
-def _seven(netlist: CompressorNetlist, low: list[Bit], high: list[Bit], weight: int, out: Heap) -> None:
+def _seven(
+    netlist: CompressorNetlist, low: list[Bit], high: list[Bit], weight: int, out: Heap
+) -> None:
     """Add up to seven bits of one weight and, if given, six of four times that weight."""
     low = sorted(low, key=lambda bit: not bit.inverted)
     start = _plain(netlist, low.pop()) if len(low) == 7 else ZERO
@@ -215,9 +215,7 @@ def _add(netlist: CompressorNetlist, heap: Heap, width: int) -> list[str]:
             generate.append(bits[1].net)
             continue
         operands = [*bits, *[Bit(ZERO)] * (3 - len(bits)), Bit(before)]
-        parity, carry = netlist.luts_of_two(
-            operands, _count, lambda v: _count(v & 7) >= 2
-        )
+        parity, carry = netlist.luts_of_two(operands, _count, lambda v: _count(v & 7) >= 2)
         propagate.append(parity)
         generate.append(before)
         before = carry if len(bits) > 1 else ZERO

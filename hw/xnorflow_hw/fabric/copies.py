@@ -46,13 +46,24 @@ def verilog_module(width: int, fabric: str) -> str:
     """
     if fabric not in LANES:
         raise ValueError(f"there are no copies on {fabric!r}, only on {', '.join(LANES)}")
-    return "\n".join([
-        f"module {module_name(width, fabric)} (",
-        f"  input wire clk,\n  input wire [{width - 1}:0] d,\n  output wire [{width - 1}:0] q\n);",
-        "`ifdef XNORFLOW_PRIMITIVES", _ECP5.format(width=width), "`else",
-        f"  reg [{width - 1}:0] copy;", "  always @(posedge clk) copy <= d;",
-        "  assign q = copy;", "`endif", "endmodule", "",
-    ])
+    return "\n".join(
+        [
+            f"module {module_name(width, fabric)} (",
+            "  input wire clk,",
+            f"  input wire [{width - 1}:0] d,",
+            f"  output wire [{width - 1}:0] q",
+            ");",
+            "`ifdef XNORFLOW_PRIMITIVES",
+            _ECP5.format(width=width),
+            "`else",
+            f"  reg [{width - 1}:0] copy;",
+            "  always @(posedge clk) copy <= d;",
+            "  assign q = copy;",
+            "`endif",
+            "endmodule",
+            "",
+        ]
+    )
 
 
 def copies(

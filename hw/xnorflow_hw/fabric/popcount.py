@@ -153,17 +153,13 @@ def plan(simd: int, latency: int) -> list[PlanNode]:
     return nodes
 
 
-def module_name(
-    simd: int, latency: int, *, form: str = "tree", fabric: str = "generic"
-) -> str:
+def module_name(simd: int, latency: int, *, form: str = "tree", fabric: str = "generic") -> str:
     """Name of the Verilog module."""
     kind = "" if form == "tree" else f"{form}_{fabric}_"
     return f"xnorflow_xnor_popcount_{kind}{simd}_{latency}"
 
 
-def verilog_module(
-    simd: int, latency: int, *, form: str = "tree", fabric: str = "generic"
-) -> str:
+def verilog_module(simd: int, latency: int, *, form: str = "tree", fabric: str = "generic") -> str:
     """Write the flat module of one width and latency, Verilog-2005 outside of Verilator.
 
     Ports: ``clk`` (only if latency > 0), ``x``, ``w`` [simd-1:0], ``n``, the count, `latency` clock
@@ -184,14 +180,19 @@ def verilog_module(
         f"  input wire [{simd - 1}:0] w,",
         f"  output wire [{width - 1}:0] n",
         ");",
-        "`ifdef XNORFLOW_COUNTONES", *_counted(simd, form), *delay_lines("n", width, latency),
+        "`ifdef XNORFLOW_COUNTONES",
+        *_counted(simd, form),
+        *delay_lines("n", width, latency),
     ]
     if form == "tree":
         lines += ["`else", *_tree(simd, latency)]
     else:
         lines += [
-            "`elsif XNORFLOW_PRIMITIVES", *_PLACED[form, fabric][0](simd, latency), "`else",
-            *_loop(simd, form), *delay_lines("n", width, latency),
+            "`elsif XNORFLOW_PRIMITIVES",
+            *_PLACED[form, fabric][0](simd, latency),
+            "`else",
+            *_loop(simd, form),
+            *delay_lines("n", width, latency),
         ]
     return "\n".join([*lines, "`endif", "endmodule", ""])
 
@@ -268,7 +269,13 @@ def _verilog(node: PlanNode, widths: dict[str, int]) -> list[str]:
 
 
 def instance(
-    *, simd: int, latency: int, x: Value, w: Value, n: Value, form: str = "tree",
+    *,
+    simd: int,
+    latency: int,
+    x: Value,
+    w: Value,
+    n: Value,
+    form: str = "tree",
     fabric: str = "generic",
 ) -> Instance:
     """Give an instance of the Verilog module between values of the right widths."""

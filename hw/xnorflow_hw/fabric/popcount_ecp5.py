@@ -53,9 +53,7 @@ class _Ecp5(Tree):
 def _add(a: str, b: str, complement_a: bool, complement_b: bool) -> Position:
     """Add two bits or complements; D = 1 separates the LUT from what it generates, which is A."""
     total = 0x9999 if complement_a != complement_b else 0x6666
-    return Position(
-        (a, b, _ZERO, "1'b1"), (total & 0xFFF0) | (0x5 if complement_a else 0xA)
-    )
+    return Position((a, b, _ZERO, "1'b1"), (total & 0xFFF0) | (0x5 if complement_a else 0xA))
 
 
 def latency_for(simd: int) -> int:

@@ -36,7 +36,6 @@ class _Lut4(Tree):
         self.net.line(f"assign {carry} = ({a} & {b}) | ({c} & ({a} | {b}));")
         return self.end([total, carry], level)
 
-
     def _recoded_leaf(self, level: int) -> Count:
         (dx, dw), (ex, ew), (x, w) = (self.product(level) for _ in range(3))
         same, total, carry = self.net.wire(), self.net.wire(), self.net.wire()
@@ -86,9 +85,17 @@ class _Ice40(_Lut4):
                 f"SB_CARRY {self.net.new('u')} (.I0({a}), .I1({b}), .CI({carry}), .CO({out}));"
             )
             if position.sum:
-                self.net.cell("SB_LUT4", {"LUT_INIT": f"16'h{position.init:04x}"}, {
-                    "I0": _ZERO, "I1": a, "I2": b, "I3": carry, "O": position.sum,
-                })
+                self.net.cell(
+                    "SB_LUT4",
+                    {"LUT_INIT": f"16'h{position.init:04x}"},
+                    {
+                        "I0": _ZERO,
+                        "I1": a,
+                        "I2": b,
+                        "I3": carry,
+                        "O": position.sum,
+                    },
+                )
             carry = out
 
 

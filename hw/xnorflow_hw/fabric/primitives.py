@@ -100,8 +100,9 @@ class Position:
     sum: str = ""
 
 
-def ccu2c_inject(a: str = "1'b0", b: str = "1'b0", *, agree: bool = False, sum: str = ""
-                 ) -> Position:
+def ccu2c_inject(
+    a: str = "1'b0", b: str = "1'b0", *, agree: bool = False, sum: str = ""
+) -> Position:
     """Put the carry out as the sum, and go on with a carry of ``a ^ b``, or its complement.
 
     C = D = 1 makes P zero whatever G is.
@@ -135,7 +136,10 @@ def ccu2c_chain(net: Netlist, positions: Sequence[Position]) -> None:
 
 
 def carry4_chain(
-    net: Netlist, propagate: Sequence[str], generate: Sequence[str], sums: Sequence[str],
+    net: Netlist,
+    propagate: Sequence[str],
+    generate: Sequence[str],
+    sums: Sequence[str],
     carry: str = "1'b0",
 ) -> str:
     """Write a chain of Xilinx's CARRY4 over any number of positions.
@@ -161,9 +165,12 @@ def carry4_chain(
         p, g = list(propagate[some]), list(generate[some])
         missing = 4 - len(p)
         ports = {
-            "CI": carry if low else "1'b0", "CYINIT": "1'b0" if low else carry,
-            "S": _bus(p + ["1'b0"] * missing), "DI": _bus(g + ["1'b0"] * missing),
-            "O": total, "CO": out,
+            "CI": carry if low else "1'b0",
+            "CYINIT": "1'b0" if low else carry,
+            "S": _bus(p + ["1'b0"] * missing),
+            "DI": _bus(g + ["1'b0"] * missing),
+            "O": total,
+            "CO": out,
         }
         pins = ", ".join(f".{name}({value})" for name, value in ports.items())
         net.line(f"CARRY4 {net.new('u')} ({pins});")

@@ -129,14 +129,19 @@ def verilog_module(simd: int, bits: int, *, fabric: str = "generic") -> str:
     lines = [
         f"module {module_name(simd, bits, fabric=fabric)} (",
         *(["  input wire clk,"] if latency_for(simd) else []),
-        f"  input wire [{simd * bits - 1}:0] x,", f"  input wire [{simd - 1}:0] flip,",
-        f"  output wire [{width_for(simd, bits) - 1}:0] n", ");",
+        f"  input wire [{simd * bits - 1}:0] x,",
+        f"  input wire [{simd - 1}:0] flip,",
+        f"  output wire [{width_for(simd, bits) - 1}:0] n",
+        ");",
     ]
     for adder in adders:
         name, bus = adder.total.name, f"[{adder.total.width - 1}:0]"
         if adder.registered:
-            lines += [f"  wire {bus} {name}_d;", f"  reg {bus} {name};",
-                      f"  always @(posedge clk) {name} <= {name}_d;"]
+            lines += [
+                f"  wire {bus} {name}_d;",
+                f"  reg {bus} {name};",
+                f"  always @(posedge clk) {name} <= {name}_d;",
+            ]
         else:
             lines.append(f"  wire {bus} {name};")
     plain = [f"  assign {_sum(a)} = {_plain(a)};" for a in adders]
@@ -207,7 +212,8 @@ def _xilinx7(net: Netlist, adders: Sequence[_Adder]) -> None:
 
 
 _PLACED: dict[str, Callable[[Netlist, Sequence[_Adder]], None]] = {
-    "ecp5": _ecp5, "xilinx7": _xilinx7,
+    "ecp5": _ecp5,
+    "xilinx7": _xilinx7,
 }
 
 
@@ -221,9 +227,7 @@ def instance(
 
 def plain(m: Module, *, simd: int, bits: int, x: Value, flip: Value, n: Signal) -> None:
     """Do in Amaranth what the module does, for its simulator."""
-    codes = [
-        x.word_select(lane, bits) ^ flip[lane].replicate(bits) for lane in range(simd)
-    ]
+    codes = [x.word_select(lane, bits) ^ flip[lane].replicate(bits) for lane in range(simd)]
     while len(codes) > 1:
         codes = [sum(codes[i + 1 : i + 2], codes[i]) for i in range(0, len(codes), 2)]
     m.d.comb += n.eq(delay(m, codes[0], latency_for(simd), name=f"{n.name}_sum"))

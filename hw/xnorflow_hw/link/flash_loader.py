@@ -53,9 +53,7 @@ class LoaderSpec:
             raise ValueError(f"address {self.address} or wait {self.wait} is not possible")
 
     @classmethod
-    def of(
-        cls, sections: Sequence[Sequence[int]], *, address: int, clock_hz: float
-    ) -> LoaderSpec:
+    def of(cls, sections: Sequence[Sequence[int]], *, address: int, clock_hz: float) -> LoaderSpec:
         """Describe how to load what `flash_format.image` makes of the sections."""
         crc = int.from_bytes(image(sections)[-4:], "little")
         wait = round(clock_hz * WAKE_SECONDS) + 1
@@ -94,10 +92,17 @@ class FlashLoader(wiring.Component):
 
     def __init__(self, spec: LoaderSpec) -> None:
         self.spec = spec
-        super().__init__({
-            "cs": Out(1), "sck": Out(1), "copi": Out(1), "cipo": In(1),
-            "load": Out(LOAD_BITS + len(spec.sections)), "ready": Out(1), "failed": Out(1),
-        })
+        super().__init__(
+            {
+                "cs": Out(1),
+                "sck": Out(1),
+                "copi": Out(1),
+                "cipo": In(1),
+                "load": Out(LOAD_BITS + len(spec.sections)),
+                "ready": Out(1),
+                "failed": Out(1),
+            }
+        )
 
     def elaborate(self, platform: Any) -> Module:
         """Step through wait, wake, wait, read, check."""
@@ -126,11 +131,11 @@ class FlashLoader(wiring.Component):
             with m.If(mine):
                 m.d.comb += last.eq(length - 1)
         m.d.comb += [
-            crc.valid.eq(got), crc.data.eq(shift[:8]), word_done.eq(got & second),
+            crc.valid.eq(got),
+            crc.data.eq(shift[:8]),
+            word_done.eq(got & second),
             last_word.eq(word_done & (address == last)),
-            self.load.eq(Cat(
-                shift[8:], shift[:8], address, Mux(word_done, section[1:], 0)
-            )),
+            self.load.eq(Cat(shift[8:], shift[:8], address, Mux(word_done, section[1:], 0))),
         ]
         with m.If(got):
             m.d.sync += second.eq(~second)
@@ -154,9 +159,7 @@ class FlashLoader(wiring.Component):
                     m.d.sync += [self.cs.eq(0), awake.eq(1)]
                     m.next = "WAIT"
             with m.State("READ"):
-                m.d.comb += [
-                    run.eq(1), crc.start.eq(1), self.copi.eq(command.bit_select(~bit, 1))
-                ]
+                m.d.comb += [run.eq(1), crc.start.eq(1), self.copi.eq(command.bit_select(~bit, 1))]
                 with m.If(bit_done & (bit == 31)):
                     m.next = "DATA"
             with m.State("DATA"):

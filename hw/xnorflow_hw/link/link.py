@@ -46,13 +46,17 @@ class Link(wiring.Component):
 
     def __init__(self, spec: LinkSpec) -> None:
         self.spec = spec
-        super().__init__({
-            "i": In(stream.Signature(8)), "o": Out(stream.Signature(8)),
-            "frames": Out(stream.Signature(8 * spec.in_lanes)),
-            "results": In(stream.Signature(8 * spec.out_bytes)),
-            "clear": Out(1), "good": Out(1),
-            **({"ready": In(1), "failed": In(1)} if spec.loads else {}),
-        })
+        super().__init__(
+            {
+                "i": In(stream.Signature(8)),
+                "o": Out(stream.Signature(8)),
+                "frames": Out(stream.Signature(8 * spec.in_lanes)),
+                "results": In(stream.Signature(8 * spec.out_bytes)),
+                "clear": Out(1),
+                "good": Out(1),
+                **({"ready": In(1), "failed": In(1)} if spec.loads else {}),
+            }
+        )
 
     def elaborate(self, platform: Any) -> Module:
         """Connect receiver, queue of tags and sender."""
@@ -65,18 +69,22 @@ class Link(wiring.Component):
         m.submodules.sender, m.submodules.tags = fresh(sender), fresh(tags)
         if self.spec.loads:
             m.d.comb += [
-                receiver.ready.eq(self.ready), sender.ready.eq(self.ready),
+                receiver.ready.eq(self.ready),
+                sender.ready.eq(self.ready),
                 sender.failed.eq(self.failed),
             ]
         wiring.connect(m, wiring.flipped(self.i), receiver.i)
         wiring.connect(m, receiver.frames, wiring.flipped(self.frames))
         wiring.connect(m, wiring.flipped(self.results), sender.results)
         m.d.comb += [
-            tags.w_data.eq(receiver.tags.payload), tags.w_en.eq(receiver.tags.valid),
+            tags.w_data.eq(receiver.tags.payload),
+            tags.w_en.eq(receiver.tags.valid),
             receiver.tags.ready.eq(tags.w_rdy),
-            sender.tags.payload.eq(tags.r_data), sender.tags.valid.eq(tags.r_rdy),
+            sender.tags.payload.eq(tags.r_data),
+            sender.tags.valid.eq(tags.r_rdy),
             tags.r_en.eq(sender.tags.ready),
-            sender.session.eq(receiver.session), self.clear.eq(receiver.clear),
+            sender.session.eq(receiver.session),
+            self.clear.eq(receiver.clear),
             self.good.eq(tags.w_en & tags.w_rdy & (receiver.tags.payload.kind == TagKind.RESULT)),
             sender.o.ready.eq(~self.o.valid | self.o.ready),
         ]

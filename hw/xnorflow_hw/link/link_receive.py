@@ -44,13 +44,16 @@ class LinkReceiver(wiring.Component):
 
     def __init__(self, spec: LinkSpec) -> None:
         self.spec = spec
-        super().__init__({
-            "i": In(stream.Signature(8)),
-            "frames": Out(stream.Signature(8 * spec.in_lanes)),
-            "tags": Out(stream.Signature(TAG)),
-            "session": Out(16, init=NO_SESSION), "clear": Out(1),
-            **({"ready": In(1)} if spec.loads else {}),
-        })
+        super().__init__(
+            {
+                "i": In(stream.Signature(8)),
+                "frames": Out(stream.Signature(8 * spec.in_lanes)),
+                "tags": Out(stream.Signature(TAG)),
+                "session": Out(16, init=NO_SESSION),
+                "clear": Out(1),
+                **({"ready": In(1)} if spec.loads else {}),
+            }
+        )
 
     def elaborate(self, platform: Any) -> Module:
         """Take escapes away, check header and sum, gather beats."""
@@ -64,8 +67,10 @@ class LinkReceiver(wiring.Component):
         is_flag, is_escape = self.i.payload == FLAG, self.i.payload == ESCAPE
         m.submodules.checksum = crc = Crc32(bits=spec.crc_bits)
         m.d.comb += [
-            self.i.ready.eq(ready & ~crc.busy), take.eq(self.i.valid & self.i.ready),
-            data.eq(take & ~is_flag & ~is_escape), end.eq(take & is_flag),
+            self.i.ready.eq(ready & ~crc.busy),
+            take.eq(self.i.valid & self.i.ready),
+            data.eq(take & ~is_flag & ~is_escape),
+            end.eq(take & is_flag),
             closing.eq(self.i.valid & is_flag & ~crc.busy),
             byte.eq(self.i.payload ^ (escaped << ESCAPE_BIT)),
         ]
@@ -80,10 +85,16 @@ class LinkReceiver(wiring.Component):
         new_session, sequence = Signal(16), Signal(16)
         hello, fits, fits_now = Signal(), Signal(), Signal()
         length = spec.frame.to_bytes(3, "little")
-        expected = Array([
-            C(spec.version << 4 | Request.DATA, 8), self.session[:8], self.session[8:],
-            byte, byte, *(C(b, 8) for b in length),
-        ])
+        expected = Array(
+            [
+                C(spec.version << 4 | Request.DATA, 8),
+                self.session[:8],
+                self.session[8:],
+                byte,
+                byte,
+                *(C(b, 8) for b in length),
+            ]
+        )
         right = byte == expected[count]
         if spec.loads:
             right &= self.ready
@@ -100,7 +111,8 @@ class LinkReceiver(wiring.Component):
         with m.If(gather):
             m.d.sync += [
                 self.frames.payload.eq(Cat(self.frames.payload, value)[8:]),
-                left.eq(left - 1), lane.eq(lane + 1),
+                left.eq(left - 1),
+                lane.eq(lane + 1),
             ]
             with m.If(lane == spec.in_lanes - 1):
                 m.d.sync += [pending.eq(1), lane.eq(0)]
@@ -133,7 +145,8 @@ class LinkReceiver(wiring.Component):
                     m.next = "SUM"
             with m.State("SUM"):
                 m.d.comb += [
-                    ready.eq(self.tags.ready), self.tags.valid.eq(closing),
+                    ready.eq(self.tags.ready),
+                    self.tags.valid.eq(closing),
                     tag.kind.eq(Mux(whole, TagKind.RESULT, TagKind.DROP)),
                 ]
                 with m.If(end):
@@ -149,7 +162,8 @@ class LinkReceiver(wiring.Component):
             with m.State("OTHER"):
                 greet = Signal()
                 m.d.comb += [
-                    greet.eq(hello & whole), tag.kind.eq(TagKind.REFUSED),
+                    greet.eq(hello & whole),
+                    tag.kind.eq(TagKind.REFUSED),
                     ready.eq(self.tags.ready | greet),
                     self.tags.valid.eq(closing & ~greet),
                 ]

@@ -48,12 +48,15 @@ class LinkSender(wiring.Component):
 
     def __init__(self, spec: LinkSpec) -> None:
         self.spec = spec
-        super().__init__({
-            "tags": In(stream.Signature(TAG)),
-            "results": In(stream.Signature(8 * spec.out_bytes)),
-            "session": In(16), "o": Out(stream.Signature(8)),
-            **({"ready": In(1), "failed": In(1)} if spec.loads else {}),
-        })
+        super().__init__(
+            {
+                "tags": In(stream.Signature(TAG)),
+                "results": In(stream.Signature(8 * spec.out_bytes)),
+                "session": In(16),
+                "o": Out(stream.Signature(8)),
+                **({"ready": In(1), "failed": In(1)} if spec.loads else {}),
+            }
+        )
 
     def _identity(self) -> list[Value]:
         """Give the bytes of IDENTITY; its window tells whether the accelerator is loaded."""
@@ -80,7 +83,8 @@ class LinkSender(wiring.Component):
         escaping, special = Signal(), Signal()
         m.submodules.checksum = crc = Crc32(bits=spec.crc_bits)
         m.d.comb += [
-            sent.eq(valid & ~full & ~crc.busy), crc.data.eq(byte),
+            sent.eq(valid & ~full & ~crc.busy),
+            crc.data.eq(byte),
             special.eq(~held_flag & ((held == FLAG) | (held == ESCAPE)) & ~escaping),
             self.o.valid.eq(full),
             self.o.payload.eq(Mux(special, ESCAPE, held ^ (escaping << ESCAPE_BIT))),
@@ -95,13 +99,9 @@ class LinkSender(wiring.Component):
         index = Signal(range(longest))
         kind = Mux(is_result, Reply.RESULT, Mux(is_identity, Reply.IDENTITY, Reply.REFUSED))
         size = Mux(is_result, spec.result, Mux(is_identity, len(identity), 0))
-        head = Cat(
-            C(0, 4), C(spec.version, 4), self.session, tag.sequence, C(0, 24)
-        )
+        head = Cat(C(0, 4), C(spec.version, 4), self.session, tag.sequence, C(0, 24))
         header, length = Signal(8 * HEADER_BYTES), Signal(24)
-        m.d.comb += [
-            length.eq(size), header.eq(head), header[:4].eq(kind), header[-24:].eq(length)
-        ]
+        m.d.comb += [length.eq(size), header.eq(head), header[:4].eq(kind), header[-24:].eq(length)]
         constants = Array(self._identity())
         lane = Signal(index_shape(spec.out_bytes))
         beats = Signal(range(spec.out_beats)) if spec.out_beats > 1 else C(0, 1)
@@ -130,7 +130,9 @@ class LinkSender(wiring.Component):
                     m.next = "HEADER"
             with m.State("HEADER"):
                 m.d.comb += [
-                    valid.eq(1), crc.valid.eq(sent), byte.eq(header.word_select(index[:3], 8))
+                    valid.eq(1),
+                    crc.valid.eq(sent),
+                    byte.eq(header.word_select(index[:3], 8)),
                 ]
                 with m.If(sent):
                     m.d.sync += index.eq(index + 1)
@@ -150,7 +152,8 @@ class LinkSender(wiring.Component):
                         m.next = "SUM"
             with m.State("RESULT"):
                 m.d.comb += [
-                    valid.eq(self.results.valid), crc.valid.eq(sent),
+                    valid.eq(self.results.valid),
+                    crc.valid.eq(sent),
                     byte.eq(self.results.payload.word_select(lane, 8)),
                 ]
                 with m.If(sent):

@@ -19,8 +19,8 @@ class TagKind(IntEnum):
     """What a tag asks the sender for."""
 
     IDENTITY = 0
-    RESULT = 1   # Send the accelerator's next result.
-    DROP = 2     # Take the accelerator's next result away and say that the message was refused.
+    RESULT = 1  # Send the accelerator's next result.
+    DROP = 2  # Take the accelerator's next result away and say that the message was refused.
     REFUSED = 3  # Say so; nothing went into the accelerator.
 
 

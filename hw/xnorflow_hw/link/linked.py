@@ -47,7 +47,11 @@ class LinkedAccelerator(Elaboratable):
     """
 
     def __init__(
-        self, spec: LinkSpec, module: str, *, uart: Uart | None = None,
+        self,
+        spec: LinkSpec,
+        module: str,
+        *,
+        uart: Uart | None = None,
         loader: LoaderSpec | None = None,
     ) -> None:
         if spec.loads != (loader is not None):
@@ -59,8 +63,14 @@ class LinkedAccelerator(Elaboratable):
             self.rx_valid, self.rx_ready = Wire(name="rx_valid"), Wire(name="rx_ready")
             self.tx_valid, self.tx_ready = Wire(name="tx_valid"), Wire(name="tx_ready")
             self.ports = [
-                self.clk, self.rst, self.rx_data, self.rx_valid, self.rx_ready,
-                self.tx_data, self.tx_valid, self.tx_ready,
+                self.clk,
+                self.rst,
+                self.rx_data,
+                self.rx_valid,
+                self.rx_ready,
+                self.tx_data,
+                self.tx_valid,
+                self.tx_ready,
             ]
         else:
             self.rx, self.tx = Wire(name="rx", init=1), Wire(name="tx", init=1)
@@ -86,24 +96,35 @@ class LinkedAccelerator(Elaboratable):
         if (loader := self.loader) is not None:
             m.submodules.loader = loader
             m.d.comb += [
-                self.flash_cs.eq(loader.cs), self.flash_sck.eq(loader.sck),
-                self.flash_copi.eq(loader.copi), loader.cipo.eq(self.flash_cipo),
-                link.ready.eq(loader.ready), link.failed.eq(loader.failed),
+                self.flash_cs.eq(loader.cs),
+                self.flash_sck.eq(loader.sck),
+                self.flash_copi.eq(loader.copi),
+                loader.cipo.eq(self.flash_cipo),
+                link.ready.eq(loader.ready),
+                link.failed.eq(loader.failed),
             ]
             reset, load = reset | ~loader.ready, {"i_load": loader.load}
         m.submodules.accelerator = Instance(
-            self.module, **load,
-            i_clk=self.clk, i_rst=reset,
-            i_s_axis_tdata=link.frames.payload, i_s_axis_tvalid=link.frames.valid,
+            self.module,
+            **load,
+            i_clk=self.clk,
+            i_rst=reset,
+            i_s_axis_tdata=link.frames.payload,
+            i_s_axis_tvalid=link.frames.valid,
             o_s_axis_tready=link.frames.ready,
-            o_m_axis_tdata=result.payload, o_m_axis_tvalid=result.valid,
-            i_m_axis_tready=result.ready, o_m_axis_tlast=Wire(name="unused_tlast"),
+            o_m_axis_tdata=result.payload,
+            o_m_axis_tvalid=result.valid,
+            i_m_axis_tready=result.ready,
+            o_m_axis_tlast=Wire(name="unused_tlast"),
         )
         if self.uart is None:
             m.d.comb += [
-                link.i.payload.eq(self.rx_data), link.i.valid.eq(self.rx_valid),
-                self.rx_ready.eq(link.i.ready), self.tx_data.eq(link.o.payload),
-                self.tx_valid.eq(link.o.valid), link.o.ready.eq(self.tx_ready),
+                link.i.payload.eq(self.rx_data),
+                link.i.valid.eq(self.rx_valid),
+                self.rx_ready.eq(link.i.ready),
+                self.tx_data.eq(link.o.payload),
+                self.tx_valid.eq(link.o.valid),
+                link.o.ready.eq(self.tx_ready),
             ]
         else:
             m.submodules.uart = uart = self.uart
@@ -111,7 +132,9 @@ class LinkedAccelerator(Elaboratable):
             _register(m, uart.o, link.i)
             wiring.connect(m, link.o, uart.i)
             m.d.comb += [
-                uart.rx.eq(self.rx), self.tx.eq(uart.tx), uart.cts.eq(self.cts),
+                uart.rx.eq(self.rx),
+                self.tx.eq(uart.tx),
+                uart.cts.eq(self.cts),
                 self.rts.eq(uart.rts),
             ]
         return m

@@ -61,9 +61,14 @@ class UartReceiver(wiring.Component):
         if divisor < MIN_DIVISOR:
             raise ValueError(f"divisor={divisor} is below {MIN_DIVISOR}")
         self.divisor = divisor
-        super().__init__({
-            "rx": In(1, init=1), "o_valid": Out(1), "o_data": Out(8), "error": Out(1),
-        })
+        super().__init__(
+            {
+                "rx": In(1, init=1),
+                "o_valid": Out(1),
+                "o_data": Out(8),
+                "error": Out(1),
+            }
+        )
 
     def elaborate(self, platform: Any) -> Module:
         """Count cycles and bits."""
@@ -114,9 +119,13 @@ class UartTransmitter(wiring.Component):
         if divisor < MIN_DIVISOR:
             raise ValueError(f"divisor={divisor} is below {MIN_DIVISOR}")
         self.divisor = divisor
-        super().__init__({
-            "i": In(stream.Signature(8)), "tx": Out(1, init=1), "permit": In(1, init=1),
-        })
+        super().__init__(
+            {
+                "i": In(stream.Signature(8)),
+                "tx": Out(1, init=1),
+                "permit": In(1, init=1),
+            }
+        )
 
     def elaborate(self, platform: Any) -> Module:
         """Shift start bit, data and stop bit out."""
@@ -130,12 +139,16 @@ class UartTransmitter(wiring.Component):
             m.d.sync += timer.eq(timer - 1)
         with m.Elif(~idle):
             m.d.sync += [
-                self.tx.eq(shift[0]), shift.eq(shift >> 1), timer.eq(self.divisor - 1),
+                self.tx.eq(shift[0]),
+                shift.eq(shift >> 1),
+                timer.eq(self.divisor - 1),
             ]
         with m.Elif(self.i.valid & self.permit):
             # The start bit goes out at once; data, stop bit and marker wait.
             m.d.sync += [
-                self.tx.eq(0), shift.eq(Cat(self.i.payload, 1, 1)), timer.eq(self.divisor - 1),
+                self.tx.eq(0),
+                shift.eq(Cat(self.i.payload, 1, 1)),
+                timer.eq(self.divisor - 1),
             ]
         return m
 
@@ -170,10 +183,17 @@ class Uart(wiring.Component):
         self.buffer, self.flow = buffer, flow
         self.receiver = UartReceiver(divisor=divisor)
         self.transmitter = UartTransmitter(divisor=divisor)
-        super().__init__({
-            "rx": In(1, init=1), "tx": Out(1, init=1), "cts": In(1, init=1), "rts": Out(1, init=1),
-            "o": Out(stream.Signature(8)), "i": In(stream.Signature(8)), "error": Out(1),
-        })
+        super().__init__(
+            {
+                "rx": In(1, init=1),
+                "tx": Out(1, init=1),
+                "cts": In(1, init=1),
+                "rts": Out(1, init=1),
+                "o": Out(stream.Signature(8)),
+                "i": In(stream.Signature(8)),
+                "error": Out(1),
+            }
+        )
 
     def elaborate(self, platform: Any) -> Module:
         """Connect them."""
@@ -183,9 +203,12 @@ class Uart(wiring.Component):
         m.submodules.queue = queue = SyncFIFOBuffered(width=8, depth=self.buffer)
         wiring.connect(m, wiring.flipped(self.i), transmitter.i)
         m.d.comb += [
-            receiver.rx.eq(self.rx), self.tx.eq(transmitter.tx),
-            queue.w_data.eq(receiver.o_data), queue.w_en.eq(receiver.o_valid),
-            self.o.payload.eq(queue.r_data), self.o.valid.eq(queue.r_rdy),
+            receiver.rx.eq(self.rx),
+            self.tx.eq(transmitter.tx),
+            queue.w_data.eq(receiver.o_data),
+            queue.w_en.eq(receiver.o_valid),
+            self.o.payload.eq(queue.r_data),
+            self.o.valid.eq(queue.r_rdy),
             queue.r_en.eq(self.o.ready),
             self.error.eq(receiver.error | (receiver.o_valid & ~queue.w_rdy)),
         ]

@@ -41,7 +41,11 @@ IMAGE_BITS = 16384
 
 
 def rom_latency(
-    depth: int, *, kind: str = "auto", register: bool = True, registers: bool = False,
+    depth: int,
+    *,
+    kind: str = "auto",
+    register: bool = True,
+    registers: bool = False,
     extra: int = 0,
 ) -> int:
     """Clock cycles from address to data: 0 for a constant, 1 for LUTs, else 1 to 3.
@@ -192,7 +196,9 @@ class Rom(wiring.Component):
             )
         else:
             m.submodules.memory = memory = Memory(
-                shape=self.width, depth=self.depth, init=[int(w) for w in self.words],
+                shape=self.width,
+                depth=self.depth,
+                init=[int(w) for w in self.words],
                 attrs=dict(_STYLES[self.kind]),
             )
             port = memory.read_port()

@@ -58,8 +58,11 @@ class RomText:
         address = f"[{(self.depth - 1).bit_length() - 1}:0] address"
         tiles = [f"tile_{k}" for k in range(len(self.tiles))]
         lines = [
-            f"module {self.name} (", "  input wire clk,", f"  input wire {address},",
-            f"  output wire [{self.width - 1}:0] data", ");",
+            f"module {self.name} (",
+            "  input wire clk,",
+            f"  input wire {address},",
+            f"  output wire [{self.width - 1}:0] data",
+            ");",
         ]
         for name, t in zip(tiles, self.tiles, strict=True):
             attribute = f"(* {style} *) " if style else ""
@@ -71,12 +74,14 @@ class RomText:
         # One array is what Verilator reads fastest.
         lines += [
             "`ifdef XNORFLOW_COUNTONES",
-            f"  reg [{self.width - 1}:0] words [0:{self.depth - 1}];", "  integer i;",
+            f"  reg [{self.width - 1}:0] words [0:{self.depth - 1}];",
+            "  integer i;",
             "  initial begin",
         ]
         for name, read, t in zip(tiles, reads, self.tiles, strict=True):
             lines += [
-                f"    {read}", f"    for (i = 0; i < {t.depth}; i = i + 1)",
+                f"    {read}",
+                f"    for (i = 0; i < {t.depth}; i = i + 1)",
                 f"      words[{t.first} + i][{t.low} +: {t.width}] = {name}[i];",
             ]
         lines += ["  end", *self._plain("words"), "`else"]
@@ -183,8 +188,10 @@ class RomText:
         if not others:
             return [*lines, f"  always @(posedge clk) {word}"]
         return [
-            *lines, "  always @(posedge clk)",
-            f"    if ({' || '.join(others)}) q_{k} <= {t.width}'d0;", f"    else {word}",
+            *lines,
+            "  always @(posedge clk)",
+            f"    if ({' || '.join(others)}) q_{k} <= {t.width}'d0;",
+            f"    else {word}",
         ]
 
     def _join(self) -> list[str]:

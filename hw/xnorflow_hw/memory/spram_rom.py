@@ -39,7 +39,8 @@ def cut(depth: int, width: int) -> tuple[Tile, ...]:
     """Lay a memory over SPRAMs, in the order in which they are loaded."""
     return tuple(
         Tile(first, min(DEPTH, depth - first), low, min(WIDTH, width - low))
-        for first in range(0, depth, DEPTH) for low in range(0, width, WIDTH)
+        for first in range(0, depth, DEPTH)
+        for low in range(0, width, WIDTH)
     )
 
 
@@ -84,7 +85,12 @@ class SpramRom(wiring.Component):
     """
 
     def __init__(
-        self, *, words: Sequence[int], width: int, register: bool = True, name: str = "rom",
+        self,
+        *,
+        words: Sequence[int],
+        width: int,
+        register: bool = True,
+        name: str = "rom",
         style: str = "amaranth",
     ) -> None:
         """Check the parameters, lay the words out, and write module and image."""
@@ -105,10 +111,13 @@ class SpramRom(wiring.Component):
             digits = ceil(width / 4)
             self.modules[name] = self._module()
             self.images[f"{name}.hex"] = "".join(f"{int(word):0{digits}x}\n" for word in words)
-        super().__init__({
-            "address": In(index_shape(self.depth)), "load": In(LOAD_BITS + len(self.tiles)),
-            "data": Out(width),
-        })
+        super().__init__(
+            {
+                "address": In(index_shape(self.depth)),
+                "load": In(LOAD_BITS + len(self.tiles)),
+                "data": Out(width),
+            }
+        )
 
     def model(self, address: NDArray[Any]) -> list[int]:
         """Give the words at an int array [n] of addresses."""
@@ -121,14 +130,23 @@ class SpramRom(wiring.Component):
     def _module(self) -> str:
         """Write a body of SPRAMs for synthesis, and one for simulators."""
         bits = (self.depth - 1).bit_length()
-        return "\n".join([
-            f"module {self.name} (", "  input wire clk,",
-            f"  input wire [{bits - 1}:0] address,",
-            f"  input wire [{LOAD_BITS + len(self.tiles) - 1}:0] load,",
-            f"  output wire [{self.width - 1}:0] data", ");",
-            "`ifdef XNORFLOW_PRIMITIVES", *self._cells(bits), "`else", *self._plain(bits), "`endif",
-            "endmodule", "",
-        ])
+        return "\n".join(
+            [
+                f"module {self.name} (",
+                "  input wire clk,",
+                f"  input wire [{bits - 1}:0] address,",
+                f"  input wire [{LOAD_BITS + len(self.tiles) - 1}:0] load,",
+                f"  output wire [{self.width - 1}:0] data",
+                ");",
+                "`ifdef XNORFLOW_PRIMITIVES",
+                *self._cells(bits),
+                "`else",
+                *self._plain(bits),
+                "`endif",
+                "endmodule",
+                "",
+            ]
+        )
 
     def _cells(self, bits: int) -> list[str]:
         inside = min(bits, ADDRESS_BITS)
@@ -142,9 +160,16 @@ class SpramRom(wiring.Component):
         ]
         for k in range(len(self.tiles)):
             pins = {
-                "CLOCK": "clk", "ADDRESS": "at", "DATAIN": f"load[{WIDTH - 1}:0]",
-                "MASKWREN": "4'b1111", "WREN": f"load[{LOAD_BITS + k}]", "CHIPSELECT": "1'b1",
-                "STANDBY": "1'b0", "SLEEP": "1'b0", "POWEROFF": "1'b1", "DATAOUT": f"q_{k}",
+                "CLOCK": "clk",
+                "ADDRESS": "at",
+                "DATAIN": f"load[{WIDTH - 1}:0]",
+                "MASKWREN": "4'b1111",
+                "WREN": f"load[{LOAD_BITS + k}]",
+                "CHIPSELECT": "1'b1",
+                "STANDBY": "1'b0",
+                "SLEEP": "1'b0",
+                "POWEROFF": "1'b1",
+                "DATAOUT": f"q_{k}",
             }
             ports = ", ".join(f".{pin}({wire})" for pin, wire in pins.items())
             lines += [f"  wire [{WIDTH - 1}:0] q_{k};", f"  SB_SPRAM256KA tile_{k} ({ports});"]
@@ -167,8 +192,10 @@ class SpramRom(wiring.Component):
     def _plain(self, bits: int) -> list[str]:
         last = self.width - 1
         lines = [
-            f"  reg [{last}:0] words [0:{self.depth - 1}];", f"  reg [{last}:0] word;",
-            "`ifdef XNORFLOW_LOAD", "  always @(posedge clk) begin",
+            f"  reg [{last}:0] words [0:{self.depth - 1}];",
+            f"  reg [{last}:0] word;",
+            "`ifdef XNORFLOW_LOAD",
+            "  always @(posedge clk) begin",
         ]
         for k, t in enumerate(self.tiles):
             at = f"load[{WIDTH + min(bits, ADDRESS_BITS) - 1}:{WIDTH}]"
@@ -178,8 +205,13 @@ class SpramRom(wiring.Component):
                 f" words[{where}][{t.low + t.width - 1}:{t.low}] <= load[{t.width - 1}:0];"
             )
         return [
-            *lines, "  end", "`else", f'  initial $readmemh("{self.name}.hex", words);', "`endif",
-            "  always @(posedge clk) word <= words[address];", "  assign data = word;",
+            *lines,
+            "  end",
+            "`else",
+            f'  initial $readmemh("{self.name}.hex", words);',
+            "`endif",
+            "  always @(posedge clk) word <= words[address];",
+            "  assign data = word;",
         ]
 
     def elaborate(self, platform: Any) -> Module:
@@ -188,7 +220,10 @@ class SpramRom(wiring.Component):
         word = Signal(self.width)
         if self.style == "verilog":
             m.submodules.memory = Instance(
-                self.name, i_clk=ClockSignal(), i_address=self.address, i_load=self.load,
+                self.name,
+                i_clk=ClockSignal(),
+                i_address=self.address,
+                i_load=self.load,
                 o_data=word,
             )
         else:

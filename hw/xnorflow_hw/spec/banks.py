@@ -53,8 +53,10 @@ class Banks:
         if self.pixels < 1:
             raise ValueError(f"pixels is {self.pixels}; it has to be positive")
         if gcd(self.stride, self.pixels) > 1:
-            raise ValueError(f"pixels is {self.pixels}; it may have no factor in common with the"
-                             f" stride {self.stride}")
+            raise ValueError(
+                f"pixels is {self.pixels}; it may have no factor in common with the"
+                f" stride {self.stride}"
+            )
 
     @cached_property
     def columns(self) -> int:
@@ -86,9 +88,7 @@ class Banks:
     @property
     def lanes(self) -> tuple[int, ...]:
         """Give the lane in which each window of a group ends."""
-        return tuple(
-            self.tap(j, self.kernel - 1) % self.pixels for j in range(self.pixels)
-        )
+        return tuple(self.tap(j, self.kernel - 1) % self.pixels for j in range(self.pixels))
 
     def tap(self, pixel: int, kx: int) -> int:
         """Give a window's column at a kernel column, for group 0."""

@@ -54,8 +54,13 @@ class BufferSpec:
     def banks(self) -> Banks:
         """Which column of windows and of the frame is where."""
         return Banks(
-            self.pixels, self.width, self.kernel[1], self.stride[1], self.dilation[1],
-            self.pads[1], self.pads[3],
+            self.pixels,
+            self.width,
+            self.kernel[1],
+            self.stride[1],
+            self.dilation[1],
+            self.pads[1],
+            self.pads[3],
         )
 
     @property
@@ -83,11 +88,20 @@ class BufferSpec:
         """Least `depth` with which the buffer cannot deadlock."""
         if self.pixels == 1:
             return geometry.minimum_depth(
-                self.height, self.width, self.words, self.kernel, self.stride, self.dilation,
+                self.height,
+                self.width,
+                self.words,
+                self.kernel,
+                self.stride,
+                self.dilation,
                 self.pads,
             )
         return self.words * self.banks.minimum_slots(
-            self.height, self.kernel[0], self.stride[0], self.dilation[0], self.pads[0],
+            self.height,
+            self.kernel[0],
+            self.stride[0],
+            self.dilation[0],
+            self.pads[0],
             self.pads[2],
         )
 

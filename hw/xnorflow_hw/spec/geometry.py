@@ -14,9 +14,7 @@ def ceil_div(a: int, b: int) -> int:
     return -(-a // b)
 
 
-def output_size(
-    size: int, kernel: int, stride: int, dilation: int, before: int, after: int
-) -> int:
+def output_size(size: int, kernel: int, stride: int, dilation: int, before: int, after: int) -> int:
     """Count the windows along an axis with the given padding; at most 0 where none fits."""
     return (size + before + after - (kernel - 1) * dilation - 1) // stride + 1
 
@@ -96,9 +94,7 @@ def minimum_depth(
     top, left, bottom, right = pads
     rows = output_size(height, kernel[0], stride[0], dilation[0], top, bottom)
     cols = output_size(width, kernel[1], stride[1], dilation[1], left, right)
-    taps = (
-        o * stride[1] + k * dilation[1] - left for o in range(cols) for k in range(kernel[1])
-    )
+    taps = (o * stride[1] + k * dilation[1] - left for o in range(cols) for k in range(kernel[1]))
     last_col = max((ix for ix in taps if 0 <= ix < width), default=None)
     if last_col is None:
         return 0

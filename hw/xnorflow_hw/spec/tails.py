@@ -37,4 +37,6 @@ class TableSpec:
     table: NDArray[Any]
     out_bits: int
     rom: RomSpec = IN_BLOCKS
+
+
 TailSpec = ThresholdSpec | OffsetSpec | TableSpec

@@ -103,15 +103,21 @@ class BankedBuffer(wiring.Component):
     ) -> None:
         """Check the parameters."""
         check_window(
-            word_bits=word_bits, words=words, height=height, width=width, kernel=kernel,
-            stride=stride, dilation=dilation, pads=pads, repeat=repeat, ram=ram,
+            word_bits=word_bits,
+            words=words,
+            height=height,
+            width=width,
+            kernel=kernel,
+            stride=stride,
+            dilation=dilation,
+            pads=pads,
+            repeat=repeat,
+            ram=ram,
             pad_words=(pad_word, pad_word_last),
         )
         if pixels < 2:
             raise ValueError(f"pixels is {pixels}; a FeatureBuffer reads one at a time")
-        self.banks = Banks(
-            pixels, width, kernel[1], stride[1], dilation[1], pads[1], pads[3]
-        )
+        self.banks = Banks(pixels, width, kernel[1], stride[1], dilation[1], pads[1], pads[3])
         needed = words * self.banks.minimum_slots(
             height, kernel[0], stride[0], dilation[0], pads[0], pads[2]
         )
@@ -128,12 +134,19 @@ class BankedBuffer(wiring.Component):
             self.banks.columns,
         )
         self._address_bits = max(1, ceil_log2(depth))
-        super().__init__({
-            "i": In(stream.Signature(word_bits)), "permit": In(1),
-            "o_valid": Out(1), "o_data": Out(pixels * word_bits), "o_first": Out(1),
-            "o_last": Out(1), "o_turn": Out(1), "o_row": Out(index_shape(repeat)),
-            "o_issued": Out(1),
-        })
+        super().__init__(
+            {
+                "i": In(stream.Signature(word_bits)),
+                "permit": In(1),
+                "o_valid": Out(1),
+                "o_data": Out(pixels * word_bits),
+                "o_first": Out(1),
+                "o_last": Out(1),
+                "o_turn": Out(1),
+                "o_row": Out(index_shape(repeat)),
+                "o_issued": Out(1),
+            }
+        )
 
     def model(self, frames: NDArray[Any]) -> dict[str, NDArray[Any]]:
         """Give the pulses of whole frames, in order of issue.
@@ -169,12 +182,10 @@ class BankedBuffer(wiring.Component):
         column = int(np.prod(counts[4:]))
         rep = at // int(np.prod(counts[3:])) % self.repeat
         return {
-            "data": np.broadcast_to(
-                np.where(pad, fill[word], taps), (*every, self.pixels)
-            ).reshape(-1, self.pixels),
-            "real": np.broadcast_to(
-                ox < b.columns, (*every, self.pixels)
-            ).reshape(-1, self.pixels),
+            "data": np.broadcast_to(np.where(pad, fill[word], taps), (*every, self.pixels)).reshape(
+                -1, self.pixels
+            ),
+            "real": np.broadcast_to(ox < b.columns, (*every, self.pixels)).reshape(-1, self.pixels),
             "first": inside == 0,
             "last": inside == inside.max(),
             "turn": (inside % column == 0) & (inside > 0),
@@ -197,7 +208,8 @@ class BankedBuffer(wiring.Component):
         missing = self._missing(m, nest, counts, issue, write)
         last = Signal()
         m.d.comb += [
-            last.eq(nest.last(REP)), self.o_issued.eq(issue & last),
+            last.eq(nest.last(REP)),
+            self.o_issued.eq(issue & last),
             issue.eq((outer | ~missing) & (~last | self.permit)),
         ]
         words = self._read(m, nest, counts, issue, writers)
@@ -243,9 +255,10 @@ class BankedBuffer(wiring.Component):
         """
         capacity, slots = self.depth // self.words, self.banks.slots
         span = bits_for(capacity + 2 * self.height * slots) + 1
-        kept = (0, *geometry.rows_kept_from(
-            self.height, self.stride[0], self.pads[0], self.output[0]
-        ))
+        kept = (
+            0,
+            *geometry.rows_kept_from(self.height, self.stride[0], self.pads[0], self.output[0]),
+        )
         freed = [(a - b) * slots for a, b in pairwise(kept)]
         freeing = nest.loops[OY].follow(freed, span, "freeing")
         overfull, row_end = Signal(span, init=-capacity % (1 << span)), Signal()
@@ -264,9 +277,11 @@ class BankedBuffer(wiring.Component):
         line, furthest = self.width * self.words, self.banks.furthest
         frame, start = self.height * line, -self.pads[0] * line
         back_to_first = (furthest[-1] - furthest[0]) * self.words
-        steps = list(geometry.loop_steps(
-            (1, self.dilation[0] * line, 0, 0, 0, self.stride[0] * line, frame), counts
-        ))
+        steps = list(
+            geometry.loop_steps(
+                (1, self.dilation[0] * line, 0, 0, 0, self.stride[0] * line, frame), counts
+            )
+        )
         last = frame + start - steps[-1] + furthest[-1] * self.words
         steps[OY] -= back_to_first
         steps[-1] -= back_to_first
@@ -275,9 +290,13 @@ class BankedBuffer(wiring.Component):
         # is never used.
         further = [(b - a) * self.words for a, b in pairwise(furthest)]
         inside = steps[GROUP]
-        by_group = nest.loops[GROUP].follow(
-            [-(inside + step) for step in [*further, *further[-1:]]], span, "back_group"
-        ) if further else 0
+        by_group = (
+            nest.loops[GROUP].follow(
+                [-(inside + step) for step in [*further, *further[-1:]]], span, "back_group"
+            )
+            if further
+            else 0
+        )
         back = nest.step(
             m, [by_group if k == GROUP else -step for k, step in enumerate(steps)], span, "back"
         )
@@ -286,14 +305,26 @@ class BankedBuffer(wiring.Component):
         return ahead[-1]
 
     def _read(
-        self, m: Module, nest: Nest, counts: Sequence[int], issue: Value,
+        self,
+        m: Module,
+        nest: Nest,
+        counts: Sequence[int],
+        issue: Value,
         writers: Sequence[tuple[Value, Value]],
     ) -> list[Value]:
         """Build the banks and their read addresses; give their words, a cycle late."""
         line, size = self._line, 1 << self._address_bits
         steps = geometry.loop_steps(
-            (1, self.dilation[0] * line, 0, 0, self.stride[1] * self.words, self.stride[0] * line,
-             self.height * line), counts,
+            (
+                1,
+                self.dilation[0] * line,
+                0,
+                0,
+                self.stride[1] * self.words,
+                self.stride[0] * line,
+                self.height * line,
+            ),
+            counts,
         )
         read = Signal(self._address_bits, init=-self.pads[0] * line % size, name="read_address")
         with m.If(issue):
@@ -305,10 +336,13 @@ class BankedBuffer(wiring.Component):
             writer, reader = memory.write_port(), memory.read_port()
             further = nest.loops[KX].follow(
                 [self.banks.slot(b, kx) * self.words for kx in range(self.kernel[1])],
-                self._address_bits, f"further_{b}",
+                self._address_bits,
+                f"further_{b}",
             )
             m.d.comb += [
-                writer.addr.eq(address), writer.data.eq(self.i.payload), writer.en.eq(enable),
+                writer.addr.eq(address),
+                writer.data.eq(self.i.payload),
+                writer.en.eq(enable),
                 reader.addr.eq(read + further),
             ]
             words.append(reader.data)
@@ -327,8 +361,9 @@ class BankedBuffer(wiring.Component):
                 sum(self.banks.padded(group, b, kx) << b for b in banks) for kx in columns
             )
             by_group.append(kinds.setdefault(masks, len(kinds)))
-        padded = {(kind, kx): mask for masks, kind in kinds.items()
-                  for kx, mask in enumerate(masks)}
+        padded = {
+            (kind, kx): mask for masks, kind in kinds.items() for kx, mask in enumerate(masks)
+        }
         if not any(padded.values()):
             return Const(0, 0)
         column = nest.loops[KX].index
@@ -351,13 +386,21 @@ class BankedBuffer(wiring.Component):
         first, turn, column_end = Signal(init=1), Signal(), nest.last(KX)
         with m.If(issue):
             m.d.sync += [first.eq(last), turn.eq(column_end & ~last)]
-        beat = {"valid": issue, "first": first, "turn": turn, "last": last,
-                "end": nest.loops[WORD].last, "row": nest.loops[REP].index}
+        beat = {
+            "valid": issue,
+            "first": first,
+            "turn": turn,
+            "last": last,
+            "end": nest.loops[WORD].last,
+            "row": nest.loops[REP].index,
+        }
         late = {name: Signal(len(value), name=f"{name}_1") for name, value in beat.items()}
         m.d.sync += [late[name].eq(value) for name, value in beat.items()]
         m.d.sync += [
-            self.o_valid.eq(late["valid"]), self.o_first.eq(late["first"]),
-            self.o_turn.eq(late["turn"]), self.o_last.eq(late["last"]),
+            self.o_valid.eq(late["valid"]),
+            self.o_first.eq(late["first"]),
+            self.o_turn.eq(late["turn"]),
+            self.o_last.eq(late["last"]),
             self.o_row.eq(late["row"]),
         ]
         pad = Signal(self.pixels, name="pad_1")
@@ -365,7 +408,7 @@ class BankedBuffer(wiring.Component):
         fill = Mux(late["end"], self.pad_word_last, self.pad_word)
         # Without a reset it can be the register that some block RAMs end in.
         data = Signal(len(self.o_data), reset_less=True)
-        m.d.sync += data.eq(Cat(
-            Mux(pad[b], fill, word)[: self.word_bits] for b, word in enumerate(words)
-        ))
+        m.d.sync += data.eq(
+            Cat(Mux(pad[b], fill, word)[: self.word_bits] for b, word in enumerate(words))
+        )
         m.d.comb += self.o_data.eq(data)

@@ -112,13 +112,22 @@ class FeatureBuffer(wiring.Component):
     ) -> None:
         """Check the parameters."""
         check_window(
-            word_bits=word_bits, words=words, height=height, width=width, kernel=kernel,
-            stride=stride, dilation=dilation, pads=pads, repeat=repeat, ram=ram,
+            word_bits=word_bits,
+            words=words,
+            height=height,
+            width=width,
+            kernel=kernel,
+            stride=stride,
+            dilation=dilation,
+            pads=pads,
+            repeat=repeat,
+            ram=ram,
             pad_words=(pad_word, pad_word_last),
         )
         if depthwise and repeat != words:
-            raise ValueError(f"repeat is {repeat}; a depthwise buffer repeats as often as words"
-                             f" {words}")
+            raise ValueError(
+                f"repeat is {repeat}; a depthwise buffer repeats as often as words {words}"
+            )
         pad_word_last = pad_word if pad_word_last is None else pad_word_last
         self.word_bits, self.words, self.height, self.width = word_bits, words, height, width
         self.kernel, self.stride, self.dilation, self.pads = kernel, stride, dilation, pads
@@ -133,8 +142,7 @@ class FeatureBuffer(wiring.Component):
         if depth < needed:
             raise ValueError(f"depth is {depth}; windows need {needed} words at once")
         borders = [
-            geometry.border_classes(*axis, out)
-            for axis, out in zip(axes, self.output, strict=True)
+            geometry.border_classes(*axis, out) for axis, out in zip(axes, self.output, strict=True)
         ]
         self.padded = any(any(pattern) for _, patterns in borders for pattern in patterns)
         # Row and column class, each with its weight in o_row.
@@ -145,12 +153,19 @@ class FeatureBuffer(wiring.Component):
             for (numbers, _), weight in zip(borders, weights, strict=True)
         )
         self.rows = counts[0] * counts[1] * repeat
-        super().__init__({
-            "i": In(stream.Signature(word_bits)), "permit": In(1),
-            "o_valid": Out(1), "o_data": Out(word_bits), "o_pad": Out(1), "o_first": Out(1),
-            "o_last": Out(1), "o_row": Out(index_shape(self.rows)),
-            "o_issued": Out(1),
-        })
+        super().__init__(
+            {
+                "i": In(stream.Signature(word_bits)),
+                "permit": In(1),
+                "o_valid": Out(1),
+                "o_data": Out(word_bits),
+                "o_pad": Out(1),
+                "o_first": Out(1),
+                "o_last": Out(1),
+                "o_row": Out(index_shape(self.rows)),
+                "o_issued": Out(1),
+            }
+        )
 
     minimum_depth = staticmethod(geometry.minimum_depth)
     border_classes = staticmethod(geometry.border_classes)
@@ -194,8 +209,15 @@ class FeatureBuffer(wiring.Component):
         (sy, sx), (dy, dx), line = self.stride, self.dilation, self.width * self.words
         one, rep = (0, 1) if self.depthwise else (1, 0)
         return {
-            "word": (one, dx * self.words, dy * line, rep, sx * self.words, sy * line,
-                     self.height * line),
+            "word": (
+                one,
+                dx * self.words,
+                dy * line,
+                rep,
+                sx * self.words,
+                sy * line,
+                self.height * line,
+            ),
             "row": (0, 0, dy, 0, 0, sy, 0),
             "col": (0, dx, 0, 0, sx, 0, 0),
         }
@@ -241,9 +263,10 @@ class FeatureBuffer(wiring.Component):
         """
         frame = self.height * self.width * self.words
         span = bits_for(self.depth + 2 * frame) + 1
-        kept = (0, *geometry.rows_kept_from(
-            self.height, self.stride[0], self.pads[0], self.output[0]
-        ))
+        kept = (
+            0,
+            *geometry.rows_kept_from(self.height, self.stride[0], self.pads[0], self.output[0]),
+        )
         freed = [(a - b) * self.width * self.words for a, b in pairwise(kept)]
         freeing = nest.loops[OY].follow(freed, span, "freeing")
         overfull, row_end = Signal(span, init=-self.depth % (1 << span)), Signal()
@@ -276,7 +299,9 @@ class FeatureBuffer(wiring.Component):
         # An address has to have a bit, even if only one word is ever used.
         address = Loop(self.depth, "write_address")
         m.d.comb += [
-            writer.addr.eq(address.index), writer.data.eq(self.i.payload), writer.en.eq(write)
+            writer.addr.eq(address.index),
+            writer.data.eq(self.i.payload),
+            writer.en.eq(write),
         ]
         with m.If(write):
             address.advance(m)
@@ -305,8 +330,10 @@ class FeatureBuffer(wiring.Component):
         m.d.sync += late["end"].eq(nest.loops[REP if self.depthwise else 0].last)
         m.d.sync += [class_1.eq(by_row + by_col), rep_1.eq(nest.loops[REP].index)]
         m.d.sync += [
-            self.o_valid.eq(late["valid"]), self.o_pad.eq(late["pad"]),
-            self.o_first.eq(late["first"]), self.o_last.eq(late["last"]),
+            self.o_valid.eq(late["valid"]),
+            self.o_pad.eq(late["pad"]),
+            self.o_first.eq(late["first"]),
+            self.o_last.eq(late["last"]),
             self.o_row.eq(class_1 + rep_1),
         ]
         # Without a reset it can be the register that some block RAMs end in.

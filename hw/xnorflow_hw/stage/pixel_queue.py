@@ -54,10 +54,14 @@ class PixelQueue(wiring.Component):
         if depth < repeat:
             raise ValueError(f"depth is {depth}; a group has {repeat} results")
         self.width, self.banks, self.repeat, self.depth = width, banks, repeat, depth
-        super().__init__({
-            "i_valid": In(1), "i_values": In(banks.pixels * width),
-            "o": Out(stream.Signature(width)), "o_freed": Out(1),
-        })
+        super().__init__(
+            {
+                "i_valid": In(1),
+                "i_values": In(banks.pixels * width),
+                "o": Out(stream.Signature(width)),
+                "o_freed": Out(1),
+            }
+        )
 
     def model(self, results: NDArray[Any]) -> NDArray[Any]:
         """Order the results [groups * repeat, pixels] of whole rows by pixel: [pixels * repeat]."""
@@ -69,9 +73,7 @@ class PixelQueue(wiring.Component):
         """Build the memory and its counters."""
         m = Module()
         pixels, bits = self.banks.pixels, max(1, ceil_log2(self.depth))
-        m.submodules.storage = storage = Memory(
-            shape=pixels * self.width, depth=1 << bits, init=[]
-        )
+        m.submodules.storage = storage = Memory(shape=pixels * self.width, depth=1 << bits, init=[])
         writer, reader = storage.write_port(), storage.read_port(domain="comb")
         rep, pixel = Loop(self.repeat, "rep"), Loop(pixels, "pixel")
         group = Loop(self.banks.groups, "group")
@@ -102,8 +104,12 @@ class PixelQueue(wiring.Component):
                     pixel.restart(m)
                     group.advance(m)
         m.d.comb += [
-            writer.addr.eq(write), writer.data.eq(self.i_values), writer.en.eq(self.i_valid),
-            reader.addr.eq(read), self.o.valid.eq(~ahead[-1]), pop.eq(self.o.valid & self.o.ready),
+            writer.addr.eq(write),
+            writer.data.eq(self.i_values),
+            writer.en.eq(self.i_valid),
+            reader.addr.eq(read),
+            self.o.valid.eq(~ahead[-1]),
+            pop.eq(self.o.valid & self.o.ready),
         ]
         with m.Switch(pixel.index):
             for j in range(pixels):

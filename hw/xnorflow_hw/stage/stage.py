@@ -43,8 +43,9 @@ def feature_buffer(spec: BufferSpec) -> FeatureBuffer | BankedBuffer:
         del options["pixels"]
         return FeatureBuffer(**options)
     if options.pop("depthwise") or options.pop("classes"):
-        raise ValueError("several pixels at once are for windows of all channels, alike all along"
-                         " a row")
+        raise ValueError(
+            "several pixels at once are for windows of all channels, alike all along a row"
+        )
     return BankedBuffer(**options)
 
 
@@ -95,11 +96,13 @@ class Stage(wiring.Component):
         for part in (self.array, *self.tails):
             self.modules |= getattr(part, "modules", {})
             self.images |= getattr(part, "images", {})
-        super().__init__({
-            "i": In(stream.Signature(spec.buffer.word_bits)),
-            "o": Out(stream.Signature(spec.lanes_out * spec.out_bits)),
-            **({"load": In(LOAD_BITS + len(self.sections))} if self.sections else {}),
-        })
+        super().__init__(
+            {
+                "i": In(stream.Signature(spec.buffer.word_bits)),
+                "o": Out(stream.Signature(spec.lanes_out * spec.out_bits)),
+                **({"load": In(LOAD_BITS + len(self.sections))} if self.sections else {}),
+            }
+        )
 
     def elaborate(self, platform: Any) -> Module:
         """Connect the parts and count the credit."""
@@ -108,8 +111,10 @@ class Stage(wiring.Component):
         m.submodules.array = array = self.array
         wiring.connect(m, wiring.flipped(self.i), buffer.i)
         m.d.comb += [
-            array.i_valid.eq(buffer.o_valid), array.i_data.eq(buffer.o_data),
-            array.i_first.eq(buffer.o_first), array.i_last.eq(buffer.o_last),
+            array.i_valid.eq(buffer.o_valid),
+            array.i_data.eq(buffer.o_data),
+            array.i_first.eq(buffer.o_first),
+            array.i_last.eq(buffer.o_last),
             array.i_row.eq(buffer.o_row),
         ]
         if isinstance(array, DotArray) and self.sections:
@@ -152,8 +157,10 @@ class Stage(wiring.Component):
             return self.o.valid & self.o.ready
         m.submodules.queue = queue = SyncFIFO(width=width, depth=depth)
         m.d.comb += [
-            queue.w_en.eq(valid), queue.w_data.eq(values),
-            self.o.valid.eq(queue.r_rdy), self.o.payload.eq(queue.r_data),
+            queue.w_en.eq(valid),
+            queue.w_data.eq(values),
+            self.o.valid.eq(queue.r_rdy),
+            self.o.payload.eq(queue.r_data),
             queue.r_en.eq(self.o.ready),
         ]
         return self.o.valid & self.o.ready

@@ -31,8 +31,14 @@ def check_window(
 ) -> None:
     """Raise ValueError, with the offending value, if there can be no such buffer."""
     positive = {
-        "word_bits": (word_bits,), "words": (words,), "height": (height,), "width": (width,),
-        "kernel": kernel, "stride": stride, "dilation": dilation, "repeat": (repeat,),
+        "word_bits": (word_bits,),
+        "words": (words,),
+        "height": (height,),
+        "width": (width,),
+        "kernel": kernel,
+        "stride": stride,
+        "dilation": dilation,
+        "repeat": (repeat,),
     }
     for name, values in positive.items():
         if min(values) < 1:
@@ -46,11 +52,15 @@ def check_window(
             raise ValueError(f"pad_word is {word:#x}; it does not fit {word_bits} bits")
     axes = zip((height, width), kernel, stride, dilation, pads[:2], pads[2:], strict=True)
     if min(geometry.output_size(*axis) for axis in axes) < 1:
-        raise ValueError(f"kernel {kernel} with dilation {dilation} does not fit the padded frame"
-                         f" of {height} x {width} pixels")
+        raise ValueError(
+            f"kernel {kernel} with dilation {dilation} does not fit the padded frame"
+            f" of {height} x {width} pixels"
+        )
     if not geometry.minimum_depth(height, width, words, kernel, stride, dilation, pads):
-        raise ValueError(f"stride {stride} and pads {pads} leave no tap inside the frame of"
-                         f" {height} x {width} pixels")
+        raise ValueError(
+            f"stride {stride} and pads {pads} leave no tap inside the frame of"
+            f" {height} x {width} pixels"
+        )
 
 
 def word_memory(bits: int, depth: int, ram: str) -> Memory:

@@ -55,7 +55,10 @@ class Gearbox(wiring.Component):
     ) -> None:
         """Check the parameters."""
         sizes = {
-            "bits": bits, "group_in": group_in, "lanes_in": lanes_in, "group_out": group_out,
+            "bits": bits,
+            "group_in": group_in,
+            "lanes_in": lanes_in,
+            "group_out": group_out,
             "lanes_out": lanes_out,
         }
         for name, size in sizes.items():
@@ -71,10 +74,12 @@ class Gearbox(wiring.Component):
         self.group = max(group_in, group_out)
         self.kind = GearboxSpec(bits, group_in, lanes_in, group_out, lanes_out).kind
         self.latency = 0 if self.kind == "wires" else 1
-        super().__init__({
-            "i": In(stream.Signature(lanes_in * bits)),
-            "o": Out(stream.Signature(lanes_out * bits)),
-        })
+        super().__init__(
+            {
+                "i": In(stream.Signature(lanes_in * bits)),
+                "o": Out(stream.Signature(lanes_out * bits)),
+            }
+        )
 
     def model(self, beats: NDArray[Any]) -> NDArray[Any]:
         """Regroup input beats [beats, lanes_in] to output beats [beats, lanes_out].

@@ -75,10 +75,12 @@ class InputStage(wiring.Component):
             raise ValueError(f"group is {group}, no multiple of the table's {len(table)} channels")
         self.lanes, self.bits, self.group = lanes, bits, group
         self.table: NDArray[np.int64] = table.astype(np.int64)
-        super().__init__({
-            "i": In(stream.Signature(lanes * SAMPLE_BITS)),
-            "o": Out(stream.Signature(lanes * bits)),
-        })
+        super().__init__(
+            {
+                "i": In(stream.Signature(lanes * SAMPLE_BITS)),
+                "o": Out(stream.Signature(lanes * bits)),
+            }
+        )
 
     @property
     def beats(self) -> int:
@@ -128,8 +130,10 @@ class InputStage(wiring.Component):
     ) -> Value:
         """Build the look-up of one lane in the table of the present phase."""
         if all(row == list(range(1 << SAMPLE_BITS)) for row in rows):
-            return sample[: self.bits] if self.bits <= SAMPLE_BITS else Cat(
-                sample, Const(0, self.bits - SAMPLE_BITS)
+            return (
+                sample[: self.bits]
+                if self.bits <= SAMPLE_BITS
+                else Cat(sample, Const(0, self.bits - SAMPLE_BITS))
             )
         code = Signal(self.bits, name=f"code_{lane}")
         steps = [_step(row) for row in rows]

@@ -44,7 +44,9 @@ class Accelerator(Elaboratable):
     ) -> None:
         self.spec, self.style = spec, style
         self.input = InputStage(
-            lanes=spec.input.lanes, bits=spec.input.bits, table=spec.input.table,
+            lanes=spec.input.lanes,
+            bits=spec.input.bits,
+            table=spec.input.table,
             group=spec.input.group,
         )
         self.stages = [Stage(s, style=style, prefix=f"{spec.name}_") for s in spec.stages]
@@ -72,13 +74,22 @@ class Accelerator(Elaboratable):
         if taps:
             parts: list[InputStage | Stage] = [self.input, *self.stages]
             for k, part in enumerate(parts):
-                self.taps.append((
-                    Signal(name=f"tap_{k}_valid"),
-                    Signal(len(part.o.payload), name=f"tap_{k}_data"),
-                ))
+                self.taps.append(
+                    (
+                        Signal(name=f"tap_{k}_valid"),
+                        Signal(len(part.o.payload), name=f"tap_{k}_data"),
+                    )
+                )
         self.ports = [
-            self.clk, self.rst, self.s_axis_tdata, self.s_axis_tvalid, self.s_axis_tready,
-            self.m_axis_tdata, self.m_axis_tvalid, self.m_axis_tready, self.m_axis_tlast,
+            self.clk,
+            self.rst,
+            self.s_axis_tdata,
+            self.s_axis_tvalid,
+            self.s_axis_tready,
+            self.m_axis_tdata,
+            self.m_axis_tvalid,
+            self.m_axis_tready,
+            self.m_axis_tlast,
             *(signal for tap in self.taps for signal in tap),
         ]
         if self.sections:
@@ -127,7 +138,8 @@ class Accelerator(Elaboratable):
             m.d.comb += wide.eq(score.as_signed() if spec.score_signed else score)
             scores.append(wide)
         m.d.comb += [
-            self.m_axis_tdata.eq(Cat(scores)), self.m_axis_tvalid.eq(source.valid),
+            self.m_axis_tdata.eq(Cat(scores)),
+            self.m_axis_tvalid.eq(source.valid),
             source.ready.eq(self.m_axis_tready),
         ]
         beat = Loop(spec.output_beats, "beat")

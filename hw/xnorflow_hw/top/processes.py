@@ -115,10 +115,15 @@ def _clocked(programs: Iterable[list[_Statement]]) -> str:
             others.append(program)
     text = ""
     if cleared:
-        text += _process([
-            f"    {_RESET} begin", *_lines(cleared, "      "), "    end else begin",
-            *_lines(_merged(otherwise), "      "), "    end",
-        ])
+        text += _process(
+            [
+                f"    {_RESET} begin",
+                *_lines(cleared, "      "),
+                "    end else begin",
+                *_lines(_merged(otherwise), "      "),
+                "    end",
+            ]
+        )
     return text + (_process(_lines(_merged(others), "    ")) if others else "")
 
 
@@ -141,9 +146,7 @@ def _program(text: str, following: str, register: str) -> list[_Statement]:
     return program
 
 
-def _block(
-    lines: list[str], following: str, register: str
-) -> tuple[list[_Statement], list[str]]:
+def _block(lines: list[str], following: str, register: str) -> tuple[list[_Statement], list[str]]:
     """Read statements to their end; return them and the lines after it."""
     found: list[_Statement] = []
     while lines:

@@ -51,8 +51,13 @@ class AxiBench:
         self.bus = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axi_ctrl"), **reset)
         write, read = self.bus.write_if, self.bus.read_if
         self.channels = (
-            self.source, self.sink, write.aw_channel, write.w_channel, write.b_channel,
-            read.ar_channel, read.r_channel,
+            self.source,
+            self.sink,
+            write.aw_channel,
+            write.w_channel,
+            write.b_channel,
+            read.ar_channel,
+            read.r_channel,
         )
         self.observer = Observer(dut, self.constants, idle_limit)
 

@@ -48,15 +48,28 @@ class MonitorModel:
     ) -> int:
         """Give the status in a cycle before `step` has gone through it."""
         flags = {
-            "BUSY": bool(self.begun or m_valid or filling), "IN_STALLED": s_valid and not s_ready,
-            "IN_STARVED": s_ready and not s_valid, "OUT_STALLED": m_valid and not m_ready,
-            "FILLING": filling, "IN_FLIGHT": len(self.begun),
+            "BUSY": bool(self.begun or m_valid or filling),
+            "IN_STALLED": s_valid and not s_ready,
+            "IN_STARVED": s_ready and not s_valid,
+            "OUT_STALLED": m_valid and not m_ready,
+            "FILLING": filling,
+            "IN_FLIGHT": len(self.begun),
         }
         return sum(int(flags[field.name]) << field.low for field in STATUS.fields)
 
     def step(
-        self, *, s_valid: int, s_ready: int, s_last: int, m_valid: int, m_ready: int, m_last: int,
-        m_real: int, restart: int, clear: int, snapshot: int,
+        self,
+        *,
+        s_valid: int,
+        s_ready: int,
+        s_last: int,
+        m_valid: int,
+        m_ready: int,
+        m_last: int,
+        m_real: int,
+        restart: int,
+        clear: int,
+        snapshot: int,
     ) -> None:
         """Go through one cycle; the arguments are those of the hardware's ports."""
         if snapshot:
@@ -101,5 +114,6 @@ def words(values: dict[str, int]) -> dict[int, int]:
     """Give the 32-bit words of registers by their word numbers."""
     return {
         BY_NAME[name].offset // 4 + k: value >> 32 * k & 0xFFFFFFFF
-        for name, value in values.items() for k in range(BY_NAME[name].words)
+        for name, value in values.items()
+        for k in range(BY_NAME[name].words)
     }

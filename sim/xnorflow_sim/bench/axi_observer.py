@@ -18,15 +18,40 @@ from xnorflow_hw.axi.register_map import BY_NAME, CONTROL, REGISTERS, SCRATCH, S
 from xnorflow_sim.bench.axi_model import MonitorModel, words
 
 _PORTS = (
-    "s_axis_tvalid", "s_axis_tready", "s_axis_tlast", "m_axis_tvalid", "m_axis_tready",
-    "m_axis_tlast", "m_axis_tdata",
-    *(f"s_axi_ctrl_{name}" for name in (
-        "awvalid", "awready", "awaddr", "wvalid", "wready", "wdata", "wstrb", "bvalid", "bready",
-        "bresp", "arvalid", "arready", "araddr", "rvalid", "rready", "rdata", "rresp",
-    )),
+    "s_axis_tvalid",
+    "s_axis_tready",
+    "s_axis_tlast",
+    "m_axis_tvalid",
+    "m_axis_tready",
+    "m_axis_tlast",
+    "m_axis_tdata",
+    *(
+        f"s_axi_ctrl_{name}"
+        for name in (
+            "awvalid",
+            "awready",
+            "awaddr",
+            "wvalid",
+            "wready",
+            "wdata",
+            "wstrb",
+            "bvalid",
+            "bready",
+            "bresp",
+            "arvalid",
+            "arready",
+            "araddr",
+            "rvalid",
+            "rready",
+            "rdata",
+            "rresp",
+        )
+    ),
 )
 _HELD = {
-    "m_axis_t": ("data", "last"), "s_axi_ctrl_b": ("resp",), "s_axi_ctrl_r": ("data", "resp"),
+    "m_axis_t": ("data", "last"),
+    "s_axi_ctrl_b": ("resp",),
+    "s_axi_ctrl_r": ("data", "resp"),
 }
 READABLE = {r.offset // 4 + k for r in REGISTERS for k in range(r.words)}
 WRITABLE = {r.offset // 4 + k for r in REGISTERS for k in range(r.words) if "w" in r.access}
@@ -111,19 +136,24 @@ class Observer:
 
         def fresh(channel: str) -> bool:
             return bool(now[f"{channel}valid"]) and (
-                not was[f"{channel}valid"] or bool(was[f"{channel}ready"]))
+                not was[f"{channel}valid"] or bool(was[f"{channel}ready"])
+            )
 
         streams = {
             f"{side}_{part}": was[f"{side}_axis_t{part}"]
-            for side in "sm" for part in ("valid", "ready")
+            for side in "sm"
+            for part in ("valid", "ready")
         }
         if fresh(f"{bus}r"):
             self._read(now, model.status(**streams, filling=int(self.filling)))
         assert not (self.restart and streams["s_ready"]), "s_axis is ready during a reset"
         wanted = self._write(now) if fresh(f"{bus}b") else 0
         model.step(
-            **streams, s_last=was["s_axis_tlast"], m_last=was["m_axis_tlast"],
-            m_real=int(self.real), restart=self.restart,
+            **streams,
+            s_last=was["s_axis_tlast"],
+            m_last=was["m_axis_tlast"],
+            m_real=int(self.real),
+            restart=self.restart,
             clear=int(bool(wanted & CONTROL["CLEAR"].mask)),
             snapshot=int(bool(wanted & CONTROL["SNAPSHOT"].mask)),
         )
@@ -151,21 +181,30 @@ class Observer:
 
         moved = any(streams[f"{side}_valid"] and streams[f"{side}_ready"] for side in "sm")
         answered = fresh(f"{bus}r") or fresh(f"{bus}b")
-        asking = self.asked or self.addresses or self.data or any(
-            was[f"{bus}{channel}valid"] for channel in ("aw", "w", "ar"))
+        asking = (
+            self.asked
+            or self.addresses
+            or self.data
+            or any(was[f"{bus}{channel}valid"] for channel in ("aw", "w", "ar"))
+        )
         for what, waits, goes_on in (
-            ("streams", model.begun or self.filling, moved), ("registers", asking, answered),
+            ("streams", model.begun or self.filling, moved),
+            ("registers", asking, answered),
         ):
             self.idle[what] = 0 if goes_on or not waits else self.idle[what] + 1
             assert self.idle[what] <= self.idle_limit, (
-                f"the {what} are stuck for {self.idle[what]} cycles")
+                f"the {what} are stuck for {self.idle[what]} cycles"
+            )
 
     def _read(self, now: Pins, status: int) -> None:
         """Check the answer to a read."""
         assert self.asked, "an answer to a read that nobody asked for"
         word = self.asked.popleft() >> 2
-        values = words(self.constants | self.model.taken | {
-            "CONTROL": 0, "STATUS": status, "SCRATCH": self.scratch})
+        values = words(
+            self.constants
+            | self.model.taken
+            | {"CONTROL": 0, "STATUS": status, "SCRATCH": self.scratch}
+        )
         expected = (values.get(word, 0), Response.OKAY if word in READABLE else Response.DECERR)
         got = now["s_axi_ctrl_rdata"], now["s_axi_ctrl_rresp"]
         assert got == expected or (word not in READABLE and got[1] == expected[1]), (
@@ -180,8 +219,11 @@ class Observer:
         word = self.addresses.popleft() >> 2
         data, strobe = self.data.popleft()
         expected = (
-            Response.OKAY if word in WRITABLE
-            else Response.SLVERR if word in READABLE else Response.DECERR
+            Response.OKAY
+            if word in WRITABLE
+            else Response.SLVERR
+            if word in READABLE
+            else Response.DECERR
         )
         assert now["s_axi_ctrl_bresp"] == expected, (
             f"a write to {4 * word:#x} is answered with {now['s_axi_ctrl_bresp']}, not {expected}"

@@ -81,8 +81,9 @@ async def paused_on_every_channel(dut: Any) -> None:
                 if draw.random() < 0.3:
                     await bench.write("SCRATCH", draw.getrandbits(32))
                 else:
-                    await bench.write("CONTROL", draw.choice([SNAPSHOT, SNAPSHOT, CLEAR | SNAPSHOT,
-                                                              CLEAR, 0]))
+                    await bench.write(
+                        "CONTROL", draw.choice([SNAPSHOT, SNAPSHOT, CLEAR | SNAPSHOT, CLEAR, 0])
+                    )
 
         tasks = [cocotb.start_soon(task) for task in (look(), look(), touch(), touch(), touch())]
         while bench.observer.reads < 60 or bench.observer.writes < 20:
@@ -216,7 +217,9 @@ async def wrong_tlast(dut: Any) -> None:
     await bench.reset()
     one, two, beat = bench.frames[0], bench.frames[1], bench.constants["IN_BYTES"]
     packets: list[tuple[list[bytes], tuple[int, int]]] = [
-        ([one, two], (0, 0)), ([one + two], (0, 1)), ([one[:beat], one[beat:], two], (1, 0)),
+        ([one, two], (0, 0)),
+        ([one + two], (0, 1)),
+        ([one[:beat], one[beat:], two], (1, 0)),
         ([one[:beat], one[beat:] + two[:beat], two[beat:]], (2, 1)),
     ]
     if len(one) == beat:  # A frame of one beat: no tlast can be early.

@@ -119,7 +119,11 @@ def run_cocotb(
         write_sources(sources, folder)
         job = folder / "bench.npz"
         np.savez(
-            job, beats=beats, expected=expected, seed=seed, idle_limit=idle_limit,
+            job,
+            beats=beats,
+            expected=expected,
+            seed=seed,
+            idle_limit=idle_limit,
             constants=np.array(json.dumps(dict(constants or {}))),
         )
         log = _launch(

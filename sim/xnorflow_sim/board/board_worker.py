@@ -54,9 +54,7 @@ class CompiledBoard:
         self.library = ctypes.CDLL(library)
         self.library.xnorflow_open.restype = ctypes.c_void_p
         self.library.xnorflow_open.argtypes = [ctypes.c_uint64]
-        self.library.xnorflow_run.argtypes = [
-            ctypes.c_void_p, ctypes.POINTER(Pump), ctypes.c_int64
-        ]
+        self.library.xnorflow_run.argtypes = [ctypes.c_void_p, ctypes.POINTER(Pump), ctypes.c_int64]
         self.library.xnorflow_reset.argtypes = [ctypes.c_void_p]
         self.library.xnorflow_close.argtypes = [ctypes.c_void_p]
         self.bench = self.library.xnorflow_open(seed)

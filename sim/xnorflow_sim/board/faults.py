@@ -69,9 +69,7 @@ class NoisyLine:
         out = bytearray()
         while data:
             if self._dropping:
-                self._dropping, data = (
-                    max(0, self._dropping - len(data)), data[self._dropping :]
-                )
+                self._dropping, data = (max(0, self._dropping - len(data)), data[self._dropping :])
                 continue
             if self._gap < 0 or self._gap >= len(data):
                 self._gap -= len(data) if self._gap > 0 else 0

@@ -65,15 +65,24 @@ class SimulatedBoard:
     """
 
     def __init__(
-        self, verilog: str, ports: BytePorts, *, settle: int, images: Images = None,
-        trouble: Trouble = Trouble(), seed: int = 0,
+        self,
+        verilog: str,
+        ports: BytePorts,
+        *,
+        settle: int,
+        images: Images = None,
+        trouble: Trouble = Trouble(),
+        seed: int = 0,
     ) -> None:
         self.model: CompiledModel = build(verilog, ports, images=images)
         self.report: dict[str, int] = {}
         self.port = ""
         self._job = {
-            "library": str(self.model.library), "folder": str(self.model.folder),
-            "settle": settle, "seed": seed, **asdict(trouble),
+            "library": str(self.model.library),
+            "folder": str(self.model.folder),
+            "settle": settle,
+            "seed": seed,
+            **asdict(trouble),
         }
 
     def __enter__(self) -> SimulatedBoard:
@@ -85,7 +94,10 @@ class SimulatedBoard:
             self._process = subprocess.Popen(
                 # -P: the worker's own folder must not hide modules of the library.
                 [sys.executable, "-P", board_worker.__file__, str(terminal)],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
                 pass_fds=[terminal],
             )
         finally:
@@ -100,7 +112,9 @@ class SimulatedBoard:
         self._process.kill()
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
         """Stop the board; CheckFailed if it died before."""
@@ -110,4 +124,3 @@ class SimulatedBoard:
             self.report = json.loads(output)
         elif error is None:
             raise CheckFailed(f"the simulated board died: {errors.strip()[-600:]}")
-

@@ -205,8 +205,7 @@ def _check_ports(header: str, interface: Interface | BytePorts) -> None:
             have = "does not have" if got is None else f"has, {got} bits wide,"
             expect = "does not name" if want is None else f"says is {want} bits wide"
             raise BadInput(
-                f"module {interface.top} {have} the port {name},"
-                f" which the interface {expect}"
+                f"module {interface.top} {have} the port {name}, which the interface {expect}"
             )
 
 
@@ -280,9 +279,7 @@ def _flags(trace: bool) -> list[str]:
 
 def _gxx(arguments: list[str]) -> None:
     """Run the C++ compiler; CheckFailed with its first complaint if it fails."""
-    done = subprocess.run(
-        [str(tools.compiler().path), *arguments], capture_output=True, text=True
-    )
+    done = subprocess.run([str(tools.compiler().path), *arguments], capture_output=True, text=True)
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if "error" in line]
         why = " ".join(lines[:2]) or done.stderr[-300:]

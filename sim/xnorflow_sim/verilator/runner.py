@@ -94,9 +94,7 @@ class Simulator:
     ) -> None:
         """Compile the design, or find it in the cache."""
         self.interface, self.trace = interface, trace
-        self.model = build(
-            verilog, interface, images=images, trace=trace, lines=lines, root=cache
-        )
+        self.model = build(verilog, interface, images=images, trace=trace, lines=lines, root=cache)
 
     def run(
         self,

@@ -62,9 +62,7 @@ def _register() -> None:
         simulate,
     )
 
-    for module in (
-        demo, inspect, boards, compile, simulate, build, program, run, compare, doctor
-    ):
+    for module in (demo, inspect, boards, compile, simulate, build, program, run, compare, doctor):
         main.add_command(module.command)
 
 

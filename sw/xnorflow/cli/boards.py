@@ -26,22 +26,31 @@ def command(as_json: bool) -> None:
 
     def figure(datum: Datum) -> dict[str, object]:
         source = datum.source
-        return {"value": datum.value, "source": source.document,
-                "kind": STATUS_TEXT[source.status]}
+        return {"value": datum.value, "source": source.document, "kind": STATUS_TEXT[source.status]}
 
     rows = []
     for board in boards().values():
         device = fpga(board.name)
-        rows.append({
-            "name": board.name, "title": board.title, "url": board.url, "part": board.part,
-            "flow": board.flow, "bitstream": board.open, "host": board.host,
-            "family": device.family.name, "lut_inputs": device.family.lut_inputs,
-            "bram_unit": device.family.ram,
-            "lut": figure(device.luts), "ff": figure(device.ffs),
-            "bram": figure(device.ram_blocks), "dsp": figure(device.dsps),
-            **({"spram": figure(device.sprams)} if device.sprams else {}),
-            "clock_mhz": figure(device.family.clock_mhz),
-        })
+        rows.append(
+            {
+                "name": board.name,
+                "title": board.title,
+                "url": board.url,
+                "part": board.part,
+                "flow": board.flow,
+                "bitstream": board.open,
+                "host": board.host,
+                "family": device.family.name,
+                "lut_inputs": device.family.lut_inputs,
+                "bram_unit": device.family.ram,
+                "lut": figure(device.luts),
+                "ff": figure(device.ffs),
+                "bram": figure(device.ram_blocks),
+                "dsp": figure(device.dsps),
+                **({"spram": figure(device.sprams)} if device.sprams else {}),
+                "clock_mhz": figure(device.family.clock_mhz),
+            }
+        )
     if as_json:
         console.print_json(rows)
         return
@@ -53,8 +62,11 @@ def command(as_json: bool) -> None:
     for board in boards().values():
         device = fpga(board.name)
         table.add_row(
-            board.name, device.part, "open" if board.open else "Vivado",
-            f"{device.luts.value:,}", f"{device.ffs.value:,}",
+            board.name,
+            device.part,
+            "open" if board.open else "Vivado",
+            f"{device.luts.value:,}",
+            f"{device.ffs.value:,}",
             f"{device.ram_blocks.value:,} {device.family.ram}",
             f"{device.family.clock_mhz.value:g}",
         )

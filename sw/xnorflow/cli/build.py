@@ -16,21 +16,48 @@ from xnorflow.cli.options import json_option
 @click.command("build")
 @click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
 @click.option("--board", metavar="B", help="Another board than DIR was compiled for.")
-@click.option("--clock", type=click.FloatRange(min=0, min_open=True), metavar="MHz",
-              help="Another clock than DIR was compiled for.")
-@click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
-              help="Place and route N times and keep the fastest.")
-@click.option("--baud", type=click.IntRange(min=1), default=1_000_000, show_default=True,
-              metavar="N", help="Bits per second of the serial port.")
-@click.option("--core", is_flag=True,
-              help="Measure the accelerator alone, without the link to the host.")
-@click.option("--rip-up", is_flag=True,
-              help="Rip up slow routes: up to a tenth faster, but dense designs may find no route.")
+@click.option(
+    "--clock",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="MHz",
+    help="Another clock than DIR was compiled for.",
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Place and route N times and keep the fastest.",
+)
+@click.option(
+    "--baud",
+    type=click.IntRange(min=1),
+    default=1_000_000,
+    show_default=True,
+    metavar="N",
+    help="Bits per second of the serial port.",
+)
+@click.option(
+    "--core", is_flag=True, help="Measure the accelerator alone, without the link to the host."
+)
+@click.option(
+    "--rip-up",
+    is_flag=True,
+    help="Rip up slow routes: up to a tenth faster, but dense designs may find no route.",
+)
 @click.option("--any-clock", is_flag=True, help="Do not fail if the clock is missed.")
 @json_option
 def command(
-    directory: Path, board: str | None, clock: float | None, seeds: int, baud: int, core: bool,
-    rip_up: bool, any_clock: bool, as_json: bool,
+    directory: Path,
+    board: str | None,
+    clock: float | None,
+    seeds: int,
+    baud: int,
+    core: bool,
+    rip_up: bool,
+    any_clock: bool,
+    as_json: bool,
 ) -> None:
     """Synthesise, place, route and pack a design that 'xnorflow compile' wrote.
 
@@ -48,6 +75,7 @@ def command(
 
     started = time.monotonic()
     with console.err.status("reading the design") as status:
+
         def tell(step: str, doing: str) -> None:
             passed = time.monotonic() - started
             if not doing:
@@ -55,8 +83,15 @@ def command(
             status.update(console.plain(f"{step}: {doing[:60]}" if doing else step))
 
         result = build(
-            directory, board=board, clock=clock, seeds=seeds, baud=baud, core_only=core,
-            check_clock=not any_clock, rip_up=rip_up, progress=tell,
+            directory,
+            board=board,
+            clock=clock,
+            seeds=seeds,
+            baud=baud,
+            core_only=core,
+            check_clock=not any_clock,
+            rip_up=rip_up,
+            progress=tell,
         )
     if as_json:
         console.print_json(result)
@@ -64,7 +99,8 @@ def command(
     console.out.print(_table(result))
     _say(result)
     console.out.print(
-        f"wrote {directory / FOLDER} in {time.monotonic() - started:.0f} s", highlight=False,
+        f"wrote {directory / FOLDER} in {time.monotonic() - started:.0f} s",
+        highlight=False,
         markup=False,
     )
 
@@ -84,10 +120,16 @@ def _say(result: dict[str, Any]) -> None:
     say = console.out.print
     if result["fmax_mhz"] is not None:
         verdict = "[green]met[/]" if result["met"] else "[yellow]missed[/]"
-        say(f"clock {result['clock_mhz']:g} MHz: {verdict}; up to {result['fmax_mhz']:g} MHz by"
-            f" place and route (seed {result['seed']})", highlight=False)
-        say(f"{result['fps']:,.0f} frames/s: {result['clock_mhz']:g} MHz / {result['ii']:,} cycles"
-            " per frame", highlight=False)
+        say(
+            f"clock {result['clock_mhz']:g} MHz: {verdict}; up to {result['fmax_mhz']:g} MHz by"
+            f" place and route (seed {result['seed']})",
+            highlight=False,
+        )
+        say(
+            f"{result['fps']:,.0f} frames/s: {result['clock_mhz']:g} MHz / {result['ii']:,} cycles"
+            " per frame",
+            highlight=False,
+        )
     for lost in result["unrouted"]:
         say(f"seed {lost['seed']} found no route ({lost['why']})", highlight=False, markup=False)
     for note in result.get("notes", ()):

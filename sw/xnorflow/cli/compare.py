@@ -19,25 +19,55 @@ def _names(text: str) -> list[str]:
 @click.command("compare")
 @model_argument
 @click.option("--fpga", required=True, metavar="A,B", help="Boards; 'xnorflow boards' lists them.")
-@click.option("--gpu", default="", metavar="C,D",
-              help="GPUs: t4, l4, rtx3090, a100, h100, orin-nano.")
-@click.option("--batch", type=click.IntRange(min=1), default=1024, metavar="N", show_default=True,
-              help="The GPUs' large batch; batch 1 is always shown.")
-@click.option("--fps", type=click.FloatRange(min=0, min_open=True), metavar="N",
-              help="Frames per second that the FPGA designs are folded for.")
-@click.option("--cycles", type=click.IntRange(min=1), metavar="N",
-              help="Cycles per frame, likewise.")
+@click.option(
+    "--gpu", default="", metavar="C,D", help="GPUs: t4, l4, rtx3090, a100, h100, orin-nano."
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(min=1),
+    default=1024,
+    metavar="N",
+    show_default=True,
+    help="The GPUs' large batch; batch 1 is always shown.",
+)
+@click.option(
+    "--fps",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="N",
+    help="Frames per second that the FPGA designs are folded for.",
+)
+@click.option(
+    "--cycles", type=click.IntRange(min=1), metavar="N", help="Cycles per frame, likewise."
+)
 @click.option("--folding", type=click.Path(path_type=Path), metavar="F.json", help="Likewise.")
-@click.option("--clock", type=click.FloatRange(min=0, min_open=True), metavar="MHz",
-              help="Clock of all FPGAs, in place of the assumed ones.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="REPORT",
-              help="Write a report: .html, .json, .png or .svg.")
+@click.option(
+    "--clock",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="MHz",
+    help="Clock of all FPGAs, in place of the assumed ones.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="REPORT",
+    help="Write a report: .html, .json, .png or .svg.",
+)
 @input_options
 @json_option
 def command(
-    model: Path, fpga: str, gpu: str, batch: int, fps: float | None, cycles: int | None,
-    folding: Path | None, clock: float | None, output: Path | None, input_type: str,
-    input_scale: float, as_json: bool,
+    model: Path,
+    fpga: str,
+    gpu: str,
+    batch: int,
+    fps: float | None,
+    cycles: int | None,
+    folding: Path | None,
+    clock: float | None,
+    output: Path | None,
+    input_type: str,
+    input_scale: float,
+    as_json: bool,
 ) -> None:
     """Compare throughput, latency, resources and energy, each figure with its kind.
 
@@ -55,8 +85,13 @@ def command(
     boards = _names(fpga)
     with console.working("folding and scheduling"):
         result = compare(
-            net, boards, _names(gpu), batches=(1, batch) if batch > 1 else (1,), fps=fps,
-            cycles=cycles, folding=folding,
+            net,
+            boards,
+            _names(gpu),
+            batches=(1, batch) if batch > 1 else (1,),
+            fps=fps,
+            cycles=cycles,
+            folding=folding,
             clocks=dict.fromkeys(boards, clock) if clock is not None else None,
         )
     if output is not None:

@@ -33,9 +33,13 @@ def design_table(design: Design) -> Table:
         rom, buffer = layer.get("rom"), layer["buffer"]
         conv = rom is not None
         table.add_row(
-            layer["name"], layer["kind"], str(layer["pe"]) if conv else "", str(layer["simd"]),
+            layer["name"],
+            layer["kind"],
+            str(layer["pe"]) if conv else "",
+            str(layer["simd"]),
             *([str(layer["pixels"]) if conv else ""] if several else []),
-            f"{layer['cycles']:,}", f"{100 * layer['cycles'] / design.ii:.0f} %",
+            f"{layer['cycles']:,}",
+            f"{100 * layer['cycles'] / design.ii:.0f} %",
             f"{rom['depth']} x {rom['width']}" if rom else "",
             (f"{layer['pixels']} x " if layer["pixels"] > 1 else "")
             + f"{buffer['depth']} x {buffer['width']}",
@@ -58,8 +62,11 @@ def resources(design: Design) -> str | None:
     if used is None:
         return None
     parts = []
-    for name, unit in (("lut", f"LUT{used['lut_inputs']}"), ("ff", "FF"),
-                       ("bram", used["bram_unit"])):
+    for name, unit in (
+        ("lut", f"LUT{used['lut_inputs']}"),
+        ("ff", "FF"),
+        ("bram", used["bram_unit"]),
+    ):
         share = 100 * used[name] / used["device"][name]
         parts.append(f"{used[name]:,} {unit} ({share:.0f} %)")
     if "spram" in used:
@@ -69,19 +76,40 @@ def resources(design: Design) -> str | None:
 
 @click.command("compile")
 @model_argument
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR",
-              help="Folder to write; replaced as a whole if xnorflow wrote it.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder to write; replaced as a whole if xnorflow wrote it.",
+)
 @target_options
-@click.option("--pareto", is_flag=True,
-              help="Show which speeds fit the board, and what each takes; write no design.")
-@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE",
-              help="With --pareto: a picture of it, .png or .svg.")
+@click.option(
+    "--pareto",
+    is_flag=True,
+    help="Show which speeds fit the board, and what each takes; write no design.",
+)
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="With --pareto: a picture of it, .png or .svg.",
+)
 @input_options
 @json_option
 def command(
-    model: Path, output: Path | None, board: str | None, fps: float | None, cycles: int | None,
-    folding: Path | None, clock: float | None, pareto: bool, plot: Path | None, input_type: str,
-    input_scale: float, as_json: bool,
+    model: Path,
+    output: Path | None,
+    board: str | None,
+    fps: float | None,
+    cycles: int | None,
+    folding: Path | None,
+    clock: float | None,
+    pareto: bool,
+    plot: Path | None,
+    input_type: str,
+    input_scale: float,
+    as_json: bool,
 ) -> None:
     """Turn a model into Verilog, ROM images and design.json.
 

@@ -36,7 +36,10 @@ def plain(text: str) -> Text:
 def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """Show a bar on the standard error; the function it gives takes items done and in all."""
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:

@@ -35,10 +35,23 @@ MADE = {
 
 
 @click.command("demo")
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("xnorflow-demo"),
-              metavar="DIR", show_default=True, help="Folder for everything that is made.")
-@click.option("--jobs", type=click.IntRange(min=1), default=2, show_default=True, metavar="N",
-              help="Processes for the RTL simulation.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("xnorflow-demo"),
+    metavar="DIR",
+    show_default=True,
+    help="Folder for everything that is made.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    metavar="N",
+    help="Processes for the RTL simulation.",
+)
 def command(output: Path, jobs: int) -> None:
     """Go the whole way on a small network and real images, in under two minutes.
 
@@ -73,8 +86,10 @@ def go(folder: Path, output: Path, jobs: int) -> None:
     _check_executor(demo.model_path(), net, x[:EXECUTED])
     scores = net(x)
     accuracy = float((scores.argmax(1) == y).mean())
-    say(f"   every score equal; accuracy on all {len(x)} held-out images"
-        f" {100 * accuracy:.2f} %", highlight=False)
+    say(
+        f"   every score equal; accuracy on all {len(x)} held-out images {100 * accuracy:.2f} %",
+        highlight=False,
+    )
 
     say(f"[bold]3. Compile[/] for {BOARD}: at most {CYCLES} cycles per frame")
     design = compile_network(net, BOARD, cycles=CYCLES)
@@ -89,10 +104,15 @@ def go(folder: Path, output: Path, jobs: int) -> None:
         run = design.simulate(x, jobs=jobs, expected=scores, progress=tick)
     with console.progress("   RTL, both sides stalled") as tick:
         design.simulate(x, jobs=jobs, stalls=(0.3, 0.3), seed=1, expected=scores, progress=tick)
-    say(f"   {scores.size} scores equal the golden model's, at full speed and under random"
-        " stalls", highlight=False)
-    say(f"   simulated initiation interval {run.ii} cycles (predicted {design.ii}), latency"
-        f" {run.latency} cycles (predicted {design.latency})", highlight=False)
+    say(
+        f"   {scores.size} scores equal the golden model's, at full speed and under random stalls",
+        highlight=False,
+    )
+    say(
+        f"   simulated initiation interval {run.ii} cycles (predicted {design.ii}), latency"
+        f" {run.latency} cycles (predicted {design.latency})",
+        highlight=False,
+    )
     if (run.ii, run.latency) != (design.ii, design.latency):
         raise CheckFailed("the simulated timing is not the predicted one")
 
@@ -100,14 +120,28 @@ def go(folder: Path, output: Path, jobs: int) -> None:
     comparison = compare(net, FPGAS, GPUS, cycles=CYCLES)
     html.save(comparison, folder / "compare.html")
     plot.save(comparison, folder / "compare.png")
-    pictures.save(folder / "digits.png", x[:SHOWN], run.labels[:SHOWN], y[:SHOWN],
-                  title="What the simulated hardware reads")
+    pictures.save(
+        folder / "digits.png",
+        x[:SHOWN],
+        run.labels[:SHOWN],
+        y[:SHOWN],
+        title="What the simulated hardware reads",
+    )
     seconds = time.monotonic() - started
     summary = {
-        "network": net.name, "digest": net.digest, "images": len(x), "accuracy": accuracy,
-        "mismatches": 0, "ii": run.ii, "latency": run.latency, "predicted_ii": design.ii,
-        "predicted_latency": design.latency, "board": BOARD, "clock_mhz": design.clock.mhz,
-        "clock_source": design.clock.source, "seconds": round(seconds, 1),
+        "network": net.name,
+        "digest": net.digest,
+        "images": len(x),
+        "accuracy": accuracy,
+        "mismatches": 0,
+        "ii": run.ii,
+        "latency": run.latency,
+        "predicted_ii": design.ii,
+        "predicted_latency": design.latency,
+        "board": BOARD,
+        "clock_mhz": design.clock.mhz,
+        "clock_source": design.clock.source,
+        "seconds": round(seconds, 1),
     }
     (folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
     _summary(output, x, run.labels, y, comparison, seconds)
@@ -121,15 +155,22 @@ def _check_executor(path: Path, net: IntegerNetwork, x: NDArray[np.uint8]) -> No
     model = ModelWrapper(str(path))
     name, result = model.graph.input[0].name, model.graph.output[0].name
     shape = model.get_tensor_shape(name)
-    expected = np.concatenate([
-        execute_onnx(model, {name: frame.astype(np.float32).reshape(shape)})[result] for frame in x
-    ])
+    expected = np.concatenate(
+        [
+            execute_onnx(model, {name: frame.astype(np.float32).reshape(shape)})[result]
+            for frame in x
+        ]
+    )
     if not np.array_equal(net.scores.to_float(net(x)), expected):
         raise CheckFailed(f"{path.name}: the golden model and the ONNX executor differ")
 
 
 def _summary(
-    output: Path, x: NDArray[np.uint8], labels: NDArray[Any], y: NDArray[Any], comparison: Any,
+    output: Path,
+    x: NDArray[np.uint8],
+    labels: NDArray[Any],
+    y: NDArray[Any],
+    comparison: Any,
     seconds: float,
 ) -> None:
     """Print some digits with their labels, what was made and how long it took."""
@@ -138,19 +179,27 @@ def _summary(
     picked = [int(np.flatnonzero(y == digit)[0]) for digit in range(8)]
     for line in (picked[:4], picked[4:]):
         for row in range(x.shape[1]):
-            say("   " + "  ".join(
-                "".join(2 * shades[int(v) * (len(shades) - 1) // 16] for v in x[i, row])
-                for i in line
-            ), highlight=False, markup=False)
+            say(
+                "   "
+                + "  ".join(
+                    "".join(2 * shades[int(v) * (len(shades) - 1) // 16] for v in x[i, row])
+                    for i in line
+                ),
+                highlight=False,
+                markup=False,
+            )
         say("   " + "  ".join(f"{f'reads {labels[i]}':^16s}" for i in line), highlight=False)
     say()
     for row in comparison.rows:
         if row.category == "FPGA":
             fps = row.figures["fps"]
             clock = row.figures["clock"]
-            say(f"   {row.device:14s} {fps.value:>9,.0f} frames/s {fps.kind}, at"
+            say(
+                f"   {row.device:14s} {fps.value:>9,.0f} frames/s {fps.kind}, at"
                 f" {clock.value:g} MHz {clock.error or 'placed'}"
-                + ("" if row.fits else "; [red]does not fit[/] (estimated)"), highlight=False)
+                + ("" if row.fits else "; [red]does not fit[/] (estimated)"),
+                highlight=False,
+            )
     say(f"\n[green]Done in {seconds:.0f} s.[/] In {output}:")
     for name, what in MADE.items():
         say(f"   {name:14s} {what}", highlight=False)

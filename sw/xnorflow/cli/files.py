@@ -25,9 +25,10 @@ def check_output(path: Path | None, what: str, *suffixes: str) -> None:
         known = f"{', '.join(others)} or {last}" if others else last
         raise BadInput(f"{path}: {what} written as {known}")
     if path.is_dir() or not path.parent.is_dir():
-        raise BadInput(f"cannot write {path}: " + (
-            "it is a folder" if path.is_dir() else f"there is no folder {path.parent}"
-        ))
+        raise BadInput(
+            f"cannot write {path}: "
+            + ("it is a folder" if path.is_dir() else f"there is no folder {path.parent}")
+        )
 
 
 @contextmanager

@@ -16,14 +16,22 @@ from xnorflow.cli.options import input_options, json_option, load_model, model_a
 
 def _row(layer: ir.Layer, inp: ir.Features, out: ir.Features) -> dict[str, Any]:
     row: dict[str, Any] = {
-        "name": layer.name, "kind": layer.kind, "input_shape": inp.shape,
-        "output_shape": out.shape, "input_alphabet": str(inp.alphabet),
-        "output_alphabet": str(out.alphabet), "nodes": layer.sources,
+        "name": layer.name,
+        "kind": layer.kind,
+        "input_shape": inp.shape,
+        "output_shape": out.shape,
+        "input_alphabet": str(inp.alphabet),
+        "output_alphabet": str(out.alphabet),
+        "nodes": layer.sources,
     }
     window = getattr(layer, "window", None)
     if window is not None:
-        row |= {"kernel": window.kernel, "stride": window.stride, "dilation": window.dilation,
-                "pads": window.pads}
+        row |= {
+            "kernel": window.kernel,
+            "stride": window.stride,
+            "dilation": window.dilation,
+            "pads": window.pads,
+        }
     if isinstance(layer, ir.Conv):
         row |= {
             "pad_value": layer.pad_value if any(layer.window.pads) else None,
@@ -70,23 +78,37 @@ def command(model: Path, input_type: str, input_scale: float, as_json: bool) -> 
         "weight_bits": sum(r.get("weight_bits", 0) for r in rows),
     }
     if as_json:
-        console.print_json({
-            "name": net.name, "digest": net.digest, "input_shape": net.shape,
-            "input_scale": input_scale, "classes": net.classes, "notes": net.notes,
-            "layers": rows, **total,
-        })
+        console.print_json(
+            {
+                "name": net.name,
+                "digest": net.digest,
+                "input_shape": net.shape,
+                "input_scale": input_scale,
+                "classes": net.classes,
+                "notes": net.notes,
+                "layers": rows,
+                **total,
+            }
+        )
         return
-    table = Table(title=f"{net.name}: {total['macs']:,} multiply-accumulates a frame,"
-                        f" {total['weight_bits']:,} weight bits",
-                  box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(
+        title=f"{net.name}: {total['macs']:,} multiply-accumulates a frame,"
+        f" {total['weight_bits']:,} weight bits",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
     for name in ("layer", "window", "output", "values", "weights"):
         table.add_column(name, no_wrap=name not in ("window", "values"), overflow="fold")
     for name in ("MAC", "weight\nbits"):
         table.add_column(name, justify="right", no_wrap=True, overflow="fold")
     for r in rows:
         table.add_row(
-            r["name"], _window(r), "x".join(map(str, r["output_shape"])),
-            r["output_alphabet"].strip("{}"), r.get("weight_alphabet", "").strip("{}"),
+            r["name"],
+            _window(r),
+            "x".join(map(str, r["output_shape"])),
+            r["output_alphabet"].strip("{}"),
+            r.get("weight_alphabet", "").strip("{}"),
             f"{r['macs']:,}" if "macs" in r else "",
             f"{r['weight_bits']:,}" if "weight_bits" in r else "",
         )

@@ -44,21 +44,46 @@ class Scale(click.ParamType):
 
 model_argument = click.argument("model", type=click.Path(path_type=Path))
 input_options = _all(
-    click.option("--input", "input_type", default="uint8", show_default=True,
-                 type=click.Choice(["uint8"]), help="Type of the raw samples."),
-    click.option("--input-scale", type=Scale(), default=1.0, metavar="S", show_default=True,
-                 help="The model takes sample * S: 1/255 if it was trained on [0, 1]."),
+    click.option(
+        "--input",
+        "input_type",
+        default="uint8",
+        show_default=True,
+        type=click.Choice(["uint8"]),
+        help="Type of the raw samples.",
+    ),
+    click.option(
+        "--input-scale",
+        type=Scale(),
+        default=1.0,
+        metavar="S",
+        show_default=True,
+        help="The model takes sample * S: 1/255 if it was trained on [0, 1].",
+    ),
 )
 target_options = _all(
     click.option("--board", metavar="B", help="Board, e.g. ulx3s-85f."),
-    click.option("--fps", type=click.FloatRange(min=0, min_open=True), metavar="N",
-                 help="Frames per second to reach."),
-    click.option("--cycles", type=click.IntRange(min=1), metavar="N",
-                 help="Cycles per frame to reach."),
-    click.option("--folding", type=click.Path(path_type=Path), metavar="F.json",
-                 help="PE and SIMD per layer: a file of ours or of FINN's."),
-    click.option("--clock", type=click.FloatRange(min=0, min_open=True), metavar="MHz",
-                 help="Clock that frames per second are computed for."),
+    click.option(
+        "--fps",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="N",
+        help="Frames per second to reach.",
+    ),
+    click.option(
+        "--cycles", type=click.IntRange(min=1), metavar="N", help="Cycles per frame to reach."
+    ),
+    click.option(
+        "--folding",
+        type=click.Path(path_type=Path),
+        metavar="F.json",
+        help="PE and SIMD per layer: a file of ours or of FINN's.",
+    ),
+    click.option(
+        "--clock",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="MHz",
+        help="Clock that frames per second are computed for.",
+    ),
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, not a table.")
 

@@ -27,17 +27,19 @@ def check(
     check_output(plot, "a picture is", ".png", ".svg")
 
 
-def _rows(
-    net: ir.IntegerNetwork, board: str, clock: float | None
-) -> list[dict[str, Any]]:
+def _rows(net: ir.IntegerNetwork, board: str, clock: float | None) -> list[dict[str, Any]]:
     from xnorflow.compiler import front
 
     with console.working("folding for every speed") as doing:
         found = front(net, board, clock=clock, progress=doing)
     return [
         {
-            "ii": f.design.ii, "latency": f.design.latency, "fps": f.design.fps,
-            "lut": round(f.takes.luts), "ff": round(f.takes.ffs), "bram": f.takes.ram_blocks,
+            "ii": f.design.ii,
+            "latency": f.design.latency,
+            "fps": f.design.fps,
+            "lut": round(f.takes.luts),
+            "ff": round(f.takes.ffs),
+            "bram": f.takes.ram_blocks,
             **({"spram": f.takes.sprams} if fpga(board).spram_number else {}),
             "limit": f.limit,
             "layers": {
@@ -76,10 +78,17 @@ def show(
         with whole_file(plot) as part:
             picture.save(net.name, rows, device, f"{at.mhz:g} MHz", part)
     if as_json:
-        console.print_json({
-            "network": net.name, "board": board, "clock_mhz": at.mhz, "clock_source": at.source,
-            "kind": kind, "error": error, "designs": rows,
-        })
+        console.print_json(
+            {
+                "network": net.name,
+                "board": board,
+                "clock_mhz": at.mhz,
+                "clock_source": at.source,
+                "kind": kind,
+                "error": error,
+                "designs": rows,
+            }
+        )
         return
     console.out.print(_table(rows, device))
     lines = [f"at {at.mhz:g} MHz ({at.source.partition(':')[0]}); resources {kind}: {error}"]

@@ -11,8 +11,9 @@ from xnorflow.cli import console
 
 @click.command("program")
 @click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
-@click.option("--flash", is_flag=True,
-              help="Write the board's flash memory, to be there after power-up, too.")
+@click.option(
+    "--flash", is_flag=True, help="Write the board's flash memory, to be there after power-up, too."
+)
 def command(directory: Path, flash: bool) -> None:
     """Load the bitstream that 'xnorflow build' made into the board (openFPGALoader).
 
@@ -27,6 +28,7 @@ def command(directory: Path, flash: bool) -> None:
         name, seconds = program(directory, flash=flash)
     console.out.print(f"loaded {name} in {seconds:.1f} s", highlight=False, markup=False)
     console.out.print(
-        f"Next: xnorflow run {directory} --port /dev/ttyUSB0 --data IMAGES.npz", highlight=False,
+        f"Next: xnorflow run {directory} --port /dev/ttyUSB0 --data IMAGES.npz",
+        highlight=False,
         markup=False,
     )

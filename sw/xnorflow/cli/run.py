@@ -24,21 +24,47 @@ SLACK = 0.3
 @click.command("run")
 @click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
 @click.option("--port", required=True, metavar="P", help="Serial port, e.g. /dev/ttyUSB0.")
-@click.option("--data", required=True, type=click.Path(path_type=Path), metavar="IMAGES",
-              help="An .npz with x and optional y, a .npy, or a folder of PNG.")
-@click.option("--baud", type=click.IntRange(min=1), metavar="N",
-              help="Bits per second; by default what the bitstream of DIR was built for.")
+@click.option(
+    "--data",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="IMAGES",
+    help="An .npz with x and optional y, a .npy, or a folder of PNG.",
+)
+@click.option(
+    "--baud",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Bits per second; by default what the bitstream of DIR was built for.",
+)
 @click.option("--rtscts", is_flag=True, help="The board's RTS and CTS are connected.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N images.")
 @click.option("--check", is_flag=True, help="Compare every score with the golden model's.")
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="S",
-              help="Seconds without an answer after which the link begins anew.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="OUT.npz",
-              help="Write scores and labels.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="S",
+    help="Seconds without an answer after which the link begins anew.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="OUT.npz",
+    help="Write scores and labels.",
+)
 @json_option
 def command(
-    directory: Path, port: str, data: Path, baud: int | None, rtscts: bool, limit: int | None,
-    check: bool, timeout: float | None, output: Path | None, as_json: bool,
+    directory: Path,
+    port: str,
+    data: Path,
+    baud: int | None,
+    rtscts: bool,
+    limit: int | None,
+    check: bool,
+    timeout: float | None,
+    output: Path | None,
+    as_json: bool,
 ) -> None:
     """Run images through the design that is loaded in a board.
 
@@ -85,8 +111,11 @@ def command(
     scores = face.unpack(answers.results.reshape(len(x), face.out_beats, face.out_bytes))
     labels = scores.argmax(1)
     result: dict[str, Any] = {
-        "frames": len(x), "seconds": answers.seconds, "fps": len(x) / answers.seconds,
-        "clock_mhz": known.clock_hz / 1e6, "sent_again": driver.statistics.lost,
+        "frames": len(x),
+        "seconds": answers.seconds,
+        "fps": len(x) / answers.seconds,
+        "clock_mhz": known.clock_hz / 1e6,
+        "sent_again": driver.statistics.lost,
     }
     if images.y is not None:
         result["accuracy"] = float((labels == images.y).mean())
@@ -128,8 +157,11 @@ def _baud(directory: Path) -> int:
 
 def _report(result: dict[str, Any]) -> None:
     say = console.out.print
-    say(f"{result['frames']} frames in {result['seconds']:.2f} s: {result['fps']:.0f} frames per"
-        f" second over the link, {result['sent_again']} sent again", highlight=False)
+    say(
+        f"{result['frames']} frames in {result['seconds']:.2f} s: {result['fps']:.0f} frames per"
+        f" second over the link, {result['sent_again']} sent again",
+        highlight=False,
+    )
     if "mismatches" in result:
         say("every score equals the golden model's", style="green", highlight=False)
     if "accuracy" in result:

@@ -18,28 +18,71 @@ from xnorflow.errors import BadInput
 
 @click.command("simulate")
 @click.argument("model", type=click.Path(path_type=Path), metavar="MODEL|DIR")
-@click.option("--data", required=True, type=click.Path(path_type=Path), metavar="IMAGES",
-              help="An .npz with x and optional y, a .npy, or a folder of PNG.")
-@click.option("--engine", type=click.Choice(["golden", "rtl", "cocotb"]), default="rtl",
-              show_default=True, help="NumPy model; Verilator; cocotb testbench on Verilator.")
+@click.option(
+    "--data",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="IMAGES",
+    help="An .npz with x and optional y, a .npy, or a folder of PNG.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["golden", "rtl", "cocotb"]),
+    default="rtl",
+    show_default=True,
+    help="NumPy model; Verilator; cocotb testbench on Verilator.",
+)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N images.")
-@click.option("--jobs", type=click.IntRange(min=1), default=1, metavar="N", show_default=True,
-              help="Processes to spread the frames over (rtl).")
-@click.option("--stalls", type=click.FloatRange(0, 1, max_open=True), default=0.0, metavar="P",
-              help="Probability that source and sink hold back in a cycle (rtl).")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="N",
+    show_default=True,
+    help="Processes to spread the frames over (rtl).",
+)
+@click.option(
+    "--stalls",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    metavar="P",
+    help="Probability that source and sink hold back in a cycle (rtl).",
+)
 @click.option("--seed", type=int, default=0, help="Of the stalls.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="OUT.npz",
-              help="Write scores, labels and, for rtl, ii and latency.")
-@click.option("--waves", type=click.Path(path_type=Path), metavar="FILE.vcd",
-              help="Write the waveforms of all simulated frames (rtl); use with --limit.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="OUT.npz",
+    help="Write scores, labels and, for rtl, ii and latency.",
+)
+@click.option(
+    "--waves",
+    type=click.Path(path_type=Path),
+    metavar="FILE.vcd",
+    help="Write the waveforms of all simulated frames (rtl); use with --limit.",
+)
 @target_options
 @input_options
 @json_option
 def command(
-    model: Path, data: Path, engine: str, limit: int | None, jobs: int, stalls: float, seed: int,
-    output: Path | None, waves: Path | None, board: str | None, fps: float | None,
-    cycles: int | None, folding: Path | None, clock: float | None, input_type: str,
-    input_scale: float, as_json: bool,
+    model: Path,
+    data: Path,
+    engine: str,
+    limit: int | None,
+    jobs: int,
+    stalls: float,
+    seed: int,
+    output: Path | None,
+    waves: Path | None,
+    board: str | None,
+    fps: float | None,
+    cycles: int | None,
+    folding: Path | None,
+    clock: float | None,
+    input_type: str,
+    input_scale: float,
+    as_json: bool,
 ) -> None:
     """Run images through a model or a compiled design.
 
@@ -54,10 +97,18 @@ def command(
     """
     check_output(output, "results are", ".npz")
     check_output(waves, "waveforms are", ".vcd")
-    targets = {"--board": board, "--fps": fps, "--cycles": cycles, "--folding": folding,
-               "--clock": clock}
+    targets = {
+        "--board": board,
+        "--fps": fps,
+        "--cycles": cycles,
+        "--folding": folding,
+        "--clock": clock,
+    }
     _refuse_useless(
-        model, engine, "--waves" if waves else "", "--stalls" if stalls else "",
+        model,
+        engine,
+        "--waves" if waves else "",
+        "--stalls" if stalls else "",
         [name for name, value in targets.items() if value is not None],
     )
     check_output(waves, "waveforms are", ".vcd")
@@ -86,11 +137,23 @@ def command(
     if engine == "rtl":
         assert design is not None
         with console.progress("RTL in Verilator") as tick:
-            run = design.simulate(x, jobs=jobs, stalls=(stalls, stalls), seed=seed, waves=waves,
-                                  progress=tick, expected=scores)
+            run = design.simulate(
+                x,
+                jobs=jobs,
+                stalls=(stalls, stalls),
+                seed=seed,
+                waves=waves,
+                progress=tick,
+                expected=scores,
+            )
         scores = run.scores
-        result |= {"mismatches": 0, "ii": run.ii, "predicted_ii": design.ii,
-                   "latency": run.latency, "predicted_latency": design.latency}
+        result |= {
+            "mismatches": 0,
+            "ii": run.ii,
+            "predicted_ii": design.ii,
+            "latency": run.latency,
+            "predicted_latency": design.latency,
+        }
         arrays = {"latency": run.latency} | ({"ii": run.ii} if run.ii is not None else {})
     elif engine == "cocotb":
         assert design is not None
@@ -107,9 +170,7 @@ def command(
     _report(result, stalls)
 
 
-def _refuse_useless(
-    model: Path, engine: str, waves: str, stalls: str, targets: list[str]
-) -> None:
+def _refuse_useless(model: Path, engine: str, waves: str, stalls: str, targets: list[str]) -> None:
     """Refuse options that would change nothing, rather than let a user wait for their effect."""
     if waves and engine == "golden":
         raise BadInput(f"{waves}: the golden model has no waveforms; --engine rtl or cocotb has")
@@ -124,14 +185,22 @@ def _refuse_useless(
 
 
 def _cocotb(
-    design: Design, x: np.ndarray[Any, Any], scores: np.ndarray[Any, Any], seed: int,
+    design: Design,
+    x: np.ndarray[Any, Any],
+    scores: np.ndarray[Any, Any],
+    seed: int,
     waves: Path | None,
 ) -> dict[str, Any]:
     from xnorflow_sim.bench.cocotb_bench import run_cocotb
 
     with console.working("cocotb testbench in Verilator"):
         results = run_cocotb(
-            design.verilog, design.interface, x, scores, images=design.emitted.images, seed=seed,
+            design.verilog,
+            design.interface,
+            x,
+            scores,
+            images=design.emitted.images,
+            seed=seed,
             waves=waves,
         )
     return {"mismatches": 0, "tests": [r.name for r in results]}
@@ -145,11 +214,18 @@ def _report(result: dict[str, Any], stalls: float) -> None:
     if "mismatches" in result:
         say("every score equals the golden model's", style="green", highlight=False)
     if "ii" in result:
-        ii = "unknown, for it takes two frames," if result["ii"] is None \
-            else f"{result['ii']:g} cycles" if stalls else f"{result['ii']} cycles"
-        say(f"simulated initiation interval {ii} (predicted"
+        ii = (
+            "unknown, for it takes two frames,"
+            if result["ii"] is None
+            else f"{result['ii']:g} cycles"
+            if stalls
+            else f"{result['ii']} cycles"
+        )
+        say(
+            f"simulated initiation interval {ii} (predicted"
             f" {result['predicted_ii']}), latency {result['latency']} cycles (predicted"
             f" {result['predicted_latency']})" + (" under stalls" if stalls else ""),
-            highlight=False)
+            highlight=False,
+        )
     if "accuracy" in result:
         say(f"accuracy {100 * result['accuracy']:.2f} %", highlight=False)

@@ -58,10 +58,17 @@ class Row:
 
     def to_json(self) -> dict[str, Any]:
         """Give a dictionary of plain values."""
-        return {"device": self.device, "title": self.title, "category": self.category,
-                "data_type": self.data_type, "batch": self.batch, "column": self.column,
-                "fits": self.fits, "notes": list(self.notes),
-                "figures": {k: f.to_json() for k, f in self.figures.items()}}
+        return {
+            "device": self.device,
+            "title": self.title,
+            "category": self.category,
+            "data_type": self.data_type,
+            "batch": self.batch,
+            "column": self.column,
+            "fits": self.fits,
+            "notes": list(self.notes),
+            "figures": {k: f.to_json() for k, f in self.figures.items()},
+        }
 
 
 @dataclass(frozen=True)
@@ -99,16 +106,26 @@ class Comparison:
     def to_json(self) -> dict[str, Any]:
         """Give a dictionary of plain values, for ``json.dump``."""
         return {
-            "network": self.name, "macs": self.macs, "weights": self.weights,
+            "network": self.name,
+            "macs": self.macs,
+            "weights": self.weights,
             "rows": [row.to_json() for row in self.rows],
-            "fairness": list(self.fairness), "omitted": list(self.omitted),
+            "fairness": list(self.fairness),
+            "omitted": list(self.omitted),
             "settings": vars(self.settings).copy(),
             "resource_model": {
                 name: {"status": status(family), "checked": checked(family)}
                 for name, family in self.families.items()
             },
-            "sources": {key: {"document": s.document, "url": s.url, "looked_up": s.looked_up,
-                              "status": s.status} for key, s in self.sources.items()},
+            "sources": {
+                key: {
+                    "document": s.document,
+                    "url": s.url,
+                    "looked_up": s.looked_up,
+                    "status": s.status,
+                }
+                for key, s in self.sources.items()
+            },
         }
 
 
@@ -159,12 +176,21 @@ def compare(
     for name in gpus:
         rows += _gpu_rows(devices.gpu(name), network, batches, settings, sources, omitted)
     fairness = _fairness(network, rows, settings)
-    return Comparison(network.name, network.macs, network.weights, tuple(rows), sources, fairness,
-                      tuple(omitted), settings)
+    return Comparison(
+        network.name,
+        network.macs,
+        network.weights,
+        tuple(rows),
+        sources,
+        fairness,
+        tuple(omitted),
+        settings,
+    )
 
 
-def _fpga_row(fpga: Fpga, design: DesignSummary, clock: float | Figure | None,
-              sources: dict[str, Source]) -> Row:
+def _fpga_row(
+    fpga: Fpga, design: DesignSummary, clock: float | Figure | None, sources: dict[str, Source]
+) -> Row:
     family = fpga.family
     mhz = _clock(fpga, clock)
     if clock is None:
@@ -180,17 +206,26 @@ def _fpga_row(fpga: Fpga, design: DesignSummary, clock: float | Figure | None,
     }
     notes = []
     used = design_resources(design, family)
-    known = {"luts": error_of(family, "lut"), "ffs": error_of(family, "ff"),
-             "ram_blocks": error_of(family, "bram")}
+    known = {
+        "luts": error_of(family, "lut"),
+        "ffs": error_of(family, "ff"),
+        "ram_blocks": error_of(family, "bram"),
+    }
     for key, name, amount, there in (
-        ("luts", "LUT", used.luts, fpga.luts), ("ffs", "FF", used.ffs, fpga.ffs),
+        ("luts", "LUT", used.luts, fpga.luts),
+        ("ffs", "FF", used.ffs, fpga.ffs),
         ("ram_blocks", "block RAM", used.ram_blocks, fpga.ram_blocks),
     ):
         unit = {"luts": f"LUT{family.lut_inputs}", "ffs": "FF", "ram_blocks": family.ram}[key]
-        figures[key] = Figure(round(amount), unit, Origin.ESTIMATED,
-                              "exact packing of the model's memories" if key == "ram_blocks"
-                              else "sum of the model's parts in xnorflow.resources.usage",
-                              known[key])
+        figures[key] = Figure(
+            round(amount),
+            unit,
+            Origin.ESTIMATED,
+            "exact packing of the model's memories"
+            if key == "ram_blocks"
+            else "sum of the model's parts in xnorflow.resources.usage",
+            known[key],
+        )
         share = 100 * amount / there.use()
         figures[f"{key}_share"] = Figure(share, "%", Origin.ESTIMATED, "of the part's", known[key])
         sources[f"{fpga.board} {name}"] = there.source
@@ -202,26 +237,47 @@ def _fpga_row(fpga: Fpga, design: DesignSummary, clock: float | Figure | None,
     if fpga.power_w is not None and fpga.power_w.usable:
         watts = fpga.power_w.use()
         figures["energy"] = Figure(
-            watts / figures["fps"].value * 1e3, "mJ/frame", Origin.ESTIMATED,
-            f"published board power {watts:g} W x interval", "upper bound")
+            watts / figures["fps"].value * 1e3,
+            "mJ/frame",
+            Origin.ESTIMATED,
+            f"published board power {watts:g} W x interval",
+            "upper bound",
+        )
         sources[f"{fpga.board} power"] = fpga.power_w.source
-    return Row(fpga.board, f"{fpga.board} ({fpga.part.upper()})", "FPGA", "exact", 1, "", figures,
-               tuple(notes))
+    return Row(
+        fpga.board,
+        f"{fpga.board} ({fpga.part.upper()})",
+        "FPGA",
+        "exact",
+        1,
+        "",
+        figures,
+        tuple(notes),
+    )
 
 
 def _clock(fpga: Fpga, clock: float | Figure | None) -> Figure:
     if clock is None:
         datum = fpga.family.clock_mhz
         return Figure(datum.use(), "MHz", Origin.ESTIMATED, datum.source.document, "assumed")
-    figure = clock if isinstance(clock, Figure) else Figure(
-        clock, "MHz", Origin.ESTIMATED, "set by the user", "assumed")
+    figure = (
+        clock
+        if isinstance(clock, Figure)
+        else Figure(clock, "MHz", Origin.ESTIMATED, "set by the user", "assumed")
+    )
     if not 0 < figure.value < 10_000:
         raise BadInput(f"{fpga.board}: a clock of {figure.value:g} MHz is not possible")
     return figure
 
 
-def _gpu_rows(gpu: Gpu, network: DesignSummary, batches: Sequence[int], settings: Settings,
-              sources: dict[str, Source], omitted: list[str]) -> list[Row]:
+def _gpu_rows(
+    gpu: Gpu,
+    network: DesignSummary,
+    batches: Sequence[int],
+    settings: Settings,
+    sources: dict[str, Source],
+    omitted: list[str],
+) -> list[Row]:
     rows = []
     used: dict[str, Datum] = {"bandwidth": gpu.bandwidth_gbs, "power": gpu.power_w}
     for data_type in DATA_TYPES:
@@ -243,8 +299,9 @@ def _gpu_rows(gpu: Gpu, network: DesignSummary, batches: Sequence[int], settings
                     sources[f"{gpu.name} population count"] = gpu.popc_per_clock_sm.source
                 as_int8 = [t.name for t in found.layers if t.data_type != data_type]
                 notes = (f"in INT8: {', '.join(as_int8)}",) if as_int8 else ()
-                rows.append(Row(gpu.name, gpu.title, "GPU", data_type, batch, column, figures,
-                                notes))
+                rows.append(
+                    Row(gpu.name, gpu.title, "GPU", data_type, batch, column, figures, notes)
+                )
     sources.update({f"{gpu.name} {key}": d.source for key, d in used.items() if d.usable})
     return rows
 
@@ -256,18 +313,19 @@ def _families(rows: Sequence[Row]) -> dict[str, Family]:
 
 def _fairness(network: DesignSummary, rows: Sequence[Row], settings: Settings) -> tuple[str, ...]:
     assumed = [r.device for r in rows if r.category == "FPGA" and r.figures["clock"].error]
-    placed = [r.device for r in rows if r.category == "FPGA"
-              and r.figures["clock"].kind in (Origin.PLACED, Origin.MEASURED)]
-    models = "; ".join(
-        f"{name}: {status(f)}, {checked(f)}" for name, f in _families(rows).items()
-    )
+    placed = [
+        r.device
+        for r in rows
+        if r.category == "FPGA" and r.figures["clock"].kind in (Origin.PLACED, Origin.MEASURED)
+    ]
+    models = "; ".join(f"{name}: {status(f)}, {checked(f)}" for name, f in _families(rows).items())
     notes = [
         f"Same network everywhere: {network.name}, {network.macs:,} multiply-accumulates a frame, "
         "2 operations each; first and last layer included.",
         "FPGA and 1-bit GPU figures are of the binary network itself. FP16 and INT8 run the same "
         "layers in wider arithmetic, not a network of the same accuracy: a wider network of fewer "
-        "layers or channels may reach that accuracy." + (
-            f" Accuracy: {network.accuracy}" if network.accuracy else ""),
+        "layers or channels may reach that accuracy."
+        + (f" Accuracy: {network.accuracy}" if network.accuracy else ""),
         "FPGAs take one frame at a time (batch 1) and start the next every interval; a GPU's "
         "latency is that of its whole batch.",
         f"Clocks assumed, not placed: {', '.join(assumed) or 'none'}. "

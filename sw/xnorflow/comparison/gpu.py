@@ -25,7 +25,7 @@ COLUMNS: tuple[Column, ...] = get_args(Column)
 COLUMN_TEXT: dict[Column, str] = {
     "peak": "peak rates and bandwidth alone, nothing lost anywhere",
     "gemm": "efficiency of a tuned matrix product, operands padded to the tensor core's tile, "
-            "and a kernel launch per layer",
+    "and a kernel launch per layer",
     "end-to-end": "efficiency that a whole binary network was seen to reach; 1-bit only",
 }
 BITS: dict[DataType, int] = {"fp16": 16, "int8": 8, "b1": 1}
@@ -100,14 +100,20 @@ class GpuEstimate:
     @property
     def fps(self) -> Figure:
         """Frames per second."""
-        return Figure(self.batch / self.seconds, "frames/s", Origin.ESTIMATED, self.how,
-                      "not calibrated on this device")
+        return Figure(
+            self.batch / self.seconds,
+            "frames/s",
+            Origin.ESTIMATED,
+            self.how,
+            "not calibrated on this device",
+        )
 
     @property
     def latency(self) -> Figure:
         """Time until the batch is done, in microseconds."""
-        return Figure(self.seconds * 1e6, "us", Origin.ESTIMATED, self.how,
-                      "not calibrated on this device")
+        return Figure(
+            self.seconds * 1e6, "us", Origin.ESTIMATED, self.how, "not calibrated on this device"
+        )
 
     @property
     def energy(self) -> Figure | None:
@@ -115,8 +121,13 @@ class GpuEstimate:
         if not self.gpu.power_w.usable:
             return None
         watts = self.gpu.power_w.use()
-        return Figure(watts * self.seconds / self.batch * 1e3, "mJ/frame", Origin.ESTIMATED,
-                      f"published board power {watts:g} W x time", "upper bound")
+        return Figure(
+            watts * self.seconds / self.batch * 1e3,
+            "mJ/frame",
+            Origin.ESTIMATED,
+            f"published board power {watts:g} W x time",
+            "upper bound",
+        )
 
 
 def supports(gpu: Gpu, data_type: DataType) -> bool:
@@ -137,8 +148,14 @@ def runs_in(engine: EngineSummary, gpu: Gpu, data_type: DataType) -> DataType:
     return "int8" if engine.act_bits >= 8 or pairs >= ratio else "b1"
 
 
-def _layer(engine: EngineSummary, gpu: Gpu, data_type: DataType, batch: int, column: Column,
-           settings: Settings) -> LayerTime:
+def _layer(
+    engine: EngineSummary,
+    gpu: Gpu,
+    data_type: DataType,
+    batch: int,
+    column: Column,
+    settings: Settings,
+) -> LayerTime:
     used = runs_in(engine, gpu, data_type)
     rows, cols, depth = engine.pixels * batch, engine.channels, engine.reduction
     if column != "peak":
@@ -157,14 +174,22 @@ def _layer(engine: EngineSummary, gpu: Gpu, data_type: DataType, batch: int, col
     in_bits = engine.act_bits if used == "b1" else BITS[used]
     weight_bits = engine.weight_planes if used == "b1" else BITS[used]
     out_bits = engine.out_bits if data_type == "b1" else BITS[data_type]
-    bits = engine.weights * weight_bits + batch * (engine.inputs * in_bits
-                                                   + engine.outputs * out_bits)
-    return LayerTime(engine.name, used, 2 * rows * cols * depth * pairs / rate,
-                     bits / 8 / bandwidth, launch)
+    bits = engine.weights * weight_bits + batch * (
+        engine.inputs * in_bits + engine.outputs * out_bits
+    )
+    return LayerTime(
+        engine.name, used, 2 * rows * cols * depth * pairs / rate, bits / 8 / bandwidth, launch
+    )
 
 
-def estimate(design: DesignSummary, gpu: Gpu, data_type: DataType, batch: int, column: Column,
-             settings: Settings | None = None) -> GpuEstimate | None:
+def estimate(
+    design: DesignSummary,
+    gpu: Gpu,
+    data_type: DataType,
+    batch: int,
+    column: Column,
+    settings: Settings | None = None,
+) -> GpuEstimate | None:
     """Estimate a network on a GPU.
 
     Parameters
@@ -195,8 +220,11 @@ def estimate(design: DesignSummary, gpu: Gpu, data_type: DataType, batch: int, c
     if not supports(gpu, data_type) or (column == "end-to-end" and data_type != "b1"):
         return None
     settings = settings or Settings()
-    layers = tuple(_layer(e, gpu, data_type, batch, column, settings)
-                   for e in design.engines if e.kind == "conv")
+    layers = tuple(
+        _layer(e, gpu, data_type, batch, column, settings)
+        for e in design.engines
+        if e.kind == "conv"
+    )
     return GpuEstimate(gpu, data_type, batch, column, layers, f"roofline: {COLUMN_TEXT[column]}")
 
 
@@ -208,5 +236,9 @@ def popcount_bound(gpu: Gpu) -> Figure | None:
     if not (gpu.popc_per_clock_sm.usable and gpu.sms.usable and gpu.clock_mhz.usable):
         return None
     rate = gpu.sms.use() * gpu.popc_per_clock_sm.use() * 32 * 2 * gpu.clock_mhz.use() * 1e6
-    return Figure(rate / 1e12, "TOPS", Origin.ESTIMATED,
-                  "derived: multiprocessors x population counts per clock x 32 bits x 2 x clock")
+    return Figure(
+        rate / 1e12,
+        "TOPS",
+        Origin.ESTIMATED,
+        "derived: multiprocessors x population counts per clock x 32 bits x 2 x clock",
+    )

@@ -74,14 +74,18 @@ class Design:
 
     @classmethod
     def assemble(
-        cls, net: ir.IntegerNetwork, folds: Sequence[Fold], *, in_lanes: int, out_lanes: int,
-        board: str | None, clock: Clock,
+        cls,
+        net: ir.IntegerNetwork,
+        folds: Sequence[Fold],
+        *,
+        in_lanes: int,
+        out_lanes: int,
+        board: str | None,
+        clock: Clock,
     ) -> Design:
         """Describe the hardware of a folding and predict its timing; errors as `accelerator`'s."""
         device = None if board is None else fpga(board)
-        spec = accelerator(
-            net, folds, in_lanes=in_lanes, out_lanes=out_lanes, device=device
-        )
+        spec = accelerator(net, folds, in_lanes=in_lanes, out_lanes=out_lanes, device=device)
         return cls(net, tuple(folds), spec, board, clock, timing.predict(spec))
 
     @property
@@ -132,8 +136,13 @@ class Design:
         """The two AXI-Streams, for simulators and drivers."""
         s = self.spec
         return Interface(
-            top=s.name, in_lanes=s.input.lanes, in_group=s.input.group, frame=s.input.frame,
-            out_lanes=s.out_lanes, out_bits=s.score_bits, classes=s.classes,
+            top=s.name,
+            in_lanes=s.input.lanes,
+            in_group=s.input.group,
+            frame=s.input.frame,
+            out_lanes=s.out_lanes,
+            out_bits=s.score_bits,
+            classes=s.classes,
             load=load_bits(s),
         )
 
@@ -220,8 +229,11 @@ class Design:
             if net.digest != content["network_digest"]:
                 raise ValueError("network.npz is not the network of design.json")
             design = cls.assemble(
-                net, folds, in_lanes=int(lanes["s_axis"]["lanes"]),
-                out_lanes=int(lanes["m_axis"]["lanes"]), board=content["board"],
+                net,
+                folds,
+                in_lanes=int(lanes["s_axis"]["lanes"]),
+                out_lanes=int(lanes["m_axis"]["lanes"]),
+                board=content["board"],
                 clock=Clock(float(content["clock_mhz"]), str(content["clock_source"])),
             )
             files = {f"{net.name}.v": design.verilog, **design.emitted.images}
@@ -244,9 +256,16 @@ class Design:
         return Simulator(emitted.verilog, interface, images=emitted.images, trace=waves)
 
     def simulate(
-        self, x: NDArray[Any], *, jobs: int = 1, stalls: tuple[float, float] = (0.0, 0.0),
-        seed: int = 0, check: bool = True, expected: NDArray[Any] | None = None,
-        progress: Callable[[int, int], object] | None = None, waves: str | Path | None = None,
+        self,
+        x: NDArray[Any],
+        *,
+        jobs: int = 1,
+        stalls: tuple[float, float] = (0.0, 0.0),
+        seed: int = 0,
+        check: bool = True,
+        expected: NDArray[Any] | None = None,
+        progress: Callable[[int, int], object] | None = None,
+        waves: str | Path | None = None,
     ) -> Run:
         """Run frames through the generated Verilog in Verilator.
 
@@ -284,7 +303,12 @@ class Design:
         x = golden.frames(self.net, x)
         simulator = self.simulator(waves=waves is not None)
         run = simulator.run(
-            x, stall_in=stalls[0], stall_out=stalls[1], seed=seed, jobs=jobs, progress=progress,
+            x,
+            stall_in=stalls[0],
+            stall_out=stalls[1],
+            seed=seed,
+            jobs=jobs,
+            progress=progress,
             waves=Path(waves) if waves else None,
         )
         if check:
@@ -326,8 +350,9 @@ class Design:
         frames = golden.frames(self.net, x).astype(np.int64)
         taps: dict[str, ir.Ints] = {"input": frames}
         if isinstance(first, ir.InputTable):
-            taps["input"] = (values[first].astype(np.int64) - first.alphabet.lo) // \
-                first.alphabet.step
+            taps["input"] = (
+                values[first].astype(np.int64) - first.alphabet.lo
+            ) // first.alphabet.step
         for part in self.parts:
             layer: ir.Layer = part.tails[-1][0] if part.tails else part.layer
             v = values[layer].astype(np.int64)

@@ -22,39 +22,58 @@ FORMAT = "xnorflow-design-1"
 def _gearbox(box: GearboxSpec) -> dict[str, int] | None:
     if not box.needed:
         return None
-    return {"bits": box.bits, "group_in": box.group_in, "lanes_in": box.lanes_in,
-            "group_out": box.group_out, "lanes_out": box.lanes_out}
+    return {
+        "bits": box.bits,
+        "group_in": box.group_in,
+        "lanes_in": box.lanes_in,
+        "group_out": box.group_out,
+        "lanes_out": box.lanes_out,
+    }
 
 
 def _tail(tail: TailSpec) -> dict[str, Any]:
     match tail:
         case ThresholdSpec():
             rows, lanes, thresholds = tail.thresholds.shape
-            return {"kind": "thresholds", "rows": rows, "lanes": lanes, "thresholds": thresholds,
-                    "rom": tail.rom.kind}
+            return {
+                "kind": "thresholds",
+                "rows": rows,
+                "lanes": lanes,
+                "thresholds": thresholds,
+                "rom": tail.rom.kind,
+            }
         case OffsetSpec():
             rows, lanes = tail.offset.shape
             return {"kind": "offsets", "rows": rows, "lanes": lanes, "rom": tail.rom.kind}
     rows, lanes, entries = tail.table.shape
-    return {"kind": "table", "rows": rows, "lanes": lanes, "entries": entries,
-            "rom": tail.rom.kind}
+    return {"kind": "table", "rows": rows, "lanes": lanes, "entries": entries, "rom": tail.rom.kind}
 
 
-def _layer(
-    part: Reduction, fold: Fold, stage: StageSpec, box: GearboxSpec
-) -> dict[str, Any]:
+def _layer(part: Reduction, fold: Fold, stage: StageSpec, box: GearboxSpec) -> dict[str, Any]:
     b, a = stage.buffer, stage.array
     window: dict[str, Any] = {
-        "kernel": b.kernel, "stride": b.stride, "dilation": b.dilation, "pads": b.pads
+        "kernel": b.kernel,
+        "stride": b.stride,
+        "dilation": b.dilation,
+        "pads": b.pads,
     }
     entry: dict[str, Any] = {
-        "name": part.name, "kind": part.layer.kind, "nodes": part.layer.sources,
-        "input_shape": part.inp.shape, "output_shape": part.final.shape,
-        "input_alphabet": str(part.inp.alphabet), "output_alphabet": str(part.final.alphabet),
-        "window": window, "pe": fold.pe, "simd": fold.simd,
-        "pixels": fold.pixels, "cycles": b.cycles,
-        "gearbox": _gearbox(box), "buffer": {"depth": b.depth, "width": b.word_bits, "kind": b.ram},
-        "queue_depth": stage.queue_depth, "tails": [_tail(tail) for tail in stage.tails],
+        "name": part.name,
+        "kind": part.layer.kind,
+        "nodes": part.layer.sources,
+        "input_shape": part.inp.shape,
+        "output_shape": part.final.shape,
+        "input_alphabet": str(part.inp.alphabet),
+        "output_alphabet": str(part.final.alphabet),
+        "window": window,
+        "pe": fold.pe,
+        "simd": fold.simd,
+        "pixels": fold.pixels,
+        "cycles": b.cycles,
+        "gearbox": _gearbox(box),
+        "buffer": {"depth": b.depth, "width": b.word_bits, "kind": b.ram},
+        "queue_depth": stage.queue_depth,
+        "tails": [_tail(tail) for tail in stage.tails],
     }
     if isinstance(a, DotSpec) and isinstance(part.layer, ir.Conv):
         depth, planes, pe, simd = a.weights.shape
@@ -62,8 +81,10 @@ def _layer(
         entry |= {
             "weight_alphabet": str(part.layer.alphabet),
             "rom": {
-                "depth": depth, "width": planes * pe * simd,
-                "kind": a.rom.kind, "tiles": len(a.rom.tiles),
+                "depth": depth,
+                "width": planes * pe * simd,
+                "kind": a.rom.kind,
+                "tiles": len(a.rom.tiles),
                 **({"sprams": sprams_of(a)} if sprams_of(a) else {}),
             },
             "accumulator_bits": a.acc_bits,
@@ -75,8 +96,13 @@ def _resources(design: Design, family: Family) -> dict[str, Any]:
     used = design_resources(design.shape, family)
     large = {"spram": used.sprams} if used.sprams else {}
     return {
-        "lut": round(used.luts), "ff": round(used.ffs), "bram": round(used.ram_blocks), **large,
-        "bram_unit": family.ram, "lut_inputs": family.lut_inputs, "kind": status(family),
+        "lut": round(used.luts),
+        "ff": round(used.ffs),
+        "bram": round(used.ram_blocks),
+        **large,
+        "bram_unit": family.ram,
+        "lut_inputs": family.lut_inputs,
+        "kind": status(family),
         "error": checked(family),
     }
 
@@ -89,33 +115,55 @@ def summary(design: Design) -> dict[str, Any]:
     """
     net, spec, interface = design.net, design.spec, design.interface
     content: dict[str, Any] = {
-        "format": FORMAT, "xnorflow": __version__, "name": net.name,
-        "network_digest": net.digest, "design_digest": design.digest, "board": design.board,
-        "fabric": fabric(spec), "clock_mhz": design.clock.mhz, "clock_source": design.clock.source,
-        "ii": design.ii, "ii_bound": design.timing.bound, "busiest": design.timing.busiest,
-        "latency": design.latency, "fps": design.fps, "limit": design.limit,
-        "kind": "estimated by the exact cycle model", "notes": net.notes,
+        "format": FORMAT,
+        "xnorflow": __version__,
+        "name": net.name,
+        "network_digest": net.digest,
+        "design_digest": design.digest,
+        "board": design.board,
+        "fabric": fabric(spec),
+        "clock_mhz": design.clock.mhz,
+        "clock_source": design.clock.source,
+        "ii": design.ii,
+        "ii_bound": design.timing.bound,
+        "busiest": design.timing.busiest,
+        "latency": design.latency,
+        "fps": design.fps,
+        "limit": design.limit,
+        "kind": "estimated by the exact cycle model",
+        "notes": net.notes,
         "layers": [
-            _layer(*each) for each in zip(
+            _layer(*each)
+            for each in zip(
                 design.parts, design.folds, spec.stages, spec.gearboxes[:-1], strict=True
             )
         ],
         "output_gearbox": _gearbox(spec.gearboxes[-1]),
         "interface": {
-            "s_axis": {"lanes": interface.in_lanes, "bits_per_lane": 8,
-                       "group": interface.in_group, "beats_per_frame": interface.in_beats},
-            "m_axis": {"lanes": interface.out_lanes, "bits_per_lane": interface.out_bits,
-                       "scores_per_frame": interface.classes,
-                       "beats_per_frame": interface.out_beats},
+            "s_axis": {
+                "lanes": interface.in_lanes,
+                "bits_per_lane": 8,
+                "group": interface.in_group,
+                "beats_per_frame": interface.in_beats,
+            },
+            "m_axis": {
+                "lanes": interface.out_lanes,
+                "bits_per_lane": interface.out_bits,
+                "scores_per_frame": interface.classes,
+                "beats_per_frame": interface.out_beats,
+            },
         },
         "files": [f"{net.name}.v", *design.emitted.images],
     }
     if design.board is not None:
         device = fpga(design.board)
         content["resources"] = _resources(design, device.family) | {
-            "device": {"lut": device.luts.use(), "ff": device.ffs.use(),
-                       "bram": device.ram_blocks.use(),
-                       **({"spram": device.spram_number} if device.spram_number else {})},
+            "device": {
+                "lut": device.luts.use(),
+                "ff": device.ffs.use(),
+                "bram": device.ram_blocks.use(),
+                **({"spram": device.spram_number} if device.spram_number else {}),
+            },
         }
     else:
         families = {device.family.name: device.family for device in fpgas().values()}

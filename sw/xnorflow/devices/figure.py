@@ -23,8 +23,11 @@ class Origin(StrEnum):
 
 STRENGTH = {kind: i for i, kind in enumerate(Origin)}
 SHORT = {
-    Origin.ESTIMATED: "est", Origin.PUBLISHED: "pub", Origin.SIMULATED: "sim",
-    Origin.PLACED: "plc", Origin.MEASURED: "mea",
+    Origin.ESTIMATED: "est",
+    Origin.PUBLISHED: "pub",
+    Origin.SIMULATED: "sim",
+    Origin.PLACED: "plc",
+    Origin.MEASURED: "mea",
 }
 
 
@@ -59,8 +62,13 @@ class Figure:
 
     def to_json(self) -> dict[str, Any]:
         """Give a dictionary of plain values."""
-        return {"value": self.value, "unit": self.unit, "kind": str(self.kind), "how": self.how,
-                "error": self.error}
+        return {
+            "value": self.value,
+            "unit": self.unit,
+            "kind": str(self.kind),
+            "how": self.how,
+            "error": self.error,
+        }
 
     def __str__(self) -> str:
         """Write value and unit, times in the unit that suits them, cycles in full."""

@@ -66,15 +66,18 @@ class Datum:
     def use(self) -> float:
         """Give the value; BadInput if it has no source."""
         if not self.usable:
-            raise BadInput(f"a device figure of {self.value:g} has no source "
-                           f"({self.source.document}), so no result may use it")
+            raise BadInput(
+                f"a device figure of {self.value:g} has no source "
+                f"({self.source.document}), so no result may use it"
+            )
         return self.value
 
     def figure(self, unit: str) -> Figure:
         """Give it as a `Figure`: published unless it was derived or assumed."""
         weak = self.source.status in ("derived", "assumed")
-        return Figure(self.use(), unit, Origin.ESTIMATED if weak else Origin.PUBLISHED,
-                      self.source.document)
+        return Figure(
+            self.use(), unit, Origin.ESTIMATED if weak else Origin.PUBLISHED, self.source.document
+        )
 
 
 @dataclass(frozen=True)
@@ -232,20 +235,31 @@ def fpgas() -> Mapping[str, Fpga]:
     families = {}
     for name, f in data["families"].items():
         families[name] = Family(
-            name, f["vendor"], f["lut_inputs"], f["fabric"], f["ram"],
-            tuple((d, w) for d, w in f["ram_shapes"]), sources[f["ram_source"]],
-            tuple((d, w) for d, w in f["lutram_shapes"]), _datum(f["lutram_luts"], sources),
-            _datum(f["block_luts"], sources), _datum(f["clock_mhz"], sources),
-            tuple((d, w) for d, w in f.get("ram_pair_shapes", ())), *_spram(f, sources))
+            name,
+            f["vendor"],
+            f["lut_inputs"],
+            f["fabric"],
+            f["ram"],
+            tuple((d, w) for d, w in f["ram_shapes"]),
+            sources[f["ram_source"]],
+            tuple((d, w) for d, w in f["lutram_shapes"]),
+            _datum(f["lutram_luts"], sources),
+            _datum(f["block_luts"], sources),
+            _datum(f["clock_mhz"], sources),
+            tuple((d, w) for d, w in f.get("ram_pair_shapes", ())),
+            *_spram(f, sources),
+        )
     boards = {}
     for board, entry in data["boards"].items():
         part = data["parts"][entry["part"]]
-        luts, ffs, blocks, dsps = (_datum(part[k], sources)
-                                   for k in ("luts", "ffs", "ram_blocks", "dsps"))
+        luts, ffs, blocks, dsps = (
+            _datum(part[k], sources) for k in ("luts", "ffs", "ram_blocks", "dsps")
+        )
         power = _datum(entry["power_w"], sources) if "power_w" in entry else None
         sprams = _datum(part["sprams"], sources) if "sprams" in part else None
-        boards[board] = Fpga(board, entry["part"], families[part["family"]], luts, ffs,
-                             blocks, dsps, power, sprams)
+        boards[board] = Fpga(
+            board, entry["part"], families[part["family"]], luts, ffs, blocks, dsps, power, sprams
+        )
     return boards
 
 
@@ -257,8 +271,18 @@ def gpus() -> Mapping[str, Gpu]:
     for name, g in data["gpus"].items():
         d = {k: _datum(v, sources) for k, v in g.items() if isinstance(v, list)}
         tops = {k: d[f"{k}_tops"] for k in ("fp32", "fp16", "int8", "b1")}
-        found[name] = Gpu(name, g["title"], g["architecture"], g["b1_k"], d["sms"], d["clock_mhz"],
-                          tops, d["popc_per_clock_sm"], d["bandwidth_gbs"], d["power_w"])
+        found[name] = Gpu(
+            name,
+            g["title"],
+            g["architecture"],
+            g["b1_k"],
+            d["sms"],
+            d["clock_mhz"],
+            tops,
+            d["popc_per_clock_sm"],
+            d["bandwidth_gbs"],
+            d["power_w"],
+        )
     return found
 
 

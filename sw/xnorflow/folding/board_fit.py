@@ -32,7 +32,11 @@ class BoardFit:
     """
 
     def __init__(
-        self, net: ir.IntegerNetwork, board: str, mhz: float, assemble: Assemble,
+        self,
+        net: ir.IntegerNetwork,
+        board: str,
+        mhz: float,
+        assemble: Assemble,
         progress: Callable[[str], object] | None = None,
     ) -> None:
         self.net, self.device, self.mhz = net, fpga(board), mhz
@@ -65,9 +69,11 @@ class BoardFit:
             found = self.search.smallest(cycles)
             assert found is not None
             if must_fit:
-                raise CheckFailed(self._refusal(
-                    f"{self.net.name} at {cycles:,} cycles per frame", found.design, found.takes
-                ))
+                raise CheckFailed(
+                    self._refusal(
+                        f"{self.net.name} at {cycles:,} cycles per frame", found.design, found.takes
+                    )
+                )
         return found
 
     def front(self) -> list[Fitted]:
@@ -81,9 +87,7 @@ class BoardFit:
         """Raise CheckFailed if a given folding does not fit."""
         takes = self.search.takes(design)
         if self.whole.exceeded(takes):
-            raise CheckFailed(self._refusal(
-                f"{self.net.name} at this folding", design, takes
-            ))
+            raise CheckFailed(self._refusal(f"{self.net.name} at this folding", design, takes))
 
     def _refusal(self, what: str, design: Design, takes: Resources) -> str:
         fits = self.search.fastest(self.budget) or self.search.fastest(self.whole)
@@ -92,7 +96,8 @@ class BoardFit:
         fps = self.mhz * 1e6 / fits.design.ii
         wishes = [
             f"at most {fps:,.0f} frames per second at {self.mhz:g} MHz ({fits.design.ii:,} cycles"
-            " per frame)", *self._larger(design),
+            " per frame)",
+            *self._larger(design),
         ]
         return (
             f"{what} does not fit {self.device.board}: it takes about"
@@ -119,7 +124,8 @@ class BoardFit:
     def _larger(self, design: Design) -> list[str]:
         """Name the boards that have room for a design."""
         names = [
-            device.board for device in fpgas().values()
+            device.board
+            for device in fpgas().values()
             if not board_budget(device, self.frame).exceeded(
                 design_resources(design.shape, device.family)
             )

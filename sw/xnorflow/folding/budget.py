@@ -44,11 +44,13 @@ class Budget:
         if used.sprams:
             used = used + LOADER
         lines = (
-            ("LUT", used.luts, self.luts), ("FF", used.ffs, self.ffs),
+            ("LUT", used.luts, self.luts),
+            ("FF", used.ffs, self.ffs),
             (self.ram, used.ram_blocks, self.ram_blocks),
         )
-        return [f"{need:,.0f} {name} of {limit:,.0f}" for name, need, limit in lines
-                if need > limit]
+        return [
+            f"{need:,.0f} {name} of {limit:,.0f}" for name, need, limit in lines if need > limit
+        ]
 
     def corrected(self, now: Budget, guessed: Resources, real: Resources) -> Budget:
         """Give the limits for the next guess, so that the real design keeps to these.
@@ -71,9 +73,7 @@ class Budget:
                 return float(last)
             return float(max(MOST_SHRINK * last, min(SHRINK * last, most - off)))
 
-        return replace(
-            self, luts=limit("luts"), ffs=limit("ffs"), ram_blocks=limit("ram_blocks")
-        )
+        return replace(self, luts=limit("luts"), ffs=limit("ffs"), ram_blocks=limit("ram_blocks"))
 
 
 def board_budget(device: Fpga, frame: int, *, whole: bool = False) -> Budget:
@@ -92,7 +92,8 @@ def board_budget(device: Fpga, frame: int, *, whole: bool = False) -> Budget:
     queue = ram_blocks(2 * frame, 8, family.ram_shapes)
     share = dict.fromkeys(HEADROOM, 1.0) if whole else HEADROOM
     return Budget(
-        device.luts.use() * share["LUT"] - LINK.luts, device.ffs.use() * share["FF"] - LINK.ffs,
+        device.luts.use() * share["LUT"] - LINK.luts,
+        device.ffs.use() * share["FF"] - LINK.ffs,
         device.ram_blocks.use() * share["block RAM"] - max(RESERVED, LINK.ram_blocks + queue),
         family.ram,
     )

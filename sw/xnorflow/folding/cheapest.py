@@ -56,8 +56,13 @@ class Chain:
     """
 
     def __init__(
-        self, net: ir.IntegerNetwork, parts: Sequence[Reduction], examples: Sequence[EngineSummary],
-        family: Family, pixels: int, sprams: int = 0,
+        self,
+        net: ir.IntegerNetwork,
+        parts: Sequence[Reduction],
+        examples: Sequence[EngineSummary],
+        family: Family,
+        pixels: int,
+        sprams: int = 0,
     ) -> None:
         self.engines = [
             EngineOptions(p, e, family, pixels, sprams)
@@ -73,8 +78,13 @@ class Chain:
         self._output_bits = examples[-1].out_bits
         self.links = [
             LinkOptions(
-                b.part.inp.alphabet.bits, a.part.out_channels, b.part.inp.channels,
-                b.part.inp.size, a.lanes, b.widths, family,
+                b.part.inp.alphabet.bits,
+                a.part.out_channels,
+                b.part.inp.channels,
+                b.part.inp.size,
+                a.lanes,
+                b.widths,
+                family,
             )
             for a, b in zip(self.engines, self.engines[1:], strict=False)
         ]
@@ -93,8 +103,13 @@ class Chain:
             key = lanes, o
             if key not in self._inputs:
                 self._inputs[key] = LinkOptions(
-                    self._input_bits, self.group, first.part.inp.channels, self.frame,
-                    np.array([lanes]), np.array([width]), self.family,
+                    self._input_bits,
+                    self.group,
+                    first.part.inp.channels,
+                    self.frame,
+                    np.array([lanes]),
+                    np.array([width]),
+                    self.family,
                 )
             costs.append(self._inputs[key].cost(cycles, prices)[0, 0])
         return np.array(costs)
@@ -105,8 +120,13 @@ class Chain:
         if width not in self._outputs:
             last = self.engines[-1]
             self._outputs[width] = LinkOptions(
-                self._output_bits, self.classes, self.classes, self.classes, last.lanes,
-                np.array([width]), self.family,
+                self._output_bits,
+                self.classes,
+                self.classes,
+                self.classes,
+                last.lanes,
+                np.array([width]),
+                self.family,
             )
         return self._outputs[width].cost(cycles, prices)[:, 0]
 
@@ -143,9 +163,9 @@ class Chain:
         return self._choice(cycles, chosen[::-1])
 
     @staticmethod
-    def _step(engine: EngineOptions, cost: np.ndarray, arrive: np.ndarray) -> tuple[
-        np.ndarray, Ints
-    ]:
+    def _step(
+        engine: EngineOptions, cost: np.ndarray, arrive: np.ndarray
+    ) -> tuple[np.ndarray, Ints]:
         """Give the least cost by SPRAMs taken and lanes, and which folding has it."""
         best = np.full((len(arrive), len(engine.lanes)), np.inf)
         pick = np.zeros(best.shape, np.int64)

@@ -52,9 +52,7 @@ def _priced(table: Reals, prices: Prices) -> Reals:
     return table @ np.array([1.0, prices.ff, prices.block])
 
 
-def refolded(
-    example: EngineSummary, part: Reduction, fold: Fold, family: Family
-) -> EngineSummary:
+def refolded(example: EngineSummary, part: Reduction, fold: Fold, family: Family) -> EngineSummary:
     """Describe an engine at another folding than that of `example`, without its gearbox.
 
     Depths of buffer and queue are approximate: the exact ones depend on the engines around.
@@ -69,20 +67,37 @@ def refolded(
     depth = ceil(example.buffer_depth * words / example_words / fold.pixels)
     if fold.pixels > 1:
         depth = 1 << (depth - 1).bit_length()
-    form = form_on(
-        fabric_of(family), pe=fold.pe, simd=fold.simd, pixels=fold.pixels,
-        bits=example.act_bits, planes=example.weight_planes, words=repeat * beats,
-    ) if conv else ""
+    form = (
+        form_on(
+            fabric_of(family),
+            pe=fold.pe,
+            simd=fold.simd,
+            pixels=fold.pixels,
+            bits=example.act_bits,
+            planes=example.weight_planes,
+            words=repeat * beats,
+        )
+        if conv
+        else ""
+    )
     return replace(
-        example, pe=fold.pe, simd=fold.simd if conv else 1, at_once=fold.pixels,
+        example,
+        pe=fold.pe,
+        simd=fold.simd if conv else 1,
+        at_once=fold.pixels,
         cycles=part.cycles(fold),
         rom_depth=repeat * beats if conv else 0,
         rom_width=fold.pe * fold.simd * example.weight_planes if conv else 0,
-        buffer_depth=depth, buffer_width=fold.simd * example.act_bits,
-        threshold_rows=ceil(example.threshold_rows * repeat / before), gearbox=None,
+        buffer_depth=depth,
+        buffer_width=fold.simd * example.act_bits,
+        threshold_rows=ceil(example.threshold_rows * repeat / before),
+        gearbox=None,
         threshold_words=tuple(ceil(w * fold.pe / example.pe) for w in example.threshold_words),
-        form=form, rom=stored.ROM if form == stored.FORM else None, threshold_rom=None,
-        buffer_ram="auto", repeat=repeat if conv else words,
+        form=form,
+        rom=stored.ROM if form == stored.FORM else None,
+        threshold_rom=None,
+        buffer_ram="auto",
+        repeat=repeat if conv else words,
         tail_bits=ceil(example.tail_bits * fold.pe * fold.pixels / example.pe / example.at_once),
         queue_depth=max(repeat + 1 if fold.pixels > 1 else 1, ceil((_PIPELINE + 2) / beats)),
     )
@@ -188,7 +203,8 @@ class LinkOptions:
         """LUTs, flip-flops, block RAMs: float array [lanes, widths, 3]."""
         found = [
             gearbox_resources(self.box(i, o), self.family)
-            for i in range(len(self.lanes)) for o in range(len(self.widths))
+            for i in range(len(self.lanes))
+            for o in range(len(self.widths))
         ]
         return _table(found).reshape(len(self.lanes), len(self.widths), 3)
 

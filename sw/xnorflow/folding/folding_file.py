@@ -81,8 +81,10 @@ def read_folding(
             if f.pe != f.simd and not isinstance(part.layer, ir.Conv):
                 raise BadInput(f"{path}: {part.name!r} is a pool; its PE and SIMD have to be equal")
             if reason := part.refusal(f.pixels):
-                raise BadInput(f"{path}: layer {part.name!r} cannot work on {f.pixels} pixels at"
-                               f" once: {reason}")
+                raise BadInput(
+                    f"{path}: layer {part.name!r} cannot work on {f.pixels} pixels at"
+                    f" once: {reason}"
+                )
     given = [p.cycles(folds[p.name]) for p in parts if p.name in folds]
     target = cycles or max([*given, *(fastest(p) for p in parts)])
     result: list[Fold] = []

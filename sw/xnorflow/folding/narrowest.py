@@ -33,7 +33,9 @@ def foldings(part: Reduction, pixels: int = MAX_PIXELS) -> list[Fold]:
     at_once = [n for n in _useful(part.out.width) if n <= pixels and not part.refusal(n)]
     return [
         Fold(pe, simd, pixels)
-        for pixels in at_once for pe in _useful(part.out_channels) for simd in widths
+        for pixels in at_once
+        for pe in _useful(part.out_channels)
+        for simd in widths
     ]
 
 

@@ -1,9 +1,9 @@
 """Searches foldings: the fastest that fits, the smallest that is fast enough, the front of both.
 
 At given prices of block RAM and flip-flops the cheapest folding of a target is exact
-(`xnorflow.folding.cheapest`). A block of RAM is counted as the LUTs that it is worth; where that meets no
-limit, the prices of what is short are raised from nothing until it does. The fastest target for
-which that works is found by bisection over the cycles that foldings have. What the model only
+(`xnorflow.folding.cheapest`). A block of RAM is counted as the LUTs that it is worth; where that
+meets no limit, the prices of what is short are raised from nothing until it does. The fastest
+target for which that works is found by bisection over the cycles that foldings have. What the model only
 approximates before the design is there (depths of buffers, of queues) is corrected by the design
 itself, and only designs that fit as a whole are given.
 """
@@ -90,8 +90,12 @@ class Fit:
     """
 
     def __init__(
-        self, net: ir.IntegerNetwork, device: Fpga, assemble: Assemble,
-        progress: Progress | None = None, pixels: int = narrowest.MAX_PIXELS,
+        self,
+        net: ir.IntegerNetwork,
+        device: Fpga,
+        assemble: Assemble,
+        progress: Progress | None = None,
+        pixels: int = narrowest.MAX_PIXELS,
     ) -> None:
         self.family, self.assemble = device.family, assemble
         self.progress = progress or (lambda text: None)
@@ -99,8 +103,9 @@ class Fit:
         self.parts = parts = reductions(net)
         folds = narrowest.for_cycles(parts, narrowest.default_cycles(parts, EXAMPLE_LANES))
         example = accelerator(net, folds, in_lanes=1, device=device)
-        self.chain = Chain(net, parts, engine_summaries(parts, example), device.family, pixels,
-                           device.spram_number)
+        self.chain = Chain(
+            net, parts, engine_summaries(parts, example), device.family, pixels, device.spram_number
+        )
         self._worth = float(device.family.block_luts.use())
         worth = device.family.spram_luts
         self._spram_worth = float(worth.use()) if worth else 0.0
@@ -265,8 +270,11 @@ class Fit:
             found = self.smallest(int(cycles), budget) if cycles != begin else first
             if found is None:
                 continue
-            while front and front[-1].design.ii >= found.design.ii \
-                    and self.size(front[-1].takes) >= self.size(found.takes):
+            while (
+                front
+                and front[-1].design.ii >= found.design.ii
+                and self.size(front[-1].takes) >= self.size(found.takes)
+            ):
                 front.pop()
             if not front or self.size(found.takes) < WORTH * self.size(front[-1].takes):
                 front.append(found)
@@ -294,7 +302,10 @@ class Fit:
         return best
 
     def _rounds(
-        self, budget: Budget, choose: Callable[[Budget], FoldingChoice | None], hope: float = 1.0,
+        self,
+        budget: Budget,
+        choose: Callable[[Budget], FoldingChoice | None],
+        hope: float = 1.0,
         designs: Designs | None = None,
     ) -> Iterator[tuple[FoldingChoice, Design, Resources, Budget]]:
         """Choose, assemble, correct the budget by what the design takes, and choose again.
@@ -327,8 +338,11 @@ class Fit:
 
     def _limit(self, cycles: int, budget: Budget) -> str:
         """Say what stands in the way of the next faster target."""
-        faster = [t for t in self.targets[:self.targets.index(cycles)]
-                  if self.chain.cheapest(t, Prices()) is not None]
+        faster = [
+            t
+            for t in self.targets[: self.targets.index(cycles)]
+            if self.chain.cheapest(t, Prices()) is not None
+        ]
         if not faster:
             slowest = max(self.chain.engines, key=lambda e: int(e.cycles.min()))
             return f"layer {slowest.part.name!r} takes a cycle per window and kernel tap at least"

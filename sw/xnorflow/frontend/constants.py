@@ -22,16 +22,54 @@ from xnorflow.frontend.reshape import MOVES, move
 from xnorflow.frontend.values import Constant
 from xnorflow.graph import ops
 
-BROADCAST = frozenset({
-    "Add", "Sub", "Mul", "Div", "Pow", "Min", "Max", "Mod", "Equal", "Greater", "Less",
-    "GreaterOrEqual", "LessOrEqual", "And", "Or", "Not", "Where", "Sqrt", "Neg", "Abs", "Sign",
-    "Exp", "Log", "Reciprocal", "Floor", "Ceil", "Round", "Clip", "Relu", "Cast", "CastLike",
-    "DequantizeLinear",
-})
+BROADCAST = frozenset(
+    {
+        "Add",
+        "Sub",
+        "Mul",
+        "Div",
+        "Pow",
+        "Min",
+        "Max",
+        "Mod",
+        "Equal",
+        "Greater",
+        "Less",
+        "GreaterOrEqual",
+        "LessOrEqual",
+        "And",
+        "Or",
+        "Not",
+        "Where",
+        "Sqrt",
+        "Neg",
+        "Abs",
+        "Sign",
+        "Exp",
+        "Log",
+        "Reciprocal",
+        "Floor",
+        "Ceil",
+        "Round",
+        "Clip",
+        "Relu",
+        "Cast",
+        "CastLike",
+        "DequantizeLinear",
+    }
+)
 """Operators whose result has the broadcast shape of their inputs."""
-GATHERING = frozenset({
-    "Slice", "Concat", "ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd",
-})
+GATHERING = frozenset(
+    {
+        "Slice",
+        "Concat",
+        "ReduceMean",
+        "ReduceSum",
+        "ReduceMax",
+        "ReduceMin",
+        "ReduceProd",
+    }
+)
 """Operators whose result is not larger than their inputs together."""
 
 
@@ -61,16 +99,19 @@ class Folder:
         values = [None if c is None else c.value for c in inputs]
         quantiser = node.family == QONNX and node.op in ("BipolarQuant", *QUANTS)
         if not quantiser and node.family != STANDARD:
-            raise node.unsupported(f"operators of the domain {node.domain!r} are unknown.",
-                                   "QONNX and standard ONNX operators.")
+            raise node.unsupported(
+                f"operators of the domain {node.domain!r} are unknown.",
+                "QONNX and standard ONNX operators.",
+            )
         if node.op == "Constant":
             return Constant(_constant(node))
         # The budget also bounds long chains of nodes whose results are all kept.
         shape = values[0].shape if values and values[0] is not None else ()
         if not quantiser and node.op not in MOVES:
             shape = self._shape(node, values)
-        self.elements_left -= elements(shape, self.elements_left, what="the folded constant",
-                                       node=node.name, op=node.op)
+        self.elements_left -= elements(
+            shape, self.elements_left, what="the folded constant", node=node.name, op=node.op
+        )
         if quantiser:
             return _quantised(node, inputs)
         return _moved(node, inputs) if node.op in MOVES else self._evaluate(node, values)
@@ -97,18 +138,23 @@ class Folder:
                 return (max(0, math.ceil((stop - start) / step)),)
         except (ValueError, IndexError, ZeroDivisionError, OverflowError, TypeError) as e:
             raise node.unsupported(f"its inputs do not fit: {e}.") from e
-        raise node.unsupported("this operator is not evaluated on constants.",
-                               "fold constants before the export, for example with onnxsim.")
+        raise node.unsupported(
+            "this operator is not evaluated on constants.",
+            "fold constants before the export, for example with onnxsim.",
+        )
 
     def _evaluate(self, node: Node, values: list[NDArray[Any] | None]) -> Constant:
         names = ["" if v is None else f"i{i}" for i, v in enumerate(values)]
         any_type = TensorProto.FLOAT  # The evaluator takes types from the arrays.
         model = helper.make_model(
             helper.make_graph(
-                [node.standalone(names, ["o"])], "fold",
+                [node.standalone(names, ["o"])],
+                "fold",
                 [helper.make_tensor_value_info(n, any_type, None) for n in names if n],
-                [helper.make_tensor_value_info("o", any_type, None)]),
-            opset_imports=[helper.make_opsetid("", self.opset)])
+                [helper.make_tensor_value_info("o", any_type, None)],
+            ),
+            opset_imports=[helper.make_opsetid("", self.opset)],
+        )
         feeds = {n: v for n, v in zip(names, values, strict=True) if v is not None}
         try:
             with np.errstate(all="ignore"):

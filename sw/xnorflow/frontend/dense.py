@@ -25,12 +25,12 @@ def _product(
     frame. With a row per pixel it is a 1 x 1 convolution.
     """
     if matrix.value.ndim != 2 or not matrix.value.size or x.index.ndim < 1:
-        raise node.unsupported(f"its matrix has shape {matrix.value.shape}.",
-                               "a constant matrix [inputs, outputs].")
+        raise node.unsupported(
+            f"its matrix has shape {matrix.value.shape}.", "a constant matrix [inputs, outputs]."
+        )
     features, out = matrix.value.shape
     if x.index.shape[-1] != features:
-        raise node.unsupported(f"its matrix has {features} rows for"
-                               f" {x.index.shape[-1]} features.")
+        raise node.unsupported(f"its matrix has {features} rows for {x.index.shape[-1]} features.")
     if x.padded:
         raise node.unsupported("its input is padded.", "padding before a convolution or pool.")
     weights, scale = integer_weights(node, matrix, 1)
@@ -45,13 +45,17 @@ def _product(
         ordered[:, rows[0]] = weights.T
     else:
         if features != c or not np.array_equal(rows.ravel(), np.arange(h * w * c)):
-            raise LayoutError(node.unsupported(
-                "it multiplies features along another axis than the channels.",
-                "flattened features [1, n], or channels last."))
+            raise LayoutError(
+                node.unsupported(
+                    "it multiplies features along another axis than the channels.",
+                    "flattened features [1, n], or channels last.",
+                )
+            )
         frame, ordered = (h, w, out), weights.T
     elements(frame, MAX_FEATURES, what="its result", node=node.name, op=node.op)
-    op = graph.ConvOp(ordered.reshape(out, 1, 1, features), scale, bias=bias,
-                    node=node.name, op=node.op)
+    op = graph.ConvOp(
+        ordered.reshape(out, 1, 1, features), scale, bias=bias, node=node.name, op=node.op
+    )
     index = np.arange(frame[0] * frame[1] * out).reshape(*x.index.shape[:-1], out)
     return Activation(frame, index), (*before, op)
 
@@ -63,7 +67,8 @@ def matmul(node: Node, inputs: Sequence[Value | None]) -> Result:
     if not isinstance(a, Activation) or not isinstance(b, Constant):
         raise node.unsupported(
             "it does not multiply features by a constant matrix on the right.",
-            "features @ weights, the weights being constant.")
+            "features @ weights, the weights being constant.",
+        )
     return _product(node, a, b)
 
 
@@ -73,13 +78,19 @@ def gemm(node: Node, inputs: Sequence[Value | None]) -> Result:
     x = activation(node, inputs[0])
     matrix = inputs[1]
     if not isinstance(matrix, Constant) or x.index.ndim != 2:
-        raise node.unsupported("it does not multiply flat features by a constant matrix.",
-                               "features [1, n] and constant weights.")
+        raise node.unsupported(
+            "it does not multiply flat features by a constant matrix.",
+            "features [1, n] and constant weights.",
+        )
     if node.integer("transA", 0):
         x = replace(x, index=x.index.T)
     if node.integer("transB", 0):
-        matrix = Constant(*(None if a is None else np.broadcast_to(a, matrix.value.shape).T
-                            for a in (matrix.value, matrix.codes, matrix.scale)))  # type: ignore[arg-type]
+        matrix = Constant(
+            *(
+                None if a is None else np.broadcast_to(a, matrix.value.shape).T
+                for a in (matrix.value, matrix.codes, matrix.scale)
+            )
+        )  # type: ignore[arg-type]
     x, ops = _product(node, x, matrix)
     alpha, beta = (np.float32(node.number(n, 1.0)) for n in ("alpha", "beta"))
     if not np.isfinite([alpha, beta]).all():
@@ -89,10 +100,14 @@ def gemm(node: Node, inputs: Sequence[Value | None]) -> Result:
     if len(inputs) > 2 and inputs[2] is not None and beta != 0:
         given = inputs[2]
         out = x.frame[2]
-        if not isinstance(given, Constant) or given.value.size not in (1, out) \
-                or given.value.shape[-1:] not in ((), (1,), (out,)):
+        if (
+            not isinstance(given, Constant)
+            or given.value.size not in (1, out)
+            or given.value.shape[-1:] not in ((), (1,), (out,))
+        ):
             raise node.unsupported("its bias is not one constant per output.")
         value = beta * float_parameter(node, given.value, "bias").ravel()
-        ops += (graph.AddOp(value if len(value) > 1 else value.reshape(()),
-                          node=node.name, op=node.op),)
+        ops += (
+            graph.AddOp(value if len(value) > 1 else value.reshape(()), node=node.name, op=node.op),
+        )
     return x, ops

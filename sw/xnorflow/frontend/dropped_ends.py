@@ -14,8 +14,9 @@ def _one_axis(node: Node, x: Activation, axis: int) -> None:
     """Check that the axis holds all scores."""
     rank = x.index.ndim
     if not -rank <= axis < rank or x.index.shape[axis] != x.index.size:
-        raise node.unsupported(f"it works along axis {axis} of scores {x.index.shape}.",
-                               "the axis of the classes.")
+        raise node.unsupported(
+            f"it works along axis {axis} of scores {x.index.shape}.", "the axis of the classes."
+        )
 
 
 @handles("Softmax", "LogSoftmax", attributes="axis")
@@ -42,6 +43,7 @@ def top_k(node: Node, inputs: Sequence[Value | None]) -> Result:
     x = activation(node, inputs[0])
     _one_axis(node, x, node.integer("axis", -1))
     if not node.integer("largest", 1) or not all(isinstance(v, Constant) for v in inputs[1:]):
-        raise node.unsupported("it takes the least scores, or a number that varies.",
-                               "largest=1 and a constant k.")
+        raise node.unsupported(
+            "it takes the least scores, or a number that varies.", "largest=1 and a constant k."
+        )
     return replace(x, ended=node.name), ()

@@ -34,7 +34,8 @@ def per_channel(node: Node, x: Activation, constant: NDArray[Any]) -> NDArray[An
     except ValueError as e:
         raise node.unsupported(
             f"a constant of {constant.shape} does not fit features of {x.index.shape}.",
-            "constants per tensor or per channel.") from e
+            "constants per tensor or per channel.",
+        ) from e
     if constant.size == 1:
         return constant.reshape(())
     h, w, c = x.frame
@@ -71,8 +72,11 @@ def apply(node: Node, x: Activation, constants: Sequence[NDArray[Any]], make: Ma
         x = replace(x, frame=(1, 1, x.index.size))
         values = [per_channel(node, x, c) for c in constants]
     if any(v is None for v in values):
-        raise LayoutError(node.unsupported(
-            "its constant differs from pixel to pixel.", "constants per tensor or per channel."))
+        raise LayoutError(
+            node.unsupported(
+                "its constant differs from pixel to pixel.", "constants per tensor or per channel."
+            )
+        )
     op = make(*values)
     with np.errstate(all="ignore"):
         ends = op.apply(np.repeat(np.array([[x.low], [np.inf]], np.float32), x.frame[2], 1))
@@ -87,8 +91,10 @@ def _pad_value(node: Node, x: Activation, op: ops.Elementwise) -> float:
     with np.errstate(all="ignore"):
         pad = op.apply(np.full(x.frame[2], x.pad_value, np.float32))
     if not (pad == pad[0]).all():
-        raise node.unsupported("it changes padding differently in each channel.",
-                               "padding just before the convolution or pool.")
+        raise node.unsupported(
+            "it changes padding differently in each channel.",
+            "padding just before the convolution or pool.",
+        )
     return float(pad[0])
 
 
@@ -99,8 +105,10 @@ def _split(node: Node, inputs: Sequence[Value | None]) -> tuple[Activation, ops.
         return b, float_parameter(node, a.value, "constant"), True
     if isinstance(a, Activation) and isinstance(b, Constant):
         return a, float_parameter(node, b.value, "constant"), False
-    raise node.unsupported("it combines two tensors that both depend on the input.",
-                           "a network without branches and residual connections.")
+    raise node.unsupported(
+        "it combines two tensors that both depend on the input.",
+        "a network without branches and residual connections.",
+    )
 
 
 @handles("Add", "Mul", "Sub", "Div", inputs=(2, 2))
@@ -110,8 +118,9 @@ def arithmetic(node: Node, inputs: Sequence[Value | None]) -> Result:
     where = {"node": node.name, "op": node.op}
     if node.op == "Div":
         if reverse:
-            raise node.unsupported("it divides a constant by features.",
-                                   "multiplication or division by a constant.")
+            raise node.unsupported(
+                "it divides a constant by features.", "multiplication or division by a constant."
+            )
         if not constant.all():
             raise node.unsupported("it divides by zero.", "a divisor without zeros.")
     make: dict[str, Make] = {
@@ -123,14 +132,15 @@ def arithmetic(node: Node, inputs: Sequence[Value | None]) -> Result:
     return apply(node, x, [constant], make[node.op])
 
 
-@handles("BatchNormalization", attributes="epsilon momentum training_mode spatial",
-         inputs=(5, 5))
+@handles("BatchNormalization", attributes="epsilon momentum training_mode spatial", inputs=(5, 5))
 def batch_normalization(node: Node, inputs: Sequence[Value | None]) -> Result:
     """Import a batch normalisation that uses running statistics."""
     x = activation(node, inputs[0])
     if node.integer("training_mode", 0) or not node.integer("spatial", 1):
-        raise node.unsupported("it normalises by the statistics of each batch or pixel.",
-                               "export the network in inference mode (model.eval()).")
+        raise node.unsupported(
+            "it normalises by the statistics of each batch or pixel.",
+            "export the network in inference mode (model.eval()).",
+        )
     if x.index.ndim < 2:
         raise node.unsupported("its input has no channel dimension.")
     shape = (-1,) + (1,) * (x.index.ndim - 2)
@@ -139,22 +149,32 @@ def batch_normalization(node: Node, inputs: Sequence[Value | None]) -> Result:
         if not isinstance(value, Constant):
             raise node.unsupported(f"its {what} is not constant.")
         if value.value.shape != x.index.shape[1:2]:
-            raise node.unsupported(f"its {what} has {value.value.size} values for"
-                                   f" {x.index.shape[1]} channels.")
+            raise node.unsupported(
+                f"its {what} has {value.value.size} values for {x.index.shape[1]} channels."
+            )
         parameters.append(float_parameter(node, value.value, what).reshape(shape))
     epsilon = node.number("epsilon", 1e-5)
     if not np.isfinite(epsilon) or not (parameters[3] + np.float32(epsilon) > 0).all():
         raise node.unsupported("its variance plus epsilon is not positive.")
-    return apply(node, x, parameters, lambda gamma, beta, mean, var: ops.BatchNormOp(
-        gamma, beta, mean, var, epsilon, node=node.name, op=node.op))
+    return apply(
+        node,
+        x,
+        parameters,
+        lambda gamma, beta, mean, var: ops.BatchNormOp(
+            gamma, beta, mean, var, epsilon, node=node.name, op=node.op
+        ),
+    )
 
 
 @handles("Relu", "Sign")
 def unary(node: Node, inputs: Sequence[Value | None]) -> Result:
     """Import an operation without parameters."""
     x = activation(node, inputs[0])
-    op = (ops.SignOp(node=node.name, op=node.op) if node.op == "Sign"
-          else ops.ClipOp(0.0, np.inf, node=node.name, op=node.op))
+    op = (
+        ops.SignOp(node=node.name, op=node.op)
+        if node.op == "Sign"
+        else ops.ClipOp(0.0, np.inf, node=node.name, op=node.op)
+    )
     return apply(node, x, [], lambda: op)
 
 
@@ -177,8 +197,9 @@ def clip(node: Node, inputs: Sequence[Value | None]) -> Result:
 def _constants(node: Node, inputs: Sequence[Value | None]) -> list[NDArray[Any]]:
     values = [v.value for v in inputs if isinstance(v, Constant)]
     if len(values) != len(inputs):
-        raise node.unsupported("its parameters are not constant.",
-                               "scales that do not depend on the input.")
+        raise node.unsupported(
+            "its parameters are not constant.", "scales that do not depend on the input."
+        )
     return values
 
 
@@ -186,20 +207,32 @@ def _constants(node: Node, inputs: Sequence[Value | None]) -> list[NDArray[Any]]
 def bipolar_quant(node: Node, inputs: Sequence[Value | None]) -> Result:
     """Import a binarisation."""
     scale = bipolar_scale(node, _constants(node, inputs[1:]))
-    return apply(node, activation(node, inputs[0]), [scale],
-                 lambda s: ops.BipolarQuantOp(s, node=node.name, op=node.op))
+    return apply(
+        node,
+        activation(node, inputs[0]),
+        [scale],
+        lambda s: ops.BipolarQuantOp(s, node=node.name, op=node.op),
+    )
 
 
 @handles(*QUANTS, attributes=" ".join(QUANT_ATTRIBUTES), inputs=(4, 4), family=QONNX)
 def quant(node: Node, inputs: Sequence[Value | None]) -> Result:
     """Import a uniform quantiser."""
     q = quant_parameters(node, _constants(node, inputs[1:]))
-    return apply(node, activation(node, inputs[0]), [q.scale, q.zero_point],
-                 lambda s, z: replace(q, scale=s, zero_point=z))
+    return apply(
+        node,
+        activation(node, inputs[0]),
+        [q.scale, q.zero_point],
+        lambda s, z: replace(q, scale=s, zero_point=z),
+    )
 
 
-@handles("MultiThreshold", attributes="out_dtype out_scale out_bias data_layout",
-         inputs=(2, 2), family=QONNX)
+@handles(
+    "MultiThreshold",
+    attributes="out_dtype out_scale out_bias data_layout",
+    inputs=(2, 2),
+    family=QONNX,
+)
 def multi_threshold(node: Node, inputs: Sequence[Value | None]) -> Result:
     """Import a count of thresholds; without a layout, the channel axis is QONNX's default."""
     x = activation(node, inputs[0])
@@ -207,18 +240,24 @@ def multi_threshold(node: Node, inputs: Sequence[Value | None]) -> Result:
     rank = x.index.ndim
     layout = node.text("data_layout", "") or {2: "NC", 3: "NWC", 4: "NCHW"}.get(rank, "")
     if len(layout) != rank or layout.count("C") != 1:
-        raise node.unsupported(f"its layout {layout!r} does not fit {rank} dimensions.",
-                               "data_layout NC, NCHW or NHWC.")
+        raise node.unsupported(
+            f"its layout {layout!r} does not fit {rank} dimensions.",
+            "data_layout NC, NCHW or NHWC.",
+        )
     axis = layout.index("C")
     channels = x.index.shape[axis]
     if thresholds.ndim != 2 or thresholds.shape[0] not in (1, channels) or not thresholds.size:
-        raise node.unsupported(
-            f"thresholds of {thresholds.shape} do not fit {channels} channels.")
+        raise node.unsupported(f"thresholds of {thresholds.shape} do not fit {channels} channels.")
     scale, bias = node.number("out_scale", 1.0), node.number("out_bias", 0.0)
     if not np.isfinite([scale, bias]).all():
         raise node.unsupported("its output scale or bias is not finite.")
     # Which row each element uses is a constant per channel like any other.
-    rows = np.arange(len(thresholds)).reshape(
-        [-1 if a == axis else 1 for a in range(rank)])
-    return apply(node, x, [rows], lambda r: ops.MultiThresholdOp(
-        thresholds[np.atleast_1d(r)], scale, bias, node=node.name, op=node.op))
+    rows = np.arange(len(thresholds)).reshape([-1 if a == axis else 1 for a in range(rank)])
+    return apply(
+        node,
+        x,
+        [rows],
+        lambda r: ops.MultiThresholdOp(
+            thresholds[np.atleast_1d(r)], scale, bias, node=node.name, op=node.op
+        ),
+    )

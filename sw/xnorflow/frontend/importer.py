@@ -64,8 +64,9 @@ class Walk:
                 value = self._import(node, inputs)
             used = [name for name in node.outputs if name in needed]
             if used != list(node.outputs[:1]) and node.op != "TopK":
-                raise node.unsupported(f"its outputs {used} are used.",
-                                       "only the first output of a node.")
+                raise node.unsupported(
+                    f"its outputs {used} are used.", "only the first output of a node."
+                )
             env.update(dict.fromkeys(used, value))
         return self._output(env, taken)
 
@@ -91,21 +92,25 @@ class Walk:
                 if name in taken:
                     raise node.unsupported(
                         f"it reads {name!r}, which node {taken[name]!r} reads too: a branch.",
-                        "a network without branches and residual connections.")
+                        "a network without branches and residual connections.",
+                    )
                 taken[name] = node.name
 
     def _import(self, node: Node, inputs: Sequence[Value | None]) -> Activation:
         x = next(v for v in inputs if isinstance(v, Activation))
         if x.ended and node.op not in AFTER_END:
-            raise node.unsupported(f"it follows {x.ended!r}, which ends a network.",
-                                   "classifier scores, softmax or arg-max as the last layer.")
+            raise node.unsupported(
+                f"it follows {x.ended!r}, which ends a network.",
+                "classifier scores, softmax or arg-max as the last layer.",
+            )
         entry = HANDLERS.get((node.family, node.op)) if node.family is not None else None
         if entry is None:
             domain = f" of the domain {node.domain!r}" if node.domain else ""
             raise node.unsupported(
                 f"the operator {node.op}{domain} cannot be mapped.",
                 "convolutions, dense layers, pools, batch normalisation, constant arithmetic"
-                " and QONNX quantisers.")
+                " and QONNX quantisers.",
+            )
         unknown = node.attribute_names - entry.attributes
         if unknown:
             raise node.unsupported(f"attribute {min(unknown)!r} is unknown.")
@@ -113,34 +118,43 @@ class Walk:
         if not least <= len(inputs) <= most:
             raise node.unsupported(f"it has {len(inputs)} inputs.")
         if sum(isinstance(v, Activation) for v in inputs) > 1:
-            raise node.unsupported("it combines two tensors that both depend on the input.",
-                                   "a network without branches and residual connections.")
+            raise node.unsupported(
+                "it combines two tensors that both depend on the input.",
+                "a network without branches and residual connections.",
+            )
         result, ops = entry.handler(node, inputs)
         self.ops.extend(ops)
         if result.ended and not x.ended:
-            self.notes.append(f"{node.op} {node.name!r} at the end was dropped:"
-                              " it does not change the order of the scores.")
+            self.notes.append(
+                f"{node.op} {node.name!r} at the end was dropped:"
+                " it does not change the order of the scores."
+            )
         return replace(result, ended=result.ended or x.ended)
 
     def _output(self, env: dict[str, Value], taken: dict[str, str]) -> Activation:
         outputs = [env[name] for name in self.file.outputs]
         x = outputs[0]
         if not isinstance(x, Activation):
-            raise UnsupportedModel("the output does not depend on the input.",
-                                   node=self.file.outputs[0])
+            raise UnsupportedModel(
+                "the output does not depend on the input.", node=self.file.outputs[0]
+            )
         if any(other is not x for other in outputs) or taken.keys() & set(self.file.outputs):
             names = ", ".join(map(repr, self.file.outputs[:8]))
-            raise UnsupportedModel(f"the network has several outputs: {names}.",
-                                   node=self.file.outputs[-1],
-                                   hint="one output with a score per class.")
+            raise UnsupportedModel(
+                f"the network has several outputs: {names}.",
+                node=self.file.outputs[-1],
+                hint="one output with a score per class.",
+            )
         if x.padded:
             raise UnsupportedModel("the output is padded.", node=self.file.outputs[0])
         if x.frame[0] * x.frame[1] > 1:
             self.ops.append(graph.FlattenOp(node=self.file.outputs[0], op="output"))
         if not np.array_equal(x.index.ravel(), np.arange(x.index.size)):
-            raise UnsupportedModel("the output's scores are in another order than row, column,"
-                                   " channel.", node=self.file.outputs[0],
-                                   hint="classifier scores [1, classes].")
+            raise UnsupportedModel(
+                "the output's scores are in another order than row, column, channel.",
+                node=self.file.outputs[0],
+                hint="classifier scores [1, classes].",
+            )
         return x
 
 
@@ -163,8 +177,9 @@ def cast(node: Node, inputs: Sequence[Value | None]) -> Result:
     """Import a conversion to float32, which everything is already."""
     x = activation(node, inputs[0])
     if node.integer("to", 0) != FLOAT and not x.ended:
-        raise node.unsupported("it converts features to another type than float32.",
-                               "a network in float32.")
+        raise node.unsupported(
+            "it converts features to another type than float32.", "a network in float32."
+        )
     return x, ()
 
 
@@ -172,8 +187,9 @@ def cast(node: Node, inputs: Sequence[Value | None]) -> Result:
 def dropout(node: Node, inputs: Sequence[Value | None]) -> Result:
     """Import a dropout, which does nothing in inference."""
     training = inputs[2] if len(inputs) > 2 else None
-    if training is not None and not (
-            isinstance(training, Constant) and not training.value.any()):
-        raise node.unsupported("it drops features at random: it is in training mode.",
-                               "export the network in inference mode (model.eval()).")
+    if training is not None and not (isinstance(training, Constant) and not training.value.any()):
+        raise node.unsupported(
+            "it drops features at random: it is in training mode.",
+            "export the network in inference mode (model.eval()).",
+        )
     return activation(node, inputs[0]), ()

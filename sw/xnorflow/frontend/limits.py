@@ -36,12 +36,17 @@ def elements(shape: Iterable[int], limit: int, *, what: str, node: str, op: str 
     dims = [int(d) for d in shape]
     text = "x".join(map(str, dims[:MAX_RANK]))
     if len(dims) > MAX_RANK:
-        raise UnsupportedModel(f"{what} has {len(dims)} dimensions.", node=node, op=op,
-                               hint=f"at most {MAX_RANK} dimensions.")
+        raise UnsupportedModel(
+            f"{what} has {len(dims)} dimensions.",
+            node=node,
+            op=op,
+            hint=f"at most {MAX_RANK} dimensions.",
+        )
     if any(d < 0 for d in dims):
         raise UnsupportedModel(f"{what} has a negative dimension: {text}.", node=node, op=op)
     count = math.prod(dims)
     if count > limit:
-        raise UnsupportedModel(f"{what} of {text} is too large.", node=node, op=op,
-                               hint=f"at most {limit} elements.")
+        raise UnsupportedModel(
+            f"{what} of {text} is too large.", node=node, op=op, hint=f"at most {limit} elements."
+        )
     return count

@@ -72,14 +72,21 @@ def load(path: Path) -> ModelFile:
     file = path.name
     graph = model.graph
     if len(model.functions) > 0:
-        raise UnsupportedModel("the file defines functions of its own.", node=file,
-                               hint="inline them with onnx.inliner.")
+        raise UnsupportedModel(
+            "the file defines functions of its own.",
+            node=file,
+            hint="inline them with onnx.inliner.",
+        )
     if len(graph.sparse_initializer) > 0:
-        raise UnsupportedModel("the file stores sparse tensors.", node=file,
-                               hint="store them densely.")
+        raise UnsupportedModel(
+            "the file stores sparse tensors.", node=file, hint="store them densely."
+        )
     if not 0 < len(graph.node) <= MAX_NODES:
-        raise UnsupportedModel(f"the file has {len(graph.node)} nodes.", node=file,
-                               hint=f"an ONNX model of 1 to {MAX_NODES} nodes.")
+        raise UnsupportedModel(
+            f"the file has {len(graph.node)} nodes.",
+            node=file,
+            hint=f"an ONNX model of 1 to {MAX_NODES} nodes.",
+        )
     opset = _opset(model, file)
     tensors = TensorReader(path.parent)
     nodes = [Node(proto, i, tensors, opset) for i, proto in enumerate(graph.node)]
@@ -89,8 +96,11 @@ def load(path: Path) -> ModelFile:
     inputs = [i for i in graph.input if i.name not in stored]
     if len(inputs) != 1:
         names = ", ".join(repr(i.name) for i in inputs[:8]) or "none"
-        raise UnsupportedModel(f"a network has one input, this file has {len(inputs)}: {names}.",
-                               node=file, hint="store the other inputs as initializers.")
+        raise UnsupportedModel(
+            f"a network has one input, this file has {len(inputs)}: {names}.",
+            node=file,
+            hint="store the other inputs as initializers.",
+        )
     outputs = tuple(o.name for o in graph.output)
     if not outputs:
         raise UnsupportedModel("the file has no output.", node=file)
@@ -103,8 +113,7 @@ def load(path: Path) -> ModelFile:
     shape = _input_shape(inputs[0], file)
     doc = model.doc_string if len(model.doc_string) <= MAX_DOC else ""
     integer = inputs[0].type.tensor_type.elem_type == TensorProto.UINT8
-    return ModelFile(
-        tuple(ordered), constants, inputs[0].name, shape, integer, outputs, opset, doc)
+    return ModelFile(tuple(ordered), constants, inputs[0].name, shape, integer, outputs, opset, doc)
 
 
 def _parse(path: Path) -> onnx.ModelProto:
@@ -112,25 +121,35 @@ def _parse(path: Path) -> onnx.ModelProto:
         raise BadInput(f"{path}: no such model file.")
     size = path.stat().st_size
     if size > MAX_FILE_BYTES:
-        raise UnsupportedModel(f"the file has {size} bytes.", node=path.name,
-                               hint=f"at most {MAX_FILE_BYTES} bytes.")
+        raise UnsupportedModel(
+            f"the file has {size} bytes.", node=path.name, hint=f"at most {MAX_FILE_BYTES} bytes."
+        )
     try:
         return onnx.ModelProto.FromString(path.read_bytes())
     except (DecodeError, ValueError, RecursionError) as e:
-        raise UnsupportedModel("it is not an ONNX file, or it is truncated.", node=path.name,
-                               hint="export the model again and copy the whole file.") from e
+        raise UnsupportedModel(
+            "it is not an ONNX file, or it is truncated.",
+            node=path.name,
+            hint="export the model again and copy the whole file.",
+        ) from e
 
 
 def _opset(model: onnx.ModelProto, file: str) -> int:
     if not 3 <= model.ir_version <= onnx.IR_VERSION:
-        raise UnsupportedModel(f"the file has ONNX IR version {model.ir_version}.", node=file,
-                               hint=f"versions 3 to {onnx.IR_VERSION}.")
+        raise UnsupportedModel(
+            f"the file has ONNX IR version {model.ir_version}.",
+            node=file,
+            hint=f"versions 3 to {onnx.IR_VERSION}.",
+        )
     versions = {o.version for o in model.opset_import if DOMAINS.get(o.domain) == STANDARD}
     newest = onnx.defs.onnx_opset_version()
     if len(versions) != 1 or not OLDEST_OPSET <= min(versions) <= newest:
         found = ", ".join(map(str, sorted(versions))) or "none"
-        raise UnsupportedModel(f"the file asks for operator set {found}.", node=file,
-                               hint=f"one operator set, of version {OLDEST_OPSET} to {newest}.")
+        raise UnsupportedModel(
+            f"the file asks for operator set {found}.",
+            node=file,
+            hint=f"one operator set, of version {OLDEST_OPSET} to {newest}.",
+        )
     return versions.pop()
 
 
@@ -139,21 +158,33 @@ def _input_shape(value: onnx.ValueInfoProto, file: str) -> tuple[int, ...]:
     where = f"input {value.name!r}"
     tensor = value.type.tensor_type
     if tensor.elem_type not in (TensorProto.FLOAT, TensorProto.UINT8):
-        raise UnsupportedModel(f"{where} has element type {type_name(tensor.elem_type)}.",
-                               node=file, hint="an input of float32 (or uint8).")
+        raise UnsupportedModel(
+            f"{where} has element type {type_name(tensor.elem_type)}.",
+            node=file,
+            hint="an input of float32 (or uint8).",
+        )
     if not tensor.HasField("shape") or len(tensor.shape.dim) < 2:
-        raise UnsupportedModel(f"{where} has no shape of batch and features.", node=file,
-                               hint="export with a fixed input shape, for example [1, 3, 32, 32].")
+        raise UnsupportedModel(
+            f"{where} has no shape of batch and features.",
+            node=file,
+            hint="export with a fixed input shape, for example [1, 3, 32, 32].",
+        )
     batch, *rest = tensor.shape.dim
     if batch.HasField("dim_value") and batch.dim_value not in (0, 1):
-        raise UnsupportedModel(f"{where} has a batch of {batch.dim_value}.", node=file,
-                               hint="export with batch 1 or a dynamic batch.")
+        raise UnsupportedModel(
+            f"{where} has a batch of {batch.dim_value}.",
+            node=file,
+            hint="export with batch 1 or a dynamic batch.",
+        )
     shape = [1]
     for axis, dim in enumerate(rest, 1):
         if not dim.HasField("dim_value") or dim.dim_value < 1:
             label = dim.dim_param or dim.dim_value
-            raise UnsupportedModel(f"{where} has no fixed size in dimension {axis} ({label!r}).",
-                                   node=file, hint="only the batch may be dynamic.")
+            raise UnsupportedModel(
+                f"{where} has no fixed size in dimension {axis} ({label!r}).",
+                node=file,
+                hint="only the batch may be dynamic.",
+            )
         shape.append(dim.dim_value)
     elements(shape, MAX_FEATURES, what=where, node=file)
     return tuple(shape)
@@ -165,8 +196,9 @@ def _live(nodes: list[Node], outputs: tuple[str, ...]) -> list[Node]:
     for i, node in enumerate(nodes):
         for name in node.outputs:
             if name and name in maker:
-                raise node.unsupported(f"tensor {name!r} is made twice, first by node"
-                                       f" {nodes[maker[name]].name!r}.")
+                raise node.unsupported(
+                    f"tensor {name!r} is made twice, first by node {nodes[maker[name]].name!r}."
+                )
             maker[name] = i
     reached: set[int] = set()
     todo = [maker[name] for name in outputs if name in maker]
@@ -178,9 +210,7 @@ def _live(nodes: list[Node], outputs: tuple[str, ...]) -> list[Node]:
     return [nodes[i] for i in sorted(reached)]
 
 
-def _sort(
-    nodes: list[Node], known: set[str], outputs: tuple[str, ...], file: str
-) -> list[Node]:
+def _sort(nodes: list[Node], known: set[str], outputs: tuple[str, ...], file: str) -> list[Node]:
     """Sort topologically; UnsupportedModel for cycles and for tensors that nothing makes."""
     made = {name for node in nodes for name in node.outputs if name}
     for node in nodes:
@@ -210,6 +240,5 @@ def _sort(
                     ready.append(i)
     if len(ordered) < len(nodes):
         stuck = next(n for n, count in zip(nodes, waiting, strict=True) if count > 0)
-        raise stuck.unsupported("it is in a cycle, or waits for one.",
-                                "a feed-forward network.")
+        raise stuck.unsupported("it is in a cycle, or waits for one.", "a feed-forward network.")
     return ordered

@@ -14,8 +14,11 @@ from xnorflow.frontend.tensors import TensorReader
 STANDARD = ""
 QONNX = "qonnx"
 DOMAINS = {
-    "": STANDARD, "ai.onnx": STANDARD,
-    "qonnx.custom_op.general": QONNX, "finn.custom_op.general": QONNX, "onnx.brevitas": QONNX,
+    "": STANDARD,
+    "ai.onnx": STANDARD,
+    "qonnx.custom_op.general": QONNX,
+    "finn.custom_op.general": QONNX,
+    "onnx.brevitas": QONNX,
 }
 """Known operator domains; the quantisers of all exporters are the same operators."""
 
@@ -52,8 +55,9 @@ class Node:
         self._attributes: dict[str, onnx.AttributeProto] = {}
         for attribute in proto.attribute:
             if attribute.type in (AttributeProto.GRAPH, AttributeProto.GRAPHS):
-                raise self.unsupported("it holds a subgraph (control flow).",
-                                       "a plain feed-forward network.")
+                raise self.unsupported(
+                    "it holds a subgraph (control flow).", "a plain feed-forward network."
+                )
             if attribute.ref_attr_name or attribute.name in self._attributes:
                 raise self.unsupported(f"attribute {attribute.name!r} is ambiguous.")
             self._attributes[attribute.name] = attribute
@@ -116,12 +120,15 @@ class Node:
         copy = helper.make_node(self.op, inputs, outputs)
         for name, attribute in self._attributes.items():
             array = None
-            if attribute.type in (AttributeProto.TENSOR, AttributeProto.SPARSE_TENSOR,
-                                  AttributeProto.TENSORS, AttributeProto.SPARSE_TENSORS):
+            if attribute.type in (
+                AttributeProto.TENSOR,
+                AttributeProto.SPARSE_TENSOR,
+                AttributeProto.TENSORS,
+                AttributeProto.SPARSE_TENSORS,
+            ):
                 array = self.tensor(name)
             if array is None:
                 copy.attribute.append(attribute)
             else:
-                copy.attribute.append(
-                    helper.make_attribute(name, numpy_helper.from_array(array)))
+                copy.attribute.append(helper.make_attribute(name, numpy_helper.from_array(array)))
         return copy

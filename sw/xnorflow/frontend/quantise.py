@@ -53,8 +53,9 @@ def quant_parameters(node: Node, parameters: Sequence[NDArray[Any]]) -> ops.Quan
     if len(parameters) != 3:
         raise node.unsupported("Quant has four inputs.")
     scale, zero_point = (
-        float_parameter(node, p, w) for p, w in zip(parameters, ("scale", "zero point"),
-                                                    strict=False))
+        float_parameter(node, p, w)
+        for p, w in zip(parameters, ("scale", "zero point"), strict=False)
+    )
     if not (scale > 0).all():
         raise node.unsupported("its scale is not positive.", "positive scales.")
     if not (zero_point == np.rint(zero_point)).all():
@@ -62,12 +63,22 @@ def quant_parameters(node: Node, parameters: Sequence[NDArray[Any]]) -> ops.Quan
     width = parameters[2]
     bits = float(width.ravel()[0]) if width.size else 0.0
     if not (width == bits).all() or bits != int(bits) or not 1 <= bits <= MAX_BITS:
-        raise node.unsupported("its bit width is not one whole number.",
-                               f"one bit width of 1 to {MAX_BITS} for the whole tensor.")
+        raise node.unsupported(
+            "its bit width is not one whole number.",
+            f"one bit width of 1 to {MAX_BITS} for the whole tensor.",
+        )
     rounding = node.text("rounding_mode", "ROUND").upper()
     if rounding not in ROUNDINGS:
-        raise node.unsupported(f"rounding mode {rounding!r} is unknown.",
-                               f"one of {', '.join(ROUNDINGS)}.")
+        raise node.unsupported(
+            f"rounding mode {rounding!r} is unknown.", f"one of {', '.join(ROUNDINGS)}."
+        )
     return ops.QuantOp(
-        scale, zero_point, bits, bool(node.integer("signed", 1)), bool(node.integer("narrow", 1)),
-        rounding, node=node.name, op=node.op)
+        scale,
+        zero_point,
+        bits,
+        bool(node.integer("signed", 1)),
+        bool(node.integer("narrow", 1)),
+        rounding,
+        node=node.name,
+        op=node.op,
+    )

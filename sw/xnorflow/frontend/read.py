@@ -21,7 +21,10 @@ PICTURE_CHANNELS = (1, 3)
 
 
 def read(
-    path: str | Path, *, input_scale: float = 1.0, name: str | None = None,
+    path: str | Path,
+    *,
+    input_scale: float = 1.0,
+    name: str | None = None,
     layout: Layout | None = None,
 ) -> ops.Graph:
     """Import a trained network from an ONNX or QONNX file.
@@ -52,8 +55,13 @@ def read(
         raise BadInput(f"{path.name} takes uint8 samples as they are: the input scale must be 1.")
     walk, end = _walk(file, layout)
     return ops.Graph(
-        identifier(path.stem if name is None else name), walk.start.frame, tuple(walk.ops),
-        float(input_scale), _classes(file.doc, end.index.size), tuple(walk.notes))
+        identifier(path.stem if name is None else name),
+        walk.start.frame,
+        tuple(walk.ops),
+        float(input_scale),
+        _classes(file.doc, end.index.size),
+        tuple(walk.notes),
+    )
 
 
 def identifier(name: str) -> str:
@@ -73,8 +81,7 @@ def _walk(file: ModelFile, layout: Layout | None) -> tuple[Walk, Activation]:
         choices = [_start(file.input_shape, layout)]
     elif four:
         likely: list[Layout] = ["NCHW", "NHWC"]
-        if file.input_shape[1] not in PICTURE_CHANNELS \
-                and file.input_shape[3] in PICTURE_CHANNELS:
+        if file.input_shape[1] not in PICTURE_CHANNELS and file.input_shape[3] in PICTURE_CHANNELS:
             likely.reverse()
         choices = [_start(file.input_shape, choice) for choice in likely]
     else:
@@ -112,8 +119,11 @@ def _start(shape: tuple[int, ...], layout: Layout) -> Activation:
 def _asked(walk: Walk, error: LayoutError) -> Activation | None:
     """Give the reading of the input that puts the failed node's features in order, if any."""
     wanted = error.wanted
-    if wanted is None or not all(isinstance(op, ops.Elementwise) for op in walk.ops) \
-            or wanted.size != walk.start.index.size:
+    if (
+        wanted is None
+        or not all(isinstance(op, ops.Elementwise) for op in walk.ops)
+        or wanted.size != walk.start.index.size
+    ):
         return None
     channels, height, width = wanted.shape
     frame = (height, width, channels)

@@ -53,6 +53,8 @@ def handles(
 def activation(node: Node, value: Value | None) -> Activation:
     """Take the input that has to be the network's features, the others being constants."""
     if not isinstance(value, Activation):
-        raise node.unsupported("its first input is a constant, the features come later.",
-                               "the features as first input.")
+        raise node.unsupported(
+            "its first input is a constant, the features come later.",
+            "the features as first input.",
+        )
     return value

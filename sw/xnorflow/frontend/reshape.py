@@ -56,7 +56,8 @@ def _squeeze(node: Node, x: NDArray[Any], operands: list[NDArray[Any] | None]) -
 
 def _unsqueeze(node: Node, x: NDArray[Any], operands: list[NDArray[Any] | None]) -> NDArray[Any]:
     count = len(node.integers("axes") or ()) or (
-        operands[0].size if operands and operands[0] is not None else 0)
+        operands[0].size if operands and operands[0] is not None else 0
+    )
     axes = _axes(node, operands, min(x.ndim + count, MAX_RANK))
     if axes is None:
         raise node.unsupported("it has no constant axes.")

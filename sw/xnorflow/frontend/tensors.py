@@ -1,5 +1,4 @@
-"""Tensors of an ONNX file as NumPy arrays, their claims checked against the bytes that are there.
-"""
+"""Tensors of an ONNX file as NumPy arrays, whose claims are checked against the bytes there are."""
 
 from __future__ import annotations
 
@@ -19,11 +18,22 @@ from xnorflow.frontend.limits import MAX_CONSTANTS, MAX_FILE_BYTES, elements
 
 Refuse = Callable[..., UnsupportedModel]
 
-PLAIN = frozenset({
-    TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BOOL,
-    TensorProto.INT8, TensorProto.INT16, TensorProto.INT32, TensorProto.INT64,
-    TensorProto.UINT8, TensorProto.UINT16, TensorProto.UINT32, TensorProto.UINT64,
-})
+PLAIN = frozenset(
+    {
+        TensorProto.FLOAT,
+        TensorProto.DOUBLE,
+        TensorProto.FLOAT16,
+        TensorProto.BOOL,
+        TensorProto.INT8,
+        TensorProto.INT16,
+        TensorProto.INT32,
+        TensorProto.INT64,
+        TensorProto.UINT8,
+        TensorProto.UINT16,
+        TensorProto.UINT32,
+        TensorProto.UINT64,
+    }
+)
 """Element types whose storage needs no unpacking."""
 
 
@@ -66,8 +76,10 @@ class TensorReader:
             return UnsupportedModel(f"{what} {reason}", node=node, op=op, hint=hint)
 
         if tensor.data_type not in PLAIN:
-            raise refuse(f"has element type {type_name(tensor.data_type)}.",
-                         "float32 parameters and integer shapes.")
+            raise refuse(
+                f"has element type {type_name(tensor.data_type)}.",
+                "float32 parameters and integer shapes.",
+            )
         if tensor.HasField("segment"):
             raise refuse("is stored in segments.")
         count = elements(tensor.dims, self.elements_left, what=what, node=node, op=op)
@@ -106,18 +118,21 @@ class TensorReader:
         # Resolving follows every link, so that neither `..` nor a link leads out of the folder.
         path = (root / location).resolve()
         if not path.is_relative_to(root):
-            raise refuse(f"points to external data outside the model's folder: {location!r}.",
-                         here)
+            raise refuse(f"points to external data outside the model's folder: {location!r}.", here)
         try:
             info = path.stat()
         except OSError as e:
-            raise refuse(f"needs the file {location!r}, which cannot be opened.",
-                         "keep that file beside the model.") from e
+            raise refuse(
+                f"needs the file {location!r}, which cannot be opened.",
+                "keep that file beside the model.",
+            ) from e
         if not stat.S_ISREG(info.st_mode):
             raise refuse(f"points to {location!r}, which is no regular file.", here)
         if length != needed or offset < 0 or offset + length > info.st_size:
-            raise refuse(f"needs {needed} bytes at {offset} of {location!r}, which has"
-                         f" {info.st_size}, and claims {length}.")
+            raise refuse(
+                f"needs {needed} bytes at {offset} of {location!r}, which has"
+                f" {info.st_size}, and claims {length}."
+            )
         if length > self.bytes_left:
             raise refuse("exceeds the limit for external data.", f"at most {MAX_FILE_BYTES} bytes.")
         self.bytes_left -= length

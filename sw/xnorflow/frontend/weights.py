@@ -51,17 +51,22 @@ def integer_weights(node: Node, constant: Constant, axis: int) -> tuple[Ints, Fl
     if found is None:
         raise node.unsupported(
             "its weights are not integers times one scale per output channel.",
-            "quantised weights: a BipolarQuant or Quant node, or values such as -s and +s.")
+            "quantised weights: a BipolarQuant or Quant node, or values such as -s and +s.",
+        )
     codes, scale = found
     # A sign of the scale goes into the weights, so that lowering sees positive scales only.
     codes = codes * np.sign(scale)[:, None]
     scale = np.where(scale == 0, np.float32(1), np.abs(scale))
     if np.abs(codes).max() > MAX_WEIGHT or not (codes == np.rint(codes)).all():
-        raise node.unsupported(f"its integer weights exceed {MAX_WEIGHT} or are fractions.",
-                               "weights of at most 8 bits and an integer zero point.")
+        raise node.unsupported(
+            f"its integer weights exceed {MAX_WEIGHT} or are fractions.",
+            "weights of at most 8 bits and an integer zero point.",
+        )
     if not (codes.astype(np.float32) * scale[:, None] == flat_rows).all():
-        raise node.unsupported("its weights were scaled in a way that rounds.",
-                               "the scale after the quantiser, or a power of two.")
+        raise node.unsupported(
+            "its weights were scaled in a way that rounds.",
+            "the scale after the quantiser, or a power of two.",
+        )
     whole = np.moveaxis(codes.astype(np.int64).reshape(rows.shape), 0, axis)
     return whole, scale[:1].reshape(()) if (scale == scale[0]).all() else scale
 
@@ -73,7 +78,8 @@ def _given(constant: Constant, axis: int) -> tuple[Floats, Floats] | None:
     shape = constant.value.shape
     codes, scales = (
         np.moveaxis(np.broadcast_to(a, shape), axis, 0).reshape(shape[axis], -1)
-        for a in (constant.codes, constant.scale))
+        for a in (constant.codes, constant.scale)
+    )
     if not (scales == scales[:, :1]).all():
         return None
     return codes, scales[:, 0].copy()

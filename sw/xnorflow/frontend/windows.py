@@ -34,22 +34,33 @@ def padding(node: Node, x: Activation) -> Pads:
         If they are in another order.
     """
     if x.index.ndim != 4 or x.index.shape[0] != 1:
-        raise node.unsupported(f"its input has shape {x.index.shape}.",
-                               "two-dimensional features [1, channels, height, width].")
+        raise node.unsupported(
+            f"its input has shape {x.index.shape}.",
+            "two-dimensional features [1, channels, height, width].",
+        )
     inside = x.index[0] >= 0
     rows, cols = (np.flatnonzero(inside.any(axes)) for axes in ((0, 2), (0, 1)))
     found = x.index[:, :, rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
     if (found < 0).any():
-        raise LayoutError(node.unsupported("its input is padded along the channels.",
-                                           "padding of rows and columns only."))
+        raise LayoutError(
+            node.unsupported(
+                "its input is padded along the channels.", "padding of rows and columns only."
+            )
+        )
     if not np.array_equal(found, channels_first(x.frame)):
         raise LayoutError(
             node.unsupported(
                 "its input features are in an order other than channels, rows, columns.",
-                "the plain layout [1, channels, height, width]."),
-            found[0])
-    return (int(rows[0]), int(cols[0]),
-            inside.shape[1] - 1 - int(rows[-1]), inside.shape[2] - 1 - int(cols[-1]))
+                "the plain layout [1, channels, height, width].",
+            ),
+            found[0],
+        )
+    return (
+        int(rows[0]),
+        int(cols[0]),
+        inside.shape[1] - 1 - int(rows[-1]),
+        inside.shape[2] - 1 - int(cols[-1]),
+    )
 
 
 def _pair(node: Node, name: str, default: tuple[int, ...] = (1, 1)) -> Pair:
@@ -87,8 +98,9 @@ def _window(node: Node, x: Activation, inner: Pads, kernel: Pair) -> Window:
             ends[axis] += -span % stride[axis]
             last = -(-span // stride[axis]) * stride[axis]
             if last >= size[axis] + starts[axis]:
-                raise node.unsupported("ceil_mode gives it a window of padding only.",
-                                       "ceil_mode=0.")
+                raise node.unsupported(
+                    "ceil_mode gives it a window of padding only.", "ceil_mode=0."
+                )
     pads = (starts[0], starts[1], ends[0], ends[1])
     window = Window(kernel, stride, dilation, pads)
     out = _total(window, inner).output(*x.frame[:2])
@@ -124,8 +136,9 @@ def pad(node: Node, inputs: Sequence[Value | None]) -> Result:
     """Mark padding by a constant; the next convolution or pool takes it over."""
     x = activation(node, inputs[0])
     if node.text("mode", "constant") != "constant":
-        raise node.unsupported(f"padding mode {node.text('mode', '')!r} is unknown.",
-                               "padding by a constant.")
+        raise node.unsupported(
+            f"padding mode {node.text('mode', '')!r} is unknown.", "padding by a constant."
+        )
     operands = [v.value if isinstance(v, Constant) else None for v in inputs[1:]]
     if any(v is not None and o is None for v, o in zip(inputs[1:], operands, strict=True)):
         raise node.unsupported("its parameters are not constant.")
@@ -139,7 +152,7 @@ def pad(node: Node, inputs: Sequence[Value | None]) -> Result:
     if pads is None or len(pads) != 2 * len(picked) or min(pads, default=0) < 0:
         raise node.unsupported(f"its pads are {pads}.", "two numbers per axis, none negative.")
     per_axis = [(0, 0)] * rank
-    for axis, start, end in zip(picked, pads, pads[len(picked):], strict=False):
+    for axis, start, end in zip(picked, pads, pads[len(picked) :], strict=False):
         per_axis[axis] = (start, end)
     if any(map(any, per_axis)) and x.padded and number != x.pad_value:
         raise node.unsupported("it pads by another value than the Pad before it.")
@@ -156,22 +169,28 @@ def conv(node: Node, inputs: Sequence[Value | None]) -> Result:
     if not isinstance(stored, Constant):
         raise node.unsupported("its weights depend on the input.", "constant weights.")
     if stored.value.ndim != 4 or not stored.value.size:
-        raise node.unsupported(f"its weights have shape {stored.value.shape}.",
-                               "two-dimensional convolutions.")
+        raise node.unsupported(
+            f"its weights have shape {stored.value.shape}.", "two-dimensional convolutions."
+        )
     inner = padding(node, x)
     out, per_group, *kernel = stored.value.shape
     groups = node.integer("group", 1)
     if groups < 1 or per_group * groups != x.frame[2] or out % groups:
-        raise node.unsupported(f"weights {stored.value.shape} in {groups} groups do not fit"
-                               f" {x.frame[2]} input channels.")
+        raise node.unsupported(
+            f"weights {stored.value.shape} in {groups} groups do not fit"
+            f" {x.frame[2]} input channels."
+        )
     if (node.integers("kernel_shape") or tuple(kernel)) != tuple(kernel):
         raise node.unsupported(f"its kernel_shape is not that of its weights, {kernel}.")
     window = _window(node, x, inner, (kernel[0], kernel[1]))
     if any(inner) and any(window.pads) and x.pad_value != 0:
-        raise node.unsupported("it pads by 0 what was already padded by another value.",
-                               "one kind of padding for each convolution.")
-    elements((out, *kernel, x.frame[2]), MAX_WEIGHTS, what="its weights", node=node.name,
-             op=node.op)
+        raise node.unsupported(
+            "it pads by 0 what was already padded by another value.",
+            "one kind of padding for each convolution.",
+        )
+    elements(
+        (out, *kernel, x.frame[2]), MAX_WEIGHTS, what="its weights", node=node.name, op=node.op
+    )
     weights, scale = integer_weights(node, stored, 0)
     wide = np.zeros((out, kernel[0], kernel[1], x.frame[2]), np.int64)
     for g in range(groups):
@@ -179,9 +198,15 @@ def conv(node: Node, inputs: Sequence[Value | None]) -> Result:
         cols = slice(g * per_group, (g + 1) * per_group)
         wide[rows, :, :, cols] = weights[rows].transpose(0, 2, 3, 1)
     window = _total(window, inner)
-    op = ops.ConvOp(wide, scale, window, x.pad_value if any(inner) else 0.0,
-                    bias(node, inputs[2] if len(inputs) > 2 else None, out),
-                    node=node.name, op=node.op)
+    op = ops.ConvOp(
+        wide,
+        scale,
+        window,
+        x.pad_value if any(inner) else 0.0,
+        bias(node, inputs[2] if len(inputs) > 2 else None, out),
+        node=node.name,
+        op=node.op,
+    )
     result = _result(x, window, out, -np.inf)
     elements(result.frame, MAX_FEATURES, what="its result", node=node.name, op=node.op)
     return result, (op,)
@@ -200,8 +225,11 @@ def _real_taps(window: Window, size: Pair) -> bool:
     """Whether every window holds a tap that is not padding."""
     for axis in (0, 1):
         count = window.output(*size)[axis]
-        taps = (np.arange(count)[:, None] * window.stride[axis] - window.pads[axis]
-                + np.arange(window.kernel[axis]) * window.dilation[axis])
+        taps = (
+            np.arange(count)[:, None] * window.stride[axis]
+            - window.pads[axis]
+            + np.arange(window.kernel[axis]) * window.dilation[axis]
+        )
         if not ((taps >= 0) & (taps < size[axis])).any(1).all():
             return False
     return True
@@ -214,13 +242,16 @@ def max_pool(node: Node, inputs: Sequence[Value | None]) -> Result:
     inner = padding(node, x)
     own = _window(node, x, inner, _pair(node, "kernel_shape", ()))
     if any(inner) and x.pad_value > x.low:
-        raise node.unsupported(f"it takes maxima over padding by {x.pad_value:g}.",
-                               "padding by the least value, or the pool's own.")
+        raise node.unsupported(
+            f"it takes maxima over padding by {x.pad_value:g}.",
+            "padding by the least value, or the pool's own.",
+        )
     window = _total(own, inner)
     if not _real_taps(window, x.frame[:2]):
         raise node.unsupported("a window of it holds padding only.")
     return _result(x, window, x.frame[2], x.low), (
-        ops.MaxPoolOp(window, node=node.name, op=node.op),)
+        ops.MaxPoolOp(window, node=node.name, op=node.op),
+    )
 
 
 @handles("AveragePool", attributes=f"{GEOMETRY} ceil_mode count_include_pad")
@@ -231,14 +262,17 @@ def average_pool(node: Node, inputs: Sequence[Value | None]) -> Result:
     own = _window(node, x, inner, _pair(node, "kernel_shape", ()))
     counted = node.integer("count_include_pad", 0) and not node.integer("ceil_mode", 0)
     if any(own.pads) and not counted:
-        raise node.unsupported("its windows at the border have other divisors.",
-                               "no padding and ceil_mode=0, or count_include_pad=1.")
+        raise node.unsupported(
+            "its windows at the border have other divisors.",
+            "no padding and ceil_mode=0, or count_include_pad=1.",
+        )
     if any(inner) and x.pad_value != 0:
         raise node.unsupported(f"it averages padding by {x.pad_value:g}.", "padding by 0.")
     window = _total(own, inner)
     low = min(x.low, 0.0) if any(window.pads) else x.low
     return _result(x, window, x.frame[2], low), (
-        ops.AveragePoolOp(window, node=node.name, op=node.op),)
+        ops.AveragePoolOp(window, node=node.name, op=node.op),
+    )
 
 
 @handles("GlobalAveragePool", "GlobalMaxPool")
@@ -264,8 +298,12 @@ def reduce_mean(node: Node, inputs: Sequence[Value | None]) -> Result:
     reduced = axes_of(node, () if listed is None else listed, rank)
     kept = [a for a in range(rank) if a not in reduced]
     h, w, c = x.frame
-    error = LayoutError(node.unsupported("it averages over something else than all pixels.",
-                                         "a mean over rows and columns (GlobalAveragePool)."))
+    error = LayoutError(
+        node.unsupported(
+            "it averages over something else than all pixels.",
+            "a mean over rows and columns (GlobalAveragePool).",
+        )
+    )
     if x.padded or math.prod(shape[a] for a in reduced) != h * w:
         raise error
     channel = np.moveaxis(x.index, kept, range(len(kept))).reshape(c, h * w) % c
@@ -276,4 +314,5 @@ def reduce_mean(node: Node, inputs: Sequence[Value | None]) -> Result:
         index = np.expand_dims(index, tuple(sorted(reduced)))
     window = Window((h, w), (h, w))
     return Activation((1, 1, c), index, low=x.low), (
-        ops.AveragePoolOp(window, node=node.name, op=node.op),)
+        ops.AveragePoolOp(window, node=node.name, op=node.op),
+    )

@@ -164,8 +164,13 @@ class QuantOp(Elementwise):
     def codes(self, x: Floats) -> Floats:
         """Compute the integers, as float32, before the zero point is taken away."""
         return quant_codes(
-            x, scale=self.scale, zero_point=self.zero_point, bits=self.bits, signed=self.signed,
-            narrow=self.narrow, rounding=self.rounding,
+            x,
+            scale=self.scale,
+            zero_point=self.zero_point,
+            bits=self.bits,
+            signed=self.signed,
+            narrow=self.narrow,
+            rounding=self.rounding,
         )
 
     def apply(self, x: Floats) -> Floats:

@@ -41,7 +41,13 @@ def integer_range(bits: float, signed: bool, narrow: bool) -> tuple[int, int]:
 
 
 def quant_codes(
-    x: Floats, *, scale: Floats, zero_point: Floats, bits: float, signed: bool, narrow: bool,
+    x: Floats,
+    *,
+    scale: Floats,
+    zero_point: Floats,
+    bits: float,
+    signed: bool,
+    narrow: bool,
     rounding: str,
 ) -> Floats:
     """Compute the integers of QONNX Quant, before the zero point is taken away.

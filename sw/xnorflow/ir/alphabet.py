@@ -71,5 +71,7 @@ UNIPOLAR = Alphabet(0, 1, 2)
 TERNARY = Alphabet(-1, 1, 3)
 UINT8 = Alphabet(0, 1, 256)
 NAMED_ALPHABETS = {
-    "bipolar": BIPOLAR, "unipolar": UNIPOLAR, "ternary": TERNARY,
+    "bipolar": BIPOLAR,
+    "unipolar": UNIPOLAR,
+    "ternary": TERNARY,
 }

@@ -50,8 +50,9 @@ def verify(net: LayerGraph) -> None:
         try:
             _need(_is_name(layer.name), "its name is not an identifier")
             _need(index == 0 or not isinstance(layer, InputTable), "a table can only be first")
-            _need(layer is net.layers[-1] or not isinstance(layer, Scores),
-                  "scores can only be last")
+            _need(
+                layer is net.layers[-1] or not isinstance(layer, Scores), "scores can only be last"
+            )
             features = _layer(layer, features)
         except ValueError as e:
             raise ValueError(f"layer {layer.name!r}: {e}") from e
@@ -67,8 +68,10 @@ def _need(truth: object, what: str) -> None:
 
 
 def _integers(a: object, axes: int, what: str) -> NDArray[Any]:
-    _need(isinstance(a, np.ndarray) and a.dtype == np.int64 and a.ndim == axes and a.size,
-          f"its {what} are not int64 with {axes} axes")
+    _need(
+        isinstance(a, np.ndarray) and a.dtype == np.int64 and a.ndim == axes and a.size,
+        f"its {what} are not int64 with {axes} axes",
+    )
     assert isinstance(a, np.ndarray)
     return a
 
@@ -83,30 +86,42 @@ def _layer(layer: Layer, inp: Features) -> Features:
         case InputTable():
             table = _integers(layer.table, 2, "table's codes")
             _alphabet(layer.alphabet)
-            _need(table.min() >= 0 and table.max() < layer.alphabet.levels,
-                  "a code of its table is out of range")
+            _need(
+                table.min() >= 0 and table.max() < layer.alphabet.levels,
+                "a code of its table is out of range",
+            )
         case Conv():
             weights, a = _integers(layer.weights, 4, "weights"), layer.alphabet
             _alphabet(a)
             codes, rest = np.divmod(weights - a.lo, a.step)
-            _need(not rest.any() and codes.min() >= 0 and codes.max() < a.levels,
-                  f"a weight is not in {a}")
-            _need(type(layer.pad_value) is int and abs(layer.pad_value) <= MAX_VALUE,
-                  f"{layer.pad_value!r} is no value for padding")
+            _need(
+                not rest.any() and codes.min() >= 0 and codes.max() < a.levels,
+                f"a weight is not in {a}",
+            )
+            _need(
+                type(layer.pad_value) is int and abs(layer.pad_value) <= MAX_VALUE,
+                f"{layer.pad_value!r} is no value for padding",
+            )
             _window(layer.window, inp, every=False)
         case MaxPool():
-            _need(isinstance(layer.minimum, np.ndarray) and layer.minimum.dtype == np.bool_,
-                  "its marks of a minimum are not bool")
+            _need(
+                isinstance(layer.minimum, np.ndarray) and layer.minimum.dtype == np.bool_,
+                "its marks of a minimum are not bool",
+            )
             _window(layer.window, inp, every=True)
         case SumPool():
-            _need(type(layer.pad_code) is int and 0 <= layer.pad_code < inp.alphabet.levels,
-                  "its pad code is out of range")
+            _need(
+                type(layer.pad_code) is int and 0 <= layer.pad_code < inp.alphabet.levels,
+                "its pad code is out of range",
+            )
             _window(layer.window, inp, every=False)
         case Threshold():
             _alphabet(layer.alphabet)
             t = layer.thresholds
-            _need(isinstance(t, np.ndarray) and t.dtype == np.int64 and t.ndim == 2,
-                  "its thresholds are not int64 with 2 axes")
+            _need(
+                isinstance(t, np.ndarray) and t.dtype == np.int64 and t.ndim == 2,
+                "its thresholds are not int64 with 2 axes",
+            )
             _need((np.diff(t, axis=1) >= 0).all(), "thresholds descend")
         case Scores():
             _scores(layer)
@@ -118,13 +133,13 @@ def _layer(layer: Layer, inp: Features) -> Features:
 
 def _window(w: Window, inp: Features, *, every: bool) -> None:
     """Check a window; `every` one has to have a tap that isn't padded."""
-    _need(min(*w.kernel, *w.stride, *w.dilation) >= 1 and min(w.pads) >= 0,
-          f"{w} is not possible")
+    _need(min(*w.kernel, *w.stride, *w.dilation) >= 1 and min(w.pads) >= 0, f"{w} is not possible")
     top, left, bottom, right = w.pads
     size = (inp.height + top + bottom) * (inp.width + left + right) * inp.channels
     _need(size <= MAX_FEATURES and max(w.extent) <= MAX_FEATURES, f"{w} is too large")
-    _need(not (every and w.holds_padding_only(inp.height, inp.width)),
-          "a window holds padding only")
+    _need(
+        not (every and w.holds_padding_only(inp.height, inp.width)), "a window holds padding only"
+    )
 
 
 def _scores(layer: Scores) -> None:

@@ -43,8 +43,12 @@ def to_arrays(net: LayerGraph) -> tuple[str, dict[str, NDArray[Any]]]:
             entry[f.name] = value
         layers.append(entry)
     header = {
-        "format": FORMAT, "name": net.name, "shape": net.shape, "classes": net.classes,
-        "notes": net.notes, "layers": layers,
+        "format": FORMAT,
+        "name": net.name,
+        "shape": net.shape,
+        "classes": net.classes,
+        "notes": net.notes,
+        "layers": layers,
     }
     return json.dumps(header), arrays
 
@@ -87,6 +91,9 @@ def from_arrays(header: str, arrays: Mapping[str, NDArray[Any]]) -> LayerGraph:
         layers.append(kind(**{k: _value(v, arrays) for k, v in entry.items()}))
     height, width, channels = _ints(content["shape"], 3)
     return LayerGraph(
-        content["name"], (height, width, channels), tuple(layers),
-        tuple(map(str, content["classes"])), tuple(map(str, content["notes"])),
+        content["name"],
+        (height, width, channels),
+        tuple(layers),
+        tuple(map(str, content["classes"])),
+        tuple(map(str, content["notes"])),
     )

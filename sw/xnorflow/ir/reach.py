@@ -48,6 +48,8 @@ def verify_reached(net: LayerGraph) -> None:
     if not alive.all():
         raise UnsupportedModel(
             f"score {int(np.argmin(alive))} does not depend on the input: every window on its way"
-            " holds padding only", node=net.scores.name, op="Scores",
+            " holds padding only",
+            node=net.scores.name,
+            op="Scores",
             hint="less padding, so that some input takes part in every score.",
         )

@@ -75,8 +75,9 @@ def find(values: Floats) -> Grid | None:
         return grid
     own = np.abs(v) * ROUNDING + _DENORMAL
     steps = _steps(v)
-    ratios = [(d, q) for d in range(1, MAX_DENOMINATOR + 1)
-              for q in range(1, MAX_DENOMINATOR // d + 1)]
+    ratios = [
+        (d, q) for d in range(1, MAX_DENOMINATOR + 1) for q in range(1, MAX_DENOMINATOR // d + 1)
+    ]
     ratios.sort(key=lambda r: (r[0] * r[1], r))
     for tolerance in (own, np.full_like(own, own.max())):
         for d, q in ratios:
@@ -115,9 +116,7 @@ def _steps(v: Doubles) -> Doubles:
     return distances / distances[distances < 1.25 * least].mean()
 
 
-def _try(
-    v: Doubles, steps: Doubles, d: int, q: int, tolerance: Doubles
-) -> Grid | None:
+def _try(v: Doubles, steps: Doubles, d: int, q: int, tolerance: Doubles) -> Grid | None:
     """Try a grid where the least distance is `d` spacings and zero is a `q`-th of one off."""
     k = np.concatenate([[0], np.cumsum(np.rint(steps * d))])
     spacing = (v[-1] - v[0]) / k[-1]
@@ -138,9 +137,7 @@ def _try(
     return Grid(scale, alphabet, exact=bool((scale * integers == v).all()))
 
 
-def _scale(
-    v: Doubles, integers: Ints, guess: float, tolerance: Doubles
-) -> float | None:
+def _scale(v: Doubles, integers: Ints, guess: float, tolerance: Doubles) -> float | None:
     """Choose the scale: one that is exact if there is one, else the first that is near enough."""
     at = [int(np.abs(integers[integers != 0]).min()), int(np.abs(integers).max())]
     candidates: list[Any] = [guess, np.float32(guess)]

@@ -27,7 +27,8 @@ def per_channel(op: Elementwise, change: Callable[[NDArray[Any]], NDArray[Any]])
     """Change each constant of `op` that has one entry per channel, along its first axis."""
     constants = {f.name: getattr(op, f.name) for f in fields(op)}
     changed: dict[str, Any] = {
-        name: change(c) for name, c in constants.items()
+        name: change(c)
+        for name, c in constants.items()
         if isinstance(c, np.ndarray) and c.ndim and len(c) > 1
     }
     return replace(op, **changed)
@@ -100,7 +101,9 @@ class Expression:
                 x = op.apply(x)
             if np.isnan(x).any():
                 raise UnsupportedModel(
-                    "it yields NaN for values that can reach it.", node=op.node, op=op.op,
+                    "it yields NaN for values that can reach it.",
+                    node=op.node,
+                    op=op.op,
                     hint="parameters that keep all values finite.",
                 )
         return x
@@ -176,7 +179,9 @@ def steps(expression: Expression, reach: Reach, where: Op) -> Steps:
     )
     if (np.sign(found.after - found.before) != found.direction[found.channel]).any():
         raise UnsupportedModel(
-            "it is not monotone over the values that can reach it.", node=where.node, op=where.op,
+            "it is not monotone over the values that can reach it.",
+            node=where.node,
+            op=where.op,
             hint="operations that rise or fall throughout.",
         )
     return found
@@ -191,9 +196,14 @@ def _exhaust(expression: Expression, reach: Reach, where: Op) -> _Found:
     for integers in reach.chunks():
         values = expression(integers)
         row, channel = np.nonzero(values[1:] != values[:-1])
-        parts.append((
-            channel, integers[row + 1, channel], values[row, channel], values[row + 1, channel],
-        ))
+        parts.append(
+            (
+                channel,
+                integers[row + 1, channel],
+                values[row, channel],
+                values[row + 1, channel],
+            )
+        )
         count += np.bincount(channel, minlength=len(count))
         _check_levels(int(count.max()), where)
     channel, at, before, after = (np.concatenate(p) for p in zip(*parts, strict=True))
@@ -207,9 +217,7 @@ def _bisect(expression: Expression, reach: Reach, where: Op) -> _Found:
     below, above = expression(reach.lo[None])[0], expression(reach.hi[None])[0]
     while True:
         differ = below != above
-        channel, low, high, below, above = (
-            a[differ] for a in (channel, low, high, below, above)
-        )
+        channel, low, high, below, above = (a[differ] for a in (channel, low, high, below, above))
         _check_levels(int(np.bincount(channel, minlength=1).max()), where)
         wide = high - low > 1
         if not wide.any():
@@ -225,6 +233,7 @@ def _check_levels(count: int, where: Op) -> None:
     if count >= MAX_LEVELS:
         raise UnsupportedModel(
             f"its values are not quantised: a channel takes more than {MAX_LEVELS} of them.",
-            node=where.node, op=where.op,
+            node=where.node,
+            op=where.op,
             hint="a quantiser (BipolarQuant, Quant, MultiThreshold, Sign) before the next layer.",
         )

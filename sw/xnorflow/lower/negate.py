@@ -60,8 +60,10 @@ def negate(layers: list[ir.Layer], shape: tuple[int, int, int], mask: Mask) -> i
         pixels = mask.reshape(-1, inp.channels)
         if (pixels != pixels[0]).any():
             raise UnsupportedModel(
-                "it falls for some pixels of a channel and rises for others.", node=layer.name,
-                op="Flatten", hint="batch normalisation per channel, ahead of the flattening.",
+                "it falls for some pixels of a channel and rises for others.",
+                node=layer.name,
+                op="Flatten",
+                hint="batch normalisation per channel, ahead of the flattening.",
             )
         mirror = np.tile(negate(rest, shape, pixels[0]), len(pixels))
     elif isinstance(layer, ir.MaxPool):
@@ -72,7 +74,9 @@ def negate(layers: list[ir.Layer], shape: tuple[int, int, int], mask: Mask) -> i
         if any(layer.window.pads) and mirror[mask].any():
             raise OffCentre(
                 "its channels fall, and its padding of 0 is not in the middle of their values.",
-                node=layer.name, op="AveragePool", hint="an average pool without padding.",
+                node=layer.name,
+                op="AveragePool",
+                hint="an average pool without padding.",
             )
     elif isinstance(layer, ir.Threshold):
         source = negate(rest, shape, mask)

@@ -21,7 +21,9 @@ def pad_value(op: ops.ConvOp, scale: float) -> int:
     if abs(pad * scale - value) > ROUNDING * abs(value):
         raise UnsupportedModel(
             f"its padding of {op.pad_value} is no integer multiple of the activation scale"
-            f" {scale}.", node=op.node, op=op.op,
+            f" {scale}.",
+            node=op.node,
+            op=op.op,
             hint="padding with 0, or with a value that the quantiser before it can give.",
         )
     return pad
@@ -35,8 +37,12 @@ def check_pool(op: ops.MaxPoolOp, height: int, width: int) -> None:
         first = np.arange(out[axis]) * w.stride[axis] - w.pads[axis]
         taps = first[:, None] + np.arange(w.kernel[axis]) * w.dilation[axis]
         if not ((taps >= 0) & (taps < size[axis])).any(1).all():
-            raise UnsupportedModel("a window of it holds nothing but padding.", node=op.node,
-                                   op=op.op, hint="less padding.")
+            raise UnsupportedModel(
+                "a window of it holds nothing but padding.",
+                node=op.node,
+                op=op.op,
+                hint="less padding.",
+            )
 
 
 def resolve_pads(net: ir.IntegerNetwork) -> ir.IntegerNetwork:
@@ -48,7 +54,8 @@ def resolve_pads(net: ir.IntegerNetwork) -> ir.IntegerNetwork:
             if code is None:
                 raise UnsupportedModel(
                     "its padding of 0 is beyond the range of what it pools.",
-                    node=(*layer.sources, layer.name)[0], op="AveragePool",
+                    node=(*layer.sources, layer.name)[0],
+                    op="AveragePool",
                     hint="an average pool without padding.",
                 )
             layers[index] = replace(layer, pad_code=code)

@@ -33,7 +33,9 @@ def output_shape(op: g.Op, shape: Shape) -> Shape:
     if min(out) < 1:
         raise UnsupportedModel(
             f"a window of {op.window.extent} does not fit a map of {height} x {width}.",
-            node=op.node, op=op.op, hint="larger images, or padding.",
+            node=op.node,
+            op=op.op,
+            hint="larger images, or padding.",
         )
     if not isinstance(op, g.ConvOp):
         return *out, channels
@@ -41,7 +43,8 @@ def output_shape(op: g.Op, shape: Shape) -> Shape:
         raise UnsupportedModel(
             f"its weights [out, rows, columns, in] are {list(op.weights.shape)}, but its input has"
             f" {channels} channels and its kernel is {list(op.window.kernel)}.",
-            node=op.node, op=op.op,
+            node=op.node,
+            op=op.op,
         )
     return *out, len(op.weights)
 
@@ -50,8 +53,9 @@ def check_constants(graph: g.Graph) -> g.Graph:
     """Refuse NaN, infinity, division by zero and constants that do not fit their channels."""
     shape = graph.shape
     if not (np.isfinite(np.float32(graph.input_scale)) and graph.input_scale > 0):
-        raise UnsupportedModel(f"the input scale {graph.input_scale} is not a positive number.",
-                               node=graph.name)
+        raise UnsupportedModel(
+            f"the input scale {graph.input_scale} is not a positive number.", node=graph.name
+        )
     for op in graph.ops:
         out = output_shape(op, shape)
         channels = out[2]
@@ -69,8 +73,12 @@ def check_constants(graph: g.Graph) -> g.Graph:
         elif isinstance(op, g.BatchNormOp) and (op.var + np.float32(op.epsilon) <= 0).any():
             bad = "its variance plus epsilon is not positive"
         if bad:
-            raise UnsupportedModel(f"{bad}.", node=op.node, op=op.op,
-                                   hint="parameters of a trained network; export it again.")
+            raise UnsupportedModel(
+                f"{bad}.",
+                node=op.node,
+                op=op.op,
+                hint="parameters of a trained network; export it again.",
+            )
         shape = out
     return graph
 
@@ -80,12 +88,15 @@ def _check_constant(op: g.Op, name: str, value: NDArray[Any], channels: int) -> 
     may_be_infinite = name in ("lo", "hi", "thresholds")
     if np.isnan(value).any() or not (may_be_infinite or np.isfinite(value).all()):
         what = "NaN" if np.isnan(value).any() else "infinity"
-        raise UnsupportedModel(f"its {name} holds {what}.", node=op.node, op=op.op,
-                               hint="finite parameters.")
+        raise UnsupportedModel(
+            f"its {name} holds {what}.", node=op.node, op=op.op, hint="finite parameters."
+        )
     if value.ndim and value.shape[0] not in (1, channels):
         raise UnsupportedModel(
             f"its {name} has {value.shape[0]} entries for {channels} channels.",
-            node=op.node, op=op.op, hint="one value for all, or one per channel.",
+            node=op.node,
+            op=op.op,
+            hint="one value for all, or one per channel.",
         )
 
 
@@ -122,9 +133,7 @@ def hoist_elementwise(graph: g.Graph) -> g.Graph:
     shape = graph.shape
     for op in graph.ops:
         before, shape = shape, output_shape(op, shape)
-        shared = (
-            _shared(op, flattened) if flattened and isinstance(op, g.Elementwise) else None
-        )
+        shared = _shared(op, flattened) if flattened and isinstance(op, g.Elementwise) else None
         if shared is not None:
             ops.insert(len(ops) - 1, shared)
             continue

@@ -94,9 +94,11 @@ class Pending:
         table = grid.codes(values).T
         if (table == table[0]).all():
             table = table[:1]
-        self.layers.append(ir.InputTable(
-            "input", np.ascontiguousarray(table), grid.alphabet, sources=sources(*self.ops)
-        ))
+        self.layers.append(
+            ir.InputTable(
+                "input", np.ascontiguousarray(table), grid.alphabet, sources=sources(*self.ops)
+            )
+        )
         self._after_codes(grid, expression.direction(self.reach))
 
     def _absorb(self, zero: bool, uniform: bool) -> bool:
@@ -146,17 +148,24 @@ class Pending:
         if grid.alphabet.levels * len(reach.lo) > MAX_THRESHOLDS:
             raise UnsupportedModel(
                 f"{grid.alphabet.levels} levels in {len(reach.lo)} channels are too many"
-                " thresholds.", node=where.node, op=where.op, hint="fewer activation bits.",
+                " thresholds.",
+                node=where.node,
+                op=where.op,
+                hint="fewer activation bits.",
             )
         self._note_rounding(uncertain_channels(expression, found, reach.step, self.error))
         direction = found.direction
         if (direction < 0).any():
             mirror = negate(self.layers, self.shape, direction < 0)
             found, reach = mirrored(found, reach, mirror)
-        self.layers.append(ir.Threshold(
-            self.name(f"{self.layers[-1].name}_threshold", numbered=False),
-            thresholds(found, reach, grid), grid.alphabet, sources=sources(*self.ops),
-        ))
+        self.layers.append(
+            ir.Threshold(
+                self.name(f"{self.layers[-1].name}_threshold", numbered=False),
+                thresholds(found, reach, grid),
+                grid.alphabet,
+                sources=sources(*self.ops),
+            )
+        )
         self._after_codes(grid, direction)
 
     def _after_codes(self, grid: Grid, direction: ir.Ints) -> None:
@@ -176,9 +185,11 @@ class Pending:
         """
         for pool in self.pools:
             own = Expression(self.unit, tuple(self.ops[: pool.after])).direction(self.reach)
-            self.layers.append(ir.MaxPool(
-                self.name("pool"), pool.op.window, own * direction < 0, sources=sources(pool.op)
-            ))
+            self.layers.append(
+                ir.MaxPool(
+                    self.name("pool"), pool.op.window, own * direction < 0, sources=sources(pool.op)
+                )
+            )
         self.pools = []
 
     def expression(self) -> Expression:
@@ -188,11 +199,12 @@ class Pending:
     def alphabet(self) -> ir.Alphabet:
         """Give the alphabet of the last layer; earlier ones are worked out once."""
         known = self._known
-        while known and (len(known) > len(self.layers) or any(
-            layer is not now for (layer, _), now in zip(known, self.layers, strict=False)
-        )):
+        while known and (
+            len(known) > len(self.layers)
+            or any(layer is not now for (layer, _), now in zip(known, self.layers, strict=False))
+        ):
             known.pop()
-        for layer in self.layers[len(known):]:
+        for layer in self.layers[len(known) :]:
             before = known[-1][1] if known else ir.Features(*self.shape, ir.UINT8)
             known.append((layer, layer.output(before)))
         return known[-1][1].alphabet
@@ -219,7 +231,9 @@ class Pending:
                 hint = "bias and batch normalisation behind the pool, or " + hint
             raise UnsupportedModel(
                 f"{what} are no integer multiples of one scale.",
-                node=where.node, op=where.op, hint=hint,
+                node=where.node,
+                op=where.op,
+                hint=hint,
             )
         return grid
 

@@ -56,9 +56,7 @@ def sum_error(unit: Floats64, total: Ints, terms: Ints | int, *, exact: bool) ->
     return np.where(small & in_range & exact, 0.0, bound)
 
 
-def uncertain_channels(
-    expression: Expression, steps: Steps, step: int, error: Floats64
-) -> int:
+def uncertain_channels(expression: Expression, steps: Steps, step: int, error: Floats64) -> int:
     """Count the channels of which a step lies within `error` of being elsewhere."""
     picked = np.flatnonzero(error[steps.channel] > 0)
     if not len(picked):

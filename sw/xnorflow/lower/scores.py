@@ -113,13 +113,17 @@ def _ranks(integers: Ints, values: Floats, reach: Reach, where: Op) -> ScoreTail
     ranks = np.repeat(inverse.reshape(values.shape), reach.step, axis=0)[:width].T
     beyond = np.arange(width) > (reach.hi - reach.lo)[:, None]
     return ScoreTail(
-        np.zeros(classes, np.int64), np.where(beyond, -1, ranks).astype(np.int64),
-        reach.lo.copy(), floats if len(floats) <= MAX_FLOATS else None,
+        np.zeros(classes, np.int64),
+        np.where(beyond, -1, ranks).astype(np.int64),
+        reach.lo.copy(),
+        floats if len(floats) <= MAX_FLOATS else None,
     )
 
 
 def _too_large(count: int, where: Op) -> UnsupportedModel:
     return UnsupportedModel(
-        f"its scores need a table of {count} entries.", node=where.node, op=where.op,
+        f"its scores need a table of {count} entries.",
+        node=where.node,
+        op=where.op,
         hint="one scale for all classes after the last layer, or a narrower last layer.",
     )

@@ -35,8 +35,9 @@ def thresholds(steps: Steps, reach: Reach, grid: Grid) -> Ints:
     reaches has one more than the greatest.
     """
     levels = np.arange(grid.alphabet.levels - 1)
-    out = np.where(levels < grid.codes(steps.first)[:, None], reach.lo[:, None],
-                   reach.hi[:, None] + 1)
+    out = np.where(
+        levels < grid.codes(steps.first)[:, None], reach.lo[:, None], reach.hi[:, None] + 1
+    )
     low, high = grid.codes(steps.before), grid.codes(steps.after)
     count = high - low
     row = np.repeat(steps.channel, count)

@@ -61,7 +61,9 @@ def _convolve(p: Pending, op: ops.ConvOp, shape: Shape) -> None:
     alphabet = p.alphabet()
     if alphabet.bits > MAX_CODE_BITS:
         raise UnsupportedModel(
-            f"its inputs have {alphabet.bits} bits.", node=op.node, op=op.op,
+            f"its inputs have {alphabet.bits} bits.",
+            node=op.node,
+            op=op.op,
             hint=f"a quantiser of at most {MAX_CODE_BITS} bits before it.",
         )
     scale = float(p.unit)
@@ -70,14 +72,20 @@ def _convolve(p: Pending, op: ops.ConvOp, shape: Shape) -> None:
     pad = pad_value(op, scale)
     dense = shape[:2] == (1, 1)
     layer = ir.Conv(
-        p.name("dense" if dense else "conv"), weights, weight_alphabet(weights),
-        op.window, pad, sources=sources(op),
+        p.name("dense" if dense else "conv"),
+        weights,
+        weight_alphabet(weights),
+        op.window,
+        pad,
+        sources=sources(op),
     )
     lo, hi = layer.bounds(alphabet)
     if max(-int(lo.min()), int(hi.max()), int(hi.max() - lo.min())) >= 1 << ir.MAX_BITS:
         raise UnsupportedModel(
             f"its accumulators go from {lo.min()} to {hi.max()}, more than {ir.MAX_BITS} bits.",
-            node=op.node, op=op.op, hint="fewer bits of weights or activations.",
+            node=op.node,
+            op=op.op,
+            hint="fewer bits of weights or activations.",
         )
     padded = any(op.window.pads)
     step = int(np.gcd(alphabet.step, pad - alphabet.lo)) if padded else alphabet.step
@@ -105,7 +113,9 @@ def _average(p: Pending, op: ops.AveragePoolOp) -> None:
     p.layers.append(ir.SumPool(p.name("pool"), op.window, sources=sources(op)))
     if p.alphabet().bits > ir.MAX_BITS or total.max() >= 1 << ir.MAX_BITS:
         raise UnsupportedModel(
-            f"its sums take more than {ir.MAX_BITS} bits.", node=op.node, op=op.op,
+            f"its sums take more than {ir.MAX_BITS} bits.",
+            node=op.node,
+            op=op.op,
             hint="a quantiser before it, or a smaller window.",
         )
     p.reach = Reach(lo * taps, hi * taps, step)
@@ -131,8 +141,9 @@ def _finish(p: Pending, graph: ops.Graph, shape: Shape) -> None:
         raise UnsupportedModel("it has no convolution or dense layer.", node=graph.name)
     if shape[:2] != (1, 1):
         raise UnsupportedModel(
-            f"the network ends in a map of {shape[0]} x {shape[1]}, not in one score"
-            " per class.", node=where.node, op=where.op,
+            f"the network ends in a map of {shape[0]} x {shape[1]}, not in one score per class.",
+            node=where.node,
+            op=where.op,
             hint="a global pool or a dense layer at the end.",
         )
     p.write_pools(np.ones(len(p.reach.lo), np.int64))
@@ -147,7 +158,14 @@ def _finish(p: Pending, graph: ops.Graph, shape: Shape) -> None:
             f"The float sums of {p.reduction()} are not exact in every order of summation;"
             " the imported network's own scores may differ in their last places."
         )
-    p.layers.append(ir.Scores(
-        "scores", offsets, tail.ranks, tail.rank_lo, tail.floats, tail.floats_lo,
-        sources=sources(*p.ops),
-    ))
+    p.layers.append(
+        ir.Scores(
+            "scores",
+            offsets,
+            tail.ranks,
+            tail.rank_lo,
+            tail.floats,
+            tail.floats_lo,
+            sources=sources(*p.ops),
+        )
+    )

@@ -171,10 +171,15 @@ def _with_queue(stage: StageSpec, depth: int) -> StageSpec:
 
 
 def _least(
-    flow: Flow, k: int, depths: Sequence[int],
-    changed: Callable[[StageSpec, int], StageSpec], wanted: NDArray[Any],
+    flow: Flow,
+    k: int,
+    depths: Sequence[int],
+    changed: Callable[[StageSpec, int], StageSpec],
+    wanted: NDArray[Any],
 ) -> Flow:
-    """Give the flow with the least of these depths, the last being its own, that sends as `wanted`.
+    """Return the flow with the least of these depths that still sends as `wanted`.
+
+    The last of the depths is the one that the stage has.
     """
     low, high = 0, len(depths) - 1
     tries = [high - 1, low]

@@ -12,7 +12,10 @@ from xnorflow_hw.spec import AcceleratorSpec, DotSpec, StageSpec
 
 GENERIC = "generic"
 _FABRICS = {
-    "ecp5": "ecp5", "ice40-ultraplus": "ice40", "gw1nr": "gowin", "gw2ar": "gowin",
+    "ecp5": "ecp5",
+    "ice40-ultraplus": "ice40",
+    "gw1nr": "gowin",
+    "gw2ar": "gowin",
     "xilinx-7": "xilinx7",
 }
 """Of the families for which primitives are placed; UltraScale+ has other carry chains."""

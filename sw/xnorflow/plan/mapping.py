@@ -48,9 +48,7 @@ def _padded_taps(reduction: Reduction) -> tuple[NDArray[np.bool_], NDArray[np.bo
     return axes[0], axes[1]
 
 
-def _conv(
-    reduction: Reduction, fold: Fold, banks: Banks
-) -> tuple[spec.DotSpec, Affine]:
+def _conv(reduction: Reduction, fold: Fold, banks: Banks) -> tuple[spec.DotSpec, Affine]:
     """Give the array and the meaning of P, with a row per border class."""
     conv, inp = reduction.layer, reduction.inp
     assert isinstance(conv, ir.Conv)
@@ -71,9 +69,15 @@ def _conv(
         at_pad = np.einsum("kyx,oyx->ko", padded.astype(np.int64), taps)
         offset = base[None] + denominator * (conv.pad_value - a.lo) * at_pad
     array = spec.DotSpec(
-        pe=fold.pe, simd=fold.simd, bits=a.bits, coefficients=coefficients,
-        weights=_rom(bits, fold), acc_bits=max(1, most.bit_length()), pixels=fold.pixels,
-        turn=banks.turn, lanes=banks.lanes,
+        pe=fold.pe,
+        simd=fold.simd,
+        bits=a.bits,
+        coefficients=coefficients,
+        weights=_rom(bits, fold),
+        acc_bits=max(1, most.bit_length()),
+        pixels=fold.pixels,
+        turn=banks.turn,
+        lanes=banks.lanes,
     )
     return array, Affine(a.step, denominator, offset)
 
@@ -81,12 +85,12 @@ def _conv(
 def _stage(reduction: Reduction, fold: Fold) -> spec.StageSpec:
     layer, inp = reduction.layer, reduction.inp
     w = layer.window
-    if not geometry.minimum_depth(
-        inp.height, inp.width, 1, w.kernel, w.stride, w.dilation, w.pads
-    ):
+    if not geometry.minimum_depth(inp.height, inp.width, 1, w.kernel, w.stride, w.dilation, w.pads):
         raise UnsupportedModel(
-            "its windows hold nothing but padding, so its output is constant", node=layer.name,
-            op=type(layer).__name__, hint="less padding or a smaller stride.",
+            "its windows hold nothing but padding, so its output is constant",
+            node=layer.name,
+            op=type(layer).__name__,
+            hint="less padding or a smaller stride.",
         )
     a = inp.alphabet
     lanes = fold.simd
@@ -117,10 +121,20 @@ def _stage(reduction: Reduction, fold: Fold) -> spec.StageSpec:
 
     # The depths follow when all engines are there.
     buffer = spec.BufferSpec(
-        word_bits=lanes * a.bits, words=words, height=inp.height, width=inp.width,
-        kernel=w.kernel, stride=w.stride, dilation=w.dilation, pads=w.pads,
-        pad_word=pad_word(lanes), pad_word_last=pad_word(inp.channels - (words - 1) * lanes),
-        repeat=repeat, depthwise=not isinstance(layer, ir.Conv), classes=pad_code is None, depth=1,
+        word_bits=lanes * a.bits,
+        words=words,
+        height=inp.height,
+        width=inp.width,
+        kernel=w.kernel,
+        stride=w.stride,
+        dilation=w.dilation,
+        pads=w.pads,
+        pad_word=pad_word(lanes),
+        pad_word_last=pad_word(inp.channels - (words - 1) * lanes),
+        repeat=repeat,
+        depthwise=not isinstance(layer, ir.Conv),
+        classes=pad_code is None,
+        depth=1,
         pixels=fold.pixels,
     )
     return spec.StageSpec(
@@ -138,7 +152,11 @@ def _input(net: ir.IntegerNetwork, group: int, lanes: int) -> spec.InputSpec:
 
 
 def accelerator(
-    net: ir.IntegerNetwork, folds: Sequence[Fold], *, in_lanes: int, out_lanes: int = 1,
+    net: ir.IntegerNetwork,
+    folds: Sequence[Fold],
+    *,
+    in_lanes: int,
+    out_lanes: int = 1,
     device: Fpga | None = None,
 ) -> spec.AcceleratorSpec:
     """Describe the hardware of a network at a folding.
@@ -198,9 +216,22 @@ def accelerator(
     alphabet = net.features[-1].alphabet
     signed = isinstance(last.tails[-1], spec.OffsetSpec)
     width = last.out_bits if signed else alphabet.bits
-    described = shrunk(with_depths(with_fabric(spec.AcceleratorSpec(
-        plain(net.name), source, tuple(stages), tuple(gearboxes), classes, out_lanes,
-        score_bits=8 * ceil((width + (not signed)) / 8), score_signed=signed,
-    ), device)))
+    described = shrunk(
+        with_depths(
+            with_fabric(
+                spec.AcceleratorSpec(
+                    plain(net.name),
+                    source,
+                    tuple(stages),
+                    tuple(gearboxes),
+                    classes,
+                    out_lanes,
+                    score_bits=8 * ceil((width + (not signed)) / 8),
+                    score_signed=signed,
+                ),
+                device,
+            )
+        )
+    )
     # What is read through fewer registers needs less.
     return shrunk(with_depths(with_memories(described, device)))

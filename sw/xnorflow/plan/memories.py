@@ -219,8 +219,10 @@ def _between(
 
     At one price step all memories that are worth the same change at once.
     """
-    saved = [_blocks(a, choice) - _blocks(b, choice)
-             for a, b in zip(many.stages, few.stages, strict=True)]
+    saved = [
+        _blocks(a, choice) - _blocks(b, choice)
+        for a, b in zip(many.stages, few.stages, strict=True)
+    ]
     over = sum(_blocks(s, choice) for s in many.stages) - left
     changed = []
     for k in sorted(range(len(saved)), key=saved.__getitem__):

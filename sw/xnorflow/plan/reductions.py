@@ -71,8 +71,10 @@ class Reduction:
         if not isinstance(self.layer, ir.Conv):
             return "it is a pool, which has no weights to share"
         if self.pad_code() is None:
-            return (f"it pads with {self.layer.pad_value}, which is no value of"
-                    f" {self.inp.alphabet}, so the thresholds differ along a row")
+            return (
+                f"it pads with {self.layer.pad_value}, which is no value of"
+                f" {self.inp.alphabet}, so the thresholds differ along a row"
+            )
         if not 1 <= pixels <= self.out.width:
             return f"its rows have {self.out.width}"
         if gcd(pixels, window.stride[1]) > 1:
@@ -96,11 +98,10 @@ def reductions(net: ir.IntegerNetwork) -> tuple[Reduction, ...]:
             if not found or found[-1].final is not inp:
                 raise UnsupportedModel(
                     "it acts on values that no convolution, dense layer or pool has made",
-                    node=layer.name, op=type(layer).__name__,
+                    node=layer.name,
+                    op=type(layer).__name__,
                     hint="a network with at least one such layer before it.",
                 )
             last = found[-1]
-            found[-1] = Reduction(
-                last.layer, last.inp, last.out, (*last.tails, (layer, inp, out))
-            )
+            found[-1] = Reduction(last.layer, last.inp, last.out, (*last.tails, (layer, inp, out)))
     return tuple(found)

@@ -68,9 +68,7 @@ def _offsets(meaning: Affine, lanes: int, bits: int) -> spec.OffsetSpec:
     return spec.OffsetSpec(meaning.numerator, rows, meaning.denominator.bit_length() - 1, bits)
 
 
-def _rank_table(
-    layer: ir.Scores, meaning: Affine, lanes: int, bits: int
-) -> spec.TableSpec:
+def _rank_table(layer: ir.Scores, meaning: Affine, lanes: int, bits: int) -> spec.TableSpec:
     assert layer.ranks is not None and layer.rank_lo is not None
     ranks, lo = layer.ranks, layer.rank_lo
     out_bits = max(1, int(ranks.max()).bit_length())
@@ -78,7 +76,9 @@ def _rank_table(
     if size > MAX_TABLE_BITS:
         raise UnsupportedModel(
             f"its scores are no affine function of the accumulators, and a table of them would"
-            f" take {size} bits", node=layer.name, op="Scores",
+            f" take {size} bits",
+            node=layer.name,
+            op="Scores",
             hint="one scale for all classes after the last layer, or a narrower last layer.",
         )
     p = np.arange(1 << bits)

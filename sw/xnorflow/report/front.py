@@ -45,24 +45,43 @@ def draw(name: str, rows: Sequence[Mapping[str, Any]], device: Fpga, clock: str)
         sizes = [20 + 160 * row["bram"] / blocks for row in rows]
         axes.scatter(luts, fps, s=sizes, color=FILL, edgecolors=LINE, zorder=3)
         axes.axvline(device.luts.use(), color=INK, linewidth=0.9, linestyle=(0, (4, 3)))
-        axes.annotate(f"{device.part.upper()}: {device.luts.use():,.0f}",
-                      (device.luts.use(), min(fps)), xytext=(-4, 4), textcoords="offset points",
-                      ha="right", rotation=90, fontsize=8)
+        axes.annotate(
+            f"{device.part.upper()}: {device.luts.use():,.0f}",
+            (device.luts.use(), min(fps)),
+            xytext=(-4, 4),
+            textcoords="offset points",
+            ha="right",
+            rotation=90,
+            fontsize=8,
+        )
         for row in (rows[0], rows[-1]):
-            axes.annotate(f"II {row['ii']:,}", (row["lut"], row["fps"]), xytext=(-8, 8),
-                          textcoords="offset points", ha="right", fontsize=8)
+            axes.annotate(
+                f"II {row['ii']:,}",
+                (row["lut"], row["fps"]),
+                xytext=(-8, 8),
+                textcoords="offset points",
+                ha="right",
+                fontsize=8,
+            )
         axes.grid(which="major", color=FAINT, linewidth=0.8)
         axes.set_axisbelow(True)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(FuncFormatter(lambda value, _: compact(value)))
             axis.set_minor_formatter(NullFormatter())
-        axes.set_xlabel(f"LUT{device.family.lut_inputs}, estimated; the area of a dot is its share"
-                        f" of the {blocks:,.0f} {device.family.ram}")
+        axes.set_xlabel(
+            f"LUT{device.family.lut_inputs}, estimated; the area of a dot is its share"
+            f" of the {blocks:,.0f} {device.family.ram}"
+        )
         axes.set_ylabel(f"frames per second at {clock}")
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
-        axes.set_title(f"{name} on {device.board}", loc="left", fontsize=12, fontweight="bold",
-                       parse_math=False)
+        axes.set_title(
+            f"{name} on {device.board}",
+            loc="left",
+            fontsize=12,
+            fontweight="bold",
+            parse_math=False,
+        )
         canvas.tight_layout()
     return canvas
 

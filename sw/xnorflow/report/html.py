@@ -35,8 +35,16 @@ th:first-child, td:first-child, .text td, .text th { text-align: left; }
 .over { color: #c0392b; font-weight: bold; }
 .none { color: #aaa; } li { margin: .25rem 0; } details { margin-top: 1rem; }
 """
-FPGA_COLUMNS = {"fps": "frames/s", "latency": "latency", "clock": "clock", "ii": "interval",
-                "luts": "LUT", "ffs": "FF", "ram_blocks": "block RAM", "energy": "energy per frame"}
+FPGA_COLUMNS = {
+    "fps": "frames/s",
+    "latency": "latency",
+    "clock": "clock",
+    "ii": "interval",
+    "luts": "LUT",
+    "ffs": "FF",
+    "ram_blocks": "block RAM",
+    "energy": "energy per frame",
+}
 
 
 def _cell(figure: Figure | None, share: Figure | None = None) -> str:
@@ -46,8 +54,10 @@ def _cell(figure: Figure | None, share: Figure | None = None) -> str:
     if figure.error == "upper bound":
         words = f"< {words}"
     tip = figure.how + (f" ({figure.error})" if figure.error else "")
-    text = (f'<td title="{escape(tip)}">{escape(words)}'
-            f'<span class="kind {figure.kind}">{figure.kind}</span>')
+    text = (
+        f'<td title="{escape(tip)}">{escape(words)}'
+        f'<span class="kind {figure.kind}">{figure.kind}</span>'
+    )
     if share is not None:
         over = " over" if share.value > 100 else ""
         text += f'<span class="share{over}">{share.value:.0f} % of the part</span>'
@@ -56,13 +66,19 @@ def _cell(figure: Figure | None, share: Figure | None = None) -> str:
 
 def _table(heads: Sequence[str], rows: Iterable[str], kind: str = "") -> str:
     head = "".join(f"<th>{escape(h)}</th>" for h in heads)
-    return (f'<div class="wide"><table class="{kind}"><thead><tr>{head}</tr></thead>\n<tbody>'
-            + "\n".join(rows) + "</tbody></table></div>")
+    return (
+        f'<div class="wide"><table class="{kind}"><thead><tr>{head}</tr></thead>\n<tbody>'
+        + "\n".join(rows)
+        + "</tbody></table></div>"
+    )
 
 
 def _row(*cells: str) -> str:
-    return "<tr>" + "".join(c if c.startswith("<td") else f"<td>{escape(c)}</td>"
-                            for c in cells) + "</tr>"
+    return (
+        "<tr>"
+        + "".join(c if c.startswith("<td") else f"<td>{escape(c)}</td>" for c in cells)
+        + "</tr>"
+    )
 
 
 def _list(items: Iterable[str]) -> str:
@@ -76,8 +92,11 @@ def _fpga_section(rows: Sequence[Row]) -> str:
         get = r.figures.get
         body.append(_row(r.title, *(_cell(get(k), get(f"{k}_share")) for k in shown)))
     notes = [f"{r.title}: {note}" for r in rows for note in r.notes]
-    return ("<h2>FPGAs</h2>" + _table(["board", *(FPGA_COLUMNS[k] for k in shown)], body)
-            + (_list(notes) if notes else ""))
+    return (
+        "<h2>FPGAs</h2>"
+        + _table(["board", *(FPGA_COLUMNS[k] for k in shown)], body)
+        + (_list(notes) if notes else "")
+    )
 
 
 def _gpu_section(comparison: Comparison) -> str:
@@ -85,10 +104,24 @@ def _gpu_section(comparison: Comparison) -> str:
     for (title, data_type, batch), by_column in gpu_groups(comparison).items():
         fps = [_cell(row.figures["fps"] if (row := by_column.get(c)) else None) for c in COLUMNS]
         gemm = by_column["gemm"].figures
-        body.append(_row(title, data_type, f"{batch:,}", *fps, _cell(gemm["latency"]),
-                         _cell(gemm.get("energy"))))
-    heads = ["GPU", "type", "batch", *(f"frames/s, {c}" for c in COLUMNS), "latency of a batch",
-             "energy per frame"]
+        body.append(
+            _row(
+                title,
+                data_type,
+                f"{batch:,}",
+                *fps,
+                _cell(gemm["latency"]),
+                _cell(gemm.get("energy")),
+            )
+        )
+    heads = [
+        "GPU",
+        "type",
+        "batch",
+        *(f"frames/s, {c}" for c in COLUMNS),
+        "latency of a batch",
+        "energy per frame",
+    ]
     words = [f"{c}: {COLUMN_TEXT[c]}." for c in COLUMNS]
     return "<h2>GPUs</h2>" + _table(heads, body) + _list(words)
 
@@ -99,23 +132,29 @@ def _sources_section(comparison: Comparison) -> str:
         link = escape(s.document)
         if s.url.startswith(("https://", "http://")):
             link += f' <a href="{escape(s.url)}">[link]</a>'
-        rows.append(_row(key, f"<td>{link}</td>", s.looked_up,
-                         f"{s.status}: {STATUS_TEXT[s.status]}"))
+        rows.append(
+            _row(key, f"<td>{link}</td>", s.looked_up, f"{s.status}: {STATUS_TEXT[s.status]}")
+        )
     return "<h2>Sources of the device figures</h2>" + _table(
-        ["figure", "document", "looked up", "status"], rows, "text")
+        ["figure", "document", "looked up", "status"], rows, "text"
+    )
 
 
 def _model_section(comparison: Comparison) -> str:
-    rows = [_row(name, status(family), checked(family))
-            for name, family in comparison.families.items()]
-    return ("<details><summary>Error of the resource model</summary>"
-            + _table(["family", "status", "error"], rows, "text") + "</details>")
+    rows = [
+        _row(name, status(family), checked(family)) for name, family in comparison.families.items()
+    ]
+    return (
+        "<details><summary>Error of the resource model</summary>"
+        + _table(["family", "status", "error"], rows, "text")
+        + "</details>"
+    )
 
 
 def page(comparison: Comparison) -> str:
     """Give the whole page; it loads nothing from anywhere."""
     svg = render(comparison, "svg").decode()
-    svg = svg[svg.index("<svg"):]
+    svg = svg[svg.index("<svg") :]
     fpgas = [r for r in comparison.rows if r.category == "FPGA"]
     parts = [
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">',
@@ -128,9 +167,12 @@ def page(comparison: Comparison) -> str:
         f'<div class="plot">{svg}</div>',
         _fpga_section(fpgas) if fpgas else "",
         _gpu_section(comparison) if len(fpgas) < len(comparison.rows) else "",
-        "<h2>What makes this comparable, and what does not</h2>", _list(comparison.fairness),
+        "<h2>What makes this comparable, and what does not</h2>",
+        _list(comparison.fairness),
         "<h2>Left out</h2>" + _list(comparison.omitted) if comparison.omitted else "",
-        _sources_section(comparison), _model_section(comparison), "</body></html>\n",
+        _sources_section(comparison),
+        _model_section(comparison),
+        "</body></html>\n",
     ]
     return "\n".join(p for p in parts if p)
 

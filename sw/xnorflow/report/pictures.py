@@ -25,8 +25,10 @@ def _pixels(images: NDArray[Any]) -> NDArray[np.uint8]:
     if images.ndim == 3:
         images = images[..., None]
     if images.ndim != 4 or images.dtype != np.uint8 or images.shape[3] not in (1, 3):
-        raise BadInput(f"pictures are uint8 [n, height, width] or [n, height, width, 1 or 3], "
-                       f"not {images.dtype} {list(images.shape)}")
+        raise BadInput(
+            f"pictures are uint8 [n, height, width] or [n, height, width, 1 or 3], "
+            f"not {images.dtype} {list(images.shape)}"
+        )
     return np.repeat(images, 3, axis=3) if images.shape[3] == 1 else images
 
 
@@ -34,9 +36,15 @@ def _name(label: int, classes: Sequence[str]) -> str:
     return classes[label] if 0 <= label < len(classes) else str(label)
 
 
-def grid(images: NDArray[Any], labels: Sequence[int] | NDArray[Any],
-         truths: Sequence[int] | NDArray[Any] | None = None, *, classes: Sequence[str] = (),
-         title: str = "", columns: int = 8) -> bytes:
+def grid(
+    images: NDArray[Any],
+    labels: Sequence[int] | NDArray[Any],
+    truths: Sequence[int] | NDArray[Any] | None = None,
+    *,
+    classes: Sequence[str] = (),
+    title: str = "",
+    columns: int = 8,
+) -> bytes:
     """Draw a grid of images with predicted labels, and give it as a PNG file.
 
     Parameters
@@ -67,9 +75,11 @@ def grid(images: NDArray[Any], labels: Sequence[int] | NDArray[Any],
     pixels = _pixels(images)
     n = len(pixels)
     if n == 0 or len(labels) != n or (truths is not None and len(truths) != n):
-        raise BadInput(f"{n} images, {len(labels)} labels"
-                       + ("" if truths is None else f" and {len(truths)} true labels")
-                       + " do not make a grid")
+        raise BadInput(
+            f"{n} images, {len(labels)} labels"
+            + ("" if truths is None else f" and {len(truths)} true labels")
+            + " do not make a grid"
+        )
     if columns < 1:
         raise BadInput(f"a grid has at least 1 column, not {columns}")
     columns = min(columns, n)
@@ -84,17 +94,37 @@ def grid(images: NDArray[Any], labels: Sequence[int] | NDArray[Any],
         canvas = Canvas(figsize=(width, height))
         FigureCanvasAgg(canvas)
         if title:
-            canvas.text(0.15 / width, 1 - 0.12 / height, title, va="top", fontsize=12,
-                        fontweight="bold", color=INK, parse_math=False)
+            canvas.text(
+                0.15 / width,
+                1 - 0.12 / height,
+                title,
+                va="top",
+                fontsize=12,
+                fontweight="bold",
+                color=INK,
+                parse_math=False,
+            )
         if truths is not None:
             right = int(np.sum(np.asarray(labels) == np.asarray(truths)))
-            canvas.text(1 - 0.15 / width, 1 - 0.14 / height, f"{right} of {n} right", va="top",
-                        ha="right", fontsize=10, color=RIGHT if right == n else INK)
+            canvas.text(
+                1 - 0.15 / width,
+                1 - 0.14 / height,
+                f"{right} of {n} right",
+                va="top",
+                ha="right",
+                fontsize=10,
+                color=RIGHT if right == n else INK,
+            )
         for i in range(n):
             column, row = i % columns, i // columns
-            axes = canvas.add_axes((
-                (0.15 + 1.15 * column) / width, 1 - (head + 1.42 * row + 1.05) / height,
-                1.0 / width, 1.0 / height))
+            axes = canvas.add_axes(
+                (
+                    (0.15 + 1.15 * column) / width,
+                    1 - (head + 1.42 * row + 1.05) / height,
+                    1.0 / width,
+                    1.0 / height,
+                )
+            )
             axes.imshow(shown[i], interpolation="nearest")
             axes.set_xticks([])
             axes.set_yticks([])
@@ -107,18 +137,32 @@ def grid(images: NDArray[Any], labels: Sequence[int] | NDArray[Any],
                     words += f"{gap}(is {_name(int(truths[i]), classes)})"
             for spine in axes.spines.values():
                 spine.set(color=colour, linewidth=2.0)
-            axes.set_xlabel(words, color=colour, labelpad=3, parse_math=False, fontweight="bold",
-                            fontsize=7.5 if long_names else 11)
+            axes.set_xlabel(
+                words,
+                color=colour,
+                labelpad=3,
+                parse_math=False,
+                fontweight="bold",
+                fontsize=7.5 if long_names else 11,
+            )
         out = io.BytesIO()
         canvas.savefig(out, format="png", dpi=130, facecolor="white", metadata={"Software": None})
     return out.getvalue()
 
 
-def save(path: str | Path, images: NDArray[Any], labels: Sequence[int] | NDArray[Any],
-         truths: Sequence[int] | NDArray[Any] | None = None, *, classes: Sequence[str] = (),
-         title: str = "", columns: int = 8) -> None:
+def save(
+    path: str | Path,
+    images: NDArray[Any],
+    labels: Sequence[int] | NDArray[Any],
+    truths: Sequence[int] | NDArray[Any] | None = None,
+    *,
+    classes: Sequence[str] = (),
+    title: str = "",
+    columns: int = 8,
+) -> None:
     """Write the grid to a PNG file; see `grid`."""
     if Path(path).suffix.lower() != ".png":
         raise BadInput(f"{path}: a grid of pictures is written as .png")
-    Path(path).write_bytes(grid(images, labels, truths, classes=classes, title=title,
-                                columns=columns))
+    Path(path).write_bytes(
+        grid(images, labels, truths, classes=classes, title=title, columns=columns)
+    )

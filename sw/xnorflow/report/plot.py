@@ -23,19 +23,36 @@ from xnorflow.comparison.comparison import Comparison, Row
 from xnorflow.devices.figure import Origin, compact
 from xnorflow.errors import BadInput
 
-HATCH = {Origin.ESTIMATED: "////", Origin.PUBLISHED: "xxxx", Origin.SIMULATED: "....",
-         Origin.PLACED: "", Origin.MEASURED: ""}
+HATCH = {
+    Origin.ESTIMATED: "////",
+    Origin.PUBLISHED: "xxxx",
+    Origin.SIMULATED: "....",
+    Origin.PLACED: "",
+    Origin.MEASURED: "",
+}
 COLOUR = {"exact": "#009E73", "fp16": "#8C8C8C", "int8": "#56B4E9", "b1": "#E69F00"}
-MEANING = {"exact": "FPGA, the binary network", "b1": "GPU, 1-bit", "int8": "GPU, INT8",
-           "fp16": "GPU, FP16"}
+MEANING = {
+    "exact": "FPGA, the binary network",
+    "b1": "GPU, 1-bit",
+    "int8": "GPU, INT8",
+    "fp16": "GPU, FP16",
+}
 TYPE_NAME = {"fp16": "FP16", "int8": "INT8", "b1": "1-bit"}
 INK, FAINT, ALARM = "#222222", "#DDDDDD", "#C0392B"
-SUBTITLE = ("FPGA: one frame at a time. GPU: bars are a tuned matrix product and a launch per "
-            "layer, lines lead to other estimates. Hatching is the kind of a figure.")
+SUBTITLE = (
+    "FPGA: one frame at a time. GPU: bars are a tuned matrix product and a launch per "
+    "layer, lines lead to other estimates. Hatching is the kind of a figure."
+)
 STYLE = {
-    "font.family": "DejaVu Sans", "font.size": 9, "axes.edgecolor": "#888888",
-    "axes.labelcolor": INK, "text.color": INK, "xtick.color": INK, "ytick.color": INK,
-    "hatch.linewidth": 0.6, "svg.hashsalt": "xnorflow",
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.edgecolor": "#888888",
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "hatch.linewidth": 0.6,
+    "svg.hashsalt": "xnorflow",
 }
 
 
@@ -52,8 +69,9 @@ class Bar:
 def _bars(comparison: Comparison) -> tuple[list[Bar], list[tuple[float, str]], float, float]:
     """Lay out the bars from top to bottom; give them, the labels, the divide and the extent."""
     bars, labels, y = [], [], 0.0
-    fpgas = sorted((r for r in comparison.rows if r.category == "FPGA"),
-                   key=lambda r: -r.figures["fps"].value)
+    fpgas = sorted(
+        (r for r in comparison.rows if r.category == "FPGA"), key=lambda r: -r.figures["fps"].value
+    )
     for row in fpgas:
         bars.append(Bar(row, (), y, 0.68))
         labels.append((y, row.title))
@@ -82,8 +100,11 @@ def _bars(comparison: Comparison) -> tuple[list[Bar], list[tuple[float, str]], f
 
 def _round(value: float, unit: str) -> str:
     """Write an axis label: a power of ten needs no decimals."""
-    steps = ((1e6, "s"), (1e3, "ms"), (1, "us")) if unit == "us" else (
-        (1e9, "G"), (1e6, "M"), (1e3, "k"))
+    steps = (
+        ((1e6, "s"), (1e3, "ms"), (1, "us"))
+        if unit == "us"
+        else ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+    )
     for limit, suffix in steps:
         if value >= limit * 0.999:
             return f"{value / limit:g} {suffix}"
@@ -101,8 +122,7 @@ def _panel(axes: Axes, bars: Sequence[Bar], key: str) -> None:
     axes.grid(axis="x", which="major", color=FAINT, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.xaxis.set_major_locator(LogLocator(numticks=7 if key == "latency" else 9))
-    axes.xaxis.set_major_formatter(FuncFormatter(
-        lambda value, _: _round(value, figure_unit)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _round(value, figure_unit)))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.tick_params(axis="both", length=0)
     for side in ("top", "right", "left"):
@@ -110,24 +130,46 @@ def _panel(axes: Axes, bars: Sequence[Bar], key: str) -> None:
     for bar in bars:
         figure, colour = bar.row.figures[key], COLOUR[bar.row.data_type]
         fits = bar.row.fits
-        axes.barh(bar.y, figure.value - low, left=low, height=bar.height, zorder=2,
-                  color=colour if fits else "white", edgecolor="white" if fits else ALARM,
-                  hatch=HATCH[figure.kind], linewidth=0.8)
+        axes.barh(
+            bar.y,
+            figure.value - low,
+            left=low,
+            height=bar.height,
+            zorder=2,
+            color=colour if fits else "white",
+            edgecolor="white" if fits else ALARM,
+            hatch=HATCH[figure.kind],
+            linewidth=0.8,
+        )
         end = figure.value
         for other in bar.others:
             value = other.figures[key].value
             end = max(end, value)
             axes.plot([figure.value, value], [bar.y, bar.y], color=INK, linewidth=0.9, zorder=3)
-            axes.plot(value, bar.y, marker="|" if other.column == "peak" else "D",
-                      markersize=7 if other.column == "peak" else 3.6, color=INK, zorder=4)
+            axes.plot(
+                value,
+                bar.y,
+                marker="|" if other.column == "peak" else "D",
+                markersize=7 if other.column == "peak" else 3.6,
+                color=INK,
+                zorder=4,
+            )
         words = str(figure).removesuffix(" frames/s")
         if key == "fps" and bar.row.category == "GPU":
             words += f"  (batch {bar.row.batch:,})"
         if key == "fps" and not fits:
             words += "  does not fit"
-        axes.annotate(words, (end, bar.y), xytext=(6, 0), textcoords="offset points", va="center",
-                      fontsize=7.5, color=INK if fits else ALARM, zorder=5,
-                      bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85})
+        axes.annotate(
+            words,
+            (end, bar.y),
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=7.5,
+            color=INK if fits else ALARM,
+            zorder=5,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85},
+        )
 
 
 def _legend(canvas: Canvas, bars: Sequence[Bar]) -> None:
@@ -135,18 +177,40 @@ def _legend(canvas: Canvas, bars: Sequence[Bar]) -> None:
     kinds = {b.row.figures[k].kind for b in bars for k in ("fps", "latency")}
     columns = {o.column for b in bars for o in b.others}
     handles: list[Patch | Line2D] = [
-        Patch(facecolor=COLOUR[t], label=MEANING[t]) for t in MEANING if t in types]
-    handles += [Patch(facecolor="#BBBBBB", edgecolor="white", hatch=HATCH[k], label=str(k))
-                for k in Origin if k in kinds]
+        Patch(facecolor=COLOUR[t], label=MEANING[t]) for t in MEANING if t in types
+    ]
+    handles += [
+        Patch(facecolor="#BBBBBB", edgecolor="white", hatch=HATCH[k], label=str(k))
+        for k in Origin
+        if k in kinds
+    ]
     if any(not b.row.fits for b in bars):
         handles.append(Patch(facecolor="white", edgecolor=ALARM, label="does not fit (estimated)"))
-    for column, marker, words in (("peak", "|", "peak rates alone"),
-                                  ("end-to-end", "D", "as a whole network was seen")):
+    for column, marker, words in (
+        ("peak", "|", "peak rates alone"),
+        ("end-to-end", "D", "as a whole network was seen"),
+    ):
         if column in columns:
-            handles.append(Line2D([], [], color=INK, marker=marker, linewidth=0.9, label=words,
-                                  markersize=7 if marker == "|" else 3.6))
-    canvas.legend(handles=handles, loc="lower center", ncols=min(4, len(handles)), frameon=False,
-                  fontsize=8, handlelength=2.2, columnspacing=1.8)
+            handles.append(
+                Line2D(
+                    [],
+                    [],
+                    color=INK,
+                    marker=marker,
+                    linewidth=0.9,
+                    label=words,
+                    markersize=7 if marker == "|" else 3.6,
+                )
+            )
+    canvas.legend(
+        handles=handles,
+        loc="lower center",
+        ncols=min(4, len(handles)),
+        frameon=False,
+        fontsize=8,
+        handlelength=2.2,
+        columnspacing=1.8,
+    )
 
 
 def draw(comparison: Comparison) -> Canvas:
@@ -174,8 +238,15 @@ def draw(comparison: Comparison) -> Canvas:
         left.set_yticks([y for y, _ in labels], [words for _, words in labels])
         left.set_ylim(extent - 0.4, -0.7)
         title = f"{comparison.name}: {compact(comparison.macs)} multiply-accumulates a frame"
-        canvas.text(0.012, 1 - 0.14 / inches, title, va="top", fontsize=13,
-                    fontweight="bold", parse_math=False)
+        canvas.text(
+            0.012,
+            1 - 0.14 / inches,
+            title,
+            va="top",
+            fontsize=13,
+            fontweight="bold",
+            parse_math=False,
+        )
         canvas.text(0.012, 1 - 0.40 / inches, SUBTITLE, va="top", fontsize=8.5, color="#555555")
         _legend(canvas, bars)
         canvas.tight_layout(rect=(0, 0.55 / inches, 1, 1 - 0.60 / inches), w_pad=1.5)

@@ -15,11 +15,22 @@ from xnorflow.comparison.gpu import COLUMN_TEXT, COLUMNS
 from xnorflow.devices.figure import SHORT, Figure, Origin
 
 STYLE = {
-    Origin.ESTIMATED: "yellow", Origin.PUBLISHED: "blue", Origin.SIMULATED: "cyan",
-    Origin.PLACED: "green", Origin.MEASURED: "bold green",
+    Origin.ESTIMATED: "yellow",
+    Origin.PUBLISHED: "blue",
+    Origin.SIMULATED: "cyan",
+    Origin.PLACED: "green",
+    Origin.MEASURED: "bold green",
 }
-FPGA_COLUMNS = {"fps": "frames/s", "latency": "latency", "clock": "clock", "ii": "interval\ncycles",
-                "luts": "LUT", "ffs": "FF", "ram_blocks": "block RAM", "energy": "energy"}
+FPGA_COLUMNS = {
+    "fps": "frames/s",
+    "latency": "latency",
+    "clock": "clock",
+    "ii": "interval\ncycles",
+    "luts": "LUT",
+    "ffs": "FF",
+    "ram_blocks": "block RAM",
+    "energy": "energy",
+}
 
 
 def cell(figure: Figure | None, share: Figure | None = None) -> Text:
@@ -37,18 +48,29 @@ def cell(figure: Figure | None, share: Figure | None = None) -> Text:
 
 
 def _start(title: str, *columns: tuple[str, bool]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold",
-                  box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        header_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
     for name, number in columns:
-        table.add_column(name, justify="right" if number else "left", overflow="fold",
-                         no_wrap=name == "board")
+        table.add_column(
+            name, justify="right" if number else "left", overflow="fold", no_wrap=name == "board"
+        )
     return table
 
 
 def _fpga_table(rows: Sequence[Row]) -> Table:
     shown = [k for k in FPGA_COLUMNS if any(k in r.figures for r in rows)]
-    table = _start("FPGA: the binary network itself, one frame at a time", ("board", False),
-                   *((FPGA_COLUMNS[key], True) for key in shown))
+    table = _start(
+        "FPGA: the binary network itself, one frame at a time",
+        ("board", False),
+        *((FPGA_COLUMNS[key], True) for key in shown),
+    )
     for row in rows:
         get = row.figures.get
         board = escape(row.title.replace(" (", "\n("))
@@ -66,17 +88,29 @@ def gpu_groups(comparison: Comparison) -> Mapping[tuple[str, str, int], Mapping[
 
 
 def _gpu_table(comparison: Comparison) -> Table:
-    table = _start("GPU: three estimates of frames/s; latency and energy by gemm", ("GPU", False),
-                   ("type", False), ("batch", True), *((name, True) for name in COLUMNS),
-                   ("latency\nof a batch", True), ("energy\nper frame", True))
+    table = _start(
+        "GPU: three estimates of frames/s; latency and energy by gemm",
+        ("GPU", False),
+        ("type", False),
+        ("batch", True),
+        *((name, True) for name in COLUMNS),
+        ("latency\nof a batch", True),
+        ("energy\nper frame", True),
+    )
     last = ""
     for (title, data_type, batch), by_column in gpu_groups(comparison).items():
         if last and title != last:
             table.add_section()
         fps = [cell(row.figures["fps"] if (row := by_column.get(c)) else None) for c in COLUMNS]
         gemm = by_column["gemm"].figures
-        table.add_row("" if title == last else escape(title), data_type, f"{batch:,}", *fps,
-                      cell(gemm["latency"]), cell(gemm.get("energy")))
+        table.add_row(
+            "" if title == last else escape(title),
+            data_type,
+            f"{batch:,}",
+            *fps,
+            cell(gemm["latency"]),
+            cell(gemm.get("energy")),
+        )
         last = title
     return table
 

@@ -88,7 +88,12 @@ def fitted() -> Mapping[str, Coefficients]:
     content = json.loads(file.read_text(encoding="utf-8"))
     return {
         fabric: Coefficients(
-            c["lut"], c["ff"], c["whole lut"], c["whole ff"], c["errors"], c["family"],
+            c["lut"],
+            c["ff"],
+            c["whole lut"],
+            c["whole ff"],
+            c["errors"],
+            c["family"],
             c["against"],
         )
         for fabric, c in content.items()

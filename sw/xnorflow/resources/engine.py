@@ -107,8 +107,10 @@ class EngineSummary:
         """Check the ranges."""
         for field in ("pixels", "channels", "reduction", "inputs", "pe", "simd", "cycles"):
             if getattr(self, field) < 1:
-                raise BadInput(f"engine {self.name!r}: {field} is {getattr(self, field)}, "
-                               "it has to be at least 1")
+                raise BadInput(
+                    f"engine {self.name!r}: {field} is {getattr(self, field)}, "
+                    "it has to be at least 1"
+                )
 
     @property
     def macs(self) -> int:
@@ -167,8 +169,10 @@ class DesignSummary:
     def __post_init__(self) -> None:
         """Check the ranges."""
         if not self.engines or self.ii < 1 or self.latency < 1:
-            raise BadInput(f"design {self.name!r} needs engines, and an interval and a latency of "
-                           f"at least 1 cycle, not {self.ii} and {self.latency}")
+            raise BadInput(
+                f"design {self.name!r} needs engines, and an interval and a latency of "
+                f"at least 1 cycle, not {self.ii} and {self.latency}"
+            )
 
     @property
     def macs(self) -> int:

@@ -30,23 +30,39 @@ def engine_summary(part: Reduction, stage: StageSpec, box: GearboxSpec) -> Engin
             words = _threshold_words(stage, tail)
     dot = isinstance(a, DotSpec)
     return EngineSummary(
-        name=part.name, kind=_KINDS[part.layer.kind],
-        pixels=part.out.height * part.out.width, channels=part.out_channels,
+        name=part.name,
+        kind=_KINDS[part.layer.kind],
+        pixels=part.out.height * part.out.width,
+        channels=part.out_channels,
         reduction=taps * (part.inp.channels if isinstance(part.layer, ir.Conv) else 1),
-        inputs=part.inp.size, pe=a.lanes_out, simd=a.simd if isinstance(a, DotSpec) else 1,
+        inputs=part.inp.size,
+        pe=a.lanes_out,
+        simd=a.simd if isinstance(a, DotSpec) else 1,
         cycles=b.cycles,
         rom_depth=len(a.weights) if isinstance(a, DotSpec) else 0,
         rom_width=a.weights[0].size if isinstance(a, DotSpec) else 0,
-        buffer_depth=b.depth, buffer_width=b.word_bits, act_bits=part.inp.alphabet.bits,
+        buffer_depth=b.depth,
+        buffer_width=b.word_bits,
+        act_bits=part.inp.alphabet.bits,
         weight_planes=len(a.coefficients) if isinstance(a, DotSpec) else 1,
-        acc_bits=a.out_bits if dot else 0, threshold_rows=rows, threshold_levels=levels,
+        acc_bits=a.out_bits if dot else 0,
+        threshold_rows=rows,
+        threshold_levels=levels,
         out_bits=stage.out_bits,
         gearbox=box if box.needed else None,
-        queue_depth=stage.queue_depth, at_once=b.pixels,
-        rom=a.rom if isinstance(a, DotSpec) else None, threshold_rom=threshold_rom,
-        buffer_ram=b.ram, frame=(b.height, b.width), windows=b.output, kernel=b.kernel,
-        repeat=b.repeat, padded=any(b.pads), form=a.form if isinstance(a, DotSpec) else "",
-        tail_bits=_tail_bits(stage), threshold_words=words,
+        queue_depth=stage.queue_depth,
+        at_once=b.pixels,
+        rom=a.rom if isinstance(a, DotSpec) else None,
+        threshold_rom=threshold_rom,
+        buffer_ram=b.ram,
+        frame=(b.height, b.width),
+        windows=b.output,
+        kernel=b.kernel,
+        repeat=b.repeat,
+        padded=any(b.pads),
+        form=a.form if isinstance(a, DotSpec) else "",
+        tail_bits=_tail_bits(stage),
+        threshold_words=words,
     )
 
 
@@ -81,8 +97,13 @@ def design_summary(
     plain = len(source.table) == 1 and (source.table[0] == np.arange(len(source.table[0]))).all()
     bits = source.lanes * source.bits
     return DesignSummary(
-        name, engine_summaries(parts, described), ii, latency, input_bits=bits,
-        table_bits=0 if plain else bits, output=last if last.needed else None,
+        name,
+        engine_summaries(parts, described),
+        ii,
+        latency,
+        input_bits=bits,
+        table_bits=0 if plain else bits,
+        output=last if last.needed else None,
         score_bits=described.out_lanes * described.score_bits,
     )
 

@@ -90,7 +90,9 @@ def buffer(e: EngineSummary, family: Family) -> Features:
     memory = _memory(e.buffer_depth, e.buffer_width, family, e.buffer_ram, e.at_once)
     name = "buffer" if e.at_once == 1 else "banks"
     return {
-        name: 1, f"{name}: banks": e.at_once, f"{name}: loops": sum(n > 1 for n in loops),
+        name: 1,
+        f"{name}: banks": e.at_once,
+        f"{name}: loops": sum(n > 1 for n in loops),
         f"{name}: bits of loops": sum(map(_bits, loops)),
         f"{name}: bits of addresses": e.at_once * _bits(e.buffer_depth),
         f"{name}: bits of words": e.at_once * e.buffer_width,
@@ -106,7 +108,8 @@ def array(e: EngineSummary, family: Family) -> Features:
         return {e.kind: 1, f"{e.kind}: bits": e.pe * max(e.act_bits, e.acc_bits)}
     sums = e.pe * e.at_once
     found: Features = {
-        "array": 1, "array: bits of sums": sums * e.acc_bits,
+        "array": 1,
+        "array: bits of sums": sums * e.acc_bits,
         **{name: sums * value for name, value in beat(e).items()},
     }
     memories = StorageChoice(family)
@@ -117,8 +120,8 @@ def array(e: EngineSummary, family: Family) -> Features:
         found[f"ROM of {_kind(e.rom_depth, blocks)}: LUTs"] = luts
         found[f"{WHOLE}ROM blocks"] = blocks
         found[f"{WHOLE}bits of ROM blocks"] = e.rom_width * (blocks > 0)
-        found[f"{WHOLE}bits of large ROMs of LUTs"] = 0 if blocks else _spread(
-            e.rom_depth, e.rom_width, family
+        found[f"{WHOLE}bits of large ROMs of LUTs"] = (
+            0 if blocks else _spread(e.rom_depth, e.rom_width, family)
         )
     if e.threshold_levels and not e.tail_bits:
         luts, blocks = threshold_rom(e, family)
@@ -141,9 +144,9 @@ def array(e: EngineSummary, family: Family) -> Features:
         found[FAR] = registers + cycles * e.at_once * codes
     if e.threshold_levels and e.threshold_rows > 1 and not e.tail_bits:
         width = sum(e.threshold_words)
-        found[FAR] = found.get(FAR, 0) + memories.far_registers(
-            e.threshold_rows, width, e.threshold_rom
-        )[0]
+        found[FAR] = (
+            found.get(FAR, 0) + memories.far_registers(e.threshold_rows, width, e.threshold_rom)[0]
+        )
     if e.form == "recoded":
         found["array: lanes recoded"] = e.at_once * codes
     groups = ceil(e.pe / copies.group(e.pe, codes, fabric_of(family)))
@@ -162,7 +165,8 @@ def beat(e: EngineSummary) -> Features:
     if e.form == "add":
         terms, bits = planes, xnor_sum.width_for(simd, e.act_bits)
         own = {
-            "lanes": simd * e.act_bits, "adders": xnor_sum.adder_bits(simd, e.act_bits),
+            "lanes": simd * e.act_bits,
+            "adders": xnor_sum.adder_bits(simd, e.act_bits),
             # The operands of adders are complemented in these.
             "bits of a single lane": e.act_bits * (simd == 1),
         }
@@ -215,7 +219,8 @@ def tail(e: EngineSummary, family: Family) -> Features:
         f"{name}: bits": lanes * e.out_bits * e.acc_bits,
         f"{name}: bits of codes": lanes * e.out_bits,
         **{f"searches, {key}": value for key, value in found.items()},
-        f"{WHOLE}ROM blocks": threshold_rom(e, family)[1], f"{WHOLE}chains": lanes * e.out_bits,
+        f"{WHOLE}ROM blocks": threshold_rom(e, family)[1],
+        f"{WHOLE}chains": lanes * e.out_bits,
     }
 
 
@@ -229,7 +234,8 @@ def threshold_rom(e: EngineSummary, family: Family) -> tuple[float, int]:
     memories = StorageChoice(family)
     found = [
         memories.takes(e.threshold_rows, width, e.threshold_rom)
-        for width in e.threshold_words if width
+        for width in e.threshold_words
+        if width
     ]
     return sum(luts for luts, _ in found), sum(blocks for _, blocks in found)
 
@@ -243,7 +249,8 @@ def queue(e: EngineSummary, family: Family) -> Features:
     else:
         contents = {"stored bits": width * e.queue_depth}
     return {
-        name: 1, f"{name}: bits of addresses": _bits(e.queue_depth),
+        name: 1,
+        f"{name}: bits of addresses": _bits(e.queue_depth),
         f"{name}: bits of words": width,
         **{f"{name}: {key}": value for key, value in contents.items()},
     }
@@ -264,11 +271,11 @@ def gearbox(box: GearboxSpec | None) -> Features:
     beats = box.group_in / box.lanes_in, box.group_out / box.lanes_out
     return {
         f"{name}: bits": box.bits * size,
-        f"{name}: bits put": box.bits * box.lanes_in * levels, f"{name}: levels": levels,
+        f"{name}: bits put": box.bits * box.lanes_in * levels,
+        f"{name}: levels": levels,
         f"{name}: bits that move twice": box.bits * (size - rest_out) * (rest_out > 0),
-        f"{name}: bits cleared": box.bits * (
-            (box.lanes_in - rest_in) * (rest_in > 0) + (box.lanes_out - rest_out) * (rest_out > 0)
-        ),
+        f"{name}: bits cleared": box.bits
+        * ((box.lanes_in - rest_in) * (rest_in > 0) + (box.lanes_out - rest_out) * (rest_out > 0)),
         f"{name}: bits of levels": size.bit_length() + box.lanes_out.bit_length(),
         f"{name}: bits of loops": sum(ceil(n).bit_length() for n in beats),
     }
@@ -277,8 +284,11 @@ def gearbox(box: GearboxSpec | None) -> Features:
 def engine(e: EngineSummary, family: Family) -> dict[str, Features]:
     """Give the features of an engine's components, by the names of their modules."""
     return {
-        "gearbox": gearbox(e.gearbox), "buffer": buffer(e, family), "array": array(e, family),
-        "tail": tail(e, family), "queue": queue(e, family),
+        "gearbox": gearbox(e.gearbox),
+        "buffer": buffer(e, family),
+        "array": array(e, family),
+        "tail": tail(e, family),
+        "queue": queue(e, family),
         "glue": {"stage": 1, "stage: bits of credit": _bits(e.queue_depth + 1)},
     }
 

@@ -28,8 +28,12 @@ class Resources:
 
     def __add__(self, other: Resources) -> Resources:
         """Add resource by resource."""
-        return Resources(self.luts + other.luts, self.ffs + other.ffs,
-                         self.ram_blocks + other.ram_blocks, self.sprams + other.sprams)
+        return Resources(
+            self.luts + other.luts,
+            self.ffs + other.ffs,
+            self.ram_blocks + other.ram_blocks,
+            self.sprams + other.sprams,
+        )
 
 
 def read_only(depth: int, width: int, family: Family, rom: RomSpec | None = None) -> Resources:
@@ -67,9 +71,8 @@ def checked(family: Family) -> str:
     """Say how good the figures of a family were found to be, and against what."""
     found = fitted()[family.fabric]
     said = found.errors
-    return (
-        f"LUT {said['lut']}; FF {said['ff']}; block RAM {said['bram']}; {found.against}"
-        + (f"; {family.name} was not measured" if family.name != found.family else "")
+    return f"LUT {said['lut']}; FF {said['ff']}; block RAM {said['bram']}; {found.against}" + (
+        f"; {family.name} was not measured" if family.name != found.family else ""
     )
 
 
@@ -78,7 +81,8 @@ def engine_parts(engine: EngineSummary, family: Family) -> dict[str, Resources]:
     coefficients, blocks = fitted()[family.fabric], engine_blocks(engine, family)
     return {
         name: Resources(*coefficients.part(name, features), blocks.get(name, 0))
-        for name, features in parts.engine(engine, family).items() if features
+        for name, features in parts.engine(engine, family).items()
+        if features
     }
 
 

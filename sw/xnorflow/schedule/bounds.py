@@ -18,6 +18,8 @@ def bound(spec: AcceleratorSpec) -> tuple[int, str]:
 
 def elements_per_frame(spec: AcceleratorSpec) -> list[int]:
     """Give how many elements of a frame pass each gearbox."""
-    passed = [s.buffer.height * s.buffer.width * g.group_out
-              for s, g in zip(spec.stages, spec.gearboxes, strict=False)]
+    passed = [
+        s.buffer.height * s.buffer.width * g.group_out
+        for s, g in zip(spec.stages, spec.gearboxes, strict=False)
+    ]
     return [*passed, spec.classes]

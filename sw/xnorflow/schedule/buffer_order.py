@@ -30,9 +30,7 @@ def first_reads(b: BufferSpec) -> Ints:
     With one pixel at once that is the first one to read it.
     """
     rows, cols = b.output
-    oy, ky = _first_windows(
-        b.height, rows, b.kernel[0], b.stride[0], b.dilation[0], b.pads[0]
-    )
+    oy, ky = _first_windows(b.height, rows, b.kernel[0], b.stride[0], b.dilation[0], b.pads[0])
     word = np.arange(b.words)
     if b.pixels == 1:
         ox, kx = _first_windows(b.width, cols, b.kernel[1], b.stride[1], b.dilation[1], b.pads[1])

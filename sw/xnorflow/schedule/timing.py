@@ -51,8 +51,11 @@ def predict(spec: AcceleratorSpec, frames: int = 5) -> Timing:
     flow.settle()
     ends = flow.sent[spec.output_beats - 1 :: spec.output_beats]
     return Timing(
-        ii=int(ends[-1] - ends[-2]), bound=limit, latency=latency(spec),
-        last_out=tuple(int(e) for e in ends), busiest=busiest,
+        ii=int(ends[-1] - ends[-2]),
+        bound=limit,
+        latency=latency(spec),
+        last_out=tuple(int(e) for e in ends),
+        busiest=busiest,
     )
 
 
@@ -66,9 +69,13 @@ def latency_bound(spec: AcceleratorSpec) -> tuple[int, int]:
     """
     ample = tuple(
         replace(
-            s, buffer=replace(s.buffer, depth=2 * s.buffer.height * s.buffer.row_places
-                              * s.buffer.place_words), queue_depth=s.buffer.results,
-        ) for s in spec.stages
+            s,
+            buffer=replace(
+                s.buffer, depth=2 * s.buffer.height * s.buffer.row_places * s.buffer.place_words
+            ),
+            queue_depth=s.buffer.results,
+        )
+        for s in spec.stages
     )
     flow = Flow(replace(spec, stages=ample), 1)
     pipelines = sum(stage.latency for stage in flow._stages)

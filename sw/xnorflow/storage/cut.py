@@ -95,8 +95,10 @@ class Columns:
     def _costs(self) -> dict[NativeShape, tuple[float, float]]:
         """Cost of a column, and of each of its bits; those of shapes that may be best."""
         costs: dict[NativeShape, tuple[float, float]] = {}
-        for number, s in sorted(zip(self.numbers, self.ram.shapes, strict=True),
-                                key=lambda found: (-found[1].width, found[0])):
+        for number, s in sorted(
+            zip(self.numbers, self.ram.shapes, strict=True),
+            key=lambda found: (-found[1].width, found[0]),
+        ):
             cost = number * s.blocks * self.price, self.ram.join(number)
             if all(cost[0] < other[0] or cost[1] < other[1] for other in costs.values()):
                 costs[s] = cost
@@ -121,10 +123,15 @@ class Columns:
         """
         found = [(0.0, self.best)]
         for bits in range(1, self.best.width * max(s.width for s in self._costs) + 1):
-            found.append(min(
-                ((found[max(0, bits - s.width)][0] + self.cost(s, min(bits, s.width)), s)
-                 for s in self._costs), key=lambda choice: choice[0],
-            ))
+            found.append(
+                min(
+                    (
+                        (found[max(0, bits - s.width)][0] + self.cost(s, min(bits, s.width)), s)
+                        for s in self._costs
+                    ),
+                    key=lambda choice: choice[0],
+                )
+            )
         return found
 
     def widths(self, width: int) -> list[tuple[NativeShape, int]]:
@@ -172,8 +179,7 @@ def cut_cost(depth: int, width: int, ram: Ram, price: float) -> tuple[float, int
     """Give the LUTs, about, and the blocks of a memory that is cut at the least cost."""
     cost, parts = _plan(depth, width, ram, price)
     blocks = sum(
-        ceil(rows / s.depth) * s.blocks for rows, columns in parts
-        for s, _ in columns.widths(width)
+        ceil(rows / s.depth) * s.blocks for rows, columns in parts for s, _ in columns.widths(width)
     )
     return cost - blocks * price, blocks
 
@@ -206,5 +212,7 @@ def _whole(s: NativeShape, tile: Tile) -> list[Tile]:
     if s.blocks == 1 or tile.depth <= 512 or tile.depth * tile.width > s.depth * s.width // 2:
         return [tile]
     half = ceil(tile.width / 2)
-    return [Tile(tile.first, tile.depth, tile.low, half),
-            Tile(tile.first, tile.depth, tile.low + half, tile.width - half)]
+    return [
+        Tile(tile.first, tile.depth, tile.low, half),
+        Tile(tile.first, tile.depth, tile.low + half, tile.width - half),
+    ]

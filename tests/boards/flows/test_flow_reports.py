@@ -43,11 +43,14 @@ Info: \t           MULT18X18:       0/     20     0%
 """
 
 
-@pytest.mark.parametrize(("flow", "log", "lut", "ff", "bram", "dsp"), [
-    ("ecp5", ECP5, (4331, 24288), (2712, 24288), (4, 56), (0, 28)),
-    ("ice40", ICE40, (1636, 5280), (517 + 476, 5280), (14, 30), (0, 8)),
-    ("gowin", GOWIN, (3656 + 4 * 69, 8640), (2393, 6480), (4, 26), (0, 20)),
-])
+@pytest.mark.parametrize(
+    ("flow", "log", "lut", "ff", "bram", "dsp"),
+    [
+        ("ecp5", ECP5, (4331, 24288), (2712, 24288), (4, 56), (0, 28)),
+        ("ice40", ICE40, (1636, 5280), (517 + 476, 5280), (14, 30), (0, 8)),
+        ("gowin", GOWIN, (3656 + 4 * 69, 8640), (2393, 6480), (4, 26), (0, 20)),
+    ],
+)
 def test_usage(flow, log, lut, ff, bram, dsp):
     usage = FAMILIES[flow].usage(cells_of_log(log), log)
     assert (usage.lut, usage.ff, usage.bram, usage.dsp) == (lut, ff, bram, dsp)
@@ -61,8 +64,12 @@ def test_what_does_not_fit_is_named():
 
 
 def test_the_slowest_name_of_the_clock_counts():
-    report = {"fmax": {"clk$a": {"achieved": 118.37, "constraint": 100.0},
-                       "clk$b": {"achieved": 97.5, "constraint": 100.0}}}
+    report = {
+        "fmax": {
+            "clk$a": {"achieved": 118.37, "constraint": 100.0},
+            "clk$b": {"achieved": 97.5, "constraint": 100.0},
+        }
+    }
     assert fmax(report) == 97.5
     with pytest.raises(ValueError, match="no clock"):
         fmax({"fmax": {}})
@@ -77,11 +84,25 @@ def test_netlist_cells_by_module():
 def test_xilinx_cells_are_weighed_by_what_they_take():
     from xnorflow_boards import board
 
-    cells = {"LUT2": 10, "LUT6": 5, "RAM32M": 3, "SRL16E": 2, "FDRE": 7, "FDSE": 1, "CARRY4": 9,
-             "RAMB18E1": 1, "RAMB36E1": 2, "DSP48E1": 4}
+    cells = {
+        "LUT2": 10,
+        "LUT6": 5,
+        "RAM32M": 3,
+        "SRL16E": 2,
+        "FDRE": 7,
+        "FDSE": 1,
+        "CARRY4": 9,
+        "RAMB18E1": 1,
+        "RAMB36E1": 2,
+        "DSP48E1": 4,
+    }
     usage = vivado.usage(board("arty-a7-35"), cells)
     assert (usage.lut, usage.ff, usage.bram, usage.dsp) == (
-        (10 + 5 + 12 + 2, 20800), (8, 41600), (5, 100), (4, 90))
+        (10 + 5 + 12 + 2, 20800),
+        (8, 41600),
+        (5, 100),
+        (4, 90),
+    )
 
 
 def test_the_slowest_path_is_from_clock_to_clock():
@@ -89,15 +110,22 @@ def test_the_slowest_path_is_from_clock_to_clock():
         return {"from": {"cell": start}, "to": {"cell": end}, "delay": delay, "type": kind}
 
     clock = "posedge clk"
-    report = {"critical_paths": [
-        {"from": clock, "to": clock, "path": [
-            part("a", "a", 0.5, "clk-to-q"), part("a", "b", 1.25, "routing"),
-            part("b", "b", 0.25, "setup"),
-        ]},
-        {"from": clock, "to": clock, "path": [part("c", "d", 1.0, "routing")]},
-        {"from": "<async>", "to": clock, "path": [part("pin", "e", 9.0, "routing")]},
-        {"from": clock, "to": clock, "path": []},
-    ]}
+    report = {
+        "critical_paths": [
+            {
+                "from": clock,
+                "to": clock,
+                "path": [
+                    part("a", "a", 0.5, "clk-to-q"),
+                    part("a", "b", 1.25, "routing"),
+                    part("b", "b", 0.25, "setup"),
+                ],
+            },
+            {"from": clock, "to": clock, "path": [part("c", "d", 1.0, "routing")]},
+            {"from": "<async>", "to": clock, "path": [part("pin", "e", 9.0, "routing")]},
+            {"from": clock, "to": clock, "path": []},
+        ]
+    }
     path = slowest_path(report)
     assert path is not None
     assert path.summary() == {"from": "a", "to": "b", "logic_ns": 0.75, "routing_ns": 1.25}

@@ -52,8 +52,9 @@ def cells(netlist: Netlist, kind: str) -> list[Netlist]:
 def test_a_plain_register_moves(width: int, netlists: dict[int, str]) -> None:
     netlist = json.loads(netlists[width])
     (ram,) = cells(netlist, "DP16KD")
-    after = {c["connections"]["DI"][0]: c["connections"]["Q"][0]
-             for c in cells(netlist, "TRELLIS_FF")}
+    after = {
+        c["connections"]["DI"][0]: c["connections"]["Q"][0] for c in cells(netlist, "TRELLIS_FF")
+    }
     before = dict(ram["connections"])
     assert len(after) == absorb(netlist) == width
     assert not cells(netlist, "TRELLIS_FF")
@@ -108,9 +109,19 @@ def cleared(netlist: Netlist) -> None:
         ram["connections"][f"RST{port}"] = netlist["modules"]["top"]["ports"]["en"]["bits"]
 
 
-@pytest.mark.parametrize("change", [
-    enable, reset, other_edge, other_clock, read_before, output_before, cleared,
-], ids=lambda change: change.__name__)
+@pytest.mark.parametrize(
+    "change",
+    [
+        enable,
+        reset,
+        other_edge,
+        other_clock,
+        read_before,
+        output_before,
+        cleared,
+    ],
+    ids=lambda change: change.__name__,
+)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_others_stay(
     width: int, change: Callable[[Netlist], None], netlists: dict[int, str]

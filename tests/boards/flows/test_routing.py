@@ -13,14 +13,25 @@ from xnorflow_boards.steps import OpenBuild
 CIRCLES = "Info:     iter={} wires=11178 overused=4 overuse=4 archfail=NA"
 
 
-@pytest.mark.parametrize(("line", "left"), [
-    ("Info:     iter=17 wires=433252 overused=100 overuse=103 archfail=NA", 100),
-    ("Info:     iter=485 wires=11397 overused=3 overuse=4 tmgfail=2207 archfail=NA", 3),
-    ("Info:  iter=3 wires=9 overused=2 overuse=2 resources=5 overused=1 overuse=1 archfail=NA", 3),
-    ("Info:       4140 |      298       3551 |   15   126 |         0|       0.09       0.99|", 0),
-    ("Info: Routing complete.", None),
-    ("Info: Device utilisation:", None),
-])
+@pytest.mark.parametrize(
+    ("line", "left"),
+    [
+        ("Info:     iter=17 wires=433252 overused=100 overuse=103 archfail=NA", 100),
+        ("Info:     iter=485 wires=11397 overused=3 overuse=4 tmgfail=2207 archfail=NA", 3),
+        (
+            "Info:  iter=3 wires=9 overused=2 overuse=2 resources=5 overused=1 overuse=1"
+            " archfail=NA",
+            3,
+        ),
+        (
+            "Info:       4140 |      298       3551 |   15   126 |         0|"
+            "       0.09       0.99|",
+            0,
+        ),
+        ("Info: Routing complete.", None),
+        ("Info: Device utilisation:", None),
+    ],
+)
 def test_progress_is_read(line, left):
     assert remaining(line) == left
 
@@ -56,16 +67,19 @@ def test_a_tool_is_stopped_by_who_watches(tmp_path):
 
 def routed(tmp_path, endless, failing=()):
     """Place with a nextpnr whose routers of these names never end, or fail; give what was run."""
-    code = "\n".join([
-        "import itertools, json, sys",
-        "which, report = (sys.argv[sys.argv.index(a) + 1] for a in ('--router', '--report'))",
-        "print('Info: Routing..')",
-        f"for k in itertools.count() if which in {endless!r} else (): print({CIRCLES!r}.format(k))",
-        f"if which in {failing!r}: sys.exit('ERROR: Failed to find a route')",
-        "print('Info:     TRELLIS_COMB:      10/   100     10%')",
-        "clock = {'achieved': 50.0, 'constraint': 40.0}",
-        "json.dump({'fmax': {'clk': clock}, 'critical_paths': []}, open(report, 'w'))",
-    ])
+    code = "\n".join(
+        [
+            "import itertools, json, sys",
+            "which, report = (sys.argv[sys.argv.index(a) + 1] for a in ('--router', '--report'))",
+            "print('Info: Routing..')",
+            f"for k in itertools.count() if which in {endless!r} else ():"
+            f" print({CIRCLES!r}.format(k))",
+            f"if which in {failing!r}: sys.exit('ERROR: Failed to find a route')",
+            "print('Info:     TRELLIS_COMB:      10/   100     10%')",
+            "clock = {'achieved': 50.0, 'constraint': 40.0}",
+            "json.dump({'fmax': {'clk': clock}, 'critical_paths': []}, open(report, 'w'))",
+        ]
+    )
     names = []
     design = SimpleNamespace(net=SimpleNamespace(name="digits"))
     board = SimpleNamespace(name="icebreaker")
@@ -77,8 +91,9 @@ def routed(tmp_path, endless, failing=()):
     return made, family, tool, names
 
 
-@pytest.mark.parametrize("fault", [{"endless": ("router2",)},
-                                   {"endless": (), "failing": ("router2",)}])
+@pytest.mark.parametrize(
+    "fault", [{"endless": ("router2",)}, {"endless": (), "failing": ("router2",)}]
+)
 def test_the_other_router_has_its_turn(tmp_path, fault):
     made, family, tool, names = routed(tmp_path, **fault)
     placement = made._place(family, tool, None, 40.0, 3, False)

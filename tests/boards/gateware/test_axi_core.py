@@ -50,13 +50,26 @@ def test_the_script_names_the_core_and_everything_it_needs(design, project):
     sources = next(c[1] for c in calls if c[0] == "add_files").split()
     assert sorted(sources) == sorted(["digits_axi.v", "digits.v", *design.emitted.images])
     assert ("read_xdc", CONSTRAINTS) in calls
-    assert ("synth_design", "-top", "digits_axi", "-part", "xc7z020clg400-1", "-mode",
-            "out_of_context") in calls
+    assert (
+        "synth_design",
+        "-top",
+        "digits_axi",
+        "-part",
+        "xc7z020clg400-1",
+        "-mode",
+        "out_of_context",
+    ) in calls
     assert [c[2] for c in calls if c[0] == "ipx::associate_bus_interfaces"] == [
-        "s_axis", "m_axis", "s_axi_ctrl", "aclk"]
+        "s_axis",
+        "m_axis",
+        "s_axi_ctrl",
+        "aclk",
+    ]
     inferred = {c[1]: c[2] for c in calls if c[0] == "ipx::infer_bus_interface"}
-    assert inferred == {"aclk": "xilinx.com:signal:clock_rtl:1.0",
-                        "aresetn": "xilinx.com:signal:reset_rtl:1.0"}
+    assert inferred == {
+        "aclk": "xilinx.com:signal:clock_rtl:1.0",
+        "aresetn": "xilinx.com:signal:reset_rtl:1.0",
+    }
     assert any(c[:3] == ("set_property", "value", "ACTIVE_LOW") for c in calls)
     assert any(c[:3] == ("set_property", "range", "4096") for c in calls)
     assert calls[-1][0] == "ipx::save_core"
@@ -64,12 +77,18 @@ def test_the_script_names_the_core_and_everything_it_needs(design, project):
 
 
 def test_the_script_adds_nothing_that_is_there(project):
-    calls = tcl(project, BUSES | {
-        ("bus_interfaces", "aclk"), ("bus_interfaces", "aresetn"),
-        ("bus_parameters", "POLARITY"), ("memory_maps", "s_axi_ctrl")})
+    calls = tcl(
+        project,
+        BUSES
+        | {
+            ("bus_interfaces", "aclk"),
+            ("bus_interfaces", "aresetn"),
+            ("bus_parameters", "POLARITY"),
+            ("memory_maps", "s_axi_ctrl"),
+        },
+    )
     done = {c[0] for c in calls}
-    assert not done & {"ipx::infer_bus_interface", "ipx::add_bus_parameter",
-                       "ipx::add_memory_map"}
+    assert not done & {"ipx::infer_bus_interface", "ipx::add_bus_parameter", "ipx::add_memory_map"}
 
 
 def test_the_script_stops_at_a_stream_that_is_not_recognised(project):
@@ -80,12 +99,38 @@ def test_the_script_stops_at_a_stream_that_is_not_recognised(project):
 def test_the_wrapper_has_the_ports_that_the_script_names(project):
     ports = re.search(r"module digits_axi\((.*?)\);", project["digits_axi.v"], re.DOTALL)[1]
     ports = {port.strip() for port in ports.split(",")}
-    assert {"aclk", "aresetn", "s_axis_tdata", "s_axis_tvalid", "s_axis_tready", "s_axis_tlast",
-            "m_axis_tdata", "m_axis_tvalid", "m_axis_tready", "m_axis_tlast"} <= ports
+    assert {
+        "aclk",
+        "aresetn",
+        "s_axis_tdata",
+        "s_axis_tvalid",
+        "s_axis_tready",
+        "s_axis_tlast",
+        "m_axis_tdata",
+        "m_axis_tvalid",
+        "m_axis_tready",
+        "m_axis_tlast",
+    } <= ports
     control = {p.removeprefix("s_axi_ctrl_") for p in ports if p.startswith("s_axi_ctrl_")}
     assert control == {
-        "awaddr", "awprot", "awvalid", "awready", "wdata", "wstrb", "wvalid", "wready", "bresp",
-        "bvalid", "bready", "araddr", "arprot", "arvalid", "arready", "rdata", "rresp", "rvalid",
+        "awaddr",
+        "awprot",
+        "awvalid",
+        "awready",
+        "wdata",
+        "wstrb",
+        "wvalid",
+        "wready",
+        "bresp",
+        "bvalid",
+        "bready",
+        "araddr",
+        "arprot",
+        "arvalid",
+        "arready",
+        "rdata",
+        "rresp",
+        "rvalid",
         "rready",
     }
     assert len(ports) == 10 + len(control)
@@ -117,7 +162,8 @@ def test_the_c_header_compiles_and_has_the_same(design, project, tmp_path):
     )
     subprocess.run([compiler, "-Wall", "-Werror", "-o", "main", "main.c"], cwd=tmp_path, check=True)
     out = subprocess.run(
-        [tmp_path / "main"], capture_output=True, text=True, check=True).stdout.split()
+        [tmp_path / "main"], capture_output=True, text=True, check=True
+    ).stdout.split()
     assert out == [str(MAGIC), str(0x190), str(0xFFFF0000), "10", design.digest]
 
 
@@ -127,6 +173,11 @@ def test_the_page_has_the_map(request):
 
 
 def test_a_module_of_the_design_keeps_its_name(design, monkeypatch):
-    monkeypatch.setitem(vars(design), "emitted", type(design.emitted)(
-        f"{design.verilog}\nmodule digits_axi (a);\nendmodule\n", design.emitted.images))
+    monkeypatch.setitem(
+        vars(design),
+        "emitted",
+        type(design.emitted)(
+            f"{design.verilog}\nmodule digits_axi (a);\nendmodule\n", design.emitted.images
+        ),
+    )
     assert axi.wrapper_name(design) == "digits_axi_"

@@ -11,7 +11,8 @@ from xnorflow.errors import BadInput
 from xnorflow_boards.gateware import pll
 
 SOLVERS = {
-    "ecp5": (pll.ecp5, pll.ECP5), "ice40": (pll.ice40, pll.ICE40),
+    "ecp5": (pll.ecp5, pll.ECP5),
+    "ice40": (pll.ice40, pll.ICE40),
     "gw1nr9": (lambda s, w: pll.gowin(s, w, pll.GW1NR9), pll.GW1NR9),
     "gw2ar18": (lambda s, w: pll.gowin(s, w, pll.GW2AR18), pll.GW2AR18),
     "xilinx7": (pll.xilinx7, pll.XILINX7),
@@ -42,16 +43,27 @@ def test_settings_are_within_limits_and_near(family, wish):
     setting = solve(Fraction(SOURCES[family]), Fraction(wish))
     mhz, detector, vco = frequencies(family, SOURCES[family], setting.dividers)
     assert (setting.mhz, setting.detector, setting.vco) == (mhz, detector, vco)
-    for value, (low, high) in ((mhz, limits.output), (detector, limits.detector),
-                               (vco, limits.vco)):
+    for value, (low, high) in (
+        (mhz, limits.output),
+        (detector, limits.detector),
+        (vco, limits.vco),
+    ):
         assert low <= value <= high
     assert abs(mhz / wish - 1) < Fraction(1, 10)
 
 
-@pytest.mark.parametrize(("family", "wish", "mhz"), [
-    ("ecp5", 100, 100), ("ice40", 30, 30), ("ice40", 24, 24), ("gw1nr9", 54, 54),
-    ("gw2ar18", 81, 81), ("gw1nr9", 40, Fraction(81, 2)), ("xilinx7", 150, 150),
-])
+@pytest.mark.parametrize(
+    ("family", "wish", "mhz"),
+    [
+        ("ecp5", 100, 100),
+        ("ice40", 30, 30),
+        ("ice40", 24, 24),
+        ("gw1nr9", 54, 54),
+        ("gw2ar18", 81, 81),
+        ("gw1nr9", 40, Fraction(81, 2)),
+        ("xilinx7", 150, 150),
+    ],
+)
 def test_well_known_clocks(family, wish, mhz):
     assert SOLVERS[family][0](Fraction(SOURCES[family]), Fraction(wish)).mhz == mhz
 
@@ -69,8 +81,9 @@ def test_icepll_agrees(wish):
     tool = shutil.which("icepll") or shutil.which("yowasp-icepll")
     if tool is None:
         pytest.skip("needs icepll")
-    text = subprocess.run([tool, "-i", "12", "-o", str(wish)], capture_output=True, text=True,
-                          check=True).stdout
+    text = subprocess.run(
+        [tool, "-i", "12", "-o", str(wish)], capture_output=True, text=True, check=True
+    ).stdout
     found = dict(re.findall(r"(DIV[RFQ]|FILTER_RANGE):\s+(\d+)", text))
     setting = pll.ice40(Fraction(12), Fraction(wish))
     achieved = float(re.search(r"F_PLLOUT:\s+([\d.]+) MHz \(achieved\)", text)[1])
@@ -83,8 +96,9 @@ def test_ecppll_comes_no_nearer(wish):
     tool = shutil.which("ecppll") or shutil.which("yowasp-ecppll")
     if tool is None:
         pytest.skip("needs ecppll")
-    text = subprocess.run([tool, "-i", "25", "-o", str(wish)], capture_output=True, text=True,
-                          check=True).stdout
+    text = subprocess.run(
+        [tool, "-i", "25", "-o", str(wish)], capture_output=True, text=True, check=True
+    ).stdout
     achieved = float(re.search(r"clkout0 frequency: ([\d.]+) MHz", text)[1])
     mhz = float(pll.ecp5(Fraction(25), Fraction(wish)).mhz)
     assert abs(mhz - wish) <= abs(achieved - wish) + 1e-3

@@ -41,8 +41,12 @@ def check(x, answers):
 
 @settings(max_examples=200)
 @given(
-    rates=st.builds(FaultRates, rate, rate, rate, rate), seed=st.integers(0, 1 << 30),
-    resets=moments, pulls=moments, count=st.integers(0, 60), piece=st.sampled_from([1, 7, 300]),
+    rates=st.builds(FaultRates, rate, rate, rate, rate),
+    seed=st.integers(0, 1 << 30),
+    resets=moments,
+    pulls=moments,
+    count=st.integers(0, 60),
+    piece=st.sampled_from([1, 7, 300]),
 )
 def test_every_frame_is_answered_rightly_or_reported(rates, seed, resets, pulls, count, piece):
     wire = Wire(seed=seed, resets=resets, pulls=pulls, piece=piece, silence=0.7)
@@ -203,6 +207,7 @@ def test_what_another_host_left_behind_does_not_matter():
     x = frames(20)
     # Killed in the middle of a frame, with answers still on their way.
     from xnorflow_boards.host.protocol import encode
+
     left = b"".join(encode(2, first._session, n, f.tobytes()) for n, f in enumerate(frames(9, 5)))
     wire.write(left[:-11])
     second = driver_of(wire)

@@ -101,8 +101,10 @@ def test_garbage_without_flags_is_not_kept():
 def test_bytes_of_known_messages():
     """What docs/link.md shows."""
     assert hello(0x1234).hex(" ") == "7e 11 34 12 00 00 00 00 00 0d cc 01 c7 7e"
-    assert encode(Request.DATA, 0x1234, 7, b"\x7e\x7d\x00").hex(" ") == \
-        "7e 12 34 12 07 00 03 00 00 7d 5e 7d 5d 00 05 bd 9c 36 7e"
+    assert (
+        encode(Request.DATA, 0x1234, 7, b"\x7e\x7d\x00").hex(" ")
+        == "7e 12 34 12 07 00 03 00 00 7d 5e 7d 5d 00 05 bd 9c 36 7e"
+    )
     assert (FLAG, ESCAPE) == (0x7E, 0x7D)
 
 
@@ -111,7 +113,11 @@ def test_identity():
     got = identity(Message(1, Reply.IDENTITY, 3, 0, spec.identity))
     assert got is not None
     assert (got.digest, got.frame_bytes, got.result_bytes, got.window, got.clock_hz) == (
-        "000102030405060708090a0b0c0d0e0f", 64, 20, 4, 48_000_000
+        "000102030405060708090a0b0c0d0e0f",
+        64,
+        20,
+        4,
+        48_000_000,
     )
     # A later version may say more; an answer too short to be one is none.
     assert identity(Message(2, Reply.IDENTITY, 3, 0, spec.identity + b"more")).window == 4

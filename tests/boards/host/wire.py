@@ -40,8 +40,16 @@ class Wire:
     """
 
     def __init__(
-        self, rates=CLEAN, seed=0, *, resets=(), pulls=(), silence=3.0, gone=False,
-        piece=40, spec=SPEC,
+        self,
+        rates=CLEAN,
+        seed=0,
+        *,
+        resets=(),
+        pulls=(),
+        silence=3.0,
+        gone=False,
+        piece=40,
+        spec=SPEC,
     ):
         self.board = ModelBoard(spec.identity, FRAME, result_of, spec.version)
         self.to, self.back = NoisyLine(rates, seed), NoisyLine(rates, seed + 1)

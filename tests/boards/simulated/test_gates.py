@@ -34,18 +34,22 @@ def small():
     def weights(*shape):
         return rng.choice([-1, 1], shape)
 
-    net = ir.IntegerNetwork("small", (5, 5, 1), (
-        ir.Conv("conv", weights(4, 2, 2, 1), ir.BIPOLAR, ir.Window((2, 2))),
-        ir.Threshold("steps", rng.integers(-150, 150, (4, 1)), ir.BIPOLAR),
-        ir.MaxPool("pool", ir.Window((2, 2), (2, 2)), np.zeros(4, bool)), ir.Flatten("flat"),
-        ir.Conv("hidden", weights(24, 1, 1, 16), ir.BIPOLAR),
-        ir.Threshold("signs", rng.integers(-3, 3, (24, 1)), ir.BIPOLAR),
-        ir.Conv("dense", weights(5, 1, 1, 24), ir.BIPOLAR), ir.Scores("scores", np.arange(5)),
-    ))
-    folds = (Fold(2, 1), Fold(2, 2), Fold(3, 2), Fold(1, 3))
-    return Design.assemble(
-        net, folds, in_lanes=1, out_lanes=1, board=None, clock=DEFAULT_CLOCK
+    net = ir.IntegerNetwork(
+        "small",
+        (5, 5, 1),
+        (
+            ir.Conv("conv", weights(4, 2, 2, 1), ir.BIPOLAR, ir.Window((2, 2))),
+            ir.Threshold("steps", rng.integers(-150, 150, (4, 1)), ir.BIPOLAR),
+            ir.MaxPool("pool", ir.Window((2, 2), (2, 2)), np.zeros(4, bool)),
+            ir.Flatten("flat"),
+            ir.Conv("hidden", weights(24, 1, 1, 16), ir.BIPOLAR),
+            ir.Threshold("signs", rng.integers(-3, 3, (24, 1)), ir.BIPOLAR),
+            ir.Conv("dense", weights(5, 1, 1, 24), ir.BIPOLAR),
+            ir.Scores("scores", np.arange(5)),
+        ),
     )
+    folds = (Fold(2, 1), Fold(2, 2), Fold(3, 2), Fold(1, 3))
+    return Design.assemble(net, folds, in_lanes=1, out_lanes=1, board=None, clock=DEFAULT_CLOCK)
 
 
 @pytest.fixture(scope="module")
@@ -67,12 +71,15 @@ def netlists(small):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "expected"), [
-    ("icebreaker", {"SB_LUT4", "SB_CARRY", "SB_DFFESR", "SB_RAM40_4K"}),
-    ("ulx3s-25f", {"LUT4", "CCU2C", "TRELLIS_FF", "TRELLIS_DPR16X4"}),
-    ("tangnano9k", {"LUT4", "ALU", "DFFRE", "RAM16SDP4"}),
-    ("pynq-z1", {"LUT6", "CARRY4", "FDRE", "RAM32M"}),
-])
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("icebreaker", {"SB_LUT4", "SB_CARRY", "SB_DFFESR", "SB_RAM40_4K"}),
+        ("ulx3s-25f", {"LUT4", "CCU2C", "TRELLIS_FF", "TRELLIS_DPR16X4"}),
+        ("tangnano9k", {"LUT4", "ALU", "DFFRE", "RAM16SDP4"}),
+        ("pynq-z1", {"LUT6", "CARRY4", "FDRE", "RAM32M"}),
+    ],
+)
 def test_a_netlist_is_the_golden_model_and_keeps_its_times(small, x, netlists, name, expected):
     made = netlists(name)
     assert expected <= made.cells.keys()
@@ -82,7 +89,7 @@ def test_a_netlist_is_the_golden_model_and_keeps_its_times(small, x, netlists, n
     np.testing.assert_array_equal(run.scores, scores)
     assert (run.ii, run.latency) == (small.ii, small.latency)
     first = small.timing.last_out
-    assert run.last_out[:len(first)].tolist() == list(first)
+    assert run.last_out[: len(first)].tolist() == list(first)
     for stalls in ((0.4, 0.4), (0.0, 0.8), (0.8, 0.0)):
         gates.simulate(small, made, x, stalls=stalls, seed=3)
 
@@ -102,7 +109,9 @@ def test_a_single_wrong_lut_is_found(small, x, netlists):
 
 def test_black_boxes_are_told_from_models():
     for folder, box, model in (
-        ("ecp5", "DP16KD", "TRELLIS_FF"), ("gowin", "SP", "MUX2_LUT8"),
-        ("xilinx", "RAMB18E1", "LUT6"), ("ice40", "SB_WARMBOOT", "SB_RAM40_4K"),
+        ("ecp5", "DP16KD", "TRELLIS_FF"),
+        ("gowin", "SP", "MUX2_LUT8"),
+        ("xilinx", "RAMB18E1", "LUT6"),
+        ("ice40", "SB_WARMBOOT", "SB_RAM40_4K"),
     ):
         assert gates._lacking([box, model, "NONE"], gates._shipped(folder)) == sorted([box, "NONE"])

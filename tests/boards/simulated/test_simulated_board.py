@@ -68,7 +68,9 @@ def stream(design, count, *, timeout, seed=0, **options):
 
 def test_every_frame_through_drops_flips_repeats_inserts_pulls_and_resets(design):
     trouble = Trouble(
-        FaultRates(RATE, RATE, RATE, RATE), resets=(9_000, 31_000), pulls=(20_000,),
+        FaultRates(RATE, RATE, RATE, RATE),
+        resets=(9_000, 31_000),
+        pulls=(20_000,),
         pull_seconds=0.3,
     )
     wrong, missing, statistics, report = stream(design, 600, timeout=0.4, trouble=trouble)
@@ -136,8 +138,11 @@ def test_a_queue_that_runs_over_is_survived(slow):
 def test_the_rtl_answers_damaged_bytes_as_the_model_does(design):
     face, spec = design.interface, link_spec(design)
     top = LinkedAccelerator(spec, face.top)
-    built = build(f"{emit_linked(top, name=TOP)}\n{design.verilog}", BytePorts(TOP),
-                  images=design.emitted.images)
+    built = build(
+        f"{emit_linked(top, name=TOP)}\n{design.verilog}",
+        BytePorts(TOP),
+        images=design.emitted.images,
+    )
 
     def accelerator(frame):
         scores = design.net(np.frombuffer(frame, np.uint8).reshape(1, 8, 8))
@@ -148,8 +153,9 @@ def test_the_rtl_answers_damaged_bytes_as_the_model_does(design):
     line = NoisyLine(FaultRates(0.002, 0.002, 0.002, 0.002), 5)
     rng = random.Random(7)
     for session in range(1, 6):
-        frames = [encode(Request.DATA, session, n, bytes(rng.choices(range(17), k=64)))
-                  for n in range(40)]
+        frames = [
+            encode(Request.DATA, session, n, bytes(rng.choices(range(17), k=64))) for n in range(40)
+        ]
         for piece in (hello(session), line.carry(b"".join(frames)), b"\x7e"):
             assert rtl.feed(piece) + rtl.drain() == model.feed(piece)
         if session == 3:
@@ -167,8 +173,21 @@ def run(*arguments):
 def test_run_prints_accuracy_and_rate(design, folder, images, tmp_path):
     out = tmp_path / "out.npz"
     with simulated(design) as board:
-        done = run(folder, "--port", board.port, "--data", images, "--limit", 60, "--timeout", 30,
-                   "--check", "--json", "-o", out)
+        done = run(
+            folder,
+            "--port",
+            board.port,
+            "--data",
+            images,
+            "--limit",
+            60,
+            "--timeout",
+            30,
+            "--check",
+            "--json",
+            "-o",
+            out,
+        )
     assert done.exit_code == 0, done.output
     result = json.loads(done.stdout)
     x, y = (demo.data()[name][:60] for name in ("x_test", "y_test"))
@@ -184,8 +203,18 @@ def test_run_prints_accuracy_and_rate(design, folder, images, tmp_path):
 def test_run_again_after_a_first_host(design, folder, images):
     with simulated(design) as board:
         for _ in range(2):
-            done = run(folder, "--port", board.port, "--data", images, "--limit", 10,
-                       "--timeout", 30, "--check")
+            done = run(
+                folder,
+                "--port",
+                board.port,
+                "--data",
+                images,
+                "--limit",
+                10,
+                "--timeout",
+                30,
+                "--check",
+            )
             assert done.exit_code == 0, done.output
             assert "every score equals the golden model's" in done.output
             assert "accuracy" in done.output
@@ -198,9 +227,14 @@ def error_of(done):
     return text
 
 
-@pytest.mark.parametrize(("text", "baud"), [
-    ('{"baud": 115200}', 115200), ('{"baud": null}', 1_000_000), ("nonsense", 1_000_000),
-])
+@pytest.mark.parametrize(
+    ("text", "baud"),
+    [
+        ('{"baud": 115200}', 115200),
+        ('{"baud": null}', 1_000_000),
+        ("nonsense", 1_000_000),
+    ],
+)
 def test_run_takes_the_baud_rate_of_the_build(tmp_path, text, baud):
     assert _baud(tmp_path) == 1_000_000
     (tmp_path / "build").mkdir()

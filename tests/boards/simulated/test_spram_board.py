@@ -59,9 +59,7 @@ def on_a_board(design, x, *, timeout=20.0, **options):
         driver = Driver(transport, timeout=timeout)
         try:
             frames = face.pack(x).reshape(len(x), -1)
-            known = driver.expect(
-                design.digest, frames.shape[1], face.out_beats * face.out_bytes
-            )
+            known = driver.expect(design.digest, frames.shape[1], face.out_beats * face.out_bytes)
             answers = driver.run(frames, known)
         finally:
             transport.close()
@@ -134,10 +132,17 @@ def test_it_cannot_be_built_for_a_board_without_spram(design, tmp_path, monkeypa
 def test_weights_are_programmed_into_the_flash_only(tmp_path):
     (tmp_path / "build").mkdir()
     (tmp_path / "build" / "digits.bin").write_bytes(b"")
-    (tmp_path / "build" / "build.json").write_text(json.dumps({
-        "format": "xnorflow-build-1", "bitstream": "digits.bin", "core_only": False,
-        "board": "icebreaker", "weights_address": WEIGHTS_ADDRESS,
-    }))
+    (tmp_path / "build" / "build.json").write_text(
+        json.dumps(
+            {
+                "format": "xnorflow-build-1",
+                "bitstream": "digits.bin",
+                "core_only": False,
+                "board": "icebreaker",
+                "weights_address": WEIGHTS_ADDRESS,
+            }
+        )
+    )
     with pytest.raises(BadInput, match=r"weights of digits.bin from the flash.*--flash"):
         program(tmp_path)
 

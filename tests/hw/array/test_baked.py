@@ -30,8 +30,10 @@ def _tree(heights: list[int], inverted: int) -> tuple[str, str, int]:
     head = f"(input clk, input [{total - 1}:0] x, output [{width - 1}:0] n);"
     wide = " + ".join(t.replace("(", "({8'd0, ", 1).replace(" <<", "} <<") for t in terms)
     gold = [f"module reference{head}", f"  wire [{width - 1}:0] n0 = {wide};"]
-    gold += [f"  reg [{width - 1}:0] n{c + 1}; always @(posedge clk) n{c + 1} <= n{c};"
-             for c in range(cycles)]
+    gold += [
+        f"  reg [{width - 1}:0] n{c + 1}; always @(posedge clk) n{c + 1} <= n{c};"
+        for c in range(cycles)
+    ]
     gold += [f"  assign n = n{cycles};", "endmodule"]
     gate = [f"module tree{head}", *netlist.lines]
     gate += [f"  assign n[{i}] = {net};" for i, net in enumerate(nets)] + ["endmodule"]
@@ -40,8 +42,18 @@ def _tree(heights: list[int], inverted: int) -> tuple[str, str, int]:
 
 @pytest.mark.parametrize(
     ("heights", "inverted"),
-    [([7], 0), ([6], 0b101010), ([5], 0b11111), ([7, 0, 6], 0), ([8, 3], 0b100110001),
-     ([4, 4, 4], 0b101101), ([1, 2, 3], 0), ([12], 0xAAA), ([2], 0b11), ([1], 0b1)],
+    [
+        ([7], 0),
+        ([6], 0b101010),
+        ([5], 0b11111),
+        ([7, 0, 6], 0),
+        ([8, 3], 0b100110001),
+        ([4, 4, 4], 0b101101),
+        ([1, 2, 3], 0),
+        ([12], 0xAAA),
+        ([2], 0b11),
+        ([1], 0b1),
+    ],
 )
 def test_a_tree_of_slices_adds(heights: list[int], inverted: int, tmp_path: Path) -> None:
     gold, gate, cycles = _tree(heights, inverted)

@@ -19,9 +19,7 @@ def test_a_result_per_beat(
     rng = np.random.default_rng(outputs + simd)
     weights = rng.integers(0, 2, (outputs, simd), dtype=np.uint8)
     thresholds = rng.integers(-1, simd + 3, outputs) if answers else None
-    dut = BakedArray(
-        weights=weights, acc_bits=simd.bit_length(), thresholds=thresholds, rows=rows
-    )
+    dut = BakedArray(weights=weights, acc_bits=simd.bit_length(), thresholds=thresholds, rows=rows)
     inputs = rng.integers(0, 2, (12, simd))
     beats = [
         {"i_data": pack(row, 1), "i_first": 1, "i_last": 1, "i_row": i % rows}
@@ -41,6 +39,4 @@ def test_shapes_are_checked() -> None:
     with pytest.raises(ValueError, match="outputs, simd"):
         BakedArray(weights=np.zeros((2, 3, 4), np.uint8), acc_bits=3)
     with pytest.raises(ValueError, match="thresholds"):
-        BakedArray(
-            weights=np.zeros((2, 3), np.uint8), acc_bits=2, thresholds=np.zeros(3, np.int64)
-        )
+        BakedArray(weights=np.zeros((2, 3), np.uint8), acc_bits=2, thresholds=np.zeros(3, np.int64))

@@ -19,8 +19,10 @@ def beats_of(codes, bits, rows, turns=(), first_row=False):
             first, last = b == 0, b == beats - 1
             right = last or (first and first_row)
             beat = {
-                "i_data": pack(codes[r, b].ravel(), bits), "i_first": int(first),
-                "i_last": int(last), "i_row": int((r if right else r + b + 1) % rows),
+                "i_data": pack(codes[r, b].ravel(), bits),
+                "i_first": int(first),
+                "i_last": int(last),
+                "i_row": int((r if right else r + b + 1) % rows),
             }
             yield beat | ({"i_turn": int(b in turns)} if codes.ndim == 4 else {})
 
@@ -45,20 +47,41 @@ def make(rng, *, pe, simd, bits, coefficients, beats, rows, **kwargs):
     weights = rng.integers(0, 2, (rows * beats, len(coefficients), pe, simd)).astype(np.uint8)
     most = beats * simd * sum(coefficients) * ((1 << bits) - 1)
     return DotArray(
-        pe=pe, simd=simd, bits=bits, coefficients=coefficients, weights=weights, rows=rows,
-        acc_bits=most.bit_length(), **kwargs,
+        pe=pe,
+        simd=simd,
+        bits=bits,
+        coefficients=coefficients,
+        weights=weights,
+        rows=rows,
+        acc_bits=most.bit_length(),
+        **kwargs,
     )
 
 
-@pytest.mark.parametrize(("pe", "simd", "beats", "rows", "fused"), [
-    (3, 7, 2, 2, True), (2, 16, 1, 5, False), (1, 6, 3, 4, True), (4, 5, 4, 4, False),
-])
+@pytest.mark.parametrize(
+    ("pe", "simd", "beats", "rows", "fused"),
+    [
+        (3, 7, 2, 2, True),
+        (2, 16, 1, 5, False),
+        (1, 6, 3, 4, True),
+        (4, 5, 4, 4, False),
+    ],
+)
 def test_weights_stored_in_the_sums(pe, simd, beats, rows, fused):
     rng = np.random.default_rng(pe * simd)
     thresholds = rng.integers(0, beats * simd + 2, (rows, pe)) if fused else None
     kind = {"form": "stored", "fabric": "xilinx7", "rom": RomSpec("logic")}
-    dut = make(rng, pe=pe, simd=simd, bits=1, coefficients=(1,), beats=beats, rows=rows,
-               thresholds=thresholds, **kind)
+    dut = make(
+        rng,
+        pe=pe,
+        simd=simd,
+        bits=1,
+        coefficients=(1,),
+        beats=beats,
+        rows=rows,
+        thresholds=thresholds,
+        **kind,
+    )
     depth = rows * beats
     assert dut.latency == dot_latency(simd=simd, bits=1, coefficients=(1,), depth=depth, **kind)
     check(dut, rng.integers(0, 2, (3 * rows, beats, simd)), bubbles=0.3)
@@ -66,19 +89,31 @@ def test_weights_stored_in_the_sums(pe, simd, beats, rows, fused):
 
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(
-    pe=st.integers(1, 4), simd=st.integers(1, 12), bits=st.integers(1, 4),
+    pe=st.integers(1, 4),
+    simd=st.integers(1, 12),
+    bits=st.integers(1, 4),
     coefficients=st.sampled_from([(1,), (1, 1), (1, 1, 2), (1, 1, 2, 4), (3,)]),
-    beats=st.integers(1, 5), rows=st.integers(1, 4), rom=st.sampled_from(["block", "logic"]),
-    register=st.booleans(), bubbles=st.sampled_from([0.0, 0.3, 0.8]), seed=st.integers(0, 999),
+    beats=st.integers(1, 5),
+    rows=st.integers(1, 4),
+    rom=st.sampled_from(["block", "logic"]),
+    register=st.booleans(),
+    bubbles=st.sampled_from([0.0, 0.3, 0.8]),
+    seed=st.integers(0, 999),
     form=st.sampled_from(["tree", "add"]),
 )
-def test_array_sums(
-    pe, simd, bits, coefficients, beats, rows, rom, register, bubbles, seed, form
-):
+def test_array_sums(pe, simd, bits, coefficients, beats, rows, rom, register, bubbles, seed, form):
     rng = np.random.default_rng(seed)
     dut = make(
-        rng, pe=pe, simd=simd, bits=bits, coefficients=coefficients, beats=beats, rows=rows,
-        rom=RomSpec(rom), rom_register=register, form=form,
+        rng,
+        pe=pe,
+        simd=simd,
+        bits=bits,
+        coefficients=coefficients,
+        beats=beats,
+        rows=rows,
+        rom=RomSpec(rom),
+        rom_register=register,
+        form=form,
     )
     codes = rng.integers(0, 1 << bits, (2 * rows + 1, beats, simd))
     check(dut, codes, bubbles=bubbles, seed=seed)
@@ -86,9 +121,14 @@ def test_array_sums(
 
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(
-    pe=st.integers(1, 3), simd=st.integers(2, 9), bits=st.integers(1, 3),
-    beats=st.integers(1, 5), rows=st.integers(1, 4), pixels=st.integers(1, 3),
-    form=st.sampled_from(["tree", "add"]), bubbles=st.sampled_from([0.0, 0.5]),
+    pe=st.integers(1, 3),
+    simd=st.integers(2, 9),
+    bits=st.integers(1, 3),
+    beats=st.integers(1, 5),
+    rows=st.integers(1, 4),
+    pixels=st.integers(1, 3),
+    form=st.sampled_from(["tree", "add"]),
+    bubbles=st.sampled_from([0.0, 0.5]),
     seed=st.integers(0, 999),
 )
 def test_codes_of_sums(pe, simd, bits, beats, rows, pixels, form, bubbles, seed):
@@ -100,8 +140,17 @@ def test_codes_of_sums(pe, simd, bits, beats, rows, pixels, form, bubbles, seed)
     for at, value in enumerate((-(2**40), -1, 0, 2 * middle + 2, 2**40)):
         thresholds[far == at] = value
     dut = make(
-        rng, pe=pe, simd=simd, bits=bits, coefficients=(1,), beats=beats, rows=rows,
-        thresholds=thresholds, pixels=pixels, lanes=range(pixels), form=form,
+        rng,
+        pe=pe,
+        simd=simd,
+        bits=bits,
+        coefficients=(1,),
+        beats=beats,
+        rows=rows,
+        thresholds=thresholds,
+        pixels=pixels,
+        lanes=range(pixels),
+        form=form,
     )
     assert dut.out_bits == 1
     codes = rng.integers(0, 1 << bits, (2 * rows + 5, beats, pixels, simd))
@@ -112,8 +161,13 @@ def test_codes_of_sums(pe, simd, bits, beats, rows, pixels, form, bubbles, seed)
 def test_every_sum_against_a_threshold(threshold):
     """All sums from 0 to the highest, one word of weights."""
     dut = DotArray(
-        pe=1, simd=7, bits=1, coefficients=(1,), weights=np.ones((1, 1, 1, 7), np.uint8),
-        acc_bits=3, thresholds=np.array([[threshold]]),
+        pe=1,
+        simd=7,
+        bits=1,
+        coefficients=(1,),
+        weights=np.ones((1, 1, 1, 7), np.uint8),
+        acc_bits=3,
+        thresholds=np.array([[threshold]]),
     )
     codes = np.tril(np.ones((8, 7), int), -1)[:, None]
     assert dut.model(codes).ravel().tolist() == [int(s >= threshold) for s in range(8)]
@@ -122,16 +176,30 @@ def test_every_sum_against_a_threshold(threshold):
 
 @settings(max_examples=30, deadline=None, derandomize=True)
 @given(
-    pixels=st.integers(2, 4), pe=st.integers(1, 3), simd=st.integers(1, 5),
-    bits=st.integers(1, 2), beats=st.integers(1, 6), rows=st.integers(1, 3),
-    turn=st.integers(0, 5), bubbles=st.sampled_from([0.0, 0.5]), seed=st.integers(0, 999),
+    pixels=st.integers(2, 4),
+    pe=st.integers(1, 3),
+    simd=st.integers(1, 5),
+    bits=st.integers(1, 2),
+    beats=st.integers(1, 6),
+    rows=st.integers(1, 3),
+    turn=st.integers(0, 5),
+    bubbles=st.sampled_from([0.0, 0.5]),
+    seed=st.integers(0, 999),
 )
 def test_sums_go_from_lane_to_lane(pixels, pe, simd, bits, beats, rows, turn, bubbles, seed):
     rng = np.random.default_rng(seed)
     lanes = rng.permutation(pixels)
     dut = make(
-        rng, pe=pe, simd=simd, bits=bits, coefficients=(1, 1), beats=beats, rows=rows,
-        pixels=pixels, turn=turn, lanes=lanes,
+        rng,
+        pe=pe,
+        simd=simd,
+        bits=bits,
+        coefficients=(1, 1),
+        beats=beats,
+        rows=rows,
+        pixels=pixels,
+        turn=turn,
+        lanes=lanes,
     )
     turns = [b for b in range(1, beats) if rng.random() < 0.5]
     codes = rng.integers(0, 1 << bits, (2 * rows + 1, beats, pixels, simd))
@@ -150,10 +218,18 @@ def test_sums_go_from_lane_to_lane(pixels, pe, simd, bits, beats, rows, turn, bu
     check(dut, codes, turns=turns, bubbles=bubbles, seed=seed)
 
 
-@pytest.mark.parametrize(("pixels", "stride", "dilation", "pad"), [
-    (2, 1, 1, 0), (2, 1, 1, 1), (4, 1, 1, 1), (3, 2, 1, 1), (4, 3, 2, 0), (5, 2, 3, 4),
-    (2, 1, 2, 2),
-])
+@pytest.mark.parametrize(
+    ("pixels", "stride", "dilation", "pad"),
+    [
+        (2, 1, 1, 0),
+        (2, 1, 1, 1),
+        (4, 1, 1, 1),
+        (3, 2, 1, 1),
+        (4, 3, 2, 0),
+        (5, 2, 3, 4),
+        (2, 1, 2, 2),
+    ],
+)
 def test_windows_of_a_row_over_banks(pixels, stride, dilation, pad):
     """Column c of a row lies in bank c mod M; the array sees banks, the results are windows."""
     rng = np.random.default_rng(pixels)
@@ -162,9 +238,16 @@ def test_windows_of_a_row_over_banks(pixels, stride, dilation, pad):
     columns = (groups * pixels - 1) * stride + (kernel - 1) * dilation + 1
     row = rng.integers(0, 2, (columns, simd))  # With its padding.
     dut = make(
-        rng, pe=pe, simd=simd, bits=1, coefficients=(1,), beats=kernel, rows=1, pixels=pixels,
-        turn=dilation, lanes=[(stride * j + (kernel - 1) * dilation - pad) % pixels
-                              for j in range(pixels)],
+        rng,
+        pe=pe,
+        simd=simd,
+        bits=1,
+        coefficients=(1,),
+        beats=kernel,
+        rows=1,
+        pixels=pixels,
+        turn=dilation,
+        lanes=[(stride * j + (kernel - 1) * dilation - pad) % pixels for j in range(pixels)],
     )
     codes = np.zeros((groups, kernel, pixels, simd), int)
     windows = np.zeros((groups, pixels, kernel, simd), int)
@@ -192,18 +275,26 @@ def test_mixed_lengths_of_reductions():
     bounds = [0, 1, 4, 5, 9, 11]
     beats = [
         {
-            "i_data": pack(row, 2), "i_first": int(i in bounds), "i_last": int(i + 1 in bounds),
+            "i_data": pack(row, 2),
+            "i_first": int(i in bounds),
+            "i_last": int(i + 1 in bounds),
         }
         for i, row in enumerate(codes)
     ]
     events = run_pulses(dut, beats, ["o_values"], count=5)
-    single = np.array([
-        DotArray(
-            pe=2, simd=4, bits=2, coefficients=(1, 1), weights=dut.weights[i : i + 1],
-            acc_bits=dut.acc_bits,
-        ).model(codes[i : i + 1, None])[0]
-        for i in range(11)
-    ])
+    single = np.array(
+        [
+            DotArray(
+                pe=2,
+                simd=4,
+                bits=2,
+                coefficients=(1, 1),
+                weights=dut.weights[i : i + 1],
+                acc_bits=dut.acc_bits,
+            ).model(codes[i : i + 1, None])[0]
+            for i in range(11)
+        ]
+    )
     expected = [single[a:b].sum(0).tolist() for a, b in zip(bounds, bounds[1:], strict=False)]
     assert [unpack(out["o_values"], dut.acc_bits, 2) for _, out in events] == expected
 
@@ -248,7 +339,11 @@ def test_latency_is_known_without_the_component():
 
 
 GOOD = {
-    "pe": 2, "simd": 3, "bits": 1, "coefficients": (1,), "acc_bits": 4,
+    "pe": 2,
+    "simd": 3,
+    "bits": 1,
+    "coefficients": (1,),
+    "acc_bits": 4,
     "weights": np.zeros((4, 1, 2, 3), np.uint8),
 }
 

@@ -47,14 +47,28 @@ def arrays(fabric):
     for form, simd, bits, coefficients, pixels, turn, compare in kinds:
         most = BEATS * simd * sum(coefficients) * ((1 << bits) - 1)
         pe = 3 if form == stored.FORM else 2
-        made.append(DotArray(
-            pe=pe, simd=simd, bits=bits, coefficients=coefficients, rows=ROWS, pixels=pixels,
-            weights=rng.integers(0, 2, (ROWS * BEATS, len(coefficients), pe, simd), np.uint8),
-            acc_bits=most.bit_length(), turn=turn, lanes=rng.permutation(pixels),
-            thresholds=rng.integers(most // 2 - 2, most // 2 + 3, (ROWS, pe)) if compare else None,
-            rom=stored.ROM if form == stored.FORM else IN_BLOCKS,
-            form=form, fabric=fabric, style="verilog", name=f"weights_{len(made)}",
-        ))
+        made.append(
+            DotArray(
+                pe=pe,
+                simd=simd,
+                bits=bits,
+                coefficients=coefficients,
+                rows=ROWS,
+                pixels=pixels,
+                weights=rng.integers(0, 2, (ROWS * BEATS, len(coefficients), pe, simd), np.uint8),
+                acc_bits=most.bit_length(),
+                turn=turn,
+                lanes=rng.permutation(pixels),
+                thresholds=rng.integers(most // 2 - 2, most // 2 + 3, (ROWS, pe))
+                if compare
+                else None,
+                rom=stored.ROM if form == stored.FORM else IN_BLOCKS,
+                form=form,
+                fabric=fabric,
+                style="verilog",
+                name=f"weights_{len(made)}",
+            )
+        )
     return made
 
 
@@ -90,8 +104,12 @@ class Several(wiring.Component):
 @pytest.mark.rtl
 @pytest.mark.parametrize(
     ("fabric", "body"),
-    [*((fabric, "primitives") for fabric in CELLS),
-     (PLACED[0], "simulator"), ("gowin", "simulator"), ("xilinx7", "simulator")],
+    [
+        *((fabric, "primitives") for fabric in CELLS),
+        (PLACED[0], "simulator"),
+        ("gowin", "simulator"),
+        ("xilinx7", "simulator"),
+    ],
 )
 def test_arrays_in_verilator(fabric, body, tmp_path):
     rng = np.random.default_rng(9)
@@ -110,8 +128,9 @@ def test_arrays_in_verilator(fabric, body, tmp_path):
         first = beats[0]
         lines.append(f"top.i_valid = {int(first is not None)};")
         if first is not None:
-            lines += [f"top.{name} = {first[name]};"
-                      for name in ("i_first", "i_last", "i_row", "i_turn")]
+            lines += [
+                f"top.{name} = {first[name]};" for name in ("i_first", "i_last", "i_row", "i_turn")
+            ]
             lines += [f"top.i_data_{k} = {beat['i_data']}u;" for k, beat in enumerate(beats)]
         lines.append(f"cycle({cycle});")
     lines.append("top.i_valid = 0; top.i_last = 1;")
@@ -123,8 +142,9 @@ def test_arrays_in_verilator(fabric, body, tmp_path):
     drive = f"top.rst = 0; auto cycle = [&](int now) {{ top.eval(); {shown} tick(); }};"
     text = "\n".join([to_verilog(dut), PROLOGUE, *dut.modules.values()])
     options = ["-DXNORFLOW_STRUCTURAL", "-DXNORFLOW_PRIMITIVES", *simulated(fabric)]
-    seen = simulate(text, drive + "\n".join(lines), tmp_path,
-                    *(options if body == "primitives" else []))
+    seen = simulate(
+        text, drive + "\n".join(lines), tmp_path, *(options if body == "primitives" else [])
+    )
     pulses = [tuple(int(field) for field in line.split()) for line in seen]
     for k, part in enumerate(dut.parts):
         own = codes[k] if part.pixels > 1 else codes[k][:, :, 0]
@@ -140,19 +160,40 @@ def test_arrays_in_verilator(fabric, body, tmp_path):
 def test_a_single_word_is_not_recoded():
     weights = np.ones((1, 1, 2, 8), np.uint8)
     with pytest.raises(ValueError, match="a single word is there at once"):
-        DotArray(pe=2, simd=8, bits=1, coefficients=(1,), weights=weights, acc_bits=4,
-                 form="recoded", fabric="ice40", style="verilog")
+        DotArray(
+            pe=2,
+            simd=8,
+            bits=1,
+            coefficients=(1,),
+            weights=weights,
+            acc_bits=4,
+            form="recoded",
+            fabric="ice40",
+            style="verilog",
+        )
 
 
-@pytest.mark.parametrize(("changed", "message"), [
-    ({"bits": 2}, "one pixel of bits"), ({"pixels": 2, "lanes": (0, 1)}, "one pixel of bits"),
-    ({"fabric": "ecp5"}, "not for 'ecp5'"), ({"rom": IN_BLOCKS}, "with memory 'block'"),
-])
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"bits": 2}, "one pixel of bits"),
+        ({"pixels": 2, "lanes": (0, 1)}, "one pixel of bits"),
+        ({"fabric": "ecp5"}, "not for 'ecp5'"),
+        ({"rom": IN_BLOCKS}, "with memory 'block'"),
+    ],
+)
 def test_weights_are_stored_in_sums_of_bits_on_one_fabric(changed, message):
     given = {"bits": 1, "fabric": "xilinx7", "rom": stored.ROM} | changed
     with pytest.raises(ValueError, match=message):
-        DotArray(pe=2, simd=8, coefficients=(1,), weights=np.ones((4, 1, 2, 8), np.uint8),
-                 acc_bits=5, form="stored", **given)
+        DotArray(
+            pe=2,
+            simd=8,
+            coefficients=(1,),
+            weights=np.ones((4, 1, 2, 8), np.uint8),
+            acc_bits=5,
+            form="stored",
+            **given,
+        )
 
 
 def test_the_cheapest_form_is_one_that_the_fabric_has():

@@ -18,8 +18,10 @@ def beats_of(codes, bits, rows, pad=None):
     for r in range(n):
         for b in range(beats):
             beat = {
-                "i_data": pack(codes[r, b], bits), "i_first": int(b == 0),
-                "i_last": int(b == beats - 1), "i_row": int(rows[r]),
+                "i_data": pack(codes[r, b], bits),
+                "i_first": int(b == 0),
+                "i_last": int(b == beats - 1),
+                "i_row": int(rows[r]),
             }
             if pad is not None:
                 beat["i_pad"] = int(pad[r, b])
@@ -37,8 +39,11 @@ def check(dut, beats, expected, rows, out_bits):
 
 
 SHAPES = {
-    "lanes": st.integers(1, 5), "bits": st.integers(1, 4), "beats": st.integers(1, 5),
-    "rows": st.integers(1, 4), "bubbles": st.sampled_from([0.0, 0.3, 0.8]),
+    "lanes": st.integers(1, 5),
+    "bits": st.integers(1, 4),
+    "beats": st.integers(1, 5),
+    "rows": st.integers(1, 4),
+    "bubbles": st.sampled_from([0.0, 0.3, 0.8]),
     "seed": st.integers(0, 999),
 }
 

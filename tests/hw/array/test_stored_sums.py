@@ -25,7 +25,8 @@ def reference(weights):
     ]
     lines = [
         f"module reference(input clk, input [{bits - 1}:0] address, input [{simd - 1}:0] x,",
-        f"  output [{pe * width - 1}:0] n);", f"  wire [{pe * simd - 1}:0] word = {word};",
+        f"  output [{pe * width - 1}:0] n);",
+        f"  wire [{pe * simd - 1}:0] word = {word};",
         f"  wire [{pe * width - 1}:0] n0;",
     ]
     lines += [f"  assign n0[{k * width} +: {width}] = {c};" for k, c in enumerate(counts)]
@@ -37,8 +38,16 @@ def reference(weights):
 
 @pytest.mark.parametrize(
     ("words", "pe", "simd"),
-    [(2, 1, 6), (4, 3, 13), (8, 2, 9), (16, 3, 12), (16, 1, 1), (16, 2, 16), (5, 3, 7),
-     (10, 1, 16)],
+    [
+        (2, 1, 6),
+        (4, 3, 13),
+        (8, 2, 9),
+        (16, 3, 12),
+        (16, 1, 1),
+        (16, 2, 16),
+        (5, 3, 7),
+        (10, 1, 16),
+    ],
 )
 def test_the_primitives_count(words, pe, simd, tmp_path):
     weights = weights_of(words, pe, simd)

@@ -42,8 +42,10 @@ class Memory(wiring.Component):
                     part = words[lite.write_word].word_select(byte, 8)
                     m.d.sync += part.eq(lite.write_data.word_select(byte, 8))
         m.d.comb += lite.read_data.eq(words[lite.read_word])
-        for which, port, write in ((lite.write_word, lite.write_response, True),
-                                   (lite.read_word, lite.read_response, False)):
+        for which, port, write in (
+            (lite.write_word, lite.write_response, True),
+            (lite.read_word, lite.read_response, False),
+        ):
             with m.Switch(which):
                 for word in range(8):
                     with m.Case(word):
@@ -53,7 +55,8 @@ class Memory(wiring.Component):
 
 def channel(dut, name, *payload):
     return SimpleNamespace(
-        valid=getattr(dut.lite, f"{name}valid"), ready=getattr(dut.lite, f"{name}ready"),
+        valid=getattr(dut.lite, f"{name}valid"),
+        ready=getattr(dut.lite, f"{name}ready"),
         payload=Cat(getattr(dut.lite, f"{name}{part}") for part in payload),
     )
 
@@ -93,8 +96,10 @@ SPEED = st.sampled_from([0.0, 0.3, 0.7, 0.9])
 
 @settings(max_examples=40)
 @given(
-    writes=st.lists(WRITE, max_size=12), reads=st.lists(st.integers(0, 31), max_size=12),
-    slow=st.tuples(*[SPEED] * 5), late=st.tuples(*[st.sampled_from([0, 0, 3, 9])] * 5),
+    writes=st.lists(WRITE, max_size=12),
+    reads=st.lists(st.integers(0, 31), max_size=12),
+    slow=st.tuples(*[SPEED] * 5),
+    late=st.tuples(*[st.sampled_from([0, 0, 3, 9])] * 5),
     seed=st.integers(0, 1000),
 )
 def test_every_request_is_answered_once_in_any_order_of_the_channels(
@@ -112,7 +117,8 @@ def test_every_request_is_answered_once_in_any_order_of_the_channels(
     run(dut, aw, w, b, ar, r, seen, history, done)
 
     assert [tuple(v.values()) for _, v in done.events] == [
-        (a >> 2, data, strobe) for a, data, strobe in writes]
+        (a >> 2, data, strobe) for a, data, strobe in writes
+    ]
     assert [p for _, p in b.transfers] == [response(a >> 2, write=True) for a, _, _ in writes]
     words = list(START)
     for address, data, strobe in writes:
@@ -134,8 +140,10 @@ def test_every_request_is_answered_once_in_any_order_of_the_channels(
 @pytest.mark.parametrize("count", [1, 20])
 def test_a_write_and_a_read_every_other_cycle(count):
     dut = Memory()
-    aw, w = Source(channel(dut, "aw", "addr"), [4] * count), Source(
-        channel(dut, "w", "data", "strb"), [0] * count)
+    aw, w = (
+        Source(channel(dut, "aw", "addr"), [4] * count),
+        Source(channel(dut, "w", "data", "strb"), [0] * count),
+    )
     b = Sink(channel(dut, "b", "resp"), count)
     ar = Source(channel(dut, "ar", "addr"), [4] * count)
     r = Sink(channel(dut, "r", "data", "resp"), count)
@@ -147,10 +155,27 @@ def test_a_write_and_a_read_every_other_cycle(count):
 def test_no_output_follows_an_input_in_the_same_cycle():
     dut = Memory()
     lite, rng = dut.lite, random.Random(4)
-    inputs = [lite.awaddr, lite.awvalid, lite.wdata, lite.wstrb, lite.wvalid, lite.bready,
-              lite.araddr, lite.arvalid, lite.rready]
-    outputs = [lite.awready, lite.wready, lite.bresp, lite.bvalid, lite.arready, lite.rdata,
-               lite.rresp, lite.rvalid]
+    inputs = [
+        lite.awaddr,
+        lite.awvalid,
+        lite.wdata,
+        lite.wstrb,
+        lite.wvalid,
+        lite.bready,
+        lite.araddr,
+        lite.arvalid,
+        lite.rready,
+    ]
+    outputs = [
+        lite.awready,
+        lite.wready,
+        lite.bresp,
+        lite.bvalid,
+        lite.arready,
+        lite.rdata,
+        lite.rresp,
+        lite.rvalid,
+    ]
     busy = set()
 
     class Wiggle(Agent):

@@ -12,8 +12,19 @@ from xnorflow_sim.bench.axi_model import MonitorModel
 
 from ..harness import Agent, run
 
-INPUTS = ("s_valid", "s_ready", "s_last", "m_valid", "m_ready", "m_last", "m_real", "filling",
-          "restart", "clear", "snapshot")
+INPUTS = (
+    "s_valid",
+    "s_ready",
+    "s_last",
+    "m_valid",
+    "m_ready",
+    "m_last",
+    "m_real",
+    "filling",
+    "restart",
+    "clear",
+    "snapshot",
+)
 STATUS_INPUTS = ("s_valid", "s_ready", "m_valid", "m_ready", "filling")
 
 
@@ -49,7 +60,8 @@ class Traffic(Agent):
 
     def sample(self, ctx, cycle):
         assert ctx.get(self.dut.status) == self.model.status(
-            **{name: self.pins[name] for name in STATUS_INPUTS}), f"cycle {cycle}"
+            **{name: self.pins[name] for name in STATUS_INPUTS}
+        ), f"cycle {cycle}"
         self.model.step(**{name: self.pins[name] for name in INPUTS if name != "filling"})
         self.now = cycle
 
@@ -60,8 +72,10 @@ class Traffic(Agent):
 
 @settings(max_examples=40)
 @given(
-    frame_beats=st.integers(1, 5), seed=st.integers(0, 2**32),
-    bits=st.sampled_from([4, 32]), cycles=st.sampled_from([50, 400]),
+    frame_beats=st.integers(1, 5),
+    seed=st.integers(0, 2**32),
+    bits=st.sampled_from([4, 32]),
+    cycles=st.sampled_from([50, 400]),
 )
 def test_counters_measurements_and_status_equal_the_models(frame_beats, seed, bits, cycles):
     dut = Monitor(frame_beats=frame_beats, measure_bits=bits)

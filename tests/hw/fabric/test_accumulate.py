@@ -8,8 +8,9 @@ from xnorflow_hw.fabric.accumulate import module_name, verilog_module
 
 from ..prove import PLACED, equal
 
-OPTIONS = [dict(zip(("turn", "lane"), o, strict=True))
-           for o in itertools.product([False, True], repeat=2)]
+OPTIONS = [
+    dict(zip(("turn", "lane"), o, strict=True)) for o in itertools.product([False, True], repeat=2)
+]
 
 
 def reference(width, step, turn, lane):

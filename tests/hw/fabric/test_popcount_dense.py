@@ -42,11 +42,16 @@ def test_placed_is_proved_equal_to_a_sum(fabric, form, simd, tmp_path):
     assert equal(gold, wrapped(simd, fabric, form), "gate", fabric, tmp_path)
 
 
-@pytest.mark.parametrize(("fabric", "form", "right", "wrong"), [
-    ("ecp5", "dense", "16'h6996", "16'h6997"), ("gowin", "dense", "ALU_MODE(2)", "ALU_MODE(1)"),
-    ("ice40", "dense", "16'hc33c", "16'hc33d"), ("ice40", "recoded", "16'hc33c", "16'hc33d"),
-    ("xilinx7", "dense", "CYINIT(1'b0)", "CYINIT(1'b1)"),
-])
+@pytest.mark.parametrize(
+    ("fabric", "form", "right", "wrong"),
+    [
+        ("ecp5", "dense", "16'h6996", "16'h6997"),
+        ("gowin", "dense", "ALU_MODE(2)", "ALU_MODE(1)"),
+        ("ice40", "dense", "16'hc33c", "16'hc33d"),
+        ("ice40", "recoded", "16'hc33c", "16'hc33d"),
+        ("xilinx7", "dense", "CYINIT(1'b0)", "CYINIT(1'b1)"),
+    ],
+)
 def test_proof_finds_a_wrong_cell(fabric, form, right, wrong, tmp_path):
     gate = wrapped(7, fabric, form)
     assert right in gate

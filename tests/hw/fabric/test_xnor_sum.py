@@ -84,8 +84,13 @@ def test_plain_amaranth(simd, bits):
     expected = (codes ^ flips * ((1 << bits) - 1)).sum(1).tolist()
     dut, latency = Plain(simd, bits), xnor_sum.latency_for(simd)
     watch = Watch(dut, ["n"], valid=None)
-    run(dut, Drive(dut.x, lambda now: pack(codes[now % 50], bits)),
-        Drive(dut.flip, lambda now: pack(flips[now % 50], 1)), watch, drain=49)
+    run(
+        dut,
+        Drive(dut.x, lambda now: pack(codes[now % 50], bits)),
+        Drive(dut.flip, lambda now: pack(flips[now % 50], 1)),
+        watch,
+        drain=49,
+    )
     seen = [out["n"] for _, out in watch.events]
     assert seen[latency:] == expected[: 50 - latency]
 

@@ -86,9 +86,7 @@ def test_a_wrong_bit_anywhere_is_found_and_reading_goes_on(at):
     assert len(data) == 42
     data[at] ^= 0x10
     flash = FlashModel(at_address(bytes(data)))
-    spec, written, ready, failed = load(
-        flash, 4000, swap=(1500, at_address(image(SECTIONS)))
-    )
+    spec, written, ready, failed = load(flash, 4000, swap=(1500, at_address(image(SECTIONS))))
     assert failed[0] < spec.cycles
     assert ready[0] > 1500
     assert failed == list(range(failed[0], ready[0]))
@@ -97,9 +95,15 @@ def test_a_wrong_bit_anywhere_is_found_and_reading_goes_on(at):
     assert len(flash.commands) >= 6
 
 
-@pytest.mark.parametrize("data", [
-    b"", bytes(60), image(tuple(tuple(w ^ 1 for w in s) for s in SECTIONS)),
-], ids=["erased", "zeros", "another design's"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        bytes(60),
+        image(tuple(tuple(w ^ 1 for w in s) for s in SECTIONS)),
+    ],
+    ids=["erased", "zeros", "another design's"],
+)
 def test_what_is_not_the_designs_is_refused(data):
     *_, ready, failed = load(FlashModel(at_address(data)), 2500)
     assert failed and not ready
@@ -113,10 +117,16 @@ def test_a_reset_loads_again():
     assert flash.commands == [0xAB, 0x03] * 2
 
 
-@pytest.mark.parametrize("arguments", [
-    {"sections": ()}, {"sections": (0,)}, {"sections": (16385,)}, {"address": 1 << 24},
-    {"wait": 0},
-])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"sections": ()},
+        {"sections": (0,)},
+        {"sections": (16385,)},
+        {"address": 1 << 24},
+        {"wait": 0},
+    ],
+)
 def test_bad_parameters(arguments):
     good = {"sections": (1,), "crc": 0, "address": 0, "wait": 1}
     with pytest.raises(ValueError, match="not"):

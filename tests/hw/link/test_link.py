@@ -23,8 +23,15 @@ QUIET = 250
 
 
 def spec_of(in_lanes=1, in_beats=6, out_bytes=2, out_beats=3, **more):
-    return LinkSpec(in_lanes, in_beats, out_bytes, out_beats, digest=bytes(range(0x70, 0x80)),
-                    clock_hz=12_345_678, **more)
+    return LinkSpec(
+        in_lanes,
+        in_beats,
+        out_bytes,
+        out_beats,
+        digest=bytes(range(0x70, 0x80)),
+        clock_hz=12_345_678,
+        **more,
+    )
 
 
 def result_of(spec, frame):
@@ -123,13 +130,17 @@ def model_of(spec):
 
 
 def data(spec, session, sequence, seed=0):
-    return encode(Request.DATA, session, sequence,
-                  random.Random(seed * 999 + sequence).randbytes(spec.frame))
+    return encode(
+        Request.DATA, session, sequence, random.Random(seed * 999 + sequence).randbytes(spec.frame)
+    )
 
 
 SHAPES = [
-    {}, {"in_lanes": 3, "in_beats": 2, "out_beats": 1}, {"in_beats": 1, "out_bytes": 1},
-    {"in_lanes": 4, "in_beats": 3, "crc_bits": 8}, {"crc_bits": 4, "out_bytes": 4, "window": 2},
+    {},
+    {"in_lanes": 3, "in_beats": 2, "out_beats": 1},
+    {"in_beats": 1, "out_bytes": 1},
+    {"in_lanes": 4, "in_beats": 3, "crc_bits": 8},
+    {"crc_bits": 4, "out_bytes": 4, "window": 2},
     {"in_lanes": 5, "in_beats": 1, "out_beats": 1, "out_bytes": 1},
 ]
 
@@ -164,9 +175,15 @@ def test_answers_damaged_streams_as_its_model_does(shape, seed):
 
 
 @settings(max_examples=8)
-@given(junk=st.lists(st.one_of(
-    st.binary(max_size=30), st.sampled_from([b"\x7e", b"\x7d", b"\x7e\x7e", b"\x7d\x7e"]),
-), max_size=12).map(b"".join))
+@given(
+    junk=st.lists(
+        st.one_of(
+            st.binary(max_size=30),
+            st.sampled_from([b"\x7e", b"\x7d", b"\x7e\x7e", b"\x7d\x7e"]),
+        ),
+        max_size=12,
+    ).map(b"".join)
+)
 def test_any_bytes_are_answered_as_by_the_model_and_then_a_frame_is(junk):
     spec = spec_of()
     pieces = [junk, b"\x7e", hello(9), data(spec, 9, 3)]
@@ -182,13 +199,16 @@ def test_refuses_what_it_cannot_take():
     refused = [
         data(spec, 8, 1),  # another session
         encode(Request.DATA, 7, 2, frame, version=2),
-        encode(Request.DATA, 7, 3, frame[:-1]), encode(Request.DATA, 7, 4, frame + b"\0"),
-        encode(0, 7, 5, frame), encode(15, 7, 6),
+        encode(Request.DATA, 7, 3, frame[:-1]),
+        encode(Request.DATA, 7, 4, frame + b"\0"),
+        encode(0, 7, 5, frame),
+        encode(15, 7, 6),
     ]
     answers, accelerator = talk(spec, [hello(7), b"".join(refused)])
     found = Decoder().feed(answers[1])
-    assert [(m.type, m.session, m.sequence) for m in found] == \
-        [(Reply.REFUSED, 7, n) for n in range(1, 7)]
+    assert [(m.type, m.session, m.sequence) for m in found] == [
+        (Reply.REFUSED, 7, n) for n in range(1, 7)
+    ]
     assert accelerator.frames == []
 
 
@@ -200,8 +220,9 @@ def test_a_board_without_session_refuses_frames():
 
 def test_a_hello_of_any_version_is_answered():
     answers, _ = talk(spec_of(version=3), [encode(Request.HELLO, 6, 0, version=1)])
-    assert [(m.type, m.version, m.session) for m in Decoder().feed(answers[0])] == \
-        [(Reply.IDENTITY, 3, 6)]
+    assert [(m.type, m.version, m.session) for m in Decoder().feed(answers[0])] == [
+        (Reply.IDENTITY, 3, 6)
+    ]
 
 
 @pytest.mark.parametrize("cut", range(1, 21, 3))
@@ -225,8 +246,12 @@ def test_a_new_session_takes_a_waiting_beat_back():
     accelerator.stall = lambda cycle: not accelerator.clears > 1 and len(accelerator.beats) == 5
     host = Host(link, [hello(1), data(spec, 1, 1), hello(2), data(spec, 2, 2)])
     run(link, host, accelerator)
-    assert [[m.type for m in Decoder().feed(a)] for a in host.answers] == \
-        [[Reply.IDENTITY], [], [Reply.IDENTITY], [Reply.RESULT]]
+    assert [[m.type for m in Decoder().feed(a)] for a in host.answers] == [
+        [Reply.IDENTITY],
+        [],
+        [Reply.IDENTITY],
+        [Reply.RESULT],
+    ]
     (sent,) = Decoder().feed(data(spec, 2, 2))
     assert accelerator.frames == [sent.payload]
     assert Decoder().feed(host.answers[3])[0].payload == result_of(spec, sent.payload)
@@ -241,8 +266,10 @@ def test_more_frames_than_the_window_wait():
 
 def test_refuses_parameters():
     for bad, why in [
-        ({"in_lanes": 0}, "in_lanes=0"), ({"in_beats": 1 << 24}, "too long"),
-        ({"out_beats": 40_000}, "too long"), ({"window": 1}, "window=1"),
+        ({"in_lanes": 0}, "in_lanes=0"),
+        ({"in_beats": 1 << 24}, "too long"),
+        ({"out_beats": 40_000}, "too long"),
+        ({"window": 1}, "window=1"),
         ({"version": 16}, "version=16"),
     ]:
         with pytest.raises(ValueError, match=why):

@@ -39,8 +39,10 @@ def receive(divisor, levels):
 
 @settings(max_examples=20)
 @given(
-    data=st.binary(min_size=1, max_size=8), divisor=st.sampled_from([4, 5, 8, 13, 27]),
-    off=st.floats(-0.02, 0.02), gap=st.sampled_from([0.0, 0.3, 2.0]),
+    data=st.binary(min_size=1, max_size=8),
+    divisor=st.sampled_from([4, 5, 8, 13, 27]),
+    off=st.floats(-0.02, 0.02),
+    gap=st.sampled_from([0.0, 0.3, 2.0]),
     before=st.floats(2, 4),
 )
 def test_receives_at_rates_that_are_up_to_two_percent_off(data, divisor, off, gap, before):

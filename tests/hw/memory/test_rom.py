@@ -73,9 +73,7 @@ def test_image_only_for_large_contents_in_verilog():
 @pytest.mark.rtl
 @pytest.mark.parametrize("kind", ["auto", "block", "distributed", "logic"])
 def test_module_is_lint_clean(kind, tmp_path):
-    rom = Rom(
-        words=[1, 2, 3], width=70, kind=kind, name="weights", style="verilog", image_bits=0
-    )
+    rom = Rom(words=[1, 2, 3], width=70, kind=kind, name="weights", style="verilog", image_bits=0)
     (tmp_path / "weights.hex").write_text(rom.images["weights.hex"])
     assert ("rom_style" in rom.modules["weights"]) == (kind in ("block", "distributed"))
     lint(rom.modules["weights"], tmp_path, top="weights")
@@ -84,35 +82,68 @@ def test_module_is_lint_clean(kind, tmp_path):
 TILED = {
     # Depth, width, tiles.
     "rows": (21, 5, [Tile(0, 8, 0, 5), Tile(8, 8, 0, 5), Tile(16, 5, 0, 5)]),
-    "both": (10, 7, [
-        Tile(0, 8, 0, 3), Tile(0, 4, 3, 4), Tile(4, 4, 3, 4), Tile(8, 2, 0, 6), Tile(8, 2, 6, 1),
-    ]),
-    "many beside each other": (9, 31, [Tile(0, 9, low, 3) for low in range(0, 30, 3)]
-                               + [Tile(0, 9, 30, 1)]),
-    "many joined": (41, 9, [
-        Tile(first, min(8, 41 - first), low, 3) for first in range(0, 41, 8) for low in (0, 3, 6)
-    ]),
+    "both": (
+        10,
+        7,
+        [
+            Tile(0, 8, 0, 3),
+            Tile(0, 4, 3, 4),
+            Tile(4, 4, 3, 4),
+            Tile(8, 2, 0, 6),
+            Tile(8, 2, 6, 1),
+        ],
+    ),
+    "many beside each other": (
+        9,
+        31,
+        [Tile(0, 9, low, 3) for low in range(0, 30, 3)] + [Tile(0, 9, 30, 1)],
+    ),
+    "many joined": (
+        41,
+        9,
+        [Tile(first, min(8, 41 - first), low, 3) for first in range(0, 41, 8) for low in (0, 3, 6)],
+    ),
     "one word": (9, 6, [Tile(0, 8, 0, 6), Tile(8, 1, 0, 6)]),
-    "a row that is no power of two": (13, 5, [
-        Tile(0, 12, 0, 2), Tile(0, 8, 2, 3), Tile(8, 4, 2, 3), Tile(12, 1, 0, 5),
-    ]),
+    "a row that is no power of two": (
+        13,
+        5,
+        [
+            Tile(0, 12, 0, 2),
+            Tile(0, 8, 2, 3),
+            Tile(8, 4, 2, 3),
+            Tile(12, 1, 0, 5),
+        ],
+    ),
 }
 
 
 @pytest.mark.rtl
-@pytest.mark.parametrize(("registers", "far", "body"), [
-    (False, False, "simulator"), (True, False, "simulator"), (True, True, "simulator"),
-    (False, False, "structure"), (True, False, "structure"), (True, True, "structure"),
-    (True, True, "primitives"),
-])
+@pytest.mark.parametrize(
+    ("registers", "far", "body"),
+    [
+        (False, False, "simulator"),
+        (True, False, "simulator"),
+        (True, True, "simulator"),
+        (False, False, "structure"),
+        (True, False, "structure"),
+        (True, True, "structure"),
+        (True, True, "primitives"),
+    ],
+)
 @pytest.mark.parametrize("name", TILED)
 def test_tiles_give_the_words(name, registers, far, body, tmp_path):
     depth, width, tiles = TILED[name]
     rng = np.random.default_rng(depth)
     words = [int(word) for word in rng.integers(0, 1 << width, depth)]
     rom = Rom(
-        words=words, width=width, kind="block", tiles=tiles, registers=registers, far=far,
-        name="top", style="verilog",
+        words=words,
+        width=width,
+        kind="block",
+        tiles=tiles,
+        registers=registers,
+        far=far,
+        name="top",
+        style="verilog",
     )
     assert rom.latency == 2 + registers + 2 * far
     assert sorted(rom.images) == sorted(f"top_{k}.hex" for k in range(len(tiles)))
@@ -120,7 +151,8 @@ def test_tiles_give_the_words(name, registers, far, body, tmp_path):
         (tmp_path / file).write_text(text)
     text = PROLOGUE + "".join(rom.modules.values())
     options = {
-        "simulator": [], "structure": ["-DXNORFLOW_STRUCTURAL"],
+        "simulator": [],
+        "structure": ["-DXNORFLOW_STRUCTURAL"],
         "primitives": ["-DXNORFLOW_STRUCTURAL", "-DXNORFLOW_PRIMITIVES"],
     }[body]
     if body == "primitives":

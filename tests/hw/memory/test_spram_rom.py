@@ -31,9 +31,17 @@ def test_words_at_the_latency(register, latency):
     assert [v["data"] for _, v in watch.events][latency:] == rom.model(addresses)
 
 
-@pytest.mark.parametrize(("depth", "width", "expected"), [
-    (2, 1, 1), (16384, 16, 1), (16385, 16, 2), (16384, 17, 2), (784, 64, 4), (40000, 17, 6),
-])
+@pytest.mark.parametrize(
+    ("depth", "width", "expected"),
+    [
+        (2, 1, 1),
+        (16384, 16, 1),
+        (16385, 16, 2),
+        (16384, 17, 2),
+        (784, 64, 4),
+        (40000, 17, 6),
+    ],
+)
 def test_as_many_as_predicted(depth, width, expected):
     rom = rom_of(depth, width)
     assert number(depth, width) == len(rom.tiles) == len(rom.sections) == expected
@@ -98,9 +106,14 @@ def test_its_verilog_is_clean(tmp_path):
         lint(text, tmp_path, "-Wno-UNUSEDSIGNAL", "-Wno-WIDTHEXPAND", *options)
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    ({"words": [1]}, "two or more"), ({"words": [1, 16]}, "16"), ({"style": "vhdl"}, "vhdl"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"words": [1]}, "two or more"),
+        ({"words": [1, 16]}, "16"),
+        ({"style": "vhdl"}, "vhdl"),
+    ],
+)
 def test_bad_parameters(arguments, message):
     with pytest.raises(ValueError, match=message):
         SpramRom(**({"words": [1, 2], "width": 4} | arguments))

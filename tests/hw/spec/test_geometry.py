@@ -6,8 +6,11 @@ from hypothesis import strategies as st
 from xnorflow_hw.spec import geometry
 
 AXIS = {
-    "size": st.integers(1, 9), "kernel": st.integers(1, 5), "stride": st.integers(1, 4),
-    "dilation": st.integers(1, 3), "pad": st.integers(0, 5),
+    "size": st.integers(1, 9),
+    "kernel": st.integers(1, 5),
+    "stride": st.integers(1, 4),
+    "dilation": st.integers(1, 3),
+    "pad": st.integers(0, 5),
 }
 
 
@@ -15,7 +18,8 @@ AXIS = {
 def test_border_classes(size, kernel, stride, dilation, pad, after):
     out = geometry.output_size(size, kernel, stride, dilation, pad, after)
     windows = [
-        at for at in range(-pad, size + after, stride)
+        at
+        for at in range(-pad, size + after, stride)
         if at + (kernel - 1) * dilation < size + after
     ]
     assert max(out, 0) == len(windows)
@@ -46,7 +50,10 @@ def test_loop_steps():
     state = [0, 0, 0]
     expected = [
         a + 7 * b - 3 * c + 100 * d
-        for d in range(2) for c in range(4) for b in range(3) for a in range(2)
+        for d in range(2)
+        for c in range(4)
+        for b in range(3)
+        for a in range(2)
     ]
     for _ in expected:
         seen.append(index)
@@ -61,8 +68,12 @@ def test_loop_steps():
 
 
 @given(
-    unit=st.integers(1, 6), times=st.integers(1, 4), reverse=st.booleans(),
-    lanes_in=st.integers(1, 7), lanes_out=st.integers(1, 7), beats=st.integers(0, 30),
+    unit=st.integers(1, 6),
+    times=st.integers(1, 4),
+    reverse=st.booleans(),
+    lanes_in=st.integers(1, 7),
+    lanes_out=st.integers(1, 7),
+    beats=st.integers(0, 30),
 )
 def test_output_beats(unit, times, reverse, lanes_in, lanes_out, beats):
     group_in, group_out = (unit * times, unit) if reverse else (unit, unit * times)

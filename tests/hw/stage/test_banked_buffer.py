@@ -31,15 +31,11 @@ def walk(dut, frames):
     (sy, sx), (dy, dx), (top, left, _, _) = dut.stride, dut.dilation, dut.pads
     slots = -(-dut.width // m)
     for f, frame in enumerate(frames):
-        for oy, group, rep in itertools.product(
-            range(rows), range(0, cols, m), range(dut.repeat)
-        ):
+        for oy, group, rep in itertools.product(range(rows), range(0, cols, m), range(dut.repeat)):
             windows = range(group, min(group + m, cols))
             right = max(ox * sx + kx * dx - left for ox in windows for kx in range(kernel_cols))
             right = min(max(right, 0), dut.width - 1)
-            taps = list(itertools.product(
-                range(kernel_cols), range(kernel_rows), range(dut.words)
-            ))
+            taps = list(itertools.product(range(kernel_cols), range(kernel_rows), range(dut.words)))
             for n, (kx, ky, word) in enumerate(taps):
                 iy = oy * sy + ky * dy - top
                 inside = 0 <= iy < dut.height
@@ -57,10 +53,17 @@ def walk(dut, frames):
                     above = min(dut.height, max(0, (oy + 1) * sy - top))
                     above = dut.height if oy == rows - 1 else above
                     freed = (f * dut.height + above) * slots
-                yield number if inside else None, freed, data, {
-                    "o_first": int(n == 0), "o_last": int(last),
-                    "o_turn": int(kx > 0 and ky == word == 0), "o_row": rep,
-                }
+                yield (
+                    number if inside else None,
+                    freed,
+                    data,
+                    {
+                        "o_first": int(n == 0),
+                        "o_last": int(last),
+                        "o_turn": int(kx > 0 and ky == word == 0),
+                        "o_row": rep,
+                    },
+                )
 
 
 def slot_of(dut, number):
@@ -91,18 +94,18 @@ def predict(dut, beats, words, i_stall, permit):
 
 def least(*, height, width, words, kernel, stride, dilation, pads, pixels):
     banks = Banks(pixels, width, kernel[1], stride[1], dilation[1], pads[1], pads[3])
-    return words * banks.minimum_slots(
-        height, kernel[0], stride[0], dilation[0], pads[0], pads[2]
-    )
+    return words * banks.minimum_slots(height, kernel[0], stride[0], dilation[0], pads[0], pads[2])
 
 
 def make(rng, *, extra=0, **kwargs):
     geometry_of = {
-        key: kwargs[key] for key in
-        ("height", "width", "words", "kernel", "stride", "dilation", "pads", "pixels")
+        key: kwargs[key]
+        for key in ("height", "width", "words", "kernel", "stride", "dilation", "pads", "pixels")
     }
     shape = {
-        "word_bits": BITS, "repeat": 1, "pad_word": int(rng.integers(64)),
+        "word_bits": BITS,
+        "repeat": 1,
+        "pad_word": int(rng.integers(64)),
         "depth": least(**geometry_of) + extra,
     }
     return BankedBuffer(**shape | kwargs)
@@ -133,9 +136,7 @@ def check(dut, rng, frames=3, seed=0, i_stalled=0.0, blocked=0.0):
     data = rng.integers(0, 64, (frames, dut.height, dut.width, dut.words))
     beats = list(walk(dut, data.tolist()))
     i_stall, block = stalls(seed, i_stalled), stalls(seed + 1, blocked)
-    accepts, issues = predict(
-        dut, beats, data.size, i_stall, lambda cycle: not block(cycle)
-    )
+    accepts, issues = predict(dut, beats, data.size, i_stall, lambda cycle: not block(cycle))
     source = Source(dut.i, data.ravel().tolist(), i_stall)
     pulses = AtLeast(dut, OUTPUTS, count=len(beats))
     issued = Watch(dut, [], valid="o_issued")
@@ -165,19 +166,26 @@ def pair(strategy):
 def windows(draw):
     """Draw geometry with at least one tap inside the frame."""
     shape = {
-        "height": draw(st.integers(1, 6)), "width": draw(st.integers(1, 9)),
+        "height": draw(st.integers(1, 6)),
+        "width": draw(st.integers(1, 9)),
         "words": draw(st.integers(1, 4)),
-        "kernel": draw(pair(st.integers(1, 5))), "stride": draw(pair(st.integers(1, 4))),
+        "kernel": draw(pair(st.integers(1, 5))),
+        "stride": draw(pair(st.integers(1, 4))),
         "dilation": draw(pair(st.integers(1, 3))),
-        "pads": draw(st.one_of(
-            st.just((0, 0, 0, 0)), st.tuples(*[st.integers(0, 3)] * 4),
-            st.tuples(*[st.integers(0, 7)] * 4),
-        )),
+        "pads": draw(
+            st.one_of(
+                st.just((0, 0, 0, 0)),
+                st.tuples(*[st.integers(0, 3)] * 4),
+                st.tuples(*[st.integers(0, 7)] * 4),
+            )
+        ),
     }
     out = [
         geometry.output_size(
-            shape[size], *(shape[key][axis] for key in ("kernel", "stride", "dilation")),
-            shape["pads"][axis], shape["pads"][axis + 2],
+            shape[size],
+            *(shape[key][axis] for key in ("kernel", "stride", "dilation")),
+            shape["pads"][axis],
+            shape["pads"][axis + 2],
         )
         for axis, size in enumerate(("height", "width"))
     ]
@@ -189,7 +197,8 @@ def windows(draw):
     assume(per_frame * shape["words"] < 400)
     size = shape["height"] * shape["width"] * shape["words"]
     return shape | {
-        "pixels": pixels, "repeat": repeat,
+        "pixels": pixels,
+        "repeat": repeat,
         "extra": draw(st.sampled_from([0, 0, 1, shape["words"], size, 2 * size])),
         "pad_word_last": draw(st.sampled_from([None, 5])),
     }
@@ -197,7 +206,9 @@ def windows(draw):
 
 @settings(max_examples=80, deadline=None)
 @given(
-    shape=windows(), seed=st.integers(0, 9999), i_stalled=st.sampled_from([0.0, 0.3, 0.8]),
+    shape=windows(),
+    seed=st.integers(0, 9999),
+    i_stalled=st.sampled_from([0.0, 0.3, 0.8]),
     blocked=st.sampled_from([0.0, 0.3, 0.8]),
 )
 def test_any_window(shape, seed, i_stalled, blocked):
@@ -206,8 +217,14 @@ def test_any_window(shape, seed, i_stalled, blocked):
 
 
 PLAIN = {
-    "height": 5, "width": 6, "words": 2, "kernel": (3, 3), "stride": (1, 1), "dilation": (1, 1),
-    "pads": (0, 0, 0, 0), "pixels": 2,
+    "height": 5,
+    "width": 6,
+    "words": 2,
+    "kernel": (3, 3),
+    "stride": (1, 1),
+    "dilation": (1, 1),
+    "pads": (0, 0, 0, 0),
+    "pixels": 2,
 }
 
 

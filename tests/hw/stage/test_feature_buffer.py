@@ -52,11 +52,17 @@ def walk(dut, frames):
                     above = min(dut.height, max(0, (oy + 1) * sy - top))
                     above = dut.height if oy == rows - 1 else above
                     freed = (f * dut.height + above) * dut.width * dut.words
-                yield None if pad else number, freed, {
-                    "o_data": fill if pad else int(frame[iy][ix][word]), "o_pad": int(pad),
-                    "o_first": int(n == 0), "o_last": int(last),
-                    "o_row": border * dut.repeat + rep,
-                }
+                yield (
+                    None if pad else number,
+                    freed,
+                    {
+                        "o_data": fill if pad else int(frame[iy][ix][word]),
+                        "o_pad": int(pad),
+                        "o_first": int(n == 0),
+                        "o_last": int(last),
+                        "o_row": border * dut.repeat + rep,
+                    },
+                )
 
 
 def predict(dut, beats, words, i_stall, permit):
@@ -83,9 +89,19 @@ def predict(dut, beats, words, i_stall, permit):
 def make(rng, *, height, width, words, kernel, stride, dilation, pads, extra=0, **kwargs):
     depth = FeatureBuffer.minimum_depth(height, width, words, kernel, stride, dilation, pads)
     shape = {
-        "word_bits": 6, "words": words, "height": height, "width": width, "kernel": kernel,
-        "stride": stride, "dilation": dilation, "pads": pads, "repeat": 1, "depthwise": False,
-        "classes": True, "pad_word": int(rng.integers(64)), "depth": depth + extra,
+        "word_bits": 6,
+        "words": words,
+        "height": height,
+        "width": width,
+        "kernel": kernel,
+        "stride": stride,
+        "dilation": dilation,
+        "pads": pads,
+        "repeat": 1,
+        "depthwise": False,
+        "classes": True,
+        "pad_word": int(rng.integers(64)),
+        "depth": depth + extra,
     }
     return FeatureBuffer(**shape | kwargs)
 
@@ -94,9 +110,7 @@ def check(dut, rng, frames=3, seed=0, i_stalled=0.0, blocked=0.0):
     data = rng.integers(0, 64, (frames, dut.height, dut.width, dut.words))
     beats = list(walk(dut, data.tolist()))
     i_stall, block = stalls(seed, i_stalled), stalls(seed + 1, blocked)
-    accepts, issues = predict(
-        dut, beats, data.size, i_stall, lambda cycle: not block(cycle)
-    )
+    accepts, issues = predict(dut, beats, data.size, i_stall, lambda cycle: not block(cycle))
     source = Source(dut.i, data.ravel().tolist(), i_stall)
     pulses = Watch(dut, OUTPUTS)
     issued = Watch(dut, [], valid="o_issued")
@@ -139,19 +153,26 @@ def pair(strategy):
 def windows(draw):
     """Draw geometry with at least one tap inside the frame."""
     shape = {
-        "height": draw(st.integers(1, 6)), "width": draw(st.integers(1, 6)),
+        "height": draw(st.integers(1, 6)),
+        "width": draw(st.integers(1, 6)),
         "words": draw(st.integers(1, 3)),
-        "kernel": draw(pair(st.integers(1, 5))), "stride": draw(pair(st.integers(1, 4))),
+        "kernel": draw(pair(st.integers(1, 5))),
+        "stride": draw(pair(st.integers(1, 4))),
         "dilation": draw(pair(st.integers(1, 3))),
-        "pads": draw(st.one_of(
-            st.just((0, 0, 0, 0)), st.tuples(*[st.integers(0, 3)] * 4),
-            st.tuples(*[st.integers(0, 7)] * 4),
-        )),
+        "pads": draw(
+            st.one_of(
+                st.just((0, 0, 0, 0)),
+                st.tuples(*[st.integers(0, 3)] * 4),
+                st.tuples(*[st.integers(0, 7)] * 4),
+            )
+        ),
     }
     out = [
         geometry.output_size(
-            shape[size], *(shape[key][axis] for key in ("kernel", "stride", "dilation")),
-            shape["pads"][axis], shape["pads"][axis + 2],
+            shape[size],
+            *(shape[key][axis] for key in ("kernel", "stride", "dilation")),
+            shape["pads"][axis],
+            shape["pads"][axis + 2],
         )
         for axis, size in enumerate(("height", "width"))
     ]
@@ -162,7 +183,9 @@ def windows(draw):
     assume(per_frame * (1 if depthwise else shape["words"]) < 400)
     size = shape["height"] * shape["width"] * shape["words"]
     return shape | {
-        "depthwise": depthwise, "repeat": repeat, "classes": draw(st.booleans()),
+        "depthwise": depthwise,
+        "repeat": repeat,
+        "classes": draw(st.booleans()),
         "extra": draw(st.sampled_from([0, 0, 1, 3, size, 2 * size])),
         "pad_word_last": draw(st.sampled_from([None, 5])),
     }
@@ -170,7 +193,9 @@ def windows(draw):
 
 @settings(max_examples=80, deadline=None)
 @given(
-    shape=windows(), seed=st.integers(0, 9999), i_stalled=st.sampled_from([0.0, 0.3, 0.8]),
+    shape=windows(),
+    seed=st.integers(0, 9999),
+    i_stalled=st.sampled_from([0.0, 0.3, 0.8]),
     blocked=st.sampled_from([0.0, 0.3, 0.8]),
 )
 def test_any_window(shape, seed, i_stalled, blocked):
@@ -179,7 +204,12 @@ def test_any_window(shape, seed, i_stalled, blocked):
 
 
 PLAIN = {
-    "height": 5, "width": 6, "words": 2, "kernel": (3, 3), "stride": (1, 1), "dilation": (1, 1),
+    "height": 5,
+    "width": 6,
+    "words": 2,
+    "kernel": (3, 3),
+    "stride": (1, 1),
+    "dilation": (1, 1),
     "pads": (0, 0, 0, 0),
 }
 
@@ -214,7 +244,7 @@ def test_full_speed_has_no_bubble():
     data = rng.integers(0, 64, (4, 5, 6, 2))
     source, pulses = Source(dut.i, data.ravel().tolist()), Watch(dut, ["o_first"])
     run(dut, source, pulses, Drive(dut.permit, lambda cycle: 1), drain=4 * 1000)
-    cycles = [cycle for cycle, _ in pulses.events][1 * 9 * 2:]
+    cycles = [cycle for cycle, _ in pulses.events][1 * 9 * 2 :]
     per_frame = 3 * 4 * 4 * 9 * 2
     assert len(cycles) == 4 * per_frame - 18
     assert cycles[per_frame:] == list(range(cycles[per_frame], cycles[-1] + 1))
@@ -250,7 +280,12 @@ def test_minimum_depth_is_the_least(shape):
 
 
 GOOD = PLAIN | {
-    "word_bits": 4, "pad_word": 0, "repeat": 1, "depthwise": False, "classes": False, "depth": 60
+    "word_bits": 4,
+    "pad_word": 0,
+    "repeat": 1,
+    "depthwise": False,
+    "classes": False,
+    "depth": 60,
 }
 
 

@@ -32,8 +32,9 @@ class Array(Agent):
         free = len(self.sent) - self.freed < self.dut.depth
         self.now = free and len(self.sent) < len(self.results) and not self.stall(cycle)
         ctx.set(self.dut.i_valid, self.now)
-        values = self.results[len(self.sent)] if self.now else [cycle * 7 % 32] * len(
-            self.results[0])
+        values = (
+            self.results[len(self.sent)] if self.now else [cycle * 7 % 32] * len(self.results[0])
+        )
         ctx.set(self.dut.i_values, sum(v << (BITS * j) for j, v in enumerate(values)))
 
     def sample(self, ctx, cycle):
@@ -91,9 +92,13 @@ def check(dut, rows=3, seed=0, i_stalled=0.0, o_stalled=0.0):
 
 @settings(max_examples=60, deadline=None)
 @given(
-    pixels=st.integers(2, 6), columns=st.integers(1, 9), repeat=st.integers(1, 5),
-    extra=st.integers(0, 8), seed=st.integers(0, 999),
-    i_stalled=st.sampled_from([0.0, 0.3, 0.8]), o_stalled=st.sampled_from([0.0, 0.3, 0.8]),
+    pixels=st.integers(2, 6),
+    columns=st.integers(1, 9),
+    repeat=st.integers(1, 5),
+    extra=st.integers(0, 8),
+    seed=st.integers(0, 999),
+    i_stalled=st.sampled_from([0.0, 0.3, 0.8]),
+    o_stalled=st.sampled_from([0.0, 0.3, 0.8]),
 )
 def test_any_grouping(pixels, columns, repeat, extra, seed, i_stalled, o_stalled):
     check(queue(pixels, columns, repeat, repeat + extra), 3, seed, i_stalled, o_stalled)
@@ -117,9 +122,14 @@ def test_two_groups_pass_without_a_pause():
     assert cycles == list(range(1, 73))
 
 
-@pytest.mark.parametrize(("wrong", "message"), [
-    ({"width": 0}, "width 0"), ({"repeat": 0}, "repeat 0"), ({"depth": 1}, "depth is 1"),
-])
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"width": 0}, "width 0"),
+        ({"repeat": 0}, "repeat 0"),
+        ({"depth": 1}, "depth is 1"),
+    ],
+)
 def test_bad_parameters(wrong, message):
     good = {"width": 4, "banks": Banks(2, 6, 3, 1, 1, 0, 0), "repeat": 2, "depth": 4}
     with pytest.raises(ValueError, match=message):

@@ -17,8 +17,10 @@ from ..verilog import lint
 def predict(dut, inputs, outputs, i_stall, o_stall):
     """Give the cycles of all accepts and emits by the recurrences of docs/hardware.md."""
     shape = {
-        "group_in": dut.group_in, "lanes_in": dut.lanes_in,
-        "group_out": dut.group_out, "lanes_out": dut.lanes_out,
+        "group_in": dut.group_in,
+        "lanes_in": dut.lanes_in,
+        "group_out": dut.group_out,
+        "lanes_out": dut.lanes_out,
     }
     possible = [output_beats(i, **shape) for i in range(inputs + 1)]
     accepts, emits = [], []
@@ -48,8 +50,11 @@ def check(dut, larger_groups, seed, i_stalled, o_stalled):
     expected = dut.model(beats).tolist()
     i_stall, o_stall = stalls(seed, i_stalled), stalls(seed + 1, o_stalled)
     accepted, transfers = run_stream(
-        dut, [pack(beat, dut.bits) for beat in beats], len(expected),
-        i_stall=i_stall, o_stall=o_stall,
+        dut,
+        [pack(beat, dut.bits) for beat in beats],
+        len(expected),
+        i_stall=i_stall,
+        o_stall=o_stall,
     )
     assert [unpack(p, dut.bits, dut.lanes_out) for _, p in transfers] == expected
     if dut.kind == "wires":
@@ -62,16 +67,17 @@ def check(dut, larger_groups, seed, i_stalled, o_stalled):
 
 
 SHAPES = {
-    "bits": st.integers(1, 3), "unit": st.integers(1, 12), "times": st.integers(1, 4),
-    "seed": st.integers(0, 999), "i_stalled": st.sampled_from([0.0, 0.2, 0.7]),
+    "bits": st.integers(1, 3),
+    "unit": st.integers(1, 12),
+    "times": st.integers(1, 4),
+    "seed": st.integers(0, 999),
+    "i_stalled": st.sampled_from([0.0, 0.2, 0.7]),
     "o_stalled": st.sampled_from([0.0, 0.2, 0.7]),
 }
 
 
 @settings(max_examples=150, deadline=None)
-@given(
-    **SHAPES, lanes_in=st.integers(1, 9), lanes_out=st.integers(1, 9), reverse=st.booleans()
-)
+@given(**SHAPES, lanes_in=st.integers(1, 9), lanes_out=st.integers(1, 9), reverse=st.booleans())
 def test_any(bits, unit, times, seed, i_stalled, o_stalled, lanes_in, lanes_out, reverse):
     group_in, group_out = (unit * times, unit) if reverse else (unit, unit * times)
     dut = Gearbox(
@@ -81,7 +87,8 @@ def test_any(bits, unit, times, seed, i_stalled, o_stalled, lanes_in, lanes_out,
     # The model against the definition.
     per_in, per_out = -(-group_in // lanes_in), -(-group_out // lanes_out)
     sent = [
-        e for g in range(0, len(beats), per_in)
+        e
+        for g in range(0, len(beats), per_in)
         for e in beats[g : g + per_in].ravel()[:group_in].tolist()
     ]
     got = []
@@ -96,9 +103,7 @@ def test_any(bits, unit, times, seed, i_stalled, o_stalled, lanes_in, lanes_out,
 @given(**SHAPES, lanes=st.integers(1, 4), ratio=st.integers(1, 4), down=st.booleans())
 def test_whole_multiples(bits, unit, times, seed, i_stalled, o_stalled, lanes, ratio, down):
     lanes_in, lanes_out = (lanes * ratio, lanes) if down else (lanes, lanes * ratio)
-    dut = Gearbox(
-        bits=bits, group_in=unit, lanes_in=lanes_in, group_out=unit, lanes_out=lanes_out
-    )
+    dut = Gearbox(bits=bits, group_in=unit, lanes_in=lanes_in, group_out=unit, lanes_out=lanes_out)
     assert dut.kind == ("wires" if ratio == 1 else "down" if down else "up")
     check(dut, 2 * times, seed, i_stalled, o_stalled)
 
@@ -121,7 +126,10 @@ def test_whole_multiples(bits, unit, times, seed, i_stalled, o_stalled, lanes, r
 )
 def test_kinds(group_in, lanes_in, group_out, lanes_out, kind):
     shape = {
-        "group_in": group_in, "lanes_in": lanes_in, "group_out": group_out, "lanes_out": lanes_out
+        "group_in": group_in,
+        "lanes_in": lanes_in,
+        "group_out": group_out,
+        "lanes_out": lanes_out,
     }
     dut = Gearbox(bits=2, **shape)
     assert dut.kind == kind
@@ -134,9 +142,7 @@ def test_full_speed_has_no_bubble(lanes_in, lanes_out):
     """The narrower side moves in every cycle."""
     dut = Gearbox(bits=1, group_in=120, lanes_in=lanes_in, group_out=120, lanes_out=lanes_out)
     beats = np.zeros((3 * 120 // lanes_in, lanes_in), int)
-    accepted, transfers = run_stream(
-        dut, [pack(beat, 1) for beat in beats], 3 * 120 // lanes_out
-    )
+    accepted, transfers = run_stream(dut, [pack(beat, 1) for beat in beats], 3 * 120 // lanes_out)
     narrow = accepted if lanes_in < lanes_out else [cycle for cycle, _ in transfers]
     assert narrow == list(range(narrow[0], narrow[0] + len(narrow)))
 

@@ -53,8 +53,12 @@ def send(dut, samples, seed, stalled):
 
 @settings(max_examples=60, deadline=None)
 @given(
-    lanes=st.integers(1, 6), bits=st.integers(1, 9), channels=st.integers(1, 4),
-    pixels=st.integers(1, 4), seed=st.integers(0, 999), stalled=st.sampled_from([0.0, 0.5]),
+    lanes=st.integers(1, 6),
+    bits=st.integers(1, 9),
+    channels=st.integers(1, 4),
+    pixels=st.integers(1, 4),
+    seed=st.integers(0, 999),
+    stalled=st.sampled_from([0.0, 0.5]),
     kind=st.sampled_from(["identity", "constant", "step", "any", "same"]),
 )
 def test_codes_and_cycles(lanes, bits, channels, pixels, seed, stalled, kind):

@@ -40,7 +40,8 @@ class Counters(wiring.Component):
             m.d.sync += kept[4].eq(last)
         indices = [loop.index for loop in nest.loops]
         m.d.comb += [
-            self.index.eq(indices[0] + indices[1] + indices[2]), self.followed.eq(follow),
+            self.index.eq(indices[0] + indices[1] + indices[2]),
+            self.followed.eq(follow),
             self.kept.eq(kept),
         ]
         return m

@@ -68,8 +68,13 @@ def test_input(cycle):
 def test_buffer(cycle):
     rng = np.random.default_rng(cycle)
     shape = {
-        "height": 4, "width": 3, "words": 2, "kernel": (3, 2), "stride": (1, 1),
-        "dilation": (1, 1), "pads": (1, 1, 0, 0),
+        "height": 4,
+        "width": 3,
+        "words": 2,
+        "kernel": (3, 2),
+        "stride": (1, 1),
+        "dilation": (1, 1),
+        "pads": (1, 1, 0, 0),
     }
     dut = FeatureBuffer(
         **shape, word_bits=6, pad_word=9, repeat=1, depthwise=False, classes=True, depth=20

@@ -26,15 +26,25 @@ class Chain(wiring.Component):
         options = {"style": style, "image_bits": 700}
         tail = {"pe": PE, "acc_bits": ACC, **options}
         self.array = DotArray(
-            pe=PE, simd=SIMD, bits=BITS, coefficients=(1, 1), acc_bits=ACC, rows=rows,
-            weights=rng.integers(0, 2, (rows * beats, 2, PE, SIMD)).astype(np.uint8), **options,
+            pe=PE,
+            simd=SIMD,
+            bits=BITS,
+            coefficients=(1, 1),
+            acc_bits=ACC,
+            rows=rows,
+            weights=rng.integers(0, 2, (rows * beats, 2, PE, SIMD)).astype(np.uint8),
+            **options,
         )
         thresholds = np.sort(rng.integers(100, 260, (rows, PE, 6)), axis=2)
         self.tails = {
             "codes": ThresholdTail(thresholds=thresholds, name="thresholds", **tail),
             "scores": OffsetTail(
-                multiply=3, offset=rng.integers(-900, 50, (rows, PE)), shift=1, out_bits=12,
-                name="offsets", **tail,
+                multiply=3,
+                offset=rng.integers(-900, 50, (rows, PE)),
+                shift=1,
+                out_bits=12,
+                name="offsets",
+                **tail,
             ),
             "ranks": TableTail(
                 table=rng.integers(0, 32, (rows, PE, 1 << ACC)), out_bits=5, name="ranks", **tail
@@ -47,10 +57,17 @@ class Chain(wiring.Component):
         self.after = max(tail.latency for tail in self.tails.values())
         self.latency = self.array.latency + self.after
         outputs = {name: Out(PE * tail.out_bits) for name, tail in self.tails.items()}
-        super().__init__({
-            "i_valid": In(1), "i_data": In(SIMD * BITS), "i_first": In(1), "i_last": In(1),
-            "i_row": In(index_shape(rows)), "o_valid": Out(1), **outputs,
-        })
+        super().__init__(
+            {
+                "i_valid": In(1),
+                "i_data": In(SIMD * BITS),
+                "i_first": In(1),
+                "i_last": In(1),
+                "i_row": In(index_shape(rows)),
+                "o_valid": Out(1),
+                **outputs,
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
@@ -60,7 +77,8 @@ class Chain(wiring.Component):
         for name, tail in self.tails.items():
             m.submodules[name] = tail
             m.d.comb += [
-                tail.i_valid.eq(array.o_valid), tail.i_values.eq(array.o_values),
+                tail.i_valid.eq(array.o_valid),
+                tail.i_values.eq(array.o_values),
                 tail.i_row.eq(array.o_row),
             ]
             late = delay(m, tail.o_values, self.after - tail.latency, name=f"late_{name}")
@@ -78,8 +96,10 @@ def stimuli():
     codes = np.random.default_rng(12).integers(0, 1 << BITS, (60, BEATS, SIMD))
     beats = (
         {
-            "i_data": pack(codes[r, b], BITS), "i_first": int(b == 0),
-            "i_last": int(b == BEATS - 1), "i_row": r % ROWS,
+            "i_data": pack(codes[r, b], BITS),
+            "i_first": int(b == 0),
+            "i_last": int(b == BEATS - 1),
+            "i_row": r % ROWS,
         }
         for r in range(len(codes))
         for b in range(BEATS)

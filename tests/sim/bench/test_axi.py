@@ -23,8 +23,17 @@ TESTS = [
     "reset_through_the_register", "reset_of_everything", "bad_addresses", "wrong_tlast",
 ]  # fmt: skip
 SMALL = AxiSpec(
-    module="accelerator", in_bytes=3, frame_beats=4, frame_samples=10, out_lanes=2, score_bits=24,
-    result_beats=3, classes=5, digest=bytes(range(100, 132)), interval=4, latency=6,
+    module="accelerator",
+    in_bytes=3,
+    frame_beats=4,
+    frame_samples=10,
+    out_lanes=2,
+    score_bits=24,
+    result_beats=3,
+    classes=5,
+    digest=bytes(range(100, 132)),
+    interval=4,
+    latency=6,
 )
 TOP = "wrapped"
 WRAPPER = emit_axi(AxiAccelerator(SMALL), name=TOP)

@@ -83,10 +83,16 @@ def test_compile_says_what_a_board_has_for_it(tmp_path: Path) -> None:
     assert "LUT4" in fits and "estimated" in fits
     widest = {"PE": 32, "SIMD": 32}
     folding = tmp_path / "folding.json"
-    folding.write_text(json.dumps({
-        "MVAU_0": {"PE": 16, "SIMD": 1}, "MVAU_1": {"PE": 32, "SIMD": 16}, "MVAU_2": widest,
-        "MVAU_3": {"PE": 10, "SIMD": 32},
-    }))
+    folding.write_text(
+        json.dumps(
+            {
+                "MVAU_0": {"PE": 16, "SIMD": 1},
+                "MVAU_1": {"PE": 32, "SIMD": 16},
+                "MVAU_2": widest,
+                "MVAU_3": {"PE": 10, "SIMD": 32},
+            }
+        )
+    )
     tight = refused(*args[:4], "--folding", folding, "--board", "icebreaker", code=1)
     assert "does not fit icebreaker" in tight and "frames per second at 30 MHz" in tight
 
@@ -98,8 +104,9 @@ def test_compile_without_a_target_fills_the_board(tmp_path: Path) -> None:
     assert "EBR" in content["limit"] or "LUT" in content["limit"]
     assert Design.read(out).limit == content["limit"]
     assert content["limit"] in " ".join(text.split())
-    assert all(content["resources"][k] <= content["resources"]["device"][k]
-               for k in ("lut", "ff", "bram"))
+    assert all(
+        content["resources"][k] <= content["resources"]["device"][k] for k in ("lut", "ff", "bram")
+    )
 
 
 def test_compile_shows_and_draws_the_front(tmp_path: Path) -> None:
@@ -109,8 +116,10 @@ def test_compile_shows_and_draws_the_front(tmp_path: Path) -> None:
     rows = content["designs"]
     assert len(rows) > 2 and content["board"] == "icebreaker"
     family = fpga("icebreaker").family
-    sizes = [r["lut"] + family.block_luts.use() * r["bram"] + family.spram_luts.use() * r["spram"]
-             for r in rows]
+    sizes = [
+        r["lut"] + family.block_luts.use() * r["bram"] + family.spram_luts.use() * r["spram"]
+        for r in rows
+    ]
     assert sizes == sorted(sizes, reverse=True)
     assert [r["ii"] for r in rows] == sorted({r["ii"] for r in rows})
     assert f"{rows[0]['ii']:,}" in run(*args, "--plot", picture).stdout
@@ -118,14 +127,17 @@ def test_compile_shows_and_draws_the_front(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [picture]
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ([], "give a folder to write with -o"),
-    (["-o", "out", "--plot", "p.png"], "--plot goes with --pareto"),
-    (["--pareto"], "needs a --board"),
-    (["--pareto", "--board", "icebreaker", "-o", "out"], "leave out -o"),
-    (["--pareto", "--board", "icebreaker", "--fps", "10"], "leave out --fps"),
-    (["--pareto", "--board", "icebreaker", "--plot", "p.gif"], ".png or .svg"),
-])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "give a folder to write with -o"),
+        (["-o", "out", "--plot", "p.png"], "--plot goes with --pareto"),
+        (["--pareto"], "needs a --board"),
+        (["--pareto", "--board", "icebreaker", "-o", "out"], "leave out -o"),
+        (["--pareto", "--board", "icebreaker", "--fps", "10"], "leave out --fps"),
+        (["--pareto", "--board", "icebreaker", "--plot", "p.gif"], ".png or .svg"),
+    ],
+)
 def test_compile_refuses_options_that_contradict(options: list[str], message: str) -> None:
     assert message in refused("compile", MODEL, *options)
 
@@ -140,8 +152,19 @@ def test_compile_prints_what_it_writes(tmp_path: Path) -> None:
 
 def test_golden_scores_are_written(images: Path, tmp_path: Path) -> None:
     out = tmp_path / "scores.npz"
-    result = run("simulate", MODEL, "--data", images, "--engine", "golden", "--limit", 30, "-o",
-                 out, "--json")
+    result = run(
+        "simulate",
+        MODEL,
+        "--data",
+        images,
+        "--engine",
+        "golden",
+        "--limit",
+        30,
+        "-o",
+        out,
+        "--json",
+    )
     content, data = json.loads(result.stdout), np.load(images)
     scores = xf.load(MODEL)(data["x"][:30])
     with np.load(out) as arrays:
@@ -150,8 +173,10 @@ def test_golden_scores_are_written(images: Path, tmp_path: Path) -> None:
         assert arrays["scores"].dtype == arrays["labels"].dtype == np.int64
     accuracy = float((scores.argmax(1) == data["y"][:30]).mean())
     assert content == {"engine": "golden", "frames": 30, "accuracy": accuracy}
-    assert f"{100 * accuracy:.2f} %" in run(
-        "simulate", MODEL, "--data", images, "--engine", "golden", "--limit", 30).stdout
+    assert (
+        f"{100 * accuracy:.2f} %"
+        in run("simulate", MODEL, "--data", images, "--engine", "golden", "--limit", 30).stdout
+    )
 
 
 @pytest.mark.rtl
@@ -184,45 +209,72 @@ def test_doctor_lists_the_tools() -> None:
     assert all(row["version"] or row["install"] for row in rows.values())
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    (["inspect", "none.onnx"], "there is no file none.onnx"),
-    (["compile", MODEL, "-o", "out", "--cycles", 1], "1 cycles per frame are out of reach"),
-    (["compile", MODEL, "-o", "out", "--cycles", 0], "--cycles"),
-    (["compile", MODEL, "-o", "out", "--fps", -3], "--fps"),
-    (["compile", MODEL, "-o", "out", "--cycles", 99, "--fps", 9], "one of fps, cycles and folding"),
-    (["compile", MODEL, "-o", "out", "--board", "none-such"], "none-such"),
-    (["compile", MODEL, "-o", "out", "--folding", "none.json"], "is not a folding file"),
-    (["compile", MODEL], "-o"),
-    (["compile", MODEL, "-o", "out", "--input-scale", "1/0"], "is not a number or a quotient"),
-    (["simulate", MODEL, "--data", "none.npz"], "there is no data file none.npz"),
-    (["simulate", MODEL, "--data", "none.npz", "-o", "a.txt"], "results are written as .npz"),
-    (["simulate", MODEL, "--data", "x.npy", "-o", "none/a.npz"], "there is no folder none"),
-    (["simulate", MODEL, "--data", "x.npy", "--waves", "a.fst"], "waveforms are written as .vcd"),
-    (["compare", MODEL, "--fpga", "ulx3s-85f", "--gpu", "t4", "-o", "none/a.html"],
-     "there is no folder none"),
-    (["compare", MODEL, "--fpga", "ulx3s-85f", "--gpu", "t4", "-o", "a.pdf"],
-     ".html, .json, .png or .svg"),
-    (["compare", MODEL, "--fpga", "none-such", "--gpu", "t4"], "none-such"),
-    (["simulate", "none.onnx", "--data", "x.npy", "--engine", "golden"], "no file none.onnx"),
-    (["simulate", ".", "--data", "x.npy"], "is not a design that xnorflow wrote"),
-    (["simulate", MODEL, "--data", "wrong.npy", "--engine", "golden"], "it takes uint8 [frames, 8"),
-    (["simulate", MODEL, "--data", "x.npy", "--limit", 0], "--limit"),
-    (["simulate", MODEL, "--data", "x.npy", "--stalls", 1], "--stalls"),
-    (["simulate", MODEL, "--data", "x.npy", "--waves", "no/w.vcd"], "there is no folder no"),
-    (["simulate", MODEL, "--data", "x.npy", "--waves", "w.fst"], "waveforms are written as .vcd"),
-    (["simulate", MODEL, "--data", "x.npy", "--engine", "golden", "--waves", "w.vcd"],
-     "the golden model has no waveforms"),
-    (["simulate", MODEL, "--data", "x.npy", "--engine", "cocotb", "--stalls", 0.5],
-     "is for --engine rtl"),
-    (["simulate", MODEL, "--data", "x.npy", "--engine", "golden", "--cycles", 9],
-     "the golden model is no hardware"),
-    (["simulate", ".", "--data", "x.npy", "--cycles", 9], "is compiled already"),
-    (["simulate", MODEL, "--data", "labels.npz", "--engine", "golden"],
-     "labels from 9 to 10 do not fit a network of 10 classes"),
-    (["demo", "-o", "."], "holds other files; give a new folder or an empty one"),
-    (["demo", "-o", "x.npy"], "is a file, not a folder"),
-    (["nothing"], "No such command"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["inspect", "none.onnx"], "there is no file none.onnx"),
+        (["compile", MODEL, "-o", "out", "--cycles", 1], "1 cycles per frame are out of reach"),
+        (["compile", MODEL, "-o", "out", "--cycles", 0], "--cycles"),
+        (["compile", MODEL, "-o", "out", "--fps", -3], "--fps"),
+        (
+            ["compile", MODEL, "-o", "out", "--cycles", 99, "--fps", 9],
+            "one of fps, cycles and folding",
+        ),
+        (["compile", MODEL, "-o", "out", "--board", "none-such"], "none-such"),
+        (["compile", MODEL, "-o", "out", "--folding", "none.json"], "is not a folding file"),
+        (["compile", MODEL], "-o"),
+        (["compile", MODEL, "-o", "out", "--input-scale", "1/0"], "is not a number or a quotient"),
+        (["simulate", MODEL, "--data", "none.npz"], "there is no data file none.npz"),
+        (["simulate", MODEL, "--data", "none.npz", "-o", "a.txt"], "results are written as .npz"),
+        (["simulate", MODEL, "--data", "x.npy", "-o", "none/a.npz"], "there is no folder none"),
+        (
+            ["simulate", MODEL, "--data", "x.npy", "--waves", "a.fst"],
+            "waveforms are written as .vcd",
+        ),
+        (
+            ["compare", MODEL, "--fpga", "ulx3s-85f", "--gpu", "t4", "-o", "none/a.html"],
+            "there is no folder none",
+        ),
+        (
+            ["compare", MODEL, "--fpga", "ulx3s-85f", "--gpu", "t4", "-o", "a.pdf"],
+            ".html, .json, .png or .svg",
+        ),
+        (["compare", MODEL, "--fpga", "none-such", "--gpu", "t4"], "none-such"),
+        (["simulate", "none.onnx", "--data", "x.npy", "--engine", "golden"], "no file none.onnx"),
+        (["simulate", ".", "--data", "x.npy"], "is not a design that xnorflow wrote"),
+        (
+            ["simulate", MODEL, "--data", "wrong.npy", "--engine", "golden"],
+            "it takes uint8 [frames, 8",
+        ),
+        (["simulate", MODEL, "--data", "x.npy", "--limit", 0], "--limit"),
+        (["simulate", MODEL, "--data", "x.npy", "--stalls", 1], "--stalls"),
+        (["simulate", MODEL, "--data", "x.npy", "--waves", "no/w.vcd"], "there is no folder no"),
+        (
+            ["simulate", MODEL, "--data", "x.npy", "--waves", "w.fst"],
+            "waveforms are written as .vcd",
+        ),
+        (
+            ["simulate", MODEL, "--data", "x.npy", "--engine", "golden", "--waves", "w.vcd"],
+            "the golden model has no waveforms",
+        ),
+        (
+            ["simulate", MODEL, "--data", "x.npy", "--engine", "cocotb", "--stalls", 0.5],
+            "is for --engine rtl",
+        ),
+        (
+            ["simulate", MODEL, "--data", "x.npy", "--engine", "golden", "--cycles", 9],
+            "the golden model is no hardware",
+        ),
+        (["simulate", ".", "--data", "x.npy", "--cycles", 9], "is compiled already"),
+        (
+            ["simulate", MODEL, "--data", "labels.npz", "--engine", "golden"],
+            "labels from 9 to 10 do not fit a network of 10 classes",
+        ),
+        (["demo", "-o", "."], "holds other files; give a new folder or an empty one"),
+        (["demo", "-o", "x.npy"], "is a file, not a folder"),
+        (["nothing"], "No such command"),
+    ],
+)
 def test_what_cannot_be_done_is_one_message_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[object], message: str
 ) -> None:
@@ -231,8 +283,7 @@ def test_what_cannot_be_done_is_one_message_and_leaves_nothing(
     np.save("wrong.npy", np.zeros((2, 9, 9), np.uint8))
     np.savez("labels.npz", x=np.zeros((2, 8, 8), np.uint8), y=np.array([9, 10]))
     assert message in refused(*arguments)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "labels.npz", "wrong.npy", "x.npy"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["labels.npz", "wrong.npy", "x.npy"]
 
 
 def test_a_result_that_cannot_be_written_leaves_the_former_one(
@@ -256,7 +307,8 @@ def test_reports_are_written_in_every_format(tmp_path: Path) -> None:
         assert out.stat().st_size > 500
     content = json.loads((tmp_path / "report.json").read_text())
     assert content == json.loads(
-        run("compare", MODEL, "--fpga", "ulx3s-85f", "--gpu", "t4", "--json").stdout)
+        run("compare", MODEL, "--fpga", "ulx3s-85f", "--gpu", "t4", "--json").stdout
+    )
 
 
 def test_debug_shows_the_traceback() -> None:

@@ -24,9 +24,7 @@ def test_a_folder_appears_whole_and_is_replaced(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
-def test_nothing_is_left_of_an_interrupted_one(
-    tmp_path: Path, error: type[BaseException]
-) -> None:
+def test_nothing_is_left_of_an_interrupted_one(tmp_path: Path, error: type[BaseException]) -> None:
     fill(tmp_path / "out", "one")
     with pytest.raises(error), whole_folder(tmp_path / "out", KNOWN) as folder:
         (folder / "a").write_text("half")
@@ -38,8 +36,11 @@ def test_nothing_is_left_of_an_interrupted_one(
 def test_the_files_of_others_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis").write_text("years of work")
     (tmp_path / "a").write_text("mine")
-    for target, words in ((tmp_path, "holds other files"), (tmp_path / "a", "is a file"),
-                          (tmp_path / "a" / "b", "cannot write")):
+    for target, words in (
+        (tmp_path, "holds other files"),
+        (tmp_path / "a", "is a file"),
+        (tmp_path / "a" / "b", "cannot write"),
+    ):
         with pytest.raises(BadInput, match=words):
             fill(target, "x")
     assert (tmp_path / "a").read_text() == "mine"

@@ -12,14 +12,49 @@ from xnorflow.errors import BadInput
 from xnorflow.resources.engine import DesignSummary, EngineSummary
 from xnorflow_hw.spec import GearboxSpec
 
-FIRST = EngineSummary("conv0", "conv", 900, 64, 27, 3072, 16, 3, 32400, 36, 48, 96, 24, 8,
-                    acc_bits=13, threshold_rows=4, threshold_levels=1)
-SECOND = EngineSummary("conv1", "conv", 784, 64, 576, 57600, 32, 32, 28224, 36, 1024, 180, 32, 1,
-                     acc_bits=10, threshold_rows=2, threshold_levels=1,
-                     gearbox=GearboxSpec(1, 48, 48, 48, 6))
+FIRST = EngineSummary(
+    "conv0",
+    "conv",
+    900,
+    64,
+    27,
+    3072,
+    16,
+    3,
+    32400,
+    36,
+    48,
+    96,
+    24,
+    8,
+    acc_bits=13,
+    threshold_rows=4,
+    threshold_levels=1,
+)
+SECOND = EngineSummary(
+    "conv1",
+    "conv",
+    784,
+    64,
+    576,
+    57600,
+    32,
+    32,
+    28224,
+    36,
+    1024,
+    180,
+    32,
+    1,
+    acc_bits=10,
+    threshold_rows=2,
+    threshold_levels=1,
+    gearbox=GearboxSpec(1, 48, 48, 48, 6),
+)
 POOL = EngineSummary("pool1", "maxpool", 196, 64, 4, 50176, 32, 1, 1568, 0, 0, 56, 32, 1)
-LAST = EngineSummary("fc", "conv", 1, 10, 12544, 12544, 1, 8, 15680, 15680, 8, 1568, 8, 1,
-                   acc_bits=14, out_bits=16)
+LAST = EngineSummary(
+    "fc", "conv", 1, 10, 12544, 12544, 1, 8, 15680, 15680, 8, 1568, 8, 1, acc_bits=14, out_bits=16
+)
 DESIGN = DesignSummary("small_cnv", (FIRST, SECOND, POOL, LAST), 32400, 40000)
 BOARDS = ["ulx3s-85f", "icebreaker", "arty-a7-35", "zcu104"]
 GPUS = ["t4", "a100", "h100", "l4", "rtx3090", "orin-nano"]
@@ -63,13 +98,20 @@ def test_what_does_not_fit_is_told(comparison):
 
 
 def test_each_gpu_has_its_types_batches_and_estimates(comparison):
-    found = {(r.device, r.data_type, r.batch, r.column) for r in comparison.rows
-             if r.category == "GPU"}
+    found = {
+        (r.device, r.data_type, r.batch, r.column) for r in comparison.rows if r.category == "GPU"
+    }
     one_bit = {"t4", "a100", "h100"}
-    expected = {(g, t, b, c) for g in GPUS for t in ("fp16", "int8") for b in (1, 1024)
-                for c in ("peak", "gemm")}
-    expected |= {(g, "b1", b, c) for g in one_bit for b in (1, 1024)
-                 for c in ("peak", "gemm", "end-to-end")}
+    expected = {
+        (g, t, b, c)
+        for g in GPUS
+        for t in ("fp16", "int8")
+        for b in (1, 1024)
+        for c in ("peak", "gemm")
+    }
+    expected |= {
+        (g, "b1", b, c) for g in one_bit for b in (1, 1024) for c in ("peak", "gemm", "end-to-end")
+    }
     assert found == expected
     assert len(comparison.omitted) == len(GPUS) - len(one_bit)
     for row in comparison.rows:
@@ -124,22 +166,33 @@ def test_each_board_can_have_its_own_folding():
 
 
 def test_repeated_names_count_once():
-    once, twice = compare(DESIGN, ["kv260"], ["t4"]), compare(DESIGN, ["kv260"] * 2, ["t4"] * 2,
-                                                              batches=(1, 1024, 1))
+    once, twice = (
+        compare(DESIGN, ["kv260"], ["t4"]),
+        compare(DESIGN, ["kv260"] * 2, ["t4"] * 2, batches=(1, 1024, 1)),
+    )
     assert once.to_json() == twice.to_json()
 
 
-@pytest.mark.parametrize("call, words", [
-    (lambda: compare(replace(DESIGN, engines=(POOL,)), [], ["t4"]), "no layer with weights"),
-    (lambda: compare(DESIGN, ["none"], []), "unknown FPGA board 'none'"),
-    (lambda: compare(DESIGN, [], ["none"]), "unknown GPU 'none'"),
-    (lambda: compare(DESIGN, ["zcu104"], [], clocks={"kv260": 100}), "kv260"),
-    (lambda: compare(DESIGN, ["zcu104"], [], clocks={"zcu104": 0}), "0 MHz"),
-    (lambda: compare({"zcu104": DESIGN}, ["kv260"], []), "no design for kv260"),
-    (lambda: compare({"zcu104": DESIGN, "kv260": replace(DESIGN, engines=(LAST,))},
-                     ["zcu104", "kv260"], []), "one network"),
-    (lambda: compare({}, [], ["t4"]), "one network"),
-])
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: compare(replace(DESIGN, engines=(POOL,)), [], ["t4"]), "no layer with weights"),
+        (lambda: compare(DESIGN, ["none"], []), "unknown FPGA board 'none'"),
+        (lambda: compare(DESIGN, [], ["none"]), "unknown GPU 'none'"),
+        (lambda: compare(DESIGN, ["zcu104"], [], clocks={"kv260": 100}), "kv260"),
+        (lambda: compare(DESIGN, ["zcu104"], [], clocks={"zcu104": 0}), "0 MHz"),
+        (lambda: compare({"zcu104": DESIGN}, ["kv260"], []), "no design for kv260"),
+        (
+            lambda: compare(
+                {"zcu104": DESIGN, "kv260": replace(DESIGN, engines=(LAST,))},
+                ["zcu104", "kv260"],
+                [],
+            ),
+            "one network",
+        ),
+        (lambda: compare({}, [], ["t4"]), "one network"),
+    ],
+)
 def test_bad_requests_are_named(call, words):
     with pytest.raises(BadInput, match=words):
         call()
@@ -151,17 +204,34 @@ def test_a_figure_is_as_good_as_its_weakest_input(kinds):
     assert all(STRENGTH[weakest(*kinds)] <= STRENGTH[k] for k in kinds)
 
 
-@pytest.mark.parametrize("value, text", [
-    (0, "0"), (3, "3"), (0.0584, "0.0584"), (7629.4, "7629"), (9999.6, "10.0 k"),
-    (12500, "12.5 k"), (999_600, "1.00 M"), (33.5e6, "33.5 M"), (4.2e9, "4.20 G"), (15.55, "15.6"),
-])
+@pytest.mark.parametrize(
+    "value, text",
+    [
+        (0, "0"),
+        (3, "3"),
+        (0.0584, "0.0584"),
+        (7629.4, "7629"),
+        (9999.6, "10.0 k"),
+        (12500, "12.5 k"),
+        (999_600, "1.00 M"),
+        (33.5e6, "33.5 M"),
+        (4.2e9, "4.20 G"),
+        (15.55, "15.6"),
+    ],
+)
 def test_numbers_are_written_short(value, text):
     assert compact(value) == text
 
 
-@pytest.mark.parametrize("value, unit, text", [
-    (32768, "cycles", "32,768 cycles"), (480, "us", "480 us"), (1200, "us", "1.20 ms"),
-    (2.5e6, "us", "2.50 s"), (100, "MHz", "100 MHz"),
-])
+@pytest.mark.parametrize(
+    "value, unit, text",
+    [
+        (32768, "cycles", "32,768 cycles"),
+        (480, "us", "480 us"),
+        (1200, "us", "1.20 ms"),
+        (2.5e6, "us", "2.50 s"),
+        (100, "MHz", "100 MHz"),
+    ],
+)
 def test_units_are_written_to_suit(value, unit, text):
     assert str(Figure(value, unit, Origin.ESTIMATED, "")) == text

@@ -15,9 +15,21 @@ A100, T4, H100, L4 = (devices.gpu(n) for n in ("a100", "t4", "h100", "l4"))
 
 def layer(pixels: int, channels: int, reduction: int, **more: int) -> EngineSummary:
     values = {"inputs": pixels * reduction, "act_bits": 1, "out_bits": 1} | more
-    return EngineSummary(name="l", kind="conv", pixels=pixels, channels=channels,
-                       reduction=reduction, pe=1, simd=1, cycles=1, rom_depth=1, rom_width=1,
-                       buffer_depth=1, buffer_width=1, **values)
+    return EngineSummary(
+        name="l",
+        kind="conv",
+        pixels=pixels,
+        channels=channels,
+        reduction=reduction,
+        pe=1,
+        simd=1,
+        cycles=1,
+        rom_depth=1,
+        rom_width=1,
+        buffer_depth=1,
+        buffer_width=1,
+        **values,
+    )
 
 
 def design(*engines: EngineSummary) -> DesignSummary:
@@ -54,10 +66,18 @@ def test_energy_is_the_published_power_and_an_upper_bound():
     assert found.energy.error == "upper bound" and found.energy.kind is Origin.ESTIMATED
 
 
-@pytest.mark.parametrize("act_bits, planes, gpu, expected", [
-    (1, 1, A100, "b1"), (2, 1, A100, "b1"), (2, 2, A100, "b1"), (8, 1, A100, "int8"),
-    (8, 1, T4, "int8"), (2, 2, H100, "int8"), (4, 2, A100, "int8"),
-])
+@pytest.mark.parametrize(
+    "act_bits, planes, gpu, expected",
+    [
+        (1, 1, A100, "b1"),
+        (2, 1, A100, "b1"),
+        (2, 2, A100, "b1"),
+        (8, 1, A100, "int8"),
+        (8, 1, T4, "int8"),
+        (2, 2, H100, "int8"),
+        (4, 2, A100, "int8"),
+    ],
+)
 def test_which_layers_run_in_one_bit(act_bits, planes, gpu, expected):
     engine = layer(1, 8, 8, act_bits=act_bits, weight_planes=planes)
     assert runs_in(engine, gpu, "b1") == expected
@@ -66,8 +86,9 @@ def test_which_layers_run_in_one_bit(act_bits, planes, gpu, expected):
 
 def test_planes_cost_passes_in_one_bit():
     one = estimate(design(layer(4096, 4096, 4096)), A100, "b1", 1, "peak")
-    four = estimate(design(layer(4096, 4096, 4096, act_bits=2, weight_planes=2)), A100, "b1", 1,
-                    "peak")
+    four = estimate(
+        design(layer(4096, 4096, 4096, act_bits=2, weight_planes=2)), A100, "b1", 1, "peak"
+    )
     assert one and four
     assert four.layers[0].arithmetic == pytest.approx(4 * one.layers[0].arithmetic)
 
@@ -75,8 +96,10 @@ def test_planes_cost_passes_in_one_bit():
 def test_pools_cost_nothing():
     conv = layer(16, 16, 16)
     pool = replace(conv, name="pool", kind="maxpool")
-    assert (estimate(design(conv, pool), A100, "int8", 1, "gemm").seconds
-            == estimate(design(conv), A100, "int8", 1, "gemm").seconds)
+    assert (
+        estimate(design(conv, pool), A100, "int8", 1, "gemm").seconds
+        == estimate(design(conv), A100, "int8", 1, "gemm").seconds
+    )
 
 
 def test_no_figure_without_a_source():
@@ -85,9 +108,15 @@ def test_no_figure_without_a_source():
     assert estimate(net, A100, "int8", 1, "end-to-end") is None
 
 
-@given(st.lists(st.tuples(st.integers(1, 500), st.integers(1, 500), st.integers(1, 2000)),
-                min_size=1, max_size=4),
-       st.sampled_from([A100, T4, H100]), st.integers(1, 300))
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 500), st.integers(1, 500), st.integers(1, 2000)),
+        min_size=1,
+        max_size=4,
+    ),
+    st.sampled_from([A100, T4, H100]),
+    st.integers(1, 300),
+)
 def test_estimates_are_ordered(shapes, gpu, batch):
     net = design(*(layer(*s) for s in shapes))
     peak, gemm, whole = (estimate(net, gpu, "b1", batch, c) for c in ("peak", "gemm", "end-to-end"))
@@ -104,8 +133,15 @@ def test_cuda_core_bound_only_where_sourced():
     assert popcount_bound(T4) is None
 
 
-@pytest.mark.parametrize("bad", [{"gemm_efficiency": 0}, {"end_to_end_efficiency": 1.5},
-                                 {"bandwidth_efficiency": -1}, {"launch_us": -0.1}])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"gemm_efficiency": 0},
+        {"end_to_end_efficiency": 1.5},
+        {"bandwidth_efficiency": -1},
+        {"launch_us": -0.1},
+    ],
+)
 def test_settings_are_checked(bad):
     with pytest.raises(BadInput, match=next(iter(bad))):
         Settings(**bad)

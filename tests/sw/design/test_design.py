@@ -35,7 +35,11 @@ def test_a_design_is_read_as_it_was_written(made: Design, folder: Path) -> None:
     read = Design.read(folder)
     assert read.digest == made.digest and read.net.digest == made.net.digest
     assert (read.folds, read.board, read.clock, read.timing) == (
-        made.folds, made.board, made.clock, made.timing)
+        made.folds,
+        made.board,
+        made.clock,
+        made.timing,
+    )
     assert read.summary() == made.summary()
     assert names(folder) == ["design.json", "net.v", "network.npz"]
 
@@ -45,8 +49,7 @@ def test_the_summary_is_the_file(made: Design, folder: Path) -> None:
     assert content == json.loads(json.dumps(made.summary()))
     assert content["ii"] == made.ii == content["ii_bound"]
     assert content["network_digest"] == made.net.digest
-    assert [(e["pe"], e["simd"]) for e in content["layers"]] == [
-        (f.pe, f.simd) for f in made.folds]
+    assert [(e["pe"], e["simd"]) for e in content["layers"]] == [(f.pe, f.simd) for f in made.folds]
     assert sorted(content["files"]) == ["net.v"]
     assert content["resources"]["lut"] > 0
 
@@ -133,20 +136,26 @@ def edited(folder: Path, change: Any) -> None:
     path.write_text(json.dumps(content))
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    (lambda c: c.update(format="xnorflow-design-99"), "its format is 'xnorflow-design-99'"),
-    (lambda c: c.pop("layers"), "layers"),
-    (lambda c: c.update(layers=3), "not a design"),
-    (lambda c: c["layers"].pop(), "folding of 2 layers"),
-    (lambda c: c["layers"][0].update(pe=10**9), "cannot have PE 1000000000"),
-    (lambda c: c["layers"][0].update(pe=None), "not a design"),
-    (lambda c: c["layers"][1].update(pe=1, simd=2), "is a pool"),
-    (lambda c: c["interface"]["s_axis"].update(lanes=10**12), "per beat are not possible"),
-    (lambda c: c["interface"]["m_axis"].update(lanes=0), "per beat are not possible"),
-    (lambda c: c.update(board="none-such"), "none-such"),
-    (lambda c: c.update(network_digest="0" * 64), "network.npz is not the network of design.json"),
-    (lambda c: c["layers"][0].update(pe=1, simd=1), "net.v is not what this version writes"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c.update(format="xnorflow-design-99"), "its format is 'xnorflow-design-99'"),
+        (lambda c: c.pop("layers"), "layers"),
+        (lambda c: c.update(layers=3), "not a design"),
+        (lambda c: c["layers"].pop(), "folding of 2 layers"),
+        (lambda c: c["layers"][0].update(pe=10**9), "cannot have PE 1000000000"),
+        (lambda c: c["layers"][0].update(pe=None), "not a design"),
+        (lambda c: c["layers"][1].update(pe=1, simd=2), "is a pool"),
+        (lambda c: c["interface"]["s_axis"].update(lanes=10**12), "per beat are not possible"),
+        (lambda c: c["interface"]["m_axis"].update(lanes=0), "per beat are not possible"),
+        (lambda c: c.update(board="none-such"), "none-such"),
+        (
+            lambda c: c.update(network_digest="0" * 64),
+            "network.npz is not the network of design.json",
+        ),
+        (lambda c: c["layers"][0].update(pe=1, simd=1), "net.v is not what this version writes"),
+    ],
+)
 def test_a_folder_that_was_tampered_with_is_refused(
     folder: Path, change: Any, message: str
 ) -> None:

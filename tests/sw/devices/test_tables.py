@@ -8,9 +8,22 @@ from xnorflow.devices.tables import Datum, Fpga, Gpu
 from xnorflow.errors import BadInput
 
 BOARDS = [
-    "ulx3s-85f", "ulx3s-25f", "icebreaker", "orangecrab-85f", "colorlight-i5", "tangnano9k",
-    "tangnano20k", "arty-a7-35", "arty-a7-100", "pynq-z1", "pynq-z2", "zc706", "zcu104",
-    "ultra96-v2", "kv260", "u250",
+    "ulx3s-85f",
+    "ulx3s-25f",
+    "icebreaker",
+    "orangecrab-85f",
+    "colorlight-i5",
+    "tangnano9k",
+    "tangnano20k",
+    "arty-a7-35",
+    "arty-a7-100",
+    "pynq-z1",
+    "pynq-z2",
+    "zc706",
+    "zcu104",
+    "ultra96-v2",
+    "kv260",
+    "u250",
 ]
 
 
@@ -43,8 +56,13 @@ def test_every_figure_has_a_dated_source(device):
 
 @pytest.mark.parametrize("fpga", devices.fpgas().values(), ids=lambda f: f.board)
 def test_what_the_model_needs_of_an_fpga_is_sourced(fpga):
-    for datum in (fpga.luts, fpga.ffs, fpga.ram_blocks, fpga.family.clock_mhz,
-                  fpga.family.lutram_luts):
+    for datum in (
+        fpga.luts,
+        fpga.ffs,
+        fpga.ram_blocks,
+        fpga.family.clock_mhz,
+        fpga.family.lutram_luts,
+    ):
         datum.use()
     assert fpga.family.clock_mhz.source.status == "assumed"
     capacity = {d * w for d, w in fpga.family.ram_shapes}

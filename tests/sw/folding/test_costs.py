@@ -32,7 +32,9 @@ def test_forms_and_memories_of_sums_are_those_that_are_priced(board: str, kind: 
     for part, fold, have, other in zip(parts, folds, built, example, strict=True):
         priced = refolded(other, part, fold, device.family)
         assert (priced.form, priced.rom_depth, priced.rom_width) == (
-            have.form, have.rom_depth, have.rom_width
+            have.form,
+            have.rom_depth,
+            have.rom_width,
         )
         if have.form == stored.FORM:
             assert priced.rom == have.rom == stored.ROM
@@ -56,9 +58,12 @@ def test_every_form_that_is_chosen_has_been_measured() -> None:
         if name == "generic":
             continue  # Estimated as for a relative; the estimate says so.
         known = fitted()[device.family.fabric].lut
-        for pe, simd, bits, words in ((1, 3, 1, 64), (2, 16, 1, 64), (16, 64, 1, 64),
-                                      (8, 64, 1, 14), (64, 64, 1, 1)):
-            form = form_on(
-                name, pe=pe, simd=simd, pixels=1, bits=bits, planes=1, words=words
-            )
+        for pe, simd, bits, words in (
+            (1, 3, 1, 64),
+            (2, 16, 1, 64),
+            (16, 64, 1, 64),
+            (8, 64, 1, 14),
+            (64, 64, 1, 1),
+        ):
+            form = form_on(name, pe=pe, simd=simd, pixels=1, bits=bits, planes=1, words=words)
             assert any(k.startswith(form) and k.endswith("adders") for k in known), (device, form)

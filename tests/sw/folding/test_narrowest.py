@@ -24,16 +24,12 @@ def network(*channels: int, classes: int = 3) -> ir.IntegerNetwork:
     before = channels[0]
     for k, after in enumerate(channels[1:]):
         layers.append(ir.Conv(f"conv{k}", np.ones((after, 1, 1, before), np.int64), ir.BIPOLAR))
-        layers.append(
-            ir.Threshold(f"sign{k}", np.zeros((after, 1), np.int64), ir.BIPOLAR)
-        )
+        layers.append(ir.Threshold(f"sign{k}", np.zeros((after, 1), np.int64), ir.BIPOLAR))
         if k == 0:
             layers.append(ir.MaxPool("pool", ir.Window((2, 2), (2, 2)), np.zeros(after, bool)))
         before = after
     layers.append(ir.Flatten("flat"))
-    layers.append(
-        ir.Conv("dense", np.ones((classes, 1, 1, 4 * before), np.int64), ir.BIPOLAR)
-    )
+    layers.append(ir.Conv("dense", np.ones((classes, 1, 1, 4 * before), np.int64), ir.BIPOLAR))
     layers.append(ir.Scores("scores", np.zeros(classes, np.int64)))
     return ir.IntegerNetwork("net", (4, 4, channels[0]), tuple(layers))
 
@@ -95,8 +91,9 @@ def test_the_default_target_uses_the_lanes_it_may(budget: int) -> None:
 
     def used(cycles: int) -> int:
         folds = narrowest.for_cycles(parts, cycles)
-        return sum(lanes(f) for p, f in zip(parts, folds, strict=True)
-                   if isinstance(p.layer, ir.Conv))
+        return sum(
+            lanes(f) for p, f in zip(parts, folds, strict=True) if isinstance(p.layer, ir.Conv)
+        )
 
     cycles = narrowest.default_cycles(parts, budget)
     assert used(cycles) <= budget
@@ -126,13 +123,16 @@ def test_our_file_may_ask_for_several_pixels(tmp_path: Path) -> None:
     assert parts[0].cycles(conv) == 4 * 2 * 4  # Two groups a row.
 
 
-@pytest.mark.parametrize(("layer", "pixels", "message"), [
-    ("conv0", 0, "positive integers, and so is pixels"),
-    ("conv0", True, "positive integers, and so is pixels"),
-    ("conv0", 5, "layer 'conv0' cannot work on 5 pixels at once: its rows have 4"),
-    ("dense", 2, "layer 'dense' cannot work on 2 pixels at once: its rows have 1"),
-    ("pool", 2, "layer 'pool' cannot work on 2 pixels at once: it is a pool"),
-])
+@pytest.mark.parametrize(
+    ("layer", "pixels", "message"),
+    [
+        ("conv0", 0, "positive integers, and so is pixels"),
+        ("conv0", True, "positive integers, and so is pixels"),
+        ("conv0", 5, "layer 'conv0' cannot work on 5 pixels at once: its rows have 4"),
+        ("dense", 2, "layer 'dense' cannot work on 2 pixels at once: its rows have 1"),
+        ("pool", 2, "layer 'pool' cannot work on 2 pixels at once: it is a pool"),
+    ],
+)
 def test_pixels_that_no_engine_can_have_are_refused(
     tmp_path: Path, layer: str, pixels: int, message: str
 ) -> None:
@@ -141,9 +141,15 @@ def test_pixels_that_no_engine_can_have_are_refused(
         folding_file.read_folding(path, reductions(network(5, 7)))
 
 
-@pytest.mark.parametrize("name", [
-    "MatrixVectorActivation_{}", "MVAU_hls_{}", "MVAU_rtl_{}", "StreamingFCLayer_Batch_{}",
-])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "MatrixVectorActivation_{}",
+        "MVAU_hls_{}",
+        "MVAU_rtl_{}",
+        "StreamingFCLayer_Batch_{}",
+    ],
+)
 def test_finns_file_is_read_in_order_of_its_numbers(tmp_path: Path, name: str) -> None:
     parts = reductions(network(5, 7, 6, 5, 4, 3, 4, 5, 6, 7, 8))
     convs = [p for p in parts if isinstance(p.layer, ir.Conv)]
@@ -159,21 +165,27 @@ def test_finns_file_is_read_in_order_of_its_numbers(tmp_path: Path, name: str) -
         assert folds[parts.index(part)] == Fold(part.out_channels, 1 + k % part.inp.channels)
 
 
-@pytest.mark.parametrize(("content", "message"), [
-    ("{", "is not a folding file"),
-    ("[1]", "holds no object"),
-    ({"layers": {"conv9": {"pe": 1, "simd": 1}}}, "layer 'conv9'; there are conv0, dense, pool"),
-    ({"layers": {"conv0": 3}}, "'conv0' is not an object with PE and SIMD"),
-    ({"layers": {"conv0": {"pe": 1}}}, "'conv0' needs PE and SIMD as positive integers"),
-    ({"layers": {"conv0": {"pe": 0, "simd": 1}}}, "positive integers"),
-    ({"layers": {"conv0": {"pe": True, "simd": 1}}}, "positive integers"),
-    ({"layers": {"conv0": {"pe": 1.0, "simd": 1}}}, "positive integers"),
-    ({"layers": {"conv0": {"pe": 8, "simd": 1}}}, "'conv0' has 7 outputs and 5 inputs"),
-    ({"layers": {"pool": {"pe": 3, "simd": 2}}}, "'pool' is a pool; its PE and SIMD have"),
-    ("[" * 100_000, "is not a folding file"),
-    ({"MVAU_0": {"PE": 1, "SIMD": 1}}, "folds 1 engines; the network has 2: conv0, dense"),
-    ({}, "folds 0 engines"),
-])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "is not a folding file"),
+        ("[1]", "holds no object"),
+        (
+            {"layers": {"conv9": {"pe": 1, "simd": 1}}},
+            "layer 'conv9'; there are conv0, dense, pool",
+        ),
+        ({"layers": {"conv0": 3}}, "'conv0' is not an object with PE and SIMD"),
+        ({"layers": {"conv0": {"pe": 1}}}, "'conv0' needs PE and SIMD as positive integers"),
+        ({"layers": {"conv0": {"pe": 0, "simd": 1}}}, "positive integers"),
+        ({"layers": {"conv0": {"pe": True, "simd": 1}}}, "positive integers"),
+        ({"layers": {"conv0": {"pe": 1.0, "simd": 1}}}, "positive integers"),
+        ({"layers": {"conv0": {"pe": 8, "simd": 1}}}, "'conv0' has 7 outputs and 5 inputs"),
+        ({"layers": {"pool": {"pe": 3, "simd": 2}}}, "'pool' is a pool; its PE and SIMD have"),
+        ("[" * 100_000, "is not a folding file"),
+        ({"MVAU_0": {"PE": 1, "SIMD": 1}}, "folds 1 engines; the network has 2: conv0, dense"),
+        ({}, "folds 0 engines"),
+    ],
+)
 def test_a_file_that_does_not_fit_is_refused(tmp_path: Path, content: Any, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         folding_file.read_folding(write(tmp_path, content), reductions(network(5, 7)))
@@ -193,10 +205,17 @@ def test_input_lanes_are_enough(group: int, groups: int, simd: int, cycles: int)
     assert beats <= cycles or found == group
 
 
-@pytest.mark.parametrize(("simd", "cycles", "lanes"), [
-    (3, 512, 3), (16, 512, 8), (98, 512, 7), (49, 112, 7),
-    # Too slow with 7, and no divisor from 4 to 8.
-    (98, 111, 8), (22, 512, 8),
-])
+@pytest.mark.parametrize(
+    ("simd", "cycles", "lanes"),
+    [
+        (3, 512, 3),
+        (16, 512, 8),
+        (98, 512, 7),
+        (49, 112, 7),
+        # Too slow with 7, and no divisor from 4 to 8.
+        (98, 111, 8),
+        (22, 512, 8),
+    ],
+)
 def test_beats_are_put_side_by_side_where_that_is_fast_enough(simd, cycles, lanes):
     assert stream_lanes.input_lanes(784, 784, Fold(1, simd), cycles) == lanes

@@ -75,8 +75,11 @@ def test_at_given_prices_nothing_is_cheaper(cycles: int, block: float, ff: float
     found = CHAIN.cheapest(cycles, prices)
     fast = [c for folds, c in ALL.items() if in_time(folds, cycles)]
     # The gearboxes at both ends are no part of a choice: there one has to be the same.
-    ends = [c for c in fast if found and (c.folds[0].simd, c.folds[-1].pe)
-            == (found.folds[0].simd, found.folds[-1].pe)]
+    ends = [
+        c
+        for c in fast
+        if found and (c.folds[0].simd, c.folds[-1].pe) == (found.folds[0].simd, found.folds[-1].pe)
+    ]
     if found is None:
         assert not fast or cycles < 16
         return
@@ -117,7 +120,7 @@ def made(folds: tuple[Fold, ...]) -> Design:
 @settings(max_examples=15)
 @given(st.integers(24, 2000))
 def test_the_smallest_design_is_fast_enough_and_no_larger_than_the_one_of_fewest_lanes(
-    cycles: int
+    cycles: int,
 ) -> None:
     net = network(12, 20, 8)
     design = compile_network(net, "ulx3s-85f", cycles=cycles)
@@ -183,11 +186,15 @@ def test_the_limit_is_the_network_where_the_board_has_room() -> None:
 def test_what_does_not_fit_is_refused_with_what_would() -> None:
     net = network(24, 96, 96, 48)
     fits = compile_network(net, "icebreaker")
-    with pytest.raises(CheckFailed, match=(
-        rf"net at 64 cycles per frame does not fit icebreaker: it takes about .* of .*estimated"
-        rf".*What would work: at most .* at 30 MHz \({fits.ii:,} cycles per frame\), or a larger"
-        r" board \(.*ulx3s-85f"
-    )):
+    with pytest.raises(
+        CheckFailed,
+        match=(
+            r"net at 64 cycles per frame does not fit icebreaker: it takes about .* of"
+            r" .*estimated"
+            rf".*What would work: at most .* at 30 MHz \({fits.ii:,} cycles per frame\), or a"
+            r" larger board \(.*ulx3s-85f"
+        ),
+    ):
         compile_network(net, "icebreaker", cycles=64)
     assert compile_network(net, "icebreaker", cycles=64, must_fit=False).ii <= 64
 
@@ -204,10 +211,13 @@ def test_a_folding_that_does_not_fit_is_refused(tmp_path: Path) -> None:
 
 def test_a_network_too_large_for_any_folding_is_refused() -> None:
     net = network(64, 1024, 1024)
-    with pytest.raises(CheckFailed, match=(
-        r"does not fit icebreaker: even its smallest folding takes about .* of .*weights"
-        r" .* layer 'conv1'\. What would work: a larger board \(.*kv260"
-    )):
+    with pytest.raises(
+        CheckFailed,
+        match=(
+            r"does not fit icebreaker: even its smallest folding takes about .* of .*weights"
+            r" .* layer 'conv1'\. What would work: a larger board \(.*kv260"
+        ),
+    ):
         compile_network(net, "icebreaker")
     assert compile_network(net, "icebreaker", must_fit=False).board == "icebreaker"
 
@@ -258,10 +268,18 @@ def test_with_so_many_sprams_nothing_is_cheaper(
         link.cost(cycles, prices)[np.ix_(a.lane_of, b.width_of)]
         for link, a, b in zip(ICE40.links, engines, engines[1:], strict=False)
     ]
-    every = (costs[0][:, None, None] + links[0][:, :, None] + costs[1][None, :, None]
-             + links[1][None] + costs[2][None, None])
-    taken = (engines[0].sprams[:, None, None] + engines[1].sprams[None, :, None]
-             + engines[2].sprams[None, None])
+    every = (
+        costs[0][:, None, None]
+        + links[0][:, :, None]
+        + costs[1][None, :, None]
+        + links[1][None]
+        + costs[2][None, None]
+    )
+    taken = (
+        engines[0].sprams[:, None, None]
+        + engines[1].sprams[None, :, None]
+        + engines[2].sprams[None, None]
+    )
     least = every[taken <= sprams].min()
     if found is None:
         assert least == ANY

@@ -36,8 +36,11 @@ class Model:
     def __call__(self, op, *inputs, domain="", outputs=1, **attributes):
         names = [x if isinstance(x, str) else self.store(x) for x in inputs]
         made = [f"t{len(self.nodes)}_{i}" for i in range(outputs)]
-        self.nodes.append(helper.make_node(
-            op, names, made, name=f"{op}_{len(self.nodes)}", domain=domain, **attributes))
+        self.nodes.append(
+            helper.make_node(
+                op, names, made, name=f"{op}_{len(self.nodes)}", domain=domain, **attributes
+            )
+        )
         self.domains.setdefault(domain, 1)
         return made[0]
 
@@ -49,18 +52,30 @@ class Model:
     def bipolar(self, x, scale=1.0, domain=QONNX):
         return self("BipolarQuant", x, f32(scale), domain=domain)
 
-    def quant(self, x, bits, *, scale=1.0, zero=0.0, signed=1, narrow=0, rounding="ROUND",
-              domain=QONNX):
-        return self("Quant", x, f32(scale), f32(zero), f32(bits), domain=domain, signed=signed,
-                    narrow=narrow, rounding_mode=rounding)
+    def quant(
+        self, x, bits, *, scale=1.0, zero=0.0, signed=1, narrow=0, rounding="ROUND", domain=QONNX
+    ):
+        return self(
+            "Quant",
+            x,
+            f32(scale),
+            f32(zero),
+            f32(bits),
+            domain=domain,
+            signed=signed,
+            narrow=narrow,
+            rounding_mode=rounding,
+        )
 
     def proto(self, outputs=1, **fields):
         last = [self.nodes[-1].output[i] for i in range(outputs)]
         graph = helper.make_graph(
-            self.nodes, "test",
+            self.nodes,
+            "test",
             [helper.make_tensor_value_info("x", TensorProto.FLOAT, self.shape)],
             [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in last],
-            self.initializers)
+            self.initializers,
+        )
         opsets = [helper.make_opsetid(d, v) for d, v in self.domains.items()]
         return helper.make_model(graph, opset_imports=opsets, ir_version=8, **fields)
 

@@ -11,10 +11,14 @@ from xnorflow.graph import ops
 
 from .onnx_models import f32, imported_exactly
 
-MISSING = [name for name in ("torch", "brevitas", "onnxoptimizer", "onnxscript")
-           if importlib.util.find_spec(name) is None]
+MISSING = [
+    name
+    for name in ("torch", "brevitas", "onnxoptimizer", "onnxscript")
+    if importlib.util.find_spec(name) is None
+]
 pytestmark = pytest.mark.skipif(
-    bool(MISSING), reason=f"needs {', '.join(MISSING)}: pip install 'xnorflow[train]'")
+    bool(MISSING), reason=f"needs {', '.join(MISSING)}: pip install 'xnorflow[train]'"
+)
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +68,15 @@ def network():
         nn.MaxPool2d(2),
         nn.BatchNorm2d(8),
         qnn.QuantReLU(bit_width=2, act_quant=Uint8ActPerTensorFixedPoint),
-        qnn.QuantConv2d(8, 6, 3, padding=1, bias=True, weight_bit_width=4,
-                        weight_quant=Int8WeightPerTensorFixedPoint),
+        qnn.QuantConv2d(
+            8,
+            6,
+            3,
+            padding=1,
+            bias=True,
+            weight_bit_width=4,
+            weight_quant=Int8WeightPerTensorFixedPoint,
+        ),
         nn.BatchNorm2d(6),
         qnn.QuantIdentity(act_quant=BinaryAct),
         nn.Flatten(),
@@ -96,21 +107,36 @@ def export(network, path, options):
         logging.disable(logging.NOTSET)
 
 
-@pytest.mark.parametrize("options", [
-    {}, {"dynamo": False, "opset_version": 13}], ids=["today's default", "opset 13"])
+@pytest.mark.parametrize(
+    "options", [{}, {"dynamo": False, "opset_version": 13}], ids=["today's default", "opset 13"]
+)
 def test_export(network, tmp_path, options):
     path = tmp_path / "net.onnx"
     export(network, path, options)
     graph = imported_exactly(path, count=16, input_scale=1 / 64)
     assert graph.shape == (8, 8, 2)
-    kinds = [type(op).__name__.removesuffix("Op") for op in graph.ops if not isinstance(op, ops.AddOp)]
+    kinds = [
+        type(op).__name__.removesuffix("Op") for op in graph.ops if not isinstance(op, ops.AddOp)
+    ]
     assert kinds == [
-        "BipolarQuant", "Conv", "BatchNorm", "BipolarQuant", "Conv", "MaxPool", "BatchNorm",
-        "Clip", "Quant", "Conv", "BatchNorm", "BipolarQuant", "Flatten", "Conv"]
+        "BipolarQuant",
+        "Conv",
+        "BatchNorm",
+        "BipolarQuant",
+        "Conv",
+        "MaxPool",
+        "BatchNorm",
+        "Clip",
+        "Quant",
+        "Conv",
+        "BatchNorm",
+        "BipolarQuant",
+        "Flatten",
+        "Conv",
+    ]
     first, second, third, last = (op for op in graph.ops if isinstance(op, ops.ConvOp))
     stored = network[1].weight.detach().numpy()
-    np.testing.assert_array_equal(
-        first.weights, np.where(stored >= 0, 1, -1).transpose(0, 2, 3, 1))
+    np.testing.assert_array_equal(first.weights, np.where(stored >= 0, 1, -1).transpose(0, 2, 3, 1))
     assert first.window.stride == (2, 2)
     assert first.window.pads == (1, 1, 1, 1)
     assert first.pad_value == 0

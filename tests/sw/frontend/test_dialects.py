@@ -27,6 +27,7 @@ def larq_sign(m, x):
 
 def test_larq_through_tf2onnx(tmp_path):
     """Batch-norm fused into +-s, channels last, Pad with +1, depthwise, pool before batch-norm."""
+
     def fused(out, inputs, kernel, gammas):
         return signs(RNG, out, inputs, kernel, kernel) * f32(gammas).reshape(-1, 1, 1, 1)
 
@@ -34,16 +35,33 @@ def test_larq_through_tf2onnx(tmp_path):
     to_first, to_last = {"perm": [0, 3, 1, 2]}, {"perm": [0, 2, 3, 1]}
     y = m("Conv", m("Transpose", "x", **to_first), signs(RNG, 4, 3, 3, 3))
     y = m("MaxPool", y, kernel_shape=[2, 2], strides=[1, 1])
-    y = m("BatchNormalization", y, f32(1, -1, 0, 2), f32(1, 2, -3, 4),
-          *[f32(RNG.uniform(-9, 99, 4)) ** 2 for _ in range(2)], epsilon=1e-3)
+    y = m(
+        "BatchNormalization",
+        y,
+        f32(1, -1, 0, 2),
+        f32(1, 2, -3, 4),
+        *[f32(RNG.uniform(-9, 99, 4)) ** 2 for _ in range(2)],
+        epsilon=1e-3,
+    )
     y = larq_sign(m, m("Transpose", y, **to_last))
     y = m("Pad", y, np.array([0, 1, 1, 0, 0, 1, 1, 0]), f32(1))
     gammas = [0.5, -0.25, 0.0, 2.0, -1.0]
-    y = m("Conv", m("Transpose", y, **to_first), fused(5, 4, 3, gammas), f32(RNG.normal(size=5)),
-          strides=[2, 2])
+    y = m(
+        "Conv",
+        m("Transpose", y, **to_first),
+        fused(5, 4, 3, gammas),
+        f32(RNG.normal(size=5)),
+        strides=[2, 2],
+    )
     y = m("Transpose", larq_sign(m, m("Transpose", y, **to_last)), **to_first)
-    y = m("Conv", y, fused(5, 1, 3, [1, 0.5, -2, -0.25, 4]), f32(RNG.normal(size=5)),
-          group=5, pads=[1, 1, 1, 1])
+    y = m(
+        "Conv",
+        y,
+        fused(5, 1, 3, [1, 0.5, -2, -0.25, 4]),
+        f32(RNG.normal(size=5)),
+        group=5,
+        pads=[1, 1, 1, 1],
+    )
     size = 3 * 3 * 5
     y = larq_sign(m, m("Reshape", m("Transpose", y, **to_last), np.array([-1, size])))
     y = m("MatMul", y, signs(RNG, size, 6))
@@ -53,8 +71,19 @@ def test_larq_through_tf2onnx(tmp_path):
     assert graph.shape == (9, 8, 3)
     sign = ["Sign", "Add", "Sign"]
     assert kinds(graph) == [
-        "Conv", "MaxPool", "BatchNorm", *sign, "Conv", *sign, "Conv", *sign, "Flatten", "Conv",
-        "Multiply", "Add"]
+        "Conv",
+        "MaxPool",
+        "BatchNorm",
+        *sign,
+        "Conv",
+        *sign,
+        "Conv",
+        *sign,
+        "Flatten",
+        "Conv",
+        "Multiply",
+        "Add",
+    ]
     convs = [op for op in graph.ops if isinstance(op, ops.ConvOp)]
     np.testing.assert_array_equal(convs[1].scale, [0.5, 0.25, 1, 2, 1])
     assert set(np.unique(convs[1].weights[[0, 1, 3, 4]])) == {-1, 1}
@@ -73,8 +102,7 @@ def test_fused_scales_that_are_no_powers_of_two(tmp_path):
     m("Flatten", m("Conv", "x", weights * gammas))
     (conv,) = read(m.save(tmp_path)).ops
     np.testing.assert_array_equal(conv.scale, np.abs(gammas).ravel())
-    np.testing.assert_array_equal(
-        conv.weights, (weights * np.sign(gammas)).transpose(0, 2, 3, 1))
+    np.testing.assert_array_equal(conv.weights, (weights * np.sign(gammas)).transpose(0, 2, 3, 1))
 
 
 def test_brevitas_before_qonnx(tmp_path):
@@ -83,10 +111,12 @@ def test_brevitas_before_qonnx(tmp_path):
     batch = m("Unsqueeze", m("Gather", m("Shape", "x"), np.array(0)), axes=[0])
     y = m("Reshape", "x", m("Concat", batch, np.array([-1]), axis=0))
     y = m.bipolar(m("Sub", m("Mul", y, f32(2)), f32([255])), domain=BREVITAS)
-    weights = m("Transpose", m.bipolar(f32(RNG.normal(size=(8, 20))), domain=BREVITAS),
-                perm=[1, 0])
-    y = m("BatchNormalization", m("MatMul", y, weights),
-          *[f32(RNG.uniform(1, 2, 8)) for _ in range(4)])
+    weights = m("Transpose", m.bipolar(f32(RNG.normal(size=(8, 20))), domain=BREVITAS), perm=[1, 0])
+    y = m(
+        "BatchNormalization",
+        m("MatMul", y, weights),
+        *[f32(RNG.uniform(1, 2, 8)) for _ in range(4)],
+    )
     y = m.quant(y, 2, narrow=1, domain=BREVITAS)
     y = m("MatMul", y, m("Transpose", m.bipolar(signs(RNG, 3, 8), domain=BREVITAS), perm=[1, 0]))
     m("Div", m("Sub", y, f32([0.4])), m("Pow", f32([318.2]), f32(0.5)))
@@ -97,8 +127,18 @@ def test_brevitas_before_qonnx(tmp_path):
     onnx.save(proto, path)
     graph = read(path)
     assert graph.name == "old_net_1"
-    assert kinds(graph) == ["Multiply", "Subtract", "BipolarQuant", "Flatten", "Conv", "BatchNorm",
-                            "Quant", "Conv", "Subtract", "Divide"]
+    assert kinds(graph) == [
+        "Multiply",
+        "Subtract",
+        "BipolarQuant",
+        "Flatten",
+        "Conv",
+        "BatchNorm",
+        "Quant",
+        "Conv",
+        "Subtract",
+        "Divide",
+    ]
     frames = RNG.integers(0, 256, (6, 4, 5, 1), dtype=np.uint8)
     np.testing.assert_array_equal(run(graph, frames), execute(path, frames))
 
@@ -116,12 +156,15 @@ def test_merged_initializers(tmp_path):
     assert convs[1].scale == 2
 
 
-@pytest.mark.parametrize("shape,to_first", [
-    ((1, 3, 6, 5), False),  # channels first
-    ((1, 4, 6, 5), False),
-    ((1, 6, 5, 3), True),   # channels last, as the number of channels shows
-    ((1, 6, 5, 4), True),   # channels last, as the first convolution shows
-])
+@pytest.mark.parametrize(
+    "shape,to_first",
+    [
+        ((1, 3, 6, 5), False),  # channels first
+        ((1, 4, 6, 5), False),
+        ((1, 6, 5, 3), True),  # channels last, as the number of channels shows
+        ((1, 6, 5, 4), True),  # channels last, as the first convolution shows
+    ],
+)
 @pytest.mark.parametrize("flattened_last", [False, True])
 def test_input_layouts(tmp_path, shape, to_first, flattened_last):
     m = Model(*shape)
@@ -147,8 +190,9 @@ def test_a_per_channel_constant_before_the_layout_is_known(tmp_path):
 
 def test_flat_input_that_becomes_a_picture(tmp_path):
     m = Model(1, 60)
-    y = m("Conv", m("Reshape", m("Sub", "x", f32(7)), np.array([-1, 3, 4, 5])),
-          signs(RNG, 4, 3, 4, 5))
+    y = m(
+        "Conv", m("Reshape", m("Sub", "x", f32(7)), np.array([-1, 3, 4, 5])), signs(RNG, 4, 3, 4, 5)
+    )
     m("Flatten", y)
     path = m.save(tmp_path)
     graph = read(path)
@@ -156,7 +200,8 @@ def test_flat_input_that_becomes_a_picture(tmp_path):
     frames = RNG.integers(0, 256, (3, 4, 5, 3), dtype=np.uint8)
     # The file's flat order is channel, row, column.
     np.testing.assert_array_equal(
-        run(graph, frames), execute(path, frames.transpose(0, 3, 1, 2).reshape(3, 1, 1, 60)))
+        run(graph, frames), execute(path, frames.transpose(0, 3, 1, 2).reshape(3, 1, 1, 60))
+    )
 
 
 @pytest.mark.parametrize("shape,frame", [((1, 12), (1, 1, 12)), ((1, 3, 4), (3, 4, 1))])
@@ -201,8 +246,9 @@ def test_features_in_another_order(tmp_path):
 
 def test_dynamic_dimensions(tmp_path):
     m = Model("batch", 6)
-    shape = m("Concat", m("Slice", m("Shape", "x"), np.array([0]), np.array([1])),
-              np.array([-1]), axis=0)
+    shape = m(
+        "Concat", m("Slice", m("Shape", "x"), np.array([0]), np.array([1])), np.array([-1]), axis=0
+    )
     m("MatMul", m("Reshape", "x", shape), signs(RNG, 6, 4))
     assert kinds(read(m.save(tmp_path))) == ["Conv"]
     m = Model(1, "width")
@@ -222,8 +268,14 @@ def test_names_classes_and_scale(tmp_path):
     assert read(good).classes == ("cat", "dog")
     assert read(good, input_scale=0.5, name="7 of nine!").name == "net_7_of_nine"
     assert read(good, input_scale=0.5).input_scale == 0.5
-    for doc in ('{"classes": ["cat"]}', '{"classes": [1, 2]}', "[1, 2]", "nonsense", "[" * 9999,
-                '{"classes": ["a\\u0000", "b"]}'):
+    for doc in (
+        '{"classes": ["cat"]}',
+        '{"classes": [1, 2]}',
+        "[1, 2]",
+        "nonsense",
+        "[" * 9999,
+        '{"classes": ["a\\u0000", "b"]}',
+    ):
         assert read(m.save(tmp_path, doc_string=doc)).classes == ()
     for scale in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(BadInput, match="input scale"):

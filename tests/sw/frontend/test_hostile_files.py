@@ -105,23 +105,64 @@ def test_damaged_attributes(tmp_path_factory, data):
     numbers = st.sampled_from([-(2**63), -9, -1, 0, 1, 2, 3, 64, 2**31, 2**62])
     match data.draw(st.integers(0, 4)):
         case 0:
-            node.op_type = data.draw(st.sampled_from([
-                "Add", "Pad", "Gemm", "Conv", "ReduceMean", "Squeeze", "Unsqueeze", "Flatten",
-                "Transpose", "Clip", "TopK", "ArgMax", "Softmax", "BatchNormalization", "Dropout",
-                "GlobalAveragePool", "AveragePool", "Shape", "Concat", "Gather", "Expand",
-                "Range", "Constant", "Cast", "Slice", "ConstantOfShape", "If", "Size"]))
+            node.op_type = data.draw(
+                st.sampled_from(
+                    [
+                        "Add",
+                        "Pad",
+                        "Gemm",
+                        "Conv",
+                        "ReduceMean",
+                        "Squeeze",
+                        "Unsqueeze",
+                        "Flatten",
+                        "Transpose",
+                        "Clip",
+                        "TopK",
+                        "ArgMax",
+                        "Softmax",
+                        "BatchNormalization",
+                        "Dropout",
+                        "GlobalAveragePool",
+                        "AveragePool",
+                        "Shape",
+                        "Concat",
+                        "Gather",
+                        "Expand",
+                        "Range",
+                        "Constant",
+                        "Cast",
+                        "Slice",
+                        "ConstantOfShape",
+                        "If",
+                        "Size",
+                    ]
+                )
+            )
             node.domain = ""
         case 1:
-            name = data.draw(st.sampled_from([
-                "pads", "strides", "kernel_shape", "dilations", "axes", "perm"]))
+            name = data.draw(
+                st.sampled_from(["pads", "strides", "kernel_shape", "dilations", "axes", "perm"])
+            )
             old = [a for a in node.attribute if a.name != name]
             del node.attribute[:]
-            node.attribute.extend([*old, helper.make_attribute(
-                name, data.draw(st.lists(numbers, min_size=1, max_size=5)))])
+            node.attribute.extend(
+                [
+                    *old,
+                    helper.make_attribute(
+                        name, data.draw(st.lists(numbers, min_size=1, max_size=5))
+                    ),
+                ]
+            )
         case 2:
-            node.attribute.append(helper.make_attribute(
-                data.draw(st.sampled_from(["group", "axis", "ceil_mode", "keepdims", "signed"])),
-                data.draw(numbers)))
+            node.attribute.append(
+                helper.make_attribute(
+                    data.draw(
+                        st.sampled_from(["group", "axis", "ceil_mode", "keepdims", "signed"])
+                    ),
+                    data.draw(numbers),
+                )
+            )
         case 3:
             place = data.draw(st.integers(0, len(node.input) - 1))
             node.input[place] = data.draw(st.sampled_from(names))
@@ -198,20 +239,23 @@ def test_gigantic_weights(tmp_path, dims, raw):
     assert error.op == "MatMul"
 
 
-@pytest.mark.parametrize("fields,text", [
-    ({"dims": [4, 2], "raw_data": bytes(31)}, "should hold 32 bytes, but 31"),
-    ({"dims": [4, 2], "float_data": [0.0] * 7}, "should hold 8 values, but 7"),
-    ({"dims": [4, 2], "data_type": TensorProto.STRING}, "STRING"),
-    ({"dims": [4, 2], "data_type": TensorProto.COMPLEX64}, "COMPLEX64"),
-    ({"dims": [4, 2], "data_type": 777}, "777"),
-    ({"dims": [4, 2], "data_type": TensorProto.INT64, "int64_data": [1] * 8}, "int64"),
-    ({"dims": [2, 4], "float_data": [1.0] * 8}, "2 rows for 4"),
-    ({"dims": [8], "float_data": [1.0] * 8}, "matrix"),
-    ({"dims": [4, 0]}, "matrix"),
-    ({"dims": [4, 2], "float_data": [1.0, float("nan")] * 4}, "NaN"),
-    ({"dims": [4, 2], "float_data": [1.0, float("inf")] * 4}, "not finite"),
-    ({"dims": [4, 2], "float_data": [1.0, 1.0, 1e-45, 1.0] * 2}, "not integers"),
-])
+@pytest.mark.parametrize(
+    "fields,text",
+    [
+        ({"dims": [4, 2], "raw_data": bytes(31)}, "should hold 32 bytes, but 31"),
+        ({"dims": [4, 2], "float_data": [0.0] * 7}, "should hold 8 values, but 7"),
+        ({"dims": [4, 2], "data_type": TensorProto.STRING}, "STRING"),
+        ({"dims": [4, 2], "data_type": TensorProto.COMPLEX64}, "COMPLEX64"),
+        ({"dims": [4, 2], "data_type": 777}, "777"),
+        ({"dims": [4, 2], "data_type": TensorProto.INT64, "int64_data": [1] * 8}, "int64"),
+        ({"dims": [2, 4], "float_data": [1.0] * 8}, "2 rows for 4"),
+        ({"dims": [8], "float_data": [1.0] * 8}, "matrix"),
+        ({"dims": [4, 0]}, "matrix"),
+        ({"dims": [4, 2], "float_data": [1.0, float("nan")] * 4}, "NaN"),
+        ({"dims": [4, 2], "float_data": [1.0, float("inf")] * 4}, "not finite"),
+        ({"dims": [4, 2], "float_data": [1.0, 1.0, 1e-45, 1.0] * 2}, "not integers"),
+    ],
+)
 def test_wrong_weights(tmp_path, fields, text):
     error = refused(stored(tmp_path, initializer(**fields)), text)
     assert (error.node, error.op) == ("MatMul_0", "MatMul")
@@ -224,16 +268,19 @@ def test_gigantic_input(tmp_path, shape):
     refused(m.save(tmp_path), "'x'")
 
 
-@pytest.mark.parametrize("op,inputs,attributes", [
-    ("ConstantOfShape", [np.array([2**40])], {}),
-    ("ConstantOfShape", [np.array([2**31, 2**31])], {}),
-    ("Expand", [f32(1), np.array([2**20, 2**20])], {}),
-    ("Range", [np.array(0), np.array(2**50), np.array(1)], {}),
-    ("Add", [np.zeros((5000, 1)), np.zeros((1, 50000))], {}),
-    ("Gather", [np.zeros((1, 30000)), np.zeros(30000, np.int64)], {"axis": 0}),
-    ("Tile", [np.zeros(2), np.array([2**40])], {}),
-    ("Resize", [np.zeros(2)], {}),
-])
+@pytest.mark.parametrize(
+    "op,inputs,attributes",
+    [
+        ("ConstantOfShape", [np.array([2**40])], {}),
+        ("ConstantOfShape", [np.array([2**31, 2**31])], {}),
+        ("Expand", [f32(1), np.array([2**20, 2**20])], {}),
+        ("Range", [np.array(0), np.array(2**50), np.array(1)], {}),
+        ("Add", [np.zeros((5000, 1)), np.zeros((1, 50000))], {}),
+        ("Gather", [np.zeros((1, 30000)), np.zeros(30000, np.int64)], {"axis": 0}),
+        ("Tile", [np.zeros(2), np.array([2**40])], {}),
+        ("Resize", [np.zeros(2)], {}),
+    ],
+)
 def test_gigantic_folding(tmp_path, op, inputs, attributes):
     m = Model(1, 4)
     m("Add", "x", m(op, *inputs, **attributes))
@@ -249,12 +296,26 @@ def test_doubling_constants(tmp_path):
     refused(m.save(tmp_path), "too large", megabytes=600)
 
 
-@pytest.mark.parametrize("attributes", [
-    {"pads": [65000] * 4}, {"pads": [2**40] * 4}, {"strides": [0, 0]}, {"strides": [1]},
-    {"dilations": [2**40, 1]}, {"group": 0}, {"group": 2}, {"kernel_shape": [5, 5]},
-    {"pads": [0, 0, 0]}, {"pads": [-1, 0, 0, 0]}, {"auto_pad": "SOMEHOW"}, {"dilations": [9, 9]},
-    {"pads": 1}, {"group": [1]},
-], ids=str)
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"pads": [65000] * 4},
+        {"pads": [2**40] * 4},
+        {"strides": [0, 0]},
+        {"strides": [1]},
+        {"dilations": [2**40, 1]},
+        {"group": 0},
+        {"group": 2},
+        {"kernel_shape": [5, 5]},
+        {"pads": [0, 0, 0]},
+        {"pads": [-1, 0, 0, 0]},
+        {"auto_pad": "SOMEHOW"},
+        {"dilations": [9, 9]},
+        {"pads": 1},
+        {"group": [1]},
+    ],
+    ids=str,
+)
 def test_impossible_convolutions(tmp_path, attributes):
     m = Model(1, 2, 4, 4)
     m("Conv", "x", signs(RNG, 3, 2, 3, 3), **attributes)
@@ -278,16 +339,28 @@ def test_subgraphs_and_functions(tmp_path):
     m = Model(1, 4)
     m("Sign", "x")
     proto = m.proto()
-    body = helper.make_graph([helper.make_node("Sign", ["x"], ["y"])], "body", [], [
-        helper.make_tensor_value_info("y", TensorProto.FLOAT, None)])
-    proto.graph.node.append(helper.make_node("If", ["x"], ["z"], "branchy",
-                                             then_branch=body, else_branch=body))
+    body = helper.make_graph(
+        [helper.make_node("Sign", ["x"], ["y"])],
+        "body",
+        [],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+    )
+    proto.graph.node.append(
+        helper.make_node("If", ["x"], ["z"], "branchy", then_branch=body, else_branch=body)
+    )
     error = refused(stored(tmp_path, proto), "subgraph")
     assert (error.node, error.op) == ("branchy", "If")
     proto = m.proto()
-    proto.functions.append(helper.make_function(
-        "d", "f", ["a"], ["b"], [helper.make_node("Sign", ["a"], ["b"])],
-        [helper.make_opsetid("", 13)]))
+    proto.functions.append(
+        helper.make_function(
+            "d",
+            "f",
+            ["a"],
+            ["b"],
+            [helper.make_node("Sign", ["a"], ["b"])],
+            [helper.make_opsetid("", 13)],
+        )
+    )
     refused(stored(tmp_path, proto), "functions")
 
 
@@ -309,8 +382,7 @@ def test_too_many_nodes(tmp_path):
     proto = Model(1, 4)
     proto("Sign", "x")
     proto = proto.proto()
-    proto.graph.node.extend([helper.make_node("Sign", ["x"], [f"y{i}"])
-                             for i in range(MAX_NODES)])
+    proto.graph.node.extend([helper.make_node("Sign", ["x"], [f"y{i}"]) for i in range(MAX_NODES)])
     refused(stored(tmp_path, proto), "nodes", megabytes=64)
 
 
@@ -355,9 +427,17 @@ def test_external_data_beside_the_model(external):
 
 def test_external_data_elsewhere(external):
     make, _, folder = external
-    for location in ("../outside.bin", str(folder / "outside.bin"), "link.bin", "up/outside.bin",
-                     "../model-2/w.bin", "../model/../outside.bin", "", "/etc/passwd",
-                     "..\\outside.bin"):
+    for location in (
+        "../outside.bin",
+        str(folder / "outside.bin"),
+        "link.bin",
+        "up/outside.bin",
+        "../model-2/w.bin",
+        "../model/../outside.bin",
+        "",
+        "/etc/passwd",
+        "..\\outside.bin",
+    ):
         refused(make(location), "inside the model's own folder")
     refused(make("absent.bin"), "cannot be opened")
     refused(make("."), "no regular file")
@@ -365,8 +445,14 @@ def test_external_data_elsewhere(external):
 
 def test_external_data_that_lies(external):
     make, _, _ = external
-    for entries in ({"offset": 9}, {"offset": -1}, {"offset": 2**62}, {"length": 31},
-                    {"length": -1}, {"dims": [2**13, 2**13]}):
+    for entries in (
+        {"offset": 9},
+        {"offset": -1},
+        {"offset": 2**62},
+        {"length": 31},
+        {"length": -1},
+        {"dims": [2**13, 2**13]},
+    ):
         refused(make("w.bin", **entries), "w.bin")
     refused(make("w.bin", offset="eight"), "no number")
     refused(make("w.bin", dims=[2**31, 2**31]), "too large")

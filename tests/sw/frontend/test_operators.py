@@ -35,12 +35,20 @@ def fails(path, *texts):
     return caught.value
 
 
-@pytest.mark.parametrize("attributes", [
-    {}, {"pads": [1, 1, 1, 1]}, {"strides": [2, 1], "pads": [0, 1, 2, 3]},
-    {"dilations": [2, 1], "pads": [2, 1, 2, 1]},
-    {"auto_pad": "SAME_UPPER", "strides": [2, 2]}, {"auto_pad": "SAME_LOWER", "strides": [2, 3]},
-    {"auto_pad": "VALID"}, {"kernel_shape": [3, 3], "group": 1},
-], ids=str)
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {},
+        {"pads": [1, 1, 1, 1]},
+        {"strides": [2, 1], "pads": [0, 1, 2, 3]},
+        {"dilations": [2, 1], "pads": [2, 1, 2, 1]},
+        {"auto_pad": "SAME_UPPER", "strides": [2, 2]},
+        {"auto_pad": "SAME_LOWER", "strides": [2, 3]},
+        {"auto_pad": "VALID"},
+        {"kernel_shape": [3, 3], "group": 1},
+    ],
+    ids=str,
+)
 def test_conv_geometry(tmp_path, attributes):
     m = Model(1, 2, 8, 7)
     flattened(m, convolution(m, "x", 2, 3, **attributes))
@@ -78,8 +86,14 @@ def test_quant_of_weights_and_activations(tmp_path, rounding, bits, signed, narr
     m = Model(1, 2, 4, 4)
     x = m("Mul", m("Sub", "x", f32(100)), f32(2.0**-5))
     x = m.quant(x, bits, scale=2.0**-2, zero=1.0, signed=signed, narrow=narrow, rounding=rounding)
-    weights = m.quant(f32(RNG.normal(size=(3, 2, 2, 2))), bits, scale=2.0**-3, signed=signed,
-                      narrow=narrow, rounding=rounding)
+    weights = m.quant(
+        f32(RNG.normal(size=(3, 2, 2, 2))),
+        bits,
+        scale=2.0**-3,
+        signed=signed,
+        narrow=narrow,
+        rounding=rounding,
+    )
     flattened(m, m("Conv", x, weights))
     path = m.save(tmp_path)
     graph = imported_exactly(path)
@@ -95,20 +109,35 @@ def test_quant_with_a_scale_that_is_no_power_of_two_keeps_its_integers(tmp_path)
     (conv,) = read(m.save(tmp_path)).ops
     assert conv.scale == f32(0.3)
     np.testing.assert_array_equal(
-        conv.weights[:, 0, 0].T, np.clip(np.rint(stored / f32(0.3)), -8, 7))
+        conv.weights[:, 0, 0].T, np.clip(np.rint(stored / f32(0.3)), -8, 7)
+    )
 
 
-@pytest.mark.parametrize("shape,layout,expected", [
-    ((1, 2, 3, 3), "", 2), ((1, 2, 3, 3), "NCHW", 2), ((1, 3, 3, 2), "NHWC", 2),
-    ((1, 6), "", 6), ((1, 6), "NC", 6),
-])
+@pytest.mark.parametrize(
+    "shape,layout,expected",
+    [
+        ((1, 2, 3, 3), "", 2),
+        ((1, 2, 3, 3), "NCHW", 2),
+        ((1, 3, 3, 2), "NHWC", 2),
+        ((1, 6), "", 6),
+        ((1, 6), "NC", 6),
+    ],
+)
 @pytest.mark.parametrize("one_row", [False, True])
 def test_multi_threshold_layouts(tmp_path, shape, layout, expected, one_row):
     m = Model(*shape)
     steps = np.sort(f32(RNG.integers(0, 255, (1 if one_row else expected, 3))), 1)
     attributes = {"data_layout": layout} if layout else {}
-    y = m("MultiThreshold", "x", steps, domain=QONNX, out_dtype="INT2", out_scale=0.5,
-          out_bias=-1.0, **attributes)
+    y = m(
+        "MultiThreshold",
+        "x",
+        steps,
+        domain=QONNX,
+        out_dtype="INT2",
+        out_scale=0.5,
+        out_bias=-1.0,
+        **attributes,
+    )
     m("MatMul", m("Reshape", y, np.array([1, -1])), signs(RNG, int(np.prod(shape[1:])), 4))
     path = m.save(tmp_path)
     graph = imported_exactly(path, layout="NHWC" if layout == "NHWC" else None)
@@ -117,8 +146,14 @@ def test_multi_threshold_layouts(tmp_path, shape, layout, expected, one_row):
 
 def test_multi_threshold_of_a_wrong_layout(tmp_path):
     m = Model(1, 2, 3, 3)
-    m("MultiThreshold", "x", f32(np.zeros((2, 1))), domain=QONNX, data_layout="NC",
-      out_dtype="BIPOLAR")
+    m(
+        "MultiThreshold",
+        "x",
+        f32(np.zeros((2, 1))),
+        domain=QONNX,
+        data_layout="NC",
+        out_dtype="BIPOLAR",
+    )
     fails(m.save(tmp_path), "MultiThreshold_0", "'NC'")
 
 
@@ -210,24 +245,33 @@ def test_batch_normalization_in_training(tmp_path):
     assert fails(m.save(tmp_path), "inference").op == "BatchNormalization"
 
 
-@pytest.mark.parametrize("attributes", [
-    {"kernel_shape": [2, 2], "strides": [2, 2]}, {"kernel_shape": [3, 2], "pads": [1, 0, 2, 1]},
-    {"kernel_shape": [2, 2], "strides": [2, 2], "ceil_mode": 1},
-    {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1, "pads": [1, 1, 0, 0]},
-    {"kernel_shape": [2, 2], "dilations": [2, 3]},
-    {"kernel_shape": [3, 3], "strides": [2, 2], "auto_pad": "SAME_UPPER"},
-], ids=str)
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"kernel_shape": [2, 2], "strides": [2, 2]},
+        {"kernel_shape": [3, 2], "pads": [1, 0, 2, 1]},
+        {"kernel_shape": [2, 2], "strides": [2, 2], "ceil_mode": 1},
+        {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1, "pads": [1, 1, 0, 0]},
+        {"kernel_shape": [2, 2], "dilations": [2, 3]},
+        {"kernel_shape": [3, 3], "strides": [2, 2], "auto_pad": "SAME_UPPER"},
+    ],
+    ids=str,
+)
 def test_max_pool(tmp_path, attributes):
     m = Model(1, 2, 7, 7)
     flattened(m, m("MaxPool", m("Sub", "x", f32(200)), **attributes))
     assert kinds(imported_exactly(m.save(tmp_path))) == ["Subtract", "MaxPool", "Flatten"]
 
 
-@pytest.mark.parametrize("attributes", [
-    {"kernel_shape": [3, 3], "strides": [2, 2]},
-    {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "count_include_pad": 1},
-    {"kernel_shape": [7, 1], "ceil_mode": 1},
-], ids=str)
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"kernel_shape": [3, 3], "strides": [2, 2]},
+        {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "count_include_pad": 1},
+        {"kernel_shape": [7, 1], "ceil_mode": 1},
+    ],
+    ids=str,
+)
 def test_average_pool(tmp_path, attributes):
     m = Model(1, 2, 7, 7)
     flattened(m, m("AveragePool", m("Sub", "x", f32(7)), **attributes))
@@ -353,8 +397,11 @@ def test_pads_that_cannot_be_mapped(tmp_path):
     fails(m.save(tmp_path), "none negative")
 
 
-@pytest.mark.parametrize("attributes", [
-    {}, {"alpha": 0.5, "beta": 2.0}, {"transB": 1}, {"transA": 1, "transB": 1}], ids=str)
+@pytest.mark.parametrize(
+    "attributes",
+    [{}, {"alpha": 0.5, "beta": 2.0}, {"transB": 1}, {"transA": 1, "transB": 1}],
+    ids=str,
+)
 @pytest.mark.parametrize("biased", [False, True])
 def test_gemm(tmp_path, attributes, biased):
     m = Model(1, 6)
@@ -380,8 +427,16 @@ def test_float_weights(tmp_path):
     error = fails(m.save(tmp_path), "not integers", "BipolarQuant")
     assert (error.node, error.op) == ("MatMul_0", "MatMul")
     m = Model(1, 6)
-    m("MatMul", "x", m("BipolarQuant", f32(RNG.normal(size=(6, 4))),
-                       f32(RNG.uniform(1, 2, (6, 1))), domain=QONNX))
+    m(
+        "MatMul",
+        "x",
+        m(
+            "BipolarQuant",
+            f32(RNG.normal(size=(6, 4))),
+            f32(RNG.uniform(1, 2, (6, 1))),
+            domain=QONNX,
+        ),
+    )
     fails(m.save(tmp_path), "one scale per output channel")
 
 
@@ -427,8 +482,10 @@ def test_no_ops(tmp_path):
     fails(m.save(tmp_path), "inference")
 
 
-@pytest.mark.parametrize("op,domain", [
-    ("Sigmoid", ""), ("ConvTranspose", ""), ("Trunc", QONNX), ("Magic", "com.example")])
+@pytest.mark.parametrize(
+    "op,domain",
+    [("Sigmoid", ""), ("ConvTranspose", ""), ("Trunc", QONNX), ("Magic", "com.example")],
+)
 def test_unknown_operators(tmp_path, op, domain):
     m = Model(1, 6)
     m(op, "x", domain=domain)
@@ -445,9 +502,13 @@ def test_unknown_attribute(tmp_path):
 
 def test_quantisers_that_cannot_be_mapped(tmp_path):
     for text, kwargs in (
-            ("not positive", {"scale": 0.0}), ("whole number", {"bits": 2.5}),
-            ("zero point", {"zero": 0.5}), ("STOCHASTIC", {"rounding": "STOCHASTIC"}),
-            ("whole number", {"bits": 25}), ("whole number", {"bits": 0})):
+        ("not positive", {"scale": 0.0}),
+        ("whole number", {"bits": 2.5}),
+        ("zero point", {"zero": 0.5}),
+        ("STOCHASTIC", {"rounding": "STOCHASTIC"}),
+        ("whole number", {"bits": 25}),
+        ("whole number", {"bits": 0}),
+    ):
         m = Model(1, 6)
         m.quant("x", kwargs.pop("bits", 2), **kwargs)
         assert fails(m.save(tmp_path), text).op == "Quant"

@@ -31,17 +31,29 @@ def convs(graph):
     return [op for op in graph.ops if isinstance(op, ops.ConvOp)]
 
 
-@pytest.mark.parametrize("name,quantiser,names", [
-    ("TFC_1W1A", "BipolarQuant", ["38", "46", "54", "62"]),
-    ("TFC_1W2A", "Quant", ["40", "50", "60", "70"]),
-])
+@pytest.mark.parametrize(
+    "name,quantiser,names",
+    [
+        ("TFC_1W1A", "BipolarQuant", ["38", "46", "54", "62"]),
+        ("TFC_1W2A", "Quant", ["40", "50", "60", "70"]),
+    ],
+)
 def test_tfc(name, quantiser, names):
     graph = read(MODELS / f"{name}.onnx", input_scale=1 / 255)
     assert (graph.name, graph.shape, graph.classes) == (name, (28, 28, 1), ())
     layer = ["Conv", "BatchNorm", quantiser]
     assert kinds(graph) == [
-        "Multiply", "Subtract", quantiser, "Flatten", *layer * 3,
-        "Conv", "Subtract", "Divide", "Multiply", "Add"]
+        "Multiply",
+        "Subtract",
+        quantiser,
+        "Flatten",
+        *layer * 3,
+        "Conv",
+        "Subtract",
+        "Divide",
+        "Multiply",
+        "Add",
+    ]
     raw = stored(MODELS / f"{name}.onnx")
     for conv, tensor in zip(convs(graph), names, strict=True):
         np.testing.assert_array_equal(conv.weights[:, 0, 0], raw[tensor])
@@ -54,8 +66,14 @@ def test_tfc(name, quantiser, names):
 def test_lfc_finn():
     graph = read(MODELS / "LFC_1W1A_finn.onnx", input_scale=1 / 255)
     assert kinds(graph) == [
-        "Multiply", "Subtract", "Sign", "Flatten",
-        *["Conv", "Multiply", "BatchNorm", "Sign"] * 3, "Conv", "Multiply"]
+        "Multiply",
+        "Subtract",
+        "Sign",
+        "Flatten",
+        *["Conv", "Multiply", "BatchNorm", "Sign"] * 3,
+        "Conv",
+        "Multiply",
+    ]
     raw = stored(MODELS / "LFC_1W1A_finn.onnx")
     for conv, tensor in zip(convs(graph), ["33", "41", "49", "57"], strict=True):
         np.testing.assert_array_equal(conv.weights[:, 0, 0].T, raw[tensor])
@@ -68,8 +86,14 @@ def test_bnn_pynq_lfc(name, levels):
     graph = read(MODELS / f"{name}.onnx")
     assert (graph.shape, graph.classes) == ((28, 28, 1), tuple("0123456789"))
     assert kinds(graph) == [
-        "Multiply", "Subtract", "BipolarQuant", "Flatten", *["Conv", "MultiThreshold"] * 3,
-        "Conv", "Subtract"]
+        "Multiply",
+        "Subtract",
+        "BipolarQuant",
+        "Flatten",
+        *["Conv", "MultiThreshold"] * 3,
+        "Conv",
+        "Subtract",
+    ]
     raw = stored(MODELS / f"{name}.onnx")
     for i, conv in enumerate(convs(graph)):
         np.testing.assert_array_equal(conv.weights[:, 0, 0].T, raw[f"w{i}_f"])
@@ -89,20 +113,33 @@ def test_bnn_pynq_cnv(name):
     step = ["Conv", "MultiThreshold"]
     # The third block ends at one pixel, so there is nothing to flatten.
     assert kinds(graph) == [
-        "Multiply", "Subtract", "Quant", *step * 2, "MaxPool", *step * 2, "MaxPool", *step * 4,
-        "Conv"]
+        "Multiply",
+        "Subtract",
+        "Quant",
+        *step * 2,
+        "MaxPool",
+        *step * 2,
+        "MaxPool",
+        *step * 4,
+        "Conv",
+    ]
     raw = stored(path)
     for i, conv in enumerate(convs(graph)):
         w = raw[f"w{i}_f"]
         w = w.transpose(0, 2, 3, 1) if w.ndim == 4 else w.T[:, None, None]
         np.testing.assert_array_equal(conv.weights, w)
         assert not any(conv.window.pads)
-    assert all(op.window.kernel == op.window.stride == (2, 2)
-               for op in graph.ops if isinstance(op, ops.MaxPoolOp))
+    assert all(
+        op.window.kernel == op.window.stride == (2, 2)
+        for op in graph.ops
+        if isinstance(op, ops.MaxPoolOp)
+    )
 
 
-@pytest.mark.parametrize("name,scale", [
-    ("TFC_1W1A", 1 / 255), ("TFC_1W2A", 1 / 255), ("mnist_lfcW1A1", 1.0), ("mnist_lfcW1A2", 1.0)])
+@pytest.mark.parametrize(
+    "name,scale",
+    [("TFC_1W1A", 1 / 255), ("TFC_1W2A", 1 / 255), ("mnist_lfcW1A1", 1.0), ("mnist_lfcW1A2", 1.0)],
+)
 def test_scores_equal_qonnx(name, scale):
     path = MODELS / f"{name}.onnx"
     graph = read(path, input_scale=scale)

@@ -15,7 +15,8 @@ def execute(op, x, constants=(), **attributes):
     """Run one node on x, float32 NCHW, without graph optimisation."""
     names = [f"c{i}" for i in range(len(constants))]
     graph = helper.make_graph(
-        [helper.make_node(op, ["x", *names], ["y"], **attributes)], "g",
+        [helper.make_node(op, ["x", *names], ["y"], **attributes)],
+        "g",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, x.shape)],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
         [numpy_helper.from_array(c, n) for c, n in zip(constants, names, strict=True)],
@@ -64,9 +65,13 @@ def test_average_pool_divides_the_sum(kernel, pads, scale):
     equal_bits(reference.step(op, np.moveaxis(x, 1, -1)), np.moveaxis(truth, 1, -1))
 
 
-@pytest.mark.parametrize(("op", "attributes"), [
-    ("GlobalAveragePool", {}), ("ReduceMean", {"axes": [2, 3]}),
-])
+@pytest.mark.parametrize(
+    ("op", "attributes"),
+    [
+        ("GlobalAveragePool", {}),
+        ("ReduceMean", {"axes": [2, 3]}),
+    ],
+)
 @pytest.mark.parametrize("size", [3, 5, 6, 7])
 def test_global_averages_divide_the_sum(op, attributes, size):
     x = np.random.default_rng(0).integers(-300, 300, (4, 16, size, size)).astype(np.float32)

@@ -32,9 +32,14 @@ def agree(x, q):
 @pytest.mark.parametrize("width", [1, 2, 3, 4, 8])
 def test_every_mode_on_ties_and_neighbours(rounding, signed, narrow, width):
     steps = f32(np.arange(-600, 601) / 4)
-    near = np.concatenate([steps, np.nextafter(steps, f32(np.inf)),
-                           np.nextafter(steps, f32(-np.inf)),
-                           f32([1e-40, -1e-40, -0.0, 1e30, -1e30, np.inf, -np.inf])])
+    near = np.concatenate(
+        [
+            steps,
+            np.nextafter(steps, f32(np.inf)),
+            np.nextafter(steps, f32(-np.inf)),
+            f32([1e-40, -1e-40, -0.0, 1e30, -1e30, np.inf, -np.inf]),
+        ]
+    )
     for scale in (1.0, 0.3, 2.0**-9):
         for zero in (0.0, 3.0, -1.0):
             q = ops.QuantOp(f32(scale), f32(zero), width, signed, narrow, rounding)
@@ -45,7 +50,11 @@ def test_every_mode_on_ties_and_neighbours(rounding, signed, narrow, width):
     hnp.arrays(np.float32, (5, 3), elements=st.floats(width=32, allow_nan=False)),
     hnp.arrays(np.float32, (3,), elements=st.floats(2.0**-20, 2.0**20, width=32)),
     hnp.arrays(np.float32, (3,), elements=st.integers(-300, 300).map(float)),
-    st.integers(1, 24), st.booleans(), st.booleans(), st.sampled_from(sorted(ROUNDINGS)))
+    st.integers(1, 24),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from(sorted(ROUNDINGS)),
+)
 def test_any_value_per_channel(x, scale, zero, width, signed, narrow, rounding):
     with np.errstate(all="ignore"):
         agree(x, ops.QuantOp(scale, zero, width, signed, narrow, rounding))
@@ -56,7 +65,9 @@ def test_any_value_per_channel(x, scale, zero, width, signed, narrow, rounding):
 @pytest.mark.parametrize("width", range(1, 25))
 def test_integer_range(signed, narrow, width):
     assert integer_range(width, signed, narrow) == (
-        min_int(signed, narrow, width), max_int(signed, narrow, width))
+        min_int(signed, narrow, width),
+        max_int(signed, narrow, width),
+    )
 
 
 def test_one_signed_bit_is_bipolar():
@@ -66,11 +77,14 @@ def test_one_signed_bit_is_bipolar():
     np.testing.assert_array_equal(q.apply(x), [-0.5, 0.5, 0.5, 0.5])
 
 
-@given(hnp.arrays(np.float32, (4, 3), elements=st.floats(width=32, allow_nan=False)),
-       st.sampled_from([1.0, 0.5, 0.3]))
+@given(
+    hnp.arrays(np.float32, (4, 3), elements=st.floats(width=32, allow_nan=False)),
+    st.sampled_from([1.0, 0.5, 0.3]),
+)
 def test_bipolar_quant_and_multi_threshold(x, scale):
     np.testing.assert_array_equal(
-        bits(ops.BipolarQuantOp(f32(scale)).apply(x)), bits(binary_quant(x, f32(scale))))
+        bits(ops.BipolarQuantOp(f32(scale)).apply(x)), bits(binary_quant(x, f32(scale)))
+    )
     steps = f32([[-1, 0, 7], [0, 0, 0], [-5, 2, 1e9]])
     op = ops.MultiThresholdOp(steps, 0.3, -1.7)
     want = multithreshold(x, steps, np.float32(0.3), np.float32(-1.7))

@@ -51,7 +51,11 @@ def test_a_network_is_read_as_it_was_written(saved: Path) -> None:
     net, read = network(), ir_file.load(saved)
     assert read.digest == net.digest and read.features == net.features
     assert (read.name, read.shape, read.classes, read.notes) == (
-        net.name, net.shape, net.classes, net.notes)
+        net.name,
+        net.shape,
+        net.classes,
+        net.notes,
+    )
     for a, b in zip(net.layers, read.layers, strict=True):
         assert type(a) is type(b) and a.sources == b.sources
         for name, value in vars(a).items():

@@ -139,12 +139,21 @@ class Drawer:
             case "norm":
                 gamma = r.standard_normal(c)
                 special = r.integers(0, 8, c)
-                gamma = np.select([special == 0, special == 1, special == 2],
-                                  [0, 1e-40 * np.sign(gamma), -1e-42], gamma)
+                gamma = np.select(
+                    [special == 0, special == 1, special == 2],
+                    [0, 1e-40 * np.sign(gamma), -1e-42],
+                    gamma,
+                )
                 mean = np.round(r.normal(0, size / 4, c) * 2) / 2
                 beta = np.where(r.random(c) < 0.5, 0, r.standard_normal(c))
-                self.add(ops.BatchNormOp, f32(gamma), f32(beta), f32(mean),
-                         f32(r.uniform(1e-3, size * size + 1, c)), 1e-5)
+                self.add(
+                    ops.BatchNormOp,
+                    f32(gamma),
+                    f32(beta),
+                    f32(mean),
+                    f32(r.uniform(1e-3, size * size + 1, c)),
+                    1e-5,
+                )
                 self.size = 2
             case "add":
                 self.add(ops.AddOp, f32(np.round(r.normal(0, size / 4, c))))
@@ -164,12 +173,23 @@ class Drawer:
                 scale = f32(2.0 ** np.round(np.log2(size / 2**bits + 1e-6)))
                 # A narrow single bit would be no bit.
                 narrow = bits > 1 and self.pick(True, False)
-                self.add(ops.QuantOp, scale, f32(self.pick(0, 0, 1)), float(bits), signed, narrow,
-                         self.pick(*ROUNDINGS))
+                self.add(
+                    ops.QuantOp,
+                    scale,
+                    f32(self.pick(0, 0, 1)),
+                    float(bits),
+                    signed,
+                    narrow,
+                    self.pick(*ROUNDINGS),
+                )
             case "multi":
                 t = np.round(r.normal(0, size / 3, (self.pick(1, c), self.int(1, 7))) * 2) / 2
-                self.add(ops.MultiThresholdOp, f32(np.sort(t, 1)), float(self.power()),
-                         self.pick(0.0, -1.0, 0.5))
+                self.add(
+                    ops.MultiThresholdOp,
+                    f32(np.sort(t, 1)),
+                    float(self.power()),
+                    self.pick(0.0, -1.0, 0.5),
+                )
             case "sign":
                 self.add(ops.SignOp)
             case "larq":

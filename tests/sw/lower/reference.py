@@ -49,9 +49,7 @@ def step(op, x):
 
 
 def run(graph, x):
-    """Give the float32 scores [frames, classes] of uint8 frames [frames, rows, columns, channels].
-
-    """
+    """Return float32 scores [frames, classes] of uint8 frames [frames, rows, columns, channels]."""
     values = x.astype(np.float32) * np.float32(graph.input_scale)
     for op in graph.ops:
         values = step(op, values)

@@ -9,12 +9,23 @@ from xnorflow.ir import BIPOLAR, TERNARY, UNIPOLAR, Alphabet
 from xnorflow.lower.alphabets import weight_alphabet
 
 
-@pytest.mark.parametrize(("weights", "alphabet"), [
-    ([-1, 1], BIPOLAR), ([1, 1], BIPOLAR), ([-1], BIPOLAR), ([0, 1], UNIPOLAR), ([0], UNIPOLAR),
-    ([-1, 0], TERNARY), ([-1, 0, 1], TERNARY), ([-2, 1], Alphabet(-2, 1, 4)),
-    ([-8, 7], Alphabet(-8, 1, 16)), ([-8, 8], Alphabet(-16, 1, 32)), ([-3, 1], Alphabet(-3, 2, 4)),
-    ([2], Alphabet(-4, 1, 8)),
-])
+@pytest.mark.parametrize(
+    ("weights", "alphabet"),
+    [
+        ([-1, 1], BIPOLAR),
+        ([1, 1], BIPOLAR),
+        ([-1], BIPOLAR),
+        ([0, 1], UNIPOLAR),
+        ([0], UNIPOLAR),
+        ([-1, 0], TERNARY),
+        ([-1, 0, 1], TERNARY),
+        ([-2, 1], Alphabet(-2, 1, 4)),
+        ([-8, 7], Alphabet(-8, 1, 16)),
+        ([-8, 8], Alphabet(-16, 1, 32)),
+        ([-3, 1], Alphabet(-3, 2, 4)),
+        ([2], Alphabet(-4, 1, 8)),
+    ],
+)
 def test_names(weights, alphabet):
     assert weight_alphabet(np.array(weights)) == alphabet
 

@@ -19,11 +19,19 @@ def expression(channels, seed):
     def f32(a):
         return np.asarray(a, np.float32)
 
-    return Expression(r.uniform(0.1, 1, channels), (
-        ops.BatchNormOp(f32(r.standard_normal(channels)), f32(r.standard_normal(channels)),
-                    f32(r.normal(0, 30, channels)), f32(r.uniform(1, 100, channels)), 1e-5),
-        ops.MultiThresholdOp(f32(np.sort(r.normal(0, 2, (channels, 5)), 1)), 0.5, -1.0),
-    ))
+    return Expression(
+        r.uniform(0.1, 1, channels),
+        (
+            ops.BatchNormOp(
+                f32(r.standard_normal(channels)),
+                f32(r.standard_normal(channels)),
+                f32(r.normal(0, 30, channels)),
+                f32(r.uniform(1, 100, channels)),
+                1e-5,
+            ),
+            ops.MultiThresholdOp(f32(np.sort(r.normal(0, 2, (channels, 5)), 1)), 0.5, -1.0),
+        ),
+    )
 
 
 def reach(channels, seed, step=2):
@@ -63,8 +71,10 @@ def test_bisection_finds_the_same(monkeypatch, seed):
 def test_direction_is_that_of_each_channel():
     gamma = np.array([1, -1, 0], np.float32)
     zero = np.zeros(3, np.float32)
-    e = Expression(np.array(1.0), (ops.BatchNormOp(gamma, zero, zero, zero + 1, 0.0),
-                                   ops.BipolarQuantOp(np.float32(1))))
+    e = Expression(
+        np.array(1.0),
+        (ops.BatchNormOp(gamma, zero, zero, zero + 1, 0.0), ops.BipolarQuantOp(np.float32(1))),
+    )
     where = Reach(np.full(3, -3), np.full(3, 3))
     np.testing.assert_array_equal(steps(e, where, WHERE).direction, [1, -1, 0])
     np.testing.assert_array_equal(e.direction(where), [1, -1, 0])
@@ -92,8 +102,10 @@ def test_per_channel_leaves_scalars_alone():
 
 def test_nan_is_refused_with_the_node_that_makes_it():
     big = np.float32(3e38)
-    e = Expression(np.array(1.0), (ops.MultiplyOp(big, node="up"), ops.SubtractOp(np.float32(np.inf),
-                                   node="down", op="Sub")))
+    e = Expression(
+        np.array(1.0),
+        (ops.MultiplyOp(big, node="up"), ops.SubtractOp(np.float32(np.inf), node="down", op="Sub")),
+    )
     with pytest.raises(UnsupportedModel, match="Sub node 'down'.*NaN"):
         e(np.array([[9]]))
 

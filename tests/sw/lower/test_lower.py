@@ -65,14 +65,27 @@ def bits(seed, *shape):
 def norm(c, seed=0, gamma=None):
     r = np.random.default_rng(seed)
     gamma = r.standard_normal(c) if gamma is None else gamma
-    return g.BatchNormOp(f32(gamma), f32(r.standard_normal(c)), f32(np.round(r.normal(0, 4, c))),
-                       f32(r.uniform(1, 20, c)), 1e-5, node="norm", op="BatchNormalization")
+    return g.BatchNormOp(
+        f32(gamma),
+        f32(r.standard_normal(c)),
+        f32(np.round(r.normal(0, 4, c))),
+        f32(r.uniform(1, 20, c)),
+        1e-5,
+        node="norm",
+        op="BatchNormalization",
+    )
 
 
 def conv(seed, out, inp, kernel=(3, 3), pads=(0, 0, 0, 0), **kwargs):
     window = Window(kernel, pads=pads)
-    return g.ConvOp(bits(seed, out, *kernel, inp), f32(kwargs.pop("scale", 1)), window,
-                  node=f"conv{seed}", op="Conv", **kwargs)
+    return g.ConvOp(
+        bits(seed, out, *kernel, inp),
+        f32(kwargs.pop("scale", 1)),
+        window,
+        node=f"conv{seed}",
+        op="Conv",
+        **kwargs,
+    )
 
 
 SIGN = g.BipolarQuantOp(f32(1), node="sign", op="BipolarQuant")
@@ -89,23 +102,46 @@ def kinds(net):
 
 def test_layers_have_names_and_sources():
     graph = network(
-        CENTRE, SIGN, conv(0, 4, 1), norm(4), SIGN, g.MaxPoolOp(Window((2, 2), (2, 2)), node="pool"),
-        g.FlattenOp(node="flat"), conv(1, 5, 16, (1, 1)), norm(5), SIGN, conv(2, 3, 5, (1, 1)),
+        CENTRE,
+        SIGN,
+        conv(0, 4, 1),
+        norm(4),
+        SIGN,
+        g.MaxPoolOp(Window((2, 2), (2, 2)), node="pool"),
+        g.FlattenOp(node="flat"),
+        conv(1, 5, 16, (1, 1)),
+        norm(5),
+        SIGN,
+        conv(2, 3, 5, (1, 1)),
         g.MultiplyOp(f32(0.3), node="tail"),
     )
     net = check(graph, frames(graph.shape, 0))
     assert [(layer.name, layer.sources) for layer in net.layers] == [
-        ("input", ("centre", "sign")), ("conv0", ("conv0",)), ("conv0_threshold", ("norm", "sign")),
-        ("pool0", ("pool",)), ("flatten0", ("flat",)), ("dense0", ("conv1",)),
-        ("dense0_threshold", ("norm", "sign")), ("dense1", ("conv2",)), ("scores", ("tail",)),
+        ("input", ("centre", "sign")),
+        ("conv0", ("conv0",)),
+        ("conv0_threshold", ("norm", "sign")),
+        ("pool0", ("pool",)),
+        ("flatten0", ("flat",)),
+        ("dense0", ("conv1",)),
+        ("dense0_threshold", ("norm", "sign")),
+        ("dense1", ("conv2",)),
+        ("scores", ("tail",)),
     ]
     assert [str(f.alphabet) for f in net.features[1:4]] == ["bipolar", "{-9..9}", "bipolar"]
 
 
 def test_a_pool_of_sums_becomes_a_pool_of_bits_and_a_minimum_where_gamma_is_negative():
     gamma = [1, -1, 0, 2]
-    graph = network(CENTRE, SIGN, conv(0, 4, 1), g.MaxPoolOp(Window((2, 2))), norm(4, gamma=gamma),
-                    SIGN, g.FlattenOp(), conv(1, 3, 36, (1, 1)))
+    graph = network(
+        CENTRE,
+        SIGN,
+        conv(0, 4, 1),
+        g.MaxPoolOp(Window((2, 2))),
+        norm(4, gamma=gamma),
+        SIGN,
+        g.FlattenOp(),
+        conv(1, 3, 36, (1, 1)),
+    )
     net = check(graph, frames(graph.shape, 0))
     assert kinds(net) == ["input", "conv", "threshold", "maxpool", "flatten", "conv", "scores"]
     np.testing.assert_array_equal(net.layers[3].minimum, [False, True, False, False])
@@ -116,8 +152,15 @@ def test_a_pool_of_sums_becomes_a_pool_of_bits_and_a_minimum_where_gamma_is_nega
 
 def test_gammas_of_every_kind():
     gamma = [0.0, -0.0, 1e-45, -1e-45, 1e-38, -1e-38, 1, -1, 3e38, -3e38]
-    graph = network(CENTRE, SIGN, conv(0, 10, 1), norm(10, gamma=gamma), SIGN, g.FlattenOp(),
-                    conv(1, 3, 160, (1, 1)))
+    graph = network(
+        CENTRE,
+        SIGN,
+        conv(0, 10, 1),
+        norm(10, gamma=gamma),
+        SIGN,
+        g.FlattenOp(),
+        conv(1, 3, 160, (1, 1)),
+    )
     net = check(graph, frames(graph.shape, 0))
     lo = -9
     always, never = lo, 10
@@ -128,8 +171,15 @@ def test_gammas_of_every_kind():
 
 def test_ties_are_positive_for_bipolar_and_zero_for_sign():
     for quantiser, alphabet, at in ((SIGN, ir.BIPOLAR, [1]), (g.SignOp(), ir.TERNARY, [1, 2])):
-        graph = network(CENTRE, SIGN, conv(0, 2, 1), g.AddOp(f32(-1)), quantiser, g.FlattenOp(),
-                        conv(1, 3, 32, (1, 1)))
+        graph = network(
+            CENTRE,
+            SIGN,
+            conv(0, 2, 1),
+            g.AddOp(f32(-1)),
+            quantiser,
+            g.FlattenOp(),
+            conv(1, 3, 32, (1, 1)),
+        )
         net = check(graph, frames(graph.shape, 0))
         assert net.layers[2].alphabet == alphabet
         # Sums are odd: 1 is a tie, and 3 is the next.
@@ -138,16 +188,23 @@ def test_ties_are_positive_for_bipolar_and_zero_for_sign():
 
 def test_sign_add_sign_is_bipolar():
     larq = (g.SignOp(), g.AddOp(f32(0.1)), g.SignOp())
-    graph = network(CENTRE, *larq, conv(0, 4, 1, (2, 2)), *larq, g.FlattenOp(),
-                    conv(1, 3, 100, (1, 1)))
+    graph = network(
+        CENTRE, *larq, conv(0, 4, 1, (2, 2)), *larq, g.FlattenOp(), conv(1, 3, 100, (1, 1))
+    )
     net = check(graph, frames(graph.shape, 0))
     assert [net.layers[i].alphabet for i in (0, 2)] == [ir.BIPOLAR] * 2
 
 
 def test_a_falling_tail_on_codes_mirrors_them():
     quant = g.QuantOp(f32(1), f32(0), 3.0, False, False)
-    graph = network(CENTRE, SIGN, conv(0, 3, 1), quant, g.AveragePoolOp(Window((4, 4))),
-                    g.SubtractOp(f32([1, 2, 3]), reverse=True))
+    graph = network(
+        CENTRE,
+        SIGN,
+        conv(0, 3, 1),
+        quant,
+        g.AveragePoolOp(Window((4, 4))),
+        g.SubtractOp(f32([1, 2, 3]), reverse=True),
+    )
     net = check(graph, frames(graph.shape, 0))
     assert net.scores.ranks is None and net.scores.offsets.any()
 
@@ -155,8 +212,15 @@ def test_a_falling_tail_on_codes_mirrors_them():
 @pytest.mark.parametrize(("value", "integer"), [(0.0, 0), (0.5, 1), (-0.5, -1)])
 def test_paddings(value, integer):
     half = g.BipolarQuantOp(f32(0.5))
-    graph = network(CENTRE, half, conv(0, 4, 1, pads=(1, 1, 1, 1), pad_value=value), norm(4), half,
-                    g.FlattenOp(), conv(1, 3, 144, (1, 1)))
+    graph = network(
+        CENTRE,
+        half,
+        conv(0, 4, 1, pads=(1, 1, 1, 1), pad_value=value),
+        norm(4),
+        half,
+        g.FlattenOp(),
+        conv(1, 3, 144, (1, 1)),
+    )
     net = check(graph, frames(graph.shape, 0))
     assert net.layers[1].pad_value == integer and net.layers[0].alphabet == ir.BIPOLAR
 
@@ -173,21 +237,45 @@ def test_raw_pixels_into_a_binary_convolution():
 
 
 def test_input_values_per_channel_make_a_table_per_channel():
-    graph = network(g.SubtractOp(f32([100, 200])), g.MultiplyOp(f32([1, -1])), SIGN, conv(0, 4, 2),
-                    norm(4), SIGN, g.FlattenOp(), conv(1, 3, 64, (1, 1)), shape=(6, 6, 2))
+    graph = network(
+        g.SubtractOp(f32([100, 200])),
+        g.MultiplyOp(f32([1, -1])),
+        SIGN,
+        conv(0, 4, 2),
+        norm(4),
+        SIGN,
+        g.FlattenOp(),
+        conv(1, 3, 64, (1, 1)),
+        shape=(6, 6, 2),
+    )
     net = check(graph, frames(graph.shape, 0))
     np.testing.assert_array_equal(net.layers[0].table.sum(1), [156, 201])
 
 
 def test_averages_of_sums_and_of_codes():
     graph = network(
-        CENTRE, SIGN, conv(0, 4, 1, scale=[1, 2, 0.5, 4]), g.AveragePoolOp(Window((3, 3))),
-        norm(4), SIGN, g.AveragePoolOp(Window((2, 2), pads=(1, 1, 0, 0)), node="avg"),
-        conv(1, 3, 4, (1, 1)), g.AveragePoolOp(Window((2, 2))), g.AddOp(f32([1, 2, 3])),
+        CENTRE,
+        SIGN,
+        conv(0, 4, 1, scale=[1, 2, 0.5, 4]),
+        g.AveragePoolOp(Window((3, 3))),
+        norm(4),
+        SIGN,
+        g.AveragePoolOp(Window((2, 2), pads=(1, 1, 0, 0)), node="avg"),
+        conv(1, 3, 4, (1, 1)),
+        g.AveragePoolOp(Window((2, 2))),
+        g.AddOp(f32([1, 2, 3])),
     )
     net = check(graph, frames(graph.shape, 0))
-    assert kinds(net) == ["input", "conv", "sumpool", "threshold", "sumpool", "conv", "sumpool",
-                          "scores"]
+    assert kinds(net) == [
+        "input",
+        "conv",
+        "sumpool",
+        "threshold",
+        "sumpool",
+        "conv",
+        "sumpool",
+        "scores",
+    ]
     # Padding with 0 needs a code for it.
     assert net.layers[3].alphabet == ir.TERNARY and net.layers[4].pad_code == 1
 
@@ -195,18 +283,30 @@ def test_averages_of_sums_and_of_codes():
 @pytest.mark.parametrize("shift", [0, -2])  # the latter leaves nothing but zeros
 def test_padded_averages_of_unsigned_codes_with_a_negative_gamma(shift):
     quant = g.QuantOp(f32(0.5), f32(0), 2.0, False, False)
-    graph = network(g.AddOp(f32(shift)), quant, g.AveragePoolOp(Window((3, 3), pads=(1, 1, 1, 1))),
-                    norm(1, gamma=[-1]), SIGN, g.FlattenOp(), conv(1, 3, 36, (1, 1)),
-                    input_scale=1 / 256)
+    graph = network(
+        g.AddOp(f32(shift)),
+        quant,
+        g.AveragePoolOp(Window((3, 3), pads=(1, 1, 1, 1))),
+        norm(1, gamma=[-1]),
+        SIGN,
+        g.FlattenOp(),
+        conv(1, 3, 36, (1, 1)),
+        input_scale=1 / 256,
+    )
     check(graph, frames(graph.shape, 0))
 
 
 def test_padded_averages_of_sums_that_are_never_zero():
     one_or_two = g.MultiThresholdOp(f32([[128]]), 1.0, 1.0)
     positive = g.ConvOp(np.array([1, -1]).reshape(2, 1, 1, 1), f32(1))
-    graph = network(one_or_two, positive, g.AveragePoolOp(Window((3, 3), pads=(2, 2, 2, 2))),
-                    g.QuantOp(f32(0.25), f32(0), 4.0, True, False), g.FlattenOp(),
-                    conv(1, 3, 128, (1, 1)))
+    graph = network(
+        one_or_two,
+        positive,
+        g.AveragePoolOp(Window((3, 3), pads=(2, 2, 2, 2))),
+        g.QuantOp(f32(0.25), f32(0), 4.0, True, False),
+        g.FlattenOp(),
+        conv(1, 3, 128, (1, 1)),
+    )
     check(graph, frames(graph.shape, 0))
 
 
@@ -221,8 +321,15 @@ def test_activation_scales_per_channel():
 
 
 def test_scales_that_are_no_powers_of_two_are_noted():
-    graph = network(CENTRE, SIGN, conv(0, 8, 1, scale=0.1), g.SubtractOp(f32(0.3)), SIGN,
-                    g.FlattenOp(), conv(1, 3, 128, (1, 1), scale=0.7))
+    graph = network(
+        CENTRE,
+        SIGN,
+        conv(0, 8, 1, scale=0.1),
+        g.SubtractOp(f32(0.3)),
+        SIGN,
+        g.FlattenOp(),
+        conv(1, 3, 128, (1, 1), scale=0.7),
+    )
     notes = lower(graph).notes
     assert "in 8 of 8 channels" in notes[0] and "conv0" in notes[0] and "dense0" in notes[1]
 
@@ -244,20 +351,52 @@ def test_batch_normalisation_behind_flatten_is_one_per_channel():
 DENSE = conv(1, 3, 36, (1, 1))
 
 
-@pytest.mark.parametrize(("ops", "message"), [
-    ((CENTRE, SIGN), "no convolution"),
-    ((CENTRE, SIGN, conv(0, 3, 1)), "ends in a map of 4 x 4"),
-    ((CENTRE, SIGN, conv(0, 3, 1), norm(3), conv(1, 3, 3)), "'conv1'.*a quantiser before it"),
-    ((CENTRE, SIGN, conv(0, 3, 1), norm(3), g.AveragePoolOp(Window((4, 4)), node="avg", op="Avg")),
-     "Avg node 'avg'.*behind the pool"),
-    ((CENTRE, SIGN, conv(0, 3, 1, pads=(1, 1, 1, 1), pad_value=0.3)), "'conv0'.*padding of 0.3"),
-    ((g.FlattenOp(), g.ConvOp(np.full((2, 1, 1, 36), 4001) + np.arange(36), f32(1), node="wide",
-                          op="Conv")), "'wide'.*accumulators"),
-    ((g.Op(node="odd", op="Odd"), g.FlattenOp(), DENSE), "Odd node 'odd'"),
-    ((g.MultiplyOp(f32(3e38)), g.SubtractOp(f32(3e38)), g.FlattenOp(), DENSE), "no integer multiples"),
-    ((g.FlattenOp(), DENSE, g.MultiplyOp(f32(3e38)), g.MultiplyOp(f32(3e38)), g.MultiplyOp(f32(0), node="z",
-      op="Mul")), "Mul node 'z'.*NaN"),
-])
+@pytest.mark.parametrize(
+    ("ops", "message"),
+    [
+        ((CENTRE, SIGN), "no convolution"),
+        ((CENTRE, SIGN, conv(0, 3, 1)), "ends in a map of 4 x 4"),
+        ((CENTRE, SIGN, conv(0, 3, 1), norm(3), conv(1, 3, 3)), "'conv1'.*a quantiser before it"),
+        (
+            (
+                CENTRE,
+                SIGN,
+                conv(0, 3, 1),
+                norm(3),
+                g.AveragePoolOp(Window((4, 4)), node="avg", op="Avg"),
+            ),
+            "Avg node 'avg'.*behind the pool",
+        ),
+        (
+            (CENTRE, SIGN, conv(0, 3, 1, pads=(1, 1, 1, 1), pad_value=0.3)),
+            "'conv0'.*padding of 0.3",
+        ),
+        (
+            (
+                g.FlattenOp(),
+                g.ConvOp(
+                    np.full((2, 1, 1, 36), 4001) + np.arange(36), f32(1), node="wide", op="Conv"
+                ),
+            ),
+            "'wide'.*accumulators",
+        ),
+        ((g.Op(node="odd", op="Odd"), g.FlattenOp(), DENSE), "Odd node 'odd'"),
+        (
+            (g.MultiplyOp(f32(3e38)), g.SubtractOp(f32(3e38)), g.FlattenOp(), DENSE),
+            "no integer multiples",
+        ),
+        (
+            (
+                g.FlattenOp(),
+                DENSE,
+                g.MultiplyOp(f32(3e38)),
+                g.MultiplyOp(f32(3e38)),
+                g.MultiplyOp(f32(0), node="z", op="Mul"),
+            ),
+            "Mul node 'z'.*NaN",
+        ),
+    ],
+)
 def test_what_has_no_integer_form_is_refused_by_name(ops, message):
     with pytest.raises(UnsupportedModel, match=message):
         lower(network(*ops))

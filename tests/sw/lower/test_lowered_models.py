@@ -14,10 +14,16 @@ DATA = Path(__file__).parents[3] / "shared/data"
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data")
 
 
-@pytest.mark.parametrize(("name", "scale", "accuracy"), [
-    ("TFC_1W1A", 1 / 255, 92.96), ("TFC_1W2A", 1 / 255, 94.74), ("LFC_1W1A_finn", 1 / 255, 98.35),
-    ("mnist_lfcW1A1", 1.0, 98.34), ("mnist_lfcW1A2", 1.0, 98.55),
-])
+@pytest.mark.parametrize(
+    ("name", "scale", "accuracy"),
+    [
+        ("TFC_1W1A", 1 / 255, 92.96),
+        ("TFC_1W2A", 1 / 255, 94.74),
+        ("LFC_1W1A_finn", 1 / 255, 98.35),
+        ("mnist_lfcW1A1", 1.0, 98.34),
+        ("mnist_lfcW1A2", 1.0, 98.55),
+    ],
+)
 def test_mnist_accuracy_is_the_published_one(name, scale, accuracy):
     net = lower(read(DATA / f"models/{name}.onnx", input_scale=scale))
     with np.load(DATA / "datasets/mnist.npz") as data:

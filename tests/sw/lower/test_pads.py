@@ -15,9 +15,16 @@ def conv(value, pads=(1, 1, 1, 1)):
     return ops.ConvOp(ONES, np.float32(1), ir.Window(pads=pads), value, node="c", op="Conv")
 
 
-@pytest.mark.parametrize(("value", "scale", "integer"), [
-    (0.0, 0.3, 0), (0.5, 0.5, 1), (-0.5, 0.5, -1), (0.1, float(np.float32(0.1)), 1), (6.0, 2.0, 3),
-])
+@pytest.mark.parametrize(
+    ("value", "scale", "integer"),
+    [
+        (0.0, 0.3, 0),
+        (0.5, 0.5, 1),
+        (-0.5, 0.5, -1),
+        (0.1, float(np.float32(0.1)), 1),
+        (6.0, 2.0, 3),
+    ],
+)
 def test_multiples_of_the_scale(value, scale, integer):
     assert pad_value(conv(value), scale) == integer
 
@@ -28,13 +35,16 @@ def test_other_values_are_refused_only_where_they_pad():
     assert pad_value(conv(0.7, (0, 0, 0, 0)), 0.5) == 0
 
 
-@pytest.mark.parametrize(("window", "fits"), [
-    (ir.Window((2, 2), (1, 1), (1, 1), (1, 1, 1, 1)), True),
-    (ir.Window((1, 1), (1, 1), (1, 1), (0, 0, 0, 1)), False),
-    (ir.Window((2, 2), (1, 1), (1, 1), (2, 0, 0, 0)), False),
-    (ir.Window((2, 1), (1, 1), (9, 1), (5, 0, 9, 0)), False),
-    (ir.Window((2, 1), (7, 1), (2, 1), (1, 0, 1, 0)), True),
-])
+@pytest.mark.parametrize(
+    ("window", "fits"),
+    [
+        (ir.Window((2, 2), (1, 1), (1, 1), (1, 1, 1, 1)), True),
+        (ir.Window((1, 1), (1, 1), (1, 1), (0, 0, 0, 1)), False),
+        (ir.Window((2, 2), (1, 1), (1, 1), (2, 0, 0, 0)), False),
+        (ir.Window((2, 1), (1, 1), (9, 1), (5, 0, 9, 0)), False),
+        (ir.Window((2, 1), (7, 1), (2, 1), (1, 0, 1, 0)), True),
+    ],
+)
 def test_pools_of_padding_alone_are_refused(window, fits):
     op = ops.MaxPoolOp(window, node="p", op="MaxPool")
     if fits:

@@ -38,8 +38,14 @@ def test_biases_become_additions():
 
 def test_identities_are_dropped():
     one = g.MaxPoolOp(Window((2, 3)))
-    old = graph(one, g.FlattenOp(), g.MaxPoolOp(Window()), g.AveragePoolOp(Window()), conv(3, 2),
-                g.FlattenOp())
+    old = graph(
+        one,
+        g.FlattenOp(),
+        g.MaxPoolOp(Window()),
+        g.AveragePoolOp(Window()),
+        conv(3, 2),
+        g.FlattenOp(),
+    )
     new = tidy.drop_identities(old)
     assert [type(op) for op in new.ops] == [g.MaxPoolOp, g.ConvOp]
     same_scores(old, new)
@@ -68,26 +74,29 @@ NAN, INF = f32([np.nan, 1]), f32([np.inf, 1])
 ONE = f32([1, 1])
 
 
-@pytest.mark.parametrize(("op", "message"), [
-    (g.AddOp(NAN), "value holds NaN"),
-    (g.MultiplyOp(INF), "value holds infinity"),
-    (g.BatchNormOp(ONE, ONE, NAN, ONE, 1e-5), "mean holds NaN"),
-    (g.BatchNormOp(INF, ONE, ONE, ONE, 1e-5), "gamma holds infinity"),
-    (g.BatchNormOp(ONE, ONE, ONE, -ONE, 1e-5), "variance"),
-    (g.BatchNormOp(ONE, ONE, ONE, ONE, float("nan")), "epsilon holds NaN"),
-    (g.DivideOp(f32([1, 0])), "divides by zero"),
-    (g.QuantOp(f32(0), f32(0), 4.0, True, False), "scale is zero"),
-    (g.BipolarQuantOp(NAN), "scale holds NaN"),
-    (g.MultiThresholdOp(f32([[np.nan]])), "thresholds holds NaN"),
-    (g.ClipOp(float("nan")), "lo holds NaN"),
-    (g.AddOp(f32([1, 2, 3])), "3 entries for 2 channels"),
-    (g.ConvOp(np.ones((2, 1, 1, 2), np.int64), f32([1, -1])), "not positive"),
-    (g.ConvOp(np.ones((2, 1, 1, 2), np.int64), f32([1, np.inf])), "scale holds infinity"),
-    (g.ConvOp(np.ones((2, 1, 1, 3), np.int64), ONE), "2 channels"),
-    (g.ConvOp(np.ones((2, 1, 1, 2), np.int64), ONE, bias=NAN), "bias holds NaN"),
-    (g.ConvOp(np.ones((2, 5, 1, 2), np.int64), ONE, Window((5, 1))), "does not fit"),
-    (g.MaxPoolOp(Window((5, 1))), "does not fit"),
-])
+@pytest.mark.parametrize(
+    ("op", "message"),
+    [
+        (g.AddOp(NAN), "value holds NaN"),
+        (g.MultiplyOp(INF), "value holds infinity"),
+        (g.BatchNormOp(ONE, ONE, NAN, ONE, 1e-5), "mean holds NaN"),
+        (g.BatchNormOp(INF, ONE, ONE, ONE, 1e-5), "gamma holds infinity"),
+        (g.BatchNormOp(ONE, ONE, ONE, -ONE, 1e-5), "variance"),
+        (g.BatchNormOp(ONE, ONE, ONE, ONE, float("nan")), "epsilon holds NaN"),
+        (g.DivideOp(f32([1, 0])), "divides by zero"),
+        (g.QuantOp(f32(0), f32(0), 4.0, True, False), "scale is zero"),
+        (g.BipolarQuantOp(NAN), "scale holds NaN"),
+        (g.MultiThresholdOp(f32([[np.nan]])), "thresholds holds NaN"),
+        (g.ClipOp(float("nan")), "lo holds NaN"),
+        (g.AddOp(f32([1, 2, 3])), "3 entries for 2 channels"),
+        (g.ConvOp(np.ones((2, 1, 1, 2), np.int64), f32([1, -1])), "not positive"),
+        (g.ConvOp(np.ones((2, 1, 1, 2), np.int64), f32([1, np.inf])), "scale holds infinity"),
+        (g.ConvOp(np.ones((2, 1, 1, 3), np.int64), ONE), "2 channels"),
+        (g.ConvOp(np.ones((2, 1, 1, 2), np.int64), ONE, bias=NAN), "bias holds NaN"),
+        (g.ConvOp(np.ones((2, 5, 1, 2), np.int64), ONE, Window((5, 1))), "does not fit"),
+        (g.MaxPoolOp(Window((5, 1))), "does not fit"),
+    ],
+)
 def test_bad_constants_are_refused_by_name(op, message):
     object.__setattr__(op, "node", "culprit")
     object.__setattr__(op, "op", "Op")

@@ -34,15 +34,21 @@ def check(unit, ops, where=None):
     integers = where.integers(0, where.rows)
     truth, mine = expression(integers), integer_scores(tail, integers)
     np.testing.assert_array_equal(tail.floats[mine - tail.floats_lo], truth)
-    np.testing.assert_array_equal(np.sign(np.subtract.outer(mine, mine)),
-                                  np.sign(np.subtract.outer(truth, truth)))
+    np.testing.assert_array_equal(
+        np.sign(np.subtract.outer(mine, mine)), np.sign(np.subtract.outer(truth, truth))
+    )
     return tail
 
 
-@pytest.mark.parametrize("ops", [
-    (), (g.MultiplyOp(f32(0.3)), g.AddOp(f32(-1.7))), (g.DivideOp(f32(7)),),
-    (g.BatchNormOp(f32(2), f32(1), f32(3), f32(4), 1e-3),),
-])
+@pytest.mark.parametrize(
+    "ops",
+    [
+        (),
+        (g.MultiplyOp(f32(0.3)), g.AddOp(f32(-1.7))),
+        (g.DivideOp(f32(7)),),
+        (g.BatchNormOp(f32(2), f32(1), f32(3), f32(4), 1e-3),),
+    ],
+)
 def test_uniform_and_rising_is_dropped(ops):
     tail = check(0.5, ops)
     assert tail.ranks is None and not tail.offsets.any() and not tail.falls
@@ -63,13 +69,24 @@ def test_integer_offsets_are_kept_as_they_are():
     np.testing.assert_array_equal(tail.offsets, [2, 3, -4])
 
 
-@pytest.mark.parametrize("ops", [
-    (g.BatchNormOp(f32([1, -2, 0]), f32([0.1, 0.2, 0.3]), f32([1, 2, 3]), f32([4, 5, 6]), 1e-5),),
-    (g.AddOp(f32([0.1, 0.2, 0.35])),), (g.MultiplyOp(f32([0.5, 1, 2])),), (g.BipolarQuantOp(f32(1)),),
-    (g.AddOp(f32(2.0**22)), g.MultiplyOp(f32(0.1))), (g.ClipOp(0.0),), (g.MultiplyOp(f32([-1, 1, 1])),),
-    # So large that neighbours round to one float.
-    (g.AddOp(f32(2.0**25)),),
-])
+@pytest.mark.parametrize(
+    "ops",
+    [
+        (
+            g.BatchNormOp(
+                f32([1, -2, 0]), f32([0.1, 0.2, 0.3]), f32([1, 2, 3]), f32([4, 5, 6]), 1e-5
+            ),
+        ),
+        (g.AddOp(f32([0.1, 0.2, 0.35])),),
+        (g.MultiplyOp(f32([0.5, 1, 2])),),
+        (g.BipolarQuantOp(f32(1)),),
+        (g.AddOp(f32(2.0**22)), g.MultiplyOp(f32(0.1))),
+        (g.ClipOp(0.0),),
+        (g.MultiplyOp(f32([-1, 1, 1])),),
+        # So large that neighbours round to one float.
+        (g.AddOp(f32(2.0**25)),),
+    ],
+)
 def test_all_else_is_ranked(ops):
     tail = check(1 if len(ops) == 1 else 0.1, ops)
     assert tail.ranks is not None

@@ -19,9 +19,12 @@ def make(seed, step):
     """Eight channels of random slopes, some of them 0, and three-bit codes."""
     r = np.random.default_rng(seed)
     gamma = f32(r.choice([-1, 0, 1], 8) * r.uniform(0.1, 2, 8))
-    ops = (g.BatchNormOp(gamma, f32(r.normal(0, 3, 8)), f32(r.normal(0, 9, 8)),
-                       f32(r.uniform(5, 20, 8)), 1e-5),
-           g.QuantOp(f32(0.5), f32(0), 3.0, True, False))
+    ops = (
+        g.BatchNormOp(
+            gamma, f32(r.normal(0, 3, 8)), f32(r.normal(0, 9, 8)), f32(r.uniform(5, 20, 8)), 1e-5
+        ),
+        g.QuantOp(f32(0.5), f32(0), 3.0, True, False),
+    )
     lo = r.integers(-30, 5, 8)
     return Expression(np.array(0.25), ops), Reach(lo, lo + step * r.integers(0, 40, 8), step)
 

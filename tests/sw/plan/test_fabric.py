@@ -17,11 +17,18 @@ def net():
     return load(demo.model_path())
 
 
-@pytest.mark.parametrize(("board", "expected", "form"), [
-    (None, "generic", "tree"), ("zcu104", "generic", "tree"), ("icebreaker", "ice40", "recoded"),
-    ("ulx3s-85f", "ecp5", "dense"), ("tangnano9k", "gowin", "recoded"),
-    ("tangnano20k", "gowin", "recoded"), ("pynq-z1", "xilinx7", "dense"),
-])
+@pytest.mark.parametrize(
+    ("board", "expected", "form"),
+    [
+        (None, "generic", "tree"),
+        ("zcu104", "generic", "tree"),
+        ("icebreaker", "ice40", "recoded"),
+        ("ulx3s-85f", "ecp5", "dense"),
+        ("tangnano9k", "gowin", "recoded"),
+        ("tangnano20k", "gowin", "recoded"),
+        ("pynq-z1", "xilinx7", "dense"),
+    ],
+)
 def test_arrays_are_placed_for_the_board(net, board, expected, form, tmp_path):
     design = compile_network(net, board, cycles=1152)
     arrays = [s.array for s in design.spec.stages if isinstance(s.array, DotSpec)]

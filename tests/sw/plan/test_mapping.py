@@ -25,10 +25,22 @@ def values_of(bits: np.ndarray, coefficients: tuple[int, ...], denominator: int)
     return total // denominator
 
 
-@pytest.mark.parametrize(("low", "high", "planes"), [
-    (-1, 1, 2), (-2, 1, 3), (-2, 2, 3), (-3, 3, 4), (-4, 3, 4), (-8, 7, 5), (-128, 127, 9),
-    (0, 0, 2), (0, 1, 2), (0, 255, 10), (5, 5, 5),
-])
+@pytest.mark.parametrize(
+    ("low", "high", "planes"),
+    [
+        (-1, 1, 2),
+        (-2, 1, 3),
+        (-2, 2, 3),
+        (-3, 3, 4),
+        (-4, 3, 4),
+        (-8, 7, 5),
+        (-128, 127, 9),
+        (0, 0, 2),
+        (0, 1, 2),
+        (0, 255, 10),
+        (5, 5, 5),
+    ],
+)
 def test_planes_give_every_weight_of_a_range(low: int, high: int, planes: int) -> None:
     weights = np.arange(low, high + 1)
     bits, coefficients, denominator = weight_planes(weights)
@@ -48,7 +60,9 @@ def test_planes_give_any_weights(values: list[int]) -> None:
 
 
 @given(
-    st.integers(1, 7), st.integers(1, 4), st.lists(st.integers(-60, 60), min_size=1, max_size=4),
+    st.integers(1, 7),
+    st.integers(1, 4),
+    st.lists(st.integers(-60, 60), min_size=1, max_size=4),
     st.lists(st.integers(-200, 200), min_size=1, max_size=5),
 )
 def test_thresholds_on_values_become_thresholds_on_popcounts(
@@ -65,8 +79,9 @@ def test_thresholds_on_values_become_thresholds_on_popcounts(
             np.testing.assert_array_equal(reached, p >= got)
 
 
-def small(alphabet: ir.Alphabet, weights: ir.Ints, pad: int | None, *tail: ir.Layer
-          ) -> ir.IntegerNetwork:
+def small(
+    alphabet: ir.Alphabet, weights: ir.Ints, pad: int | None, *tail: ir.Layer
+) -> ir.IntegerNetwork:
     """A row of two features, a 1 x 2 kernel, and every pair of codes is a frame."""
     kernel = weights.shape[1:3]
     window = ir.Window(kernel, pads=(0, 1, 0, 0)) if pad is not None else ir.Window(kernel)
@@ -77,10 +92,18 @@ def small(alphabet: ir.Alphabet, weights: ir.Ints, pad: int | None, *tail: ir.La
     )
 
 
-@pytest.mark.parametrize("alphabet", [
-    ir.BIPOLAR, ir.UNIPOLAR, ir.TERNARY, ir.Alphabet(-3, 2, 4), ir.Alphabet(2, 3, 5),
-    ir.Alphabet(-4, 1, 8),
-], ids=str)
+@pytest.mark.parametrize(
+    "alphabet",
+    [
+        ir.BIPOLAR,
+        ir.UNIPOLAR,
+        ir.TERNARY,
+        ir.Alphabet(-3, 2, 4),
+        ir.Alphabet(2, 3, 5),
+        ir.Alphabet(-4, 1, 8),
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("span", [(-1, 1), (-2, 1), (-8, 7)], ids=str)
 @pytest.mark.parametrize("pad", [None, 0, 1, -1])
 def test_offsets_turn_popcounts_into_sums(
@@ -94,8 +117,14 @@ def test_offsets_turn_popcounts_into_sums(
     out = conv.features[-1]
     flat = ir.Flatten("flat")
     net = ir.IntegerNetwork(
-        "net", conv.shape, (*conv.layers, flat, ir.SumPool("pool", ir.Window()),
-                            ir.Scores("scores", np.zeros(out.size, np.int64)))
+        "net",
+        conv.shape,
+        (
+            *conv.layers,
+            flat,
+            ir.SumPool("pool", ir.Window()),
+            ir.Scores("scores", np.zeros(out.size, np.int64)),
+        ),
     )
     x = np.array(list(product(range(alphabet.levels), repeat=2)), np.uint8).reshape(-1, 1, 2, 1)
     spec = accelerator(net, [Fold(channels, 1), Fold(1, 1)], in_lanes=1)
@@ -108,8 +137,12 @@ def test_offsets_turn_popcounts_into_sums(
     padded = np.concatenate([np.full((len(x), pads), fill), codes], 1)
     sums = net.features[2]
     dot = DotArray(
-        pe=array.pe, simd=array.simd, bits=array.bits, coefficients=array.coefficients,
-        weights=array.weights, acc_bits=array.acc_bits,
+        pe=array.pe,
+        simd=array.simd,
+        bits=array.bits,
+        coefficients=array.coefficients,
+        weights=array.weights,
+        acc_bits=array.acc_bits,
     )
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2, axis=1)
     p = dot.model(windows.reshape(-1, 2, 1)).reshape(len(x), -1, channels)
@@ -120,9 +153,13 @@ def test_offsets_turn_popcounts_into_sums(
 
 def test_thresholds_are_cut_to_what_the_array_can_reach() -> None:
     far = np.array([[-(1 << 60), 1, 1 << 60]])
-    net = small(ir.BIPOLAR, np.ones((1, 1, 2, 1), np.int64), None,
-                ir.Threshold("steps", far, ir.Alphabet(0, 1, 4)),
-                ir.Scores("scores", np.zeros(1, np.int64)))
+    net = small(
+        ir.BIPOLAR,
+        np.ones((1, 1, 2, 1), np.int64),
+        None,
+        ir.Threshold("steps", far, ir.Alphabet(0, 1, 4)),
+        ir.Scores("scores", np.zeros(1, np.int64)),
+    )
     tail = accelerator(net, [Fold(1, 1)], in_lanes=1).stages[0].tails[0]
     assert isinstance(tail, ThresholdSpec)
     least, middle, most = tail.thresholds[0, 0].tolist()
@@ -175,8 +212,12 @@ def test_a_table_that_is_too_large_is_refused_by_name() -> None:
 
 @pytest.mark.parametrize("fold", [(0, 1), (1, 0), (2, 1), (1, 2)])
 def test_a_folding_beyond_the_layer_is_refused(fold: tuple[int, int]) -> None:
-    net = small(ir.BIPOLAR, np.ones((1, 1, 2, 1), np.int64), None,
-                ir.Scores("scores", np.zeros(1, np.int64)))
+    net = small(
+        ir.BIPOLAR,
+        np.ones((1, 1, 2, 1), np.int64),
+        None,
+        ir.Scores("scores", np.zeros(1, np.int64)),
+    )
     with pytest.raises(BadInput, match="layer 'conv' cannot have PE"):
         accelerator(net, [Fold(*fold)], in_lanes=1)
     with pytest.raises(BadInput, match="folding of 2 layers for the 1"):
@@ -184,9 +225,13 @@ def test_a_folding_beyond_the_layer_is_refused(fold: tuple[int, int]) -> None:
 
 
 def test_a_threshold_before_any_reduction_is_refused() -> None:
-    net = ir.IntegerNetwork("net", (1, 1, 2), (
-        ir.Threshold("early", np.zeros((2, 1), np.int64), ir.BIPOLAR),
-        ir.Scores("scores", np.zeros(2, np.int64)),
-    ))
+    net = ir.IntegerNetwork(
+        "net",
+        (1, 1, 2),
+        (
+            ir.Threshold("early", np.zeros((2, 1), np.int64), ir.BIPOLAR),
+            ir.Scores("scores", np.zeros(2, np.int64)),
+        ),
+    )
     with pytest.raises(UnsupportedModel, match="Threshold node 'early'"):
         reductions(net)

@@ -33,8 +33,12 @@ BOARDS = {
 RAMS = {board: Ram.of(fpga(board).family) for board in BOARDS}
 
 
-@given(st.sampled_from(sorted(RAMS)), st.integers(2, 40_000), st.integers(1, 600),
-       st.sampled_from([1.0, 32.0, 1000.0]))
+@given(
+    st.sampled_from(sorted(RAMS)),
+    st.integers(2, 40_000),
+    st.integers(1, 600),
+    st.sampled_from([1.0, 32.0, 1000.0]),
+)
 def test_tiles_are_native_and_make_up_the_memory(board, depth, width, price):
     ram = RAMS[board]
     tiles = cut(depth, width, ram, price)
@@ -69,7 +73,10 @@ def test_kinds_follow_depth_and_price():
     assert StorageChoice(ecp5).rom(12, 20).kind == "distributed"
     assert StorageChoice(ecp5).rom(36, 1024).kind == "block"
     assert StorageChoice(xc7, 100.0).rom(36, 1024).kind == "distributed"
-    assert StorageChoice(ecp5).ram(4, 16) == "distributed" and StorageChoice(ecp5).ram(600, 16) == "block"
+    assert (
+        StorageChoice(ecp5).ram(4, 16) == "distributed"
+        and StorageChoice(ecp5).ram(600, 16) == "block"
+    )
     assert StorageChoice(fpga("icebreaker").family).ram(4, 16) == "block"
 
 
@@ -98,8 +105,9 @@ def synthesised_blocks(board: str, folder, roms: dict[str, Rom]) -> Counter[str]
         "[ys.run_pass(c, d) for c in ('read_verilog top.v',"
         f" '{BOARDS[board]} -top top', 'tee -o stat.txt stat')]"
     )
-    subprocess.run([sys.executable, "-c", script], cwd=folder, check=True, capture_output=True,
-                   timeout=300)
+    subprocess.run(
+        [sys.executable, "-c", script], cwd=folder, check=True, capture_output=True, timeout=300
+    )
     found, module = Counter[str](), ""
     for line in (folder / "stat.txt").read_text().split("design hierarchy")[0].splitlines():
         if m := re.match(r"=== (\S+) ===", line):
@@ -119,8 +127,13 @@ def test_yosys_takes_the_blocks_that_are_counted(board, tmp_path):
     for k, (depth, width) in enumerate(shapes):
         tiles = cut(depth, width, RAMS[board], rng.choice([1.0, 32.0, 1000.0]))
         roms[f"rom{k}"] = Rom(
-            words=[rng.getrandbits(width) for _ in range(depth)], width=width, kind="block",
-            tiles=tiles, name=f"rom{k}", style="verilog", image_bits=0,
+            words=[rng.getrandbits(width) for _ in range(depth)],
+            width=width,
+            kind="block",
+            tiles=tiles,
+            name=f"rom{k}",
+            style="verilog",
+            image_bits=0,
         )
         expected[f"rom{k}"] = sum(RAMS[board].blocks(t) for t in tiles)
     assert synthesised_blocks(board, tmp_path, roms) == expected
@@ -131,8 +144,9 @@ def dense(*shapes):
     rng = np.random.default_rng(0)
     stages = []
     for k, (depth, width) in enumerate(shapes):
-        buffer = BufferSpec(width, depth, 1, 1, (1, 1), (1, 1), (1, 1), (0, 0, 0, 0), 0, 0, 1,
-                            False, False, depth)
+        buffer = BufferSpec(
+            width, depth, 1, 1, (1, 1), (1, 1), (1, 1), (0, 0, 0, 0), 0, 0, 1, False, False, depth
+        )
         array = DotSpec(1, width, 1, (1,), rng.integers(0, 2, (depth, 1, 1, width)), 16)
         stages.append(StageSpec(f"dense{k}", buffer, array, (), 1, 2))
     source = InputSpec(1, 1, np.zeros((1, 256), int), 1, 1)

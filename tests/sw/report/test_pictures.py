@@ -18,7 +18,7 @@ def pixels(png: bytes) -> np.ndarray:
 
 
 def has(png: bytes, colour: str) -> bool:
-    rgb = tuple(int(colour[i:i + 2], 16) for i in (1, 3, 5))
+    rgb = tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return bool((pixels(png) == rgb).all(axis=2).any())
 
 
@@ -66,16 +66,19 @@ def test_the_same_picture_each_time(tmp_path):
     assert (tmp_path / "a.png").read_bytes() == pictures.grid(GREY, LABELS, LABELS)
 
 
-@pytest.mark.parametrize("call, words", [
-    (lambda: pictures.grid(GREY.astype(np.float32), LABELS), "uint8"),
-    (lambda: pictures.grid(GREY.reshape(10, 64), LABELS), "uint8"),
-    (lambda: pictures.grid(COLOUR[..., :2], [0, 1, 2]), "1 or 3"),
-    (lambda: pictures.grid(GREY, LABELS[:3]), "10 images, 3 labels"),
-    (lambda: pictures.grid(GREY, LABELS, LABELS[:3]), "3 true labels"),
-    (lambda: pictures.grid(GREY[:0], []), "0 images"),
-    (lambda: pictures.grid(GREY, LABELS, columns=0), "at least 1 column"),
-    (lambda: pictures.save("a.jpg", GREY, LABELS), ".png"),
-])
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: pictures.grid(GREY.astype(np.float32), LABELS), "uint8"),
+        (lambda: pictures.grid(GREY.reshape(10, 64), LABELS), "uint8"),
+        (lambda: pictures.grid(COLOUR[..., :2], [0, 1, 2]), "1 or 3"),
+        (lambda: pictures.grid(GREY, LABELS[:3]), "10 images, 3 labels"),
+        (lambda: pictures.grid(GREY, LABELS, LABELS[:3]), "3 true labels"),
+        (lambda: pictures.grid(GREY[:0], []), "0 images"),
+        (lambda: pictures.grid(GREY, LABELS, columns=0), "at least 1 column"),
+        (lambda: pictures.save("a.jpg", GREY, LABELS), ".png"),
+    ],
+)
 def test_what_makes_no_grid_is_refused(call, words):
     with pytest.raises(BadInput, match=words):
         call()

@@ -15,18 +15,37 @@ from xnorflow.report import html, plot
 from xnorflow.report.table import cell, table
 from xnorflow.resources.engine import DesignSummary, EngineSummary
 
-CONV = EngineSummary("conv0", "conv", 900, 64, 27, 3072, 16, 3, 32400, 36, 48, 96, 24, 8,
-                   acc_bits=13, threshold_rows=4, threshold_levels=1)
-FC = EngineSummary("fc", "conv", 1, 10, 57600, 57600, 1, 8, 72000, 72000, 8, 7200, 8, 1, acc_bits=16,
-                 out_bits=16)
+CONV = EngineSummary(
+    "conv0",
+    "conv",
+    900,
+    64,
+    27,
+    3072,
+    16,
+    3,
+    32400,
+    36,
+    48,
+    96,
+    24,
+    8,
+    acc_bits=13,
+    threshold_rows=4,
+    threshold_levels=1,
+)
+FC = EngineSummary(
+    "fc", "conv", 1, 10, 57600, 57600, 1, 8, 72000, 72000, 8, 7200, 8, 1, acc_bits=16, out_bits=16
+)
 DESIGN = DesignSummary("small_cnv", (CONV, FC), 72000, 80000, Origin.SIMULATED, "RTL simulation")
 
 
 @pytest.fixture(scope="module")
 def comparison() -> Comparison:
     clock = Figure(119.8, "MHz", Origin.PLACED, "nextpnr-ecp5")
-    return compare(DESIGN, ["ulx3s-85f", "icebreaker", "zcu104"], ["t4", "l4"],
-                   clocks={"ulx3s-85f": clock})
+    return compare(
+        DESIGN, ["ulx3s-85f", "icebreaker", "zcu104"], ["t4", "l4"], clocks={"ulx3s-85f": clock}
+    )
 
 
 def text_of(comparison: Comparison, width: int) -> str:
@@ -136,8 +155,9 @@ class Reader(HTMLParser):
         self.tags.append(tag)
         if tag not in self.VOID:
             self.open.append(tag)
-        self.loads += [v or "" for k, v in attrs
-                       if k in ("src", "data") or (k == "href" and tag == "link")]
+        self.loads += [
+            v or "" for k, v in attrs if k in ("src", "data") or (k == "href" and tag == "link")
+        ]
 
     def handle_startendtag(self, tag, attrs):
         self.tags.append(tag)

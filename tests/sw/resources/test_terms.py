@@ -24,7 +24,10 @@ KNOWN = Coefficients(
     {"array": 10.0, "tree: lanes": 2.0, "dense: lanes": 1.5, "design": 7.0},
     {"array": 3.0, "tree: lanes": 4.0},
     {"array lut": 0.9, "array ff": 0.1, "glue lut": 2.0, "whole, designs": 5.0},
-    {"array ff": 0.8}, {"lut": "a", "ff": "b", "bram": "c"}, "ecp5", "against d",
+    {"array ff": 0.8},
+    {"lut": "a", "ff": "b", "bram": "c"},
+    "ecp5",
+    "against d",
 )
 
 
@@ -47,7 +50,7 @@ def test_constants_that_were_not_measured_cost_what_words_do() -> None:
 
 
 def test_a_design_is_made_of_the_coefficients_of_its_fabric(
-    monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     shape = compile_network(network(5, 7), "ulx3s-85f", cycles=90).shape
     before = design_resources(shape, ECP5)
@@ -59,34 +62,83 @@ def test_a_design_is_made_of_the_coefficients_of_its_fabric(
     assert fpga.checked(ECP5) == "LUT a; FF b; block RAM c; against d"
 
 
-@pytest.mark.parametrize(("simd", "bits", "planes", "form", "expected"), [
-    # Seven lanes are counted by four full adders; the eighth goes into the accumulator.
-    (8, 1, 1, "dense", {"dense: lanes": 8, "dense: bits of counts": 3, "dense: adders": 4,
-                        "array: bits of sums of counts": 0}),
-    # Three counts of no lane less, then two sums of them.
-    (8, 1, 3, "tree", {"tree: lanes": 24, "tree: bits of counts": 12, "tree: adders": 12,
-                       "array: bits of sums of counts": 10}),
-    # Codes of 2 bits: two sums of 3 bits, one of both of 4.
-    (4, 2, 1, "add", {"add: lanes": 8, "add: adders": 10, "add: bits of a single lane": 0,
-                      "array: bits of sums of counts": 0}),
-    (1, 8, 2, "add", {"add: lanes": 16, "add: adders": 0, "add: bits of a single lane": 16,
-                      "array: bits of sums of counts": 9}),
-])
+@pytest.mark.parametrize(
+    ("simd", "bits", "planes", "form", "expected"),
+    [
+        # Seven lanes are counted by four full adders; the eighth goes into the accumulator.
+        (
+            8,
+            1,
+            1,
+            "dense",
+            {
+                "dense: lanes": 8,
+                "dense: bits of counts": 3,
+                "dense: adders": 4,
+                "array: bits of sums of counts": 0,
+            },
+        ),
+        # Three counts of no lane less, then two sums of them.
+        (
+            8,
+            1,
+            3,
+            "tree",
+            {
+                "tree: lanes": 24,
+                "tree: bits of counts": 12,
+                "tree: adders": 12,
+                "array: bits of sums of counts": 10,
+            },
+        ),
+        # Codes of 2 bits: two sums of 3 bits, one of both of 4.
+        (
+            4,
+            2,
+            1,
+            "add",
+            {
+                "add: lanes": 8,
+                "add: adders": 10,
+                "add: bits of a single lane": 0,
+                "array: bits of sums of counts": 0,
+            },
+        ),
+        (
+            1,
+            8,
+            2,
+            "add",
+            {
+                "add: lanes": 16,
+                "add: adders": 0,
+                "add: bits of a single lane": 16,
+                "array: bits of sums of counts": 9,
+            },
+        ),
+    ],
+)
 def test_a_beat_has_the_features_of_its_form(
     simd: int, bits: int, planes: int, form: str, expected: dict[str, float]
 ) -> None:
     conv = compile_network(network(5, 7), cycles=90).shape.engines[0]
-    engine = replace(
-        conv, simd=simd, act_bits=bits, weight_planes=planes, form=form, rom_depth=9
-    )
+    engine = replace(conv, simd=simd, act_bits=bits, weight_planes=planes, form=form, rom_depth=9)
     assert parts.beat(engine) == expected
 
 
 def test_searches_have_memories_for_all_and_for_each_value() -> None:
     conv = compile_network(network(5, 7), cycles=90).shape.engines[0]
     engine = replace(
-        conv, pe=2, at_once=3, acc_bits=5, out_bits=2, tail_bits=60, threshold_rows=20,
-        threshold_levels=3, threshold_words=(12, 24), threshold_rom=RomSpec("distributed"),
+        conv,
+        pe=2,
+        at_once=3,
+        acc_bits=5,
+        out_bits=2,
+        tail_bits=60,
+        threshold_rows=20,
+        threshold_levels=3,
+        threshold_words=(12, 24),
+        threshold_rom=RomSpec("distributed"),
     )
     found = parts.tail(engine, ECP5)
     assert found["searches: bits"] == 6 * 2 * 5 and found["searches: bits of codes"] == 12
@@ -113,19 +165,33 @@ def test_every_engine_has_the_features_of_its_components() -> None:
     assert pool["array"]["maxpool"] == 1 and not first["tail"] and last["tail"]["tails"] == 1
 
 
-@pytest.mark.parametrize(("box", "expected"), [
-    (GearboxSpec(1, 64, 8, 64, 8), {}),
-    (GearboxSpec(2, 64, 8, 64, 32), {"gearbox up": 1, "gearbox up: bits": 64,
-                                     "gearbox up: parts": 4}),
-    (GearboxSpec(1, 64, 32, 64, 8), {"gearbox down": 1, "gearbox down: bits": 32,
-                                     "gearbox down: parts": 4}),
-    # A store of 19 elements; a beat of 8 begins at 0, 4 or 8, a group ends after 4 of 12.
-    (GearboxSpec(1, 64, 8, 64, 12), {
-        "gearbox barrel: bits": 19, "gearbox barrel: bits put": 24, "gearbox barrel: levels": 3,
-        "gearbox barrel: bits that move twice": 15, "gearbox barrel: bits cleared": 8,
-        "gearbox barrel: bits of levels": 9, "gearbox barrel: bits of loops": 4 + 3,
-    }),
-])
+@pytest.mark.parametrize(
+    ("box", "expected"),
+    [
+        (GearboxSpec(1, 64, 8, 64, 8), {}),
+        (
+            GearboxSpec(2, 64, 8, 64, 32),
+            {"gearbox up": 1, "gearbox up: bits": 64, "gearbox up: parts": 4},
+        ),
+        (
+            GearboxSpec(1, 64, 32, 64, 8),
+            {"gearbox down": 1, "gearbox down: bits": 32, "gearbox down: parts": 4},
+        ),
+        # A store of 19 elements; a beat of 8 begins at 0, 4 or 8, a group ends after 4 of 12.
+        (
+            GearboxSpec(1, 64, 8, 64, 12),
+            {
+                "gearbox barrel: bits": 19,
+                "gearbox barrel: bits put": 24,
+                "gearbox barrel: levels": 3,
+                "gearbox barrel: bits that move twice": 15,
+                "gearbox barrel: bits cleared": 8,
+                "gearbox barrel: bits of levels": 9,
+                "gearbox barrel: bits of loops": 4 + 3,
+            },
+        ),
+    ],
+)
 def test_gearboxes_have_the_features_of_their_kind(
     box: GearboxSpec, expected: dict[str, float]
 ) -> None:

@@ -22,18 +22,33 @@ from xnorflow.resources.usage import (
 )
 from xnorflow_hw.spec import RomSpec
 
-ECP5, ICE40, GW2A, XC7 = (devices.fpga(b).family
-                          for b in ("ulx3s-85f", "icebreaker", "tangnano20k", "pynq-z1"))
+ECP5, ICE40, GW2A, XC7 = (
+    devices.fpga(b).family for b in ("ulx3s-85f", "icebreaker", "tangnano20k", "pynq-z1")
+)
 
 
 def dense(inputs: int, outputs: int, pe: int, simd: int) -> EngineSummary:
     depth = ceil(inputs / simd) * ceil(outputs / pe)
     return EngineSummary(
-        name="fc", kind="conv", pixels=1, channels=outputs, reduction=inputs, inputs=inputs, pe=pe,
-        simd=simd, cycles=depth, rom_depth=depth, rom_width=pe * simd,
-        buffer_depth=ceil(inputs / simd), buffer_width=simd, act_bits=1,
-        acc_bits=inputs.bit_length(), threshold_rows=ceil(outputs / pe), threshold_levels=1,
-        threshold_words=(pe * (inputs.bit_length() + 1),))
+        name="fc",
+        kind="conv",
+        pixels=1,
+        channels=outputs,
+        reduction=inputs,
+        inputs=inputs,
+        pe=pe,
+        simd=simd,
+        cycles=depth,
+        rom_depth=depth,
+        rom_width=pe * simd,
+        buffer_depth=ceil(inputs / simd),
+        buffer_width=simd,
+        act_bits=1,
+        acc_bits=inputs.bit_length(),
+        threshold_rows=ceil(outputs / pe),
+        threshold_levels=1,
+        threshold_words=(pe * (inputs.bit_length() + 1),),
+    )
 
 
 # Placed single-engine designs of an earlier prototype: blocks of their weights, and of all.
@@ -65,7 +80,8 @@ def test_packing_is_the_best_set_of_columns(depth, width):
         sum(ceil(depth / d) for d, _ in columns)
         for n in range(1, ceil(width / 2) + 1)
         for columns in combinations_with_replacement(shapes, n)
-        if sum(w for _, w in columns) >= width)
+        if sum(w for _, w in columns) >= width
+    )
     assert ram_blocks(depth, width, shapes) == best >= ceil(depth * width / 4096)
 
 
@@ -88,8 +104,10 @@ def test_small_memories_take_no_ram_blocks():
 
 def test_the_rom_kind_decides_where_weights_go():
     engine = dense(1024, 64, 8, 32)
-    roms = {kind: engine_parts(replace(engine, rom=RomSpec(kind)), XC7)["array"]
-            for kind in ("block", "distributed", "logic")}
+    roms = {
+        kind: engine_parts(replace(engine, rom=RomSpec(kind)), XC7)["array"]
+        for kind in ("block", "distributed", "logic")
+    }
     auto = engine_parts(engine, XC7)["array"]
     assert auto == roms["block"] and auto.ram_blocks == ceil(256 / 36)
     assert roms["distributed"] == roms["logic"] and roms["logic"].ram_blocks == 0

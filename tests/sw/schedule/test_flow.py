@@ -46,8 +46,12 @@ def test_gearbox_counts_are_those_of_the_geometry(
     drawn: tuple[GearboxSpec, int], frames: int
 ) -> None:
     box, elements = drawn
-    groups = {"group_in": box.group_in, "lanes_in": box.lanes_in, "group_out": box.group_out,
-              "lanes_out": box.lanes_out}
+    groups = {
+        "group_in": box.group_in,
+        "lanes_in": box.lanes_in,
+        "group_out": box.group_out,
+        "lanes_out": box.lanes_out,
+    }
     possible, first_for = regrouping.gearbox_counts(box, elements * frames)
     for beat, count in enumerate(possible.tolist()):
         assert count == geometry.output_beats(beat + 1, **groups)
@@ -57,9 +61,7 @@ def test_gearbox_counts_are_those_of_the_geometry(
 
 
 @given(boxes())
-def test_gearboxes_are_solved_as_a_step_by_step_model_runs(
-    drawn: tuple[GearboxSpec, int]
-) -> None:
+def test_gearboxes_are_solved_as_a_step_by_step_model_runs(drawn: tuple[GearboxSpec, int]) -> None:
     """The rules of docs/hardware.md, one cycle after another."""
     box, elements = drawn
     rng = np.random.default_rng(elements)
@@ -89,7 +91,8 @@ def test_a_gearbox_takes_as_long_as_it_says(drawn: tuple[GearboxSpec, int]) -> N
     frames = 4
     possible, _ = regrouping.gearbox_counts(box, elements * frames)
     accepts, _ = regrouping.GearboxTimes(box, elements * frames).solve(
-        np.zeros(len(possible), int), None)
+        np.zeros(len(possible), int), None
+    )
     if box.needed:
         per_frame = len(possible) // frames
         interval = np.diff(accepts[::per_frame])
@@ -115,10 +118,13 @@ def test_depths_suffice_and_deeper_ones_gain_nothing(case: Case) -> None:
         assert b.depth >= b.minimum_depth
         frame = b.height * b.row_places * b.place_words
         assert b.depth <= (2 * frame + 2 * b.words + 2) * (1 if b.pixels == 1 else 2)
-    deep = replace(spec, stages=tuple(
-        replace(s, buffer=replace(s.buffer, depth=9 * s.buffer.depth), queue_depth=99)
-        for s in spec.stages
-    ))
+    deep = replace(
+        spec,
+        stages=tuple(
+            replace(s, buffer=replace(s.buffer, depth=9 * s.buffer.depth), queue_depth=99)
+            for s in spec.stages
+        ),
+    )
     assert timing.predict(deep).ii == timing.predict(spec).ii == bounds.bound(spec)[0]
     again = shrunk(with_depths(deep))
     assert [s.buffer.depth for s in again.stages] == [s.buffer.depth for s in spec.stages]
@@ -176,9 +182,9 @@ def test_of_several_pixels_one_place_less_stalls(monkeypatch: pytest.MonkeyPatch
         return depth
 
     monkeypatch.setattr(depths, "buffer_depth", seen)
-    spec = with_depths(accelerator(
-        windows(4, 6, 5), (Fold(1, 4, 8), Fold(1, 6, 6), Fold(3, 2)), in_lanes=2
-    ))
+    spec = with_depths(
+        accelerator(windows(4, 6, 5), (Fold(1, 4, 8), Fold(1, 6, 6), Fold(3, 2)), in_lanes=2)
+    )
     first, bound = spec.stages[0], bounds.bound(spec)
 
     def interval(stage: StageSpec) -> int:
