@@ -85,12 +85,11 @@ def gemm(node: Node, inputs: Sequence[Value | None]) -> Result:
     if node.integer("transA", 0):
         x = replace(x, index=x.index.T)
     if node.integer("transB", 0):
-        matrix = Constant(
-            *(
-                None if a is None else np.broadcast_to(a, matrix.value.shape).T
-                for a in (matrix.value, matrix.codes, matrix.scale)
-            )
-        )  # type: ignore[arg-type]
+        shape = matrix.value.shape
+        codes, scale = (
+            None if a is None else np.broadcast_to(a, shape).T for a in (matrix.codes, matrix.scale)
+        )
+        matrix = Constant(matrix.value.T, codes, scale)
     x, ops = _product(node, x, matrix)
     alpha, beta = (np.float32(node.number(n, 1.0)) for n in ("alpha", "beta"))
     if not np.isfinite([alpha, beta]).all():
