@@ -4,8 +4,8 @@ At given prices of block RAM and flip-flops the cheapest folding of a target is 
 (`xnorflow.folding.cheapest`). A block of RAM is counted as the LUTs that it is worth; where that
 meets no limit, the prices of what is short are raised from nothing until it does. The fastest
 target for which that works is found by bisection over the cycles that foldings have. What the
-model only approximates before the design is there (depths of buffers, of queues) is corrected by the design
-itself, and only designs that fit as a whole are given.
+model only approximates before the design is there (depths of buffers, of queues) is corrected by
+the design itself, and only designs that fit as a whole are given.
 """
 
 from __future__ import annotations

@@ -17,12 +17,11 @@ import numpy as np
 from xnorflow.ir import Ints
 from xnorflow.schedule.bounds import elements_per_frame
 from xnorflow.schedule.buffer_order import first_reads, places, result_order, row_ends
-from xnorflow.schedule.regrouping import GearboxTimes
+from xnorflow.schedule.regrouping import NEVER, GearboxTimes
 from xnorflow_hw.spec import AcceleratorSpec, StageSpec
 from xnorflow_hw.stage.stage import stage_latency
 
 MAX_SWEEPS = 20_000
-NEVER = np.iinfo(np.int64).min // 4
 
 
 def _in_order(earliest: Ints, ramp: Ints | None = None) -> Ints:

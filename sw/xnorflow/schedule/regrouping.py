@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow.ir import Ints
-from xnorflow.schedule.flow import NEVER
 from xnorflow_hw.spec import GearboxSpec
 
 
@@ -23,6 +22,10 @@ def gearbox_cycles(box: GearboxSpec, elements: int) -> int:
     if not box.needed:
         return len(possible)
     return int(np.maximum(1, np.diff(possible, prepend=0)).sum())
+
+
+NEVER = np.iinfo(np.int64).min // 4
+"""A time before all others, for what nothing holds back."""
 
 
 class GearboxTimes:
