@@ -167,8 +167,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="part of 'network board'")
     only = parser.parse_args().only
-    for family in {fpga(board).family.fabric: fpga(board).family for board in BOARDS}.values():
-        print(f"{family.fabric}: resources {status(family)}; {checked(family)}\n")
+    for family in {
+        fpga(board).family.coefficients: fpga(board).family for board in BOARDS
+    }.values():
+        print(f"{family.coefficients}: resources {status(family)}; {checked(family)}\n")
     print(
         "| network | board | FINN's rule: II / FPS | LUT / RAM, % | no pixels: II / FPS |"
         " LUT / RAM, % | best fit: II / FPS | LUT / RAM, % | times FINN's | search, s |\n"

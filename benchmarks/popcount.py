@@ -26,9 +26,10 @@ from pathlib import Path
 
 from xnorflow_boards.flows.ecp5 import improve
 from xnorflow_boards.flows.report import cells_of_log
-from xnorflow_hw.fabric.popcount import forms, latency_for, module_name, verilog_module
+from xnorflow_hw.fabric.popcount import forms, module_name, verilog_module
 from xnorflow_hw.fabric.primitives import PROLOGUE
 from xnorflow_hw.fabric.recode import triples
+from xnorflow_hw.spec.latency import popcount_latency
 
 WIDTHS = (8, 16, 31, 32, 64, 127, 128, 256, 512, 1024)
 ROWS = 16
@@ -71,7 +72,7 @@ def top(simd: int, rows: int, fabric: str, form: str | None) -> str:
     latency = 0
     if form is not None:
         kind = {"form": form, "fabric": "generic" if form == "tree" else fabric}
-        latency = latency_for(simd, **kind)
+        latency = popcount_latency(simd, **kind)
         lines.append(verilog_module(simd, latency, **kind))
     lines.append(f"""\
 module top(input clk, input xi, input wi, output reg o);
@@ -187,7 +188,7 @@ def main() -> None:
                 fmax = "-" if got.fmax is None else f"{got.fmax:.0f}"
                 print(
                     f"| {fabric} | {form} | {simd} | {rows} |"
-                    f" {latency_for(simd, **kind)} |"
+                    f" {popcount_latency(simd, **kind)} |"
                     f" {luts:.2f} | {flip_flops:.2f} | {fmax} |",
                     flush=True,
                 )

@@ -15,7 +15,7 @@ from typing import Any
 from xnorflow.design.design import Design
 from xnorflow.devices.tables import fpga
 from xnorflow.errors import BadInput
-from xnorflow.plan.fabric import GENERIC, fabric, fabric_of
+from xnorflow.plan.fabric import GENERIC, fabric
 from xnorflow.plan.memories import sprams
 from xnorflow_boards.catalogue import board as find_board
 from xnorflow_boards.steps import OpenBuild, Progress, VivadoBuild
@@ -92,7 +92,7 @@ def build(
     if core_only and not target.open:
         raise BadInput(f"{name} has no open tool flow that could place the accelerator alone")
     placed = fabric(design.spec)
-    if placed not in (GENERIC, fabric_of(fpga(name).family)):
+    if placed not in (GENERIC, fpga(name).family.fabric):
         raise BadInput(
             f"{directory} was compiled for {design.board} and has primitives that {name} lacks;"
             f" compile it with --board {name}"

@@ -17,35 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow_hw.base.pipeline import delay_lines
-from xnorflow_hw.fabric.compress import ONE, ZERO, Bit, CompressorNetlist, Heap, levels, sum_bits
-
-GROUP = 6
-"""Inputs of a LUT."""
-
-
-def latency_for(simd: int, *, threshold: bool) -> int:
-    """Clock cycles from inputs to results.
-
-    Parameters
-    ----------
-    simd : int
-        Inputs.
-    threshold : bool
-        Whether a result is one bit, or the count.
-    """
-    return 1 + levels(_heights(simd, threshold))
-
-
-def _heights(simd: int, threshold: bool) -> list[int]:
-    """Bits per column: of the groups' counts, and of a constant that may have one in each."""
-    groups = -(-simd // GROUP)
-    return [groups + 1 if w < GROUP.bit_length() else 1 for w in range(_width(simd, threshold))]
-
-
-def _width(simd: int, threshold: bool) -> int:
-    """Bits of a sum; one more for the carry that is the answer of a threshold."""
-    groups = -(-simd // GROUP)
-    return (7 * groups).bit_length() + 1 if threshold else simd.bit_length()
+from xnorflow_hw.fabric.compress import ONE, ZERO, Bit, CompressorNetlist, Heap, sum_bits
+from xnorflow_hw.spec.latency import BAKED_GROUP, baked_heights, baked_latency, baked_width
 
 
 def _first_level(
@@ -54,8 +27,8 @@ def _first_level(
     """Count agreements with every pattern in use: registered nets by group and pattern."""
     heap: Heap = {}
     keys = []
-    for group, low in enumerate(range(0, weights.shape[1], GROUP)):
-        part = weights[:, low : low + GROUP]
+    for group, low in enumerate(range(0, weights.shape[1], BAKED_GROUP)):
+        part = weights[:, low : low + BAKED_GROUP]
         size = part.shape[1]
         inputs = [Bit(f"x[{low + i}]") for i in range(size)]
         for pattern in sorted({_canonical(row)[0] for row in part}):
@@ -67,7 +40,7 @@ def _first_level(
 
                 heap[len(heap)] = [Bit(netlist.lut(inputs, agree))]
                 keys.append((group, pattern))
-    found: list[dict[int, list[str]]] = [{} for _ in range(-(-weights.shape[1] // GROUP))]
+    found: list[dict[int, list[str]]] = [{} for _ in range(-(-weights.shape[1] // BAKED_GROUP))]
     for (group, pattern), (count,) in zip(keys, netlist.register(heap).values(), strict=True):
         found[group].setdefault(pattern, []).append(count.net)
     return found
@@ -89,11 +62,11 @@ def _output(
 ) -> list[str]:
     """Build one output: the nets of its count, or the one of its answer."""
     simd = len(row)
-    width = _width(simd, threshold is not None)
+    width = baked_width(simd, threshold=threshold is not None)
     heap: Heap = {w: [] for w in range(width)}
     constant = 0
     for group, by_pattern in enumerate(counts):
-        part = row[GROUP * group : GROUP * (group + 1)]
+        part = row[BAKED_GROUP * group : BAKED_GROUP * (group + 1)]
         pattern, complement = _canonical(part)
         bits = by_pattern[pattern]
         for bit, net in enumerate(bits):
@@ -109,7 +82,7 @@ def _output(
         if constant % (1 << width) >> bit & 1:
             heap[bit].append(Bit(ONE))
     # As high as the highest, so that all outputs come at once.
-    for bit, height in enumerate(_heights(simd, threshold is not None)):
+    for bit, height in enumerate(baked_heights(simd, threshold=threshold is not None)):
         heap[bit] += [Bit(ZERO)] * (height - len(heap[bit]))
     nets, _ = sum_bits(netlist, heap, width)
     return nets if threshold is None else nets[-1:]
@@ -145,14 +118,14 @@ def structure(
 
 
 def verilog_module(name: str, weights: NDArray[Any], thresholds: Sequence[int] | None) -> str:
-    """Write the module: ports ``clk``, ``x`` [simd-1:0] and ``y``, `latency_for` cycles later.
+    """Write the module: ports ``clk``, ``x`` [simd-1:0] and ``y``, `baked_latency` cycles later.
 
     ``y`` holds one bit per output or, without thresholds, one count.
     """
     weights = np.asarray(weights, np.uint8)
     outputs, simd = weights.shape
     width = 1 if thresholds is not None else simd.bit_length()
-    latency = latency_for(simd, threshold=thresholds is not None)
+    latency = baked_latency(simd, threshold=thresholds is not None)
     netlist, results = structure(weights, thresholds)
     lines = [
         f"module {name} (",

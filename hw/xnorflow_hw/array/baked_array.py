@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 
 from xnorflow_hw.array import baked
 from xnorflow_hw.base.pipeline import delay, index_shape
+from xnorflow_hw.spec.kinds import Fabric, Style, SumForm
+from xnorflow_hw.spec.latency import baked_latency
 
-FORM, FABRICS = "baked", ("xilinx7",)
+FORM: SumForm = "baked"
+FABRICS: tuple[Fabric, ...] = ("xilinx7",)
 """Its name among the forms of a `DotSpec`, and where it is placed."""
 
 
@@ -51,7 +54,7 @@ class BakedArray(wiring.Component):
     Attributes
     ----------
     latency : int
-        See `baked.latency_for`.
+        See `baked_latency`.
     out_bits : int
         Bits of a value.
     modules, images : dict of str to str
@@ -66,7 +69,7 @@ class BakedArray(wiring.Component):
         thresholds: NDArray[Any] | None = None,
         rows: int = 1,
         name: str = "weights",
-        style: str = "amaranth",
+        style: Style = "amaranth",
     ) -> None:
         """Check the parameters and write the module."""
         if weights.ndim != 2 or not weights.size:
@@ -77,7 +80,7 @@ class BakedArray(wiring.Component):
         self.pe, self.simd = weights.shape
         self.acc_bits, self.rows, self.style, self.name = acc_bits, rows, style, name
         self.out_bits = acc_bits if thresholds is None else 1
-        self.latency = baked.latency_for(self.simd, threshold=thresholds is not None)
+        self.latency = baked_latency(self.simd, threshold=thresholds is not None)
         self.images: dict[str, str] = {}
         self.modules: dict[str, str] = {}
         if style == "verilog":

@@ -28,33 +28,9 @@ from xnorflow_hw.array.stored_sums import StoredSums
 from xnorflow_hw.array.sums import Sums
 from xnorflow_hw.base.pipeline import delay, index_shape
 from xnorflow_hw.fabric import accumulate
-from xnorflow_hw.fabric.beat import beat_latency
-from xnorflow_hw.memory.rom import IMAGE_BITS, Rom, field_words, rom_latency
+from xnorflow_hw.memory.rom import IMAGE_BITS, Rom, field_words
 from xnorflow_hw.spec import IN_BLOCKS, RomSpec
-
-
-def dot_latency(
-    *,
-    simd: int,
-    bits: int,
-    coefficients: Sequence[int],
-    depth: int,
-    form: str = "tree",
-    fabric: str = "generic",
-    rom: RomSpec = IN_BLOCKS,
-    rom_register: bool = True,
-) -> int:
-    """Clock cycles of a `DotArray` from the last beat to the result; `depth` is the ROM's."""
-    if form == stored.FORM:
-        return 1 + stored.latency_for(simd)
-    read = rom_latency(
-        depth, kind=rom.kind, register=rom_register, registers=rom.registers, extra=rom.extra
-    )
-    return (
-        1
-        + read
-        + beat_latency(simd=simd, bits=bits, coefficients=coefficients, form=form, fabric=fabric)
-    )
+from xnorflow_hw.spec.kinds import Fabric, Style, SumForm
 
 
 class DotArray(wiring.Component):
@@ -145,13 +121,13 @@ class DotArray(wiring.Component):
         pixels: int = 1,
         turn: int = 0,
         lanes: Sequence[int] = (0,),
-        form: str = "tree",
-        fabric: str = "generic",
+        form: SumForm = "tree",
+        fabric: Fabric = "generic",
         rom: RomSpec = IN_BLOCKS,
         start_rom: RomSpec = IN_BLOCKS,
         rom_register: bool = True,
         name: str = "weights",
-        style: str = "amaranth",
+        style: Style = "amaranth",
         image_bits: int = IMAGE_BITS,
     ) -> None:
         """Check the parameters."""

@@ -5,18 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from xnorflow_hw.array import baked
 from xnorflow_hw.array.baked_array import FORM, BakedArray
-from xnorflow_hw.array.dot import DotArray, dot_latency
+from xnorflow_hw.array.dot import DotArray
 from xnorflow_hw.array.pool import MaxArray, SumArray
-from xnorflow_hw.array.tail import (
-    OffsetTail,
-    TableTail,
-    ThresholdTail,
-    offset_latency,
-    table_latency,
-    threshold_latency,
-)
+from xnorflow_hw.array.tail import OffsetTail, TableTail, ThresholdTail
 from xnorflow_hw.spec import (
     IN_BLOCKS,
     ArraySpec,
@@ -28,59 +20,15 @@ from xnorflow_hw.spec import (
     TailSpec,
     ThresholdSpec,
 )
+from xnorflow_hw.spec.kinds import Style
+from xnorflow_hw.spec.latency import compares
 
 Array = DotArray | BakedArray | MaxArray | SumArray
 Tails = list[ThresholdTail | OffsetTail | TableTail]
 
 
-def array_latency(array: ArraySpec, *, compares: bool = False) -> int:
-    """Clock cycles from a reduction's last beat to its result, a code if the array compares."""
-    if isinstance(array, DotSpec) and array.form == FORM:
-        return baked.latency_for(array.simd, threshold=compares)
-    if isinstance(array, DotSpec):
-        return dot_latency(
-            simd=array.simd,
-            bits=array.bits,
-            coefficients=array.coefficients,
-            depth=len(array.weights),
-            form=array.form,
-            fabric=array.fabric,
-            rom=array.rom,
-        )
-    return (MaxArray if isinstance(array, MaxSpec) else SumArray).latency
-
-
-def tail_latency(tail: TailSpec) -> int:
-    """Clock cycles of a tail."""
-    match tail:
-        case ThresholdSpec():
-            return threshold_latency(bits=tail.out_bits)
-        case OffsetSpec():
-            return offset_latency()
-        case TableSpec():
-            return table_latency()
-
-
-def compares(array: ArraySpec, tails: Sequence[TailSpec]) -> bool:
-    """Whether the array itself gives the codes of the first tail, which is not built then."""
-    if not tails or not isinstance(array, DotSpec) or not isinstance(tails[0], ThresholdSpec):
-        return False
-    rows, _, steps = tails[0].thresholds.shape
-    if steps != 1 or tails[0].out_bits != 1:
-        return False
-    # The memory of several rows takes a cycle; without weights' memory there is none at all.
-    return rows == 1 or (array.form != FORM and array_latency(array) > 1)
-
-
-def engine_latency(array: ArraySpec, tails: Sequence[TailSpec]) -> int:
-    """Clock cycles from a reduction's last beat to the last tail's result."""
-    compared = compares(array, tails)
-    built = tails[1:] if compared else tails
-    return array_latency(array, compares=compared) + sum(tail_latency(t) for t in built)
-
-
 def engine(
-    array: ArraySpec, tails: Sequence[TailSpec], *, rows: int, style: str, name: str
+    array: ArraySpec, tails: Sequence[TailSpec], *, rows: int, style: Style, name: str
 ) -> tuple[Array, Tails]:
     """Build the array and the tails that it needs; together they take `engine_latency`.
 
@@ -128,7 +76,7 @@ def engine(
 
 
 def _array(
-    spec: ArraySpec, rows: int, compared: ThresholdSpec | None, style: str, name: str
+    spec: ArraySpec, rows: int, compared: ThresholdSpec | None, style: Style, name: str
 ) -> Array:
     match spec:
         case DotSpec() if spec.form == FORM:

@@ -15,6 +15,7 @@ from amaranth.lib.wiring import In, Out
 from numpy.typing import NDArray
 
 from xnorflow_hw.base.pipeline import delay, index_shape
+from xnorflow_hw.spec.latency import MAX_LATENCY, SUM_LATENCY
 
 
 def _ports(lanes: int, bits: int, out_bits: int, rows: int) -> dict[str, Any]:
@@ -72,7 +73,7 @@ class MaxArray(wiring.Component):
         2: complement, compare.
     """
 
-    latency = 2
+    latency = MAX_LATENCY
 
     def __init__(self, *, lanes: int, bits: int, minimum: NDArray[Any]) -> None:
         """Check the parameters."""
@@ -187,7 +188,7 @@ class SumArray(wiring.Component):
         1: the accumulator.
     """
 
-    latency = 1
+    latency = SUM_LATENCY
 
     def __init__(self, *, lanes: int, bits: int, out_bits: int, rows: int = 1) -> None:
         """Check the parameters."""

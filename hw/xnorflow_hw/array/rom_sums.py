@@ -15,6 +15,7 @@ from xnorflow_hw.memory.rom import Rom, bit_words
 from xnorflow_hw.memory.spram_rom import KIND as SPRAM
 from xnorflow_hw.memory.spram_rom import SpramRom
 from xnorflow_hw.spec import RomSpec
+from xnorflow_hw.spec.kinds import Fabric, Style, SumForm
 
 
 class RomSums:
@@ -52,12 +53,12 @@ class RomSums:
         weights: NDArray[Any],
         bits: int,
         coefficients: Sequence[int],
-        form: str,
-        fabric: str,
+        form: SumForm,
+        fabric: Fabric,
         rom: RomSpec,
         rom_register: bool,
         name: str,
-        style: str,
+        style: Style,
         image_bits: int,
     ) -> None:
         """Make the memory."""

@@ -20,11 +20,14 @@ from numpy.typing import NDArray
 
 from xnorflow_hw.base.pipeline import delay, delay_lines, index_shape
 from xnorflow_hw.fabric.beat import DENSE_LANES
-from xnorflow_hw.fabric.compress import Bit, CompressorNetlist, Heap, levels, sum_bits
+from xnorflow_hw.fabric.compress import Bit, CompressorNetlist, Heap, sum_bits
 from xnorflow_hw.memory.rom import bit_words
 from xnorflow_hw.spec import RomSpec
+from xnorflow_hw.spec.kinds import Fabric, Style, SumForm
+from xnorflow_hw.spec.latency import stored_latency
 
-FORM, FABRICS = "stored", ("xilinx7",)
+FORM: SumForm = "stored"
+FABRICS: tuple[Fabric, ...] = ("xilinx7",)
 """Its name among the forms of a `DotSpec`, and where it is placed."""
 ROM = RomSpec("logic")
 """What a `DotSpec` of this form says of its memory."""
@@ -48,15 +51,10 @@ def pays(*, pe: int, simd: int, words: int) -> bool:
     return compare + _SUMMED * lanes < _DENSE * lanes + min(lanes, 1 << words)
 
 
-def latency_for(simd: int) -> int:
-    """Clock cycles from address and activations to sums."""
-    return 1 + levels([simd])
-
-
 def verilog_module(name: str, weights: NDArray[Any]) -> str:
     """Write the module of all PEs' sums; needs `primitives.PROLOGUE` before it.
 
-    Ports: ``clk``, ``address``, ``x`` [simd-1:0] and ``n``, `latency_for` cycles later: PE 0's
+    Ports: ``clk``, ``address``, ``x`` [simd-1:0] and ``n``, `stored_latency` cycles later: PE 0's
     count of the lanes in which ``x`` agrees with the word at the address, lowest, then the others'.
 
     Parameters
@@ -68,7 +66,7 @@ def verilog_module(name: str, weights: NDArray[Any]) -> str:
     """
     words, pe, simd = weights.shape
     width, bits, lanes = simd.bit_length(), (words - 1).bit_length(), pe * simd
-    later = delay_lines("n", pe * width, levels([simd]))
+    later = delay_lines("n", pe * width, stored_latency(simd) - 1)
     agrees = f"(x0[lane] == word[k * {simd} + lane])"
     one = f"{{{width - 1}'d0, {agrees}}}" if width > 1 else agrees
     return "\n".join(
@@ -184,13 +182,13 @@ class StoredSums(wiring.Component):
         If there are more words than fit a LUT's inputs, or a single one.
     """
 
-    def __init__(self, *, weights: NDArray[Any], name: str, style: str = "amaranth") -> None:
+    def __init__(self, *, weights: NDArray[Any], name: str, style: Style = "amaranth") -> None:
         """Check the words and write the module."""
         self.depth, self.pe, self.simd = weights.shape
         if not 2 <= self.depth <= WORDS:
             raise ValueError(f"form 'stored' has 2 to {WORDS} words, not {self.depth}")
         self.weights, self.name, self.style = np.asarray(weights, np.uint8), name, style
-        self.width, self.latency = self.simd.bit_length(), latency_for(self.simd)
+        self.width, self.latency = self.simd.bit_length(), stored_latency(self.simd)
         self.modules = {name: verilog_module(name, self.weights)} if style == "verilog" else {}
         self.spared, self.load = 0, None
         self.sections: tuple[tuple[int, ...], ...] = ()

@@ -17,23 +17,10 @@ from numpy.typing import NDArray
 
 from xnorflow_hw.base.pipeline import delay, index_shape
 from xnorflow_hw.memory.rom import IMAGE_BITS, Rom, field_words
+from xnorflow_hw.spec.kinds import Storage, Style
+from xnorflow_hw.spec.latency import OFFSET_LATENCY, TABLE_LATENCY, threshold_latency
 
 Ints = NDArray[np.int64]
-
-
-def threshold_latency(*, bits: int) -> int:
-    """Clock cycles of a `ThresholdTail` whose codes have so many bits."""
-    return 2 * bits
-
-
-def offset_latency() -> int:
-    """Clock cycles of an `OffsetTail`."""
-    return 2
-
-
-def table_latency() -> int:
-    """Clock cycles of a `TableTail`."""
-    return 1
 
 
 class Tail(wiring.Component):
@@ -47,7 +34,7 @@ class Tail(wiring.Component):
         Width of a value.
     pixels : int
         Pixels at once, with `pe` values and the same constants each.
-    rom : {"auto", "block", "logic"}
+    rom : Storage
         What the constants are stored in.
     name : str
         The names of the constants' modules and images start with it.
@@ -86,9 +73,9 @@ class Tail(wiring.Component):
         out_bits: int,
         latency: int,
         pixels: int = 1,
-        rom: str = "auto",
+        rom: Storage = "auto",
         name: str = "tail",
-        style: str = "amaranth",
+        style: Style = "amaranth",
         image_bits: int = IMAGE_BITS,
     ) -> None:
         """Declare the ports; `constants` is an array [rows, pe, ...]."""
@@ -119,7 +106,7 @@ class Tail(wiring.Component):
             }
         )
 
-    def _memory(self, suffix: str, fields: NDArray[Any], width: int, kind: str) -> Rom:
+    def _memory(self, suffix: str, fields: NDArray[Any], width: int, kind: Storage) -> Rom:
         """Make a memory of [depth, n] fields; its data comes one cycle later, or is constant."""
         rom = Rom(
             words=field_words(fields, width),
@@ -323,7 +310,7 @@ class OffsetTail(Tail):
             pe=pe,
             acc_bits=acc_bits,
             out_bits=out_bits,
-            latency=offset_latency(),
+            latency=OFFSET_LATENCY,
             **options,
         )
         self.multiply, self.offset, self.shift = int(multiply), offset, shift
@@ -382,7 +369,7 @@ class TableTail(Tail):
             pe=pe,
             acc_bits=acc_bits,
             out_bits=out_bits,
-            latency=table_latency(),
+            latency=TABLE_LATENCY,
             **options,
         )
         low, high = int(table.min()), int(table.max())

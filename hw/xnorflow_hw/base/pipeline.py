@@ -42,11 +42,6 @@ def delay_lines(name: str, width: int, cycles: int) -> list[str]:
     return [*lines, f"  assign {name} = {name}{cycles};"]
 
 
-def register_count(levels: int) -> int:
-    """Registers for a tree of so many adder levels: one after every second level."""
-    return (levels + 1) // 2
-
-
 def registered_levels(levels: int, registers: int) -> set[int]:
     """Give the levels, 1 to `levels`, that end in a register: evenly spread, the last included.
 

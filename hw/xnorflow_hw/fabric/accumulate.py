@@ -14,7 +14,6 @@ from collections.abc import Callable
 from amaranth.hdl import ClockSignal, Instance, Value
 
 from xnorflow_hw.fabric.primitives import (
-    FABRICS,
     Netlist,
     Position,
     carry4_chain,
@@ -23,10 +22,11 @@ from xnorflow_hw.fabric.primitives import (
     lut6,
     lut_init,
 )
+from xnorflow_hw.spec.kinds import FABRICS, Fabric
 
 
 def module_name(
-    width: int, step: int, *, fabric: str = "generic", turn: bool = False, lane: bool = False
+    width: int, step: int, *, fabric: Fabric = "generic", turn: bool = False, lane: bool = False
 ) -> str:
     """Name of the Verilog module."""
     options = ("_turn" if turn else "") + ("_lane" if lane else "")
@@ -40,7 +40,7 @@ def instance(
     t: Value,
     n: Value,
     q: Value,
-    fabric: str = "generic",
+    fabric: Fabric = "generic",
     turn: tuple[Value, Value] | None = None,
     lane: tuple[Value, Value] | None = None,
 ) -> Instance:
@@ -77,7 +77,7 @@ def instance(
 
 
 def verilog_module(
-    width: int, step: int, *, fabric: str = "generic", turn: bool = False, lane: bool = False
+    width: int, step: int, *, fabric: Fabric = "generic", turn: bool = False, lane: bool = False
 ) -> str:
     """Write the module of one width of sum and addend; needs `primitives.PROLOGUE` before it.
 

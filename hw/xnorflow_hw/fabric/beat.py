@@ -14,8 +14,10 @@ from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.utils import ceil_log2
 from numpy.typing import NDArray
 
-from xnorflow_hw.base.pipeline import delay, register_count, registered_levels
+from xnorflow_hw.base.pipeline import delay, registered_levels
 from xnorflow_hw.fabric import popcount, recode, xnor_sum
+from xnorflow_hw.spec.kinds import Fabric, Style, SumForm
+from xnorflow_hw.spec.latency import beat_latency, popcount_latency, register_count, spared_lanes
 
 Lane = tuple[Value, Value]
 DENSE_LANES = 6
@@ -24,19 +26,7 @@ RECODED_SUMS = 4
 """Sums from which on it pays to recode what they share."""
 
 
-def beat_latency(
-    *,
-    simd: int,
-    bits: int,
-    coefficients: Sequence[int],
-    form: str = "tree",
-    fabric: str = "generic",
-) -> int:
-    """Clock cycles of a `BeatSum`."""
-    return BeatSum(simd, bits, tuple(coefficients), form, fabric).latency
-
-
-def cheapest_form(*, simd: int, bits: int, fabric: str, sums: int, words: int) -> str:
+def cheapest_form(*, simd: int, bits: int, fabric: Fabric, sums: int, words: int) -> SumForm:
     """Choose the form with the fewest LUTs.
 
     Parameters
@@ -106,9 +96,9 @@ class BeatSum:
     simd: int
     bits: int
     coefficients: tuple[int, ...]
-    form: str = "tree"
-    fabric: str = "generic"
-    style: str = "amaranth"
+    form: SumForm = "tree"
+    fabric: Fabric = "generic"
+    style: Style = "amaranth"
 
     def __post_init__(self) -> None:
         """Check the form."""
@@ -135,17 +125,20 @@ class BeatSum:
     @property
     def spared(self) -> int:
         """Lanes, 0 or 1, left to the accumulator: a full popcount has ``2 ** k - 1`` lanes."""
-        single = self.bits == 1 and self.coefficients == (1,) and not self.complemented
-        return int(single and self.simd > 1 and self.simd & (self.simd - 1) == 0)
+        return spared_lanes(
+            simd=self.simd, bits=self.bits, coefficients=self.coefficients, form=self.form
+        )
 
     @property
     def latency(self) -> int:
         """Clock cycles."""
-        planes = len(self.coefficients)
-        if self.complemented:
-            return xnor_sum.latency_for(self.simd) + register_count(ceil_log2(planes))
-        counted = popcount.latency_for(self.counted, form=self.form, fabric=self.fabric)
-        return counted + register_count(ceil_log2(self.bits * planes))
+        return beat_latency(
+            simd=self.simd,
+            bits=self.bits,
+            coefficients=self.coefficients,
+            form=self.form,
+            fabric=self.fabric,
+        )
 
     @property
     def width(self) -> int:
@@ -239,7 +232,7 @@ class BeatSum:
 
     @property
     def _size(self) -> tuple[int, int]:
-        return self.counted, popcount.latency_for(self.counted, **self._kind)
+        return self.counted, popcount_latency(self.counted, **self._kind)
 
     def _codes(self, m: Module, name: str, x: Value, flip: Value) -> Signal:
         n = Signal(range(self._most + 1), name=f"codes_{name}_n")

@@ -222,17 +222,6 @@ def _add(netlist: CompressorNetlist, heap: Heap, width: int) -> list[str]:
     return netlist.carry(ZERO, propagate, generate)[:width]
 
 
-def levels(heights: Sequence[int]) -> int:
-    """Give the registered levels that columns of such heights take, the last adder included.
-
-    Examples
-    --------
-    >>> levels([7]), levels([3]), levels([1]), levels([100])
-    (1, 1, 0, 4)
-    """
-    return sum_bits(CompressorNetlist(), {w: [Bit("x")] * h for w, h in enumerate(heights)}, 24)[1]
-
-
 def sum_bits(netlist: CompressorNetlist, heap: Heap, width: int) -> tuple[list[str], int]:
     """Add all bits of a heap, modulo ``2 ** width``.
 

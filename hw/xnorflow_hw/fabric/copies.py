@@ -10,6 +10,7 @@ from __future__ import annotations
 from amaranth.hdl import ClockSignal, Instance, Module, Signal, Value
 
 from xnorflow_hw.base.pipeline import delay
+from xnorflow_hw.spec.kinds import Fabric
 
 LANES = {"ecp5": 512}
 """Lanes, bits of products, that a copy is for; fabrics that are not here have one register."""
@@ -23,18 +24,18 @@ _ECP5 = """\
   end endgenerate"""
 
 
-def group(pe: int, bits: int, fabric: str) -> int:
+def group(pe: int, bits: int, fabric: Fabric) -> int:
     """Give the PEs that read one copy, of `bits` bits of activations each."""
     lanes = LANES.get(fabric)
     return pe if lanes is None else min(pe, max(1, lanes // bits))
 
 
-def module_name(width: int, fabric: str) -> str:
+def module_name(width: int, fabric: Fabric) -> str:
     """Name the module of a copy."""
     return f"xnorflow_copy_{width}_{fabric}"
 
 
-def verilog_module(width: int, fabric: str) -> str:
+def verilog_module(width: int, fabric: Fabric) -> str:
     """Write the module of a copy; needs `primitives.PROLOGUE` before it.
 
     Ports: ``clk``, ``d`` and ``q`` [width-1:0].
@@ -67,7 +68,7 @@ def verilog_module(width: int, fabric: str) -> str:
 
 
 def copies(
-    m: Module, value: Value, cycles: int, number: int, *, name: str, fabric: str
+    m: Module, value: Value, cycles: int, number: int, *, name: str, fabric: Fabric
 ) -> list[Value]:
     """Give `value` so many clock cycles later, at least one, `number` times.
 

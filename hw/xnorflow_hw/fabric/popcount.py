@@ -23,24 +23,25 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from numpy.typing import NDArray
 
-from xnorflow_hw.base.pipeline import delay_lines, register_count, registered_levels
+from xnorflow_hw.base.pipeline import delay_lines, registered_levels
 from xnorflow_hw.fabric import popcount_ecp5, popcount_lut4, popcount_xilinx7, recode
-from xnorflow_hw.fabric.primitives import FABRICS, PROLOGUE
+from xnorflow_hw.fabric.primitives import PROLOGUE
+from xnorflow_hw.spec.kinds import FABRICS, STYLES, Fabric, Style, SumForm
+from xnorflow_hw.spec.latency import popcount_latency
 
-STYLES = ("amaranth", "verilog")
-FORMS = ("tree", "dense", "recoded")
-_PLACED: dict[tuple[str, str], tuple[Callable[[int, int], list[str]], Callable[[int], int]]] = {
-    ("dense", "ecp5"): (popcount_ecp5.body, popcount_ecp5.latency_for),
-    ("dense", "ice40"): (popcount_lut4.ice40, popcount_lut4.latency_for),
-    ("dense", "gowin"): (popcount_lut4.gowin, popcount_lut4.latency_for),
-    ("dense", "xilinx7"): (popcount_xilinx7.body, popcount_xilinx7.latency_for),
-    ("recoded", "ice40"): (partial(popcount_lut4.ice40, recoded=True), popcount_lut4.latency_for),
-    ("recoded", "gowin"): (partial(popcount_lut4.gowin, recoded=True), popcount_lut4.latency_for),
+FORMS: tuple[SumForm, ...] = ("tree", "dense", "recoded")
+_PLACED: dict[tuple[SumForm, Fabric], Callable[[int, int], list[str]]] = {
+    ("dense", "ecp5"): popcount_ecp5.body,
+    ("dense", "ice40"): popcount_lut4.ice40,
+    ("dense", "gowin"): popcount_lut4.gowin,
+    ("dense", "xilinx7"): popcount_xilinx7.body,
+    ("recoded", "ice40"): partial(popcount_lut4.ice40, recoded=True),
+    ("recoded", "gowin"): partial(popcount_lut4.gowin, recoded=True),
 }
-"""What writes the body for a width and a latency, and the latency to use."""
+"""What writes the body of a module for a width and a latency."""
 
 
-def forms(fabric: str) -> tuple[str, ...]:
+def forms(fabric: Fabric) -> tuple[str, ...]:
     """Forms that a fabric has.
 
     Raises
@@ -53,7 +54,7 @@ def forms(fabric: str) -> tuple[str, ...]:
     return ("tree", *(form for form in FORMS if (form, fabric) in _PLACED))
 
 
-def _check(form: str, fabric: str) -> None:
+def _check(form: SumForm, fabric: Fabric) -> None:
     if form not in forms(fabric):
         raise ValueError(
             f"form is {form!r}; known for the fabric {fabric!r} are {', '.join(forms(fabric))}"
@@ -85,23 +86,6 @@ class PlanNode:
 def levels(simd: int) -> int:
     """Adder levels of the tree."""
     return simd.bit_length() - 1
-
-
-def latency_for(simd: int, *, form: str = "tree", fabric: str = "generic") -> int:
-    """Give the pipeline depth to use.
-
-    A tree has a register after every second level, and so have the placed forms for iCE40 and
-    Gowin; the others have one after every level.
-
-    Examples
-    --------
-    >>> [latency_for(simd) for simd in (1, 3, 7, 8, 64, 128)]
-    [0, 1, 1, 2, 3, 4]
-    """
-    _check(form, fabric)
-    if form == "tree":
-        return register_count(levels(simd))
-    return _PLACED[form, fabric][1](simd)
 
 
 def plan(simd: int, latency: int) -> list[PlanNode]:
@@ -153,13 +137,17 @@ def plan(simd: int, latency: int) -> list[PlanNode]:
     return nodes
 
 
-def module_name(simd: int, latency: int, *, form: str = "tree", fabric: str = "generic") -> str:
+def module_name(
+    simd: int, latency: int, *, form: SumForm = "tree", fabric: Fabric = "generic"
+) -> str:
     """Name of the Verilog module."""
     kind = "" if form == "tree" else f"{form}_{fabric}_"
     return f"xnorflow_xnor_popcount_{kind}{simd}_{latency}"
 
 
-def verilog_module(simd: int, latency: int, *, form: str = "tree", fabric: str = "generic") -> str:
+def verilog_module(
+    simd: int, latency: int, *, form: SumForm = "tree", fabric: Fabric = "generic"
+) -> str:
     """Write the flat module of one width and latency, Verilog-2005 outside of Verilator.
 
     Ports: ``clk`` (only if latency > 0), ``x``, ``w`` [simd-1:0], ``n``, the count, `latency` clock
@@ -189,7 +177,7 @@ def verilog_module(simd: int, latency: int, *, form: str = "tree", fabric: str =
     else:
         lines += [
             "`elsif XNORFLOW_PRIMITIVES",
-            *_PLACED[form, fabric][0](simd, latency),
+            *_PLACED[form, fabric](simd, latency),
             "`else",
             *_loop(simd, form),
             *delay_lines("n", width, latency),
@@ -210,7 +198,7 @@ def _pairs(simd: int) -> list[str]:
     ]
 
 
-def _counted(simd: int, form: str) -> list[str]:
+def _counted(simd: int, form: SumForm) -> list[str]:
     """Count for Verilator."""
     width = simd.bit_length()
     if form != "recoded" or not recode.triples(simd):
@@ -219,7 +207,7 @@ def _counted(simd: int, form: str) -> list[str]:
     return [*_pairs(simd), f"  wire [{width - 1}:0] n0 = {width}'({total});"]
 
 
-def _loop(simd: int, form: str) -> list[str]:
+def _loop(simd: int, form: SumForm) -> list[str]:
     """Count in plain Verilog, for simulators that have neither `$countones` nor the primitives."""
     width = simd.bit_length()
 
@@ -275,8 +263,8 @@ def instance(
     x: Value,
     w: Value,
     n: Value,
-    form: str = "tree",
-    fabric: str = "generic",
+    form: SumForm = "tree",
+    fabric: Fabric = "generic",
 ) -> Instance:
     """Give an instance of the Verilog module between values of the right widths."""
     clock = {"i_clk": ClockSignal()} if latency else {}
@@ -285,7 +273,7 @@ def instance(
 
 
 def verilog(
-    sizes: Iterable[tuple[int, int]], *, form: str = "tree", fabric: str = "generic"
+    sizes: Iterable[tuple[int, int]], *, form: SumForm = "tree", fabric: Fabric = "generic"
 ) -> str:
     """Write the modules of all (simd, latency) pairs, each once and in order."""
     modules = [verilog_module(*size, form=form, fabric=fabric) for size in sorted(set(sizes))]
@@ -300,7 +288,7 @@ class XnorPopcount(wiring.Component):
     simd : int
         Lanes.
     latency : int, optional
-        Clock cycles from `x`, `w` to `n`; `latency_for` by default.
+        Clock cycles from `x`, `w` to `n`; `popcount_latency` by default.
     style : {"amaranth", "verilog"}
         Plain Amaranth, or an instance of `verilog_module`.
 
@@ -312,7 +300,7 @@ class XnorPopcount(wiring.Component):
         The count, `latency` cycles later. Not reset.
     """
 
-    def __init__(self, *, simd: int, latency: int | None = None, style: str = "amaranth") -> None:
+    def __init__(self, *, simd: int, latency: int | None = None, style: Style = "amaranth") -> None:
         """Check the parameters."""
         if simd < 1:
             raise ValueError(f"simd is {simd}; at least one lane is needed")
@@ -321,7 +309,7 @@ class XnorPopcount(wiring.Component):
         if style not in STYLES:
             raise ValueError(f"style is {style!r}; known are {', '.join(STYLES)}")
         self.simd, self.style = simd, style
-        self.latency = latency_for(simd) if latency is None else latency
+        self.latency = popcount_latency(simd) if latency is None else latency
         super().__init__({"x": In(simd), "w": In(simd), "n": Out(range(simd + 1))})
 
     @staticmethod

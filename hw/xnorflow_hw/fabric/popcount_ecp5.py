@@ -56,11 +56,6 @@ def _add(a: str, b: str, complement_a: bool, complement_b: bool) -> Position:
     return Position((a, b, _ZERO, "1'b1"), (total & 0xFFF0) | (0x5 if complement_a else 0xA))
 
 
-def latency_for(simd: int) -> int:
-    """Clock cycles with a register after every level."""
-    return simd.bit_length() - 1
-
-
 def body(simd: int, latency: int) -> list[str]:
     """Write the statements of the module: inputs ``x``, ``w``, output ``n``; see `popcount`."""
     return _Ecp5(simd, latency, limit=CHAIN).body()

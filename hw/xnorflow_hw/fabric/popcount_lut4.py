@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from xnorflow_hw.base.pipeline import register_count
 from xnorflow_hw.fabric.carry_chains import Count, Tree
 from xnorflow_hw.fabric.primitives import Position
 
@@ -105,11 +104,6 @@ class _RecodedGowin(_Gowin):
 
 class _RecodedIce40(_Ice40):
     recoded = True
-
-
-def latency_for(simd: int) -> int:
-    """Clock cycles with a register after every second level."""
-    return register_count(simd.bit_length() - 1)
 
 
 def gowin(simd: int, latency: int, *, recoded: bool = False) -> list[str]:

@@ -13,9 +13,7 @@ from functools import partial
 
 from xnorflow_hw.base.pipeline import registered_levels
 from xnorflow_hw.fabric.compress import Bit, CompressorNetlist, Heap, sum_bits
-
-GROUP = 8
-"""Lanes of a row: its LUTs, half as many, follow each other within a clock cycle."""
+from xnorflow_hw.spec.latency import ROW_LANES, popcount_latency
 
 
 @dataclass
@@ -70,21 +68,14 @@ def _row(netlist: CompressorNetlist, low: int, high: int, heap: Heap) -> None:
 def _build(netlist: _Levels, simd: int) -> list[str]:
     """Build the tree; return the count's nets, lowest bit first."""
     heap: Heap = {}
-    for low in range(0, simd, GROUP):
-        _row(netlist, low, min(low + GROUP, simd), heap)
+    for low in range(0, simd, ROW_LANES):
+        _row(netlist, low, min(low + ROW_LANES, simd), heap)
     return sum_bits(netlist, netlist.register(heap), simd.bit_length())[0]
-
-
-def latency_for(simd: int) -> int:
-    """Clock cycles with a register after every level."""
-    netlist = _Levels()
-    _build(netlist, simd)
-    return netlist.level
 
 
 def body(simd: int, latency: int) -> list[str]:
     """Write the statements of the module: inputs ``x``, ``w``, output ``n``; see `popcount`."""
-    levels = latency_for(simd)
+    levels = popcount_latency(simd, form="dense", fabric="xilinx7")
     netlist = _Levels(registered=registered_levels(levels, min(latency, levels)))
     count: Heap = dict(enumerate([Bit(net)] for net in _build(netlist, simd)))
     for _ in range(latency - levels):

@@ -10,9 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
-FABRICS = ("generic", "ecp5", "ice40", "gowin", "xilinx7")
-"""Kinds of logic fabric. "generic" is plain Verilog and fits every one."""
-
 PROLOGUE = """\
 `ifdef VERILATOR
 `ifndef XNORFLOW_STRUCTURAL

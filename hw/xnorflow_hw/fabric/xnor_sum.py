@@ -16,9 +16,8 @@ from functools import cache
 from amaranth.hdl import ClockSignal, Instance, Module, Signal, Value
 from amaranth.utils import ceil_log2
 
-from xnorflow_hw.base.pipeline import delay, register_count, registered_levels
+from xnorflow_hw.base.pipeline import delay, registered_levels
 from xnorflow_hw.fabric.primitives import (
-    FABRICS,
     Netlist,
     Position,
     carry4_chain,
@@ -28,13 +27,10 @@ from xnorflow_hw.fabric.primitives import (
     lut6_2,
     lut_init,
 )
+from xnorflow_hw.spec.kinds import FABRICS, Fabric
+from xnorflow_hw.spec.latency import xnor_sum_latency
 
 _XOR4, _ZERO = 0x6996, "1'b0"
-
-
-def latency_for(simd: int) -> int:
-    """Give the pipeline depth: a register after every second level of adders."""
-    return register_count(ceil_log2(simd))
 
 
 def width_for(simd: int, bits: int) -> int:
@@ -48,7 +44,7 @@ def adder_bits(simd: int, bits: int) -> int:
     return sum(a.total.width for a in _tree(simd, bits) if a.b.width)
 
 
-def module_name(simd: int, bits: int, *, fabric: str = "generic") -> str:
+def module_name(simd: int, bits: int, *, fabric: Fabric = "generic") -> str:
     """Name of the Verilog module."""
     return f"xnorflow_xnor_sum_{fabric}_{simd}_{bits}"
 
@@ -88,7 +84,7 @@ class _Adder:
 def _tree(simd: int, bits: int) -> list[_Adder]:
     """List the adders, operands first."""
     depth = ceil_log2(simd)
-    registered = registered_levels(depth, latency_for(simd))
+    registered = registered_levels(depth, xnor_sum_latency(simd))
     adders: list[_Adder] = []
 
     def total(low: int, number: int) -> tuple[_Term, int]:
@@ -111,7 +107,7 @@ def _tree(simd: int, bits: int) -> list[_Adder]:
     return adders
 
 
-def verilog_module(simd: int, bits: int, *, fabric: str = "generic") -> str:
+def verilog_module(simd: int, bits: int, *, fabric: Fabric = "generic") -> str:
     """Write the module; needs `primitives.PROLOGUE` before it.
 
     Ports: ``clk`` (only if there are registers), ``x`` [simd*bits-1:0], the codes, lane 0 lowest,
@@ -128,7 +124,7 @@ def verilog_module(simd: int, bits: int, *, fabric: str = "generic") -> str:
     adders = _tree(simd, bits)
     lines = [
         f"module {module_name(simd, bits, fabric=fabric)} (",
-        *(["  input wire clk,"] if latency_for(simd) else []),
+        *(["  input wire clk,"] if xnor_sum_latency(simd) else []),
         f"  input wire [{simd * bits - 1}:0] x,",
         f"  input wire [{simd - 1}:0] flip,",
         f"  output wire [{width_for(simd, bits) - 1}:0] n",
@@ -218,10 +214,10 @@ _PLACED: dict[str, Callable[[Netlist, Sequence[_Adder]], None]] = {
 
 
 def instance(
-    *, simd: int, bits: int, x: Value, flip: Value, n: Value, fabric: str = "generic"
+    *, simd: int, bits: int, x: Value, flip: Value, n: Value, fabric: Fabric = "generic"
 ) -> Instance:
     """Give an instance of the Verilog module between values of the right widths."""
-    clock = {"i_clk": ClockSignal()} if latency_for(simd) else {}
+    clock = {"i_clk": ClockSignal()} if xnor_sum_latency(simd) else {}
     return Instance(module_name(simd, bits, fabric=fabric), **clock, i_x=x, i_flip=flip, o_n=n)
 
 
@@ -230,4 +226,4 @@ def plain(m: Module, *, simd: int, bits: int, x: Value, flip: Value, n: Signal) 
     codes = [x.word_select(lane, bits) ^ flip[lane].replicate(bits) for lane in range(simd)]
     while len(codes) > 1:
         codes = [sum(codes[i + 1 : i + 2], codes[i]) for i in range(0, len(codes), 2)]
-    m.d.comb += n.eq(delay(m, codes[0], latency_for(simd), name=f"{n.name}_sum"))
+    m.d.comb += n.eq(delay(m, codes[0], xnor_sum_latency(simd), name=f"{n.name}_sum"))

@@ -22,9 +22,10 @@ from amaranth.lib.wiring import In, Out
 from numpy.typing import NDArray
 
 from xnorflow_hw.base.pipeline import delay, index_shape
-from xnorflow_hw.fabric.popcount import STYLES
 from xnorflow_hw.memory.rom_text import RomText, check_tiles
 from xnorflow_hw.spec import RomSpec, Tile
+from xnorflow_hw.spec.kinds import STYLES, Storage, Style
+from xnorflow_hw.spec.latency import rom_latency
 
 KINDS = ("auto", "block", "constants", "distributed", "logic")
 _STYLES = {
@@ -38,23 +39,6 @@ _STYLES = {
 _LUTS = ("distributed", "logic")
 IMAGE_BITS = 16384
 """Contents of more bits than this go to a hex image."""
-
-
-def rom_latency(
-    depth: int,
-    *,
-    kind: str = "auto",
-    register: bool = True,
-    registers: bool = False,
-    extra: int = 0,
-) -> int:
-    """Clock cycles from address to data: 0 for a constant, 1 for LUTs, else 1 to 3.
-
-    To the 3 of a memory with `registers` come the `extra` ones of a `RomSpec`.
-    """
-    if depth == 1:
-        return 0
-    return 1 if kind in _LUTS else 1 + register * (1 + registers * (1 + extra))
 
 
 def bit_words(bits: NDArray[Any]) -> list[int]:
@@ -130,13 +114,13 @@ class Rom(wiring.Component):
         *,
         words: Sequence[int],
         width: int,
-        kind: str = "auto",
+        kind: Storage = "auto",
         tiles: Sequence[Tile] = (),
         register: bool = True,
         registers: bool = False,
         far: bool = False,
         name: str = "rom",
-        style: str = "amaranth",
+        style: Style = "amaranth",
         image_bits: int = IMAGE_BITS,
     ) -> None:
         """Check the parameters and write module and image."""

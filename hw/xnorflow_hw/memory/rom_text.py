@@ -9,8 +9,9 @@ from functools import cached_property
 
 from xnorflow_hw.fabric import copies
 from xnorflow_hw.spec import NEAR, RomSpec, Tile, segments
+from xnorflow_hw.spec.kinds import Fabric
 
-_COPIES = "ecp5"
+_COPIES: Fabric = "ecp5"
 """Fabric of the copies of addresses: no other has blocks that end in registers."""
 
 

@@ -22,11 +22,11 @@ from amaranth.lib.wiring import In, Out
 from numpy.typing import NDArray
 
 from xnorflow_hw.base.pipeline import delay, index_shape
-from xnorflow_hw.fabric.popcount import STYLES
-from xnorflow_hw.memory.rom import rom_latency
 from xnorflow_hw.spec import Tile
+from xnorflow_hw.spec.kinds import STYLES, Storage, Style
+from xnorflow_hw.spec.latency import rom_latency
 
-KIND = "spram"
+KIND: Storage = "spram"
 DEPTH, WIDTH = 16384, 16
 """Words and bits of an SPRAM."""
 ADDRESS_BITS = 14
@@ -91,7 +91,7 @@ class SpramRom(wiring.Component):
         width: int,
         register: bool = True,
         name: str = "rom",
-        style: str = "amaranth",
+        style: Style = "amaranth",
     ) -> None:
         """Check the parameters, lay the words out, and write module and image."""
         if len(words) < 2:

@@ -7,6 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from xnorflow_hw.spec.kinds import Fabric, SumForm
 from xnorflow_hw.spec.rom import IN_BLOCKS, RomSpec
 
 
@@ -46,8 +47,8 @@ class DotSpec:
     pixels: int = 1
     turn: int = 0
     lanes: tuple[int, ...] = (0,)
-    form: str = "tree"
-    fabric: str = "generic"
+    form: SumForm = "tree"
+    fabric: Fabric = "generic"
     rom: RomSpec = IN_BLOCKS
 
     @property

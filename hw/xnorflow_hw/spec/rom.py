@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from xnorflow_hw.spec.kinds import Storage
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -50,7 +52,7 @@ class RomSpec:
         Whether tiles with registers are too many to lie beside each other; see `rom.Rom`.
     """
 
-    kind: str = "block"
+    kind: Storage = "block"
     tiles: tuple[Tile, ...] = ()
     registers: bool = False
     far: bool = False

@@ -26,6 +26,7 @@ from xnorflow_hw.base.loop import Loop, Nest
 from xnorflow_hw.base.pipeline import index_shape
 from xnorflow_hw.spec import geometry
 from xnorflow_hw.spec.banks import Banks
+from xnorflow_hw.spec.latency import BUFFER_LATENCY
 from xnorflow_hw.stage.window_checks import add, check_window, outside, word_memory
 
 WORD, KY, KX, REP, GROUP, OY = range(6)
@@ -80,8 +81,7 @@ class BankedBuffer(wiring.Component):
         Which window is where.
     """
 
-    LATENCY = 2
-    latency = LATENCY
+    latency = BUFFER_LATENCY
 
     def __init__(
         self,

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from xnorflow_hw.base.loop import Loop, Nest
 from xnorflow_hw.base.pipeline import index_shape
 from xnorflow_hw.spec import geometry
+from xnorflow_hw.spec.latency import BUFFER_LATENCY
 from xnorflow_hw.stage.window_checks import add, check_window, outside, word_memory
 
 REP, OX, OY = 3, 4, 5
@@ -88,8 +89,7 @@ class FeatureBuffer(wiring.Component):
         Rows and columns of windows.
     """
 
-    LATENCY = 2
-    latency = LATENCY
+    latency = BUFFER_LATENCY
 
     def __init__(
         self,

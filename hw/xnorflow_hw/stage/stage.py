@@ -6,7 +6,6 @@ the buffer issues the last beat of a reduction only while the queue has a place 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from amaranth.hdl import Module, Signal, Value
@@ -15,19 +14,16 @@ from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
 from xnorflow_hw.array.dot import DotArray
-from xnorflow_hw.array.factory import engine, engine_latency
+from xnorflow_hw.array.factory import engine
 from xnorflow_hw.array.pool import MaxArray
 from xnorflow_hw.base.pipeline import delay
 from xnorflow_hw.memory.spram_rom import LOAD_BITS
-from xnorflow_hw.spec import ArraySpec, BufferSpec, StageSpec, TailSpec
+from xnorflow_hw.spec import BufferSpec, StageSpec
+from xnorflow_hw.spec.kinds import Style
+from xnorflow_hw.spec.latency import stage_latency
 from xnorflow_hw.stage.banked_buffer import BankedBuffer
 from xnorflow_hw.stage.feature_buffer import FeatureBuffer
 from xnorflow_hw.stage.pixel_queue import PixelQueue
-
-
-def stage_latency(buffer: BufferSpec, array: ArraySpec, tails: Sequence[TailSpec]) -> int:
-    """Clock cycles from the issue of a reduction's last beat to its result's entering the queue."""
-    return FeatureBuffer.LATENCY + engine_latency(array, tails)
 
 
 def feature_buffer(spec: BufferSpec) -> FeatureBuffer | BankedBuffer:
@@ -80,7 +76,7 @@ class Stage(wiring.Component):
         Verilog modules to append to the design and hex images to lie beside it.
     """
 
-    def __init__(self, spec: StageSpec, *, style: str = "amaranth", prefix: str = "") -> None:
+    def __init__(self, spec: StageSpec, *, style: Style = "amaranth", prefix: str = "") -> None:
         self.spec = spec
         self.buffer = feature_buffer(spec.buffer)
         name = f"{prefix}{spec.name}"
@@ -89,7 +85,7 @@ class Stage(wiring.Component):
         )
         self.latency = self.buffer.latency + self.array.latency
         self.latency += sum(tail.latency for tail in self.tails)
-        assert self.latency == stage_latency(spec.buffer, spec.array, spec.tails)
+        assert self.latency == stage_latency(spec.array, spec.tails)
         self.sections: tuple[tuple[int, ...], ...] = getattr(self.array, "sections", ())
         self.modules: dict[str, str] = {}
         self.images: dict[str, str] = {}

@@ -10,6 +10,7 @@ from amaranth.lib import wiring
 from xnorflow_hw.base.loop import Loop
 from xnorflow_hw.memory.spram_rom import LOAD_BITS
 from xnorflow_hw.spec import AcceleratorSpec
+from xnorflow_hw.spec.kinds import Style
 from xnorflow_hw.stage.stage import Stage
 from xnorflow_hw.stream.gearbox import Gearbox
 from xnorflow_hw.stream.input import InputStage
@@ -40,7 +41,7 @@ class Accelerator(Elaboratable):
     """
 
     def __init__(
-        self, spec: AcceleratorSpec, *, style: str = "amaranth", taps: bool = False
+        self, spec: AcceleratorSpec, *, style: Style = "amaranth", taps: bool = False
     ) -> None:
         self.spec, self.style = spec, style
         self.input = InputStage(

@@ -16,6 +16,7 @@ from typing import Any, Literal, cast, get_args
 
 from xnorflow.devices.figure import Figure, Origin
 from xnorflow.errors import BadInput
+from xnorflow_hw.spec.kinds import Fabric
 
 Status = Literal["vendor", "tool", "third-party", "derived", "assumed", "unverified"]
 STATUS_TEXT: dict[Status, str] = {
@@ -90,8 +91,14 @@ class Family:
         Family and its maker.
     lut_inputs : int
         4 or 6.
-    fabric : str
-        Key into the coefficients of `xnorflow.resources.coefficients`.
+    coefficients : str
+        Whose coefficients of `xnorflow.resources.coefficients` the resource model takes.
+    fabric : Fabric
+        Fabric whose primitives arithmetic is placed with; "generic" where none are.
+    ram_registers : bool
+        Whether a RAM block ends in a register of its own, which hides whether it is addressed.
+    ram_zeroes : bool
+        Whether a RAM block that is not addressed gives zeros by itself.
     ram : str
         Name of a RAM block.
     ram_shapes : tuple of (int, int)
@@ -120,7 +127,10 @@ class Family:
     name: str
     vendor: str
     lut_inputs: int
-    fabric: str
+    coefficients: str
+    fabric: Fabric
+    ram_registers: bool
+    ram_zeroes: bool
     ram: str
     ram_shapes: tuple[tuple[int, int], ...]
     ram_source: Source
@@ -238,7 +248,10 @@ def fpgas() -> Mapping[str, Fpga]:
             name,
             f["vendor"],
             f["lut_inputs"],
+            f["coefficients"],
             f["fabric"],
+            f["ram_registers"],
+            f["ram_zeroes"],
             f["ram"],
             tuple((d, w) for d, w in f["ram_shapes"]),
             sources[f["ram_source"]],

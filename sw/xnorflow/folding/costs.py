@@ -18,7 +18,7 @@ from xnorflow import ir
 from xnorflow.devices.tables import Family
 from xnorflow.folding.narrowest import foldings
 from xnorflow.ir import Ints
-from xnorflow.plan.fabric import fabric_of, form_on
+from xnorflow.plan.fabric import form_on
 from xnorflow.plan.reductions import Fold, Reduction
 from xnorflow.resources.engine import EngineSummary
 from xnorflow.resources.usage import Resources, engine_resources, gearbox_resources
@@ -69,7 +69,7 @@ def refolded(example: EngineSummary, part: Reduction, fold: Fold, family: Family
         depth = 1 << (depth - 1).bit_length()
     form = (
         form_on(
-            fabric_of(family),
+            family.fabric,
             pe=fold.pe,
             simd=fold.simd,
             pixels=fold.pixels,

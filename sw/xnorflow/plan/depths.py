@@ -35,7 +35,7 @@ from xnorflow import ir
 from xnorflow.schedule import bounds, buffer_order, regrouping, timing
 from xnorflow.schedule.flow import Flow
 from xnorflow_hw.spec import AcceleratorSpec, BufferSpec, GearboxSpec, StageSpec
-from xnorflow_hw.stage.stage import stage_latency
+from xnorflow_hw.spec.latency import stage_latency
 
 SLACK = 1e-6
 """Against rounding; real times differ by 1 / T or more."""
@@ -116,7 +116,7 @@ def with_depths(spec: AcceleratorSpec) -> AcceleratorSpec:
         if k:
             before = stages[k - 1]
             link = _link(box, elements[k], busy, results)
-            latency = stage_latency(before.buffer, before.array, before.tails)
+            latency = stage_latency(before.array, before.tails)
             depth = queue_depth(before.buffer, latency, link)
             stages[k - 1] = replace(before, queue_depth=depth)
         if k < len(stages):

@@ -4,29 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from xnorflow.devices.tables import Family, Fpga
+from xnorflow.devices.tables import Fpga
 from xnorflow_hw.array import baked_array
 from xnorflow_hw.array import stored_sums as stored
 from xnorflow_hw.fabric.beat import cheapest_form
 from xnorflow_hw.spec import AcceleratorSpec, DotSpec, StageSpec
+from xnorflow_hw.spec.kinds import Fabric, SumForm
 
-GENERIC = "generic"
-_FABRICS = {
-    "ecp5": "ecp5",
-    "ice40-ultraplus": "ice40",
-    "gw1nr": "gowin",
-    "gw2ar": "gowin",
-    "xilinx-7": "xilinx7",
-}
-"""Of the families for which primitives are placed; UltraScale+ has other carry chains."""
+GENERIC: Fabric = "generic"
 
 
-def fabric_of(family: Family) -> str:
-    """Give the hardware library's name of a family's fabric; "generic" is plain Verilog."""
-    return _FABRICS.get(family.name, GENERIC)
-
-
-def fabric(spec: AcceleratorSpec) -> str:
+def fabric(spec: AcceleratorSpec) -> Fabric:
     """Give the fabric whose primitives an accelerator has; "generic" if it has none."""
     for stage in spec.stages:
         if isinstance(stage.array, DotSpec) and stage.array.fabric != GENERIC:
@@ -35,8 +23,8 @@ def fabric(spec: AcceleratorSpec) -> str:
 
 
 def form_on(
-    fabric: str, *, pe: int, simd: int, pixels: int, bits: int, planes: int, words: int
-) -> str:
+    fabric: Fabric, *, pe: int, simd: int, pixels: int, bits: int, planes: int, words: int
+) -> SumForm:
     """Choose how an array sums a beat's products on a fabric.
 
     Weights that never change are no memory but logic; those of few words may be in the sums.
@@ -54,7 +42,7 @@ def with_fabric(spec: AcceleratorSpec, device: Fpga | None) -> AcceleratorSpec:
 
     Latencies change with it, so depths are to be chosen afterwards.
     """
-    name = GENERIC if device is None else fabric_of(device.family)
+    name = GENERIC if device is None else device.family.fabric
 
     def placed(stage: StageSpec) -> StageSpec:
         if not isinstance(a := stage.array, DotSpec):

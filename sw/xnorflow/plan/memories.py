@@ -15,7 +15,6 @@ from math import inf
 from xnorflow.devices.tables import Family, Fpga, fpgas
 from xnorflow.storage.blocks import StorageChoice, ram_blocks, spram_number
 from xnorflow_hw.array import stored_sums as stored
-from xnorflow_hw.array.factory import compares
 from xnorflow_hw.memory.spram_rom import LOAD_BITS, number
 from xnorflow_hw.spec import (
     AcceleratorSpec,
@@ -27,6 +26,7 @@ from xnorflow_hw.spec import (
     TailSpec,
     ThresholdSpec,
 )
+from xnorflow_hw.spec.latency import compares
 
 GENERIC = "ulx3s-85f"
 """Board whose family's blocks are taken without a board: 18 Kbit, as most families have them."""

@@ -9,9 +9,9 @@ import numpy as np
 from xnorflow import ir
 from xnorflow.plan.reductions import Reduction
 from xnorflow.resources.engine import DesignSummary, EngineKind, EngineSummary
-from xnorflow_hw.array.factory import compares
 from xnorflow_hw.array.tail import search_steps
 from xnorflow_hw.spec import AcceleratorSpec, DotSpec, GearboxSpec, StageSpec, ThresholdSpec
+from xnorflow_hw.spec.latency import compares
 
 _KINDS: dict[str, EngineKind] = {"conv": "conv", "maxpool": "maxpool", "sumpool": "sumpool"}
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from math import ceil, gcd, prod
 
 from xnorflow.devices.tables import Family
-from xnorflow.plan.fabric import fabric_of
 from xnorflow.resources.engine import DesignSummary, EngineSummary
 from xnorflow.storage.blocks import StorageChoice, ram_luts, rom_luts
 from xnorflow_hw.array import stored_sums as stored
@@ -53,7 +52,7 @@ def in_blocks(e: EngineSummary, family: Family) -> dict[str, int]:
 
     They follow a memory at once and are read without anything between.
     """
-    if family.fabric != "ecp5":
+    if not family.ram_registers:
         return {}
     memories = StorageChoice(family)
     found = {"buffer": _buffer_registers(e, family)}
@@ -67,7 +66,7 @@ def in_blocks(e: EngineSummary, family: Family) -> dict[str, int]:
 
 def _buffer_registers(e: EngineSummary, family: Family) -> int:
     """Give the bits of the buffer's output that are registers of block RAM in the end."""
-    if family.fabric != "ecp5" or e.buffer_depth == 1 or e.padded:
+    if not family.ram_registers or e.buffer_depth == 1 or e.padded:
         return 0
     kind = StorageChoice(family).ram_of(e.buffer_depth, e.buffer_width, e.buffer_ram)
     return e.at_once * e.buffer_width * (kind == "block")
@@ -149,7 +148,7 @@ def array(e: EngineSummary, family: Family) -> Features:
         )
     if e.form == "recoded":
         found["array: lanes recoded"] = e.at_once * codes
-    groups = ceil(e.pe / copies.group(e.pe, codes, fabric_of(family)))
+    groups = ceil(e.pe / copies.group(e.pe, codes, family.fabric))
     found["array: bits of copies"] = e.at_once * codes * groups
     found[f"{WHOLE}chains"] = sums * (1 + e.weight_planes * e.act_bits)
     if e.inputs * prod(e.kernel) <= e.frame[0] * e.frame[1] * e.simd:

@@ -58,18 +58,18 @@ def memory(depth: int, width: int, family: Family, kind: str = "auto") -> Resour
 
 def status(family: Family) -> str:
     """Say what the figures of a family are."""
-    measured = fitted()[family.fabric].family
+    measured = fitted()[family.coefficients].family
     return "estimated" if family.name == measured else f"estimated as for {measured}"
 
 
 def error_of(family: Family, resource: str) -> str:
     """Say what the error of "lut", "ff" or "bram" was found to be, of the family measured."""
-    return fitted()[family.fabric].errors[resource]
+    return fitted()[family.coefficients].errors[resource]
 
 
 def checked(family: Family) -> str:
     """Say how good the figures of a family were found to be, and against what."""
-    found = fitted()[family.fabric]
+    found = fitted()[family.coefficients]
     said = found.errors
     return f"LUT {said['lut']}; FF {said['ff']}; block RAM {said['bram']}; {found.against}" + (
         f"; {family.name} was not measured" if family.name != found.family else ""
@@ -78,7 +78,7 @@ def checked(family: Family) -> str:
 
 def engine_parts(engine: EngineSummary, family: Family) -> dict[str, Resources]:
     """Give what each component of an engine takes."""
-    coefficients, blocks = fitted()[family.fabric], engine_blocks(engine, family)
+    coefficients, blocks = fitted()[family.coefficients], engine_blocks(engine, family)
     return {
         name: Resources(*coefficients.part(name, features), blocks.get(name, 0))
         for name, features in parts.engine(engine, family).items()
@@ -99,7 +99,7 @@ def engine_blocks(engine: EngineSummary, family: Family) -> dict[str, int]:
 @cache
 def gearbox_resources(box: GearboxSpec, family: Family) -> Resources:
     """Give what a width converter takes; nothing where it is only wires."""
-    return Resources(*fitted()[family.fabric].part("gearbox", parts.gearbox(box)))
+    return Resources(*fitted()[family.coefficients].part("gearbox", parts.gearbox(box)))
 
 
 def engine_resources(engine: EngineSummary, family: Family) -> Resources:
@@ -112,6 +112,6 @@ def engine_resources(engine: EngineSummary, family: Family) -> Resources:
 def design_resources(design: DesignSummary, family: Family) -> Resources:
     """Give what a design takes: its engines and its two ends; board logic is not included."""
     total = sum((engine_resources(e, family) for e in design.engines), Resources())
-    coefficients = fitted()[family.fabric]
+    coefficients = fitted()[family.coefficients]
     ends = (coefficients.part(*part) for part in parts.ends(design).items())
     return sum((Resources(*found) for found in ends), total)

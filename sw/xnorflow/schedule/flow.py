@@ -19,7 +19,7 @@ from xnorflow.schedule.bounds import elements_per_frame
 from xnorflow.schedule.buffer_order import first_reads, places, result_order, row_ends
 from xnorflow.schedule.regrouping import NEVER, GearboxTimes
 from xnorflow_hw.spec import AcceleratorSpec, StageSpec
-from xnorflow_hw.stage.stage import stage_latency
+from xnorflow_hw.spec.latency import stage_latency
 
 MAX_SWEEPS = 20_000
 
@@ -43,7 +43,7 @@ class _Stage:
 
     def __init__(self, spec: StageSpec, frames: int) -> None:
         self.spec, b = spec, spec.buffer
-        self.latency = stage_latency(b, spec.array, spec.tails)
+        self.latency = stage_latency(spec.array, spec.tails)
         per_frame = np.arange(frames)[:, None]
         first = first_reads(b)
         read = np.flatnonzero(first >= 0)

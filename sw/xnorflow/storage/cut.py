@@ -49,9 +49,9 @@ class Ram:
         """Describe a family's."""
         single = [NativeShape(d, w, 1) for d, w in family.ram_shapes]
         pairs = [NativeShape(d, w, 2) for d, w in family.ram_pair_shapes]
-        registers = family.fabric == "ecp5"
-        zeroes = not registers and family.fabric != "ice40"
-        return cls(tuple(single + pairs), family.lut_inputs, zeroes, registers)
+        return cls(
+            tuple(single + pairs), family.lut_inputs, family.ram_zeroes, family.ram_registers
+        )
 
     def blocks(self, tile: Tile) -> int:
         """Give the blocks that a tile takes, even if it is none of the shapes."""

@@ -10,6 +10,7 @@ import pytest
 from xnorflow_hw.array import baked
 from xnorflow_hw.fabric import compress
 from xnorflow_hw.fabric.compress import Bit, CompressorNetlist
+from xnorflow_hw.spec.latency import baked_latency
 
 from .. import prove
 
@@ -82,7 +83,7 @@ def test_a_baked_layer_counts(outputs: int, simd: int, answers: bool, tmp_path: 
     thresholds = rng.integers(-1, simd + 3, outputs).tolist() if answers else None
     gate = baked.verilog_module("layer", weights, thresholds)
     gold = "`define XNORFLOW_COUNTONES\n" + gate.replace("module layer", "module reference")
-    cycles = baked.latency_for(simd, threshold=answers)
+    cycles = baked_latency(simd, threshold=answers)
     assert prove.equal(gold, gate, "layer", "xilinx7", tmp_path, cycles)
 
 
@@ -95,8 +96,8 @@ def test_outputs_share_the_counts_of_patterns_and_their_complements() -> None:
 
 
 def test_latency_is_that_of_the_widest_output() -> None:
-    assert baked.latency_for(6, threshold=False) >= 1
-    assert baked.latency_for(784, threshold=True) == 8
+    assert baked_latency(6, threshold=False) >= 1
+    assert baked_latency(784, threshold=True) == 8
 
 
 def test_lines_stay_short_however_wide_a_layer_is() -> None:

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xnorflow_hw.array.dot import DotArray, dot_latency
+from xnorflow_hw.array.dot import DotArray
 from xnorflow_hw.spec import RomSpec
+from xnorflow_hw.spec.latency import dot_latency
 
 from ..harness import pack, run_pulses, unpack, with_bubbles
 

@@ -5,6 +5,7 @@ import pytest
 
 from xnorflow_hw.array import stored_sums as stored
 from xnorflow_hw.memory.rom import bit_words
+from xnorflow_hw.spec.latency import stored_latency
 
 from .. import prove
 
@@ -16,7 +17,7 @@ def weights_of(words, pe, simd):
 def reference(weights):
     """Write what counts in plain Verilog; past the last word it reads zeros, as the LUTs do."""
     words, pe, simd = weights.shape
-    bits, width, cycles = (words - 1).bit_length(), simd.bit_length(), stored.latency_for(simd)
+    bits, width, cycles = (words - 1).bit_length(), simd.bit_length(), stored_latency(simd)
     table = [f"{pe * simd}'h{w:x}" for w in bit_words(weights.reshape(words, -1))]
     word = "".join(f"address == {k} ? {w} : " for k, w in enumerate(table)) + f"{pe * simd}'d0"
     counts = [
@@ -52,7 +53,7 @@ def reference(weights):
 def test_the_primitives_count(words, pe, simd, tmp_path):
     weights = weights_of(words, pe, simd)
     gate = "`define XNORFLOW_PRIMITIVES\n" + stored.verilog_module("sums", weights)
-    cycles = stored.latency_for(simd)
+    cycles = stored_latency(simd)
     assert prove.equal(reference(weights), gate, "sums", "xilinx7", tmp_path, cycles)
 
 
@@ -60,7 +61,7 @@ def test_the_proof_finds_a_wrong_weight(tmp_path):
     weights = weights_of(16, 2, 6)
     gate = "`define XNORFLOW_PRIMITIVES\n" + stored.verilog_module("sums", weights)
     weights[11, 1, 2] ^= 1
-    cycles = stored.latency_for(6)
+    cycles = stored_latency(6)
     assert not prove.equal(reference(weights), gate, "sums", "xilinx7", tmp_path, cycles)
 
 

@@ -5,14 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xnorflow_hw.array.tail import (
-    OffsetTail,
-    TableTail,
-    ThresholdTail,
-    offset_latency,
-    table_latency,
-    threshold_latency,
-)
+from xnorflow_hw.array.tail import OffsetTail, TableTail, ThresholdTail
+from xnorflow_hw.spec.latency import OFFSET_LATENCY, TABLE_LATENCY, threshold_latency
 
 from ..convert import STYLE, to_verilog
 from ..harness import pack, run_pulses, unpack, with_bubbles
@@ -115,7 +109,7 @@ def test_offset_scores(pe, acc_bits, multiply, shift, rows, seed, bubbles):
         shift=shift,
         out_bits=max(most, 2000).bit_length() + 1,
     )
-    assert dut.latency == offset_latency() == 2
+    assert dut.latency == OFFSET_LATENCY == 2
     values = rng.integers(0, 1 << acc_bits, (30, pe))
     row = rng.integers(0, rows, 30)
     expected = np.floor((values * multiply + offset[row]) / 2.0**shift).astype(int)
@@ -147,7 +141,7 @@ def test_table_results(pe, acc_bits, out_bits, rows, signed, seed):
     low, high = (-(1 << out_bits >> 1), 1 << out_bits >> 1) if signed else (0, 1 << out_bits)
     table = rng.integers(low, high, (rows, pe, 1 << acc_bits))
     dut = TableTail(pe=pe, acc_bits=acc_bits, table=table, out_bits=out_bits)
-    assert dut.latency == table_latency() == 1
+    assert dut.latency == TABLE_LATENCY == 1
     values, row = rng.integers(0, 1 << acc_bits, (40, pe)), rng.integers(0, rows, 40)
     expected = [
         [table[r, k, v] for k, v in enumerate(vs)] for r, vs in zip(row, values, strict=True)

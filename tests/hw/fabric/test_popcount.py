@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from xnorflow_hw.fabric import popcount
-from xnorflow_hw.fabric.popcount import XnorPopcount, latency_for, levels, module_name, plan
+from xnorflow_hw.fabric.popcount import XnorPopcount, levels, module_name, plan
 from xnorflow_hw.fabric.recode import triples
+from xnorflow_hw.spec.latency import popcount_latency
 
 from ..harness import Drive, Watch, pack, run
 from ..verilog import lint, simulate
@@ -14,7 +15,7 @@ WIDTHS = [*range(1, 71), 96, 100, 127, 128, 129, 256]
 
 
 def latencies(simd):
-    return sorted({0, 1, latency_for(simd), levels(simd), levels(simd) + 2})
+    return sorted({0, 1, popcount_latency(simd), levels(simd), levels(simd) + 2})
 
 
 @pytest.mark.parametrize("simd", WIDTHS)
@@ -135,7 +136,7 @@ def test_verilog_bodies_count(body, tmp_path):
     sizes = [
         (simd, latency)
         for simd in WIDTHS
-        for latency in (latencies(simd) if simd in some else [latency_for(simd)])
+        for latency in (latencies(simd) if simd in some else [popcount_latency(simd)])
         if body == "structural" or simd in some
     ]
     options = ["-DXNORFLOW_STRUCTURAL"] if body == "structural" else []

@@ -6,9 +6,10 @@ from amaranth.hdl import Module, Signal
 from amaranth.sim import Simulator
 
 from xnorflow_hw.fabric.carry_chains import Tree
-from xnorflow_hw.fabric.popcount import forms, latency_for, module_name, verilog, verilog_module
-from xnorflow_hw.fabric.primitives import FABRICS
+from xnorflow_hw.fabric.popcount import forms, module_name, verilog, verilog_module
 from xnorflow_hw.fabric.recode import recoded, recoded_value, triples
+from xnorflow_hw.spec.kinds import FABRICS
+from xnorflow_hw.spec.latency import popcount_latency
 
 from ..harness import pack
 from ..prove import equal, simulated
@@ -64,7 +65,7 @@ def test_proof_finds_a_wrong_cell(fabric, form, right, wrong, tmp_path):
 @pytest.mark.parametrize(("fabric", "form"), PLACED)
 def test_primitives_count(fabric, form, tmp_path):
     """All lanes equal, all different, each lane alone, then random: with every latency."""
-    sizes = {(simd, latency_for(simd, **kind(fabric, form))) for simd in SIMULATED}
+    sizes = {(simd, popcount_latency(simd, **kind(fabric, form))) for simd in SIMULATED}
     sizes |= {(simd, latency) for simd in (1, 2, 3, 8, 31) for latency in range(7)}
     text = bench(sorted(sizes), **kind(fabric, form))
     options = ["-DXNORFLOW_STRUCTURAL", "-DXNORFLOW_PRIMITIVES", *simulated(fabric)]

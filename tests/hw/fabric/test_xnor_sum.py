@@ -7,7 +7,9 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from xnorflow_hw.fabric import xnor_sum
-from xnorflow_hw.fabric.primitives import FABRICS, PROLOGUE
+from xnorflow_hw.fabric.primitives import PROLOGUE
+from xnorflow_hw.spec.kinds import FABRICS
+from xnorflow_hw.spec.latency import xnor_sum_latency
 
 from ..harness import Drive, Watch, pack, run
 from ..prove import PLACED, equal
@@ -18,7 +20,7 @@ SIZES = [(1, 4), (2, 1), (2, 3), (3, 2), (3, 8), (4, 2), (5, 3), (6, 1), (7, 2),
 
 def reference(simd, bits):
     """Write the sum as a loop, as many cycles late."""
-    latency, width = xnor_sum.latency_for(simd), xnor_sum.width_for(simd, bits)
+    latency, width = xnor_sum_latency(simd), xnor_sum.width_for(simd, bits)
     line = [f"reg [{width - 1}:0] n{k};" for k in range(latency + 1)]
     line += [f"always @(posedge clk) n{k + 1} <= n{k};" for k in range(latency)]
     return f"""
@@ -42,7 +44,7 @@ endmodule
 def test_module_is_proved(fabric, simd, bits, tmp_path):
     text = xnor_sum.verilog_module(simd, bits, fabric=fabric)
     name = xnor_sum.module_name(simd, bits, fabric=fabric)
-    settle = xnor_sum.latency_for(simd)
+    settle = xnor_sum_latency(simd)
     assert equal(reference(simd, bits), text, name, fabric, tmp_path, settle)
 
 
@@ -82,7 +84,7 @@ def test_plain_amaranth(simd, bits):
     rng = np.random.default_rng(simd)
     codes, flips = rng.integers(0, 1 << bits, (50, simd)), rng.integers(0, 2, (50, simd))
     expected = (codes ^ flips * ((1 << bits) - 1)).sum(1).tolist()
-    dut, latency = Plain(simd, bits), xnor_sum.latency_for(simd)
+    dut, latency = Plain(simd, bits), xnor_sum_latency(simd)
     watch = Watch(dut, ["n"], valid=None)
     run(
         dut,

@@ -9,7 +9,7 @@ from xnorflow.compiler import assembler, clock_for
 from xnorflow.devices.tables import fpga, fpgas
 from xnorflow.folding.costs import refolded
 from xnorflow.folding.narrowest import for_cycles
-from xnorflow.plan.fabric import fabric_of, form_on
+from xnorflow.plan.fabric import form_on
 from xnorflow.plan.reductions import Fold, reductions
 from xnorflow.resources.coefficients import fitted
 from xnorflow.resources.summarise import engine_summaries
@@ -54,10 +54,10 @@ def test_no_sum_is_for_nothing() -> None:
 
 def test_every_form_that_is_chosen_has_been_measured() -> None:
     for device in fpgas().values():
-        name = fabric_of(device.family)
+        name = device.family.fabric
         if name == "generic":
             continue  # Estimated as for a relative; the estimate says so.
-        known = fitted()[device.family.fabric].lut
+        known = fitted()[device.family.coefficients].lut
         for pe, simd, bits, words in (
             (1, 3, 1, 64),
             (2, 16, 1, 64),

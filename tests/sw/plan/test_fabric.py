@@ -7,9 +7,10 @@ from xnorflow import demo, load
 from xnorflow.design.design import Design
 from xnorflow.devices.tables import fpgas
 from xnorflow.errors import BadInput
-from xnorflow.plan.fabric import fabric, fabric_of
-from xnorflow_hw.fabric.popcount import forms, latency_for
+from xnorflow.plan.fabric import fabric
+from xnorflow_hw.fabric.popcount import forms
 from xnorflow_hw.spec import DotSpec
+from xnorflow_hw.spec.latency import popcount_latency
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +43,8 @@ def test_arrays_are_placed_for_the_board(net, board, expected, form, tmp_path):
 
 def test_every_board_has_a_form():
     for device in fpgas().values():
-        name = fabric_of(device.family)
-        assert latency_for(64, form=forms(name)[-1], fabric=name) > 0
+        name = device.family.fabric
+        assert popcount_latency(64, form=forms(name)[-1], fabric=name) > 0
 
 
 def test_a_placed_design_is_built_for_its_own_fabric_only(net, tmp_path):

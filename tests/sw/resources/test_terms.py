@@ -54,7 +54,7 @@ def test_a_design_is_made_of_the_coefficients_of_its_fabric(
 ) -> None:
     shape = compile_network(network(5, 7), "ulx3s-85f", cycles=90).shape
     before = design_resources(shape, ECP5)
-    monkeypatch.setattr(fpga, "fitted", lambda: {ECP5.fabric: KNOWN})
+    monkeypatch.setattr(fpga, "fitted", lambda: {ECP5.coefficients: KNOWN})
     after = design_resources(shape, ECP5)
     assert after.ram_blocks == before.ram_blocks and after.luts != before.luts
     engines = sum(engine_resources(e, ECP5).luts for e in shape.engines)
@@ -215,6 +215,6 @@ def test_a_guess_from_another_folding_is_near_the_design() -> None:
     real = SEARCH.takes(design)
     assert chosen.takes.luts == pytest.approx(real.luts, rel=0.2)
     ends = parts.ends(design.shape).items()
-    ends_luts = sum(coefficients.fitted()[ECP5.fabric].part(*found)[0] for found in ends)
+    ends_luts = sum(coefficients.fitted()[ECP5.coefficients].part(*found)[0] for found in ends)
     engines = sum(r.luts for e in design.shape.engines for r in engine_parts(e, ECP5).values())
     assert engines + ends_luts == pytest.approx(real.luts)

@@ -134,7 +134,7 @@ def test_a_design_is_the_sum_of_its_engines_and_its_ends(family):
 @pytest.mark.parametrize("board", devices.fpgas())
 def test_every_board_has_coefficients_and_says_how_good_they_are(board):
     family = devices.fpga(board).family
-    found = coefficients.fitted()[family.fabric]
+    found = coefficients.fitted()[family.coefficients]
     assert found.lut and found.ff and found.whole_lut and found.whole_ff
     said = fpga.checked(family)
     for resource in ("lut", "ff", "bram"):
@@ -143,7 +143,7 @@ def test_every_board_has_coefficients_and_says_how_good_they_are(board):
     assert fpga.status(family) == ("estimated" if own else f"estimated as for {found.family}")
     assert said.endswith("was not measured") != own
     placed = "neither packed nor placed" not in said
-    assert placed == (family.fabric != "xilinx")
+    assert placed == (family.coefficients != "xilinx")
 
 
 def test_impossible_shapes_are_refused():
