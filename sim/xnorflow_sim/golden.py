@@ -16,18 +16,17 @@ from numpy.typing import NDArray
 
 from xnorflow.errors import BadInput
 from xnorflow.ir.alphabet import Ints
+from xnorflow.ir.features import Features, Window
+from xnorflow.ir.layer import Layer
 from xnorflow.ir.layer_graph import LayerGraph
 from xnorflow.ir.layers import (
     Conv,
-    Features,
     Flatten,
     InputTable,
-    Layer,
     MaxPool,
     Scores,
     SumPool,
     Threshold,
-    Window,
 )
 
 BATCH_BYTES = 1 << 26

@@ -16,19 +16,17 @@ from xnorflow.ir.alphabet import (
     Alphabet,
     Ints,
 )
+from xnorflow.ir.features import Features, Window
+from xnorflow.ir.layer import KINDS, Layer
 from xnorflow.ir.layer_graph import LayerGraph
 from xnorflow.ir.layers import (
-    KINDS,
     Conv,
-    Features,
     Flatten,
     InputTable,
-    Layer,
     MaxPool,
     Scores,
     SumPool,
     Threshold,
-    Window,
 )
 from xnorflow.ir.network import IntegerNetwork
 

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow.ir.alphabet import Alphabet
+from xnorflow.ir.features import Window
+from xnorflow.ir.layer import KINDS
 from xnorflow.ir.layer_graph import LayerGraph
-from xnorflow.ir.layers import KINDS, Window
 
 FORMAT = "xnorflow-network-1"
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from xnorflow.ir.alphabet import UINT8
-from xnorflow.ir.layers import Features, Layer, Scores
+from xnorflow.ir.features import Features
+from xnorflow.ir.layer import Layer
+from xnorflow.ir.layers import Scores
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,105 +1,26 @@
-"""The layers of an integer network, and the feature maps between them."""
+"""The kinds of layers of an integer network."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xnorflow.ir.alphabet import UINT8, Alphabet, Ints
+from xnorflow.ir.alphabet import MAX_BITS, UINT8, Alphabet, Ints, weight_alphabet
+from xnorflow.ir.features import Features, Window
+from xnorflow.ir.field_checks import MAX_VALUE, check_alphabet, check_window, integers, need
+from xnorflow.ir.layer import Layer, LayersBefore, Mask, NotMirrored
 
 
-@dataclass(frozen=True)
-class Features:
-    """Shape and alphabet of the feature map between two layers."""
-
-    height: int
-    width: int
-    channels: int
-    alphabet: Alphabet
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Height, width, channels."""
-        return self.height, self.width, self.channels
-
-    @property
-    def size(self) -> int:
-        """Number of features in a frame."""
-        return self.height * self.width * self.channels
-
-
-@dataclass(frozen=True)
-class Window:
-    """Geometry of a sliding window; every pair is (vertical, horizontal), in pixels.
-
-    Parameters
-    ----------
-    kernel, stride, dilation : tuple of int
-        Each at least 1.
-    pads : tuple of int
-        Padding (top, left, bottom, right), each at least 0.
-    """
-
-    kernel: tuple[int, int] = (1, 1)
-    stride: tuple[int, int] = (1, 1)
-    dilation: tuple[int, int] = (1, 1)
-    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
-
-    @property
-    def extent(self) -> tuple[int, int]:
-        """Pixels from a window's first tap to its last, both included."""
-        return (
-            (self.kernel[0] - 1) * self.dilation[0] + 1,
-            (self.kernel[1] - 1) * self.dilation[1] + 1,
-        )
-
-    def holds_padding_only(self, height: int, width: int) -> bool:
-        """Tell whether the window at some place has no tap on a map of such height and width."""
-        for axis, size in enumerate((height, width)):
-            dilation, windows = self.dilation[axis], self.output(height, width)[axis]
-            first_tap = np.arange(windows) * self.stride[axis] - self.pads[axis]
-            # The first tap that does not lie before the map has to be one, and to lie on the map.
-            skipped = np.maximum(0, -(first_tap // dilation))
-            inside = (skipped < self.kernel[axis]) & (first_tap + skipped * dilation < size)
-            if not inside.all():
-                return True
-        return False
-
-    def output(self, height: int, width: int) -> tuple[int, int]:
-        """Give the output's height and width; at most 0 where the window doesn't fit."""
-        top, left, bottom, right = self.pads
-        rows, cols = self.extent
-        return (
-            (height + top + bottom - rows) // self.stride[0] + 1,
-            (width + left + right - cols) // self.stride[1] + 1,
-        )
-
-
-KINDS: dict[str, type[Layer]] = {}
-"""Every class of layers by its `kind`, the name that files have for it."""
-
-
-@dataclass(frozen=True, eq=False)
-class Layer:
-    """What all layers have: a name, unique in its network, and the imported nodes it came from."""
-
-    name: str
-    sources: tuple[str, ...] = field(default=(), kw_only=True)
-
-    kind: ClassVar[str] = ""
-
-    def __init_subclass__(cls) -> None:
-        """Enter a kind of layer under its name in files."""
-        if cls.kind in KINDS:
-            raise TypeError(f"two layers are of kind {cls.kind!r}")
-        KINDS[cls.kind] = cls
-
-    def output(self, inp: Features) -> Features:
-        """Give the feature map that this layer makes of `inp`; ValueError where it cannot."""
-        raise NotImplementedError
+def _any_tap(x: Mask, w: Window) -> Mask:
+    """Return for every window of `x`, [height, width, channels], whether a tap of it is true."""
+    top, left, bottom, right = w.pads
+    x = np.pad(x, ((top, bottom), (left, right), (0, 0)))
+    view = np.lib.stride_tricks.sliding_window_view(x, w.extent, axis=(0, 1))
+    view = view[:: w.stride[0], :: w.stride[1], :, :: w.dilation[0], :: w.dilation[1]]
+    return np.asarray(view.any(axis=(3, 4)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +45,26 @@ class InputTable(Layer):
             raise ValueError(f"table {self.table.shape} does not fit {inp}")
         return Features(*inp.shape, self.alphabet)
 
+    def check(self, inp: Features) -> None:
+        """Check the table's codes."""
+        table = integers(self.table, 2, "table's codes")
+        check_alphabet(self.alphabet)
+        need(
+            table.min() >= 0 and table.max() < self.alphabet.levels,
+            "a code of its table is out of range",
+        )
+
+    def depends(self, alive: Mask) -> Mask:
+        """Return the same."""
+        return alive
+
+    def mirrored(self, mask: Mask, before: LayersBefore) -> tuple[InputTable, Ints]:
+        """Turn the codes of marked channels upside down."""
+        table = np.broadcast_to(self.table, (len(mask), 256))
+        turned = self.alphabet.levels - 1 - table
+        layer = replace(self, table=np.where(mask[:, None], turned, table))
+        return layer, np.full(len(mask), self.alphabet.lo + self.alphabet.hi)
+
 
 @dataclass(frozen=True, eq=False)
 class Flatten(Layer):
@@ -132,8 +73,26 @@ class Flatten(Layer):
     kind: ClassVar[str] = "flatten"
 
     def output(self, inp: Features) -> Features:
-        """Give one pixel of all features."""
+        """Return one pixel of all features."""
         return Features(1, 1, inp.size, inp.alphabet)
+
+    def check(self, inp: Features) -> None:
+        """Accept anything: there are no fields."""
+
+    def depends(self, alive: Mask) -> Mask:
+        """Return the same values as one pixel."""
+        return alive.reshape(1, 1, -1)
+
+    def mirrored(self, mask: Mask, before: LayersBefore) -> tuple[Flatten, Ints]:
+        """Mirror whole channels of the map before."""
+        pixels = mask.reshape(-1, before.features().channels)
+        if (pixels != pixels[0]).any():
+            raise NotMirrored(
+                "it falls for some pixels of a channel and rises for others.",
+                op="Flatten",
+                hint="batch normalisation per channel, ahead of the flattening.",
+            )
+        return self, np.tile(before.mirror(pixels[0]), len(pixels))
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +123,7 @@ class Conv(Layer):
         return int(np.prod(self.weights.shape))
 
     def bounds(self, inp: Alphabet) -> tuple[Ints, Ints]:
-        """Give the least and greatest accumulator per output channel, int64 [out_channels].
+        """Return the least and greatest accumulator per output channel, int64 [out_channels].
 
         Padding is taken into account as one more value that any feature might have.
         """
@@ -176,7 +135,7 @@ class Conv(Layer):
         return positive * lo + negative * hi, positive * hi + negative * lo
 
     def output(self, inp: Features) -> Features:
-        """Give the accumulators, in steps of 1 between the worst-case bounds of all channels."""
+        """Return the accumulators, in steps of 1 between the worst-case bounds of all channels."""
         out, rows, cols, channels = self.weights.shape
         if channels != inp.channels or (rows, cols) != self.window.kernel:
             raise ValueError(f"weights {self.weights.shape} do not fit {inp.shape}")
@@ -186,6 +145,36 @@ class Conv(Layer):
         lo, hi = self.bounds(inp.alphabet)
         low, high = int(lo.min()), int(hi.max())
         return Features(height, width, out, Alphabet(low, 1, high - low + 1))
+
+    def check(self, inp: Features) -> None:
+        """Check weights, padding and window."""
+        weights, a = integers(self.weights, 4, "weights"), self.alphabet
+        check_alphabet(a)
+        codes, rest = np.divmod(weights - a.lo, a.step)
+        need(
+            not rest.any() and codes.min() >= 0 and codes.max() < a.levels,
+            f"a weight is not in {a}",
+        )
+        need(
+            type(self.pad_value) is int and abs(self.pad_value) <= MAX_VALUE,
+            f"{self.pad_value!r} is no value for padding",
+        )
+        check_window(self.window, inp, every=False)
+
+    def depends(self, alive: Mask) -> Mask:
+        """Return for every window whether any of its taps is alive in any channel."""
+        there = _any_tap(np.asarray(alive.any(axis=2, keepdims=True)), self.window)
+        return np.broadcast_to(there, (*there.shape[:2], len(self.weights)))
+
+    def mirrored(self, mask: Mask, before: LayersBefore) -> tuple[Conv, Ints]:
+        """Negate the weights of marked channels."""
+        weights = self.weights * np.where(mask, -1, 1)[:, None, None, None]
+        layer = replace(self, weights=weights, alphabet=weight_alphabet(weights))
+        return layer, np.zeros(len(mask), np.int64)
+
+    def code_of_padding(self, inp: Alphabet) -> int | None:
+        """Return the code of `pad_value`, if the alphabet has it."""
+        return inp.code_of(self.pad_value) if any(self.window.pads) else 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,6 +200,22 @@ class MaxPool(Layer):
             raise ValueError(f"pool {self.window} does not fit {inp.shape}")
         return Features(height, width, inp.channels, inp.alphabet)
 
+    def check(self, inp: Features) -> None:
+        """Check the marks and the window."""
+        need(
+            isinstance(self.minimum, np.ndarray) and self.minimum.dtype == np.bool_,
+            "its marks of a minimum are not bool",
+        )
+        check_window(self.window, inp, every=True)
+
+    def depends(self, alive: Mask) -> Mask:
+        """Return for every window whether any of its taps is alive."""
+        return _any_tap(alive, self.window)
+
+    def mirrored(self, mask: Mask, before: LayersBefore) -> tuple[MaxPool, Ints]:
+        """Take the minimum in place of the maximum of what is mirrored before."""
+        return replace(self, minimum=self.minimum ^ mask), before.mirror(mask)
+
 
 @dataclass(frozen=True, eq=False)
 class SumPool(Layer):
@@ -231,6 +236,34 @@ class SumPool(Layer):
         taps, a = self.window.kernel[0] * self.window.kernel[1], inp.alphabet
         total = Alphabet(a.lo * taps, a.step, (a.levels - 1) * taps + 1)
         return Features(height, width, inp.channels, total)
+
+    def check(self, inp: Features) -> None:
+        """Check the pad code and the window."""
+        need(
+            type(self.pad_code) is int and 0 <= self.pad_code < inp.alphabet.levels,
+            "its pad code is out of range",
+        )
+        check_window(self.window, inp, every=False)
+
+    def depends(self, alive: Mask) -> Mask:
+        """Return for every window whether any of its taps is alive."""
+        return _any_tap(alive, self.window)
+
+    def mirrored(self, mask: Mask, before: LayersBefore) -> tuple[SumPool, Ints]:
+        """Sum what is mirrored before; padding has to be in the middle of the values."""
+        mirror = before.mirror(mask) * int(np.prod(self.window.kernel))
+        if any(self.window.pads) and mirror[mask].any():
+            raise NotMirrored(
+                "its channels fall, and its padding of 0 is not in the middle of their values.",
+                op="AveragePool",
+                hint="an average pool without padding.",
+                off_centre=True,
+            )
+        return self, mirror
+
+    def code_of_padding(self, inp: Alphabet) -> int | None:
+        """Return `pad_code`."""
+        return self.pad_code
 
 
 @dataclass(frozen=True, eq=False)
@@ -254,6 +287,28 @@ class Threshold(Layer):
         if self.thresholds.shape != (inp.channels, self.alphabet.levels - 1):
             raise ValueError(f"thresholds {self.thresholds.shape} do not fit {inp}")
         return Features(*inp.shape, self.alphabet)
+
+    def check(self, inp: Features) -> None:
+        """Check the thresholds and their order."""
+        check_alphabet(self.alphabet)
+        t = self.thresholds
+        need(
+            isinstance(t, np.ndarray) and t.dtype == np.int64 and t.ndim == 2,
+            "its thresholds are not int64 with 2 axes",
+        )
+        need((np.diff(t, axis=1) >= 0).all(), "thresholds descend")
+
+    def depends(self, alive: Mask) -> Mask:
+        """Return the same."""
+        return alive
+
+    def mirrored(self, mask: Mask, before: LayersBefore) -> tuple[Threshold, Ints]:
+        """Mirror the thresholds with what is mirrored before."""
+        source = before.mirror(mask)
+        # v < t exactly where mirror - v >= mirror - t + 1.
+        turned = (source[:, None] + 1 - self.thresholds)[:, ::-1]
+        layer = replace(self, thresholds=np.where(mask[:, None], turned, self.thresholds))
+        return layer, np.full(len(mask), self.alphabet.lo + self.alphabet.hi)
 
 
 @dataclass(frozen=True, eq=False)
@@ -288,7 +343,7 @@ class Scores(Layer):
     kind: ClassVar[str] = "scores"
 
     def output(self, inp: Features) -> Features:
-        """Give the bounds of the scores."""
+        """Return the bounds of the scores."""
         if inp.shape != (1, 1, len(self.offsets)):
             raise ValueError(f"scores for {len(self.offsets)} classes do not fit {inp.shape}")
         if self.ranks is not None:
@@ -298,7 +353,27 @@ class Scores(Layer):
         return Features(*inp.shape, Alphabet(low, 1, high - low + 1))
 
     def to_float(self, scores: NDArray[Any]) -> NDArray[np.float32]:
-        """Give the imported network's float32 scores; ValueError where no table was kept."""
+        """Return the imported network's float32 scores; ValueError where no table was kept."""
         if self.floats is None:
             raise ValueError("no table of float scores was kept for this network")
         return self.floats[np.asarray(scores) - self.floats_lo]
+
+    def check(self, inp: Features) -> None:
+        """Check offsets and ranks."""
+        classes = len(integers(self.offsets, 1, "offsets"))
+        need(np.abs(self.offsets).max() <= MAX_VALUE, "an offset is too large")
+        if self.ranks is None:
+            need(self.rank_lo is None, "it has rank_lo, but no ranks")
+            return
+        ranks, lo = integers(self.ranks, 2, "ranks"), integers(self.rank_lo, 1, "rank_lo")
+        need(len(ranks) == len(lo) == classes, f"its ranks are not for {classes} classes")
+        need(not self.offsets.any(), "it has ranks and offsets")
+        need(ranks.min() >= -1 and 0 <= ranks.max() < 1 << MAX_BITS, "a rank is out of range")
+
+    def depends(self, alive: Mask) -> Mask:
+        """Return the same."""
+        return alive
+
+    def mirrored(self, mask: Mask, before: LayersBefore) -> tuple[Scores, Ints]:
+        """Raise TypeError: nothing follows scores that could ask for it."""
+        raise TypeError("scores are not mirrored: nothing follows them")

@@ -1,4 +1,4 @@
-"""Turn channels of the last layer's output upside down, exactly.
+"""Mirror channels of the last layer's output, exactly.
 
 A threshold counts the values that reach it, so it wants every channel to rise. A channel whose
 float value falls, as with a negative batch-norm gamma, is negated where its weights are.
@@ -6,20 +6,31 @@ float value falls, as with a negative batch-norm gamma, is negated where its wei
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import dataclass
 
 from xnorflow import ir
 from xnorflow.errors import UnsupportedModel
-from xnorflow.lower.alphabets import weight_alphabet
-
-Mask = NDArray[np.bool_]
+from xnorflow.ir.layer import Mask, NotMirrored
 
 
 class OffCentre(UnsupportedModel):
     """Padding of 0 that negation would move: it is not in the middle of the alphabet."""
+
+
+@dataclass
+class _Before:
+    """The layers before the last one; mirroring changes them in place."""
+
+    layers: list[ir.Layer]
+    shape: tuple[int, int, int]
+
+    def features(self) -> ir.Features:
+        """Return the feature map that the layers make."""
+        return ir.LayerGraph("partial", self.shape, tuple(self.layers)).features[-1]
+
+    def mirror(self, mask: Mask) -> ir.Ints:
+        """Mirror channels of that map."""
+        return negate(self.layers, self.shape, mask)
 
 
 def negate(layers: list[ir.Layer], shape: tuple[int, int, int], mask: Mask) -> ir.Ints:
@@ -30,7 +41,7 @@ def negate(layers: list[ir.Layer], shape: tuple[int, int, int], mask: Mask) -> i
     layers : list of Layer
         From the input on; changed in place.
     shape : tuple of int
-        Of the input.
+        Height, width and channels of the input.
     mask : bool array [channels]
         Channels of the last layer's output.
 
@@ -44,47 +55,11 @@ def negate(layers: list[ir.Layer], shape: tuple[int, int, int], mask: Mask) -> i
     UnsupportedModel
         Where the layers leave no place to do it.
     """
-    layer, rest = layers[-1], layers[:-1]
-    if isinstance(layer, ir.Conv):
-        sign = np.where(mask, -1, 1)[:, None, None, None]
-        weights = layer.weights * sign
-        layers[-1] = replace(layer, weights=weights, alphabet=weight_alphabet(weights))
-        return np.zeros(len(mask), np.int64)
-    if isinstance(layer, ir.InputTable):
-        table = np.broadcast_to(layer.table, (len(mask), 256))
-        turned = layer.alphabet.levels - 1 - table
-        layers[-1] = replace(layer, table=np.where(mask[:, None], turned, table))
-        return np.full(len(mask), layer.alphabet.lo + layer.alphabet.hi)
-    if isinstance(layer, ir.Flatten):
-        inp = ir.IntegerNetwork("partial", shape, tuple(rest)).features[-1]
-        pixels = mask.reshape(-1, inp.channels)
-        if (pixels != pixels[0]).any():
-            raise UnsupportedModel(
-                "it falls for some pixels of a channel and rises for others.",
-                node=layer.name,
-                op="Flatten",
-                hint="batch normalisation per channel, ahead of the flattening.",
-            )
-        mirror = np.tile(negate(rest, shape, pixels[0]), len(pixels))
-    elif isinstance(layer, ir.MaxPool):
-        mirror = negate(rest, shape, mask)
-        layer = replace(layer, minimum=layer.minimum ^ mask)
-    elif isinstance(layer, ir.SumPool):
-        mirror = negate(rest, shape, mask) * int(np.prod(layer.window.kernel))
-        if any(layer.window.pads) and mirror[mask].any():
-            raise OffCentre(
-                "its channels fall, and its padding of 0 is not in the middle of their values.",
-                node=layer.name,
-                op="AveragePool",
-                hint="an average pool without padding.",
-            )
-    elif isinstance(layer, ir.Threshold):
-        source = negate(rest, shape, mask)
-        # v < t exactly where mirror - v >= mirror - t + 1.
-        turned = (source[:, None] + 1 - layer.thresholds)[:, ::-1]
-        layer = replace(layer, thresholds=np.where(mask[:, None], turned, layer.thresholds))
-        mirror = np.full(len(mask), layer.alphabet.lo + layer.alphabet.hi)
-    else:
-        raise TypeError(f"a layer of type {type(layer).__name__} cannot be negated")
-    layers[:] = [*rest, layer]
+    last, before = layers[-1], _Before(layers[:-1], shape)
+    try:
+        layer, mirror = last.mirrored(mask, before)
+    except NotMirrored as e:
+        error = OffCentre if e.off_centre else UnsupportedModel
+        raise error(str(e), node=last.name, op=e.op, hint=e.hint) from e
+    layers[:] = [*before.layers, layer]
     return mirror

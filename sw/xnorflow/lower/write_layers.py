@@ -7,8 +7,8 @@ import numpy as np
 from xnorflow import ir
 from xnorflow.errors import UnsupportedModel
 from xnorflow.graph import ops
+from xnorflow.ir.alphabet import weight_alphabet
 from xnorflow.lower import scores
-from xnorflow.lower.alphabets import weight_alphabet
 from xnorflow.lower.common_scale import MAX_CODE_BITS
 from xnorflow.lower.evaluate import Reach
 from xnorflow.lower.negate import negate

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xnorflow.ir import BIPOLAR, TERNARY, UNIPOLAR, Alphabet
-from xnorflow.lower.alphabets import weight_alphabet
+from xnorflow.ir.alphabet import weight_alphabet
 
 
 @pytest.mark.parametrize(
