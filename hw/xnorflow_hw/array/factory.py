@@ -21,7 +21,7 @@ from xnorflow_hw.spec import (
     ThresholdSpec,
 )
 from xnorflow_hw.spec.kinds import Style
-from xnorflow_hw.spec.latency import compares
+from xnorflow_hw.spec.stage_latency import compares
 
 Array = DotArray | BakedArray | MaxArray | SumArray
 Tails = list[ThresholdTail | OffsetTail | TableTail]
@@ -50,7 +50,6 @@ def engine(
     ValueError
         If a tail has not as many rows of constants.
     """
-    pixels = array.pixels if isinstance(array, DotSpec) else 1
     for tail in tails:
         if (given := len(_constants(tail))) != rows:
             raise ValueError(f"a tail has constants for {given} rows, its buffer gives {rows}")
@@ -65,7 +64,7 @@ def engine(
         options = {
             "pe": array.lanes_out,
             "acc_bits": bits,
-            "pixels": pixels,
+            "pixels": array.pixels,
             "style": style,
             "name": f"{name}_tail{suffix}",
             "rom": tail.rom.kind,

@@ -2,19 +2,16 @@
 
 Components build as many registers as these formulas say, and the cycle model adds them up, so each
 formula is written once. From a leaf to the whole: popcounts and other sums, memories, arrays,
-tails, stages.
+tails; `spec.stage_latency` adds them up.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import assert_never
 
-from xnorflow_hw.spec.arrays import ArraySpec, DotSpec, MaxSpec, SumSpec
 from xnorflow_hw.spec.kinds import Fabric, Storage, SumForm
 from xnorflow_hw.spec.rom import IN_BLOCKS, RomSpec
-from xnorflow_hw.spec.tails import OffsetSpec, TableSpec, TailSpec, ThresholdSpec
 
 BUFFER_LATENCY = 2
 """Cycles of a feature buffer: the address, and the memory's output."""
@@ -224,65 +221,6 @@ def dot_latency(
     )
 
 
-def array_latency(array: ArraySpec, *, compares: bool = False) -> int:
-    """Return the cycles from a reduction's last beat to its result, a code if it compares."""
-    match array:
-        case DotSpec(form="baked"):
-            return baked_latency(array.simd, threshold=compares)
-        case DotSpec():
-            return dot_latency(
-                simd=array.simd,
-                bits=array.bits,
-                coefficients=array.coefficients,
-                depth=len(array.weights),
-                form=array.form,
-                fabric=array.fabric,
-                rom=array.rom,
-            )
-        case MaxSpec():
-            return MAX_LATENCY
-        case SumSpec():
-            return SUM_LATENCY
-        case _:
-            assert_never(array)
-
-
 def threshold_latency(*, bits: int) -> int:
     """Return the cycles of a threshold tail whose codes have so many bits: two per search step."""
     return 2 * bits
-
-
-def tail_latency(tail: TailSpec) -> int:
-    """Return the cycles of a tail."""
-    match tail:
-        case ThresholdSpec():
-            return threshold_latency(bits=tail.out_bits)
-        case OffsetSpec():
-            return OFFSET_LATENCY
-        case TableSpec():
-            return TABLE_LATENCY
-        case _:
-            assert_never(tail)
-
-
-def compares(array: ArraySpec, tails: Sequence[TailSpec]) -> bool:
-    """Return whether the array itself computes the first tail's codes; that is not built then."""
-    if not tails or not isinstance(array, DotSpec) or not isinstance(tails[0], ThresholdSpec):
-        return False
-    rows, _, steps = tails[0].thresholds.shape
-    if steps != 1 or tails[0].out_bits != 1:
-        return False
-    # The memory of several rows takes a cycle; without weights' memory there is none at all.
-    return rows == 1 or (array.form != "baked" and array_latency(array) > 1)
-
-
-def engine_latency(array: ArraySpec, tails: Sequence[TailSpec]) -> int:
-    """Return the cycles from a reduction's last beat to the last tail's result."""
-    compared = compares(array, tails)
-    built = tails[1:] if compared else tails
-    return array_latency(array, compares=compared) + sum(tail_latency(t) for t in built)
-
-
-def stage_latency(array: ArraySpec, tails: Sequence[TailSpec]) -> int:
-    """Return the cycles from the issue of a reduction's last beat to its result's queue."""
-    return BUFFER_LATENCY + engine_latency(array, tails)

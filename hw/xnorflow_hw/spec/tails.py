@@ -7,6 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from xnorflow_hw.spec.latency import OFFSET_LATENCY, TABLE_LATENCY, threshold_latency
 from xnorflow_hw.spec.rom import IN_BLOCKS, RomSpec
 
 
@@ -17,6 +18,11 @@ class ThresholdSpec:
     thresholds: NDArray[Any]
     out_bits: int
     rom: RomSpec = IN_BLOCKS
+
+    @property
+    def latency(self) -> int:
+        """Clock cycles."""
+        return threshold_latency(bits=self.out_bits)
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +35,11 @@ class OffsetSpec:
     out_bits: int
     rom: RomSpec = IN_BLOCKS
 
+    @property
+    def latency(self) -> int:
+        """Clock cycles."""
+        return OFFSET_LATENCY
+
 
 @dataclass(frozen=True, eq=False)
 class TableSpec:
@@ -38,5 +49,11 @@ class TableSpec:
     out_bits: int
     rom: RomSpec = IN_BLOCKS
 
+    @property
+    def latency(self) -> int:
+        """Clock cycles."""
+        return TABLE_LATENCY
+
 
 TailSpec = ThresholdSpec | OffsetSpec | TableSpec
+"""All tails there are."""

@@ -20,7 +20,7 @@ from xnorflow_hw.base.pipeline import delay
 from xnorflow_hw.memory.spram_rom import LOAD_BITS
 from xnorflow_hw.spec import BufferSpec, StageSpec
 from xnorflow_hw.spec.kinds import Style
-from xnorflow_hw.spec.latency import stage_latency
+from xnorflow_hw.spec.stage_latency import stage_latency
 from xnorflow_hw.stage.banked_buffer import BankedBuffer
 from xnorflow_hw.stage.feature_buffer import FeatureBuffer
 from xnorflow_hw.stage.pixel_queue import PixelQueue

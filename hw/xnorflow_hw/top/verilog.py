@@ -9,7 +9,7 @@ from amaranth.back import verilog
 
 from xnorflow_hw.base import names
 from xnorflow_hw.fabric.popcount import PROLOGUE
-from xnorflow_hw.spec import AcceleratorSpec, DotSpec
+from xnorflow_hw.spec import AcceleratorSpec
 from xnorflow_hw.top import processes as clocked
 from xnorflow_hw.top.accelerator import Accelerator
 
@@ -114,6 +114,5 @@ def _header(spec: AcceleratorSpec, header: str, sprams: int) -> str:
     ]
     for stage in spec.stages:
         b, a = stage.buffer, stage.array
-        size = f"PE {a.pe}, SIMD {a.simd}" if isinstance(a, DotSpec) else f"{a.lanes} lanes"
-        lines.append(f"  {stage.name:14s} {size:20s} {b.cycles:10d} cycles per frame")
+        lines.append(f"  {stage.name:14s} {a.size:20s} {b.cycles:10d} cycles per frame")
     return "\n".join(f"// {line}".rstrip() for line in lines) + "\n"

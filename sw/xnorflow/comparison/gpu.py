@@ -221,9 +221,7 @@ def estimate(
         return None
     settings = settings or Settings()
     layers = tuple(
-        _layer(e, gpu, data_type, batch, column, settings)
-        for e in design.engines
-        if e.kind == "conv"
+        _layer(e, gpu, data_type, batch, column, settings) for e in design.engines if e.rom_depth
     )
     return GpuEstimate(gpu, data_type, batch, column, layers, f"roofline: {COLUMN_TEXT[column]}")
 

@@ -35,7 +35,7 @@ from xnorflow import ir
 from xnorflow.schedule import bounds, buffer_order, regrouping, timing
 from xnorflow.schedule.flow import Flow
 from xnorflow_hw.spec import AcceleratorSpec, BufferSpec, GearboxSpec, StageSpec
-from xnorflow_hw.spec.latency import stage_latency
+from xnorflow_hw.spec.stage_latency import stage_latency
 
 SLACK = 1e-6
 """Against rounding; real times differ by 1 / T or more."""

@@ -26,7 +26,7 @@ from xnorflow_hw.spec import (
     TailSpec,
     ThresholdSpec,
 )
-from xnorflow_hw.spec.latency import compares
+from xnorflow_hw.spec.stage_latency import compares
 
 GENERIC = "ulx3s-85f"
 """Board whose family's blocks are taken without a board: 18 Kbit, as most families have them."""

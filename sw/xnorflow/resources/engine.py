@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from xnorflow.devices.figure import Origin
 from xnorflow.errors import BadInput
 from xnorflow_hw.spec import GearboxSpec, RomSpec
-
-EngineKind = Literal["conv", "maxpool", "sumpool"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +18,7 @@ class EngineSummary:
     name : str
         The layer's name.
     kind : str
-        "conv" (a dense layer too), "maxpool" or "sumpool".
+        The layer's `kind`, such as "conv" (a dense layer too) or "maxpool".
     pixels, channels, reduction : int
         Output pixels per frame, output channels, and inputs that each output value takes: kernel
         area x input channels for a conv, kernel area for a pool.
@@ -70,7 +67,7 @@ class EngineSummary:
     """
 
     name: str
-    kind: EngineKind
+    kind: str
     pixels: int
     channels: int
     reduction: int
@@ -115,12 +112,12 @@ class EngineSummary:
     @property
     def macs(self) -> int:
         """Multiply-accumulates per frame; a pool has none."""
-        return self.pixels * self.channels * self.reduction if self.kind == "conv" else 0
+        return self.pixels * self.channels * self.reduction if self.rom_depth else 0
 
     @property
     def weights(self) -> int:
         """Number of weights."""
-        return self.channels * self.reduction if self.kind == "conv" else 0
+        return self.channels * self.reduction if self.rom_depth else 0
 
     @property
     def outputs(self) -> int:

@@ -6,14 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xnorflow import ir
 from xnorflow.plan.reductions import Reduction
-from xnorflow.resources.engine import DesignSummary, EngineKind, EngineSummary
+from xnorflow.resources.engine import DesignSummary, EngineSummary
 from xnorflow_hw.array.tail import search_steps
-from xnorflow_hw.spec import AcceleratorSpec, DotSpec, GearboxSpec, StageSpec, ThresholdSpec
-from xnorflow_hw.spec.latency import compares
-
-_KINDS: dict[str, EngineKind] = {"conv": "conv", "maxpool": "maxpool", "sumpool": "sumpool"}
+from xnorflow_hw.spec import AcceleratorSpec, GearboxSpec, StageSpec, ThresholdSpec
+from xnorflow_hw.spec.stage_latency import compares
 
 
 def engine_summary(part: Reduction, stage: StageSpec, box: GearboxSpec) -> EngineSummary:
@@ -28,31 +25,30 @@ def engine_summary(part: Reduction, stage: StageSpec, box: GearboxSpec) -> Engin
             rows, _, levels = tail.thresholds.shape
             threshold_rom = tail.rom
             words = _threshold_words(stage, tail)
-    dot = isinstance(a, DotSpec)
     return EngineSummary(
         name=part.name,
-        kind=_KINDS[part.layer.kind],
+        kind=part.layer.kind,
         pixels=part.out.height * part.out.width,
         channels=part.out_channels,
-        reduction=taps * (part.inp.channels if isinstance(part.layer, ir.Conv) else 1),
+        reduction=taps * (part.inp.channels if a.weight_words else 1),
         inputs=part.inp.size,
         pe=a.lanes_out,
-        simd=a.simd if isinstance(a, DotSpec) else 1,
+        simd=a.simd,
         cycles=b.cycles,
-        rom_depth=len(a.weights) if isinstance(a, DotSpec) else 0,
-        rom_width=a.weights[0].size if isinstance(a, DotSpec) else 0,
+        rom_depth=a.weight_words,
+        rom_width=a.word_bits,
         buffer_depth=b.depth,
         buffer_width=b.word_bits,
         act_bits=part.inp.alphabet.bits,
-        weight_planes=len(a.coefficients) if isinstance(a, DotSpec) else 1,
-        acc_bits=a.out_bits if dot else 0,
+        weight_planes=a.weight_planes,
+        acc_bits=a.acc_bits,
         threshold_rows=rows,
         threshold_levels=levels,
         out_bits=stage.out_bits,
         gearbox=box if box.needed else None,
         queue_depth=stage.queue_depth,
         at_once=b.pixels,
-        rom=a.rom if isinstance(a, DotSpec) else None,
+        rom=a.rom,
         threshold_rom=threshold_rom,
         buffer_ram=b.ram,
         frame=(b.height, b.width),
@@ -60,7 +56,7 @@ def engine_summary(part: Reduction, stage: StageSpec, box: GearboxSpec) -> Engin
         kernel=b.kernel,
         repeat=b.repeat,
         padded=any(b.pads),
-        form=a.form if isinstance(a, DotSpec) else "",
+        form=a.form or "",
         tail_bits=_tail_bits(stage),
         threshold_words=words,
     )
@@ -79,7 +75,7 @@ def _threshold_words(stage: StageSpec, tail: ThresholdSpec) -> tuple[int, ...]:
 
 def _tail_bits(stage: StageSpec) -> int:
     """Count the bits that a stage's tails take, but for one that its array computes."""
-    fused = isinstance(stage.array, DotSpec) and compares(stage.array, stage.tails)
+    fused = compares(stage.array, stage.tails)
     bits, found = stage.array.out_bits, 0
     for index, tail in enumerate(stage.tails):
         if index or not fused:

@@ -56,7 +56,7 @@ def in_blocks(e: EngineSummary, family: Family) -> dict[str, int]:
         return {}
     memories = StorageChoice(family)
     found = {"buffer": _buffer_registers(e, family)}
-    if e.kind == "conv" and e.rom_depth > 1:
+    if e.rom_depth > 1:
         found["array"] = _registers(memories, e.rom_depth, e.rom_width, e.rom)
     if e.threshold_levels and not e.tail_bits and e.threshold_rows > 1:
         starts = _registers(memories, e.threshold_rows, sum(e.threshold_words), e.threshold_rom)

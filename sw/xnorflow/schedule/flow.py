@@ -19,7 +19,7 @@ from xnorflow.schedule.bounds import elements_per_frame
 from xnorflow.schedule.buffer_order import first_reads, places, result_order, row_ends
 from xnorflow.schedule.regrouping import NEVER, GearboxTimes
 from xnorflow_hw.spec import AcceleratorSpec, StageSpec
-from xnorflow_hw.spec.latency import stage_latency
+from xnorflow_hw.spec.stage_latency import stage_latency
 
 MAX_SWEEPS = 20_000
 
