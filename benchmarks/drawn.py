@@ -13,7 +13,8 @@ from xnorflow import ir
 from xnorflow.compiler import assembler, clock_for, compile_network
 from xnorflow.design.design import Design
 from xnorflow.folding import narrowest
-from xnorflow.plan.reductions import Fold, reductions
+from xnorflow.plan.layer_rules import reductions
+from xnorflow.plan.reductions import Fold
 
 LANES = {"ecp5": 3000, "ice40": 500, "gowin": 1500, "xilinx": 3000}
 """XNORs at once that a drawn folding has at most: what a family's parts have room for."""

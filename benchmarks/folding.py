@@ -33,7 +33,8 @@ from xnorflow.devices.tables import fpga
 from xnorflow.folding import stream_lanes
 from xnorflow.folding.budget import Budget, board_budget
 from xnorflow.folding.search import Fit
-from xnorflow.plan.reductions import Fold, Reduction, reductions
+from xnorflow.plan.layer_rules import reductions
+from xnorflow.plan.reductions import Fold, Reduction
 from xnorflow.resources.usage import Resources, checked, status
 
 BOARDS = ("icebreaker", "tangnano9k", "tangnano20k", "ulx3s-25f", "ulx3s-85f", "pynq-z1", "zc706")

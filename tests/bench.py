@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from xnorflow.compiler import DEFAULT_CLOCK
 from xnorflow.design.design import Design
-from xnorflow.plan.mapping import accelerator
+from xnorflow.plan.hardware_passes import accelerator
 from xnorflow.schedule.flow import Flow
 from xnorflow.schedule.timing import predict
 from xnorflow_hw.spec import AcceleratorSpec

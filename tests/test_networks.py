@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 
 from xnorflow import ir
 from xnorflow.errors import BadInput, UnsupportedModel
-from xnorflow.plan.mapping import accelerator
+from xnorflow.plan.hardware_passes import accelerator
 from xnorflow.plan.reductions import Fold
 
 from .bench import check, check_schedule

@@ -17,7 +17,7 @@ from xnorflow import ir
 from xnorflow.compiler import DEFAULT_CLOCK, compile_network
 from xnorflow.design.design import Design
 from xnorflow.errors import CheckFailed
-from xnorflow.plan.mapping import accelerator
+from xnorflow.plan.hardware_passes import accelerator
 from xnorflow.plan.reductions import Fold
 from xnorflow_hw.spec import DotSpec
 from xnorflow_sim import golden

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 import xnorflow as xf
 from xnorflow.compiler import compile_network
-from xnorflow.plan.reductions import Fold, reductions
+from xnorflow.plan.layer_rules import reductions
+from xnorflow.plan.reductions import Fold
 
 from .bench import check
 from .strategies import Case

@@ -8,13 +8,15 @@ from numbers import Integral
 from pathlib import Path
 
 from xnorflow import ir
-from xnorflow.design.design import Clock, Design
+from xnorflow.design.clock import Clock
+from xnorflow.design.design import Design
 from xnorflow.devices.tables import fpga
 from xnorflow.errors import BadInput
 from xnorflow.folding import folding_file, narrowest, stream_lanes
 from xnorflow.folding.board_fit import BoardFit
 from xnorflow.folding.search import Assemble, Fitted
-from xnorflow.plan.reductions import Fold, Reduction, reductions
+from xnorflow.plan.layer_rules import reductions
+from xnorflow.plan.reductions import Fold, Reduction
 
 Progress = Callable[[str], object]
 """Is told what is being tried."""

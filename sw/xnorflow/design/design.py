@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from xnorflow import ir
-from xnorflow.design.summary import FORMAT, summary
+from xnorflow.design import folder
+from xnorflow.design.clock import Clock
+from xnorflow.design.summary import summary
 from xnorflow.devices.tables import fpga
 from xnorflow.errors import BadInput, CheckFailed
-from xnorflow.ir import file as ir_file
-from xnorflow.plan.mapping import accelerator
+from xnorflow.plan.hardware_passes import accelerator
+from xnorflow.plan.layer_rules import reductions
 from xnorflow.plan.memories import load_bits
-from xnorflow.plan.reductions import Fold, Reduction, reductions
+from xnorflow.plan.reductions import Fold, Reduction
 from xnorflow.resources.engine import DesignSummary
 from xnorflow.resources.summarise import design_summary
 from xnorflow.schedule import timing
@@ -32,14 +31,6 @@ from xnorflow_sim.interface import Interface, Tap
 
 if TYPE_CHECKING:
     from xnorflow_sim.verilator.runner import Run, Simulator
-
-
-@dataclass(frozen=True)
-class Clock:
-    """A clock in MHz and where it comes from."""
-
-    mhz: float
-    source: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,30 +173,12 @@ class Design:
         BadInput
             If the folder holds something else, or cannot be written.
         """
-        target = Path(directory).resolve()
-        if target.exists() and not target.is_dir():
-            raise BadInput(f"{target} is a file, not a folder")
-        if target.exists() and any(target.iterdir()) and not _wrote(target):
-            raise BadInput(f"{target} holds other files; give a new folder or an empty one")
-        files = {f"{self.net.name}.v": self.verilog, **self.emitted.images}
-        files["design.json"] = json.dumps(self.summary(), indent=1) + "\n"
-        made = None
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            made = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-            made.chmod(0o755)
-            for name, text in files.items():
-                (made / name).write_text(text)
-            ir_file.save(self.net, made / "network.npz")
-            if target.exists():
-                shutil.rmtree(target)
-            made.rename(target)
-        except OSError as e:
-            raise BadInput(f"cannot write {target}: {e.strerror or e}") from e
-        finally:
-            if made is not None:
-                shutil.rmtree(made, ignore_errors=True)
-        return target
+        return folder.write(
+            directory,
+            {f"{self.net.name}.v": self.verilog, **self.emitted.images},
+            self.net,
+            self.summary(),
+        )
 
     @classmethod
     def read(cls, directory: str | Path) -> Design:
@@ -216,34 +189,20 @@ class Design:
         BadInput
             If it is something else, or its Verilog is not what this version writes for it.
         """
-        directory = Path(directory)
+        stored = folder.read(directory)
         try:
-            content = json.loads((directory / "design.json").read_text())
-            if content["format"] != FORMAT:
-                raise ValueError(f"its format is {content['format']!r}, not {FORMAT!r}")
-            folds = tuple(
-                Fold(int(e["pe"]), int(e["simd"]), int(e["pixels"])) for e in content["layers"]
-            )
-            lanes = content["interface"]
-            net = ir_file.load(directory / "network.npz")
-            if net.digest != content["network_digest"]:
-                raise ValueError("network.npz is not the network of design.json")
             design = cls.assemble(
-                net,
-                folds,
-                in_lanes=int(lanes["s_axis"]["lanes"]),
-                out_lanes=int(lanes["m_axis"]["lanes"]),
-                board=content["board"],
-                clock=Clock(float(content["clock_mhz"]), str(content["clock_source"])),
+                stored.net,
+                stored.folds,
+                in_lanes=stored.in_lanes,
+                out_lanes=stored.out_lanes,
+                board=stored.board,
+                clock=stored.clock,
             )
-            files = {f"{net.name}.v": design.verilog, **design.emitted.images}
-            for name, text in files.items():
-                if (directory / name).read_text() != text:
-                    raise ValueError(f"{name} is not what this version writes; compile it again")
-            design = replace(design, limit=str(content["limit"]))
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
+            stored.compare({f"{stored.net.name}.v": design.verilog, **design.emitted.images})
+        except (ValueError, TypeError, RecursionError) as e:
             raise BadInput(f"{directory} is not a design that xnorflow wrote: {e}") from e
-        return design
+        return replace(design, limit=stored.limit)
 
     def simulator(self, *, waves: bool = False, taps: bool = False) -> Simulator:
         """Build the Verilator model of the design, or take it from the cache."""
@@ -345,30 +304,19 @@ class Design:
 
         from xnorflow_sim import golden
 
-        values = dict(golden.trace(self.net, x))
+        values = {layer.name: v for layer, v in golden.trace(self.net, x)}
         first = self.net.layers[0]
         frames = golden.frames(self.net, x).astype(np.int64)
         taps: dict[str, ir.Ints] = {"input": frames}
         if isinstance(first, ir.InputTable):
             taps["input"] = (
-                values[first].astype(np.int64) - first.alphabet.lo
+                values[first.name].astype(np.int64) - first.alphabet.lo
             ) // first.alphabet.step
         for part in self.parts:
-            layer: ir.Layer = part.tails[-1][0] if part.tails else part.layer
-            v = values[layer].astype(np.int64)
+            layer = part.tails[-1][0] if part.tails else part.layer
+            v = values[layer.name].astype(np.int64)
             if not isinstance(layer, ir.Scores):
                 a = part.final.alphabet
                 v = (v - a.lo) // a.step
             taps[part.name] = v
         return taps
-
-
-def _wrote(folder: Path) -> bool:
-    """Tell whether `Design.write` made a folder, and nobody put folders of their own there."""
-    if any(path.is_dir() and path.name != "build" for path in folder.iterdir()):
-        return False
-    try:
-        content = json.loads((folder / "design.json").read_text())
-        return str(content["format"]).startswith(FORMAT.rstrip("0123456789"))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return False

@@ -2,21 +2,86 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from xnorflow import ir
+from xnorflow.design.clock import Clock
+from xnorflow.design.folder import FORMAT
 from xnorflow.devices.tables import Family, fpga, fpgas
 from xnorflow.plan.fabric import fabric
 from xnorflow.plan.memories import sprams_of
 from xnorflow.plan.reductions import Fold, Reduction
+from xnorflow.resources.engine import DesignSummary
 from xnorflow.resources.usage import checked, design_resources, status
+from xnorflow.schedule.timing import Timing
 from xnorflow.version import __version__
-from xnorflow_hw.spec import DotSpec, GearboxSpec, OffsetSpec, StageSpec, TailSpec, ThresholdSpec
+from xnorflow_hw.spec import (
+    AcceleratorSpec,
+    DotSpec,
+    GearboxSpec,
+    OffsetSpec,
+    StageSpec,
+    TailSpec,
+    ThresholdSpec,
+)
+from xnorflow_hw.top.verilog import Emitted
+from xnorflow_sim.interface import Interface
 
-if TYPE_CHECKING:
-    from xnorflow.design.design import Design
 
-FORMAT = "xnorflow-design-1"
+class Summarised(Protocol):
+    """What is summarised: a design, seen through the properties that end in ``design.json``."""
+
+    @property
+    def net(self) -> ir.IntegerNetwork:
+        """What it computes."""
+
+    @property
+    def folds(self) -> tuple[Fold, ...]:
+        """Folding of every reduction."""
+
+    @property
+    def spec(self) -> AcceleratorSpec:
+        """The hardware."""
+
+    @property
+    def board(self) -> str | None:
+        """Name of the board."""
+
+    @property
+    def clock(self) -> Clock:
+        """The clock."""
+
+    @property
+    def timing(self) -> Timing:
+        """The prediction."""
+
+    @property
+    def limit(self) -> str:
+        """What stands in the way of a faster folding."""
+
+    @property
+    def parts(self) -> tuple[Reduction, ...]:
+        """The network's reductions."""
+
+    @property
+    def shape(self) -> DesignSummary:
+        """Summary for the estimators."""
+
+    @property
+    def emitted(self) -> Emitted:
+        """Verilog and ROM images."""
+
+    @property
+    def digest(self) -> str:
+        """Names this very hardware."""
+
+    @property
+    def interface(self) -> Interface:
+        """The two streams."""
+
+    @property
+    def fps(self) -> float:
+        """Predicted frames per second."""
 
 
 def _gearbox(box: GearboxSpec) -> dict[str, int] | None:
@@ -92,7 +157,7 @@ def _layer(part: Reduction, fold: Fold, stage: StageSpec, box: GearboxSpec) -> d
     return entry
 
 
-def _resources(design: Design, family: Family) -> dict[str, Any]:
+def _resources(design: Summarised, family: Family) -> dict[str, Any]:
     used = design_resources(design.shape, family)
     large = {"spram": used.sprams} if used.sprams else {}
     return {
@@ -107,7 +172,7 @@ def _resources(design: Design, family: Family) -> dict[str, Any]:
     }
 
 
-def summary(design: Design) -> dict[str, Any]:
+def summary(design: Summarised) -> dict[str, Any]:
     """Give the content of ``design.json``.
 
     Lanes of a pool are both its `pe` and its `simd`. Resources are for the design's board or,
@@ -124,10 +189,10 @@ def summary(design: Design) -> dict[str, Any]:
         "fabric": fabric(spec),
         "clock_mhz": design.clock.mhz,
         "clock_source": design.clock.source,
-        "ii": design.ii,
+        "ii": design.timing.ii,
         "ii_bound": design.timing.bound,
         "busiest": design.timing.busiest,
-        "latency": design.latency,
+        "latency": design.timing.latency,
         "fps": design.fps,
         "limit": design.limit,
         "kind": "estimated by the exact cycle model",

@@ -14,7 +14,6 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from xnorflow import ir
 from xnorflow.devices.tables import Family
 from xnorflow.folding.narrowest import foldings
 from xnorflow.ir import Ints
@@ -57,7 +56,7 @@ def refolded(example: EngineSummary, part: Reduction, fold: Fold, family: Family
 
     Depths of buffer and queue are approximate: the exact ones depend on the engines around.
     """
-    conv = isinstance(part.layer, ir.Conv)
+    conv = part.weighted
     words = ceil(part.inp.channels / fold.simd)
     repeat = ceil(part.out_channels / fold.pe)
     before = ceil(part.out_channels / example.pe)

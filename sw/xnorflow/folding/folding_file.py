@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from xnorflow import ir
 from xnorflow.errors import BadInput
 from xnorflow.folding.narrowest import fastest, fold_reduction
 from xnorflow.plan.reductions import Fold, Reduction
@@ -62,7 +61,7 @@ def read_folding(
     else:
         engines = [n for n in content if FINN_ENGINE.match(n)]
         engines.sort(key=lambda n: int((re.findall(r"\d+", n) or ["0"])[-1]))
-        convs = [p for p in parts if isinstance(p.layer, ir.Conv)]
+        convs = [p for p in parts if p.weighted]
         if len(engines) != len(convs):
             raise BadInput(
                 f"{path} folds {len(engines)} engines; the network has {len(convs)}:"
@@ -72,19 +71,10 @@ def read_folding(
             folds[part.name] = _entry(name, content[name], path, ours=False)
     for part in parts:
         if part.name in folds:
-            f = folds[part.name]
-            if f.pe > part.out_channels or f.simd > part.inp.channels:
-                raise BadInput(
-                    f"{path}: layer {part.name!r} has {part.out_channels} outputs and"
-                    f" {part.inp.channels} inputs per tap; PE {f.pe} and SIMD {f.simd} do not fit"
-                )
-            if f.pe != f.simd and not isinstance(part.layer, ir.Conv):
-                raise BadInput(f"{path}: {part.name!r} is a pool; its PE and SIMD have to be equal")
-            if reason := part.refusal(f.pixels):
-                raise BadInput(
-                    f"{path}: layer {part.name!r} cannot work on {f.pixels} pixels at"
-                    f" once: {reason}"
-                )
+            try:
+                part.check(folds[part.name])
+            except BadInput as e:
+                raise BadInput(f"{path}: {e}") from e
     given = [p.cycles(folds[p.name]) for p in parts if p.name in folds]
     target = cycles or max([*given, *(fastest(p) for p in parts)])
     result: list[Fold] = []
@@ -94,5 +84,5 @@ def read_folding(
         if fold is None:
             raise BadInput(f"layer {part.name!r} cannot reach {target} cycles per frame")
         result.append(fold)
-        lanes = fold.pe if isinstance(part.layer, ir.Conv) else fold.simd
+        lanes = fold.pe if part.weighted else fold.simd
     return tuple(result)

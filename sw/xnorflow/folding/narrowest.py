@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil
 
-from xnorflow import ir
 from xnorflow.errors import BadInput
 from xnorflow.plan.reductions import Fold, Reduction
 
@@ -28,7 +27,7 @@ def foldings(part: Reduction, pixels: int = MAX_PIXELS) -> list[Fold]:
     Widths need not divide the channels, nor pixels the row.
     """
     widths = _useful(part.inp.channels)
-    if not isinstance(part.layer, ir.Conv):
+    if not part.weighted:
         return [Fold(width, width) for width in widths]
     at_once = [n for n in _useful(part.out.width) if n <= pixels and not part.refusal(n)]
     return [
@@ -45,7 +44,7 @@ def fold_reduction(part: Reduction, cycles: int, previous_lanes: int) -> Fold | 
     Of equal ones the widest SIMD wins: it needs the fewest accumulators. A pool keeps the lanes of
     the engine before it where they suffice, so that no gearbox is needed.
     """
-    if not isinstance(part.layer, ir.Conv):
+    if not part.weighted:
         widths = _useful(part.inp.channels)
         if previous_lanes <= part.inp.channels:
             widths = [previous_lanes, *[w for w in widths if w > previous_lanes]]
@@ -89,7 +88,7 @@ def for_cycles(parts: Sequence[Reduction], cycles: int) -> tuple[Fold, ...]:
                 f" {fastest(slowest)}; ask for that or more"
             )
         folds.append(fold)
-        lanes = fold.pe if isinstance(part.layer, ir.Conv) else fold.simd
+        lanes = fold.pe if part.weighted else fold.simd
     return tuple(folds)
 
 
@@ -100,8 +99,6 @@ def default_cycles(parts: Sequence[Reduction], lanes: int) -> int:
     while low < high:
         middle = (low + high) // 2
         folds = for_cycles(parts, middle)
-        used = sum(
-            f.pe * f.simd for p, f in zip(parts, folds, strict=True) if isinstance(p.layer, ir.Conv)
-        )
+        used = sum(f.pe * f.simd for p, f in zip(parts, folds, strict=True) if p.weighted)
         low, high = (low, middle) if used <= lanes else (middle + 1, high)
     return low

@@ -24,8 +24,9 @@ from xnorflow.folding import narrowest
 from xnorflow.folding.budget import Budget
 from xnorflow.folding.cheapest import Chain, FoldingChoice
 from xnorflow.folding.costs import Prices
-from xnorflow.plan.mapping import accelerator
-from xnorflow.plan.reductions import Fold, reductions
+from xnorflow.plan.hardware_passes import accelerator
+from xnorflow.plan.layer_rules import reductions
+from xnorflow.plan.reductions import Fold
 from xnorflow.resources.summarise import engine_summaries
 from xnorflow.resources.usage import Resources, design_resources
 

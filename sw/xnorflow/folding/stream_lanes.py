@@ -5,7 +5,8 @@ from __future__ import annotations
 from math import ceil, prod
 
 from xnorflow import ir
-from xnorflow.plan.reductions import Fold, reductions
+from xnorflow.plan.layer_rules import reductions
+from xnorflow.plan.reductions import Fold
 
 MAX_INPUT_LANES = 8
 """Samples per input beat unless the target asks for more: a 64-bit stream."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 
@@ -9,8 +10,7 @@ import numpy as np
 
 from xnorflow import ir
 from xnorflow.errors import UnsupportedModel
-from xnorflow.plan.reductions import Reduction
-from xnorflow.plan.weight_words import _per_lane
+from xnorflow.plan.weight_words import per_lane
 from xnorflow_hw import spec
 
 MAX_TABLE_BITS = 1 << 21
@@ -35,27 +35,63 @@ class Affine:
         return Affine(self.numerator, self.denominator, self.offset + self.denominator * values)
 
 
-def _tails(
-    reduction: Reduction, meaning: Affine, lanes: int, acc_bits: int
-) -> tuple[spec.TailSpec, ...]:
-    tails: list[spec.TailSpec] = []
-    bits = acc_bits
-    for layer, inp, out in reduction.tails:
-        if isinstance(layer, ir.Threshold):
-            table = meaning.threshold(layer.thresholds)
-            never = (1 << bits) + 1
-            if not table.shape[2]:  # A single code: any threshold that is out of reach.
-                table = np.full((*table.shape[:2], 1), never)
-            rows = [_per_lane(t, lanes, never) for t in np.clip(table, -1, never)]
-            bits = layer.alphabet.bits
-            tails.append(spec.ThresholdSpec(np.concatenate(rows), bits))
-            a = layer.alphabet
-            meaning = Affine(a.step, 1, np.full((len(table), inp.channels), a.lo, np.int64))
-        elif layer.ranks is not None and layer.rank_lo is not None:
-            tails.append(_rank_table(layer, meaning, lanes, bits))
-        else:
-            tails.append(_offsets(meaning.plus(layer.offsets), lanes, _signed_bits(out.alphabet)))
-    return tuple(tails)
+@dataclass(frozen=True, eq=False)
+class Incoming:
+    """What a tail gets.
+
+    Parameters
+    ----------
+    meaning : Affine
+        What the values mean.
+    lanes : int
+        Values per pulse.
+    bits : int
+        Bits of a value.
+    inp, out : Features
+        Of the tail's layer.
+    """
+
+    meaning: Affine
+    lanes: int
+    bits: int
+    inp: ir.Features
+    out: ir.Features
+
+
+@dataclass(frozen=True)
+class TailRule:
+    """The layer acts on a reduction's values.
+
+    Parameters
+    ----------
+    tail : callable
+        Makes the tail of a layer and of what it gets, and says what its own values mean; None
+        where nothing may follow it.
+    """
+
+    tail: Callable[[ir.Layer, Incoming], tuple[spec.TailSpec, Affine | None]]
+
+
+def threshold_tail(layer: ir.Layer, given: Incoming) -> tuple[spec.ThresholdSpec, Affine]:
+    """Return the tail that counts the thresholds that a value reaches."""
+    assert isinstance(layer, ir.Threshold)
+    table = given.meaning.threshold(layer.thresholds)
+    never = (1 << given.bits) + 1
+    if not table.shape[2]:  # A single code: any threshold that is out of reach.
+        table = np.full((*table.shape[:2], 1), never)
+    rows = [per_lane(t, given.lanes, never) for t in np.clip(table, -1, never)]
+    a = layer.alphabet
+    meaning = Affine(a.step, 1, np.full((len(table), given.inp.channels), a.lo, np.int64))
+    return spec.ThresholdSpec(np.concatenate(rows), a.bits), meaning
+
+
+def scores_tail(layer: ir.Layer, given: Incoming) -> tuple[spec.TailSpec, None]:
+    """Return the tail that makes scores: a table of ranks, or offsets."""
+    assert isinstance(layer, ir.Scores)
+    if layer.ranks is not None and layer.rank_lo is not None:
+        return _rank_table(layer, given.meaning, given.lanes, given.bits), None
+    meaning = given.meaning.plus(layer.offsets)
+    return offset_tail(meaning, given.lanes, _signed_bits(given.out.alphabet)), None
 
 
 def _signed_bits(alphabet: ir.Alphabet) -> int:
@@ -63,8 +99,9 @@ def _signed_bits(alphabet: ir.Alphabet) -> int:
     return max(int(alphabet.hi).bit_length(), int(~min(alphabet.lo, 0)).bit_length()) + 1
 
 
-def _offsets(meaning: Affine, lanes: int, bits: int) -> spec.OffsetSpec:
-    rows = np.concatenate([_per_lane(o, lanes) for o in meaning.offset])
+def offset_tail(meaning: Affine, lanes: int, bits: int) -> spec.OffsetSpec:
+    """Return the tail that adds offsets to values that mean `meaning`."""
+    rows = np.concatenate([per_lane(o, lanes) for o in meaning.offset])
     return spec.OffsetSpec(meaning.numerator, rows, meaning.denominator.bit_length() - 1, bits)
 
 
@@ -86,5 +123,5 @@ def _rank_table(layer: ir.Scores, meaning: Affine, lanes: int, bits: int) -> spe
     for offset in meaning.offset:
         value = (p * meaning.numerator + offset[:, None]) // meaning.denominator
         index = np.clip(value - lo[:, None], 0, ranks.shape[1] - 1)
-        rows.append(_per_lane(np.maximum(np.take_along_axis(ranks, index, 1), 0), lanes))
+        rows.append(per_lane(np.maximum(np.take_along_axis(ranks, index, 1), 0), lanes))
     return spec.TableSpec(np.concatenate(rows), out_bits)

@@ -42,19 +42,20 @@ def weight_planes(weights: ir.Ints) -> tuple[Bits, tuple[int, ...], int]:
     return np.stack(planes).astype(np.uint8), coefficients, 2
 
 
-def _pad_to(a: NDArray[Any], axis: int, size: int, value: int) -> NDArray[Any]:
+def padded_to(a: NDArray[Any], axis: int, size: int, value: int) -> NDArray[Any]:
+    """Pad an axis at its end to `size` entries of `value`."""
     widths = [(0, 0)] * a.ndim
     widths[axis] = (0, size - a.shape[axis])
     return np.pad(a, widths, constant_values=value)
 
 
-def _per_lane(a: NDArray[Any], lanes: int, value: int = 0) -> NDArray[Any]:
+def per_lane(a: NDArray[Any], lanes: int, value: int = 0) -> NDArray[Any]:
     """Reshape [channels, ...] to [ceil(channels / lanes), lanes, ...], padded with `value`."""
     groups = ceil(len(a) / lanes)
-    return _pad_to(a, 0, groups * lanes, value).reshape(groups, lanes, *a.shape[1:])
+    return padded_to(a, 0, groups * lanes, value).reshape(groups, lanes, *a.shape[1:])
 
 
-def _rom(bits: Bits, fold: Fold) -> Bits:
+def rom_words(bits: Bits, fold: Fold) -> Bits:
     """Order weight bits [planes, out, rows, cols, in] as [repeat * beats, planes, pe, simd].
 
     The beats of several pixels at once go column by column of the kernel, others row by row.
@@ -65,7 +66,7 @@ def _rom(bits: Bits, fold: Fold) -> Bits:
     repeat, words = ceil(bits.shape[1] / fold.pe), ceil(bits.shape[4] / fold.simd)
     more = repeat * fold.pe - bits.shape[1]
     bits = np.pad(bits, [(0, 0), (0, more), *[(0, 0)] * 3], mode="edge")
-    bits = _pad_to(bits, 4, words * fold.simd, 1)
+    bits = padded_to(bits, 4, words * fold.simd, 1)
     bits = bits.reshape(planes, repeat, fold.pe, rows, cols, words, fold.simd)
     if fold.pixels > 1:
         bits = bits.swapaxes(3, 4)

@@ -8,6 +8,7 @@ and are features, too.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import ceil, gcd, prod
 
 from xnorflow.devices.tables import Family
@@ -102,9 +103,23 @@ def buffer(e: EngineSummary, family: Family) -> Features:
 
 
 def array(e: EngineSummary, family: Family) -> Features:
-    """Give the features of the array, with its ROM and what its accumulators start from."""
-    if e.kind != "conv":
-        return {e.kind: 1, f"{e.kind}: bits": e.pe * max(e.act_bits, e.acc_bits)}
+    """Return the features of the array, with its ROM and what its accumulators start from.
+
+    Raises
+    ------
+    TypeError
+        If nothing is known of arrays for layers of this kind.
+    """
+    if e.kind not in ARRAYS:
+        raise TypeError(f"no resources are known of the array of a layer of kind {e.kind!r}")
+    return ARRAYS[e.kind](e, family)
+
+
+def _pool(e: EngineSummary, family: Family) -> Features:
+    return {e.kind: 1, f"{e.kind}: bits": e.pe * max(e.act_bits, e.acc_bits)}
+
+
+def _dot(e: EngineSummary, family: Family) -> Features:
     sums = e.pe * e.at_once
     found: Features = {
         "array": 1,
@@ -155,6 +170,14 @@ def array(e: EngineSummary, family: Family) -> Features:
         # Every beat is a first one.
         found[f"{SPARED}bits of sums"] = sums * e.acc_bits
     return found
+
+
+ARRAYS: dict[str, Callable[[EngineSummary, Family], Features]] = {
+    "conv": _dot,
+    "maxpool": _pool,
+    "sumpool": _pool,
+}
+"""What an array is made of, by the kind of its layer."""
 
 
 def beat(e: EngineSummary) -> Features:

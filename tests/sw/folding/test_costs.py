@@ -10,7 +10,8 @@ from xnorflow.devices.tables import fpga, fpgas
 from xnorflow.folding.costs import refolded
 from xnorflow.folding.narrowest import for_cycles
 from xnorflow.plan.fabric import form_on
-from xnorflow.plan.reductions import Fold, reductions
+from xnorflow.plan.layer_rules import reductions
+from xnorflow.plan.reductions import Fold
 from xnorflow.resources.coefficients import fitted
 from xnorflow.resources.summarise import engine_summaries
 from xnorflow_hw.array import stored_sums as stored

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from xnorflow import ir
 from xnorflow.errors import BadInput
 from xnorflow.folding import folding_file, narrowest, stream_lanes
-from xnorflow.plan.reductions import Fold, Reduction, reductions
+from xnorflow.plan.layer_rules import reductions
+from xnorflow.plan.reductions import Fold, Reduction
 
 
 def network(*channels: int, classes: int = 3) -> ir.IntegerNetwork:

@@ -22,8 +22,9 @@ from xnorflow.folding.budget import Budget, board_budget
 from xnorflow.folding.cheapest import FoldingChoice
 from xnorflow.folding.costs import Prices
 from xnorflow.folding.search import Fit
+from xnorflow.plan.layer_rules import reductions
 from xnorflow.plan.memories import sprams
-from xnorflow.plan.reductions import Fold, reductions
+from xnorflow.plan.reductions import Fold
 from xnorflow.resources.usage import Resources, design_resources
 
 from .test_lanes import network

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from xnorflow import ir
 from xnorflow.errors import BadInput, UnsupportedModel
-from xnorflow.plan.mapping import accelerator
-from xnorflow.plan.reductions import Fold, reductions
+from xnorflow.plan.hardware_passes import accelerator
+from xnorflow.plan.layer_rules import reductions
+from xnorflow.plan.reductions import Fold
 from xnorflow.plan.tail_constants import Affine
 from xnorflow.plan.weight_words import weight_planes
 from xnorflow_hw.array.dot import DotArray

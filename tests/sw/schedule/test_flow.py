@@ -19,7 +19,7 @@ from xnorflow import ir
 from xnorflow.compiler import compile_network
 from xnorflow.plan import depths
 from xnorflow.plan.depths import buffer_depth, buffer_depths, queue_depths, shrunk, with_depths
-from xnorflow.plan.mapping import accelerator
+from xnorflow.plan.hardware_passes import accelerator
 from xnorflow.plan.reductions import Fold
 from xnorflow.schedule import bounds, buffer_order, regrouping, timing
 from xnorflow.schedule.flow import Flow

@@ -1,0 +1,156 @@
+"""The folder of a design: Verilog, ROM images, ``network.npz`` and ``design.json``."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xnorflow import ir
+from xnorflow.design.clock import Clock
+from xnorflow.errors import BadInput
+from xnorflow.ir import file as ir_file
+from xnorflow.plan.reductions import Fold
+
+FORMAT = "xnorflow-design-1"
+SUMMARY, NETWORK = "design.json", "network.npz"
+"""Names of the files that every such folder has."""
+
+
+@dataclass(frozen=True)
+class StoredDesign:
+    """What a folder says of its design.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+    net : IntegerNetwork
+        What the design computes.
+    folds : tuple of Fold
+        One per reduction.
+    in_lanes, out_lanes : int
+        Samples per input beat, scores per output beat.
+    board : str or None
+        Name of the board that it is meant for.
+    clock : Clock
+        The clock that it was compiled for.
+    limit : str
+        What stands in the way of a faster folding.
+    """
+
+    path: Path
+    net: ir.IntegerNetwork
+    folds: tuple[Fold, ...]
+    in_lanes: int
+    out_lanes: int
+    board: str | None
+    clock: Clock
+    limit: str
+
+    def compare(self, files: Mapping[str, str]) -> None:
+        """Raise ValueError where a file of the folder is not the given text."""
+        for name, text in files.items():
+            try:
+                there = (self.path / name).read_text()
+            except OSError as e:
+                raise ValueError(f"{name} cannot be read: {e.strerror or e}") from e
+            if there != text:
+                raise ValueError(f"{name} is not what this version writes; compile it again")
+
+
+def write(
+    directory: str | Path,
+    files: Mapping[str, str],
+    net: ir.IntegerNetwork,
+    summary: Mapping[str, Any],
+) -> Path:
+    """Write a design's folder, all or nothing.
+
+    A folder that xnorflow wrote before is replaced, unless it holds folders other than ``build``;
+    any other must not exist or be empty.
+
+    Parameters
+    ----------
+    directory : path
+        The folder.
+    files : mapping of str to str
+        Verilog and ROM images by name.
+    net : IntegerNetwork
+        What the design computes.
+    summary : mapping
+        Content of ``design.json``.
+
+    Raises
+    ------
+    BadInput
+        If the folder holds something else, or cannot be written.
+    """
+    target = Path(directory).resolve()
+    if target.exists() and not target.is_dir():
+        raise BadInput(f"{target} is a file, not a folder")
+    if target.exists() and any(target.iterdir()) and not _wrote(target):
+        raise BadInput(f"{target} holds other files; give a new folder or an empty one")
+    made = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        made.chmod(0o755)
+        for name, text in {**files, SUMMARY: json.dumps(summary, indent=1) + "\n"}.items():
+            (made / name).write_text(text)
+        ir_file.save(net, made / NETWORK)
+        if target.exists():
+            shutil.rmtree(target)
+        made.rename(target)
+    except OSError as e:
+        raise BadInput(f"cannot write {target}: {e.strerror or e}") from e
+    finally:
+        if made is not None:
+            shutil.rmtree(made, ignore_errors=True)
+    return target
+
+
+def read(directory: str | Path) -> StoredDesign:
+    """Read what a folder says of its design; its Verilog is not looked at.
+
+    Raises
+    ------
+    BadInput
+        If it is not a folder that `write` made.
+    """
+    directory = Path(directory)
+    try:
+        content = json.loads((directory / SUMMARY).read_text())
+        if content["format"] != FORMAT:
+            raise ValueError(f"its format is {content['format']!r}, not {FORMAT!r}")
+        net = ir_file.load(directory / NETWORK)
+        if net.digest != content["network_digest"]:
+            raise ValueError(f"{NETWORK} is not the network of {SUMMARY}")
+        lanes, board = content["interface"], content["board"]
+        return StoredDesign(
+            directory,
+            net,
+            tuple(Fold(int(e["pe"]), int(e["simd"]), int(e["pixels"])) for e in content["layers"]),
+            int(lanes["s_axis"]["lanes"]),
+            int(lanes["m_axis"]["lanes"]),
+            board,
+            Clock(float(content["clock_mhz"]), str(content["clock_source"])),
+            str(content["limit"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
+        raise BadInput(f"{directory} is not a design that xnorflow wrote: {e}") from e
+
+
+def _wrote(folder: Path) -> bool:
+    """Return whether `write` made a folder, and nobody put folders of their own there."""
+    if any(path.is_dir() and path.name != "build" for path in folder.iterdir()):
+        return False
+    try:
+        content = json.loads((folder / SUMMARY).read_text())
+        return str(content["format"]).startswith(FORMAT.rstrip("0123456789"))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False

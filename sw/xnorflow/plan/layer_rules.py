@@ -1,0 +1,174 @@
+"""What hardware each kind of layer becomes: the one table of layers in this room.
+
+The array of a convolution accumulates P, a weighted popcount (``docs/hardware.md``, section 2).
+With activations ``x = lo + step * u`` and weights ``w = sum(c_p * t_p) / den`` over bipolar planes
+``t_p``, the accumulator of the integer network is ``(step * P + offset) / den`` with::
+
+    offset = den * lo * sum(w) - step * (2**A - 1) * sum_p c_p * #{t_p = -1}
+             + den * (pad - lo) * sum(w over padded taps)  # where pad is no value of the alphabet
+
+so every threshold on the accumulator is a threshold on P, rounded up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xnorflow import ir
+from xnorflow.errors import UnsupportedModel
+from xnorflow.plan.reductions import Fold, Reduction
+from xnorflow.plan.tail_constants import Affine, TailRule, scores_tail, threshold_tail
+from xnorflow.plan.weight_words import per_lane, rom_words, weight_planes
+from xnorflow_hw import spec
+from xnorflow_hw.spec import geometry
+
+
+def _padded_taps(reduction: Reduction) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Give which taps each border class pads: bool [classes, kernel] for rows and for columns."""
+    w, inp = reduction.layer.window, reduction.inp
+    out = (reduction.out.height, reduction.out.width)
+    size = (inp.height, inp.width)
+    axes = []
+    for axis in (0, 1):
+        _, patterns = geometry.border_classes(
+            size[axis], w.kernel[axis], w.stride[axis], w.dilation[axis], w.pads[axis], out[axis]
+        )
+        axes.append(np.array(patterns, bool).reshape(-1, w.kernel[axis]))
+    return axes[0], axes[1]
+
+
+def conv_array(reduction: Reduction, fold: Fold) -> tuple[spec.DotSpec, Affine]:
+    """Return the array and the meaning of P, with a row per border class."""
+    conv, inp = reduction.layer, reduction.inp
+    assert isinstance(conv, ir.Conv)
+    banks = reduction.banks(fold)
+    bits, coefficients, denominator = weight_planes(conv.weights)
+    a = inp.alphabet
+    flat = conv.weights.reshape(len(conv.weights), -1)
+    minus = (1 - bits.astype(np.int64)).reshape(len(bits), len(flat), -1).sum(2)
+    sum_minus = (np.array(coefficients)[:, None] * minus).sum(0)
+    base = denominator * a.lo * flat.sum(1) - a.step * ((1 << a.bits) - 1) * sum_minus
+    highest = a.lo * flat.sum(1) + a.step * (a.levels - 1) * np.maximum(flat, 0).sum(1)
+    most = int(((highest * denominator - base) // a.step).max())
+    offset = base[None]
+    if reduction.pad_code() is None:
+        rows, cols = _padded_taps(reduction)
+        padded = rows[:, None, :, None] | cols[None, :, None, :]
+        padded = padded.reshape(-1, *conv.window.kernel)
+        taps = conv.weights.sum(3)
+        at_pad = np.einsum("kyx,oyx->ko", padded.astype(np.int64), taps)
+        offset = base[None] + denominator * (conv.pad_value - a.lo) * at_pad
+    array = spec.DotSpec(
+        pe=fold.pe,
+        simd=fold.simd,
+        bits=a.bits,
+        coefficients=coefficients,
+        weights=rom_words(bits, fold),
+        acc_bits=max(1, most.bit_length()),
+        pixels=fold.pixels,
+        turn=banks.turn,
+        lanes=banks.lanes,
+    )
+    return array, Affine(a.step, denominator, offset)
+
+
+def max_array(reduction: Reduction, fold: Fold) -> tuple[spec.MaxSpec, Affine]:
+    """Return the array of a maximum, or minimum, and the meaning of its codes."""
+    layer, a = reduction.layer, reduction.inp.alphabet
+    assert isinstance(layer, ir.MaxPool)
+    minimum = per_lane(layer.minimum, fold.simd).astype(bool)
+    array = spec.MaxSpec(fold.simd, a.bits, minimum)
+    return array, Affine(a.step, 1, np.full((1, reduction.inp.channels), a.lo, np.int64))
+
+
+def sum_array(reduction: Reduction, fold: Fold) -> tuple[spec.SumSpec, Affine]:
+    """Return the array of a sum of codes and the meaning of that sum."""
+    w, a = reduction.layer.window, reduction.inp.alphabet
+    taps = w.kernel[0] * w.kernel[1]
+    array = spec.SumSpec(fold.simd, a.bits, max(1, (taps * (a.levels - 1)).bit_length()))
+    return array, Affine(a.step, 1, np.full((1, reduction.inp.channels), a.lo * taps, np.int64))
+
+
+@dataclass(frozen=True)
+class StageRule:
+    """The layer gets a stage of its own.
+
+    Parameters
+    ----------
+    array : callable
+        Makes the stage's array of a reduction and its folding, and says what its values mean.
+    weighted : bool
+        See `Reduction`.
+    """
+
+    array: Callable[[Reduction, Fold], tuple[spec.ArraySpec, Affine]]
+    weighted: bool = False
+
+
+@dataclass(frozen=True)
+class InputRule:
+    """The layer becomes the input stage's table."""
+
+
+@dataclass(frozen=True)
+class WireRule:
+    """The layer only gives features other names: it becomes nothing but an order of words."""
+
+
+LayerRule = StageRule | TailRule | InputRule | WireRule
+
+RULES: dict[type[ir.Layer], LayerRule] = {
+    ir.InputTable: InputRule(),
+    ir.Flatten: WireRule(),
+    ir.Conv: StageRule(conv_array, weighted=True),
+    ir.MaxPool: StageRule(max_array),
+    ir.SumPool: StageRule(sum_array),
+    ir.Threshold: TailRule(threshold_tail),
+    ir.Scores: TailRule(scores_tail),
+}
+"""What each class of layers becomes."""
+
+
+def rule_of(layer: object) -> LayerRule:
+    """Return the rule for a layer; TypeError where there is none."""
+    for cls in type(layer).__mro__:
+        if cls in RULES:
+            return RULES[cls]
+    raise TypeError(f"there is no hardware for layers of type {type(layer).__name__}")
+
+
+def reductions(net: ir.LayerGraph) -> tuple[Reduction, ...]:
+    """Split a network into its reductions, in order.
+
+    Raises
+    ------
+    UnsupportedModel
+        If a threshold stands where no reduction precedes it.
+    TypeError
+        If there is no rule for a layer.
+    """
+    found: list[Reduction] = []
+    for layer, inp, out in net:
+        match rule_of(layer):
+            case StageRule(weighted=weighted):
+                found.append(Reduction(layer, inp, out, weighted))  # type: ignore[arg-type]
+            case TailRule():
+                if not found or found[-1].final is not inp:
+                    raise UnsupportedModel(
+                        "it acts on values that no convolution, dense layer or pool has made",
+                        node=layer.name,
+                        op=type(layer).__name__,
+                        hint="a network with at least one such layer before it.",
+                    )
+                last = found[-1]
+                found[-1] = replace(last, tails=(*last.tails, (layer, inp, out)))
+            case InputRule() | WireRule():
+                pass
+            case rule:
+                assert_never(rule)
+    return tuple(found)

@@ -1,0 +1,45 @@
+"""Checks what has to be true of an `AcceleratorSpec` after every pass."""
+
+from __future__ import annotations
+
+from xnorflow_hw.spec import AcceleratorSpec
+
+
+def verify_spec(spec: AcceleratorSpec) -> None:
+    """Check that what each part sends is what the next one takes.
+
+    Raises
+    ------
+    AssertionError
+        With the stage and what is wrong: a pass has a fault, whatever the user gave.
+    """
+    names = [s.name for s in spec.stages]
+    _need(len(set(names)) == len(names), spec.name, f"two stages share a name: {names}")
+    _need(len(spec.gearboxes) == len(names) + 1, spec.name, "a gearbox is missing")
+    group, lanes, bits = spec.input.group, spec.input.lanes, spec.input.bits
+    for stage, box in zip(spec.stages, spec.gearboxes, strict=False):
+        b, a = stage.buffer, stage.array
+        came = (box.group_in, box.lanes_in, box.bits)
+        _need(came == (group, lanes, bits), stage.name, "its gearbox takes another stream")
+        _need(b.word_bits == box.lanes_out * box.bits, stage.name, "its words have another width")
+        _need(b.depth >= 1 and stage.queue_depth >= 1, stage.name, "a depth is not positive")
+        _need(a.pixels == b.pixels, stage.name, "array and buffer differ in pixels at once")
+        _need(
+            a.weight_words in (0, b.repeat * b.beats_per_reduction),
+            stage.name,
+            "its weights are not a word per beat",
+        )
+        group, lanes, bits = stage.channels, stage.lanes_out, stage.out_bits
+    last = spec.gearboxes[-1]
+    _need(
+        (last.group_in, last.lanes_in, last.bits, last.lanes_out)
+        == (group, lanes, bits, spec.out_lanes),
+        spec.name,
+        "the output's gearbox takes another stream",
+    )
+    _need(spec.score_bits >= bits, spec.name, "scores are wider than the output stream")
+
+
+def _need(truth: bool, where: str, what: str) -> None:
+    if not truth:
+        raise AssertionError(f"{where}: {what}")
