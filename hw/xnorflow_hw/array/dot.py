@@ -161,7 +161,7 @@ class DotArray(wiring.Component):
             if (bits, self.coefficients, pixels) != (1, (1,), 1):
                 raise ValueError("form 'stored' is for one pixel of bits with weights of a bit")
             if fabric not in stored.FABRICS or rom != stored.ROM:
-                raise ValueError(f"form 'stored' is not for {fabric!r} with memory {rom.kind!r}")
+                raise ValueError(f"form 'stored' is not for {fabric!r} with memory {rom.storage!r}")
             self._beats = StoredSums(weights=weights[:, 0], name=name, style=style)
         else:
             self._beats = RomSums(
@@ -219,7 +219,7 @@ class DotArray(wiring.Component):
         return Rom(
             words=field_words(start, self._width),
             width=self.pe * self._width,
-            kind=rom.kind,
+            storage=rom.storage,
             tiles=rom.tiles,
             register=self.latency > 2,
             registers=rom.registers and self.latency > 3,

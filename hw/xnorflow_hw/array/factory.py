@@ -68,7 +68,7 @@ def engine(
             "pixels": pixels,
             "style": style,
             "name": f"{name}_tail{suffix}",
-            "rom": tail.rom.kind,
+            "rom": tail.rom.storage,
         }
         built.append(_tail(tail, options))
         bits = tail.out_bits

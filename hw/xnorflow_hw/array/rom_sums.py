@@ -12,7 +12,7 @@ from xnorflow_hw.base.pipeline import delay
 from xnorflow_hw.fabric import copies
 from xnorflow_hw.fabric.beat import BeatSum, Lane
 from xnorflow_hw.memory.rom import Rom, bit_words
-from xnorflow_hw.memory.spram_rom import KIND as SPRAM
+from xnorflow_hw.memory.spram_rom import STORAGE as SPRAM
 from xnorflow_hw.memory.spram_rom import SpramRom
 from xnorflow_hw.spec import RomSpec
 from xnorflow_hw.spec.kinds import Fabric, Style, SumForm
@@ -68,7 +68,7 @@ class RomSums:
         kept = self._beat.kept(weights)
         words, width = bit_words(kept.reshape(self.depth, -1)), kept[0].size
         self._rom: Rom | SpramRom
-        if rom.kind == SPRAM:
+        if rom.storage == SPRAM:
             self._rom = SpramRom(
                 words=words, width=width, register=rom_register, name=name, style=style
             )
@@ -76,7 +76,7 @@ class RomSums:
             self._rom = Rom(
                 words=words,
                 width=width,
-                kind=rom.kind,
+                storage=rom.storage,
                 tiles=rom.tiles,
                 register=rom_register,
                 registers=rom.registers,

@@ -106,12 +106,12 @@ class Tail(wiring.Component):
             }
         )
 
-    def _memory(self, suffix: str, fields: NDArray[Any], width: int, kind: Storage) -> Rom:
+    def _memory(self, suffix: str, fields: NDArray[Any], width: int, storage: Storage) -> Rom:
         """Make a memory of [depth, n] fields; its data comes one cycle later, or is constant."""
         rom = Rom(
             words=field_words(fields, width),
             width=width * fields.shape[1],
-            kind=kind,
+            storage=storage,
             name=self._name + suffix,
             **self._rom_options,
         )

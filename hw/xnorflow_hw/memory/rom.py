@@ -27,7 +27,7 @@ from xnorflow_hw.spec import RomSpec, Tile
 from xnorflow_hw.spec.kinds import STYLES, Storage, Style
 from xnorflow_hw.spec.latency import rom_latency
 
-KINDS = ("auto", "block", "constants", "distributed", "logic")
+STORAGES = ("auto", "block", "constants", "distributed", "logic")
 _STYLES = {
     "auto": {},
     "block": {"rom_style": "block"},
@@ -71,7 +71,7 @@ class Rom(wiring.Component):
         Contents.
     width : int
         Bits of a word.
-    kind : {"auto", "block", "constants", "distributed", "logic"}
+    storage : {"auto", "block", "constants", "distributed", "logic"}
         What to build it of: the synthesis tool's choice, block RAM, constants, if there is but one
         word, LUTs that are a memory, or LUTs that logic behind them may share.
     tiles : sequence of Tile
@@ -114,7 +114,7 @@ class Rom(wiring.Component):
         *,
         words: Sequence[int],
         width: int,
-        kind: Storage = "auto",
+        storage: Storage = "auto",
         tiles: Sequence[Tile] = (),
         register: bool = True,
         registers: bool = False,
@@ -128,32 +128,36 @@ class Rom(wiring.Component):
             raise ValueError("words is empty; a memory needs at least one")
         if width < 1 or min(words) < 0 or max(words).bit_length() > width:
             raise ValueError(f"words from {min(words)} to {max(words)} do not fit width {width}")
-        if kind == "constants" and len(words) > 1:
+        if storage == "constants" and len(words) > 1:
             raise ValueError(f"{len(words)} words are more than constants")
-        if kind not in KINDS:
-            raise ValueError(f"kind is {kind!r}; known are {', '.join(KINDS)}")
+        if storage not in STORAGES:
+            raise ValueError(f"storage is {storage!r}; known are {', '.join(STORAGES)}")
         if style not in STYLES:
             raise ValueError(f"style is {style!r}; known are {', '.join(STYLES)}")
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             raise ValueError(f"name is {name!r}; it has to be a Verilog identifier")
-        self.words, self.width, self.kind, self.register = words, width, kind, register
+        self.words, self.width, self.storage, self.register = words, width, storage, register
         self.name, self.style, self.depth = name, style, len(words)
-        self.registers = registers and register and kind not in _LUTS
+        self.registers = registers and register and storage not in _LUTS
         self.tiles = tuple(tiles) or (Tile(0, self.depth, 0, width),)
-        if len(self.tiles) > 1 and kind != "block":
+        if len(self.tiles) > 1 and storage != "block":
             raise ValueError(
-                f"there are {len(self.tiles)} tiles of kind {kind!r}; only block RAM is cut"
+                f"there are {len(self.tiles)} tiles of storage {storage!r}; only block RAM is cut"
             )
         check_tiles(self.tiles, self.depth, width)
-        self._spec = spec = RomSpec(kind, self.tiles, self.registers, far)
+        self._spec = spec = RomSpec(storage, self.tiles, self.registers, far)
         self.latency = rom_latency(
-            self.depth, kind=kind, register=register, registers=self.registers, extra=spec.extra
+            self.depth,
+            storage=storage,
+            register=register,
+            registers=self.registers,
+            extra=spec.extra,
         )
         self.modules: dict[str, str] = {}
         self.images: dict[str, str] = {}
         large = self.depth * width > image_bits or len(self.tiles) > 1
         if style == "verilog" and self.depth > 1 and large:
-            text = RomText(name, self.depth, width, spec, _STYLES[kind])
+            text = RomText(name, self.depth, width, spec, _STYLES[storage])
             self.modules = text.modules()
             self.images = {text.image(k): self._image(t) for k, t in enumerate(self.tiles)}
         super().__init__({"address": In(index_shape(self.depth)), "data": Out(width)})
@@ -183,7 +187,7 @@ class Rom(wiring.Component):
                 shape=self.width,
                 depth=self.depth,
                 init=[int(w) for w in self.words],
-                attrs=dict(_STYLES[self.kind]),
+                attrs=dict(_STYLES[self.storage]),
             )
             port = memory.read_port()
             m.d.comb += [port.addr.eq(self.address), word.eq(port.data)]

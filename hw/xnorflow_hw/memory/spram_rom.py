@@ -26,7 +26,7 @@ from xnorflow_hw.spec import Tile
 from xnorflow_hw.spec.kinds import STYLES, Storage, Style
 from xnorflow_hw.spec.latency import rom_latency
 
-KIND: Storage = "spram"
+STORAGE: Storage = "spram"
 DEPTH, WIDTH = 16384, 16
 """Words and bits of an SPRAM."""
 ADDRESS_BITS = 14
@@ -102,7 +102,7 @@ class SpramRom(wiring.Component):
             raise ValueError(f"style is {style!r}; known are {', '.join(STYLES)}")
         self.words, self.width, self.depth = words, width, len(words)
         self.name, self.style = name, style
-        self.latency = rom_latency(self.depth, kind=KIND, register=register)
+        self.latency = rom_latency(self.depth, storage=STORAGE, register=register)
         self.tiles = cut(self.depth, width)
         self.sections = tuple(self._section(t) for t in self.tiles)
         self.modules: dict[str, str] = {}

@@ -175,7 +175,7 @@ def baked_latency(simd: int, *, threshold: bool) -> int:
 def rom_latency(
     depth: int,
     *,
-    kind: Storage = "auto",
+    storage: Storage = "auto",
     register: bool = True,
     registers: bool = False,
     extra: int = 0,
@@ -186,7 +186,7 @@ def rom_latency(
     """
     if depth == 1:
         return 0
-    in_luts = kind in ("distributed", "logic")
+    in_luts = storage in ("distributed", "logic")
     return 1 if in_luts else 1 + register * (1 + registers * (1 + extra))
 
 
@@ -215,7 +215,7 @@ def dot_latency(
     if form == "stored":
         return 1 + stored_latency(simd)
     read = rom_latency(
-        depth, kind=rom.kind, register=rom_register, registers=rom.registers, extra=rom.extra
+        depth, storage=rom.storage, register=rom_register, registers=rom.registers, extra=rom.extra
     )
     return (
         1

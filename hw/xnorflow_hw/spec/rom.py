@@ -41,9 +41,9 @@ class RomSpec:
 
     Parameters
     ----------
-    kind : str
-        "block", "constants", "distributed" or "logic"; see `rom.Rom`. Weights also "spram"; see
-        `spram.SpramRom`.
+    storage : Storage
+        "block", "constants", "distributed" or "logic"; see `Rom`. Weights also "spram"; see
+        `SpramRom`.
     tiles : tuple of Tile
         How block RAM is cut; one tile if empty.
     registers : bool
@@ -52,7 +52,7 @@ class RomSpec:
         Whether tiles with registers are too many to lie beside each other; see `rom.Rom`.
     """
 
-    kind: Storage = "block"
+    storage: Storage = "block"
     tiles: tuple[Tile, ...] = ()
     registers: bool = False
     far: bool = False
