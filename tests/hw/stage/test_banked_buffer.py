@@ -291,7 +291,10 @@ def test_every_feature_is_stored_once():
     ("wrong", "message"),
     [
         ({"pixels": 1}, "pixels is 1"),
-        ({"stride": (1, 2)}, "pixels is 2; it may have no factor in common with the stride 2"),
+        (
+            {"stride": (1, 2)},
+            "pixels is 2, which has a factor in common with the horizontal stride 2",
+        ),
         ({"kernel": (0, 3)}, "kernel"),
         ({"kernel": (6, 1)}, "does not fit the padded frame"),
         ({"pad_word": 16}, "4 bits"),
