@@ -36,7 +36,7 @@ class OffsetSpec:
     Parameters
     ----------
     multiply : int
-        Factor of P, 1 or more.
+        Factor of P.
     offset : int array [rows, lanes]
         What is added to the product.
     shift : int

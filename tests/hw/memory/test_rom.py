@@ -1,4 +1,4 @@
-"""Read-only memory: every kind gives its words at its latency; images hold the same words."""
+"""Read-only memory: every storage delivers its words at its latency; images hold the same words."""
 
 import numpy as np
 import pytest
@@ -161,7 +161,7 @@ def test_tiles_give_the_words(name, registers, far, body, tmp_path):
         options += simulated("ecp5")
     else:
         lint(text, tmp_path, *options)
-    # Another address every cycle; the last register is outside of the module.
+    # The address changes every cycle; the output register is outside of the module.
     addresses = rng.integers(0, depth, 60)
     lines = []
     for cycle, address in enumerate(addresses):
@@ -181,8 +181,8 @@ def test_tiles_give_the_words(name, registers, far, body, tmp_path):
         ([Tile(0, 4, 0, 4)], "bits 4 to 4"),
         ([Tile(0, 2, 0, 5)], "bits 0 to 4"),
         ([Tile(0, 3, 0, 5), Tile(3, 1, 0, 4)], "bits 4 to 4"),
-        ([Tile(0, 1, 0, 5), Tile(1, 3, 0, 5)], "multiple of its depth"),
-        ([Tile(0, 8, 0, 5)], "within 4 words"),
+        ([Tile(0, 1, 0, 5), Tile(1, 3, 0, 5)], "not a multiple of its depth"),
+        ([Tile(0, 8, 0, 5)], "within the memory of 4 words"),
     ],
 )
 def test_tiles_have_to_be_the_memory(tiles, message):
