@@ -300,7 +300,10 @@ def test_every_feature_is_stored_once():
         ({"pad_word": 16}, "4 bits"),
         ({"depth": 17}, "windows need 18 words of a bank"),
         ({"ram": "flash"}, "flash"),
-        ({"height": 1, "width": 1, "kernel": (1, 1), "stride": (2, 3), "pads": (1,) * 4}, "no tap"),
+        (
+            {"height": 1, "width": 1, "kernel": (1, 1), "stride": (2, 3), "pads": (1,) * 4},
+            "no window has a tap inside",
+        ),
     ],
 )
 def test_bad_parameters(wrong, message):
