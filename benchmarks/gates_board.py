@@ -71,7 +71,7 @@ def in_spram(design: Design) -> Design:
     """Put all weights that are in block RAM into SPRAM; the latency stays."""
     stages = [
         replace(s, array=replace(s.array, rom=IN_SPRAM))
-        if isinstance(s.array, DotSpec) and s.array.rom.kind == "block"
+        if isinstance(s.array, DotSpec) and s.array.rom.storage == "block"
         else s
         for s in design.spec.stages
     ]

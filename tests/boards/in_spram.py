@@ -16,7 +16,7 @@ def in_spram(design, names=()):
     for stage in design.spec.stages:
         array = stage.array
         chosen = stage.name in names or not names
-        if chosen and isinstance(array, DotSpec) and array.rom.kind == "block":
+        if chosen and isinstance(array, DotSpec) and array.rom.storage == "block":
             assert not array.rom.registers, "the latency would be another"
             array = replace(array, rom=IN_SPRAM)
         stages.append(replace(stage, array=array))

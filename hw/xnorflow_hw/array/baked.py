@@ -1,11 +1,13 @@
-"""Dense layer with its weights baked into logic: every output, every clock cycle.
+"""Dense layer with its weights baked into logic: it computes every output in every clock cycle.
 
-No ROM and no XNOR: six inputs and a pattern of six weight bits are three functions of six bits,
-the count of agreements, and 256 outputs share the 32 patterns that differ in more than their
-complement; the count of a complemented pattern is six less the count, so its bits are inverted and
-a constant corrected. What follows is a compressor tree per output (see
-`xnorflow_hw.fabric.compress`), and the threshold is a constant in it that makes the
-carry the answer.
+It needs neither a ROM nor XNORs. Inputs are taken in groups of six. For a given pattern of six
+weight bits the count of agreeing inputs is a function of six bits, so each of its three bits takes
+one LUT. Outputs with equal patterns share these LUTs. A pattern and its complement share them too,
+because the count of one is six minus the count of the other: its bits are inverted and a constant
+is corrected. So at most 32 patterns of a group are built for any number of outputs.
+
+A compressor tree per output adds the counts of its groups (see `xnorflow_hw.fabric.compress`). The
+threshold is a constant in that tree, chosen such that the carry is the result.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from xnorflow_hw.spec.latency import BAKED_GROUP, baked_heights, baked_latency, 
 def _first_level(
     netlist: CompressorNetlist, weights: NDArray[np.uint8]
 ) -> list[dict[int, list[str]]]:
-    """Count agreements with every pattern in use: registered nets by group and pattern."""
+    """Count agreements with every pattern in use; return registered nets by group and pattern."""
     heap: Heap = {}
     keys = []
     for group, low in enumerate(range(0, weights.shape[1], BAKED_GROUP)):
@@ -47,7 +49,7 @@ def _first_level(
 
 
 def _canonical(row: NDArray[np.uint8]) -> tuple[int, bool]:
-    """Give the pattern of a group, or its complement where that starts with 0; and which."""
+    """Return the pattern of a group, or its complement if the last bit is 1, and which of both."""
     size = len(row)
     pattern = sum(int(bit) << i for i, bit in enumerate(row))
     complement = bool(pattern >> (size - 1))
@@ -60,7 +62,7 @@ def _output(
     row: NDArray[np.uint8],
     threshold: int | None,
 ) -> list[str]:
-    """Build one output: the nets of its count, or the one of its answer."""
+    """Build one output; return the nets of its count, or the net of its comparison."""
     simd = len(row)
     width = baked_width(simd, threshold=threshold is not None)
     heap: Heap = {w: [] for w in range(width)}
@@ -76,12 +78,12 @@ def _output(
     if threshold is not None:
         if threshold <= 0 or threshold > simd:
             return [ONE if threshold <= 0 else ZERO]
-        # The sum of the bits has width - 1 of them, so the carry is set from 2^(width - 1) on.
+        # The top bit of the sum is 1 from 2^(width - 1) on; the counts alone do not reach it.
         constant += (1 << (width - 1)) - threshold
     for bit in range(width):
         if constant % (1 << width) >> bit & 1:
             heap[bit].append(Bit(ONE))
-    # As high as the highest, so that all outputs come at once.
+    # Columns are filled up to the same heights for all outputs, so that all have the same latency.
     for bit, height in enumerate(baked_heights(simd, threshold=threshold is not None)):
         heap[bit] += [Bit(ZERO)] * (height - len(heap[bit]))
     nets, _ = sum_bits(netlist, heap, width)
@@ -98,15 +100,15 @@ def structure(
     weights : uint8 array [outputs, simd]
         Weight bits.
     thresholds : sequence of int or None
-        One per output: the result is whether the count of agreements reaches it. None for the
+        One per output: the result tells whether the count of agreements reaches it. None for the
         counts themselves.
 
     Returns
     -------
-    netlist : Netlist
-        Reads ``x`` and ``clk``.
+    netlist : CompressorNetlist
+        Reads the nets ``x`` and ``clk``.
     nets : list of str
-        The results, output 0 and lowest bit first.
+        The results, output 0 first, and of each the lowest bit first.
     """
     netlist = CompressorNetlist()
     counts = _first_level(netlist, weights)
@@ -118,9 +120,19 @@ def structure(
 
 
 def verilog_module(name: str, weights: NDArray[Any], thresholds: Sequence[int] | None) -> str:
-    """Write the module: ports ``clk``, ``x`` [simd-1:0] and ``y``, `baked_latency` cycles later.
+    """Write the module of a layer.
 
-    ``y`` holds one bit per output or, without thresholds, one count.
+    Its ports are ``clk``, ``x`` [simd-1:0] and ``y``, which holds one bit per output or, without
+    thresholds, one count, `baked_latency` cycles later.
+
+    Parameters
+    ----------
+    name : str
+        Name of the module.
+    weights : 0/1 array [outputs, simd]
+        Weight bits.
+    thresholds : sequence of int or None
+        One per output; see `structure`.
     """
     weights = np.asarray(weights, np.uint8)
     outputs, simd = weights.shape

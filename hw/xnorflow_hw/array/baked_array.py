@@ -1,4 +1,4 @@
-"""The array of a dense layer that takes all its inputs at once: weights are logic, not memory."""
+"""The array of a dense layer that takes all inputs at once: its weights are logic, not memory."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ from xnorflow_hw.spec.kinds import Fabric, Style, SumForm
 from xnorflow_hw.spec.latency import baked_latency
 
 FORM: SumForm = "baked"
+"""Name of this array's form in a `DotSpec`."""
 FABRICS: tuple[Fabric, ...] = ("xilinx7",)
-"""Its name among the forms of a `DotSpec`, and where it is placed."""
+"""Fabrics that have this form."""
 
 
 class BakedArray(wiring.Component):
-    """Count, for every output, the inputs that agree with its weights; a result per beat.
+    """Counts, for every output, the inputs that agree with its weights; there is a result per beat.
 
     Parameters
     ----------
     weights : uint8 array [outputs, simd]
         Weight bits.
     thresholds : int array [outputs], optional
-        Give codes of one bit, ``count >= threshold``, instead of counts.
+        If given, the results are codes of one bit, ``count >= threshold``, instead of counts.
     acc_bits : int
-        Bits of a count.
+        Width of a count in bits.
     rows : int
-        Values that `i_row` can have.
+        Number of values of `i_row`.
     name : str
         Identifier of the Verilog module.
     style : {"amaranth", "verilog"}
@@ -41,24 +42,29 @@ class BakedArray(wiring.Component):
     Members
     -------
     i_valid, i_first, i_last : In(1)
-        A beat, which is first and last.
+        A beat, which is always both the first and the last one of its reduction.
     i_data : In(simd)
         Input bits.
     i_row : In(range(rows)), at least one bit
-        Passed on.
+        Passed on with the result.
     o_valid, o_row : Out
-        The same, `latency` cycles later.
+        `i_valid` and `i_row`, `latency` cycles later.
     o_values : Out(outputs * out_bits)
         Counts or codes, output 0 lowest.
 
     Attributes
     ----------
     latency : int
-        See `baked_latency`.
+        Clock cycles from a beat to its result; see `baked_latency`.
     out_bits : int
-        Bits of a value.
+        Width of a value in bits.
     modules, images : dict of str to str
-        Verilog module to append to the design; there are no images.
+        Verilog module, by name, to append to the design; there are no images.
+
+    Raises
+    ------
+    ValueError
+        If the shapes of `weights` and `thresholds` do not fit.
     """
 
     def __init__(
@@ -101,7 +107,7 @@ class BakedArray(wiring.Component):
         )
 
     def model(self, inputs: NDArray[Any]) -> NDArray[np.int64]:
-        """Give the results of 0/1 arrays [beats, simd]: int64 [beats, outputs]."""
+        """Return the results of 0/1 arrays [beats, simd]: int64 [beats, outputs]."""
         counts = (np.asarray(inputs)[:, None] == self.weights).sum(2, dtype=np.int64)
         return counts if self.thresholds is None else (counts >= self.thresholds).astype(np.int64)
 
@@ -130,7 +136,7 @@ class BakedArray(wiring.Component):
         return m
 
     def _result(self, m: Module, k: int, bits: int) -> Signal:
-        """Give one output, without a register."""
+        """Build one output without a register, a code or a count."""
         pattern = sum(int(bit) << i for i, bit in enumerate(self.weights[k]))
         agree = Signal(self.simd, name=f"agree_{k}")
         m.d.comb += agree.eq(~(self.i_data ^ Const(pattern, self.simd)))

@@ -1,14 +1,15 @@
 """XNOR-popcount array: PE output channels at once, SIMD inputs of each at once.
 
-A beat passes the stages ROM read, sum of the beat's products, accumulation. Activations wait for
-their weights. Nothing ever stalls; a bubble is a beat without valid.
+A beat passes three stages of a pipeline: the weights are read, the products of the beat are summed,
+and the sum is accumulated. Activations are delayed until their weights have been read. The pipeline
+never stalls; a beat without valid is a bubble.
 
-With thresholds there is no comparison: a sum starts at 2^n - T, so that its top bit tells whether
-it got T or more.
+With thresholds nothing is compared. An accumulation starts at 2^n - T instead of 0, so that its top
+bit tells whether the sum has reached T.
 
-Several pixels at once see the same weights, each in a lane that reads one bank of the feature
-buffer. As the kernel's columns go by, a window meets the banks in turn, so its sum goes from lane
-to lane.
+Several pixels at once use the same weights. Each has a lane that reads one bank of the feature
+buffer. From one kernel column to the next a window's input moves to another bank, so its sum moves
+to that bank's lane.
 """
 
 from __future__ import annotations
@@ -34,77 +35,89 @@ from xnorflow_hw.spec.kinds import Fabric, Style, SumForm
 
 
 class DotArray(wiring.Component):
-    """Accumulate weighted XNOR popcounts over the beats of a reduction.
+    """Accumulates weighted XNOR popcounts over the beats of a reduction.
 
     Parameters
     ----------
-    pe, simd : int
-        Output channels and inputs at once.
+    pe : int
+        Number of output channels computed at once.
+    simd : int
+        Number of inputs per beat.
     bits : int
-        Bits of an activation code; each is a plane.
+        Width of an activation code in bits; each bit is a plane.
     coefficients : sequence of int
-        Positive coefficient of each weight plane.
+        Positive integer factor of each weight plane.
     weights : uint8 array [depth, planes, pe, simd]
-        Weight bits, a word per beat, in the order in which the beats come; after the last word the
-        first one follows.
+        Weight bits, one word per beat, in the order in which the beats arrive. The first word
+        follows the last one.
     acc_bits : int
-        Width of a sum; it is exact modulo ``2 ** acc_bits``.
+        Width of a sum in bits; the sum is exact modulo ``2 ** acc_bits``.
     rows : int
-        Values that `i_row` can have.
+        Number of values of `i_row`.
     thresholds : int array [rows, pe], optional
-        Give codes of one bit, ``sum >= threshold``, instead of sums. Sums are then below
-        ``2 ** acc_bits``.
+        If given, the results are codes of one bit, ``sum >= threshold``, instead of sums. All sums
+        then have to be below ``2 ** acc_bits``.
     pixels : int
-        Windows at once.
+        Number of windows at once.
     turn : int
-        How many lanes further, modulo `pixels`, sums go with `i_turn`.
+        Number of lanes, modulo `pixels`, by which sums move with `i_turn`.
     lanes : sequence of int, length `pixels`
         The lane in which each window's sum ends.
     form, fabric : str
-        How a beat's products are summed, and of what; see `BeatSum`. Or "stored": the memory is in
-        the sums, see `stored`; with one pixel, codes and weights of a bit, and 2 to 16 words.
-    rom, start_rom : RomSpec
-        What the weights are stored in, and what sums start with.
+        How the products of a beat are summed, and with which logic cells; see `BeatSum`. The form
+        "stored" keeps the weights in the LUTs that compare (see `StoredSums`); it is for one pixel,
+        codes and weights of one bit, and 2 to 16 words.
+    rom : RomSpec
+        What the memory of the weights is built of.
+    start_rom : RomSpec
+        What the memory of the starting values is built of; only with thresholds.
     rom_register : bool
-        Whether a register follows the weight memory.
+        Whether the memory of the weights has an output register.
     name : str
         Identifier of the weight memory's module and image; that of the thresholds is
         ``<name>_start``.
     style : {"amaranth", "verilog"}
-        "verilog" instantiates the modules of `modules`.
+        "verilog" instantiates the Verilog in `modules`.
     image_bits : int
         Memories of more bits than this go to a hex image.
 
     Members
     -------
     i_valid, i_first, i_last : In(1)
-        A beat, and whether it begins and ends a reduction.
+        A beat, and whether it is the first and the last one of its reduction.
     i_data : In(pixels * simd * bits)
-        Activation codes; lane 0 lowest, in each of them input 0.
+        Activation codes; lane 0 lowest, and in each lane input 0 lowest.
     i_turn : In(1)
-        Sums move before this beat is added. Only with several pixels; it is 0 in a first beat.
-    load : In
-        Only where the weights are in SPRAM: `spram.SpramRom`'s.
+        Whether sums move to other lanes before this beat is added. Only with several pixels; it is
+        0 in a first beat.
+    load : In(LOAD_BITS + number of SPRAMs)
+        The load bus of `SpramRom`; only where the weights are in SPRAM.
     i_row : In(range(rows)), at least one bit
         Passed on with the result; that of the last beat counts. Thresholds are those of the first
-        beat's.
+        beat's row.
     o_valid : Out(1)
         A result, `latency` cycles after the last beat.
     o_values : Out(pixels * pe * out_bits)
-        Unsigned sums or codes; window 0 lowest, in each of them PE 0.
+        Unsigned sums or codes; window 0 lowest, and in each window PE 0 lowest.
     o_row : Out(range(rows)), at least one bit
         Row of the result.
 
     Attributes
     ----------
     latency : int
-        See `dot_latency`.
+        Clock cycles from the last beat to its result; see `dot_latency`.
     out_bits : int
-        Bits of a value: `acc_bits`, or 1 with thresholds.
+        Width of a value in bits: `acc_bits`, or 1 with thresholds.
     sections : tuple of tuple of int
-        What has to be loaded into each SPRAM.
+        Words to be loaded into each SPRAM; empty where there is none.
     modules, images : dict of str to str
-        Verilog modules to append to the design and hex images to lie beside it.
+        Verilog modules, by name, to append to the design, and hex images, by file name, to lie
+        beside it.
+
+    Raises
+    ------
+    ValueError
+        If a size is not positive, shapes do not fit together, or the fabric lacks the form.
     """
 
     def __init__(
@@ -130,7 +143,7 @@ class DotArray(wiring.Component):
         style: Style = "amaranth",
         image_bits: int = IMAGE_BITS,
     ) -> None:
-        """Check the parameters."""
+        """Check the parameters and create the memories."""
         sizes = {
             "pe": pe,
             "simd": simd,
@@ -141,16 +154,24 @@ class DotArray(wiring.Component):
         }
         for what, size in sizes.items():
             if size < 1:
-                raise ValueError(f"{what} is {size}; it has to be positive")
+                raise ValueError(f"{what} is {size}; it has to be 1 or more")
         if not coefficients or min(coefficients) < 1:
-            raise ValueError(f"coefficients are {tuple(coefficients)}; they have to be positive")
+            raise ValueError(
+                f"coefficients are {tuple(coefficients)}; there has to be at least one, each 1 or"
+                " more"
+            )
         expected = (len(coefficients), pe, simd)
         if weights.ndim != 4 or weights.shape[1:] != expected or not len(weights):
             raise ValueError(f"weights have shape {weights.shape}, not (depth, *{expected})")
         if weights.size and (weights.min() < 0 or weights.max() > 1):
-            raise ValueError(f"weights go from {weights.min()} to {weights.max()}, not from 0 to 1")
+            raise ValueError(
+                f"weights go from {weights.min()} to {weights.max()}; weight bits are 0 or 1"
+            )
         if sorted(lanes) != list(range(pixels)):
-            raise ValueError(f"lanes are {tuple(lanes)}, not a permutation of those of {pixels}")
+            raise ValueError(
+                f"lanes are {tuple(lanes)}; with {pixels} pixels they have to be a permutation of"
+                f" {tuple(range(pixels))}"
+            )
         self.pe, self.simd, self.bits, self.acc_bits, self.rows = pe, simd, bits, acc_bits, rows
         self.pixels, self.turn, self.lanes = pixels, turn % pixels, tuple(lanes)
         self.coefficients, self.weights, self.style = tuple(coefficients), weights, style
@@ -159,9 +180,15 @@ class DotArray(wiring.Component):
         self._beats: Sums
         if form == stored.FORM:
             if (bits, self.coefficients, pixels) != (1, (1,), 1):
-                raise ValueError("form 'stored' is for one pixel of bits with weights of a bit")
+                raise ValueError(
+                    "form 'stored' needs one pixel, codes of one bit and weights of one bit; here"
+                    f" pixels is {pixels}, bits is {bits} and coefficients are {self.coefficients}"
+                )
             if fabric not in stored.FABRICS or rom != stored.ROM:
-                raise ValueError(f"form 'stored' is not for {fabric!r} with memory {rom.kind!r}")
+                raise ValueError(
+                    f"form 'stored' needs one of the fabrics {', '.join(stored.FABRICS)} and"
+                    f" storage {stored.ROM.storage!r}, not {fabric!r} with {rom.storage!r}"
+                )
             self._beats = StoredSums(weights=weights[:, 0], name=name, style=style)
         else:
             self._beats = RomSums(
@@ -207,19 +234,23 @@ class DotArray(wiring.Component):
     def _thresholds(
         self, thresholds: NDArray[Any], rom: RomSpec, name: str, options: dict[str, Any]
     ) -> Rom:
-        """Make the memory of what sums start with."""
+        """Create the memory of the values that sums start with."""
         if thresholds.shape != (self.rows, self.pe):
             expected = f"(rows {self.rows}, pe {self.pe})"
             raise ValueError(f"thresholds have shape {thresholds.shape}, not {expected}")
         if self.rows > 1 and self.latency < 2:
-            raise ValueError("the first beat is added before its threshold can be read")
-        # Below 0 is as good as 0, always reached; 2^acc_bits is never.
+            raise ValueError(
+                f"thresholds have {self.rows} rows, which a memory holds; with a latency of"
+                f" {self.latency} the first beat is added before its threshold can be read"
+            )
+        # A threshold of 0 is always reached, as is any below; 2^acc_bits never is.
         start = (1 << self.acc_bits) - np.clip(thresholds, 0, 1 << self.acc_bits)
-        # A register off the slow path out of a block RAM, wherever there is time for it.
+        # Block RAM is slow without an output register, so it gets as many registers as fit into
+        # the time until the first sum of a beat is there.
         return Rom(
             words=field_words(start, self._width),
             width=self.pe * self._width,
-            kind=rom.kind,
+            storage=rom.storage,
             tiles=rom.tiles,
             register=self.latency > 2,
             registers=rom.registers and self.latency > 3,
@@ -235,24 +266,25 @@ class DotArray(wiring.Component):
         rows: NDArray[Any] | int = 0,
         turns: Sequence[int] = (),
     ) -> NDArray[np.int64]:
-        """Give the results of the reductions that begin with the first weight word.
+        """Return the results of reductions of which the first begins with the first weight word.
 
         Parameters
         ----------
         codes : int array [reductions, beats, (pixels,) simd]
-            Activation codes of each lane; the axis of lanes may be absent with one pixel.
+            Activation codes of each lane; with one pixel the axis of lanes may be absent.
         rows : int array [reductions] or int
-            Only needed with thresholds.
+            Row of each reduction; needed only with thresholds.
         turns : sequence of int
-            Beats of a reduction in which sums move.
+            Indices of a reduction's beats before which sums move.
 
         Returns
         -------
         int64 array [reductions, (pixels,) pe]
+            Sums, or codes with thresholds.
         """
         reductions, beats = codes.shape[:2]
         by_lane = codes.reshape(reductions, beats, self.pixels, self.simd)
-        # The lane in which each window is, at each beat.
+        # Find the lane in which each window is at each beat.
         turned = np.isin(np.arange(beats), turns).astype(int)
         left = turned.sum() - turned.cumsum()
         lane = (np.array(self.lanes) - self.turn * left[:, None]) % self.pixels
@@ -271,7 +303,7 @@ class DotArray(wiring.Component):
         return total.reshape(reductions, *codes.shape[2:-1], self.pe)
 
     def elaborate(self, platform: Any) -> Module:
-        """Build the pipeline."""
+        """Build the address counter, the sums of a beat and the accumulators."""
         m = Module()
         self._beats.add(m)
         if self._load is not None:
@@ -333,7 +365,10 @@ class DotArray(wiring.Component):
         turn: tuple[Value, Value] | None,
         lane: tuple[Value, Value] | None,
     ) -> None:
-        """Let `q` become the sum of `n`, what agrees in the lane, and what it was or started as."""
+        """Add one beat's sum `n`, and 1 if the bits of `lane` agree, to an accumulator `q`.
+
+        The parameters are those of `accumulate.instance`.
+        """
         if self.style == "verilog":
             m.submodules[name] = accumulate.instance(
                 en=en, first=first, t=t, n=n, q=q, turn=turn, lane=lane, fabric=self.fabric
@@ -353,7 +388,7 @@ class DotArray(wiring.Component):
         return {"fabric": self.fabric, "turn": self.turn > 0, "lane": self._beats.spared > 0}
 
     def _starts(self, m: Module, until_sum: int) -> list[Value]:
-        """Delay the row, and give what each PE's sums start with when the first beat is added."""
+        """Delay the row; return what each PE's sums start with, in time for the first addition."""
         if self.thresholds is None:
             m.d.sync += self.o_row.eq(delay(m, self.i_row, until_sum, name="row"))
             return [Const(0, self._width)] * self.pe

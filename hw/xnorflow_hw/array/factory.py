@@ -1,4 +1,4 @@
-"""What works on a stage's windows: the array of its reduction and the tails of its results."""
+"""Builds what works on a stage's windows: the array of the reduction and the tails behind it."""
 
 from __future__ import annotations
 
@@ -30,29 +30,38 @@ Tails = list[ThresholdTail | OffsetTail | TableTail]
 def engine(
     array: ArraySpec, tails: Sequence[TailSpec], *, rows: int, style: Style, name: str
 ) -> tuple[Array, Tails]:
-    """Build the array and the tails that it needs; together they take `engine_latency`.
+    """Build the array and the tails that it needs; together they take `engine_latency` cycles.
 
     Parameters
     ----------
     array : ArraySpec
         What to reduce with.
     tails : sequence of TailSpec
-        What to do with the results, in order.
+        What to apply to the results, in order.
     rows : int
-        Values of the buffer's `o_row`.
+        Number of values of the buffer's `o_row`.
     style : {"amaranth", "verilog"}
         Whether large memories and arithmetic are Verilog modules.
     name : str
-        The names of memories start with it.
+        Prefix of the memories' names.
+
+    Returns
+    -------
+    array : DotArray, BakedArray, MaxArray or SumArray
+        The array, which compares with the thresholds itself if `compares`.
+    tails : list of ThresholdTail, OffsetTail or TableTail
+        The tails that remain.
 
     Raises
     ------
     ValueError
-        If a tail has not as many rows of constants.
+        If a tail does not have one row of constants for each of `rows`.
     """
     for tail in tails:
         if (given := len(_constants(tail))) != rows:
-            raise ValueError(f"a tail has constants for {given} rows, its buffer gives {rows}")
+            raise ValueError(
+                f"a tail of {name!r} has constants for {given} rows; its buffer needs {rows}"
+            )
     bits, start = array.out_bits, 0
     compared = None
     if compares(array, tails):
@@ -67,7 +76,7 @@ def engine(
             "pixels": array.pixels,
             "style": style,
             "name": f"{name}_tail{suffix}",
-            "rom": tail.rom.kind,
+            "rom": tail.rom.storage,
         }
         built.append(_tail(tail, options))
         bits = tail.out_bits

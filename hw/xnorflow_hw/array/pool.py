@@ -1,7 +1,7 @@
 """Pooling arrays: the maximum, minimum or sum of each lane over the beats of a reduction.
 
-A reduction is the beats from one with `i_first` to one with `i_last`; bubbles may lie between, and
-a single beat may be both. The result is a pulse, `latency` cycles after the last beat.
+A reduction is the beats from one with `i_first` to one with `i_last`. There may be bubbles between
+them, and a single beat may be both. The result is a pulse, `latency` cycles after the last beat.
 """
 
 from __future__ import annotations
@@ -35,54 +35,65 @@ def _ports(lanes: int, bits: int, out_bits: int, rows: int) -> dict[str, Any]:
 def _check(**sizes: int) -> None:
     for name, size in sizes.items():
         if size < 1:
-            raise ValueError(f"{name} is {size}; it has to be positive")
+            raise ValueError(f"{name} is {size}; it has to be 1 or more")
 
 
 class MaxArray(wiring.Component):
-    """Take the maximum of each lane, or the minimum where marked; padded beats don't count.
+    """Takes the maximum of each lane, or the minimum where marked; padded beats do not count.
 
     A minimum is the complement of the maximum of complements, so one comparator does both. A padded
-    beat is a code of 0 on the comparator's side, which beats nothing; a reduction of padded beats
-    only gives 0, or all ones where the minimum is taken.
+    beat is a code of 0 at the comparator and never wins. A reduction of padded beats alone yields
+    0, or all ones where the minimum is taken.
 
     Parameters
     ----------
-    lanes, bits : int
-        Features at once, and bits of a code.
+    lanes : int
+        Number of channels at once.
+    bits : int
+        Width of a code in bits.
     minimum : bool array [rows, lanes]
-        Where the minimum is taken.
+        Whether a lane takes the minimum, for each row.
 
     Members
     -------
-    i_valid, i_first, i_last, i_pad : In(1)
-        A beat; whether it begins and ends a reduction; whether it is a padded tap.
+    i_valid, i_first, i_last : In(1)
+        A beat, and whether it is the first and the last one of its reduction.
+    i_pad : In(1)
+        Whether the beat is a padded tap.
     i_data : In(lanes * bits)
         Codes, lane 0 lowest.
-    i_row : In(range(rows))
+    i_row : In(range(rows)), at least one bit
         Row of `minimum`; the same on all beats of a reduction.
     o_valid : Out(1)
         A result.
     o_values : Out(lanes * bits)
         Codes, lane 0 lowest.
-    o_row : Out(range(rows))
+    o_row : Out(range(rows)), at least one bit
         Row of the result.
 
     Attributes
     ----------
     latency : int
-        2: complement, compare.
+        2 clock cycles: one to complement and one to compare.
+
+    Raises
+    ------
+    ValueError
+        If a size is not positive or `minimum` has another shape or other values.
     """
 
     latency = MAX_LATENCY
 
     def __init__(self, *, lanes: int, bits: int, minimum: NDArray[Any]) -> None:
-        """Check the parameters."""
+        """Check the parameters and declare the ports."""
         _check(lanes=lanes, bits=bits)
         minimum = np.asarray(minimum)
         if minimum.ndim != 2 or minimum.shape[1] != lanes or not len(minimum):
             raise ValueError(f"minimum has shape {minimum.shape}, not (rows, {lanes})")
         if not np.isin(minimum, (0, 1)).all():
-            raise ValueError("minimum has to be boolean")
+            raise ValueError(
+                f"minimum has values {np.unique(minimum).tolist()}; it has to be boolean"
+            )
         self.lanes, self.bits, self.rows = lanes, bits, len(minimum)
         self.minimum = minimum.astype(bool)
         super().__init__(_ports(lanes, bits, bits, self.rows) | {"i_pad": In(1)})
@@ -90,20 +101,21 @@ class MaxArray(wiring.Component):
     def model(
         self, codes: NDArray[Any], pad: NDArray[np.bool_], rows: NDArray[Any]
     ) -> NDArray[np.int64]:
-        """Give the results of reductions of equal length.
+        """Return the results of reductions of equal length.
 
         Parameters
         ----------
         codes : int array [reductions, beats, lanes]
-            Codes.
+            Activation codes.
         pad : bool array [reductions, beats]
-            Padded beats.
+            Whether each beat is a padded tap.
         rows : int array [reductions]
             Row of each reduction.
 
         Returns
         -------
         int64 array [reductions, lanes]
+            Maximum or minimum codes.
         """
         ones = (1 << self.bits) - 1
         padded = np.asarray(pad, bool)[:, :, None]
@@ -112,7 +124,7 @@ class MaxArray(wiring.Component):
         return np.where(self.minimum[rows], least, most).astype(np.int64)
 
     def _mask(self, m: Module, row: Value, name: str) -> Value:
-        """Give a bit per lane: whether the row takes its minimum."""
+        """Return one bit per lane: whether it takes the minimum in this row."""
         rows = [int("".join("01"[b] for b in r[::-1]), 2) for r in self.minimum.tolist()]
         if len(set(rows)) == 1:
             return Const(rows[0], self.lanes)
@@ -124,7 +136,7 @@ class MaxArray(wiring.Component):
         return mask
 
     def elaborate(self, platform: Any) -> Module:
-        """Build the two stages."""
+        """Build a register behind the complement and one behind the comparison."""
         m = Module()
         valid = delay(m, self.i_valid, 1, name="valid", reset=True)
         first = delay(m, self.i_first, 1, name="first")
@@ -135,7 +147,7 @@ class MaxArray(wiring.Component):
         before = self._mask(m, self.i_row, "mask_in")
         after = self._mask(m, self.o_row, "mask_out")
         if self.bits == 1:
-            # The greatest of bits is their OR: one vector, and one enable for all lanes.
+            # The maximum of bits is their OR, so all lanes are one vector with one enable.
             codes = Signal(self.lanes, name="codes", reset_less=True)
             best = Signal(self.lanes, name="best", reset_less=True)
             m.d.sync += codes.eq(Mux(self.i_pad, 0, self.i_data ^ before))
@@ -156,48 +168,55 @@ class MaxArray(wiring.Component):
 
 
 class SumArray(wiring.Component):
-    """Sum the codes of each lane.
+    """Sums the codes of each lane.
 
     Parameters
     ----------
-    lanes, bits : int
-        Features at once, and bits of a code.
+    lanes : int
+        Number of channels at once.
+    bits : int
+        Width of a code in bits.
     out_bits : int
-        Bits of a sum; it is exact modulo ``2 ** out_bits``.
+        Width of a sum in bits; the sum is exact modulo ``2 ** out_bits``.
     rows : int
-        Values that `i_row` can have.
+        Number of values of `i_row`.
 
     Members
     -------
     i_valid, i_first, i_last : In(1)
-        A beat, and whether it begins and ends a reduction.
+        A beat, and whether it is the first and the last one of its reduction.
     i_data : In(lanes * bits)
         Codes, lane 0 lowest.
-    i_row : In(range(rows))
+    i_row : In(range(rows)), at least one bit
         Passed on with the result; that of the last beat counts.
     o_valid : Out(1)
         A result.
     o_values : Out(lanes * out_bits)
         Unsigned sums, lane 0 lowest.
-    o_row : Out(range(rows))
+    o_row : Out(range(rows)), at least one bit
         Row of the result.
 
     Attributes
     ----------
     latency : int
-        1: the accumulator.
+        1 clock cycle: the accumulator.
+
+    Raises
+    ------
+    ValueError
+        If a size is not positive.
     """
 
     latency = SUM_LATENCY
 
     def __init__(self, *, lanes: int, bits: int, out_bits: int, rows: int = 1) -> None:
-        """Check the parameters."""
+        """Check the parameters and declare the ports."""
         _check(lanes=lanes, bits=bits, out_bits=out_bits, rows=rows)
         self.lanes, self.bits, self.out_bits, self.rows = lanes, bits, out_bits, rows
         super().__init__(_ports(lanes, bits, out_bits, rows))
 
     def model(self, codes: NDArray[Any]) -> NDArray[np.int64]:
-        """Give the sums, int64 [reductions, lanes], of codes [reductions, beats, lanes]."""
+        """Return the sums, int64 [reductions, lanes], of codes [reductions, beats, lanes]."""
         total: NDArray[np.int64] = np.asarray(codes).sum(1, dtype=np.int64)
         return total & ((1 << self.out_bits) - 1)
 

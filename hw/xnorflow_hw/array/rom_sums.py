@@ -12,7 +12,7 @@ from xnorflow_hw.base.pipeline import delay
 from xnorflow_hw.fabric import copies
 from xnorflow_hw.fabric.beat import BeatSum, Lane
 from xnorflow_hw.memory.rom import Rom, bit_words
-from xnorflow_hw.memory.spram_rom import KIND as SPRAM
+from xnorflow_hw.memory.spram_rom import STORAGE as SPRAM
 from xnorflow_hw.memory.spram_rom import SpramRom
 from xnorflow_hw.spec import RomSpec
 from xnorflow_hw.spec.kinds import Fabric, Style, SumForm
@@ -26,11 +26,11 @@ class RomSums:
     weights : uint8 array [depth, planes, pe, simd]
         Weight bits.
     bits, coefficients, form, fabric, style :
-        See `BeatSum`.
+        As those of a `BeatSum`.
     rom : RomSpec
-        What the weights are stored in.
+        What the memory of the weights is built of.
     rom_register : bool
-        Whether a register follows the memory.
+        Whether that memory has an output register.
     name : str
         Identifier of the memory's module and image.
     image_bits : int
@@ -39,12 +39,12 @@ class RomSums:
     Attributes
     ----------
     address, depth, latency, width, spared, load, sections, modules, images :
-        See `sums.Sums`.
+        As those of `sums.Sums`.
 
     Raises
     ------
     ValueError
-        If codes have to be there before their weights, which are there at once.
+        If codes would have to arrive before their weights, but the memory is a constant.
     """
 
     def __init__(
@@ -61,14 +61,14 @@ class RomSums:
         style: Style,
         image_bits: int,
     ) -> None:
-        """Make the memory."""
+        """Create the memory."""
         self.depth, self.planes, self.pe, self.simd = weights.shape
         self.bits, self.style = bits, style
         self._beat = BeatSum(self.simd, bits, tuple(coefficients), form, fabric, style)
         kept = self._beat.kept(weights)
         words, width = bit_words(kept.reshape(self.depth, -1)), kept[0].size
         self._rom: Rom | SpramRom
-        if rom.kind == SPRAM:
+        if rom.storage == SPRAM:
             self._rom = SpramRom(
                 words=words, width=width, register=rom_register, name=name, style=style
             )
@@ -76,7 +76,7 @@ class RomSums:
             self._rom = Rom(
                 words=words,
                 width=width,
-                kind=rom.kind,
+                storage=rom.storage,
                 tiles=rom.tiles,
                 register=rom_register,
                 registers=rom.registers,
@@ -86,7 +86,10 @@ class RomSums:
                 image_bits=image_bits,
             )
         if self._beat.early > self._rom.latency:
-            raise ValueError("form 'recoded' takes a cycle, but a single word is there at once")
+            raise ValueError(
+                "form 'recoded' needs weights of two words or more: recoding activations takes a"
+                " cycle, but a single word is a constant, which is there at once"
+            )
         in_spram = isinstance(self._rom, SpramRom)
         self.sections = self._rom.sections if in_spram else ()
         self.load = self._rom.load if in_spram else None
@@ -101,23 +104,23 @@ class RomSums:
 
     @property
     def _group(self) -> int:
-        """PEs that read the same copy of the activations: all, where there are no copies."""
+        """Number of PEs that read one copy of the activations: all, where there are no copies."""
         if self.style != "verilog" or not self._rom.latency:
             return self.pe
         return copies.group(self.pe, self.simd * self.bits, self._beat.fabric)
 
     def add(self, m: Module) -> None:
-        """Put the memory into a module."""
+        """Add the memory to a module."""
         m.submodules.rom = self._rom
 
     def build(self, m: Module, data: Value, b: int) -> Iterator[tuple[Value, Lane | None]]:
-        """Build window b's sums from its codes, PE by PE; see `BeatSum.build`."""
+        """Build the sums of window `b` from its codes, PE by PE; see `BeatSum.build`."""
         operands = self._operands(m, data, b)
         for k in range(self.pe):
             yield self._beat.build(m, f"{b}_{k}", operands[k // self._group], self._weights(k))
 
     def _operands(self, m: Module, codes: Value, b: int) -> list[list[Value]]:
-        """Give the operands of window b's sums, when their weights are there, for each group."""
+        """Return the operands of a window's sums for each group of PEs, at the right time."""
         cycles, groups = self._rom.latency - self._beat.early, -(-self.pe // self._group)
         if groups == 1:
             late = [delay(m, codes, cycles, name=f"data_{b}")]
@@ -128,5 +131,5 @@ class RomSums:
         return [self._beat.operands(m, x, f"plane_{b}_{g}") for g, x in enumerate(late)]
 
     def _weights(self, k: int) -> list[Value]:
-        """Give PE k's bits of a word of the memory, per plane."""
+        """Return the bits that PE `k` has in a word of the memory, per plane."""
         return [self._rom.data.word_select(p * self.pe + k, self.simd) for p in range(self.planes)]

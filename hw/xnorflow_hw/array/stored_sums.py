@@ -1,9 +1,10 @@
 """Sums of a beat whose weights are stored in the LUTs that compare them with the activations.
 
-Where the memory has at most sixteen words, a LUT of two outputs has inputs enough for the address
-and an activation, so it holds a weight of two PEs each and gives whether the activation agrees with
-them: half a LUT per lane is memory and XNOR in one. What agrees is summed by `compress`, at two
-bits a LUT; together about one LUT per lane, where a memory of LUTs and a dense popcount take 1.35.
+If the memory has at most sixteen words, a LUT with two outputs has enough inputs for the address
+and an activation. It holds the weights of two PEs and tells for each whether the activation agrees
+with the addressed weight. So half a LUT per lane is memory and XNOR in one. `compress` adds these
+results at two bits per LUT. Together that is about one LUT per lane, where a memory of LUTs and a
+dense popcount take 1.35.
 """
 
 from __future__ import annotations
@@ -27,22 +28,32 @@ from xnorflow_hw.spec.kinds import Fabric, Style, SumForm
 from xnorflow_hw.spec.latency import stored_latency
 
 FORM: SumForm = "stored"
+"""Name of this form in a `DotSpec`."""
 FABRICS: tuple[Fabric, ...] = ("xilinx7",)
-"""Its name among the forms of a `DotSpec`, and where it is placed."""
+"""Fabrics that have this form."""
 ROM = RomSpec("logic")
-"""What a `DotSpec` of this form says of its memory."""
+"""The storage that a `DotSpec` of this form names."""
 WORDS = 16
-"""Words at most: four inputs of a LUT are the address, the fifth is an activation."""
+"""Largest number of words: four inputs of a LUT are the address, the fifth is an activation."""
 _SUMMED = 0.54
-"""LUTs per lane of a compressor tree."""
+"""LUTs of a compressor tree per lane."""
 _DENSE = 0.86
-"""LUTs per lane of the dense popcount, after a memory; see ``benchmarks/popcount.py``."""
+"""LUTs of the dense popcount behind a memory per lane; see ``benchmarks/popcount.py``."""
 
 
 def pays(*, pe: int, simd: int, words: int) -> bool:
-    """Whether it takes fewer LUTs than a memory of so many words and dense popcounts.
+    """Return whether this form takes fewer LUTs than a memory in LUTs and dense popcounts.
 
-    Of few words, many bits of a wide memory are equal, and so need one LUT together.
+    In a wide memory of few words many bits have the same contents in all words and share a LUT.
+
+    Parameters
+    ----------
+    pe : int
+        Number of output channels at once.
+    simd : int
+        Number of lanes.
+    words : int
+        Number of words of the memory.
     """
     if not 2 <= words <= WORDS or simd < DENSE_LANES:
         return False
@@ -52,17 +63,18 @@ def pays(*, pe: int, simd: int, words: int) -> bool:
 
 
 def verilog_module(name: str, weights: NDArray[Any]) -> str:
-    """Write the module of all PEs' sums; needs `primitives.PROLOGUE` before it.
+    """Write the module of all PEs' sums; it needs `primitives.PROLOGUE` before it.
 
-    Ports: ``clk``, ``address``, ``x`` [simd-1:0] and ``n``, `stored_latency` cycles later: PE 0's
-    count of the lanes in which ``x`` agrees with the word at the address, lowest, then the others'.
+    Its ports are ``clk``, ``address``, ``x`` [simd-1:0] and ``n``, `stored_latency` cycles later:
+    for each PE, PE 0 lowest, the number of lanes in which ``x`` agrees with the word at the
+    address.
 
     Parameters
     ----------
     name : str
         Name of the module.
     weights : uint8 array [words, pe, simd]
-        Weight bits, of 2 to 16 words.
+        Weight bits of 2 to 16 words.
     """
     words, pe, simd = weights.shape
     width, bits, lanes = simd.bit_length(), (words - 1).bit_length(), pe * simd
@@ -117,15 +129,25 @@ def verilog_module(name: str, weights: NDArray[Any]) -> str:
 
 
 def structure(weights: NDArray[Any]) -> tuple[CompressorNetlist, list[str]]:
-    """Build the sums of uint8 [words, pe, simd] of primitives; give them PE 0 and bit 0 first.
+    """Build the sums out of primitives.
 
-    The netlist reads ``clk``, ``address`` and ``x``.
+    Parameters
+    ----------
+    weights : uint8 array [words, pe, simd]
+        Weight bits of 2 to 16 words.
+
+    Returns
+    -------
+    netlist : CompressorNetlist
+        Reads the nets ``clk``, ``address`` and ``x``.
+    nets : list of str
+        The sums, PE 0 first, and of each the lowest bit first.
     """
     words, pe, simd = weights.shape
     bits = (words - 1).bit_length()
     netlist, heaps = CompressorNetlist(), [Heap({0: []}) for _ in range(pe)]
     address = [Bit(f"address[{k}]") for k in range(bits)]
-    # By lane and PE, a bit per word; what is read past the last word is undefined.
+    # One integer per lane and PE holds its bit of every word, word 0 lowest.
     columns = (weights.astype(np.int64) << np.arange(words)[:, None, None]).sum(0).T.tolist()
 
     def compares(column: int) -> Callable[[int], int]:
@@ -151,12 +173,12 @@ def _placed(weights: NDArray[Any]) -> list[str]:
 
 
 class StoredSums(wiring.Component):
-    """Count, for every PE, the lanes in which activations agree with a word of weights.
+    """Counts, for every PE, the lanes in which activations agree with a word of weights.
 
     Parameters
     ----------
     weights : uint8 array [words, pe, simd]
-        Weight bits, of 2 to 16 words.
+        Weight bits of 2 to 16 words.
     name : str
         Identifier of the Verilog module.
     style : {"amaranth", "verilog"}
@@ -165,28 +187,28 @@ class StoredSums(wiring.Component):
     Members
     -------
     address : In(range(words))
-        Which word.
+        Address of the word.
     data : In(simd)
-        Activations.
+        Activation bits.
     counts : Out(pe * width)
         Counts, `latency` cycles later, PE 0 lowest.
 
     Attributes
     ----------
     depth, latency, width, spared, load, sections, modules, images :
-        See `sums.Sums`.
+        As those of `sums.Sums`.
 
     Raises
     ------
     ValueError
-        If there are more words than fit a LUT's inputs, or a single one.
+        If there are fewer than 2 words, or more than 16.
     """
 
     def __init__(self, *, weights: NDArray[Any], name: str, style: Style = "amaranth") -> None:
-        """Check the words and write the module."""
+        """Check the number of words and write the module."""
         self.depth, self.pe, self.simd = weights.shape
         if not 2 <= self.depth <= WORDS:
-            raise ValueError(f"form 'stored' has 2 to {WORDS} words, not {self.depth}")
+            raise ValueError(f"form 'stored' needs weights of 2 to {WORDS} words, not {self.depth}")
         self.weights, self.name, self.style = np.asarray(weights, np.uint8), name, style
         self.width, self.latency = self.simd.bit_length(), stored_latency(self.simd)
         self.modules = {name: verilog_module(name, self.weights)} if style == "verilog" else {}
@@ -202,17 +224,17 @@ class StoredSums(wiring.Component):
         )
 
     def add(self, m: Module) -> None:
-        """Put the sums into a module."""
+        """Add this component to a module."""
         m.submodules.sums = self
 
     def build(self, m: Module, data: Value, b: int) -> Iterator[tuple[Value, None]]:
-        """Give the only window's sums, PE by PE."""
+        """Return the sums of the only window, PE by PE."""
         m.d.comb += self.data.eq(data)
         for k in range(self.pe):
             yield self.counts.word_select(k, self.width), None
 
     def elaborate(self, platform: Any) -> Module:
-        """Build the counts, or the instance of the module."""
+        """Build the counts or an instance of the module."""
         m = Module()
         if self.style == "verilog":
             m.submodules.sums = Instance(

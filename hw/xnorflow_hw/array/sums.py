@@ -1,4 +1,4 @@
-"""What gives a `dot.DotArray` the sums of a beat."""
+"""What a `dot.DotArray` takes the sums of a beat from."""
 
 from __future__ import annotations
 
@@ -11,20 +11,24 @@ from xnorflow_hw.fabric.beat import Lane
 
 
 class Sums(Protocol):
-    """All sums of a beat: of every window and every PE.
+    """All sums of a beat: those of every window and every PE.
 
     Attributes
     ----------
     address : Value
-        Which word of weights the next beat is for; to be driven.
-    depth, latency, width : int
-        Words, clock cycles from the address and the codes to the sums, and bits of a sum.
-    spared : int
-        Lanes, 0 or 1, that `build` gives beside a sum.
+        Address of the weights of the next beat; driven by the user.
     load : Value or None
-        To be driven where the weights are in SPRAM; see `spram.SpramRom`.
+        The load bus of `SpramRom`, driven by the user; None where the weights are not in SPRAM.
+    depth : int
+        Number of words of weights.
+    latency : int
+        Clock cycles from address and codes to the sums.
+    width : int
+        Width of a sum in bits.
+    spared : int
+        Number of lanes, 0 or 1, that `build` returns beside a sum instead of counting them.
     sections, modules, images :
-        As of `dot.DotArray`.
+        As those of `dot.DotArray`.
     """
 
     address: Any
@@ -38,7 +42,7 @@ class Sums(Protocol):
     images: dict[str, str]
 
     def add(self, m: Module) -> None:
-        """Put into a module what all windows share."""
+        """Add to a module what all windows share."""
 
     def build(self, m: Module, data: Value, b: int) -> Iterable[tuple[Value, Lane | None]]:
-        """Build window b's sums from its codes, PE by PE; see `beat.BeatSum.build`."""
+        """Build the sums of window `b` from its codes, PE by PE; see `beat.BeatSum.build`."""

@@ -1,7 +1,7 @@
-"""Tails: what happens to the sums of a reduction before they become features.
+"""Tails: what is applied to the sums of a reduction before they become features.
 
-A tail takes a pulse of one unsigned value per PE and the row of its constants, and gives a pulse of
-one code or score per PE.
+A tail takes a pulse of one unsigned value per PE and the row of its constants, and delivers a pulse
+of one code or score per PE.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ class Tail(wiring.Component):
     Parameters
     ----------
     pe : int
-        Values at once, each with constants of its own.
+        Number of values at once, each with constants of its own.
     acc_bits : int
-        Width of a value.
+        Width of a value in bits.
     pixels : int
-        Pixels at once, with `pe` values and the same constants each.
+        Number of pixels at once, each with `pe` values and the same constants.
     rom : Storage
-        What the constants are stored in.
+        What the memories of the constants are built of.
     name : str
-        The names of the constants' modules and images start with it.
+        Prefix of the names of the memories' modules and images.
     style : {"amaranth", "verilog"}
         Only "verilog" has `modules` and `images`.
     image_bits : int
@@ -46,22 +46,28 @@ class Tail(wiring.Component):
     Members
     -------
     i_valid : In(1)
-        There are values.
+        Whether there are values.
     i_values : In(pixels * pe * acc_bits)
-        Unsigned; pixel 0 lowest, in each of them PE 0.
+        Unsigned values; pixel 0 lowest, and in each pixel PE 0 lowest.
     i_row : In(range(rows)), at least one bit
-        Which row of the constants applies.
+        Row of the constants that apply.
     o_valid : Out(1)
-        The results, `latency` cycles later.
+        Whether there are results, `latency` cycles after the values.
     o_values : Out(pixels * pe * out_bits)
-        Results, in the same order.
+        Results, in the order of the values.
 
     Attributes
     ----------
     latency : int
         Clock cycles from `i_valid` to `o_valid`.
     modules, images : dict of str to str
-        Verilog modules to append to the design and hex images to lie beside it.
+        Verilog modules, by name, to append to the design, and hex images, by file name, to lie
+        beside it.
+
+    Raises
+    ------
+    ValueError
+        If a size is not positive or the constants do not fit.
     """
 
     def __init__(
@@ -78,14 +84,16 @@ class Tail(wiring.Component):
         style: Style = "amaranth",
         image_bits: int = IMAGE_BITS,
     ) -> None:
-        """Declare the ports; `constants` is an array [rows, pe, ...]."""
+        """Check the sizes and declare the ports; `constants` is an array [rows, pe, ...]."""
         if acc_bits < 1 or out_bits < 1:
-            raise ValueError(f"acc_bits {acc_bits} and out_bits {out_bits} have to be positive")
+            raise ValueError(
+                f"acc_bits is {acc_bits} and out_bits is {out_bits}; both have to be 1 or more"
+            )
         self.rows, self.pe = len(constants), pe
         if self.rows < 1 or pe < 1 or constants.shape[1] != pe:
             raise ValueError(f"constants have shape {constants.shape}, not (rows, pe {pe}, ...)")
         if pixels < 1:
-            raise ValueError(f"pixels is {pixels}; it has to be positive")
+            raise ValueError(f"pixels is {pixels}; it has to be 1 or more")
         self.acc_bits, self.out_bits, self.latency, self.rom = acc_bits, out_bits, latency, rom
         self.pixels = pixels
         self._rom_options: dict[str, Any] = {
@@ -106,12 +114,12 @@ class Tail(wiring.Component):
             }
         )
 
-    def _memory(self, suffix: str, fields: NDArray[Any], width: int, kind: Storage) -> Rom:
-        """Make a memory of [depth, n] fields; its data comes one cycle later, or is constant."""
+    def _memory(self, suffix: str, fields: NDArray[Any], width: int, storage: Storage) -> Rom:
+        """Create a memory of fields [depth, n]; its data comes one cycle later, or is constant."""
         rom = Rom(
             words=field_words(fields, width),
             width=width * fields.shape[1],
-            kind=kind,
+            storage=storage,
             name=self._name + suffix,
             **self._rom_options,
         )
@@ -123,7 +131,7 @@ class Tail(wiring.Component):
         return [self.i_values.word_select(i, self.acc_bits) for i, _ in self._indices()]
 
     def _indices(self) -> list[tuple[int, int]]:
-        """List the values' numbers and PEs."""
+        """Return the index and the PE of every value."""
         return [(i, i % self.pe) for i in range(self.pixels * self.pe)]
 
     def _pulse(self, m: Module, results: list[Value]) -> None:
@@ -133,17 +141,18 @@ class Tail(wiring.Component):
 
 
 def search_steps(thresholds: NDArray[Any], acc_bits: int) -> list[Ints]:
-    """Give the thresholds of each step of a binary search, [rows, pe, prefixes] each.
+    """Return the thresholds of each step of a binary search, as arrays [rows, pe, prefixes].
 
-    After a prefix of j bits, step j compares with the middle of the codes that are left; a code
-    that is never given has a threshold that is never reached.
+    Step j knows the first j bits of the code, its prefix, and compares the value with the threshold
+    in the middle of the codes that remain. A code above the last level has a threshold that is
+    never reached.
 
     Parameters
     ----------
     thresholds : int array [rows, pe, levels - 1]
-        Ascending.
+        Thresholds, ascending along the last axis.
     acc_bits : int
-        Bits of the values.
+        Width of the values in bits.
     """
     steps, never = ceil_log2(thresholds.shape[2] + 1), 1 << acc_bits
     missing = (1 << steps) - 1 - thresholds.shape[2]
@@ -156,22 +165,28 @@ def search_steps(thresholds: NDArray[Any], acc_bits: int) -> list[Ints]:
 
 
 class ThresholdTail(Tail):
-    """Count the thresholds that a value reaches, by binary search.
+    """Counts the thresholds that a value reaches, by binary search.
 
-    Every step reads one threshold, then compares: two cycles. The first step's thresholds depend
-    on the row alone and are one word for all PEs. Those of later steps depend on the PE's own
-    result so far: in logic each PE has a small memory addressed by both; block RAM is read by row,
-    as one wide word, and a multiplexer follows, for one block per PE would be mostly empty.
+    Every step takes two cycles: one to read a threshold and one to compare. The thresholds of the
+    first step depend only on the row and are one word for all PEs. Those of later steps depend also
+    on the PE's result so far. In logic each PE has a small memory, which is addressed by both.
+    Block RAM is read by row, as one wide word, and a multiplexer follows, because one block per PE
+    would be mostly empty.
 
     Parameters
     ----------
     thresholds : int array [rows, pe, levels - 1]
-        Ascending. The code is the number of thresholds T with ``value >= T``. Those below 1 are
-        always reached, those above ``2 ** acc_bits - 1`` never.
+        Thresholds, ascending along the last axis. The code is the number of thresholds T with
+        ``value >= T``. Those below 1 are always reached, those above ``2 ** acc_bits - 1`` never.
     out_bits : int, optional
-        Width of a code; by default the fewest bits that hold it.
+        Width of a code in bits; by default the smallest width that holds every code.
     **options
-        See `Tail`.
+        As those of `Tail`.
+
+    Raises
+    ------
+    ValueError
+        If the thresholds have another shape or do not ascend, or `out_bits` is too small.
     """
 
     def __init__(
@@ -189,11 +204,11 @@ class ThresholdTail(Tail):
         steps = ceil_log2(thresholds.shape[2] + 1)
         out_bits = steps if out_bits is None else out_bits
         if out_bits < steps:
-            raise ValueError(f"out_bits is {out_bits}; the codes need {steps}")
+            raise ValueError(f"out_bits is {out_bits}; the codes need {steps} bits or more")
         never = 1 << acc_bits
         self.thresholds: Ints = np.clip(thresholds, 0, never).astype(np.int64)
         if (np.diff(self.thresholds, axis=2) < 0).any():
-            raise ValueError("thresholds are not ascending")
+            raise ValueError("thresholds are not ascending along their last axis")
         super().__init__(
             constants=thresholds,
             pe=pe,
@@ -208,11 +223,11 @@ class ThresholdTail(Tail):
         self._steps = [self._step(j, step) for j, step in enumerate(found)]
 
     def _step(self, j: int, thresholds: Ints) -> Rom | list[Rom]:
-        """Make the memory of step j from [rows, pe, prefixes]: one for all values, or one each."""
+        """Create the memory of step `j` from [rows, pe, prefixes], or one memory per value."""
         wide = thresholds.reshape(self.rows, -1)
         large = self.rows >= 64 and wide.size * self._width > 8192
         if j == 0 or self.rom == "block" or (self.rom == "auto" and large):
-            # A wide word is worth block RAM only if there are rows to fill it.
+            # Block RAM pays for a wide word only if there are enough rows to fill it.
             return self._memory(f"_{j}", wide, self._width, self.rom)
         return [
             self._memory(f"_{j}_{i}", thresholds[:, k].reshape(-1, 1), self._width, "logic")
@@ -220,12 +235,12 @@ class ThresholdTail(Tail):
         ]
 
     def model(self, values: NDArray[Any], rows: NDArray[Any]) -> Ints:
-        """Give the codes of values [n, pe] with rows [n]: int64 [n, pe]."""
+        """Return the codes, int64 [n, pe], of values [n, pe] with rows [n]."""
         reached = np.asarray(values)[:, :, None] >= self.thresholds[rows]
         return reached.sum(2, dtype=np.int64)
 
     def elaborate(self, platform: Any) -> Module:
-        """Chain the steps."""
+        """Chain the steps of the search."""
         m = Module()
         row: Value = self.i_row
         values = self._values()
@@ -250,12 +265,12 @@ class ThresholdTail(Tail):
                     thresholds.append(threshold)
                 else:
                     m.submodules[f"thresholds_{j}_{i}"] = step[i]
-                    # With a single row, the row's bit is cut off.
+                    # With a single row, the assignment drops the row's bit.
                     m.d.comb += step[i].address.eq(Cat(code, row))
                     thresholds.append(step[i].data)
             for k, prefix in enumerate(prefixes):
                 reached = Signal(name=f"reached_{j}_{k}", reset_less=True)
-                # Linters do not like a comparison with a constant 0.
+                # Linters warn about a comparison with a constant 0.
                 always = j == 0 and self._always[k % self.pe]
                 m.d.sync += reached.eq(1 if always else at_compare[k] >= thresholds[k])
                 codes[k] = Cat(reached, delay(m, prefix, 1, name=f"code_{j}_{k}"))
@@ -270,22 +285,27 @@ class ThresholdTail(Tail):
 
 
 class OffsetTail(Tail):
-    """Give ``(value * multiply + offset) >> shift``, the low `out_bits` bits of it.
+    """Computes the low `out_bits` bits of ``(value * multiply + offset) >> shift``.
 
     Parameters
     ----------
     multiply : int
         Factor of all values.
     offset : int array [rows, pe]
-        Added to the product.
+        What is added to the product.
     shift : int
-        Arithmetic shift to the right, at least 0.
+        Number of bits of the arithmetic shift to the right, 0 or more.
     out_bits : int
-        Width of a result.
+        Width of a result in bits.
     signed : bool
         Whether the result is two's complement. Only `model` depends on it.
     **options
-        See `Tail`.
+        As those of `Tail`.
+
+    Raises
+    ------
+    ValueError
+        If `offset` has another shape or `shift` is negative.
     """
 
     def __init__(
@@ -300,11 +320,11 @@ class OffsetTail(Tail):
         signed: bool = True,
         **options: Any,
     ) -> None:
-        """Check the parameters and make the offsets' memory."""
+        """Check the parameters and create the memory of the offsets."""
         if offset.ndim != 2:
             raise ValueError(f"offset has shape {offset.shape}, not (rows, pe)")
         if shift < 0:
-            raise ValueError(f"shift is {shift}; it cannot be negative")
+            raise ValueError(f"shift is {shift}; it has to be 0 or more")
         super().__init__(
             constants=offset,
             pe=pe,
@@ -320,7 +340,7 @@ class OffsetTail(Tail):
         self._offsets = self._memory("", offset, self._width, self.rom)
 
     def model(self, values: NDArray[Any], rows: NDArray[Any]) -> Ints:
-        """Give the results of values [n, pe] with rows [n]: int64 [n, pe]."""
+        """Return the results, int64 [n, pe], of values [n, pe] with rows [n]."""
         product = np.asarray(values, np.int64) * self.multiply
         result = (product + self.offset[rows]) >> self.shift & ((1 << self.out_bits) - 1)
         if self.signed:
@@ -346,22 +366,27 @@ class OffsetTail(Tail):
 
 
 class TableTail(Tail):
-    """Look every value up in a table of its PE.
+    """Looks every value up in a table of its PE.
 
     Parameters
     ----------
     table : int array [rows, pe, 2 ** acc_bits]
-        Result of each value; negative ones in two's complement.
+        Result for each value; negative ones are stored in two's complement.
     out_bits : int
-        Width of a result.
+        Width of a result in bits.
     **options
-        See `Tail`.
+        As those of `Tail`.
+
+    Raises
+    ------
+    ValueError
+        If `table` has another shape or an entry does not fit `out_bits`.
     """
 
     def __init__(
         self, *, pe: int, acc_bits: int, table: NDArray[Any], out_bits: int, **options: Any
     ) -> None:
-        """Check the table and make the memories."""
+        """Check the table and create the memories."""
         if table.ndim != 3 or table.shape[2] != 1 << acc_bits:
             raise ValueError(f"table has shape {table.shape}, not (rows, pe, {1 << acc_bits})")
         super().__init__(
@@ -374,7 +399,9 @@ class TableTail(Tail):
         )
         low, high = int(table.min()), int(table.max())
         if low < -(1 << (out_bits - 1)) or high >= 1 << out_bits:
-            raise ValueError(f"the table goes from {low} to {high}, which {out_bits} bits cannot")
+            raise ValueError(
+                f"table has values from {low} to {high}, which do not fit out_bits {out_bits}"
+            )
         self.table = table
         self._memories = [
             self._memory(f"_{i}", table[:, k].reshape(-1, 1), out_bits, self.rom)
@@ -382,7 +409,7 @@ class TableTail(Tail):
         ]
 
     def model(self, values: NDArray[Any], rows: NDArray[Any]) -> Ints:
-        """Give the results of values [n, pe] with rows [n]: int64 [n, pe]."""
+        """Return the results, int64 [n, pe], of values [n, pe] with rows [n]."""
         rows = np.asarray(rows)[:, None]
         return self.table[rows, np.arange(self.pe), values].astype(np.int64)
 
@@ -391,7 +418,7 @@ class TableTail(Tail):
         m = Module()
         for i, (memory, value) in enumerate(zip(self._memories, self._values(), strict=True)):
             m.submodules[f"table_{i}"] = memory
-            # With a single row, the row's bit is cut off.
+            # With a single row, the assignment drops the row's bit.
             m.d.comb += memory.address.eq(Cat(value, self.i_row))
         self._pulse(m, [memory.data for memory in self._memories])
         return m

@@ -1,4 +1,4 @@
-"""Small parts that every room uses: counters of nested loops, delay lines, CRC, Verilog names.
+"""Small parts for every room: counters of nested loops, delay lines, CRC, Verilog names.
 
 Imports nothing of the project.
 """

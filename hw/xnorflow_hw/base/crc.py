@@ -1,4 +1,4 @@
-"""CRC-32 of Ethernet over bytes, a few bits a cycle: the fewer, the smaller."""
+"""The CRC-32 of Ethernet over bytes, a few bits per cycle: fewer bits take less logic."""
 
 from __future__ import annotations
 
@@ -11,28 +11,37 @@ from amaranth.lib.wiring import In, Out
 
 
 class Crc32(wiring.Component):
-    """Sum bytes; a message followed by its own sum, lowest byte first, gives a `match`.
+    """Computes the CRC-32 of a sequence of bytes.
+
+    A message followed by its own CRC, lowest byte first, gives a `match`.
 
     Parameters
     ----------
     bits : {1, 2, 4, 8}
-        Bits summed per cycle; a byte takes ``8 / bits`` cycles.
+        Bits computed per cycle; a byte takes ``8 / bits`` cycles.
 
     Members
     -------
     start : In(1)
-        Begin anew; not while `busy`, nor together with `valid`.
+        Starts a new sequence. Must not be 1 while `busy` or together with `valid`.
     valid, data : In(1), In(8)
-        A byte; not while `busy`.
+        A byte of the sequence. Must not be valid while `busy`.
     busy : Out(1)
-        A byte is still being summed.
-    crc, match : Out(32), Out(1)
-        Of the bytes so far, once not `busy`.
+        Whether a byte is still being processed.
+    crc : Out(32)
+        CRC of the bytes so far; valid while not `busy`.
+    match : Out(1)
+        Whether the bytes so far end in their own CRC; valid while not `busy`.
+
+    Raises
+    ------
+    ValueError
+        If `bits` is another number.
     """
 
     def __init__(self, *, bits: int = 1) -> None:
         if bits not in (1, 2, 4, 8):
-            raise ValueError(f"bits={bits} is not 1, 2, 4 or 8")
+            raise ValueError(f"bits is {bits}; it has to be 1, 2, 4 or 8")
         self.bits = bits
         super().__init__(
             {
@@ -46,7 +55,7 @@ class Crc32(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Feed the library's processor, lowest bits first."""
+        """Pass each byte to Amaranth's CRC processor, its lowest bits first."""
         m = Module()
         m.submodules.processor = processor = CRC32_ETHERNET(self.bits).create()
         m.d.comb += [

@@ -1,4 +1,4 @@
-"""Counters of nested loops, with registered flags so that wide comparisons stay off fast paths."""
+"""Counters of nested loops, with flags in registers to keep wide comparisons off fast paths."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
 
 class Loop:
-    """Counts from 0 to `count` - 1 and round again.
+    """Counts from 0 to `count` - 1 and starts again.
 
     Parameters
     ----------
     count : int
-        Passes, at least 1; a single one takes no hardware.
+        Number of passes, 1 or more. A loop of a single pass takes no hardware.
     name : str
-        Name of the signals.
+        Name of the counter's signal.
 
     Attributes
     ----------
     index : Value
-        The present pass, at least one bit wide.
+        Number of the current pass; at least one bit wide.
     last : Value
-        Whether it is the last one; a register.
+        Whether the current pass is the last one; a register.
     """
 
     def __init__(self, count: int, name: str) -> None:
@@ -33,9 +33,16 @@ class Loop:
         self._follow: list[tuple[Signal, Sequence[int]]] = []
 
     def follow(self, table: Sequence[int], width: int, name: str) -> Value:
-        """Give a register that holds ``table[index]``; a constant where all entries are equal.
+        """Return a register that holds ``table[index]``, or a constant if all entries are equal.
 
-        Entries are taken modulo ``2 ** width``.
+        Parameters
+        ----------
+        table : sequence of int, length `count`
+            One entry per pass, taken modulo ``2 ** width``.
+        width : int
+            Width of the register in bits.
+        name : str
+            Name of the register.
         """
         values = [value % (1 << width) for value in table]
         if len(set(values)) == 1:
@@ -51,7 +58,7 @@ class Loop:
         m.d.sync += self.last.eq(self.index == self.count - 2)
         m.d.sync += self.index.eq(Mux(self.last, 0, self.index + 1))
         for signal, values in self._follow:
-            # Only the changes: a table is mostly constant.
+            # Most entries equal their predecessor, so only changes become cases.
             changes = [i for i in range(self.count) if values[i - self.count + 1] != values[i]]
             with m.Switch(self.index):
                 for i in changes:
@@ -62,25 +69,28 @@ class Loop:
                         m.d.sync += signal.eq(signal)
 
     def restart(self, m: Module) -> None:
-        """Go to pass 0 instead; add it after `advance`. Registers that follow are not restarted."""
+        """Add statements that go to pass 0; call it after `advance`, which they then override.
+
+        Registers made by `follow` are not restarted.
+        """
         if self.count > 1:
             m.d.sync += [self.index.eq(0), self.last.eq(0)]
 
 
 class Nest:
-    """Loops in one another, innermost first; after the last pass of all they start again.
+    """A nest of loops. After the last pass of all of them they start again.
 
     Parameters
     ----------
     counts : sequence of int
-        Passes of each loop.
+        Number of passes of each loop, innermost first.
     names : sequence of str
-        Names of their signals.
+        Names of the counters' signals.
 
     Attributes
     ----------
     loops : list of Loop
-        Innermost first.
+        The loops, innermost first.
     """
 
     def __init__(self, counts: Sequence[int], names: Sequence[str]) -> None:
@@ -88,7 +98,7 @@ class Nest:
         self.loops = [Loop(count, name) for count, name in zip(counts, names, strict=True)]
 
     def last(self, inner: int) -> Value:
-        """Tell whether so many of the innermost loops are all in their last pass."""
+        """Return whether all of the `inner` innermost loops are in their last pass."""
         return Cat(loop.last for loop in self.loops[:inner]).all()
 
     def advance(self, m: Module, level: int = 0) -> None:
@@ -99,9 +109,19 @@ class Nest:
                 self.advance(m, level + 1)
 
     def step(self, m: Module, steps: Sequence[int | Value], width: int, name: str) -> Signal:
-        """Give the entry of `steps`, modulo ``2 ** width``, of the loop that advances next.
+        """Return a signal that holds the entry of `steps` for the loop that advances next.
 
-        The entry after the outermost loop's is for all of them starting again.
+        Parameters
+        ----------
+        m : Module
+            The module that gets the logic.
+        steps : sequence of int or Value
+            One entry per loop, innermost first, and one for all loops starting again; taken modulo
+            ``2 ** width``.
+        width : int
+            Width of the signal in bits.
+        name : str
+            Name of the signal.
         """
         step = Signal(width, name=name)
         *inner, again = [
@@ -109,7 +129,7 @@ class Nest:
         ]
         m.d.comb += step.eq(again)
         for loop, value in reversed(list(zip(self.loops, inner, strict=True))):
-            # The last statement wins, so the innermost loop is the last one.
+            # The last statement that applies wins, so the innermost loop has to be the last one.
             if loop.count > 1:
                 with m.If(~loop.last):
                     m.d.comb += step.eq(value)

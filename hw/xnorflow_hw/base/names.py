@@ -1,4 +1,4 @@
-"""Names that Verilog allows."""
+"""Identifiers that Verilog allows."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ typedef union unique unique0 unsigned until until_with untyped use uwire var vec
 wait wait_order wand weak weak0 weak1 while wildcard wire with within wor xnor xor
 """
 KEYWORDS = frozenset(_WORDS.split())
-"""Reserved words of SystemVerilog, IEEE 1800-2017 annex B."""
+"""The reserved words of SystemVerilog, IEEE 1800-2017 annex B."""
 
 
 def plain(name: str) -> str:
-    """Give an identifier that Verilog does not reserve."""
+    """Return `name`, or a variant of it if Verilog reserves it."""
     return f"{name}_" if name in KEYWORDS else name

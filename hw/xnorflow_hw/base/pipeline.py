@@ -1,4 +1,4 @@
-"""Delay lines, and where the registers of a tree go."""
+"""Delay lines, and the places of registers in a tree."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from amaranth.hdl import Module, Signal, Value
 
 
 def delay(m: Module, value: Value, cycles: int, *, name: str, reset: bool = False) -> Value:
-    """Give `value` so many clock cycles later.
+    """Return `value` as it was `cycles` clock cycles ago.
 
     Parameters
     ----------
     m : Module
-        Gets the registers.
+        The module that gets the registers.
     value : Value
-        What to delay.
+        The value to delay. One without bits is returned as it is.
     cycles : int
-        Registers; with 0 the value itself is returned, and so is one without bits.
+        Number of registers; with 0 the value itself is returned.
     name : str
-        The registers' names start with it.
+        Prefix of the registers' names.
     reset : bool
-        Whether a reset clears them. Only a `valid` needs that.
+        Whether a reset clears the registers. Only a `valid` needs that.
     """
     if not len(value):
         return value
@@ -31,9 +31,16 @@ def delay(m: Module, value: Value, cycles: int, *, name: str, reset: bool = Fals
 
 
 def delay_lines(name: str, width: int, cycles: int) -> list[str]:
-    """Write Verilog that makes `name`, of `width` bits, of ``<name>0`` so many clock cycles later.
+    """Return lines of Verilog that delay the wire ``<name>0`` by `cycles` clock cycles into `name`.
 
-    The clock is ``clk``; `name` is declared elsewhere, its registers are ``<name>1`` and so on.
+    Parameters
+    ----------
+    name : str
+        The delayed wire, which is declared elsewhere. The registers are ``<name>1`` and so on.
+    width : int
+        Width in bits.
+    cycles : int
+        Number of registers, clocked by ``clk``.
     """
     lines = []
     for k in range(cycles):
@@ -43,7 +50,14 @@ def delay_lines(name: str, width: int, cycles: int) -> list[str]:
 
 
 def registered_levels(levels: int, registers: int) -> set[int]:
-    """Give the levels, 1 to `levels`, that end in a register: evenly spread, the last included.
+    """Return the levels, 1 to `levels`, that end in a register: evenly spread, with the last one.
+
+    Parameters
+    ----------
+    levels : int
+        Levels of a tree.
+    registers : int
+        Number of levels that end in a register.
 
     Examples
     --------
@@ -54,8 +68,8 @@ def registered_levels(levels: int, registers: int) -> set[int]:
 
 
 def index_shape(count: int) -> range:
-    """Give the shape of an index of `count` things, at least one bit wide.
+    """Return the shape of an index into `count` items, at least one bit wide.
 
-    Verilog has no wire without bits: what Amaranth writes for one has two.
+    Verilog has no wire without bits: where Amaranth has one it writes a wire of two.
     """
     return range(max(count, 2))

@@ -1,5 +1,5 @@
-"""Build arithmetic for an FPGA fabric: popcounts, sums and accumulators from its own primitives.
+"""Builds arithmetic for an FPGA fabric: popcounts, sums and accumulators from its own primitives.
 
-The word fabric stands for the logic cells of a family: the inputs of a LUT and how carries run.
-May import `spec` and `base`.
+A fabric is the logic cells of a family: how many inputs its LUTs have and how its carries run. May
+import `spec` and `base`.
 """

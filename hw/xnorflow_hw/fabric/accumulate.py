@@ -1,10 +1,10 @@
-"""Accumulators by fabric: ``q <= (first ? t : turn ? from : q) + n``, a LUT per bit where possible.
+"""Accumulators: ``q <= (first ? t : turn ? from : q) + n``, with one LUT per bit where possible.
 
-What Yosys makes of the expression is a multiplexer and an adder, two LUTs per bit. Placed by hand,
-the multiplexer goes into the LUT before the carry: the carry is the addend where the sum of the
-LUT's two operands is even, and the addend needs no multiplexer.
+Yosys turns the expression into a multiplexer and an adder, two LUTs per bit. Placed by hand, the
+multiplexer goes into the LUT in front of the carry. Where the two operands of a position are equal,
+its carry out is either of them, so `n` is taken, which needs no multiplexer.
 
-Each is a flat module, text from `verilog_module`, that `instance` instantiates.
+Each accumulator is an instance of a flat module, whose text `verilog_module` writes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from xnorflow_hw.spec.kinds import FABRICS, Fabric
 def module_name(
     width: int, step: int, *, fabric: Fabric = "generic", turn: bool = False, lane: bool = False
 ) -> str:
-    """Name of the Verilog module."""
+    """Return the name of the Verilog module."""
     options = ("_turn" if turn else "") + ("_lane" if lane else "")
     return f"xnorflow_accumulate_{fabric}_{width}_{step}{options}"
 
@@ -44,28 +44,28 @@ def instance(
     turn: tuple[Value, Value] | None = None,
     lane: tuple[Value, Value] | None = None,
 ) -> Instance:
-    """Give an instance of the module that fits the values' widths.
+    """Build an instance of the module that fits the widths of the values.
 
     Parameters
     ----------
-    en : Value
+    en : Value [1]
         Clock enable.
-    first : Value
+    first : Value [1]
         Whether to start from `t` instead of `q`.
     t : Value [width]
         What a sum starts with; may be a constant.
     n : Value [step]
-        What is added, unsigned; extend it to `width` bits where it is signed. `step` is at most
-        `width`.
+        What is added, unsigned; `step` is at most `width`. A signed value has to be extended to
+        `width` bits.
     q : Value [width]
         The sum, modulo ``2 ** width``; not reset.
-    fabric : str
-        One of `FABRICS`.
+    fabric : Fabric
+        The logic cells it is built of.
     turn : pair of Value, optional
-        Whether to go on from the second, [width], instead of `q`, unless `first`.
+        Whether to continue from the second value, of `width` bits, instead of `q`, unless `first`.
     lane : pair of Value, optional
-        A lane more: where the two bits agree, one more is added, in the carry's place. A popcount
-        of ``2 ** k - 1`` lanes and this one are cheaper than one of ``2 ** k``.
+        One more lane: where the two bits agree, 1 is added through the carry input. A popcount of
+        ``2 ** k - 1`` lanes and this one cost less than a popcount of ``2 ** k``.
     """
     ports = {"i_en": en, "i_first": first, "i_t": t, "i_n": n, "o_q": q}
     if turn is not None:
@@ -79,21 +79,35 @@ def instance(
 def verilog_module(
     width: int, step: int, *, fabric: Fabric = "generic", turn: bool = False, lane: bool = False
 ) -> str:
-    """Write the module of one width of sum and addend; needs `primitives.PROLOGUE` before it.
+    """Write the module for the widths of sum and addend; it needs `primitives.PROLOGUE`.
 
-    Ports: ``clk``, ``en``, ``first``, ``t`` [width-1:0], ``n`` [step-1:0], with `turn` also
-    ``turn`` and ``from`` [width-1:0], with `lane` also ``x`` and ``w``, and ``q`` [width-1:0]; see
-    `instance`.
+    Its ports are ``clk``, ``en``, ``first``, ``t`` [width-1:0], ``n`` [step-1:0] and ``q``
+    [width-1:0], with `turn` also ``turn`` and ``from`` [width-1:0], and with `lane` also ``x`` and
+    ``w``; see `instance`.
+
+    Parameters
+    ----------
+    width : int
+        Width of the sum in bits.
+    step : int
+        Width of the addend in bits, at most `width`.
+    fabric : Fabric
+        The logic cells of the placed body.
+    turn, lane : bool
+        Whether the module has the ports of these options.
 
     Raises
     ------
     ValueError
-        If the fabric is unknown or the addend wider than the sum.
+        If the fabric is unknown or the addend is wider than the sum.
     """
     if fabric not in FABRICS:
         raise ValueError(f"fabric is {fabric!r}; known are {', '.join(FABRICS)}")
     if not 1 <= step <= width:
-        raise ValueError(f"an addend of {step} bits for a sum of {width}")
+        raise ValueError(
+            f"step is {step} and width is {width}; the addend has to have 1 bit or more, and no"
+            " more than the sum"
+        )
     bus = f"[{width - 1}:0]"
     ports = ["clk", "en", "first", f"{bus} t", f"[{step - 1}:0] n"]
     ports += ["turn", f"{bus} from"] if turn else []
@@ -136,7 +150,7 @@ def _addend(i: int, step: int) -> str:
 
 
 def _ecp5(width: int, step: int, turn: bool, lane: bool) -> list[str]:
-    """Make the sum and the multiplexer in one LUT; the position below bit 0 clears the carry."""
+    """Write sum and multiplexer in one LUT per bit; a position below bit 0 sets the carry."""
     net = Netlist()
     if turn:
         net.line(f"wire [{width - 1}:0] old = turn ? from : q;")
@@ -151,7 +165,7 @@ def _ecp5(width: int, step: int, turn: bool, lane: bool) -> list[str]:
 
 
 def _xilinx7(width: int, step: int, turn: bool, lane: bool) -> list[str]:
-    """Make the sum and both multiplexers in one LUT6; the addend goes round it into the carry."""
+    """Write sum and both multiplexers in one LUT6 per bit; the addend enters the carry directly."""
 
     def function(n: int, first: int, t: int, q: int, turn: int = 0, other: int = 0) -> int:
         return n ^ (t if first else other if turn else q)

@@ -1,7 +1,7 @@
-"""The sum of one beat's weighted products, of one PE.
+"""The sum of the weighted products of one beat, for one PE.
 
-Two kinds of forms give the same integer: a popcount for each pair of an activation plane and a
-weight plane, or for each weight plane the sum of the XNORs of whole codes ("add").
+Two kinds of forms compute the same integer: a popcount for each pair of an activation plane and a
+weight plane, or, for each weight plane, the sum of the XNORs of whole codes ("add").
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from xnorflow_hw.spec.latency import beat_latency, popcount_latency, register_co
 
 Lane = tuple[Value, Value]
 DENSE_LANES = 6
-"""Lanes from which on placed popcounts pay."""
+"""Smallest number of lanes for which placed popcounts pay."""
 RECODED_SUMS = 4
-"""Sums from which on it pays to recode what they share."""
+"""Smallest number of sums of the same codes for which recoding the codes pays."""
 
 
 def cheapest_form(*, simd: int, bits: int, fabric: Fabric, sums: int, words: int) -> SumForm:
@@ -32,12 +32,18 @@ def cheapest_form(*, simd: int, bits: int, fabric: Fabric, sums: int, words: int
     Parameters
     ----------
     simd, bits, fabric :
-        See `BeatSum`.
+        As those of a `BeatSum`.
     sums : int
-        Sums of the same codes, one per PE and weight plane. They share what recodes the codes: 3
-        LUTs for 3 lanes, of which each sum saves 1.
+        Number of sums of the same codes, one per PE and weight plane. They share the logic that
+        recodes the codes: 3 LUTs per 3 lanes, of which each sum saves 1.
     words : int
-        Words of the weights' memory. Recoding takes a cycle, which a single one does not.
+        Number of words of the memory of the weights. Recoding takes a cycle; reading a single word,
+        a constant, takes none.
+
+    Returns
+    -------
+    {"tree", "dense", "recoded", "add"}
+        The form.
 
     Notes
     -----
@@ -72,25 +78,27 @@ def cheapest_form(*, simd: int, bits: int, fabric: Fabric, sums: int, words: int
 class BeatSum:
     """Builds the sum ``sum over planes p of c_p sum over lanes of (code XNOR weight)``.
 
-    A weight bit stands for all bits of its lane's code.
+    The weight bit of a lane is compared with every bit of the lane's code.
 
     Parameters
     ----------
-    simd, bits : int
-        Lanes, and bits of a code.
+    simd : int
+        Number of lanes.
+    bits : int
+        Width of a code in bits.
     coefficients : tuple of int
-        Positive coefficient of each weight plane.
+        Positive integer factor of each weight plane.
     form : {"tree", "dense", "recoded", "add"}
         Popcounts in one of the forms of `popcount`, or sums of codes.
-    fabric : str
-        One of `primitives.FABRICS`.
+    fabric : Fabric
+        The logic cells it is built of.
     style : {"amaranth", "verilog"}
-        Plain Amaranth, or instances of `modules`.
+        Plain Amaranth, or instances of the Verilog in `modules`.
 
     Raises
     ------
     ValueError
-        If the fabric has no such form.
+        If the fabric lacks the form.
     """
 
     simd: int
@@ -104,34 +112,36 @@ class BeatSum:
         """Check the form."""
         known = (*popcount.forms(self.fabric), "add")
         if self.form not in known:
-            raise ValueError(f"form is {self.form!r}; known are {', '.join(known)}")
+            raise ValueError(
+                f"form is {self.form!r}; the fabric {self.fabric!r} has {', '.join(known)}"
+            )
 
     @property
     def complemented(self) -> bool:
-        """Whether weights are given complemented."""
+        """Whether the memory holds complemented weights."""
         return self.form == "add"
 
     @property
     def early(self) -> int:
-        """Cycles, 0 or 1, that codes come before their weights: recoding ends in a register."""
+        """Cycles, 0 or 1, by which codes precede their weights: recoding takes a register."""
         return int(self.form == "recoded" and self.style == "verilog")
 
     def kept(self, weights: NDArray[Any]) -> NDArray[Any]:
-        """Give weight bits [..., simd] as the memory keeps them, for `build`."""
+        """Return weight bits [..., simd] as the memory has to hold them for `build`."""
         if self.early:
             return recode.recoded(weights, self.counted)
         return weights ^ 1 if self.complemented else weights
 
     @property
     def spared(self) -> int:
-        """Lanes, 0 or 1, left to the accumulator: a full popcount has ``2 ** k - 1`` lanes."""
+        """Number of lanes, 0 or 1, that are left to the accumulator; see `spared_lanes`."""
         return spared_lanes(
             simd=self.simd, bits=self.bits, coefficients=self.coefficients, form=self.form
         )
 
     @property
     def latency(self) -> int:
-        """Clock cycles."""
+        """Clock cycles from codes and weights to the sum."""
         return beat_latency(
             simd=self.simd,
             bits=self.bits,
@@ -142,12 +152,12 @@ class BeatSum:
 
     @property
     def width(self) -> int:
-        """Bits of the sum, without a spared lane."""
+        """Width of the sum in bits, without the spared lane."""
         return (self.counted * sum(self.coefficients) * ((1 << self.bits) - 1)).bit_length()
 
     @property
     def counted(self) -> int:
-        """Lanes that are not spared."""
+        """Number of lanes that are not spared."""
         return self.simd - self.spared
 
     @property
@@ -162,9 +172,22 @@ class BeatSum:
         return {name: popcount.verilog_module(*self._size, **self._kind)}
 
     def operands(self, m: Module, data: Value, name: str) -> list[Value]:
-        """Give what `build` takes from the codes of a beat, lane 0 lowest: once for all PEs.
+        """Return what `build` takes from the codes of a beat; one call serves all PEs.
 
-        Codes come `early` cycles before what is made of them. A spared lane's code, late, is last.
+        Parameters
+        ----------
+        m : Module
+            The module that gets the logic.
+        data : Value [simd * bits]
+            Codes, lane 0 lowest, `early` cycles before their weights.
+        name : str
+            Prefix of the signals' names.
+
+        Returns
+        -------
+        list of Value
+            One per activation plane, or the codes. A spared lane's code, delayed until the sum is
+            there, comes last.
         """
         planes: list[Value] = [data]
         if self.spared:
@@ -188,14 +211,26 @@ class BeatSum:
     def build(
         self, m: Module, name: str, operands: Sequence[Value], weights: Sequence[Value]
     ) -> tuple[Value, Lane | None]:
-        """Build one PE's sum from a word of `simd` bits per plane.
+        """Build one PE's sum.
+
+        Parameters
+        ----------
+        m : Module
+            The module that gets the logic.
+        name : str
+            Prefix of the signals' names.
+        operands : sequence of Value
+            What `operands` returned.
+        weights : sequence of Value [simd]
+            The PE's word of weights for each plane.
 
         Returns
         -------
         sum : Value [width]
-            `latency` cycles later.
+            The sum, `latency` cycles later.
         lane : pair of Value, optional
-            Code and weight of the spared lane, as late: where they agree, the sum is one more.
+            Code and weight of the spared lane at the same time: where they agree, 1 has to be
+            added.
         """
         terms: list[Signal] = []
         part = self._codes if self.complemented else self._count
@@ -223,7 +258,7 @@ class BeatSum:
 
     @property
     def _most(self) -> int:
-        """Highest value of a term."""
+        """The highest value of a term."""
         return self.simd * ((1 << self.bits) - 1) if self.complemented else self.counted
 
     @property
@@ -244,7 +279,10 @@ class BeatSum:
         return n
 
     def _count(self, m: Module, name: str, x: Value, w: Value) -> Signal:
-        """Add a popcount; as a bare instance in Verilog, where a wrapper each would be clutter."""
+        """Build a popcount.
+
+        In Verilog it is a bare instance, because a wrapper module for each would be clutter.
+        """
         w = w[: self.counted]
         simd, latency = self._size
         if self.style == "verilog":

@@ -1,8 +1,8 @@
-"""What dense popcounts out of carry chains share: the tree, its registers, and sums in chains.
+"""What dense popcounts in carry chains share: the tree, its registers, and chains of several sums.
 
-Three lanes make a leaf of two bits; two counts and a lane make the next sum. A sum of k bits is k
-adding positions of a chain after one that injects its carry-in, and puts out the carry of the sum
-before it in the chain.
+Three lanes form a leaf of two bits; two counts and one more lane form the next sum. A sum of k bits
+takes k adding positions of a chain, behind one position that injects its carry-in. That position
+also delivers the carry out of the sum before it in the chain.
 """
 
 from __future__ import annotations
@@ -17,7 +17,17 @@ from xnorflow_hw.fabric.primitives import Netlist, Position
 
 @dataclass(frozen=True)
 class _Sum:
-    """A sum's level, its positions, the injecting one first, and the wire that gets its carry."""
+    """A sum in a chain.
+
+    Parameters
+    ----------
+    level : int
+        Level of the tree.
+    positions : tuple of Position
+        The injecting position, then the adding ones.
+    carry : str
+        Wire that gets the carry out.
+    """
 
     level: int
     positions: tuple[Position, ...]
@@ -26,9 +36,17 @@ class _Sum:
 
 @dataclass(frozen=True)
 class Count:
-    """Bits of a count, lowest first, and after how many registers they are valid.
+    """A count of lanes.
 
-    `differ` says that it is complemented: a count of the lanes that differ, among 2^bits - 1.
+    Parameters
+    ----------
+    bits : tuple of str
+        Nets, the lowest bit first.
+    cycles : int
+        Number of registers before the nets.
+    differ : bool
+        Whether the count is complemented: it is then the number of lanes that differ, and the
+        number of lanes that agree is 2^bits - 1 minus it.
     """
 
     bits: tuple[str, ...] = ()
@@ -37,42 +55,44 @@ class Count:
 
 
 class Tree(ABC):
-    """Builds a popcount of ``x`` and ``w`` into `net`.
+    """Builds a popcount of the nets ``x`` and ``w`` into `net`.
 
     Parameters
     ----------
-    simd, latency : int
-        Lanes and clock cycles.
+    simd : int
+        Number of lanes.
+    latency : int
+        Clock cycles.
     limit : int
-        Positions of a chain at most: timing analysis sees a path through all of them.
+        Largest number of positions of a chain: timing analysis sees a path through all of them.
     """
 
     def __init__(self, simd: int, latency: int, *, limit: int) -> None:
-        """Start with nothing."""
+        """Start without any sums."""
         self.net, self.sums = Netlist(), list[_Sum]()
         self.simd, self.levels, self.lane = simd, simd.bit_length() - 1, 0
         self.latency, self.limit = latency, limit
         self.registered = registered_levels(self.levels, min(latency, self.levels))
 
     def cycles(self, level: int) -> int:
-        """Registers on the way to a level's inputs."""
+        """Return the number of registers on the way to the inputs of a level."""
         return sum(r < level for r in self.registered)
 
     def product(self, level: int) -> tuple[str, str]:
-        """Take the next lane, as late as the level needs it."""
+        """Take the next lane; return its two bits, delayed to the level's inputs."""
         lane, self.lane = self.lane, self.lane + 1
         delay = self.cycles(level)
         return self.net.register(f"x[{lane}]", delay), self.net.register(f"w[{lane}]", delay)
 
     def agree(self, level: int) -> str:
-        """Take the next lane as one bit, as late as the level needs it."""
+        """Take the next lane; return whether its bits agree, delayed to the level's inputs."""
         bit = self.net.wire()
         lane, self.lane = self.lane, self.lane + 1
         self.net.line(f"assign {bit} = ~(x[{lane}] ^ w[{lane}]);")
         return self.net.register(bit, self.cycles(level))
 
     def count(self, lanes: int) -> Count:
-        """Count the next lanes."""
+        """Count the next `lanes` lanes."""
         level = lanes.bit_length() - 1
         if lanes == 1:
             return Count((self.agree(1),))
@@ -90,7 +110,7 @@ class Tree(ABC):
         return Count(bits, self.cycles(level), count.differ)
 
     def end(self, bits: Sequence[str], level: int, *, differ: bool = False) -> Count:
-        """Register the result of a level, if it is one that ends in a register."""
+        """Return the result of a level, with registers if the level ends in registers."""
         late = level in self.registered
         return Count(
             tuple(self.net.register(bit, late) for bit in bits), self.cycles(level) + late, differ
@@ -99,16 +119,17 @@ class Tree(ABC):
     def chained(
         self, inject: Position, adds: Sequence[Position], level: int, *, differ: bool = False
     ) -> Count:
-        """Give the sum that an injecting and adding positions make."""
+        """Add a sum of an injecting and adding positions to the chains; return its count."""
         bits = [self.net.wire() for _ in range(len(adds) + 1)]
         positions = [replace(add, sum=bit) for add, bit in zip(adds, bits, strict=False)]
         self.sums.append(_Sum(level, (inject, *positions), bits[-1]))
         return self.end(bits, level, differ=differ)
 
     def body(self) -> list[str]:
-        """Build all; give the module's statements."""
+        """Build everything and return the statements of the module."""
         count = self.count(self.simd)
-        # Sums as far from the register before them share chains: none waits for its own chain.
+        # Sums with the same number of levels behind the last register share chains, so that no sum
+        # in a chain waits for another one in it.
         phases: dict[int, list[_Sum]] = {}
         for one in self.sums:
             before = max((r for r in self.registered if r < one.level), default=0)
@@ -135,7 +156,7 @@ class Tree(ABC):
         self.write([*positions, replace(self.nothing, sum=carry)])
 
     nothing: Position
-    """Injects a zero."""
+    """A position that injects a zero."""
 
     @abstractmethod
     def leaf(self, lanes: int, level: int) -> Count:
@@ -143,7 +164,7 @@ class Tree(ABC):
 
     @abstractmethod
     def node(self, a: Count, b: Count, level: int, full: bool) -> Count:
-        """Add two counts, of which `b` may have fewer bits or none, and the next lane."""
+        """Add the next lane and two counts, of which `b` may have fewer bits or none."""
 
     @abstractmethod
     def write(self, positions: Sequence[Position]) -> None:

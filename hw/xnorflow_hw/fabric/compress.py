@@ -1,11 +1,12 @@
 """Compressor trees for AMD 7-series slices: sums of many bits out of LUT6, LUT6_2 and CARRY4.
 
-The workhorse adds seven bits in two LUTs and half a carry chain. Let Y count the bits 0 to 4. The
-first position propagates the parity of bits 0 to 5 and generates bit 5, with bit 6 as the chain's
-carry-in: its carry is then bit 5 + bit 6 + the parity of Y, less its sum, over 2, whatever they
-are. So the second position has Y // 2 left to add, a number from 0 to 2: propagate 1, generate 2.
-Its carry has the weight 4, and enters the next two positions, which add six bits of that weight.
-Thirteen bits become five in four LUTs: two bits a LUT are gone, where a full adder removes one.
+The main counter adds seven bits with two LUTs and half a carry chain. Let Y count the bits 0 to 4.
+The first position propagates the parity of bits 0 to 5 and generates bit 5, and bit 6 is the
+chain's carry-in. Its carry out is then (bit 5 + bit 6 + parity of Y - its sum) / 2 in every case.
+So Y // 2, a number from 0 to 2, is left for the second position: it propagates if that is 1 and
+generates if it is 2. Its carry has the weight 4 and enters the next two positions, which add six
+bits of that weight. Thirteen bits become five in four LUTs: each LUT removes two bits, where a full
+adder removes one.
 
 The use of slices for such counters is Kumm and Zipf's ("Pipelined compressor tree optimization
 using integer linear programming", FPL 2014) and Preusser's ("Generic and universal parallel matrix
@@ -23,26 +24,38 @@ ZERO, ONE = "1'b0", "1'b1"
 
 @dataclass(frozen=True)
 class Bit:
-    """A bit of a sum: the net's name, and whether its complement is meant."""
+    """A bit of a sum.
+
+    Parameters
+    ----------
+    net : str
+        Name of the net.
+    inverted : bool
+        Whether the bit is the complement of the net.
+    """
 
     net: str
     inverted: bool = False
 
 
 Heap = dict[int, list[Bit]]
-"""Bits by their weight's exponent."""
+"""The bits of a sum, by the exponent of their weight."""
 
 
 @dataclass
 class CompressorNetlist:
-    """Verilog text of LUTs, carry chains and registers, and how many LUTs it takes.
+    """Verilog text of LUTs, carry chains and registers, and how many of them there are.
 
     Attributes
     ----------
     lines : list of str
         Declarations and instances.
-    luts, carries, registers : int
-        LUT6 or LUT6_2, CARRY4 and flip-flops.
+    luts : int
+        Number of LUTs, of one or two outputs.
+    carries : int
+        Number of CARRY4.
+    registers : int
+        Number of flip-flops.
     """
 
     lines: list[str] = field(default_factory=list)
@@ -52,14 +65,22 @@ class CompressorNetlist:
     _nets: int = 0
 
     def nets(self, count: int, kind: str = "wire") -> list[str]:
-        """Declare a vector of nets."""
+        """Declare a vector of nets; return the names of its elements."""
         name = f"n{self._nets}"
         self._nets += 1
         self.lines.append(f"  {kind} [{count - 1}:0] {name};")
         return [f"{name}[{i}]" for i in range(count)]
 
     def lut(self, inputs: Sequence[Bit], function: Callable[[int], int]) -> str:
-        """Add a LUT of up to six inputs; `function` takes them as an integer, input 0 lowest."""
+        """Add a LUT of up to six inputs; return the net of its output.
+
+        Parameters
+        ----------
+        inputs : sequence of Bit
+            Inputs of the function.
+        function : callable
+            Takes the inputs as one integer, input 0 lowest; the lowest bit of its result counts.
+        """
         size = max(1, len(inputs))
         init = self._init(inputs, function, size)
         (out,) = self.nets(1)
@@ -74,7 +95,7 @@ class CompressorNetlist:
     def luts_of_two(
         self, inputs: Sequence[Bit], high: Callable[[int], int], low: Callable[[int], int]
     ) -> tuple[str, str]:
-        """Add two functions of the same five inputs, in one LUT."""
+        """Add a LUT with two functions of the same five inputs; return the nets of both."""
         five = [*inputs, *[Bit(ZERO)] * (5 - len(inputs))]
         init = self._init(five, high, 5) << 32 | self._init(five, low, 5)
         o6, o5 = self.nets(2)
@@ -92,7 +113,7 @@ class CompressorNetlist:
         return sum((function(v ^ flip) & 1) << v for v in range(1 << size))
 
     def carry(self, start: str, propagate: Sequence[str], generate: Sequence[str]) -> list[str]:
-        """Add a chain of any length; give its sums and, last, its carry."""
+        """Add a chain of any length; return the nets of its sums and, last, of its carry."""
         sums: list[str] = []
         carry = ZERO
         for low in range(0, len(propagate), 4):
@@ -110,7 +131,7 @@ class CompressorNetlist:
         return [*sums, carry]
 
     def register(self, heap: Heap) -> Heap:
-        """Put a register behind every bit of a heap; constants need none."""
+        """Add a register for every bit of a heap but constants; return the delayed heap."""
         live = [bit.net for bits in heap.values() for bit in bits if bit.net not in (ZERO, ONE)]
         if not live:
             return heap
@@ -126,7 +147,7 @@ class CompressorNetlist:
 
 
 def _join(nets: Iterable[str]) -> str:
-    """Write a vector, element 0 lowest, in lines of a few: Verilator refuses very long ones."""
+    """Write a vector, element 0 lowest, in short lines; Verilator refuses very long ones."""
     highest_first = list(nets)[::-1]
     few = 16
     lines = [", ".join(highest_first[k : k + few]) for k in range(0, len(highest_first), few)]
@@ -138,12 +159,12 @@ def _count(value: int) -> int:
 
 
 def _plain(netlist: CompressorNetlist, bit: Bit) -> str:
-    """Give the net of a bit; one that is inverted takes a LUT."""
+    """Return the net of a bit; an inverted bit takes a LUT."""
     return netlist.lut([bit], lambda v: v) if bit.inverted else bit.net
 
 
 def _positions(netlist: CompressorNetlist, bits: Sequence[Bit]) -> tuple[list[str], list[str]]:
-    """Give propagate and generate of the two positions that add up to six bits to a carry.
+    """Return what the two positions propagate and generate that add up to six bits to a carry.
 
     The bit that the first position generates is wired to the chain itself and cannot be inverted.
     """
@@ -155,7 +176,7 @@ def _positions(netlist: CompressorNetlist, bits: Sequence[Bit]) -> tuple[list[st
 
 
 def _take(bits: list[Bit], count: int, plain: int) -> list[Bit]:
-    """Take up to `count` bits off a list, `plain` of them, if there are, without an inversion."""
+    """Take up to `count` bits from a list, with up to `plain` bits that are not inverted first."""
     chosen = [bit for bit in bits if not bit.inverted][:plain]
     for bit in chosen:
         bits.remove(bit)
@@ -180,7 +201,7 @@ def _seven(
 
 
 def _level(netlist: CompressorNetlist, heap: Heap) -> Heap:
-    """Compress every column once; what fills no counter waits for the next level."""
+    """Compress every column once; bits that fill no counter wait for the next level."""
     heap = {w: list(bits) for w, bits in heap.items()}
     out: Heap = defaultdict(list)
     near_the_end = max(map(len, heap.values())) < 7
@@ -200,10 +221,10 @@ def _level(netlist: CompressorNetlist, heap: Heap) -> Heap:
 
 
 def _add(netlist: CompressorNetlist, heap: Heap, width: int) -> list[str]:
-    """Add columns of at most three bits each, a LUT per column.
+    """Add columns of at most three bits each, with one LUT per column.
 
-    A column's carry of three bits goes by wire to the next column's LUT, where it and their parity
-    are the two operands of the chain.
+    The carry of a column's three bits goes by wire to the LUT of the next column. There it is one
+    operand of the chain, and the parity of that column's bits is the other.
     """
     propagate, generate = [], []
     before = ZERO
@@ -225,14 +246,24 @@ def _add(netlist: CompressorNetlist, heap: Heap, width: int) -> list[str]:
 def sum_bits(netlist: CompressorNetlist, heap: Heap, width: int) -> tuple[list[str], int]:
     """Add all bits of a heap, modulo ``2 ** width``.
 
-    Every level ends in a register. How many there are depends on the columns' heights alone.
+    Every level ends in a register. The number of levels depends on the heights of the columns
+    alone.
+
+    Parameters
+    ----------
+    netlist : CompressorNetlist
+        Gets the LUTs, chains and registers.
+    heap : dict of int to list of Bit
+        Bits to add, by the exponent of their weight.
+    width : int
+        Width of the sum in bits.
 
     Returns
     -------
     nets : list of str
         The sum, lowest bit first.
     levels : int
-        Clock cycles.
+        Number of levels, which is the latency in clock cycles.
     """
     cycles = 0
     heap = {w: list(bits) for w, bits in heap.items() if w < width}

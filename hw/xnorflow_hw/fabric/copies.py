@@ -1,8 +1,9 @@
 """Copies of a register, each for some of the many places that read it.
 
-Activations go to every PE. One register in the middle of hundreds of popcounts is far from most of
-them, and on the slowest paths four fifths of the time are wires. A copy for each group of PEs lies
-beside its group. Synthesis would merge copies again, so they are placed by hand.
+Activations go to every PE. A single register in the middle of hundreds of popcounts is far from
+most of them, and four fifths of the time of the slowest paths is spent on wires. A copy for each
+group of PEs can lie close to its group. Synthesis would merge equal registers again, so the copies
+are primitives.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from xnorflow_hw.base.pipeline import delay
 from xnorflow_hw.spec.kinds import Fabric
 
 LANES = {"ecp5": 512}
-"""Lanes, bits of products, that a copy is for; fabrics that are not here have one register."""
+"""Number of one-bit products that read one copy; fabrics that are not listed have no copies."""
 
 _ECP5 = """\
   genvar i;
@@ -25,20 +26,20 @@ _ECP5 = """\
 
 
 def group(pe: int, bits: int, fabric: Fabric) -> int:
-    """Give the PEs that read one copy, of `bits` bits of activations each."""
+    """Return the number of PEs that read one copy, of `bits` bits of activations each."""
     lanes = LANES.get(fabric)
     return pe if lanes is None else min(pe, max(1, lanes // bits))
 
 
 def module_name(width: int, fabric: Fabric) -> str:
-    """Name the module of a copy."""
+    """Return the name of the module of a copy of `width` bits."""
     return f"xnorflow_copy_{width}_{fabric}"
 
 
 def verilog_module(width: int, fabric: Fabric) -> str:
-    """Write the module of a copy; needs `primitives.PROLOGUE` before it.
+    """Write the module of a copy; it needs `primitives.PROLOGUE` before it.
 
-    Ports: ``clk``, ``d`` and ``q`` [width-1:0].
+    Its ports are ``clk``, ``d`` and ``q`` [width-1:0].
 
     Raises
     ------
@@ -46,7 +47,7 @@ def verilog_module(width: int, fabric: Fabric) -> str:
         If the fabric has no copies.
     """
     if fabric not in LANES:
-        raise ValueError(f"there are no copies on {fabric!r}, only on {', '.join(LANES)}")
+        raise ValueError(f"fabric is {fabric!r}; only {', '.join(LANES)} has copies of registers")
     return "\n".join(
         [
             f"module {module_name(width, fabric)} (",
@@ -70,9 +71,22 @@ def verilog_module(width: int, fabric: Fabric) -> str:
 def copies(
     m: Module, value: Value, cycles: int, number: int, *, name: str, fabric: Fabric
 ) -> list[Value]:
-    """Give `value` so many clock cycles later, at least one, `number` times.
+    """Return `number` copies of `value`, each delayed by `cycles` clock cycles.
 
-    The names of registers start with `name`.
+    Parameters
+    ----------
+    m : Module
+        The module that gets the registers.
+    value : Value
+        The value to copy.
+    cycles : int
+        Number of registers, 1 or more. Only the last one is copied.
+    number : int
+        Number of copies.
+    name : str
+        Prefix of the registers' names.
+    fabric : Fabric
+        A fabric in `LANES`.
     """
     before = delay(m, value, cycles - 1, name=name)
     made: list[Value] = []

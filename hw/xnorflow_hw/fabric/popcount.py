@@ -1,13 +1,15 @@
-"""Popcount of XNOR: how many of SIMD activation bits equal their weight bits.
+"""Popcount of XNOR: the number of SIMD activation bits that equal their weight bits.
 
-The form "tree" is a plan for any fabric. Three products make a two-bit leaf; two counts and one
-more product, as carry-in, make the next node, so a node of 2^k - 1 products is full. Of the plain
-forms measured this takes the fewest LUTs on every family that Yosys maps. Registers are spread
-evenly over the levels. The form "dense" places a fabric's own carry chains. The form "recoded"
-does so, too, and takes activations and weights of lanes that are recoded by threes (`recode`).
+The form "tree" suits any fabric. Three products form a two-bit leaf; two counts and one more
+product, as carry-in, form the next node, so that a node of 2^k - 1 products is full. Of the plain
+forms that were measured it takes the fewest LUTs on every family that Yosys maps. Registers are
+spread evenly over the levels. The form "dense" places the carry chains of a fabric. The form
+"recoded" does so too, but takes activations and weights of lanes that are recoded by threes
+(`recode`).
 
-In generated Verilog the component is an instance of a flat module, text from `verilog_module`:
-plan or primitives for synthesis, `$countones` for Verilator, unless XNORFLOW_STRUCTURAL is defined.
+In generated Verilog the component is an instance of a flat module, whose text `verilog_module`
+writes. Synthesis reads the tree or the primitives of the module; Verilator reads `$countones`,
+unless XNORFLOW_STRUCTURAL is defined.
 """
 
 from __future__ import annotations
@@ -38,11 +40,11 @@ _PLACED: dict[tuple[SumForm, Fabric], Callable[[int, int], list[str]]] = {
     ("recoded", "ice40"): partial(popcount_lut4.ice40, recoded=True),
     ("recoded", "gowin"): partial(popcount_lut4.gowin, recoded=True),
 }
-"""What writes the body of a module for a width and a latency."""
+"""Writers of a module's body, for a width and a latency."""
 
 
 def forms(fabric: Fabric) -> tuple[str, ...]:
-    """Forms that a fabric has.
+    """Return the forms that a fabric has.
 
     Raises
     ------
@@ -63,18 +65,19 @@ def _check(form: SumForm, fabric: Fabric) -> None:
 
 @dataclass(frozen=True)
 class PlanNode:
-    """One named value of the plan.
+    """One named value of the tree.
 
     Parameters
     ----------
     name : str
         Identifier.
     width : int
-        Bits.
+        Width in bits.
     kind : str
-        "product" (of one lane), "leaf" (sum of up to three products), "add" (two counts and a
-        product) or "register".
-    inputs : tuple of str, or the lane's number for a product
+        "product" (of one lane), "leaf" (the sum of two or three products), "add" (of two counts and
+        a product) or "register".
+    inputs : tuple of str or int
+        Names of the nodes that it takes; for a product the number of its lane.
     """
 
     name: str
@@ -84,19 +87,19 @@ class PlanNode:
 
 
 def levels(simd: int) -> int:
-    """Adder levels of the tree."""
+    """Return the number of adder levels of the tree."""
     return simd.bit_length() - 1
 
 
 def plan(simd: int, latency: int) -> list[PlanNode]:
-    """List the tree's nodes in order of evaluation; the last one is the count.
+    """Return the nodes of the tree in order of evaluation; the last one is the count.
 
     Parameters
     ----------
     simd : int
-        Products to count.
+        Number of products to count.
     latency : int
-        Registers on every path; those beyond one per level follow the last one.
+        Number of registers on every path. Those beyond one per level follow the last level.
     """
     depth, nodes = levels(simd), list[PlanNode]()
     within = min(latency, depth)
@@ -115,7 +118,7 @@ def plan(simd: int, latency: int) -> list[PlanNode]:
         return sum(r <= level for r in registered)
 
     def count(low: int, number: int) -> tuple[str, int, int]:
-        """Count products [low, low + number): name, width and level of the result."""
+        """Count products [low, low + number); return name, width and level of the result."""
         if number == 1:
             return add(1, "product", low), 1, 0
         if number <= 3:
@@ -140,7 +143,7 @@ def plan(simd: int, latency: int) -> list[PlanNode]:
 def module_name(
     simd: int, latency: int, *, form: SumForm = "tree", fabric: Fabric = "generic"
 ) -> str:
-    """Name of the Verilog module."""
+    """Return the name of the Verilog module."""
     kind = "" if form == "tree" else f"{form}_{fabric}_"
     return f"xnorflow_xnor_popcount_{kind}{simd}_{latency}"
 
@@ -148,15 +151,27 @@ def module_name(
 def verilog_module(
     simd: int, latency: int, *, form: SumForm = "tree", fabric: Fabric = "generic"
 ) -> str:
-    """Write the flat module of one width and latency, Verilog-2005 outside of Verilator.
+    """Write the flat module for a width and a latency, in Verilog-2005 except for Verilator's body.
 
-    Ports: ``clk`` (only if latency > 0), ``x``, ``w`` [simd-1:0], ``n``, the count, `latency` clock
-    cycles later. In the form "recoded", ``x`` and ``w`` are what `recode` makes of the lanes.
+    Its ports are ``clk`` (only if latency > 0), ``x`` and ``w`` [simd-1:0], and ``n``, the count,
+    `latency` clock cycles later. In the form "recoded" ``x`` and ``w`` are recoded lanes; see
+    `recode`.
+
+    Parameters
+    ----------
+    simd : int
+        Number of lanes.
+    latency : int
+        Clock cycles.
+    form : {"tree", "dense", "recoded"}
+        How the count is built.
+    fabric : Fabric
+        The logic cells it is built of; a tree is the same for all.
 
     Raises
     ------
     ValueError
-        If the fabric has no such form.
+        If the fabric lacks the form.
     """
     _check(form, fabric)
     width = simd.bit_length()
@@ -186,7 +201,7 @@ def verilog_module(
 
 
 def _pairs(simd: int) -> list[str]:
-    """Write the recoded lanes that agree, and the threes of which two or three do."""
+    """Write the bits of weight 1 and those of weight 2 of the count of recoded lanes."""
     if not recode.triples(simd):
         return [f"  wire [{simd - 1}:0] single = ~(x ^ w);"]
     parities, singles = (f"{simd}'h{mask:x}" for mask in recode.masks(simd))
@@ -199,7 +214,7 @@ def _pairs(simd: int) -> list[str]:
 
 
 def _counted(simd: int, form: SumForm) -> list[str]:
-    """Count for Verilator."""
+    """Write the count for Verilator."""
     width = simd.bit_length()
     if form != "recoded" or not recode.triples(simd):
         return [f"  wire [{width - 1}:0] n0 = {width}'($countones(~(x ^ w)));"]
@@ -208,7 +223,7 @@ def _counted(simd: int, form: SumForm) -> list[str]:
 
 
 def _loop(simd: int, form: SumForm) -> list[str]:
-    """Count in plain Verilog, for simulators that have neither `$countones` nor the primitives."""
+    """Write the count in plain Verilog, for simulators without `$countones` and primitives."""
     width = simd.bit_length()
 
     def bit(name: str) -> str:
@@ -248,7 +263,7 @@ def _verilog(node: PlanNode, widths: dict[str, int]) -> list[str]:
             return [f"  wire {bits} = {{{a} & {b}, {a} ^ {b}}};"]
         case "leaf", (a, b, c):
             return [f"  wire {bits} = {{({a} & {b}) | ({c} & ({a} | {b})), {a} ^ {b} ^ {c}}};"]
-    # Zero-extended by hand: no implicit widening anywhere.
+    # Operands are zero-extended here, so that lint finds no implicit widening.
     terms = []
     for source in node.inputs:
         extra = node.width - widths[source]
@@ -266,7 +281,17 @@ def instance(
     form: SumForm = "tree",
     fabric: Fabric = "generic",
 ) -> Instance:
-    """Give an instance of the Verilog module between values of the right widths."""
+    """Build an instance of the Verilog module between values of the right widths.
+
+    Parameters
+    ----------
+    simd, latency, form, fabric
+        As those of `verilog_module`.
+    x, w : Value [simd]
+        Activation and weight bits.
+    n : Value
+        The count.
+    """
     clock = {"i_clk": ClockSignal()} if latency else {}
     name = module_name(simd, latency, form=form, fabric=fabric)
     return Instance(name, **clock, i_x=x, i_w=w, o_n=n)
@@ -275,20 +300,20 @@ def instance(
 def verilog(
     sizes: Iterable[tuple[int, int]], *, form: SumForm = "tree", fabric: Fabric = "generic"
 ) -> str:
-    """Write the modules of all (simd, latency) pairs, each once and in order."""
+    """Write the prologue and the modules of all (simd, latency) pairs, each once and in order."""
     modules = [verilog_module(*size, form=form, fabric=fabric) for size in sorted(set(sizes))]
     return "\n".join([PROLOGUE, *modules]) if modules else ""
 
 
 class XnorPopcount(wiring.Component):
-    """Count the lanes in which `x` and `w` agree.
+    """Counts the lanes in which `x` and `w` agree.
 
     Parameters
     ----------
     simd : int
-        Lanes.
+        Number of lanes.
     latency : int, optional
-        Clock cycles from `x`, `w` to `n`; `popcount_latency` by default.
+        Clock cycles from `x` and `w` to `n`; `popcount_latency` by default.
     style : {"amaranth", "verilog"}
         Plain Amaranth, or an instance of `verilog_module`.
 
@@ -298,14 +323,19 @@ class XnorPopcount(wiring.Component):
         Activation and weight bits, one of each per lane.
     n : Out(range(simd + 1))
         The count, `latency` cycles later. Not reset.
+
+    Raises
+    ------
+    ValueError
+        If `simd` is below 1, `latency` is negative, or the style is unknown.
     """
 
     def __init__(self, *, simd: int, latency: int | None = None, style: Style = "amaranth") -> None:
-        """Check the parameters."""
+        """Check the parameters and declare the ports."""
         if simd < 1:
-            raise ValueError(f"simd is {simd}; at least one lane is needed")
+            raise ValueError(f"simd is {simd}; it has to be 1 or more")
         if latency is not None and latency < 0:
-            raise ValueError(f"latency is {latency}; it cannot be negative")
+            raise ValueError(f"latency is {latency}; it has to be 0 or more")
         if style not in STYLES:
             raise ValueError(f"style is {style!r}; known are {', '.join(STYLES)}")
         self.simd, self.style = simd, style
@@ -314,7 +344,7 @@ class XnorPopcount(wiring.Component):
 
     @staticmethod
     def model(x: NDArray[Any], w: NDArray[Any]) -> NDArray[np.int64]:
-        """Give the count of 0/1 arrays [..., simd]: int64 [...]."""
+        """Return the counts, int64 [...], of 0/1 arrays [..., simd]."""
         return (np.asarray(x) == np.asarray(w)).sum(-1, dtype=np.int64)
 
     def elaborate(self, platform: Any) -> Module:

@@ -1,12 +1,12 @@
 """Dense XNOR popcount for ECP5: carry chains that XOR, add and pass carries between sums.
 
-A position of a chain takes two products and a carry and is a full adder of them, XORs included.
-With the third lane injected as its carry-in, a leaf of three lanes takes two LUTs, and a sum of k
-bits k + 1.
+A position of a chain takes two products and a carry and is a full adder of them, XORs included. A
+leaf of three lanes, whose third lane is injected as the carry-in, takes two LUTs, and a sum of k
+bits takes k + 1.
 
-An adding position can absorb XOR, not XNOR, so a full sum of 2^k - 1 lanes counts those that
-differ; that is the complement of the number of lanes that agree. Other sums, and the last one,
-count those that agree, of operands of either kind.
+An adding position can absorb XOR but not XNOR, so a full sum of 2^k - 1 lanes counts the lanes that
+differ, which is the complement of the number of lanes that agree. Sums that are not full, and the
+last sum, count the lanes that agree; they take operands of either kind.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ from xnorflow_hw.fabric.carry_chains import Count, Tree
 from xnorflow_hw.fabric.primitives import Position, ccu2c_chain, ccu2c_inject
 
 CHAIN = 32
-"""Positions of a chain. 16 popcounts of 127 lanes take 3 % less with 64, at 132 and not 157 MHz."""
+"""Largest number of positions of a chain.
+
+With 64 positions, 16 popcounts of 127 lanes take 3 % fewer LUTs, but run at 132 instead of 157 MHz.
+"""
 _ADD_PRODUCTS = 0x6996
 _DIFFERENT = ("1'b1", "1'b0")
 _ZERO = "1'b0"
@@ -51,7 +54,10 @@ class _Ecp5(Tree):
 
 
 def _add(a: str, b: str, complement_a: bool, complement_b: bool) -> Position:
-    """Add two bits or complements; D = 1 separates the LUT from what it generates, which is A."""
+    """Return a position that adds two bits or their complements.
+
+    D = 1 separates the LUT's sum from what the position generates, which is A.
+    """
     total = 0x9999 if complement_a != complement_b else 0x6666
     return Position((a, b, _ZERO, "1'b1"), (total & 0xFFF0) | (0x5 if complement_a else 0xA))
 

@@ -1,12 +1,14 @@
-"""Dense XNOR popcounts for Gowin and iCE40: leaves of LUTs, sums that share carry chains.
+"""Dense XNOR popcounts for Gowin and iCE40: leaves of LUTs, and sums that share carry chains.
 
-Neither fabric's chain can count two products in a position. A leaf of three lanes takes four LUTs:
-two lanes' agreements, and the sum and the carry of those and the third lane.
+On neither fabric can a position of a chain count two products. A leaf of three lanes takes four
+LUTs: two for whether the first two lanes agree, and two for the sum and the carry of these and the
+third lane.
 
-Gowin's ALU adds a bit and a product, so the lowest position of a sum absorbs its lane; the second
-count's lowest bit is injected as the carry-in instead. iCE40's carry takes nothing but bits.
+Gowin's ALU adds a bit and a product, so the lowest position of a sum absorbs its lane, and the
+lowest bit of the second count is injected as the carry-in instead. iCE40's carry takes plain bits
+only.
 
-Where lanes are recoded (`recode`), a leaf takes three LUTs.
+A leaf of recoded lanes (`recode`) takes three LUTs.
 """
 
 from __future__ import annotations
@@ -18,7 +20,10 @@ from xnorflow_hw.fabric.carry_chains import Count, Tree
 from xnorflow_hw.fabric.primitives import Position
 
 GOWIN_CHAIN, ICE40_CHAIN = 48, 24
-"""Positions of a chain; iCE40's carry is slow, and nextpnr sees a path through all of them."""
+"""Largest numbers of positions of a chain.
+
+iCE40's carry is slow, and nextpnr sees a path through all positions.
+"""
 _ZERO, _ONE = "1'b0", "1'b1"
 
 

@@ -1,9 +1,9 @@
 """Dense XNOR popcount for AMD 7-series: full adders with two XNORs inside, then a compressor tree.
 
-A LUT of two outputs has five inputs: two lanes and a bit, whose sum and carry it gives. A group of
-lanes is a row of such LUTs, each passing its sum on to the next: a LUT for two lanes, which become
-a carry. What is left, half a bit of weight 2 per lane and a bit of weight 1 per group, is summed
-by `compress`, at nearly two bits a LUT; together 0.85 LUTs per lane.
+A LUT with two outputs has five inputs: two lanes and a bit, of which it computes sum and carry. A
+group of lanes is a row of such LUTs, each of which passes its sum on to the next one, so two lanes
+take one LUT and become a carry. Half a bit of weight 2 per lane and one bit of weight 1 per group
+are left, which `compress` adds at nearly two bits per LUT. Together that is 0.85 LUTs per lane.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from xnorflow_hw.spec.latency import ROW_LANES, popcount_latency
 
 @dataclass
 class _Levels(CompressorNetlist):
-    """Registers only the given ones of the levels.
+    """A netlist that has registers only behind some levels.
 
     Attributes
     ----------
-    registered : set of int
+    registered : set of int or None
         Levels, from 1, that end in a register; None for all.
     level : int
-        Levels so far.
+        Number of levels so far.
     """
 
     registered: set[int] | None = None
     level: int = field(default=0)
 
     def register(self, heap: Heap) -> Heap:
-        """Put a register behind every bit of a heap, or not."""
+        """Add a register for every bit of a heap if this level has registers; return the heap."""
         self.level += 1
         return super().register(heap) if self._registered else heap
 
@@ -42,14 +42,14 @@ class _Levels(CompressorNetlist):
 
 
 def _agreeing(lanes: int, value: int, bit: int = 0) -> int:
-    """Count the lanes whose two bits agree, and the bit above them; give a bit of that."""
+    """Return bit `bit` of the number of lanes whose two bits agree, plus the bit above them."""
     pairs = range(0, 2 * lanes, 2)
     agreeing = sum(value >> i & 1 == value >> i + 1 & 1 for i in pairs)
     return ((value >> 2 * lanes & 1) + agreeing) >> bit
 
 
 def _row(netlist: CompressorNetlist, low: int, high: int, heap: Heap) -> None:
-    """Count lanes low to high - 1 into the heap."""
+    """Count lanes low to high - 1 and add the result to the heap."""
     passed: list[Bit] = []
     for lane in range(low, high, 2):
         lanes = min(2, high - lane)
@@ -66,7 +66,7 @@ def _row(netlist: CompressorNetlist, low: int, high: int, heap: Heap) -> None:
 
 
 def _build(netlist: _Levels, simd: int) -> list[str]:
-    """Build the tree; return the count's nets, lowest bit first."""
+    """Build the tree; return the nets of the count, lowest bit first."""
     heap: Heap = {}
     for low in range(0, simd, ROW_LANES):
         _row(netlist, low, min(low + ROW_LANES, simd), heap)

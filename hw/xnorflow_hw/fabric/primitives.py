@@ -1,7 +1,7 @@
 """Vendor primitives as Verilog text: carry chains whose LUTs do more than add.
 
-A carry position of every family is ``sum = P ^ carry in``, ``carry out = P ? carry in : G``. What P
-and G may be is what the families differ in.
+A carry position of every family computes ``sum = P ^ carry in`` and ``carry out = P ? carry in :
+G``. The families differ in what P (propagate) and G (generate) can be.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ PROLOGUE = """\
 `define XNORFLOW_PRIMITIVES
 `endif
 """
-"""Goes once before the modules: which body they have.
+"""Text that has to stand once before the modules and selects their bodies.
 
-Vendor primitives are for synthesis, `$countones` for Verilator, plain Verilog for the rest.
+Synthesis reads vendor primitives, Verilator reads `$countones`, and other tools read plain Verilog.
 """
 
 
 def lut_init(function: Callable[..., int], inputs: int) -> int:
-    """Give the truth table of a LUT; the function's first argument is its lowest input.
+    """Return the truth table of a LUT whose lowest input is the function's first argument.
 
     Examples
     --------
@@ -42,7 +42,15 @@ def lut_init(function: Callable[..., int], inputs: int) -> int:
 
 @dataclass
 class Netlist:
-    """Lines of a module's body, and names for its wires."""
+    """The lines of a module's body, and unique names for its nets.
+
+    Attributes
+    ----------
+    lines : list of str
+        Statements.
+    names : int
+        Number of names that were handed out.
+    """
 
     lines: list[str] = field(default_factory=list)
     names: int = 0
@@ -52,18 +60,18 @@ class Netlist:
         self.lines.append(f"  {text}")
 
     def new(self, prefix: str) -> str:
-        """Give a name that no other call gives."""
+        """Return a name that no other call returns."""
         self.names += 1
         return f"{prefix}{self.names}"
 
     def wire(self, prefix: str = "s") -> str:
-        """Declare a wire."""
+        """Declare a wire; return its name."""
         name = self.new(prefix)
         self.line(f"wire {name};")
         return name
 
     def register(self, source: str, cycles: int = 1) -> str:
-        """Give a bit so many cycles later; constants need no register."""
+        """Delay a net by `cycles` clock cycles; return the delayed net, or a constant as it is."""
         for _ in range(0 if "'" in source else cycles):
             name = self.new("r")
             self.line(f"reg {name};")
@@ -72,7 +80,7 @@ class Netlist:
         return source
 
     def cell(self, kind: str, parameters: dict[str, str], ports: dict[str, str]) -> None:
-        """Instantiate a primitive."""
+        """Append an instance of a primitive."""
         values = ", ".join(f".{name}({value})" for name, value in parameters.items())
         pins = ", ".join(f".{name}({value})" for name, value in ports.items())
         self.line(f"{kind} #({values}) {self.new('u')} ({pins});")
@@ -85,11 +93,11 @@ class Position:
     Parameters
     ----------
     pins : tuple of str
-        What it reads, in the order of the fabric's cell.
+        Nets that it reads, in the order of the pins of the fabric's cell.
     init : int
-        Truth table of P, or whatever the cell has.
+        Truth table of P, or the parameter that the cell has instead.
     sum : str
-        Wire that gets the sum, or "".
+        Wire that gets the sum, or "" for none.
     """
 
     pins: tuple[str, ...]
@@ -100,18 +108,18 @@ class Position:
 def ccu2c_inject(
     a: str = "1'b0", b: str = "1'b0", *, agree: bool = False, sum: str = ""
 ) -> Position:
-    """Put the carry out as the sum, and go on with a carry of ``a ^ b``, or its complement.
+    """Return a position that delivers the carry as its sum and starts a new carry of ``a ^ b``.
 
-    C = D = 1 makes P zero whatever G is.
+    With `agree` the new carry is the complement. C = D = 1 makes P zero for any A and B.
     """
     return Position((a, b, "1'b1", "1'b1"), 0x0009 if agree else 0x0006, sum)
 
 
 def ccu2c_chain(net: Netlist, positions: Sequence[Position]) -> None:
-    """Write a chain of ECP5's CCU2C, which holds two positions with the pins A, B, C, D.
+    """Write a chain of ECP5's CCU2C, which holds two positions with the pins A, B, C and D.
 
-    P is a LUT4 of them, G the LUT2 of A and B that P is for C = D = 0. The first position has to
-    make its carry by itself: its P is zero.
+    P is a LUT4 of the pins; G is the value of that LUT for C = D = 0, so a LUT2 of A and B. The
+    first position has no carry-in, so its P has to be zero.
     """
     positions = list(positions)
     if len(positions) % 2:
@@ -141,17 +149,23 @@ def carry4_chain(
 ) -> str:
     """Write a chain of Xilinx's CARRY4 over any number of positions.
 
-    P and G are wires. P has to be a LUT's output; G then goes round the LUT, or is its O5.
-
     Parameters
     ----------
+    net : Netlist
+        Gets the chain.
+    propagate : sequence of str
+        Nets of P, each the output of a LUT.
+    generate : sequence of str
+        Nets of G, each an input that bypasses the LUT, or its output O5.
+    sums : sequence of str
+        Wires that get the sums.
     carry : str
         Carry into the first position.
 
     Returns
     -------
     str
-        The last carry out.
+        Net of the last carry out.
     """
     for low in range(0, len(propagate), 4):
         some = slice(low, low + 4)
@@ -182,7 +196,7 @@ def _bus(bits: Sequence[str]) -> str:
 
 
 def lut6(net: Netlist, pins: Sequence[str], init: int) -> str:
-    """Write a Xilinx LUT of as many inputs as there are pins; return its output."""
+    """Write a Xilinx LUT with as many inputs as there are pins; return the net of its output."""
     out = net.wire("p")
     ports = {f"I{i}": pin for i, pin in enumerate(pins)} | {"O": out}
     size = 1 << len(pins)
@@ -191,7 +205,7 @@ def lut6(net: Netlist, pins: Sequence[str], init: int) -> str:
 
 
 def lut6_2(net: Netlist, pins: Sequence[str], o5: int, o6: int) -> tuple[str, str]:
-    """Write a Xilinx LUT of two functions of the same five inputs; return O5 and O6."""
+    """Write a Xilinx LUT with two functions of the same five inputs; return nets O5 and O6."""
     low, high = net.wire("g"), net.wire("p")
     ports = {f"I{i}": pin for i, pin in enumerate([*pins, "1'b1"])} | {"O5": low, "O6": high}
     net.cell("LUT6_2", {"INIT": f"64'h{o6:08x}{o5:08x}"}, ports)

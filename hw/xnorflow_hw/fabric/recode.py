@@ -1,11 +1,12 @@
-"""Lanes recoded by threes, so that a count of three takes a LUT less per PE.
+"""Lanes recoded by threes, so that counting three of them takes one LUT less per PE.
 
-Of three lanes a popcount of LUTs needs the parity of what agrees, and whether two or three do. With
-``D = d0 ^ d1``, ``E = d1 ^ d2`` and ``T = d0 ^ d1 ^ d2``, where d is 1 where a lane differs, all
-three lanes are equal if D and E are 0, and at least two agree if that is so just when T is 1 not:
-``(D == E == 0) ^ T``. So two LUTs of four inputs are enough for that, and one for the parity. D, E
-and T are sums of activations and the same sums of weights: those of activations are made once for
-all PEs, those of weights stand in the memory.
+For three lanes a popcount needs the parity of the lanes that agree, and whether two or three agree.
+Let d be 1 where a lane differs, ``D = d0 ^ d1``, ``E = d1 ^ d2`` and ``T = d0 ^ d1 ^ d2``. If D and
+E are 0, all three lanes are alike, and they agree if T is 0. Otherwise one or two lanes agree, and
+it is two if T is 1. So at least two lanes agree if ``(D == E == 0) ^ T`` is 1. This takes two LUTs
+of four inputs, and the parity takes one. D, E and T are XORs of the same function of the
+activations and of the weights: that of the activations is computed once for all PEs, and that of
+the weights stands in the memory.
 """
 
 from __future__ import annotations
@@ -18,7 +19,12 @@ from numpy.typing import NDArray
 
 
 def triples(simd: int) -> list[int]:
-    """Give the first lane of each leaf of three in a `popcount_chains.Tree`, whose lanes follow.
+    """Return the first lane of each leaf of three lanes in a `carry_chains.Tree`.
+
+    Parameters
+    ----------
+    simd : int
+        Number of lanes of the tree.
 
     Examples
     --------
@@ -36,7 +42,7 @@ def triples(simd: int) -> list[int]:
 
 
 def recoded(bits: NDArray[Any], simd: int) -> NDArray[Any]:
-    """Recode the first `simd` lanes of the 0/1 array [..., lanes]; the others stay as they are."""
+    """Return the 0/1 array [..., lanes] with its first `simd` lanes recoded."""
     out = bits.copy()
     first = np.array(triples(simd), int)
     a, b, c = (bits[..., first + k] for k in range(3))
@@ -45,7 +51,7 @@ def recoded(bits: NDArray[Any], simd: int) -> NDArray[Any]:
 
 
 def recoded_value(bits: Value, simd: int) -> Value:
-    """Recode the first `simd` lanes of a value of a bit each, lane 0 lowest."""
+    """Return a value of one bit per lane, lane 0 lowest, with its first `simd` lanes recoded."""
     out = [bits[k] for k in range(len(bits))]
     for k in triples(simd):
         a, b, c = bits[k], bits[k + 1], bits[k + 2]
@@ -54,7 +60,7 @@ def recoded_value(bits: Value, simd: int) -> Value:
 
 
 def masks(simd: int) -> tuple[int, int]:
-    """Give the lanes that hold a parity T, and those that hold a lane or a parity, as bits."""
+    """Return the lanes that hold a T, and those that hold a T or a plain lane, as bits."""
     first = triples(simd)
     parities = sum(4 << k for k in first)
     return parities, ((1 << simd) - 1) & ~sum(3 << k for k in first)

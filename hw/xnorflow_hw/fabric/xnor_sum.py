@@ -1,10 +1,10 @@
-"""Sum of XNORs of multi-bit codes: what wide activations take instead of a popcount per bit plane.
+"""Sum of XNORs of whole codes, which replaces one popcount per bit plane for wide activations.
 
-``sum over planes a of 2^a popcount(xnor(u_a, w))`` is the sum over lanes of the codes, complemented
-where the weight bit is 0. So a tree of adders does it, one per lane but the first. Placed by hand,
-the complements go into the adders' own LUTs.
+``sum over planes a of 2^a popcount(xnor(u_a, w))`` is the sum over the lanes of their codes,
+complemented where the weight bit is 0. A tree of adders computes that. Placed by hand, the
+complements go into the LUTs of the adders.
 
-Each size is a flat module, text from `verilog_module`.
+For each size there is a flat module, whose text `verilog_module` writes.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ _XOR4, _ZERO = 0x6996, "1'b0"
 
 
 def width_for(simd: int, bits: int) -> int:
-    """Bits of the sum."""
+    """Return the width of the sum in bits."""
     return (simd * ((1 << bits) - 1)).bit_length()
 
 
 @cache
 def adder_bits(simd: int, bits: int) -> int:
-    """Bits of all the tree's adders."""
+    """Return the number of bits of all adders of the tree."""
     return sum(a.total.width for a in _tree(simd, bits) if a.b.width)
 
 
 def module_name(simd: int, bits: int, *, fabric: Fabric = "generic") -> str:
-    """Name of the Verilog module."""
+    """Return the name of the Verilog module."""
     return f"xnorflow_xnor_sum_{fabric}_{simd}_{bits}"
 
 
@@ -59,7 +59,7 @@ class _Term:
     flip: str = ""
 
     def bit(self, i: int) -> tuple[str, str]:
-        """Give bit i and what complements it."""
+        """Return bit `i` and the net that complements it."""
         if i >= self.width:
             return _ZERO, _ZERO
         return f"{self.name}[{self.low + i}]", self.flip or _ZERO
@@ -72,7 +72,7 @@ class _Term:
 
 @dataclass(frozen=True)
 class _Adder:
-    """A node of the tree, whose sum is registered or not."""
+    """A node of the tree, whose sum may be registered."""
 
     a: _Term
     b: _Term
@@ -82,7 +82,7 @@ class _Adder:
 
 
 def _tree(simd: int, bits: int) -> list[_Adder]:
-    """List the adders, operands first."""
+    """Return the adders of the tree, operands first."""
     depth = ceil_log2(simd)
     registered = registered_levels(depth, xnor_sum_latency(simd))
     adders: list[_Adder] = []
@@ -94,7 +94,8 @@ def _tree(simd: int, bits: int) -> list[_Adder]:
         long, level = total(low, number - half)
         short, other = total(low + number - half, half)
         if other < level and level in registered:
-            # Halves differ by one lane, so their levels by one. Adding nothing makes it a register.
+            # The halves differ by one lane at most, so their levels differ by one at most. An adder
+            # without a second operand is a register.
             kept = _Term(f"k{low}_{number}", short.width)
             adders.append(_Adder(short, _Term("", 0), kept, level, True))
             short = kept
@@ -108,11 +109,20 @@ def _tree(simd: int, bits: int) -> list[_Adder]:
 
 
 def verilog_module(simd: int, bits: int, *, fabric: Fabric = "generic") -> str:
-    """Write the module; needs `primitives.PROLOGUE` before it.
+    """Write the module; it needs `primitives.PROLOGUE` before it.
 
-    Ports: ``clk`` (only if there are registers), ``x`` [simd*bits-1:0], the codes, lane 0 lowest,
-    ``flip`` [simd-1:0], 1 where a code is complemented, and the sum ``n``, `latency_for` clock
-    cycles later.
+    Its ports are ``clk`` (only if there are registers), ``x`` [simd*bits-1:0], the codes, lane 0
+    lowest, ``flip`` [simd-1:0], 1 where a code is complemented, and ``n``, the sum,
+    `xnor_sum_latency` clock cycles later.
+
+    Parameters
+    ----------
+    simd : int
+        Number of lanes.
+    bits : int
+        Width of a code in bits.
+    fabric : Fabric
+        The logic cells of the placed body.
 
     Raises
     ------
@@ -152,12 +162,12 @@ def verilog_module(simd: int, bits: int, *, fabric: Fabric = "generic") -> str:
 
 
 def _sum(adder: _Adder) -> str:
-    """Net that the sum goes to."""
+    """Return the net that gets an adder's sum."""
     return f"{adder.total.name}_d" if adder.registered else adder.total.name
 
 
 def _plain(adder: _Adder) -> str:
-    """Write a sum, its operands extended by hand."""
+    """Return a sum in plain Verilog, with operands of equal width."""
     terms = []
     for term in (adder.a, adder.b):
         extra = adder.total.width - term.width
@@ -167,7 +177,10 @@ def _plain(adder: _Adder) -> str:
 
 
 def _ecp5(net: Netlist, adders: Sequence[_Adder]) -> None:
-    """Make one chain per adder: XORs and sum in one LUT; the last position puts the carry out."""
+    """Write one chain per adder, with XORs and sum in one LUT per bit.
+
+    The last position delivers the carry.
+    """
     for adder in adders:
         width = max(adder.a.width, adder.b.width)
         positions = [ccu2c_inject()]
@@ -183,7 +196,7 @@ def _ecp5(net: Netlist, adders: Sequence[_Adder]) -> None:
 
 
 def _xilinx7(net: Netlist, adders: Sequence[_Adder]) -> None:
-    """Make XORs and sum in one LUT, whose O5 is the operand that goes into the carry."""
+    """Write XORs and sum in one LUT, whose O5 is the operand that goes into the carry."""
     for adder in adders:
         if not adder.b.width:
             net.line(f"assign {_sum(adder)} = {_plain(adder)};")
@@ -216,13 +229,25 @@ _PLACED: dict[str, Callable[[Netlist, Sequence[_Adder]], None]] = {
 def instance(
     *, simd: int, bits: int, x: Value, flip: Value, n: Value, fabric: Fabric = "generic"
 ) -> Instance:
-    """Give an instance of the Verilog module between values of the right widths."""
+    """Build an instance of the Verilog module between values of the right widths.
+
+    Parameters
+    ----------
+    simd, bits, fabric
+        As those of `verilog_module`.
+    x : Value [simd * bits]
+        Codes, lane 0 lowest.
+    flip : Value [simd]
+        Whether each code is complemented.
+    n : Value
+        The sum.
+    """
     clock = {"i_clk": ClockSignal()} if xnor_sum_latency(simd) else {}
     return Instance(module_name(simd, bits, fabric=fabric), **clock, i_x=x, i_flip=flip, o_n=n)
 
 
 def plain(m: Module, *, simd: int, bits: int, x: Value, flip: Value, n: Signal) -> None:
-    """Do in Amaranth what the module does, for its simulator."""
+    """Build in Amaranth, for its simulator, what the module computes."""
     codes = [x.word_select(lane, bits) ^ flip[lane].replicate(bits) for lane in range(simd)]
     while len(codes) > 1:
         codes = [sum(codes[i + 1 : i + 2], codes[i]) for i in range(0, len(codes), 2)]

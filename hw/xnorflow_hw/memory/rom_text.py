@@ -1,4 +1,8 @@
-"""Verilog of a read-only memory whose contents are in images, of one tile or several."""
+"""Writes the Verilog module of a read-only memory whose contents are in images.
+
+The module has two bodies. Verilator gets one array of whole words, which it simulates fastest.
+Synthesis gets one array per tile, with the logic that joins the tiles.
+"""
 
 from __future__ import annotations
 
@@ -12,23 +16,25 @@ from xnorflow_hw.spec import NEAR, RomSpec, Tile, segments
 from xnorflow_hw.spec.kinds import Fabric
 
 _COPIES: Fabric = "ecp5"
-"""Fabric of the copies of addresses: no other has blocks that end in registers."""
+"""Fabric of the copies of the address: the only one whose blocks end in registers."""
 
 
 @dataclass(frozen=True)
 class RomText:
-    """Writes the module.
+    """Writes the module of one memory.
 
     Parameters
     ----------
     name : str
-        Of the module.
-    depth, width : int
-        Words and bits.
+        Name of the module.
+    depth : int
+        Number of words.
+    width : int
+        Width of a word in bits.
     spec : RomSpec
-        With all tiles.
+        What the memory is built of, with all its tiles.
     style : mapping of str to str
-        Attributes of the arrays.
+        Verilog attributes of the arrays.
     """
 
     name: str
@@ -39,15 +45,15 @@ class RomText:
 
     @property
     def tiles(self) -> tuple[Tile, ...]:
-        """The tiles."""
+        """The tiles of the memory."""
         return self.spec.tiles
 
     def image(self, k: int) -> str:
-        """Name the image of a tile."""
+        """Return the file name of the image of tile `k`."""
         return f"{self.name}.hex" if len(self.tiles) == 1 else f"{self.name}_{k}.hex"
 
     def modules(self) -> dict[str, str]:
-        """Write the module, and those of which it has instances."""
+        """Write the module and those that it instantiates; return their texts by name."""
         found = {self.name: self._module()}
         for _, bits in self._groups:
             if bits:
@@ -72,7 +78,7 @@ class RomText:
         if len(self.tiles) == 1:
             plain = self._plain("tile_0")
             return "\n".join([*lines, f"  initial {reads[0]}", *plain, "endmodule", ""])
-        # One array is what Verilator reads fastest.
+        # Verilator reads one array of whole words faster than many tiles.
         lines += [
             "`ifdef XNORFLOW_COUNTONES",
             f"  reg [{self.width - 1}:0] words [0:{self.depth - 1}];",
@@ -96,7 +102,7 @@ class RomText:
         return "\n".join([*lines, "`endif", "endmodule", ""])
 
     def _plain(self, array: str) -> list[str]:
-        """Read an array of whole words."""
+        """Write the body that reads an array of whole words."""
         last = self.width - 1
         lines = [f"  reg [{last}:0] word;", f"  always @(posedge clk) word <= {array}[address];"]
         word = "word"
@@ -107,7 +113,7 @@ class RomText:
         return [*lines, f"  assign data = {word};"]
 
     def _registered(self) -> list[str]:
-        """Read all tiles, each through a register, or two where they are far."""
+        """Write the reads of all tiles through a register each, or two where the tiles are far."""
         lines: list[str] = []
         for g, (near, bits) in enumerate(self._groups):
             address = "address"
@@ -132,17 +138,23 @@ class RomText:
 
     @cached_property
     def _groups(self) -> list[tuple[list[int], int]]:
-        """Group tiles that share a copy of the address; give its bits, 0 where there is none."""
+        """Groups of tiles that share a copy of the address, and the bits of each copy.
+
+        Without far tiles there is one group and no copy, which is noted as 0 bits.
+        """
         order = range(len(self.tiles))
         if not self.spec.extra:
             return [(list(order), 0)]
-        # Tiles of the same bits are joined.
+        # Tiles of the same bits are joined, so they should lie together.
         by_bits = sorted(order, key=lambda k: self.tiles[k].low)
         near = [by_bits[k : k + NEAR] for k in range(0, len(by_bits), NEAR)]
         return [(some, max(_bits(self.tiles[k]) for k in some)) for some in near]
 
     def _meant(self, chosen: str) -> list[str]:
-        """Tell, as late as the words, which tiles are addressed; those that `chosen` asks for."""
+        """Write the flags, as late as the words, of the tiles' ranges of addresses.
+
+        Only the flags that occur in the text `chosen` are written.
+        """
         lines, have = [], (self.depth - 1).bit_length()
         for first, past in sorted({(t.first, t.first + t.depth) for t in self.tiles}):
             name = f"{first}_{past}"
@@ -159,7 +171,7 @@ class RomText:
         return lines
 
     def _chosen(self) -> list[str]:
-        """Choose among the registers of tiles one above the other."""
+        """Write the choice among the registers of tiles that hold the same bits of other words."""
         lines, last = [], "s" if self.spec.extra else "r"
         for low, end, there in segments(self.tiles):
             words = []
@@ -167,7 +179,7 @@ class RomText:
                 part = f"{last}_{k}[{end - 1 - t.low}:{low - t.low}]"
                 words.append((f"meant_{t.first}_{t.first + t.depth}", part))
             if len(words) > 2:
-                # What selects is one of many already: two tiles to a LUT4.
+                # The flags are one-hot, so AND and OR do, which take one LUT4 per two tiles.
                 parts = [f"{{{end - low}{{{meant}}}}} & {word}" for meant, word in words]
                 chosen = " | ".join(f"({part})" for part in parts)
             else:
@@ -177,12 +189,12 @@ class RomText:
         return lines
 
     def _read(self, k: int, t: Tile) -> list[str]:
-        """Read a tile; give zeros where another one above or below is meant."""
+        """Write the read of a tile, which delivers zeros where another tile is addressed."""
         bits, have = _bits(t), (self.depth - 1).bit_length()
         at = _address_in(t)
         word = f"q_{k} <= tile_{k}[{at}];"
         lines = [f"  reg [{t.width - 1}:0] q_{k};"]
-        # Past the tile's own words its address may go on with another tile's.
+        # The address bits within the tile may count past its words, into those of another tile.
         others = [f"address[{have - 1}:{bits}] != {have - bits}'d{t.first >> bits}"] * (have > bits)
         if t.depth < 1 << bits and t.first + t.depth < self.depth:
             others.append(f"{at} >= {bits}'d{t.depth}")
@@ -196,7 +208,7 @@ class RomText:
         ]
 
     def _join(self) -> list[str]:
-        """Join the tiles' words."""
+        """Write the OR of the tiles' words."""
         lines = []
         for low, end, there in segments(self.tiles):
             lows = [(k, self.tiles[k].low) for k in there]
@@ -206,35 +218,52 @@ class RomText:
 
 
 def _bits(t: Tile) -> int:
-    """Give the bits of an address within a tile."""
+    """Return the number of bits of an address within a tile."""
     return (t.depth - 1).bit_length()
 
 
 def _address_in(t: Tile, address: str = "address") -> str:
-    """Write the address within a tile."""
+    """Return the Verilog of the address within a tile."""
     bits = _bits(t)
     return f"{address}[{bits - 1}:0]" if bits else "1'b0"
 
 
 def check_tiles(tiles: Sequence[Tile], depth: int, width: int) -> None:
-    """Check that tiles cover every bit once and that addresses need no arithmetic.
+    """Check that tiles cover every bit once and that no address within a tile needs arithmetic.
+
+    Parameters
+    ----------
+    tiles : sequence of Tile
+        Parts of the memory.
+    depth : int
+        Number of words of the memory.
+    width : int
+        Width of its words in bits.
 
     Raises
     ------
     ValueError
-        If they do not.
+        If a tile is outside of the memory, does not begin at a multiple of its depth, rounded up to
+        a power of two, or if a bit is in no tile or in several.
     """
     for t in tiles:
         if t.first % (1 << _bits(t)):
-            raise ValueError(f"{t} does not begin at a multiple of its depth as a power of two")
+            raise ValueError(
+                f"{t} begins at word {t.first}, which is not a multiple of its depth, rounded up to"
+                f" a power of two: {1 << _bits(t)}"
+            )
         if min(t.first, t.low) < 0 or t.first + t.depth > depth or t.low + t.width > width:
-            raise ValueError(f"{t} is not within {depth} words of {width} bits")
+            raise ValueError(f"{t} is not within the memory of {depth} words of {width} bits")
     at = 0
     for low, end, there in segments(tiles):
         spans = sorted((tiles[k].first, tiles[k].first + tiles[k].depth) for k in there)
         ends = [0, *(past for _, past in spans)]
         if low != at or [first for first, _ in spans] != ends[:-1] or ends[-1] != depth:
-            raise ValueError(f"bits {at} to {end - 1} are not once in the tiles")
+            raise ValueError(
+                f"bits {at} to {end - 1} of the words are not covered exactly once by the tiles"
+            )
         at = end
     if at != width:
-        raise ValueError(f"bits {at} to {width - 1} are not once in the tiles")
+        raise ValueError(
+            f"bits {at} to {width - 1} of the words are not covered exactly once by the tiles"
+        )

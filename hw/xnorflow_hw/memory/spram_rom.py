@@ -1,11 +1,12 @@
 """Read-only memory of iCE40 UltraPlus single-port RAM, which has to be loaded before it is read.
 
-An SPRAM (SB_SPRAM256KA) is 16,384 words of 16 bits and starts without contents. A memory is cut
-into as many as its words and bits need; each is read every cycle, so no two memories share one.
-They are written over a load bus that all of them see, while the accelerator is in reset.
+An SPRAM (SB_SPRAM256KA) has 16,384 words of 16 bits and starts without contents. A memory is cut
+into as many SPRAMs as its words and bits need. Each is read in every cycle, so no two memories
+share one. The SPRAMs are written over a load bus that all of them see, while the accelerator is in
+reset.
 
-In simulators other than of gates a memory reads a hex image, as all others do; with
-``XNORFLOW_LOAD`` defined it starts empty and is loaded.
+A simulator of RTL reads a hex image, as for any other memory; with ``XNORFLOW_LOAD`` defined the
+memory starts empty and is loaded as on the board.
 """
 
 from __future__ import annotations
@@ -26,17 +27,19 @@ from xnorflow_hw.spec import Tile
 from xnorflow_hw.spec.kinds import STYLES, Storage, Style
 from xnorflow_hw.spec.latency import rom_latency
 
-KIND: Storage = "spram"
+STORAGE: Storage = "spram"
 DEPTH, WIDTH = 16384, 16
-"""Words and bits of an SPRAM."""
+"""Words of an SPRAM, and bits of a word."""
 ADDRESS_BITS = 14
 LOAD_BITS = WIDTH + ADDRESS_BITS
-"""Bits of the load bus that all SPRAMs see: a word, lowest, and its address. A write enable for
-each SPRAM follows."""
+"""Bits of the load bus that all SPRAMs see: a word in the lowest bits, then its address.
+
+A write enable for each SPRAM follows.
+"""
 
 
 def cut(depth: int, width: int) -> tuple[Tile, ...]:
-    """Lay a memory over SPRAMs, in the order in which they are loaded."""
+    """Return the parts of a memory that SPRAMs hold, in the order in which they are loaded."""
     return tuple(
         Tile(first, min(DEPTH, depth - first), low, min(WIDTH, width - low))
         for first in range(0, depth, DEPTH)
@@ -45,21 +48,21 @@ def cut(depth: int, width: int) -> tuple[Tile, ...]:
 
 
 def number(depth: int, width: int) -> int:
-    """Count the SPRAMs of a memory."""
+    """Return the number of SPRAMs that a memory takes."""
     return ceil(depth / DEPTH) * ceil(width / WIDTH)
 
 
 class SpramRom(wiring.Component):
-    """Give the word at an address; `rom.Rom` describes what both have.
+    """A read-only memory of SPRAM; `rom.Rom` describes what both have in common.
 
     Parameters
     ----------
     words : sequence of int
         Contents, two words or more.
     width : int
-        Bits of a word.
+        Width of a word in bits.
     register : bool
-        Add an output register.
+        Whether an output register follows.
     name : str
         Identifier, unique in the design, of the Verilog module and its image.
     style : {"amaranth", "verilog"}
@@ -68,20 +71,25 @@ class SpramRom(wiring.Component):
     Members
     -------
     address : In(range(depth))
-        Which word.
+        Address of a word.
     load : In(LOAD_BITS + number of SPRAMs)
-        The load bus. A write enable goes before `address`.
+        The load bus. While a write enable is 1, `address` is ignored.
     data : Out(width)
-        The word, `latency` cycles later. Not reset.
+        The word, `latency` cycles after its address. Not reset.
 
     Attributes
     ----------
     latency : int
-        See `rom.rom_latency`.
+        Clock cycles from address to data; see `rom_latency`.
     sections : tuple of tuple of int
-        What each SPRAM holds, from its first address on.
+        Words that have to be loaded into each SPRAM, from its first address on.
     modules, images : dict of str to str
         As those of `rom.Rom`.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two words, a word does not fit `width`, or the style is unknown.
     """
 
     def __init__(
@@ -93,16 +101,18 @@ class SpramRom(wiring.Component):
         name: str = "rom",
         style: Style = "amaranth",
     ) -> None:
-        """Check the parameters, lay the words out, and write module and image."""
+        """Check the parameters, lay the words out, and write the module and its image."""
         if len(words) < 2:
-            raise ValueError(f"there are {len(words)} words; SPRAM is for two or more")
+            raise ValueError(f"there are {len(words)} words; a memory of SPRAM needs two or more")
         if width < 1 or min(words) < 0 or max(words).bit_length() > width:
-            raise ValueError(f"words from {min(words)} to {max(words)} do not fit width {width}")
+            raise ValueError(
+                f"words from {min(words)} to {max(words)} do not fit the width of {width} bits"
+            )
         if style not in STYLES:
             raise ValueError(f"style is {style!r}; known are {', '.join(STYLES)}")
         self.words, self.width, self.depth = words, width, len(words)
         self.name, self.style = name, style
-        self.latency = rom_latency(self.depth, kind=KIND, register=register)
+        self.latency = rom_latency(self.depth, storage=STORAGE, register=register)
         self.tiles = cut(self.depth, width)
         self.sections = tuple(self._section(t) for t in self.tiles)
         self.modules: dict[str, str] = {}
@@ -120,15 +130,16 @@ class SpramRom(wiring.Component):
         )
 
     def model(self, address: NDArray[Any]) -> list[int]:
-        """Give the words at an int array [n] of addresses."""
+        """Return the words at an int array [n] of addresses."""
         return [int(self.words[int(a)]) for a in np.asarray(address)]
 
     def _section(self, t: Tile) -> tuple[int, ...]:
+        """Return the words that an SPRAM holds."""
         mask = (1 << t.width) - 1
         return tuple(int(w) >> t.low & mask for w in self.words[t.first : t.first + t.depth])
 
     def _module(self) -> str:
-        """Write a body of SPRAMs for synthesis, and one for simulators."""
+        """Write the module, with a body of SPRAMs for synthesis and one for simulators."""
         bits = (self.depth - 1).bit_length()
         return "\n".join(
             [
@@ -149,6 +160,7 @@ class SpramRom(wiring.Component):
         )
 
     def _cells(self, bits: int) -> list[str]:
+        """Write the SPRAMs and the choice of the row of SPRAMs that is addressed."""
         inside = min(bits, ADDRESS_BITS)
         near = f"address[{inside - 1}:0]"
         if inside < ADDRESS_BITS:
@@ -190,6 +202,7 @@ class SpramRom(wiring.Component):
         return lines
 
     def _plain(self, bits: int) -> list[str]:
+        """Write one array of whole words, either loaded or read from the image."""
         last = self.width - 1
         lines = [
             f"  reg [{last}:0] words [0:{self.depth - 1}];",
@@ -215,7 +228,7 @@ class SpramRom(wiring.Component):
         ]
 
     def elaborate(self, platform: Any) -> Module:
-        """Build the memory, or the instance of its module, and the register."""
+        """Build the memory or an instance of its module, and the register behind it."""
         m = Module()
         word = Signal(self.width)
         if self.style == "verilog":

@@ -1,7 +1,7 @@
 """Plain descriptions of an accelerator: the compiler decides them, the hardware is built from them.
 
-Imports no Amaranth, so that the cycle model reads the very same objects; of the project it imports
-nothing.
+Imports no Amaranth, so that the cycle model can read the same objects, and nothing else of the
+project.
 """
 
 from xnorflow_hw.spec.accelerator import AcceleratorSpec, InputSpec, StageSpec

@@ -1,4 +1,4 @@
-"""Describes a whole accelerator: its input, its stages and the chain that they form."""
+"""Specs of a whole accelerator: its input, its stages and the chain that they form."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ from xnorflow_hw.spec.tails import OffsetSpec, TailSpec
 
 @dataclass(frozen=True, eq=False)
 class InputSpec:
-    """Input stage: raw samples to codes.
+    """Spec of the input stage, which turns raw samples into activation codes.
 
     Parameters
     ----------
     lanes : int
         Samples per beat.
     bits : int
-        Bits of a code.
+        Width of a code in bits.
     table : int array [1 or channels, 256]
-        Codes.
-    group, frame : int
-        Samples per group and per frame.
+        Code of every sample value, for all channels or for each of them.
+    group : int
+        Samples per group: the channels of one pixel, or a whole flattened frame.
+    frame : int
+        Samples per frame.
     """
 
     lanes: int
@@ -38,24 +40,28 @@ class InputSpec:
 
     @property
     def beats(self) -> int:
-        """Beats per frame."""
+        """Number of input beats per frame."""
         return self.frame // self.group * ceil(self.group / self.lanes)
 
 
 @dataclass(frozen=True, eq=False)
 class StageSpec:
-    """One reduction of the network with what follows it on the same values.
+    """Spec of a stage: one reduction layer and the layers behind it that work on its results.
 
     Parameters
     ----------
     name : str
         Identifier, after the network's layer.
-    channels : int
-        Channels of an output pixel: the group of the output stream.
+    buffer : BufferSpec
+        The buffer that delivers the windows.
+    array : ArraySpec
+        The array that reduces them.
     tails : tuple of TailSpec
-        Applied in order.
+        What is applied to the array's results, in order.
+    channels : int
+        Channels of an output pixel, which are one group of the output stream.
     queue_depth : int
-        Results that may be on their way or waiting.
+        Number of results that may be in the pipeline or wait in the queue.
     """
 
     name: str
@@ -67,33 +73,43 @@ class StageSpec:
 
     @property
     def lanes_out(self) -> int:
-        """Features per output beat."""
+        """Number of features per output beat."""
         return self.array.lanes_out
 
     @property
     def unused_lanes_hold_0(self) -> bool:
-        """Whether the lanes past the last channel are 0; an offset tail has sums there."""
+        """Whether the lanes past the last channel are 0. An offset tail leaves sums in them."""
         ragged = self.channels % self.lanes_out != 0
         return not (ragged and self.tails and isinstance(self.tails[-1], OffsetSpec))
 
     @property
     def out_bits(self) -> int:
-        """Bits of an output feature."""
+        """Width of an output feature in bits."""
         return self.tails[-1].out_bits if self.tails else self.array.out_bits
 
 
 @dataclass(frozen=True, eq=False)
 class AcceleratorSpec:
-    """The whole chain.
+    """Spec of the whole chain, from the stream of samples to the stream of scores.
 
     Parameters
     ----------
+    name : str
+        Identifier of the top module.
+    input : InputSpec
+        The input stage.
+    stages : tuple of StageSpec
+        The stages, in order.
     gearboxes : tuple of GearboxSpec
-        One before each stage and one before the output; those not `needed` are wires.
+        One before each stage and one before the output. Those that are not `needed` are wires.
+    classes : int
+        Number of scores per frame.
+    out_lanes : int
+        Number of scores per beat of m_axis.
     score_bits : int
-        Width of a score on m_axis: 8, 16, 24 or 32.
+        Width of a score on m_axis: 8, 16, 24 or 32 bits.
     score_signed : bool
-        Whether the last stage's values are sign-extended to that width.
+        Whether the last stage's values are sign-extended to that width, or zero-extended.
     """
 
     name: str
@@ -107,5 +123,5 @@ class AcceleratorSpec:
 
     @property
     def output_beats(self) -> int:
-        """Beats per frame on m_axis."""
+        """Number of beats per frame on m_axis."""
         return ceil(self.classes / self.out_lanes)

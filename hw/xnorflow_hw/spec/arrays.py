@@ -18,29 +18,35 @@ from xnorflow_hw.spec.rom import IN_BLOCKS, RomSpec
 
 @dataclass(frozen=True, eq=False)
 class DotSpec:
-    """XNOR-popcount PE x SIMD array.
+    """Spec of an XNOR-popcount array of PE x SIMD.
 
     Parameters
     ----------
-    pe, simd, bits : int
-        Output channels at once, inputs at once, planes of an activation.
+    pe : int
+        Number of output channels computed at once.
+    simd : int
+        Number of inputs per beat.
+    bits : int
+        Width of an activation code in bits.
     coefficients : tuple of int
-        One per weight plane.
+        Integer factor of each weight plane.
     weights : uint8 array [repeat * beats, planes, pe, simd]
-        Weight bits in ROM order.
+        Weight bits, in the order in which the array reads them.
     acc_bits : int
-        Width of the accumulated P.
+        Width in bits of the accumulated sum P.
     pixels : int
-        Windows at once, each in a lane of its own that reads one bank of the buffer; all of them
-        see the same weights.
+        Number of windows computed at once. Each has a lane of its own, which reads one bank of the
+        buffer; all of them see the same weights.
     turn : int
-        How many lanes further, modulo `pixels`, a window's sum goes with each kernel column.
+        Number of lanes, modulo `pixels`, by which a window's sum moves with each kernel column.
     lanes : tuple of int, length `pixels`
         The lane in which each window's sum ends.
-    form, fabric : str
-        How a beat's products are summed, and of what; see `beat.BeatSum`.
+    form : SumForm
+        How the products of a beat are summed; see `BeatSum`.
+    fabric : Fabric
+        The logic cells that sum them.
     rom : RomSpec
-        What the weights are stored in.
+        What the memory of the weights is built of.
     """
 
     pe: int
@@ -58,12 +64,12 @@ class DotSpec:
 
     @property
     def lanes_out(self) -> int:
-        """Values per pulse."""
+        """Number of values per result."""
         return self.pe
 
     @property
     def out_bits(self) -> int:
-        """Bits of a value."""
+        """Width of a value in bits."""
         return self.acc_bits
 
     @property
@@ -116,7 +122,17 @@ class Weightless:
 
 @dataclass(frozen=True, eq=False)
 class MaxSpec(Weightless):
-    """Maximum array; `minimum` is bool [repeat, lanes]."""
+    """Spec of an array that takes the maximum, or in some lanes the minimum.
+
+    Parameters
+    ----------
+    lanes : int
+        Number of channels computed at once.
+    bits : int
+        Width of an activation code in bits.
+    minimum : bool array [repeat, lanes]
+        Whether a lane takes the minimum, for each repeat.
+    """
 
     lanes: int
     bits: int
@@ -124,12 +140,12 @@ class MaxSpec(Weightless):
 
     @property
     def lanes_out(self) -> int:
-        """Values per pulse."""
+        """Number of values per result."""
         return self.lanes
 
     @property
     def out_bits(self) -> int:
-        """Bits of a value."""
+        """Width of a value in bits."""
         return self.bits
 
     @property
@@ -144,7 +160,17 @@ class MaxSpec(Weightless):
 
 @dataclass(frozen=True)
 class SumSpec(Weightless):
-    """Sum array."""
+    """Spec of an array that sums codes.
+
+    Parameters
+    ----------
+    lanes : int
+        Number of channels computed at once.
+    bits : int
+        Width of an activation code in bits.
+    out_bits : int
+        Width of the sum in bits.
+    """
 
     lanes: int
     bits: int
@@ -152,7 +178,7 @@ class SumSpec(Weightless):
 
     @property
     def lanes_out(self) -> int:
-        """Values per pulse."""
+        """Number of values per result."""
         return self.lanes
 
     @property

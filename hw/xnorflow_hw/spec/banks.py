@@ -1,12 +1,13 @@
-"""Arithmetic of several windows at once: which column lies in which bank, read in which lane.
+"""Arithmetic of several windows at once: which bank holds a column, and which lane reads it.
 
-With M pixels at once the windows of a row go in groups of M, the last of which may hold fewer real
-ones; group g has those in columns M * g + j. Input column c lies in bank c mod M, at slot c div M
-of its row. Every beat reads each bank once, and lane b of the array always gets the word of bank b:
-at kernel column kx it works on that window j of the group whose tap lies in bank b. With the next
-kernel column a window's tap goes `turn` banks further, and so does its sum.
+With M pixels at once the windows of a row form groups of M; the last group may hold fewer real
+windows. Group g has the windows of the columns M * g + j. Input column c lies in bank c mod M, at
+slot c div M of its row. Every beat reads each bank once, and lane b of the array always gets the
+word of bank b: at kernel column kx it works on the window j of the group whose tap lies in bank b.
+At the next kernel column a window's tap lies `turn` banks further on, and its sum moves to that
+lane.
 
-Plain Python, no Amaranth: the compiler imports it.
+A tap is the input pixel that a window reads at one position of the kernel.
 """
 
 from __future__ import annotations
@@ -20,24 +21,28 @@ from xnorflow_hw.spec.geometry import ceil_div, output_size, rows_kept_from
 
 @dataclass(frozen=True)
 class Banks:
-    """Columns of windows over banks.
+    """How the columns of a row and the windows over them are spread over banks.
 
     Parameters
     ----------
     pixels : int
-        Windows at once, and banks. It has no factor in common with the stride, so that the taps of
-        a group lie in different banks.
+        Number of windows at once, and of banks. It has no factor in common with the stride, so that
+        the taps of a group lie in different banks.
     width : int
         Columns of the frame.
-    kernel, stride, dilation : int
-        Horizontal.
+    kernel : int
+        Columns of the kernel.
+    stride : int
+        Columns from one window to the next.
+    dilation : int
+        Columns from one tap to the next.
     left, right : int
-        Padding.
+        Columns of padding on either side.
 
     Raises
     ------
     ValueError
-        If two windows of a group would need the same bank.
+        If `pixels` is not positive, or if two windows of a group would need the same bank.
     """
 
     pixels: int
@@ -51,23 +56,23 @@ class Banks:
     def __post_init__(self) -> None:
         """Check that the taps of a group lie in different banks."""
         if self.pixels < 1:
-            raise ValueError(f"pixels is {self.pixels}; it has to be positive")
+            raise ValueError(f"pixels is {self.pixels}; it has to be 1 or more")
         if gcd(self.stride, self.pixels) > 1:
             raise ValueError(
-                f"pixels is {self.pixels}; it may have no factor in common with the"
-                f" stride {self.stride}"
+                f"pixels is {self.pixels}, which has a factor in common with the horizontal"
+                f" stride {self.stride}; two windows of a group would need the same bank"
             )
 
     @cached_property
     def columns(self) -> int:
-        """Windows in a row."""
+        """Number of windows in a row."""
         return output_size(
             self.width, self.kernel, self.stride, self.dilation, self.left, self.right
         )
 
     @property
     def groups(self) -> int:
-        """Groups of windows in a row."""
+        """Number of groups of windows in a row."""
         return ceil_div(self.columns, self.pixels)
 
     @property
@@ -77,40 +82,40 @@ class Banks:
 
     @property
     def last_group(self) -> int:
-        """Real windows of a row's last group."""
+        """Number of real windows in the last group of a row."""
         return self.columns - (self.groups - 1) * self.pixels
 
     @property
     def turn(self) -> int:
-        """How many lanes further a window's tap lies at the next kernel column."""
+        """Number of lanes by which a window's tap moves on with the next kernel column."""
         return self.dilation % self.pixels
 
     @property
     def lanes(self) -> tuple[int, ...]:
-        """Give the lane in which each window of a group ends."""
+        """The lane in which each window of a group ends."""
         return tuple(self.tap(j, self.kernel - 1) % self.pixels for j in range(self.pixels))
 
     def tap(self, pixel: int, kx: int) -> int:
-        """Give a window's column at a kernel column, for group 0."""
+        """Return the column, perhaps a padded one, that a window of group 0 reads."""
         return self.stride * pixel + kx * self.dilation - self.left
 
     def window(self, bank: int, kx: int) -> int:
-        """Give the window whose tap lies in a bank."""
+        """Return the window of a group whose tap lies in a bank at kernel column `kx`."""
         return next(j for j in range(self.pixels) if (self.tap(j, kx) - bank) % self.pixels == 0)
 
     def slot(self, bank: int, kx: int) -> int:
-        """Give the slot that a bank reads for group 0; the next group's is `stride` further."""
+        """Return the slot of a bank that group 0 reads; each next group reads `stride` further."""
         return self.tap(self.window(bank, kx), kx) // self.pixels
 
     def padded(self, group: int, bank: int, kx: int) -> bool:
-        """Tell whether the tap of a real window lies beside the frame."""
+        """Return whether the tap in a bank is that of a real window and lies outside the frame."""
         pixel = self.window(bank, kx)
         column = group * self.pixels * self.stride + self.tap(pixel, kx)
         return group * self.pixels + pixel < self.columns and not 0 <= column < self.width
 
     @cached_property
     def furthest(self) -> tuple[int, ...]:
-        """Give the last column that each group needs; one in the frame where it needs none."""
+        """The last column, limited to the frame, that each group reads and so has to wait for."""
         lasts = (min(self.pixels * (g + 1), self.columns) - 1 for g in range(self.groups))
         taps = (self.tap(last, self.kernel - 1) for last in lasts)
         return tuple(min(max(tap, 0), self.width - 1) for tap in taps)
@@ -118,9 +123,21 @@ class Banks:
     def minimum_slots(
         self, height: int, kernel: int, stride: int, dilation: int, top: int, bottom: int
     ) -> int:
-        """Give the least capacity of a bank, in pixels, with which a buffer cannot deadlock.
+        """Return the smallest capacity of a bank, in pixels, with which a buffer cannot deadlock.
 
-        The parameters are those of the vertical axis. See `geometry.minimum_depth`.
+        Parameters
+        ----------
+        height : int
+            Rows of the frame.
+        kernel, stride, dilation : int
+            Kernel size and steps along the vertical axis, in rows.
+        top, bottom : int
+            Rows of padding.
+
+        Returns
+        -------
+        int
+            Pixels per bank; 0 where every window reads only padding. See `geometry.minimum_depth`.
         """
         rows = output_size(height, kernel, stride, dilation, top, bottom)
         kept = (0, *rows_kept_from(height, stride, top, rows))

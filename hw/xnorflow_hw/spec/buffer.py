@@ -1,4 +1,4 @@
-"""Describes a feature buffer: the geometry of its windows and its capacity."""
+"""Spec of a feature buffer: the geometry of its windows and its capacity."""
 
 from __future__ import annotations
 
@@ -11,11 +11,40 @@ from xnorflow_hw.spec.banks import Banks
 
 @dataclass(frozen=True)
 class BufferSpec:
-    """Feature buffer: geometry of the sliding window and its memory's capacity in words.
+    """Spec of a feature buffer, which keeps a part of the frame and delivers its windows.
 
-    Padded taps deliver `pad_word`, and `pad_word_last` as a pixel's last word, whose lanes past the
-    last channel are zero. With `pixels` more than 1 so many neighbouring windows of a row are read
-    at once from as many banks, and `depth` is that of a bank. `ram` is what the memory is built of.
+    A place is the unit in which the buffer counts its space: a word with one pixel at once, and a
+    pixel in each of the banks with several.
+
+    Parameters
+    ----------
+    word_bits : int
+        Width of a word in bits; a word is one beat of the input stream.
+    words : int
+        Words per pixel.
+    height, width : int
+        Frame in pixels.
+    kernel, stride, dilation : tuple of int
+        Vertical and horizontal value of each, in pixels.
+    pads : tuple of int
+        Padding in pixels at the top, left, bottom and right.
+    pad_word : int
+        What a padded tap delivers.
+    pad_word_last : int
+        What it delivers as the last word of a pixel: the same, but 0 in the lanes past the last
+        channel.
+    repeat : int
+        How often each window is delivered: once per group of PE output channels.
+    depthwise : bool
+        Whether each repeat delivers one word of every pixel instead of all of them.
+    classes : bool
+        Whether the row number of a result tells its border class, too.
+    depth : int
+        Capacity in words; that of each bank if `pixels` is more than 1.
+    pixels : int
+        Number of neighbouring windows of a row that are read at once, from as many banks.
+    ram : str
+        What the memory is built of: "auto", "block" or "distributed".
     """
 
     word_bits: int
@@ -47,12 +76,12 @@ class BufferSpec:
 
     @property
     def beats_per_reduction(self) -> int:
-        """Beats from a `first` to its `last`."""
+        """Number of beats of a reduction, from its `first` to its `last`."""
         return self.kernel[0] * self.kernel[1] * (1 if self.depthwise else self.words)
 
     @property
     def banks(self) -> Banks:
-        """Which column of windows and of the frame is where."""
+        """How the columns of the frame and of the windows are spread over banks."""
         return Banks(
             self.pixels,
             self.width,
@@ -65,27 +94,27 @@ class BufferSpec:
 
     @property
     def reductions(self) -> int:
-        """Reductions per frame, those of `pixels` windows at once counted once."""
+        """Number of reductions per frame; those of `pixels` windows at once count as one."""
         return self.output[0] * ceil(self.output[1] / self.pixels) * self.repeat
 
     @property
     def results(self) -> int:
-        """Beats per frame of the stage's output: one per window and repeat."""
+        """Number of output beats of the stage per frame: one per window and repeat."""
         return self.output[0] * self.output[1] * self.repeat
 
     @property
     def cycles(self) -> int:
-        """Beats per frame: the stage's bound on the initiation interval."""
+        """Number of beats issued per frame: a lower bound on the stage's initiation interval."""
         return self.reductions * self.beats_per_reduction
 
     @property
     def frame_words(self) -> int:
-        """Words of one frame."""
+        """Number of words of one frame."""
         return self.height * self.width * self.words
 
     @property
     def minimum_depth(self) -> int:
-        """Least `depth` with which the buffer cannot deadlock."""
+        """The smallest `depth` with which the buffer cannot deadlock."""
         if self.pixels == 1:
             return geometry.minimum_depth(
                 self.height,
@@ -107,13 +136,10 @@ class BufferSpec:
 
     @property
     def place_words(self) -> int:
-        """Words of a place, the unit in which space is counted: a pixel in each of several banks.
-
-        With one pixel at once it is a word.
-        """
+        """Number of words of a place."""
         return 1 if self.pixels == 1 else self.words
 
     @property
     def row_places(self) -> int:
-        """Places of a row of the frame."""
+        """Number of places of a row of the frame."""
         return self.width * self.words if self.pixels == 1 else self.banks.slots

@@ -1,4 +1,4 @@
-"""Describes how a stream is regrouped."""
+"""Spec of a gearbox, which changes the number of lanes of a stream."""
 
 from __future__ import annotations
 
@@ -7,7 +7,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class GearboxSpec:
-    """Regroups a stream's elements; see ``docs/hardware.md``."""
+    """Spec of a gearbox: how the elements of a stream are grouped before and behind it.
+
+    One of the two groups is a multiple of the other; they differ only behind a Flatten.
+
+    Parameters
+    ----------
+    bits : int
+        Width of an element in bits.
+    group_in, group_out : int
+        Elements per group of the input and of the output stream.
+    lanes_in, lanes_out : int
+        Elements per beat of the input and of the output stream.
+    """
 
     bits: int
     group_in: int
@@ -17,7 +29,7 @@ class GearboxSpec:
 
     @property
     def needed(self) -> bool:
-        """Whether anything has to be regrouped."""
+        """Whether the two streams differ at all."""
         if self.lanes_in != self.lanes_out:
             return True
         shorter = min(self.group_in, self.group_out)
@@ -25,10 +37,10 @@ class GearboxSpec:
 
     @property
     def kind(self) -> str:
-        """How it is built: "wires", "up", "down" or "barrel"."""
+        """How the gearbox is built: as "wires", "up", "down" or "barrel"."""
         if not self.needed:
             return "wires"
-        # Groups without unused lanes may as well be longer ones.
+        # Groups that leave no lane unused can be seen as parts of one longer group.
         longest = max(self.group_in, self.group_out)
         aligned = all(
             group == longest or group % lanes == 0

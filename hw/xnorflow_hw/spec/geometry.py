@@ -1,7 +1,7 @@
-"""Arithmetic of windows and regrouped streams, shared by the hardware and those who plan it.
+"""Arithmetic of sliding windows and of streams, shared by the hardware and the compiler.
 
-Plain Python, no Amaranth: the compiler imports it. One axis at a time, in pixels, unless said
-otherwise; a position is padded where it lies outside ``range(size)``.
+Functions work on one axis, in pixels, unless they say otherwise. A tap is the position that a
+window reads at one position of its kernel; it is padded where it lies outside ``range(size)``.
 """
 
 from __future__ import annotations
@@ -10,28 +10,37 @@ from collections.abc import Sequence
 
 
 def ceil_div(a: int, b: int) -> int:
-    """Divide, rounding up."""
+    """Return `a` / `b`, rounded up."""
     return -(-a // b)
 
 
 def output_size(size: int, kernel: int, stride: int, dilation: int, before: int, after: int) -> int:
-    """Count the windows along an axis with the given padding; at most 0 where none fits."""
+    """Return the number of windows along an axis; at most 0 where not even one fits."""
     return (size + before + after - (kernel - 1) * dilation - 1) // stride + 1
 
 
 def border_classes(
     size: int, kernel: int, stride: int, dilation: int, pad: int, out: int
 ) -> tuple[tuple[int, ...], tuple[tuple[bool, ...], ...]]:
-    """Number the distinct patterns of padded taps along an axis, in order of first appearance.
+    """Return the distinct patterns of padded taps along an axis, and which window has which.
+
+    Windows with the same padded taps are of one border class. Classes are numbered in the order in
+    which they first appear.
 
     Parameters
     ----------
-    size, kernel, stride, dilation : int
-        Of the axis.
+    size : int
+        Length of the axis.
+    kernel : int
+        Taps of a window.
+    stride : int
+        Pixels from one window to the next.
+    dilation : int
+        Pixels from one tap to the next.
     pad : int
-        Padding before the first pixel.
+        Pixels of padding before the first pixel.
     out : int
-        Windows along the axis.
+        Number of windows along the axis.
 
     Returns
     -------
@@ -55,9 +64,9 @@ def border_classes(
 
 
 def rows_kept_from(size: int, stride: int, pad: int, out: int) -> tuple[int, ...]:
-    """Give, per output row, the first input row that is still needed once that row is done.
+    """Return, for each output row, the first input row that is still needed once that row is done.
 
-    After the last output row nothing of the frame is: it gives `size`.
+    For the last output row that is `size`: nothing of the frame is needed any more.
     """
     kept = [min(size, max(0, (o + 1) * stride - pad)) for o in range(out)]
     return (*kept[:-1], size)
@@ -72,24 +81,26 @@ def minimum_depth(
     dilation: tuple[int, int],
     pads: tuple[int, int, int, int],
 ) -> int:
-    """Give the least capacity, in words, of a feature buffer that cannot deadlock.
+    """Return the smallest capacity, in words, with which a feature buffer cannot deadlock.
 
-    While an output row is worked on, the buffer keeps everything from the first input row that it
-    needs; the last word that it reads has to fit beside that.
+    While the windows of an output row are read, the buffer keeps everything from the first input
+    row that they need; the last word that they read has to fit beside that.
 
     Parameters
     ----------
-    height, width, words : int
-        Frame in pixels, and words per pixel.
+    height, width : int
+        Frame in pixels.
+    words : int
+        Words per pixel.
     kernel, stride, dilation : tuple of int
-        Vertical, horizontal.
+        Vertical and horizontal value of each, in pixels.
     pads : tuple of int
-        Top, left, bottom, right.
+        Padding in pixels at the top, left, bottom and right.
 
     Returns
     -------
     int
-        0 where every tap of every window is padded.
+        Words; 0 where every tap of every window is padded.
     """
     top, left, bottom, right = pads
     rows = output_size(height, kernel[0], stride[0], dilation[0], top, bottom)
@@ -110,10 +121,22 @@ def minimum_depth(
 
 
 def loop_steps(strides: Sequence[int], counts: Sequence[int]) -> tuple[int, ...]:
-    """Turn a nest of loops, innermost first, into the steps of one running index.
+    """Return the steps of one running index that stands for a nest of loops, innermost first.
 
     The index is the sum of every loop's counter times its stride. When a loop advances, those
-    inside it start again; the outermost loop has no count, so `counts` is one shorter.
+    inside it start again. Entry k is what to add to the index when loop k advances.
+
+    Parameters
+    ----------
+    strides : sequence of int
+        What each loop's counter is multiplied with.
+    counts : sequence of int
+        Passes of each loop but the outermost, which needs none.
+
+    Returns
+    -------
+    tuple of int
+        One step per loop.
 
     Examples
     --------
@@ -129,15 +152,15 @@ def loop_steps(strides: Sequence[int], counts: Sequence[int]) -> tuple[int, ...]
 
 
 def elements_after(beats: int, group: int, lanes: int) -> int:
-    """Count the elements in the first `beats` beats of a stream of groups."""
+    """Return the number of elements in the first `beats` beats of a stream of groups."""
     groups, rest = divmod(beats, ceil_div(group, lanes))
     return groups * group + min(rest * lanes, group)
 
 
 def beats_possible(elements: int, group: int, lanes: int) -> int:
-    """Count the beats of a stream of groups that its first `elements` elements complete.
+    """Return the number of beats of a stream of groups that its first `elements` elements complete.
 
-    A group's last beat is complete with the group's last element.
+    The last beat of a group is complete with the last element of the group, even if lanes are left.
     """
     groups, rest = divmod(elements, group)
     return groups * ceil_div(group, lanes) + rest // lanes
@@ -146,5 +169,5 @@ def beats_possible(elements: int, group: int, lanes: int) -> int:
 def output_beats(
     beats: int, *, group_in: int, lanes_in: int, group_out: int, lanes_out: int
 ) -> int:
-    """Count the output beats that the first `beats` input beats of a gearbox make possible."""
+    """Return the number of output beats that a gearbox completes with `beats` input beats."""
     return beats_possible(elements_after(beats, group_in, lanes_in), group_out, lanes_out)

@@ -1,25 +1,28 @@
-"""The names of what can be chosen: fabrics, styles, forms of sums, and storage."""
+"""The names of what a design can be built with: fabrics, styles, forms of sums, and storage."""
 
 from __future__ import annotations
 
 from typing import Literal, get_args
 
 Fabric = Literal["generic", "ecp5", "ice40", "gowin", "xilinx7"]
-"""Logic cells of a family of FPGAs; "generic" is plain Verilog, which fits every one."""
+"""The logic cells of a family of FPGAs. "generic" is plain Verilog, which suits all of them."""
 Style = Literal["amaranth", "verilog"]
-"""Whether large memories and arithmetic are plain Amaranth or instances of Verilog modules."""
+"""Whether large memories and arithmetic are plain Amaranth or instances of Verilog modules.
+
+"amaranth" runs in Amaranth's simulator; "verilog" is what designs are written with.
+"""
 SumForm = Literal["tree", "dense", "recoded", "add", "stored", "baked"]
 """How an array sums the products of a beat.
 
-"tree" counts agreeing bits in plain logic, "dense" with a fabric's own carry chains, and "recoded"
-does that on lanes that are recoded by threes. "add" adds whole codes, "stored" keeps the weights in
-the LUTs that compare, and "baked" makes logic of weights that never change.
+"tree" counts agreeing bits in plain logic, "dense" counts them with the carry chains of a fabric,
+and "recoded" does that after recoding the lanes by threes. "add" adds whole codes, "stored" keeps
+the weights in the LUTs that compare, and "baked" turns weights that never change into logic.
 """
 Storage = Literal["auto", "block", "constants", "distributed", "logic", "spram"]
 """What a read-only memory is built of.
 
-"auto" leaves it to the synthesis tool; "block" is block RAM; "constants" a single word;
-"distributed" LUTs that are a memory; "logic" LUTs that logic behind them may share; "spram"
+"auto" leaves it to the synthesis tool. "block" is block RAM, "constants" a single word, and
+"distributed" LUTs that form a memory. "logic" is LUTs that logic behind them may share, and "spram"
 single-port RAM that is loaded after power-up.
 """
 

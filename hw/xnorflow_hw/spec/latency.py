@@ -14,33 +14,41 @@ from xnorflow_hw.spec.kinds import Fabric, Storage, SumForm
 from xnorflow_hw.spec.rom import IN_BLOCKS, RomSpec
 
 BUFFER_LATENCY = 2
-"""Cycles of a feature buffer: the address, and the memory's output."""
+"""Cycles of a feature buffer: one for the address and one for the memory's output."""
 MAX_LATENCY = 2
-"""Cycles of a maximum array: complement, compare."""
+"""Cycles of a maximum array: one to complement and one to compare."""
 SUM_LATENCY = 1
 """Cycles of a sum array: its accumulator."""
 OFFSET_LATENCY = 2
-"""Cycles of an offset tail: the constants, the sum."""
+"""Cycles of an offset tail: one to read the constants and one to add."""
 TABLE_LATENCY = 1
 """Cycles of a table tail."""
 BAKED_GROUP = 6
-"""Inputs that a baked array counts with one LUT per pattern of weights."""
+"""Number of inputs whose agreement with their weights a baked array counts together."""
 ROW_LANES = 8
-"""Lanes that the dense popcount of AMD 7-series counts in one row of LUTs."""
+"""Number of lanes that the dense popcount of AMD 7-series counts in one row of LUTs."""
 
 
 def ceil_log2(n: int) -> int:
-    """Return the levels of a binary tree of `n` leaves."""
+    """Return the number of levels of a binary tree with `n` leaves."""
     return (n - 1).bit_length()
 
 
 def register_count(levels: int) -> int:
-    """Return the registers of a tree of so many adder levels: one after every second level."""
+    """Return the registers of a tree of `levels` adder levels: one after every second level."""
     return (levels + 1) // 2
 
 
 def _compressed(heap: Mapping[int, int]) -> dict[int, int]:
-    """Return the heights of columns after a level of counters; see `fabric.compress`."""
+    """Return the heights of the columns behind one level of counters.
+
+    `fabric.compress` builds the same level and has to choose the same counters.
+
+    Parameters
+    ----------
+    heap : mapping of int to int
+        Number of bits in each column.
+    """
     left, out = dict(heap), defaultdict[int, int](int)
     near_the_end = max(left.values()) < 7
     for weight in sorted(left):
@@ -60,14 +68,14 @@ def _compressed(heap: Mapping[int, int]) -> dict[int, int]:
 
 
 def compressor_latency(heights: Sequence[int], width: int = 24) -> int:
-    """Return the registered levels of a compressor tree, its last adder included.
+    """Return the number of registered levels of a compressor tree, its last adder included.
 
     Parameters
     ----------
     heights : sequence of int
-        Bits in each column, the lowest first.
+        Number of bits in each column, the lowest column first.
     width : int
-        Columns of the sum; what lies above them is dropped.
+        Columns of the sum. Carries above them are dropped.
 
     Examples
     --------
@@ -85,7 +93,16 @@ def popcount_latency(simd: int, *, form: SumForm = "tree", fabric: Fabric = "gen
     """Return the cycles of a popcount of `simd` lanes.
 
     A tree has a register after every second level, and so have the placed forms for iCE40 and
-    Gowin; the others have one after every level.
+    Gowin. The other placed forms have one after every level.
+
+    Parameters
+    ----------
+    simd : int
+        Number of lanes.
+    form : {"tree", "dense", "recoded"}
+        How the popcount is built.
+    fabric : Fabric
+        The logic cells it is built of.
 
     Raises
     ------
@@ -111,12 +128,16 @@ def popcount_latency(simd: int, *, form: SumForm = "tree", fabric: Fabric = "gen
 
 
 def xnor_sum_latency(simd: int) -> int:
-    """Return the cycles of a sum of codes: a register after every second level of adders."""
+    """Return the cycles of a sum of `simd` codes: one for every second level of adders."""
     return register_count(ceil_log2(simd))
 
 
 def spared_lanes(*, simd: int, bits: int, coefficients: Sequence[int], form: SumForm) -> int:
-    """Return the lanes, 0 or 1, left to the accumulator: a full popcount has ``2 ** k - 1``."""
+    """Return the number of lanes, 0 or 1, that the popcount leaves to the accumulator.
+
+    A popcount tree is full with ``2 ** k - 1`` lanes; of ``2 ** k`` lanes the last one would cost
+    another level.
+    """
     single = bits == 1 and tuple(coefficients) == (1,) and form != "add"
     return int(single and simd > 1 and simd & (simd - 1) == 0)
 
@@ -129,7 +150,13 @@ def beat_latency(
     form: SumForm = "tree",
     fabric: Fabric = "generic",
 ) -> int:
-    """Return the cycles of the sum of a beat's weighted products; see `fabric.beat.BeatSum`."""
+    """Return the cycles of the sum of a beat's weighted products; see `fabric.beat.BeatSum`.
+
+    Parameters
+    ----------
+    simd, bits, coefficients, form, fabric
+        As those of a `DotSpec`.
+    """
     planes = len(coefficients)
     if form == "add":
         return xnor_sum_latency(simd) + register_count(ceil_log2(planes))
@@ -139,32 +166,38 @@ def beat_latency(
 
 
 def stored_latency(simd: int) -> int:
-    """Return the cycles of sums whose weights are stored in the LUTs that compare."""
+    """Return the cycles of sums of `simd` lanes in the form "stored"."""
     return 1 + compressor_latency([simd])
 
 
 def baked_width(simd: int, *, threshold: bool) -> int:
-    """Return the bits of a baked array's sum; one more for the carry that answers a threshold."""
+    """Return the bits of a baked array's sum.
+
+    With a threshold that is one bit more: the carry, which tells whether the threshold is reached.
+    """
     groups = -(-simd // BAKED_GROUP)
     return (7 * groups).bit_length() + 1 if threshold else simd.bit_length()
 
 
 def baked_heights(simd: int, *, threshold: bool) -> list[int]:
-    """Return the bits per column of a baked array: its groups' counts, and a constant."""
+    """Return the number of bits that a baked array adds in each column.
+
+    These are one bit per group, in the columns of the groups' counts, and a constant.
+    """
     groups, counted = -(-simd // BAKED_GROUP), BAKED_GROUP.bit_length()
     width = baked_width(simd, threshold=threshold)
     return [groups + 1 if w < counted else 1 for w in range(width)]
 
 
 def baked_latency(simd: int, *, threshold: bool) -> int:
-    """Return the cycles of a baked array of `simd` inputs.
+    """Return the cycles of a baked array.
 
     Parameters
     ----------
     simd : int
-        Inputs.
+        Number of inputs.
     threshold : bool
-        Whether a result is one bit, or the count.
+        Whether a result is the bit that compares the count with a threshold, or the count itself.
     """
     return 1 + compressor_latency(baked_heights(simd, threshold=threshold))
 
@@ -172,18 +205,29 @@ def baked_latency(simd: int, *, threshold: bool) -> int:
 def rom_latency(
     depth: int,
     *,
-    kind: Storage = "auto",
+    storage: Storage = "auto",
     register: bool = True,
     registers: bool = False,
     extra: int = 0,
 ) -> int:
-    """Return the cycles from address to data: 0 for a constant, 1 for LUTs, else 1 to 3.
+    """Return the cycles from address to data: 0 for a constant, 1 for LUTs, else 1 or more.
 
-    To the 3 of a memory with `registers` come the `extra` ones of a `RomSpec`.
+    Parameters
+    ----------
+    depth : int
+        Number of words.
+    storage : Storage
+        What the memory is built of.
+    register : bool
+        Whether block RAM or SPRAM is followed by an output register.
+    registers : bool
+        Whether every tile has a register of its own before that one.
+    extra : int
+        Additional cycles of far tiles; see `RomSpec`. They count only with both registers.
     """
     if depth == 1:
         return 0
-    in_luts = kind in ("distributed", "logic")
+    in_luts = storage in ("distributed", "logic")
     return 1 if in_luts else 1 + register * (1 + registers * (1 + extra))
 
 
@@ -203,16 +247,16 @@ def dot_latency(
     Parameters
     ----------
     simd, bits, coefficients, form, fabric, rom
-        As of a `DotSpec`.
+        As those of a `DotSpec`.
     depth : int
-        Words of the weights' memory.
+        Number of words of the memory of the weights.
     rom_register : bool
-        Whether a register follows that memory.
+        Whether that memory has an output register.
     """
     if form == "stored":
         return 1 + stored_latency(simd)
     read = rom_latency(
-        depth, kind=rom.kind, register=rom_register, registers=rom.registers, extra=rom.extra
+        depth, storage=rom.storage, register=rom_register, registers=rom.registers, extra=rom.extra
     )
     return (
         1
@@ -222,5 +266,5 @@ def dot_latency(
 
 
 def threshold_latency(*, bits: int) -> int:
-    """Return the cycles of a threshold tail whose codes have so many bits: two per search step."""
+    """Return the cycles of a threshold tail with codes of `bits` bits, two per search step."""
     return 2 * bits

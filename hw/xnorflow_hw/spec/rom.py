@@ -1,4 +1,4 @@
-"""Describes what a read-only memory is built of."""
+"""Spec of a read-only memory: what it is built of and how it is cut into tiles."""
 
 from __future__ import annotations
 
@@ -12,7 +12,19 @@ from xnorflow_hw.spec.kinds import Storage
 
 @dataclass(frozen=True)
 class Tile:
-    """Part of a memory: from word `first` on `depth` words, of these `width` bits from `low` on."""
+    """A rectangular part of a memory, for example what one block RAM holds.
+
+    Parameters
+    ----------
+    first : int
+        First word.
+    depth : int
+        Number of words.
+    low : int
+        Lowest bit of a word.
+    width : int
+        Number of bits of a word.
+    """
 
     first: int
     depth: int
@@ -21,11 +33,17 @@ class Tile:
 
 
 def segments(tiles: Sequence[Tile]) -> list[tuple[int, int, list[int]]]:
-    """Cut a memory's bits where tiles begin or end.
+    """Return the ranges of a word's bits between which tiles begin or end.
+
+    Parameters
+    ----------
+    tiles : sequence of Tile
+        Parts of one memory.
 
     Returns
     -------
-    list of (first bit, bit past the last, indices of the tiles there)
+    list of (int, int, list of int)
+        First bit of a range, first bit past it, and the indices of the tiles that hold these bits.
     """
     cuts = sorted({t.low for t in tiles} | {t.low + t.width for t in tiles})
     found: list[list[int]] = [[] for _ in cuts]
@@ -37,40 +55,43 @@ def segments(tiles: Sequence[Tile]) -> list[tuple[int, int, list[int]]]:
 
 @dataclass(frozen=True)
 class RomSpec:
-    """What a read-only memory is built of.
+    """Spec of what a read-only memory is built of.
 
     Parameters
     ----------
-    kind : str
-        "block", "constants", "distributed" or "logic"; see `rom.Rom`. Weights also "spram"; see
-        `spram.SpramRom`.
+    storage : Storage
+        "block", "constants", "distributed" or "logic"; see `Rom`. For weights also "spram"; see
+        `SpramRom`.
     tiles : tuple of Tile
-        How block RAM is cut; one tile if empty.
+        The parts into which block RAM is cut; one that holds everything if empty.
     registers : bool
-        Whether every tile ends in a register of its own, if there is one at all.
+        Whether every tile ends in a register of its own, if the memory has an output register.
     far : bool
-        Whether tiles with registers are too many to lie beside each other; see `rom.Rom`.
+        Whether there are too many tiles with registers to lie close together; see `Rom`.
     """
 
-    kind: Storage = "block"
+    storage: Storage = "block"
     tiles: tuple[Tile, ...] = ()
     registers: bool = False
     far: bool = False
 
     @property
     def extra(self) -> int:
-        """Clock cycles more that far tiles take: one of the address and one of the words."""
+        """Additional clock cycles of far tiles: one for the address and one for the words."""
         return FAR_CYCLES * (self.far and self.registers and len(self.tiles) > 1)
 
     @property
     def cycles(self) -> int:
-        """Clock cycles of the registers between the blocks and the last register, if there is."""
+        """Clock cycles of the registers between the blocks and the output register."""
         return self.registers + self.extra
 
 
 NEAR = 8
-"""Tiles that lie beside each other and share a copy of the address; twice as many reach far."""
+"""Number of tiles that share a copy of the address.
+
+More than twice as many tiles cannot lie close together.
+"""
 FAR_CYCLES = 2
-"""Clock cycles that wires to and from far tiles take."""
+"""Clock cycles of the long wires to and from far tiles."""
 IN_BLOCKS = RomSpec()
-"""Block RAM, cut by the synthesis tool."""
+"""Block RAM that the synthesis tool cuts."""

@@ -10,18 +10,22 @@ from xnorflow_hw.spec.tails import TailSpec, ThresholdSpec
 
 
 def compares(array: ArraySpec, tails: Sequence[TailSpec]) -> bool:
-    """Return whether the array itself computes the first tail's codes; that is not built then."""
+    """Return whether the array itself compares its sums with the thresholds of the first tail.
+
+    That tail is then not built.
+    """
     if not tails or not isinstance(array, DotSpec) or not isinstance(tails[0], ThresholdSpec):
         return False
     rows, _, steps = tails[0].thresholds.shape
     if steps != 1 or tails[0].out_bits != 1:
         return False
-    # The memory of several rows takes a cycle; without weights' memory there is none at all.
+    # Thresholds of several rows are read from a memory while the array reads its weights, which
+    # takes a cycle that an array without a memory of weights does not have.
     return rows == 1 or (array.form != "baked" and array.latency() > 1)
 
 
 def engine_latency(array: ArraySpec, tails: Sequence[TailSpec]) -> int:
-    """Return the cycles from a reduction's last beat to the last tail's result."""
+    """Return the cycles from a reduction's last beat to the result of the last tail."""
     compared = compares(array, tails)
     built = tails[1:] if compared else tails
     return array.latency(compares=compared) + sum(tail.latency for tail in built)

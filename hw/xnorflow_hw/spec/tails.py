@@ -1,4 +1,4 @@
-"""Describes the tails: what becomes of an array's values before they leave the stage."""
+"""Specs of the tails, which work on an array's values before they leave the stage."""
 
 from __future__ import annotations
 
@@ -13,7 +13,17 @@ from xnorflow_hw.spec.rom import IN_BLOCKS, RomSpec
 
 @dataclass(frozen=True, eq=False)
 class ThresholdSpec:
-    """Threshold tail: int array [rows, lanes, levels - 1], ascending, and the codes' width."""
+    """Spec of a threshold tail: the code of a value P is the number of thresholds that it reaches.
+
+    Parameters
+    ----------
+    thresholds : int array [rows, lanes, levels - 1]
+        Thresholds, ascending along the last axis.
+    out_bits : int
+        Width of a code in bits.
+    rom : RomSpec
+        What the memory of the thresholds is built of.
+    """
 
     thresholds: NDArray[Any]
     out_bits: int
@@ -27,7 +37,21 @@ class ThresholdSpec:
 
 @dataclass(frozen=True, eq=False)
 class OffsetSpec:
-    """Offset tail: ``(P * multiply + offset[row, lane]) >> shift``."""
+    """Spec of an offset tail, which returns ``(P * multiply + offset[row, lane]) >> shift``.
+
+    Parameters
+    ----------
+    multiply : int
+        Factor of P.
+    offset : int array [rows, lanes]
+        What is added to the product.
+    shift : int
+        Number of low bits that are dropped.
+    out_bits : int
+        Width of a result in bits.
+    rom : RomSpec
+        What the memory of the offsets is built of.
+    """
 
     multiply: int
     offset: NDArray[Any]
@@ -43,7 +67,17 @@ class OffsetSpec:
 
 @dataclass(frozen=True, eq=False)
 class TableSpec:
-    """Table tail: ``table[row, lane, P]``, int array."""
+    """Spec of a table tail, which returns ``table[row, lane, P]``.
+
+    Parameters
+    ----------
+    table : int array [rows, lanes, values]
+        Result for every value of P.
+    out_bits : int
+        Width of a result in bits.
+    rom : RomSpec
+        What the memory of the table is built of.
+    """
 
     table: NDArray[Any]
     out_bits: int

@@ -1,4 +1,4 @@
-"""Build a stage: a `StageSpec` becomes feature buffer, array, tails and output queue.
+"""Builds stages: a `StageSpec` becomes a feature buffer, an array, tails and an output queue.
 
 May import `array`, `memory`, `spec` and `base`.
 """

@@ -1,12 +1,12 @@
 """Feature buffer for several windows of a row at once, over as many banks.
 
-Every feature is stored once, in the bank of its column (`banks`). All banks have one layout: pixels
-of a row in slots, rows behind each other, one running address that wraps with the power of two that
-a bank holds. So there is one read address for all banks, and what a bank's tap lies further, which
-depends on the kernel column alone.
+Every feature is stored once, in the bank of its column (see `spec.banks`). All banks have the same
+layout: the pixels of a row in slots, the rows behind each other, and addresses that wrap at the
+power of two that a bank holds. So one running read address serves all banks, and each bank adds an
+offset that depends only on the kernel column.
 
-A beat waits for the last word that any window of its group needs from its row: what is there then
-does not depend on the kernel column, and neither does the order in which columns are read.
+A beat waits for the last word that any window of its group needs from its row. So what a beat waits
+for does not depend on the kernel column, and columns can be read in any order.
 """
 
 from __future__ import annotations
@@ -30,55 +30,62 @@ from xnorflow_hw.spec.latency import BUFFER_LATENCY
 from xnorflow_hw.stage.window_checks import add, check_window, outside, word_memory
 
 WORD, KY, KX, REP, GROUP, OY = range(6)
-"""Places of loops in their nest."""
+"""Indices of the loops in their nest."""
 
 
 class BankedBuffer(wiring.Component):
-    """Hold the words of a frame that its windows still need, and issue them group by group.
+    r"""Keeps the words of a frame that its windows still need, and issues them group by group.
 
-    Order, outermost first: frame, output row, group of output columns, rep, kernel column, kernel
-    row, word.
+    Order of issue, outermost loop first: frame, output row, group of output columns, rep (the
+    number of the repeat), kernel column, kernel row, word.
 
     Parameters
     ----------
     word_bits, words, height, width, kernel, stride, dilation, pads, pad_word, repeat, ram, \
     pad_word_last
-        As in `FeatureBuffer`.
+        As those of a `FeatureBuffer`.
     pixels : int
-        Windows at once, and banks, with no factor in common with the horizontal stride.
+        Number of windows at once, and of banks, 2 or more. It has no factor in common with the
+        horizontal stride.
     depth : int
-        Words per bank. Of its whole pixels there are at least `minimum_depth`.
+        Capacity of a bank in words. Only whole pixels are used, of which there have to be enough.
 
     Members
     -------
     i : In(stream.Signature(word_bits))
         Words of frames: row by row, pixel by pixel.
     permit : In(1)
-        Whether a reduction's last beat may be issued in this cycle.
+        Whether the last beat of a reduction may be issued in this cycle.
     o_valid : Out(1)
         A beat, `latency` cycles after its issue.
     o_data : Out(pixels * word_bits)
-        What each bank gives, bank 0 lowest: the word or `pad_word`; anything where the window that
-        it would belong to is past the row's end.
+        What each bank delivers, bank 0 lowest: a word or `pad_word`. The value is arbitrary where
+        it would belong to a window past the end of the row.
     o_first, o_last : Out(1)
-        Whether it is the first or last beat of a reduction.
+        Whether the beat is the first or the last one of a reduction.
     o_turn : Out(1)
-        Whether it is the first one of a later kernel column.
-    o_row : Out(range(repeat))
+        Whether it is the first beat of a kernel column other than the first.
+    o_row : Out(range(repeat)), at least one bit
         The rep.
     o_issued : Out(1)
-        Whether a reduction's last beat is issued in this very cycle.
+        Whether the last beat of a reduction is issued in this very cycle.
 
     Attributes
     ----------
     latency : int
-        2: memory, output register.
+        2 clock cycles: the memory and the output register.
     rows : int
-        Values of `o_row`.
+        Number of values of `o_row`.
     output : tuple of int
         Rows and columns of windows.
     banks : Banks
-        Which window is where.
+        Which window reads which bank.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range, no window fits, or `depth` is too small; see
+        `check_window`.
     """
 
     latency = BUFFER_LATENCY
@@ -101,7 +108,7 @@ class BankedBuffer(wiring.Component):
         ram: str = "auto",
         pad_word_last: int | None = None,
     ) -> None:
-        """Check the parameters."""
+        """Check the parameters and declare the ports."""
         check_window(
             word_bits=word_bits,
             words=words,
@@ -116,13 +123,18 @@ class BankedBuffer(wiring.Component):
             pad_words=(pad_word, pad_word_last),
         )
         if pixels < 2:
-            raise ValueError(f"pixels is {pixels}; a FeatureBuffer reads one at a time")
+            raise ValueError(
+                f"pixels is {pixels}; it has to be 2 or more (a FeatureBuffer reads one pixel)"
+            )
         self.banks = Banks(pixels, width, kernel[1], stride[1], dilation[1], pads[1], pads[3])
         needed = words * self.banks.minimum_slots(
             height, kernel[0], stride[0], dilation[0], pads[0], pads[2]
         )
         if depth < needed:
-            raise ValueError(f"depth is {depth}; windows need {needed} words of a bank at once")
+            raise ValueError(
+                f"depth is {depth}; it has to be at least {needed}, as the windows need {needed}"
+                " words of a bank at once"
+            )
         self.word_bits, self.words, self.height, self.width = word_bits, words, height, width
         self.kernel, self.stride, self.dilation, self.pads = kernel, stride, dilation, pads
         self.pad_word = pad_word
@@ -149,7 +161,7 @@ class BankedBuffer(wiring.Component):
         )
 
     def model(self, frames: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        """Give the pulses of whole frames, in order of issue.
+        """Return the beats of whole frames, in order of issue.
 
         Parameters
         ----------
@@ -159,8 +171,8 @@ class BankedBuffer(wiring.Component):
         Returns
         -------
         dict of arrays [beats]
-            Keys data [beats, pixels], first, last, turn, row, and real [beats, pixels]: whether a
-            bank's word belongs to a window inside the row.
+            The keys are data [beats, pixels], first, last, turn, row, and real [beats, pixels],
+            which tells whether a bank's word belongs to a window inside the row.
         """
         b = self.banks
         counts = (self.output[0], b.groups, self.repeat, *self.kernel[::-1], self.words)
@@ -193,7 +205,14 @@ class BankedBuffer(wiring.Component):
         }
 
     def elaborate(self, platform: Any) -> Module:
-        """Build the counters, the banks and the output registers."""
+        """Build the counters, the banks and the output registers.
+
+        A nest of counters walks through the order of issue. `_write_side` places incoming words in
+        the banks, and `_space` accepts them while there is space. `_missing` compares the awaited
+        word with the newest one, and a beat is issued once its word is there. `_read` addresses the
+        banks, and `_output` delays the flags of the beat as long as the memory takes and replaces
+        padded taps.
+        """
         m = Module()
         counts = (self.words, *self.kernel, self.repeat, self.banks.groups, self.output[0])
         nest = Nest(counts, ("word", "ky", "kx", "rep", "group", "oy"))
@@ -220,23 +239,23 @@ class BankedBuffer(wiring.Component):
 
     @property
     def _line(self) -> int:
-        """Addresses of a row."""
+        """Number of addresses of a row in a bank."""
         return self.banks.slots * self.words
 
     def _write_side(self, m: Module, write: Value, slot_end: Signal) -> list[tuple[Value, Value]]:
-        """Count words, banks and columns; give address and enable of each bank's write port.
+        """Count words, banks and columns; return the address and enable of each bank's write port.
 
-        `slot_end` tells that the word being written ends its slot in all banks.
+        `slot_end` becomes 1 with the word that ends its slot in all banks.
         """
         word, bank = Loop(self.words, "write_word"), Loop(self.pixels, "write_bank")
         column = Loop(self.width, "write_column")
-        # Where banks are equally full the row's end is nothing special.
+        # Where all banks are equally full, a row ends with its last bank anyway.
         row_end = column.last if self.width % self.pixels else Const(0, 1)
         m.d.comb += slot_end.eq(write & word.last & (bank.last | row_end))
         address = Signal(self._address_bits, name="write_address")
         with m.If(write):
             word.advance(m)
-            # The words of the same slot in the next bank have the same addresses again.
+            # The same slot of the next bank has the same addresses.
             again = word.last & ~slot_end
             m.d.sync += address.eq(address + Mux(again, 1 - self.words, 1))
             with m.If(word.last):
@@ -248,10 +267,11 @@ class BankedBuffer(wiring.Component):
         return [(address, write & (bank.index == b)) for b in range(self.pixels)]
 
     def _space(self, m: Module, nest: Nest, issue: Value, slot_end: Value) -> None:
-        """Count the slots held, the one being written not yet; accept while it has space.
+        """Accept words while there is space, by counting the slots held.
 
-        `overfull` is their number minus the capacity, so its sign is the answer. The end of an
-        output row frees slots, some of them perhaps before they are written.
+        A slot counts from its last word on. The register `overfull` holds the slots held minus the
+        capacity, so its sign tells whether there is space. The end of an output row frees slots,
+        some of them perhaps before they are written.
         """
         capacity, slots = self.depth // self.words, self.banks.slots
         span = bits_for(capacity + 2 * self.height * slots) + 1
@@ -269,10 +289,10 @@ class BankedBuffer(wiring.Component):
     def _missing(
         self, m: Module, nest: Nest, counts: Sequence[int], issue: Value, write: Value
     ) -> Value:
-        """Tell whether the word that a beat waits for is still to be written.
+        """Return whether the word that the current beat waits for has not been written yet.
 
-        Words are counted through all frames, as in `FeatureBuffer`; a register holds the number of
-        the newest one minus that of the awaited one.
+        Words are numbered through all frames, as in `FeatureBuffer`. A register holds the number of
+        the newest word minus that of the awaited one.
         """
         line, furthest = self.width * self.words, self.banks.furthest
         frame, start = self.height * line, -self.pads[0] * line
@@ -286,8 +306,8 @@ class BankedBuffer(wiring.Component):
         steps[OY] -= back_to_first
         steps[-1] -= back_to_first
         span = bits_for(self.pixels * self.depth - start + frame + last) + 1
-        # From group to group as many words, but for the groups at the borders; entry `groups - 1`
-        # is never used.
+        # The awaited word moves on by the same number of words from group to group, except at the
+        # borders. The entry of the last group is never used.
         further = [(b - a) * self.words for a, b in pairwise(furthest)]
         inside = steps[GROUP]
         by_group = (
@@ -312,7 +332,7 @@ class BankedBuffer(wiring.Component):
         issue: Value,
         writers: Sequence[tuple[Value, Value]],
     ) -> list[Value]:
-        """Build the banks and their read addresses; give their words, a cycle late."""
+        """Build the banks and their read addresses; return their words, a cycle late."""
         line, size = self._line, 1 << self._address_bits
         steps = geometry.loop_steps(
             (
@@ -349,9 +369,10 @@ class BankedBuffer(wiring.Component):
         return words
 
     def _column_pads(self, m: Module, nest: Nest) -> Value:
-        """Tell which banks' taps lie left or right of the frame; 0 without a bit if none ever do.
+        """Return one bit per bank: whether its tap lies left or right of the frame.
 
-        Groups that differ in that are of different kinds: mostly a first, a last and all others.
+        If none ever does, the value has no bits. Groups with the same padded taps are of one kind;
+        mostly the first group, the last group and all others are of three kinds.
         """
         columns, banks = range(self.kernel[1]), range(self.pixels)
         kinds: dict[tuple[int, ...], int] = {}
@@ -382,7 +403,7 @@ class BankedBuffer(wiring.Component):
     def _output(
         self, m: Module, nest: Nest, issue: Value, last: Value, outer: Value, words: list[Value]
     ) -> None:
-        """Build the registers beside the memory and those after it."""
+        """Build the registers that delay a beat's flags, and the output registers."""
         first, turn, column_end = Signal(init=1), Signal(), nest.last(KX)
         with m.If(issue):
             m.d.sync += [first.eq(last), turn.eq(column_end & ~last)]
@@ -406,7 +427,7 @@ class BankedBuffer(wiring.Component):
         pad = Signal(self.pixels, name="pad_1")
         m.d.sync += pad.eq(outer.replicate(self.pixels) | self._column_pads(m, nest))
         fill = Mux(late["end"], self.pad_word_last, self.pad_word)
-        # Without a reset it can be the register that some block RAMs end in.
+        # A register without reset can be merged with the one that some block RAMs end in.
         data = Signal(len(self.o_data), reset_less=True)
         m.d.sync += data.eq(
             Cat(Mux(pad[b], fill, word)[: self.word_bits] for b, word in enumerate(words))

@@ -1,9 +1,10 @@
-"""Feature buffer: keeps a sliding part of the frame and walks the windows in it.
+"""Feature buffer: keeps the part of the frame that is in use and delivers the windows in it.
 
-Words are counted through all frames, so a word has one number for ever, and everything is a
-difference of such numbers: the tap's distance from the newest word decides whether it is there, the
-newest word's from the oldest one kept whether there is space. Positions beyond the frame get the
-number that the arithmetic gives; they are padded taps and their words are not looked at.
+Words are numbered through all frames, so that a word keeps one number, and every decision is the
+sign of a difference of numbers. A tap's word has been written if its number is not above that of
+the newest word; a new word fits if it is close enough to the oldest one that is kept. A tap outside
+the frame gets the number that the same arithmetic yields; the tap is padded, and the word of that
+number is not used.
 """
 
 from __future__ import annotations
@@ -26,67 +27,76 @@ from xnorflow_hw.spec.latency import BUFFER_LATENCY
 from xnorflow_hw.stage.window_checks import add, check_window, outside, word_memory
 
 REP, OX, OY = 3, 4, 5
-"""Places of loops in their nest."""
+"""Indices of loops in their nest."""
 
 
 class FeatureBuffer(wiring.Component):
-    """Hold the words of a frame that its windows still need, and issue them window by window.
+    """Keeps the words of a frame that its windows still need, and issues them window by window.
 
-    Order, outermost first: frame, output row, output column, rep, kernel row, kernel column, word.
+    Order of issue, outermost loop first: frame, output row, output column, rep (the number of the
+    repeat), kernel row, kernel column, word.
 
     Parameters
     ----------
     word_bits : int
-        Bits of a word: the lanes of one beat.
+        Width of a word in bits; a word is one beat of the input stream.
     words : int
         Words per pixel.
     height, width : int
         Frame in pixels.
     kernel, stride, dilation : tuple of int
-        Vertical, horizontal.
+        Vertical and horizontal value of each, in pixels.
     pads : tuple of int
-        Top, left, bottom, right.
+        Padding in pixels at the top, left, bottom and right.
     pad_word : int
         What a padded tap delivers.
     repeat : int
-        How often each window is read; in a depthwise buffer the number of words.
+        How often each window is delivered; in a depthwise buffer the number of words.
     depthwise : bool
-        Pass `rep` reads only word `rep` of each pixel.
+        Whether each repeat delivers only one word of every pixel: repeat `rep` delivers word `rep`.
     classes : bool
         Whether `o_row` tells the border class.
     depth : int
         Capacity in words, at least `minimum_depth`.
     ram : {"auto", "block", "distributed"}
-        What the memory is built of; the synthesis tool chooses at "auto". LUT RAM is refused by
-        Yosys for devices that have none, such as iCE40.
+        What the memory is built of. With "auto" the synthesis tool chooses. Yosys refuses
+        "distributed" for devices without LUT RAM, such as iCE40.
     pad_word_last : int, optional
-        What a padded tap delivers for a pixel's last word, where that has unused lanes.
+        What a padded tap delivers as a pixel's last word, if that word has unused lanes.
 
     Members
     -------
     i : In(stream.Signature(word_bits))
         Words of frames: row by row, pixel by pixel.
     permit : In(1)
-        Whether a reduction's last beat may be issued in this cycle.
+        Whether the last beat of a reduction may be issued in this cycle.
     o_valid : Out(1)
         A beat, `latency` cycles after its issue.
     o_data : Out(word_bits)
         The word, or `pad_word`.
-    o_pad, o_first, o_last : Out(1)
-        Whether it is a padded tap, and the first or last beat of a reduction.
-    o_row : Out(range(rows))
+    o_pad : Out(1)
+        Whether the beat is a padded tap.
+    o_first, o_last : Out(1)
+        Whether the beat is the first or the last one of a reduction.
+    o_row : Out(range(rows)), at least one bit
         Border class times `repeat`, plus rep.
     o_issued : Out(1)
-        Whether a reduction's last beat is issued in this very cycle.
+        Whether the last beat of a reduction is issued in this very cycle.
 
     Attributes
     ----------
     latency : int
-        2: memory, output register.
+        2 clock cycles: the memory and the output register.
     rows : int
-        Values of `o_row`.
+        Number of values of `o_row`.
     output : tuple of int
         Rows and columns of windows.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range, no window fits, or `depth` is too small; see
+        `check_window`.
     """
 
     latency = BUFFER_LATENCY
@@ -110,7 +120,7 @@ class FeatureBuffer(wiring.Component):
         ram: str = "auto",
         pad_word_last: int | None = None,
     ) -> None:
-        """Check the parameters."""
+        """Check the parameters, number the border classes, and declare the ports."""
         check_window(
             word_bits=word_bits,
             words=words,
@@ -126,7 +136,7 @@ class FeatureBuffer(wiring.Component):
         )
         if depthwise and repeat != words:
             raise ValueError(
-                f"repeat is {repeat}; a depthwise buffer repeats as often as words {words}"
+                f"repeat is {repeat}; in a depthwise buffer it has to equal words, which is {words}"
             )
         pad_word_last = pad_word if pad_word_last is None else pad_word_last
         self.word_bits, self.words, self.height, self.width = word_bits, words, height, width
@@ -140,12 +150,15 @@ class FeatureBuffer(wiring.Component):
         )
         needed = self.minimum_depth(height, width, words, kernel, stride, dilation, pads)
         if depth < needed:
-            raise ValueError(f"depth is {depth}; windows need {needed} words at once")
+            raise ValueError(
+                f"depth is {depth}; it has to be at least {needed}, as the windows need {needed}"
+                " words at once"
+            )
         borders = [
             geometry.border_classes(*axis, out) for axis, out in zip(axes, self.output, strict=True)
         ]
         self.padded = any(any(pattern) for _, patterns in borders for pattern in patterns)
-        # Row and column class, each with its weight in o_row.
+        # o_row is (row class * column classes + column class) * repeat + rep.
         counts = [len(patterns) for _, patterns in borders] if classes else [1, 1]
         weights = (counts[1] * repeat, repeat)
         self.row_offsets, self.col_offsets = (
@@ -171,7 +184,7 @@ class FeatureBuffer(wiring.Component):
     border_classes = staticmethod(geometry.border_classes)
 
     def model(self, frames: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        """Give the pulses of whole frames, in order of issue.
+        """Return the beats of whole frames, in order of issue.
 
         Parameters
         ----------
@@ -181,7 +194,7 @@ class FeatureBuffer(wiring.Component):
         Returns
         -------
         dict of arrays [beats]
-            Keys data, pad, first, last, row.
+            The keys are data, pad, first, last and row.
         """
         inner = 1 if self.depthwise else self.words
         counts = (*self.output, self.repeat, *self.kernel, inner)
@@ -205,7 +218,10 @@ class FeatureBuffer(wiring.Component):
         }
 
     def _strides(self) -> dict[str, tuple[int, ...]]:
-        """Give what each loop adds to word number, row and column; innermost first, then frames."""
+        """Return what each loop adds to the tap's word number, row and column.
+
+        Loops come innermost first; the last entry is for the step to the next frame.
+        """
         (sy, sx), (dy, dx), line = self.stride, self.dilation, self.width * self.words
         one, rep = (0, 1) if self.depthwise else (1, 0)
         return {
@@ -223,7 +239,13 @@ class FeatureBuffer(wiring.Component):
         }
 
     def elaborate(self, platform: Any) -> Module:
-        """Build the counters, the memory and the output registers."""
+        """Build the counters, the memory and the output registers.
+
+        A nest of counters walks through the order of issue. `_space` accepts words while there is
+        space, `_ahead` compares the tap's word with the newest one, and a beat is issued once its
+        word is there or if its tap is padded. `_memory` reads the word, and `_output` delays the
+        flags of the beat as long as that takes and replaces padded taps.
+        """
         m = Module()
         inner = 1 if self.depthwise else self.words
         counts = (inner, *self.kernel[::-1], self.repeat, *self.output[::-1])
@@ -252,14 +274,15 @@ class FeatureBuffer(wiring.Component):
 
     @property
     def _start(self) -> int:
-        """Number of a frame's first tap, that of its first word being 0."""
+        """Number of the word of a frame's first tap, where that of the frame's first word is 0."""
         return -(self.pads[0] * self.width + self.pads[1]) * self.words
 
     def _space(self, m: Module, nest: Nest, issue: Value, write: Value) -> None:
-        """Count the words held; accept more while there is space.
+        """Accept words while there is space, by counting the words held.
 
-        `overfull` is their number minus the depth, so its sign is the answer. The end of an output
-        row frees words, some of them perhaps before they are written.
+        The register `overfull` holds the words held minus the depth, so its sign tells whether
+        there is space. The end of an output row frees words, some of them perhaps before they are
+        written.
         """
         frame = self.height * self.width * self.words
         span = bits_for(self.depth + 2 * frame) + 1
@@ -277,10 +300,11 @@ class FeatureBuffer(wiring.Component):
     def _ahead(
         self, m: Module, nest: Nest, steps: Sequence[int], issue: Value, write: Value
     ) -> Signal:
-        """Give the number of the newest word minus that of the tap: negative if it is missing.
+        """Return the number of the newest word minus that of the tap's word, negative if missing.
 
-        The newest word is at most `depth` words and the padding before a frame further. Taps, and
-        every frame has one inside it, keep within a frame and their own position of it.
+        The newest word is at most `depth` words, and the padding before a frame, ahead of the tap.
+        Every window row has a tap inside the frame, so that taps cannot run away from the newest
+        word by more than a frame. These bounds set the width of the register.
         """
         frame = self.height * self.width * self.words
         furthest = frame + self._start - steps[-1]
@@ -293,10 +317,10 @@ class FeatureBuffer(wiring.Component):
     def _memory(
         self, m: Module, nest: Nest, steps: Sequence[int], issue: Value, write: Value
     ) -> Value:
-        """Build the memory with its two addresses; give the word of the tap, a cycle late."""
+        """Build the memory and its two addresses; return the word of the tap, a cycle late."""
         m.submodules.memory = memory = word_memory(self.word_bits, self.depth, self.ram)
         writer, reader = memory.write_port(), memory.read_port()
-        # An address has to have a bit, even if only one word is ever used.
+        # An address needs at least one bit, even if only one word is ever used.
         address = Loop(self.depth, "write_address")
         m.d.comb += [
             writer.addr.eq(address.index),
@@ -315,12 +339,12 @@ class FeatureBuffer(wiring.Component):
         below = [step - self.depth for step in around]
         m.d.comb += wrapped.eq(read + nest.step(m, below, width + 1, "read_wrap"))
         with m.If(issue):
-            # Modulo the depth: one of the two sums is in range.
+            # The address is modulo the depth: exactly one of the two sums is in its range.
             m.d.sync += read.eq(Mux(wrapped[-1], further, wrapped))
         return reader.data
 
     def _output(self, m: Module, nest: Nest, beat: dict[str, Value], word: Value) -> None:
-        """Build the registers beside the memory and those after it."""
+        """Build the registers that delay a beat's flags, and the output registers."""
         width = len(self.o_row)
         by_row = nest.loops[OY].follow(self.row_offsets, width, "row_class")
         by_col = nest.loops[OX].follow(self.col_offsets, width, "col_class")
@@ -336,7 +360,7 @@ class FeatureBuffer(wiring.Component):
             self.o_last.eq(late["last"]),
             self.o_row.eq(class_1 + rep_1),
         ]
-        # Without a reset it can be the register that some block RAMs end in.
+        # A register without reset can be merged with the one that some block RAMs end in.
         data = Signal(self.word_bits, reset_less=True)
         m.d.sync += data.eq(word)
         m.d.comb += self.o_data.eq(data)

@@ -1,8 +1,8 @@
 """Queue behind an array that works on several windows at once: groups in, pixel by pixel out.
 
-A group's results come repeat by repeat, each for all its pixels; they leave pixel by pixel, each in
-all its repeats. So a place is read as often as its group has pixels and then given back. Pixels
-past the row's end are never read.
+The results of a group arrive repeat by repeat, each for all pixels of the group; they leave pixel
+by pixel, with all repeats of a pixel together. So the entries of a group are read once per pixel
+before their places become free. Pixels past the end of the row are never read.
 """
 
 from __future__ import annotations
@@ -22,37 +22,45 @@ from xnorflow_hw.stage.window_checks import add
 
 
 class PixelQueue(wiring.Component):
-    """Hold the results of groups of pixels, and give them pixel by pixel.
+    """Keeps the results of groups of pixels and delivers them pixel by pixel.
 
     Parameters
     ----------
     width : int
-        Bits of a pixel's result.
+        Width of a pixel's result in bits.
     banks : Banks
-        How a row's pixels are grouped.
+        How the pixels of a row are grouped.
     repeat : int
-        Results of a group.
+        Number of results of a group, for all its pixels each.
     depth : int
-        Places, at least `repeat`: a group's second pixel needs all results of it again.
+        Capacity in results of all pixels. At least `repeat`, because the second pixel of a group
+        needs all results of the group again.
 
     Members
     -------
     i_valid : In(1)
-        A result; there has to be a place for it.
+        A result. There has to be a free place for it.
     i_values : In(pixels * width)
-        For every pixel of the group, pixel 0 lowest.
+        The result of every pixel of the group, pixel 0 lowest.
     o : Out(stream.Signature(width))
-        Results by pixel, one cycle after they came at the earliest.
+        Results by pixel, at the earliest one cycle after they arrived.
     o_freed : Out(1)
         Whether a place becomes free with this transfer.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range.
     """
 
     def __init__(self, *, width: int, banks: Banks, repeat: int, depth: int) -> None:
-        """Check the parameters."""
+        """Check the parameters and declare the ports."""
         if width < 1 or repeat < 1:
-            raise ValueError(f"width {width} and repeat {repeat} have to be positive")
+            raise ValueError(f"width is {width} and repeat is {repeat}; both have to be 1 or more")
         if depth < repeat:
-            raise ValueError(f"depth is {depth}; a group has {repeat} results")
+            raise ValueError(
+                f"depth is {depth}; it has to be at least repeat {repeat}, the results of a group"
+            )
         self.width, self.banks, self.repeat, self.depth = width, banks, repeat, depth
         super().__init__(
             {
@@ -64,13 +72,24 @@ class PixelQueue(wiring.Component):
         )
 
     def model(self, results: NDArray[Any]) -> NDArray[Any]:
-        """Order the results [groups * repeat, pixels] of whole rows by pixel: [pixels * repeat]."""
+        """Return results in the order in which they leave.
+
+        Parameters
+        ----------
+        results : int array [groups * repeat, pixels]
+            Results of whole rows, in the order in which they arrive.
+
+        Returns
+        -------
+        int array [pixels * repeat]
+            Pixel by pixel, without those past the end of a row.
+        """
         b = self.banks
         rows = results.reshape(-1, b.groups, self.repeat, b.pixels).swapaxes(2, 3)
         return rows.reshape(len(rows), -1, self.repeat)[:, : b.columns].ravel()
 
     def elaborate(self, platform: Any) -> Module:
-        """Build the memory and its counters."""
+        """Build the memory, its addresses and the counters of rep, pixel and group."""
         m = Module()
         pixels, bits = self.banks.pixels, max(1, ceil_log2(self.depth))
         m.submodules.storage = storage = Memory(shape=pixels * self.width, depth=1 << bits, init=[])
@@ -83,12 +102,13 @@ class PixelQueue(wiring.Component):
             m.d.comb += group_end.eq(
                 pixel.last | (group.last & (pixel.index == self.banks.last_group - 1))
             )
-        # Whether the group's results are read again, for the next pixel.
+        # The group's results are read once more, for its next pixel.
         again = rep.last & ~group_end
         m.d.comb += self.o_freed.eq(pop & group_end)
 
         write, read = Signal(bits, name="write_address"), Signal(bits, name="read_address")
-        # The newest result's number minus that of the one on offer; negative if it is not there.
+        # The number of the newest result minus that of the one on offer, which is not there yet if
+        # this is negative.
         ahead = Signal(bits_for(self.depth) + 1, init=-1)
         forth = Signal(len(ahead))
         m.d.comb += forth.eq(Mux(pop, Mux(again, self.repeat - 1, -1), 0))

@@ -1,7 +1,8 @@
 """A stage: one reduction of the network, from the stream of its input to that of its output.
 
-Feature buffer, array and tails pass pulses of fixed latency. The queue at the end absorbs them, and
-the buffer issues the last beat of a reduction only while the queue has a place for its result.
+Feature buffer, array and tails pass pulses with a fixed latency and never stall. The queue at the
+end takes their results, and the buffer issues the last beat of a reduction only while the queue has
+a free place for its result.
 """
 
 from __future__ import annotations
@@ -29,10 +30,21 @@ from xnorflow_hw.stage.pixel_queue import PixelQueue
 def feature_buffer(spec: BufferSpec) -> FeatureBuffer | BankedBuffer:
     """Build the buffer of a stage.
 
+    Parameters
+    ----------
+    spec : BufferSpec
+        Geometry and capacity.
+
+    Returns
+    -------
+    FeatureBuffer or BankedBuffer
+        The latter for several pixels at once.
+
     Raises
     ------
     ValueError
-        If the spec contradicts itself.
+        If several pixels are combined with `depthwise` or `classes`, or if the buffer refuses its
+        parameters.
     """
     options = dict(vars(spec))
     if spec.pixels == 1:
@@ -40,40 +52,43 @@ def feature_buffer(spec: BufferSpec) -> FeatureBuffer | BankedBuffer:
         return FeatureBuffer(**options)
     if options.pop("depthwise") or options.pop("classes"):
         raise ValueError(
-            "several pixels at once are for windows of all channels, alike all along a row"
+            f"pixels is {spec.pixels}; several pixels at once need a buffer without depthwise and"
+            " without classes"
         )
     return BankedBuffer(**options)
 
 
 class Stage(wiring.Component):
-    """Compute one reduction layer, frame after frame.
+    """Computes one reduction layer and the layers behind it that work on its results.
 
     Parameters
     ----------
     spec : StageSpec
         What to compute.
     style : {"amaranth", "verilog"}
-        Whether large memories and popcounts are Verilog modules; see `modules` and `images`.
+        Whether large memories and arithmetic are Verilog modules; see `modules` and `images`.
     prefix : str
-        Put before the names of memories.
+        Prefix of the memories' names.
 
     Members
     -------
-    i : In(stream)
-        Features, a word of the buffer per beat.
-    o : Out(stream)
+    i : In(stream.Signature(word_bits))
+        Features, one word of the buffer per beat.
+    o : Out(stream.Signature(lanes_out * out_bits))
         Features of the output, ``spec.lanes_out`` per beat.
-    load : In
-        Only where weights are in SPRAM: `spram.SpramRom`'s.
+    load : In(LOAD_BITS + number of SPRAMs)
+        The load bus of `SpramRom`; only where the weights are in SPRAM.
 
     Attributes
     ----------
     latency : int
-        See `stage_latency`; a result can leave one cycle after it enters the queue.
+        Clock cycles from the issue of a reduction's last beat to its result's entry into the queue;
+        see `stage_latency`. The result can leave one cycle later.
     sections : tuple of tuple of int
-        What has to be loaded into each SPRAM.
+        Words to be loaded into each SPRAM; empty where there is none.
     modules, images : dict of str to str
-        Verilog modules to append to the design and hex images to lie beside it.
+        Verilog modules, by name, to append to the design, and hex images, by file name, to lie
+        beside it.
     """
 
     def __init__(self, spec: StageSpec, *, style: Style = "amaranth", prefix: str = "") -> None:
@@ -101,7 +116,7 @@ class Stage(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Connect the parts and count the credit."""
+        """Connect the parts, and count the results that are in the pipeline or in the queue."""
         m = Module()
         m.submodules.buffer = buffer = self.buffer
         m.submodules.array = array = self.array
@@ -133,7 +148,7 @@ class Stage(wiring.Component):
         return m
 
     def _queue(self, m: Module, valid: Value, values: Value) -> Value:
-        """Put results into the queue and offer what it has; tell when a place becomes free."""
+        """Put results into the queue and offer them; return whether a place becomes free."""
         width, depth, buffer = len(self.o.payload), self.spec.queue_depth, self.buffer
         if isinstance(buffer, BankedBuffer):
             m.submodules.queue = pixels = PixelQueue(
@@ -143,7 +158,7 @@ class Stage(wiring.Component):
             wiring.connect(m, pixels.o, wiring.flipped(self.o))
             return pixels.o_freed
         if depth == 1:
-            # A SyncFIFO of one place has addresses without bits, which Verilog has not.
+            # A SyncFIFO of one place would have addresses without bits, which Verilog lacks.
             full, data = Signal(), Signal(width, reset_less=True)
             with m.If(valid):
                 m.d.sync += [full.eq(1), data.eq(values)]

@@ -1,4 +1,4 @@
-"""What feature buffers have in common: checks of their geometry, their memory, their arithmetic."""
+"""What both feature buffers share: checks of their geometry, their memory and their arithmetic."""
 
 from __future__ import annotations
 
@@ -29,7 +29,16 @@ def check_window(
     ram: str,
     pad_words: Sequence[int | None],
 ) -> None:
-    """Raise ValueError, with the offending value, if there can be no such buffer."""
+    """Check the geometry of a feature buffer.
+
+    The parameters are those of a `FeatureBuffer`; `pad_words` are `pad_word` and `pad_word_last`.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range, no window fits into the padded frame, or no window has a
+        tap inside the frame.
+    """
     positive = {
         "word_bits": (word_bits,),
         "words": (words,),
@@ -42,14 +51,20 @@ def check_window(
     }
     for name, values in positive.items():
         if min(values) < 1:
-            raise ValueError(f"{name} is {values}; it has to be positive")
+            numbers = ", ".join(map(str, values))
+            raise ValueError(f"{name} is {numbers}; it has to be 1 or more")
     if len(pads) != 4 or min(pads) < 0:
-        raise ValueError(f"pads are {pads}; four numbers of at least 0 are needed")
+        raise ValueError(
+            f"pads are {pads}; they have to be four numbers (top, left, bottom, right), each 0 or"
+            " more"
+        )
     if ram not in RAM_KINDS:
         raise ValueError(f"ram is {ram!r}; known are {', '.join(RAM_KINDS)}")
     for word in pad_words:
         if word is not None and (word < 0 or word.bit_length() > word_bits):
-            raise ValueError(f"pad_word is {word:#x}; it does not fit {word_bits} bits")
+            raise ValueError(
+                f"pad_word is {word:#x}, which does not fit a word of {word_bits} bits"
+            )
     axes = zip((height, width), kernel, stride, dilation, pads[:2], pads[2:], strict=True)
     if min(geometry.output_size(*axis) for axis in axes) < 1:
         raise ValueError(
@@ -58,15 +73,27 @@ def check_window(
         )
     if not geometry.minimum_depth(height, width, words, kernel, stride, dilation, pads):
         raise ValueError(
-            f"stride {stride} and pads {pads} leave no tap inside the frame of"
+            f"with stride {stride} and pads {pads} no window has a tap inside the frame of"
             f" {height} x {width} pixels"
         )
 
 
 def word_memory(bits: int, depth: int, ram: str) -> Memory:
-    """Give a memory for words; an address has to have a bit, so it holds at least two."""
-    # A word is never read while its place is written, so Yosys may leave out the logic that would
-    # give the old word then.
+    """Build a memory for `depth` words of `bits` bits.
+
+    It has at least two words, so that its address has a bit.
+
+    Parameters
+    ----------
+    bits : int
+        Width of a word in bits.
+    depth : int
+        Number of words.
+    ram : {"auto", "block", "distributed"}
+        What the memory is built of.
+    """
+    # A place is never read while it is written, so Yosys may leave out the logic that would deliver
+    # the old word in that case.
     attributes: dict[str, Any] = {"no_rw_check": 1}
     if ram != "auto":
         attributes["ram_style"] = ram
@@ -76,16 +103,29 @@ def word_memory(bits: int, depth: int, ram: str) -> Memory:
 def outside(
     m: Module, nest: Nest, steps: Sequence[int], size: int, before: int, issue: Value, name: str
 ) -> Value:
-    """Give a register that tells whether the tap is outside the frame along an axis.
+    """Build a register that tells whether the current tap is outside the frame along one axis.
 
     Parameters
     ----------
+    m : Module
+        The module that gets the logic.
+    nest : Nest
+        The loops whose steps move the tap.
     steps : sequence of int
         What each loop of the nest adds to the tap's position; see `Nest.step`.
-    size, before : int
-        Positions inside the frame, and padded ones before them.
+    size : int
+        Number of positions inside the frame.
+    before : int
+        Number of padded positions before the frame.
     issue : Value
-        Whether the nest advances.
+        Whether the nest advances in this cycle.
+    name : str
+        Prefix of the signals' names.
+
+    Returns
+    -------
+    Value
+        The register, or a constant if the tap never moves along this axis.
     """
     if not any(steps):
         return Const(before > 0, 1)
@@ -96,11 +136,11 @@ def outside(
     after = Signal(width, name=f"{name}_next")
     m.d.comb += after.eq(position + nest.step(m, steps, width, f"{name}_step"))
     with m.If(issue):
-        # A negative position is a large one without its sign.
+        # The comparison is unsigned, so a negative position is also above `size`.
         m.d.sync += [position.eq(after), result.eq(after >= size)]
     return result
 
 
 def add(a: Value, b: Value, carry: Value) -> Value:
-    """Add two equally wide numbers and a carry, modulo their width, in one adder."""
+    """Return the sum of two equally wide numbers and a carry, of the same width, in one adder."""
     return (Cat(Const(1, 1), a) + Cat(carry, b))[1 : len(a) + 1]

@@ -1,4 +1,4 @@
-"""Build the accelerator: an `AcceleratorSpec` becomes a chain of stages, and that becomes Verilog.
+"""Builds an `AcceleratorSpec`: the chain of its stages, and the Verilog of that.
 
 May import every room of `xnorflow_hw` but `axi` and `link`.
 """

@@ -1,4 +1,4 @@
-"""The accelerator: input stage, stages and gearboxes in a chain, between two AXI-Streams."""
+"""The accelerator: input stage, gearboxes and stages in a chain, between two AXI-Streams."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from xnorflow_hw.stream.input import InputStage
 
 
 class Accelerator(Elaboratable):
-    """A whole network with plain port names.
+    """The hardware of a whole network, with plain port names.
 
     Parameters
     ----------
@@ -26,18 +26,19 @@ class Accelerator(Elaboratable):
     style : {"amaranth", "verilog"}
         "amaranth" runs in Amaranth's simulator; "verilog" is what `emit` writes.
     taps : bool
-        Add ``tap_<k>_valid`` and ``tap_<k>_data`` outputs that show every transfer out of stage k
-        (out of the input stage for k = 0), for finding the first mismatch.
+        Whether to add outputs ``tap_<k>_valid`` and ``tap_<k>_data`` that show every transfer out
+        of stage k (out of the input stage for k = 0), for finding the first mismatch.
 
     Attributes
     ----------
     ports : list of Signal
-        All of them, in order: clk, rst, s_axis_*, m_axis_*, taps; last, where weights are in SPRAM,
-        ``load``, which loads it while ``rst`` is 1.
+        All ports, in order: clk, rst, s_axis_*, m_axis_*, the taps, and, where weights are in
+        SPRAM, ``load``, over which they are loaded while ``rst`` is 1.
     sections : tuple of tuple of int
-        What has to be loaded into each SPRAM, in the order of the write enables.
+        Words to be loaded into each SPRAM, in the order of the write enables.
     modules, images : dict of str to str
-        Verilog modules to append to the design and hex images to lie beside it.
+        Verilog modules, by name, to append to the design, and hex images, by file name, to lie
+        beside it.
     """
 
     def __init__(
@@ -51,7 +52,8 @@ class Accelerator(Elaboratable):
             group=spec.input.group,
         )
         self.stages = [Stage(s, style=style, prefix=f"{spec.name}_") for s in spec.stages]
-        # Even where it takes no time, a gearbox clears the lanes past a group's end.
+        # A gearbox that regroups nothing is still needed where lanes past a group's end are not 0:
+        # it clears them.
         clean = [True, *(stage.unused_lanes_hold_0 for stage in spec.stages)]
         self.gearboxes = [
             Gearbox(**vars(box)) if box.needed or not zero else None
@@ -98,7 +100,7 @@ class Accelerator(Elaboratable):
             self.ports.append(self.load)
 
     def elaborate(self, platform: Any) -> Module:
-        """Connect the chain."""
+        """Connect the input stage, gearboxes and stages, and extend the scores to whole bytes."""
         m = Module()
         m.domains += ClockDomain("sync", local=True)
         m.d.comb += [ClockSignal().eq(self.clk), ResetSignal().eq(self.rst)]

@@ -1,9 +1,10 @@
 """Joins Yosys's processes: one or two clocked ones per module instead of two for every register.
 
-Yosys writes what follows in a register as a combinational process, to be evaluated whole in every
-cycle, and a clocked one that copies the result. Here conditions enclose nonblocking assignments,
-and registers under the same condition share it. That is shorter, and a simulator skips what is not
-due. Of several assignments the last one counts in both, so the meaning is the same.
+For every register Yosys writes a combinational process that computes its next value, which a
+simulator evaluates as a whole in every cycle, and a clocked process that copies the result. Here
+conditions enclose nonblocking assignments instead, and registers under the same condition share it.
+That is shorter, and a simulator skips what is under a false condition. In both forms the last of
+several assignments counts, so the meaning is the same.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class _If:
 
 @dataclass(frozen=True)
 class _Case:
-    """A case statement, line by line."""
+    """A case statement, kept line by line."""
 
     text: list[str]
 
@@ -65,19 +66,19 @@ _Statement = _Assign | _If | _Case
 
 
 class _OtherForm(Exception):
-    """A process that tells something else than what follows in a register."""
+    """Raised for a process that does not compute the next value of one register."""
 
 
 def join(text: str) -> str:
-    """Join the processes of each module in Yosys's text; those of another form stay.
+    """Return Yosys's text with the processes of each module joined; those of another form stay.
 
-    Names have to be plain.
+    All names have to be plain, not escaped.
     """
     return _MODULE.sub(lambda module: _module(module[0]), text)
 
 
 def _module(text: str) -> str:
-    """Join one module's processes."""
+    """Return a module's text with its processes joined."""
     copies = {following: register for register, following in _COPY.findall(text)}
     uses = Counter(re.findall(r"\w+", text))
     programs: dict[str, list[_Statement]] = {}
@@ -85,7 +86,8 @@ def _module(text: str) -> str:
     def take(process: re.Match[str]) -> str:
         following = process[1].split(maxsplit=1)[0].split("[")[0]
         inside = re.findall(r"\w+", process[1]).count(following)
-        # Apart from here it may be in its declaration and in the copy.
+        # The next value must have no other reader: it may occur only here, in its declaration and
+        # in the process that copies it.
         if following not in copies or uses[following] != inside + 2:
             return process[0]
         try:
@@ -103,7 +105,7 @@ def _module(text: str) -> str:
 
 
 def _clocked(programs: Iterable[list[_Statement]]) -> str:
-    """Write the processes of registers that a reset clears, and of the others."""
+    """Write one process for the registers that a reset clears and one for the others."""
     cleared: list[_Statement] = []
     otherwise, others = [], []
     for program in programs:
@@ -137,7 +139,7 @@ def _lines(statements: Iterable[_Statement], indent: str) -> Iterator[str]:
 
 
 def _program(text: str, following: str, register: str) -> list[_Statement]:
-    """Read what follows in a register, without the statement that it stays as it is."""
+    """Return the statements that compute a register's next value, without the one that keeps it."""
     program, rest = _block([line.strip() for line in text.splitlines()], following, register)
     if program and program[0] == _Assign(register, register):
         del program[0]
@@ -147,7 +149,7 @@ def _program(text: str, following: str, register: str) -> list[_Statement]:
 
 
 def _block(lines: list[str], following: str, register: str) -> tuple[list[_Statement], list[str]]:
-    """Read statements to their end; return them and the lines after it."""
+    """Read statements up to their end; return them and the lines after it."""
     found: list[_Statement] = []
     while lines:
         line, *lines = lines
@@ -169,7 +171,7 @@ def _block(lines: list[str], following: str, register: str) -> tuple[list[_State
 
 
 def _case(lines: list[str], following: str, register: str) -> tuple[_Case, list[str]]:
-    """Read a case statement, with others perhaps inside."""
+    """Read a case statement with those inside; return it and the lines after it."""
     depth, text = 0, []
     while lines:
         line, *lines = lines
@@ -184,7 +186,7 @@ def _case(lines: list[str], following: str, register: str) -> tuple[_Case, list[
 
 
 def _merged(programs: Iterable[list[_Statement]]) -> list[_Statement]:
-    """Join programs of different registers; each one's statements keep their order."""
+    """Join the programs of different registers; the statements of each keep their order."""
     merged: list[_Statement] = []
     for program in programs:
         at = 0
@@ -198,7 +200,7 @@ def _merged(programs: Iterable[list[_Statement]]) -> list[_Statement]:
 
 
 def _placed(merged: list[_Statement], at: int, new: _If) -> int:
-    """Add a statement under its condition, from `at` on; return where it is."""
+    """Add statements under a condition, to an equal one from index `at` on; return their index."""
     for k in range(at, len(merged)):
         there = merged[k]
         if isinstance(there, _If) and there.condition == new.condition:

@@ -1,4 +1,4 @@
-"""Writes an accelerator as Verilog: one self-contained file, ROM images beside it when large."""
+"""Writes an accelerator as Verilog: one self-contained file, and large ROM images beside it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,17 @@ _LINT_ON = "/* verilator lint_restore */\n"
 
 @dataclass(frozen=True)
 class Emitted:
-    """Generated text: `verilog`, and `images` by file name; `sections` to be loaded into SPRAM."""
+    """What was generated for an accelerator.
+
+    Parameters
+    ----------
+    verilog : str
+        Text of the one Verilog file.
+    images : dict of str to str
+        Hex images of memories, by file name.
+    sections : tuple of tuple of int
+        Words to be loaded into each SPRAM; empty where there is none.
+    """
 
     verilog: str
     images: dict[str, str]
@@ -35,7 +45,7 @@ class Emitted:
 
 
 def emit(spec: AcceleratorSpec, *, header: str = "", taps: bool = False) -> Emitted:
-    """Generate the Verilog of an accelerator.
+    """Write the Verilog of an accelerator.
 
     The text depends on the arguments alone.
 
@@ -44,9 +54,14 @@ def emit(spec: AcceleratorSpec, *, header: str = "", taps: bool = False) -> Emit
     spec : AcceleratorSpec
         What to generate.
     header : str
-        Lines put into the comment at the top.
+        Lines to put into the comment at the top.
     taps : bool
-        See `Accelerator`.
+        Whether to add outputs that show the transfers of each stage; see `Accelerator`.
+
+    Returns
+    -------
+    Emitted
+        The Verilog file, and the images that have to lie beside it.
     """
     top = Accelerator(spec, style="verilog", taps=taps)
     text = verilog.convert(
@@ -61,14 +76,14 @@ def emit(spec: AcceleratorSpec, *, header: str = "", taps: bool = False) -> Emit
 
 
 def _readable(text: str) -> str:
-    """Give Yosys's text plain names, and forms that lint has no doubts about."""
+    """Return Yosys's text with plain names, joined processes and no form that lint warns about."""
     text = clocked.join(plain_names(text))
     text = _INITIALISED.sub(r"\1\2;\n  initial \2 = \3;", text)
     return _NOT.sub(r"= ~|\1;", text)
 
 
 def plain_names(text: str) -> str:
-    r"""Turn hierarchical names such as ``\net.conv0.buffer`` into ``net_conv0_buffer``.
+    r"""Return the text with names such as ``\net.conv0.buffer`` turned into ``net_conv0_buffer``.
 
     An escaped name that has no free plain form stays as it is.
     """

@@ -105,13 +105,19 @@ def _tail(tail: TailSpec) -> dict[str, Any]:
                 "rows": rows,
                 "lanes": lanes,
                 "thresholds": thresholds,
-                "rom": tail.rom.kind,
+                "rom": tail.rom.storage,
             }
         case OffsetSpec():
             rows, lanes = tail.offset.shape
-            return {"kind": "offsets", "rows": rows, "lanes": lanes, "rom": tail.rom.kind}
+            return {"kind": "offsets", "rows": rows, "lanes": lanes, "rom": tail.rom.storage}
     rows, lanes, entries = tail.table.shape
-    return {"kind": "table", "rows": rows, "lanes": lanes, "entries": entries, "rom": tail.rom.kind}
+    return {
+        "kind": "table",
+        "rows": rows,
+        "lanes": lanes,
+        "entries": entries,
+        "rom": tail.rom.storage,
+    }
 
 
 def _layer(part: Reduction, fold: Fold, stage: StageSpec, box: GearboxSpec) -> dict[str, Any]:
@@ -148,7 +154,7 @@ def _layer(part: Reduction, fold: Fold, stage: StageSpec, box: GearboxSpec) -> d
             "rom": {
                 "depth": depth,
                 "width": planes * pe * simd,
-                "kind": a.rom.kind,
+                "kind": a.rom.storage,
                 "tiles": len(a.rom.tiles),
                 **({"sprams": sprams_of(a)} if sprams_of(a) else {}),
             },

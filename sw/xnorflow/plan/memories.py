@@ -78,7 +78,7 @@ class _Stages(StorageChoice):
         chosen = self.rom(*_words(tail, sum_bits))
         if not compared:
             # Several memories of the tail's own, of several words even with a single row.
-            chosen = RomSpec("logic" if chosen.kind == "constants" else chosen.kind)
+            chosen = RomSpec("logic" if chosen.storage == "constants" else chosen.storage)
         return replace(tail, rom=chosen)
 
     def stage(self, s: StageSpec) -> StageSpec:
@@ -145,7 +145,7 @@ def sprams(spec: AcceleratorSpec) -> int:
 
 def sprams_of(array: DotSpec) -> int:
     """Count those of an array."""
-    inside = array.rom.kind == IN_SPRAM.kind
+    inside = array.rom.storage == IN_SPRAM.storage
     return number(len(array.weights), array.weights[0].size) if inside else 0
 
 
@@ -198,7 +198,7 @@ def _in_sprams(spec: AcceleratorSpec, device: Fpga, left: float) -> frozenset[st
     # What a number of SPRAMs saves at most.
     best: dict[int, tuple[int, frozenset[str]]] = {0: (0, frozenset())}
     for s in usual:
-        if not isinstance(s.array, DotSpec) or s.array.rom.kind != "block":
+        if not isinstance(s.array, DotSpec) or s.array.rom.storage != "block":
             continue
         depth, width = len(s.array.weights), s.array.weights[0].size
         saves = choice.takes(depth, width, s.array.rom)[1]

@@ -76,7 +76,7 @@ def _buffer_registers(e: EngineSummary, family: Family) -> int:
 def _registers(memories: StorageChoice, depth: int, width: int, rom: RomSpec | None) -> int:
     """Give the bits of the registers of blocks, every tile with its own."""
     rom = rom or memories.rom(depth, width)
-    if rom.kind != "block":
+    if rom.storage != "block":
         return 0
     return sum(t.width for t in rom.tiles) or width
 

@@ -41,7 +41,7 @@ def read_only(depth: int, width: int, family: Family, rom: RomSpec | None = None
     if depth == 0 or width == 0:
         return Resources()
     luts, blocks = StorageChoice(family).takes(depth, width, rom)
-    sprams = spram_number(depth, width, family) if rom and rom.kind == "spram" else 0
+    sprams = spram_number(depth, width, family) if rom and rom.storage == "spram" else 0
     return Resources(luts=luts, ram_blocks=blocks, sprams=sprams)
 
 

@@ -131,12 +131,12 @@ class StorageChoice:
         """Give the LUTs and the blocks of a ROM that is built of `rom`, or of what is cheapest."""
         if depth == 1:
             return 0, 0
-        spram = rom is not None and rom.kind == "spram"
+        spram = rom is not None and rom.storage == "spram"
         if rom is None or (spram and self.family.spram_shape is None):
             return self._cheapest(depth, width)[1:]
         if spram:
             return SPRAM_LUTS, 0
-        if rom.kind != "block":
+        if rom.storage != "block":
             return rom_luts(depth, width, self.family.lut_inputs), 0
         if not rom.tiles:
             return cut_cost(depth, width, self._ram, self.price)

@@ -159,7 +159,7 @@ def test_arrays_in_verilator(fabric, body, tmp_path):
 
 def test_a_single_word_is_not_recoded():
     weights = np.ones((1, 1, 2, 8), np.uint8)
-    with pytest.raises(ValueError, match="a single word is there at once"):
+    with pytest.raises(ValueError, match="a single word is a constant"):
         DotArray(
             pe=2,
             simd=8,
@@ -176,10 +176,10 @@ def test_a_single_word_is_not_recoded():
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"bits": 2}, "one pixel of bits"),
-        ({"pixels": 2, "lanes": (0, 1)}, "one pixel of bits"),
-        ({"fabric": "ecp5"}, "not for 'ecp5'"),
-        ({"rom": IN_BLOCKS}, "with memory 'block'"),
+        ({"bits": 2}, "needs one pixel, codes of one bit"),
+        ({"pixels": 2, "lanes": (0, 1)}, "needs one pixel, codes of one bit"),
+        ({"fabric": "ecp5"}, "not 'ecp5' with 'logic'"),
+        ({"rom": IN_BLOCKS}, "not 'xilinx7' with 'block'"),
     ],
 )
 def test_weights_are_stored_in_sums_of_bits_on_one_fabric(changed, message):

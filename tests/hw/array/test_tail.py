@@ -199,7 +199,7 @@ def test_several_pixels_share_their_constants(kind, rows):
             lambda: ThresholdTail(pe=1, acc_bits=4, thresholds=np.array([[[2, 3]]]), out_bits=1),
             "need 2",
         ),
-        (lambda: ThresholdTail(pe=1, acc_bits=0, thresholds=np.array([[[2]]])), "acc_bits 0"),
+        (lambda: ThresholdTail(pe=1, acc_bits=0, thresholds=np.array([[[2]]])), "acc_bits is 0"),
         (lambda: ThresholdTail(pe=1, acc_bits=4, thresholds=np.array([[[2]]]), rom="x"), "'x'"),
         (lambda: ThresholdTail(pe=1, acc_bits=4, thresholds=np.array([[[2]]]), pixels=0), "is 0"),
         (lambda: ThresholdTail(pe=2, acc_bits=4, thresholds=np.array([[[2]]])), "not .rows, pe 2"),

@@ -1,4 +1,4 @@
-"""CRC-32 against zlib, at every width."""
+"""CRC-32 equals that of zlib, at every width."""
 
 import random
 import zlib
@@ -13,7 +13,7 @@ from ..harness import Agent, run
 
 
 class Bytes(Agent):
-    """Sums one message after the other; keeps (crc, match) at each one's end."""
+    """Sends one message after the other and keeps the (crc, match) at the end of each."""
 
     def __init__(self, dut, messages):
         self.dut = dut
@@ -25,7 +25,7 @@ class Bytes(Agent):
         item = self.todo[0] if self.todo and not ctx.get(dut.busy) else "wait"
         ctx.set(dut.start, item is None)
         ctx.set(dut.valid, isinstance(item, int))
-        # Not valid: anything may be on the wires.
+        # A byte that is not valid must not matter, so the wires carry random values.
         ctx.set(dut.data, item if isinstance(item, int) else random.Random(cycle).getrandbits(8))
         if item == "end":
             self.sums.append((ctx.get(dut.crc), ctx.get(dut.match)))
@@ -63,5 +63,5 @@ def test_a_byte_takes_as_many_cycles_as_its_width_says():
 
 
 def test_refuses_other_widths():
-    with pytest.raises(ValueError, match="bits=3"):
+    with pytest.raises(ValueError, match="bits is 3; it has to be 1, 2, 4 or 8"):
         Crc32(bits=3)

@@ -1,4 +1,4 @@
-"""Read-only memory: every kind gives its words at its latency; images hold the same words."""
+"""Read-only memory: every storage delivers its words at its latency; images hold the same words."""
 
 import numpy as np
 import pytest
@@ -21,14 +21,14 @@ def read(rom, addresses):
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 8, 13])
 @pytest.mark.parametrize(
-    ("kind", "register", "latency"),
+    ("storage", "register", "latency"),
     [("auto", True, 2), ("auto", False, 1), ("block", True, 2), ("logic", True, 1)],
 )
 @pytest.mark.parametrize("registers", [False, True])
-def test_words_at_the_latency(depth, kind, register, latency, registers):
+def test_words_at_the_latency(depth, storage, register, latency, registers):
     rng = np.random.default_rng(depth)
     words = [int.from_bytes(rng.bytes(9), "little") for _ in range(depth)]
-    rom = Rom(words=words, width=72, kind=kind, register=register, registers=registers)
+    rom = Rom(words=words, width=72, storage=storage, register=register, registers=registers)
     assert rom.latency == (latency + (registers and latency == 2) if depth > 1 else 0)
     addresses = rng.integers(0, depth, 40)
     assert read(rom, addresses) == rom.model(addresses)
@@ -52,7 +52,7 @@ def test_field_words_are_twos_complement():
         ({"words": [], "width": 4}, "empty"),
         ({"words": [16], "width": 4}, "16"),
         ({"words": [-1], "width": 4}, "-1"),
-        ({"words": [1], "width": 4, "kind": "ultra"}, "ultra"),
+        ({"words": [1], "width": 4, "storage": "ultra"}, "ultra"),
         ({"words": [1], "width": 4, "style": "vhdl"}, "vhdl"),
         ({"words": [1], "width": 4, "name": "a b"}, "a b"),
     ],
@@ -71,11 +71,13 @@ def test_image_only_for_large_contents_in_verilog():
 
 
 @pytest.mark.rtl
-@pytest.mark.parametrize("kind", ["auto", "block", "distributed", "logic"])
-def test_module_is_lint_clean(kind, tmp_path):
-    rom = Rom(words=[1, 2, 3], width=70, kind=kind, name="weights", style="verilog", image_bits=0)
+@pytest.mark.parametrize("storage", ["auto", "block", "distributed", "logic"])
+def test_module_is_lint_clean(storage, tmp_path):
+    rom = Rom(
+        words=[1, 2, 3], width=70, storage=storage, name="weights", style="verilog", image_bits=0
+    )
     (tmp_path / "weights.hex").write_text(rom.images["weights.hex"])
-    assert ("rom_style" in rom.modules["weights"]) == (kind in ("block", "distributed"))
+    assert ("rom_style" in rom.modules["weights"]) == (storage in ("block", "distributed"))
     lint(rom.modules["weights"], tmp_path, top="weights")
 
 
@@ -138,7 +140,7 @@ def test_tiles_give_the_words(name, registers, far, body, tmp_path):
     rom = Rom(
         words=words,
         width=width,
-        kind="block",
+        storage="block",
         tiles=tiles,
         registers=registers,
         far=far,
@@ -159,7 +161,7 @@ def test_tiles_give_the_words(name, registers, far, body, tmp_path):
         options += simulated("ecp5")
     else:
         lint(text, tmp_path, *options)
-    # Another address every cycle; the last register is outside of the module.
+    # The address changes every cycle; the output register is outside of the module.
     addresses = rng.integers(0, depth, 60)
     lines = []
     for cycle, address in enumerate(addresses):
@@ -179,15 +181,15 @@ def test_tiles_give_the_words(name, registers, far, body, tmp_path):
         ([Tile(0, 4, 0, 4)], "bits 4 to 4"),
         ([Tile(0, 2, 0, 5)], "bits 0 to 4"),
         ([Tile(0, 3, 0, 5), Tile(3, 1, 0, 4)], "bits 4 to 4"),
-        ([Tile(0, 1, 0, 5), Tile(1, 3, 0, 5)], "multiple of its depth"),
-        ([Tile(0, 8, 0, 5)], "within 4 words"),
+        ([Tile(0, 1, 0, 5), Tile(1, 3, 0, 5)], "not a multiple of its depth"),
+        ([Tile(0, 8, 0, 5)], "within the memory of 4 words"),
     ],
 )
 def test_tiles_have_to_be_the_memory(tiles, message):
     with pytest.raises(ValueError, match=message):
-        Rom(words=[1, 2, 3, 4], width=5, kind="block", tiles=tiles)
+        Rom(words=[1, 2, 3, 4], width=5, storage="block", tiles=tiles)
 
 
 def test_only_block_ram_is_cut():
     with pytest.raises(ValueError, match="only block RAM"):
-        Rom(words=[1, 2], width=2, kind="logic", tiles=[Tile(0, 2, 0, 1), Tile(0, 2, 1, 1)])
+        Rom(words=[1, 2], width=2, storage="logic", tiles=[Tile(0, 2, 0, 1), Tile(0, 2, 1, 1)])

@@ -1,4 +1,4 @@
-"""Memories of SPRAM: read like any other once they are loaded, in every body of their module."""
+"""Memories of SPRAM are read like any other once they are loaded, in every body of their module."""
 
 import importlib.util
 import re
@@ -50,7 +50,7 @@ def test_as_many_as_predicted(depth, width, expected):
 
 
 def model():
-    """Give Yosys's model of the cell."""
+    """Return Yosys's model of the cell, or skip the test."""
     spec = importlib.util.find_spec("pyosys")
     path = spec and Path(next(iter(spec.submodule_search_locations))) / "share/ice40/cells_sim.v"
     if not path or not path.is_file():

@@ -1,4 +1,4 @@
-"""Window and regrouping arithmetic against plain loops."""
+"""Window and stream arithmetic equals plain loops."""
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -39,7 +39,7 @@ def test_rows_kept_from(size, kernel, stride, dilation, pad):
     kept = geometry.rows_kept_from(size, stride, pad, out)
     assert len(kept) == out and kept[-1] == size and list(kept) == sorted(kept)
     for o, row in enumerate(kept[:-1]):
-        # No later window begins above it.
+        # The next window begins there, so no later one reads a row above.
         assert row == min(size, max(0, (o + 1) * stride - pad))
 
 

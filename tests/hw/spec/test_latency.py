@@ -1,4 +1,4 @@
-"""The formulas for pipeline depths say what the components build."""
+"""The formulas for pipeline depths equal the latencies of what the components build."""
 
 import pytest
 from hypothesis import given
@@ -28,7 +28,7 @@ def test_a_compressor_has_as_many_levels_as_the_formula_says(
 
 @pytest.mark.parametrize("simd", [*range(1, 40), 63, 64, 65, 127, 128, 500, 784])
 def test_the_popcount_of_7_series_has_a_register_for_every_cycle(simd: int) -> None:
-    """Every register vector of the body stands for one level; the formula counts the levels."""
+    """Each register vector of the body is one level, and the formula counts the levels."""
     latency = popcount_latency(simd, form="dense", fabric="xilinx7")
     clocked = [line for line in body(simd, latency) if "always @(posedge clk)" in line]
     assert len(clocked) == latency

@@ -291,13 +291,19 @@ def test_every_feature_is_stored_once():
     ("wrong", "message"),
     [
         ({"pixels": 1}, "pixels is 1"),
-        ({"stride": (1, 2)}, "pixels is 2; it may have no factor in common with the stride 2"),
+        (
+            {"stride": (1, 2)},
+            "pixels is 2, which has a factor in common with the horizontal stride 2",
+        ),
         ({"kernel": (0, 3)}, "kernel"),
         ({"kernel": (6, 1)}, "does not fit the padded frame"),
         ({"pad_word": 16}, "4 bits"),
         ({"depth": 17}, "windows need 18 words of a bank"),
         ({"ram": "flash"}, "flash"),
-        ({"height": 1, "width": 1, "kernel": (1, 1), "stride": (2, 3), "pads": (1,) * 4}, "no tap"),
+        (
+            {"height": 1, "width": 1, "kernel": (1, 1), "stride": (2, 3), "pads": (1,) * 4},
+            "no window has a tap inside",
+        ),
     ],
 )
 def test_bad_parameters(wrong, message):

@@ -301,7 +301,10 @@ GOOD = PLAIN | {
         ({"depthwise": True, "repeat": 3}, "repeat is 3"),
         ({"depth": 29}, "windows need 36 words"),
         ({"ram": "flash"}, "flash"),
-        ({"height": 1, "width": 1, "kernel": (1, 1), "stride": (2, 2), "pads": (1,) * 4}, "no tap"),
+        (
+            {"height": 1, "width": 1, "kernel": (1, 1), "stride": (2, 2), "pads": (1,) * 4},
+            "no window has a tap inside",
+        ),
     ],
 )
 def test_bad_parameters(wrong, message):

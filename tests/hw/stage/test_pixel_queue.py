@@ -105,7 +105,7 @@ def test_any_grouping(pixels, columns, repeat, extra, seed, i_stalled, o_stalled
 
 
 def test_fewer_places_than_repeats_would_never_empty():
-    with pytest.raises(ValueError, match="depth is 3; a group has 4 results"):
+    with pytest.raises(ValueError, match="depth is 3; it has to be at least repeat 4"):
         queue(2, 4, 4, 3)
     dut = queue(2, 4, 4, 4)
     dut.depth = 3
@@ -125,8 +125,8 @@ def test_two_groups_pass_without_a_pause():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"width": 0}, "width 0"),
-        ({"repeat": 0}, "repeat 0"),
+        ({"width": 0}, "width is 0"),
+        ({"repeat": 0}, "repeat is 0"),
         ({"depth": 1}, "depth is 1"),
     ],
 )

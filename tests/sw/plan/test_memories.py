@@ -44,7 +44,7 @@ def test_tiles_are_native_and_make_up_the_memory(board, depth, width, price):
     tiles = cut(depth, width, ram, price)
     assert sum(t.depth * t.width for t in tiles) == depth * width
     # Rom checks that no two overlap.
-    Rom(words=[0] * depth, width=width, kind="block", tiles=tiles)
+    Rom(words=[0] * depth, width=width, storage="block", tiles=tiles)
     assert all(any(t.depth <= s.depth and t.width <= s.width for s in ram.shapes) for t in tiles)
     blocks = sum(ram.blocks(t) for t in tiles)
     assert cut_cost(depth, width, ram, price)[1] == blocks
@@ -68,11 +68,11 @@ def test_a_deep_memory_needs_no_multiplexer():
 
 def test_kinds_follow_depth_and_price():
     ecp5, xc7 = fpga("ulx3s-85f").family, fpga("pynq-z1").family
-    assert StorageChoice(ecp5).rom(1, 999).kind == "constants"
-    assert StorageChoice(ecp5).rom(4, 300).kind == "logic"
-    assert StorageChoice(ecp5).rom(12, 20).kind == "distributed"
-    assert StorageChoice(ecp5).rom(36, 1024).kind == "block"
-    assert StorageChoice(xc7, 100.0).rom(36, 1024).kind == "distributed"
+    assert StorageChoice(ecp5).rom(1, 999).storage == "constants"
+    assert StorageChoice(ecp5).rom(4, 300).storage == "logic"
+    assert StorageChoice(ecp5).rom(12, 20).storage == "distributed"
+    assert StorageChoice(ecp5).rom(36, 1024).storage == "block"
+    assert StorageChoice(xc7, 100.0).rom(36, 1024).storage == "distributed"
     assert (
         StorageChoice(ecp5).ram(4, 16) == "distributed"
         and StorageChoice(ecp5).ram(600, 16) == "block"
@@ -83,9 +83,9 @@ def test_kinds_follow_depth_and_price():
 def test_large_contents_are_no_logic_while_blocks_are_left():
     """LFC at an II of 128: 8,192 bits wide, which tools take hours and gigabytes to map to LUTs."""
     xc7 = fpga("zc706").family
-    assert StorageChoice(xc7).rom(128, 2000).kind == "distributed"
-    assert StorageChoice(xc7).rom(128, 8192).kind == "block"
-    assert StorageChoice(xc7, 1000.0).rom(128, 8192).kind == "distributed"
+    assert StorageChoice(xc7).rom(128, 2000).storage == "distributed"
+    assert StorageChoice(xc7).rom(128, 8192).storage == "block"
+    assert StorageChoice(xc7, 1000.0).rom(128, 8192).storage == "distributed"
 
 
 def synthesised_blocks(board: str, folder, roms: dict[str, Rom]) -> Counter[str]:
@@ -129,7 +129,7 @@ def test_yosys_takes_the_blocks_that_are_counted(board, tmp_path):
         roms[f"rom{k}"] = Rom(
             words=[rng.getrandbits(width) for _ in range(depth)],
             width=width,
-            kind="block",
+            storage="block",
             tiles=tiles,
             name=f"rom{k}",
             style="verilog",
@@ -159,8 +159,8 @@ def with_blocks(number):
     return replace(device, ram_blocks=replace(device.ram_blocks, value=number + RESERVED))
 
 
-def kinds(spec):
-    return [s.array.rom.kind for s in spec.stages]
+def storages(spec):
+    return [s.array.rom.storage for s in spec.stages]
 
 
 def test_only_a_board_has_copies_of_addresses():
@@ -204,16 +204,16 @@ def test_weights_go_to_spram_only_where_blocks_do_not_suffice():
     taken = [16, 4, 4]  # Without the buffers, of which each takes blocks, too.
     family = fpga("icebreaker").family
     usual = with_memories(spec, with_blocks(1000))
-    assert kinds(usual) == ["block"] * 3 and sprams(usual) == 0
+    assert storages(usual) == ["block"] * 3 and sprams(usual) == 0
     need = blocks(usual, family)
-    assert kinds(with_memories(spec, with_blocks(need))) == ["block"] * 3
+    assert storages(with_memories(spec, with_blocks(need))) == ["block"] * 3
     # One SPRAM is enough; the first stage's saves most.
     made = with_memories(spec, with_blocks(need - 1))
-    assert kinds(made) == ["spram", "block", "block"]
+    assert storages(made) == ["spram", "block", "block"]
     assert sprams(made) == 1 and blocks(made, family) == need - taken[0]
     # Two: the third stage's is as large as the second's, which takes all four.
     made = with_memories(spec, with_blocks(need - 20))
-    assert kinds(made) == ["spram", "block", "spram"] and sprams(made) == 2
+    assert storages(made) == ["spram", "block", "spram"] and sprams(made) == 2
     assert load_bits(made) == 32 and load_bits(usual) == 0
 
 
@@ -221,7 +221,7 @@ def test_there_are_no_more_sprams_than_the_board_has():
     wide = dense((4096, 64), (4096, 48), (4096, 16), (4096, 16))
     made = with_memories(wide, with_blocks(60))
     assert sprams(made) == 4
-    assert kinds(made)[0] == "spram" or kinds(made)[1:].count("spram") == 2
+    assert storages(made)[0] == "spram" or storages(made)[1:].count("spram") == 2
     assert sprams(with_memories(wide, fpga("tangnano9k"))) == 0
     assert sprams(with_memories(wide, None)) == 0
 
