@@ -52,6 +52,7 @@ def _register() -> None:
     from xnorflow.cli import (
         boards,
         build,
+        check,
         compare,
         compile,
         demo,
@@ -62,7 +63,19 @@ def _register() -> None:
         simulate,
     )
 
-    for module in (demo, inspect, boards, compile, simulate, build, program, run, compare, doctor):
+    for module in (
+        demo,
+        inspect,
+        boards,
+        compile,
+        simulate,
+        check,
+        build,
+        program,
+        run,
+        compare,
+        doctor,
+    ):
         main.add_command(module.command)
 
 

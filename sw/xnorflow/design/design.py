@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -126,10 +126,12 @@ class Design:
     @cached_property
     def digest(self) -> str:
         """SHA-256 over the generated Verilog and ROM images: names this very hardware."""
-        h = hashlib.sha256(self.verilog.encode())
-        for name, text in self.emitted.images.items():
-            h.update(f"\n{name}\n{text}".encode())
-        return h.hexdigest()
+        return text_digest(self.verilog, self.emitted.images)
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Texts of the Verilog and of the ROM images by file name."""
+        return {f"{self.net.name}.v": self.verilog, **self.emitted.images}
 
     @property
     def interface(self) -> Interface:
@@ -187,7 +189,7 @@ class Design:
             raise BadInput(f"{target} is a file, not a folder")
         if target.exists() and any(target.iterdir()) and not _wrote(target):
             raise BadInput(f"{target} holds other files; give a new folder or an empty one")
-        files = {f"{self.net.name}.v": self.verilog, **self.emitted.images}
+        files = self.files
         files["design.json"] = json.dumps(self.summary(), indent=1) + "\n"
         made = None
         try:
@@ -217,6 +219,25 @@ class Design:
             If it is something else, or its Verilog is not what this version writes for it.
         """
         directory = Path(directory)
+        design = cls.describe(directory)
+        try:
+            for name, text in design.files.items():
+                if (directory / name).read_text() != text:
+                    raise ValueError(f"{name} is not what this version writes; compile it again")
+        except (OSError, ValueError) as e:
+            raise BadInput(f"{directory} is not a design that xnorflow wrote: {e}") from e
+        return design
+
+    @classmethod
+    def describe(cls, directory: str | Path) -> Design:
+        """Read network and folding of a folder that `write` made; its Verilog is not looked at.
+
+        Raises
+        ------
+        BadInput
+            If it is something else.
+        """
+        directory = Path(directory)
         try:
             content = json.loads((directory / "design.json").read_text())
             if content["format"] != FORMAT:
@@ -236,14 +257,9 @@ class Design:
                 board=content["board"],
                 clock=Clock(float(content["clock_mhz"]), str(content["clock_source"])),
             )
-            files = {f"{net.name}.v": design.verilog, **design.emitted.images}
-            for name, text in files.items():
-                if (directory / name).read_text() != text:
-                    raise ValueError(f"{name} is not what this version writes; compile it again")
-            design = replace(design, limit=str(content["limit"]))
+            return replace(design, limit=str(content["limit"]))
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
             raise BadInput(f"{directory} is not a design that xnorflow wrote: {e}") from e
-        return design
 
     def simulator(self, *, waves: bool = False, taps: bool = False) -> Simulator:
         """Build the Verilator model of the design, or take it from the cache."""
@@ -361,6 +377,14 @@ class Design:
                 v = (v - a.lo) // a.step
             taps[part.name] = v
         return taps
+
+
+def text_digest(verilog: str, images: Mapping[str, str]) -> str:
+    """Compute the SHA-256 over Verilog and ROM images by file name, in hexadecimal."""
+    h = hashlib.sha256(verilog.encode())
+    for name, text in images.items():
+        h.update(f"\n{name}\n{text}".encode())
+    return h.hexdigest()
 
 
 def _wrote(folder: Path) -> bool:
