@@ -44,6 +44,7 @@ def main(debug: bool) -> None:
       xnorflow inspect model.onnx        what is in a model, or why it cannot be mapped
       xnorflow compile model.onnx -o out --board ulx3s-85f --fps 1000
       xnorflow simulate out --data images.npz --engine rtl
+      xnorflow check model.onnx --data images.npz --rtl 20
       xnorflow doctor                    which tools are missing
     """
 
@@ -57,6 +58,7 @@ def _register() -> None:
         compile,
         demo,
         doctor,
+        export,
         inspect,
         program,
         run,
@@ -70,6 +72,7 @@ def _register() -> None:
         compile,
         simulate,
         check,
+        export,
         build,
         program,
         run,

@@ -197,7 +197,7 @@ def _repeated(before: Evidence, path: Path) -> dict[str, Any]:
 def _paths(
     before: Evidence, against: Path, *given: Path | None
 ) -> tuple[Path | None, Path | None, Path | None]:
-    """Give model, data and file: those given, else those of the evidence, from here or its folder."""
+    """Give model, data and file: those given, else the evidence's, from here or its folder."""
     said = (before.model.get("path"), before.data.get("path"), before.model.get("file"))
     found: list[Path | None] = []
     for path, name in zip(given, said, strict=True):

@@ -71,12 +71,20 @@ def first_divergence(
             (_astray(values, floats) for floats in _readings(tensor, values)), key=np.count_nonzero
         )
         if best.any():
-            at = tuple(int(i) for i in np.argwhere(best)[0])
+            frame, row, column, channel = (int(i) for i in np.argwhere(best)[0])
+            at = (frame, row, column, channel)
             floats = next(
                 f for f in _readings(tensor, values) if np.array_equal(_astray(values, f), best)
             )
             return Divergence(
-                layer, node, int(frames[at[0]]), *at[1:], int(values[at]), float(floats[at])
+                layer=layer,
+                node=node,
+                frame=int(frames[frame]),
+                row=row,
+                column=column,
+                channel=channel,
+                value=int(values[at]),
+                got=float(floats[at]),
             )
     return None
 

@@ -297,9 +297,7 @@ def _read(path: Path) -> onnx.ModelProto:
         raise BadInput(f"{path} is not a readable ONNX file: {_first_line(e)}") from e
 
 
-def _in_order(
-    nodes: Any, output: str, known: set[str], path: Path
-) -> tuple[onnx.NodeProto, ...]:
+def _in_order(nodes: Any, output: str, known: set[str], path: Path) -> tuple[onnx.NodeProto, ...]:
     """Give the nodes that the output depends on, each after those that make its inputs."""
     maker = {name: node for node in nodes for name in node.output if name}
     live: dict[int, onnx.NodeProto] = {}

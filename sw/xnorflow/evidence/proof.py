@@ -217,14 +217,12 @@ def _subject(
         # Another board is for the netlist.
         if useless := [name for name in given if name != "board"]:
             raise BadInput(f"{useless[0]}: {model} is compiled already; leave the option out")
-        design = Design.describe(model)
-        text = read_text(model, design)
-        return Subject(design.net, *_origin(model, design.net, file, options), design, text)
+        made = Design.describe(model)
+        text = read_text(model, made)
+        return Subject(made.net, *_origin(model, made.net, file, options), made, text)
     net = load(model, input=options["input"], input_scale=options["input_scale"])
-    design = None
-    if hardware:
-        design = compile_network(net, **targets)
-    elif given:
+    design = compile_network(net, **targets) if hardware else None
+    if given and not hardware:
         raise BadInput(f"{given[0]} is for hardware: ask for frames through the RTL or the gates")
     if kind == "network":
         return Subject(net, *_origin(model, net, file, options), design, None)
