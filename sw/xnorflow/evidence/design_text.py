@@ -207,7 +207,7 @@ def _modules(verilog: str) -> dict[str, str]:
 
 def _layer(design: Design, name: str) -> str:
     """Give the layer that a module or an image is named after."""
-    rest = name.removeprefix(f"{design.net.name}_").partition(".")[0]
+    rest = name.removeprefix(f"{design.spec.name}_").partition(".")[0]
     layers = [part.name for part in design.parts]
     fitting = [n for n in layers if rest == n or rest.startswith(f"{n}_")]
     if not fitting and rest.startswith("input_stage"):

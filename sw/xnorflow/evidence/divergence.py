@@ -63,10 +63,12 @@ def first_divergence(
     """
     tensors = executor.tensors(x)
     outputs = {node.name or node.output[0]: node.output[0] for node in executor.nodes}
+    done = set()
     for layer, node, values in _quantised(net, x):
         tensor = tensors.get(outputs.get(node, ""))
-        if tensor is None or tensor.size != values.size:
+        if layer in done or tensor is None or tensor.size != values.size:
             continue
+        done.add(layer)
         best = min(
             (_astray(values, floats) for floats in _readings(tensor, values)), key=np.count_nonzero
         )
@@ -94,8 +96,8 @@ def _quantised(
 ) -> Iterator[tuple[str, str, NDArray[np.int64]]]:
     """Give each quantised layer, the last node of the file it came from, and its values.
 
-    A pool behind thresholds may stand ahead of the quantiser in the file: its values have the size
-    of the file's tensor then.
+    The values come once more as they are behind each pool: where the pool stands ahead of the
+    quantiser in the file, only those have the size of the file's tensor.
     """
     from xnorflow_sim import golden
 
@@ -104,9 +106,9 @@ def _quantised(
         match layer:
             case ir.InputTable() | ir.Threshold():
                 waiting = (layer.name, layer.sources[-1]) if layer.sources else None
-            case ir.MaxPool() | ir.Flatten():
+            case ir.MaxPool():
                 pass
-            case ir.Conv() | ir.SumPool() | ir.Scores():
+            case ir.Conv() | ir.SumPool() | ir.Flatten() | ir.Scores():
                 waiting = None
             case _:
                 raise TypeError(f"layers of type {type(layer).__name__} are not looked at")

@@ -109,7 +109,7 @@ def _conv(layer: ir.Conv, b: OnnxBuilder, inp: ir.Features, out: ir.Features, qo
         b.add("MatMul", layer.name, b.store(f"{layer.name}_weights", weights, layer.alphabet))
     else:
         b.to_map()
-        pads = b.pad(layer.name, layer.window, pad)
+        pads = b.pad_sum(layer.name, layer.window, pad)
         weights = layer.weights.transpose(0, 3, 1, 2).astype(np.float32)
         b.add(
             "Conv",
@@ -135,13 +135,15 @@ def _max_pool(
     layer: ir.MaxPool, b: OnnxBuilder, inp: ir.Features, out: ir.Features, qonnx: bool
 ) -> None:
     b.to_map()
-    attributes = window_attributes(layer.window, layer.window.pads)
-    if not layer.minimum.any():
-        b.add("MaxPool", layer.name, **attributes)
-    else:
+    signs = None
+    if layer.minimum.any():
         signs = b.per_channel(f"{layer.name}_signs", np.where(layer.minimum, -1, 1))
         b.add("Mul", f"{layer.name}_turned", signs)
-        b.add("MaxPool", f"{layer.name}_greatest", **attributes)
+    # Nothing is below it, and no window holds it alone.
+    pads = b.pad_pool(layer.name, layer.window, -_furthest(inp))
+    name = layer.name if signs is None else f"{layer.name}_greatest"
+    b.add("MaxPool", name, **window_attributes(layer.window, pads))
+    if signs is not None:
         b.add("Mul", layer.name, signs)
     b.mark(out.shape, out.alphabet)
 
@@ -153,7 +155,8 @@ def _sum_pool(
     taps = layer.window.kernel[0] * layer.window.kernel[1]
     _need_exact(taps * _furthest(inp), layer)
     b.to_map()
-    pads = b.pad(layer.name, layer.window, inp.alphabet.lo + inp.alphabet.step * layer.pad_code)
+    value = inp.alphabet.lo + inp.alphabet.step * layer.pad_code
+    pads = b.pad_sum(layer.name, layer.window, value)
     ones = np.ones((inp.channels, 1, *layer.window.kernel), np.float32)
     b.add(
         "Conv",

@@ -138,10 +138,20 @@ class OnnxBuilder:
             self.add("Flatten", name, axis=1)
         self.flat = True
 
-    def pad(self, name: str, window: Window, value: float) -> tuple[int, ...]:
+    def pad_sum(self, name: str, window: Window, value: float) -> tuple[int, ...]:
         """Pad with a value, unless it is 0; give the padding that is left to the next node."""
-        if not any(window.pads) or value == 0:
-            return window.pads
+        return self._pad(name, window, value) if value else window.pads
+
+    def pad_pool(self, name: str, window: Window, value: float) -> tuple[int, ...]:
+        """Pad with a value where a pool may not; give the padding that is left to the next node.
+
+        A pool's own padding has to be smaller than its kernel.
+        """
+        kernel = window.kernel * 2
+        small = all(pad < size for pad, size in zip(window.pads, kernel, strict=True))
+        return window.pads if small else self._pad(name, window, value)
+
+    def _pad(self, name: str, window: Window, value: float) -> tuple[int, ...]:
         top, left, bottom, right = window.pads
         amounts = np.array([0, 0, top, left, 0, 0, bottom, right], np.int64)
         self.add(

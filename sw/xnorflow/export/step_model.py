@@ -92,7 +92,8 @@ def _write_op(op: g.Op, b: OnnxBuilder, name: str) -> None:
             b.flatten(name)
         case g.MaxPoolOp():
             b.to_map()
-            b.add("MaxPool", name, **window_attributes(op.window, op.window.pads))
+            pads = b.pad_pool(name, op.window, -np.inf)
+            b.add("MaxPool", name, **window_attributes(op.window, pads))
         case g.AveragePoolOp():
             _average(op, b, name)
         case g.ConvOp():
@@ -142,7 +143,7 @@ def _average(op: g.AveragePoolOp, b: OnnxBuilder, name: str) -> None:
             hint="the integer network alone, without --passes.",
         )
     b.to_map()
-    attributes = window_attributes(op.window, op.window.pads)
+    attributes = window_attributes(op.window, b.pad_pool(name, op.window, 0.0))
     del attributes["dilations"]
     b.add("AveragePool", name, count_include_pad=1, **attributes)
 
@@ -157,7 +158,7 @@ def _convolve(op: g.ConvOp, b: OnnxBuilder, name: str) -> None:
             b.add("Add", f"{name}.biased", b.store(f"{name}.bias", np.asarray(op.bias)))
         return
     b.to_map()
-    pads = b.pad(name, op.window, op.pad_value)
+    pads = b.pad_sum(name, op.window, op.pad_value)
     stored = [b.store(f"{name}.weights", weights.transpose(0, 3, 1, 2))]
     if op.bias is not None:
         full = np.broadcast_to(np.asarray(op.bias, np.float32), (len(op.weights),))
