@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from xnorflow.compiler import compile_network as compile
     from xnorflow.design.design import Design
     from xnorflow.errors import BadInput, CheckFailed, ToolMissing, UnsupportedModel, XnorflowError
+    from xnorflow.evidence.proof import check
     from xnorflow.ir import IntegerNetwork
 
 _HOMES = {
     "load": "api",
     "compare": "api",
+    "check": "evidence.proof",
     "compile": "compiler:compile_network",
     "Design": "design.design",
     "IntegerNetwork": "ir",
@@ -41,6 +43,7 @@ __all__ = [
     "UnsupportedModel",
     "XnorflowError",
     "__version__",
+    "check",
     "compare",
     "compile",
     "load",

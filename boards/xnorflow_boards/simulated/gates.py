@@ -160,13 +160,9 @@ def simulate(
     CheckFailed
         If a score differs, or the netlist is stuck or breaks the rules of its streams.
     """
-    loaded = preloaded(design.interface, design.emitted.sections)
-    simulator = Simulator(
-        f"{gates.verilog}\n{gates.models}\n{loaded.verilog}",
-        loaded.interface,
-        images=loaded.images,
+    run = simulator(design, gates).run(
+        x, stall_in=stalls[0], stall_out=stalls[1], seed=seed, jobs=jobs
     )
-    run = simulator.run(x, stall_in=stalls[0], stall_out=stalls[1], seed=seed, jobs=jobs)
     wrong = run.scores != (design.net(x) if expected is None else expected)
     if wrong.any():
         frame, score = np.argwhere(wrong)[0]
@@ -175,6 +171,16 @@ def simulate(
             f" {design.net.name} and the golden model, first in score {score} of frame {frame}"
         )
     return run
+
+
+def simulator(design: Design, gates: GateNetlist) -> Simulator:
+    """Compile a netlist, with what loads its SPRAMs, or find it in the cache."""
+    loaded = preloaded(design.interface, design.emitted.sections)
+    return Simulator(
+        f"{gates.verilog}\n{gates.models}\n{loaded.verilog}",
+        loaded.interface,
+        images=loaded.images,
+    )
 
 
 def _shipped(folder: str) -> str:

@@ -44,6 +44,7 @@ def main(debug: bool) -> None:
       xnorflow inspect model.onnx        what is in a model, or why it cannot be mapped
       xnorflow compile model.onnx -o out --board ulx3s-85f --fps 1000
       xnorflow simulate out --data images.npz --engine rtl
+      xnorflow check model.onnx --data images.npz --rtl 20
       xnorflow doctor                    which tools are missing
     """
 
@@ -52,17 +53,32 @@ def _register() -> None:
     from xnorflow.cli import (
         boards,
         build,
+        check,
         compare,
         compile,
         demo,
         doctor,
+        export,
         inspect,
         program,
         run,
         simulate,
     )
 
-    for module in (demo, inspect, boards, compile, simulate, build, program, run, compare, doctor):
+    for module in (
+        demo,
+        inspect,
+        boards,
+        compile,
+        simulate,
+        check,
+        export,
+        build,
+        program,
+        run,
+        compare,
+        doctor,
+    ):
         main.add_command(module.command)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -117,10 +117,12 @@ class Design:
     @cached_property
     def digest(self) -> str:
         """SHA-256 over the generated Verilog and ROM images: names this very hardware."""
-        h = hashlib.sha256(self.verilog.encode())
-        for name, text in self.emitted.images.items():
-            h.update(f"\n{name}\n{text}".encode())
-        return h.hexdigest()
+        return text_digest(self.verilog, self.emitted.images)
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Texts of the Verilog and of the ROM images by file name."""
+        return {f"{self.net.name}.v": self.verilog, **self.emitted.images}
 
     @property
     def interface(self) -> Interface:
@@ -173,12 +175,7 @@ class Design:
         BadInput
             If the folder holds something else, or cannot be written.
         """
-        return folder.write(
-            directory,
-            {f"{self.net.name}.v": self.verilog, **self.emitted.images},
-            self.net,
-            self.summary(),
-        )
+        return folder.write(directory, self.files, self.net, self.summary())
 
     @classmethod
     def read(cls, directory: str | Path) -> Design:
@@ -189,6 +186,26 @@ class Design:
         BadInput
             If it is something else, or its Verilog is not what this version writes for it.
         """
+        design, stored = cls._assembled(directory)
+        try:
+            stored.compare(design.files)
+        except ValueError as e:
+            raise BadInput(f"{directory} is not a design that xnorflow wrote: {e}") from e
+        return design
+
+    @classmethod
+    def describe(cls, directory: str | Path) -> Design:
+        """Read network and folding of a folder that `write` made; its Verilog is not looked at.
+
+        Raises
+        ------
+        BadInput
+            If it is something else.
+        """
+        return cls._assembled(directory)[0]
+
+    @classmethod
+    def _assembled(cls, directory: str | Path) -> tuple[Design, folder.StoredDesign]:
         stored = folder.read(directory)
         try:
             design = cls.assemble(
@@ -199,10 +216,9 @@ class Design:
                 board=stored.board,
                 clock=stored.clock,
             )
-            stored.compare({f"{stored.net.name}.v": design.verilog, **design.emitted.images})
         except (ValueError, TypeError, RecursionError) as e:
             raise BadInput(f"{directory} is not a design that xnorflow wrote: {e}") from e
-        return replace(design, limit=stored.limit)
+        return replace(design, limit=stored.limit), stored
 
     def simulator(self, *, waves: bool = False, taps: bool = False) -> Simulator:
         """Build the Verilator model of the design, or take it from the cache."""
@@ -320,3 +336,11 @@ class Design:
                 v = (v - a.lo) // a.step
             taps[part.name] = v
         return taps
+
+
+def text_digest(verilog: str, images: Mapping[str, str]) -> str:
+    """Compute the SHA-256 over Verilog and ROM images by file name, in hexadecimal."""
+    h = hashlib.sha256(verilog.encode())
+    for name, text in images.items():
+        h.update(f"\n{name}\n{text}".encode())
+    return h.hexdigest()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from xnorflow.graph.ops import Graph
 from xnorflow.ir import IntegerNetwork
 from xnorflow.ir.check import verify
@@ -33,8 +35,29 @@ def lower(graph: Graph) -> IntegerNetwork:
     xnorflow.errors.UnsupportedModel
         If the graph has no exact integer form; it names the node.
     """
+    *_, (_, net) = lowering_steps(graph)
+    assert isinstance(net, IntegerNetwork)
+    return net
+
+
+def lowering_steps(graph: Graph) -> Iterator[tuple[str, Graph | IntegerNetwork]]:
+    """Lower step by step.
+
+    Yields
+    ------
+    str, Graph or IntegerNetwork
+        Name of the step, and what it made: of the imported graph itself, of each pass and, last,
+        of the walk that writes the integer network. All order the scores of a frame alike.
+
+    Raises
+    ------
+    xnorflow.errors.UnsupportedModel
+        As `lower`.
+    """
+    yield "imported", graph
     for tidy in PASSES:
         graph = tidy(graph)
+        yield tidy.__name__, graph
     try:
         net = walk(graph)
     except OffCentre:
@@ -42,4 +65,4 @@ def lower(graph: Graph) -> IntegerNetwork:
     verify(net)
     net = resolve_pads(net)
     verify(net)
-    return net
+    yield "integer", net

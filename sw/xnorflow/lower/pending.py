@@ -19,7 +19,7 @@ from xnorflow.graph import ops as g
 from xnorflow.lower.common_scale import ROUNDING, Grid, find
 from xnorflow.lower.evaluate import Expression, Reach, steps
 from xnorflow.lower.negate import negate
-from xnorflow.lower.rounding import uncertain_channels
+from xnorflow.lower.rounding import ORDER_OF_SUMMATION, uncertain_channels
 from xnorflow.lower.thresholds import mirrored, thresholds
 
 QUANTISERS = (g.BipolarQuantOp, g.QuantOp, g.MultiThresholdOp, g.SignOp)
@@ -240,7 +240,7 @@ class Pending:
     def _note_rounding(self, uncertain: int) -> None:
         if self.error.any():
             self.notes.append(
-                f"The float sums of {self.reduction()} are not exact in every order of summation;"
+                f"The float sums of {self.reduction()} {ORDER_OF_SUMMATION};"
                 f" in {uncertain} of {len(self.error)} channels a decision lies within the bound"
                 " of their rounding errors."
             )

@@ -16,6 +16,9 @@ from xnorflow.lower.evaluate import Expression, Steps
 MANTISSA = 24
 """Bits of a float32 mantissa."""
 
+ORDER_OF_SUMMATION = "are not exact in every order of summation"
+"""What a network's notes say of sums that a framework may round otherwise."""
+
 _SMALLEST, _LARGEST = 2.0**-149, 2.0**127
 
 Floats64 = NDArray[np.float64]

@@ -15,7 +15,7 @@ from xnorflow.lower.negate import negate
 from xnorflow.lower.pads import check_pool, pad_value
 from xnorflow.lower.passes import Shape, output_shape
 from xnorflow.lower.pending import Pending, Pool, sources, squeeze
-from xnorflow.lower.rounding import sum_error
+from xnorflow.lower.rounding import ORDER_OF_SUMMATION, sum_error
 
 
 def walk(graph: ops.Graph, *, centred: bool = False) -> ir.IntegerNetwork:
@@ -155,7 +155,7 @@ def _finish(p: Pending, graph: ops.Graph, shape: Shape) -> None:
         p.notes.append("The scores are ranks of the imported network's float scores.")
     if p.error.any():
         p.notes.append(
-            f"The float sums of {p.reduction()} are not exact in every order of summation;"
+            f"The float sums of {p.reduction()} {ORDER_OF_SUMMATION};"
             " the imported network's own scores may differ in their last places."
         )
     p.layers.append(

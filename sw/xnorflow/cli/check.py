@@ -1,0 +1,300 @@
+"""``xnorflow check``: a user's own proof, on the user's own images."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+from rich import box
+from rich.table import Table
+
+from xnorflow.cli import console
+from xnorflow.cli.files import check_output, whole_file
+from xnorflow.cli.options import input_options, json_option, target_options
+from xnorflow.data import read_images
+from xnorflow.errors import BadInput
+
+if TYPE_CHECKING:
+    from xnorflow.design.design import Design
+    from xnorflow.evidence.proof import NetlistRun, SimulateNetlist
+    from xnorflow.evidence.record import Change, Evidence, Outcome
+
+COUNTED = ("rtl", "gates", "board", "fps", "cycles", "folding", "clock", "input", "input_scale")
+"""Options that an earlier evidence decides."""
+LISTED = 5
+"""Most alterations or changes that are printed; the file has them all."""
+
+
+@click.command("check")
+@click.argument(
+    "model", type=click.Path(path_type=Path), metavar="MODEL|DIR", required=False, default=None
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="IMAGES",
+    help="An .npz with x and optional y, a .npy, or a folder of PNG.",
+)
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N images.")
+@click.option(
+    "--rtl",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="N images through the Verilog, in Verilator. Of a design's folder 10 unless given.",
+)
+@click.option(
+    "--gates",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="N images through the netlist for --board, in Verilator.",
+)
+@click.option(
+    "--file",
+    type=click.Path(path_type=Path),
+    metavar="MODEL",
+    help="The file that DIR or a network.npz was made from, for the executor.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE.json",
+    help="Where to write the evidence.  [default: evidence.json; with --against nowhere]",
+)
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path),
+    metavar="EVIDENCE.json",
+    help="Repeat an earlier check, with its options and counts, and say what changed.",
+)
+@click.option("--allow-ties", is_flag=True, help="Let equal scores be ordered either way.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="N",
+    show_default=True,
+    help="Processes to spread the simulated frames over.",
+)
+@target_options
+@input_options
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    model: Path | None,
+    data: Path | None,
+    limit: int | None,
+    file: Path | None,
+    output: Path | None,
+    against: Path | None,
+    allow_ties: bool,
+    jobs: int,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Prove a model on your own images, and write down what was found.
+
+    The model file runs in an independent executor (ONNX Runtime without optimisations, or qonnx)
+    and in the golden model; with --rtl and --gates also its Verilog and its netlist. Labels, the
+    order of all scores and single scores are compared. Of a design's folder the Verilog is
+    simulated as it lies there, and held against what was written.
+
+    Ends with exit code 1 if anything differs; names the first layer that does.
+
+    \b
+    Examples:
+      xnorflow check cnv.onnx --data cifar10.npz --rtl 20
+      xnorflow check tfc.onnx --data mnist.npz --input-scale 1/255 \\
+          --board icebreaker --cycles 5000 --gates 2
+      xnorflow check build/cnv --file cnv.onnx --data cifar10.npz --limit 100
+      xnorflow check --against evidence.json
+    """
+    from xnorflow.evidence.proof import check
+    from xnorflow.evidence.record import changes, read_evidence
+
+    before = None
+    options["input"] = options.pop("input_type")
+    if against is not None:
+        given = [
+            name.replace("input_type", "input")
+            for name in ctx.params
+            if ctx.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
+        ]
+        if useless := [name for name in given if name in (*COUNTED, "limit")]:
+            option = "--" + useless[0].replace("_", "-")
+            raise BadInput(f"{option}: --against takes it from {against}; leave it out")
+        before = read_evidence(against)
+        options |= _repeated(before, against)
+        limit = options.pop("frames")
+        model, data, file = _paths(before, against, model, data, file)
+    elif output is None:
+        output = Path("evidence.json")
+    if model is None or data is None:
+        raise click.UsageError("give a model and --data, or --against an earlier evidence")
+    check_output(output, "evidence is", ".json")
+    if not model.exists():
+        raise BadInput(f"there is no file {model}")
+    images = read_images(data).first(limit)
+    options["gates"] = options["gates"] or 0
+    found = check(
+        model,
+        images.x,
+        y=images.y,
+        file=file,
+        jobs=jobs,
+        netlist=_netlist(options["board"]) if options["gates"] else None,
+        stages=console.progress,
+        command=("xnorflow", *sys.argv[1:]),
+        **options,
+    )
+    found.data["path"] = str(data)
+    changed = () if before is None else changes(before, found)
+    if output is not None:
+        with whole_file(output) as part:
+            found.write(part)
+    wrong = _wrong(found, allow_ties) or any(c.matters for c in changed)
+    if as_json:
+        content = found.to_json()
+        if before is not None:
+            content["changes"] = [vars(c) for c in changed]
+        console.print_json(content)
+    else:
+        _show(found, allow_ties)
+        if before is not None:
+            _show_changes(changed, before)
+        if output is not None:
+            console.out.print(f"wrote {output}", highlight=False, markup=False)
+    ctx.exit(1 if wrong else 0)
+
+
+def _repeated(before: Evidence, path: Path) -> dict[str, Any]:
+    """Give the options of an earlier evidence, whose file is not trusted."""
+    kinds: dict[str, tuple[type, ...]] = {
+        "rtl": (int,),
+        "gates": (int,),
+        "frames": (int,),
+        "cycles": (int, type(None)),
+        "fps": (int, float, type(None)),
+        "clock": (int, float, type(None)),
+        "board": (str, type(None)),
+        "folding": (str, type(None)),
+        "input": (str,),
+        "input_scale": (int, float),
+    }
+    found = {name: before.options.get(name) for name in kinds}
+    for name, known in kinds.items():
+        value = found[name]
+        if isinstance(value, bool) or not isinstance(value, known):
+            raise BadInput(f"{path} is no evidence that xnorflow wrote: {name} is {value!r}")
+    return found
+
+
+def _paths(
+    before: Evidence, against: Path, *given: Path | None
+) -> tuple[Path | None, Path | None, Path | None]:
+    """Give model, data and file: those given, else the evidence's, from here or its folder."""
+    said = (before.model.get("path"), before.data.get("path"), before.model.get("file"))
+    found: list[Path | None] = []
+    for path, name in zip(given, said, strict=True):
+        if path is None and isinstance(name, str):
+            beside = against.parent / name
+            path = beside if not Path(name).exists() and beside.exists() else Path(name)
+        found.append(path)
+    return found[0], found[1], found[2]
+
+
+def _netlist(name: str | None) -> SimulateNetlist:
+    """Make what synthesises a design for a board and simulates the netlist."""
+    from xnorflow_boards.catalogue import board
+    from xnorflow_boards.flows import tools
+    from xnorflow_boards.simulated import gates
+
+    def simulate(design: Design, x: NDArray[np.uint8]) -> NetlistRun:
+        target = name or design.board
+        if target is None:
+            raise BadInput("--gates is for a board's FPGA: name one with --board")
+        made = gates.netlist(design, board(target))
+        run = gates.simulator(design, made).run(x)
+        return f"netlist of {target}, {tools.yosys().version}", run.scores
+
+    return simulate
+
+
+def _wrong(found: Evidence, allow_ties: bool) -> bool:
+    excused = (o for o in found.outcomes if not (allow_ties and o.only_ties))
+    return bool(found.alterations) or any(o.differs for o in excused)
+
+
+def _show(found: Evidence, allow_ties: bool) -> None:
+    say = console.out.print
+    table = Table(
+        title=f"{found.network['name']}: {found.data['frames']:,} images of"
+        f" {Path(found.data['path']).name}",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
+    table.add_column("compared", overflow="fold")
+    table.add_column("with", overflow="fold")
+    for name in ("frames", "labels\ndiffer", "orders\ndiffer", "scores differ"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for o in found.outcomes:
+        table.add_row(*_row(o))
+    if found.outcomes:
+        say(table)
+    else:
+        say("nothing was compared", style="yellow")
+    for o in found.outcomes:
+        if o.failure:
+            say(f"{o.tool}: {o.failure}", style="red", highlight=False, markup=False)
+        if o.ties:
+            say(
+                f"{o.tool}: in {o.ties:,} of {o.order:,} frames only scores are ordered otherwise"
+                " that one of the two holds equal",
+                highlight=False,
+                markup=False,
+            )
+        if o.first:
+            say(f"{o.tool}: first in {o.first}", style="red", highlight=False, markup=False)
+    _some([f"altered: {place}" for place in found.alterations], "red")
+    if found.accuracy is not None:
+        say(f"accuracy {100 * found.accuracy:.2f} %", highlight=False)
+    if found.tied:
+        say(f"the label hangs on equal scores in {found.tied:,} frames", highlight=False)
+    for note in found.notes:
+        say(f"note: {note}", highlight=False, markup=False)
+    if _wrong(found, allow_ties):
+        say("DIFFERS", style="bold red")
+    elif found.differs:
+        say("equal but for ties", style="bold yellow")
+    elif found.outcomes:
+        say("EQUAL in everything that was compared", style="bold green")
+
+
+def _row(o: Outcome) -> tuple[str, ...]:
+    if o.failure:
+        return o.tool, o.against, f"{o.frames:,}", "", "", "failed"
+    scores = f"{o.scores:,} of {o.total:,}" if o.total else "not compared"
+    return o.tool, o.against, f"{o.frames:,}", f"{o.labels:,}", f"{o.order:,}", scores
+
+
+def _some(lines: list[str], style: str = "") -> None:
+    for line in lines[:LISTED]:
+        console.out.print(line, style=style or None, highlight=False, markup=False)
+    if len(lines) > LISTED:
+        console.out.print(f"... and {len(lines) - LISTED} more", style=style or None)
+
+
+def _show_changes(changed: tuple[Change, ...], before: Evidence) -> None:
+    when = f"since {before.date}"
+    if not changed:
+        console.out.print(f"nothing has changed {when}", style="green", highlight=False)
+        return
+    console.out.print(f"changed {when}:", highlight=False)
+    ordered = sorted(changed, key=lambda c: not c.matters)
+    _some([f"  {c}" + ("" if c.matters else " (no result)") for c in ordered])

@@ -1,0 +1,339 @@
+"""Runs a model file as it lies there, in ONNX Runtime and qonnx: the truth that is not ours.
+
+Nothing of the frontend is used, so that what it reads wrong shows. Standard operators run in ONNX
+Runtime with its graph optimisations disabled and in one thread, so that sums are taken in the same
+order every time; QONNX operators run in the ``qonnx`` package, node by node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from xnorflow.errors import BadInput, CheckFailed, ToolMissing
+
+Floats = NDArray[np.float32]
+Tensors = dict[str, NDArray[Any]]
+Progress = Callable[[int, int], object]
+
+STANDARD = ("", "ai.onnx")
+QONNX = "qonnx.custom_op.general"
+QONNX_DOMAINS = (QONNX, "onnx.brevitas", "finn.custom_op.general")
+"""Names that exporters gave to the domain of one and the same operators."""
+ENDS = ("Softmax", "LogSoftmax", "ArgMax", "TopK")
+"""Operators at a network's end that only order its scores."""
+MOVES = ("Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """What a file gave for N frames.
+
+    Parameters
+    ----------
+    scores : float array [N, K]
+        Ahead of a Softmax, ArgMax or TopK at the end.
+    labels : int64 array [N], optional
+        What the file itself says: the output of its ArgMax or TopK, or the greatest output of its
+        Softmax. None where it ends in scores.
+    """
+
+    scores: NDArray[Any]
+    labels: NDArray[np.int64] | None
+
+
+def arrange(x: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Bring frames into the shape and order of a file's input.
+
+    Parameters
+    ----------
+    x : uint8 array [N, ...]
+        In the file's own shape and order; or channels-last pictures for a file whose input is
+        channels-first; or in any other shape of as many samples, read in the file's own order.
+    shape : tuple of int
+        Of the file's input, without its batch.
+
+    Raises
+    ------
+    BadInput
+        If the number of samples is not the file's.
+    """
+    if x.shape[1:] == shape:
+        return x
+    if x.ndim == 4 and len(shape) == 3 and x.shape[1:] == (*shape[1:], shape[0]):
+        return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+    if int(np.prod(x.shape[1:])) != int(np.prod(shape)):
+        raise BadInput(
+            f"data of shape {list(x.shape)} do not fit the file's input [1,"
+            f" {', '.join(map(str, shape))}]"
+        )
+    return x.reshape(len(x), *shape)
+
+
+class Executor:
+    """A model file, ready to run.
+
+    Parameters
+    ----------
+    path : path
+        An ONNX or QONNX file with one input and one output; it is not trusted beyond what the
+        frontend checks, so import it first.
+    input_scale : float
+        The file takes ``float32(sample) * float32(input_scale)``.
+
+    Attributes
+    ----------
+    tool : str
+        Which executor runs it, with versions.
+    ended : str
+        The operator at the end that only orders scores; empty without one.
+
+    Raises
+    ------
+    BadInput
+        If there is no such file, or it is not a single-input ONNX file.
+    ToolMissing
+        If ONNX Runtime or qonnx is not installed.
+    """
+
+    def __init__(self, path: str | Path, input_scale: float = 1.0) -> None:
+        """Read the file and compile its operators."""
+        self.path, self.scale = Path(path), np.float32(input_scale)
+        self._runtime = _runtime()
+        model = _read(self.path)
+        graph = model.graph
+        self._constants = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
+        inputs = [i for i in graph.input if i.name not in self._constants]
+        if len(inputs) != 1 or not graph.output:
+            raise BadInput(f"{self.path.name} has {len(inputs)} inputs; a network has one")
+        self.input = inputs[0].name
+        self.shape = tuple(d.dim_value for d in inputs[0].type.tensor_type.shape.dim)[1:]
+        self._raw = inputs[0].type.tensor_type.elem_type == onnx.TensorProto.UINT8
+        self.output = graph.output[0].name
+        self.nodes = _in_order(graph.node, self.output, {self.input, *self._constants}, self.path)
+        self.scores, self.ended = _scores_tensor(self.nodes, self.output)
+        self._versions = {o.domain: o.version for o in model.opset_import}
+        self._opset = max(self._versions.get(domain, 0) for domain in STANDARD)
+        self._ir = model.ir_version
+        self._sessions: dict[int, Any] = {}
+        own = [n for n in self.nodes if n.domain not in STANDARD]
+        runtime = f"ONNX Runtime {self._runtime.__version__}"
+        self.tool = runtime
+        self._whole = None
+        if own:
+            self.tool = f"qonnx {metadata.version('qonnx')} on {runtime}"
+        else:
+            self._whole = self._session(model, {self.scores, self.output})
+        self._fold()
+
+    def run(self, x: NDArray[np.uint8], progress: Progress | None = None) -> Outputs:
+        """Execute frames one by one.
+
+        Parameters
+        ----------
+        x : uint8 array [N, ...]
+            As `arrange` takes them.
+        progress : callable, optional
+            Is told of frames done and in all.
+
+        Raises
+        ------
+        CheckFailed
+            If the executor fails on the file.
+        """
+        scores, labels = [], []
+        for i, frame in enumerate(arrange(x, self.shape)):
+            if self._whole is None:
+                found = self._execute(self._sample(frame))
+            else:
+                found = self._run_whole(frame)
+            scores.append(np.asarray(found[self.scores]).reshape(-1))
+            labels.append(np.asarray(found[self.output]).reshape(-1))
+            if progress:
+                progress(i + 1, len(x))
+        return Outputs(np.stack(scores), self._labels(np.stack(labels)))
+
+    def tensors(self, x: NDArray[np.uint8]) -> Tensors:
+        """Execute frames node by node, and keep all that depends on them.
+
+        Returns
+        -------
+        dict of str to array
+            Every tensor by its name in the file, [N, ...].
+        """
+        kept: dict[str, list[NDArray[Any]]] = {}
+        for frame in arrange(x, self.shape):
+            for name, value in self._execute(self._sample(frame), keep=True).items():
+                if name not in self._constants:
+                    kept.setdefault(name, []).append(np.asarray(value))
+        return {name: np.stack(values) for name, values in kept.items()}
+
+    def _sample(self, frame: NDArray[np.uint8]) -> Tensors:
+        x = frame[None]
+        return {self.input: x if self._raw else x.astype(np.float32) * self.scale}
+
+    def _labels(self, out: NDArray[Any]) -> NDArray[np.int64] | None:
+        if not self.ended:
+            return None
+        if self.ended in ("Softmax", "LogSoftmax"):
+            return out.argmax(1).astype(np.int64)
+        # The other output of TopK holds values, which name no class.
+        return out[:, 0].astype(np.int64) if out.dtype.kind in "iu" else None
+
+    def _session(self, model: onnx.ModelProto, wanted: set[str]) -> Any:
+        """Compile the whole file, without what no wanted tensor depends on."""
+        plain = onnx.ModelProto()
+        plain.CopyFrom(model)
+        del plain.graph.node[:], plain.graph.output[:], plain.graph.value_info[:]
+        plain.graph.node.extend(self.nodes)
+        plain.graph.output.extend(onnx.ValueInfoProto(name=name) for name in sorted(wanted))
+        return self._compile(plain, self.path.name)
+
+    def _compile(self, model: onnx.ModelProto, what: str) -> Any:
+        options = self._runtime.SessionOptions()
+        options.graph_optimization_level = self._runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        try:
+            return self._runtime.InferenceSession(
+                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as e:  # Its errors share no base class.
+            raise CheckFailed(f"ONNX Runtime refuses {what}: {_first_line(e)}") from e
+
+    def _run_whole(self, frame: NDArray[np.uint8]) -> Tensors:
+        assert self._whole is not None
+        names = sorted({self.scores, self.output})
+        try:
+            return dict(zip(names, self._whole.run(names, self._sample(frame)), strict=True))
+        except Exception as e:  # As above.
+            raise CheckFailed(f"ONNX Runtime fails on {self.path.name}: {_first_line(e)}") from e
+
+    def _fold(self) -> None:
+        """Run what depends on constants alone, once."""
+        for index, node in enumerate(self.nodes):
+            if all(not name or name in self._constants for name in node.input):
+                self._constants |= self._step(index, self._constants)
+
+    def _execute(self, values: Tensors, keep: bool = False) -> Tensors:
+        """Run node by node; give what was made, or only scores and output."""
+        known = self._constants | values
+        for index, node in enumerate(self.nodes):
+            if not all(name in self._constants for name in node.output if name):
+                known |= self._step(index, known)
+        return known if keep else {name: known[name] for name in {self.scores, self.output}}
+
+    def _step(self, index: int, known: Mapping[str, NDArray[Any]]) -> Tensors:
+        node = self.nodes[index]
+        what = f"{node.op_type} node {node.name or node.output[0]!r}"
+        try:
+            if node.domain in STANDARD:
+                return self._standard(index, node, known, what)
+            return self._qonnx(node, known)
+        except CheckFailed:
+            raise
+        except Exception as e:  # Whatever the packages raise for an operator they cannot run.
+            raise CheckFailed(f"{self.tool} fails on {what}: {_first_line(e)}") from e
+
+    def _standard(
+        self, index: int, node: onnx.NodeProto, known: Mapping[str, NDArray[Any]], what: str
+    ) -> Tensors:
+        names = [name for name in dict.fromkeys(node.input) if name]
+        made = [name for name in node.output if name]
+        if index not in self._sessions:
+            given = [
+                helper.make_tensor_value_info(
+                    name, helper.np_dtype_to_tensor_dtype(known[name].dtype), None
+                )
+                for name in names
+            ]
+            graph = helper.make_graph(
+                [node], "node", given, [onnx.ValueInfoProto(name=name) for name in made]
+            )
+            model = helper.make_model(
+                graph, opset_imports=[helper.make_opsetid("", self._opset)], ir_version=self._ir
+            )
+            self._sessions[index] = self._compile(model, what)
+        values = self._sessions[index].run(made, {name: known[name] for name in names})
+        return dict(zip(made, values, strict=True))
+
+    def _qonnx(self, node: onnx.NodeProto, known: Mapping[str, NDArray[Any]]) -> Tensors:
+        from qonnx.custom_op.registry import getCustomOp
+
+        version = self._versions.get(node.domain, 1)
+        plain = onnx.NodeProto()
+        plain.CopyFrom(node)
+        plain.domain = QONNX
+        context = {name: known[name] for name in node.input if name}
+        getCustomOp(plain, onnx_opset_version=version).execute_node(context, None)
+        return {name: np.asarray(context[name]) for name in node.output}
+
+
+def _runtime() -> Any:
+    try:
+        import onnxruntime
+        import qonnx  # noqa: F401
+    except ImportError as e:
+        raise ToolMissing(
+            f"the independent executor is not installed ({e.name}). Install it with: pip install"
+            " qonnx onnxruntime"
+        ) from e
+    return onnxruntime
+
+
+def _read(path: Path) -> onnx.ModelProto:
+    try:
+        return onnx.load(path)
+    except (OSError, DecodeError, ValueError, RecursionError, onnx.checker.ValidationError) as e:
+        raise BadInput(f"{path} is not a readable ONNX file: {_first_line(e)}") from e
+
+
+def _in_order(nodes: Any, output: str, known: set[str], path: Path) -> tuple[onnx.NodeProto, ...]:
+    """Give the nodes that the output depends on, each after those that make its inputs."""
+    maker = {name: node for node in nodes for name in node.output if name}
+    live: dict[int, onnx.NodeProto] = {}
+    todo = [output]
+    while todo:
+        node = maker.get(todo.pop())
+        if node is not None and id(node) not in live:
+            live[id(node)] = node
+            todo.extend(node.input)
+    ordered: list[onnx.NodeProto] = []
+    waiting = [node for node in nodes if id(node) in live]
+    while waiting:
+        ready = [n for n in waiting if all(not i or i in known for i in n.input)]
+        if not ready:
+            raise BadInput(f"{path.name}: nothing makes an input of node {waiting[0].name!r}")
+        for node in ready:
+            if node.domain not in (*STANDARD, *QONNX_DOMAINS):
+                raise BadInput(
+                    f"{path.name}: no executor is known for {node.op_type} of {node.domain!r}"
+                )
+            ordered.append(node)
+            known = known | set(node.output)
+        waiting = [n for n in waiting if not any(n is r for r in ready)]
+    return tuple(ordered)
+
+
+def _scores_tensor(nodes: tuple[onnx.NodeProto, ...], output: str) -> tuple[str, str]:
+    """Find the scores ahead of what only orders them; give their tensor and that operator."""
+    maker = {name: node for node in nodes for name in node.output if name}
+    at, found = output, (output, "")
+    while (node := maker.get(at)) is not None and node.op_type in (*ENDS, *MOVES):
+        at = node.input[0]
+        if node.op_type in ENDS:
+            found = (at, found[1] or node.op_type)
+    return found
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:300]

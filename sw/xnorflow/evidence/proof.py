@@ -1,0 +1,393 @@
+"""Runs every implementation of a model that there is on a user's images, and compares them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xnorflow import ir
+from xnorflow.api import load
+from xnorflow.compiler import compile_network
+from xnorflow.design.design import Design
+from xnorflow.errors import BadInput, CheckFailed
+from xnorflow.evidence.design_text import DesignText, alterations, locate_first, read_text
+from xnorflow.evidence.divergence import first_divergence
+from xnorflow.evidence.executor import Executor, Outputs
+from xnorflow.evidence.record import Evidence, Outcome
+from xnorflow.evidence.score_orders import compare_orders, hanging
+from xnorflow.evidence.tool_versions import tool_versions
+from xnorflow.lower.rounding import ORDER_OF_SUMMATION
+from xnorflow.version import __version__
+from xnorflow_sim import golden
+
+Tick = Callable[[int, int], object]
+Stages = Callable[[str], AbstractContextManager[Tick]]
+"""Opens a bar with a title; what it gives is told of items done and in all."""
+NetlistRun = tuple[str, ir.Ints]
+"""What synthesised and simulated a netlist, and the scores."""
+SimulateNetlist = Callable[[Design, NDArray[np.uint8]], NetlistRun]
+
+GOLDEN = "golden model"
+FOLDER_FRAMES = 10
+"""Frames through the Verilog of a design's folder, unless told otherwise."""
+EXAMPLES = 24
+"""Frames that a first differing layer is looked for in, besides one that differs."""
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What is to be proved.
+
+    Parameters
+    ----------
+    net : IntegerNetwork
+        What everything is compared with.
+    file : Path or None
+        The file for the independent executor.
+    notes : tuple of str
+        What is to be said of the file.
+    design : Design or None
+        The hardware.
+    text : DesignText or None
+        The Verilog of a folder, which is simulated in place of what the design would be written as.
+    """
+
+    net: ir.IntegerNetwork
+    file: Path | None
+    notes: tuple[str, ...]
+    design: Design | None
+    text: DesignText | None
+
+
+def check(
+    model: str | Path,
+    x: NDArray[Any],
+    *,
+    y: NDArray[Any] | None = None,
+    file: str | Path | None = None,
+    input: str = "uint8",
+    input_scale: float = 1.0,
+    rtl: int | None = None,
+    gates: int = 0,
+    board: str | None = None,
+    fps: float | None = None,
+    cycles: int | None = None,
+    folding: str | Path | None = None,
+    clock: float | None = None,
+    jobs: int = 1,
+    netlist: SimulateNetlist | None = None,
+    stages: Stages | None = None,
+    command: tuple[str, ...] = (),
+) -> Evidence:
+    """Prove a model on images: file, golden model, Verilog and netlist give the same scores.
+
+    Parameters
+    ----------
+    model : path
+        An ONNX or QONNX file; a ``network.npz``; or the folder of a design, whose Verilog is
+        simulated as it lies there.
+    x : uint8 array [N, ...]
+        Images, as for the network.
+    y : integer array [N], optional
+        Their labels.
+    file : path, optional
+        The file that a ``network.npz`` or a design was made from, for the executor.
+    input, input_scale
+        As for `xnorflow.load`.
+    rtl, gates : int
+        So many of the images through the Verilog and through the netlist. By default 10 through
+        the Verilog of a folder, and none otherwise.
+    board, fps, cycles, folding, clock
+        As for `xnorflow.compile`; not with a folder.
+    jobs : int
+        Processes for the simulation.
+    netlist : callable, optional
+        Synthesises and simulates: takes the design and frames, gives the tools' names and scores.
+    stages : callable, optional
+        Opens a bar with a title; what it gives is told of items done and in all.
+    command : tuple of str
+        For the record.
+
+    Returns
+    -------
+    Evidence
+        With everything that differs; nothing is raised for it.
+
+    Raises
+    ------
+    BadInput
+        If model, data or options do not fit together.
+    UnsupportedModel
+        If the file cannot be mapped.
+    ToolMissing
+        If an executor or simulator is not installed.
+    """
+    opened = stages or (lambda title: nullcontext(lambda done, total: None))
+    options: dict[str, Any] = {
+        "input": input,
+        "input_scale": input_scale,
+        "board": board,
+        "fps": fps,
+        "cycles": cycles,
+        "folding": None if folding is None else str(folding),
+        "clock": clock,
+    }
+    model, x = Path(model), np.asarray(x)
+    if rtl is None:
+        rtl = min(FOLDER_FRAMES, len(x)) if model.is_dir() else 0
+    subject = _subject(model, file, options, hardware=rtl > 0 or gates > 0)
+    frames = golden.frames(subject.net, x)
+    if max(rtl, gates) > len(x) or min(rtl, gates) < 0:
+        raise BadInput(f"rtl={rtl} and gates={gates} frames were asked for; there are {len(x)}")
+    if gates and netlist is None:
+        raise BadInput("gates: hand in what simulates a netlist")
+    with opened(GOLDEN) as tick:
+        scores = golden.run(subject.net, x, tick)
+    outcomes = []
+    notes = [*subject.net.notes, *subject.notes]
+    if subject.file is not None:
+        outcome, said = _against_file(subject, x, scores, input_scale, opened)
+        outcomes.append(outcome)
+        notes += said
+    tools = tool_versions(rtl=rtl > 0 or gates > 0)
+    altered: tuple[str, ...] = ()
+    if subject.text is not None and subject.design is not None:
+        altered, said = _text(subject.design, subject.text)
+        notes += said
+    if rtl:
+        simulator = f"Verilator {tools['verilator']}"
+        with opened(f"RTL in {simulator}") as tick:
+            outcomes.append(_rtl(subject, frames[:rtl], scores[:rtl], simulator, jobs, tick))
+    if gates:
+        assert netlist is not None
+        with opened("netlist"):
+            outcomes.append(_gates(subject, frames[:gates], scores[:gates], netlist))
+    design = subject.design
+    return Evidence(
+        version=__version__,
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=command,
+        model={
+            "path": str(model),
+            "sha256": _file_digest(model / "design.json" if model.is_dir() else model),
+            "kind": _kind(model),
+            "file": None if file is None else str(file),
+            "file_sha256": None if file is None else _file_digest(Path(file)),
+        },
+        data={
+            "sha256": _array_digest(x),
+            "labels_sha256": None if y is None else _array_digest(np.asarray(y, np.int64)),
+            "frames": len(x),
+            "shape": list(x.shape[1:]),
+        },
+        network={"name": subject.net.name, "digest": subject.net.digest},
+        design={}
+        if design is None
+        else {
+            "digest": design.digest if subject.text is None else subject.text.digest,
+            "board": design.board,
+            "ii": design.ii,
+            "latency": design.latency,
+        },
+        options=options | {"frames": len(x), "rtl": rtl, "gates": gates},
+        tools=tools,
+        outcomes=tuple(outcomes),
+        alterations=altered,
+        notes=tuple(dict.fromkeys(notes)),
+        tied=hanging(scores) if scores.shape[1] > 1 else 0,
+        accuracy=None if y is None else float((scores.argmax(1) == y).mean()),
+    )
+
+
+def _subject(
+    model: Path, file: str | Path | None, options: dict[str, Any], *, hardware: bool
+) -> Subject:
+    targets = {name: options[name] for name in ("board", "fps", "cycles", "folding", "clock")}
+    given = [name for name, value in targets.items() if value is not None]
+    kind = _kind(model)
+    if kind == "design":
+        # Another board is for the netlist.
+        if useless := [name for name in given if name != "board"]:
+            raise BadInput(f"{useless[0]}: {model} is compiled already; leave the option out")
+        made = Design.describe(model)
+        text = read_text(model, made)
+        return Subject(made.net, *_origin(model, made.net, file, options), made, text)
+    net = load(model, input=options["input"], input_scale=options["input_scale"])
+    design = compile_network(net, **targets) if hardware else None
+    if given and not hardware:
+        raise BadInput(f"{given[0]} is for hardware: ask for frames through the RTL or the gates")
+    if kind == "network":
+        return Subject(net, *_origin(model, net, file, options), design, None)
+    if file is not None:
+        raise BadInput(f"{file}: {model} is a file itself, and is what the executor runs")
+    return Subject(net, model, (), design, None)
+
+
+def _kind(model: Path) -> str:
+    return "design" if model.is_dir() else "network" if model.suffix == ".npz" else "file"
+
+
+def _origin(
+    model: Path, net: ir.IntegerNetwork, file: str | Path | None, options: dict[str, Any]
+) -> tuple[Path | None, tuple[str, ...]]:
+    """Give the file that a network was made from, and what is to be said of it."""
+    if file is None:
+        return None, (f"{model.name} came without the file it was made from; none was executed",)
+    # Imported although only executed: the executor is left alone with no hostile file.
+    made = load(file, input=options["input"], input_scale=options["input_scale"], name=net.name)
+    if made.digest != net.digest:
+        return Path(file), (f"{model.name} is not what this version makes of {Path(file).name}",)
+    return Path(file), ()
+
+
+def _against_file(
+    subject: Subject,
+    x: NDArray[Any],
+    scores: ir.Ints,
+    input_scale: float,
+    opened: Stages,
+) -> tuple[Outcome, list[str]]:
+    """Compare the golden model with the file in its executor."""
+    net, file = subject.net, subject.file
+    assert file is not None
+    executor = Executor(file, input_scale)
+    with opened(executor.tool) as tick:
+        found = executor.run(x, tick)
+    exact = not any(ORDER_OF_SUMMATION in note for note in net.notes)
+    outcome = Outcome("golden", GOLDEN, executor.tool, len(x), exact=exact)
+    if found.scores.shape != scores.shape:
+        got, want = found.scores.shape[1], scores.shape[1]
+        return replace(outcome, failure=f"{file.name} has {got} scores, the network {want}"), []
+    outcome = _compared(outcome, scores, found.scores, _floats(net, scores, found))
+    if outcome.differs:
+        wrong = _differing(scores, found.scores, outcome)
+        frames = np.unique([wrong, *range(min(EXAMPLES, len(x)))])
+        place = first_divergence(net, executor, x[frames], frames)
+        last = f"frame {wrong}, in the scores; all quantised layers agree"
+        outcome = replace(outcome, first=last if place is None else str(place))
+    notes = []
+    if executor.ended:
+        notes.append(f"scores of {file.name} are those ahead of its {executor.ended}")
+        if found.labels is not None and (other := int((found.labels != scores.argmax(1)).sum())):
+            notes.append(f"{executor.ended} of the file makes another label in {other} frames")
+    return outcome, notes
+
+
+def _floats(net: ir.IntegerNetwork, scores: ir.Ints, found: Outputs) -> NDArray[np.bool_] | None:
+    """Mark scores whose float is not the file's, bit for bit; None without a table of floats."""
+    if net.scores.floats is None:
+        return None
+    return np.asarray(net.scores.to_float(scores) != found.scores)
+
+
+def _differing(a: NDArray[Any], b: NDArray[Any], outcome: Outcome) -> int:
+    """Give the first frame that shows the worst that differs."""
+    orders = compare_orders(a, b)
+    for flags in (orders.reversed, orders.labels, orders.order):
+        if flags.any():
+            return int(flags.argmax())
+    return 0
+
+
+def _compared(
+    outcome: Outcome,
+    scores: NDArray[Any],
+    expected: NDArray[Any],
+    wrong: NDArray[np.bool_] | None,
+) -> Outcome:
+    """Fill in what differs; `wrong` marks single scores, if they can be compared."""
+    orders = compare_orders(scores, expected)
+    return replace(
+        outcome,
+        labels=int(orders.labels.sum()),
+        order=int(orders.order.sum()),
+        ties=int(orders.ties.sum()),
+        scores=0 if wrong is None else int(wrong.sum()),
+        total=0 if wrong is None else wrong.size,
+        digest=_array_digest(scores),
+        expected=_array_digest(expected),
+    )
+
+
+def _text(design: Design, text: DesignText) -> tuple[tuple[str, ...], list[str]]:
+    """Compare the text of a folder with what was written, and with what this version writes."""
+    if text.intact:
+        if text.digest == design.digest:
+            return (), []
+        return (), [f"written by another xnorflow ({text.version}) or other tools, and as it was"]
+    places = alterations(design, text)
+    if not places:
+        return (), ["design.json has another digest of the Verilog, which is as this version's"]
+    return tuple(map(str, places)), []
+
+
+def _rtl(
+    subject: Subject,
+    x: NDArray[np.uint8],
+    scores: ir.Ints,
+    simulator: str,
+    jobs: int,
+    tick: Tick,
+) -> Outcome:
+    design, text = subject.design, subject.text
+    assert design is not None
+    outcome = Outcome("rtl", f"RTL, {simulator}", GOLDEN, len(x))
+    try:
+        compiled = design.simulator() if text is None else text.simulator(design)
+        run = compiled.run(x, jobs=jobs, progress=tick)
+    except (CheckFailed, BadInput) as e:
+        return replace(outcome, failure=str(e))
+    wrong = run.scores != scores
+    outcome = _compared(outcome, run.scores, scores, wrong)
+    if wrong.any():
+        frame = int(wrong.any(1).argmax())
+        try:
+            first = str(locate_first(design, text, x[frame : frame + 1], frame))
+        except (CheckFailed, BadInput) as e:
+            first = f"frame {frame}; with probe ports: {e}"
+        outcome = replace(outcome, first=first)
+    return outcome
+
+
+def _gates(
+    subject: Subject, x: NDArray[np.uint8], scores: ir.Ints, netlist: SimulateNetlist
+) -> Outcome:
+    design, text = subject.design, subject.text
+    assert design is not None
+    outcome = Outcome("gates", "netlist", GOLDEN, len(x))
+    if text is not None and text.digest != design.digest:
+        why = "the Verilog of the folder is not what this version writes and would synthesise"
+        return replace(outcome, failure=why)
+    try:
+        tool, got = netlist(design, x)
+    except CheckFailed as e:
+        return replace(outcome, failure=str(e))
+    wrong = got != scores
+    outcome = _compared(replace(outcome, tool=tool), got, scores, wrong)
+    if wrong.any():
+        frame, score = np.argwhere(wrong)[0]
+        outcome = replace(outcome, first=f"frame {frame}, score {score}")
+    return outcome
+
+
+def _array_digest(a: NDArray[Any]) -> str:
+    a = np.ascontiguousarray(a)
+    h = hashlib.sha256(f"{a.dtype.str} {a.shape}\n".encode())
+    h.update(a.tobytes())
+    return h.hexdigest()
+
+
+def _file_digest(path: Path) -> str:
+    try:
+        with path.open("rb") as f:
+            return hashlib.file_digest(f, "sha256").hexdigest()
+    except OSError as e:
+        raise BadInput(f"cannot read {path}: {e.strerror or e}") from e

@@ -1,0 +1,248 @@
+"""What a proof found, as ``evidence.json``: written, read back, and compared with a later one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from xnorflow.errors import BadInput
+
+FORMAT = "xnorflow-evidence-1"
+MAX_BYTES = 1 << 24
+"""Largest file that is read."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the scores of one implementation compare with another's, on the same frames.
+
+    Parameters
+    ----------
+    name : str
+        What was under test: "golden", "rtl" or "gates".
+    tool, against : str
+        What ran it, and what it was compared with, with versions.
+    frames : int
+        Number of frames.
+    labels, order : int
+        Frames whose label differs; frames that order some pair of scores differently.
+    ties : int
+        Those of the latter where only pairs differ that one of the two holds equal.
+    scores, total : int
+        Scores that differ, of how many. A total of 0 where single scores cannot be compared.
+    exact : bool
+        Whether a single score that differs is a fault. Not of a network whose float32 sums round
+        otherwise in another order of summation, as its notes say.
+    digest, expected : str
+        SHA-256 of the two implementations' scores.
+    first : str
+        Where they first differ.
+    failure : str
+        Why there are no scores, if there are none.
+    """
+
+    name: str
+    tool: str
+    against: str
+    frames: int
+    labels: int = 0
+    order: int = 0
+    ties: int = 0
+    scores: int = 0
+    total: int = 0
+    exact: bool = True
+    digest: str = ""
+    expected: str = ""
+    first: str = ""
+    failure: str = ""
+
+    @property
+    def differs(self) -> bool:
+        """Whether anything differs that must not."""
+        wrong = self.labels or self.order or (self.exact and self.scores)
+        return bool(wrong or self.failure)
+
+    @property
+    def only_ties(self) -> bool:
+        """Whether all that differs is the order of scores that one of the two holds equal."""
+        return self.differs and not self.failure and self.order == self.ties > 0
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A proof of one model on one set of images.
+
+    Parameters
+    ----------
+    version, date : str
+        Of xnorflow; UTC, in ISO 8601.
+    command : tuple of str
+        What was asked for; empty from Python.
+    model, data, network, design : dict
+        Names and SHA-256 digests; `design` is empty where no hardware took part.
+    options : dict
+        All that decides the result besides.
+    tools : dict of str to str
+        Versions.
+    outcomes : tuple of Outcome
+        In the order of the comparisons.
+    alterations : tuple of str
+        Places where a design's folder is not what was written.
+    notes : tuple of str
+        What a user should know.
+    tied, accuracy : int, float or None
+        Frames whose label hangs on a tie of the golden model's scores; share of right labels.
+    """
+
+    version: str
+    date: str
+    command: tuple[str, ...]
+    model: dict[str, Any]
+    data: dict[str, Any]
+    network: dict[str, Any]
+    design: dict[str, Any]
+    options: dict[str, Any]
+    tools: dict[str, str]
+    outcomes: tuple[Outcome, ...]
+    alterations: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    tied: int = 0
+    accuracy: float | None = None
+    format: str = field(default=FORMAT)
+
+    @property
+    def differs(self) -> bool:
+        """Whether anything differs that must not."""
+        return bool(self.alterations) or any(o.differs for o in self.outcomes)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the content of the file."""
+        content = asdict(self)
+        content["outcomes"] = [asdict(o) | {"differs": o.differs} for o in self.outcomes]
+        return {"format": content.pop("format"), "differs": self.differs} | content
+
+    def write(self, path: Path) -> None:
+        """Write the file."""
+        path.write_text(json.dumps(self.to_json(), indent=1) + "\n")
+
+
+def read_evidence(path: str | Path) -> Evidence:
+    """Read a file that `Evidence.write` wrote.
+
+    Raises
+    ------
+    BadInput
+        If it is anything else.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError(f"it has more than {MAX_BYTES} bytes")
+        content = json.loads(path.read_text())
+        if content["format"] != FORMAT:
+            raise ValueError(f"its format is {content['format']!r}, not {FORMAT!r}")
+        outcomes = tuple(_outcome(entry) for entry in content["outcomes"])
+        return Evidence(
+            version=_text(content["version"]),
+            date=_text(content["date"]),
+            command=tuple(map(_text, content["command"])),
+            model=_table(content["model"]),
+            data=_table(content["data"]),
+            network=_table(content["network"]),
+            design=_table(content["design"]),
+            options=_table(content["options"]),
+            tools={name: _text(version) for name, version in _table(content["tools"]).items()},
+            outcomes=outcomes,
+            alterations=tuple(map(_text, content["alterations"])),
+            notes=tuple(map(_text, content["notes"])),
+            tied=int(content["tied"]),
+            accuracy=None if content["accuracy"] is None else float(content["accuracy"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
+        raise BadInput(f"{path} is no evidence that xnorflow wrote: {e}") from e
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no text")
+    return value
+
+
+def _table(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{value!r} is no table")
+    return value
+
+
+def _outcome(entry: dict[str, Any]) -> Outcome:
+    values = {}
+    for f in fields(Outcome):
+        kind = {"str": str, "int": int, "bool": bool}[str(f.type)]
+        if type(entry[f.name]) is not kind:
+            raise ValueError(f"{f.name} of an outcome is {entry[f.name]!r}")
+        values[f.name] = entry[f.name]
+    return Outcome(**values)
+
+
+@dataclass(frozen=True)
+class Change:
+    """Something that is not as it was in an earlier proof.
+
+    Parameters
+    ----------
+    what, before, after : str
+        Its name, and the two values.
+    matters : bool
+        Whether it is an input or a result, not a version or a way of building.
+    """
+
+    what: str
+    before: str
+    after: str
+    matters: bool
+
+    def __str__(self) -> str:
+        """Return one line for a person."""
+        return f"{self.what}: {self.before or 'none'}, now {self.after or 'none'}"
+
+
+def changes(before: Evidence, after: Evidence) -> tuple[Change, ...]:
+    """Find what changed between two proofs; dates and commands are no changes."""
+    return tuple(
+        Change(what, _short(a), _short(b), matters)
+        for what, a, b, matters in _pairs(before, after)
+        if a != b
+    )
+
+
+def _pairs(a: Evidence, b: Evidence) -> Iterator[tuple[str, Any, Any, bool]]:
+    yield "model", a.model.get("sha256"), b.model.get("sha256"), True
+    yield "file of the model", a.model.get("file_sha256"), b.model.get("file_sha256"), True
+    yield "images", a.data.get("sha256"), b.data.get("sha256"), True
+    yield "labels of the images", a.data.get("labels_sha256"), b.data.get("labels_sha256"), True
+    yield "integer network", a.network.get("digest"), b.network.get("digest"), False
+    yield "design", a.design.get("digest"), b.design.get("digest"), False
+    yield "accuracy", a.accuracy, b.accuracy, True
+    yield "alterations of the folder", len(a.alterations), len(b.alterations), True
+    ours, theirs = ({o.name: o for o in e.outcomes} for e in (a, b))
+    for name in dict.fromkeys([*ours, *theirs]):
+        old, new = ours.get(name), theirs.get(name)
+        if old is None or new is None:
+            yield name, old and "compared", new and "compared", True
+            continue
+        for what in ("frames", "labels", "order", "ties", "scores", "failure"):
+            yield f"{name}, {what}", getattr(old, what), getattr(new, what), True
+        yield f"{name}, digest of its scores", old.digest, new.digest, True
+        yield f"{name}, digest of {old.against}'s scores", old.expected, new.expected, True
+    yield "xnorflow", a.version, b.version, False
+    for tool in dict.fromkeys([*a.tools, *b.tools]):
+        yield tool, a.tools.get(tool), b.tools.get(tool), False
+
+
+def _short(value: object) -> str:
+    text = "" if value is None else str(value)
+    hexadecimal = len(text) == 64 and all(c in "0123456789abcdef" for c in text)
+    return f"{text[:12]}..." if hexadecimal else text

@@ -1,0 +1,166 @@
+"""A step of the lowering, an imported network of float operations, as a QONNX model."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto
+
+from xnorflow.errors import UnsupportedModel
+from xnorflow.export.integer_model import window_attributes
+from xnorflow.export.onnx_builder import QONNX, OnnxBuilder
+from xnorflow.graph import ops as g
+from xnorflow.lower.passes import output_shape
+
+
+def step_model(graph: g.Graph) -> onnx.ModelProto:
+    """Write an imported network as a model from uint8 frames to float32 scores.
+
+    Parameters
+    ----------
+    graph : Graph
+        What to write. The model's input ``x`` is uint8 [frames, rows, columns, channels].
+
+    Raises
+    ------
+    UnsupportedModel
+        If an operation has no ONNX node here.
+    """
+    b = OnnxBuilder(graph.name, graph.shape)
+    b.add("Cast", "samples", to=TensorProto.FLOAT)
+    if graph.input_scale != 1:
+        b.add("Mul", "input", b.store("input_scale", np.array(graph.input_scale, np.float32)))
+    b.mark(graph.shape)
+    shape = graph.shape
+    for index, op in enumerate(graph.ops):
+        name = f"{op.node or type(op).__name__}.{index}"
+        shape = output_shape(op, shape)
+        _write_op(op, b, name)
+        b.mark(shape)
+    if shape[:2] == (1, 1):
+        b.to_flat()
+    else:
+        b.flatten("flattened")
+    features = int(np.prod(shape))
+    b.add("Identity", "scores")
+    return b.model([(b.at, TensorProto.FLOAT, features)], about={}, classes=graph.classes)
+
+
+def _write_op(op: g.Op, b: OnnxBuilder, name: str) -> None:
+    """Append the nodes of an operation."""
+
+    def constant(what: str, value: NDArray[np.float32] | float) -> str:
+        return b.per_channel(f"{name}.{what}", np.asarray(value))
+
+    match op:
+        case g.AddOp():
+            b.add("Add", name, constant("value", op.value))
+        case g.SubtractOp(reverse=True):
+            b.add("Sub", name, constant("value", op.value), "@")
+        case g.SubtractOp():
+            b.add("Sub", name, constant("value", op.value))
+        case g.MultiplyOp():
+            b.add("Mul", name, constant("value", op.value))
+        case g.DivideOp():
+            b.add("Div", name, constant("value", op.value))
+        case g.BatchNormOp():
+            _batch_norm(op, b, name)
+        case g.ClipOp(lo=0.0, hi=np.inf):
+            b.add("Relu", name)
+        case g.ClipOp():
+            bounds = [constant(w, v) if np.isfinite(v) else "" for w, v in _bounds(op)]
+            b.add("Clip", name, *bounds)
+        case g.SignOp():
+            b.add("Sign", name)
+        case g.BipolarQuantOp():
+            b.add("BipolarQuant", name, constant("scale", op.scale), domain=QONNX)
+        case g.QuantOp():
+            _quant(op, b, name, constant("scale", op.scale), constant("zero", op.zero_point))
+        case g.MultiThresholdOp():
+            b.add(
+                "MultiThreshold",
+                name,
+                b.store(f"{name}.thresholds", op.thresholds),
+                domain=QONNX,
+                out_dtype="FLOAT32",
+                out_scale=float(op.out_scale),
+                out_bias=float(op.out_bias),
+                data_layout="NC" if b.flat else "NCHW",
+            )
+        case g.FlattenOp():
+            b.flatten(name)
+        case g.MaxPoolOp():
+            b.to_map()
+            pads = b.pad_pool(name, op.window, -np.inf)
+            b.add("MaxPool", name, **window_attributes(op.window, pads))
+        case g.AveragePoolOp():
+            _average(op, b, name)
+        case g.ConvOp():
+            _convolve(op, b, name)
+        case _:
+            raise UnsupportedModel(
+                "it has no node in the files of lowering steps.",
+                node=op.node,
+                op=op.op or type(op).__name__,
+                hint="the integer network alone, without --passes.",
+            )
+
+
+def _bounds(op: g.ClipOp) -> tuple[tuple[str, float], ...]:
+    return ("lo", op.lo), ("hi", op.hi)
+
+
+def _batch_norm(op: g.BatchNormOp, b: OnnxBuilder, name: str) -> None:
+    channels = b.shape[2]
+    stored = [
+        b.store(f"{name}.{what}", np.broadcast_to(getattr(op, what), (channels,)))
+        for what in ("gamma", "beta", "mean", "var")
+    ]
+    b.add("BatchNormalization", name, *stored, epsilon=float(op.epsilon))
+
+
+def _quant(op: g.QuantOp, b: OnnxBuilder, name: str, scale: str, zero: str) -> None:
+    b.add(
+        "Quant",
+        name,
+        scale,
+        zero,
+        b.store(f"{name}.bits", np.array(op.bits, np.float32)),
+        domain=QONNX,
+        signed=int(op.signed),
+        narrow=int(op.narrow),
+        rounding_mode=op.rounding,
+    )
+
+
+def _average(op: g.AveragePoolOp, b: OnnxBuilder, name: str) -> None:
+    if op.window.dilation != (1, 1):
+        raise UnsupportedModel(
+            "ONNX 17 has no dilated average pool.",
+            node=op.node,
+            op=op.op,
+            hint="the integer network alone, without --passes.",
+        )
+    b.to_map()
+    attributes = window_attributes(op.window, b.pad_pool(name, op.window, 0.0))
+    del attributes["dilations"]
+    b.add("AveragePool", name, count_include_pad=1, **attributes)
+
+
+def _convolve(op: g.ConvOp, b: OnnxBuilder, name: str) -> None:
+    scale = np.asarray(op.scale, np.float32)
+    weights = op.weights.astype(np.float32) * (scale[:, None, None, None] if scale.ndim else scale)
+    if b.shape[:2] == (1, 1) and op.window == g.Window():
+        b.to_flat()
+        b.add("MatMul", name, b.store(f"{name}.weights", weights[:, 0, 0].T))
+        if op.bias is not None:
+            b.add("Add", f"{name}.biased", b.store(f"{name}.bias", np.asarray(op.bias)))
+        return
+    b.to_map()
+    pads = b.pad_sum(name, op.window, op.pad_value)
+    stored = [b.store(f"{name}.weights", weights.transpose(0, 3, 1, 2))]
+    if op.bias is not None:
+        full = np.broadcast_to(np.asarray(op.bias, np.float32), (len(op.weights),))
+        stored.append(b.store(f"{name}.bias", full))
+    b.add("Conv", name, *stored, **window_attributes(op.window, pads))

@@ -1,0 +1,231 @@
+"""The parameters of an integer network for other programs: npz, hex images or a C header."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xnorflow import ir
+from xnorflow.errors import BadInput
+from xnorflow.version import __version__
+
+WeightFormat = Literal["npz", "hex", "c"]
+C_TYPES = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64")
+AXES = {
+    "weights": "output channel, kernel row, kernel column, input channel",
+    "thresholds": "channel, threshold in ascending order",
+    "table": "input channel or one for all, sample",
+    "minimum": "channel whose minimum is taken",
+    "offsets": "class",
+    "ranks": "class, value - rank_lo",
+    "rank_lo": "class",
+}
+"""What the axes of each parameter are; all are integers."""
+
+
+@dataclass(frozen=True, eq=False)
+class Parameter:
+    """An array of a layer.
+
+    Parameters
+    ----------
+    layer, field : str
+        Where it is.
+    values : integer array
+        In its values, not codes.
+    alphabet : Alphabet or None
+        What the values are taken from; None where anything is possible.
+    """
+
+    layer: str
+    field: str
+    values: NDArray[np.int64]
+    alphabet: ir.Alphabet | None
+
+    @property
+    def name(self) -> str:
+        """Layer and field."""
+        return f"{self.layer}.{self.field}"
+
+    @property
+    def codes(self) -> tuple[NDArray[np.int64], int]:
+        """Unsigned codes, and the width of each in bits: of the alphabet, or two's complement."""
+        if self.alphabet is not None:
+            a = self.alphabet
+            return (self.values - a.lo) // a.step, a.bits
+        low, high = int(self.values.min(initial=0)), int(self.values.max(initial=0))
+        if low >= 0:
+            return self.values, max(1, high.bit_length())
+        bits = 1 + max((-low - 1).bit_length(), high.bit_length())
+        return self.values & ((1 << bits) - 1), bits
+
+
+def parameters(net: ir.IntegerNetwork) -> Iterator[Parameter]:
+    """Give the integer arrays of a network, layer by layer."""
+    for layer in net.layers:
+        for f in fields(layer):
+            values = getattr(layer, f.name)
+            if not isinstance(values, np.ndarray) or values.dtype.kind == "f":
+                continue
+            alphabet = None
+            if isinstance(layer, ir.Conv) and f.name == "weights":
+                alphabet = layer.alphabet
+            yield Parameter(layer.name, f.name, values.astype(np.int64), alphabet)
+
+
+def save_weights(net: ir.IntegerNetwork, path: str | Path, kind: WeightFormat) -> tuple[str, ...]:
+    """Write all parameters of a network.
+
+    Parameters
+    ----------
+    net : IntegerNetwork
+        From `xnorflow.load`.
+    path : path
+        A file for npz and C; for hex a folder that is there and gets a file per parameter.
+    kind : {"npz", "hex", "c"}
+        npz: an array of the narrowest type per parameter, named ``layer.field``, and ``about``, a
+        JSON text. hex: a line per first axis, its codes in one number, the first in the lowest
+        bits; comments say the shape. c: a header of static const arrays.
+
+    Returns
+    -------
+    tuple of str
+        Names of what was written.
+
+    Raises
+    ------
+    BadInput
+        If it cannot be written.
+    """
+    path = Path(path)
+    try:
+        match kind:
+            case "npz":
+                return _save_npz(net, path)
+            case "hex":
+                return _save_hex(net, path)
+            case "c":
+                path.write_text(_c_header(net))
+                return (path.name,)
+            case _:
+                known = ", ".join(get_args(WeightFormat))
+                raise BadInput(f"weights are written as {known}, not as {kind}")
+    except OSError as e:
+        raise BadInput(f"cannot write {path}: {e.strerror or e}") from e
+
+
+def narrowest(values: NDArray[np.int64]) -> str:
+    """Return the name of the narrowest type that holds all values."""
+    low, high = int(values.min(initial=0)), int(values.max(initial=0))
+    for name in C_TYPES:
+        info = np.iinfo(name)
+        if info.min <= low and high <= info.max:
+            return name
+    raise TypeError(f"no type holds {low} to {high}")
+
+
+def about(net: ir.IntegerNetwork) -> dict[str, Any]:
+    """Describe a network and its layers, without their arrays."""
+    layers = []
+    for layer, inp, out in net:
+        entry: dict[str, Any] = {
+            "name": layer.name,
+            "kind": layer.kind,
+            "input_shape": inp.shape,
+            "input_alphabet": str(inp.alphabet),
+            "output_shape": out.shape,
+            "output_alphabet": str(out.alphabet),
+        }
+        for f in fields(layer):
+            value = getattr(layer, f.name)
+            match value:
+                case ir.Alphabet():
+                    entry[f.name] = {"lo": value.lo, "step": value.step, "levels": value.levels}
+                case ir.Window():
+                    entry[f.name] = {w.name: getattr(value, w.name) for w in fields(value)}
+                case int() | None:
+                    entry[f.name] = value
+                case _:  # Arrays are written by themselves, names and sources are known.
+                    pass
+        layers.append(entry)
+    return {
+        "xnorflow": __version__,
+        "network": net.name,
+        "digest": net.digest,
+        "classes": net.classes,
+        "layers": layers,
+    }
+
+
+def _save_npz(net: ir.IntegerNetwork, path: Path) -> tuple[str, ...]:
+    arrays = {p.name: p.values.astype(narrowest(p.values)) for p in parameters(net)}
+    with path.open("wb") as f:
+        np.savez_compressed(f, allow_pickle=False, about=np.array(json.dumps(about(net))), **arrays)
+    return tuple(arrays)
+
+
+def _save_hex(net: ir.IntegerNetwork, folder: Path) -> tuple[str, ...]:
+    made = []
+    for p in parameters(net):
+        name = f"{p.name}.hex"
+        (folder / name).write_text(_hex(net, p))
+        made.append(name)
+    return tuple(made)
+
+
+def _hex(net: ir.IntegerNetwork, p: Parameter) -> str:
+    codes, bits = p.codes
+    rows = codes.reshape(len(codes), -1)
+    digits = max(1, -(-rows.shape[1] * bits // 4))
+    meaning = "two's complement" if p.values.min(initial=0) < 0 else "unsigned"
+    if p.alphabet is not None:
+        meaning = f"value = {p.alphabet.lo} + {p.alphabet.step} * code"
+    lines = [
+        f"// {net.name} {p.name} {list(p.values.shape)}: {AXES.get(p.field, '')}",
+        f"// {bits} bits each, {meaning}; a line per first axis, the first code lowest",
+    ]
+    for row in rows:
+        planes = (row[:, None] >> np.arange(bits)) & 1
+        packed = np.packbits(planes.astype(np.uint8).ravel(), bitorder="little")
+        lines.append(f"{int.from_bytes(packed.tobytes(), 'little'):0{digits}x}")
+    return "\n".join(lines) + "\n"
+
+
+def _c_header(net: ir.IntegerNetwork) -> str:
+    guard = _c_name(f"{net.name}_weights_h").upper()
+    parts = [
+        f"/* xnorflow {__version__}: {net.name}, network {net.digest} */",
+        f"#ifndef {guard}\n#define {guard}\n\n#include <stdint.h>",
+    ]
+    for p in parameters(net):
+        shape = p.values.shape
+        kind = f"{narrowest(p.values)}_t"
+        sizes = "".join(f"[{n}]" for n in shape)
+        if 0 in shape:
+            parts.append(f"/* {p.name} {list(shape)} is empty */")
+            continue
+        name = _c_name(f"{net.name}_{p.layer}_{p.field}")
+        of = f", of {p.alphabet}" if p.alphabet is not None else ""
+        parts.append(
+            f"/* {p.name}: {AXES.get(p.field, '')}{of} */\n"
+            f"static const {kind} {name}{sizes} = {_braces(p.values)};"
+        )
+    return "\n\n".join([*parts, "#endif"]) + "\n"
+
+
+def _c_name(text: str) -> str:
+    return re.sub(r"\W", "_", text, flags=re.ASCII)
+
+
+def _braces(values: NDArray[np.int64]) -> str:
+    if values.ndim == 1:
+        return "{" + ", ".join(map(str, values.tolist())) + "}"
+    inner = (",\n " if values.ndim > 1 else ", ").join(_braces(v) for v in values)
+    return "{" + inner + "}"
