@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
+from xnorflow.frontend.integers import linear_constant
 from xnorflow.frontend.limits import MAX_FOLDED, elements
 from xnorflow.frontend.node import QONNX, STANDARD, Node
 from xnorflow.frontend.quantise import QUANTS, bipolar_scale, quant_parameters
@@ -55,7 +56,18 @@ BROADCAST = frozenset(
         "Relu",
         "Cast",
         "CastLike",
-        "DequantizeLinear",
+        "Sum",
+        "Mean",
+        "Xor",
+        "Sigmoid",
+        "Tanh",
+        "Erf",
+        "Softplus",
+        "Softsign",
+        "HardSigmoid",
+        "LeakyRelu",
+        "PRelu",
+        "Elu",
     }
 )
 """Operators whose result has the broadcast shape of their inputs."""
@@ -68,6 +80,9 @@ GATHERING = frozenset(
         "ReduceMax",
         "ReduceMin",
         "ReduceProd",
+        "ReduceL1",
+        "ReduceL2",
+        "ReduceSumSquare",
     }
 )
 """Operators whose result is not larger than their inputs together."""
@@ -97,7 +112,12 @@ class Folder:
             result is too large or not a number.
         """
         values = [None if c is None else c.value for c in inputs]
+        if node.family == QONNX and node.op in ("FloatQuant", "Trunc"):
+            raise node.unsupported(
+                f"weights of {node.op} are not supported.", "weights of Quant or BipolarQuant."
+            )
         quantiser = node.family == QONNX and node.op in ("BipolarQuant", *QUANTS)
+        linear = node.family == STANDARD and node.op in ("QuantizeLinear", "DequantizeLinear")
         if not quantiser and node.family != STANDARD:
             raise node.unsupported(
                 f"operators of the domain {node.domain!r} are unknown.",
@@ -107,13 +127,15 @@ class Folder:
             return Constant(_constant(node))
         # The budget also bounds long chains of nodes whose results are all kept.
         shape = values[0].shape if values and values[0] is not None else ()
-        if not quantiser and node.op not in MOVES:
+        if not quantiser and not linear and node.op not in MOVES:
             shape = self._shape(node, values)
         self.elements_left -= elements(
             shape, self.elements_left, what="the folded constant", node=node.name, op=node.op
         )
         if quantiser:
             return _quantised(node, inputs)
+        if linear:
+            return linear_constant(node, inputs)
         return _moved(node, inputs) if node.op in MOVES else self._evaluate(node, values)
 
     def _shape(self, node: Node, values: list[NDArray[Any] | None]) -> tuple[int, ...]:

@@ -13,14 +13,20 @@ from xnorflow.frontend.tensors import TensorReader
 
 STANDARD = ""
 QONNX = "qonnx"
+MICROSOFT = "com.microsoft"
 DOMAINS = {
     "": STANDARD,
     "ai.onnx": STANDARD,
     "qonnx.custom_op.general": QONNX,
     "finn.custom_op.general": QONNX,
     "onnx.brevitas": QONNX,
+    "com.microsoft": MICROSOFT,
 }
 """Known operator domains; the quantisers of all exporters are the same operators."""
+QONNX_ONLY = frozenset(
+    {"BipolarQuant", "FloatQuant", "IntQuant", "MultiThreshold", "Quant", "Trunc"}
+)
+"""Operators of QONNX that some files have in the standard domain, which knows no such names."""
 
 MAX_LIST = 64
 
@@ -38,6 +44,11 @@ class Node:
         Reads tensor attributes.
     opset : int
         Version of the standard operators.
+
+    Attributes
+    ----------
+    notes : list of str
+        What a user should know about how the node was read.
     """
 
     def __init__(
@@ -51,6 +62,7 @@ class Node:
         self.outputs = tuple(proto.output)
         named = next((o for o in self.outputs if o), f"number {position}")
         self.name = proto.name or named
+        self.notes: list[str] = []
         self._tensors = tensors
         self._attributes: dict[str, onnx.AttributeProto] = {}
         for attribute in proto.attribute:
@@ -64,8 +76,9 @@ class Node:
 
     @property
     def family(self) -> str | None:
-        """STANDARD, QONNX, or None for an unknown domain."""
-        return DOMAINS.get(self.domain)
+        """STANDARD, QONNX, MICROSOFT, or None for an unknown domain."""
+        family = DOMAINS.get(self.domain)
+        return QONNX if family == STANDARD and self.op in QONNX_ONLY else family
 
     @property
     def attribute_names(self) -> frozenset[str]:

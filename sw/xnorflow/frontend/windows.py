@@ -235,7 +235,7 @@ def _real_taps(window: Window, size: Pair) -> bool:
     return True
 
 
-@handles("MaxPool", attributes=f"{GEOMETRY} ceil_mode storage_order")
+@handles("MaxPool", attributes=f"{GEOMETRY} ceil_mode storage_order", any_type=True)
 def max_pool(node: Node, inputs: Sequence[Value | None]) -> Result:
     """Import a maximum; padding by a value that never wins counts as none."""
     x = activation(node, inputs[0])

@@ -19,6 +19,7 @@ from xnorflow.ir.alphabet import (
 from xnorflow.ir.layer_graph import LayerGraph
 from xnorflow.ir.layers import (
     KINDS,
+    CodeTable,
     Conv,
     Features,
     Flatten,
@@ -35,6 +36,7 @@ from xnorflow.ir.network import IntegerNetwork
 __all__ = [
     "Alphabet",
     "BIPOLAR",
+    "CodeTable",
     "Conv",
     "Features",
     "Flatten",

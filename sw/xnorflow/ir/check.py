@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from xnorflow.ir.alphabet import MAX_BITS, UINT8, Alphabet
 from xnorflow.ir.layer_graph import LayerGraph
 from xnorflow.ir.layers import (
+    CodeTable,
     Conv,
     Features,
     InputTable,
@@ -83,7 +84,7 @@ def _alphabet(a: Alphabet) -> None:
 def _layer(layer: Layer, inp: Features) -> Features:
     """Check one layer; give its output."""
     match layer:
-        case InputTable():
+        case InputTable() | CodeTable():
             table = _integers(layer.table, 2, "table's codes")
             _alphabet(layer.alphabet)
             _need(

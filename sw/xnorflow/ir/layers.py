@@ -257,6 +257,32 @@ class Threshold(Layer):
 
 
 @dataclass(frozen=True, eq=False)
+class CodeTable(Layer):
+    """Replaces codes: ``code = table[channel, code]``.
+
+    Behind thresholds that number the intervals of a value it gives any function of that value,
+    rising or not.
+
+    Parameters
+    ----------
+    table : int64 array [channels, input levels]
+        Output code for each input code.
+    alphabet : Alphabet
+        Alphabet of the output codes.
+    """
+
+    table: Ints
+    alphabet: Alphabet
+    kind: ClassVar[str] = "table"
+
+    def output(self, inp: Features) -> Features:
+        """Keep the shape, change the alphabet."""
+        if self.table.shape != (inp.channels, inp.alphabet.levels):
+            raise ValueError(f"table {self.table.shape} does not fit {inp}")
+        return Features(*inp.shape, self.alphabet)
+
+
+@dataclass(frozen=True, eq=False)
 class Scores(Layer):
     """Turns the last accumulators [1, 1, classes] into integer scores; always the last layer.
 

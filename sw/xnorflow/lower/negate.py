@@ -55,6 +55,10 @@ def negate(layers: list[ir.Layer], shape: tuple[int, int, int], mask: Mask) -> i
         turned = layer.alphabet.levels - 1 - table
         layers[-1] = replace(layer, table=np.where(mask[:, None], turned, table))
         return np.full(len(mask), layer.alphabet.lo + layer.alphabet.hi)
+    if isinstance(layer, ir.CodeTable):
+        turned = layer.alphabet.levels - 1 - layer.table
+        layers[-1] = replace(layer, table=np.where(mask[:, None], turned, layer.table))
+        return np.full(len(mask), layer.alphabet.lo + layer.alphabet.hi)
     if isinstance(layer, ir.Flatten):
         inp = ir.IntegerNetwork("partial", shape, tuple(rest)).features[-1]
         pixels = mask.reshape(-1, inp.channels)

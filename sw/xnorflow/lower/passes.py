@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from xnorflow.errors import UnsupportedModel
 from xnorflow.graph import ops as g
+from xnorflow.graph.functions import FunctionOp
 from xnorflow.ir import Window
 from xnorflow.lower.evaluate import per_channel
 
@@ -63,6 +64,9 @@ def check_constants(graph: g.Graph) -> g.Graph:
             value = getattr(op, f.name)
             if isinstance(value, float | np.ndarray) and f.name != "weights":
                 _check_constant(op, f.name, np.asarray(value), channels)
+        if isinstance(op, FunctionOp):
+            for name, constant in op.constants():
+                _check_constant(op, name, constant, channels)
         bad = ""
         if isinstance(op, g.ConvOp) and (np.asarray(op.scale) <= 0).any():
             bad = "its weight scale is not positive"
@@ -85,7 +89,7 @@ def check_constants(graph: g.Graph) -> g.Graph:
 
 def _check_constant(op: g.Op, name: str, value: NDArray[Any], channels: int) -> None:
     # An infinite bound or threshold is one that is never reached.
-    may_be_infinite = name in ("lo", "hi", "thresholds")
+    may_be_infinite = name in ("lo", "hi", "thresholds", "constant")
     if np.isnan(value).any() or not (may_be_infinite or np.isfinite(value).all()):
         what = "NaN" if np.isnan(value).any() else "infinity"
         raise UnsupportedModel(

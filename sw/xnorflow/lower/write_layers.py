@@ -14,7 +14,7 @@ from xnorflow.lower.evaluate import Reach
 from xnorflow.lower.negate import negate
 from xnorflow.lower.pads import check_pool, pad_value
 from xnorflow.lower.passes import Shape, output_shape
-from xnorflow.lower.pending import Pending, Pool, sources, squeeze
+from xnorflow.lower.pending import Pending, sources, squeeze
 from xnorflow.lower.rounding import sum_error
 
 
@@ -37,10 +37,10 @@ def walk(graph: ops.Graph, *, centred: bool = False) -> ir.IntegerNetwork:
     for op in graph.ops:
         match op:
             case ops.Elementwise():
-                p.ops.append(op)
+                p.add(op)
             case ops.MaxPoolOp():
                 check_pool(op, *shape[:2])
-                p.pools.append(Pool(op, len(p.ops)))
+                p.add_pool(op)
             case ops.FlattenOp():
                 _flatten(p, op, shape)
             case ops.AveragePoolOp():

@@ -9,6 +9,10 @@ from xnorflow import ir
 from xnorflow.errors import UnsupportedModel
 
 
+Tail = ir.Threshold | ir.CodeTable | ir.Scores
+"""A layer that acts on each result of a reduction."""
+
+
 @dataclass(frozen=True)
 class Fold:
     """Folding of one reduction: PE output channels and SIMD inputs at once; pools use SIMD only.
@@ -29,7 +33,7 @@ class Reduction:
     layer: ir.Conv | ir.MaxPool | ir.SumPool
     inp: ir.Features
     out: ir.Features
-    tails: tuple[tuple[ir.Threshold | ir.Scores, ir.Features, ir.Features], ...]
+    tails: tuple[tuple[Tail, ir.Features, ir.Features], ...]
 
     @property
     def name(self) -> str:
@@ -94,7 +98,7 @@ def reductions(net: ir.IntegerNetwork) -> tuple[Reduction, ...]:
     for layer, inp, out in net:
         if isinstance(layer, ir.Conv | ir.MaxPool | ir.SumPool):
             found.append(Reduction(layer, inp, out, ()))
-        elif isinstance(layer, ir.Threshold | ir.Scores):
+        elif isinstance(layer, Tail):
             if not found or found[-1].final is not inp:
                 raise UnsupportedModel(
                     "it acts on values that no convolution, dense layer or pool has made",

@@ -51,6 +51,10 @@ def _tails(
             tails.append(spec.ThresholdSpec(np.concatenate(rows), bits))
             a = layer.alphabet
             meaning = Affine(a.step, 1, np.full((len(table), inp.channels), a.lo, np.int64))
+        elif isinstance(layer, ir.CodeTable):
+            tails.append(_code_table(layer, inp.alphabet, meaning, lanes, bits))
+            a, bits = layer.alphabet, tails[-1].out_bits
+            meaning = Affine(a.step, 1, np.full_like(meaning.offset, a.lo))
         elif layer.ranks is not None and layer.rank_lo is not None:
             tails.append(_rank_table(layer, meaning, lanes, bits))
         else:
@@ -72,7 +76,7 @@ def _rank_table(layer: ir.Scores, meaning: Affine, lanes: int, bits: int) -> spe
     assert layer.ranks is not None and layer.rank_lo is not None
     ranks, lo = layer.ranks, layer.rank_lo
     out_bits = max(1, int(ranks.max()).bit_length())
-    size = len(meaning.offset) * ceil(len(ranks) / lanes) * lanes * (out_bits << bits)
+    size = _table_bits(meaning, ranks, lanes, out_bits << bits)
     if size > MAX_TABLE_BITS:
         raise UnsupportedModel(
             f"its scores are no affine function of the accumulators, and a table of them would"
@@ -81,10 +85,37 @@ def _rank_table(layer: ir.Scores, meaning: Affine, lanes: int, bits: int) -> spe
             op="Scores",
             hint="one scale for all classes after the last layer, or a narrower last layer.",
         )
+    return _table(np.maximum(ranks, 0), lo, 1, meaning, lanes, bits, out_bits)
+
+
+def _code_table(
+    layer: ir.CodeTable, inp: ir.Alphabet, meaning: Affine, lanes: int, bits: int
+) -> spec.TableSpec:
+    out_bits = layer.alphabet.bits
+    size = _table_bits(meaning, layer.table, lanes, out_bits << bits)
+    if size > MAX_TABLE_BITS:
+        raise UnsupportedModel(
+            f"a table of it would take {size} bits",
+            node=(*layer.sources, layer.name)[0],
+            op="CodeTable",
+            hint="fewer activation bits, or a function that rises or falls throughout.",
+        )
+    lo = np.full(len(layer.table), inp.lo)
+    return _table(layer.table, lo, inp.step, meaning, lanes, bits, out_bits)
+
+
+def _table_bits(meaning: Affine, entries: ir.Ints, lanes: int, per_channel: int) -> int:
+    return len(meaning.offset) * ceil(len(entries) / lanes) * lanes * per_channel
+
+
+def _table(
+    entries: ir.Ints, lo: ir.Ints, step: int, meaning: Affine, lanes: int, bits: int, out_bits: int
+) -> spec.TableSpec:
+    """Put entries [channels, n] for the values ``lo, lo + step, ...`` in the order of P."""
     p = np.arange(1 << bits)
     rows = []
     for offset in meaning.offset:
         value = (p * meaning.numerator + offset[:, None]) // meaning.denominator
-        index = np.clip(value - lo[:, None], 0, ranks.shape[1] - 1)
-        rows.append(_per_lane(np.maximum(np.take_along_axis(ranks, index, 1), 0), lanes))
+        index = np.clip((value - lo[:, None]) // step, 0, entries.shape[1] - 1)
+        rows.append(_per_lane(np.take_along_axis(entries, index, 1), lanes))
     return spec.TableSpec(np.concatenate(rows), out_bits)
