@@ -162,8 +162,8 @@ def combined(
     rest = None if before else without_residue(function, operands)
     if rest is not None:
         node.notes.append(
-            f"{node.op} {node.name!r} adds what was just subtracted, y - t + t, and was taken for y:"
-            " the file's own sums may differ from it in their last places."
+            f"{node.op} {node.name!r} adds what was just subtracted, y - t + t, and was taken for"
+            " y: the file's own sums may differ from it in their last places."
         )
         return replace(x, low=-np.inf), rest
     op = FunctionOp(function, operands, node=node.name, op=node.op)

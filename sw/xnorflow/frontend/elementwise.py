@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xnorflow.frontend.broadcast import Make, apply, combined
 from xnorflow.frontend.node import QONNX, Node
@@ -35,9 +33,9 @@ def arithmetic(node: Node, inputs: Sequence[Value | None]) -> Result:
         )
     x, constant = (first, second) if isinstance(first, Activation) else (second, first)
     reverse = isinstance(second, Activation)
-    if isinstance(constant, Constant) and node.op == "Div" and not reverse:
-        if not constant.value.all():
-            raise node.unsupported("it divides by zero.", "a divisor without zeros.")
+    divisor = isinstance(constant, Constant) and node.op == "Div" and not reverse
+    if divisor and isinstance(constant, Constant) and not constant.value.all():
+        raise node.unsupported("it divides by zero.", "a divisor without zeros.")
     plain = isinstance(x, Activation) and isinstance(constant, Constant) and types == {FLOAT32}
     if not plain or (node.op == "Div" and reverse):
         return combined(node, node.op, inputs)

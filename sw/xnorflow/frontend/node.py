@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy as copy_of
 from typing import Any
 
 import onnx
@@ -127,6 +128,21 @@ class Node:
         if attribute is None:
             return None
         return self._tensors.read(attribute.t, node=self.name, op=self.op)
+
+    def with_rows(self) -> Node:
+        """Return the node with a kernel, strides, dilations and pads for rows as well."""
+        copy = copy_of(self)
+        copy._attributes = dict(self._attributes)
+        for name, row in (("kernel_shape", 1), ("strides", 1), ("dilations", 1), ("pads", 0)):
+            values = self.integers(name)
+            if values is None:
+                continue
+            count = 2 if name == "pads" else 1
+            if len(values) != count:
+                raise self.unsupported(f"its {name} are {values}.", "one axis, as its input has.")
+            wide = [part for value in values for part in (row, value)]
+            copy._attributes[name] = helper.make_attribute(name, wide)
+        return copy
 
     def standalone(self, inputs: list[str], outputs: list[str]) -> onnx.NodeProto:
         """Copy the node with other tensor names; its tensor attributes are checked and inline."""

@@ -1,4 +1,4 @@
-"""Layers that take and give integers: ONNX's QLinear and Integer operators, ONNX Runtime's QGemm."""
+"""Layers of integers: ONNX's QLinear and Integer operators, and ONNX Runtime's QGemm."""
 
 from __future__ import annotations
 

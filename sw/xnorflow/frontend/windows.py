@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from xnorflow.frontend.limits import MAX_FEATURES, MAX_WEIGHTS, elements
 from xnorflow.frontend.node import Node
+from xnorflow.frontend.one_dimensional import also_along_a_line
 from xnorflow.frontend.quantise import float_parameter
 from xnorflow.frontend.registry import Result, activation, handles
 from xnorflow.frontend.values import Activation, Constant, LayoutError, Value, channels_first
@@ -162,6 +163,7 @@ def pad(node: Node, inputs: Sequence[Value | None]) -> Result:
 
 
 @handles("Conv", attributes=f"{GEOMETRY} group", inputs=(2, 3))
+@also_along_a_line
 def conv(node: Node, inputs: Sequence[Value | None]) -> Result:
     """Import a convolution; groups become zeros in a full set of weights."""
     x = activation(node, inputs[0])
@@ -236,6 +238,7 @@ def _real_taps(window: Window, size: Pair) -> bool:
 
 
 @handles("MaxPool", attributes=f"{GEOMETRY} ceil_mode storage_order", any_type=True)
+@also_along_a_line
 def max_pool(node: Node, inputs: Sequence[Value | None]) -> Result:
     """Import a maximum; padding by a value that never wins counts as none."""
     x = activation(node, inputs[0])
@@ -249,12 +252,13 @@ def max_pool(node: Node, inputs: Sequence[Value | None]) -> Result:
     window = _total(own, inner)
     if not _real_taps(window, x.frame[:2]):
         raise node.unsupported("a window of it holds padding only.")
-    return _result(x, window, x.frame[2], x.low), (
+    return replace(_result(x, window, x.frame[2], x.low), dtype=x.dtype), (
         ops.MaxPoolOp(window, node=node.name, op=node.op),
     )
 
 
 @handles("AveragePool", attributes=f"{GEOMETRY} ceil_mode count_include_pad")
+@also_along_a_line
 def average_pool(node: Node, inputs: Sequence[Value | None]) -> Result:
     """Import a mean; padding has to be counted, as zeros."""
     x = activation(node, inputs[0])
@@ -276,6 +280,7 @@ def average_pool(node: Node, inputs: Sequence[Value | None]) -> Result:
 
 
 @handles("GlobalAveragePool", "GlobalMaxPool")
+@also_along_a_line
 def global_pool(node: Node, inputs: Sequence[Value | None]) -> Result:
     """Import a pool over the whole frame."""
     x = activation(node, inputs[0])

@@ -1,8 +1,8 @@
 """Functions of one value, as elementwise nodes make them of it and of constants.
 
 A `FunctionOp` may read its own input several times, each time through a chain of elementwise
-operations: ``sign(x) + (x == 0)`` is one operation on x, whatever nodes compute it. Values have the
-file's element types in between (bool, integers, float32), so that each step rounds as it does there.
+operations: ``sign(x) + (x == 0)`` is one operation on x, whatever nodes compute it. Values have
+the file's element types in between (bool, integers, float32), so that each step rounds as there.
 """
 
 from __future__ import annotations
@@ -115,8 +115,12 @@ APPROXIMATE: dict[str, Callable[..., Array]] = {
 """By name; rounded correctly here, while each executor has an approximation of its own."""
 
 RISING = frozenset(
-    "Identity Add Sub Mul Div Min Max Clip Greater GreaterOrEqual Less LessOrEqual Not Where Neg Sign Sum"
-    " Round Floor Ceil LeakyRelu HardSigmoid Sigmoid Tanh Erf Exp Softplus".split()
+    {
+        *("Identity", "Add", "Sub", "Mul", "Div", "Sum", "Neg", "Sign", "Min", "Max", "Clip"),
+        *("Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "Where"),
+        *("Round", "Floor", "Ceil", "LeakyRelu", "HardSigmoid"),
+        *("Sigmoid", "Tanh", "Erf", "Exp", "Softplus"),
+    }
 )
 """Functions that, all arguments but one being constants, rise or fall throughout that one.
 

@@ -14,7 +14,7 @@ from xnorflow.lower.evaluate import Reach
 from xnorflow.lower.negate import negate
 from xnorflow.lower.pads import check_pool, pad_value
 from xnorflow.lower.passes import Shape, output_shape
-from xnorflow.lower.pending import Pending, sources, squeeze
+from xnorflow.lower.pending import Pending, quantises, sources, squeeze
 from xnorflow.lower.rounding import sum_error
 
 
@@ -134,6 +134,17 @@ def _flatten(p: Pending, op: ops.Op, shape: Shape) -> None:
     p.unit = np.tile(p.unit, pixels) if p.unit.ndim else p.unit
 
 
+def _tail(p: Pending, where: ops.Op) -> scores.ScoreTail:
+    """Find the scores; behind thresholds where a quantiser at the end leaves few values."""
+    try:
+        return scores.find(p.expression(), p.reach, where)
+    except UnsupportedModel:
+        if not any(quantises(op) for op in p.ops):
+            raise
+    p.settle(where)
+    return scores.find(p.expression(), p.reach, where)
+
+
 def _finish(p: Pending, graph: ops.Graph, shape: Shape) -> None:
     """Write the scores."""
     where = p.ops[-1] if p.ops else graph.ops[-1] if graph.ops else ops.Op()
@@ -147,7 +158,7 @@ def _finish(p: Pending, graph: ops.Graph, shape: Shape) -> None:
             hint="a global pool or a dense layer at the end.",
         )
     p.write_pools(np.ones(len(p.reach.lo), np.int64))
-    tail = scores.find(p.expression(), p.reach, where)
+    tail = _tail(p, where)
     offsets = tail.offsets
     if tail.falls:
         offsets = offsets - negate(p.layers, graph.shape, np.full(len(offsets), True))

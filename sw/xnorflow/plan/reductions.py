@@ -8,7 +8,6 @@ from math import ceil, gcd
 from xnorflow import ir
 from xnorflow.errors import UnsupportedModel
 
-
 Tail = ir.Threshold | ir.CodeTable | ir.Scores
 """A layer that acts on each result of a reduction."""
 
