@@ -161,16 +161,21 @@ def combined(
     # What straight-through estimators leave behind.
     rest = None if before else without_residue(function, operands)
     if rest is not None:
-        node.notes.append(
-            f"{node.op} {node.name!r} adds what was just subtracted, y - t + t, and was taken for"
-            " y: the file's own sums may differ from it in their last places."
-        )
+        node.notes.append(residue_note(node))
         return replace(x, low=-np.inf), rest
     op = FunctionOp(function, operands, node=node.name, op=node.op)
     made = replace(x, dtype=x.dtype if dtype is None else dtype, low=_low(op, features))
     if x.padded:
         made = replace(made, pad_value=_pad(node, function, arguments, iter(kept), x.frame[2]))
     return made, (*before, op)
+
+
+def residue_note(node: Node) -> str:
+    """Say that a straight-through residue was taken away."""
+    return (
+        f"{node.op} {node.name!r} adds what was just subtracted, y - t + t, and was taken for"
+        " y: the file's own sums may differ from it in their last places."
+    )
 
 
 def without_residue(function: str, operands: Sequence[Operand]) -> Chain | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
+from xnorflow.frontend.broadcast import residue_note
 from xnorflow.frontend.integers import linear_constant
 from xnorflow.frontend.limits import MAX_FOLDED, elements
 from xnorflow.frontend.node import QONNX, STANDARD, Node
@@ -95,11 +97,17 @@ class Folder:
     ----------
     opset : int
         Version of the standard operators.
+
+    Attributes
+    ----------
+    notes : list of str
+        What a user should know.
     """
 
     def __init__(self, opset: int) -> None:
         """Start with the whole budget."""
         self.opset = opset
+        self.notes: list[str] = []
         self.elements_left = MAX_FOLDED
 
     def fold(self, node: Node, inputs: Sequence[Constant | None]) -> Constant:
@@ -136,7 +144,17 @@ class Folder:
             return _quantised(node, inputs)
         if linear:
             return linear_constant(node, inputs)
-        return _moved(node, inputs) if node.op in MOVES else self._evaluate(node, values)
+        if node.op in MOVES:
+            return _moved(node, inputs)
+        made = self._evaluate(node, values)
+        if node.op in ("Add", "Sub") and len(inputs) == 2 and None not in inputs:
+            first, second = (c for c in inputs if c is not None)
+            made = replace(made, parts=(node.op, first, second))
+            rest = made.without_residue()
+            if rest is not None:
+                self.notes.append(residue_note(node))
+                return rest
+        return made
 
     def _shape(self, node: Node, values: list[NDArray[Any] | None]) -> tuple[int, ...]:
         """Bound the result's size before anything of that size is allocated."""

@@ -72,6 +72,7 @@ class Walk:
                     f"its outputs {used} are used.", "only the first output of a node."
                 )
             env.update(dict.fromkeys(used, value))
+        self.notes.extend(folder.notes)
         return self._output(env)
 
     def _static(

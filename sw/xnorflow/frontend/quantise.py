@@ -42,12 +42,12 @@ def whole_parameter(node: Node, value: NDArray[Any], what: str) -> ops.Floats:
 
 def integer_range_of(node: Node, data_type: int) -> np.dtype[Any]:
     """Give the integer type that has a number in ONNX."""
-    integers = {
-        TensorProto.INT8: np.int8,
-        TensorProto.UINT8: np.uint8,
-        TensorProto.INT16: np.int16,
-        TensorProto.UINT16: np.uint16,
-        TensorProto.INT32: np.int32,
+    integers: dict[int, str] = {
+        TensorProto.INT8: "int8",
+        TensorProto.UINT8: "uint8",
+        TensorProto.INT16: "int16",
+        TensorProto.UINT16: "uint16",
+        TensorProto.INT32: "int32",
     }
     if data_type not in integers:
         raise node.unsupported(
@@ -91,8 +91,8 @@ def trunc_operation(node: Node, parameters: Sequence[NDArray[Any]]) -> TruncOp:
     rounding = rounding_mode(node, "FLOOR")
     where = {"node": node.name, "op": node.op}
     if len(parameters) == 4:
-        factor = np.float32(2.0) ** np.float32(bits_in - bits_out)
-        return TruncOp(scale, zero, np.asarray(factor), scale, zero, None, rounding, **where)
+        power = np.array(2.0 ** (bits_in - bits_out), np.float32)
+        return TruncOp(scale, zero, power, scale, zero, None, rounding, **where)
     out_scale = float_parameter(node, parameters[3], "output scale")
     if not (out_scale > 0).all():
         raise node.unsupported("its output scale is not positive.", "positive scales.")

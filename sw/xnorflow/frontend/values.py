@@ -28,11 +28,30 @@ class Constant:
     codes, scale : array, optional
         Where a quantiser made it: the integers, as floats, and the factor they were multiplied
         by; both broadcast to the value's shape.
+    parts : tuple, optional
+        Where it is a sum or difference of constants: the operator and both.
     """
 
     value: NDArray[Any]
     codes: NDArray[Any] | None = None
     scale: NDArray[Any] | None = None
+    parts: tuple[str, Constant, Constant] | None = None
+
+    def without_residue(self) -> Constant | None:
+        """Give y for ``y - t + t`` and ``y + t - t``, what straight-through estimators leave."""
+        if self.parts is None:
+            return None
+        op, first, second = self.parts
+        pairs = [(first, second)] if op == "Sub" else [(first, second), (second, first)]
+        for inner, gone in pairs:
+            if inner.parts is None or inner.parts[0] == op:
+                continue
+            _, kept, other = inner.parts
+            choices = [(kept, other)] if op == "Add" else [(kept, other), (other, kept)]
+            for y, t in choices:
+                if np.array_equal(t.value, gone.value) and y.value.shape == self.value.shape:
+                    return y
+        return None
 
 
 @dataclass(frozen=True, eq=False)

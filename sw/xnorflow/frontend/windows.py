@@ -260,23 +260,26 @@ def max_pool(node: Node, inputs: Sequence[Value | None]) -> Result:
 @handles("AveragePool", attributes=f"{GEOMETRY} ceil_mode count_include_pad")
 @also_along_a_line
 def average_pool(node: Node, inputs: Sequence[Value | None]) -> Result:
-    """Import a mean; padding has to be counted, as zeros."""
+    """Import a mean; a Pad node's zeros are counted, the pool's own unless it says so are not."""
     x = activation(node, inputs[0])
     inner = padding(node, x)
     own = _window(node, x, inner, _pair(node, "kernel_shape", ()))
-    counted = node.integer("count_include_pad", 0) and not node.integer("ceil_mode", 0)
-    if any(own.pads) and not counted:
+    counted = bool(node.integer("count_include_pad", 0))
+    if any(own.pads) and counted and node.integer("ceil_mode", 0):
         raise node.unsupported(
-            "its windows at the border have other divisors.",
-            "no padding and ceil_mode=0, or count_include_pad=1.",
+            "with ceil_mode, executors count padding in different ways.",
+            "ceil_mode=0, or count_include_pad=0.",
         )
     if any(inner) and x.pad_value != 0:
         raise node.unsupported(f"it averages padding by {x.pad_value:g}.", "padding by 0.")
     window = _total(own, inner)
     low = min(x.low, 0.0) if any(window.pads) else x.low
-    return _result(x, window, x.frame[2], low), (
-        ops.AveragePoolOp(window, node=node.name, op=node.op),
+    op = ops.AveragePoolOp(
+        window, (0, 0, 0, 0) if counted else own.pads, node=node.name, op=node.op
     )
+    if not op.counts(*x.frame[:2]).all():
+        raise node.unsupported("a window of it holds padding only.")
+    return _result(x, window, x.frame[2], low), (op,)
 
 
 @handles("GlobalAveragePool", "GlobalMaxPool")

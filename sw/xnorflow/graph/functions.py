@@ -276,9 +276,10 @@ class TruncOp(Elementwise):
 
     def apply(self, x: Array) -> Array:
         """Evaluate."""
-        y = np.rint(np.asarray(x / self.scale + self.zero_point, np.float32)) / self.factor
+        steps = np.rint(np.asarray(x / self.scale + self.zero_point, np.float32))
+        y = np.asarray(steps / self.factor, np.float32)
         if self.limits is not None:
-            y = np.clip(y, *map(np.float32, self.limits))
+            y = np.clip(y, np.float32(self.limits[0]), np.float32(self.limits[1]))
         return (ROUNDINGS[self.rounding](y) - self.out_zero_point) * self.out_scale
 
 

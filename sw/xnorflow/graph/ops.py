@@ -253,14 +253,34 @@ class MaxPoolOp(Op):
 
 
 @dataclass(frozen=True, eq=False)
+class SumPoolOp(Op):
+    """Sum over a window; padded taps count as 0."""
+
+    window: Window
+
+
+@dataclass(frozen=True, eq=False)
 class AveragePoolOp(Op):
     """Mean over a window: the float32 sum divided by the number of taps.
 
-    Padded taps count as 0 and are counted (`count_include_pad`); windows without padding only,
-    otherwise.
+    Padded taps are 0. They are counted, but for those of the outermost `uncounted` rows and
+    columns (top, left, bottom, right) of the padding.
     """
 
     window: Window
+    uncounted: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+    def counts(self, height: int, width: int) -> Ints:
+        """Count the taps of each window of a map of such height and width."""
+        axes = []
+        w = self.window
+        for axis, size in enumerate((height, width)):
+            first = np.arange(w.output(height, width)[axis]) * w.stride[axis] - w.pads[axis]
+            taps = first[:, None] + np.arange(w.kernel[axis]) * w.dilation[axis]
+            start = self.uncounted[axis] - w.pads[axis]
+            end = size + w.pads[axis + 2] - self.uncounted[axis + 2]
+            axes.append(((taps >= start) & (taps < end)).sum(1))
+        return np.asarray(np.outer(*axes), np.int64)
 
 
 @dataclass(frozen=True, eq=False)

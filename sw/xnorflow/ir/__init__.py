@@ -31,7 +31,7 @@ from xnorflow.ir.layers import (
     Threshold,
     Window,
 )
-from xnorflow.ir.network import IntegerNetwork
+from xnorflow.ir.network import IntegerNetwork, labels
 
 __all__ = [
     "Alphabet",
@@ -56,4 +56,5 @@ __all__ = [
     "UINT8",
     "UNIPOLAR",
     "Window",
+    "labels",
 ]

@@ -44,6 +44,8 @@ ROUNDING_FUNCTIONS = frozenset(
 )
 ONE_SCALE = "one scale for the whole tensor, or scales that are small multiples of one."
 MAX_THRESHOLDS = 1 << 24
+MAX_MULTIPLE = 256
+"""Largest multiple of a common scale that is put into weights."""
 Units = NDArray[np.float64]
 
 
@@ -120,6 +122,27 @@ class Pending:
         if not monotone(self.expression(), self.reach):
             self.settle(op, uniform=False)
         self.pools.append(Pool(op, len(self.ops)))
+
+    def settle_multiples(self, consumer: g.Op) -> ir.Ints:
+        """Settle; channels may have scales that are small multiples of one, which are returned."""
+        channels = np.ones(len(self.reach.lo), np.int64)
+        if not self.layers or self._absorb(zero=False, uniform=True):
+            if not self.layers:
+                self.settle(consumer)
+            return channels
+        before = self.exact, self.error
+        unit = None if self.unit.ndim == 0 and not self.ops else self._linear(uniform=False)
+        grid = find(unit.astype(np.float32)) if unit is not None else None
+        if grid is None or grid.alphabet.hi > MAX_MULTIPLE:
+            self.exact, self.error = before
+            self._threshold(consumer, zero=False)
+            return channels
+        assert unit is not None
+        self.write_pools(channels)
+        self.unit, self.ops = np.array(grid.scale), []
+        self.exact = self.exact and grid.exact
+        codes = grid.codes(unit.astype(np.float32))
+        return np.broadcast_to(grid.alphabet.values(codes), channels.shape)
 
     def _table(self, consumer: g.Op, zero: bool) -> None:
         expression = self.expression()
@@ -295,7 +318,7 @@ class Pending:
             what, hint = "the values it gives", ONE_SCALE
             if where is consumer:
                 what, hint = "its inputs", "a quantiser before it, with " + ONE_SCALE
-            if isinstance(consumer, g.AveragePoolOp):
+            if isinstance(consumer, g.SumPoolOp):
                 hint = "bias and batch normalisation behind the pool, or " + hint
             raise UnsupportedModel(
                 f"{what} are no integer multiples of one scale.",
