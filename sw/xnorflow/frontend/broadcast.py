@@ -137,7 +137,7 @@ def combined(
             raise node.unsupported(f"its constant has type {constant.dtype}.", "numbers.")
     x = _aligned(node, features, max((c.ndim for c in constants), default=0))
     start = fork([v.made_by for v in features])
-    chains = [_chain(node, start, v) for v in features]
+    chains = [chain_of(node, start, v) for v in features]
     values = [per_channel(node, x, c) for c in constants]
     before: tuple[ops.Op, ...] = ()
     if any(v is None for v in values) and x.index.ndim <= 2 and not x.padded:
@@ -225,7 +225,8 @@ def _aligned(node: Node, features: Sequence[Activation], rank: int) -> Activatio
     return x if index.shape == x.index.shape else replace(x, index=index)
 
 
-def _chain(node: Node, start: Step | None, x: Activation) -> Chain:
+def chain_of(node: Node, start: Step | None, x: Activation) -> Chain:
+    """Give the operations behind `start` that make `x`; UnsupportedModel if they mix features."""
     chain = operations(x.made_by, start)
     elementwise = tuple(op for op in chain if isinstance(op, ops.Elementwise))
     if len(elementwise) < len(chain):

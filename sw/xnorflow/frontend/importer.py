@@ -8,7 +8,16 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from xnorflow.errors import UnsupportedModel
-from xnorflow.frontend import dense, elementwise, functions, integers, quantised_layers, windows
+from xnorflow.frontend import (
+    dense,
+    elementwise,
+    fan_out,
+    functions,
+    integers,
+    quantised_layers,
+    sums,
+    windows,
+)
 from xnorflow.frontend import dropped_ends as ending
 from xnorflow.frontend.constants import Folder
 from xnorflow.frontend.model_file import ModelFile
@@ -26,7 +35,17 @@ from xnorflow.frontend.values import (
 )
 from xnorflow.graph import ops as graph
 
-HANDLER_MODULES = (dense, elementwise, ending, functions, integers, quantised_layers, windows)
+HANDLER_MODULES = (
+    dense,
+    elementwise,
+    ending,
+    fan_out,
+    functions,
+    integers,
+    quantised_layers,
+    sums,
+    windows,
+)
 """Importing them registers their handlers."""
 AFTER_END = frozenset({*MOVES, "Cast", "Softmax", "LogSoftmax", "ArgMax", "TopK"})
 

@@ -49,6 +49,14 @@ def _erf(x: Array) -> Array:
     return np.array([math.erf(v) for v in values], np.float64)[inverse].reshape(np.shape(x))
 
 
+def _choose(which: Array, *values: Array) -> Array:
+    """Take values[k] where `which` is k."""
+    out = values[0]
+    for k, value in enumerate(values[1:], 1):
+        out = np.where(which == k, value, out)
+    return out
+
+
 def _hard_sigmoid(x: Array, alpha: Array, beta: Array) -> Array:
     one = x.dtype.type(1)
     return np.asarray(np.maximum(np.minimum(alpha * x + beta, one), one - one))
@@ -87,7 +95,7 @@ EXACT: dict[str, Callable[..., Array]] = {
     "ThresholdedRelu": lambda x, alpha: np.where(x > alpha, x, x.dtype.type(0)),
     "HardSigmoid": _hard_sigmoid,
     "HardSwish": lambda x, alpha, beta: x * _hard_sigmoid(x, alpha, beta),
-    "Choose": lambda which, *values: np.choose(which, values),
+    "Choose": _choose,
 }
 """By name; executors agree on every bit of their results."""
 
