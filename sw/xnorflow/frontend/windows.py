@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from xnorflow.frontend.limits import MAX_FEATURES, MAX_WEIGHTS, elements
 from xnorflow.frontend.node import Node
 from xnorflow.frontend.one_dimensional import also_along_a_line
+from xnorflow.frontend.picks import also_picked
 from xnorflow.frontend.quantise import float_parameter
 from xnorflow.frontend.registry import Result, activation, handles
 from xnorflow.frontend.values import Activation, Constant, LayoutError, Value, channels_first
@@ -164,6 +165,7 @@ def pad(node: Node, inputs: Sequence[Value | None]) -> Result:
 
 @handles("Conv", attributes=f"{GEOMETRY} group", inputs=(2, 3))
 @also_along_a_line
+@also_picked
 def conv(node: Node, inputs: Sequence[Value | None]) -> Result:
     """Import a convolution; groups become zeros in a full set of weights."""
     x = activation(node, inputs[0])
@@ -239,6 +241,7 @@ def _real_taps(window: Window, size: Pair) -> bool:
 
 @handles("MaxPool", attributes=f"{GEOMETRY} ceil_mode storage_order", any_type=True)
 @also_along_a_line
+@also_picked
 def max_pool(node: Node, inputs: Sequence[Value | None]) -> Result:
     """Import a maximum; padding by a value that never wins counts as none."""
     x = activation(node, inputs[0])
@@ -259,6 +262,7 @@ def max_pool(node: Node, inputs: Sequence[Value | None]) -> Result:
 
 @handles("AveragePool", attributes=f"{GEOMETRY} ceil_mode count_include_pad")
 @also_along_a_line
+@also_picked
 def average_pool(node: Node, inputs: Sequence[Value | None]) -> Result:
     """Import a mean; a Pad node's zeros are counted, the pool's own unless it says so are not."""
     x = activation(node, inputs[0])
@@ -284,6 +288,7 @@ def average_pool(node: Node, inputs: Sequence[Value | None]) -> Result:
 
 @handles("GlobalAveragePool", "GlobalMaxPool")
 @also_along_a_line
+@also_picked
 def global_pool(node: Node, inputs: Sequence[Value | None]) -> Result:
     """Import a pool over the whole frame."""
     x = activation(node, inputs[0])

@@ -16,6 +16,8 @@ from xnorflow.ir import Window
 from xnorflow.lower.evaluate import per_channel
 
 Shape = tuple[int, int, int]
+MAX_FOLDED_WEIGHTS = 1 << 26
+"""Most weights that a layer may have with a pick of features folded into it."""
 
 
 def output_shape(op: g.Op, shape: Shape) -> Shape:
@@ -208,5 +210,64 @@ def split_averages(graph: g.Graph) -> g.Graph:
     return replace(graph, ops=tuple(ops))
 
 
-PASSES = (check_constants, split_bias, split_averages, hoist_elementwise, drop_identities)
+def fold_picks(graph: g.Graph) -> g.Graph:
+    """Put layers that only pick features into the weights of the layers behind them."""
+    ops: list[g.Op] = []
+    shape = before = graph.shape
+    for op in graph.ops:
+        last = ops[-1] if ops else None
+        folded = None
+        if isinstance(op, g.ConvOp) and isinstance(last, g.ConvOp):
+            folded = _picked(last, op, before)
+        if folded is not None:
+            ops[-1] = folded
+        else:
+            ops.append(op)
+            before = shape
+        shape = output_shape(op, shape)
+    return replace(graph, ops=tuple(ops))
+
+
+def _picked(pick: g.ConvOp, layer: g.ConvOp, shape: Shape) -> g.ConvOp | None:
+    """Fold a pick from a map of `shape` into the layer behind it; None if it is none, or pads."""
+    one, two = pick.window, layer.window
+    ones = pick.weights.reshape(len(pick.weights), -1)
+    picks = (np.isin(ones, (0, 1)).all() and (ones.sum(1) == 1).all()) and pick.bias is None
+    if not picks or any(one.pads) or pick.scale != 1 or one.dilation != (1, 1):
+        return None
+    size = [
+        (k - 1) * d * s + p
+        for k, d, s, p in zip(two.kernel, two.dilation, one.stride, one.kernel, strict=True)
+    ]
+    if any(two.pads) and (
+        one.kernel != one.stride or any(n % s for n, s in zip(shape[:2], one.stride, strict=True))
+    ):
+        return None
+    wide = np.zeros((len(layer.weights), *size, shape[2]), np.int64)
+    if wide.size > MAX_FOLDED_WEIGHTS:
+        return None
+    for row in range(two.kernel[0]):
+        for col in range(two.kernel[1]):
+            top, left = row * two.dilation[0] * one.stride[0], col * two.dilation[1] * one.stride[1]
+            wide[:, top : top + one.kernel[0], left : left + one.kernel[1]] += np.einsum(
+                "oi,iyxc->oyxc", layer.weights[:, row, col], pick.weights
+            )
+    (top, left, bottom, right), (rows, cols) = two.pads, one.stride
+    window = Window(
+        (size[0], size[1]),
+        (two.stride[0] * rows, two.stride[1] * cols),
+        (1, 1),
+        (top * rows, left * cols, bottom * rows, right * cols),
+    )
+    return replace(layer, weights=wide, window=window)
+
+
+PASSES = (
+    check_constants,
+    fold_picks,
+    split_bias,
+    split_averages,
+    hoist_elementwise,
+    drop_identities,
+)
 """In order; each gives a graph of the same function."""
