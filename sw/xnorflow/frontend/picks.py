@@ -42,13 +42,8 @@ def also_picked(handler: Handler) -> Handler:
             if layer is None:
                 raise
         frame = (x.index.shape[2], x.index.shape[3], x.index.shape[1])
-        picked = Activation(
-            frame,
-            channels_first(frame),
-            low=x.low,
-            dtype=x.dtype,
-            made_by=extended(x.made_by, [layer]),
-        )
+        steps = extended(x.made_by, [layer])
+        picked = Activation(frame, channels_first(frame), low=x.low, dtype=x.dtype, made_by=steps)
         result, behind = handler(node, [picked, *inputs[1:]])
         return result, (layer, *behind)
 
@@ -81,9 +76,9 @@ def pick(node: Node, x: Activation) -> ops.ConvOp | None:
     channel = (found % channels)[:, 0, 0]
     if not (found % channels == channel[:, None, None]).all():
         return None
-    shape = (len(found), kernel[0], kernel[1], channels)
-    elements(shape, MAX_WEIGHTS, what="its pick of features", node=node.name, op=node.op)
-    weights: Ints = np.zeros(shape, np.int64)
+    deep = (len(found), kernel[0], kernel[1], channels)
+    elements(deep, MAX_WEIGHTS, what="its pick of features", node=node.name, op=node.op)
+    weights: Ints = np.zeros(deep, np.int64)
     weights[np.arange(len(found)), start[0], start[1], channel] = 1
     window = Window((kernel[0], kernel[1]), (stride[0], stride[1]))
     return ops.ConvOp(weights, np.ones((), np.float32), window, node=node.name, op=node.op)
