@@ -20,6 +20,7 @@ from xnorflow.ir.features import Features, Window
 from xnorflow.ir.layer import Layer
 from xnorflow.ir.layer_graph import LayerGraph
 from xnorflow.ir.layers import (
+    CodeTable,
     Conv,
     Flatten,
     InputTable,
@@ -182,6 +183,13 @@ def _threshold(layer: Threshold, x: NDArray[Any], inp: Features) -> NDArray[Any]
     codes *= layer.alphabet.step
     codes += layer.alphabet.lo
     return codes
+
+
+@apply.register
+def _code_table(layer: CodeTable, x: NDArray[Any], inp: Features) -> NDArray[Any]:
+    codes = (x.astype(np.int64) - inp.alphabet.lo) // inp.alphabet.step
+    table = layer.alphabet.values(layer.table).astype(np.float32)
+    return table[np.arange(inp.channels), codes]
 
 
 @apply.register

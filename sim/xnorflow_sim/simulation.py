@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from xnorflow import ir
+
 Integers = NDArray[np.int64]
 
 
@@ -42,8 +44,8 @@ class Run:
 
     @cached_property
     def labels(self) -> Integers:
-        """Class with the highest score of each frame, the lowest class among equals."""
-        return self.scores.argmax(axis=1).astype(np.int64)
+        """Label of each frame; see `xnorflow.ir.labels`."""
+        return ir.labels(self.scores)
 
     @cached_property
     def ii_all(self) -> Integers:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 import numpy as np
 
+from xnorflow import ir
 from xnorflow.cli import console
 from xnorflow.cli.options import json_option
 from xnorflow.data import read_images
@@ -109,7 +110,7 @@ def command(
     answers.check()
 
     scores = face.unpack(answers.results.reshape(len(x), face.out_beats, face.out_bytes))
-    labels = scores.argmax(1)
+    labels = ir.labels(scores)
     result: dict[str, Any] = {
         "frames": len(x),
         "seconds": answers.seconds,

@@ -8,6 +8,7 @@ from typing import Any
 import click
 import numpy as np
 
+from xnorflow import ir
 from xnorflow.cli import console
 from xnorflow.cli.files import check_output, whole_file
 from xnorflow.cli.options import input_options, json_option, load_model, target_options
@@ -158,7 +159,7 @@ def command(
     elif engine == "cocotb":
         assert design is not None
         result |= _cocotb(design, x, scores, seed, waves)
-    labels = scores.argmax(1)
+    labels = ir.labels(scores)
     if images.y is not None:
         result["accuracy"] = float((labels == images.y).mean())
     if output is not None:

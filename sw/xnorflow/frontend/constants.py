@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
+from xnorflow.frontend.broadcast import residue_note
+from xnorflow.frontend.integers import linear_constant
 from xnorflow.frontend.limits import MAX_FOLDED, elements
 from xnorflow.frontend.node import QONNX, STANDARD, Node
 from xnorflow.frontend.quantise import QUANTS, bipolar_scale, quant_parameters
@@ -55,7 +58,18 @@ BROADCAST = frozenset(
         "Relu",
         "Cast",
         "CastLike",
-        "DequantizeLinear",
+        "Sum",
+        "Mean",
+        "Xor",
+        "Sigmoid",
+        "Tanh",
+        "Erf",
+        "Softplus",
+        "Softsign",
+        "HardSigmoid",
+        "LeakyRelu",
+        "PRelu",
+        "Elu",
     }
 )
 """Operators whose result has the broadcast shape of their inputs."""
@@ -68,6 +82,9 @@ GATHERING = frozenset(
         "ReduceMax",
         "ReduceMin",
         "ReduceProd",
+        "ReduceL1",
+        "ReduceL2",
+        "ReduceSumSquare",
     }
 )
 """Operators whose result is not larger than their inputs together."""
@@ -80,11 +97,17 @@ class Folder:
     ----------
     opset : int
         Version of the standard operators.
+
+    Attributes
+    ----------
+    notes : list of str
+        What a user should know.
     """
 
     def __init__(self, opset: int) -> None:
         """Start with the whole budget."""
         self.opset = opset
+        self.notes: list[str] = []
         self.elements_left = MAX_FOLDED
 
     def fold(self, node: Node, inputs: Sequence[Constant | None]) -> Constant:
@@ -97,7 +120,12 @@ class Folder:
             result is too large or not a number.
         """
         values = [None if c is None else c.value for c in inputs]
+        if node.family == QONNX and node.op in ("FloatQuant", "Trunc"):
+            raise node.unsupported(
+                f"weights of {node.op} are not supported.", "weights of Quant or BipolarQuant."
+            )
         quantiser = node.family == QONNX and node.op in ("BipolarQuant", *QUANTS)
+        linear = node.family == STANDARD and node.op in ("QuantizeLinear", "DequantizeLinear")
         if not quantiser and node.family != STANDARD:
             raise node.unsupported(
                 f"operators of the domain {node.domain!r} are unknown.",
@@ -107,14 +135,26 @@ class Folder:
             return Constant(_constant(node))
         # The budget also bounds long chains of nodes whose results are all kept.
         shape = values[0].shape if values and values[0] is not None else ()
-        if not quantiser and node.op not in MOVES:
+        if not quantiser and not linear and node.op not in MOVES:
             shape = self._shape(node, values)
         self.elements_left -= elements(
             shape, self.elements_left, what="the folded constant", node=node.name, op=node.op
         )
         if quantiser:
             return _quantised(node, inputs)
-        return _moved(node, inputs) if node.op in MOVES else self._evaluate(node, values)
+        if linear:
+            return linear_constant(node, inputs)
+        if node.op in MOVES:
+            return _moved(node, inputs)
+        made = self._evaluate(node, values)
+        if node.op in ("Add", "Sub") and len(inputs) == 2 and None not in inputs:
+            first, second = (c for c in inputs if c is not None)
+            made = replace(made, parts=(node.op, first, second))
+            rest = made.without_residue()
+            if rest is not None:
+                self.notes.append(residue_note(node))
+                return rest
+        return made
 
     def _shape(self, node: Node, values: list[NDArray[Any] | None]) -> tuple[int, ...]:
         """Bound the result's size before anything of that size is allocated."""

@@ -16,7 +16,7 @@ from xnorflow.frontend.weights import integer_weights
 from xnorflow.graph import ops as graph
 
 
-def _product(
+def product(
     node: Node, x: Activation, matrix: Constant, bias: graph.Floats | None = None
 ) -> Result:
     """Multiply the last axis of the features by a matrix [in, out].
@@ -69,7 +69,7 @@ def matmul(node: Node, inputs: Sequence[Value | None]) -> Result:
             "it does not multiply features by a constant matrix on the right.",
             "features @ weights, the weights being constant.",
         )
-    return _product(node, a, b)
+    return product(node, a, b)
 
 
 @handles("Gemm", attributes="alpha beta transA transB", inputs=(2, 3))
@@ -90,7 +90,7 @@ def gemm(node: Node, inputs: Sequence[Value | None]) -> Result:
             None if a is None else np.broadcast_to(a, shape).T for a in (matrix.codes, matrix.scale)
         )
         matrix = Constant(matrix.value.T, codes, scale)
-    x, ops = _product(node, x, matrix)
+    x, ops = product(node, x, matrix)
     alpha, beta = (np.float32(node.number(n, 1.0)) for n in ("alpha", "beta"))
     if not np.isfinite([alpha, beta]).all():
         raise node.unsupported("its alpha or beta is not finite.")

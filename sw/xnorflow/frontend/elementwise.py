@@ -2,134 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from xnorflow.frontend.broadcast import Make, apply, combined
 from xnorflow.frontend.node import QONNX, Node
 from xnorflow.frontend.quantise import (
     QUANT_ATTRIBUTES,
     QUANTS,
     bipolar_scale,
+    constant_parameters,
     float_parameter,
     quant_parameters,
 )
 from xnorflow.frontend.registry import Result, activation, handles
-from xnorflow.frontend.values import Activation, Constant, LayoutError, Value
+from xnorflow.frontend.values import FLOAT32, Activation, Constant, Value
 from xnorflow.graph import ops
 
-Make = Callable[..., ops.Elementwise]
 
-
-def per_channel(node: Node, x: Activation, constant: NDArray[Any]) -> NDArray[Any] | None:
-    """Give a constant, broadcast as the file does, as a scalar or [channels] of the frame.
-
-    None where it differs from pixel to pixel.
-    """
-    try:
-        full = np.broadcast_to(constant, x.index.shape)
-    except ValueError as e:
-        raise node.unsupported(
-            f"a constant of {constant.shape} does not fit features of {x.index.shape}.",
-            "constants per tensor or per channel.",
-        ) from e
-    if constant.size == 1:
-        return constant.reshape(())
-    h, w, c = x.frame
-    inside = x.index >= 0
-    canonical = np.empty(h * w * c, constant.dtype)
-    canonical[x.index[inside]] = full[inside]
-    pixels = canonical.reshape(h * w, c)
-    if not (pixels == pixels[0]).all():
-        return None
-    row = pixels[0].copy()
-    return row[:1].reshape(()) if (row == row[0]).all() else row
-
-
-def apply(node: Node, x: Activation, constants: Sequence[NDArray[Any]], make: Make) -> Result:
-    """Import an elementwise operation.
-
-    Parameters
-    ----------
-    node : Node
-    x : Activation
-    constants : sequence of array
-        Shaped as the file broadcasts them.
-    make : callable
-        Makes the operation from the constants, each a scalar or [channels].
-    """
-    rank = max((c.ndim for c in constants), default=0)
-    if rank > x.index.ndim:  # Broadcasting adds dimensions of size 1 in front.
-        x = replace(x, index=x.index.reshape((1,) * (rank - x.index.ndim) + x.index.shape))
-    before: tuple[ops.Op, ...] = ()
-    values = [per_channel(node, x, c) for c in constants]
-    if any(v is None for v in values) and x.index.ndim <= 2 and not x.padded:
-        # After a flattening every feature is a channel of its own.
-        before = (ops.FlattenOp(node=node.name, op=node.op),)
-        x = replace(x, frame=(1, 1, x.index.size))
-        values = [per_channel(node, x, c) for c in constants]
-    if any(v is None for v in values):
-        raise LayoutError(
-            node.unsupported(
-                "its constant differs from pixel to pixel.", "constants per tensor or per channel."
-            )
-        )
-    op = make(*values)
-    with np.errstate(all="ignore"):
-        ends = op.apply(np.repeat(np.array([[x.low], [np.inf]], np.float32), x.frame[2], 1))
-    low = -np.inf if np.isnan(ends).any() else float(ends.min())
-    return replace(x, low=low, pad_value=_pad_value(node, x, op)), (*before, op)
-
-
-def _pad_value(node: Node, x: Activation, op: ops.Elementwise) -> float:
-    """Give what the operation makes of the padding."""
-    if not x.padded:
-        return 0.0
-    with np.errstate(all="ignore"):
-        pad = op.apply(np.full(x.frame[2], x.pad_value, np.float32))
-    if not (pad == pad[0]).all():
-        raise node.unsupported(
-            "it changes padding differently in each channel.",
-            "padding just before the convolution or pool.",
-        )
-    return float(pad[0])
-
-
-def _split(node: Node, inputs: Sequence[Value | None]) -> tuple[Activation, ops.Floats, bool]:
-    """Tell features and constant of a binary operator, and whether the constant came first."""
-    a, b = inputs
-    if isinstance(a, Constant) and isinstance(b, Activation):
-        return b, float_parameter(node, a.value, "constant"), True
-    if isinstance(a, Activation) and isinstance(b, Constant):
-        return a, float_parameter(node, b.value, "constant"), False
-    raise node.unsupported(
-        "it combines two tensors that both depend on the input.",
-        "a network without branches and residual connections.",
-    )
-
-
-@handles("Add", "Mul", "Sub", "Div", inputs=(2, 2))
+@handles("Add", "Mul", "Sub", "Div", inputs=(2, 2), any_type=True, joins=True)
 def arithmetic(node: Node, inputs: Sequence[Value | None]) -> Result:
-    """Import arithmetic with a constant."""
-    x, constant, reverse = _split(node, inputs)
+    """Import arithmetic, with a constant or of functions of one tensor."""
+    first, second = inputs
+    types = {v.dtype if isinstance(v, Activation) else v.value.dtype for v in inputs if v}
+    if len(types) > 1:
+        raise node.unsupported(
+            f"its inputs have types {' and '.join(sorted(map(str, types)))}.", "one type for both."
+        )
+    x, constant = (first, second) if isinstance(first, Activation) else (second, first)
+    reverse = isinstance(second, Activation)
+    divisor = isinstance(constant, Constant) and node.op == "Div" and not reverse
+    if divisor and isinstance(constant, Constant) and not constant.value.all():
+        raise node.unsupported("it divides by zero.", "a divisor without zeros.")
+    plain = isinstance(x, Activation) and isinstance(constant, Constant) and types == {FLOAT32}
+    if not plain or (node.op == "Div" and reverse):
+        return combined(node, node.op, inputs)
+    assert isinstance(x, Activation) and isinstance(constant, Constant)
     where = {"node": node.name, "op": node.op}
-    if node.op == "Div":
-        if reverse:
-            raise node.unsupported(
-                "it divides a constant by features.", "multiplication or division by a constant."
-            )
-        if not constant.all():
-            raise node.unsupported("it divides by zero.", "a divisor without zeros.")
     make: dict[str, Make] = {
         "Add": lambda v: ops.AddOp(v, **where),
         "Mul": lambda v: ops.MultiplyOp(v, **where),
         "Sub": lambda v: ops.SubtractOp(v, reverse, **where),
         "Div": lambda v: ops.DivideOp(v, **where),
     }
-    return apply(node, x, [constant], make[node.op])
+    return apply(node, x, [float_parameter(node, constant.value, "constant")], make[node.op])
 
 
 @handles("BatchNormalization", attributes="epsilon momentum training_mode spatial", inputs=(5, 5))
@@ -166,10 +84,13 @@ def batch_normalization(node: Node, inputs: Sequence[Value | None]) -> Result:
     )
 
 
-@handles("Relu", "Sign")
+@handles("Relu", "Sign", any_type=True)
 def unary(node: Node, inputs: Sequence[Value | None]) -> Result:
     """Import an operation without parameters."""
     x = activation(node, inputs[0])
+    if x.dtype != FLOAT32:
+        zero = Constant(np.zeros((), x.dtype))
+        return combined(node, *(("Sign", [x]) if node.op == "Sign" else ("Max", [x, zero])))
     op = (
         ops.SignOp(node=node.name, op=node.op)
         if node.op == "Sign"
@@ -178,10 +99,12 @@ def unary(node: Node, inputs: Sequence[Value | None]) -> Result:
     return apply(node, x, [], lambda: op)
 
 
-@handles("Clip", attributes="min max", inputs=(1, 3))
+@handles("Clip", attributes="min max", inputs=(1, 3), any_type=True)
 def clip(node: Node, inputs: Sequence[Value | None]) -> Result:
     """Import a limit to an interval; its ends are attributes before operator set 11."""
     x = activation(node, inputs[0])
+    if x.dtype != FLOAT32:
+        return _integer_clip(node, x, inputs[1:])
     ends = [node.number("min", -np.inf), node.number("max", np.inf)]
     for i, value in enumerate(inputs[1:]):
         if value is None:
@@ -194,19 +117,24 @@ def clip(node: Node, inputs: Sequence[Value | None]) -> Result:
     return apply(node, x, [], lambda: ops.ClipOp(*ends, node=node.name, op=node.op))
 
 
-def _constants(node: Node, inputs: Sequence[Value | None]) -> list[NDArray[Any]]:
-    values = [v.value for v in inputs if isinstance(v, Constant)]
-    if len(values) != len(inputs):
-        raise node.unsupported(
-            "its parameters are not constant.", "scales that do not depend on the input."
-        )
-    return values
+def _integer_clip(node: Node, x: Activation, limits: Sequence[Value | None]) -> Result:
+    """Import a limit of integers."""
+    if x.dtype.kind not in "iu":
+        raise node.unsupported(f"its features are of type {x.dtype}.", "float32 or integers.")
+    ends = [Constant(np.array(getattr(np.iinfo(x.dtype), end), x.dtype)) for end in ("min", "max")]
+    for i, value in enumerate(limits):
+        if value is None:
+            continue
+        if not isinstance(value, Constant) or value.value.size != 1 or value.value.dtype != x.dtype:
+            raise node.unsupported("its limits are not constant scalars.")
+        ends[i] = Constant(value.value.reshape(()))
+    return combined(node, "Clip", [x, *ends])
 
 
 @handles("BipolarQuant", inputs=(2, 2), family=QONNX)
 def bipolar_quant(node: Node, inputs: Sequence[Value | None]) -> Result:
     """Import a binarisation."""
-    scale = bipolar_scale(node, _constants(node, inputs[1:]))
+    scale = bipolar_scale(node, constant_parameters(node, inputs[1:]))
     return apply(
         node,
         activation(node, inputs[0]),
@@ -218,7 +146,7 @@ def bipolar_quant(node: Node, inputs: Sequence[Value | None]) -> Result:
 @handles(*QUANTS, attributes=" ".join(QUANT_ATTRIBUTES), inputs=(4, 4), family=QONNX)
 def quant(node: Node, inputs: Sequence[Value | None]) -> Result:
     """Import a uniform quantiser."""
-    q = quant_parameters(node, _constants(node, inputs[1:]))
+    q = quant_parameters(node, constant_parameters(node, inputs[1:]))
     return apply(
         node,
         activation(node, inputs[0]),
@@ -236,7 +164,7 @@ def quant(node: Node, inputs: Sequence[Value | None]) -> Result:
 def multi_threshold(node: Node, inputs: Sequence[Value | None]) -> Result:
     """Import a count of thresholds; without a layout, the channel axis is QONNX's default."""
     x = activation(node, inputs[0])
-    thresholds = float_parameter(node, _constants(node, inputs[1:])[0], "threshold")
+    thresholds = float_parameter(node, constant_parameters(node, inputs[1:])[0], "threshold")
     rank = x.index.ndim
     layout = node.text("data_layout", "") or {2: "NC", 3: "NWC", 4: "NCHW"}.get(rank, "")
     if len(layout) != rank or layout.count("C") != 1:

@@ -8,20 +8,45 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from xnorflow.errors import UnsupportedModel
-from xnorflow.frontend import dense, elementwise, windows
+from xnorflow.frontend import (
+    dense,
+    elementwise,
+    fan_out,
+    functions,
+    integers,
+    quantised_layers,
+    sums,
+    windows,
+)
 from xnorflow.frontend import dropped_ends as ending
 from xnorflow.frontend.constants import Folder
 from xnorflow.frontend.model_file import ModelFile
 from xnorflow.frontend.node import STANDARD, Node
 from xnorflow.frontend.registry import HANDLERS, Result, activation, handles
 from xnorflow.frontend.reshape import MOVES, WITH_OPERAND, move
-from xnorflow.frontend.values import Activation, Constant, Value
+from xnorflow.frontend.values import (
+    FLOAT32,
+    Activation,
+    Constant,
+    Value,
+    extended,
+    fork,
+    operations,
+)
 from xnorflow.graph import ops as graph
 
-HANDLER_MODULES = (dense, elementwise, ending, windows)
+HANDLER_MODULES = (
+    dense,
+    elementwise,
+    ending,
+    fan_out,
+    functions,
+    integers,
+    quantised_layers,
+    sums,
+    windows,
+)
 """Importing them registers their handlers."""
-FLOAT = 1
-"""ONNX's number for the element type float32."""
 AFTER_END = frozenset({*MOVES, "Cast", "Softmax", "LogSoftmax", "ArgMax", "TopK"})
 
 
@@ -52,7 +77,6 @@ class Walk:
         folder = Folder(self.file.opset)
         env: dict[str, Value] = {n: Constant(a) for n, a in self.file.constants.items()}
         env[self.file.input] = self.start
-        taken: dict[str, str] = {}
         needed = {n for node in self.file.nodes for n in node.inputs} | set(self.file.outputs)
         for node in self.file.nodes:
             inputs = [env.get(name) if name else None for name in node.inputs]
@@ -60,7 +84,6 @@ class Walk:
                 inputs.pop()
             value: Value | None = self._static(node, inputs, folder)
             if value is None:
-                self._take(node, env, taken)
                 value = self._import(node, inputs)
             used = [name for name in node.outputs if name in needed]
             if used != list(node.outputs[:1]) and node.op != "TopK":
@@ -68,7 +91,8 @@ class Walk:
                     f"its outputs {used} are used.", "only the first output of a node."
                 )
             env.update(dict.fromkeys(used, value))
-        return self._output(env, taken)
+        self.notes.extend(folder.notes)
+        return self._output(env)
 
     def _static(
         self, node: Node, inputs: Sequence[Value | None], folder: Folder
@@ -84,20 +108,9 @@ class Walk:
         constants = [v for v in inputs if not isinstance(v, Activation)]
         return folder.fold(node, constants) if len(constants) == len(inputs) else None
 
-    @staticmethod
-    def _take(node: Node, env: dict[str, Value], taken: dict[str, str]) -> None:
-        """Follow the features to their only reader."""
-        for name in set(node.inputs):
-            if isinstance(env.get(name), Activation):
-                if name in taken:
-                    raise node.unsupported(
-                        f"it reads {name!r}, which node {taken[name]!r} reads too: a branch.",
-                        "a network without branches and residual connections.",
-                    )
-                taken[name] = node.name
-
     def _import(self, node: Node, inputs: Sequence[Value | None]) -> Activation:
-        x = next(v for v in inputs if isinstance(v, Activation))
+        features = [v for v in inputs if isinstance(v, Activation)]
+        x = features[0]
         if x.ended and node.op not in AFTER_END:
             raise node.unsupported(
                 f"it follows {x.ended!r}, which ends a network.",
@@ -117,13 +130,21 @@ class Walk:
         least, most = entry.inputs
         if not least <= len(inputs) <= most:
             raise node.unsupported(f"it has {len(inputs)} inputs.")
-        if sum(isinstance(v, Activation) for v in inputs) > 1:
+        if len(features) > 1 and not entry.joins:
             raise node.unsupported(
                 "it combines two tensors that both depend on the input.",
                 "a network without branches and residual connections.",
             )
+        other = next((v.dtype for v in features if v.dtype != FLOAT32), None)
+        if other is not None and not entry.any_type and not x.ended:
+            raise node.unsupported(
+                f"its features are of type {other}.", "a Cast or DequantizeLinear to float32 first."
+            )
+        start = fork([v.made_by for v in features])
         result, ops = entry.handler(node, inputs)
+        result = replace(result, made_by=extended(start, ops))
         self.ops.extend(ops)
+        self.notes.extend(node.notes)
         if result.ended and not x.ended:
             self.notes.append(
                 f"{node.op} {node.name!r} at the end was dropped:"
@@ -131,14 +152,14 @@ class Walk:
             )
         return replace(result, ended=result.ended or x.ended)
 
-    def _output(self, env: dict[str, Value], taken: dict[str, str]) -> Activation:
+    def _output(self, env: dict[str, Value]) -> Activation:
         outputs = [env[name] for name in self.file.outputs]
         x = outputs[0]
         if not isinstance(x, Activation):
             raise UnsupportedModel(
                 "the output does not depend on the input.", node=self.file.outputs[0]
             )
-        if any(other is not x for other in outputs) or taken.keys() & set(self.file.outputs):
+        if any(other is not x for other in outputs):
             names = ", ".join(map(repr, self.file.outputs[:8]))
             raise UnsupportedModel(
                 f"the network has several outputs: {names}.",
@@ -147,6 +168,7 @@ class Walk:
             )
         if x.padded:
             raise UnsupportedModel("the output is padded.", node=self.file.outputs[0])
+        self.ops = list(operations(x.made_by))
         if x.frame[0] * x.frame[1] > 1:
             self.ops.append(graph.FlattenOp(node=self.file.outputs[0], op="output"))
         if not np.array_equal(x.index.ravel(), np.arange(x.index.size)):
@@ -169,21 +191,10 @@ def moved(node: Node, inputs: Sequence[Value | None]) -> Result:
 
 for _op, (_, _attributes) in MOVES.items():
     _most = 2 if _op in WITH_OPERAND else 1
-    handles(_op, attributes=" ".join(_attributes), inputs=(1, _most))(moved)
+    handles(_op, attributes=" ".join(_attributes), inputs=(1, _most), any_type=True)(moved)
 
 
-@handles("Cast", attributes="to saturate")
-def cast(node: Node, inputs: Sequence[Value | None]) -> Result:
-    """Import a conversion to float32, which everything is already."""
-    x = activation(node, inputs[0])
-    if node.integer("to", 0) != FLOAT and not x.ended:
-        raise node.unsupported(
-            "it converts features to another type than float32.", "a network in float32."
-        )
-    return x, ()
-
-
-@handles("Dropout", attributes="ratio seed is_test", inputs=(1, 3))
+@handles("Dropout", attributes="ratio seed is_test", inputs=(1, 3), any_type=True)
 def dropout(node: Node, inputs: Sequence[Value | None]) -> Result:
     """Import a dropout, which does nothing in inference."""
     training = inputs[2] if len(inputs) > 2 else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy as copy_of
 from typing import Any
 
 import onnx
@@ -13,14 +14,20 @@ from xnorflow.frontend.tensors import TensorReader
 
 STANDARD = ""
 QONNX = "qonnx"
+MICROSOFT = "com.microsoft"
 DOMAINS = {
     "": STANDARD,
     "ai.onnx": STANDARD,
     "qonnx.custom_op.general": QONNX,
     "finn.custom_op.general": QONNX,
     "onnx.brevitas": QONNX,
+    "com.microsoft": MICROSOFT,
 }
 """Known operator domains; the quantisers of all exporters are the same operators."""
+QONNX_ONLY = frozenset(
+    {"BipolarQuant", "FloatQuant", "IntQuant", "MultiThreshold", "Quant", "Trunc"}
+)
+"""Operators of QONNX that some files have in the standard domain, which knows no such names."""
 
 MAX_LIST = 64
 
@@ -38,6 +45,11 @@ class Node:
         Reads tensor attributes.
     opset : int
         Version of the standard operators.
+
+    Attributes
+    ----------
+    notes : list of str
+        What a user should know about how the node was read.
     """
 
     def __init__(
@@ -51,6 +63,7 @@ class Node:
         self.outputs = tuple(proto.output)
         named = next((o for o in self.outputs if o), f"number {position}")
         self.name = proto.name or named
+        self.notes: list[str] = []
         self._tensors = tensors
         self._attributes: dict[str, onnx.AttributeProto] = {}
         for attribute in proto.attribute:
@@ -64,8 +77,9 @@ class Node:
 
     @property
     def family(self) -> str | None:
-        """STANDARD, QONNX, or None for an unknown domain."""
-        return DOMAINS.get(self.domain)
+        """STANDARD, QONNX, MICROSOFT, or None for an unknown domain."""
+        family = DOMAINS.get(self.domain)
+        return QONNX if family == STANDARD and self.op in QONNX_ONLY else family
 
     @property
     def attribute_names(self) -> frozenset[str]:
@@ -114,6 +128,21 @@ class Node:
         if attribute is None:
             return None
         return self._tensors.read(attribute.t, node=self.name, op=self.op)
+
+    def with_rows(self) -> Node:
+        """Return the node with a kernel, strides, dilations and pads for rows as well."""
+        copy = copy_of(self)
+        copy._attributes = dict(self._attributes)
+        for name, row in (("kernel_shape", 1), ("strides", 1), ("dilations", 1), ("pads", 0)):
+            values = self.integers(name)
+            if values is None:
+                continue
+            count = 2 if name == "pads" else 1
+            if len(values) != count:
+                raise self.unsupported(f"its {name} are {values}.", "one axis, as its input has.")
+            wide = [part for value in values for part in (row, value)]
+            copy._attributes[name] = helper.make_attribute(name, wide)
+        return copy
 
     def standalone(self, inputs: list[str], outputs: list[str]) -> onnx.NodeProto:
         """Copy the node with other tensor names; its tensor attributes are checked and inline."""

@@ -7,16 +7,100 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import TensorProto
 
 from xnorflow.frontend.node import Node
+from xnorflow.frontend.tensors import type_name
+from xnorflow.frontend.values import Constant, Value
 from xnorflow.graph import ops
-from xnorflow.graph.quantisers import ROUNDINGS
+from xnorflow.graph.functions import TruncOp
+from xnorflow.graph.quantisers import ROUNDINGS, integer_range
 
 QUANTS = ("Quant", "IntQuant")
 """Two names of one operator."""
 QUANT_ATTRIBUTES = frozenset({"narrow", "signed", "rounding_mode"})
 MAX_BITS = 24
 """Widest quantiser; float32 holds no wider integers exactly."""
+
+
+def constant_parameters(node: Node, inputs: Sequence[Value | None]) -> list[NDArray[Any]]:
+    """Give the values of inputs that all have to be constant."""
+    values = [v.value for v in inputs if isinstance(v, Constant)]
+    if len(values) != len(inputs):
+        raise node.unsupported(
+            "its parameters are not constant.", "scales that do not depend on the input."
+        )
+    return values
+
+
+def whole_parameter(node: Node, value: NDArray[Any], what: str) -> ops.Floats:
+    """Give a parameter that may be stored as integers, as float32."""
+    if value.dtype.kind in "iu" and np.abs(value).max(initial=0) < 1 << MAX_BITS:
+        return value.astype(np.float32)
+    return float_parameter(node, value, what)
+
+
+def integer_range_of(node: Node, data_type: int) -> np.dtype[Any]:
+    """Give the integer type that has a number in ONNX."""
+    integers: dict[int, str] = {
+        TensorProto.INT8: "int8",
+        TensorProto.UINT8: "uint8",
+        TensorProto.INT16: "int16",
+        TensorProto.UINT16: "uint16",
+        TensorProto.INT32: "int32",
+    }
+    if data_type not in integers:
+        raise node.unsupported(
+            f"it quantises to {type_name(data_type)}.", "integers of 8 or 16 bits."
+        )
+    return np.dtype(integers[data_type])
+
+
+def bit_width(node: Node, width: NDArray[Any]) -> float:
+    """Give a bit width that is one whole number for the whole tensor."""
+    bits = float(width.ravel()[0]) if width.size else 0.0
+    if not (width == bits).all() or not 1 <= bits <= MAX_BITS or bits != int(bits):
+        raise node.unsupported(
+            "its bit width is not one whole number.",
+            f"one bit width of 1 to {MAX_BITS} for the whole tensor.",
+        )
+    return bits
+
+
+def rounding_mode(node: Node, default: str) -> str:
+    """Give the name of a rounding that QONNX knows."""
+    rounding = node.text("rounding_mode", default).upper()
+    if rounding not in ROUNDINGS:
+        raise node.unsupported(
+            f"rounding mode {rounding!r} is unknown.", f"one of {', '.join(ROUNDINGS)}."
+        )
+    return rounding
+
+
+def trunc_operation(node: Node, parameters: Sequence[NDArray[Any]]) -> TruncOp:
+    """Read a Trunc node, of either version, its parameters shaped as in the file.
+
+    Version 1 has scale, zero point and two bit widths; version 2 has an output scale between the
+    widths.
+    """
+    scale = float_parameter(node, parameters[0], "scale")
+    zero = whole_parameter(node, parameters[1], "zero point")
+    if not (scale > 0).all():
+        raise node.unsupported("its scale is not positive.", "positive scales.")
+    bits_in, bits_out = (bit_width(node, parameters[i]) for i in (2, -1))
+    rounding = rounding_mode(node, "FLOOR")
+    where = {"node": node.name, "op": node.op}
+    if len(parameters) == 4:
+        power = np.array(2.0 ** (bits_in - bits_out), np.float32)
+        return TruncOp(scale, zero, power, scale, zero, None, rounding, **where)
+    out_scale = float_parameter(node, parameters[3], "output scale")
+    if not (out_scale > 0).all():
+        raise node.unsupported("its output scale is not positive.", "positive scales.")
+    factor = np.asarray(np.float32(2) ** np.round(np.log2(out_scale / scale)), np.float32)
+    signed, narrow = node.integer("signed", 1), node.integer("narrow", 0)
+    lo, hi = integer_range(bits_out, bool(signed), bool(narrow))
+    limits = (float(lo), float(hi))
+    return TruncOp(scale, zero, factor, out_scale, zero / factor, limits, rounding, **where)
 
 
 def float_parameter(node: Node, value: NDArray[Any], what: str) -> ops.Floats:
@@ -52,26 +136,14 @@ def quant_parameters(node: Node, parameters: Sequence[NDArray[Any]]) -> ops.Quan
     """
     if len(parameters) != 3:
         raise node.unsupported("Quant has four inputs.")
-    scale, zero_point = (
-        float_parameter(node, p, w)
-        for p, w in zip(parameters, ("scale", "zero point"), strict=False)
-    )
+    scale = float_parameter(node, parameters[0], "scale")
+    zero_point = whole_parameter(node, parameters[1], "zero point")
     if not (scale > 0).all():
         raise node.unsupported("its scale is not positive.", "positive scales.")
     if not (zero_point == np.rint(zero_point)).all():
         raise node.unsupported("its zero point is no integer.", "an integer zero point.")
-    width = parameters[2]
-    bits = float(width.ravel()[0]) if width.size else 0.0
-    if not (width == bits).all() or bits != int(bits) or not 1 <= bits <= MAX_BITS:
-        raise node.unsupported(
-            "its bit width is not one whole number.",
-            f"one bit width of 1 to {MAX_BITS} for the whole tensor.",
-        )
-    rounding = node.text("rounding_mode", "ROUND").upper()
-    if rounding not in ROUNDINGS:
-        raise node.unsupported(
-            f"rounding mode {rounding!r} is unknown.", f"one of {', '.join(ROUNDINGS)}."
-        )
+    bits = bit_width(node, parameters[2])
+    rounding = rounding_mode(node, "ROUND")
     return ops.QuantOp(
         scale,
         zero_point,

@@ -26,11 +26,17 @@ class Entry:
         All attributes it understands; any other is an error, as it might change the meaning.
     inputs : tuple of int
         Least and greatest number of inputs.
+    any_type : bool
+        Whether features may have other element types than float32.
+    joins : bool
+        Whether several inputs may be features: functions of one tensor, value by value.
     """
 
     handler: Handler
     attributes: frozenset[str]
     inputs: tuple[int, int]
+    any_type: bool = False
+    joins: bool = False
 
 
 HANDLERS: dict[tuple[str, str], Entry] = {}
@@ -38,13 +44,20 @@ HANDLERS: dict[tuple[str, str], Entry] = {}
 
 
 def handles(
-    *ops: str, attributes: str = "", inputs: tuple[int, int] = (1, 1), family: str = STANDARD
+    *ops: str,
+    attributes: str = "",
+    inputs: tuple[int, int] = (1, 1),
+    family: str = STANDARD,
+    any_type: bool = False,
+    joins: bool = False,
 ) -> Callable[[Handler], Handler]:
     """Register a function as the handler of some operators; see `Entry`."""
 
     def register(handler: Handler) -> Handler:
         for op in ops:
-            HANDLERS[family, op] = Entry(handler, frozenset(attributes.split()), inputs)
+            HANDLERS[family, op] = Entry(
+                handler, frozenset(attributes.split()), inputs, any_type, joins
+            )
         return handler
 
     return register

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow.errors import UnsupportedModel
+from xnorflow.graph.ops import Op
 from xnorflow.ir import Ints
 
 Frame = tuple[int, int, int]
+FLOAT32 = np.dtype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,11 +28,81 @@ class Constant:
     codes, scale : array, optional
         Where a quantiser made it: the integers, as floats, and the factor they were multiplied
         by; both broadcast to the value's shape.
+    parts : tuple, optional
+        Where it is a sum or difference of constants: the operator and both.
     """
 
     value: NDArray[Any]
     codes: NDArray[Any] | None = None
     scale: NDArray[Any] | None = None
+    parts: tuple[str, Constant, Constant] | None = None
+
+    def without_residue(self) -> Constant | None:
+        """Give y for ``y - t + t`` and ``y + t - t``, what straight-through estimators leave."""
+        if self.parts is None:
+            return None
+        op, first, second = self.parts
+        pairs = [(first, second)] if op == "Sub" else [(first, second), (second, first)]
+        for inner, gone in pairs:
+            if inner.parts is None or inner.parts[0] == op:
+                continue
+            _, kept, other = inner.parts
+            choices = [(kept, other)] if op == "Add" else [(kept, other), (other, kept)]
+            for y, t in choices:
+                if np.array_equal(t.value, gone.value) and y.value.shape == self.value.shape:
+                    return y
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """An operation on the way from the input to a tensor, and the step before it.
+
+    Parameters
+    ----------
+    op : Op
+        The operation.
+    before : Step, optional
+        What makes its input; None for the network's input.
+    depth : int
+        Number of steps up to here.
+    """
+
+    op: Op
+    before: Step | None
+    depth: int
+
+
+def extended(step: Step | None, ops: Iterable[Op]) -> Step | None:
+    """Add operations behind a step."""
+    for op in ops:
+        step = Step(op, step, step.depth + 1 if step else 1)
+    return step
+
+
+def operations(step: Step | None, start: Step | None = None) -> tuple[Op, ...]:
+    """Give the operations behind `start` up to a step, in order of execution."""
+    found: list[Op] = []
+    while step is not start:
+        assert step is not None, "start is not on the way"
+        found.append(step.op)
+        step = step.before
+    return tuple(reversed(found))
+
+
+def fork(steps: Sequence[Step | None]) -> Step | None:
+    """Give the last step that is on the way to all `steps`; None for the input."""
+    first, *others = steps
+    for other in others:
+        while first is not other:
+            a, b = (s.depth if s else 0 for s in (first, other))
+            if a >= b:
+                assert first is not None
+                first = first.before
+            else:
+                assert other is not None
+                other = other.before
+    return first
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +125,10 @@ class Activation:
         A bound: no feature is less.
     ended : str
         Name of the node, such as a final arg-max, after which only the order of scores matters.
+    dtype : dtype
+        Element type.
+    made_by : Step, optional
+        The operations that make it; None for the input.
     """
 
     frame: Frame
@@ -59,6 +136,8 @@ class Activation:
     pad_value: float = 0.0
     low: float = -np.inf
     ended: str = ""
+    dtype: np.dtype[Any] = FLOAT32
+    made_by: Step | None = None
 
     @property
     def padded(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import gcd
+
 import numpy as np
 
 from xnorflow.frontend.node import Node
@@ -11,14 +13,19 @@ from xnorflow.ir import Ints
 
 MAX_WEIGHT = 1 << 15
 """Largest integer weight."""
+MAX_DIVISOR = 128
+"""Largest integer that a channel's least magnitude may be."""
+PROBES = 16
+"""Magnitudes that are tried first, as most channels of float weights fail there."""
 
 
 def integer_weights(node: Node, constant: Constant, axis: int) -> tuple[Ints, Floats]:
     """Give integers and positive scales whose product is the constant.
 
     A quantiser's own integers are taken where it has one scale per output channel. Otherwise
-    each channel is measured in units of its least non-zero magnitude: that finds the integers of
-    exporters that store quantised values, or fuse a batch normalisation into binary weights.
+    each channel is measured in units of its values' greatest common divisor, as far as float32
+    shows it: that finds the integers of exporters that store quantised values, or fuse a batch
+    normalisation into them.
 
     Parameters
     ----------
@@ -89,10 +96,44 @@ def _recovered(rows: Floats) -> tuple[Floats, Floats] | None:
     """Find integers [out, n] and scales [out] of float values [out, n], None where none fit."""
     if (rows == np.rint(rows)).all() and np.abs(rows).max() <= MAX_WEIGHT:
         return rows, np.ones(len(rows), np.float32)
-    magnitude = np.abs(rows)
-    units = np.where(magnitude > 0, magnitude, np.float32(np.inf)).min(1)
-    units = np.where(np.isfinite(units), units, np.float32(1)).astype(np.float32)
+    units = np.empty(len(rows), np.float32)
+    for i, row in enumerate(np.abs(rows)):
+        unit = _unit(np.unique(row[row > 0]))
+        if unit is None:
+            return None
+        units[i] = unit
+    return np.rint(rows / units[:, None]), units
+
+
+def _unit(values: Floats) -> np.float32 | None:
+    """Find the unit of which positive, ascending values are whole multiples, rounded once each.
+
+    It is the least value divided by a small number, or the exact greatest common divisor.
+    """
+    if not len(values):
+        return np.float32(1)
+    least, most = float(values[0]), float(values[-1])
+    for divisor in range(1, MAX_DIVISOR + 1):
+        if most / least * divisor > MAX_WEIGHT:
+            return _exact_unit(values)
+        near = least / divisor
+        count = max(1.0, np.rint(most / near))
+        # The unit itself is a float32; the largest value tells it best.
+        middle = np.float32(most / count)
+        for unit in (middle, *(np.nextafter(middle, np.float32(end)) for end in (0, np.inf))):
+            if unit > 0 and _fits(values[:PROBES], unit) and _fits(values, unit):
+                return unit
+    return _exact_unit(values)
+
+
+def _fits(values: Floats, unit: np.float32) -> bool:
     with np.errstate(over="ignore"):
-        codes = np.rint(rows / units[:, None])
-        fits = np.isfinite(codes).all() and (codes * units[:, None] == rows).all()
-    return (codes, units) if fits and np.abs(codes).max() <= MAX_WEIGHT else None
+        return bool((np.rint(values / unit) * unit == values).all())
+
+
+def _exact_unit(values: Floats) -> np.float32 | None:
+    ratios = [float(v).as_integer_ratio() for v in values[:PROBES]]
+    denominator = max(d for _, d in ratios)
+    unit = np.float32(gcd(*(n * (denominator // d) for n, d in ratios)) / denominator)
+    fits = unit > 0 and float(values[-1]) / float(unit) <= MAX_WEIGHT and _fits(values, unit)
+    return unit if fits else None

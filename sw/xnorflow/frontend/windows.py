@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from xnorflow.frontend.limits import MAX_FEATURES, MAX_WEIGHTS, elements
 from xnorflow.frontend.node import Node
+from xnorflow.frontend.one_dimensional import also_along_a_line
+from xnorflow.frontend.picks import also_picked
 from xnorflow.frontend.quantise import float_parameter
 from xnorflow.frontend.registry import Result, activation, handles
 from xnorflow.frontend.values import Activation, Constant, LayoutError, Value, channels_first
@@ -162,6 +164,8 @@ def pad(node: Node, inputs: Sequence[Value | None]) -> Result:
 
 
 @handles("Conv", attributes=f"{GEOMETRY} group", inputs=(2, 3))
+@also_along_a_line
+@also_picked
 def conv(node: Node, inputs: Sequence[Value | None]) -> Result:
     """Import a convolution; groups become zeros in a full set of weights."""
     x = activation(node, inputs[0])
@@ -235,7 +239,9 @@ def _real_taps(window: Window, size: Pair) -> bool:
     return True
 
 
-@handles("MaxPool", attributes=f"{GEOMETRY} ceil_mode storage_order")
+@handles("MaxPool", attributes=f"{GEOMETRY} ceil_mode storage_order", any_type=True)
+@also_along_a_line
+@also_picked
 def max_pool(node: Node, inputs: Sequence[Value | None]) -> Result:
     """Import a maximum; padding by a value that never wins counts as none."""
     x = activation(node, inputs[0])
@@ -249,33 +255,40 @@ def max_pool(node: Node, inputs: Sequence[Value | None]) -> Result:
     window = _total(own, inner)
     if not _real_taps(window, x.frame[:2]):
         raise node.unsupported("a window of it holds padding only.")
-    return _result(x, window, x.frame[2], x.low), (
+    return replace(_result(x, window, x.frame[2], x.low), dtype=x.dtype), (
         ops.MaxPoolOp(window, node=node.name, op=node.op),
     )
 
 
 @handles("AveragePool", attributes=f"{GEOMETRY} ceil_mode count_include_pad")
+@also_along_a_line
+@also_picked
 def average_pool(node: Node, inputs: Sequence[Value | None]) -> Result:
-    """Import a mean; padding has to be counted, as zeros."""
+    """Import a mean; a Pad node's zeros are counted, the pool's own unless it says so are not."""
     x = activation(node, inputs[0])
     inner = padding(node, x)
     own = _window(node, x, inner, _pair(node, "kernel_shape", ()))
-    counted = node.integer("count_include_pad", 0) and not node.integer("ceil_mode", 0)
-    if any(own.pads) and not counted:
+    counted = bool(node.integer("count_include_pad", 0))
+    if any(own.pads) and counted and node.integer("ceil_mode", 0):
         raise node.unsupported(
-            "its windows at the border have other divisors.",
-            "no padding and ceil_mode=0, or count_include_pad=1.",
+            "with ceil_mode, executors count padding in different ways.",
+            "ceil_mode=0, or count_include_pad=0.",
         )
     if any(inner) and x.pad_value != 0:
         raise node.unsupported(f"it averages padding by {x.pad_value:g}.", "padding by 0.")
     window = _total(own, inner)
     low = min(x.low, 0.0) if any(window.pads) else x.low
-    return _result(x, window, x.frame[2], low), (
-        ops.AveragePoolOp(window, node=node.name, op=node.op),
+    op = ops.AveragePoolOp(
+        window, (0, 0, 0, 0) if counted else own.pads, node=node.name, op=node.op
     )
+    if not op.counts(*x.frame[:2]).all():
+        raise node.unsupported("a window of it holds padding only.")
+    return _result(x, window, x.frame[2], low), (op,)
 
 
 @handles("GlobalAveragePool", "GlobalMaxPool")
+@also_along_a_line
+@also_picked
 def global_pool(node: Node, inputs: Sequence[Value | None]) -> Result:
     """Import a pool over the whole frame."""
     x = activation(node, inputs[0])

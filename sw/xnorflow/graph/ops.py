@@ -8,9 +8,12 @@ so that lowering can find integer decisions by evaluating them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xnorflow.graph.quantisers import Floats, quant_codes
 from xnorflow.ir import Ints, Window
@@ -31,10 +34,30 @@ class Op:
 
 
 class Elementwise(Op):
-    """An operation on each value alone: monotone per channel, in float32.
+    """An operation on each value alone.
 
-    Constants are float32 of shape [] or [channels]; `apply` broadcasts along the last axis.
+    Constants have shape [] or [channels]; `apply` broadcasts along the last axis. Those of this
+    file are monotone per channel, in float32; `xnorflow.graph.functions` has others.
     """
+
+    @property
+    def monotone(self) -> bool:
+        """Whether it rises or falls throughout in every channel, as its kind tells."""
+        return True
+
+    def mapped(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Self:
+        """Change each constant that has one entry per channel, along its first axis."""
+        changed: dict[str, Any] = {
+            name: change(c) for name, c in self.constants() if c.ndim and len(c) > 1
+        }
+        return replace(self, **changed)
+
+    def constants(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Give the arrays among its parameters, with their names."""
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if isinstance(value, np.ndarray):
+                yield f.name, value
 
     def apply(self, x: Floats) -> Floats:
         """Evaluate in float32 as the executors do; `x` is float32 [..., channels]."""
@@ -230,14 +253,34 @@ class MaxPoolOp(Op):
 
 
 @dataclass(frozen=True, eq=False)
+class SumPoolOp(Op):
+    """Sum over a window; padded taps count as 0."""
+
+    window: Window
+
+
+@dataclass(frozen=True, eq=False)
 class AveragePoolOp(Op):
     """Mean over a window: the float32 sum divided by the number of taps.
 
-    Padded taps count as 0 and are counted (`count_include_pad`); windows without padding only,
-    otherwise.
+    Padded taps are 0. They are counted, but for those of the outermost `uncounted` rows and
+    columns (top, left, bottom, right) of the padding.
     """
 
     window: Window
+    uncounted: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+    def counts(self, height: int, width: int) -> Ints:
+        """Count the taps of each window of a map of such height and width."""
+        axes = []
+        w = self.window
+        for axis, size in enumerate((height, width)):
+            first = np.arange(w.output(height, width)[axis]) * w.stride[axis] - w.pads[axis]
+            taps = first[:, None] + np.arange(w.kernel[axis]) * w.dilation[axis]
+            start = self.uncounted[axis] - w.pads[axis]
+            end = size + w.pads[axis + 2] - self.uncounted[axis + 2]
+            axes.append(((taps >= start) & (taps < end)).sum(1))
+        return np.asarray(np.outer(*axes), np.int64)
 
 
 @dataclass(frozen=True, eq=False)

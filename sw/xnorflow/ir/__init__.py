@@ -20,6 +20,7 @@ from xnorflow.ir.features import Features, Window
 from xnorflow.ir.layer import KINDS, Layer
 from xnorflow.ir.layer_graph import LayerGraph
 from xnorflow.ir.layers import (
+    CodeTable,
     Conv,
     Flatten,
     InputTable,
@@ -28,11 +29,12 @@ from xnorflow.ir.layers import (
     SumPool,
     Threshold,
 )
-from xnorflow.ir.network import IntegerNetwork
+from xnorflow.ir.network import IntegerNetwork, labels
 
 __all__ = [
     "Alphabet",
     "BIPOLAR",
+    "CodeTable",
     "Conv",
     "Features",
     "Flatten",
@@ -52,4 +54,5 @@ __all__ = [
     "UINT8",
     "UNIPOLAR",
     "Window",
+    "labels",
 ]

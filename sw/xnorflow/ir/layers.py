@@ -312,6 +312,51 @@ class Threshold(Layer):
 
 
 @dataclass(frozen=True, eq=False)
+class CodeTable(Layer):
+    """Replaces codes: ``code = table[channel, code]``.
+
+    Behind thresholds that number the intervals of a value it gives any function of that value,
+    rising or not.
+
+    Parameters
+    ----------
+    table : int64 array [channels, input levels]
+        Output code for each input code.
+    alphabet : Alphabet
+        Alphabet of the output codes.
+    """
+
+    table: Ints
+    alphabet: Alphabet
+    kind: ClassVar[str] = "table"
+
+    def output(self, inp: Features) -> Features:
+        """Keep the shape, change the alphabet."""
+        if self.table.shape != (inp.channels, inp.alphabet.levels):
+            raise ValueError(f"table {self.table.shape} does not fit {inp}")
+        return Features(*inp.shape, self.alphabet)
+
+    def check(self, inp: Features) -> None:
+        """Check the table's codes."""
+        table = integers(self.table, 2, "table's codes")
+        check_alphabet(self.alphabet)
+        need(
+            table.min() >= 0 and table.max() < self.alphabet.levels,
+            "a code of its table is out of range",
+        )
+
+    def depends(self, alive: Mask) -> Mask:
+        """Return the same."""
+        return alive
+
+    def mirrored(self, mask: Mask, before: LayersBefore) -> tuple[CodeTable, Ints]:
+        """Turn the codes of marked channels upside down."""
+        turned = self.alphabet.levels - 1 - self.table
+        layer = replace(self, table=np.where(mask[:, None], turned, self.table))
+        return layer, np.full(len(mask), self.alphabet.lo + self.alphabet.hi)
+
+
+@dataclass(frozen=True, eq=False)
 class Scores(Layer):
     """Turns the last accumulators [1, 1, classes] into integer scores; always the last layer.
 

@@ -15,6 +15,22 @@ from xnorflow.ir.encoding import to_arrays
 from xnorflow.ir.layer_graph import LayerGraph
 
 
+def labels(scores: NDArray[Any]) -> Ints:
+    """Return the label of each frame.
+
+    It is the class of the greatest score, the first of equal ones; a single score means label 1
+    where it is above 0, else label 0.
+
+    Parameters
+    ----------
+    scores : int64 array [frames, classes]
+        The scores.
+    """
+    if scores.shape[1] == 1:
+        return (scores[:, 0] > 0).astype(np.int64)
+    return scores.argmax(axis=1).astype(np.int64)
+
+
 @dataclass(frozen=True, eq=False)
 class IntegerNetwork(LayerGraph):
     """A trained network in integers only; calling it runs the golden model.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,13 +25,7 @@ MAX_LEVELS = 1 << 16
 
 def per_channel(op: Elementwise, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Elementwise:
     """Change each constant of `op` that has one entry per channel, along its first axis."""
-    constants = {f.name: getattr(op, f.name) for f in fields(op)}
-    changed: dict[str, Any] = {
-        name: change(c)
-        for name, c in constants.items()
-        if isinstance(c, np.ndarray) and c.ndim and len(c) > 1
-    }
-    return replace(op, **changed)
+    return op.mapped(change)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +100,26 @@ class Expression:
                     op=op.op,
                     hint="parameters that keep all values finite.",
                 )
-        return x
+        return self._float32(x)
+
+    def _float32(self, x: NDArray[Any]) -> Floats:
+        """Give values of any element type as float32, without rounding them."""
+        if x.dtype == np.float32:
+            return x
+        floats = x.astype(np.float32)
+        if (floats.astype(x.dtype) != x).any():
+            raise UnsupportedModel(
+                f"it gives {x.dtype} values that float32 cannot hold.",
+                node=self.ops[-1].node,
+                op=self.ops[-1].op,
+                hint="a network in float32.",
+            )
+        return floats
+
+    @property
+    def monotone(self) -> bool:
+        """Whether it rises or falls throughout in every channel, as its operations tell."""
+        return all(op.monotone for op in self.ops)
 
     def __call__(self, integers: Ints) -> Floats:
         """Evaluate for int64 [..., channels]."""
@@ -120,14 +133,14 @@ class Expression:
     def direction(self, reach: Reach) -> Ints:
         """Give +1, -1 or 0 per channel for a value that rises, falls or stays over `reach`.
 
-        Right only where the expression is monotone, as every elementwise operation is.
+        Right only where the expression is monotone.
         """
         return np.sign(self(reach.hi) - self(reach.lo)).astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)
 class Steps:
-    """A monotone staircase per channel: where its value changes, and to what.
+    """A staircase per channel: where its value changes, and to what.
 
     Parameters
     ----------
@@ -157,6 +170,12 @@ class Steps:
         out[self.channel] = np.where(self.after > self.before, 1, -1)
         return out
 
+    @property
+    def monotone(self) -> bool:
+        """Whether each channel only rises or only falls."""
+        rises = np.where(self.after > self.before, 1, -1)
+        return bool((rises == self.direction[self.channel]).all())
+
 
 def steps(expression: Expression, reach: Reach, where: Op) -> Steps:
     """Find every change of value over all reachable integers.
@@ -169,22 +188,38 @@ def steps(expression: Expression, reach: Reach, where: Op) -> Steps:
     Raises
     ------
     UnsupportedModel
-        If a channel takes more than `MAX_LEVELS` values or is not monotone.
+        If a channel takes more than `MAX_LEVELS` values, or is not known to be monotone and has
+        too many integers to try them all.
     """
     every = reach.rows * len(reach.lo) <= EXHAUSTIVE
-    channel, at, before, after = (_exhaust if every else _bisect)(expression, reach, where)
-    order = np.lexsort((at, channel))
-    found = Steps(
-        expression(reach.lo[None])[0], channel[order], at[order], before[order], after[order]
-    )
-    if (np.sign(found.after - found.before) != found.direction[found.channel]).any():
+    if not every and not expression.monotone:
         raise UnsupportedModel(
-            "it is not monotone over the values that can reach it.",
+            f"it neither rises nor falls throughout, and {reach.rows * len(reach.lo)} values can"
+            " reach it.",
             node=where.node,
             op=where.op,
-            hint="operations that rise or fall throughout.",
+            hint="a function that rises or falls throughout, or a narrower layer before it.",
         )
-    return found
+    channel, at, before, after = (_exhaust if every else _bisect)(expression, reach, where)
+    order = np.lexsort((at, channel))
+    return Steps(
+        expression(reach.lo[None])[0], channel[order], at[order], before[order], after[order]
+    )
+
+
+def monotone(expression: Expression, reach: Reach) -> bool:
+    """Tell whether a value rises or falls throughout in every channel over `reach`."""
+    if expression.monotone:
+        return True
+    if reach.rows * len(reach.lo) > EXHAUSTIVE:
+        return False
+    rises = np.zeros(len(reach.lo), bool)
+    falls = np.zeros(len(reach.lo), bool)
+    for integers in reach.chunks():
+        values = expression(integers)
+        rises |= (values[1:] > values[:-1]).any(0)
+        falls |= (values[1:] < values[:-1]).any(0)
+    return not (rises & falls).any()
 
 
 _Found = tuple[Ints, Ints, Floats, Floats]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,13 @@ from numpy.typing import NDArray
 
 from xnorflow.errors import UnsupportedModel
 from xnorflow.graph import ops as g
+from xnorflow.graph.functions import FunctionOp
 from xnorflow.ir import Window
 from xnorflow.lower.evaluate import per_channel
 
 Shape = tuple[int, int, int]
+MAX_FOLDED_WEIGHTS = 1 << 26
+"""Most weights that a layer may have with a pick of features folded into it."""
 
 
 def output_shape(op: g.Op, shape: Shape) -> Shape:
@@ -27,7 +31,7 @@ def output_shape(op: g.Op, shape: Shape) -> Shape:
     height, width, channels = shape
     if isinstance(op, g.FlattenOp):
         return 1, 1, height * width * channels
-    if not isinstance(op, g.ConvOp | g.MaxPoolOp | g.AveragePoolOp):
+    if not isinstance(op, g.ConvOp | g.MaxPoolOp | g.SumPoolOp | g.AveragePoolOp):
         return shape
     out = op.window.output(height, width)
     if min(out) < 1:
@@ -63,6 +67,9 @@ def check_constants(graph: g.Graph) -> g.Graph:
             value = getattr(op, f.name)
             if isinstance(value, float | np.ndarray) and f.name != "weights":
                 _check_constant(op, f.name, np.asarray(value), channels)
+        if isinstance(op, FunctionOp):
+            for name, constant in op.constants():
+                _check_constant(op, name, constant, channels)
         bad = ""
         if isinstance(op, g.ConvOp) and (np.asarray(op.scale) <= 0).any():
             bad = "its weight scale is not positive"
@@ -85,7 +92,7 @@ def check_constants(graph: g.Graph) -> g.Graph:
 
 def _check_constant(op: g.Op, name: str, value: NDArray[Any], channels: int) -> None:
     # An infinite bound or threshold is one that is never reached.
-    may_be_infinite = name in ("lo", "hi", "thresholds")
+    may_be_infinite = name in ("lo", "hi", "thresholds", "constant")
     if np.isnan(value).any() or not (may_be_infinite or np.isfinite(value).all()):
         what = "NaN" if np.isnan(value).any() else "infinity"
         raise UnsupportedModel(
@@ -116,7 +123,7 @@ def drop_identities(graph: g.Graph) -> g.Graph:
     ops, shape = [], graph.shape
     for op in graph.ops:
         flat = isinstance(op, g.FlattenOp) and shape[:2] == (1, 1)
-        single = isinstance(op, g.MaxPoolOp | g.AveragePoolOp) and op.window == Window()
+        single = isinstance(op, g.MaxPoolOp | g.SumPoolOp) and op.window == Window()
         if not flat and not single:
             ops.append(op)
         shape = output_shape(op, shape)
@@ -156,5 +163,111 @@ def _shared(op: g.Elementwise, channels: int) -> g.Elementwise | None:
     return one if same else None
 
 
-PASSES = (check_constants, split_bias, hoist_elementwise, drop_identities)
+def _repeated(constant: NDArray[Any], times: int) -> NDArray[Any]:
+    return np.concatenate([constant] * times)
+
+
+def split_averages(graph: g.Graph) -> g.Graph:
+    """Make each average a sum and a division.
+
+    Where windows at the border have fewer taps, the division has a divisor per feature behind the
+    next Flatten, and what stands between goes with it.
+
+    Raises
+    ------
+    UnsupportedModel
+        If there is no Flatten to follow.
+    """
+    ops: list[g.Op] = []
+    shape, waiting = graph.shape, list(graph.ops)
+    while waiting:
+        op = waiting.pop(0)
+        before, shape = shape, output_shape(op, shape)
+        if not isinstance(op, g.AveragePoolOp):
+            ops.append(op)
+            continue
+        counts = op.counts(*before[:2]).astype(np.float32)
+        ops.append(g.SumPoolOp(op.window, node=op.node, op=op.op))
+        if (counts == counts[0, 0]).all():
+            divisor = np.array(counts[0, 0])
+            waiting.insert(0, g.DivideOp(divisor, node=op.node, op=op.op))
+            continue
+        behind = 0
+        while behind < len(waiting) and isinstance(waiting[behind], g.Elementwise):
+            behind += 1
+        if behind == len(waiting) or not isinstance(waiting[behind], g.FlattenOp):
+            raise UnsupportedModel(
+                "its windows at the border have other divisors.",
+                node=op.node,
+                op=op.op,
+                hint="no padding, count_include_pad=1, or a dense layer right behind it.",
+            )
+        flat = waiting.pop(behind)
+        divide = g.DivideOp(np.repeat(counts.ravel(), before[2]), node=op.node, op=op.op)
+        between = [e for e in waiting[:behind] if isinstance(e, g.Elementwise)]
+        moved = [per_channel(e, partial(_repeated, times=counts.size)) for e in between]
+        waiting[:behind] = [flat, divide, *moved]
+    return replace(graph, ops=tuple(ops))
+
+
+def fold_picks(graph: g.Graph) -> g.Graph:
+    """Put layers that only pick features into the weights of the layers behind them."""
+    ops: list[g.Op] = []
+    shape = before = graph.shape
+    for op in graph.ops:
+        last = ops[-1] if ops else None
+        folded = None
+        if isinstance(op, g.ConvOp) and isinstance(last, g.ConvOp):
+            folded = _picked(last, op, before)
+        if folded is not None:
+            ops[-1] = folded
+        else:
+            ops.append(op)
+            before = shape
+        shape = output_shape(op, shape)
+    return replace(graph, ops=tuple(ops))
+
+
+def _picked(pick: g.ConvOp, layer: g.ConvOp, shape: Shape) -> g.ConvOp | None:
+    """Fold a pick from a map of `shape` into the layer behind it; None if it is none, or pads."""
+    one, two = pick.window, layer.window
+    ones = pick.weights.reshape(len(pick.weights), -1)
+    picks = (np.isin(ones, (0, 1)).all() and (ones.sum(1) == 1).all()) and pick.bias is None
+    if not picks or any(one.pads) or pick.scale != 1 or one.dilation != (1, 1):
+        return None
+    size = [
+        (k - 1) * d * s + p
+        for k, d, s, p in zip(two.kernel, two.dilation, one.stride, one.kernel, strict=True)
+    ]
+    if any(two.pads) and (
+        one.kernel != one.stride or any(n % s for n, s in zip(shape[:2], one.stride, strict=True))
+    ):
+        return None
+    wide = np.zeros((len(layer.weights), *size, shape[2]), np.int64)
+    if wide.size > MAX_FOLDED_WEIGHTS:
+        return None
+    for row in range(two.kernel[0]):
+        for col in range(two.kernel[1]):
+            top, left = row * two.dilation[0] * one.stride[0], col * two.dilation[1] * one.stride[1]
+            wide[:, top : top + one.kernel[0], left : left + one.kernel[1]] += np.einsum(
+                "oi,iyxc->oyxc", layer.weights[:, row, col], pick.weights
+            )
+    (top, left, bottom, right), (rows, cols) = two.pads, one.stride
+    window = Window(
+        (size[0], size[1]),
+        (two.stride[0] * rows, two.stride[1] * cols),
+        (1, 1),
+        (top * rows, left * cols, bottom * rows, right * cols),
+    )
+    return replace(layer, weights=wide, window=window)
+
+
+PASSES = (
+    check_constants,
+    fold_picks,
+    split_bias,
+    split_averages,
+    hoist_elementwise,
+    drop_identities,
+)
 """In order; each gives a graph of the same function."""

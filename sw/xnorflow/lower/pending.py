@@ -2,7 +2,8 @@
 
 Whatever elementwise operations stand between two reductions wait here until something needs
 integers, and then become one table, one set of thresholds, or nothing. Max-pools wait with them:
-they commute with what is monotone, and follow the thresholds as pools of codes.
+they commute with what is monotone, and follow the thresholds as pools of codes. What neither rises
+nor falls throughout becomes thresholds that number its intervals, and a table behind them.
 """
 
 from __future__ import annotations
@@ -16,15 +17,35 @@ from numpy.typing import NDArray
 from xnorflow import ir
 from xnorflow.errors import UnsupportedModel
 from xnorflow.graph import ops as g
+from xnorflow.graph.functions import (
+    CastOp,
+    FunctionOp,
+    QuantizeLinearOp,
+    TruncOp,
+    approximate,
+)
 from xnorflow.lower.common_scale import ROUNDING, Grid, find
-from xnorflow.lower.evaluate import Expression, Reach, steps
+from xnorflow.lower.evaluate import Expression, Reach, Steps, monotone, steps
 from xnorflow.lower.negate import negate
-from xnorflow.lower.rounding import ORDER_OF_SUMMATION, uncertain_channels
-from xnorflow.lower.thresholds import mirrored, thresholds
+from xnorflow.lower.rounding import ORDER_OF_SUMMATION, approximated_channels, uncertain_channels
+from xnorflow.lower.thresholds import intervals_and_codes, mirrored, thresholds
 
-QUANTISERS = (g.BipolarQuantOp, g.QuantOp, g.MultiThresholdOp, g.SignOp)
+QUANTISERS = (
+    g.BipolarQuantOp,
+    g.QuantOp,
+    g.MultiThresholdOp,
+    g.SignOp,
+    CastOp,
+    QuantizeLinearOp,
+    TruncOp,
+)
+ROUNDING_FUNCTIONS = frozenset(
+    {"Round", "Floor", "Ceil", "Where", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal"}
+)
 ONE_SCALE = "one scale for the whole tensor, or scales that are small multiples of one."
 MAX_THRESHOLDS = 1 << 24
+MAX_MULTIPLE = 256
+"""Largest multiple of a common scale that is put into weights."""
 Units = NDArray[np.float64]
 
 
@@ -86,6 +107,42 @@ class Pending:
             self._table(consumer, zero)
         elif not self._absorb(zero, uniform):
             self._threshold(consumer, zero)
+
+    def add(self, op: g.Elementwise) -> None:
+        """Let an operation wait; pools that it does not commute with are written before it."""
+        if self.pools and not op.monotone:
+            if self.layers:
+                self.write_pools(np.ones(len(self.reach.lo), np.int64))
+            else:
+                self.settle(op, uniform=False)
+        self.ops.append(op)
+
+    def add_pool(self, op: g.MaxPoolOp) -> None:
+        """Let a max-pool wait; what it does not commute with becomes codes before it."""
+        if not monotone(self.expression(), self.reach):
+            self.settle(op, uniform=False)
+        self.pools.append(Pool(op, len(self.ops)))
+
+    def settle_multiples(self, consumer: g.Op) -> ir.Ints:
+        """Settle; channels may have scales that are small multiples of one, which are returned."""
+        channels = np.ones(len(self.reach.lo), np.int64)
+        if not self.layers or self._absorb(zero=False, uniform=True):
+            if not self.layers:
+                self.settle(consumer)
+            return channels
+        before = self.exact, self.error
+        unit = None if self.unit.ndim == 0 and not self.ops else self._linear(uniform=False)
+        grid = find(unit.astype(np.float32)) if unit is not None else None
+        if grid is None or grid.alphabet.hi > MAX_MULTIPLE:
+            self.exact, self.error = before
+            self._threshold(consumer, zero=False)
+            return channels
+        assert unit is not None
+        self.write_pools(channels)
+        self.unit, self.ops = np.array(grid.scale), []
+        self.exact = self.exact and grid.exact
+        codes = grid.codes(unit.astype(np.float32))
+        return np.broadcast_to(grid.alphabet.values(codes), channels.shape)
 
     def _table(self, consumer: g.Op, zero: bool) -> None:
         expression = self.expression()
@@ -154,6 +211,10 @@ class Pending:
                 hint="fewer activation bits.",
             )
         self._note_rounding(uncertain_channels(expression, found, reach.step, self.error))
+        self._note_functions(expression, found, reach.step)
+        if not found.monotone:
+            self._code_table(found, grid)
+            return
         direction = found.direction
         if (direction < 0).any():
             mirror = negate(self.layers, self.shape, direction < 0)
@@ -167,6 +228,36 @@ class Pending:
             )
         )
         self._after_codes(grid, direction)
+
+    def _code_table(self, found: Steps, grid: Grid) -> None:
+        """Write thresholds that number the intervals between steps, and a table of their codes."""
+        base = self.layers[-1].name
+        intervals, table = intervals_and_codes(found, self.reach, grid)
+        if table.size > MAX_THRESHOLDS:
+            raise UnsupportedModel(
+                f"it takes a table of {table.size} codes.",
+                node=self.ops[-1].node,
+                op=self.ops[-1].op,
+                hint="fewer activation bits, or a function that rises or falls throughout.",
+            )
+        numbers = ir.Alphabet(0, 1, table.shape[1])
+        self.layers.append(
+            ir.Threshold(
+                self.name(f"{base}_intervals", numbered=False),
+                intervals,
+                numbers,
+                sources=sources(*self.ops),
+            )
+        )
+        self.layers.append(
+            ir.CodeTable(
+                self.name(f"{base}_table", numbered=False),
+                table,
+                grid.alphabet,
+                sources=sources(*self.ops),
+            )
+        )
+        self._after_codes(grid, np.ones(len(self.reach.lo), np.int64))
 
     def _after_codes(self, grid: Grid, direction: ir.Ints) -> None:
         """Go on from codes that a table or thresholds made, and write the pools that waited."""
@@ -211,7 +302,7 @@ class Pending:
 
     def where(self, consumer: g.Op) -> g.Op:
         """Give the operation to blame for values that are no integers: the last quantiser."""
-        quantisers = [op for op in self.ops if isinstance(op, QUANTISERS)]
+        quantisers = [op for op in self.ops if quantises(op)]
         return quantisers[-1] if quantisers else consumer
 
     def _grid(self, values: g.Floats, consumer: g.Op, zero: bool) -> Grid:
@@ -227,7 +318,7 @@ class Pending:
             what, hint = "the values it gives", ONE_SCALE
             if where is consumer:
                 what, hint = "its inputs", "a quantiser before it, with " + ONE_SCALE
-            if isinstance(consumer, g.AveragePoolOp):
+            if isinstance(consumer, g.SumPoolOp):
                 hint = "bias and batch normalisation behind the pool, or " + hint
             raise UnsupportedModel(
                 f"{what} are no integer multiples of one scale.",
@@ -245,6 +336,16 @@ class Pending:
                 " of their rounding errors."
             )
 
+    def _note_functions(self, expression: Expression, found: Steps, step: int) -> None:
+        if not approximate(expression.ops):
+            return
+        channels = approximated_channels(expression, found, step)
+        names = ", ".join(sorted({op.op for op in expression.ops if approximate((op,))}))
+        self.notes.append(
+            f"{names}: executors approximate it, each in its own way; in {channels} of"
+            f" {len(found.first)} channels a decision lies within the bound of their errors."
+        )
+
     def reduction(self) -> str:
         """Name the layer that made the present integers."""
         kinds = (ir.Conv, ir.SumPool)
@@ -255,6 +356,13 @@ class Pending:
         count = self._names[base]
         self._names[base] += 1
         return f"{base}{count}" if numbered or count else base
+
+
+def quantises(op: g.Elementwise) -> bool:
+    """Tell whether an operation is one that makes few values of many."""
+    return isinstance(op, QUANTISERS) or (
+        isinstance(op, FunctionOp) and op.function in ROUNDING_FUNCTIONS
+    )
 
 
 def squeeze(unit: Units) -> Units:

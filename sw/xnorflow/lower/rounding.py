@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from xnorflow.graph.functions import nudged
 from xnorflow.ir import Ints
 from xnorflow.lower.evaluate import Expression, Steps
 
@@ -72,3 +73,16 @@ def uncertain_channels(expression: Expression, steps: Steps, step: int, error: F
         for sign in (-1, 1):
             moved |= part.apply((x + sign * error[channel]).astype(np.float32)) != value
     return len(np.unique(channel[moved]))
+
+
+def approximated_channels(expression: Expression, steps: Steps, step: int) -> int:
+    """Count the channels of which a step hangs on how an executor approximates a function."""
+    if not len(steps.at):
+        return 0
+    part = expression.select(steps.channel)
+    moved = np.zeros(len(steps.at), bool)
+    for by in (-1.0, 1.0):
+        other = Expression(part.unit, nudged(part.ops, by))
+        moved |= other(steps.at) != steps.after
+        moved |= other(steps.at - step) != steps.before
+    return len(np.unique(steps.channel[moved]))

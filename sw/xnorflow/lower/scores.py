@@ -39,7 +39,8 @@ class ScoreTail:
 def find(expression: Expression, reach: Reach, where: Op) -> ScoreTail:
     """Find the simplest scores that order all reachable float32 scores as they are.
 
-    In turn: the accumulators, the accumulators with an integer offset per class, ranks.
+    In turn: the accumulators, the accumulators with an integer offset per class, ranks. A single
+    score is above 0 where its float is above its `cut`; not as a rank.
 
     Parameters
     ----------
@@ -65,8 +66,20 @@ def find(expression: Expression, reach: Reach, where: Op) -> ScoreTail:
             if offsets is not None and table is not None:
                 low, floats = table
                 kept = floats if len(floats) <= MAX_FLOATS else None
+                if classes == 1:
+                    # The number of scores up to the cut becomes the number of those up to 0.
+                    first = 1 - int(np.searchsorted(floats, cut(values), side="right"))
+                    offsets, low = offsets + (first - low), first
                 return ScoreTail(offsets, floats=kept, floats_lo=low, falls=falls)
     return _ranks(integers, values, reach, where)
+
+
+def cut(values: Floats) -> np.float32:
+    """Give the float above which a single score means label 1.
+
+    It is 0, or 0.5 where all values are probabilities.
+    """
+    return np.float32(0.5 if values.min() >= 0 and values.max() <= 1 else 0)
 
 
 def _estimate(integers: Ints, values: Floats) -> Ints | None:

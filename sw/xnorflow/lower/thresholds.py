@@ -44,3 +44,26 @@ def thresholds(steps: Steps, reach: Reach, grid: Grid) -> Ints:
     within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
     out[row, np.repeat(low, count) + within] = np.repeat(steps.at, count)
     return out
+
+
+def intervals_and_codes(steps: Steps, reach: Reach, grid: Grid) -> tuple[Ints, Ints]:
+    """Number the intervals of a staircase, and give the code of each.
+
+    Returns
+    -------
+    thresholds : int64 array [channels, most - 1]
+        The first integer of each interval but the first, ascending; one more than the channel's
+        greatest where it has fewer intervals than another channel.
+    codes : int64 array [channels, most]
+        0 where there is no interval.
+    """
+    channels = len(steps.first)
+    count = np.bincount(steps.channel, minlength=channels)
+    most = int(count.max(initial=0))
+    number = np.arange(len(steps.channel)) - np.repeat(np.cumsum(count) - count, count)
+    out = np.repeat(reach.hi[:, None] + 1, most, 1)
+    out[steps.channel, number] = steps.at
+    codes = np.zeros((channels, most + 1), np.int64)
+    codes[:, 0] = grid.codes(steps.first)
+    codes[steps.channel, number + 1] = grid.codes(steps.after)
+    return out, codes

@@ -7,6 +7,7 @@ import numpy as np
 from xnorflow import ir
 from xnorflow.errors import UnsupportedModel
 from xnorflow.graph import ops
+from xnorflow.graph.functions import FunctionOp
 from xnorflow.ir.alphabet import weight_alphabet
 from xnorflow.lower import scores
 from xnorflow.lower.common_scale import MAX_CODE_BITS
@@ -14,8 +15,13 @@ from xnorflow.lower.evaluate import Reach
 from xnorflow.lower.negate import negate
 from xnorflow.lower.pads import check_pool, pad_value
 from xnorflow.lower.passes import Shape, output_shape
-from xnorflow.lower.pending import Pending, Pool, sources, squeeze
+from xnorflow.lower.pending import ONE_SCALE, Pending, quantises, sources, squeeze
 from xnorflow.lower.rounding import ORDER_OF_SUMMATION, sum_error
+
+SQUASHING = frozenset({"Sigmoid", "Tanh", "Erf", "Softsign"})
+"""Functions that rise everywhere and, but for Sigmoid, keep the sign; floats saturate."""
+MAX_WEIGHT = 1 << 15
+"""Largest integer weight, the scales of its inputs included."""
 
 
 def walk(graph: ops.Graph, *, centred: bool = False) -> ir.IntegerNetwork:
@@ -37,14 +43,14 @@ def walk(graph: ops.Graph, *, centred: bool = False) -> ir.IntegerNetwork:
     for op in graph.ops:
         match op:
             case ops.Elementwise():
-                p.ops.append(op)
+                p.add(op)
             case ops.MaxPoolOp():
                 check_pool(op, *shape[:2])
-                p.pools.append(Pool(op, len(p.ops)))
+                p.add_pool(op)
             case ops.FlattenOp():
                 _flatten(p, op, shape)
-            case ops.AveragePoolOp():
-                _average(p, op)
+            case ops.SumPoolOp():
+                _sum(p, op)
             case ops.ConvOp():
                 _convolve(p, op, shape)
             case _:
@@ -57,7 +63,7 @@ def walk(graph: ops.Graph, *, centred: bool = False) -> ir.IntegerNetwork:
 
 
 def _convolve(p: Pending, op: ops.ConvOp, shape: Shape) -> None:
-    p.settle(op)
+    multiples = p.settle_multiples(op)
     alphabet = p.alphabet()
     if alphabet.bits > MAX_CODE_BITS:
         raise UnsupportedModel(
@@ -67,8 +73,13 @@ def _convolve(p: Pending, op: ops.ConvOp, shape: Shape) -> None:
             hint=f"a quantiser of at most {MAX_CODE_BITS} bits before it.",
         )
     scale = float(p.unit)
-    common = max(1, int(np.gcd.reduce(op.weights, axis=None)))
-    weights = (op.weights // common).astype(np.int64)
+    weights = op.weights * multiples
+    if np.abs(weights).max() > MAX_WEIGHT:
+        raise UnsupportedModel(
+            "the scales of its inputs differ too much.", node=op.node, op=op.op, hint=ONE_SCALE
+        )
+    common = max(1, int(np.gcd.reduce(weights, axis=None)))
+    weights = (weights // common).astype(np.int64)
     pad = pad_value(op, scale)
     dense = shape[:2] == (1, 1)
     layer = ir.Conv(
@@ -102,7 +113,7 @@ def _convolve(p: Pending, op: ops.ConvOp, shape: Shape) -> None:
     p.exact = p.exact and not p.error.any()
 
 
-def _average(p: Pending, op: ops.AveragePoolOp) -> None:
+def _sum(p: Pending, op: ops.SumPoolOp) -> None:
     p.settle(op, zero=any(op.window.pads), uniform=False)
     taps = int(np.prod(op.window.kernel))
     lo, hi, step = p.reach.lo, p.reach.hi, p.reach.step
@@ -121,7 +132,6 @@ def _average(p: Pending, op: ops.AveragePoolOp) -> None:
     p.reach = Reach(lo * taps, hi * taps, step)
     p.error = taps * p.error + sum_error(p.unit, total, taps, exact=p.exact)
     p.exact = p.exact and not p.error.any()
-    p.ops = [ops.DivideOp(np.array(taps, np.float32), node=op.node, op=op.op)]
 
 
 def _flatten(p: Pending, op: ops.Op, shape: Shape) -> None:
@@ -132,6 +142,35 @@ def _flatten(p: Pending, op: ops.Op, shape: Shape) -> None:
     p.reach = Reach(np.tile(reach.lo, pixels), np.tile(reach.hi, pixels), reach.step)
     p.error = np.tile(p.error, pixels)
     p.unit = np.tile(p.unit, pixels) if p.unit.ndim else p.unit
+
+
+def _tail(p: Pending, where: ops.Op) -> scores.ScoreTail:
+    """Find the scores; behind thresholds where a quantiser at the end leaves few values."""
+    quantised = any(quantises(op) for op in p.ops)
+    try:
+        tail = scores.find(p.expression(), p.reach, where)
+        if tail.ranks is None or not quantised or len(tail.offsets) > 1:
+            return tail
+    except UnsupportedModel:
+        if not quantised:
+            raise
+    p.settle(where)
+    return scores.find(p.expression(), p.reach, where)
+
+
+def _drop_squashing(p: Pending) -> None:
+    """Drop functions at the end that keep the order of the scores, as far as floats show it."""
+    while p.ops:
+        last = p.ops[-1]
+        if not isinstance(last, FunctionOp) or last.function not in SQUASHING:
+            return
+        if not all(isinstance(o, tuple) and not o for o in last.operands):
+            return
+        p.ops.pop()
+        p.notes.append(
+            f"{last.op} {last.node!r} at the end was dropped: it does not change the order of the"
+            " scores."
+        )
 
 
 def _finish(p: Pending, graph: ops.Graph, shape: Shape) -> None:
@@ -147,10 +186,13 @@ def _finish(p: Pending, graph: ops.Graph, shape: Shape) -> None:
             hint="a global pool or a dense layer at the end.",
         )
     p.write_pools(np.ones(len(p.reach.lo), np.int64))
-    tail = scores.find(p.expression(), p.reach, where)
+    _drop_squashing(p)
+    tail = _tail(p, where)
     offsets = tail.offsets
     if tail.falls:
         offsets = offsets - negate(p.layers, graph.shape, np.full(len(offsets), True))
+    if tail.ranks is not None and len(offsets) == 1:
+        p.notes.append("The score is a rank: it does not tell the label by its sign.")
     if tail.ranks is not None:
         p.notes.append("The scores are ranks of the imported network's float scores.")
     if p.error.any():

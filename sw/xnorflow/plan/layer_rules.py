@@ -22,7 +22,13 @@ from numpy.typing import NDArray
 from xnorflow import ir
 from xnorflow.errors import UnsupportedModel
 from xnorflow.plan.reductions import Fold, Reduction
-from xnorflow.plan.tail_constants import Affine, TailRule, scores_tail, threshold_tail
+from xnorflow.plan.tail_constants import (
+    Affine,
+    TailRule,
+    code_table_tail,
+    scores_tail,
+    threshold_tail,
+)
 from xnorflow.plan.weight_words import per_lane, rom_words, weight_planes
 from xnorflow_hw import spec
 from xnorflow_hw.spec import geometry
@@ -129,6 +135,7 @@ RULES: dict[type[ir.Layer], LayerRule] = {
     ir.MaxPool: StageRule(max_array),
     ir.SumPool: StageRule(sum_array),
     ir.Threshold: TailRule(threshold_tail),
+    ir.CodeTable: TailRule(code_table_tail),
     ir.Scores: TailRule(scores_tail),
 }
 """What each class of layers becomes."""

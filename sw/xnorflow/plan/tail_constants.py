@@ -85,6 +85,23 @@ def threshold_tail(layer: ir.Layer, given: Incoming) -> tuple[spec.ThresholdSpec
     return spec.ThresholdSpec(np.concatenate(rows), a.bits), meaning
 
 
+def code_table_tail(layer: ir.Layer, given: Incoming) -> tuple[spec.TableSpec, Affine]:
+    """Return the tail that replaces codes by those of a table."""
+    assert isinstance(layer, ir.CodeTable)
+    a, inp = layer.alphabet, given.inp.alphabet
+    size = _table_bits(given.meaning, layer.table, given.lanes, a.bits << given.bits)
+    if size > MAX_TABLE_BITS:
+        raise UnsupportedModel(
+            f"a table of it would take {size} bits",
+            node=(*layer.sources, layer.name)[0],
+            op="CodeTable",
+            hint="fewer activation bits, or a function that rises or falls throughout.",
+        )
+    lo = np.full(len(layer.table), inp.lo)
+    tail = _table(layer.table, lo, inp.step, given.meaning, given.lanes, given.bits, a.bits)
+    return tail, Affine(a.step, 1, np.full_like(given.meaning.offset, a.lo))
+
+
 def scores_tail(layer: ir.Layer, given: Incoming) -> tuple[spec.TailSpec, None]:
     """Return the tail that makes scores: a table of ranks, or offsets."""
     assert isinstance(layer, ir.Scores)
@@ -109,7 +126,7 @@ def _rank_table(layer: ir.Scores, meaning: Affine, lanes: int, bits: int) -> spe
     assert layer.ranks is not None and layer.rank_lo is not None
     ranks, lo = layer.ranks, layer.rank_lo
     out_bits = max(1, int(ranks.max()).bit_length())
-    size = len(meaning.offset) * ceil(len(ranks) / lanes) * lanes * (out_bits << bits)
+    size = _table_bits(meaning, ranks, lanes, out_bits << bits)
     if size > MAX_TABLE_BITS:
         raise UnsupportedModel(
             f"its scores are no affine function of the accumulators, and a table of them would"
@@ -118,10 +135,21 @@ def _rank_table(layer: ir.Scores, meaning: Affine, lanes: int, bits: int) -> spe
             op="Scores",
             hint="one scale for all classes after the last layer, or a narrower last layer.",
         )
+    return _table(np.maximum(ranks, 0), lo, 1, meaning, lanes, bits, out_bits)
+
+
+def _table_bits(meaning: Affine, entries: ir.Ints, lanes: int, per_channel: int) -> int:
+    return len(meaning.offset) * ceil(len(entries) / lanes) * lanes * per_channel
+
+
+def _table(
+    entries: ir.Ints, lo: ir.Ints, step: int, meaning: Affine, lanes: int, bits: int, out_bits: int
+) -> spec.TableSpec:
+    """Put entries [channels, n] for the values ``lo, lo + step, ...`` in the order of P."""
     p = np.arange(1 << bits)
     rows = []
     for offset in meaning.offset:
         value = (p * meaning.numerator + offset[:, None]) // meaning.denominator
-        index = np.clip(value - lo[:, None], 0, ranks.shape[1] - 1)
-        rows.append(per_lane(np.maximum(np.take_along_axis(ranks, index, 1), 0), lanes))
+        index = np.clip((value - lo[:, None]) // step, 0, entries.shape[1] - 1)
+        rows.append(per_lane(np.take_along_axis(entries, index, 1), lanes))
     return spec.TableSpec(np.concatenate(rows), out_bits)

@@ -168,12 +168,8 @@ def test_arithmetic_with_constants(tmp_path, op, first, shape):
         y = m("Squeeze", y, np.array([0]))
     y = m.bipolar(m("Sub", y, f32(100)))
     flattened(m, convolution(m, y, 2, 3, (2, 2)))
-    path = m.save(tmp_path)
-    if op == "Div" and first:
-        error = fails(path, "divides a constant")
-        assert (error.node, error.op) == ("Div_0", "Div")
-        return
-    value = imported_exactly(path).ops[0].value
+    made = imported_exactly(m.save(tmp_path)).ops[0]
+    value = made.operands[0] if op == "Div" and first else made.value
     assert value.shape == ((2,) if constant.size == 2 else ())
 
 
@@ -198,11 +194,8 @@ def test_arithmetic_that_cannot_be_mapped(tmp_path):
 def test_residual_and_branch(tmp_path):
     m = Model(1, 2)
     y = m("Relu", "x")
-    m("Add", y, m("Sign", y))
-    fails(m.save(tmp_path), "branch")
-    m = Model(1, 2)
-    m("Mul", "x", "x")
-    fails(m.save(tmp_path), "both depend on the input")
+    m("Add", y, m("MatMul", y, signs(RNG, 2, 2)))
+    assert fails(m.save(tmp_path), "branch").node == "Add_2"
     m = Model(1, 2)
     y = m("Relu", "x")
     m("MatMul", y, m("Sign", m("Add", f32(1, 2), f32(1, 1))))
@@ -475,8 +468,8 @@ def test_no_ops(tmp_path):
     m("MatMul", y, signs(RNG, 6, 4))
     assert kinds(imported_exactly(m.save(tmp_path))) == ["Conv"]
     m = Model(1, 6)
-    m("Cast", "x", to=7)
-    fails(m.save(tmp_path), "float32")
+    m("Cast", "x", to=10)
+    fails(m.save(tmp_path), "FLOAT16")
     m = Model(1, 6)
     m("Dropout", "x", f32(0.5), np.array(True))
     fails(m.save(tmp_path), "inference")
@@ -484,7 +477,7 @@ def test_no_ops(tmp_path):
 
 @pytest.mark.parametrize(
     "op,domain",
-    [("Sigmoid", ""), ("ConvTranspose", ""), ("Trunc", QONNX), ("Magic", "com.example")],
+    [("LRN", ""), ("ConvTranspose", ""), ("XnorPopcountMatMul", QONNX), ("Magic", "com.example")],
 )
 def test_unknown_operators(tmp_path, op, domain):
     m = Model(1, 6)

@@ -28,6 +28,7 @@ def network() -> ir.IntegerNetwork:
         ir.InputTable("input", table, ir.Alphabet(0, 1, 4), sources=("a", "b")),
         ir.Conv("conv", rng.integers(-1, 2, (5, 3, 2, 3)), ir.TERNARY, w, -1),
         ir.Threshold("sign", np.zeros((5, 1), np.int64), ir.BIPOLAR),
+        ir.CodeTable("codes", np.tile([2, 0], (5, 1)), ir.TERNARY),
         ir.MaxPool("pool", ir.Window((2, 2), (2, 2)), np.array([0, 1, 0, 0, 1], bool)),
         ir.SumPool("sums", ir.Window((2, 1), (1, 1), (1, 1), (1, 0, 0, 0)), 1),
         ir.Flatten("flat"),
@@ -77,7 +78,7 @@ def test_every_change_of_a_number_changes_the_digest() -> None:
                 layers = list(net.layers)
                 layers[index] = replace(layer, **{name: other})
                 seen.add(replace(net, layers=tuple(layers)).digest)
-    assert len(seen) == 10
+    assert len(seen) == 11
 
 
 def rewrite(saved: Path, change: Any) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from xnorflow.graph import ops
+from xnorflow.graph.functions import CastOp, FunctionOp
 from xnorflow.ir import Window
 
 ROUNDINGS = ("ROUND", "HALF_EVEN", "CEIL", "FLOOR", "UP", "DOWN", "HALF_UP", "HALF_DOWN")
@@ -124,6 +125,8 @@ class Drawer:
             self.max_pool()
         if self.pick(True, False):
             self.affine()
+        if self.pick(True, False):
+            self.function()
         self.quantiser()
         if after == "max":
             self.max_pool()
@@ -162,6 +165,29 @@ class Drawer:
                 self.add(self.pick(ops.MultiplyOp, ops.DivideOp), scale)
             case "clip":
                 self.add(ops.ClipOp, self.pick(0.0, -size, -np.inf), np.inf)
+
+    def function(self):
+        c, r, size = self.shape[2], self.rng, float(self.size)
+        one = (ops.AddOp(f32(np.round(r.normal(0, size / 4, c)))),)
+        match self.pick("abs", "slope", "round", "where", "square", "fan", "compare"):
+            case "abs":
+                self.add(FunctionOp, "Abs", ((),))
+            case "slope":
+                self.add(FunctionOp, "LeakyRelu", ((), f32(r.choice([-0.5, 0.25, 1, 2], c))))
+            case "round":
+                self.add(FunctionOp, self.pick("Round", "Floor", "Ceil"), ((),))
+            case "where":
+                truth = FunctionOp("Greater", (one, f32(0)))
+                self.add(FunctionOp, "Where", ((truth,), (), f32(r.normal(0, size, c))))
+            case "square":
+                self.add(FunctionOp, "Mul", ((), one))
+                self.size = size * size
+            case "fan":
+                which = r.integers(0, 2, c)
+                self.add(FunctionOp, "Choose", (which, (), one))
+            case "compare":
+                near = FunctionOp("Equal", (one, f32(0)))
+                self.add(FunctionOp, "Sub", ((), (near, CastOp("float32"))))
 
     def quantiser(self):
         c, r, size = self.shape[2], self.rng, float(self.size)

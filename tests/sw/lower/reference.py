@@ -34,11 +34,14 @@ def step(op, x):
         case ops.FlattenOp():
             return x.reshape(len(x), 1, 1, -1)
         case ops.MaxPoolOp():
-            return windows(x, op.window, -np.inf).max(axis=(3, 4))
+            lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+            return windows(x, op.window, lowest).max(axis=(3, 4))
         case ops.AveragePoolOp():
             taps = windows(x, op.window, 0).astype(np.float64)
             total = taps.sum(axis=(3, 4)).astype(np.float32)
-            return total / np.float32(op.window.kernel[0] * op.window.kernel[1])
+            return total / op.counts(*x.shape[1:3]).astype(np.float32)[..., None]
+        case ops.SumPoolOp():
+            return windows(x, op.window, 0).astype(np.float64).sum(axis=(3, 4)).astype(np.float32)
         case ops.ConvOp():
             scale = np.broadcast_to(np.asarray(op.scale, np.float64), (len(op.weights),))
             taps = windows(x, op.window, op.pad_value).astype(np.float64)

@@ -8,7 +8,7 @@ import pytest
 from xnorflow.errors import UnsupportedModel
 from xnorflow.graph import ops
 from xnorflow.lower import evaluate
-from xnorflow.lower.evaluate import Expression, Reach, per_channel, steps
+from xnorflow.lower.evaluate import Expression, Reach, monotone, per_channel, steps
 
 WHERE = ops.Op(node="here", op="Quant")
 
@@ -120,11 +120,19 @@ def test_values_without_a_quantiser_are_refused():
 class Absolute(ops.Elementwise):
     """Not monotone."""
 
+    monotone = False
+
     def apply(self, x):
         return np.abs(x)
 
 
-def test_what_is_not_monotone_is_refused():
-    where = Reach(np.full(2, -5), np.full(2, 5))
-    with pytest.raises(UnsupportedModel, match="'here'.*not monotone"):
-        steps(Expression(np.array(1.0), (Absolute(),)), where, WHERE)
+def test_what_is_not_monotone_is_said_to_be_so(monkeypatch):
+    where = Reach(np.array([-5, 0]), np.array([5, 5]))
+    e = Expression(np.array(1.0), (Absolute(),))
+    assert not steps(e, where, WHERE).monotone and not monotone(e, where)
+    rises = Reach(np.zeros(2, np.int64), np.full(2, 5))
+    assert steps(e, rises, WHERE).monotone and monotone(e, rises)
+    monkeypatch.setattr(evaluate, "EXHAUSTIVE", 0)
+    assert not monotone(e, rises), "nothing is known without trying them all"
+    with pytest.raises(UnsupportedModel, match="'here'.*neither rises nor falls"):
+        steps(e, rises, WHERE)

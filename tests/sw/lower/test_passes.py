@@ -42,7 +42,7 @@ def test_identities_are_dropped():
         one,
         g.FlattenOp(),
         g.MaxPoolOp(Window()),
-        g.AveragePoolOp(Window()),
+        g.SumPoolOp(Window()),
         conv(3, 2),
         g.FlattenOp(),
     )

@@ -1,0 +1,278 @@
+"""Where an elementwise node's constants lie in a frame, and what the node makes of its features.
+
+A node may read several tensors if all are functions, value by value, of one: then it is one
+operation on that one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xnorflow.frontend.node import Node
+from xnorflow.frontend.registry import Result
+from xnorflow.frontend.values import (
+    Activation,
+    Constant,
+    LayoutError,
+    Step,
+    Value,
+    fork,
+    operations,
+)
+from xnorflow.graph import ops
+from xnorflow.graph.functions import Chain, FunctionOp, Operand, compute, same
+
+Make = Callable[..., ops.Elementwise]
+
+
+def per_channel(node: Node, x: Activation, constant: NDArray[Any]) -> NDArray[Any] | None:
+    """Give a constant, broadcast as the file does, as a scalar or [channels] of the frame.
+
+    None where it differs from pixel to pixel.
+    """
+    try:
+        full = np.broadcast_to(constant, x.index.shape)
+    except ValueError as e:
+        raise node.unsupported(
+            f"a constant of {constant.shape} does not fit features of {x.index.shape}.",
+            "constants per tensor or per channel.",
+        ) from e
+    if constant.size == 1:
+        return constant.reshape(())
+    h, w, c = x.frame
+    inside = x.index >= 0
+    canonical = np.empty(h * w * c, constant.dtype)
+    canonical[x.index[inside]] = full[inside]
+    pixels = canonical.reshape(h * w, c)
+    if not (pixels == pixels[0]).all():
+        return None
+    row = pixels[0].copy()
+    return row[:1].reshape(()) if (row == row[0]).all() else row
+
+
+def apply(node: Node, x: Activation, constants: Sequence[NDArray[Any]], make: Make) -> Result:
+    """Import an elementwise operation.
+
+    Parameters
+    ----------
+    node : Node
+    x : Activation
+    constants : sequence of array
+        Shaped as the file broadcasts them.
+    make : callable
+        Makes the operation from the constants, each a scalar or [channels].
+    """
+    rank = max((c.ndim for c in constants), default=0)
+    if rank > x.index.ndim:  # Broadcasting adds dimensions of size 1 in front.
+        x = replace(x, index=x.index.reshape((1,) * (rank - x.index.ndim) + x.index.shape))
+    before: tuple[ops.Op, ...] = ()
+    values = [per_channel(node, x, c) for c in constants]
+    if any(v is None for v in values) and x.index.ndim <= 2 and not x.padded:
+        # After a flattening every feature is a channel of its own.
+        before = (ops.FlattenOp(node=node.name, op=node.op),)
+        x = replace(x, frame=(1, 1, x.index.size))
+        values = [per_channel(node, x, c) for c in constants]
+    if any(v is None for v in values):
+        raise LayoutError(
+            node.unsupported(
+                "its constant differs from pixel to pixel.", "constants per tensor or per channel."
+            )
+        )
+    op = make(*values)
+    with np.errstate(all="ignore"):
+        ends = op.apply(np.repeat(np.array([[x.low], [np.inf]], np.float32), x.frame[2], 1))
+    low = -np.inf if np.isnan(ends).any() else float(ends.min())
+    return replace(x, low=low, pad_value=_pad_value(node, x, op)), (*before, op)
+
+
+def _pad_value(node: Node, x: Activation, op: ops.Elementwise) -> float:
+    """Give what the operation makes of the padding."""
+    if not x.padded:
+        return 0.0
+    with np.errstate(all="ignore"):
+        pad = op.apply(np.full(x.frame[2], x.pad_value, np.float32))
+    if not (pad == pad[0]).all():
+        raise node.unsupported(
+            "it changes padding differently in each channel.",
+            "padding just before the convolution or pool.",
+        )
+    return float(pad[0])
+
+
+def combined(
+    node: Node,
+    function: str,
+    inputs: Sequence[Value | None],
+    *,
+    dtype: np.dtype[Any] | None = None,
+) -> Result:
+    """Import a function of `xnorflow.graph.functions`.
+
+    Parameters
+    ----------
+    node : Node
+    function : str
+        Its name there.
+    inputs : sequence of Activation and Constant
+        Its arguments; at least one is an activation.
+    dtype : dtype, optional
+        Element type of the result; that of the first activation otherwise.
+
+    Raises
+    ------
+    UnsupportedModel
+        If the activations are not functions of one tensor, value by value.
+    """
+    arguments = [v for v in inputs if v is not None]
+    features = [v for v in arguments if isinstance(v, Activation)]
+    constants = [v.value for v in arguments if isinstance(v, Constant)]
+    for constant in constants:
+        if constant.dtype.kind not in "biuf":
+            raise node.unsupported(f"its constant has type {constant.dtype}.", "numbers.")
+    x = _aligned(node, features, max((c.ndim for c in constants), default=0))
+    start = fork([v.made_by for v in features])
+    chains = [chain_of(node, start, v) for v in features]
+    values = [per_channel(node, x, c) for c in constants]
+    before: tuple[ops.Op, ...] = ()
+    if any(v is None for v in values) and x.index.ndim <= 2 and not x.padded:
+        # After a flattening every feature is a channel of its own.
+        before = (ops.FlattenOp(node=node.name, op=node.op),)
+        pixels = x.frame[0] * x.frame[1]
+        x = replace(x, frame=(1, 1, x.index.size))
+        chains = [_tiled(chain, pixels) for chain in chains]
+        values = [per_channel(node, x, c) for c in constants]
+    kept = [v for v in values if v is not None]
+    if len(kept) < len(values):
+        raise LayoutError(
+            node.unsupported(
+                "its constant differs from pixel to pixel.", "constants per tensor or per channel."
+            )
+        )
+    of_chains, of_values = iter(chains), iter(kept)
+    operands: tuple[Operand, ...] = tuple(
+        next(of_chains) if isinstance(v, Activation) else next(of_values) for v in arguments
+    )
+    # What straight-through estimators leave behind.
+    rest = None if before else without_residue(function, operands)
+    if rest is not None:
+        node.notes.append(residue_note(node))
+        return replace(x, low=-np.inf), rest
+    op = FunctionOp(function, operands, node=node.name, op=node.op)
+    made = replace(x, dtype=x.dtype if dtype is None else dtype, low=_low(op, features))
+    if x.padded:
+        made = replace(made, pad_value=_pad(node, function, arguments, iter(kept), x.frame[2]))
+    return made, (*before, op)
+
+
+def residue_note(node: Node) -> str:
+    """Say that a straight-through residue was taken away."""
+    return (
+        f"{node.op} {node.name!r} adds what was just subtracted, y - t + t, and was taken for"
+        " y: the file's own sums may differ from it in their last places."
+    )
+
+
+def without_residue(function: str, operands: Sequence[Operand]) -> Chain | None:
+    """Give y where a function of these operands is ``y - t + t`` or ``y + t - t``, else None.
+
+    Both t are the same function of the same tensor, operation by operation.
+    """
+    if len(operands) != 2 or function not in ("Add", "Sub"):
+        return None
+    pairs = [(operands[0], operands[1])]
+    if function == "Add":
+        pairs.append((operands[1], operands[0]))
+    for sum_, other in pairs:
+        if not isinstance(sum_, tuple) or len(sum_) != 1 or not isinstance(other, tuple):
+            continue
+        (inner,) = sum_
+        if not isinstance(inner, FunctionOp) or len(inner.operands) != 2:
+            continue
+        y, t = inner.operands
+        if function == "Add" and inner.function == "Sub":
+            found = [(y, t)]
+        elif function == "Sub" and inner.function == "Add":
+            found = [(y, t), (t, y)]
+        else:
+            continue
+        for kept, gone in found:
+            if isinstance(kept, tuple) and same(gone, other):
+                return kept
+    return None
+
+
+def _aligned(node: Node, features: Sequence[Activation], rank: int) -> Activation:
+    """Give the first of tensors that hold the same features in the same places."""
+    x = features[0]
+    try:
+        shape = np.broadcast_shapes(*(v.index.shape for v in features))
+        shape = (1,) * (rank - len(shape)) + shape
+        index = np.broadcast_to(x.index, shape)
+        equal = all(
+            v.frame == x.frame and np.array_equal(np.broadcast_to(v.index, shape), index)
+            for v in features[1:]
+        )
+    except ValueError:
+        equal = False
+    if not equal:
+        raise _branch(node)
+    return x if index.shape == x.index.shape else replace(x, index=index)
+
+
+def chain_of(node: Node, start: Step | None, x: Activation) -> Chain:
+    """Give the operations behind `start` that make `x`; UnsupportedModel if they mix features."""
+    chain = operations(x.made_by, start)
+    elementwise = tuple(op for op in chain if isinstance(op, ops.Elementwise))
+    if len(elementwise) < len(chain):
+        raise _branch(node)
+    return elementwise
+
+
+def _branch(node: Node) -> Exception:
+    return node.unsupported(
+        "it combines two tensors that both depend on the input: a branch.",
+        "a network without branches and residual connections.",
+    )
+
+
+def _tiled(chain: Chain, pixels: int) -> Chain:
+    return tuple(op.mapped(lambda c: np.concatenate([c] * pixels)) for op in chain)
+
+
+def _low(op: FunctionOp, features: Sequence[Activation]) -> float:
+    """Give a bound: the function is never less."""
+    if op.function in ("Abs", "Sigmoid", "HardSigmoid", "Exp", "Softplus", "Sqrt"):
+        return 0.0
+    numeric = all(x.dtype == np.float32 for x in features)
+    lows = iter([x.low for x in features])
+    bounds = [float(o.min()) if isinstance(o, np.ndarray) else next(lows) for o in op.operands]
+    if op.function in ("Where", "Choose") and numeric:
+        return min(bounds[1:])
+    if op.function == "Max" and numeric:
+        return max(bounds)
+    if op.function in ("Min", "Round", "Floor", "Ceil") and numeric:
+        low = min(bounds)
+        return math.floor(low) if math.isfinite(low) else low
+    return -np.inf
+
+
+def _pad(node: Node, function: str, arguments: Sequence[Value], kept: Any, channels: int) -> float:
+    """Give what the function makes of the padding."""
+    values = [
+        np.full(channels, v.pad_value, v.dtype) if isinstance(v, Activation) else next(kept)
+        for v in arguments
+    ]
+    with np.errstate(all="ignore"):
+        pad = np.broadcast_to(compute(function, values), channels)
+    if not (pad == pad[0]).all():
+        raise node.unsupported(
+            "it changes padding differently in each channel.",
+            "padding just before the convolution or pool.",
+        )
+    return float(pad[0])

@@ -1,0 +1,41 @@
+"""Features along a line, [1, channels, length], as maps of height 1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import wraps
+
+from xnorflow.frontend.node import Node
+from xnorflow.frontend.registry import Handler, Result
+from xnorflow.frontend.values import Activation, Constant, Value
+
+LINE = 3
+"""Dimensions of features along a line."""
+
+
+def also_along_a_line(handler: Handler) -> Handler:
+    """Let the handler of a convolution or pool take features, weights and geometry of one axis."""
+
+    @wraps(handler)
+    def lifted(node: Node, inputs: Sequence[Value | None]) -> Result:
+        x = inputs[0] if inputs else None
+        if not isinstance(x, Activation) or x.index.ndim != LINE:
+            return handler(node, inputs)
+        high = [replace(x, index=x.index[:, :, None]), *map(_weights, inputs[1:])]
+        result, ops = handler(node.with_rows(), high)
+        return replace(result, index=result.index[:, :, 0]), ops
+
+    return lifted
+
+
+def _weights(value: Value | None) -> Value | None:
+    """Give weights [out, in, taps] a row; leave anything else alone."""
+    if not isinstance(value, Constant) or value.value.ndim != LINE:
+        return value
+    shape = value.value.shape
+    codes, scale = (
+        a if a is None or a.ndim < LINE else a.reshape(*a.shape[:2], 1, a.shape[2])
+        for a in (value.codes, value.scale)
+    )
+    return Constant(value.value.reshape(*shape[:2], 1, shape[2]), codes, scale)

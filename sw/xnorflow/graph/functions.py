@@ -1,0 +1,342 @@
+"""Functions of one value, as elementwise nodes make them of it and of constants.
+
+A `FunctionOp` may read its own input several times, each time through a chain of elementwise
+operations: ``sign(x) + (x == 0)`` is one operation on x, whatever nodes compute it. Values have
+the file's element types in between (bool, integers, float32), so that each step rounds as there.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xnorflow.graph.ops import Elementwise
+from xnorflow.graph.quantisers import ROUNDINGS
+
+Array = NDArray[Any]
+Chain = tuple[Elementwise, ...]
+"""Elementwise operations on the input, in order; none: the input itself."""
+Operand = Chain | Array
+"""What a function is applied to: a chain, or a constant of shape [] or [channels]."""
+
+
+def _divide(a: Array, b: Array) -> Array:
+    """Divide as ONNX does: integers towards zero."""
+    if np.result_type(a, b).kind not in "iu":
+        return np.asarray(a / b)
+    quotient = np.abs(a) // np.abs(b)
+    return np.asarray(np.where((a < 0) != (b < 0), -quotient, quotient), np.result_type(a, b))
+
+
+def _in_double(function: Callable[..., Array]) -> Callable[..., Array]:
+    """Evaluate in float64 and round once to the type of the first argument."""
+
+    def rounded(x: Array, *rest: Array) -> Array:
+        doubles = (np.asarray(a, np.float64) for a in (x, *rest))
+        return np.asarray(function(*doubles), np.asarray(x).dtype)
+
+    return rounded
+
+
+def _erf(x: Array) -> Array:
+    values, inverse = np.unique(x, return_inverse=True)
+    return np.array([math.erf(v) for v in values], np.float64)[inverse].reshape(np.shape(x))
+
+
+def _choose(which: Array, *values: Array) -> Array:
+    """Take values[k] where `which` is k."""
+    out = values[0]
+    for k, value in enumerate(values[1:], 1):
+        out = np.where(which == k, value, out)
+    return out
+
+
+def _hard_sigmoid(x: Array, alpha: Array, beta: Array) -> Array:
+    one = x.dtype.type(1)
+    return np.asarray(np.maximum(np.minimum(alpha * x + beta, one), one - one))
+
+
+EXACT: dict[str, Callable[..., Array]] = {
+    "Identity": lambda x: x,
+    "Add": lambda a, b: a + b,
+    "Sub": lambda a, b: a - b,
+    "Mul": lambda a, b: a * b,
+    "Div": _divide,
+    "Sum": lambda *values: functools.reduce(np.add, values),
+    "Min": lambda *values: functools.reduce(np.minimum, values),
+    "Max": lambda *values: functools.reduce(np.maximum, values),
+    "Clip": lambda x, lo, hi: np.minimum(np.maximum(x, lo), hi),
+    "Greater": np.greater,
+    "GreaterOrEqual": np.greater_equal,
+    "Less": np.less,
+    "LessOrEqual": np.less_equal,
+    "Equal": np.equal,
+    "Not": np.logical_not,
+    "And": np.logical_and,
+    "Or": np.logical_or,
+    "Xor": np.logical_xor,
+    "Where": np.where,
+    "Abs": np.abs,
+    "Neg": np.negative,
+    "Sign": np.sign,
+    "Round": np.rint,
+    "Floor": np.floor,
+    "Ceil": np.ceil,
+    "Sqrt": np.sqrt,
+    "Reciprocal": lambda x: x.dtype.type(1) / x,
+    "Softsign": lambda x: x / (x.dtype.type(1) + np.abs(x)),
+    "LeakyRelu": lambda x, slope: np.where(x < 0, slope * x, x),
+    "ThresholdedRelu": lambda x, alpha: np.where(x > alpha, x, x.dtype.type(0)),
+    "HardSigmoid": _hard_sigmoid,
+    "HardSwish": lambda x, alpha, beta: x * _hard_sigmoid(x, alpha, beta),
+    "Choose": _choose,
+}
+"""By name; executors agree on every bit of their results."""
+
+APPROXIMATE: dict[str, Callable[..., Array]] = {
+    "Sigmoid": _in_double(lambda x: 1 / (1 + np.exp(-x))),
+    "Tanh": _in_double(np.tanh),
+    "Erf": _in_double(_erf),
+    "Exp": _in_double(np.exp),
+    "Log": _in_double(np.log),
+    "Pow": _in_double(np.power),
+    "Softplus": _in_double(lambda x: np.logaddexp(0, x)),
+    "Elu": _in_double(lambda x, alpha: np.where(x < 0, alpha * np.expm1(np.minimum(x, 0)), x)),
+    "Celu": _in_double(
+        lambda x, alpha: np.where(x < 0, alpha * np.expm1(np.minimum(x, 0) / alpha), x)
+    ),
+    "Selu": _in_double(
+        lambda x, alpha, gamma: gamma * np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+    ),
+    "Gelu": _in_double(lambda x: 0.5 * x * (1 + _erf(x / math.sqrt(2)))),
+    "GeluTanh": _in_double(
+        lambda x: 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+    ),
+    "Mish": _in_double(lambda x: x * np.tanh(np.logaddexp(0, x))),
+}
+"""By name; rounded correctly here, while each executor has an approximation of its own."""
+
+RISING = frozenset(
+    {
+        *("Identity", "Add", "Sub", "Mul", "Div", "Sum", "Neg", "Sign", "Min", "Max", "Clip"),
+        *("Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "Where"),
+        *("Round", "Floor", "Ceil", "LeakyRelu", "HardSigmoid"),
+        *("Sigmoid", "Tanh", "Erf", "Exp", "Softplus"),
+    }
+)
+"""Functions that, all arguments but one being constants, rise or fall throughout that one.
+
+Rounding keeps the order, and what is evaluated in float64 is off by far less than neighbouring
+float32 arguments move it, or than float32 shows.
+"""
+
+RELATIVE, ABSOLUTE = 2.0**-21, 2.0**-23
+"""How far an executor's approximation may be from ours: a part of the result, and so much more."""
+
+
+@dataclass(frozen=True, eq=False)
+class FunctionOp(Elementwise):
+    """A function of `EXACT` or `APPROXIMATE`.
+
+    Parameters
+    ----------
+    function : str
+        Its name there.
+    operands : tuple of Operand
+        Arguments.
+    nudge : float
+        How many times the bound of its error an approximate result is moved by.
+    """
+
+    function: str
+    operands: tuple[Operand, ...]
+    nudge: float = 0.0
+
+    def apply(self, x: Array) -> Array:
+        """Evaluate."""
+        arguments = [o if isinstance(o, np.ndarray) else run(o, x) for o in self.operands]
+        y = compute(self.function, arguments)
+        if not self.nudge or self.function in EXACT:
+            return y
+        # At 0 these functions are 0, 1/2 or 1, on which executors agree.
+        room = np.where(arguments[0] == 0, 0, np.abs(y) * RELATIVE + ABSOLUTE)
+        return np.asarray(y + self.nudge * room, y.dtype)
+
+    @property
+    def monotone(self) -> bool:
+        """Whether it rises or falls throughout in every channel, as its kind tells."""
+        chains = [o for o in self.operands if not isinstance(o, np.ndarray)]
+        if self.function not in RISING or len(chains) != 1:
+            return False
+        if self.function == "LeakyRelu" and not (np.asarray(self.operands[1]) >= 0).all():
+            return False
+        if (
+            self.function in ("Where", "Div", "HardSigmoid", "LeakyRelu")
+            and chains[0] is not self.operands[0]
+        ):
+            return False
+        return all(op.monotone for op in chains[0])
+
+    def mapped(self, change: Callable[[Array], Array]) -> FunctionOp:
+        """Change the constants of the operands, too."""
+        operands = tuple(
+            _changed(o, change)
+            if isinstance(o, np.ndarray)
+            else tuple(op.mapped(change) for op in o)
+            for o in self.operands
+        )
+        return replace(self, operands=operands)
+
+    def constants(self) -> Iterator[tuple[str, Array]]:
+        """Give the constants of the operands."""
+        for o in self.operands:
+            if isinstance(o, np.ndarray):
+                yield "constant", o
+            else:
+                for op in o:
+                    yield from op.constants()
+
+    def nudged(self, by: float) -> FunctionOp:
+        """Move all approximate results by so many times the bound of their error."""
+        operands = tuple(o if isinstance(o, np.ndarray) else nudged(o, by) for o in self.operands)
+        return replace(self, operands=operands, nudge=by)
+
+    @property
+    def approximate(self) -> bool:
+        """Whether executors may round its result, or an operand's, differently."""
+        return self.function in APPROXIMATE or any(
+            approximate(o) for o in self.operands if not isinstance(o, np.ndarray)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class CastOp(Elementwise):
+    """Conversion to another element type: to integers towards zero, to bool by ``x != 0``."""
+
+    to: str
+
+    def apply(self, x: Array) -> Array:
+        """Evaluate."""
+        return np.asarray(x).astype(self.to)
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizeLinearOp(Elementwise):
+    """ONNX QuantizeLinear: ``saturate(round_half_even(x / scale) + zero_point)``.
+
+    `zero_point` is float32, as are the limits `lo` and `hi` of the integer type `to`.
+    """
+
+    scale: Array
+    zero_point: Array
+    to: str
+
+    def apply(self, x: Array) -> Array:
+        """Evaluate."""
+        limits = np.iinfo(self.to)
+        y = np.rint(x / self.scale) + self.zero_point
+        return np.clip(y, np.float32(limits.min), np.float32(limits.max)).astype(self.to)
+
+
+@dataclass(frozen=True, eq=False)
+class DequantizeLinearOp(Elementwise):
+    """ONNX DequantizeLinear: ``(x - zero_point) * scale``, both float32."""
+
+    scale: Array
+    zero_point: Array
+
+    def apply(self, x: Array) -> Array:
+        """Evaluate."""
+        return (x.astype(np.float32) - self.zero_point) * self.scale
+
+
+@dataclass(frozen=True, eq=False)
+class TruncOp(Elementwise):
+    """QONNX Trunc, operation by operation as its reference computes it.
+
+    Parameters
+    ----------
+    scale, zero_point : float32 scalar or [channels]
+        Of the finer grid.
+    factor : float32 array
+        Power of two between the grids.
+    limits : tuple of float, optional
+        Least and greatest integer of the result.
+    out_scale, out_zero_point : float32 scalar or [channels]
+        Of the coarser grid.
+    rounding : str
+        A name of `xnorflow.graph.quantisers.ROUNDINGS`.
+    """
+
+    scale: Array
+    zero_point: Array
+    factor: Array
+    out_scale: Array
+    out_zero_point: Array
+    limits: tuple[float, float] | None = None
+    rounding: str = "FLOOR"
+
+    def apply(self, x: Array) -> Array:
+        """Evaluate."""
+        steps = np.rint(np.asarray(x / self.scale + self.zero_point, np.float32))
+        y = np.asarray(steps / self.factor, np.float32)
+        if self.limits is not None:
+            y = np.clip(y, np.float32(self.limits[0]), np.float32(self.limits[1]))
+        return (ROUNDINGS[self.rounding](y) - self.out_zero_point) * self.out_scale
+
+
+def compute(function: str, arguments: Sequence[Array]) -> Array:
+    """Evaluate a function of `EXACT` or `APPROXIMATE`."""
+    evaluate = EXACT.get(function) or APPROXIMATE[function]
+    return np.asarray(evaluate(*arguments))
+
+
+def run(chain: Chain, x: Array) -> Array:
+    """Apply a chain of operations."""
+    for op in chain:
+        x = op.apply(x)
+    return x
+
+
+def nudged(chain: Chain, by: float) -> Chain:
+    """Move the approximate results of a chain."""
+    return tuple(op.nudged(by) if isinstance(op, FunctionOp) else op for op in chain)
+
+
+def approximate(chain: Chain) -> bool:
+    """Tell whether executors may round a result of the chain differently."""
+    return any(isinstance(op, FunctionOp) and op.approximate for op in chain)
+
+
+def _changed(constant: Array, change: Callable[[Array], Array]) -> Array:
+    return change(constant) if constant.ndim and len(constant) > 1 else constant
+
+
+def same(a: Operand | Elementwise | object, b: object) -> bool:
+    """Tell whether two operands, operations or constants are the same, names of nodes aside."""
+    if isinstance(a, np.ndarray):
+        return (
+            isinstance(b, np.ndarray)
+            and a.dtype == b.dtype
+            and a.shape == b.shape
+            and bool((a == b).all())
+        )
+    if isinstance(a, tuple):
+        return (
+            isinstance(b, tuple)
+            and len(a) == len(b)
+            and all(same(p, q) for p, q in zip(a, b, strict=True))
+        )
+    if isinstance(a, Elementwise):
+        return type(a) is type(b) and all(
+            same(getattr(a, f.name), getattr(b, f.name))
+            for f in fields(a)
+            if f.name not in ("node", "op")
+        )
+    return bool(a == b)
