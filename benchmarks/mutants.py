@@ -18,7 +18,7 @@ import json
 import os
 import random
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
 import time
@@ -26,6 +26,12 @@ from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+# The libraries that the tests use, loaded once for all faults.
+import hypothesis.strategies  # noqa: F401
+import numpy  # noqa: F401
+import onnx.reference  # noqa: F401
+import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = {
@@ -180,18 +186,34 @@ def tests_of(file: str, copy: Path) -> list[str]:
 
 
 def run(copy: Path, tests: list[str], seconds: float) -> tuple[bool, str]:
-    """Run tests in the copy; tell whether they pass, and what failed if they do not."""
-    env = os.environ | {"PYTHONPATH": os.pathsep.join(str(copy / s) for s in SOURCES)}
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-m", "not slow and not rtl"]
-    command += ["-p", "no:cacheprovider", "--tb=no", *tests]
-    try:
-        done = subprocess.run(
-            command, cwd=copy, env=env, capture_output=True, text=True, timeout=seconds
-        )
-    except subprocess.TimeoutExpired:
-        return False, "timeout"
-    failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    return done.returncode == 0, failed[0] if failed else f"exit code {done.returncode}"
+    """Run tests in the copy; tell whether they pass, and what failed if they do not.
+
+    In a child of this process, which has the libraries loaded already and nothing of the project.
+    """
+    with tempfile.TemporaryFile("w+") as output:
+        child = os.fork()
+        if child == 0:
+            os.setsid()
+            os.chdir(copy)
+            os.environ["PYTHONPATH"] = os.pathsep.join(str(copy / s) for s in SOURCES)
+            for stream in (1, 2):
+                os.dup2(output.fileno(), stream)
+            chosen = ["-x", "-q", "-m", "not slow and not rtl", "-p", "no:cacheprovider"]
+            chosen += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
+            code = pytest.main([*chosen, "--tb=no", *tests])
+            sys.stdout.flush()
+            os._exit(code)
+        end = time.monotonic() + seconds
+        while not (state := os.waitpid(child, os.WNOHANG))[0]:
+            if time.monotonic() > end:
+                os.killpg(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+                return False, "timeout"
+            time.sleep(0.05)
+        code = os.waitstatus_to_exitcode(state[1])
+        output.seek(0)
+        failed = [line for line in output if line.startswith(("FAILED", "ERROR"))]
+    return code == 0, failed[0].strip() if failed else f"exit code {code}"
 
 
 def try_mutant(copy: Path, mutant: Mutant, tests: list[str], seconds: float) -> tuple[bool, str]:
@@ -216,6 +238,7 @@ def show(mutant: Mutant) -> str:
 
 def main() -> None:
     """Run the faults one after the other and print what is found."""
+    assert not any(m.startswith("xnorflow") for m in sys.modules)
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("paths", type=Path, nargs="+", help="modules, or folders of them")
     parser.add_argument("--count", type=int, default=100, help="faults to try")

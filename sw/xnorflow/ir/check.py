@@ -122,7 +122,7 @@ def _layer(layer: Layer, inp: Features) -> Features:
                 isinstance(t, np.ndarray) and t.dtype == np.int64 and t.ndim == 2,
                 "its thresholds are not int64 with 2 axes",
             )
-            _need((np.diff(t, axis=1) >= 0).all(), "thresholds descend")
+            _need((t[:, 1:] >= t[:, :-1]).all(), "thresholds descend")
         case Scores():
             _scores(layer)
     out = layer.output(inp)
@@ -144,7 +144,8 @@ def _window(w: Window, inp: Features, *, every: bool) -> None:
 
 def _scores(layer: Scores) -> None:
     classes = len(_integers(layer.offsets, 1, "offsets"))
-    _need(np.abs(layer.offsets).max() <= MAX_VALUE, "an offset is too large")
+    low, high = int(layer.offsets.min()), int(layer.offsets.max())
+    _need(-MAX_VALUE <= low and high <= MAX_VALUE, "an offset is too large")
     if layer.ranks is None:
         _need(layer.rank_lo is None, "it has rank_lo, but no ranks")
         return

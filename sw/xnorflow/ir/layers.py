@@ -173,6 +173,9 @@ class Conv(Layer):
             lo, hi = min(lo, self.pad_value), max(hi, self.pad_value)
         flat = self.weights.reshape(len(self.weights), -1)
         positive, negative = np.maximum(flat, 0).sum(1), np.minimum(flat, 0).sum(1)
+        if max(abs(lo), abs(hi)) * int((positive - negative).max()) >= 1 << 62:
+            # Beyond int64, in Python's integers: a sum that wraps would look like a small one.
+            positive, negative = positive.astype(object), negative.astype(object)
         return positive * lo + negative * hi, positive * hi + negative * lo
 
     def output(self, inp: Features) -> Features:
