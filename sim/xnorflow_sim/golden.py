@@ -102,7 +102,8 @@ def apply(layer: Layer, x: NDArray[Any], inp: Features) -> NDArray[Any]:
 
 @apply.register
 def _input(layer: InputTable, x: NDArray[Any], inp: Features) -> NDArray[Any]:
-    table = layer.alphabet.values(layer.table).astype(np.float32)
+    a = layer.alphabet
+    table = a.values(layer.table).astype(_exact_dtype(max(abs(a.lo), abs(a.hi))))
     if len(table) == 1:
         return table[0][x]
     return table[np.arange(inp.channels), x]
@@ -176,12 +177,13 @@ def _sum_pool(layer: SumPool, x: NDArray[Any], inp: Features) -> NDArray[Any]:
 
 @apply.register
 def _threshold(layer: Threshold, x: NDArray[Any], inp: Features) -> NDArray[Any]:
-    columns = layer.thresholds.T.astype(x.dtype)
-    codes = (x >= columns[0]).astype(np.float32) if len(columns) else np.zeros(x.shape, np.float32)
+    columns, a = layer.thresholds.T.astype(x.dtype), layer.alphabet
+    dtype = _exact_dtype(max(abs(a.lo), abs(a.hi), a.hi - a.lo))
+    codes = (x >= columns[0]).astype(dtype) if len(columns) else np.zeros(x.shape, dtype)
     for column in columns[1:]:
         codes += x >= column
-    codes *= layer.alphabet.step
-    codes += layer.alphabet.lo
+    codes *= a.step
+    codes += a.lo
     return codes
 
 
@@ -197,7 +199,16 @@ def _scores(layer: Scores, x: NDArray[Any], inp: Features) -> NDArray[Any]:
     values = x.astype(np.int64)
     if layer.ranks is None or layer.rank_lo is None:
         return values + layer.offsets
-    return layer.ranks[np.arange(inp.channels), values - layer.rank_lo]
+    at = values - layer.rank_lo
+    inside = np.clip(at, 0, layer.ranks.shape[1] - 1)
+    ranks = np.where(at == inside, layer.ranks[np.arange(inp.channels), inside], -1)
+    if ranks.min(initial=0) < 0:
+        frame, _, _, score = np.argwhere(ranks < 0)[0]
+        raise BadInput(
+            f"layer {layer.name!r} has no rank for the value {values[frame, 0, 0, score]} of class"
+            f" {score}: the network's file is wrong"
+        )
+    return ranks
 
 
 def windows(x: NDArray[Any], window: Window, pad: float) -> NDArray[Any]:

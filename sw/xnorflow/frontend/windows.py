@@ -211,9 +211,9 @@ def conv(node: Node, inputs: Sequence[Value | None]) -> Result:
         node=node.name,
         op=node.op,
     )
-    result = _result(x, window, out, -np.inf)
-    elements(result.frame, MAX_FEATURES, what="its result", node=node.name, op=node.op)
-    return result, (op,)
+    frame = (*window.output(*x.frame[:2]), out)
+    elements(frame, MAX_FEATURES, what="its result", node=node.name, op=node.op)
+    return _result(x, window, out, -np.inf), (op,)
 
 
 def bias(node: Node, value: Value | None, out: int) -> ops.Floats | None:

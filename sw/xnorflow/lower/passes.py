@@ -56,7 +56,9 @@ def output_shape(op: g.Op, shape: Shape) -> Shape:
 def check_constants(graph: g.Graph) -> g.Graph:
     """Refuse NaN, infinity, division by zero and constants that do not fit their channels."""
     shape = graph.shape
-    if not (np.isfinite(np.float32(graph.input_scale)) and graph.input_scale > 0):
+    with np.errstate(over="ignore"):
+        scale = np.float32(graph.input_scale)
+    if not (np.isfinite(scale) and scale > 0):
         raise UnsupportedModel(
             f"the input scale {graph.input_scale} is not a positive number.", node=graph.name
         )
