@@ -18,6 +18,7 @@ from xnorflow import ir
 from xnorflow.design.summary import FORMAT, summary
 from xnorflow.devices.tables import fpga
 from xnorflow.errors import BadInput, CheckFailed
+from xnorflow.inputs import blaming, opened, read_json, whole
 from xnorflow.ir import file as ir_file
 from xnorflow.plan.mapping import accelerator
 from xnorflow.plan.memories import load_bits
@@ -32,6 +33,11 @@ from xnorflow_sim.interface import Interface, Tap
 
 if TYPE_CHECKING:
     from xnorflow_sim.verilator.runner import Run, Simulator
+
+MAX_MHZ = 10_000
+"""No clock is faster."""
+MAX_BYTES = 1 << 31
+"""Most of a file of a design."""
 
 
 @dataclass(frozen=True)
@@ -217,32 +223,38 @@ class Design:
             If it is something else, or its Verilog is not what this version writes for it.
         """
         directory = Path(directory)
-        try:
-            content = json.loads((directory / "design.json").read_text())
+        what = "a design that xnorflow wrote"
+        content = read_json(directory / "design.json", what)
+        with blaming(f"{directory} is not {what}"):
             if content["format"] != FORMAT:
                 raise ValueError(f"its format is {content['format']!r}, not {FORMAT!r}")
             folds = tuple(
-                Fold(int(e["pe"]), int(e["simd"]), int(e["pixels"])) for e in content["layers"]
+                Fold(*(whole(e[name], name) for name in ("pe", "simd", "pixels")))
+                for e in content["layers"]
             )
             lanes = content["interface"]
             net = ir_file.load(directory / "network.npz")
             if net.digest != content["network_digest"]:
                 raise ValueError("network.npz is not the network of design.json")
+            mhz = content["clock_mhz"]
+            if type(mhz) not in (int, float) or not 0 < mhz < MAX_MHZ:
+                raise ValueError(f"its clock of {mhz!r} MHz is not possible")
             design = cls.assemble(
                 net,
                 folds,
-                in_lanes=int(lanes["s_axis"]["lanes"]),
-                out_lanes=int(lanes["m_axis"]["lanes"]),
+                in_lanes=whole(lanes["s_axis"]["lanes"], "lanes"),
+                out_lanes=whole(lanes["m_axis"]["lanes"], "lanes"),
                 board=content["board"],
-                clock=Clock(float(content["clock_mhz"]), str(content["clock_source"])),
+                clock=Clock(float(mhz), str(content["clock_source"])),
             )
             files = {f"{net.name}.v": design.verilog, **design.emitted.images}
             for name, text in files.items():
-                if (directory / name).read_text() != text:
-                    raise ValueError(f"{name} is not what this version writes; compile it again")
+                with opened(directory / name, MAX_BYTES) as file:
+                    if file.read() != text.encode():
+                        raise ValueError(
+                            f"{name} is not what this version writes; compile it again"
+                        )
             design = replace(design, limit=str(content["limit"]))
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
-            raise BadInput(f"{directory} is not a design that xnorflow wrote: {e}") from e
         return design
 
     def simulator(self, *, waves: bool = False, taps: bool = False) -> Simulator:
@@ -368,7 +380,7 @@ def _wrote(folder: Path) -> bool:
     if any(path.is_dir() and path.name != "build" for path in folder.iterdir()):
         return False
     try:
-        content = json.loads((folder / "design.json").read_text())
+        content = read_json(folder / "design.json", "a design")
         return str(content["format"]).startswith(FORMAT.rstrip("0123456789"))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (BadInput, LookupError, TypeError):
         return False

@@ -56,6 +56,8 @@ def verify(net: LayerGraph) -> None:
             features = _layer(layer, features)
         except ValueError as e:
             raise ValueError(f"layer {layer.name!r}: {e}") from e
+    if len(net.classes) not in (0, len(net.scores.offsets)):
+        raise ValueError(f"{len(net.classes)} names of classes are not one for each score")
 
 
 def _is_name(name: object) -> bool:
@@ -144,7 +146,16 @@ def _window(w: Window, inp: Features, *, every: bool) -> None:
 
 def _scores(layer: Scores) -> None:
     classes = len(_integers(layer.offsets, 1, "offsets"))
-    _need(np.abs(layer.offsets).max() <= MAX_VALUE, "an offset is too large")
+    low, high = int(layer.offsets.min()), int(layer.offsets.max())
+    _need(-MAX_VALUE <= low and high <= MAX_VALUE, "an offset is too large")
+    if layer.floats is not None:
+        _need(
+            isinstance(layer.floats, np.ndarray)
+            and layer.floats.dtype == np.float32
+            and layer.floats.ndim == 1,
+            "its table of float scores is not float32 with 1 axis",
+        )
+    _need(type(layer.floats_lo) is int, "its table of float scores begins at no whole number")
     if layer.ranks is None:
         _need(layer.rank_lo is None, "it has rank_lo, but no ranks")
         return

@@ -28,7 +28,7 @@ from xnorflow_hw.stage.pixel_queue import PixelQueue
 from xnorflow_hw.stage.stage import feature_buffer
 
 from ...strategies import Case, cases
-from ..folding.test_lanes import network
+from ..folding.test_narrowest import network
 
 
 @st.composite
