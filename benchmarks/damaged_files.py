@@ -3,11 +3,11 @@
 Each input is one good file with one to three faults: bytes changed, cut, doubled or swapped, or
 fields of its structure edited, with checksums put right so that the fault gets through to the
 reader. A reader may accept what is left (then the network has to pass `verify` and compute, the
-images have to be images) or refuse it with one line. An exception of any other kind is a traceback, more
-than `SECONDS` a hang, and both are failures. Run for example::
+images have to be images) or refuse it with one line. An exception of any other kind is a traceback,
+more than `SECONDS` a hang, and both are failures. Run for example::
 
     python benchmarks/damaged_files.py --count 20000 --seed 1
-    python benchmarks/damaged_files.py --seed 1 --only 4711      # that one again, with its traceback
+    python benchmarks/damaged_files.py --seed 1 --only 4711      # that one, with its traceback
     python benchmarks/damaged_files.py --count 2000 --kind network
 """
 
@@ -238,8 +238,8 @@ NUMBERS = [-(2**63), -9, -1, 0, 1, 2, 3, 7, 64, 2**31, 2**62]
 FLOATS = [float("inf"), float("-inf"), float("nan"), 0.0, -0.0, 1e-45, 3.4e38, -1.0, 0.5, 1e9]
 OPERATORS = [
     "Add", "Sub", "Mul", "Div", "Pad", "Gemm", "Conv", "MatMul", "Sign", "Relu", "Clip", "Quant",
-    "BipolarQuant", "Trunc", "ReduceMean", "ReduceSum", "Squeeze", "Unsqueeze", "Flatten", "Reshape",
-    "Transpose", "TopK", "ArgMax", "Softmax", "BatchNormalization", "Dropout", "MaxPool",
+    "BipolarQuant", "Trunc", "ReduceMean", "ReduceSum", "Squeeze", "Unsqueeze", "Flatten",
+    "Reshape", "Transpose", "TopK", "ArgMax", "Softmax", "BatchNormalization", "Dropout", "MaxPool",
     "AveragePool", "GlobalAveragePool", "Shape", "Concat", "Gather", "Expand", "Range", "Constant",
     "Cast", "Slice", "ConstantOfShape", "If", "Size", "Where", "Greater", "Less", "Not", "Identity",
     "Sigmoid", "Tanh", "HardTanh", "LeakyRelu", "PRelu", "QuantizeLinear", "DequantizeLinear",

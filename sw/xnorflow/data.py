@@ -20,6 +20,8 @@ MAX_BYTES = 1 << 33
 """Most that the arrays of a file may take, in bytes."""
 MAX_PICTURE = 1 << 26
 """Most bytes of a file with one picture."""
+MAX_PIXELS = 1 << 24
+"""Most pixels of a picture; no network takes more."""
 READABLE = "a readable .npz or .npy file"
 
 
@@ -126,6 +128,8 @@ def _folder(path: Path) -> Images:
             opened(file, MAX_PICTURE) as f,
             Image.open(f, formats=["PNG"]) as picture,
         ):
+            if picture.width * picture.height > MAX_PIXELS:
+                raise ValueError(f"it has {picture.width} x {picture.height} pixels")
             frames.append(_pixels(picture))
         if frames[-1].shape != frames[0].shape:
             raise BadInput(

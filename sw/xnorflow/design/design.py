@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,6 +18,7 @@ from xnorflow.devices.tables import fpga
 from xnorflow.errors import BadInput, CheckFailed
 from xnorflow.inputs import blaming, opened, read_json, whole
 from xnorflow.ir import file as ir_file
+from xnorflow.outputs import whole_folder
 from xnorflow.plan.mapping import accelerator
 from xnorflow.plan.memories import load_bits
 from xnorflow.plan.reductions import Fold, Reduction, reductions
@@ -195,22 +194,10 @@ class Design:
             raise BadInput(f"{target} holds other files; give a new folder or an empty one")
         files = {f"{self.net.name}.v": self.verilog, **self.emitted.images}
         files["design.json"] = json.dumps(self.summary(), indent=1) + "\n"
-        made = None
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            made = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-            made.chmod(0o755)
+        with whole_folder(target) as made:
             for name, text in files.items():
-                (made / name).write_text(text)
+                (made / name).write_text(text, encoding="utf-8")
             ir_file.save(self.net, made / "network.npz")
-            if target.exists():
-                shutil.rmtree(target)
-            made.rename(target)
-        except OSError as e:
-            raise BadInput(f"cannot write {target}: {e.strerror or e}") from e
-        finally:
-            if made is not None:
-                shutil.rmtree(made, ignore_errors=True)
         return target
 
     @classmethod
@@ -247,14 +234,18 @@ class Design:
                 board=content["board"],
                 clock=Clock(float(mhz), str(content["clock_source"])),
             )
-            files = {f"{net.name}.v": design.verilog, **design.emitted.images}
-            for name, text in files.items():
-                with opened(directory / name, MAX_BYTES) as file:
-                    if file.read() != text.encode():
-                        raise ValueError(
-                            f"{name} is not what this version writes; compile it again"
-                        )
             design = replace(design, limit=str(content["limit"]))
+        files = {f"{net.name}.v": design.verilog, **design.emitted.images}
+        for name, text in files.items():
+            with (
+                blaming(f"{directory} is not {what}: {name}"),
+                opened(directory / name, MAX_BYTES) as file,
+            ):
+                if file.read() != text.encode():
+                    raise BadInput(
+                        f"{directory} is not {what}: {name} is not what this version writes;"
+                        " compile it again"
+                    )
         return design
 
     def simulator(self, *, waves: bool = False, taps: bool = False) -> Simulator:

@@ -34,7 +34,7 @@ def _entry(name: str, value: Any, path: Path, *, ours: bool) -> Fold:
 
 
 def _entries(content: Any, path: Path, parts: Sequence[Reduction]) -> tuple[dict[str, Any], bool]:
-    """Return a file's entries by the names of the layers they are for, and whether it is of ours."""
+    """Return a file's entries by the names of their layers, and whether it is one of ours."""
     if not isinstance(content, dict):
         raise BadInput(f"{path} is not a folding file: it holds no object")
     names = [p.name for p in parts]
@@ -72,10 +72,10 @@ def read_folding(
 
     Ours is ``{"layers": {"conv0": {"pe": 16, "simd": 3}, ...}}``, or the inner object alone, or a
     ``design.json``; an entry may also have ``"pixels"``, output pixels at once. FINN's names its
-    engines ``MatrixVectorActivation_0`` (or ``MVAU_hls_0``, ``StreamingFCLayer_Batch_0``) in network
-    order; their PE and SIMD are taken, its other entries are not needed here. Layers that a file
-    does not name (pools, usually) are folded for the slowest cycles of those it names, or for
-    `cycles`.
+    engines ``MatrixVectorActivation_0`` (or ``MVAU_hls_0``, ``StreamingFCLayer_Batch_0``) in
+    network order; their PE and SIMD are taken, its other entries are not needed here. Layers that
+    a file does not name (pools, usually) are folded for the slowest cycles of those it names, or
+    for `cycles`.
 
     Raises
     ------

@@ -147,7 +147,7 @@ def _window(w: Window, inp: Features, *, every: bool) -> None:
 def _scores(layer: Scores) -> None:
     classes = len(_integers(layer.offsets, 1, "offsets"))
     low, high = int(layer.offsets.min()), int(layer.offsets.max())
-    _need(-MAX_VALUE <= low and high <= MAX_VALUE, "an offset is too large")
+    _need(low >= -MAX_VALUE and high <= MAX_VALUE, "an offset is too large")
     if layer.floats is not None:
         _need(
             isinstance(layer.floats, np.ndarray)
