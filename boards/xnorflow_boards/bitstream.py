@@ -7,14 +7,13 @@ in ``build.json``. The folder appears as a whole when all has gone well, or not 
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from xnorflow.design.design import Design
 from xnorflow.devices.tables import fpga
 from xnorflow.errors import BadInput
+from xnorflow.outputs import whole_folder
 from xnorflow.plan.fabric import GENERIC, fabric
 from xnorflow.plan.memories import sprams
 from xnorflow_boards.catalogue import board as find_board
@@ -100,8 +99,7 @@ def build(
     if seeds < 1:
         raise BadInput(f"{seeds} seeds are no run at all")
     told = progress or (lambda step, doing: None)
-    folder = Path(tempfile.mkdtemp(prefix=f".{FOLDER}.", dir=directory))
-    try:
+    with whole_folder(directory / FOLDER) as folder:
         wish = clock or design.clock.mhz
         content = (
             OpenBuild(design, target, folder, told).build(
@@ -111,11 +109,4 @@ def build(
             else VivadoBuild(design, target, folder, told).build(wish, baud)
         )
         (folder / "build.json").write_text(json.dumps(content, indent=1) + "\n")
-        final = directory / FOLDER
-        if final.exists():
-            shutil.rmtree(final)
-        folder.chmod(0o755)
-        folder.rename(final)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     return content

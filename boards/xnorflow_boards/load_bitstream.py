@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from xnorflow.errors import BadInput, CheckFailed
+from xnorflow.inputs import blaming, read_json
 from xnorflow_boards.bitstream import FOLDER
 from xnorflow_boards.catalogue import board as find_board
 from xnorflow_boards.flows import tools
@@ -41,13 +41,16 @@ def program(directory: str | Path, *, flash: bool = False) -> tuple[str, float]:
     """
     folder = Path(directory) / FOLDER
     try:
-        content = json.loads((folder / "build.json").read_text())
-        if content["format"] != FORMAT:
-            raise ValueError(f"the format is {content['format']!r}, not {FORMAT!r}")
-        name, core_only = content["bitstream"], content["core_only"]
-        weights = content.get("weights_address")
-        board = find_board(content["board"])
-    except (OSError, ValueError, KeyError, TypeError) as e:
+        content = read_json(folder / "build.json", "what xnorflow build wrote")
+        with blaming(f"{folder / 'build.json'} is not what xnorflow build wrote"):
+            if content["format"] != FORMAT:
+                raise ValueError(f"the format is {content['format']!r}, not {FORMAT!r}")
+            name, core_only = content["bitstream"], content["core_only"]
+            weights = content.get("weights_address")
+            board = find_board(content["board"])
+            if not isinstance(name, str | None):
+                raise ValueError(f"its bitstream is {name!r}")
+    except BadInput as e:
         raise BadInput(
             f"{directory} holds no bitstream ({e}); make one with: xnorflow build {directory}"
         ) from e

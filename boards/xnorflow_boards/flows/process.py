@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from collections import deque
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from xnorflow_boards.flows.tools import FlowTool
+from xnorflow_sim.process_group import kill
 
 Line = Callable[[str], object]
 
@@ -84,6 +86,7 @@ def run(
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
+            process_group=0,
         )
         assert process.stdout is not None
         try:
@@ -94,13 +97,11 @@ def run(
                     on_line(tail[-1])
             except Stop as e:
                 stopped = str(e)
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)
             _, status, used = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
         finally:
-            if process.returncode is None:
-                process.kill()
-                process.wait()
+            kill(process)
             process.stdout.close()
     return Step(
         name,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
@@ -24,6 +23,7 @@ if __name__ != "__main__":
     from numpy.typing import NDArray
 
     from xnorflow.errors import BadInput, CheckFailed
+    from xnorflow_sim import process_group
     from xnorflow_sim.interface import Interface
     from xnorflow_sim.verilator import cache
     from xnorflow_sim.verilator import toolchain as tools
@@ -166,10 +166,7 @@ def _launch(job: dict[str, Any], more: dict[str, str]) -> str:
         if name.startswith("COCOTB_") or name in ("WAVES", "GUI", "PYTEST_CURRENT_TEST"):
             del env[name]
     env["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-    done = subprocess.run(
-        [sys.executable, "-P", __file__],
-        input=json.dumps(job), env=env, capture_output=True, text=True,
-    )  # fmt: skip
+    done = process_group.run([sys.executable, "-P", __file__], input=json.dumps(job), env=env)
     return done.stdout + done.stderr
 
 

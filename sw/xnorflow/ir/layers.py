@@ -410,7 +410,15 @@ class Scores(Layer):
         """Check offsets and ranks."""
         classes = len(integers(self.offsets, 1, "offsets"))
         low, high = int(self.offsets.min()), int(self.offsets.max())
-        need(-MAX_VALUE <= low and high <= MAX_VALUE, "an offset is too large")
+        need(low >= -MAX_VALUE and high <= MAX_VALUE, "an offset is too large")
+        if self.floats is not None:
+            need(
+                isinstance(self.floats, np.ndarray)
+                and self.floats.dtype == np.float32
+                and self.floats.ndim == 1,
+                "its table of float scores is not float32 with 1 axis",
+            )
+        need(type(self.floats_lo) is int, "its table of float scores begins at no whole number")
         if self.ranks is None:
             need(self.rank_lo is None, "it has rank_lo, but no ranks")
             return
