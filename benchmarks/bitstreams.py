@@ -17,7 +17,7 @@ from networks import trained
 
 import xnorflow as xf
 from xnorflow import ir
-from xnorflow_boards.bitstream import build
+from xnorflow_boards.build.bitstream import build
 
 TARGETS = (
     ("digits", "icebreaker", 9216, 30.0),

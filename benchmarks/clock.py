@@ -16,7 +16,7 @@ from networks import trained
 from rtl import CNV
 
 import xnorflow as xf
-from xnorflow_boards.bitstream import build
+from xnorflow_boards.build.bitstream import build
 
 LFC = {
     f"MatrixVectorActivation_{i}": {"PE": pe, "SIMD": simd}

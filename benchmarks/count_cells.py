@@ -8,14 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from xnorflow.design.design import Design
+from xnorflow.devices.tables import fpga
 from xnorflow.errors import CheckFailed
+from xnorflow_boards.build.open_build import OpenBuild
 from xnorflow_boards.catalogue import board as find_board
-from xnorflow_boards.flows import FAMILIES, tools, vivado
+from xnorflow_boards.flows import VivadoFlow, tools, vivado
 from xnorflow_boards.flows.family import TOP
 from xnorflow_boards.flows.process import run
 from xnorflow_boards.flows.report import cells_of_log, netlist_cells
 from xnorflow_boards.gateware import board_top as tops
-from xnorflow_boards.steps import OpenBuild
 
 Counts = dict[str, int]
 
@@ -71,15 +72,15 @@ class _Count(OpenBuild):
 
     def packed(self) -> Counts:
         """Synthesise as for a bitstream and pack; give what the accelerator takes."""
-        family = FAMILIES[self.board.flow]
+        flow = self.flow
         plan, mhz = self.prepare(self.design.clock.mhz, lambda hz: tops.Harness(self.design))
         self.succeed("synthesis", tools.yosys(), [f"{TOP}.ys"], "synthesis.log")
-        family.synthesised(self.folder)
+        flow.synthesised(self.folder)
         around = counts(netlist_cells((self.folder / "cells.json").read_text())[TOP])
-        arguments = [*family.place(plan), "--freq", f"{mhz:g}", "--pack-only"]
-        self.step("packing", tools.nextpnr(family.architecture), arguments, "pack.log")
+        arguments = [*flow.place(plan), "--freq", f"{mhz:g}", "--pack-only"]
+        self.step("packing", flow.find_nextpnr(), arguments, "pack.log")
         log = (self.folder / "pack.log").read_text()
-        usage = family.usage(cells_of_log(log), log)
+        usage = flow.usage(cells_of_log(log), log)
         return {name: getattr(usage, name)[0] - around[name] for name in around}
 
     def apart(self) -> dict[str, Counts]:
@@ -94,6 +95,9 @@ class _Count(OpenBuild):
 
 def _modules(design: Design, board: str, before: str) -> dict[str, dict[str, int]]:
     """Synthesise for a Xilinx board, with commands before; give every module's cells by type."""
+    flow = find_board(board).flow
+    if not isinstance(flow, VivadoFlow):
+        raise TypeError(f"{board} is not an AMD board")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for file, text in {
@@ -103,7 +107,7 @@ def _modules(design: Design, board: str, before: str) -> dict[str, dict[str, int
             (folder / file).write_text(text)
         sources = [f"{design.spec.name}.v"]
         (folder / "count.ys").write_text(
-            vivado.synthesis(find_board(board), design.spec.name, sources, before=before)
+            flow.counting_script(design.spec.name, sources, before=before)
         )
         step = run("synthesis", tools.yosys(), ["count.ys"], folder, "log", lambda line: None)
         if step.status:
@@ -112,7 +116,7 @@ def _modules(design: Design, board: str, before: str) -> dict[str, dict[str, int
 
 
 def _used(board: str, cells: Mapping[str, int]) -> Counts:
-    usage = vivado.usage(find_board(board), cells)
+    usage = vivado.usage(fpga(board), cells)
     return {name: getattr(usage, name)[0] for name in ("lut", "ff", "bram")}
 
 

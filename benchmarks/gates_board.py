@@ -21,15 +21,15 @@ import xnorflow as xf
 from xnorflow import demo
 from xnorflow.design.design import Design
 from xnorflow.plan.memories import IN_SPRAM, sprams
+from xnorflow_boards.build.open_build import OpenBuild
 from xnorflow_boards.catalogue import board
 from xnorflow_boards.flows import tools
 from xnorflow_boards.flows.family import TOP
 from xnorflow_boards.gateware import board_top as tops
+from xnorflow_boards.gateware.weights_in_flash import loader_for
 from xnorflow_boards.host.driver import Driver
 from xnorflow_boards.host.transport import SerialTransport
 from xnorflow_boards.simulated import gates, simulated_flash
-from xnorflow_boards.steps import OpenBuild
-from xnorflow_boards.weights_in_flash import loader_for
 from xnorflow_hw.link.flash_format import image
 from xnorflow_hw.spec import DotSpec
 from xnorflow_sim.board.simulated_board import SimulatedBoard

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from xnorflow.design.design import Design
+from xnorflow_boards.gateware.weights_in_flash import loader_for
 from xnorflow_boards.simulated import simulated_flash
-from xnorflow_boards.weights_in_flash import loader_for
 from xnorflow_hw.link.flash_format import image
 from xnorflow_hw.link.link_format import VERSION
 from xnorflow_hw.link.link_spec import MAX_WINDOW, QUEUE_UNIT, LinkSpec, window_and_queue

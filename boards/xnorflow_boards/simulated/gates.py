@@ -23,26 +23,18 @@ from numpy.typing import NDArray
 from xnorflow import ir
 from xnorflow.design.design import Design
 from xnorflow.errors import CheckFailed, ToolMissing
-from xnorflow_boards.bitstream import BAUD
 from xnorflow_boards.board import Board
-from xnorflow_boards.flows import tools, vivado
+from xnorflow_boards.build.bitstream import BAUD
+from xnorflow_boards.build.build_steps import BuildSteps, Progress
+from xnorflow_boards.build.open_build import OpenBuild
+from xnorflow_boards.build.vivado_build import VivadoBuild
+from xnorflow_boards.flows import OpenFlow, VivadoFlow, tools
 from xnorflow_boards.flows.family import TOP
 from xnorflow_boards.flows.report import netlist_cells
 from xnorflow_boards.gateware import board_top as tops
 from xnorflow_boards.simulated.preloaded import preloaded
-from xnorflow_boards.steps import OpenBuild, Progress, VivadoBuild
 from xnorflow_sim.verilator.runner import Run, Simulator
 
-_FOLDERS = {"ecp5": "ecp5", "ice40": "ice40", "gowin": "gowin", "vivado": "xilinx"}
-"""Where in Yosys's share the cell models of a flow are."""
-_NO_BLOCK_RAM = {
-    # A memory may insist on block RAM whatever the option says.
-    "before": "setattr -unset ram_style a:ram_style=block\n"
-    "setattr -unset rom_style a:rom_style=block",
-    "options": "-nobram",
-}
-_CHANGES = {"ecp5": _NO_BLOCK_RAM, "ice40": {}, "gowin": _NO_BLOCK_RAM, "vivado": _NO_BLOCK_RAM}
-"""What keeps cells without a model out of a flow's netlist."""
 _NETLIST = "netlist.v"
 _INCLUDE = re.compile(r'^`include "([\w.]+)"$', re.MULTILINE)
 _MODULE = re.compile(
@@ -93,30 +85,37 @@ def netlist(design: Design, board: Board, *, progress: Progress | None = None) -
     ToolMissing
         If Yosys, its models or the board's platform are not installed.
     """
-    name, models = design.spec.name, _shipped(_FOLDERS[board.flow])
+    flow, name = board.flow, design.spec.name
+    models = _shipped(flow.cell_models)
+    without = flow.simulated_without
+    changes = {"before": without.before, "options": without.options} if without else {}
     write = (
         f"delete t:$scopeinfo\nselect {name}\nwrite_verilog -noattr -selected {_NETLIST}\n"
         "select -clear\n"
     )
     told = progress or (lambda step, doing: None)
-    run: OpenBuild | VivadoBuild
     with tempfile.TemporaryDirectory(prefix="xnorflow-") as made:
         work = Path(made)
-        if board.open:
-            run, script = OpenBuild(design, board, work, told), f"{TOP}.ys"
-            run.prepare(
-                design.clock.mhz,
-                lambda hz: tops.linked(design, hz, BAUD),
-                **_CHANGES[board.flow],
-                after=write,
-            )
-        else:
-            run, script = VivadoBuild(design, board, work, told), "count.ys"
-            for file, text in run.sources().items():
-                (work / file).write_text(text)
-            (work / script).write_text(
-                vivado.synthesis(board, name, [f"{name}.v"], **_CHANGES[board.flow]) + write
-            )
+        run: BuildSteps
+        match flow:
+            case OpenFlow():
+                run = opened = OpenBuild(design, board, work, told)
+                script = f"{TOP}.ys"
+                opened.prepare(
+                    design.clock.mhz,
+                    lambda hz: tops.linked(design, hz, BAUD),
+                    **changes,
+                    after=write,
+                )
+            case VivadoFlow():
+                run, script = VivadoBuild(design, board, work, told), "count.ys"
+                for file, text in run.sources().items():
+                    (work / file).write_text(text)
+                (work / script).write_text(
+                    flow.counting_script(name, [f"{name}.v"], **changes) + write
+                )
+            case _:
+                raise TypeError(f"no netlist for boards of the flow {flow.title}")
         run.succeed("synthesis", tools.yosys(), [script], "synthesis.log")
         cells = netlist_cells((work / "cells.json").read_text())[name]
         cells.pop("$scopeinfo", None)  # It only carries names.

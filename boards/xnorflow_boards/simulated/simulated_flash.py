@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from xnorflow_boards.weights_in_flash import WEIGHTS_ADDRESS
+from xnorflow_boards.gateware.weights_in_flash import WEIGHTS_ADDRESS
 
 IMAGE = "xnorflow_flash.hex"
 _FLASH = """\

@@ -5,9 +5,9 @@ import pytest
 from xnorflow import compile as compile_network
 from xnorflow import demo, load
 from xnorflow.errors import BadInput, CheckFailed, ToolMissing
-from xnorflow_boards.bitstream import FOLDER, build
-from xnorflow_boards.flows import tools
-from xnorflow_boards.load_bitstream import program
+from xnorflow_boards.build.bitstream import FOLDER, build
+from xnorflow_boards.build.load_bitstream import program
+from xnorflow_boards.flows import ICE40, tools
 
 pytest.importorskip("amaranth_boards")
 
@@ -28,7 +28,7 @@ def design(net, tmp_path):
 @pytest.fixture(scope="module")
 def ice40():
     """Whether the tools for the smallest board are there."""
-    for find in (tools.yosys, lambda: tools.nextpnr("ice40"), lambda: tools.packer("icepack")):
+    for find in (tools.yosys, ICE40.find_nextpnr, ICE40.find_packer):
         try:
             find()
         except ToolMissing as error:

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from xnorflow_boards.flows.chains import DONT_CARE, trim
+from xnorflow_boards.flows.carry_ends import DONT_CARE, trim
 
 
 def netlist(init="0000000000000110", pins="11", reader=False, port=()):
