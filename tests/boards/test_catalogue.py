@@ -82,8 +82,8 @@ def test_every_flow_is_used_and_is_that_of_the_fpgas_family():
         assert isinstance(entry.flow, VivadoFlow) or entry.platform is not None
     assert families == {
         "ECP5": {"ecp5"},
-        "iCE40": {"ice40"},
-        "Gowin": {"gowin"},
+        "iCE40": {"ice40-ultraplus"},
+        "Gowin": {"gw1nr", "gw2ar"},
         "AMD 7-series": {"xilinx-7"},
         "AMD UltraScale+": {"xilinx-ultrascale-plus"},
     }
@@ -91,9 +91,7 @@ def test_every_flow_is_used_and_is_that_of_the_fpgas_family():
 
 def test_a_clock_without_a_pll_for_it_is_refused():
     platform = board("arty-a7-35").platform()
-    with pytest.raises(
-        BadInput, match=r"no PLL of AMD UltraScale\+.*: .*--clock 100"
-    ):
+    with pytest.raises(BadInput, match=r"no PLL of AMD UltraScale\+.*: .*--clock 100"):
         Clocking(ULTRASCALE_PLUS, platform, 150)
     assert Clocking(ULTRASCALE_PLUS, platform, 100).mhz == 100
     platform = board("tangnano9k").platform()

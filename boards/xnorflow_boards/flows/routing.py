@@ -15,8 +15,8 @@ ROUTERS = ("router2", "router1")
 """nextpnr's routers in the order in which they are tried; the first copes better with dense carry
 chains."""
 PATIENCE = 200
-"""Number of lines of progress without fewer conflicts after which a router is stopped. A line is one
-iteration or a thousand arcs."""
+"""Lines of progress (an iteration, or a thousand arcs, each) after which a router is stopped if it
+has not reduced its conflicts."""
 
 _ITERATION = re.compile(r"\biter=\d+ wires=\d+ .*overused=")
 _OVERUSED = re.compile(r"\boverused=(\d+)")

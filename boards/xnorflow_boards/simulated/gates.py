@@ -1,10 +1,10 @@
-"""Gate-level truth: the synthesised accelerator, simulated with cell models, is the golden model.
+"""The synthesised accelerator as a netlist of cells, simulated and compared with the golden model.
 
-The netlist is the accelerator's module out of the synthesis that a board's build runs: with link
-and clock around it on a board with an open flow, else by itself. All models are those that Yosys
-ships. There is one of iCE40's block RAM, but none of the other families'; those netlists are
-synthesised without block RAM, of LUTs in its place, and differ from the build's in that. SPRAMs are
-loaded over the load port before the first frame.
+The netlist is the accelerator's module after the synthesis that the board's build runs: together
+with link and clock on a board with an open flow, otherwise by itself. The models of the cells are
+those that Yosys ships. It has one of iCE40's block RAM but of no other family's. For those families
+the netlist has LUTs in place of block RAM, and differs from the build's in that. SPRAMs are loaded
+over the load port before the first frame.
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ class GateNetlist:
     Parameters
     ----------
     verilog : str
-        Its module, made of the family's cells.
+        Verilog of the accelerator's module, made of the family's cells.
     models : str
-        The modules of the cells.
-    cells : dict of str to int
-        How many there are of each kind.
+        Verilog of the cells themselves.
+    cells : mapping of str to int
+        Number of cells of each type.
     """
 
     verilog: str
@@ -72,16 +72,16 @@ def netlist(design: Design, board: Board, *, progress: Progress | None = None) -
     Parameters
     ----------
     design : Design
-        What to synthesise.
+        Design to synthesise.
     board : Board
-        For which FPGA, with which options.
+        Board whose FPGA and synthesis options are used.
     progress : callable, optional
-        Is told the step and what the tool is doing.
+        Is called with the name of the step and a line on what its tool is doing.
 
     Raises
     ------
     CheckFailed
-        If synthesis fails, or there is no model of a cell.
+        If synthesis fails, or Yosys has no model of a cell.
     ToolMissing
         If Yosys, its models or the board's platform are not installed.
     """
@@ -118,13 +118,13 @@ def netlist(design: Design, board: Board, *, progress: Progress | None = None) -
                 raise TypeError(f"no netlist for boards of the flow {flow.title}")
         run.succeed("synthesis", tools.yosys(), [script], "synthesis.log")
         cells = netlist_cells((work / "cells.json").read_text())[name]
-        cells.pop("$scopeinfo", None)  # It only carries names.
+        cells.pop("$scopeinfo", None)  # It has no function and carries names only.
         verilog = (work / _NETLIST).read_text()
     lacking = _lacking(cells, models)
     if lacking:
         raise CheckFailed(
-            f"Yosys ships no model to simulate {', '.join(lacking)} with, which {design.net.name}"
-            f" has on {board.name}. What would work: a board with an iCE40"
+            f"Yosys ships no simulation model of {', '.join(lacking)}, which {design.net.name}"
+            f" uses on {board.name}. What would work: a board with an iCE40"
         )
     return GateNetlist(verilog, models, cells)
 
@@ -144,20 +144,24 @@ def simulate(
     Parameters
     ----------
     design : Design
-        Of which it is.
-    gates : Netlist
-        What to simulate.
-    x : uint8 array
-        Frames, as for the network.
-    expected : int64 array, optional
-        The golden model's scores, if they are there already.
-    stalls, seed, jobs
-        As in `Design.simulate`.
+        Design that the netlist was made from.
+    gates : GateNetlist
+        Netlist to simulate.
+    x : uint8 array [N, ...]
+        Frames in the shape that the network takes.
+    expected : int64 array [N, K], optional
+        The golden model's scores, if they are known already.
+    stalls : (float, float)
+        Probabilities that the input offers nothing and that the output accepts nothing in a cycle.
+    seed : int
+        Seed of the stalls.
+    jobs : int
+        Number of processes that share the frames.
 
     Raises
     ------
     CheckFailed
-        If a score differs, or the netlist is stuck or breaks the rules of its streams.
+        If a score differs, or the netlist stops or breaks the rules of its streams.
     """
     loaded = preloaded(design.interface, design.emitted.sections)
     simulator = Simulator(
@@ -177,7 +181,7 @@ def simulate(
 
 
 def _shipped(folder: str) -> str:
-    """Give the text of the models that come with the Yosys in use."""
+    """Return the Verilog models of a family's cells that come with the Yosys in use."""
     yosys = tools.yosys()
     if yosys.native:
         share = Path(shutil.which("yosys") or "").resolve().parents[1] / "share" / "yosys"
@@ -198,6 +202,6 @@ def _with_includes(path: Path) -> str:
 
 
 def _lacking(cells: Iterable[str], models: str) -> list[str]:
-    """Give the cells without a model; a black box, which only has ports and parameters, is none."""
+    """Return the cells without a model; a black box, of ports and parameters only, is no model."""
     able = {m[1] for m in _MODULE.finditer(models) if _DECLARATIONS.sub("", m[0]).strip()}
     return sorted(set(cells) - able)
