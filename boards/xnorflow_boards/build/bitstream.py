@@ -100,8 +100,8 @@ def build(
     placed = fabric(design.spec)
     if placed not in (GENERIC, fpga(name).family.fabric):
         raise BadInput(
-            f"{directory} was compiled for {design.board} and uses cells of its FPGA that {name}"
-            f" lacks; compile it with --board {name}"
+            f"{directory} was compiled for {design.board} and uses primitives that {name} lacks;"
+            f" compile it with --board {name}"
         )
     if seeds < 1:
         raise BadInput(

@@ -243,7 +243,7 @@ def test_a_board_that_is_loaded_with_another_design_on_the_way():
         wire.board.identity = other.identity
 
     wire.board.reset = load
-    with pytest.raises(CheckFailed, match="the board changed on the way"):
+    with pytest.raises(CheckFailed, match="the board changed during the run"):
         driver.run(frames(100), known)
 
 

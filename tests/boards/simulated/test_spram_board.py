@@ -125,7 +125,7 @@ def test_the_loader_has_what_the_image_has(design):
 
 def test_it_cannot_be_built_for_a_board_without_spram(design, tmp_path, monkeypatch):
     monkeypatch.setattr("xnorflow_boards.build.bitstream.Design.read", lambda folder: design)
-    with pytest.raises(BadInput, match="has weights in 3 SPRAM, which ulx3s-25f lacks"):
+    with pytest.raises(BadInput, match="has weights in 3 SPRAM blocks, which ulx3s-25f lacks"):
         build(tmp_path, board="ulx3s-25f")
 
 
