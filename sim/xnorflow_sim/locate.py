@@ -112,6 +112,6 @@ def _pixels(codes: NDArray[Any], tap: Tap) -> NDArray[Any]:
     if codes.ndim == 4:
         return codes
     raise ValueError(
-        f"tap {tap.name!r}: features of shape {list(codes.shape)} are not [N, H, W, C], [N, H, W] or"
-        " [N, C]"
+        f"tap {tap.name!r}: features of shape {list(codes.shape)} are not [N, H, W, C],"
+        " [N, H, W] or [N, C]"
     )

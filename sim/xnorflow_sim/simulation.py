@@ -56,7 +56,8 @@ class Run:
         """Initiation interval in steady state, in cycles.
 
         The cycles between consecutive frames in the second half of the longest shard: an int if
-        they are always the same, otherwise their mean as a float. None if no shard has two frames.
+        they are always the same, otherwise their mean as a float. None if no shard has two
+        frames.
         """
         longest = max(np.split(self.last_out, self.starts[1:]), key=len)
         steady = np.diff(longest)[(len(longest) - 1) // 2 :]

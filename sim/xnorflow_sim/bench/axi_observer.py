@@ -138,7 +138,7 @@ class Observer:
                     assert was[name] == now[name], f"{name} changed before the transfer"
 
     def _cycle(self, was: Pins, now: Pins) -> None:
-        """Check a cycle; the answers to its write and its read are among the next cycle's signals."""
+        """Check a cycle; the answers to its write and read are among the next cycle's signals."""
         model, bus = self.model, "s_axi_ctrl_"
 
         def fresh(channel: str) -> bool:

@@ -192,7 +192,7 @@ async def reset_of_everything(dut: Any) -> None:
 
 @cocotb.test()
 async def bad_addresses(dut: Any) -> None:
-    """Addresses without a register get DECERR, writes to constants SLVERR; neither has an effect."""
+    """Addresses without a register get DECERR, writes to constants SLVERR, and nothing changes."""
     bench = AxiBench(dut)
     await bench.reset()
     await bench.send(*bench.frames[:2])

@@ -124,8 +124,8 @@ def run_cocotb(
         raise BadInput(str(error)) from error
     if len(beats) != len(expected) or not len(beats):
         raise BadInput(
-            f"{len(beats)} frames and {len(expected)} rows of scores; both have to be the same, and 1"
-            " or more"
+            f"{len(beats)} frames and {len(expected)} rows of scores: the numbers have to be equal,"
+            " and 1 or more"
         )
     sources = read_sources(verilog, images)
     built = _build(sources, interface.top, waves is not None, build_dir or cache.default())
