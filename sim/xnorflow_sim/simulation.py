@@ -42,7 +42,7 @@ class Run:
 
     @cached_property
     def labels(self) -> Integers:
-        """Each frame's class with the highest score, the lowest class among equals, ``int64 [N]``."""
+        """Each frame's class with the highest score, ``int64 [N]``; the lowest among equals."""
         return self.scores.argmax(axis=1).astype(np.int64)
 
     @cached_property

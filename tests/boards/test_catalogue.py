@@ -38,7 +38,7 @@ PLLS = {"ecp5": "EHXPLLL", "ice40": "SB_PLL40_PAD", "gowin": "rPLL", "vivado": "
 
 
 class Toggle(Elaboratable):
-    """The least that uses all of a core's ports."""
+    """The smallest core that uses all of its ports."""
 
     def __init__(self):
         self.clk, self.rst, self.rx, self.tx = (Signal(name=n) for n in ("clk", "rst", "rx", "tx"))

@@ -7,7 +7,7 @@ from xnorflow_boards.flows.tool_report import report
 
 @pytest.fixture
 def path(tmp_path, monkeypatch):
-    """A PATH of one empty folder, and nothing remembered."""
+    """Set PATH to one empty folder, and forget the tools that were found before."""
     monkeypatch.setenv("PATH", str(tmp_path))
     tools.forget()
     yield tmp_path

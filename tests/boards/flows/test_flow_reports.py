@@ -1,4 +1,4 @@
-"""The readers of tool reports, on pieces of real ones."""
+"""The readers of the tools' reports, on excerpts of real ones."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Routers that go round in circles are stopped, and the other one has its turn."""
+"""A router that makes no progress is stopped, and the other one is tried."""
 
 import sys
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Weights in SPRAM: alone, as gates, and on a simulated board that loads them from its flash."""
+"""Weights in SPRAM: of an accelerator alone, as gates, and on a board that loads its flash."""
 
 import json
 import re
@@ -148,7 +148,7 @@ def test_weights_are_programmed_into_the_flash_only(tmp_path):
 
 
 def test_the_flash_is_on_the_boards_pins_and_selected_low(design):
-    """As the iCEBreaker's schematic has them: the pins of the configuration flash."""
+    """The pins of the configuration flash are those of the iCEBreaker's schematic."""
     pytest.importorskip("amaranth_boards")
     made = board("icebreaker")
     platform = made.platform()
