@@ -114,7 +114,7 @@ class Sample:
     def design(
         self, board: str, fabric: str, folds: Sequence[Sequence[int]] | None = None
     ) -> Design:
-        """Assemble the design, with the folding of a record: which is best changes with the model."""
+        """Assemble the design, with a record's folding: which is best changes with the model."""
         if self.network.startswith("drawn"):
             net = network(int(self.network.removeprefix("drawn")), fabric)
         else:

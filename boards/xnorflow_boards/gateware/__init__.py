@@ -1,5 +1,5 @@
 """What surrounds an accelerator on a board: clock and reset, serial port and flash, or AXI ports.
 
-May import `xnorflow.design`, `xnorflow_hw`, `xnorflow_boards.board` and `xnorflow_boards.flows`,
-whose families have the PLLs.
+May import `xnorflow.design`, `xnorflow_hw` and `xnorflow_boards.flows`, whose families have the
+PLLs.
 """

@@ -5,11 +5,11 @@ import shutil
 import subprocess
 
 import pytest
-from xnorflow_boards.flows.vivado_core import CONSTRAINTS, SCRIPT, core_project
 
 import xnorflow as xf
 from xnorflow import demo
 from xnorflow_boards import boards
+from xnorflow_boards.build.vivado_core import CONSTRAINTS, SCRIPT, core_project
 from xnorflow_boards.gateware import axi_core as axi
 from xnorflow_hw.axi.register_map import MAGIC, REGISTERS
 
