@@ -1,8 +1,8 @@
 """The golden model: an integer network, executed layer by layer in NumPy.
 
-Read it as the specification of what the hardware computes. Values are integers throughout. Matrix
-products go through BLAS in float32 (or float64) only where every partial sum fits the mantissa, so
-that the float result is the integer result in whatever order it was summed.
+It is the specification of what the hardware computes. All values are integers. Matrix products go
+through BLAS in float32 or float64, but only where every partial sum fits the mantissa: then the
+float result is the integer result, whatever the order of summation.
 """
 
 from __future__ import annotations
@@ -31,18 +31,31 @@ from xnorflow.ir.layers import (
 )
 
 BATCH_BYTES = 1 << 26
-"""Memory that the largest feature map of a batch may take, in bytes."""
+"""Most memory for the largest feature map of a batch, in bytes."""
 PATCH_BYTES = 1 << 22
-"""Memory for the windows that are multiplied at once, in bytes; small enough for the cache."""
+"""Most memory for the windows that are multiplied at once, in bytes; a cache holds that."""
 
 
 def frames(net: LayerGraph, x: NDArray[Any]) -> NDArray[np.uint8]:
-    """Give `x` as uint8 [frames, height, width, channels].
+    """Return input data as frames, after a check of type and shape.
+
+    Parameters
+    ----------
+    net : LayerGraph
+        Network with the shape [height, width, channels].
+    x : uint8 array
+        Frames as [N, height, width, channels], [N, height, width] for one channel, or flat as
+        [N, height * width * channels].
+
+    Returns
+    -------
+    uint8 array [N, height, width, channels]
+        The same data.
 
     Raises
     ------
     BadInput
-        If `x` is not uint8 or does not hold frames of the network's shape.
+        If `x` is not uint8 or has another shape.
     """
     x = np.asarray(x)
     size = int(np.prod(net.shape))
@@ -62,7 +75,27 @@ def frames(net: LayerGraph, x: NDArray[Any]) -> NDArray[np.uint8]:
 def run(
     net: LayerGraph, x: NDArray[Any], progress: Callable[[int, int], object] | None = None
 ) -> Ints:
-    """Compute the scores, int64 [frames, classes]; `progress` is told frames done and in all."""
+    """Compute the scores of a network.
+
+    Parameters
+    ----------
+    net : LayerGraph
+        Network to execute.
+    x : uint8 array [N, ...]
+        Frames, as for `frames`.
+    progress : callable, optional
+        Is called with the numbers of frames that are done and of all frames.
+
+    Returns
+    -------
+    int64 array [N, classes]
+        Scores of each frame.
+
+    Raises
+    ------
+    BadInput
+        If `x` does not fit the network.
+    """
     x = frames(net, x)
     out = np.empty((len(x), net.features[-1].channels), np.int64)
     step = max(1, BATCH_BYTES // (8 * _widest(net)))
@@ -77,9 +110,21 @@ def run(
 
 
 def trace(net: LayerGraph, x: NDArray[Any]) -> Iterator[tuple[Layer, NDArray[Any]]]:
-    """Yield each layer with the values it puts out, [frames, height, width, channels].
+    """Compute one layer after the other, and yield each with its output.
 
-    The dtype is whatever holds the values exactly; the values are integers.
+    Parameters
+    ----------
+    net : LayerGraph
+        Network to execute.
+    x : uint8 array [N, ...]
+        Frames, as for `frames`.
+
+    Yields
+    ------
+    layer : Layer
+        Layer that was computed.
+    values : array [N, height, width, channels]
+        Its output: integers, in a dtype that holds them exactly.
     """
     values: NDArray[Any] = frames(net, x)
     if not isinstance(net.layers[0], InputTable):
@@ -90,13 +135,33 @@ def trace(net: LayerGraph, x: NDArray[Any]) -> Iterator[tuple[Layer, NDArray[Any
 
 
 def _widest(net: LayerGraph) -> int:
-    """Elements of a frame's largest feature map."""
+    """Return the number of elements of a frame's largest feature map."""
     return max(features.size for features in net.features)
 
 
 @singledispatch
 def apply(layer: Layer, x: NDArray[Any], inp: Features) -> NDArray[Any]:
-    """Compute one layer: values [frames, height, width, channels] of `inp`'s alphabet in, out."""
+    """Compute one layer.
+
+    Parameters
+    ----------
+    layer : Layer
+        Layer to compute.
+    x : array [N, height, width, channels]
+        Values of its input.
+    inp : Features
+        Shape and alphabet of its input.
+
+    Returns
+    -------
+    array [N, height, width, channels]
+        Values of its output.
+
+    Raises
+    ------
+    TypeError
+        If the golden model does not know the layer's type.
+    """
     raise TypeError(f"the golden model knows no layer of type {type(layer).__name__}")
 
 
@@ -115,7 +180,7 @@ def _flatten(layer: Flatten, x: NDArray[Any], inp: Features) -> NDArray[Any]:
 
 
 def _exact_dtype(largest: int) -> type[np.float32] | type[np.float64]:
-    """Give the float type in which integers up to `largest` add exactly."""
+    """Return the float type in which sums of integers up to `largest` are exact."""
     if largest < 2**24:
         return np.float32
     if largest < 2**53:
@@ -128,8 +193,8 @@ def _conv(layer: Conv, x: NDArray[Any], inp: Features) -> NDArray[Any]:
     largest_input = max(abs(inp.alphabet.lo), abs(inp.alphabet.hi), abs(layer.pad_value))
     per_channel = np.abs(layer.weights).reshape(len(layer.weights), -1).sum(1)
     largest = int(per_channel.max()) * largest_input
-    # Two frames at once: features a + shift * b give sums a + shift * b, which a shift above twice
-    # the largest sum parts again; a power of two divides without rounding.
+    # Two frames are computed at once: features a + shift * b give sums a + shift * b. A shift above
+    # twice the largest sum lets them be separated again, and a power of two divides exactly.
     shift = 1 << (2 * largest).bit_length()
     if largest * (shift + 1) < 2**24 and len(x) > 1:
         half = (len(x) + 1) // 2
@@ -143,7 +208,7 @@ def _conv(layer: Conv, x: NDArray[Any], inp: Features) -> NDArray[Any]:
 
 
 def _correlate(layer: Conv, inp: Features, x: NDArray[Any], dtype: Any, pad: int) -> NDArray[Any]:
-    """Multiply windows with weights in `dtype`, in which every sum has to be exact."""
+    """Compute the sums of windows times weights in `dtype`, in which all have to be exact."""
     x = x.astype(dtype, copy=False)
     matrix = layer.weights.reshape(len(layer.weights), -1).T.astype(dtype)
     height, width = layer.window.output(inp.height, inp.width)
@@ -212,10 +277,21 @@ def _scores(layer: Scores, x: NDArray[Any], inp: Features) -> NDArray[Any]:
 
 
 def windows(x: NDArray[Any], window: Window, pad: float) -> NDArray[Any]:
-    """Give every window of `x`: [frames, out_rows, out_cols, kernel_rows, kernel_cols, channels].
+    """Return every window of a feature map.
 
-    `x` is [frames, height, width, channels]; padded taps hold `pad`. The result may share memory
-    with `x`.
+    Parameters
+    ----------
+    x : array [N, height, width, channels]
+        Feature map.
+    window : Window
+        Kernel, stride, dilation and padding.
+    pad : float
+        Value of the padding.
+
+    Returns
+    -------
+    array [N, out_rows, out_cols, kernel_rows, kernel_cols, channels]
+        Windows; the array may share memory with `x`.
     """
     top, left, bottom, right = window.pads
     if any(window.pads):

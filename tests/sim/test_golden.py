@@ -1,4 +1,4 @@
-"""The golden model against loops that nobody could get wrong."""
+"""The golden model against plain loops over every feature."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def values(a: ir.Alphabet, code: int) -> int:
 
 
 def taps(w: ir.Window, oy: int, ox: int) -> list[tuple[int, int, int, int]]:
-    """Kernel row and column with the row and column of the feature below it."""
+    """Return each kernel row and column with the row and column of the feature below it."""
     return [
         (
             ky,

@@ -1,6 +1,6 @@
 // Drives one Verilated accelerator through a batch of frames, in one call per million cycles.
 //
-// Vxf is the model; design.h, which build.py generates, defines the geometry:
+// Vxf is the model; design.h, which library.py generates, defines the geometry:
 // IN_BYTES and OUT_BYTES per beat, IN_BEATS and OUT_BEATS per frame, and TAPS(X), which expands to
 // X(index, bytes) for every pair of probe ports. runner.py's worker mirrors struct Batch.
 //

@@ -1,7 +1,7 @@
-"""From generated Verilog to a shared library that runs it.
+"""A shared library that runs generated Verilog.
 
-Verilator turns the Verilog into C++; g++ compiles that with ``harness.cpp`` around it. The result
-is cached under the digest of all that went in. Neither make nor perl is needed here.
+Verilator turns the Verilog into C++, and g++ compiles it together with ``harness.cpp``. The result
+is cached under the digest of everything that it depends on. Neither make nor perl is needed.
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ def build(
     Parameters
     ----------
     verilog : Path or str
-        The design, self-contained: its file, or its text.
+        Self-contained design: path of its file, or its text.
     interface : Interface or BytePorts
-        Its ports, which are compared with the Verilog's, and the C++ that drives them.
+        Ports of the design, which are compared with the Verilog's, and the C++ that drives them.
     images : Path or dict, optional
         ROM images that the Verilog names: their folder, or their texts by file name. By default
         the folder of the Verilog's file.
@@ -152,11 +152,11 @@ def lint(verilog: Path | str, top: str, *, defines: tuple[str, ...] = ()) -> lis
     Parameters
     ----------
     verilog : Path or str
-        The design: its file, or its text.
+        Design: path of its file, or its text.
     top : str
-        Name of its top module.
+        Name of the top module.
     defines : tuple of str
-        Preprocessor names to define, as the alternatives in the text want.
+        Preprocessor names to define, which choose between alternatives in the text.
     """
     options = ["--lint-only", "-Wall", "-Wno-DECLFILENAME", "--no-timing", "--top-module", top]
     options += [f"-D{name}" for name in defines]

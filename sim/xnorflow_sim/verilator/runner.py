@@ -1,4 +1,4 @@
-"""Thousands of frames through the compiled Verilog, in as many processes as asked for."""
+"""Simulation of frames in the compiled Verilog, with the frames shared between processes."""
 
 from __future__ import annotations
 
@@ -66,18 +66,18 @@ class Simulator:
     Parameters
     ----------
     verilog : Path or str
-        The design, self-contained: its file, or its text.
+        Self-contained design: path of its file, or its text.
     interface : Interface
-        Its ports.
+        Ports of the design.
     images : Path or dict, optional
-        Its ROM images: their folder, by default that of the Verilog's file; or their texts by
-        file name.
+        ROM images of the design: their folder, or their texts by file name. By default the folder
+        of the Verilog's file.
     trace : bool
-        Build the variant that can write waveforms.
+        Whether to build the variant that can write waveforms.
     lines : bool
-        Keep what a profiler needs; see :func:`xnorflow_sim.verilator.library.build`.
+        Whether to keep what a profiler needs; see :func:`xnorflow_sim.verilator.library.build`.
     cache : Path, optional
-        Where compiled designs are kept, by default ``$XNORFLOW_CACHE`` or the user's cache folder.
+        Folder of compiled designs; ``$XNORFLOW_CACHE`` or the user's cache folder by default.
 
     Raises
     ------
@@ -127,13 +127,13 @@ class Simulator:
         seed : int
             Seed of the stalls and of the bits that the design does not initialise.
         jobs : int
-            Processes; each takes an equal share of the frames.
+            Number of processes; each takes an equal share of the frames.
         idle_limit : int
             Cycles without a transfer on either stream after which the design counts as stuck.
         taps : bool
-            Record what passes the interface's probes.
+            Whether to record the features that pass the interface's probes.
         waves : Path, optional
-            Write the waveforms of the whole run there, in VCD; needs ``trace=True``, ``jobs=1``.
+            File for the waveforms of the whole run, in VCD; needs ``trace=True`` and ``jobs=1``.
         progress : callable, optional
             Called with the number of frames done and N; from other threads, one at a time.
 
@@ -198,7 +198,7 @@ class Simulator:
             ) from e
 
     def _collect(self, shards: list[_Shard], idle_limit: int, taps: bool) -> Run:
-        """Check how each shard ended and put their results together."""
+        """Check how each shard ended, and join the results of all."""
         cycles = 0
         for shard in shards:
             summary = json.loads((shard.folder / "summary.json").read_text())
