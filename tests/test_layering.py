@@ -151,7 +151,8 @@ ROOMS = {
     "xnorflow.evidence": "design frontend ir data errors inputs outputs npz version sim.golden"
     " sim.simulation sim.locate sim.interface sim.verilator lower graph compiler api plan"
     " hw.top",
-    "xnorflow.export": "frontend lower graph ir errors outputs inputs version api evidence sim.golden",
+    "xnorflow.export": "frontend lower graph ir errors outputs inputs version api evidence"
+    " sim.golden",
     # Simulation.
     "xnorflow_sim.golden": "errors ir",
     "xnorflow_sim.verilator": "errors outputs interface simulation process_group",
