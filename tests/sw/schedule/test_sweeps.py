@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from xnorflow import ir
-from xnorflow.plan.mapping import accelerator
+from xnorflow.plan.hardware_passes import accelerator
 from xnorflow.plan.reductions import Fold
 from xnorflow.schedule import flow
 from xnorflow_hw.spec import AcceleratorSpec
