@@ -31,7 +31,7 @@ def sweeps_needed(spec: AcceleratorSpec, monkeypatch: pytest.MonkeyPatch) -> int
     for count in range(1, 100):
         monkeypatch.setattr(flow, "MAX_SWEEPS", count)
         try:
-            assert flow.Flow(spec, 3).settle()
+            assert flow.Flow(spec, 3).solve()
         except RuntimeError:
             continue
         break
@@ -43,36 +43,36 @@ def test_a_schedule_that_does_not_settle_is_an_error(monkeypatch: pytest.MonkeyP
     needed = sweeps_needed(made, monkeypatch)
     assert 2 < needed < 100
     sent = flow.Flow(made, 3)
-    assert sent.settle()
+    assert sent.solve()
     monkeypatch.setattr(flow, "MAX_SWEEPS", needed - 1)
-    with pytest.raises(RuntimeError, match=f"of net did not settle in {needed - 1} sweeps"):
-        flow.Flow(made, 3).settle()
+    with pytest.raises(RuntimeError, match=f"of net found no fixed point in {needed - 1} sweeps"):
+        flow.Flow(made, 3).solve()
 
 
 def test_a_schedule_may_be_as_late_as_allowed_and_no_later() -> None:
     made = spec()
     free = flow.Flow(made, 3)
-    assert free.settle()
-    assert flow.Flow(made, 3).settle(free.sent)
-    assert flow.Flow(made, 3).settle(free.sent + 1)
+    assert free.solve()
+    assert flow.Flow(made, 3).solve(free.sent)
+    assert flow.Flow(made, 3).solve(free.sent + 1)
     for at in (0, len(free.sent) // 2, len(free.sent) - 1):
         earlier = free.sent.copy()
         earlier[at] -= 1
-        assert not flow.Flow(made, 3).settle(earlier)
+        assert not flow.Flow(made, 3).solve(earlier)
 
 
 def test_less_space_found_from_known_times_is_found_from_the_beginning_too() -> None:
     made = spec()
     known = flow.Flow(made, 3)
-    assert known.settle()
+    assert known.solve()
     second = made.stages[1]
     least = replace(second.buffer, depth=second.buffer.depth - second.buffer.place_words)
     lesser = replace(second, buffer=least, queue_depth=1)
     onwards = known.with_stage(1, lesser)
-    assert onwards.settle()
+    assert onwards.solve()
     stages = (made.stages[0], lesser)
     fresh = flow.Flow(replace(made, stages=stages), 3)
-    assert fresh.settle()
+    assert fresh.solve()
     np.testing.assert_array_equal(onwards.sent, fresh.sent)
     np.testing.assert_array_equal(onwards.accepts, fresh.accepts)
     # The flow that was known has not changed.
