@@ -1,6 +1,6 @@
-"""The register map behind `s_axi_ctrl`: the hardware, the tables and the C header all read this.
+"""The register map behind `s_axi_ctrl`, read by the hardware, by the documentation and by hosts.
 
-A change of the map that a driver could notice needs another `VERSION`.
+A change of the map that a driver could notice needs a new `VERSION`.
 """
 
 from __future__ import annotations
@@ -10,14 +10,26 @@ from dataclasses import dataclass
 MAGIC = int.from_bytes(b"XNOR", "little")
 VERSION = 1
 ADDRESS_BITS = 12
-"""Of `s_axi_ctrl`: 4 KiB, the least that a vendor's address editor gives a slave."""
+"""Width of an address on `s_axi_ctrl`: 4 KiB, the least that vendors' address editors assign."""
 SNAPSHOT_START = 0x100
-"""From here on registers show what the last snapshot took."""
+"""First offset of the registers that show the last snapshot."""
 
 
 @dataclass(frozen=True)
 class Field:
-    """A part of a register: `width` bits from bit `low` on."""
+    """A part of a register.
+
+    Parameters
+    ----------
+    name : str
+        Name in capitals.
+    low : int
+        Lowest bit.
+    width : int
+        Number of bits.
+    text : str
+        What the field means.
+    """
 
     name: str
     low: int
@@ -26,28 +38,28 @@ class Field:
 
     @property
     def mask(self) -> int:
-        """The field's bits in the register."""
+        """The bits of the field in the register."""
         return ((1 << self.width) - 1) << self.low
 
 
 @dataclass(frozen=True)
 class Register:
-    """A register, or several words that are one value.
+    """A register, or several words that form one value.
 
     Parameters
     ----------
     name : str
-        In capitals.
+        Name in capitals.
     offset : int
-        In bytes, a multiple of 4.
+        Address in bytes, a multiple of 4.
     text : str
-        What it holds.
+        What the register holds.
     words : int
-        32-bit words, the lowest first.
+        Number of 32-bit words, the lowest word first.
     access : {"r", "w", "rw"}
-        A register that can only be written reads 0.
+        What a host may do. A register that can only be written reads as 0.
     fields : tuple of Field
-        Its parts, if it has any.
+        Parts of the register, if it has any.
     """
 
     name: str
@@ -58,12 +70,12 @@ class Register:
     fields: tuple[Field, ...] = ()
 
     def __getitem__(self, name: str) -> Field:
-        """Give a field by its name."""
+        """Return a field by its name."""
         return next(field for field in self.fields if field.name == name)
 
 
 def _row(start: int, words: int, **texts: str) -> tuple[Register, ...]:
-    """Give read-only registers one after the other."""
+    """Return read-only registers one after the other."""
     return tuple(
         Register(name, start + 4 * words * place, text, words)
         for place, (name, text) in enumerate(texts.items())
@@ -134,7 +146,7 @@ COUNTERS = _row(
     TLAST_EARLY="beats with tlast on `s_axis` that are not their frame's last",
     TLAST_MISSING="last beats of a frame without tlast on `s_axis`",
 )
-"""64 bits; they wrap."""
+"""Counters of 64 bits, which wrap."""
 
 MEASUREMENTS = _row(
     0x180,
@@ -146,7 +158,7 @@ MEASUREMENTS = _row(
     INTERVAL_MIN="the least since the last CLEAR; all ones: none yet",
     INTERVAL_MAX="the most; 0: none yet",
 )
-"""32 bits; they stop at all ones."""
+"""Measurements of 32 bits, which stop at all ones."""
 
 REGISTERS = (*IDENTITY, CONTROL, STATUS, SCRATCH, *COUNTERS, *MEASUREMENTS)
 BY_NAME = {register.name: register for register in REGISTERS}

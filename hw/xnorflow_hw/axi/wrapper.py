@@ -1,4 +1,4 @@
-"""An accelerator as an AXI peripheral: its streams watched, its registers on AXI4-Lite."""
+"""An accelerator as an AXI peripheral: its streams are watched, its registers are on AXI4-Lite."""
 
 from __future__ import annotations
 
@@ -40,20 +40,31 @@ _IGNORED = ("awprot", "arprot")
 
 @dataclass(frozen=True)
 class AxiSpec:
-    """What the registers say of a design, and the widths of its streams.
+    """What the registers tell about a design, and the widths of its streams.
 
     Parameters
     ----------
     module : str
         Name of the accelerator's module, as `emit` wrote it.
-    in_bytes, frame_beats, frame_samples : int
-        Samples per beat, beats and samples per frame of its input.
-    out_lanes, score_bits, result_beats, classes : int
-        Scores per beat, bits of each, beats and scores per frame of its output.
+    in_bytes : int
+        Samples, of one byte, per beat of the input.
+    frame_beats, frame_samples : int
+        Beats and samples per frame of the input.
+    out_lanes : int
+        Scores per beat of the output.
+    score_bits : int
+        Width of a score in bits, a multiple of 8.
+    result_beats, classes : int
+        Beats and scores per frame of the output.
     digest : bytes
-        SHA-256 of the design.
+        SHA-256 of the design, 32 bytes.
     interval, latency : int
-        Predicted, of the accelerator alone, in cycles.
+        Predicted cycles of the accelerator alone.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range.
     """
 
     module: str
@@ -71,15 +82,15 @@ class AxiSpec:
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if isinstance(value, int) and not 1 <= value < 1 << 31:
-                raise ValueError(f"{name}={value} is not in 1 to {(1 << 31) - 1}")
+                raise ValueError(f"{name} is {value}; it has to be in 1 to {(1 << 31) - 1}")
         if len(self.digest) != DIGEST_BYTES:
-            raise ValueError(f"the digest has {len(self.digest)} bytes, not {DIGEST_BYTES}")
+            raise ValueError(f"digest has {len(self.digest)} bytes; it has to have {DIGEST_BYTES}")
         if self.score_bits % 8:
-            raise ValueError(f"score_bits={self.score_bits} is not a multiple of 8")
+            raise ValueError(f"score_bits is {self.score_bits}; it has to be a multiple of 8")
 
     @property
     def constants(self) -> dict[str, int]:
-        """Values of the registers in `axi_map.IDENTITY`."""
+        """Values of the registers in `register_map.IDENTITY`, by name."""
         return {
             "MAGIC": axi_map.MAGIC,
             "VERSION": axi_map.VERSION,
@@ -97,12 +108,12 @@ class AxiSpec:
 
 
 class AxiAccelerator(Elaboratable):
-    """An accelerator's Verilog module with clock, reset and ports as AXI names them.
+    """An accelerator's Verilog module with clock, reset and ports named as in AXI.
 
-    A reset through `axi_map.CONTROL` takes one cycle in which `s_axis` takes nothing; the next beat
-    that it takes is a frame's first. A beat that `m_axis` already offers stays until it is taken.
-    If the reset cuts a result off, `m_axis` fills it up with zeros to its last beat, with tlast, so
-    that whoever receives it never sees anything but whole results.
+    A reset through `register_map.CONTROL` takes one cycle, in which `s_axis` accepts nothing; the
+    next beat is the first one of a frame. A beat that `m_axis` already offers stays until it is
+    taken. If the reset cuts off a result, `m_axis` fills it up with zeros to its last beat, with
+    tlast, so that the receiver only ever sees whole results.
 
     Parameters
     ----------
@@ -135,7 +146,7 @@ class AxiAccelerator(Elaboratable):
         ]
 
     def elaborate(self, platform: Any) -> Module:
-        """Connect accelerator, output register, monitor and registers."""
+        """Connect the accelerator, the output register, the monitor and the registers."""
         m = Module()
         m.domains += ClockDomain("sync", local=True)
         m.d.comb += [ClockSignal().eq(self.aclk), ResetSignal().eq(~self.aresetn)]
@@ -151,14 +162,14 @@ class AxiAccelerator(Elaboratable):
         return m
 
     def _streams(self, m: Module, monitor: Monitor) -> None:
-        """Put the accelerator between the streams, its output through a register."""
+        """Put the accelerator between the streams, with a register at its output."""
         s, o = self.s_axis, self.m_axis
         data = Signal.like(o["tdata"], name="data")
         ready, valid, last = Signal(name="ready"), Signal(name="valid"), Signal(name="last")
         take, free = Signal(), Signal()
         real, filling = Signal(), Signal()
-        beat = Loop(self.spec.result_beats, "beat")  # The next one to go into the register.
-        started = Signal()  # It is not a result's first.
+        beat = Loop(self.spec.result_beats, "beat")  # The next beat to enter the output register.
+        started = Signal()  # Whether that beat is not the first one of a result.
         m.submodules.accelerator = Instance(
             self.spec.module,
             i_clk=self.aclk,
@@ -204,8 +215,8 @@ class AxiAccelerator(Elaboratable):
         ]
 
     def _registers(self, m: Module, lite: AxiLite, monitor: Monitor) -> None:
-        """Give every word of the map its value, and the writable ones their effect."""
-        restart = Signal(init=1)  # A register: it resets the whole accelerator.
+        """Connect every word of the map to its value, and the writable words to their effect."""
+        restart = Signal(init=1)  # From a register, because it resets the whole accelerator.
         scratch = Signal(32, name="scratch")
         control = axi_map.CONTROL
         m.d.comb += [
@@ -251,13 +262,21 @@ class AxiAccelerator(Elaboratable):
 
 
 def _stream(name: str, bits: int) -> dict[str, Signal]:
-    """Give the signals of an AXI-Stream."""
+    """Return the signals of an AXI-Stream."""
     widths = {"tdata": bits, "tvalid": 1, "tready": 1, "tlast": 1}
     return {part: Signal(width, name=f"{name}_{part}") for part, width in widths.items()}
 
 
 def emit_axi(top: AxiAccelerator, *, name: str) -> str:
-    """Generate the Verilog of a wrapped accelerator, without that of the accelerator's module."""
+    """Write the Verilog of a wrapped accelerator, without that of the accelerator's module.
+
+    Parameters
+    ----------
+    top : AxiAccelerator
+        What to write.
+    name : str
+        Name of the top module.
+    """
     return verilog.convert(
         top, name=name, ports=top.ports, emit_src=False, strip_internal_attrs=True
     )

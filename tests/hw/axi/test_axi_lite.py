@@ -194,5 +194,5 @@ def test_no_output_follows_an_input_in_the_same_cycle():
 
 
 def test_an_address_has_a_word():
-    with pytest.raises(ValueError, match="address_bits=2 is below 3"):
+    with pytest.raises(ValueError, match="address_bits is 2; it has to be 3 or more"):
         AxiLite(address_bits=2)

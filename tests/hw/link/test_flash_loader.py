@@ -129,5 +129,5 @@ def test_a_reset_loads_again():
 )
 def test_bad_parameters(arguments):
     good = {"sections": (1,), "crc": 0, "address": 0, "wait": 1}
-    with pytest.raises(ValueError, match="not"):
+    with pytest.raises(ValueError, match="has to"):
         LoaderSpec(**(good | arguments))

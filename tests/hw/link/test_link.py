@@ -266,11 +266,11 @@ def test_more_frames_than_the_window_wait():
 
 def test_refuses_parameters():
     for bad, why in [
-        ({"in_lanes": 0}, "in_lanes=0"),
+        ({"in_lanes": 0}, "in_lanes is 0"),
         ({"in_beats": 1 << 24}, "too long"),
         ({"out_beats": 40_000}, "too long"),
-        ({"window": 1}, "window=1"),
-        ({"version": 16}, "version=16"),
+        ({"window": 1}, "window is 1"),
+        ({"version": 16}, "version is 16"),
     ]:
         with pytest.raises(ValueError, match=why):
             spec_of(**bad)

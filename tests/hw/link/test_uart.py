@@ -161,10 +161,10 @@ def test_divisor():
     assert divisor_for(25e6, 115_200) == 217
     with pytest.raises(ValueError, match=r"25 MHz / 8 is \+4.2 % off 3000000 baud"):
         divisor_for(25e6, 3_000_000)
-    with pytest.raises(ValueError, match="must be positive"):
+    with pytest.raises(ValueError, match="clock_hz is 0 and baud is 9600"):
         divisor_for(0, 9600)
     for make in (UartReceiver, UartTransmitter):
-        with pytest.raises(ValueError, match="divisor=3"):
+        with pytest.raises(ValueError, match="divisor is 3"):
             make(divisor=3)
-    with pytest.raises(ValueError, match="buffer=63"):
+    with pytest.raises(ValueError, match="buffer is 63; it has to be 64 or more"):
         Uart(divisor=8, buffer=63, flow=True)
