@@ -1,4 +1,4 @@
-"""Counters and measurements of the AXI wrapper against a model that keeps a list of frames."""
+"""Counters and measurements of the AXI wrapper equal a model that keeps a list of frames."""
 
 import random
 

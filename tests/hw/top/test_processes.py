@@ -1,4 +1,4 @@
-"""Joined processes: the same module, by proof, and one condition for all that is under it."""
+"""Joined processes: proved equal, and with one condition for everything under it."""
 
 import re
 
