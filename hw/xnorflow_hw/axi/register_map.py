@@ -106,11 +106,11 @@ IDENTITY = (
 CONTROL = Register(
     "CONTROL",
     0x080,
-    "what to do, once for every bit written as 1",
+    "actions; every bit written as 1 triggers its action once",
     access="w",
     fields=(
         Field("RESET", 0, 1, "reset the accelerator, not the counters"),
-        Field("CLEAR", 1, 1, "set counters and measurements to where they start"),
+        Field("CLEAR", 1, 1, "reset counters and measurements to their initial values"),
         Field(
             "SNAPSHOT",
             2,
@@ -122,24 +122,24 @@ CONTROL = Register(
 STATUS = Register(
     "STATUS",
     0x084,
-    "this very cycle",
+    "state in this cycle",
     fields=(
         Field("BUSY", 0, 1, "a frame has begun and not ended, or a beat waits on `m_axis`"),
-        Field("IN_STALLED", 1, 1, "`s_axis` has a beat that is not taken"),
-        Field("IN_STARVED", 2, 1, "`s_axis` could take a beat and has none"),
-        Field("OUT_STALLED", 3, 1, "`m_axis` has a beat that is not taken"),
+        Field("IN_STALLED", 1, 1, "`s_axis` has a beat that is not accepted"),
+        Field("IN_STARVED", 2, 1, "`s_axis` could accept a beat and has none"),
+        Field("OUT_STALLED", 3, 1, "`m_axis` has a beat that is not accepted"),
         Field("FILLING", 4, 1, "a result that a reset cut off is being filled up with zeros"),
         Field("IN_FLIGHT", 16, 16, "frames that have begun on `s_axis` and not ended on `m_axis`"),
     ),
 )
-SCRATCH = Register("SCRATCH", 0x088, "any value, to try the bus", access="rw")
+SCRATCH = Register("SCRATCH", 0x088, "any value, for testing the bus", access="rw")
 
 COUNTERS = _row(
     SNAPSHOT_START,
     2,
     CYCLES="cycles",
-    FRAMES_IN="frames whose last beat `s_axis` has taken",
-    FRAMES_OUT="frames whose last beat `m_axis` has given",
+    FRAMES_IN="frames whose last beat `s_axis` has accepted",
+    FRAMES_OUT="frames whose last beat `m_axis` has transferred",
     IN_STALLED="cycles with tvalid and without tready on `s_axis`",
     IN_STARVED="cycles with tready and without tvalid on `s_axis`",
     OUT_STALLED="cycles with tvalid and without tready on `m_axis`",
@@ -152,11 +152,11 @@ MEASUREMENTS = _row(
     0x180,
     1,
     LATENCY="cycles from a frame's first beat in to its last beat out, of the last frame measured",
-    LATENCY_MIN="the least since the last CLEAR; all ones: none yet",
-    LATENCY_MAX="the most; 0: none yet",
+    LATENCY_MIN="smallest since the last CLEAR; all ones if there is none yet",
+    LATENCY_MAX="largest since the last CLEAR; 0 if there is none yet",
     INTERVAL="cycles between the last beats out of the last two frames",
-    INTERVAL_MIN="the least since the last CLEAR; all ones: none yet",
-    INTERVAL_MAX="the most; 0: none yet",
+    INTERVAL_MIN="smallest since the last CLEAR; all ones if there is none yet",
+    INTERVAL_MAX="largest since the last CLEAR; 0 if there is none yet",
 )
 """Measurements of 32 bits, which stop at all ones."""
 
