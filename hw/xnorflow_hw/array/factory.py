@@ -35,9 +35,9 @@ def engine(
     Parameters
     ----------
     array : ArraySpec
-        What to reduce with.
+        Spec of the array.
     tails : sequence of TailSpec
-        What to apply to the results, in order.
+        Specs of the tails, in order.
     rows : int
         Number of values of the buffer's `o_row`.
     style : {"amaranth", "verilog"}
@@ -87,6 +87,7 @@ def engine(
 def _array(
     spec: ArraySpec, rows: int, compared: ThresholdSpec | None, style: Style, name: str
 ) -> Array:
+    """Build the array, with the thresholds that it compares with, if any."""
     match spec:
         case DotSpec() if spec.form == FORM:
             return BakedArray(
@@ -124,6 +125,7 @@ def _array(
 
 
 def _constants(spec: TailSpec) -> Any:
+    """Return the constants of a tail, an array whose first axis is rows."""
     match spec:
         case ThresholdSpec():
             return spec.thresholds
@@ -134,6 +136,7 @@ def _constants(spec: TailSpec) -> Any:
 
 
 def _tail(spec: TailSpec, options: dict[str, Any]) -> ThresholdTail | OffsetTail | TableTail:
+    """Build a tail."""
     match spec:
         case ThresholdSpec():
             return ThresholdTail(thresholds=spec.thresholds, **options)

@@ -20,7 +20,7 @@ from amaranth.hdl import (
 )
 from amaranth.lib.wiring import In
 
-from xnorflow_hw.axi import register_map as axi_map
+from xnorflow_hw.axi import register_map
 from xnorflow_hw.axi.axi_lite import AxiLite, Response
 from xnorflow_hw.axi.monitor import Monitor
 from xnorflow_hw.base.loop import Loop
@@ -92,8 +92,8 @@ class AxiSpec:
     def constants(self) -> dict[str, int]:
         """Values of the registers in `register_map.IDENTITY`, by name."""
         return {
-            "MAGIC": axi_map.MAGIC,
-            "VERSION": axi_map.VERSION,
+            "MAGIC": register_map.MAGIC,
+            "VERSION": register_map.VERSION,
             "FRAME_BEATS": self.frame_beats,
             "IN_BYTES": self.in_bytes,
             "FRAME_SAMPLES": self.frame_samples,
@@ -118,7 +118,7 @@ class AxiAccelerator(Elaboratable):
     Parameters
     ----------
     spec : AxiSpec
-        The accelerator.
+        The accelerator's sizes and the contents of its registers.
 
     Attributes
     ----------
@@ -131,7 +131,7 @@ class AxiAccelerator(Elaboratable):
         self.aclk, self.aresetn = Signal(name="aclk"), Signal(name="aresetn")
         self.s_axis = _stream("s_axis", 8 * spec.in_bytes)
         self.m_axis = _stream("m_axis", spec.score_bits * spec.out_lanes)
-        widths = {"addr": axi_map.ADDRESS_BITS, "prot": 3, "data": 32, "strb": 4, "resp": 2}
+        widths = {"addr": register_map.ADDRESS_BITS, "prot": 3, "data": 32, "strb": 4, "resp": 2}
         self.control = {
             f"{channel}{part}": Signal(widths.get(part, 1), name=f"s_axi_ctrl_{channel}{part}")
             for channel, parts in _CHANNELS.items()
@@ -151,7 +151,7 @@ class AxiAccelerator(Elaboratable):
         m.domains += ClockDomain("sync", local=True)
         m.d.comb += [ClockSignal().eq(self.aclk), ResetSignal().eq(~self.aresetn)]
         m.submodules.monitor = monitor = Monitor(frame_beats=self.spec.frame_beats)
-        m.submodules.lite = lite = AxiLite(address_bits=axi_map.ADDRESS_BITS)
+        m.submodules.lite = lite = AxiLite(address_bits=register_map.ADDRESS_BITS)
         for name, port in self.control.items():
             if name not in _IGNORED:
                 inner = getattr(lite, name)
@@ -218,7 +218,7 @@ class AxiAccelerator(Elaboratable):
         """Connect every word of the map to its value, and the writable words to their effect."""
         restart = Signal(init=1)  # From a register, because it resets the whole accelerator.
         scratch = Signal(32, name="scratch")
-        control = axi_map.CONTROL
+        control = register_map.CONTROL
         m.d.comb += [
             monitor.restart.eq(restart),
             lite.write_response.eq(Response.DECERR),
@@ -234,25 +234,27 @@ class AxiAccelerator(Elaboratable):
                     monitor.snapshot.eq((wanted & control["SNAPSHOT"].mask).any()),
                 ]
                 m.d.sync += restart.eq((wanted & control["RESET"].mask).any())
-            with m.Case(axi_map.SCRATCH.offset // 4):
+            with m.Case(register_map.SCRATCH.offset // 4):
                 m.d.comb += lite.write_response.eq(Response.OKAY)
                 for byte in range(4):
                     with m.If(lite.write & lite.write_strobe[byte]):
                         m.d.sync += scratch.word_select(byte, 8).eq(
                             lite.write_data.word_select(byte, 8)
                         )
-            read_only = [r for r in axi_map.REGISTERS if r.access == "r"]
+            read_only = [r for r in register_map.REGISTERS if r.access == "r"]
             with m.Case(*(r.offset // 4 + k for r in read_only for k in range(r.words))):
                 m.d.comb += lite.write_response.eq(Response.SLVERR)
 
         values: dict[str, Value] = {
-            name: Const(value, 32 * axi_map.BY_NAME[name].words)
+            name: Const(value, 32 * register_map.BY_NAME[name].words)
             for name, value in self.spec.constants.items()
         }
-        values |= {r.name: monitor.taken(r) for r in (*axi_map.COUNTERS, *axi_map.MEASUREMENTS)}
+        values |= {
+            r.name: monitor.taken(r) for r in (*register_map.COUNTERS, *register_map.MEASUREMENTS)
+        }
         values |= {"CONTROL": Const(0, 32), "STATUS": monitor.status, "SCRATCH": scratch}
         with m.Switch(lite.read_word):
-            for register in axi_map.REGISTERS:
+            for register in register_map.REGISTERS:
                 for k in range(register.words):
                     with m.Case(register.offset // 4 + k):
                         m.d.comb += [
@@ -273,7 +275,7 @@ def emit_axi(top: AxiAccelerator, *, name: str) -> str:
     Parameters
     ----------
     top : AxiAccelerator
-        What to write.
+        The top module to write.
     name : str
         Name of the top module.
     """

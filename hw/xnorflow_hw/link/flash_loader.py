@@ -100,7 +100,7 @@ class FlashLoader(wiring.Component):
     Parameters
     ----------
     spec : LoaderSpec
-        What to load.
+        What has to be loaded, and from where.
 
     Members
     -------

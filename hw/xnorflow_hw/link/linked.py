@@ -154,7 +154,7 @@ def emit_linked(top: LinkedAccelerator, *, name: str) -> str:
     Parameters
     ----------
     top : LinkedAccelerator
-        What to write.
+        The top module to write.
     name : str
         Name of the top module.
     """

@@ -274,7 +274,7 @@ def array_latency(array: ArraySpec, *, compares: bool = False) -> int:
     Parameters
     ----------
     array : ArraySpec
-        The array.
+        Spec of the array.
     compares : bool
         Whether the array compares its sums with thresholds itself, so that its result is a code.
     """

@@ -1,7 +1,7 @@
 """Changes how a stream carries its elements: the lanes per beat, and where groups begin.
 
 Where one number of lanes is a multiple of the other, slots or a shift register suffice. Everything
-else takes a barrel inserter. All forms keep the timing of the barrel inserter.
+else takes a barrel inserter. All kinds keep the timing of the barrel inserter.
 """
 
 from __future__ import annotations
