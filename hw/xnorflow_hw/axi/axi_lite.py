@@ -19,7 +19,7 @@ class Response(IntEnum):
 
 
 class AxiLite(wiring.Component):
-    r"""Takes requests from an AXI4-Lite master, with 32 bits of data, and answers each one.
+    """Takes requests from an AXI4-Lite master, with 32 bits of data, and answers each one.
 
     Address and data of a write may arrive in either order and any number of cycles apart. Writes
     and reads do not wait for each other. Every ready comes from a register. At full speed there is
@@ -36,10 +36,16 @@ class AxiLite(wiring.Component):
 
     Members
     -------
-    awaddr, awvalid, awready, wdata, wstrb, wvalid, wready, bresp, bvalid, bready, araddr, arvalid,
-    \
-    arready, rdata, rresp, rvalid, rready
-        The five channels.
+    awaddr, awvalid, awready : In(address_bits), In(1), Out(1)
+        Channel of write addresses.
+    wdata, wstrb, wvalid, wready : In(32), In(4), In(1), Out(1)
+        Channel of write data.
+    bresp, bvalid, bready : Out(2), Out(1), In(1)
+        Channel of write responses.
+    araddr, arvalid, arready : In(address_bits), In(1), Out(1)
+        Channel of read addresses.
+    rdata, rresp, rvalid, rready : Out(32), Out(2), Out(1), In(1)
+        Channel of read data.
     write : Out(1)
         Whether a write happens in this cycle: of the bytes `write_strobe` of `write_data` to the
         word `write_word`.
