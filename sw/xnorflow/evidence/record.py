@@ -139,6 +139,8 @@ def read_evidence(path: str | Path) -> Evidence:
     """
     path = Path(path)
     try:
+        if not path.is_file():
+            raise ValueError("it is no file")
         if path.stat().st_size > MAX_BYTES:
             raise ValueError(f"it has more than {MAX_BYTES} bytes")
         content = json.loads(path.read_text())
