@@ -237,6 +237,7 @@ def _pairs(a: Evidence, b: Evidence) -> Iterator[tuple[str, Any, Any, bool]]:
             continue
         for what in ("frames", "labels", "order", "ties", "scores", "failure"):
             yield f"{name}, {what}", getattr(old, what), getattr(new, what), True
+        yield f"{name}, tool", old.tool, new.tool, False
         yield f"{name}, digest of its scores", old.digest, new.digest, True
         yield f"{name}, digest of {old.against}'s scores", old.expected, new.expected, True
     yield "xnorflow", a.version, b.version, False
