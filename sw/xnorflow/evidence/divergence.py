@@ -102,7 +102,7 @@ def _quantised(
     from xnorflow_sim import golden
 
     waiting: tuple[str, str] | None = None
-    for layer, values in golden.trace(net, x):
+    for layer, values in golden.trace(net, golden.frames(net, x)):
         match layer:
             case ir.InputTable() | ir.Threshold():
                 waiting = (layer.name, layer.sources[-1]) if layer.sources else None
