@@ -145,7 +145,7 @@ def _window(w: Window, inp: Features, *, every: bool) -> None:
 def _scores(layer: Scores) -> None:
     classes = len(_integers(layer.offsets, 1, "offsets"))
     low, high = int(layer.offsets.min()), int(layer.offsets.max())
-    _need(max(-low, high) <= MAX_VALUE, "an offset is too large")
+    _need(-MAX_VALUE <= low and high <= MAX_VALUE, "an offset is too large")
     if layer.ranks is None:
         _need(layer.rank_lo is None, "it has rank_lo, but no ranks")
         return
