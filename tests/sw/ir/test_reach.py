@@ -113,3 +113,10 @@ def test_files_of_networks_have_so_many_bytes_at_most(
     monkeypatch.setattr(ir_file, "MAX_BYTES", size - 1)
     with pytest.raises(BadInput, match="is not a network that xnorflow wrote: .* claims"):
         ir_file.load(tmp_path / "net.npz")
+
+
+def test_objects_are_never_written(tmp_path: Path) -> None:
+    objects = ir.Scores("scores", np.array([{}], object))
+    net = ir.IntegerNetwork("net", (1, 1, 1), (objects,))
+    with pytest.raises(ValueError, match="[Oo]bject"):
+        ir_file.save(net, tmp_path / "net.npz")

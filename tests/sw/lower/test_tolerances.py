@@ -108,6 +108,21 @@ def test_denormal_values_are_off_by_one_at_most(off: int, fits: bool) -> None:
         assert integers.tolist() == [1, 2]
 
 
+def test_neighbours_may_be_exactly_one_apart() -> None:
+    scale = np.nextafter(f32(0.1), f32(1))
+    values = f32([7 * scale, 7 * scale + 1])
+    assert values[1] - values[0] == 1
+    grid = find(values)
+    assert grid is not None and not grid.exact
+    assert grid.alphabet.values(grid.codes(values)).tolist() == [7, 17]
+
+
+def test_zeros_have_a_scale_although_any_would_do() -> None:
+    grid = find(f32([0, 0]))
+    assert grid is not None
+    assert (grid.scale, grid.alphabet, grid.exact) == (1.0, ir.UNIPOLAR, True)
+
+
 @pytest.mark.parametrize(
     "integers",
     [
@@ -144,6 +159,8 @@ def test_products_with_the_scale_are_the_values_bit_by_bit(
         ([-32768, -1, 0, 32768], False),
         # Codes count the steps, here of 2.
         ([-65535, -1, 1, 65535], True),
+        ([-1, 1, 65535], True),
+        ([-1, 1, 65537], False),
     ],
 )
 def test_codes_have_sixteen_bits_and_integers_too(
