@@ -81,7 +81,8 @@ def command(
     folding: Path | None,
     clock: float | None,
     input_type: str,
-    input_scale: float,
+    input_scale: str,
+    layout: str | None,
     as_json: bool,
 ) -> None:
     """Run images through a model or a compiled design.
@@ -97,6 +98,8 @@ def command(
     """
     check_output(output, "results are", ".npz")
     check_output(waves, "waveforms are", ".vcd")
+    if model.is_dir() and layout is not None:
+        raise BadInput(f"--layout: {model} is compiled already; give it to compile")
     targets = {
         "--board": board,
         "--fps": fps,
@@ -119,7 +122,7 @@ def command(
             design = Design.read(model)
         net = design.net
     else:
-        net = load_model(model, input_type, input_scale)
+        net = load_model(model, input_type, input_scale, layout)
         if engine != "golden":
             from xnorflow.compiler import compile_network
 
@@ -131,14 +134,14 @@ def command(
     x = golden.frames(net, images.x)
     images.check_labels(len(net.scores.offsets))
     with console.progress("golden model") as tick:
-        scores = golden.run(net, x, tick)
+        scores = golden.run_frames(net, x, tick)
     result: dict[str, Any] = {"engine": engine, "frames": len(x)}
     arrays: dict[str, Any] = {}
     if engine == "rtl":
         assert design is not None
         with console.progress("RTL in Verilator") as tick:
             run = design.simulate(
-                x,
+                images.x,
                 jobs=jobs,
                 stalls=(stalls, stalls),
                 seed=seed,

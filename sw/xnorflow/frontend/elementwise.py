@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xnorflow.frontend.limits import MAX_WEIGHTS, elements
 from xnorflow.frontend.node import QONNX, Node
 from xnorflow.frontend.quantise import (
     QUANT_ATTRIBUTES,
@@ -18,7 +20,7 @@ from xnorflow.frontend.quantise import (
     quant_parameters,
 )
 from xnorflow.frontend.registry import Result, activation, handles
-from xnorflow.frontend.values import Activation, Constant, LayoutError, Value
+from xnorflow.frontend.values import Activation, Constant, LayoutError, Rearrangement, Value
 from xnorflow.graph import ops
 
 Make = Callable[..., ops.Elementwise]
@@ -38,14 +40,14 @@ def per_channel(node: Node, x: Activation, constant: NDArray[Any]) -> NDArray[An
         ) from e
     if constant.size == 1:
         return constant.reshape(())
-    h, w, c = x.frame
+    c = x.frame[2]
     inside = x.index >= 0
-    canonical = np.empty(h * w * c, constant.dtype)
-    canonical[x.index[inside]] = full[inside]
-    pixels = canonical.reshape(h * w, c)
-    if not (pixels == pixels[0]).all():
+    channel = x.index[inside] % c
+    # A channel that the file does not look at may have any value.
+    row = np.full(c, full[inside].flat[0] if inside.any() else 0, constant.dtype)
+    row[channel] = full[inside]
+    if not (row[channel] == full[inside]).all():
         return None
-    row = pixels[0].copy()
     return row[:1].reshape(()) if (row == row[0]).all() else row
 
 
@@ -75,13 +77,29 @@ def apply(node: Node, x: Activation, constants: Sequence[NDArray[Any]], make: Ma
         raise LayoutError(
             node.unsupported(
                 "its constant differs from pixel to pixel.", "constants per tensor or per channel."
-            )
+            ),
+            *_choices(x),
         )
     op = make(*values)
     with np.errstate(all="ignore"):
         ends = op.apply(np.repeat(np.array([[x.low], [np.inf]], np.float32), x.frame[2], 1))
     low = -np.inf if np.isnan(ends).any() else float(ends.min())
     return replace(x, low=low, pad_value=_pad_value(node, x, op)), (*before, op)
+
+
+def _choices(x: Activation) -> Iterator[Rearrangement]:
+    """Yield frames with other channels: those of each of the file's axes, then all features."""
+    if x.padded:
+        return
+    if 3 <= x.index.ndim <= 4 and len(x.index) == 1:
+        for axis in (1, x.index.ndim - 1):
+            last = np.moveaxis(x.index, axis, -1)
+            at = np.arange(last.size, dtype=np.int64).reshape(last.shape)
+            yield Rearrangement(
+                last.reshape((1, *last.shape)[-3:]), np.moveaxis(at, -1, axis)
+            )
+    size = math.prod(x.frame)
+    yield Rearrangement(np.arange(size, dtype=np.int64).reshape(1, 1, size), x.index)
 
 
 def _pad_value(node: Node, x: Activation, op: ops.Elementwise) -> float:
@@ -253,11 +271,12 @@ def multi_threshold(node: Node, inputs: Sequence[Value | None]) -> Result:
         raise node.unsupported("its output scale or bias is not finite.")
     # Which row each element uses is a constant per channel like any other.
     rows = np.arange(len(thresholds)).reshape([-1 if a == axis else 1 for a in range(rank)])
-    return apply(
-        node,
-        x,
-        [rows],
-        lambda r: ops.MultiThresholdOp(
+
+    def make(r: NDArray[Any]) -> ops.Elementwise:
+        count = (r.size, thresholds.shape[1])
+        elements(count, MAX_WEIGHTS, what="its thresholds", node=node.name, op=node.op)
+        return ops.MultiThresholdOp(
             thresholds[np.atleast_1d(r)], scale, bias, node=node.name, op=node.op
-        ),
-    )
+        )
+
+    return apply(node, x, [rows], make)

@@ -11,11 +11,13 @@ from xnorflow.errors import UnsupportedModel
 from xnorflow.frontend import dense, elementwise, windows
 from xnorflow.frontend import dropped_ends as ending
 from xnorflow.frontend.constants import Folder
+from xnorflow.frontend.input_frame import InputFrame
 from xnorflow.frontend.model_file import ModelFile
 from xnorflow.frontend.node import STANDARD, Node
-from xnorflow.frontend.registry import HANDLERS, Result, activation, handles
-from xnorflow.frontend.reshape import MOVES, WITH_OPERAND, move
-from xnorflow.frontend.values import Activation, Constant, Value
+from xnorflow.frontend.rearrange import moves_alone, rearrange
+from xnorflow.frontend.registry import HANDLERS, Entry, Result, activation, handles
+from xnorflow.frontend.reshape import MOVES
+from xnorflow.frontend.values import Activation, Constant, LayoutError, Value
 from xnorflow.graph import ops as graph
 
 HANDLER_MODULES = (dense, elementwise, ending, windows)
@@ -32,14 +34,18 @@ class Walk:
     Parameters
     ----------
     file : ModelFile
-    start : Activation
-        The input.
+    input : InputFrame
+        How frames are made of the file's input; changed where a node needs another frame.
+    readers : list of str
+        The nodes that changed the features, in order: features that were made before one of them
+        are not read any more after it, for that would be a branch.
     """
 
     file: ModelFile
-    start: Activation
+    input: InputFrame
     ops: list[graph.Op] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    readers: list[str] = field(default_factory=list)
 
     def run(self) -> Activation:
         """Import every node into `ops` and give the output's tensor.
@@ -51,18 +57,24 @@ class Walk:
         """
         folder = Folder(self.file.opset)
         env: dict[str, Value] = {n: Constant(a) for n, a in self.file.constants.items()}
-        env[self.file.input] = self.start
+        env[self.file.input] = self.input.start()
         taken: dict[str, str] = {}
         needed = {n for node in self.file.nodes for n in node.inputs} | set(self.file.outputs)
         for node in self.file.nodes:
             inputs = [env.get(name) if name else None for name in node.inputs]
             while inputs and inputs[-1] is None:
                 inputs.pop()
+            used = [name for name in node.outputs if name in needed]
             value: Value | None = self._static(node, inputs, folder)
+            if value is None and moves_alone(node) and not _ended(inputs):
+                self._unbranched(node, env, taken)
+                self._allowed(node, inputs)
+                made = rearrange(node, inputs, folder)
+                env.update((n, a) for n, a in zip(node.outputs, made, strict=False) if n in used)
+                continue
             if value is None:
                 self._take(node, env, taken)
                 value = self._import(node, inputs)
-            used = [name for name in node.outputs if name in needed]
             if used != list(node.outputs[:1]) and node.op != "TopK":
                 raise node.unsupported(
                     f"its outputs {used} are used.", "only the first output of a node."
@@ -84,19 +96,25 @@ class Walk:
         constants = [v for v in inputs if not isinstance(v, Activation)]
         return folder.fold(node, constants) if len(constants) == len(inputs) else None
 
-    @staticmethod
-    def _take(node: Node, env: dict[str, Value], taken: dict[str, str]) -> None:
-        """Follow the features to their only reader."""
-        for name in set(node.inputs):
-            if isinstance(env.get(name), Activation):
-                if name in taken:
-                    raise node.unsupported(
-                        f"it reads {name!r}, which node {taken[name]!r} reads too: a branch.",
-                        "a network without branches and residual connections.",
-                    )
-                taken[name] = node.name
+    def _unbranched(self, node: Node, env: dict[str, Value], taken: dict[str, str]) -> None:
+        """Refuse features that another node has changed since they were made."""
+        for name in dict.fromkeys(node.inputs):
+            x = env.get(name)
+            if isinstance(x, Activation) and (name in taken or x.version < len(self.readers)):
+                other = taken.get(name) or self.readers[x.version]
+                raise node.unsupported(
+                    f"it reads {name!r}, which node {other!r} reads too: a branch.",
+                    "a network without branches and residual connections.",
+                )
 
-    def _import(self, node: Node, inputs: Sequence[Value | None]) -> Activation:
+    def _take(self, node: Node, env: dict[str, Value], taken: dict[str, str]) -> None:
+        """Follow the features to the only node that changes them."""
+        self._unbranched(node, env, taken)
+        taken.update((n, node.name) for n in node.inputs if isinstance(env.get(n), Activation))
+
+    @staticmethod
+    def _allowed(node: Node, inputs: Sequence[Value | None]) -> Entry:
+        """Give how to import a node; UnsupportedModel where nothing can."""
         x = next(v for v in inputs if isinstance(v, Activation))
         if x.ended and node.op not in AFTER_END:
             raise node.unsupported(
@@ -117,19 +135,66 @@ class Walk:
         least, most = entry.inputs
         if not least <= len(inputs) <= most:
             raise node.unsupported(f"it has {len(inputs)} inputs.")
-        if sum(isinstance(v, Activation) for v in inputs) > 1:
+        if sum(isinstance(v, Activation) for v in inputs) > 1 and node.op != "Concat":
             raise node.unsupported(
                 "it combines two tensors that both depend on the input.",
                 "a network without branches and residual connections.",
             )
-        result, ops = entry.handler(node, inputs)
+        return entry
+
+    def _import(self, node: Node, inputs: Sequence[Value | None]) -> Activation:
+        entry = self._allowed(node, inputs)
+        x = next(v for v in inputs if isinstance(v, Activation))
+        try:
+            result, ops = entry.handler(node, inputs)
+        except LayoutError as e:
+            x, result, ops = self._rearranged(node, inputs, entry, x, e)
+        if x.raw and not result.raw:
+            flat = self.input.frame[:2] == (1, 1) or (ops and isinstance(ops[0], graph.FlattenOp))
+            self.input.told = not flat
         self.ops.extend(ops)
+        if ops:
+            self.readers.append(node.name)
         if result.ended and not x.ended:
             self.notes.append(
                 f"{node.op} {node.name!r} at the end was dropped:"
                 " it does not change the order of the scores."
             )
-        return replace(result, ended=result.ended or x.ended)
+        return replace(result, ended=result.ended or x.ended, version=len(self.readers))
+
+    def _rearranged(
+        self,
+        node: Node,
+        inputs: Sequence[Value | None],
+        entry: Entry,
+        x: Activation,
+        error: LayoutError,
+    ) -> tuple[Activation, Activation, tuple[graph.Op, ...]]:
+        """Put the input's frames together as a node wants them, and import it; or raise."""
+        blame: graph.Op | None = None
+        for choice in error.choices if x.raw else ():
+            frame, before = self.input.reframed(self.ops, choice.wanted)
+            if isinstance(before, graph.Op):
+                blame = before
+                continue
+            moved = replace(x, frame=frame.frame, index=choice.index)
+            try:
+                result, ops = entry.handler(
+                    node, [moved if isinstance(v, Activation) else v for v in inputs]
+                )
+            except LayoutError:
+                continue
+            self.input, self.ops[:] = frame, before
+            return moved, result, ops
+        if blame is None:
+            raise error
+        raise UnsupportedModel(
+            f"its constants differ from pixel to pixel in the order that {node.op} {node.name!r}"
+            " needs.",
+            node=blame.node,
+            op=blame.op,
+            hint="constants per tensor or per channel.",
+        )
 
     def _output(self, env: dict[str, Value], taken: dict[str, str]) -> Activation:
         outputs = [env[name] for name in self.file.outputs]
@@ -149,7 +214,7 @@ class Walk:
             raise UnsupportedModel("the output is padded.", node=self.file.outputs[0])
         if x.frame[0] * x.frame[1] > 1:
             self.ops.append(graph.FlattenOp(node=self.file.outputs[0], op="output"))
-        if not np.array_equal(x.index.ravel(), np.arange(x.index.size)):
+        if not np.array_equal(x.index.ravel(), np.arange(np.prod(x.frame))):
             raise UnsupportedModel(
                 "the output's scores are in another order than row, column, channel.",
                 node=self.file.outputs[0],
@@ -158,18 +223,8 @@ class Walk:
         return x
 
 
-def moved(node: Node, inputs: Sequence[Value | None]) -> Result:
-    """Import a change of shape: only the index changes."""
-    x = activation(node, inputs[0])
-    if x.ended:
-        return x, ()
-    operands = [v.value if isinstance(v, Constant) else None for v in inputs[1:]]
-    return replace(x, index=move(node, x.index, operands)), ()
-
-
-for _op, (_, _attributes) in MOVES.items():
-    _most = 2 if _op in WITH_OPERAND else 1
-    handles(_op, attributes=" ".join(_attributes), inputs=(1, _most))(moved)
+def _ended(inputs: Sequence[Value | None]) -> bool:
+    return any(isinstance(v, Activation) and v.ended for v in inputs)
 
 
 @handles("Cast", attributes="to saturate")

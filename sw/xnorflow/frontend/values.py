@@ -52,6 +52,11 @@ class Activation:
         A bound: no feature is less.
     ended : str
         Name of the node, such as a final arg-max, after which only the order of scores matters.
+    raw : bool
+        Only operations on each value alone lie between the input and these features, so that
+        frames may still be put together in any other order.
+    version : int
+        How many nodes had changed the features when this was made; see `importer.Walk`.
     """
 
     frame: Frame
@@ -59,6 +64,8 @@ class Activation:
     pad_value: float = 0.0
     low: float = -np.inf
     ended: str = ""
+    raw: bool = False
+    version: int = 0
 
     @property
     def padded(self) -> bool:
@@ -69,19 +76,37 @@ class Activation:
 Value = Constant | Activation
 
 
-class LayoutError(UnsupportedModel):
-    """Features that are not in the order a node needs; another input layout may mend it.
+@dataclass(frozen=True, eq=False)
+class Rearrangement:
+    """Another order of the features of a frame, and what a node then reads.
 
     Parameters
     ----------
-    wanted : int64 array [channels, height, width], optional
-        Positions that the node takes for channels, rows and columns.
+    wanted : int64 array [height, width, channels]
+        Positions in the present frame.
+    index : int64 array
+        As `Activation.index`, in the wanted frame.
     """
 
-    def __init__(self, error: UnsupportedModel, wanted: Ints | None = None) -> None:
+    wanted: Ints
+    index: Ints
+
+
+class LayoutError(UnsupportedModel):
+    """Features that are not in the order a node needs; frames put together anew may mend it.
+
+    Parameters
+    ----------
+    error : UnsupportedModel
+        What to say where it cannot be mended.
+    choices : Rearrangement
+        What would mend it, the best first.
+    """
+
+    def __init__(self, error: UnsupportedModel, *choices: Rearrangement) -> None:
         """Take over another error's message."""
         super().__init__(error.reason, node=error.node, op=error.op, hint=error.hint)
-        self.wanted = wanted
+        self.choices = choices
 
 
 def channels_first(frame: Frame) -> Ints:

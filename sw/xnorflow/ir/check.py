@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow.ir.alphabet import MAX_BITS, UINT8, Alphabet
+from xnorflow.ir.input_order import LAYOUTS, InputOrder
 from xnorflow.ir.layer_graph import LayerGraph
 from xnorflow.ir.layers import (
     Conv,
@@ -24,6 +25,8 @@ from xnorflow.ir.layers import (
 
 MAX_FEATURES = 1 << 24
 """Most features of a frame between two layers, padding included."""
+MAX_RANK = 16
+"""Most dimensions of the imported file's input."""
 MAX_VALUE = 1 << (MAX_BITS + 1)
 """No value of an alphabet and no weight is further from 0."""
 
@@ -45,6 +48,8 @@ def verify(net: LayerGraph) -> None:
         raise ValueError(f"two layers share a name: {names}")
     if min(net.shape) < 1 or math.prod(net.shape) > MAX_FEATURES:
         raise ValueError(f"frames of {net.shape} are not possible")
+    if net.order is not None:
+        _order(net.order, math.prod(net.shape))
     features = Features(*net.shape, UINT8)
     for index, layer in enumerate(net.layers):
         try:
@@ -56,6 +61,23 @@ def verify(net: LayerGraph) -> None:
             features = _layer(layer, features)
         except ValueError as e:
             raise ValueError(f"layer {layer.name!r}: {e}") from e
+
+
+def _order(order: InputOrder, features: int) -> None:
+    """Check how samples become a frame of so many features."""
+    shape, gather = order.shape, order.gather
+    whole = isinstance(shape, tuple) and 0 < len(shape) <= MAX_RANK and min(shape) >= 1
+    _need(whole and order.size <= MAX_FEATURES, f"an input of shape {shape} is not possible")
+    _need(order.channels in ("first", "last", ""), f"channels {order.channels!r} are unknown")
+    _need(order.layout in ("", *LAYOUTS), f"layout {order.layout!r} is unknown")
+    if gather is None:
+        _need(order.size == features, f"an input of shape {shape} is no frame")
+        return
+    _integers(gather, 1, "places in the input")
+    _need(
+        len(gather) == features and gather.min() >= 0 and gather.max() < order.size,
+        "the places in the input are not those of a frame",
+    )
 
 
 def _is_name(name: object) -> bool:

@@ -11,10 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow.ir.alphabet import Alphabet
+from xnorflow.ir.input_order import InputOrder
 from xnorflow.ir.layer_graph import LayerGraph
 from xnorflow.ir.layers import KINDS, Window
 
 FORMAT = "xnorflow-network-1"
+FORMAT_2 = "xnorflow-network-2"
+"""Of networks that say how users hold samples; whoever knows only the first must not read them."""
 
 
 def to_arrays(net: LayerGraph) -> tuple[str, dict[str, NDArray[Any]]]:
@@ -42,7 +45,7 @@ def to_arrays(net: LayerGraph) -> tuple[str, dict[str, NDArray[Any]]]:
                 value = {"window": [value.kernel, value.stride, value.dilation, value.pads]}
             entry[f.name] = value
         layers.append(entry)
-    header = {
+    header: dict[str, Any] = {
         "format": FORMAT,
         "name": net.name,
         "shape": net.shape,
@@ -50,6 +53,18 @@ def to_arrays(net: LayerGraph) -> tuple[str, dict[str, NDArray[Any]]]:
         "notes": net.notes,
         "layers": layers,
     }
+    if net.order is not None:
+        order = net.order
+        header["format"] = FORMAT_2
+        header["order"] = {
+            "shape": order.shape,
+            "channels": order.channels,
+            "layout": order.layout,
+            "gather": None,
+        }
+        if order.gather is not None:
+            arrays["order.gather"] = order.gather
+            header["order"]["gather"] = {"array": "order.gather"}
     return json.dumps(header), arrays
 
 
@@ -83,8 +98,8 @@ def from_arrays(header: str, arrays: Mapping[str, NDArray[Any]]) -> LayerGraph:
         If the header is no such thing.
     """
     content = json.loads(header)
-    if content["format"] != FORMAT:
-        raise ValueError(f"its format is {content['format']!r}, not {FORMAT!r}")
+    if content["format"] not in (FORMAT, FORMAT_2):
+        raise ValueError(f"its format is {content['format']!r}, not {FORMAT_2!r}")
     layers = []
     for entry in content["layers"]:
         kind = KINDS[entry.pop("kind")]
@@ -96,4 +111,10 @@ def from_arrays(header: str, arrays: Mapping[str, NDArray[Any]]) -> LayerGraph:
         tuple(layers),
         tuple(map(str, content["classes"])),
         tuple(map(str, content["notes"])),
+        _order(content["order"], arrays) if content["format"] == FORMAT_2 else None,
     )
+
+
+def _order(entry: Any, arrays: Mapping[str, NDArray[Any]]) -> InputOrder:
+    shape = _ints(entry["shape"], len(entry["shape"]))
+    return InputOrder(shape, _value(entry["gather"], arrays), entry["channels"], entry["layout"])

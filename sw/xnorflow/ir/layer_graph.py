@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from xnorflow.ir.alphabet import UINT8
+from xnorflow.ir.input_order import InputOrder, natural
 from xnorflow.ir.layers import Features, Layer, Scores
 
 
@@ -26,6 +27,8 @@ class LayerGraph:
         Names of the classes, empty if unknown.
     notes : tuple of str
         What a user should know of the import, one sentence each.
+    order : InputOrder, optional
+        The order in which users hold samples; row, column, channel by default.
     """
 
     name: str
@@ -33,6 +36,12 @@ class LayerGraph:
     layers: tuple[Layer, ...]
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    order: InputOrder | None = None
+
+    @property
+    def input_order(self) -> InputOrder:
+        """The order of samples, given or by default."""
+        return natural(self.shape) if self.order is None else self.order
 
     @cached_property
     def features(self) -> tuple[Features, ...]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow.errors import UnsupportedModel
+from xnorflow.graph.channel_constants import per_channel
 from xnorflow.graph.ops import Elementwise, Floats, Op
 from xnorflow.ir import Ints
 
@@ -21,17 +21,6 @@ EXHAUSTIVE = 1 << 28
 
 MAX_LEVELS = 1 << 16
 """Most values of one channel that still count as quantised."""
-
-
-def per_channel(op: Elementwise, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Elementwise:
-    """Change each constant of `op` that has one entry per channel, along its first axis."""
-    constants = {f.name: getattr(op, f.name) for f in fields(op)}
-    changed: dict[str, Any] = {
-        name: change(c)
-        for name, c in constants.items()
-        if isinstance(c, np.ndarray) and c.ndim and len(c) > 1
-    }
-    return replace(op, **changed)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from xnorflow.errors import UnsupportedModel
 from xnorflow.graph import ops as g
+from xnorflow.graph.channel_constants import per_channel
 from xnorflow.ir import Window
-from xnorflow.lower.evaluate import per_channel
 
 Shape = tuple[int, int, int]
 
@@ -52,9 +52,10 @@ def output_shape(op: g.Op, shape: Shape) -> Shape:
 def check_constants(graph: g.Graph) -> g.Graph:
     """Refuse NaN, infinity, division by zero and constants that do not fit their channels."""
     shape = graph.shape
-    if not (np.isfinite(np.float32(graph.input_scale)) and graph.input_scale > 0):
+    factor = graph.input_scale.factor
+    if not (np.isfinite(np.float32(factor)) and factor > 0):
         raise UnsupportedModel(
-            f"the input scale {graph.input_scale} is not a positive number.", node=graph.name
+            f"the input scale {factor} is not a positive number.", node=graph.name
         )
     for op in graph.ops:
         out = output_shape(op, shape)

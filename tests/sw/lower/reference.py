@@ -50,7 +50,9 @@ def step(op, x):
 
 def run(graph, x):
     """Return float32 scores [frames, classes] of uint8 frames [frames, rows, columns, channels]."""
-    values = x.astype(np.float32) * np.float32(graph.input_scale)
+    n, factor = graph.input_scale.divisor, graph.input_scale.factor
+    values = x.astype(np.float32)
+    values = values / np.float32(n) if n else values * np.float32(factor)
     for op in graph.ops:
         values = step(op, values)
     return values.reshape(len(x), -1)
