@@ -95,9 +95,7 @@ def _choices(x: Activation) -> Iterator[Rearrangement]:
         for axis in (1, x.index.ndim - 1):
             last = np.moveaxis(x.index, axis, -1)
             at = np.arange(last.size, dtype=np.int64).reshape(last.shape)
-            yield Rearrangement(
-                last.reshape((1, *last.shape)[-3:]), np.moveaxis(at, -1, axis)
-            )
+            yield Rearrangement(last.reshape((1, *last.shape)[-3:]), np.moveaxis(at, -1, axis))
     size = math.prod(x.frame)
     yield Rearrangement(np.arange(size, dtype=np.int64).reshape(1, 1, size), x.index)
 

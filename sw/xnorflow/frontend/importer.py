@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from xnorflow.errors import UnsupportedModel
-from xnorflow.frontend import dense, elementwise, windows
+from xnorflow.frontend import dense, elementwise, reduce, windows
 from xnorflow.frontend import dropped_ends as ending
 from xnorflow.frontend.constants import Folder
 from xnorflow.frontend.input_frame import InputFrame
@@ -20,7 +20,7 @@ from xnorflow.frontend.reshape import MOVES
 from xnorflow.frontend.values import Activation, Constant, LayoutError, Value
 from xnorflow.graph import ops as graph
 
-HANDLER_MODULES = (dense, elementwise, ending, windows)
+HANDLER_MODULES = (dense, elementwise, ending, reduce, windows)
 """Importing them registers their handlers."""
 FLOAT = 1
 """ONNX's number for the element type float32."""
@@ -34,15 +34,12 @@ class Walk:
     Parameters
     ----------
     file : ModelFile
-    input : InputFrame
-        How frames are made of the file's input; changed where a node needs another frame.
     readers : list of str
         The nodes that changed the features, in order: features that were made before one of them
         are not read any more after it, for that would be a branch.
     """
 
     file: ModelFile
-    input: InputFrame
     ops: list[graph.Op] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     readers: list[str] = field(default_factory=list)
@@ -57,7 +54,8 @@ class Walk:
         """
         folder = Folder(self.file.opset)
         env: dict[str, Value] = {n: Constant(a) for n, a in self.file.constants.items()}
-        env[self.file.input] = self.input.start()
+        source = InputFrame.of(self.file.input_shape[1:])
+        env[self.file.input] = Activation(source.frame, source.index, source=source, raw=True)
         taken: dict[str, str] = {}
         needed = {n for node in self.file.nodes for n in node.inputs} | set(self.file.outputs)
         for node in self.file.nodes:
@@ -149,9 +147,10 @@ class Walk:
             result, ops = entry.handler(node, inputs)
         except LayoutError as e:
             x, result, ops = self._rearranged(node, inputs, entry, x, e)
-        if x.raw and not result.raw:
-            flat = self.input.frame[:2] == (1, 1) or (ops and isinstance(ops[0], graph.FlattenOp))
-            self.input.told = not flat
+        source = x.source
+        if x.raw and not result.raw and source is not None:
+            flat = source.frame[:2] == (1, 1) or (ops and isinstance(ops[0], graph.FlattenOp))
+            source = replace(source, told=not flat)
         self.ops.extend(ops)
         if ops:
             self.readers.append(node.name)
@@ -160,7 +159,9 @@ class Walk:
                 f"{node.op} {node.name!r} at the end was dropped:"
                 " it does not change the order of the scores."
             )
-        return replace(result, ended=result.ended or x.ended, version=len(self.readers))
+        return replace(
+            result, ended=result.ended or x.ended, version=len(self.readers), source=source
+        )
 
     def _rearranged(
         self,
@@ -173,18 +174,19 @@ class Walk:
         """Put the input's frames together as a node wants them, and import it; or raise."""
         blame: graph.Op | None = None
         for choice in error.choices if x.raw else ():
-            frame, before = self.input.reframed(self.ops, choice.wanted)
+            assert x.source is not None
+            source, before = x.source.reframed(self.ops, choice.wanted)
             if isinstance(before, graph.Op):
                 blame = before
                 continue
-            moved = replace(x, frame=frame.frame, index=choice.index)
+            moved = replace(x, frame=source.frame, index=choice.index, source=source)
             try:
                 result, ops = entry.handler(
                     node, [moved if isinstance(v, Activation) else v for v in inputs]
                 )
             except LayoutError:
                 continue
-            self.input, self.ops[:] = frame, before
+            self.ops[:] = before
             return moved, result, ops
         if blame is None:
             raise error

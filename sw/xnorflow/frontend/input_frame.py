@@ -13,16 +13,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xnorflow.frontend.values import Activation, Frame
 from xnorflow.graph import ops
 from xnorflow.graph.channel_constants import gathered
 from xnorflow.ir.alphabet import Ints
 from xnorflow.ir.input_order import Channels, InputOrder, Layout, channels_of
 
+Frame = tuple[int, int, int]
 PICTURE_CHANNELS = (1, 3)
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class InputFrame:
     """How the frames of the stream are made of the file's input.
 
@@ -56,11 +56,12 @@ class InputFrame:
         height, width, channels = positions.shape
         return cls(shape, (height, width, channels), positions.ravel())
 
-    def start(self) -> Activation:
-        """Return the file's input as features of the frame."""
+    @property
+    def index(self) -> Ints:
+        """Position in the frame of each element of the file's input [1, ...]; of a whole frame."""
         index = np.empty(self.gather.size, np.int64)
         index[self.gather] = np.arange(self.gather.size)
-        return Activation(self.frame, index.reshape(1, *self.shape), raw=True)
+        return index.reshape(1, *self.shape)
 
     def reframed(
         self, before: Sequence[ops.Op], wanted: Ints
@@ -112,4 +113,3 @@ def _likely(shape: tuple[int, ...]) -> Channels:
     if first == last:
         return "first" if shape[0] == 1 == shape[-1] else ""
     return "first" if first else "last"
-

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from xnorflow.errors import BadInput
 from xnorflow.frontend.importer import Walk
-from xnorflow.frontend.input_frame import InputFrame
 from xnorflow.frontend.model_file import load
 from xnorflow.graph import ops
 from xnorflow.graph.input_scale import InputScale
@@ -49,12 +48,13 @@ def read(
     file = load(path)
     if file.input_is_integer and scale != InputScale():
         raise BadInput(f"{path.name} takes uint8 samples as they are: the input scale must be 1.")
-    walk = Walk(file, InputFrame.of(file.input_shape[1:]))
+    walk = Walk(file)
     end = walk.run()
-    order = walk.input.order(said)
+    assert end.source is not None
+    order = end.source.order(said)
     return ops.Graph(
         identifier(path.stem if name is None else name),
-        walk.input.frame,
+        end.source.frame,
         tuple(walk.ops),
         scale,
         _classes(file.doc, end.index.size),

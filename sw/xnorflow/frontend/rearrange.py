@@ -33,9 +33,7 @@ def moves_alone(node: Node) -> bool:
     return node.family == STANDARD and (node.op in MOVES or node.op in PICKS)
 
 
-def rearrange(
-    node: Node, inputs: Sequence[Value | None], folder: Folder
-) -> tuple[Activation, ...]:
+def rearrange(node: Node, inputs: Sequence[Value | None], folder: Folder) -> tuple[Activation, ...]:
     """Return what each output of a node of moves is.
 
     Parameters

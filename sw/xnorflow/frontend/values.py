@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow.errors import UnsupportedModel
+from xnorflow.frontend.input_frame import Frame, InputFrame
 from xnorflow.ir import Ints
-
-Frame = tuple[int, int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +51,8 @@ class Activation:
         A bound: no feature is less.
     ended : str
         Name of the node, such as a final arg-max, after which only the order of scores matters.
+    source : InputFrame, optional
+        How frames are made of the file's input.
     raw : bool
         Only operations on each value alone lie between the input and these features, so that
         frames may still be put together in any other order.
@@ -64,6 +65,7 @@ class Activation:
     pad_value: float = 0.0
     low: float = -np.inf
     ended: str = ""
+    source: InputFrame | None = None
     raw: bool = False
     version: int = 0
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xnorflow.frontend.limits import MAX_FEATURES, MAX_WEIGHTS, elements
 from xnorflow.frontend.node import Node
 from xnorflow.frontend.quantise import float_parameter
 from xnorflow.frontend.registry import Result, activation, handles
-from xnorflow.frontend.values import Activation, Constant, LayoutError, Rearrangement, Value, channels_first
+from xnorflow.frontend.values import (
+    Activation,
+    Constant,
+    LayoutError,
+    Rearrangement,
+    Value,
+    channels_first,
+)
 from xnorflow.frontend.weights import integer_weights
 from xnorflow.graph import ops
 from xnorflow.ir import Ints, Window
@@ -229,8 +233,7 @@ def conv(node: Node, inputs: Sequence[Value | None]) -> Result:
     groups = node.integer("group", 1)
     if groups < 1 or per_group * groups != channels or out % groups:
         raise node.unsupported(
-            f"weights {stored.value.shape} in {groups} groups do not fit"
-            f" {channels} input channels."
+            f"weights {stored.value.shape} in {groups} groups do not fit {channels} input channels."
         )
     if (node.integers("kernel_shape") or tuple(kernel)) != tuple(kernel):
         raise node.unsupported(f"its kernel_shape is not that of its weights, {kernel}.")
@@ -241,9 +244,7 @@ def conv(node: Node, inputs: Sequence[Value | None]) -> Result:
             "one kind of padding for each convolution.",
         )
     for depth in (channels, x.frame[2]):
-        elements(
-            (out, *kernel, depth), MAX_WEIGHTS, what="its weights", node=node.name, op=node.op
-        )
+        elements((out, *kernel, depth), MAX_WEIGHTS, what="its weights", node=node.name, op=node.op)
     weights, scale = integer_weights(node, stored, 0)
     wide = np.zeros((out, kernel[0], kernel[1], channels), np.int64)
     for g in range(groups):
@@ -311,9 +312,7 @@ def max_pool(node: Node, inputs: Sequence[Value | None]) -> Result:
     window = seen.window(_total(own, inner))
     if not _real_taps(window, x.frame[:2]):
         raise node.unsupported("a window of it holds padding only.")
-    return seen.result(x, window, None, x.low), (
-        ops.MaxPoolOp(window, node=node.name, op=node.op),
-    )
+    return seen.result(x, window, None, x.low), (ops.MaxPoolOp(window, node=node.name, op=node.op),)
 
 
 @handles("AveragePool", attributes=f"{GEOMETRY} ceil_mode count_include_pad")
@@ -348,35 +347,3 @@ def global_pool(node: Node, inputs: Sequence[Value | None]) -> Result:
     window = Window(x.frame[:2], x.frame[:2])
     kind = ops.MaxPoolOp if node.op == "GlobalMaxPool" else ops.AveragePoolOp
     return seen.result(x, window, None, x.low), (kind(window, node=node.name, op=node.op),)
-
-
-@handles("ReduceMean", attributes="axes keepdims noop_with_empty_axes", inputs=(1, 2))
-def reduce_mean(node: Node, inputs: Sequence[Value | None]) -> Result:
-    """Import a mean over all rows and columns, whichever axes they are."""
-    x = activation(node, inputs[0])
-    axes: NDArray[Any] | None = None
-    if len(inputs) > 1 and isinstance(inputs[1], Constant):
-        axes = inputs[1].value
-    listed = node.integers("axes") if axes is None else axes.ravel()
-    shape, rank = x.index.shape, x.index.ndim
-    reduced = axes_of(node, () if listed is None else listed, rank)
-    kept = [a for a in range(rank) if a not in reduced]
-    h, w, c = x.frame
-    error = LayoutError(
-        node.unsupported(
-            "it averages over something else than all pixels.",
-            "a mean over rows and columns (GlobalAveragePool).",
-        )
-    )
-    if x.padded or math.prod(shape[a] for a in reduced) != h * w:
-        raise error
-    channel = np.moveaxis(x.index, kept, range(len(kept))).reshape(c, h * w) % c
-    if not (channel == channel[:, :1]).all():
-        raise error
-    index = channel[:, 0].reshape([shape[a] for a in kept])
-    if node.integer("keepdims", 1):
-        index = np.expand_dims(index, tuple(sorted(reduced)))
-    window = Window((h, w), (h, w))
-    return Activation((1, 1, c), index, low=x.low), (
-        ops.AveragePoolOp(window, node=node.name, op=node.op),
-    )

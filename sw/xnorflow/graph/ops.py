@@ -231,6 +231,13 @@ class MaxPoolOp(Op):
 
 
 @dataclass(frozen=True, eq=False)
+class SumPoolOp(Op):
+    """Sum over a window; padded taps count as 0."""
+
+    window: Window
+
+
+@dataclass(frozen=True, eq=False)
 class AveragePoolOp(Op):
     """Mean over a window: the float32 sum divided by the number of taps.
 

@@ -147,7 +147,8 @@ class InputOrder:
             # Rows of one channel have one order only.
             return self.frames(x.reshape(len(x), -1), frame)
         raise BadInput(
-            f"frames of shape {_list(x.shape[1:])} do not fit. What would work: {self.cure(x.shape[1:], frame)}"
+            f"frames of shape {_list(x.shape[1:])} do not fit. What would work:"
+            f" {self.cure(x.shape[1:], frame)}"
         )
 
     def cure(self, shape: tuple[int, ...], frame: tuple[int, int, int]) -> str:

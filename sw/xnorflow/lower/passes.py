@@ -27,7 +27,7 @@ def output_shape(op: g.Op, shape: Shape) -> Shape:
     height, width, channels = shape
     if isinstance(op, g.FlattenOp):
         return 1, 1, height * width * channels
-    if not isinstance(op, g.ConvOp | g.MaxPoolOp | g.AveragePoolOp):
+    if not isinstance(op, g.ConvOp | g.MaxPoolOp | g.SumPoolOp | g.AveragePoolOp):
         return shape
     out = op.window.output(height, width)
     if min(out) < 1:
@@ -117,7 +117,9 @@ def drop_identities(graph: g.Graph) -> g.Graph:
     ops, shape = [], graph.shape
     for op in graph.ops:
         flat = isinstance(op, g.FlattenOp) and shape[:2] == (1, 1)
-        single = isinstance(op, g.MaxPoolOp | g.AveragePoolOp) and op.window == Window()
+        single = (
+            isinstance(op, g.MaxPoolOp | g.SumPoolOp | g.AveragePoolOp) and op.window == Window()
+        )
         if not flat and not single:
             ops.append(op)
         shape = output_shape(op, shape)

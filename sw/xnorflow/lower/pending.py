@@ -230,7 +230,7 @@ class Pending:
             what, hint = "the values it gives", ONE_SCALE
             if where is consumer:
                 what, hint = "its inputs", "a quantiser before it, with " + ONE_SCALE
-            if isinstance(consumer, g.AveragePoolOp):
+            if isinstance(consumer, g.AveragePoolOp | g.SumPoolOp):
                 hint = "bias and batch normalisation behind the pool, or " + hint
             raise UnsupportedModel(
                 f"{what} are no integer multiples of one scale.",

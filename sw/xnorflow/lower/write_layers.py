@@ -43,7 +43,7 @@ def walk(graph: ops.Graph, *, centred: bool = False) -> ir.IntegerNetwork:
                 p.pools.append(Pool(op, len(p.ops)))
             case ops.FlattenOp():
                 _flatten(p, op, shape)
-            case ops.AveragePoolOp():
+            case ops.AveragePoolOp() | ops.SumPoolOp():
                 _average(p, op)
             case ops.ConvOp():
                 _convolve(p, op, shape)
@@ -102,7 +102,7 @@ def _convolve(p: Pending, op: ops.ConvOp, shape: Shape) -> None:
     p.exact = p.exact and not p.error.any()
 
 
-def _average(p: Pending, op: ops.AveragePoolOp) -> None:
+def _average(p: Pending, op: ops.AveragePoolOp | ops.SumPoolOp) -> None:
     p.settle(op, zero=any(op.window.pads), uniform=False)
     taps = int(np.prod(op.window.kernel))
     lo, hi, step = p.reach.lo, p.reach.hi, p.reach.step
@@ -121,7 +121,9 @@ def _average(p: Pending, op: ops.AveragePoolOp) -> None:
     p.reach = Reach(lo * taps, hi * taps, step)
     p.error = taps * p.error + sum_error(p.unit, total, taps, exact=p.exact)
     p.exact = p.exact and not p.error.any()
-    p.ops = [ops.DivideOp(np.array(taps, np.float32), node=op.node, op=op.op)]
+    p.ops = []
+    if isinstance(op, ops.AveragePoolOp):
+        p.ops.append(ops.DivideOp(np.array(taps, np.float32), node=op.node, op=op.op))
 
 
 def _flatten(p: Pending, op: ops.Op, shape: Shape) -> None:

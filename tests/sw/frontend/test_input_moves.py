@@ -76,11 +76,7 @@ def test_moves_ahead_of_a_convolution(tmp_path, name, after_quantiser):
     m = Model(1, *shape)
     y = quantised(m) if after_quantiser else "x"
     for to in moves:
-        y = (
-            m("Reshape", y, np.array(to))
-            if isinstance(to, tuple)
-            else m("Transpose", y, perm=to)
-        )
+        y = m("Reshape", y, np.array(to)) if isinstance(to, tuple) else m("Transpose", y, perm=to)
     convolved(m, y if after_quantiser else quantised(m, y), channels, size)
     path = m.save(tmp_path)
     x = samples(shape)

@@ -35,6 +35,9 @@ def step(op, x):
             return x.reshape(len(x), 1, 1, -1)
         case ops.MaxPoolOp():
             return windows(x, op.window, -np.inf).max(axis=(3, 4))
+        case ops.SumPoolOp():
+            taps = windows(x, op.window, 0).astype(np.float64)
+            return taps.sum(axis=(3, 4)).astype(np.float32)
         case ops.AveragePoolOp():
             taps = windows(x, op.window, 0).astype(np.float64)
             total = taps.sum(axis=(3, 4)).astype(np.float32)

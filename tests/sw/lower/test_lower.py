@@ -233,7 +233,11 @@ def test_raw_pixels_into_a_binary_convolution():
     scaled = lower(network(*raw, input_scale=InputScale.of(1 / 255)))
     assert scaled.layers[0].alphabet == ir.UINT8
     assert any("conv0" in note and "summation" in note for note in scaled.notes)
-    affine = lower(network(g.MultiplyOp(f32(2)), g.SubtractOp(f32(1)), *raw, input_scale=InputScale.of(1 / 255)))
+    affine = lower(
+        network(
+            g.MultiplyOp(f32(2)), g.SubtractOp(f32(1)), *raw, input_scale=InputScale.of(1 / 255)
+        )
+    )
     assert affine.layers[0].alphabet == ir.Alphabet(-255, 2, 256)
 
 
