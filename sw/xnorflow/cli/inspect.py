@@ -13,6 +13,7 @@ from xnorflow import ir
 from xnorflow.cli import console
 from xnorflow.cli.options import input_options, json_option, load_model, model_argument
 from xnorflow.graph.input_scale import InputScale
+from xnorflow.plan.buildable import check_buildable
 
 
 def _row(layer: ir.Layer, inp: ir.Features, out: ir.Features) -> dict[str, Any]:
@@ -80,6 +81,8 @@ def command(
       xnorflow inspect tfc.onnx --input-scale 1/255 --json
     """
     net = load_model(model, input_type, input_scale, layout)
+    with console.working("looking for hardware"):
+        check_buildable(net)
     rows = [_row(*step) for step in net]
     total = {
         "macs": sum(r.get("macs", 0) for r in rows),
@@ -125,7 +128,7 @@ def command(
     takes = _takes(model, input_scale)
     console.out.print(
         f"x: uint8 {net.input_order.describe(net.shape)}"
-        + (f"; the model takes {takes} of it" if takes else ""),
+        + (f"; the model takes {takes}" if takes else ""),
         highlight=False,
         markup=False,
     )

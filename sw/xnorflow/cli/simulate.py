@@ -162,6 +162,8 @@ def command(
         assert design is not None
         result |= _cocotb(design, x, scores, seed, waves)
     labels = scores.argmax(1)
+    result["ties"] = _ties(scores)
+    result["notes"] = net.notes
     if images.y is not None:
         result["accuracy"] = float((labels == images.y).mean())
     if output is not None:
@@ -171,6 +173,11 @@ def command(
         console.print_json(result)
         return
     _report(result, stalls)
+
+
+def _ties(scores: np.ndarray[Any, Any]) -> int:
+    """Count the frames in which several classes have the greatest score."""
+    return int(((scores == scores.max(1, keepdims=True)).sum(1) > 1).sum())
 
 
 def _refuse_useless(model: Path, engine: str, waves: str, stalls: str, targets: list[str]) -> None:
@@ -232,3 +239,11 @@ def _report(result: dict[str, Any], stalls: float) -> None:
         )
     if "accuracy" in result:
         say(f"accuracy {100 * result['accuracy']:.2f} %", highlight=False)
+    if result["ties"]:
+        say(
+            f"in {result['ties']} of {result['frames']} frames several classes share the greatest"
+            " score: the label is the first of them",
+            highlight=False,
+        )
+    for note in result["notes"]:
+        say(f"note: {note}", highlight=False, markup=False)

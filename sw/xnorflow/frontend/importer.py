@@ -24,6 +24,8 @@ HANDLER_MODULES = (dense, elementwise, ending, reduce, windows)
 """Importing them registers their handlers."""
 FLOAT = 1
 """ONNX's number for the element type float32."""
+SATURATING = frozenset({"Softmax", "LogSoftmax"})
+"""Ends that make different scores equal where floats do."""
 AFTER_END = frozenset({*MOVES, "Cast", "Softmax", "LogSoftmax", "ArgMax", "TopK"})
 
 
@@ -155,10 +157,7 @@ class Walk:
         if ops:
             self.readers.append(node.name)
         if result.ended and not x.ended:
-            self.notes.append(
-                f"{node.op} {node.name!r} at the end was dropped:"
-                " it does not change the order of the scores."
-            )
+            self.notes.append(dropped(node))
         return replace(
             result, ended=result.ended or x.ended, version=len(self.readers), source=source
         )
@@ -223,6 +222,20 @@ class Walk:
                 hint="classifier scores [1, classes].",
             )
         return x
+
+
+def dropped(node: Node) -> str:
+    """Say that the end of a network was dropped, and what that may change."""
+    text = (
+        f"{node.op} {node.name!r} at the end was dropped: it does not change the order of the"
+        " scores."
+    )
+    if node.op in SATURATING:
+        text += (
+            " Where it saturates in float32 it makes different scores equal, so that a label of the"
+            " file itself, the first of equal ones, can differ there."
+        )
+    return text
 
 
 def _ended(inputs: Sequence[Value | None]) -> bool:

@@ -92,11 +92,9 @@ def _size(node: Node, inputs: Sequence[Value | None]) -> tuple[int, ...]:
                 axis = given[0].shape[node.integer("axis", 0)]
                 return (given[0].size // max(axis, 1), given[1].size)
             case "Tile":
-                repeats = given[1].ravel().tolist()
-                return (given[0].size, *(int(n) for n in repeats))
+                return (given[0].size, *node.whole(given[1], "repeats"))
             case "Expand":
-                shape = tuple(int(d) for d in given[1].ravel())
-                return np.broadcast_shapes(given[0].shape, shape)
+                return np.broadcast_shapes(given[0].shape, node.whole(given[1], "shape's numbers"))
             case _:
                 return (sum(g.size for g in given),)
     except (ValueError, IndexError, OverflowError, TypeError) as e:

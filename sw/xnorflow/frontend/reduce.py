@@ -34,7 +34,7 @@ def _axes(node: Node, inputs: Sequence[Value | None], rank: int) -> list[int] | 
         axes = inputs[1] if len(inputs) > 1 else None
         if axes is not None and not isinstance(axes, Constant):
             raise node.unsupported("its axes depend on the input.", "constant axes.")
-        given = None if axes is None else tuple(int(a) for a in axes.value.ravel())
+        given = None if axes is None else node.whole(axes.value, "axes")
         nothing = bool(node.integer("noop_with_empty_axes", 0))
     if not given:
         return None if nothing else list(range(rank))

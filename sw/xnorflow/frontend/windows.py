@@ -179,7 +179,7 @@ def _total(window: Window, inner: Pads) -> Window:
 
 def axes_of(node: Node, axes: Iterable[int], rank: int) -> list[int]:
     """Give different axes as numbers from 0."""
-    listed = [int(a) for a in axes]
+    listed = list(axes)
     normal = [a + rank if a < 0 else a for a in listed]
     if len(set(normal)) < len(normal) or not all(0 <= a < rank for a in normal):
         raise node.unsupported(f"its axes {listed} do not fit {rank} dimensions.")
@@ -198,12 +198,12 @@ def pad(node: Node, inputs: Sequence[Value | None]) -> Result:
     if any(v is not None and o is None for v, o in zip(inputs[1:], operands, strict=True)):
         raise node.unsupported("its parameters are not constant.")
     amounts, value, axes = (*operands, None, None, None)[:3]
-    pads = node.integers("pads") if amounts is None else tuple(int(a) for a in amounts.ravel())
+    pads = node.integers("pads") if amounts is None else node.whole(amounts, "pads")
     if value is not None and value.size != 1:
         raise node.unsupported("it pads by more than one value.")
     number = node.number("value", 0.0) if value is None else float(value.reshape(()))
     rank = x.index.ndim
-    picked = axes_of(node, range(rank) if axes is None else axes.ravel(), rank)
+    picked = axes_of(node, range(rank) if axes is None else node.whole(axes, "axes"), rank)
     if pads is None or len(pads) != 2 * len(picked) or min(pads, default=0) < 0:
         raise node.unsupported(f"its pads are {pads}.", "two numbers per axis, none negative.")
     per_axis = [(0, 0)] * rank

@@ -73,10 +73,10 @@ class InputScale:
 
     def __str__(self) -> str:
         if self.divisor:
-            return f"sample / {self.divisor}"
+            return f"x / {self.divisor}"
         if self.factor == 1:
-            return "sample"
-        return f"sample * {float(np.float32(self.factor)):.9g}"
+            return "x"
+        return f"x * {float(np.float32(self.factor)):.9g} (float32)"
 
 
 def _number(value: float | Fraction | str) -> float | Fraction:

@@ -15,7 +15,7 @@ from xnorflow.lower.negate import negate
 from xnorflow.lower.pads import check_pool, pad_value
 from xnorflow.lower.passes import Shape, output_shape
 from xnorflow.lower.pending import Pending, Pool, sources, squeeze
-from xnorflow.lower.rounding import sum_error
+from xnorflow.lower.rounding import check_range, sum_error
 
 
 def walk(graph: ops.Graph, *, centred: bool = False) -> ir.IntegerNetwork:
@@ -96,6 +96,7 @@ def _convolve(p: Pending, op: ops.ConvOp, shape: Shape) -> None:
     inherited = magnitude.sum(1) * unit * p.error.max()
     p.layers.append(layer)
     p.reach, p.unit = Reach(lo, hi, step), squeeze(unit * scale)
+    check_range(p.unit, magnitude.sum(1) * largest, op)
     p.error = inherited + sum_error(
         p.unit, magnitude.sum(1) * largest, np.count_nonzero(magnitude, 1), exact=p.exact
     )
@@ -118,6 +119,7 @@ def _average(p: Pending, op: ops.AveragePoolOp | ops.SumPoolOp) -> None:
             op=op.op,
             hint="a quantiser before it, or a smaller window.",
         )
+    check_range(p.unit, total, op)
     p.reach = Reach(lo * taps, hi * taps, step)
     p.error = taps * p.error + sum_error(p.unit, total, taps, exact=p.exact)
     p.exact = p.exact and not p.error.any()

@@ -82,7 +82,14 @@ def _conv(reduction: Reduction, fold: Fold, banks: Banks) -> tuple[spec.DotSpec,
     return array, Affine(a.step, denominator, offset)
 
 
-def _stage(reduction: Reduction, fold: Fold) -> spec.StageSpec:
+def describe_stage(reduction: Reduction, fold: Fold) -> spec.StageSpec:
+    """Describe the hardware of a reduction at a folding, but for its depths.
+
+    Raises
+    ------
+    UnsupportedModel
+        If it has none, at any folding.
+    """
     layer, inp = reduction.layer, reduction.inp
     w = layer.window
     if not geometry.minimum_depth(inp.height, inp.width, 1, w.kernel, w.stride, w.dilation, w.pads):
@@ -208,7 +215,7 @@ def accelerator(
     for part, fold in zip(parts, folds, strict=True):
         bits = part.inp.alphabet.bits
         gearboxes.append(spec.GearboxSpec(bits, group, lanes, part.inp.channels, fold.simd))
-        stages.append(_stage(part, fold))
+        stages.append(describe_stage(part, fold))
         group, lanes = part.out_channels, stages[-1].lanes_out
     verify_reached(net)
     last = stages[-1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
 
 import numpy as np
 
@@ -72,11 +71,12 @@ def _rank_table(layer: ir.Scores, meaning: Affine, lanes: int, bits: int) -> spe
     assert layer.ranks is not None and layer.rank_lo is not None
     ranks, lo = layer.ranks, layer.rank_lo
     out_bits = max(1, int(ranks.max()).bit_length())
-    size = len(meaning.offset) * ceil(len(ranks) / lanes) * lanes * (out_bits << bits)
+    # Without the unused lanes, so that no folding decides whether there is hardware.
+    size = len(meaning.offset) * len(ranks) * (out_bits << bits)
     if size > MAX_TABLE_BITS:
         raise UnsupportedModel(
             f"its scores are no affine function of the accumulators, and a table of them would"
-            f" take {size} bits",
+            f" take {size} bits.",
             node=layer.name,
             op="Scores",
             hint="one scale for all classes after the last layer, or a narrower last layer.",

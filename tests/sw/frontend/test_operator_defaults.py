@@ -50,8 +50,8 @@ CASES = {
     ],
     "BatchNormalization": [
         ((1, 2), 7, 8, list(A.values()), {}),
-        ((1, 2), 9, 24, list(A.values()), {}),
-        ((1, 2), 9, 24, list(A.values()), {"epsilon": 0.5, "momentum": 0.1}),
+        ((1, 2), 9, 23, list(A.values()), {}),
+        ((1, 2), 9, 23, list(A.values()), {"epsilon": 0.5, "momentum": 0.1}),
     ],
     "Cast": [(MAP, 7, 24, [], {"to": 1})],
     "Dropout": [
