@@ -37,7 +37,14 @@ PATCH_BYTES = 1 << 22
 
 
 def frames(net: LayerGraph, x: NDArray[Any]) -> NDArray[np.uint8]:
-    """Give `x` as uint8 [frames, height, width, channels].
+    """Bring a user's samples into the order of the stream: uint8 [frames, height, width, channels].
+
+    Parameters
+    ----------
+    net : LayerGraph
+        Its `input_order` says which shapes `x` may have, and in what order its samples are.
+    x : uint8 array [frames, ...]
+        Samples.
 
     Raises
     ------
@@ -45,25 +52,32 @@ def frames(net: LayerGraph, x: NDArray[Any]) -> NDArray[np.uint8]:
         If `x` is not uint8 or does not hold frames of the network's shape.
     """
     x = np.asarray(x)
-    size = int(np.prod(net.shape))
-    fits = x.ndim >= 2 and (
-        x.shape[1:] == net.shape
-        or (net.shape[2] == 1 and x.shape[1:] == net.shape[:2])
-        or x.shape[1:] == (size,)
+    takes = (
+        f"data of type {x.dtype} and shape {list(x.shape)} do not fit {net.name}: it takes uint8"
+        f" {net.input_order.describe(net.shape)}"
     )
-    if x.dtype != np.uint8 or not fits:
-        raise BadInput(
-            f"data of type {x.dtype} and shape {list(x.shape)} do not fit {net.name}: it takes"
-            f" uint8 [frames, {', '.join(map(str, net.shape))}]"
-        )
-    return x.reshape(-1, *net.shape)
+    if x.dtype != np.uint8 or x.ndim < 2:
+        raise BadInput(takes)
+    try:
+        return net.input_order.frames(x, net.shape)
+    except BadInput as e:
+        raise BadInput(f"{takes}; {e}") from e
 
 
 def run(
     net: LayerGraph, x: NDArray[Any], progress: Callable[[int, int], object] | None = None
 ) -> Ints:
-    """Compute the scores, int64 [frames, classes]; `progress` is told frames done and in all."""
-    x = frames(net, x)
+    """Compute the scores, int64 [frames, classes], of a user's samples `x`; see `frames`.
+
+    `progress` is told frames done and in all.
+    """
+    return run_frames(net, frames(net, x), progress)
+
+
+def run_frames(
+    net: LayerGraph, x: NDArray[Any], progress: Callable[[int, int], object] | None = None
+) -> Ints:
+    """Compute the scores, int64 [frames, classes], of frames that `frames` made."""
     out = np.empty((len(x), net.features[-1].channels), np.int64)
     step = max(1, BATCH_BYTES // (8 * _widest(net)))
     for first in range(0, len(x), step):
@@ -79,9 +93,10 @@ def run(
 def trace(net: LayerGraph, x: NDArray[Any]) -> Iterator[tuple[Layer, NDArray[Any]]]:
     """Yield each layer with the values it puts out, [frames, height, width, channels].
 
-    The dtype is whatever holds the values exactly; the values are integers.
+    `x` are frames that `frames` made. The dtype is whatever holds the values exactly; the values
+    are integers.
     """
-    values: NDArray[Any] = frames(net, x)
+    values: NDArray[Any] = x
     if not isinstance(net.layers[0], InputTable):
         values = values.astype(np.float32)
     for layer, inp, _ in net:

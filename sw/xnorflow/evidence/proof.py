@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,8 @@ def check(
     y: NDArray[Any] | None = None,
     file: str | Path | None = None,
     input: str = "uint8",
-    input_scale: float = 1.0,
+    input_scale: float | Fraction | str = 1.0,
+    layout: str | None = None,
     rtl: int | None = None,
     gates: int = 0,
     board: str | None = None,
@@ -100,7 +102,7 @@ def check(
         Their labels.
     file : path, optional
         The file that a ``network.npz`` or a design was made from, for the executor.
-    input, input_scale
+    input, input_scale, layout
         As for `xnorflow.load`.
     rtl, gates : int
         So many of the images through the Verilog and through the netlist. By default 10 through
@@ -133,7 +135,8 @@ def check(
     opened = stages or (lambda title: nullcontext(lambda done, total: None))
     options: dict[str, Any] = {
         "input": input,
-        "input_scale": input_scale,
+        "input_scale": str(input_scale) if isinstance(input_scale, Fraction) else input_scale,
+        "layout": layout,
         "board": board,
         "fps": fps,
         "cycles": cycles,
@@ -150,7 +153,7 @@ def check(
     if gates and netlist is None:
         raise BadInput("gates: hand in what simulates a netlist")
     with opened(GOLDEN) as tick:
-        scores = golden.run(subject.net, x, tick)
+        scores = golden.run_frames(subject.net, frames, tick)
     outcomes = []
     notes = [*subject.net.notes, *subject.notes]
     if subject.file is not None:
@@ -203,7 +206,7 @@ def check(
         alterations=altered,
         notes=tuple(dict.fromkeys(notes)),
         tied=hanging(scores) if scores.shape[1] > 1 else 0,
-        accuracy=None if y is None else float((scores.argmax(1) == y).mean()),
+        accuracy=None if y is None else float((ir.labels(scores) == y).mean()),
     )
 
 
@@ -220,7 +223,7 @@ def _subject(
         made = Design.describe(model)
         text = read_text(model, made)
         return Subject(made.net, *_origin(model, made.net, file, options), made, text)
-    net = load(model, input=options["input"], input_scale=options["input_scale"])
+    net = load(model, **_reading(options))
     design = compile_network(net, **targets) if hardware else None
     if given and not hardware:
         raise BadInput(f"{given[0]} is for hardware: ask for frames through the RTL or the gates")
@@ -229,6 +232,11 @@ def _subject(
     if file is not None:
         raise BadInput(f"{file}: {model} is a file itself, and is what the executor runs")
     return Subject(net, model, (), design, None)
+
+
+def _reading(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that say how a file is read."""
+    return {name: options[name] for name in ("input", "input_scale", "layout")}
 
 
 def _kind(model: Path) -> str:
@@ -242,7 +250,7 @@ def _origin(
     if file is None:
         return None, (f"{model.name} came without the file it was made from; none was executed",)
     # Imported although only executed: the executor is left alone with no hostile file.
-    made = load(file, input=options["input"], input_scale=options["input_scale"], name=net.name)
+    made = load(file, **_reading(options), name=net.name)
     if made.digest != net.digest:
         return Path(file), (f"{model.name} is not what this version makes of {Path(file).name}",)
     return Path(file), ()
@@ -252,7 +260,7 @@ def _against_file(
     subject: Subject,
     x: NDArray[Any],
     scores: ir.Ints,
-    input_scale: float,
+    input_scale: float | Fraction | str,
     opened: Stages,
 ) -> tuple[Outcome, list[str]]:
     """Compare the golden model with the file in its executor."""
@@ -260,7 +268,7 @@ def _against_file(
     assert file is not None
     executor = Executor(file, input_scale)
     with opened(executor.tool) as tick:
-        found = executor.run(x, tick)
+        found = executor.run(net.input_order.samples(x, net.shape), tick)
     exact = not any(ORDER_OF_SUMMATION in note for note in net.notes)
     outcome = Outcome("golden", GOLDEN, executor.tool, len(x), exact=exact)
     if found.scores.shape != scores.shape:
@@ -276,7 +284,7 @@ def _against_file(
     notes = []
     if executor.ended:
         notes.append(f"scores of {file.name} are those ahead of its {executor.ended}")
-        if found.labels is not None and (other := int((found.labels != scores.argmax(1)).sum())):
+        if found.labels is not None and (other := int((found.labels != ir.labels(scores)).sum())):
             notes.append(f"{executor.ended} of the file makes another label in {other} frames")
     return outcome, notes
 

@@ -7,7 +7,7 @@ operation on that one.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,10 +20,12 @@ from xnorflow.frontend.values import (
     Activation,
     Constant,
     LayoutError,
+    Rearrangement,
     Step,
     Value,
     fork,
     operations,
+    same_frame,
 )
 from xnorflow.graph import ops
 from xnorflow.graph.functions import Chain, FunctionOp, Operand, compute, same
@@ -45,14 +47,14 @@ def per_channel(node: Node, x: Activation, constant: NDArray[Any]) -> NDArray[An
         ) from e
     if constant.size == 1:
         return constant.reshape(())
-    h, w, c = x.frame
+    c = x.frame[2]
     inside = x.index >= 0
-    canonical = np.empty(h * w * c, constant.dtype)
-    canonical[x.index[inside]] = full[inside]
-    pixels = canonical.reshape(h * w, c)
-    if not (pixels == pixels[0]).all():
+    channel = x.index[inside] % c
+    # A channel that the file does not look at may have any value.
+    row = np.full(c, full[inside].flat[0] if inside.any() else 0, constant.dtype)
+    row[channel] = full[inside]
+    if not (row[channel] == full[inside]).all():
         return None
-    row = pixels[0].copy()
     return row[:1].reshape(()) if (row == row[0]).all() else row
 
 
@@ -76,19 +78,33 @@ def apply(node: Node, x: Activation, constants: Sequence[NDArray[Any]], make: Ma
     if any(v is None for v in values) and x.index.ndim <= 2 and not x.padded:
         # After a flattening every feature is a channel of its own.
         before = (ops.FlattenOp(node=node.name, op=node.op),)
-        x = replace(x, frame=(1, 1, x.index.size))
+        x = replace(x, frame=(1, 1, math.prod(x.frame)))
         values = [per_channel(node, x, c) for c in constants]
     if any(v is None for v in values):
         raise LayoutError(
             node.unsupported(
                 "its constant differs from pixel to pixel.", "constants per tensor or per channel."
-            )
+            ),
+            *_choices(x),
         )
     op = make(*values)
     with np.errstate(all="ignore"):
         ends = op.apply(np.repeat(np.array([[x.low], [np.inf]], np.float32), x.frame[2], 1))
     low = -np.inf if np.isnan(ends).any() else float(ends.min())
     return replace(x, low=low, pad_value=_pad_value(node, x, op)), (*before, op)
+
+
+def _choices(x: Activation) -> Iterator[Rearrangement]:
+    """Yield frames with other channels: those of each of the file's axes, then all features."""
+    if x.padded:
+        return
+    if 3 <= x.index.ndim <= 4 and len(x.index) == 1:
+        for axis in (1, x.index.ndim - 1):
+            last = np.moveaxis(x.index, axis, -1)
+            at = np.arange(last.size, dtype=np.int64).reshape(last.shape)
+            yield Rearrangement(last.reshape((1, *last.shape)[-3:]), np.moveaxis(at, -1, axis))
+    size = math.prod(x.frame)
+    yield Rearrangement(np.arange(size, dtype=np.int64).reshape(1, 1, size), x.index)
 
 
 def _pad_value(node: Node, x: Activation, op: ops.Elementwise) -> float:
@@ -144,7 +160,7 @@ def combined(
         # After a flattening every feature is a channel of its own.
         before = (ops.FlattenOp(node=node.name, op=node.op),)
         pixels = x.frame[0] * x.frame[1]
-        x = replace(x, frame=(1, 1, x.index.size))
+        x = replace(x, frame=(1, 1, math.prod(x.frame)))
         chains = [_tiled(chain, pixels) for chain in chains]
         values = [per_channel(node, x, c) for c in constants]
     kept = [v for v in values if v is not None]
@@ -152,7 +168,8 @@ def combined(
         raise LayoutError(
             node.unsupported(
                 "its constant differs from pixel to pixel.", "constants per tensor or per channel."
-            )
+            ),
+            *_choices(x),
         )
     of_chains, of_values = iter(chains), iter(kept)
     operands: tuple[Operand, ...] = tuple(
@@ -215,7 +232,7 @@ def _aligned(node: Node, features: Sequence[Activation], rank: int) -> Activatio
         shape = (1,) * (rank - len(shape)) + shape
         index = np.broadcast_to(x.index, shape)
         equal = all(
-            v.frame == x.frame and np.array_equal(np.broadcast_to(v.index, shape), index)
+            same_frame(v, x) and np.array_equal(np.broadcast_to(v.index, shape), index)
             for v in features[1:]
         )
     except ValueError:

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow.errors import UnsupportedModel
+from xnorflow.frontend.input_frame import Frame, InputFrame
 from xnorflow.graph.ops import Op
 from xnorflow.ir import Ints
 
-Frame = tuple[int, int, int]
 FLOAT32 = np.dtype(np.float32)
 
 
@@ -129,6 +129,11 @@ class Activation:
         Element type.
     made_by : Step, optional
         The operations that make it; None for the input.
+    source : InputFrame, optional
+        How frames are made of the file's input.
+    raw : bool
+        Only operations on each value alone lie between the input and these features, so that
+        frames may still be put together in any other order.
     """
 
     frame: Frame
@@ -138,6 +143,8 @@ class Activation:
     ended: str = ""
     dtype: np.dtype[Any] = FLOAT32
     made_by: Step | None = None
+    source: InputFrame | None = None
+    raw: bool = False
 
     @property
     def padded(self) -> bool:
@@ -148,19 +155,44 @@ class Activation:
 Value = Constant | Activation
 
 
-class LayoutError(UnsupportedModel):
-    """Features that are not in the order a node needs; another input layout may mend it.
+def same_frame(a: Activation, b: Activation) -> bool:
+    """Tell whether two tensors hold features of frames of one shape, put together in one way."""
+    if a.frame != b.frame or a.source is None or b.source is None:
+        return a.frame == b.frame
+    return np.array_equal(a.source.gather, b.source.gather)
+
+
+@dataclass(frozen=True, eq=False)
+class Rearrangement:
+    """Another order of the features of a frame, and what a node then reads.
 
     Parameters
     ----------
-    wanted : int64 array [channels, height, width], optional
-        Positions that the node takes for channels, rows and columns.
+    wanted : int64 array [height, width, channels]
+        Positions in the present frame.
+    index : int64 array
+        As `Activation.index`, in the wanted frame.
     """
 
-    def __init__(self, error: UnsupportedModel, wanted: Ints | None = None) -> None:
+    wanted: Ints
+    index: Ints
+
+
+class LayoutError(UnsupportedModel):
+    """Features that are not in the order a node needs; frames put together anew may mend it.
+
+    Parameters
+    ----------
+    error : UnsupportedModel
+        What to say where it cannot be mended.
+    choices : Rearrangement
+        What would mend it, the best first.
+    """
+
+    def __init__(self, error: UnsupportedModel, *choices: Rearrangement) -> None:
         """Take over another error's message."""
         super().__init__(error.reason, node=error.node, op=error.op, hint=error.hint)
-        self.wanted = wanted
+        self.choices = choices
 
 
 def channels_first(frame: Frame) -> Ints:

@@ -17,6 +17,7 @@ from xnorflow.ir.alphabet import (
     Ints,
 )
 from xnorflow.ir.features import Features, Window
+from xnorflow.ir.input_order import InputOrder
 from xnorflow.ir.layer import KINDS, Layer
 from xnorflow.ir.layer_graph import LayerGraph
 from xnorflow.ir.layers import (
@@ -38,6 +39,7 @@ __all__ = [
     "Conv",
     "Features",
     "Flatten",
+    "InputOrder",
     "InputTable",
     "IntegerNetwork",
     "Ints",

@@ -6,10 +6,14 @@ import math
 
 from xnorflow.ir.alphabet import UINT8
 from xnorflow.ir.features import Features
-from xnorflow.ir.field_checks import MAX_FEATURES, check_alphabet, need
+from xnorflow.ir.field_checks import MAX_FEATURES, check_alphabet, integers, need
+from xnorflow.ir.input_order import LAYOUTS, InputOrder
 from xnorflow.ir.layer import Layer
 from xnorflow.ir.layer_graph import LayerGraph
 from xnorflow.ir.layers import InputTable, Scores
+
+MAX_RANK = 16
+"""Most dimensions of the imported file's input."""
 
 
 def verify(net: LayerGraph) -> None:
@@ -29,6 +33,8 @@ def verify(net: LayerGraph) -> None:
         raise ValueError(f"two layers share a name: {names}")
     if min(net.shape) < 1 or math.prod(net.shape) > MAX_FEATURES:
         raise ValueError(f"frames of {net.shape} are not possible")
+    if net.order is not None:
+        _order(net.order, math.prod(net.shape))
     features = Features(*net.shape, UINT8)
     for index, layer in enumerate(net.layers):
         try:
@@ -40,6 +46,23 @@ def verify(net: LayerGraph) -> None:
             features = _checked_output(layer, features)
         except ValueError as e:
             raise ValueError(f"layer {layer.name!r}: {e}") from e
+
+
+def _order(order: InputOrder, features: int) -> None:
+    """Check how samples become a frame of so many features."""
+    shape, gather = order.shape, order.gather
+    whole = isinstance(shape, tuple) and 0 < len(shape) <= MAX_RANK and min(shape) >= 1
+    need(whole and order.size <= MAX_FEATURES, f"an input of shape {shape} is not possible")
+    need(order.channels in ("first", "last", ""), f"channels {order.channels!r} are unknown")
+    need(order.layout in ("", *LAYOUTS), f"layout {order.layout!r} is unknown")
+    if gather is None:
+        need(order.size == features, f"an input of shape {shape} is no frame")
+        return
+    integers(gather, 1, "places in the input")
+    need(
+        len(gather) == features and gather.min() >= 0 and gather.max() < order.size,
+        "the places in the input are not those of a frame",
+    )
 
 
 def _is_name(name: object) -> bool:

@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 
 from xnorflow.ir.alphabet import Alphabet
 from xnorflow.ir.features import Window
+from xnorflow.ir.input_order import InputOrder
 from xnorflow.ir.layer import KINDS
 from xnorflow.ir.layer_graph import LayerGraph
 
 FORMAT = "xnorflow-network-1"
+FORMAT_2 = "xnorflow-network-2"
+"""Of networks that say how users hold samples; whoever knows only the first must not read them."""
 
 
 def to_arrays(net: LayerGraph) -> tuple[str, dict[str, NDArray[Any]]]:
@@ -43,7 +46,7 @@ def to_arrays(net: LayerGraph) -> tuple[str, dict[str, NDArray[Any]]]:
                 value = {"window": [value.kernel, value.stride, value.dilation, value.pads]}
             entry[f.name] = value
         layers.append(entry)
-    header = {
+    header: dict[str, Any] = {
         "format": FORMAT,
         "name": net.name,
         "shape": net.shape,
@@ -51,6 +54,18 @@ def to_arrays(net: LayerGraph) -> tuple[str, dict[str, NDArray[Any]]]:
         "notes": net.notes,
         "layers": layers,
     }
+    if net.order is not None:
+        order = net.order
+        header["format"] = FORMAT_2
+        header["order"] = {
+            "shape": order.shape,
+            "channels": order.channels,
+            "layout": order.layout,
+            "gather": None,
+        }
+        if order.gather is not None:
+            arrays["order.gather"] = order.gather
+            header["order"]["gather"] = {"array": "order.gather"}
     return json.dumps(header), arrays
 
 
@@ -84,8 +99,8 @@ def from_arrays(header: str, arrays: Mapping[str, NDArray[Any]]) -> LayerGraph:
         If the header is no such thing.
     """
     content = json.loads(header)
-    if content["format"] != FORMAT:
-        raise ValueError(f"its format is {content['format']!r}, not {FORMAT!r}")
+    if content["format"] not in (FORMAT, FORMAT_2):
+        raise ValueError(f"its format is {content['format']!r}, not {FORMAT_2!r}")
     layers = []
     for entry in content["layers"]:
         kind = KINDS[entry.pop("kind")]
@@ -97,4 +112,10 @@ def from_arrays(header: str, arrays: Mapping[str, NDArray[Any]]) -> LayerGraph:
         tuple(layers),
         tuple(map(str, content["classes"])),
         tuple(map(str, content["notes"])),
+        _order(content["order"], arrays) if content["format"] == FORMAT_2 else None,
     )
+
+
+def _order(entry: Any, arrays: Mapping[str, NDArray[Any]]) -> InputOrder:
+    shape = _ints(entry["shape"], len(entry["shape"]))
+    return InputOrder(shape, _value(entry["gather"], arrays), entry["channels"], entry["layout"])

@@ -33,7 +33,9 @@ def load(path: str | Path) -> IntegerNetwork:
     try:
         arrays, _ = read_archive(Path(path), MAX_BYTES)
         read = from_arrays(str(arrays.pop("header")), arrays)
-        net = IntegerNetwork(read.name, read.shape, read.layers, read.classes, read.notes)
+        net = IntegerNetwork(
+            read.name, read.shape, read.layers, read.classes, read.notes, read.order
+        )
         verify(net)
     except (*READ_ERRORS, LookupError, TypeError, AttributeError, ArithmeticError) as e:
         raise BadInput(f"{path} is not a network that xnorflow wrote: {e}") from e

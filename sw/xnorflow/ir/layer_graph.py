@@ -8,6 +8,7 @@ from functools import cached_property
 
 from xnorflow.ir.alphabet import UINT8
 from xnorflow.ir.features import Features
+from xnorflow.ir.input_order import InputOrder, natural
 from xnorflow.ir.layer import Layer
 from xnorflow.ir.layers import Scores
 
@@ -28,6 +29,8 @@ class LayerGraph:
         Names of the classes, empty if unknown.
     notes : tuple of str
         What a user should know of the import, one sentence each.
+    order : InputOrder, optional
+        The order in which users hold samples; row, column, channel by default.
     """
 
     name: str
@@ -35,6 +38,12 @@ class LayerGraph:
     layers: tuple[Layer, ...]
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    order: InputOrder | None = None
+
+    @property
+    def input_order(self) -> InputOrder:
+        """The order of samples, given or by default."""
+        return natural(self.shape) if self.order is None else self.order
 
     @cached_property
     def features(self) -> tuple[Features, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,11 +21,6 @@ EXHAUSTIVE = 1 << 28
 
 MAX_LEVELS = 1 << 16
 """Most values of one channel that still count as quantised."""
-
-
-def per_channel(op: Elementwise, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Elementwise:
-    """Change each constant of `op` that has one entry per channel, along its first axis."""
-    return op.mapped(change)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +123,7 @@ class Expression:
     def select(self, channels: Ints) -> Expression:
         """Take the given channels only, in that order; they may repeat."""
         unit = self.unit[channels] if self.unit.ndim else self.unit
-        return Expression(unit, tuple(per_channel(op, lambda c: c[channels]) for op in self.ops))
+        return Expression(unit, tuple(op.mapped(lambda c: c[channels]) for op in self.ops))
 
     def direction(self, reach: Reach) -> Ints:
         """Give +1, -1 or 0 per channel for a value that rises, falls or stays over `reach`.

@@ -90,10 +90,13 @@ class Pending:
         self.notes = list(graph.notes)
         channels = graph.shape[2]
         self.reach = Reach(np.zeros(channels, np.int64), np.full(channels, 255, np.int64))
-        self.unit: Units = np.array(np.float32(graph.input_scale), np.float64)
+        scale = graph.input_scale
+        self.unit: Units = np.array(1.0 if scale.divisor else np.float32(scale.factor), np.float64)
         self.exact = True
         self.error = np.zeros(channels)
         self.ops: list[g.Elementwise] = []
+        if scale.divisor:
+            self.ops.append(g.DivideOp(np.array(scale.divisor, np.float32)))
         self.pools: list[Pool] = []
         self._names: Counter[str] = Counter()
         self._known: list[tuple[ir.Layer, ir.Features]] = []

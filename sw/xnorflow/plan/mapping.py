@@ -60,7 +60,7 @@ def mapped(
     for part, fold in zip(parts, folds, strict=True):
         bits = part.inp.alphabet.bits
         gearboxes.append(spec.GearboxSpec(bits, group, lanes, part.inp.channels, fold.simd))
-        stages.append(_stage(part, fold))
+        stages.append(describe_stage(part, fold))
         group, lanes = part.out_channels, stages[-1].lanes_out
     last = stages[-1]
     gearboxes.append(spec.GearboxSpec(last.out_bits, group, lanes, group, out_lanes))
@@ -88,7 +88,14 @@ def _input(net: ir.LayerGraph, group: int, lanes: int) -> spec.InputSpec:
     return spec.InputSpec(lanes, bits, table, group, int(np.prod(net.shape)))
 
 
-def _stage(reduction: Reduction, fold: Fold) -> spec.StageSpec:
+def describe_stage(reduction: Reduction, fold: Fold) -> spec.StageSpec:
+    """Describe the hardware of a reduction at a folding, but for its depths.
+
+    Raises
+    ------
+    UnsupportedModel
+        If it has none, at any folding.
+    """
     layer, inp = reduction.layer, reduction.inp
     w = layer.window
     if not geometry.minimum_depth(inp.height, inp.width, 1, w.kernel, w.stride, w.dilation, w.pads):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from xnorflow import ir
 from xnorflow.errors import UnsupportedModel
 from xnorflow.graph import ops as g
+from xnorflow.graph.input_scale import InputScale
 from xnorflow.ir import Window
 from xnorflow.lower import lower
 from xnorflow_sim import golden
@@ -229,10 +230,14 @@ def test_raw_pixels_into_a_binary_convolution():
     raw = (conv(0, 4, 1), norm(4), SIGN, g.FlattenOp(), conv(1, 3, 64, (1, 1)))
     net = check(network(*raw), frames((6, 6, 1), 0))
     assert net.layers[0].alphabet == ir.UINT8 and net.notes == ()
-    scaled = lower(network(*raw, input_scale=1 / 255))
+    scaled = lower(network(*raw, input_scale=InputScale.of(1 / 255)))
     assert scaled.layers[0].alphabet == ir.UINT8
     assert any("conv0" in note and "summation" in note for note in scaled.notes)
-    affine = lower(network(g.MultiplyOp(f32(2)), g.SubtractOp(f32(1)), *raw, input_scale=1 / 255))
+    affine = lower(
+        network(
+            g.MultiplyOp(f32(2)), g.SubtractOp(f32(1)), *raw, input_scale=InputScale.of(1 / 255)
+        )
+    )
     assert affine.layers[0].alphabet == ir.Alphabet(-255, 2, 256)
 
 
@@ -291,7 +296,7 @@ def test_padded_averages_of_unsigned_codes_with_a_negative_gamma(shift):
         SIGN,
         g.FlattenOp(),
         conv(1, 3, 36, (1, 1)),
-        input_scale=1 / 256,
+        input_scale=InputScale.of(1 / 256),
     )
     check(graph, frames(graph.shape, 0))
 
