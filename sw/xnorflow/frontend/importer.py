@@ -142,7 +142,7 @@ class Walk:
             )
         start = fork([v.made_by for v in features])
         result, ops = entry.handler(node, inputs)
-        result = replace(result, made_by=extended(start, ops))
+        result = replace(result, made_by=extended(start, ops, x.frame))
         self.ops.extend(ops)
         self.notes.extend(node.notes)
         if result.ended and not x.ended:

@@ -42,7 +42,7 @@ def also_picked(handler: Handler) -> Handler:
             if layer is None:
                 raise
         frame = (x.index.shape[2], x.index.shape[3], x.index.shape[1])
-        steps = extended(x.made_by, [layer])
+        steps = extended(x.made_by, [layer], x.frame)
         picked = Activation(frame, channels_first(frame), low=x.low, dtype=x.dtype, made_by=steps)
         result, behind = handler(node, [picked, *inputs[1:]])
         return result, (layer, *behind)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow.errors import UnsupportedModel
-from xnorflow.graph.ops import Op
+from xnorflow.graph.ops import FlattenOp, Op
 from xnorflow.ir import Ints
 
 Frame = tuple[int, int, int]
@@ -66,18 +66,31 @@ class Step:
         What makes its input; None for the network's input.
     depth : int
         Number of steps up to here.
+    frame : tuple of int
+        What the node that this operation belongs to reads: height, width, channels.
     """
 
     op: Op
     before: Step | None
     depth: int
+    frame: Frame
 
 
-def extended(step: Step | None, ops: Iterable[Op]) -> Step | None:
-    """Add operations behind a step."""
+def extended(step: Step | None, ops: Iterable[Op], frame: Frame) -> Step | None:
+    """Add a node's operations behind a step; `frame` is what the node reads."""
     for op in ops:
-        step = Step(op, step, step.depth + 1 if step else 1)
+        step = Step(op, step, step.depth + 1 if step else 1, frame)
     return step
+
+
+def flattened_from(step: Step | None, start: Step | None) -> Frame | None:
+    """Give the frame that was flattened on the way from `start` to a step; None without one."""
+    found = None
+    while step is not start:
+        assert step is not None, "start is not on the way"
+        found = step.frame if isinstance(step.op, FlattenOp) else found
+        step = step.before
+    return found
 
 
 def operations(step: Step | None, start: Step | None = None) -> tuple[Op, ...]:
