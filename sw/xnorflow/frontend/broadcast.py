@@ -23,9 +23,10 @@ from xnorflow.frontend.values import (
     Rearrangement,
     Step,
     Value,
+    flattened_from,
     fork,
     operations,
-    same_frame,
+    same_source,
 )
 from xnorflow.graph import ops
 from xnorflow.graph.functions import Chain, FunctionOp, Operand, compute, same
@@ -153,16 +154,20 @@ def combined(
             raise node.unsupported(f"its constant has type {constant.dtype}.", "numbers.")
     x = _aligned(node, features, max((c.ndim for c in constants), default=0))
     start = fork([v.made_by for v in features])
-    chains = [chain_of(node, start, v) for v in features]
+    ways = [operations(v.made_by, start) for v in features]
     values = [per_channel(node, x, c) for c in constants]
     before: tuple[ops.Op, ...] = ()
-    if any(v is None for v in values) and x.index.ndim <= 2 and not x.padded:
+    frames = [flattened_from(v.made_by, start) for v in features]
+    base = next((f for f in frames if f), x.frame)
+    if any(frames) or (any(v is None for v in values) and x.index.ndim <= 2 and not x.padded):
         # After a flattening every feature is a channel of its own.
         before = (ops.FlattenOp(node=node.name, op=node.op),)
-        pixels = x.frame[0] * x.frame[1]
-        x = replace(x, frame=(1, 1, math.prod(x.frame)))
-        chains = [_tiled(chain, pixels) for chain in chains]
+        size = math.prod(x.frame)
+        pixels = base[0] * base[1]
+        x = replace(x, frame=(1, 1, size))
+        ways = [_flattened(way, pixels) for way in ways]
         values = [per_channel(node, x, c) for c in constants]
+    chains = [_elementwise(node, way) for way in ways]
     kept = [v for v in values if v is not None]
     if len(kept) < len(values):
         raise LayoutError(
@@ -176,10 +181,10 @@ def combined(
         next(of_chains) if isinstance(v, Activation) else next(of_values) for v in arguments
     )
     # What straight-through estimators leave behind.
-    rest = None if before else without_residue(function, operands)
+    rest = without_residue(function, operands)
     if rest is not None:
         node.notes.append(residue_note(node))
-        return replace(x, low=-np.inf), rest
+        return replace(x, low=-np.inf), (*before, *rest)
     op = FunctionOp(function, operands, node=node.name, op=node.op)
     made = replace(x, dtype=x.dtype if dtype is None else dtype, low=_low(op, features))
     if x.padded:
@@ -232,7 +237,9 @@ def _aligned(node: Node, features: Sequence[Activation], rank: int) -> Activatio
         shape = (1,) * (rank - len(shape)) + shape
         index = np.broadcast_to(x.index, shape)
         equal = all(
-            same_frame(v, x) and np.array_equal(np.broadcast_to(v.index, shape), index)
+            math.prod(v.frame) == math.prod(x.frame)
+            and same_source(v, x)
+            and np.array_equal(np.broadcast_to(v.index, shape), index)
             for v in features[1:]
         )
     except ValueError:
@@ -244,11 +251,24 @@ def _aligned(node: Node, features: Sequence[Activation], rank: int) -> Activatio
 
 def chain_of(node: Node, start: Step | None, x: Activation) -> Chain:
     """Give the operations behind `start` that make `x`; UnsupportedModel if they mix features."""
-    chain = operations(x.made_by, start)
-    elementwise = tuple(op for op in chain if isinstance(op, ops.Elementwise))
-    if len(elementwise) < len(chain):
+    return _elementwise(node, operations(x.made_by, start))
+
+
+def _elementwise(node: Node, way: Sequence[ops.Op]) -> Chain:
+    chain = tuple(op for op in way if isinstance(op, ops.Elementwise))
+    if len(chain) < len(way):
         raise _branch(node)
-    return elementwise
+    return chain
+
+
+def _flattened(way: Sequence[ops.Op], pixels: int) -> tuple[ops.Op, ...]:
+    """Bring operations behind a flattening that they hold, or do not need."""
+    at = next((i for i, op in enumerate(way) if isinstance(op, ops.FlattenOp)), len(way))
+    before = (
+        op.mapped(lambda c: np.concatenate([c] * pixels)) if isinstance(op, ops.Elementwise) else op
+        for op in way[:at]
+    )
+    return (*before, *way[at + 1 :])
 
 
 def _branch(node: Node) -> Exception:
@@ -256,10 +276,6 @@ def _branch(node: Node) -> Exception:
         "it combines two tensors that both depend on the input: a branch.",
         "a network without branches and residual connections.",
     )
-
-
-def _tiled(chain: Chain, pixels: int) -> Chain:
-    return tuple(op.mapped(lambda c: np.concatenate([c] * pixels)) for op in chain)
 
 
 def _low(op: FunctionOp, features: Sequence[Activation]) -> float:

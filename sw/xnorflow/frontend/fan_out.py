@@ -17,7 +17,7 @@ from xnorflow.frontend.broadcast import chain_of
 from xnorflow.frontend.limits import MAX_FEATURES, MAX_WEIGHTS, elements
 from xnorflow.frontend.node import Node
 from xnorflow.frontend.registry import Result, handles
-from xnorflow.frontend.values import Activation, Value, fork, same_frame
+from xnorflow.frontend.values import Activation, Value, fork, same_source
 from xnorflow.graph import ops
 from xnorflow.graph.functions import Chain, FunctionOp, Operand
 
@@ -31,7 +31,9 @@ def concat(node: Node, inputs: Sequence[Value | None]) -> Result:
             "it joins features and constants.", "padding by a Pad node, or a network without it."
         )
     first = parts[0]
-    if len({p.dtype for p in parts}) > 1 or not all(same_frame(p, first) for p in parts):
+    if len({p.dtype for p in parts}) > 1 or not all(
+        p.frame == first.frame and same_source(p, first) for p in parts
+    ):
         raise node.unsupported("it joins tensors of different shape or type: a branch.")
     padding = {p.pad_value for p in parts if p.padded}
     if len(padding) > 1:

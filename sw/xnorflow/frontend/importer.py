@@ -36,7 +36,7 @@ from xnorflow.frontend.values import (
     extended,
     fork,
     operations,
-    same_frame,
+    same_source,
 )
 from xnorflow.graph import ops as graph
 
@@ -173,7 +173,7 @@ class Walk:
         return replace(
             result,
             ended=result.ended or x.ended,
-            made_by=extended(fork([v.made_by for v in features]), ops),
+            made_by=extended(fork([v.made_by for v in features]), ops, x.frame),
             source=source,
         )
 
@@ -224,7 +224,7 @@ def _rearranged(
 ) -> tuple[list[Value | None], Result]:
     """Put the input's frames together as a node wants them, and import it; or raise."""
     features = [v for v in inputs if isinstance(v, Activation)]
-    raw = all(v.raw and same_frame(v, features[0]) for v in features)
+    raw = all(v.raw and same_source(v, features[0]) for v in features)
     blame: graph.Op | None = None
     for choice in error.choices if raw else ():
         try:

@@ -39,7 +39,8 @@ def reframed(features: Sequence[Activation], choice: Rearrangement) -> list[Acti
     PixelConstants
         If what acts on them so far is not the same for all pixels there.
     """
-    positions = choice.wanted.reshape(-1, choice.wanted.shape[2])
+    height, width, channels = frame = choice.wanted.shape
+    positions = choice.wanted.reshape(height * width, channels)
     known: dict[int, Step | None] = {}
 
     def moved(step: Step | None) -> Step | None:
@@ -56,7 +57,7 @@ def reframed(features: Sequence[Activation], choice: Rearrangement) -> list[Acti
                 )
                 if turned is None:
                     raise PixelConstants(old.op)
-                made = extended(made, [turned])
+                made = extended(made, [turned], frame)
             known[id(old)] = made
         return made
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xnorflow.errors import UnsupportedModel
 from xnorflow.frontend.input_frame import Frame, InputFrame
-from xnorflow.graph.ops import Op
+from xnorflow.graph.ops import FlattenOp, Op
 from xnorflow.ir import Ints
 
 FLOAT32 = np.dtype(np.float32)
@@ -66,18 +66,31 @@ class Step:
         What makes its input; None for the network's input.
     depth : int
         Number of steps up to here.
+    frame : tuple of int
+        What the node that this operation belongs to reads: height, width, channels.
     """
 
     op: Op
     before: Step | None
     depth: int
+    frame: Frame
 
 
-def extended(step: Step | None, ops: Iterable[Op]) -> Step | None:
-    """Add operations behind a step."""
+def extended(step: Step | None, ops: Iterable[Op], frame: Frame) -> Step | None:
+    """Add a node's operations behind a step; `frame` is what the node reads."""
     for op in ops:
-        step = Step(op, step, step.depth + 1 if step else 1)
+        step = Step(op, step, step.depth + 1 if step else 1, frame)
     return step
+
+
+def flattened_from(step: Step | None, start: Step | None) -> Frame | None:
+    """Give the frame that was flattened on the way from `start` to a step; None without one."""
+    found = None
+    while step is not start:
+        assert step is not None, "start is not on the way"
+        found = step.frame if isinstance(step.op, FlattenOp) else found
+        step = step.before
+    return found
 
 
 def operations(step: Step | None, start: Step | None = None) -> tuple[Op, ...]:
@@ -155,10 +168,10 @@ class Activation:
 Value = Constant | Activation
 
 
-def same_frame(a: Activation, b: Activation) -> bool:
-    """Tell whether two tensors hold features of frames of one shape, put together in one way."""
-    if a.frame != b.frame or a.source is None or b.source is None:
-        return a.frame == b.frame
+def same_source(a: Activation, b: Activation) -> bool:
+    """Tell whether two tensors come from frames that were put together in one way."""
+    if a.source is None or b.source is None or a.source.gather is b.source.gather:
+        return True
     return np.array_equal(a.source.gather, b.source.gather)
 
 
