@@ -1,4 +1,4 @@
-"""Golden model on whole test sets: accuracy, outside scores, and labels of ONNX Runtime.
+"""Check the golden model on whole test sets: accuracy, published scores, ONNX Runtime's labels.
 
 Run: python benchmarks/accuracy.py
 """
@@ -14,7 +14,7 @@ import xnorflow as xf
 
 
 def main() -> None:
-    """Print a line per network; exit 1 if anything is off."""
+    """Print a line per network; exit with 1 if accuracy, scores or labels differ."""
     failed = False
     print("| network | images | accuracy | expected | outside scores | labels of ONNX Runtime |")
     print("|---|---|---|---|---|---|")

@@ -1,6 +1,6 @@
-"""Bitstreams with open tools: resources, clock and time of synthesis, place and route.
+"""Build bitstreams with open tools: resources, clock, and time of synthesis, place and route.
 
-The accelerator sits behind the UART and the host link, as `xnorflow build` makes it.
+The accelerator has the UART and the host link around it, as `xnorflow build` makes it.
 
 Run: python benchmarks/bitstreams.py [--only TEXT]
 """
@@ -17,7 +17,7 @@ from networks import trained
 
 import xnorflow as xf
 from xnorflow import ir
-from xnorflow_boards.bitstream import build
+from xnorflow_boards.build.bitstream import build
 
 TARGETS = (
     ("digits", "icebreaker", 9216, 30.0),
@@ -37,11 +37,11 @@ TARGETS = (
 )
 """Network, board, target in cycles per frame, wished clock in MHz."""
 RIP_UP = {"mnist_lfcW1A1", "cifar10_cnvW1A1"}
-"""Networks whose slow routes are ripped up."""
+"""Networks that are built with --rip-up."""
 
 
 def network(name: str) -> ir.IntegerNetwork:
-    """Give a network of `TARGETS`."""
+    """Return the network of a name in `TARGETS`."""
     if name.startswith("SFC"):
         return sfc()
     source = trained(name)
@@ -49,7 +49,7 @@ def network(name: str) -> ir.IntegerNetwork:
 
 
 def main() -> None:
-    """Print a line per bitstream; exit 1 if one cannot be made or misses its clock."""
+    """Print a line per bitstream; exit with 1 if one cannot be made or misses its clock."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="part of 'network board'")
     only = parser.parse_args().only

@@ -1,6 +1,6 @@
-"""Clocks after place and route on ECP5 of the foldings of `density.py`'s published accelerators.
+"""Measure clocks on ECP5 after place and route, of the accelerators that `density.py` compares.
 
-The accelerator alone, between registers: no link, no UART (`xnorflow build --core-only`).
+Each accelerator is alone between registers, without link and UART (`xnorflow build --core`).
 
 Run: python benchmarks/clock.py [NAME ...]
 """
@@ -16,7 +16,7 @@ from networks import trained
 from rtl import CNV
 
 import xnorflow as xf
-from xnorflow_boards.bitstream import build
+from xnorflow_boards.build.bitstream import build
 
 LFC = {
     f"MatrixVectorActivation_{i}": {"PE": pe, "SIMD": simd}
@@ -26,7 +26,7 @@ TARGETS = {
     "LFC at II 512": ("mnist_lfcW1A1", LFC, 120.0),
     "CNV, BNN-PYNQ's folding": ("cifar10_cnvW1A1", CNV, 150.0),
 }
-"""Network, folding file's content, wished clock in MHz."""
+"""Network, content of the folding file, wished clock in MHz."""
 BOARD = "ulx3s-85f"
 
 

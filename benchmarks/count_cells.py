@@ -1,4 +1,4 @@
-"""Counts what a design takes: as a whole after nextpnr's packing, by component after Yosys."""
+"""Count a design's cells: as a whole after nextpnr's packing, by component after Yosys."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from xnorflow.design.design import Design
+from xnorflow.devices.tables import fpga
 from xnorflow.errors import CheckFailed
+from xnorflow_boards.build.open_build import OpenBuild
 from xnorflow_boards.catalogue import board as find_board
-from xnorflow_boards.flows import FAMILIES, tools, vivado
+from xnorflow_boards.flows import VivadoFlow, tools, vivado
 from xnorflow_boards.flows.family import TOP
 from xnorflow_boards.flows.process import run
 from xnorflow_boards.flows.report import cells_of_log, netlist_cells
 from xnorflow_boards.gateware import board_top as tops
-from xnorflow_boards.steps import OpenBuild
 
 Counts = dict[str, int]
 
 _FFS = ("TRELLIS_FF", "SB_DFF", "DFF", "FD")
 _LUTS = {"CCU2C": 2, "ALU": 1, "TRELLIS_DPR16X4": 6, "RAM16SDP4": 4}
-"""LUTs whose places a cell takes that is no LUT."""
+"""Number of LUTs whose places another cell takes."""
 _RAMS = (
     "DP16KD",
     "PDPW16KD",
@@ -47,7 +48,7 @@ def counts(cells: Mapping[str, int]) -> Counts:
 
 
 def components(design: Design, modules: Mapping[str, Mapping[str, int]]) -> dict[str, Counter[str]]:
-    """Sort the cells of a netlist whose components were kept apart: by "stage.component"."""
+    """Count a netlist's cells by "stage.component"; the components are modules of their own."""
     top = design.spec.name
     stages = sorted((s.name for s in design.spec.stages), key=len, reverse=True)
     found: dict[str, Counter[str]] = {}
@@ -67,23 +68,23 @@ def _keep(design: Design) -> str:
 
 
 class _Count(OpenBuild):
-    """Counts a design of an open family in one folder."""
+    """A build that only counts the cells of a design on a board with an open flow."""
 
     def packed(self) -> Counts:
-        """Synthesise as for a bitstream and pack; give what the accelerator takes."""
-        family = FAMILIES[self.board.flow]
+        """Synthesise as for a bitstream, pack, and return what the accelerator takes."""
+        flow = self.flow
         plan, mhz = self.prepare(self.design.clock.mhz, lambda hz: tops.Harness(self.design))
         self.succeed("synthesis", tools.yosys(), [f"{TOP}.ys"], "synthesis.log")
-        family.synthesised(self.folder)
+        flow.synthesised(self.folder)
         around = counts(netlist_cells((self.folder / "cells.json").read_text())[TOP])
-        arguments = [*family.place(plan), "--freq", f"{mhz:g}", "--pack-only"]
-        self.step("packing", tools.nextpnr(family.architecture), arguments, "pack.log")
+        arguments = [*flow.place(plan), "--freq", f"{mhz:g}", "--pack-only"]
+        self.step("packing", flow.find_nextpnr(), arguments, "pack.log")
         log = (self.folder / "pack.log").read_text()
-        usage = family.usage(cells_of_log(log), log)
+        usage = flow.usage(cells_of_log(log), log)
         return {name: getattr(usage, name)[0] - around[name] for name in around}
 
     def apart(self) -> dict[str, Counts]:
-        """Synthesise with the components kept apart."""
+        """Synthesise with the components as modules, and return what each takes."""
         self.prepare(
             self.design.clock.mhz, lambda hz: tops.Harness(self.design), before=_keep(self.design)
         )
@@ -93,7 +94,10 @@ class _Count(OpenBuild):
 
 
 def _modules(design: Design, board: str, before: str) -> dict[str, dict[str, int]]:
-    """Synthesise for a Xilinx board, with commands before; give every module's cells by type."""
+    """Synthesise for an AMD board, and return every module's cells by type."""
+    flow = find_board(board).flow
+    if not isinstance(flow, VivadoFlow):
+        raise TypeError(f"{board} is not an AMD board")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for file, text in {
@@ -103,7 +107,7 @@ def _modules(design: Design, board: str, before: str) -> dict[str, dict[str, int
             (folder / file).write_text(text)
         sources = [f"{design.spec.name}.v"]
         (folder / "count.ys").write_text(
-            vivado.synthesis(find_board(board), design.spec.name, sources, before=before)
+            flow.counting_script(design.spec.name, sources, before=before)
         )
         step = run("synthesis", tools.yosys(), ["count.ys"], folder, "log", lambda line: None)
         if step.status:
@@ -112,17 +116,17 @@ def _modules(design: Design, board: str, before: str) -> dict[str, dict[str, int
 
 
 def _used(board: str, cells: Mapping[str, int]) -> Counts:
-    usage = vivado.usage(find_board(board), cells)
+    usage = vivado.usage(fpga(board), cells)
     return {name: getattr(usage, name)[0] for name in ("lut", "ff", "bram")}
 
 
 def synthesised(design: Design, board: str) -> Counts:
-    """Give what Yosys makes of an accelerator for a Xilinx board; block RAM is in RAMB18."""
+    """Return what an accelerator takes on an AMD board after Yosys, with block RAM in RAMB18."""
     return _used(board, _modules(design, board, "")[design.spec.name])
 
 
 def count(design: Design, board: str) -> tuple[Counts, dict[str, Counts]]:
-    """Give what a design takes as a whole, and what its components take."""
+    """Return what a design takes as a whole, and what each of its components takes."""
     target = find_board(board)
     if not target.open:
         found = components(design, _modules(design, board, _keep(design)))

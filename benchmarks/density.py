@@ -1,9 +1,9 @@
-"""LUTs, block RAM and exactness of accelerators at the foldings and speeds of published ones.
+"""Measure LUTs, block RAM and exactness of accelerators with the foldings of published ones.
 
-Each accelerator is compiled for a Xilinx 7 board, synthesised by Yosys as it stands between its
-streams (there is no open place and route: these are not what Vivado would count), and its Verilog
-simulated against the golden model at full speed and with both sides stalled. Lanes are the XNORs
-of a cycle, PE x SIMD x pixels summed. Each runs in a process of its own.
+Each accelerator is compiled for a 7-series board and synthesised by Yosys without anything around
+its streams. There is no open place and route for it, and Vivado would count otherwise. Its Verilog
+is simulated against the golden model, at full speed and with both sides stalled. Lanes are the
+XNORs per cycle: the sum of PE x SIMD x pixels. Each accelerator has a process of its own.
 
 Run: python benchmarks/density.py [NAME ...]
 """
@@ -69,11 +69,11 @@ TARGETS: dict[str, Target] = {
     ),
     "SFC at II 1, weights in logic": ("SFC", "zc706", {"cycles": 1}, 1000, "the same at II 16"),
 }
-"""Network, board, target, frames to simulate, and what is published."""
+"""Network, board, target, number of frames to simulate, and the published figures."""
 
 
 def sfc(seed: int = 1) -> ir.IntegerNetwork:
-    """Give 784-256-256-256-10 with random weights: nothing in them helps to share logic."""
+    """Return 784-256-256-256-10 with random weights, which have no pattern to share logic by."""
     rng = np.random.default_rng(seed)
     table = np.where(np.arange(256) < 128, 0, 1)[None]
     layers: list[ir.Layer] = [ir.InputTable("input", table, ir.BIPOLAR)]
@@ -124,7 +124,7 @@ def measure(name: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Print a line per accelerator; exit 1 if a time is not as predicted. A wrong score raises."""
+    """Print a line per accelerator; exit with 1 if a time is not as predicted."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(TARGETS))
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)

@@ -1,4 +1,4 @@
-"""Networks and foldings drawn from a seed: what the resource model is measured on."""
+"""Networks and foldings that are drawn from a seed, to measure the resource model on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from xnorflow.plan.layer_rules import reductions
 from xnorflow.plan.reductions import Fold
 
 LANES = {"ecp5": 3000, "ice40": 500, "gowin": 1500, "xilinx": 3000}
-"""XNORs at once that a drawn folding has at most: what a family's parts have room for."""
+"""Most XNORs per cycle of a drawn folding, by family: its FPGAs have room for so many."""
 WIDTHS = {"ecp5": (8, 256), "ice40": (4, 64), "gowin": (8, 128), "xilinx": (8, 256)}
 CODES = (ir.BIPOLAR, ir.BIPOLAR, ir.BIPOLAR, ir.Alphabet(0, 1, 4), ir.Alphabet(-3, 2, 4))
 WEIGHTS = (ir.BIPOLAR, ir.BIPOLAR, ir.BIPOLAR, ir.TERNARY)
@@ -96,11 +96,11 @@ class Sample:
     Parameters
     ----------
     network : str
-        One of `networks.TRAINED`, the demo network, or "drawn" with a seed.
+        Name in `networks.TRAINED`, that of the demo network, or "drawn" with a seed.
     cycles : int
-        Target for the compiler; 0 for a folding drawn from `seed`.
+        Target in cycles per frame for the compiler; 0 for a folding that is drawn from `seed`.
     seed : int
-        Of the folding.
+        Seed of the folding.
     """
 
     network: str
@@ -109,13 +109,13 @@ class Sample:
 
     @property
     def name(self) -> str:
-        """Names it in the records."""
+        """Name of the design in the records."""
         return f"{self.network}@{self.cycles}" if self.cycles else f"{self.network}#{self.seed}"
 
     def design(
         self, board: str, fabric: str, folds: Sequence[Sequence[int]] | None = None
     ) -> Design:
-        """Make the design, with the folding of a record: what is best changes with the model."""
+        """Assemble the design, with a record's folding: which is best changes with the model."""
         if self.network.startswith("drawn"):
             net = network(int(self.network.removeprefix("drawn")), fabric)
         else:
@@ -131,7 +131,7 @@ class Sample:
         return assembler(net, board, clock_for(board, None))(tuple(chosen), self.cycles or slowest)
 
     def _draw(self, net: ir.IntegerNetwork, fabric: str) -> list[Fold]:
-        """Draw a folding."""
+        """Draw a folding of the network."""
         rng = np.random.default_rng(self.seed)
         folds: list[Fold] = []
         for part in reductions(net):
@@ -139,9 +139,9 @@ class Sample:
             bits = part.inp.alphabet.bits
             most = LANES[fabric] // len(reductions(net)) / bits
             options = [f for f in options if f.pe * f.simd * f.pixels <= most] or options[:1]
-            # As many wide ones as narrow ones.
+            # Wide foldings are as frequent as narrow ones.
             size = np.log([f.pe * f.simd * f.pixels for f in options])
-            # Some as wide as can be: small layers then have constant weights.
+            # Some foldings are as wide as possible: small layers then have constant weights.
             wanted = size.max() if rng.random() < 0.2 else rng.uniform(0, size.max())
             near = np.argsort(np.abs(size - wanted), kind="stable")[:8]
             folds.append(options[int(rng.choice(near))])
@@ -149,7 +149,7 @@ class Sample:
 
 
 def samples(fabric: str) -> list[Sample]:
-    """Give the designs for a family: trained networks at several targets, then drawn ones."""
+    """Return a family's designs: trained networks at several targets, then drawn ones."""
     targets = {
         "ecp5": {
             DEMO: (576, 2304, 9216),

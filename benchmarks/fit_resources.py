@@ -1,4 +1,4 @@
-"""Fits the resource model's coefficients to measured designs and says how good they are."""
+"""Fit the resource model's coefficients to measured designs, and state their errors."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from xnorflow.resources.coefficients import Coefficients
 
 Reals = NDArray[np.float64]
 PRICE = 0.1
-"""What it costs a kind of component to be packed otherwise than all: in relative errors."""
+"""Penalty of a kind of component whose packing differs from all others', in relative errors."""
 AGAINST = {
     True: "against nextpnr's packing, board logic left out",
     False: "against Yosys's counts, neither packed nor placed",
 }
-"""What designs were measured by, if they were packed or not."""
+"""Tools that designs were measured with, by whether they were packed."""
 Row = tuple[str, parts.Features, Mapping[str, int]]
 """Component, features and measured counts."""
 
 
 def nonnegative(a: Reals, b: Reals, sweeps: int = 5000) -> Reals:
-    """Give x >= 0 of least squares of ``a @ x - b``: coordinate descent on the normal equations."""
+    """Return the x >= 0 with the least squares of ``a @ x - b``, by coordinate descent."""
     square, right = a.T @ a, a.T @ b
     x = np.zeros(a.shape[1])
     for _ in range(sweeps):
@@ -42,7 +42,7 @@ def nonnegative(a: Reals, b: Reals, sweeps: int = 5000) -> Reals:
 
 
 def _own(features: parts.Features) -> parts.Features:
-    """Leave out what is of whole designs, and what is known."""
+    """Return the terms without those of whole designs and those that are known exactly."""
     return {
         name: v
         for name, v in features.items()
@@ -51,7 +51,7 @@ def _own(features: parts.Features) -> parts.Features:
 
 
 def rows(design: Design, measured: Mapping[str, Mapping[str, int]], family: Family) -> list[Row]:
-    """Give the components of a design, those that are wires or were not kept apart left out."""
+    """Return a design's components, without those that are wires or were not kept apart."""
     found: list[Row] = []
     for stage, engine in zip(design.spec.stages, design.shape.engines, strict=True):
         moved = parts.in_blocks(engine, family)
@@ -63,7 +63,7 @@ def rows(design: Design, measured: Mapping[str, Mapping[str, int]], family: Fami
             features = _own(features)
             if features and counts:
                 total = {key: sum(c[key] for c in counts) for key in counts[0]}
-                # Components are counted before those move.
+                # Components are counted before these registers move.
                 total["ff"] -= min(total["ff"], moved.get(name, 0) + known)
                 found.append((name, features, total))
     for name, features in parts.ends(design.shape).items():
@@ -75,7 +75,7 @@ def rows(design: Design, measured: Mapping[str, Mapping[str, int]], family: Fami
 
 
 def fit_components(samples: Sequence[Row], resource: str) -> dict[str, float]:
-    """Fit the coefficients of each component by itself; a count's error may grow as its root."""
+    """Fit each component's coefficients by itself; errors may grow as the root of the count."""
     fitted: dict[str, float] = {}
     for component in sorted({s[0] for s in samples}):
         chosen = [s for s in samples if s[0] == component]
@@ -90,9 +90,9 @@ def fit_components(samples: Sequence[Row], resource: str) -> dict[str, float]:
 
 
 def _without_free_constants(fitted: dict[str, float]) -> dict[str, float]:
-    """Leave out sums of constants that a fit gives nothing for: too few designs have them.
+    """Return coefficients without sums of constants that too few designs have to fit them.
 
-    Their estimates are those of sums of words, then.
+    They are then estimated as sums of words.
     """
     forms: dict[str, float] = {}
     for name, value in fitted.items():
@@ -103,18 +103,18 @@ def _without_free_constants(fitted: dict[str, float]) -> dict[str, float]:
 
 
 def components(design: Design, family: Family) -> list[tuple[str, parts.Features]]:
-    """Give the features of all components of a design, by their names."""
+    """Return the features of all components of a design by the components' names."""
     each = [*(parts.engine(e, family) for e in design.shape.engines), parts.ends(design.shape)]
     return [part for found in each for part in found.items()]
 
 
 def _far(design: Design, family: Family) -> float:
-    """Give the flip-flops that are known."""
+    """Return the number of flip-flops that is known exactly."""
     return sum(features.get(parts.FAR, 0.0) for _, features in components(design, family))
 
 
 def summed(design: Design, family: Family, found: Coefficients) -> parts.Features:
-    """Give what a whole design's counts are linear in."""
+    """Return the terms that a whole design's counts are linear in."""
     total: parts.Features = {}
     for part in components(design, family):
         for name, value in found.summed(*part).items():
@@ -123,16 +123,16 @@ def summed(design: Design, family: Family, found: Coefficients) -> parts.Feature
 
 
 def predicted(design: Design, family: Family, found: Coefficients) -> tuple[float, float]:
-    """Give LUTs and flip-flops of a whole design."""
+    """Return LUTs and flip-flops of a whole design."""
     luts, ffs = np.sum([found.part(*part) for part in components(design, family)], axis=0)
     return float(luts), float(ffs)
 
 
 def fit_whole(table: Reals, names: Sequence[str], measured: Reals) -> dict[str, float]:
-    """Fit whole designs, to relative errors.
+    """Fit whole designs to the least relative errors.
 
-    Components of all kinds are packed alike at first; then each kind may differ, at a price. What
-    is spared has it, too.
+    All kinds of components share one packing at first; then each kind may differ, at a penalty.
+    Terms that packing saves have the penalty, too.
     """
     kinds = [n.rpartition(" ")[2] if not n.startswith(parts.WHOLE) else n for n in names]
     signs = np.array([-1.0 if n.startswith(parts.SPARED) else 1.0 for n in names])
@@ -149,7 +149,7 @@ def fit_whole(table: Reals, names: Sequence[str], measured: Reals) -> dict[str, 
 
 
 def errors(predicted: Reals, measured: Reals) -> str:
-    """Give the median and the worst relative error, in words."""
+    """Return a phrase with the median and the worst relative error."""
     relative = 100 * (predicted / np.maximum(measured, 1) - 1)
     worst = relative[np.abs(relative).argmax()]
     return f"median {np.median(np.abs(relative)):.1f} %, worst {worst:+.1f} %"
@@ -161,7 +161,7 @@ def _fit(
     family: Family,
     packed: bool = True,
 ) -> Coefficients:
-    """Fit components, then whole designs, `packed` or not, to relative errors of these."""
+    """Fit components, then whole designs, `packed` or not, to the latter's relative errors."""
     samples = [
         s for d, r in zip(designs, records, strict=True) for s in rows(d, r["parts"], family)
     ]
@@ -171,7 +171,7 @@ def _fit(
     names = sorted({n for s in sums for n in s})
     whole: list[dict[str, float]] = []
     for name in ("lut", "ff"):
-        # A flip-flop is one, whatever LUTs there are; it is packing that makes LUTs of them.
+        # Flip-flops do not depend on LUTs, but packing may use a LUT for a flip-flop.
         other = ("", " ff")[not packed] if name == "lut" else " lut"
         used = [n for n in names if not other or not n.endswith(other)]
         table = np.array([[s.get(n, 0.0) for n in used] for s in sums])
@@ -185,9 +185,9 @@ def _fit(
 def fit_family(
     designs: Sequence[Design], records: Sequence[Mapping[str, Any]], family: Family, packed: bool
 ) -> dict[str, Any]:
-    """Fit a fabric on all designs, `packed` or not; give its coefficients and its errors.
+    """Fit a fabric on all designs, `packed` or not, and return its coefficients and errors.
 
-    Stated are the errors on these designs, and those of each half under a fit on the other.
+    The errors are those on these designs, and those of each half with a fit on the other half.
     """
     number = len(designs)
     found = _fit(designs, records, family, packed)

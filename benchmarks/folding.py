@@ -1,4 +1,4 @@
-"""The best-fit folding against FINN's rule, on the same boards, engines and resource model.
+"""Compare the best-fit folding with FINN's rule on the same boards, engines and resource model.
 
 FINN's rule is implemented here from the description in its own source and documentation:
 src/finn/transformation/fpgadataflow/set_folding.py, class SetFolding, at
@@ -8,10 +8,10 @@ wider than 36 bits; then PE, likewise. Pools widen their lanes. If an engine mis
 are folded once more for what the slowest reached. It looks at no resources, so here it gets the
 target of most frames per second among all those whose folding fits the board.
 
-Its SIMD divides a kernel's inputs; ours, and the one here, a tap's. Its engines are ours, too, with
-their gearboxes and one pixel at once: what is compared is the choice of the folding. Both take the
-same share of the board (`xnorflow.folding.budget`). Column "no pixels" is our choice
-without several pixels at once, which FINN does not have.
+FINN's SIMD divides the inputs of a kernel; ours, and the one here, the inputs of a tap. The engines
+are ours in both cases, with their gearboxes and one pixel at once, so that only the choice of the
+folding is compared. Both may take the same share of the board (`xnorflow.folding.budget`). The
+column "no pixels" is our choice without several pixels at once, which FINN does not have.
 
 Run: python benchmarks/folding.py [--only TEXT]
 """
@@ -40,18 +40,18 @@ from xnorflow.resources.usage import Resources, checked, status
 BOARDS = ("icebreaker", "tangnano9k", "tangnano20k", "ulx3s-25f", "ulx3s-85f", "pynq-z1", "zc706")
 NETWORKS = (DEMO, *(t.name for t in TRAINED))
 WIDEST_WEIGHTS = 36
-"""FINN's default of ``mvau_wwidth_max``, in bits."""
+"""FINN's default of ``mvau_wwidth_max`` in bits."""
 HOPELESS = 1.15
-"""How far above the limits the estimate of a design is that is not even assembled."""
+"""Factor above the limits at which a design is not even assembled."""
 
 
 def divisors(number: int) -> Iterator[int]:
-    """Give the divisors, ascending."""
+    """Return the divisors in ascending order."""
     return (n for n in range(1, number + 1) if number % n == 0)
 
 
 def first_below(part: Reduction, folds: Sequence[Fold], target: int) -> Fold:
-    """Give the first folding that is below the target, or the last one."""
+    """Return the first folding that is below the target, or else the last one."""
     return next((f for f in folds if part.cycles(f) < target), folds[-1])
 
 
@@ -61,7 +61,7 @@ def finn_reduction(part: Reduction, target: int) -> Fold:
     if not isinstance(part.layer, ir.Conv):
         return first_below(part, [Fold(n, n) for n in inputs], target)
     bits = part.layer.alphabet.bits
-    # The first width that is too wide is tried and, unless it meets the target, given up again.
+    # The first width beyond the limit is tried, and dropped again unless it meets the target.
     narrow = [Fold(1, n) for n in inputs if bits * n <= WIDEST_WEIGHTS]
     wider = [Fold(1, n) for n in inputs if bits * n > WIDEST_WEIGHTS][:1]
     chosen = first_below(part, narrow + wider, target)
@@ -72,7 +72,7 @@ def finn_reduction(part: Reduction, target: int) -> Fold:
 
 
 def finn(parts: Sequence[Reduction], target: int) -> tuple[Fold, ...]:
-    """Fold a network by FINN's rule, second pass included."""
+    """Fold a network by FINN's rule, with its second pass."""
     folds = tuple(finn_reduction(p, target) for p in parts)
     reached = max(p.cycles(f) for p, f in zip(parts, folds, strict=True))
     return folds if reached <= target else tuple(finn_reduction(p, reached) for p in parts)
@@ -80,19 +80,19 @@ def finn(parts: Sequence[Reduction], target: int) -> tuple[Fold, ...]:
 
 @dataclass(frozen=True)
 class Found:
-    """A design that fits, or none."""
+    """A design that fits its board, or none."""
 
     design: Design | None
     takes: Resources
 
     @property
     def ii(self) -> float:
-        """Its interval."""
+        """Initiation interval of the design in cycles."""
         return self.design.ii if self.design else float("inf")
 
 
 def hopeless(search: Fit, folds: Sequence[Fold], budget: Budget) -> bool:
-    """Whether engines alone, whatever their memories are of, take far more than both limits."""
+    """Whether the engines alone take far more than both limits, with memories of any kind."""
     share = 0.0
     for engine, chosen in zip(search.chain.engines, folds, strict=True):
         takes = engine.takes[[f == chosen for f in engine.folds]]
@@ -103,7 +103,7 @@ def hopeless(search: Fit, folds: Sequence[Fold], budget: Budget) -> bool:
 
 
 def best_of_finn(search: Fit, parts: Sequence[Reduction], budget: Budget) -> Found:
-    """Give the fastest of all that FINN's rule gives and that fits."""
+    """Return the fastest design of FINN's rule that fits the board."""
     cycles = {
         part.cycles(Fold(pe, simd) if isinstance(part.layer, ir.Conv) else Fold(simd, simd))
         for part in parts
@@ -111,7 +111,7 @@ def best_of_finn(search: Fit, parts: Sequence[Reduction], budget: Budget) -> Fou
         for simd in divisors(part.inp.channels)
     }
     best, seen = Found(None, Resources()), set()
-    # A target is met by being below it.
+    # A folding meets a target if it is below it.
     for target in sorted(c + 1 for c in cycles):
         folds = finn(parts, target)
         slowest = max(p.cycles(f) for p, f in zip(parts, folds, strict=True))
@@ -128,7 +128,7 @@ def best_of_finn(search: Fit, parts: Sequence[Reduction], budget: Budget) -> Fou
 
 
 def best_fit(search: Fit, budget: Budget) -> Found:
-    """Give ours."""
+    """Return the design with xnorflow's own folding."""
     found = search.fastest(budget)
     return Found(found.design, found.takes) if found else Found(None, Resources())
 

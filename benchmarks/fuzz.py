@@ -1,12 +1,12 @@
-"""Draws random networks and compares golden model, schedule and hardware, as long as you like.
+"""Draw random networks, and compare golden model, schedule and hardware on them.
 
-The tests do a fixed handful of this. Run for example::
+The tests do the same with a small fixed number. Run for example::
 
     python benchmarks/fuzz.py 200                 # Amaranth's simulator, every beat
     python benchmarks/fuzz.py 20 --verilator      # generated Verilog, with stalls
     python benchmarks/fuzz.py 5000 --schedule     # the prediction alone against its bound
 
-A failure is shrunk to a small network and printed with the seed that finds it again.
+A failing network is shrunk and printed with the seed that draws it again.
 """
 
 from __future__ import annotations
@@ -29,11 +29,15 @@ from ..tests.strategies import Case, cases
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("examples", type=int, help="networks to draw")
+    parser.add_argument("examples", type=int, help="number of networks to draw")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--verilator", action="store_true", help="generated Verilog in Verilator")
-    what.add_argument("--schedule", action="store_true", help="prediction against bound only")
+    what.add_argument(
+        "--verilator", action="store_true", help="simulate generated Verilog in Verilator"
+    )
+    what.add_argument(
+        "--schedule", action="store_true", help="only compare the predicted interval with its bound"
+    )
     parser.add_argument("--no-shrink", action="store_true")
     options = parser.parse_args()
     held: Callable[[Case], None] = lambda case: check(case, thorough=True)  # noqa: E731

@@ -1,7 +1,7 @@
-"""Synthesised netlists against the golden model, in cell models: exactness, timing, time, memory.
+"""Simulate synthesised netlists against the golden model: exactness, timing, time and memory.
 
-Each netlist comes out of the synthesis that a board's build runs, and is simulated at full speed,
-then with source and sink each holding back in 30 % of the cycles.
+Each netlist is the result of the synthesis that a board's build runs. It is simulated at full
+speed, then with source and sink each stalled in 30 % of the cycles.
 
 Run: python benchmarks/gates.py [--only TEXT]
 """
@@ -28,11 +28,11 @@ TARGETS = (
     ("TFC_1W1A", "tangnano9k", 784, 200),
     ("TFC_1W1A", "pynq-z1", 784, 200),
 )
-"""Network, board, target in cycles per frame, frames."""
+"""Network, board, target in cycles per frame, number of frames."""
 
 
 def main() -> None:
-    """Print a line per netlist; exit 1 if a score or a time differs."""
+    """Print a line per netlist; exit with 1 if a score or a time differs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="part of 'network board'")
     only = parser.parse_args().only

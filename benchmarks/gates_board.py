@@ -1,9 +1,10 @@
-"""The whole iCEBreaker as gates, from the wires of UART and flash to the scores, with SPRAM.
+"""Simulate the whole iCEBreaker as gates, from the wires of UART and flash to the scores.
 
-The demo network's weights are put into SPRAM. What the board's build synthesises, with clock, UART,
-link, loader and accelerator, runs in Yosys's cell models in Verilator, beside a flash that sleeps
-until it is woken; the driver of `xnorflow run` talks to it. Only pads are simpler than the models':
-each has the one direction that it is used in. Exit 1 if a score differs from the golden model's.
+The demo network's weights are in SPRAM. The netlist of the board's build, with clock, UART, link,
+loader and accelerator, runs with Yosys's cell models in Verilator, beside a flash that sleeps until
+it is woken, and the driver of `xnorflow run` talks to it. Only the pads are simpler than Yosys's
+models: each has the one direction in which it is used. Exits with 1 if a score differs from the
+golden model's.
 
 Run: python benchmarks/gates_board.py [--frames N]
 """
@@ -21,22 +22,22 @@ import xnorflow as xf
 from xnorflow import demo
 from xnorflow.design.design import Design
 from xnorflow.plan.memories import IN_SPRAM, sprams
+from xnorflow_boards.build.open_build import OpenBuild
 from xnorflow_boards.catalogue import board
 from xnorflow_boards.flows import tools
 from xnorflow_boards.flows.family import TOP
 from xnorflow_boards.gateware import board_top as tops
+from xnorflow_boards.gateware.weights_in_flash import loader_for
 from xnorflow_boards.host.driver import Driver
 from xnorflow_boards.host.transport import SerialTransport
 from xnorflow_boards.simulated import gates, simulated_flash
-from xnorflow_boards.steps import OpenBuild
-from xnorflow_boards.weights_in_flash import loader_for
 from xnorflow_hw.link.flash_format import image
 from xnorflow_hw.spec import DotSpec
 from xnorflow_sim.board.simulated_board import SimulatedBoard
 from xnorflow_sim.interface import BytePorts
 
 MHZ, BAUD = 12, 1_000_000
-"""The pin's own clock: there is no model of the PLL."""
+"""Clock in MHz: that of the pin, because there is no model of the PLL."""
 _PADS = re.compile(r"\bSB_IO #\((.*?)\)\s+(\\\S+)\s+\(", re.DOTALL)
 _UNUSED = "input LATCH_INPUT_VALUE, CLOCK_ENABLE, INPUT_CLK, OUTPUT_CLK, OUTPUT_ENABLE, D_OUT_1"
 _PARAMETERS = 'parameter [5:0] PIN_TYPE = 0; parameter PULLUP = 0; parameter IO_STANDARD = "";'
@@ -68,7 +69,7 @@ endmodule
 
 
 def in_spram(design: Design) -> Design:
-    """Put all weights that are in block RAM into SPRAM; the latency stays."""
+    """Return a design with all weights of block RAM in SPRAM; its latency stays the same."""
     stages = [
         replace(s, array=replace(s.array, rom=IN_SPRAM))
         if isinstance(s.array, DotSpec) and s.array.rom.storage == "block"
@@ -84,7 +85,7 @@ def _plain(pad: re.Match[str]) -> str:
 
 
 def netlist(design: Design) -> str:
-    """Synthesise the board as its build does; give gates and their models, pads made plain."""
+    """Synthesise the board as its build does, and return the gates and models, with plain pads."""
     with tempfile.TemporaryDirectory() as folder:
         run = OpenBuild(design, board("icebreaker"), Path(folder), lambda step, doing: None)
         run.prepare(
@@ -103,7 +104,7 @@ def netlist(design: Design) -> str:
 
 
 def main() -> None:
-    """Print what was compared; exit 1 if a score differs."""
+    """Print what was compared; exit with 1 if a score differs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--frames", type=int, default=4)
     x = demo.data()["x_test"][: parser.parse_args().frames]

@@ -1,7 +1,7 @@
-"""Golden model against ONNX Runtime in float32: same network, images and number of threads.
+"""Compare the golden model's speed with ONNX Runtime's: same network, images and threads.
 
-Runs the two in turn and prints the ratio of their processor times, pair by pair; ONNX Runtime has
-the better of batches of 10 and 100.
+Runs the two in turn and prints the ratio of their processor times pair by pair. ONNX Runtime
+executes float32, and the better of batches of 10 and 100 counts.
 
 Run: OPENBLAS_NUM_THREADS=1 python benchmarks/golden_speed.py [--threads 1] [--frames 500]
 """
@@ -21,7 +21,7 @@ import xnorflow as xf
 
 
 def seconds(run: Callable[[], object]) -> float:
-    """Give the processor time of one call, all threads together."""
+    """Return the processor time of one call in seconds, summed over all threads."""
     started = time.process_time()
     run()
     return time.process_time() - started
@@ -35,7 +35,9 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=5)
     options = parser.parse_args()
     if os.environ.get("OPENBLAS_NUM_THREADS") != str(options.threads):
-        raise SystemExit(f"set OPENBLAS_NUM_THREADS={options.threads} before the start")
+        raise SystemExit(
+            f"set the variable OPENBLAS_NUM_THREADS={options.threads} before the start"
+        )
     print(
         "| network | frames | golden, frames per CPU second | ONNX Runtime | golden /"
         " ONNX Runtime: min, median, max |"

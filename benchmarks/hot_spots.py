@@ -1,4 +1,4 @@
-"""Where the time of a simulation goes: samples of `perf`, by part of the design."""
+"""Where the time of a simulation goes: samples of `perf`, sorted by part of the design."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from functools import cache
 from pathlib import Path
 
 NEEDS = ("perf", "addr2line", "nm")
-"""Programs; Debian has them in linux-perf and binutils."""
+"""Programs that are needed; Debian has them in linux-perf and binutils."""
 _SAMPLE = re.compile(r"[0-9a-f]+ (.*)\+0x([0-9a-f]+) \((.*)\)$")
 _GENERATED = re.compile(r".*/(Vxf___024root__\d+\.cpp):(\d+)")
 
 
 def missing() -> list[str]:
-    """Name the programs that are not there."""
+    """Return the names of the needed programs that are not installed."""
     return [name for name in NEEDS if shutil.which(name) is None]
 
 
 def record(command: Sequence[str], samples: Path) -> None:
-    """Run a command and its children, and sample them."""
+    """Run a command, and sample it and its children."""
     subprocess.run(
         ["perf", "record", "-q", "-e", "cpu-clock", "-o", str(samples), *command], check=True
     )
@@ -35,10 +35,11 @@ def _output(*command: str, given: str | None = None) -> str:
 
 
 def by_part(samples: Path, library: Path) -> Counter[str]:
-    """Count the samples within a library, built with line numbers, by what they belong to.
+    """Count the samples within a library, which was built with line numbers, by where they belong.
 
-    That is the part of the design, "stage.component", whose signal the statement assigns, or else a
-    function of Verilator's or the testbench's. What lies outside the library is left out.
+    A sample belongs to the part of the design, "stage.component", whose signal the statement
+    assigns, or else to a function of Verilator or of the testbench. Samples outside the library are
+    left out.
     """
     functions = {}
     for line in _output("nm", "-C", str(library)).splitlines():
@@ -74,7 +75,7 @@ def by_part(samples: Path, library: Path) -> Counter[str]:
 
 
 def _part(block: str, sources: Path) -> str:
-    """Name the part of the design in the outermost frame that is the design's, or the function."""
+    """Return the part of the design in the outermost frame of its code, or else the function."""
     frames = block.splitlines()
     for function, place in zip(frames[-2::-2], frames[-1::-2], strict=True):
         if match := _GENERATED.match(place):
@@ -89,7 +90,7 @@ def _source(path: Path) -> list[str]:
 
 
 def _assigned(path: Path, line: int) -> str:
-    """Name the part whose signal is assigned at a line of the C++, or in the lines before it."""
+    """Return the part whose signal is assigned at a line of the C++, or in the lines before it."""
     text = _source(path)
     at = line - 1
     while at > 0 and not re.match(r"\s*(vlSelfRef\.|__V|if)", text[at]):
@@ -106,7 +107,7 @@ def main() -> None:
 
 
 def show(counted: Counter[str], most: int = 40) -> None:
-    """Print the largest shares, one a line, then those of components of one kind."""
+    """Print the largest shares line by line, then those of components of one kind."""
     total = sum(counted.values())
     for name, samples in counted.most_common(most):
         print(f"{samples / total:7.1%}  {name}")

@@ -1,8 +1,8 @@
-"""The demo network on a simulated board, over a line that damages, breaks off and resets.
+"""Run the demo network on a simulated board, over a line with damage, pulled cables and resets.
 
 The board is the Verilog of link and accelerator in Verilator, behind a pseudo-terminal; the host is
 the driver of ``xnorflow run``. Every frame has to be answered once with the golden model's scores,
-or be reported; exit code 1 otherwise.
+or be reported as unanswered; otherwise it exits with 1.
 
 Run: python benchmarks/link.py [--frames 100000] [--uart-frames 300]
 """
@@ -46,7 +46,7 @@ COLUMNS = (
 
 
 def frames(design: Design, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw frames and their scores from the test images and as many random ones."""
+    """Return frames, half of them test images and half random, with their scores."""
     rng = np.random.default_rng(seed)
     real = demo.data()["x_test"]
     drawn = rng.integers(0, 17, (DISTINCT - len(real), *real.shape[1:])).astype(np.uint8)
@@ -66,7 +66,7 @@ def run(
     timeout: float,
     seed: int,
 ) -> bool:
-    """Send frames, print a row; True if nothing was wrong or lost in silence."""
+    """Send frames and print a row; return whether none was wrong or lost without a report."""
     x, expected = frames(design, count, seed)
     face = design.interface
     length = 1.05 * 77 * count
@@ -123,8 +123,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--frames", type=int, default=100_000)
     parser.add_argument("--uart-frames", type=int, default=300)
-    parser.add_argument("--rate", type=float, default=1e-4, help="of each fault at a byte")
-    parser.add_argument("--events", type=int, default=20, help="pulls, and resets")
+    parser.add_argument(
+        "--rate", type=float, default=1e-4, help="probability of each kind of fault at a byte"
+    )
+    parser.add_argument(
+        "--events", type=int, default=20, help="number of pulled cables, and of resets"
+    )
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     design = xf.compile(xf.load(demo.model_path()))

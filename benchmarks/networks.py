@@ -1,4 +1,4 @@
-"""The trained networks and data sets that the benchmarks run on; see each benchmark's command."""
+"""The trained networks and data sets that the benchmarks run on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DEMO = "digits"
 
 @dataclass(frozen=True)
 class Trained:
-    """A network, its data set, the scale of its input and its accuracy in percent."""
+    """A trained network with its data set, the scale of its input and its accuracy in percent."""
 
     name: str
     data: str
@@ -29,13 +29,13 @@ class Trained:
 
     @property
     def path(self) -> Path:
-        """The ONNX file."""
+        """Path of the ONNX file."""
         if self.name == DEMO:
             return demo.model_path()
         return DATA / "models" / f"{self.name}.onnx"
 
     def images(self) -> tuple[NDArray[np.uint8], NDArray[Any]]:
-        """Give the whole test set."""
+        """Return the whole test set."""
         if self.name == DEMO:
             arrays = demo.data()
             return arrays["x_test"], arrays["y_test"]
@@ -44,7 +44,7 @@ class Trained:
             return z[x], z[y]
 
     def scores(self) -> NDArray[Any] | None:
-        """Give the scores of an independent implementation, where there are any."""
+        """Return the scores of an independent implementation; None where there are none."""
         path = DATA / "models" / f"{self.name}.scores.npy"
         return np.load(path, allow_pickle=False) if path.exists() else None
 
@@ -61,7 +61,7 @@ TRAINED = (
 
 
 def trained(name: str) -> Trained:
-    """Give one of `TRAINED`, or the demo network."""
+    """Return the network of a name in `TRAINED`, or the demo network."""
     if name == DEMO:
         return Trained(name, "", 1.0, 98.46)
     return next(t for t in TRAINED if t.name == name)

@@ -1,9 +1,9 @@
-"""LUTs per lane of the XNOR popcounts, by fabric, form and width, after place and route.
+"""Measure LUTs per lane of the XNOR popcounts after place and route, by fabric, form and width.
 
-Up to sixteen popcounts lie side by side, as in an array: activations are shared, and so is what
-recodes them; weights are not; both come from registers, and the counts go into some. Those
-registers are shift registers, so that few pins are needed; their cells are counted by a run without
-popcounts and taken off.
+Up to sixteen popcounts lie side by side, as in an array: they share the activations and their
+recoding, but not the weights. Both come from registers, and the counts go into registers. These are
+shift registers, so that few pins are needed; a run without popcounts counts their cells, which are
+then subtracted.
 
 Cells are what nextpnr has placed: TRELLIS_COMB of an ECP5 LFE5U-85F-6, ICESTORM_LC of an iCE40UP5K
 (a LUT, a flip-flop or both), LUT4 of a Gowin GW2AR-18, which include the ALUs. For Xilinx 7 there
@@ -53,12 +53,12 @@ PLACE = {
 CELLS = {"ecp5": "TRELLIS_COMB", "ice40": "ICESTORM_LC", "gowin": "LUT4"}
 FLIP_FLOPS = re.compile(r"TRELLIS_FF|SB_DFF\w*|DFF\w*|FD[RSCP]E?")
 PINS = {"clk": 4, "xi": 25, "wi": 26, "o": 27}
-"""Of the Gowin part, which takes no design without."""
+"""Pins of the Gowin part, which nextpnr wants to be placed."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """Cells, flip-flops and MHz of a run; without place and route no MHz."""
+    """Cells, flip-flops and MHz of a run; None MHz without place and route."""
 
     luts: int
     flip_flops: int
@@ -66,7 +66,7 @@ class Result:
 
 
 def top(simd: int, rows: int, fabric: str, form: str | None) -> str:
-    """Write the bench; without a form, with a register's bits in the counts' place."""
+    """Write the bench; without a form, bits of a register take the place of the counts."""
     bits = simd.bit_length()
     lines = [] if form is None else [PROLOGUE]
     latency = 0
@@ -95,7 +95,7 @@ module top(input clk, input xi, input wi, output reg o);
         for k in triples(simd):
             a, b, c = lane[k : k + 3]
             lane[k : k + 3] = f"{a} ^ {b}", f"{b} ^ {c}", f"{a} ^ {b} ^ {c}"
-        # Once for all rows, into registers; the weights are stored so.
+        # Recoded once for all rows, into registers; the weights are stored in this form.
         for k, value in enumerate(lane):
             if "^" in value:
                 lines.append(f"  reg lane{k}; always @(posedge clk) lane{k} <= {value};")
@@ -105,7 +105,7 @@ module top(input clk, input xi, input wi, output reg o);
     for row in range(rows):
         n = f"n[{bits * row} +: {bits}]"
         if form is None:
-            # The last ones, so that all of the shift registers are there.
+            # The last bits of the shift registers, so that none of them is optimised away.
             last = simd * (row + 1) - bits
             lines.append(f"  assign {n} = w[{last} +: {bits}] ^ x[{simd - bits} +: {bits}];")
             continue
@@ -177,8 +177,8 @@ def main() -> None:
                     continue
                 rows = max(1, min(options.rows, MOST[fabric] // simd))
                 around = around or run(top(simd, rows, fabric, None), fabric)
-                # There a bit of the counts takes a LUT of its own; iCE40's cell of its flip-flop
-                # is taken anyway.
+                # On these a bit of the counts takes a LUT of its own; on iCE40 its flip-flop takes
+                # the cell anyway.
                 spent = 0 if fabric == "ice40" else simd.bit_length() * rows
                 got = run(top(simd, rows, fabric, form), fabric)
                 lanes = simd * rows

@@ -1,9 +1,9 @@
-"""The resource model against place and route: measures designs, fits the model, states its error.
+"""Compare the resource model with place and route: measure designs, fit the model, state its error.
 
-`collect` compiles the designs of `drawn.samples`, synthesises each twice (as for a bitstream, then
-packed by nextpnr; and with its components kept apart, for the coefficients of each) and records it
-at once, so that it can be stopped and goes on where it was. A record made from another Verilog than
-today's is made anew. For Xilinx 7 there is no packing; what Yosys counts takes its place.
+`collect` compiles the designs of `drawn.samples` and synthesises each twice: as for a bitstream,
+with nextpnr's packing, and with the components as modules, for the coefficients of each. It records
+a design at once, so that it can be stopped and continues where it was. A record of other Verilog
+than today's is replaced. For 7-series there is no packing, and Yosys's counts take its place.
 
 `fit` fits every component's coefficients on half of the designs, writes them for the compiler, and
 prints the error of both halves.
@@ -43,7 +43,7 @@ BOARDS = {
 
 
 def read() -> dict[str, dict[str, Any]]:
-    """Give the records by "fabric/design"."""
+    """Return the records by "fabric/design"."""
     if not RECORDS.exists():
         return {}
     content: dict[str, dict[str, Any]] = json.loads(RECORDS.read_text())
@@ -51,7 +51,7 @@ def read() -> dict[str, dict[str, Any]]:
 
 
 def write(records: dict[str, dict[str, Any]]) -> None:
-    """Write the records whole, one a line."""
+    """Write all records, one per line, in one step."""
     lines = (f"{json.dumps(key)}: {json.dumps(value)}" for key, value in sorted(records.items()))
     part = RECORDS.with_suffix(".part")
     part.write_text("{\n" + ",\n".join(lines) + "\n}\n")
@@ -59,21 +59,21 @@ def write(records: dict[str, dict[str, Any]]) -> None:
 
 
 def signature(design: Design) -> str:
-    """Give a digest of all that the model knows of a design; cheaper than the design's own."""
-    # Records from before there were far tiles are of today's designs.
+    """Return a digest of all that the model knows of a design, cheaper than the design's own."""
+    # Records that are older than far tiles are valid for today's designs.
     known = repr(design.shape).replace(", far=False", "")
     return hashlib.sha256(known.encode()).hexdigest()[:16]
 
 
 def fits(design: Design, board: str) -> bool:
-    """Whether a design is near to what the board has; others would say nothing of real ones."""
+    """Whether a design is of a size that the board could hold; others do not occur in practice."""
     device = fpga(board)
     taken = design_resources(design.shape, device.family)
     return bool(taken.luts <= device.luts.use() and taken.ram_blocks <= device.ram_blocks.use())
 
 
 def collect(fabrics: list[str], limit: int | None) -> None:
-    """Measure what is not there yet."""
+    """Measure the designs that have no record yet."""
     records = read()
     for fabric in fabrics:
         board = BOARDS[fabric]
@@ -103,7 +103,7 @@ def collect(fabrics: list[str], limit: int | None) -> None:
 
 
 def fit() -> None:
-    """Fit every family of which there are records of today's designs."""
+    """Fit every family that has records of today's designs."""
     records, fitted = read(), {}
     for fabric, board in BOARDS.items():
         designs, chosen = [], []
@@ -127,11 +127,11 @@ def fit() -> None:
 
 
 def main() -> None:
-    """Collect or fit."""
+    """Run `collect` or `fit`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=("collect", "fit"))
     parser.add_argument("--family", choices=BOARDS)
-    parser.add_argument("--limit", type=int, help="only so many designs of each family")
+    parser.add_argument("--limit", type=int, help="most designs of each family")
     options = parser.parse_args()
     if options.what == "collect":
         collect([options.family] if options.family else list(BOARDS), options.limit)

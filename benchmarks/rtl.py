@@ -1,7 +1,7 @@
-"""Generated Verilog against the golden model, cycle by cycle: exactness, timing, speed, memory.
+"""Simulate generated Verilog against the golden model: exactness, timing, speed and memory.
 
-Each network runs in a process of its own: compile from ONNX, write, build the Verilator model anew,
-simulate at full speed, simulate with both sides stalled.
+Each network has a process of its own, which compiles it from ONNX, writes it, builds the Verilator
+model, and simulates at full speed and with both sides stalled.
 
 Run: python benchmarks/rtl.py [--jobs 2] [NAME ...]
 """
@@ -41,7 +41,7 @@ TARGETS: dict[str, tuple[dict[str, Any], int]] = {
     "cifar10_cnvW1A2": ({"folding": CNV}, 20),
     "digits": ({"cycles": 1152}, 454),
 }
-"""Target and number of frames of each network."""
+"""Target and number of frames for each network."""
 
 
 def measure(name: str, jobs: int) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def measure(name: str, jobs: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Print a line per network; exit 1 if a time is not as predicted. A wrong score raises."""
+    """Print a line per network; exit with 1 if a time is not as predicted. A wrong score raises."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(TARGETS))
     parser.add_argument("--jobs", type=int, default=2)

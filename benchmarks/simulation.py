@@ -1,4 +1,4 @@
-"""Speed of the simulated Verilog: a whole test set through BNN-PYNQ's CNV, every score compared.
+"""Measure the speed of simulation: a test set through BNN-PYNQ's CNV, with all scores checked.
 
 Run: python benchmarks/simulation.py [--frames 10000] [--jobs 2] [--network cifar10_cnvW1A1]
      [--folding few|bnn-pynq] [--profile]
@@ -30,11 +30,11 @@ FEW = {
         zip((16, 16, 6, 4, 1, 1, 1, 1, 1), (3, 64, 64, 128, 128, 32, 4, 8, 1), strict=True)
     )
 }
-"""CNV in as few PEs as its 32,768 cycles allow: a simulator's work is by PE more than by lane."""
+"""CNV in as few PEs as its 32,768 cycles allow: a PE costs a simulator more than a lane."""
 
 
 def compiled(name: str, folding: str) -> Design:
-    """Compile a network: CNV with a folding, the others as in `rtl.TARGETS`."""
+    """Compile a network: CNV with a folding, the others for the target in `rtl.TARGETS`."""
     source = trained(name)
     net = xf.load(source.path, input_scale=source.scale)
     target: dict[str, Any] = TARGETS[name][0]
@@ -47,13 +47,13 @@ def compiled(name: str, folding: str) -> Design:
 
 
 def children() -> float:
-    """Give the processor time of all processes that have ended, in seconds."""
+    """Return the processor time of all child processes that have ended, in seconds."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 def profile(options: argparse.Namespace) -> None:
-    """Run a few frames in one process under `perf` and print where the time goes."""
+    """Run a few frames in one process under `perf`, and print where the time goes."""
     if absent := hot_spots.missing():
         print(f"no profile: {', '.join(absent)} missing; apt-get install linux-perf binutils")
         return
@@ -83,7 +83,7 @@ def profile(options: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """Simulate and compare; exit 1 if a score or the interval differs."""
+    """Simulate and compare; exit with 1 if a score or the interval differs."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

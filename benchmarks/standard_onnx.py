@@ -1,6 +1,6 @@
-"""Rewrites QONNX operators as standard ONNX, so that ONNX Runtime runs whole batches of a network.
+"""QONNX models with standard ONNX operators, so that ONNX Runtime runs whole batches of them.
 
-Used as an outside executor of the imported network: it shares no code with the frontend or the
+This is an independent executor of the network: it shares no code with the frontend and the
 lowering. Each rewrite follows the operator's definition in the QONNX specification.
 """
 
@@ -74,13 +74,13 @@ class _Rewriter:
             raise SystemExit(f"{node.op_type} is not rewritten here")
 
     def rank(self, tensor: str) -> int:
-        """Tell 4 for the output of a convolution or pool, 2 for that of a matrix product."""
+        """Return the number of axes: 4 behind a convolution or pool, 2 behind a matrix product."""
         maker = next(n for n in self.graph.node if tensor in n.output)
         return 4 if maker.op_type in ("Conv", "MaxPool") else 2
 
 
 def standard(path: Path) -> onnx.ModelProto:
-    """Give a model of standard operators with a free batch dimension."""
+    """Return a model of standard operators with a free batch dimension."""
     model = onnx.load(path)
     graph = model.graph
     rewriter = _Rewriter(graph)
@@ -102,16 +102,16 @@ def standard(path: Path) -> onnx.ModelProto:
         if opset.domain:
             model.opset_import.remove(opset)
         elif opset.version < 12:
-            # Nothing that these files use changed from 9 to 12, the first with GreaterOrEqual.
+            # Opset 12 is the first with GreaterOrEqual; from 9 to 12 no other operator changed.
             opset.version = 12
     model.ir_version = max(model.ir_version, 7)
     return model
 
 
 class Executor:
-    """ONNX Runtime on a file, float32, with so many threads.
+    """ONNX Runtime in float32 on a file, with a number of threads.
 
-    With `fuse` it merges operators, which rounds differently from the file's own operations.
+    With `fuse` it merges operators, and then rounds otherwise than the file's own operations do.
     """
 
     def __init__(self, path: Path, threads: int = 1, fuse: bool = True) -> None:
@@ -126,7 +126,7 @@ class Executor:
         )
 
     def __call__(self, x: NDArray[np.uint8], scale: float, batch: int = 100) -> NDArray[np.float32]:
-        """Run uint8 frames [N, H, W] or [N, H, W, C]: float32 scores [N, classes]."""
+        """Return the float32 scores [N, classes] of uint8 frames [N, H, W] or [N, H, W, C]."""
         x = x[:, None] if x.ndim == 3 else x.transpose(0, 3, 1, 2)
         name = self.session.get_inputs()[0].name
         parts = []

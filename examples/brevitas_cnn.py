@@ -1,11 +1,11 @@
-"""A network of one's own in PyTorch and Brevitas, to simulated Verilog.
+"""From your own network in PyTorch and Brevitas to simulated Verilog.
 
     pip install 'xnorflow[train]'
     python examples/brevitas_cnn.py
 
-Trains for a moment on the digits that xnorflow ships; what matters is the way from a torch module
-to a design, not the accuracy. Any module of convolutions, dense layers, pools, batch-norms and
-quantised activations goes the same way.
+The network is trained for a moment on the digits that xnorflow ships: what matters is the way from
+a torch module to a design, not the accuracy. Any module of convolutions, dense layers, pools,
+batch-norms and quantised activations goes the same way.
 """
 
 # ruff: noqa: T201
@@ -25,28 +25,28 @@ from xnorflow import demo
 
 
 class Weight(SignedBinaryWeightPerTensorConst):
-    """Make binary weights -1 and +1.
+    """A quantiser that makes weights -1 and +1.
 
-    Brevitas's own scale, 0.1, works too, but then PyTorch's float sums are rounded, and where two
-    classes tie the rounding decides. A power of two leaves every sum exact.
+    Brevitas's own scale of 0.1 works, too, but then PyTorch rounds its float sums, and the rounding
+    decides where two classes tie. With a power of two every sum is exact.
     """
 
     scaling_const = 1.0
 
 
 def conv(inputs: int, outputs: int, **options: int) -> nn.Module:
-    """Make a binary convolution; padding, if asked for, is with zeros as in PyTorch."""
+    """Build a binary convolution; its padding, if there is any, is zeros as in PyTorch."""
     return QuantConv2d(inputs, outputs, 3, bias=False, weight_quant=Weight, **options)
 
 
 def sign() -> nn.Module:
-    """Make a binary activation."""
+    """Build a binary activation."""
     return QuantIdentity(act_quant=SignedBinaryActPerTensorConst)
 
 
-# 1. The network. Its input is the samples times 1/16, so 0 to 1, not quantised further.
+# 1. The network. Its input is the samples times 1/16, from 0 to 1, without further quantisation.
 torch.manual_seed(1)
-torch.set_num_threads(1)  # a network this small only loses time in threads
+torch.set_num_threads(1)  # threads only slow down so small a network
 network = nn.Sequential(
     conv(1, 24, padding=1), nn.BatchNorm2d(24), sign(),
     conv(24, 24, padding=1, stride=2), nn.BatchNorm2d(24), sign(),  # 4 x 4
@@ -63,18 +63,18 @@ optimiser = torch.optim.Adam(network.parameters(), 0.01)
 for _ in range(15):
     for chosen in torch.randperm(len(samples)).split(64):
         optimiser.zero_grad()
-        scores = network(samples[chosen]) / 16  # sums of 160 signs are too steep for a softmax
+        scores = network(samples[chosen]) / 16  # sums of 160 signs would saturate the softmax
         nn.functional.cross_entropy(scores, labels[chosen]).backward()
         optimiser.step()
 network.eval()
 
 with tempfile.TemporaryDirectory() as folder:
-    # 3. Out of PyTorch. Opset 13 and the older exporter give the plainest file; a file of the newer
+    # 3. The export. Opset 13 and the older exporter make the plainest file; a file of the newer
     # exporter (dynamo=True) is read too.
     path = Path(folder) / "mine.onnx"
     export_qonnx(network, torch.zeros(1, 1, 8, 8), str(path), dynamo=False, opset_version=13)
 
-    # 4. Into integers. `input_scale` is what turns a uint8 sample into the network's input.
+    # 4. The integer network. A uint8 sample times `input_scale` is the network's input.
     net = xf.load(path, input_scale=1 / 16)
     x, y = data["x_test"], data["y_test"]
     with torch.no_grad():
@@ -84,11 +84,11 @@ with tempfile.TemporaryDirectory() as folder:
         f"{(net(x) != original).sum()} of {original.size} scores differ from PyTorch's",
     )
 
-    # 5. Into hardware: the fewest lanes that do a frame every 1,000 cycles.
+    # 5. The hardware, with the fewest lanes that take 1,000 cycles per frame or less.
     design = xf.compile(net, cycles=1000)
     design.write(Path(folder) / "build")
     print(f"design: {design.ii} cycles a frame, {design.verilog.count(chr(10))} lines of Verilog")
 
-    # 6. The proof: the Verilog, simulated, gives the golden model's scores (else CheckFailed).
+    # 6. The proof: the simulated Verilog has the golden model's scores; otherwise CheckFailed.
     run = design.simulate(x[:100])
     print(f"simulated: {len(run.labels)} frames equal, II {run.ii}, latency {run.latency} cycles")

@@ -1,12 +1,12 @@
-"""A file shaped like those that tf2onnx makes of Larq models, to simulated Verilog.
+"""From a file like those that tf2onnx makes of Larq models to simulated Verilog.
 
     python examples/larq_like.py
 
-Parameters are random; the shape of the file is the subject. TensorFlow keeps channels last, so the
-graph begins and ends with transposes. tf2onnx fuses a batch-norm that follows a convolution into
-its weights, which are then -s and +s per channel, with a bias. Larq's `ste_sign` makes +1 of 0 by
-`Sign, Add 0.1, Sign`. Larq may pad with +1 instead of 0, which becomes a `Pad` node, and pools
-before it normalises.
+The parameters are random, because the form of the file is the subject. TensorFlow keeps channels
+last, so the graph begins and ends with transposes. tf2onnx fuses a batch-norm behind a convolution
+into the convolution's weights, which are then -s and +s per channel, with a bias. Larq's `ste_sign`
+turns 0 into +1 by `Sign, Add 0.1, Sign`. Larq may pad with +1 instead of 0, which becomes a `Pad`
+node, and it pools before it normalises.
 """
 
 # ruff: noqa: T201
@@ -26,20 +26,20 @@ HEIGHT, WIDTH, COLOURS, HIDDEN, CLASSES = 12, 12, 3, (16, 32), 10
 
 
 class Graph:
-    """Collects nodes and constants, named as they come."""
+    """A graph under construction, whose nodes and constants are named in the order they come."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
     def constant(self, values: ArrayLike, dtype: type = np.float32) -> str:
-        """Add a constant and give its name."""
+        """Add a constant and return its name."""
         name = f"const_fold_opt__{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(np.asarray(values, dtype), name))
         return name
 
     def node(self, op: str, *inputs: str, **attributes: object) -> str:
-        """Add a node and give its output's name."""
+        """Add a node and return the name of its output."""
         name = f"StatefulPartitionedCall/{op}__{len(self.nodes)}"
         self.nodes.append(
             helper.make_node(op, list(inputs), [f"{name}:0"], name=name, **attributes)
@@ -51,7 +51,7 @@ class Graph:
         return self.node("Sign", self.node("Add", self.node("Sign", x), self.constant(0.1)))
 
     def model(self, shape: list[int], output: str) -> onnx.ModelProto:
-        """Give the finished file, whose input is `x`."""
+        """Return the finished model, whose input is `x`."""
         inp = helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)
         out = helper.make_tensor_value_info(output, TensorProto.FLOAT, [1, CLASSES])
         graph = helper.make_graph(self.nodes, "tf2onnx", [inp], [out], self.constants)
@@ -63,7 +63,7 @@ class Graph:
 
 
 def build(rng: np.random.Generator) -> onnx.ModelProto:
-    """Make the file from random parameters."""
+    """Build the file from random parameters."""
 
     def signs(*shape: int) -> np.ndarray:
         return rng.choice([-1.0, 1.0], shape)
@@ -123,7 +123,7 @@ def build(rng: np.random.Generator) -> onnx.ModelProto:
 
 
 def main() -> None:
-    """Make the file, import it, compare it with ONNX Runtime, simulate its hardware."""
+    """Build the file, import it, compare it with ONNX Runtime, and simulate its hardware."""
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, (100, HEIGHT, WIDTH, COLOURS), np.uint8)
     with tempfile.TemporaryDirectory() as folder:

@@ -187,7 +187,7 @@ def check(case: Case, *, thorough: bool = False) -> None:
     spec = accelerator(net, case.folds, in_lanes=case.in_lanes, out_lanes=case.out_lanes)
     expected = net(x)
     flow = Flow(spec, len(x))
-    flow.settle()
+    flow.solve()
     timing = predict(spec)
 
     def script(bench: Bench) -> None:

@@ -1,8 +1,8 @@
 """The golden model: an integer network, executed layer by layer in NumPy.
 
-Read it as the specification of what the hardware computes. Values are integers throughout. Matrix
-products go through BLAS in float32 (or float64) only where every partial sum fits the mantissa, so
-that the float result is the integer result in whatever order it was summed.
+It is the specification of what the hardware computes. All values are integers. Matrix products go
+through BLAS in float32 or float64, but only where every partial sum fits the mantissa: then the
+float result is the integer result, whatever the order of summation.
 """
 
 from __future__ import annotations
@@ -31,25 +31,30 @@ from xnorflow.ir.layers import (
 )
 
 BATCH_BYTES = 1 << 26
-"""Memory that the largest feature map of a batch may take, in bytes."""
+"""Most memory for the largest feature map of a batch, in bytes."""
 PATCH_BYTES = 1 << 22
-"""Memory for the windows that are multiplied at once, in bytes; small enough for the cache."""
+"""Most memory for the windows that are multiplied at once, in bytes; a cache holds that."""
 
 
 def frames(net: LayerGraph, x: NDArray[Any]) -> NDArray[np.uint8]:
-    """Bring a user's samples into the order of the stream: uint8 [frames, height, width, channels].
+    """Bring a user's samples into the order of the stream.
 
     Parameters
     ----------
     net : LayerGraph
         Its `input_order` says which shapes `x` may have, and in what order its samples are.
-    x : uint8 array [frames, ...]
+    x : uint8 array [N, ...]
         Samples.
+
+    Returns
+    -------
+    uint8 array [N, height, width, channels]
+        The same samples, as the hardware takes them.
 
     Raises
     ------
     BadInput
-        If `x` is not uint8 or does not hold frames of the network's shape.
+        If `x` is not uint8 or has another shape.
     """
     x = np.asarray(x)
     takes = (
@@ -67,9 +72,26 @@ def frames(net: LayerGraph, x: NDArray[Any]) -> NDArray[np.uint8]:
 def run(
     net: LayerGraph, x: NDArray[Any], progress: Callable[[int, int], object] | None = None
 ) -> Ints:
-    """Compute the scores, int64 [frames, classes], of a user's samples `x`; see `frames`.
+    """Compute the scores of a network.
 
-    `progress` is told frames done and in all.
+    Parameters
+    ----------
+    net : LayerGraph
+        Network to execute.
+    x : uint8 array [N, ...]
+        A user's samples, as for `frames`.
+    progress : callable, optional
+        Is called with the numbers of frames that are done and of all frames.
+
+    Returns
+    -------
+    int64 array [N, classes]
+        Scores of each frame.
+
+    Raises
+    ------
+    BadInput
+        If `x` does not fit the network.
     """
     return run_frames(net, frames(net, x), progress)
 
@@ -77,7 +99,7 @@ def run(
 def run_frames(
     net: LayerGraph, x: NDArray[Any], progress: Callable[[int, int], object] | None = None
 ) -> Ints:
-    """Compute the scores, int64 [frames, classes], of frames that `frames` made."""
+    """Compute the scores of frames that `frames` made; otherwise as `run`."""
     out = np.empty((len(x), net.features[-1].channels), np.int64)
     step = max(1, BATCH_BYTES // (8 * _widest(net)))
     for first in range(0, len(x), step):
@@ -91,10 +113,21 @@ def run_frames(
 
 
 def trace(net: LayerGraph, x: NDArray[Any]) -> Iterator[tuple[Layer, NDArray[Any]]]:
-    """Yield each layer with the values it puts out, [frames, height, width, channels].
+    """Compute one layer after the other, and yield each with its output.
 
-    `x` are frames that `frames` made. The dtype is whatever holds the values exactly; the values
-    are integers.
+    Parameters
+    ----------
+    net : LayerGraph
+        Network to execute.
+    x : uint8 array [N, height, width, channels]
+        Frames that `frames` made.
+
+    Yields
+    ------
+    layer : Layer
+        Layer that was computed.
+    values : array [N, height, width, channels]
+        Its output: integers, in a dtype that holds them exactly.
     """
     values: NDArray[Any] = x
     if not isinstance(net.layers[0], InputTable):
@@ -105,19 +138,40 @@ def trace(net: LayerGraph, x: NDArray[Any]) -> Iterator[tuple[Layer, NDArray[Any
 
 
 def _widest(net: LayerGraph) -> int:
-    """Elements of a frame's largest feature map."""
+    """Return the number of elements of a frame's largest feature map."""
     return max(features.size for features in net.features)
 
 
 @singledispatch
 def apply(layer: Layer, x: NDArray[Any], inp: Features) -> NDArray[Any]:
-    """Compute one layer: values [frames, height, width, channels] of `inp`'s alphabet in, out."""
+    """Compute one layer.
+
+    Parameters
+    ----------
+    layer : Layer
+        Layer to compute.
+    x : array [N, height, width, channels]
+        Values of its input.
+    inp : Features
+        Shape and alphabet of its input.
+
+    Returns
+    -------
+    array [N, height, width, channels]
+        Values of its output.
+
+    Raises
+    ------
+    TypeError
+        If the golden model does not know the layer's type.
+    """
     raise TypeError(f"the golden model knows no layer of type {type(layer).__name__}")
 
 
 @apply.register
 def _input(layer: InputTable, x: NDArray[Any], inp: Features) -> NDArray[Any]:
-    table = layer.alphabet.values(layer.table).astype(np.float32)
+    a = layer.alphabet
+    table = a.values(layer.table).astype(_exact_dtype(max(abs(a.lo), abs(a.hi))))
     if len(table) == 1:
         return table[0][x]
     return table[np.arange(inp.channels), x]
@@ -129,7 +183,7 @@ def _flatten(layer: Flatten, x: NDArray[Any], inp: Features) -> NDArray[Any]:
 
 
 def _exact_dtype(largest: int) -> type[np.float32] | type[np.float64]:
-    """Give the float type in which integers up to `largest` add exactly."""
+    """Return the float type in which sums of integers up to `largest` are exact."""
     if largest < 2**24:
         return np.float32
     if largest < 2**53:
@@ -142,8 +196,8 @@ def _conv(layer: Conv, x: NDArray[Any], inp: Features) -> NDArray[Any]:
     largest_input = max(abs(inp.alphabet.lo), abs(inp.alphabet.hi), abs(layer.pad_value))
     per_channel = np.abs(layer.weights).reshape(len(layer.weights), -1).sum(1)
     largest = int(per_channel.max()) * largest_input
-    # Two frames at once: features a + shift * b give sums a + shift * b, which a shift above twice
-    # the largest sum parts again; a power of two divides without rounding.
+    # Two frames are computed at once: features a + shift * b give sums a + shift * b. A shift above
+    # twice the largest sum lets them be separated again, and a power of two divides exactly.
     shift = 1 << (2 * largest).bit_length()
     if largest * (shift + 1) < 2**24 and len(x) > 1:
         half = (len(x) + 1) // 2
@@ -157,7 +211,7 @@ def _conv(layer: Conv, x: NDArray[Any], inp: Features) -> NDArray[Any]:
 
 
 def _correlate(layer: Conv, inp: Features, x: NDArray[Any], dtype: Any, pad: int) -> NDArray[Any]:
-    """Multiply windows with weights in `dtype`, in which every sum has to be exact."""
+    """Compute the sums of windows times weights in `dtype`, in which all have to be exact."""
     x = x.astype(dtype, copy=False)
     matrix = layer.weights.reshape(len(layer.weights), -1).T.astype(dtype)
     height, width = layer.window.output(inp.height, inp.width)
@@ -191,12 +245,13 @@ def _sum_pool(layer: SumPool, x: NDArray[Any], inp: Features) -> NDArray[Any]:
 
 @apply.register
 def _threshold(layer: Threshold, x: NDArray[Any], inp: Features) -> NDArray[Any]:
-    columns = layer.thresholds.T.astype(x.dtype)
-    codes = (x >= columns[0]).astype(np.float32) if len(columns) else np.zeros(x.shape, np.float32)
+    columns, a = layer.thresholds.T.astype(x.dtype), layer.alphabet
+    dtype = _exact_dtype(max(abs(a.lo), abs(a.hi), a.hi - a.lo))
+    codes = (x >= columns[0]).astype(dtype) if len(columns) else np.zeros(x.shape, dtype)
     for column in columns[1:]:
         codes += x >= column
-    codes *= layer.alphabet.step
-    codes += layer.alphabet.lo
+    codes *= a.step
+    codes += a.lo
     return codes
 
 
@@ -212,14 +267,34 @@ def _scores(layer: Scores, x: NDArray[Any], inp: Features) -> NDArray[Any]:
     values = x.astype(np.int64)
     if layer.ranks is None or layer.rank_lo is None:
         return values + layer.offsets
-    return layer.ranks[np.arange(inp.channels), values - layer.rank_lo]
+    at = values - layer.rank_lo
+    inside = np.clip(at, 0, layer.ranks.shape[1] - 1)
+    ranks = np.where(at == inside, layer.ranks[np.arange(inp.channels), inside], -1)
+    if ranks.min(initial=0) < 0:
+        frame, _, _, score = np.argwhere(ranks < 0)[0]
+        raise BadInput(
+            f"layer {layer.name!r} has no rank for the value {values[frame, 0, 0, score]} of class"
+            f" {score}: the network's file is wrong"
+        )
+    return ranks
 
 
 def windows(x: NDArray[Any], window: Window, pad: float) -> NDArray[Any]:
-    """Give every window of `x`: [frames, out_rows, out_cols, kernel_rows, kernel_cols, channels].
+    """Return every window of a feature map.
 
-    `x` is [frames, height, width, channels]; padded taps hold `pad`. The result may share memory
-    with `x`.
+    Parameters
+    ----------
+    x : array [N, height, width, channels]
+        Feature map.
+    window : Window
+        Kernel, stride, dilation and padding.
+    pad : float
+        Value of the padding.
+
+    Returns
+    -------
+    array [N, out_rows, out_cols, kernel_rows, kernel_cols, channels]
+        Windows; the array may share memory with `x`.
     """
     top, left, bottom, right = window.pads
     if any(window.pads):

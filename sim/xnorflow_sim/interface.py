@@ -1,7 +1,7 @@
-"""What a simulator has to know about an accelerator's ports.
+"""The ports of an accelerator, and how samples and scores are laid out in their beats.
 
-The ports themselves have fixed names (``docs/hardware.md``): ``clk``, ``rst``, ``s_axis_*`` and
-``m_axis_*``. This module says how samples and scores lie in their beats, and imports NumPy only.
+The ports have fixed names (``docs/hardware.md``): ``clk``, ``rst``, ``s_axis_*`` and ``m_axis_*``.
+This module imports NumPy only.
 """
 
 from __future__ import annotations
@@ -13,20 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 SCORE_BITS = (8, 16, 24, 32)
+"""Widths in bits that a score can have."""
 
 
 @dataclass(frozen=True)
 class Tap:
-    """A pair of probe ports ``tap_<i>_valid``, ``tap_<i>_data``; ``i`` is its place in the list.
+    """A probe: a pair of ports ``tap_<i>_valid`` and ``tap_<i>_data``, with its number as ``i``.
 
     Parameters
     ----------
     name : str
-        Name of the layer whose features pass here.
-    lanes, bits : int
-        Features per beat and bits of each; lane 0 is in the lowest bits.
+        Name of the layer whose features pass the probe.
+    lanes : int
+        Number of features per beat; lane 0 is in the lowest bits.
+    bits : int
+        Bits of each feature.
     beats : int
-        Beats per frame.
+        Number of beats per frame.
     """
 
     name: str
@@ -35,7 +38,7 @@ class Tap:
     beats: int
 
     def __post_init__(self) -> None:
-        """Refuse a geometry that no port can have."""
+        """Check that the numbers are possible for a port."""
         for field in ("lanes", "bits", "beats"):
             if getattr(self, field) < 1:
                 raise ValueError(f"tap {self.name!r}: {field}={getattr(self, field)} is below 1")
@@ -44,7 +47,7 @@ class Tap:
 
     @property
     def bytes(self) -> int:
-        """Bytes that hold one beat."""
+        """Number of bytes that hold one beat."""
         return -(-self.lanes * self.bits // 8)
 
     def unpack(self, beats: NDArray[np.uint8]) -> NDArray[np.uint64]:
@@ -59,27 +62,30 @@ class Tap:
 
 @dataclass(frozen=True)
 class Interface:
-    """How frames and scores travel over an accelerator's two streams.
+    """The two streams of an accelerator: how frames go in and scores come out.
 
     Parameters
     ----------
     top : str
         Name of the Verilog module.
     in_lanes : int
-        8-bit samples per input beat, lane 0 in the lowest bits.
+        Number of 8-bit samples per input beat; lane 0 is in the lowest bits.
     in_group : int
-        Samples per group. A group takes ``ceil(in_group / in_lanes)`` beats, the last one filled
-        with zeros.
+        Number of samples per group. A group takes ``ceil(in_group / in_lanes)`` beats, of which the
+        last is filled up with zeros.
     frame : int
-        Samples per frame, a multiple of ``in_group``.
-    out_lanes, out_bits : int
-        Scores per output beat, and bits of each (8, 16, 24 or 32, signed).
+        Number of samples per frame, a multiple of ``in_group``.
+    out_lanes : int
+        Number of scores per output beat.
+    out_bits : int
+        Bits of each score: 8, 16, 24 or 32, signed.
     classes : int
-        Scores per frame, in ``ceil(classes / out_lanes)`` beats; ``tlast`` marks the last.
+        Number of scores per frame. They take ``ceil(classes / out_lanes)`` beats, and ``tlast``
+        marks the last.
     taps : tuple of Tap
-        Probe ports, present only in a design that was built to be searched for a mismatch.
+        Probes; only a design that was built to search for a mismatch has any.
     load : int
-        Bits of the port that loads SPRAM, which nothing here drives; 0 where there is none.
+        Bits of the port that loads SPRAM; 0 without SPRAM. Simulators leave the port undriven.
     """
 
     top: str
@@ -95,7 +101,7 @@ class Interface:
     harness: ClassVar[str] = "verilator/harness.cpp"
 
     def __post_init__(self) -> None:
-        """Refuse a geometry that no accelerator can have."""
+        """Check that the numbers and the name are possible for an accelerator."""
         for field in ("in_lanes", "in_group", "frame", "out_lanes", "classes"):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field}={getattr(self, field)} is below 1")
@@ -108,22 +114,22 @@ class Interface:
 
     @property
     def group_beats(self) -> int:
-        """Input beats per group."""
+        """Number of input beats per group."""
         return -(-self.in_group // self.in_lanes)
 
     @property
     def in_beats(self) -> int:
-        """Input beats per frame."""
+        """Number of input beats per frame."""
         return self.frame // self.in_group * self.group_beats
 
     @property
     def out_beats(self) -> int:
-        """Output beats per frame."""
+        """Number of output beats per frame."""
         return -(-self.classes // self.out_lanes)
 
     @property
     def out_bytes(self) -> int:
-        """Bytes that hold one output beat."""
+        """Number of bytes that hold one output beat."""
         return self.out_lanes * self.out_bits // 8
 
     @property
@@ -146,7 +152,7 @@ class Interface:
 
     @property
     def defines(self) -> dict[str, int | str]:
-        """What ``harness.cpp`` has to know."""
+        """Macros that ``harness.cpp`` is compiled with."""
         taps = " ".join(f"X({i}, {tap.bytes})" for i, tap in enumerate(self.taps))
         return {
             "IN_BYTES": self.in_lanes,
@@ -157,17 +163,17 @@ class Interface:
         }
 
     def pack(self, x: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Lay frames out in beats.
+        """Return frames laid out in input beats.
 
         Parameters
         ----------
         x : uint8 [N, ...]
-            Frames; the axes after the first are read in C order and hold ``frame`` samples.
+            Frames of ``frame`` samples each; the axes after the first are read in C order.
 
         Returns
         -------
         uint8 [N, in_beats, in_lanes]
-            One input beat a row, lane 0 first.
+            Input beats, with lane 0 first.
 
         Raises
         ------
@@ -186,17 +192,27 @@ class Interface:
     def unpack(self, beats: NDArray[np.uint8]) -> NDArray[np.int64]:
         """Read the scores ``int64 [N, classes]`` in raw beats ``uint8 [N, out_beats, out_bytes]``.
 
-        Lanes past the last class are not looked at.
+        Lanes behind the last class are ignored.
         """
         return self._lanes(beats).reshape(len(beats), -1)[:, : self.classes]
 
     def pack_scores(self, scores: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Inverse of :meth:`unpack`: the beats that a correct design sends, unused lanes zero.
+        """Return the beats in which a correct design sends its scores; the inverse of `unpack`.
+
+        Parameters
+        ----------
+        scores : int64 [N, classes]
+            Scores of each frame.
+
+        Returns
+        -------
+        uint8 [N, out_beats, out_bytes]
+            Output beats; unused lanes are zero.
 
         Raises
         ------
         ValueError
-            If there are not ``classes`` scores a frame, or one does not fit ``out_bits``.
+            If a frame does not have ``classes`` scores, or a score does not fit ``out_bits``.
         """
         scores = np.asarray(scores)
         if scores.ndim != 2 or scores.shape[1] != self.classes:
@@ -215,7 +231,7 @@ class Interface:
         """Return every lane of raw output beats, sign-extended."""
         size = self.out_bits // 8
         raw = np.zeros((beats.size // size, 4), np.uint8)
-        # Placed in the highest bytes, so that an arithmetic shift extends the sign.
+        # The score is in the highest bytes, so that an arithmetic shift extends its sign.
         raw[:, 4 - size :] = beats.reshape(-1, size)
         return (raw.view("<i4") >> (32 - self.out_bits)).astype(np.int64)
 
@@ -229,8 +245,8 @@ class BytePorts:
     top : str
         Name of the Verilog module.
     divisor : int
-        0: byte streams ``rx_*`` and ``tx_*``. Otherwise the wires of a UART with so many clock
-        cycles per bit.
+        Clock cycles per bit of the UART whose wires are the ports; 0 for byte streams ``rx_*`` and
+        ``tx_*`` in its place.
     """
 
     top: str
@@ -251,5 +267,5 @@ class BytePorts:
 
     @property
     def defines(self) -> dict[str, int | str]:
-        """What ``pump.cpp`` has to know."""
+        """Macros that ``pump.cpp`` is compiled with."""
         return {"DIVISOR": self.divisor}

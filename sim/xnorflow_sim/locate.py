@@ -1,4 +1,4 @@
-"""Where a design first differs from the golden model: layer, frame, pixel, channel."""
+"""The first difference between a design and the golden model: layer, frame, pixel, channel."""
 
 from __future__ import annotations
 
@@ -14,9 +14,16 @@ from xnorflow_sim.interface import Tap
 
 @dataclass(frozen=True)
 class Mismatch:
-    """The first feature that is wrong; layers without rows or columns have 0 there.
+    """The first wrong feature.
 
-    ``expected`` and ``got`` are codes: the low bits of a negative score, say.
+    Parameters
+    ----------
+    layer : str
+        Name of the layer.
+    frame, row, column, channel : int
+        Place of the feature, counted from 0; row and column are 0 in layers without pixels.
+    expected, got : int
+        Codes of the feature; of a negative score the low bits.
     """
 
     layer: str
@@ -28,7 +35,7 @@ class Mismatch:
     got: int
 
     def __str__(self) -> str:
-        """Return one line for a person."""
+        """Return the mismatch as one line of text."""
         return (
             f"layer {self.layer}, frame {self.frame}, row {self.row}, column {self.column},"
             f" channel {self.channel}: expected {self.expected}, got {self.got}"
@@ -40,27 +47,27 @@ def locate(
     tapped: Mapping[str, NDArray[np.uint64]],
     taps: Sequence[Tap],
 ) -> Mismatch | None:
-    """Find the first layer, in the order of the taps, that has a wrong feature, and its first one.
+    """Find the first wrong feature of the first layer that has one, in the order of the taps.
 
     Parameters
     ----------
     expected : dict
-        The golden model's codes by layer: integers ``[N, H, W, C]``, ``[N, H, W]`` or ``[N, C]``.
-        Layers that no tap shows are not looked at.
+        Codes of the golden model by layer: integers ``[N, H, W, C]``, ``[N, H, W]`` or ``[N, C]``.
+        Layers without a tap are ignored.
     tapped : dict
-        What passed each probe, ``uint64 [N, beats, lanes]``, as in :attr:`Run.taps`.
+        Features that passed each probe, ``uint64 [N, beats, lanes]``, as in :attr:`Run.taps`.
     taps : sequence of Tap
-        The probes, first layer first.
+        Probes in the order of their layers.
 
     Returns
     -------
     Mismatch or None
-        None if everything is equal.
+        The first difference; None if everything is equal.
 
     Raises
     ------
     ValueError
-        If a layer's features cannot lie in its tap's beats.
+        If a layer's features do not fit its tap's beats.
     """
     for tap in taps:
         if tap.name not in expected:
@@ -79,10 +86,10 @@ def locate(
 def features(
     beats: NDArray[np.uint64], pixels: Sequence[int], channels: int, tap: Tap
 ) -> NDArray[np.uint64]:
-    """Take features ``[N, H, W, C]`` out of beats ``[N, beats, lanes]``.
+    """Return the features ``[N, H, W, C]`` that beats ``[N, beats, lanes]`` carry.
 
-    A group takes ``ceil(group / lanes)`` beats, whose lanes past the group hold nothing. The group
-    is a pixel's channels or, in front of a fully connected layer, the whole frame.
+    Features travel in groups of ``ceil(group / lanes)`` beats, whose lanes behind the group are
+    unused. A group is a pixel's channels or, in front of a fully connected layer, the whole frame.
     """
     height, width = pixels
     for group in (channels, height * width * channels):
@@ -91,17 +98,20 @@ def features(
             grouped = beats.reshape(len(beats), -1, words * tap.lanes)[..., :group]
             return grouped.reshape(len(beats), height, width, channels)
     raise ValueError(
-        f"tap {tap.name!r}: {height} x {width} pixels of {channels} channels do not take"
+        f"tap {tap.name!r}: {height} x {width} pixels of {channels} channels do not fill"
         f" {tap.beats} beats of {tap.lanes} lanes"
     )
 
 
 def _pixels(codes: NDArray[Any], tap: Tap) -> NDArray[Any]:
-    """Give features their four axes."""
+    """Return codes with all four axes, ``[N, H, W, C]``."""
     if codes.ndim == 2:
         return codes[:, None, None, :]
     if codes.ndim == 3:
         return codes[..., None]
     if codes.ndim == 4:
         return codes
-    raise ValueError(f"tap {tap.name!r}: features of shape {list(codes.shape)}")
+    raise ValueError(
+        f"tap {tap.name!r}: features of shape {list(codes.shape)} are not [N, H, W, C],"
+        " [N, H, W] or [N, C]"
+    )

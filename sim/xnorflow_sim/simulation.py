@@ -1,4 +1,4 @@
-"""What a simulation found: scores, and the cycle of everything that crossed the two streams."""
+"""The result of a simulation: scores, and the cycles of all frames on the two streams."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class Run:
     Parameters
     ----------
     scores : int64 [N, classes]
-        One score per class and frame.
+        Score of each class, frame by frame.
     first_in, last_in, first_out, last_out : int64 [N]
         Cycle of each frame's first and last beat on the two streams, counted from the first cycle
         after reset.
     cycles : int
-        Cycles simulated until the last frame's last beat, over all shards.
+        Simulated cycles until the last frame's last beat, summed over all shards.
     starts : int64 [S]
-        First frame of each shard; every shard had a reset of its own.
-    taps : dict
-        Features that passed each probe, ``uint64 [N, beats, lanes]``.
+        Number of each shard's first frame; every shard began with a reset.
+    taps : dict of str to uint64 [N, beats, lanes]
+        Features that passed each probe, by the probe's name.
     """
 
     scores: Integers
@@ -44,7 +44,7 @@ class Run:
 
     @cached_property
     def labels(self) -> Integers:
-        """Label of each frame; see `xnorflow.ir.labels`."""
+        """Label of each frame, ``int64 [N]``; see `xnorflow.ir.labels`."""
         return ir.labels(self.scores)
 
     @cached_property
@@ -57,8 +57,9 @@ class Run:
     def ii(self) -> int | float | None:
         """Initiation interval in steady state, in cycles.
 
-        The difference that all frames in the second half of the longest shard have; their mean, a
-        float, if they differ; None if no shard holds two frames.
+        The cycles between consecutive frames in the second half of the longest shard: an int if
+        they are always the same, otherwise their mean as a float. None if no shard has two
+        frames.
         """
         longest = max(np.split(self.last_out, self.starts[1:]), key=len)
         steady = np.diff(longest)[(len(longest) - 1) // 2 :]
@@ -72,8 +73,10 @@ class Run:
         return int(self.last_out[0] - self.first_in[0])
 
     def save(self, path: Path) -> None:
-        """Write ``scores``, ``labels``, ``ii`` and ``latency`` as an ``.npz``; an ``ii`` that could
-        not be measured is left out."""
+        """Write ``scores``, ``labels``, ``ii`` and ``latency`` to an ``.npz`` file.
+
+        An ``ii`` that could not be measured is left out.
+        """
         arrays = {"scores": self.scores, "labels": self.labels, "latency": np.array(self.latency)}
         if self.ii is not None:
             arrays["ii"] = np.array(self.ii)

@@ -28,7 +28,8 @@ def load(
     Parameters
     ----------
     path : path
-        An ONNX or QONNX file, or a ``network.npz`` that xnorflow wrote.
+        An ONNX or QONNX file, a ``network.npz`` that xnorflow wrote, or the folder of a compiled
+        design, whose network is taken.
     input : str
         Type of the raw samples; "uint8" is the one there is.
     input_scale : float, Fraction or str
@@ -57,8 +58,14 @@ def load(
     if input != "uint8":
         raise BadInput(f"samples of type {input!r} are not supported; uint8 is")
     path = Path(path)
-    if not path.is_file():
+    if path.is_dir():
+        path = path / "network.npz"
+        if not path.exists():
+            raise BadInput(f"the folder {path.parent} is not a design that xnorflow wrote")
+    if not path.exists():
         raise BadInput(f"there is no file {path}")
+    if not path.is_file():
+        raise BadInput(f"{path} is no regular file")
     said, scale = known_layout(layout), InputScale.of(input_scale)
     if path.suffix != ".npz":
         return lower(read(path, input_scale=input_scale, name=name, layout=layout))

@@ -8,7 +8,7 @@ from numbers import Integral
 from pathlib import Path
 
 from xnorflow import ir
-from xnorflow.design.clock import Clock
+from xnorflow.design.clock import MAX_MHZ, Clock
 from xnorflow.design.design import Design
 from xnorflow.devices.tables import fpga
 from xnorflow.errors import BadInput
@@ -29,7 +29,7 @@ DEFAULT_LANES = 1024
 def clock_for(board: str | None, clock: float | None) -> Clock:
     """Give the clock that a design is compiled for."""
     if clock is not None:
-        if not 0 < clock < 10_000:
+        if not 0 < clock < MAX_MHZ:
             raise BadInput(f"a clock of {clock} MHz is not possible")
         return Clock(float(clock), "given by the user")
     if board is None:

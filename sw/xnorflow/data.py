@@ -10,13 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow.errors import BadInput
-from xnorflow.npz import READ_ERRORS, read_archive, read_array
+from xnorflow.inputs import blaming, opened
+from xnorflow.npz import read_archive, read_array
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 MAX_BYTES = 1 << 33
 """Most that the arrays of a file may take, in bytes."""
+MAX_PICTURE = 1 << 26
+"""Most bytes of a file with one picture."""
+MAX_PIXELS = 1 << 24
+"""Most pixels of a picture; no network takes more."""
+READABLE = "a readable .npz or .npy file"
 
 
 @dataclass(frozen=True)
@@ -65,20 +71,16 @@ def read_images(path: str | Path) -> Images:
     path = Path(path)
     if path.is_dir():
         return _folder(path)
-    if not path.is_file():
+    if not path.exists():
         raise BadInput(f"there is no data file {path}")
-    try:
-        if path.suffix == ".npy":
-            with path.open("rb") as f:
-                x = read_array(f, path.name, MAX_BYTES)
-            return _checked(x, None, path)
-        return _archive(path)
-    except READ_ERRORS as e:
-        raise BadInput(f"{path} is not a readable .npz or .npy file: {e}") from e
+    if path.suffix == ".npy":
+        return _checked(read_array(path, MAX_BYTES, what=READABLE), None, path)
+    return _archive(path)
 
 
 def _archive(path: Path) -> Images:
-    arrays, there = read_archive(path, MAX_BYTES, ("x", "x_test", "y", "y_test"))
+    names = ("x", "x_test", "y", "y_test")
+    arrays, there = read_archive(path, MAX_BYTES, names, what=READABLE)
     x, y = (arrays.get(name, arrays.get(f"{name}_test")) for name in ("x", "y"))
     if x is None:
         raise BadInput(f"{path} holds no array x or x_test, only {', '.join(there) or 'nothing'}")
@@ -121,11 +123,14 @@ def _folder(path: Path) -> Images:
         raise BadInput(f"the folder {path} holds no PNG files")
     frames = []
     for file in files:
-        try:
-            with Image.open(file) as picture:
-                frames.append(_pixels(picture))
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as e:
-            raise BadInput(f"{file} is not a readable picture: {e}") from e
+        with (
+            blaming(f"{file} is not a readable picture"),
+            opened(file, MAX_PICTURE) as f,
+            Image.open(f, formats=["PNG"]) as picture,
+        ):
+            if picture.width * picture.height > MAX_PIXELS:
+                raise ValueError(f"it has {picture.width} x {picture.height} pixels")
+            frames.append(_pixels(picture))
         if frames[-1].shape != frames[0].shape:
             raise BadInput(
                 f"{file} has shape {frames[-1].shape}, {files[0].name} has {frames[0].shape}"

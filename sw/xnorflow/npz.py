@@ -12,54 +12,40 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-READ_ERRORS = (
-    OSError,
-    ValueError,
-    EOFError,
-    RuntimeError,
-    NotImplementedError,
-    SyntaxError,
-    zipfile.BadZipFile,
-    zipfile.LargeZipFile,
-)
-"""What the functions here raise for a file that is none or hostile."""
+from xnorflow.inputs import blaming, opened
+
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""How NumPy packs; the other methods of a zip take memory that cannot be foreseen."""
 
 
-def read_array(f: IO[bytes], name: str, limit: int) -> NDArray[Any]:
-    """Read an array after a look at what its header claims.
+def read_array(path: Path, limit: int, *, what: str = "a readable .npy file") -> NDArray[Any]:
+    """Read a ``.npy``.
 
     Parameters
     ----------
-    f : binary file
-        In ``.npy`` format.
-    name : str
-        For messages.
+    path : Path
+        The file.
     limit : int
         Most bytes that the array may have.
+    what : str
+        What the file should be, for messages.
 
     Raises
     ------
-    Any of `READ_ERRORS`
+    xnorflow.errors.BadInput
         If it is no array, has objects or is too large.
     """
-    version = npy.read_magic(f)
-    if version == (1, 0):
-        shape, _, dtype = npy.read_array_header_1_0(f)
-    elif version == (2, 0):
-        shape, _, dtype = npy.read_array_header_2_0(f)
-    else:
-        raise ValueError(f"{name} is of .npy version {version}, which is not read")
-    size = math.prod(shape) * dtype.itemsize
-    if dtype.hasobject:
-        raise ValueError(f"{name} holds Python objects, which are never loaded")
-    if min(shape, default=0) < 0 or size > limit:
-        raise ValueError(f"{name} claims {size} bytes, more than the {limit} allowed")
-    f.seek(0)
-    return np.asarray(npy.read_array(f, allow_pickle=False))
+    with blaming(f"{path} is not {what}"), opened(path, limit + npy.BUFFER_SIZE) as f:
+        array = _read(f, path.name, path.stat().st_size, limit)
+    return array
 
 
 def read_archive(
-    path: Path, limit: int, names: Iterable[str] | None = None
+    path: Path,
+    limit: int,
+    names: Iterable[str] | None = None,
+    *,
+    what: str = "a readable .npz file",
 ) -> tuple[dict[str, NDArray[Any]], list[str]]:
     """Read arrays of an ``.npz``: those of some names, or all.
 
@@ -71,6 +57,8 @@ def read_archive(
         Most bytes that the arrays together may have.
     names : iterable of str, optional
         The arrays to read, where they are there.
+    what : str
+        What the file should be, for messages.
 
     Returns
     -------
@@ -81,15 +69,44 @@ def read_archive(
 
     Raises
     ------
-    Any of `READ_ERRORS`
+    xnorflow.errors.BadInput
         As `read_array`.
     """
-    arrays = {}
-    with zipfile.ZipFile(path) as z:
-        members = {n.removesuffix(".npy"): n for n in z.namelist()}
+    arrays: dict[str, NDArray[Any]] = {}
+    with (
+        blaming(f"{path} is not {what}"),
+        opened(path, 2 * limit) as file,
+        zipfile.ZipFile(file) as z,
+    ):
+        members = {info.filename.removesuffix(".npy"): info for info in z.infolist()}
         for name in members if names is None else names:
-            if name in members:
-                with z.open(members[name]) as f:
-                    arrays[name] = read_array(f, name, limit)
-                limit -= arrays[name].nbytes
+            if (info := members.get(name)) is None:
+                continue
+            if info.compress_type not in METHODS:
+                raise ValueError(f"{name} is packed by method {info.compress_type} of zip")
+            with z.open(info) as f:
+                arrays[name] = _read(f, name, info.file_size, limit)
+            limit -= arrays[name].nbytes
     return arrays, list(members)
+
+
+def _read(f: IO[bytes], name: str, size: int, limit: int) -> NDArray[Any]:
+    """Read an array after a look at what its header claims; `size` bytes are there in all."""
+    version = npy.read_magic(f)
+    if version == (1, 0):
+        shape, _, dtype = npy.read_array_header_1_0(f)
+    elif version == (2, 0):
+        shape, _, dtype = npy.read_array_header_2_0(f)
+    else:
+        raise ValueError(f"{name} is of .npy version {version}, which is not read")
+    if any(type(length) is not int for length in shape):
+        raise ValueError(f"{name} claims the shape {shape}, which is none")
+    claimed = math.prod(shape) * dtype.itemsize
+    if dtype.hasobject:
+        raise ValueError(f"{name} holds Python objects, which are never loaded")
+    if min(shape, default=0) < 0 or claimed > limit:
+        raise ValueError(f"{name} claims {claimed} bytes, more than the {limit} allowed")
+    if claimed > size - f.tell():
+        raise ValueError(f"{name} claims {claimed} bytes, of which {size - f.tell()} are there")
+    f.seek(0)
+    return np.asarray(npy.read_array(f, allow_pickle=False))

@@ -1,4 +1,4 @@
-"""Designs with weights in SPRAM, whatever room there is for them elsewhere."""
+"""Designs with weights in SPRAM, although they would fit elsewhere, too."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from xnorflow_hw.spec import DotSpec
 
 
 def in_spram(design, names=()):
-    """Put the weights of these stages, of all that are in block RAM by default, into SPRAM."""
+    """Return a design with weights in SPRAM, by default all those that are in block RAM."""
     stages = []
     for stage in design.spec.stages:
         array = stage.array
@@ -24,5 +24,5 @@ def in_spram(design, names=()):
 
 
 def digits():
-    """Give the demo network as the iCEBreaker would have it."""
+    """Return the demo network, compiled as for the iCEBreaker."""
     return in_spram(compile_network(load(demo.model_path()), board="icebreaker", cycles=20_000))

@@ -6,7 +6,7 @@ from amaranth.hdl import ClockDomain, ClockSignal, Elaboratable, Module, ResetSi
 from xnorflow.devices.tables import fpgas
 from xnorflow.errors import BadInput
 from xnorflow_boards import board, boards
-from xnorflow_boards.flows import FAMILIES, Plan
+from xnorflow_boards.flows import ECP5, FLOWS, GOWIN, ULTRASCALE_PLUS, Plan, VivadoFlow
 from xnorflow_boards.flows.family import TOP
 from xnorflow_boards.gateware.board_top import BoardTop
 from xnorflow_boards.gateware.clocking import Clocking
@@ -38,7 +38,7 @@ PLLS = {"ecp5": "EHXPLLL", "ice40": "SB_PLL40_PAD", "gowin": "rPLL", "vivado": "
 
 
 class Toggle(Elaboratable):
-    """The least that uses all of a core's ports."""
+    """The smallest core that uses all of its ports."""
 
     def __init__(self):
         self.clk, self.rst, self.rx, self.tx = (Signal(name=n) for n in ("clk", "rst", "rx", "tx"))
@@ -74,12 +74,38 @@ def test_parts_agree_with_the_devices_whose_capacities_are_used():
         assert plain.startswith((family + size).replace("-", "")), name
 
 
+def test_every_flow_is_used_and_is_that_of_the_fpgas_family():
+    assert {entry.flow.title for entry in boards().values()} == {flow.title for flow in FLOWS}
+    families = {}
+    for name, entry in boards().items():
+        families.setdefault(entry.flow.title, set()).add(fpgas()[name].family.name)
+        assert isinstance(entry.flow, VivadoFlow) or entry.platform is not None
+    assert families == {
+        "ECP5": {"ecp5"},
+        "iCE40": {"ice40-ultraplus"},
+        "Gowin": {"gw1nr", "gw2ar"},
+        "AMD 7-series": {"xilinx-7"},
+        "AMD UltraScale+": {"xilinx-ultrascale-plus"},
+    }
+
+
+def test_a_clock_without_a_pll_for_it_is_refused():
+    platform = board("arty-a7-35").platform()
+    with pytest.raises(BadInput, match=r"no PLL of AMD UltraScale\+.*: .*--clock 100"):
+        Clocking(ULTRASCALE_PLUS, platform, 150)
+    assert Clocking(ULTRASCALE_PLUS, platform, 100).mhz == 100
+    platform = board("tangnano9k").platform()
+    platform.family = "GW5A-25"
+    with pytest.raises(BadInput, match="PLL of GW5A-25 are not known; known are .*--clock 27"):
+        Clocking(GOWIN, platform, 54)
+
+
 @pytest.mark.parametrize("name", PINS)
 def test_constraints_name_the_pins(name):
     entry, clocking, plan, files = planned(name, CLOCKS.get(name, 50))
     if entry.open:
-        constraints = files[FAMILIES[entry.flow].constraints]
-        assert plan.commands[FAMILIES[entry.flow].packer]
+        constraints = files[entry.flow.constraints]
+        assert plan.commands[entry.flow.packer]
     else:
         constraints = files[f"{TOP}.xdc"]
     patterns = {
@@ -90,9 +116,9 @@ def test_constraints_name_the_pins(name):
     }
     clock = f"{plan.platform.default_clk}_0__io"
     for port, pin in zip((clock, "uart_0__rx__io", "uart_0__tx__io"), PINS[name], strict=True):
-        assert patterns[entry.flow].format(port, pin) in constraints
+        assert patterns[entry.flow.name].format(port, pin) in constraints
     source = files.get(f"{TOP}.il") or files[f"{TOP}.v"]
-    assert PLLS[entry.flow] in source
+    assert PLLS[entry.flow.name] in source
     assert clocking.mhz > 0
 
 
@@ -101,20 +127,19 @@ def test_the_clock_of_the_pin_needs_no_pll(name):
     source = {"ulx3s-25f": 25, "icebreaker": 12, "tangnano9k": 27, "arty-a7-35": 100}[name]
     entry, clocking, _, files = planned(name, source)
     assert (clocking.mhz, clocking.setting) == (Fraction(source), None)
-    assert PLLS[entry.flow] not in (files.get(f"{TOP}.il") or files[f"{TOP}.v"])
+    assert PLLS[entry.flow.name] not in (files.get(f"{TOP}.il") or files[f"{TOP}.v"])
 
 
 def test_gowin_is_placed_by_himbaechel_with_the_dies_name():
     _, _, plan, _ = planned("tangnano20k", 81)
-    family = FAMILIES["gowin"]
-    assert "family=GW2A-18C" in family.place(plan)
-    arguments = family.pack(plan)
+    assert "family=GW2A-18C" in GOWIN.place(plan)
+    arguments = GOWIN.pack(plan)
     assert arguments[arguments.index("-d") + 1] == "GW2A-18C"
 
 
 def test_dfu_suffix_is_that_of_the_standard():
     _, _, plan, _ = planned("orangecrab-85f", 48)
-    data = FAMILIES["ecp5"].finish(plan, b"bitstream")
+    data = ECP5.finish(plan, b"bitstream")
     suffix = data[len(b"bitstream") :]
     assert len(suffix) == 16
     # bcdDevice, idProduct, idVendor, bcdDFU, signature, length: DFU 1.1, table B.1.
@@ -126,4 +151,4 @@ def test_dfu_suffix_is_that_of_the_standard():
             crc = (crc >> 1) ^ (0xEDB88320 if crc & 1 else 0)
     assert suffix[12:] == crc.to_bytes(4, "little")
     _, _, plain, _ = planned("ulx3s-25f", 25)
-    assert FAMILIES["ecp5"].finish(plain, b"bitstream") == b"bitstream"
+    assert ECP5.finish(plain, b"bitstream") == b"bitstream"

@@ -1,4 +1,4 @@
-"""The hand-written accelerator of accelerator.v: its text, its weights, and what it has to say."""
+"""The hand-written accelerator of accelerator.v: its text, its weights and its expected scores."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Small:
 
 
 def small(frames: int, *, fault: int = 0, taps: bool = False, seed: int = 0) -> Small:
-    """Make frames and weights, and the design, broken as ``fault`` says."""
+    """Build frames, weights and the design, with the fault that ``fault`` names."""
     random = np.random.default_rng(seed)
     weights = random.integers(-128, 128, (5, 10))
     x = random.integers(0, 256, (frames, 10)).astype(np.uint8)

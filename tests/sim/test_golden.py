@@ -1,4 +1,4 @@
-"""The golden model against loops that nobody could get wrong."""
+"""The golden model against plain loops over every feature."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from hypothesis import given, settings
 
 from xnorflow import ir
 from xnorflow.errors import BadInput
+from xnorflow.ir.check import verify
 from xnorflow_sim import golden
 
 from ..strategies import Case, cases
@@ -20,7 +21,7 @@ def values(a: ir.Alphabet, code: int) -> int:
 
 
 def taps(w: ir.Window, oy: int, ox: int) -> list[tuple[int, int, int, int]]:
-    """Kernel row and column with the row and column of the feature below it."""
+    """Return each kernel row and column with the row and column of the feature below it."""
     return [
         (
             ky,
@@ -107,8 +108,77 @@ def test_sums_beyond_float32_are_exact() -> None:
     assert net(x).ravel().tolist() == [1019 * 65537, 65537]
 
 
-def test_progress_counts_all_frames(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(golden, "BATCH_BYTES", 1)
+def of_a_table(alphabet: ir.Alphabet, code: int, *layers: ir.Layer) -> int:
+    """The score of a frame whose only sample has this code."""
+    table = ir.InputTable("table", np.full((1, 256), code), alphabet)
+    scores = ir.Scores("scores", np.zeros(1, np.int64))
+    net = ir.IntegerNetwork("net", (1, 1, 1), (table, *layers, scores))
+    verify(net)
+    return int(net(np.zeros((1, 1), np.uint8))[0, 0])
+
+
+@pytest.mark.parametrize("value", [1 << 24, (1 << 24) + 1, (1 << 25) - 1, 1 << 25])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_values_beyond_float32_are_exact_too(value: int, sign: int) -> None:
+    """Every whole number up to 2**24 is a float32, and of those up to 2**25 the even ones."""
+    alphabet = ir.Alphabet(sign * value, 1, 1)
+    assert of_a_table(alphabet, 0) == sign * value
+    assert of_a_table(alphabet, 0, pool(ir.MaxPool)) == sign * value
+    assert of_a_table(alphabet, 0, pool(ir.SumPool), ir.Flatten("flat")) == sign * value
+    threshold = ir.Threshold("t", np.zeros((1, 0), np.int64), alphabet)
+    assert of_a_table(ir.UNIPOLAR, 1, threshold, pool(ir.MaxPool)) == sign * value
+
+
+def pool(kind: type[ir.Layer]) -> ir.Layer:
+    if kind is ir.MaxPool:
+        return ir.MaxPool("max", ir.Window(), np.ones(1, bool))
+    return ir.SumPool("sum", ir.Window())
+
+
+def test_codes_of_wide_alphabets_are_exact() -> None:
+    # The distance of the least and the greatest value is beyond float32, and odd.
+    alphabet = ir.Alphabet(-(1 << 24), (1 << 25) - 1, 2)
+    wide = ir.Threshold("wide", np.array([[1]]), alphabet)
+    for at, reached in ((alphabet.hi, 1), (alphabet.hi + 1, 0)):
+        narrow = ir.Threshold("narrow", np.array([[at]]), ir.UNIPOLAR)
+        assert of_a_table(ir.UNIPOLAR, 1, wide, narrow) == reached
+    for at, reached in ((alphabet.lo, 1), (alphabet.lo + 1, 0)):
+        narrow = ir.Threshold("narrow", np.array([[at]]), ir.UNIPOLAR)
+        assert of_a_table(ir.UNIPOLAR, 0, wide, narrow) == reached
+
+
+@pytest.mark.parametrize("lo", [-3, -2, 1, 2])
+def test_ranks_are_looked_up_within_their_table(lo: int) -> None:
+    """A file may claim any least value; a rank is never taken from another place of the table."""
+    ranks = np.array([[5, 6, 7, -1]])
+    scores = ir.Scores("scores", np.zeros(1, np.int64), ranks, np.array([lo]))
+    table = ir.InputTable("table", np.array([[0, 1] * 128]), ir.UNIPOLAR)
+    net = ir.IntegerNetwork("net", (1, 1, 1), (table, scores))
+    verify(net)
+    for sample in (0, 1):
+        at = sample - lo
+        if 0 <= at < 3:
+            assert net(np.full((1, 1), sample, np.uint8)).item() == ranks[0, at]
+        else:
+            with pytest.raises(BadInput, match="'scores'.*no rank"):
+                net(np.full((1, 1), sample, np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("batch_bytes", "told"),
+    [
+        # A frame's largest map has 2 features, which are counted as 8 bytes each.
+        (1, [1, 2, 3]),
+        (31, [1, 2, 3]),
+        (32, [2, 3]),
+        (47, [2, 3]),
+        (48, [3]),
+    ],
+)
+def test_progress_is_told_after_every_batch(
+    monkeypatch: pytest.MonkeyPatch, batch_bytes: int, told: list[int]
+) -> None:
+    monkeypatch.setattr(golden, "BATCH_BYTES", batch_bytes)
     net = ir.IntegerNetwork(
         "net",
         (1, 1, 2),
@@ -118,8 +188,10 @@ def test_progress_counts_all_frames(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
     )
     seen: list[tuple[int, int]] = []
-    golden.run(net, np.zeros((3, 2), np.uint8), lambda *at: seen.append(at))
-    assert seen[-1] == (3, 3) and len(seen) >= 1
+    x = np.array([[1, 2], [3, 4], [5, 6]], np.uint8)
+    scores = golden.run(net, x, lambda *at: seen.append(at))
+    assert seen == [(done, 3) for done in told]
+    assert scores.ravel().tolist() == [3, 7, 11]
 
 
 @pytest.mark.parametrize(

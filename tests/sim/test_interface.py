@@ -1,4 +1,4 @@
-"""Samples and scores in their beats."""
+"""Samples and scores are laid out in beats, and read back from them."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from xnorflow import ir
 from xnorflow.compiler import compile_network
 from xnorflow.errors import BadInput
 
-from .folding.test_lanes import network
+from .folding.test_narrowest import network
 
 
 def dense(inputs: int, outputs: int) -> ir.IntegerNetwork:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zipfile
 from pathlib import Path
@@ -181,3 +182,69 @@ def test_pictures_that_do_not_belong_together_are_refused(tmp_path: Path) -> Non
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"there is no data file .*none.npz"):
         read_images(tmp_path / "none.npz")
+
+
+def test_every_byte_that_may_be_wrong_leaves_images_or_one_line(tmp_path: Path) -> None:
+    """Damage each byte of small files in turn; the checksum is put right for half of them."""
+    packed = io.BytesIO()
+    np.savez_compressed(packed, x=X, y=Y)
+    plain = npy(X)
+    versions = {"a.npz": [packed.getvalue(), archive(x=plain, y=npy(Y))], "a.npy": [plain]}
+    damaged = [
+        (name, content[:at] + bytes([value]) + content[at + 1 :])
+        for name, contents in versions.items()
+        for content in contents
+        for at in range(len(content))
+        for value in (0, content[at] ^ 4, 0xFF)
+    ]
+    damaged += [("a.npz", archive(x=content)) for name, content in damaged if name == "a.npy"]
+    refused = 0
+    for name, content in damaged:
+        (tmp_path / name).write_bytes(content)
+        try:
+            images = read_images(tmp_path / name)
+        except BadInput as e:
+            refused += 1
+            assert "\n" not in str(e)
+        else:
+            assert images.x.dtype == np.uint8 and images.x.size
+    assert refused > len(damaged) // 4
+
+
+@pytest.mark.parametrize("shape", ["(True, 2)", "(1.0, 2)", "None", "(1L, 2L)", "[1, 2]"])
+def test_a_shape_of_other_than_whole_numbers_is_refused(tmp_path: Path, shape: str) -> None:
+    (tmp_path / "a.npy").write_bytes(header(shape) + b"12")
+    if shape == "(1L, 2L)":  # As Python 2 wrote it.
+        assert read_images(tmp_path / "a.npy").x.tolist() == [[49, 50]]
+        return
+    with pytest.raises(BadInput, match="a.npy is not a readable"):
+        read_images(tmp_path / "a.npy")
+
+
+def test_an_array_larger_than_its_file_is_refused_unread(tmp_path: Path) -> None:
+    content = header("(1000000000,)") + b"12"
+    for name, whole in (("a.npy", content), ("a.npz", archive(x=content))):
+        (tmp_path / name).write_bytes(whole)
+        with pytest.raises(BadInput, match="claims 1000000000 bytes, of which 2 are there"):
+            read_images(tmp_path / name)
+
+
+def test_a_method_of_zip_that_numpy_does_not_use_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_LZMA) as z:
+        z.writestr("x.npy", npy(X))
+    with pytest.raises(BadInput, match="x is packed by method 14 of zip"):
+        read_images(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("name", ["a.npz", "a.npy", "folder/7_a.png"])
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(BadInput, match="it is no regular file"):
+        read_images(tmp_path / name.replace("/7_a.png", ""))
+
+
+def test_another_format_under_the_name_of_png_is_refused(tmp_path: Path) -> None:
+    Image.fromarray(X[0, :, :, 0] if X.ndim == 4 else X[0]).save(tmp_path / "a.png", "GIF")
+    with pytest.raises(BadInput, match="a.png is not a readable picture"):
+        read_images(tmp_path)

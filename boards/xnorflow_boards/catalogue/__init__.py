@@ -1,4 +1,7 @@
-"""The known boards, one module each."""
+"""The known boards, one module each: a `Board` with its flow, part, pins and loader.
+
+May import `xnorflow_boards.board` and `xnorflow_boards.flows`.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ _MODULES = (
 
 @cache
 def boards() -> Mapping[str, Board]:
-    """Give every board by name, those with an open flow first."""
+    """Return every board by name, those with an open flow first."""
     found = {}
     for module in _MODULES:
         for entry in import_module(f"{__name__}.{module}").BOARDS:
@@ -38,7 +41,13 @@ def boards() -> Mapping[str, Board]:
 
 
 def board(name: str) -> Board:
-    """Give a board; BadInput names the known ones."""
+    """Return the board of a name.
+
+    Raises
+    ------
+    BadInput
+        If there is no such board; the message lists the known ones.
+    """
     if name not in boards():
         raise BadInput(f"unknown board {name!r}; known are {', '.join(boards())}")
     return boards()[name]

@@ -1,4 +1,4 @@
-"""Arty A7 by Digilent: Artix-7, USB serial port by an FT2232H."""
+"""Digilent's Arty A7: an Artix-7 with a USB serial port through an FT2232H."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from xnorflow_boards.board import Board
+from xnorflow_boards.flows import XILINX_7
 
 
 def _platform(size: int) -> Any:
@@ -19,7 +20,7 @@ BOARDS = tuple(
         name=f"arty-a7-{size}",
         title=f"Digilent Arty A7-{size}T",
         url="https://digilent.com/reference/programmable-logic/arty-a7/start",
-        flow="vivado",
+        flow=XILINX_7,
         part=f"xc7a{size}ticsg324-1L",
         platform=partial(_platform, size),
         host="USB, second channel of the FT2232H",

@@ -1,6 +1,7 @@
-"""Colorlight i5 v7.0 on the extension board of Muse Lab: ECP5.
+"""Colorlight i5 v7.0 on Muse Lab's extension board: an ECP5.
 
-Pins: https://github.com/wuxx/Colorlight-FPGA-Projects; amaranth-boards does not list this board.
+The pins are from https://github.com/wuxx/Colorlight-FPGA-Projects; amaranth-boards does not have
+this board.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from amaranth.build import Attrs, Clock, Pins, Resource, Subsignal
 from amaranth.vendor import LatticeECP5Platform
 
 from xnorflow_boards.board import Board
+from xnorflow_boards.flows import ECP5
 
 _IO = Attrs(IO_TYPE="LVCMOS33")
 
 
 class ColorlightI5Platform(LatticeECP5Platform):
-    """What the host link needs of the board."""
+    """The board's clock and serial port, which is all that the host link needs."""
 
     device = "LFE5U-25F"
     package = "BG381"
@@ -35,7 +37,7 @@ class ColorlightI5Platform(LatticeECP5Platform):
     connectors: list[Any] = []
 
     def toolchain_prepare(self, fragment: Any, name: str, **kwargs: Any) -> Any:
-        """Compress the bitstream, as the flash has only 2 MiB."""
+        """Prepare the build with a compressed bitstream, because the flash has only 2 MiB."""
         return super().toolchain_prepare(fragment, name, **{"ecppack_opts": "--compress"} | kwargs)
 
 
@@ -44,7 +46,7 @@ BOARDS = (
         name="colorlight-i5",
         title="Colorlight i5 v7.0 with extension board",
         url="https://github.com/wuxx/Colorlight-FPGA-Projects",
-        flow="ecp5",
+        flow=ECP5,
         part="LFE5U-25F-6BG381C",
         platform=ColorlightI5Platform,
         host="USB socket of the extension board, DAPLink",

@@ -1,7 +1,7 @@
-"""OrangeCrab r0.2 by Good Stuff Department: ECP5 on a Feather board.
+"""Good Stuff Department's OrangeCrab r0.2: an ECP5 on a Feather board.
 
-Its USB socket leads to the FPGA without a serial adapter, so one is wired to the pins that
-Feather boards use for serial: 0 receives and 1 sends.
+Its USB socket leads to the FPGA without a serial adapter. An adapter is wired to the pins that
+Feather boards use for their serial port: pin 0 receives and pin 1 sends.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from xnorflow_boards.board import Board
+from xnorflow_boards.flows import ECP5
 
 
 def _platform() -> Any:
@@ -30,7 +31,7 @@ BOARDS = (
         name="orangecrab-85f",
         title="OrangeCrab r0.2 85F",
         url="https://github.com/orangecrab-fpga/orangecrab-hardware",
-        flow="ecp5",
+        flow=ECP5,
         part="LFE5U-85F-8MG285C",
         platform=_platform,
         host="3.3 V serial adapter on pins 0 (receives) and 1 (sends)",

@@ -1,7 +1,7 @@
-"""Tang Nano 20K by Sipeed: Gowin GW2AR-18, USB serial port by a BL616.
+"""Sipeed's Tang Nano 20K: a Gowin GW2AR-18 with a USB serial port through a BL616.
 
-Pins: https://wiki.sipeed.com/hardware/en/tang/tang-nano-20k/nano-20k.html; amaranth-boards does
-not list this board.
+The pins are from https://wiki.sipeed.com/hardware/en/tang/tang-nano-20k/nano-20k.html;
+amaranth-boards does not have this board.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from amaranth.build import Attrs, Clock, Pins, Resource, Subsignal
 from amaranth.vendor import GowinPlatform
 
 from xnorflow_boards.board import Board
+from xnorflow_boards.flows import GOWIN
 
 _IO = Attrs(IO_TYPE="LVCMOS33")
 
 
 class TangNano20kPlatform(GowinPlatform):
-    """What the host link needs of the board."""
+    """The board's clock and serial port, which is all that the host link needs."""
 
     part = "GW2AR-LV18QN88C8/I7"
     family = "GW2AR-18C"
@@ -40,7 +41,7 @@ BOARDS = (
         name="tangnano20k",
         title="Sipeed Tang Nano 20K",
         url="https://wiki.sipeed.com/hardware/en/tang/tang-nano-20k/nano-20k.html",
-        flow="gowin",
+        flow=GOWIN,
         part="GW2AR-LV18QN88C8/I7",
         platform=TangNano20kPlatform,
         host="USB, BL616",

@@ -1,13 +1,14 @@
-"""Alveo U250 by AMD: UltraScale+ behind PCI Express."""
+"""AMD's Alveo U250: an UltraScale+ behind PCI Express."""
 
 from xnorflow_boards.board import Board
+from xnorflow_boards.flows import ULTRASCALE_PLUS
 
 BOARDS = (
     Board(
         name="u250",
         title="AMD Alveo U250",
         url="https://www.xilinx.com/u250",
-        flow="vivado",
+        flow=ULTRASCALE_PLUS,
         part="xcu250-figd2104-2L-e",
         platform=None,
         host="IP core in the shell, fed over PCI Express",

@@ -1,4 +1,4 @@
-"""ULX3S by Radiona: ECP5, USB serial port by an FT231X."""
+"""Radiona's ULX3S: an ECP5 with a USB serial port through an FT231X."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from xnorflow_boards.board import Board
+from xnorflow_boards.flows import ECP5
 
 
 def _platform(size: str) -> Any:
@@ -19,7 +20,7 @@ BOARDS = tuple(
         name=f"ulx3s-{size.lower()}",
         title=f"Radiona ULX3S {size}",
         url="https://radiona.org/ulx3s",
-        flow="ecp5",
+        flow=ECP5,
         part=f"LFE5U-{size}-6BG381C",
         platform=partial(_platform, size),
         host="USB socket US1, FT231X",

@@ -1,10 +1,32 @@
-"""Tool flows: what differs between FPGA families when a netlist becomes a bitstream."""
+"""Tool flows: how a netlist becomes a bitstream, one module per FPGA family.
+
+A family's module says how Yosys and nextpnr are called and how their reports are read, and has the
+family's PLL: its limits, its settings and its primitive. The other modules are what the families
+share: finding and running the tools, watching the router, reading reports, choosing a PLL setting.
+
+May import `xnorflow.devices` and `xnorflow.errors`, and nothing else of `xnorflow_boards`.
+"""
 
 from xnorflow_boards.flows.ecp5 import ECP5
-from xnorflow_boards.flows.family import Plan, ToolFlow
+from xnorflow_boards.flows.family import OpenFlow, Plan, ToolFlow
 from xnorflow_boards.flows.gowin import GOWIN
 from xnorflow_boards.flows.ice40 import ICE40
+from xnorflow_boards.flows.vivado import ULTRASCALE_PLUS, XILINX_7, VivadoFlow
 
-FAMILIES: dict[str, ToolFlow] = {"ecp5": ECP5, "ice40": ICE40, "gowin": GOWIN}
+OPEN_FLOWS = (ECP5, ICE40, GOWIN)
+"""Flows that end in a bitstream with tools from PyPI."""
+FLOWS: tuple[ToolFlow, ...] = (*OPEN_FLOWS, XILINX_7, ULTRASCALE_PLUS)
 
-__all__ = ["FAMILIES", "ToolFlow", "Plan"]
+__all__ = [
+    "ECP5",
+    "FLOWS",
+    "GOWIN",
+    "ICE40",
+    "OPEN_FLOWS",
+    "ULTRASCALE_PLUS",
+    "XILINX_7",
+    "OpenFlow",
+    "Plan",
+    "ToolFlow",
+    "VivadoFlow",
+]

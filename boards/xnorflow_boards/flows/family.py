@@ -1,4 +1,8 @@
-"""What a tool flow has to say about its FPGA family."""
+"""What a tool flow states about its FPGA family; the flows themselves are objects of these classes.
+
+A family is one module of this room: it says how Yosys and nextpnr are called, how their reports are
+read, and how its PLL is set and placed.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xnorflow_boards.board import Board
+from xnorflow_boards.flows import tools
+from xnorflow_boards.flows.pll import Pll
 from xnorflow_boards.flows.report import Usage
 from xnorflow_boards.flows.routing import ROUTERS
+from xnorflow_boards.flows.tools import FlowTool
 
 TOP = "board"
 """Name of the top module and of every file made for it."""
@@ -18,57 +24,111 @@ TOP = "board"
 
 @dataclass(frozen=True)
 class Plan:
-    """What Amaranth's platform planned: the commands by tool, and the platform itself."""
+    """What Amaranth's platform planned for a build.
+
+    Parameters
+    ----------
+    platform : Platform
+        The Amaranth platform itself.
+    commands : mapping of str to list of str
+        Arguments of each tool, by the tool's name.
+    """
 
     platform: Any
     commands: Mapping[str, list[str]]
 
     @classmethod
     def read(cls, platform: Any, files: Mapping[str, str | bytes]) -> Plan:
-        """Take the commands from the files of an Amaranth build plan."""
+        """Read the commands from the files of an Amaranth build plan."""
         commands = json.loads(files[f"build_{TOP}.json"])["commands"]
         return cls(platform, {command[0]: command[1:] for command in commands})
 
     def placement(self, tool: str) -> list[str]:
-        """Give nextpnr's arguments."""
+        """Return nextpnr's arguments as planned, but with its progress shown."""
         return [part for part in self.commands[tool] if part != "--quiet"]
 
 
 @dataclass(frozen=True)
+class WithoutBlockRam:
+    """How a netlist is synthesised without block RAM, where Yosys has no model of it to simulate.
+
+    Parameters
+    ----------
+    before : str
+        Yosys commands ahead of synthesis: a memory may insist on block RAM whatever the option.
+    options : str
+        Further options of the synthesis pass.
+    """
+
+    before: str = (
+        "setattr -unset ram_style a:ram_style=block\nsetattr -unset rom_style a:rom_style=block"
+    )
+    options: str = "-nobram"
+
+
+@dataclass(frozen=True, kw_only=True)
 class ToolFlow:
-    """An FPGA family with an open flow.
+    """How designs are built for the boards of an FPGA family.
+
+    Parameters
+    ----------
+    name : str
+        Name in ``build.json`` and in ``xnorflow boards --json``.
+    title : str
+        Name of the family for readers.
+    pll : Pll, optional
+        The family's PLL; None where xnorflow sets none, so that only the pin's clock can be used.
+    cell_models : str
+        Folder of Yosys's share with the Verilog models of the family's cells.
+    simulated_without : WithoutBlockRam, optional
+        How to leave out block RAM in a netlist that is to be simulated; None where Yosys has a
+        model of it.
+    """
+
+    name: str
+    title: str
+    pll: Pll | None
+    cell_models: str
+    simulated_without: WithoutBlockRam | None = WithoutBlockRam()
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenFlow(ToolFlow):
+    """A flow whose open tools end in a bitstream.
 
     Parameters
     ----------
     architecture : str
-        The nextpnr that places it.
+        Suffix of the nextpnr that places and routes, as in ``nextpnr-ecp5``.
     synthesis : callable
-        Gives the options of its Yosys pass for a board.
+        Returns the options of the family's Yosys pass for a part's name.
     constraints : str
-        File with the pins.
+        Name of the file with the pins.
     place : callable
-        Gives nextpnr's arguments from the plan.
+        Returns nextpnr's arguments for a plan.
     routed : str
-        File that it writes.
+        Name of the file that nextpnr writes.
     packer : str
-        The tool that writes the bitstream.
+        Name of the tool that writes the bitstream.
     pack : callable
-        Gives its arguments from the plan.
+        Returns the packer's arguments for a plan.
     bitstream : str
-        File that it writes.
+        Name of the file that the packer writes.
     usage : callable
-        Gives what the design uses from nextpnr's cell counts, {cell: (used, available)}, and its
-        log.
-    finish : callable
-        Last touch to the bitstream's bytes.
+        Returns what the design uses, from nextpnr's cell counts, {cell: (used, available)}, and
+        its log.
+    packer_package : str, optional
+        PyPI package that brings the packer; None where nextpnr's own package does.
     routers : tuple of str
-        nextpnr's, in the order in which they are tried.
+        Names of nextpnr's routers, in the order in which they are tried.
+    finish : callable
+        Changes the packed bitstream's bytes, with the plan at hand.
     synthesised : callable
-        Last touch to the netlist in the folder of the build, before it is placed.
+        Changes the netlist in the build's folder before it is placed.
     """
 
     architecture: str
-    synthesis: Callable[[Board], str]
+    synthesis: Callable[[str], str]
     constraints: str
     place: Callable[[Plan], list[str]]
     routed: str
@@ -76,6 +136,17 @@ class ToolFlow:
     pack: Callable[[Plan], list[str]]
     bitstream: str
     usage: Callable[[Mapping[str, tuple[int, int]], str], Usage]
+    packer_package: str | None = None
     routers: tuple[str, ...] = ROUTERS
     finish: Callable[[Plan, bytes], bytes] = lambda plan, data: data
     synthesised: Callable[[Path], object] = lambda folder: None
+
+    def find_nextpnr(self) -> FlowTool:
+        """Find the family's nextpnr; ToolMissing if it is not installed."""
+        return tools.nextpnr(self.architecture)
+
+    def find_packer(self) -> FlowTool:
+        """Find the tool that writes the bitstream; ToolMissing if it is not installed."""
+        if self.packer_package is None:
+            return tools.packer_of_nextpnr(self.packer, self.architecture)
+        return tools.packer_of_package(self.packer, self.packer_package)

@@ -1,8 +1,9 @@
-"""Running a tool: its output line by line, its time and its memory."""
+"""One run of a tool: its output line by line, its time and its memory."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from collections import deque
@@ -12,32 +13,35 @@ from pathlib import Path
 from typing import Any
 
 from xnorflow_boards.flows.tools import FlowTool
+from xnorflow_sim.process_group import kill
 
 Line = Callable[[str], object]
 
 
 class Stop(Exception):
-    """Raised by who reads a tool's lines: it is of no use any more."""
+    """Raised by the reader of a tool's output to stop the tool; its text says why."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """A tool that ran.
+    """A finished run of a tool.
 
     Parameters
     ----------
-    name, tool, version : str
-        What was done, by what.
+    name : str
+        What the step does, such as "synthesis".
+    tool, version : str
+        Name and version of the tool.
     seconds, cpu_seconds : float
-        Wall and processor time.
+        Wall-clock time and processor time in seconds.
     peak_mib : float
-        Most memory held, in MiB.
+        Peak memory in MiB.
     status : int
-        Exit status; not zero if it failed.
+        Exit status; not zero if the tool failed.
     tail : tuple of str
-        The last lines that it wrote.
+        Last lines that the tool wrote.
     stopped : str
-        Why it was stopped, if it was.
+        Why the tool was stopped; empty if it ended by itself.
     """
 
     name: str
@@ -51,7 +55,7 @@ class Step:
     stopped: str = ""
 
     def summary(self) -> dict[str, Any]:
-        """Give what goes into ``build.json``."""
+        """Return the step's entry in ``build.json``."""
         content = asdict(self)
         del content["status"], content["tail"]
         if not self.stopped:
@@ -60,7 +64,7 @@ class Step:
 
     @property
     def complaint(self) -> str:
-        """The tool's own last error, or its last line."""
+        """The tool's last error message, or else its last line."""
         errors = [line for line in self.tail if line.startswith("ERROR")]
         return (errors or [line for line in self.tail if line.strip()] or ["it wrote nothing"])[-1]
 
@@ -68,9 +72,29 @@ class Step:
 def run(
     name: str, tool: FlowTool, arguments: list[str], folder: Path, log: str, on_line: Line
 ) -> Step:
-    """Run a tool in a folder, write its output to a log there and hand on every line.
+    """Run a tool in a folder and measure it.
 
-    The tool is stopped if this is interrupted, or if `on_line` raises `Stop`.
+    The tool is stopped if the caller is interrupted, or if `on_line` raises `Stop`.
+
+    Parameters
+    ----------
+    name : str
+        What the step does, for messages and ``build.json``.
+    tool : FlowTool
+        Tool to run.
+    arguments : list of str
+        Arguments of the tool.
+    folder : Path
+        Folder in which it runs.
+    log : str
+        Name of the file in `folder` that gets its output and errors.
+    on_line : callable
+        Is called with each line of the output, without the line end.
+
+    Returns
+    -------
+    Step
+        What happened; a failed tool is no exception here.
     """
     started = time.monotonic()
     tail: deque[str] = deque(maxlen=40)
@@ -84,6 +108,7 @@ def run(
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
+            process_group=0,
         )
         assert process.stdout is not None
         try:
@@ -94,13 +119,11 @@ def run(
                     on_line(tail[-1])
             except Stop as e:
                 stopped = str(e)
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)
             _, status, used = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
         finally:
-            if process.returncode is None:
-                process.kill()
-                process.wait()
+            kill(process)
             process.stdout.close()
     return Step(
         name,

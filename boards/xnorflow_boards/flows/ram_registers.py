@@ -1,9 +1,9 @@
-"""ECP5's block RAM with the registers that it has behind its outputs.
+"""Output registers of ECP5's block RAMs, used in place of flip-flops in the fabric.
 
-Without its own register a block answers 5.6 ns after the clock, with it in a fraction of that; a
-register out of the fabric stands behind the wires. Yosys leaves those registers in the fabric. Here
-they move into the blocks, where all of a block's outputs that are read go to nothing but plain
-registers: it is the same cycle, so nothing else changes.
+A block without its output register answers 5.6 ns after the clock, and the wires to the flip-flop
+come on top; with the register it answers in a fraction of that. Yosys leaves the flip-flops in the
+fabric. This pass moves them into the block wherever all outputs of a port that are read go to plain
+flip-flops only. The data arrive in the same cycle as before, so nothing else changes.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 Cell = dict[str, Any]
 
 WHOLE = 36
-"""Width of a port that has the outputs of both."""
+"""Width in bits of a port that uses the outputs of both ports."""
 
 
 def _sides(cell: Cell) -> list[tuple[str, str]]:
-    """Give the ports that are read by themselves: letters of their outputs, that of their clock."""
+    """Return (letters of the outputs, letter of the clock) of each port that is read by itself."""
     if cell["type"] != "DP16KD":
         return []
     wide = int(cell["parameters"]["DATA_WIDTH_B"], 2) == WHOLE
@@ -26,12 +26,17 @@ def _sides(cell: Cell) -> list[tuple[str, str]]:
 
 
 def absorb(netlist: dict[str, Any]) -> int:
-    """Move registers into the blocks of a Yosys netlist in JSON; return how many.
+    """Move flip-flops into the output registers of block RAMs.
 
     Parameters
     ----------
     netlist : dict
-        Changed in place.
+        Netlist in Yosys's JSON format; it is changed in place.
+
+    Returns
+    -------
+    int
+        Number of flip-flops that were moved.
     """
     return sum(_absorb(module) for module in netlist["modules"].values())
 
@@ -67,7 +72,10 @@ def _registers(
     readers: dict[int, list[tuple[str, str]]],
     ports: set[int],
 ) -> dict[str, str]:
-    """Give the register behind each output that is read; none if they cannot all move."""
+    """Return the flip-flop behind each output of a port that is read, by the output's name.
+
+    Empty if they cannot all move, because the port has one mode for all of its outputs.
+    """
     pins = cell["connections"]
     plain = (
         pins[f"OCE{port}"] == ["1"]
@@ -90,7 +98,7 @@ def _registers(
 
 
 def _is_plain(register: Cell, clock: list[Any]) -> bool:
-    """Whether a cell is a register on that clock's rising edge that is never held nor reset."""
+    """Whether a cell is a flip-flop on the clock's rising edge without enable and reset."""
     if register["type"] != "TRELLIS_FF":
         return False
     pins, options = register["connections"], register["parameters"]

@@ -1,4 +1,4 @@
-"""Reading what Yosys and nextpnr report."""
+"""What Yosys and nextpnr report, read from their logs and JSON files."""
 
 from __future__ import annotations
 
@@ -15,9 +15,20 @@ Cells = Mapping[str, tuple[int, int]]
 
 @dataclass(frozen=True)
 class Usage:
-    """Used and available; ``lut`` counts what a LUT's place in the fabric is used up by.
+    """Resources of an FPGA, each as (used, available).
 
-    ``spram`` are large single-port RAMs, where the FPGA has any.
+    Parameters
+    ----------
+    lut : (int, int)
+        LUTs, and whatever else takes the place of one.
+    ff : (int, int)
+        Flip-flops.
+    bram : (int, int)
+        Block RAMs.
+    dsp : (int, int)
+        Multipliers.
+    spram : (int, int), optional
+        Large single-port RAMs, where the FPGA has any.
     """
 
     lut: tuple[int, int]
@@ -27,7 +38,7 @@ class Usage:
     spram: tuple[int, int] | None = None
 
     def summary(self) -> dict[str, dict[str, int]]:
-        """Give what goes into ``build.json``."""
+        """Return the field ``resources`` of ``build.json``."""
         return {
             name: {"used": pair[0], "available": pair[1]}
             for name, pair in vars(self).items()
@@ -36,7 +47,7 @@ class Usage:
 
 
 def cells_of_log(log: str) -> dict[str, tuple[int, int]]:
-    """Give used and available cells of nextpnr's device utilisation table.
+    """Read the used and available cells from nextpnr's device utilisation table.
 
     The table is printed after packing, so it is there even if placement fails.
     """
@@ -44,7 +55,7 @@ def cells_of_log(log: str) -> dict[str, tuple[int, int]]:
 
 
 def overfull(cells: Cells) -> list[str]:
-    """Say which cells there are not enough of."""
+    """Return a phrase for each kind of cell of which there are not enough."""
     return [
         f"{name} {used:,} of {available:,}"
         for name, (used, available) in cells.items()
@@ -53,14 +64,14 @@ def overfull(cells: Cells) -> list[str]:
 
 
 def fmax(report: Mapping[str, Any]) -> float:
-    """Give the highest frequency in MHz from nextpnr's JSON report.
+    """Read the highest frequency in MHz from nextpnr's JSON report.
 
-    The design has a single clock; should the tool know it by several names, the slowest counts.
+    The design has a single clock; if nextpnr lists it under several names, the slowest counts.
 
     Raises
     ------
     ValueError
-        If there is no clock.
+        If the report has no clock.
     """
     achieved = [float(clock["achieved"]) for clock in report.get("fmax", {}).values()]
     if not achieved:
@@ -70,7 +81,15 @@ def fmax(report: Mapping[str, Any]) -> float:
 
 @dataclass(frozen=True)
 class SlowPath:
-    """The path that limits the clock: cells at its ends, nanoseconds in logic and in wires."""
+    """The path that limits the clock.
+
+    Parameters
+    ----------
+    start, end : str
+        Names of the cells at its ends.
+    logic_ns, routing_ns : float
+        Delay in logic and in wires, in nanoseconds.
+    """
 
     start: str
     end: str
@@ -78,7 +97,7 @@ class SlowPath:
     routing_ns: float
 
     def summary(self) -> dict[str, Any]:
-        """Give what goes into ``build.json``."""
+        """Return the field ``slowest_path`` of ``build.json``."""
         return {
             "from": self.start,
             "to": self.end,
@@ -88,7 +107,7 @@ class SlowPath:
 
 
 def slowest_path(report: Mapping[str, Any]) -> SlowPath | None:
-    """Give the longest path from clock to clock of nextpnr's JSON report, if it has any."""
+    """Read the slowest path from clock to clock from nextpnr's JSON report; None if it has none."""
     found: list[SlowPath] = []
     for entry in report.get("critical_paths", []):
         path = entry["path"]
@@ -102,7 +121,7 @@ def slowest_path(report: Mapping[str, Any]) -> SlowPath | None:
 
 
 def netlist_cells(statistics: str) -> dict[str, dict[str, int]]:
-    """Give the cells by type of every module from Yosys's ``stat -json``."""
+    """Read every module's number of cells by type from the output of Yosys's ``stat -json``."""
     content = json.loads(statistics[statistics.index("{") :])
     return {
         name.lstrip("\\"): dict(sorted(module["num_cells_by_type"].items()))

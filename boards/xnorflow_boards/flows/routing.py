@@ -1,7 +1,8 @@
-"""nextpnr's routers, neither of which gives up by itself where wires stay taken twice.
+"""A watch over nextpnr's routers, which never give up by themselves while wires conflict.
 
-Router 2 knows no limit of its iterations then (https://github.com/YosysHQ/nextpnr/pull/1737),
-router 1 none of its rip-ups. Where one goes round in circles, the other often finds a way.
+Router 2 has no limit on its iterations then (https://github.com/YosysHQ/nextpnr/pull/1737), and
+router 1 none on its rip-ups. Where one of them goes round in circles, the other often finds a
+route.
 """
 
 from __future__ import annotations
@@ -11,24 +12,28 @@ import re
 from xnorflow_boards.flows.process import Stop
 
 ROUTERS = ("router2", "router1")
-"""In the order in which they are tried: the first copes better with dense carry chains."""
+"""nextpnr's routers in the order in which they are tried; the first copes better with dense carry
+chains."""
 PATIENCE = 200
-"""Lines of progress, an iteration or a thousand arcs each, without progress."""
+"""Lines of progress (an iteration, or a thousand arcs, each) after which a router is stopped if it
+has not reduced its conflicts."""
 
 _ITERATION = re.compile(r"\biter=\d+ wires=\d+ .*overused=")
 _OVERUSED = re.compile(r"\boverused=(\d+)")
 _ARCS = re.compile(r"^Info: +\d+ \|(?: +\d+){2} \|(?: +\d+){2} *\| +(\d+)\|")
 _ANEW = re.compile(r"ripped up due to negative slack|Running router1|Setting up routing queue")
 STARTED = re.compile(r"^Info: (?:Routing|Running main router|Setting up routing)", re.MULTILINE)
-"""What is in a log as soon as there is something to route."""
+"""Matches in a log as soon as nextpnr has begun to route."""
 
 
 class Impasse(Exception):
-    """No router found a way."""
+    """Raised when no router finds a route; its text says why."""
 
 
 def remaining(line: str) -> int | None:
-    """Give the wires that are taken twice or the arcs not routed, if a router's line tells.
+    """Read the number of conflicting wires, or of arcs not yet routed, from a line of a router.
+
+    None if the line does not state it.
 
     Examples
     --------
@@ -44,10 +49,9 @@ def remaining(line: str) -> int | None:
 
 
 class Watch:
-    """Reads a router's output line by line."""
+    """Watches a router's output line by line, and stops it when it makes no progress."""
 
     def __init__(self) -> None:
-        """Begin with nothing routed."""
         self._restart()
 
     def _restart(self) -> None:
@@ -57,7 +61,8 @@ class Watch:
     def __call__(self, line: str) -> None:
         """Raise `Stop` if there has been no progress for too long.
 
-        Once all is routed, slow routes may be ripped up and routed anew; nextpnr ends that itself.
+        Once everything is routed, slow routes may be ripped up and routed anew. The count then
+        begins again, and nextpnr ends that phase by itself.
         """
         left = remaining(line)
         if left == 0 or _ANEW.search(line):

@@ -1,4 +1,4 @@
-"""Runs a Yosys script in the library that the package ``pyosys`` brings: ``run_pyosys.py FILE``."""
+"""Run a Yosys script with the library of the package ``pyosys``: ``run_pyosys.py FILE``."""
 
 import sys
 

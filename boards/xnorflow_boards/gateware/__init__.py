@@ -1,4 +1,5 @@
-"""What surrounds an accelerator on a board: clock and reset, the serial port, or AXI ports.
+"""What surrounds an accelerator on a board: clock and reset, serial port and flash, or AXI ports.
 
-May import `xnorflow.design`, `xnorflow_hw` and `xnorflow_boards.weights_in_flash`.
+May import `xnorflow.design`, `xnorflow_hw` and `xnorflow_boards.flows`, whose families have the
+PLLs.
 """

@@ -13,7 +13,7 @@ from xnorflow_hw.axi.wrapper import AxiAccelerator, AxiSpec, emit_axi
 
 
 def axi_spec(design: Design) -> AxiSpec:
-    """Give the wrapper of a design; BadInput if it has numbers that no register can hold."""
+    """Return the AXI wrapper of a design; BadInput if a register is too small for its numbers."""
     face = design.interface
     try:
         return AxiSpec(
@@ -34,7 +34,7 @@ def axi_spec(design: Design) -> AxiSpec:
 
 
 def wrapper_name(design: Design) -> str:
-    """Give the wrapped module's name: ``<design>_axi``, with more ``_`` if that is taken."""
+    """Return the wrapper's module name: ``<design>_axi``, with more ``_`` if that is taken."""
     name = f"{design.spec.name}_axi"
     while re.search(rf"\bmodule {name}\b", design.verilog):
         name += "_"
@@ -42,12 +42,12 @@ def wrapper_name(design: Design) -> str:
 
 
 def wrapper_verilog(design: Design) -> str:
-    """Give the Verilog of the wrapper, to be read beside that of the design."""
+    """Return the Verilog of the wrapper, which instantiates the design's own module."""
     return emit_axi(AxiAccelerator(axi_spec(design)), name=wrapper_name(design))
 
 
 def register_table() -> str:
-    """Give the register map as a Markdown table."""
+    """Return the register map as a Markdown table."""
     rows = ["| offset | register | access | |", "|---|---|---|---|"]
     for r in axi_map.REGISTERS:
         name = f"{r.name}, {r.words} words" if r.words > 1 else r.name
@@ -61,7 +61,7 @@ def _bits(low: int, width: int) -> str:
 
 
 def c_header(design: Design) -> str:
-    """Give offsets, masks and the design's constants as a C header."""
+    """Return a C header with the registers' offsets and masks and the design's constants."""
     spec = axi_spec(design)
     guard = f"{design.spec.name}_registers_h".upper()
     lines = [
@@ -86,7 +86,10 @@ def c_header(design: Design) -> str:
 
 
 def python_module(design: Design) -> str:
-    """Give the same as Python dicts, for ``ip.read(OFFSETS["STATUS"])`` of a PYNQ overlay."""
+    """Return a Python module with the same content as the C header, in dicts.
+
+    It serves a PYNQ overlay, as in ``ip.read(OFFSETS["STATUS"])``.
+    """
     spec = axi_spec(design)
     offsets = {r.name: r.offset for r in axi_map.REGISTERS}
     masks = {f"{r.name}.{f.name}": f.mask for r in axi_map.REGISTERS for f in r.fields}
@@ -110,5 +113,5 @@ def _plain(register: Register) -> str:
 
 
 def _ascii(text: str) -> str:
-    """Drop the marks that are meant for Markdown."""
+    """Return a text without its Markdown marks."""
     return text.replace("`", "")

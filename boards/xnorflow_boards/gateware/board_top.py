@@ -1,4 +1,4 @@
-"""What is built for a board: clocking, the serial port's pins, and a core between them."""
+"""The top module of a board: clock and reset, the pins of the serial port, a core between them."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from amaranth.lib import io
 from xnorflow.design.design import Design
 from xnorflow.errors import BadInput
 from xnorflow_boards.gateware.clocking import Clocking
-from xnorflow_boards.weights_in_flash import loader_for
+from xnorflow_boards.gateware.weights_in_flash import loader_for
 from xnorflow_hw.link.link_spec import LinkSpec, window_and_queue
 from xnorflow_hw.link.linked import LinkedAccelerator
 from xnorflow_hw.link.uart import Uart, divisor_for
 
 FLASH = "spi_flash_1x"
-"""Resource of Amaranth's platforms: the configuration flash, a data line each way."""
+"""Resource of Amaranth's platforms: the configuration flash with one data line each way."""
 
 
 class BoardTop(Elaboratable):
-    """A core on a board.
+    """The top module: a core that is connected to clock, reset and pins.
 
     Parameters
     ----------
     clocking : Clocking
-        Clock and reset.
+        Source of clock and reset.
     core : LinkedAccelerator or Harness
-        Has ``clk``, ``rst``, ``rx``, ``tx``.
+        Component with the ports ``clk``, ``rst``, ``rx`` and ``tx``.
     """
 
     def __init__(self, clocking: Clocking, core: Core) -> None:
         self.clocking, self.core = clocking, core
 
     def elaborate(self, platform: Any) -> Module:
-        """Connect pins, clock and core."""
+        """Build the connections between pins, clock and core."""
         m = Module()
         m.submodules.clocking = self.clocking
         m.submodules.core = core = self.core
@@ -61,7 +61,7 @@ class BoardTop(Elaboratable):
         return m
 
     def _flash(self, m: Module, core: LinkedAccelerator, pins: Any) -> None:
-        """Connect the flash; where they are there, its other pins keep to one bit at a time."""
+        """Connect the flash; its pins for wider modes, where there are any, are kept inactive."""
         for name, value in (
             ("cs", core.flash_cs),
             ("clk", core.flash_sck),
@@ -77,7 +77,22 @@ class BoardTop(Elaboratable):
 
 
 def linked(design: Design, clock_hz: float, baud: int) -> LinkedAccelerator:
-    """Put a design behind a UART and the link; BadInput where the baud rate cannot be made."""
+    """Build a design with link and UART.
+
+    Parameters
+    ----------
+    design : Design
+        Design whose accelerator is linked.
+    clock_hz : float
+        Frequency of its clock in Hz.
+    baud : int
+        Rate of the serial port in bits per second.
+
+    Raises
+    ------
+    BadInput
+        If the baud rate cannot be made from the clock, or the link cannot carry the frames.
+    """
     face, loader = design.interface, loader_for(design, clock_hz)
     try:
         divisor = divisor_for(clock_hz, baud)
@@ -101,15 +116,16 @@ def linked(design: Design, clock_hz: float, baud: int) -> LinkedAccelerator:
 
 
 class Harness(Elaboratable):
-    """The accelerator alone, fed from a shift register: to measure it without a link.
+    """The accelerator alone between registers, to measure it without the link.
 
-    Every input bit has a register before it and every output bit is observed, so that nothing of
-    the accelerator is optimised away and its paths are bounded by registers; two pins suffice.
+    A shift register feeds every input bit, and a parity tree observes every output bit. So
+    synthesis removes nothing of the accelerator, its paths begin and end in registers, and two pins
+    suffice.
 
     Parameters
     ----------
     design : Design
-        Whose accelerator to measure.
+        Design whose accelerator is measured.
     """
 
     def __init__(self, design: Design) -> None:
@@ -121,7 +137,7 @@ class Harness(Elaboratable):
         self.rx, self.tx = Signal(name="rx"), Signal(name="tx")
 
     def elaborate(self, platform: Any) -> Module:
-        """Shift in, take the parity of what comes out."""
+        """Build the shift register, the accelerator and the parity tree."""
         m = Module()
         m.domains += ClockDomain("sync", local=True)
         m.d.comb += [ClockSignal().eq(self.clk), ResetSignal().eq(self.rst)]
@@ -143,7 +159,7 @@ class Harness(Elaboratable):
             o_m_axis_tlast=last,
         )
         m.d.sync += [shift.eq(Cat(self.rx, shift)), seen.eq(Cat(data, valid, last, ready))]
-        # One register a level, so that the parity is never the slowest path.
+        # Every level has a register, so that the parity tree is never the slowest path.
         level: list[Any] = list(seen)
         while len(level) > 1:
             groups = [level[i : i + 4] for i in range(0, len(level), 4)]
@@ -154,4 +170,4 @@ class Harness(Elaboratable):
 
 
 Core = LinkedAccelerator | Harness
-"""What `BoardTop` takes."""
+"""The cores that `BoardTop` takes."""

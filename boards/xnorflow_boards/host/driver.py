@@ -1,9 +1,9 @@
-"""Streams frames to a board and gets every answer once, over a link that may fail in any way.
+"""A driver that sends frames to a board and gets each answer once, over a link that may fail.
 
-Why it can rely on an answer: a board answers a transmission (session, sequence number) only if
-the checksum over these and the frame was right, and the answer carries them under a checksum of
-its own. No number is used again while an answer to it may be on the way, so an answer never fits
-another frame.
+Bytes may be lost, damaged or repeated, and the board may be reset or vanish. An answer can still be
+trusted: the board answers a message (session, sequence number) only if the checksum over these
+numbers and the frame is right, and the answer carries both numbers under a checksum of its own. No
+number is used again while an answer to it may be on the way, so no answer fits another frame.
 """
 
 from __future__ import annotations
@@ -33,29 +33,33 @@ from xnorflow_boards.host.transport import LinkDown, Transport
 from xnorflow_hw.link.link_format import NOT_LOADED, WRONGLY_LOADED
 
 Progress = Callable[[int, int], object]
+"""Is called with the numbers of frames that are answered and of all frames."""
 
 LOADING_SECONDS = 2.0
-"""For how long a board may load weights from its flash; the most there are take 0.2 s at 12 MHz."""
+"""Seconds in which a board has to load its weights from the flash; at most 0.2 are needed at 12
+MHz."""
 PAUSE = 0.02
-"""Seconds between questions whether it is done."""
+"""Seconds between two questions whether the weights are loaded."""
 
 
 @dataclass
 class Statistics:
-    """What happened on the way.
+    """What happened on the link so far.
 
     Parameters
     ----------
     sent : int
-        DATA messages.
+        Number of DATA messages that were sent.
     lost : int
-        Of these, those that were not answered or refused, and so were sent again or given up.
+        Number of DATA messages without an answer, or refused; their frames were sent again or given
+        up.
     sessions : int
-        HELLOs that were answered; all but the first after a time of silence or a board's reset.
+        Number of HELLO messages that were answered. All but the first follow a time of silence or a
+        reset of the board.
     stray : int
-        Answers to nothing that was waited for: repeated on the way.
+        Number of answers that nothing waited for, because the link repeated them.
     broken : int
-        Pieces of messages.
+        Number of damaged or incomplete messages that were received.
     """
 
     sent: int = 0
@@ -67,16 +71,16 @@ class Statistics:
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """Results of N frames.
+    """Answers of a board to N frames.
 
     Parameters
     ----------
     results : uint8 array [N, result_bytes]
-        What the accelerator sent; zeros for a frame without an answer.
+        Result of each frame as the accelerator sent it; zeros for a frame without an answer.
     answered : bool array [N]
-        Which frames have one.
+        Whether each frame has an answer.
     seconds : float
-        From the first byte sent to the last answer.
+        Time from the first byte sent to the last answer.
     """
 
     results: NDArray[np.uint8]
@@ -84,7 +88,7 @@ class Answers:
     seconds: float
 
     def check(self) -> None:
-        """Raise CheckFailed, with the numbers of the frames, unless all are answered."""
+        """Check that every frame has an answer; CheckFailed names those that have none."""
         missing = np.flatnonzero(~self.answered)
         if missing.size:
             few = ", ".join(map(str, missing[:5])) + (", ..." if missing.size > 5 else "")
@@ -95,22 +99,22 @@ class Answers:
 
 
 class Driver:
-    """A board at the other end of a transport.
+    """The host's side of a board at the other end of a transport.
 
     Parameters
     ----------
     transport : Transport
-        Carries the bytes.
+        Port that carries the bytes.
     timeout : float
-        Seconds without an answer after which a new session begins. It has to be longer than a
-        frame and its answer need, on the line and in the accelerator.
+        Seconds without an answer after which a new session begins. This has to be longer than a
+        frame and its answer take on the line and in the accelerator.
     attempts : int
-        Times that one frame is sent before it is reported as failed.
+        Number of times that a frame is sent before it counts as failed.
     patience : int
-        Unanswered HELLOs in a row, or sessions in a row without a single answered frame, after
-        which all frames left are reported as failed.
+        Number of unanswered HELLO messages in a row, or of sessions in a row without an answered
+        frame, after which all remaining frames count as failed.
     clock : callable
-        Gives the time in seconds.
+        Returns the time in seconds.
     """
 
     def __init__(
@@ -129,20 +133,21 @@ class Driver:
         self._session = 0
 
     def identify(self) -> Identity:
-        """Begin a session and learn what the board is.
+        """Begin a session and return what the board says of itself.
 
         Raises
         ------
         CheckFailed
-            If nothing answers, with another version of the protocol, or if it has no weights.
+            If nothing answers, if the board speaks another version of the protocol, or if it has
+            no weights.
         """
         found = self._hello()
         if found is not None and found.version == VERSION:
             found = self._loaded(found)
         if found is None:
             raise CheckFailed(
-                "no xnorflow board answers on the port: check that the bitstream is loaded, the"
-                " port is the board's and the baud rate that of the build"
+                "no xnorflow board answers on the port: check that the bitstream is loaded, that"
+                " the port is the board's, and that the baud rate is that of the build"
             )
         if found.version != VERSION:
             raise CheckFailed(
@@ -152,25 +157,32 @@ class Driver:
         return found
 
     def _loaded(self, found: Identity | None) -> Identity | None:
-        """Wait until the board has loaded its weights; None if it answers no more."""
+        """Wait until the board has loaded its weights; None if it no longer answers."""
         end = self.clock() + LOADING_SECONDS
         while found is not None and found.window in (NOT_LOADED, WRONGLY_LOADED):
             if self.clock() >= end:
                 raise CheckFailed(
-                    "the board cannot load its weights: those in its flash are not this"
-                    " bitstream's, or damaged. Write both with: xnorflow program DIR --flash"
+                    "the board cannot load its weights: those in its flash are damaged, or are not"
+                    " this bitstream's. Write both with: xnorflow program DIR --flash"
                 )
             self._read(PAUSE)
             found = self._hello()
         return found
 
     def expect(self, digest: str, frame_bytes: int, result_bytes: int) -> Identity:
-        """Identify the board and refuse it unless it runs the design with this digest.
+        """Identify the board and check that it runs a certain design.
+
+        Parameters
+        ----------
+        digest : str
+            Digest of the design in hexadecimal.
+        frame_bytes, result_bytes : int
+            Bytes of one frame and of one result of the design.
 
         Raises
         ------
         CheckFailed
-            As `identify` does, or if the design is another.
+            As in `identify`, or if the board runs another design.
         """
         found = self.identify()
         if found.digest != digest[:32]:
@@ -190,31 +202,39 @@ class Driver:
     ) -> Answers:
         """Send frames and collect their results.
 
+        A frame waits (`todo`), is on its way (`flight`, under its sequence number), or is done. As
+        many frames are on their way as the board's window allows; after a loss the number is
+        halved, and each answer raises it a little. The board answers in the order of sending, so
+        an answer shows that all earlier messages without one are lost: their frames wait again. If
+        nothing is answered within the timeout, or the board was reset, or the port is gone, all
+        frames on their way wait again and a new session begins. It ends when no frame is left, or
+        after `patience` sessions in a row without an answer.
+
         Parameters
         ----------
         frames : uint8 array [N, frame_bytes]
-            Payloads of DATA.
+            Frames, one DATA message each.
         known : Identity
-            What `identify` or `expect` gave; sessions begun on the way must find the same.
+            Board as `identify` or `expect` found it; later sessions must find the same.
         progress : callable, optional
-            Is told of frames answered and in all.
+            Is called with the numbers of frames that are answered and of all frames.
 
         Returns
         -------
         Answers
-            Every frame is answered or marked as not answered.
+            Results, with a mark for each frame whether it was answered.
 
         Raises
         ------
         CheckFailed
-            If another design answers on the way.
+            If another design answers in a later session.
         """
         count, start = len(frames), self.clock()
         results = np.zeros((count, known.result_bytes), np.uint8)
         answered = np.zeros(count, np.bool_)
         tries = [0] * count
         todo = deque(range(count))
-        flight: dict[int, int] = {}  # Frame by sequence number, in the order of sending.
+        flight: dict[int, int] = {}  # Frames by sequence number, in the order of sending.
         room = float(known.window)
         fruitless, done, number, calm = 0, 0, 0, 0
         deadline = start + self.timeout
@@ -236,7 +256,7 @@ class Driver:
                     self.transport.write(b"".join(batch))
                 for message in self._read(max(0.0, deadline - self.clock()) if flight else 0.0):
                     if message.session != self._session:
-                        # What an earlier session left behind is over; so the board was reset.
+                        # No answer of an earlier session can be left, so the board was reset.
                         down |= message.type == Reply.REFUSED
                         continue
                     lost = _earlier(flight, message)
@@ -245,8 +265,8 @@ class Driver:
                     self.statistics.lost += len(lost)
                     calm -= len(lost)
                     if lost and calm < 0:
-                        # Perhaps a queue ran over: send less at once. What is on its way already
-                        # tells nothing of that.
+                        # A queue may have overflowed, so fewer frames go at once. Losses among
+                        # those that are on their way already say nothing about the new number.
                         room, calm = max(1.0, room / 2), len(flight)
                     if message.type != Reply.RESULT:
                         continue
@@ -275,8 +295,8 @@ class Driver:
                     break
                 if found != known:
                     raise CheckFailed(
-                        f"the board changed on the way: after {done} of {count} frames the design"
-                        f" {found.digest} answers"
+                        f"the board changed during the run: after {done} of {count} frames the"
+                        f" design {found.digest} answers; load the bitstream and run again"
                     )
                 room, calm = max(1.0, room / 2), 0
                 deadline = self.clock() + self.timeout
@@ -288,10 +308,10 @@ class Driver:
         return messages
 
     def _hello(self) -> Identity | None:
-        """Begin a session; None if nothing answers."""
+        """Begin a session and return the board's identity; None if nothing answers."""
         down = False
         for _ in range(self.patience):
-            # Every HELLO is unlike all others: once its answer is here, nothing older can follow.
+            # No two HELLO messages are alike, so behind its answer nothing older can follow.
             self._session = (self._session + secrets.randbelow(0xFFFE)) % 0xFFFF + 1
             nonce = secrets.randbelow(0x10000)
             try:
@@ -314,11 +334,11 @@ class Driver:
 
 
 def _earlier(flight: dict[int, int], message: Message) -> list[int]:
-    """Give the numbers that this message shows to be lost, latest first.
+    """Return the sequence numbers that a message shows to be lost, the latest first.
 
-    Answers come in the order of what was sent, so whatever was sent before an answered message
-    will not be answered any more. A refused message's own number may be damaged: it counts only
-    if it is that of the oldest one, which is the one whose turn it is.
+    Answers come in the order of sending, so whatever was sent before an answered message will not
+    be answered any more. The number of a refused message may itself be damaged: it counts only if
+    it is the oldest number on its way, whose turn it is.
     """
     if message.type == Reply.RESULT and message.sequence in flight:
         numbers = []

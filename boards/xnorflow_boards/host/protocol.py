@@ -1,6 +1,6 @@
-"""The host's half of the link protocol: messages to bytes and back. ``docs/link.md`` explains it.
+"""Messages of the link protocol as bytes, and bytes as messages; ``docs/link.md`` explains them.
 
-Nothing here waits or talks to a device, and nothing imports NumPy or the hardware language.
+Nothing here waits or talks to a device, and nothing imports NumPy or Amaranth.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ _ESCAPED_FLAG, _ESCAPED_ESCAPE = b"\x7d\x5e", b"\x7d\x5d"
 _RESIDUE = 0x2144DF1C
 """CRC-32 of any message followed by its own CRC-32."""
 LONGEST_REPLY = HEADER_BYTES + 0xFFFF + CRC_BYTES
+"""Most bytes between the flags of a message, before escaping."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,14 @@ class Message:
 
     Parameters
     ----------
-    version, type : int
-        Protocol version; a `Request` or `Reply`, or a number that this version does not know.
+    version : int
+        Version of the protocol.
+    type : int
+        A `Request` or `Reply`, or a number that this version does not know.
     session, sequence : int
-        16 bits each.
+        Number of the session and of the message in it, 16 bits each.
     payload : bytes
-        Of the length that the header says.
+        Content, with the length that the header states.
     """
 
     version: int
@@ -57,15 +60,15 @@ class Identity:
     Parameters
     ----------
     version : int
-        Of the protocol.
+        Version of the protocol.
     digest : str
         First 16 bytes of the design's digest, in hexadecimal.
     frame_bytes, result_bytes : int
-        Length of the payload of DATA and of RESULT.
+        Bytes in the payload of DATA and of RESULT.
     window : int
-        DATA messages that the board can have unanswered.
+        Number of DATA messages that the board can hold unanswered.
     clock_hz : int
-        Clock of the accelerator.
+        Clock of the accelerator in Hz.
     """
 
     version: int
@@ -79,7 +82,19 @@ class Identity:
 def encode(
     kind: int, session: int, sequence: int, payload: bytes = b"", *, version: int = VERSION
 ) -> bytes:
-    """Give the bytes of a message, flags included."""
+    """Return the bytes of a message, with its flags.
+
+    Parameters
+    ----------
+    kind : int
+        A `Request` or `Reply`.
+    session, sequence : int
+        Number of the session and of the message in it, 16 bits each.
+    payload : bytes
+        Content, at most 65,535 bytes.
+    version : int
+        Version of the protocol.
+    """
     body = HEADER.pack(version << 4 | kind, session, sequence)
     body += len(payload).to_bytes(LENGTH_BYTES, "little") + payload
     body += zlib.crc32(body).to_bytes(CRC_BYTES, "little")
@@ -88,17 +103,17 @@ def encode(
 
 
 def hello(session: int, nonce: int = 0) -> bytes:
-    """Give the bytes that begin a session; the board's IDENTITY has `nonce` as its number."""
+    """Return the message that begins a session; the board's IDENTITY has `nonce` as its number."""
     return encode(Request.HELLO, session, nonce)
 
 
 def decode(body: bytes) -> Message | None:
-    """Read what stood between two flags; None if it is not a whole message."""
+    """Read a message from the bytes between two flags; None if they are not a whole message."""
     if _ESCAPE in body:
         pairs = body.count(_ESCAPED_FLAG) + body.count(_ESCAPED_ESCAPE)
         if pairs != body.count(_ESCAPE):
             return None
-        # In this order: a restored escape never joins with what follows it.
+        # Escapes are restored last, so that none of them can join with the byte that follows it.
         body = body.replace(_ESCAPED_FLAG, _FLAG).replace(_ESCAPED_ESCAPE, _ESCAPE)
     if len(body) < HEADER_BYTES + CRC_BYTES or zlib.crc32(body) != _RESIDUE:
         return None
@@ -111,10 +126,10 @@ def decode(body: bytes) -> Message | None:
 
 
 def identity(message: Message) -> Identity | None:
-    """Read an IDENTITY message; None if it is none.
+    """Read an IDENTITY message; None if the message is of another type or too short.
 
-    All versions of the protocol keep header, checksum, HELLO and the first bytes of IDENTITY as
-    they are, so that a host can always say which version a board has.
+    All versions of the protocol keep the header, the checksum, HELLO and the first bytes of
+    IDENTITY, so that a host can always tell which version a board has.
     """
     if message.type != Reply.IDENTITY:
         return None
@@ -126,12 +141,17 @@ def identity(message: Message) -> Identity | None:
 
 
 class Decoder:
-    """Finds messages in a stream of bytes, whatever else is in it.
+    """Finds the messages in a stream of bytes, whatever else the stream has.
+
+    Parameters
+    ----------
+    longest : int
+        Bytes of the longest message, before escaping; what is longer is not stored.
 
     Attributes
     ----------
     broken : int
-        Pieces between flags so far that were no message.
+        Number of pieces between flags so far that were no message.
     """
 
     def __init__(self, longest: int = LONGEST_REPLY) -> None:
@@ -140,9 +160,9 @@ class Decoder:
         self._rest = b""
 
     def feed(self, data: bytes) -> list[Message]:
-        """Take more bytes; give the messages that are complete now."""
+        """Take more bytes and return the messages that they complete."""
         *bodies, rest = (self._rest + data).split(_FLAG)
-        # What is too long can only turn out broken: keep enough of it to know that.
+        # A message that is too long is broken in any case; what is kept of it shows that.
         self._rest = rest[: self.longest + 1]
         found = []
         for body in bodies:

@@ -1,4 +1,4 @@
-"""What carries bytes between host and board."""
+"""Ports that carry bytes between host and board."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any, Protocol
 from xnorflow.errors import BadInput, ToolMissing
 
 POLL = 0.05
-"""Seconds after which a blocked read looks at the time again."""
+"""Seconds that one read of the port waits before the timeout is looked at."""
 
 
 class LinkDown(Exception):
-    """The transport is gone; it may come back."""
+    """Raised when the device is gone; it may come back."""
 
 
 class Transport(Protocol):
-    """Bytes both ways, in order; any may be lost or damaged."""
+    """A port that carries bytes both ways in order; any of them may be lost or damaged."""
 
     def read(self, timeout: float) -> bytes:
-        """Give what has come, waiting at most `timeout` seconds for the first byte.
+        """Return the bytes that have come, after at most `timeout` seconds for the first one.
 
         Raises
         ------
@@ -28,30 +28,30 @@ class Transport(Protocol):
         """
 
     def write(self, data: bytes) -> None:
-        """Send; LinkDown if the device is gone or takes nothing."""
+        """Send bytes; LinkDown if the device is gone or accepts none."""
 
     def reopen(self) -> None:
-        """Try to get the device back; LinkDown if it is still gone."""
+        """Open the device again; LinkDown if it is still gone."""
 
 
 class SerialTransport:
-    """A serial port, by pyserial.
+    """A serial port, opened with pyserial.
 
     Parameters
     ----------
     port : str
-        Name of a device, or a URL that pyserial knows.
+        Name of the device, or a URL that pyserial understands.
     baud : int
-        Bits per second.
+        Rate in bits per second.
     flow : bool
-        Use RTS and CTS.
+        Whether to use flow control with RTS and CTS.
     write_timeout : float
-        Seconds after which a port that takes no bytes counts as gone.
+        Seconds after which a port that accepts no bytes counts as gone.
 
     Raises
     ------
     ToolMissing
-        Without pyserial.
+        If pyserial is not installed.
     BadInput
         If the port cannot be opened.
     """
@@ -81,7 +81,7 @@ class SerialTransport:
             raise BadInput(f"cannot open the port {port} at {baud} baud: {e}") from e
 
     def read(self, timeout: float) -> bytes:
-        """Give what has come."""
+        """Return the bytes that have come."""
         end = time.monotonic() + timeout
         try:
             while True:
@@ -92,7 +92,7 @@ class SerialTransport:
             raise LinkDown(str(e)) from e
 
     def write(self, data: bytes) -> None:
-        """Send."""
+        """Send bytes."""
         try:
             self._port.write(data)
         except self._failures as e:

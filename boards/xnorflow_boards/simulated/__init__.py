@@ -1,4 +1,4 @@
-"""Boards without a board: a design as a simulated one, and synthesised netlists in simulation.
+"""Boards that exist only in simulation: a design with its link, and netlists of its gates.
 
 May import every other room of `xnorflow_boards`, and `xnorflow_sim`.
 """

@@ -1,10 +1,10 @@
-"""A compiled design as a simulated board: the very link and accelerator that a bitstream has."""
+"""A compiled design as a simulated board, with the link and accelerator that a bitstream has."""
 
 from __future__ import annotations
 
 from xnorflow.design.design import Design
+from xnorflow_boards.gateware.weights_in_flash import loader_for
 from xnorflow_boards.simulated import simulated_flash
-from xnorflow_boards.weights_in_flash import loader_for
 from xnorflow_hw.link.flash_format import image
 from xnorflow_hw.link.link_format import VERSION
 from xnorflow_hw.link.link_spec import MAX_WINDOW, QUEUE_UNIT, LinkSpec, window_and_queue
@@ -19,7 +19,17 @@ NO_TROUBLE = Trouble()
 
 
 def link_spec(design: Design, *, window: int = MAX_WINDOW, version: int = VERSION) -> LinkSpec:
-    """Give the link of a design."""
+    """Return the specification of a design's link.
+
+    Parameters
+    ----------
+    design : Design
+        Design whose accelerator is linked.
+    window : int
+        Number of DATA messages that the board can hold unanswered.
+    version : int
+        Version of the protocol.
+    """
     face = design.interface
     return LinkSpec(
         in_lanes=face.in_lanes,
@@ -44,32 +54,32 @@ def simulated(
     seed: int = 0,
     flash: bytes | None = None,
 ) -> SimulatedBoard:
-    """Build a board that runs a design.
+    """Build a simulated board that runs a design.
 
     Parameters
     ----------
     design : Design
-        What it runs.
+        Design that the board runs.
     divisor : int
-        Clock cycles per bit of its UART, simulated wire by wire; 0 carries bytes directly, which is
-        much faster.
+        Clock cycles per bit of the UART, which is then simulated wire by wire. 0 carries whole
+        bytes without a UART, which is much faster.
     window : int, optional
-        Of the link, with a receive queue of 512 bytes; by default both have the size that
-        `window_and_queue` gives.
+        Number of DATA messages that the board can hold unanswered, with a receive queue of 512
+        bytes. By default both are those that `window_and_queue` computes.
     version : int
-        Of the protocol.
+        Version of the protocol.
     trouble : Trouble
-        What goes wrong on the way.
+        Faults of the link.
     seed : int
-        Of all that is random.
+        Seed of all that is random.
     flash : bytes, optional
-        What the flash holds where the weights of a design with SPRAM should be; by default they
-        are there.
+        Content of the flash at the weights' address, for a design with SPRAM; its weights by
+        default.
 
     Returns
     -------
     SimulatedBoard
-        A context; a driver opens its `port`.
+        A context manager; the driver opens its `port`.
     """
     best, queue = window_and_queue(
         frame=design.interface.in_beats * design.interface.in_lanes,

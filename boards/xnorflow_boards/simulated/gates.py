@@ -1,10 +1,10 @@
-"""Gate-level truth: the synthesised accelerator, simulated with cell models, is the golden model.
+"""The synthesised accelerator as a netlist of cells, simulated and compared with the golden model.
 
-The netlist is the accelerator's module out of the synthesis that a board's build runs: with link
-and clock around it on a board with an open flow, else by itself. All models are those that Yosys
-ships. There is one of iCE40's block RAM, but none of the other families'; those netlists are
-synthesised without block RAM, of LUTs in its place, and differ from the build's in that. SPRAMs are
-loaded over the load port before the first frame.
+The netlist is the accelerator's module after the synthesis that the board's build runs: together
+with link and clock on a board with an open flow, otherwise by itself. The models of the cells are
+those that Yosys ships. It has one of iCE40's block RAM but of no other family's. For those families
+the netlist has LUTs in place of block RAM, and differs from the build's in that. SPRAMs are loaded
+over the load port before the first frame.
 """
 
 from __future__ import annotations
@@ -23,26 +23,18 @@ from numpy.typing import NDArray
 from xnorflow import ir
 from xnorflow.design.design import Design
 from xnorflow.errors import CheckFailed, ToolMissing
-from xnorflow_boards.bitstream import BAUD
 from xnorflow_boards.board import Board
-from xnorflow_boards.flows import tools, vivado
+from xnorflow_boards.build.bitstream import BAUD
+from xnorflow_boards.build.build_steps import BuildSteps, Progress
+from xnorflow_boards.build.open_build import OpenBuild
+from xnorflow_boards.build.vivado_build import VivadoBuild
+from xnorflow_boards.flows import OpenFlow, VivadoFlow, tools
 from xnorflow_boards.flows.family import TOP
 from xnorflow_boards.flows.report import netlist_cells
 from xnorflow_boards.gateware import board_top as tops
 from xnorflow_boards.simulated.preloaded import preloaded
-from xnorflow_boards.steps import OpenBuild, Progress, VivadoBuild
 from xnorflow_sim.verilator.runner import Run, Simulator
 
-_FOLDERS = {"ecp5": "ecp5", "ice40": "ice40", "gowin": "gowin", "vivado": "xilinx"}
-"""Where in Yosys's share the cell models of a flow are."""
-_NO_BLOCK_RAM = {
-    # A memory may insist on block RAM whatever the option says.
-    "before": "setattr -unset ram_style a:ram_style=block\n"
-    "setattr -unset rom_style a:rom_style=block",
-    "options": "-nobram",
-}
-_CHANGES = {"ecp5": _NO_BLOCK_RAM, "ice40": {}, "gowin": _NO_BLOCK_RAM, "vivado": _NO_BLOCK_RAM}
-"""What keeps cells without a model out of a flow's netlist."""
 _NETLIST = "netlist.v"
 _INCLUDE = re.compile(r'^`include "([\w.]+)"$', re.MULTILINE)
 _MODULE = re.compile(
@@ -62,11 +54,11 @@ class GateNetlist:
     Parameters
     ----------
     verilog : str
-        Its module, made of the family's cells.
+        Verilog of the accelerator's module, made of the family's cells.
     models : str
-        The modules of the cells.
-    cells : dict of str to int
-        How many there are of each kind.
+        Verilog of the cells themselves.
+    cells : mapping of str to int
+        Number of cells of each type.
     """
 
     verilog: str
@@ -80,52 +72,59 @@ def netlist(design: Design, board: Board, *, progress: Progress | None = None) -
     Parameters
     ----------
     design : Design
-        What to synthesise.
+        Design to synthesise.
     board : Board
-        For which FPGA, with which options.
+        Board whose FPGA and synthesis options are used.
     progress : callable, optional
-        Is told the step and what the tool is doing.
+        Is called with the name of the step and a line on what its tool is doing.
 
     Raises
     ------
     CheckFailed
-        If synthesis fails, or there is no model of a cell.
+        If synthesis fails, or Yosys has no model of a cell.
     ToolMissing
         If Yosys, its models or the board's platform are not installed.
     """
-    name, models = design.spec.name, _shipped(_FOLDERS[board.flow])
+    flow, name = board.flow, design.spec.name
+    models = _shipped(flow.cell_models)
+    without = flow.simulated_without
+    changes = {"before": without.before, "options": without.options} if without else {}
     write = (
         f"delete t:$scopeinfo\nselect {name}\nwrite_verilog -noattr -selected {_NETLIST}\n"
         "select -clear\n"
     )
     told = progress or (lambda step, doing: None)
-    run: OpenBuild | VivadoBuild
     with tempfile.TemporaryDirectory(prefix="xnorflow-") as made:
         work = Path(made)
-        if board.open:
-            run, script = OpenBuild(design, board, work, told), f"{TOP}.ys"
-            run.prepare(
-                design.clock.mhz,
-                lambda hz: tops.linked(design, hz, BAUD),
-                **_CHANGES[board.flow],
-                after=write,
-            )
-        else:
-            run, script = VivadoBuild(design, board, work, told), "count.ys"
-            for file, text in run.sources().items():
-                (work / file).write_text(text)
-            (work / script).write_text(
-                vivado.synthesis(board, name, [f"{name}.v"], **_CHANGES[board.flow]) + write
-            )
+        run: BuildSteps
+        match flow:
+            case OpenFlow():
+                run = opened = OpenBuild(design, board, work, told)
+                script = f"{TOP}.ys"
+                opened.prepare(
+                    design.clock.mhz,
+                    lambda hz: tops.linked(design, hz, BAUD),
+                    **changes,
+                    after=write,
+                )
+            case VivadoFlow():
+                run, script = VivadoBuild(design, board, work, told), "count.ys"
+                for file, text in run.sources().items():
+                    (work / file).write_text(text)
+                (work / script).write_text(
+                    flow.counting_script(name, [f"{name}.v"], **changes) + write
+                )
+            case _:
+                raise TypeError(f"no netlist for boards of the flow {flow.title}")
         run.succeed("synthesis", tools.yosys(), [script], "synthesis.log")
         cells = netlist_cells((work / "cells.json").read_text())[name]
-        cells.pop("$scopeinfo", None)  # It only carries names.
+        cells.pop("$scopeinfo", None)  # It has no function and carries names only.
         verilog = (work / _NETLIST).read_text()
     lacking = _lacking(cells, models)
     if lacking:
         raise CheckFailed(
-            f"Yosys ships no model to simulate {', '.join(lacking)} with, which {design.net.name}"
-            f" has on {board.name}. What would work: a board with an iCE40"
+            f"Yosys ships no simulation model of {', '.join(lacking)}, which {design.net.name}"
+            f" uses on {board.name}. What would work: a board with an iCE40"
         )
     return GateNetlist(verilog, models, cells)
 
@@ -145,20 +144,24 @@ def simulate(
     Parameters
     ----------
     design : Design
-        Of which it is.
-    gates : Netlist
-        What to simulate.
-    x : uint8 array
-        Frames, as for the network.
-    expected : int64 array, optional
-        The golden model's scores, if they are there already.
-    stalls, seed, jobs
-        As in `Design.simulate`.
+        Design that the netlist was made from.
+    gates : GateNetlist
+        Netlist to simulate.
+    x : uint8 array [N, ...]
+        Frames in the shape that the network takes.
+    expected : int64 array [N, K], optional
+        The golden model's scores, if they are known already.
+    stalls : (float, float)
+        Probabilities that the input offers nothing and that the output accepts nothing in a cycle.
+    seed : int
+        Seed of the stalls.
+    jobs : int
+        Number of processes that share the frames.
 
     Raises
     ------
     CheckFailed
-        If a score differs, or the netlist is stuck or breaks the rules of its streams.
+        If a score differs, or the netlist stops or breaks the rules of its streams.
     """
     run = simulator(design, gates).run(
         x, stall_in=stalls[0], stall_out=stalls[1], seed=seed, jobs=jobs
@@ -184,7 +187,7 @@ def simulator(design: Design, gates: GateNetlist) -> Simulator:
 
 
 def _shipped(folder: str) -> str:
-    """Give the text of the models that come with the Yosys in use."""
+    """Return the Verilog models of a family's cells that come with the Yosys in use."""
     yosys = tools.yosys()
     if yosys.native:
         share = Path(shutil.which("yosys") or "").resolve().parents[1] / "share" / "yosys"
@@ -205,6 +208,6 @@ def _with_includes(path: Path) -> str:
 
 
 def _lacking(cells: Iterable[str], models: str) -> list[str]:
-    """Give the cells without a model; a black box, which only has ports and parameters, is none."""
+    """Return the cells without a model; a black box, of ports and parameters only, is no model."""
     able = {m[1] for m in _MODULE.finditer(models) if _DECLARATIONS.sub("", m[0]).strip()}
     return sorted(set(cells) - able)

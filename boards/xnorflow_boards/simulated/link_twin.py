@@ -1,7 +1,7 @@
-"""What the board does, in Python: the executable description of the hardware's link.
+"""The board's side of the link in Python: an executable description of what the hardware does.
 
-`ModelBoard` answers byte for byte what ``xnorflow_hw.link.link`` does, for any bytes at all; the
-tests hold the two against each other. `ModelTransport` puts it behind the driver without a device.
+`ModelBoard` answers any bytes as ``xnorflow_hw.link.link`` answers them, byte for byte; the tests
+compare the two.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from xnorflow_hw.link.link_format import (
 
 
 class ModelBoard:
-    """A board that computes at once.
+    """A board that takes no time to compute.
 
     Parameters
     ----------
@@ -35,14 +35,15 @@ class ModelBoard:
     frame : int
         Bytes of a frame.
     accelerator : callable
-        Gives a frame's result; called for frames that are dropped, too, with what came of them.
+        Returns the result of a frame. It is called for damaged frames, too, because the hardware
+        computes them before the checksum has come; bytes that are missing are zero.
     version : int
-        Of the protocol.
+        Version of the protocol.
 
     Attributes
     ----------
     ready, failed : bool
-        Whether its weights are loaded; whether they were wrong.
+        Whether the weights are loaded, and whether those in the flash were wrong.
     """
 
     def __init__(
@@ -54,13 +55,13 @@ class ModelBoard:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything, as at power-up."""
+        """Forget everything, as the hardware does at power-up."""
         self.session = NO_SESSION
         self._body = bytearray()
         self._escaped = False
 
     def feed(self, data: bytes) -> bytes:
-        """Take bytes from the host; give those to it."""
+        """Take bytes from the host and return those that the board sends."""
         out = b""
         for byte in data:
             if byte == FLAG:
@@ -79,7 +80,7 @@ class ModelBoard:
         return before + window.to_bytes(2, "little") + after
 
     def _end(self, body: bytes, escaped: bool) -> bytes:
-        """Answer what stood before a flag."""
+        """Return the answer to the bytes before a flag; none if they are too few."""
         if len(body) < HEADER_BYTES:
             return b""
         whole = zlib.crc32(body) == _RESIDUE and not escaped

@@ -1,6 +1,7 @@
-"""Around an accelerator with SPRAM: loads it before the first frame, so that it looks like others.
+"""A module around an accelerator with SPRAM that loads the SPRAMs before the first frame.
 
-For simulators of its gates, whose SPRAMs are empty at first.
+From outside it looks like an accelerator without SPRAM, so that a netlist, whose SPRAMs are empty
+at first, can be simulated like any other.
 """
 
 from __future__ import annotations
@@ -39,7 +40,17 @@ endmodule
 
 @dataclass(frozen=True)
 class Preloaded:
-    """A module around an accelerator, what it has to be simulated with, and its ports."""
+    """An accelerator as it is simulated, with the module around it if it needs one.
+
+    Parameters
+    ----------
+    interface : Interface
+        Ports of the module that is simulated.
+    verilog : str
+        Verilog of the module around the accelerator; empty without one.
+    images : dict of str to str
+        Files that it reads, by name.
+    """
 
     interface: Interface
     verilog: str = ""
@@ -47,14 +58,14 @@ class Preloaded:
 
 
 def preloaded(interface: Interface, sections: Sequence[Sequence[int]]) -> Preloaded:
-    """Load an accelerator by a module of its own; one without SPRAM needs none.
+    """Build the module that loads an accelerator; one without SPRAM is left as it is.
 
     Parameters
     ----------
     interface : Interface
-        Of the accelerator.
+        Ports of the accelerator.
     sections : sequence of sequence of int
-        What goes into each SPRAM.
+        Words of each SPRAM, from address 0 on.
     """
     if not sections:
         return Preloaded(interface)

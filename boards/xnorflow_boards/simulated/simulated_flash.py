@@ -1,10 +1,10 @@
-"""An SPI flash in Verilog, around a simulated board whose weights are loaded from it."""
+"""An SPI flash in Verilog for a simulated board that loads its weights from it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from xnorflow_boards.weights_in_flash import WEIGHTS_ADDRESS
+from xnorflow_boards.gateware.weights_in_flash import WEIGHTS_ADDRESS
 
 IMAGE = "xnorflow_flash.hex"
 _FLASH = """\
@@ -34,21 +34,22 @@ endmodule
 
 
 def contents(data: bytes) -> str:
-    """Give the hex image of a flash that holds `data` from the weights' address on."""
+    """Return the hex image of a flash that holds `data` from the weights' address on."""
     return "".join(f"{byte:02x}\n" for byte in data or b"\xff")
 
 
 def around(board: str, ports: Mapping[str, int], outputs: set[str], top: str, size: int) -> str:
-    """Write a module that joins a board and the flash.
+    """Return the Verilog of a module that connects a board with the flash.
 
     Parameters
     ----------
     board, top : str
-        Names of the board's module and of the new one.
+        Names of the board's module and of the new module.
     ports : mapping of str to int
-        The new module's, with their widths: the board's but for those to the flash.
+        Widths in bits of the new module's ports by name; they are the board's without those to the
+        flash.
     outputs : set of str
-        Those that are outputs.
+        Names of the ports that are outputs.
     size : int
         Bytes of the flash from the weights' address on.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from xnorflow_hw.array.baked_array import FORM, BakedArray
@@ -58,9 +58,9 @@ def engine(
         If a tail does not have one row of constants for each of `rows`.
     """
     for tail in tails:
-        if (given := len(_constants(tail))) != rows:
+        if tail.rows != rows:
             raise ValueError(
-                f"a tail of {name!r} has constants for {given} rows; its buffer needs {rows}"
+                f"a tail of {name!r} has constants for {tail.rows} rows; its buffer needs {rows}"
             )
     bits, start = array.out_bits, 0
     compared = None
@@ -78,71 +78,81 @@ def engine(
             "name": f"{name}_tail{suffix}",
             "rom": tail.rom.storage,
         }
-        built.append(_tail(tail, options))
+        built.append(TAILS[type(tail)](tail, options))
         bits = tail.out_bits
-    return _array(array, rows, compared, style, name), built
+    return ARRAYS[type(array)](array, rows, compared, style, name), built
 
 
-def _array(
-    spec: ArraySpec, rows: int, compared: ThresholdSpec | None, style: Style, name: str
-) -> Array:
-    match spec:
-        case DotSpec() if spec.form == FORM:
-            return BakedArray(
-                weights=spec.weights[0, 0],
-                acc_bits=spec.acc_bits,
-                rows=rows,
-                thresholds=compared.thresholds[0, :, 0] if compared else None,
-                style=style,
-                name=f"{name}_weights",
-            )
-        case DotSpec():
-            return DotArray(
-                pe=spec.pe,
-                simd=spec.simd,
-                bits=spec.bits,
-                coefficients=spec.coefficients,
-                weights=spec.weights,
-                acc_bits=spec.acc_bits,
-                rows=rows,
-                thresholds=compared.thresholds[:, :, 0] if compared else None,
-                start_rom=compared.rom if compared else IN_BLOCKS,
-                pixels=spec.pixels,
-                turn=spec.turn,
-                lanes=spec.lanes,
-                form=spec.form,
-                fabric=spec.fabric,
-                rom=spec.rom,
-                style=style,
-                name=f"{name}_weights",
-            )
-        case MaxSpec():
-            return MaxArray(lanes=spec.lanes, bits=spec.bits, minimum=spec.minimum)
-        case SumSpec():
-            return SumArray(lanes=spec.lanes, bits=spec.bits, out_bits=spec.out_bits, rows=rows)
+def _dot(
+    spec: DotSpec, rows: int, compared: ThresholdSpec | None, style: Style, name: str
+) -> DotArray | BakedArray:
+    if spec.form == FORM:
+        return BakedArray(
+            weights=spec.weights[0, 0],
+            acc_bits=spec.acc_bits,
+            rows=rows,
+            thresholds=compared.thresholds[0, :, 0] if compared else None,
+            style=style,
+            name=f"{name}_weights",
+        )
+    return DotArray(
+        pe=spec.pe,
+        simd=spec.simd,
+        bits=spec.bits,
+        coefficients=spec.coefficients,
+        weights=spec.weights,
+        acc_bits=spec.acc_bits,
+        rows=rows,
+        thresholds=compared.thresholds[:, :, 0] if compared else None,
+        start_rom=compared.rom if compared else IN_BLOCKS,
+        pixels=spec.pixels,
+        turn=spec.turn,
+        lanes=spec.lanes,
+        form=spec.form,
+        fabric=spec.fabric,
+        rom=spec.rom,
+        style=style,
+        name=f"{name}_weights",
+    )
 
 
-def _constants(spec: TailSpec) -> Any:
-    match spec:
-        case ThresholdSpec():
-            return spec.thresholds
-        case OffsetSpec():
-            return spec.offset
-        case TableSpec():
-            return spec.table
+def _max(
+    spec: MaxSpec, rows: int, compared: ThresholdSpec | None, style: Style, name: str
+) -> MaxArray:
+    return MaxArray(lanes=spec.lanes, bits=spec.bits, minimum=spec.minimum)
 
 
-def _tail(spec: TailSpec, options: dict[str, Any]) -> ThresholdTail | OffsetTail | TableTail:
-    match spec:
-        case ThresholdSpec():
-            return ThresholdTail(thresholds=spec.thresholds, **options)
-        case OffsetSpec():
-            return OffsetTail(
-                multiply=spec.multiply,
-                shift=spec.shift,
-                offset=spec.offset,
-                out_bits=spec.out_bits,
-                **options,
-            )
-        case TableSpec():
-            return TableTail(table=spec.table, out_bits=spec.out_bits, **options)
+def _sum(
+    spec: SumSpec, rows: int, compared: ThresholdSpec | None, style: Style, name: str
+) -> SumArray:
+    return SumArray(lanes=spec.lanes, bits=spec.bits, out_bits=spec.out_bits, rows=rows)
+
+
+ARRAYS: dict[type[ArraySpec], Callable[..., Array]] = {DotSpec: _dot, MaxSpec: _max, SumSpec: _sum}
+"""What builds the array of each spec."""
+
+
+def _threshold(spec: ThresholdSpec, options: dict[str, Any]) -> ThresholdTail:
+    return ThresholdTail(thresholds=spec.thresholds, **options)
+
+
+def _offset(spec: OffsetSpec, options: dict[str, Any]) -> OffsetTail:
+    return OffsetTail(
+        multiply=spec.multiply,
+        shift=spec.shift,
+        offset=spec.offset,
+        out_bits=spec.out_bits,
+        **options,
+    )
+
+
+def _table(spec: TableSpec, options: dict[str, Any]) -> TableTail:
+    return TableTail(table=spec.table, out_bits=spec.out_bits, **options)
+
+
+TAILS: dict[type[TailSpec], Callable[..., ThresholdTail | OffsetTail | TableTail]] = {
+    ThresholdSpec: _threshold,
+    OffsetSpec: _offset,
+    TableSpec: _table,
+}
+"""What builds the tail of each spec."""

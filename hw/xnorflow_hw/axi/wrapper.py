@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from amaranth.back import verilog
 from amaranth.hdl import (
     ClockDomain,
     ClockSignal,
@@ -23,6 +22,7 @@ from amaranth.lib.wiring import In
 from xnorflow_hw.axi import register_map as axi_map
 from xnorflow_hw.axi.axi_lite import AxiLite, Response
 from xnorflow_hw.axi.monitor import Monitor
+from xnorflow_hw.base.conversion import convert
 from xnorflow_hw.base.loop import Loop
 
 DIGEST_BYTES = 32
@@ -258,6 +258,4 @@ def _stream(name: str, bits: int) -> dict[str, Signal]:
 
 def emit_axi(top: AxiAccelerator, *, name: str) -> str:
     """Generate the Verilog of a wrapped accelerator, without that of the accelerator's module."""
-    return verilog.convert(
-        top, name=name, ports=top.ports, emit_src=False, strip_internal_attrs=True
-    )
+    return convert(top, name=name, ports=top.ports)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.back import verilog
 from amaranth.hdl import ClockDomain, ClockSignal, Elaboratable, Instance, Module, ResetSignal
 from amaranth.hdl import Signal as Wire
 from amaranth.lib import stream, wiring
 
+from xnorflow_hw.base.conversion import convert
 from xnorflow_hw.link.flash_loader import FlashLoader, LoaderSpec
 from xnorflow_hw.link.link import Link
 from xnorflow_hw.link.link_spec import LinkSpec
@@ -142,6 +142,4 @@ class LinkedAccelerator(Elaboratable):
 
 def emit_linked(top: LinkedAccelerator, *, name: str) -> str:
     """Generate the Verilog of a linked accelerator, without that of the accelerator's module."""
-    return verilog.convert(
-        top, name=name, ports=top.ports, emit_src=False, strip_internal_attrs=True
-    )
+    return convert(top, name=name, ports=top.ports)

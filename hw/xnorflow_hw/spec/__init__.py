@@ -8,7 +8,7 @@ from xnorflow_hw.spec.accelerator import AcceleratorSpec, InputSpec, StageSpec
 from xnorflow_hw.spec.arrays import ArraySpec, DotSpec, MaxSpec, SumSpec
 from xnorflow_hw.spec.buffer import BufferSpec
 from xnorflow_hw.spec.gearbox import GearboxSpec
-from xnorflow_hw.spec.rom import FAR_CYCLES, IN_BLOCKS, NEAR, RomSpec, Tile, segments
+from xnorflow_hw.spec.rom import FAR_CYCLES, IN_BLOCKS, IN_SPRAM, NEAR, RomSpec, Tile, segments
 from xnorflow_hw.spec.tails import OffsetSpec, TableSpec, TailSpec, ThresholdSpec
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "FAR_CYCLES",
     "GearboxSpec",
     "IN_BLOCKS",
+    "IN_SPRAM",
     "InputSpec",
     "MaxSpec",
     "NEAR",

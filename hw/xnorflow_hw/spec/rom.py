@@ -95,3 +95,5 @@ FAR_CYCLES = 2
 """Clock cycles of the long wires to and from far tiles."""
 IN_BLOCKS = RomSpec()
 """Block RAM that the synthesis tool cuts."""
+IN_SPRAM = RomSpec("spram")
+"""Single-port RAM that is loaded after power-up."""

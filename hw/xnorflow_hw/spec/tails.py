@@ -30,6 +30,11 @@ class ThresholdSpec:
     rom: RomSpec = IN_BLOCKS
 
     @property
+    def rows(self) -> int:
+        """Number of rows of constants."""
+        return len(self.thresholds)
+
+    @property
     def latency(self) -> int:
         """Clock cycles."""
         return threshold_latency(bits=self.out_bits)
@@ -60,6 +65,11 @@ class OffsetSpec:
     rom: RomSpec = IN_BLOCKS
 
     @property
+    def rows(self) -> int:
+        """Number of rows of constants."""
+        return len(self.offset)
+
+    @property
     def latency(self) -> int:
         """Clock cycles."""
         return OFFSET_LATENCY
@@ -82,6 +92,11 @@ class TableSpec:
     table: NDArray[Any]
     out_bits: int
     rom: RomSpec = IN_BLOCKS
+
+    @property
+    def rows(self) -> int:
+        """Number of rows of constants."""
+        return len(self.table)
 
     @property
     def latency(self) -> int:

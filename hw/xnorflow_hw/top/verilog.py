@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from amaranth.back import verilog
-
 from xnorflow_hw.base import names
+from xnorflow_hw.base.conversion import convert
 from xnorflow_hw.fabric.popcount import PROLOGUE
 from xnorflow_hw.spec import AcceleratorSpec
 from xnorflow_hw.top import processes as clocked
@@ -64,9 +63,7 @@ def emit(spec: AcceleratorSpec, *, header: str = "", taps: bool = False) -> Emit
         The Verilog file, and the images that have to lie beside it.
     """
     top = Accelerator(spec, style="verilog", taps=taps)
-    text = verilog.convert(
-        top, name=spec.name, ports=top.ports, emit_src=False, strip_internal_attrs=True
-    )
+    text = convert(top, name=spec.name, ports=top.ports)
     parts = [_header(spec, header, len(top.sections)), _LINT_OFF, _readable(text)]
     if top.modules:
         parts.append(PROLOGUE)

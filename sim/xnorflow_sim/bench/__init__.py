@@ -1,4 +1,4 @@
-"""Testbenches in cocotb: an accelerator, or its AXI core, is driven and every beat is checked.
+"""Testbenches in cocotb, which drive an accelerator or its AXI core and check every beat.
 
 May import `verilator`, `xnorflow_sim.interface` and the register map of `xnorflow_hw.axi`.
 """

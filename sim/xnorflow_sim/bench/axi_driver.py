@@ -1,7 +1,7 @@
-"""What drives a wrapped accelerator in cocotb: the endpoints of cocotbext-axi, and an `Observer`.
+"""The driver of a wrapped accelerator in cocotb: endpoints of cocotbext-axi, and an `Observer`.
 
-The file that ``XNORFLOW_BENCH`` names holds what `bench_accelerator` reads, and ``constants``: the
-registers that identify the design, as JSON.
+The file that ``XNORFLOW_BENCH`` names has what `bench_accelerator` reads, and ``constants``: the
+content of the registers that identify the design, as JSON.
 """
 
 from __future__ import annotations
@@ -33,7 +33,13 @@ SNAPSHOT = CONTROL["SNAPSHOT"].mask
 
 
 class AxiBench:
-    """A wrapped accelerator, its user, and what it has to answer."""
+    """A wrapped accelerator with masters and sinks at its ports, frames, and the results to expect.
+
+    Parameters
+    ----------
+    dut : cocotb handle
+        Wrapped accelerator.
+    """
 
     def __init__(self, dut: Any) -> None:
         self.dut = dut
@@ -62,7 +68,7 @@ class AxiBench:
         self.observer = Observer(dut, self.constants, idle_limit)
 
     async def reset(self, cycles: int = 4) -> None:
-        """Pulse aresetn; nothing that was on its way is left."""
+        """Pulse aresetn, and forget all transfers that were on their way."""
         self.dut.aresetn.value = 0
         await ClockCycles(self.dut.aclk, cycles)
         self.source.clear()
@@ -71,7 +77,10 @@ class AxiBench:
         await RisingEdge(self.dut.aclk)
 
     def pause(self, *probabilities: float) -> None:
-        """Hold back every channel at random: source, sink, AW, W, B, AR, R."""
+        """Pause the channels at random, with one probability each.
+
+        Their order is source, sink, AW, W, B, AR, R.
+        """
         for channel, probability in zip(self.channels, probabilities, strict=True):
             channel.set_pause_generator(self._pauses(probability))
 
@@ -80,24 +89,24 @@ class AxiBench:
             yield self.random.random() < probability
 
     def go_on(self) -> None:
-        """Hold nothing back."""
+        """End all pauses."""
         for channel in self.channels:
             channel.clear_pause_generator()
             channel.pause = False
 
     async def send(self, *packets: bytes) -> None:
-        """Queue packets, each with tlast at its end."""
+        """Queue packets; each ends with tlast."""
         for packet in packets:
             await self.source.send(AxiStreamFrame(packet))
 
     async def receive(self, *expected: bytes) -> None:
-        """Wait for results and compare them."""
+        """Wait for results and check that they are the expected ones."""
         for place, scores in enumerate(expected):
             got = bytes(await self.sink.recv())
             assert got == scores, f"result {place} is {got.hex()}, expected {scores.hex()}"
 
     async def read(self, name: str) -> int:
-        """Read a register of any length."""
+        """Return the content of a register of any length."""
         register = BY_NAME[name]
         answer = await self.bus.read(register.offset, 4 * register.words)
         assert answer.resp == AxiResp.OKAY, f"{name}: {answer.resp}"
@@ -109,14 +118,17 @@ class AxiBench:
         assert answer.resp == AxiResp.OKAY, f"{name}: {answer.resp}"
 
     async def snapshot(self, also: int = 0) -> dict[str, int]:
-        """Take a snapshot and read all of it."""
+        """Take a snapshot and return all of its registers by name.
+
+        `also` has further bits to set in the control register.
+        """
         await self.write("CONTROL", SNAPSHOT | also)
         return {r.name: await self.read(r.name) for r in (*COUNTERS, *MEASUREMENTS)}
 
     async def hold(self, cut: int) -> None:
-        """Bring the first frame's result to where its beat `cut` is offered, and no further.
+        """Send a frame, and stop its result when its beat number `cut` is offered.
 
-        The beginning of another frame is behind it.
+        The beginning of another frame follows it into the accelerator.
         """
         before = self.observer.offered
         self.sink.pause = True
@@ -130,12 +142,12 @@ class AxiBench:
         assert self.observer.offered - before == cut
 
     def cut_off(self, cut: int) -> bytes:
-        """Give the first frame's result with zeros after beat `cut`."""
+        """Return the first frame's result with zeros behind its beat number `cut`."""
         size = len(self.expected[0])
         real = cut * size // self.constants["RESULT_BEATS"]
         return self.expected[0][:real] + bytes(size - real)
 
     async def idle(self) -> None:
-        """Wait until no frame is on its way."""
+        """Wait until the status says that no frame is on its way."""
         while fields(await self.read("STATUS"))["BUSY"]:
             pass

@@ -1,32 +1,33 @@
-"""What the registers of the AXI wrapper show, computed cycle by cycle from what its ports carry."""
+"""A model of the AXI wrapper's registers, computed cycle by cycle from the signals at its ports."""
 
 from __future__ import annotations
 
 from xnorflow_hw.axi.register_map import BY_NAME, COUNTERS, MEASUREMENTS, STATUS
 
 NAMES = [register.name for register in (*COUNTERS, *MEASUREMENTS)]
+"""Names of the registers that a snapshot takes."""
 
 
 class MonitorModel:
-    """Counters, measurements, snapshot and status of `xnorflow_hw.axi.monitor.Monitor`.
+    """A model of `xnorflow_hw.axi.monitor.Monitor`: counters, measurements, snapshot and status.
 
-    It keeps a list of the frames on their way, where the hardware keeps numbers.
+    It keeps a list of the frames on their way, where the hardware only counts them.
 
     Parameters
     ----------
     frame_beats : int
-        Beats of a frame on ``s_axis``.
+        Number of beats of a frame on ``s_axis``.
     measure_bits : int
-        Where measurements stop.
+        Bits of a measurement, which stays at its largest value when it overflows.
 
     Attributes
     ----------
     taken : dict of str to int
-        What the last snapshot took.
+        Counters and measurements of the last snapshot.
     values : dict of str to int
         Counters and measurements now.
     begun : list of (int or None)
-        Of each frame on its way: the cycle of its first beat if it is timed.
+        Cycle of the first beat of each frame on its way; None for a frame that is not timed.
     """
 
     def __init__(self, frame_beats: int, measure_bits: int = 32) -> None:
@@ -37,7 +38,7 @@ class MonitorModel:
         self.clear()
 
     def clear(self) -> None:
-        """Start counters and measurements anew."""
+        """Set counters and measurements back to their initial values."""
         self.values = dict.fromkeys(NAMES, 0)
         self.values |= {"LATENCY_MIN": self.none, "INTERVAL_MIN": self.none}
         self.begun = [None] * len(self.begun)
@@ -46,7 +47,7 @@ class MonitorModel:
     def status(
         self, *, s_valid: int, s_ready: int, m_valid: int, m_ready: int, filling: int
     ) -> int:
-        """Give the status in a cycle before `step` has gone through it."""
+        """Return the status register in a cycle, before `step` computes that cycle."""
         flags = {
             "BUSY": bool(self.begun or m_valid or filling),
             "IN_STALLED": s_valid and not s_ready,
@@ -71,7 +72,7 @@ class MonitorModel:
         clear: int,
         snapshot: int,
     ) -> None:
-        """Go through one cycle; the arguments are those of the hardware's ports."""
+        """Compute one cycle; the arguments have the names of the hardware's ports."""
         if snapshot:
             self.taken = dict(self.values)
         if clear:
@@ -111,7 +112,7 @@ class MonitorModel:
 
 
 def words(values: dict[str, int]) -> dict[int, int]:
-    """Give the 32-bit words of registers by their word numbers."""
+    """Return the 32-bit words of registers by their word addresses."""
     return {
         BY_NAME[name].offset // 4 + k: value >> 32 * k & 0xFFFFFFFF
         for name, value in values.items()

@@ -1,7 +1,7 @@
-"""Watches every port of a wrapped accelerator in every cycle and checks what it says.
+"""An observer that checks every port of a wrapped accelerator in every cycle.
 
 It drives nothing. From the transfers alone it knows when a write takes effect, what each register
-holds and what each read must give, so reads may be made at any time, beside anything else.
+holds and what each read must return. So a test may read at any time, in parallel to anything else.
 """
 
 from __future__ import annotations
@@ -60,28 +60,33 @@ Pins = dict[str, int]
 
 
 class Observer:
-    """The checks and what they know.
+    """Checks of a wrapped accelerator, which begin with its construction.
+
+    In every cycle it checks that offers stay until they are taken, computes the `MonitorModel`,
+    compares each answer on the register bus with what the registers have to hold, and follows the
+    results on `m_axis`, of which a reset through the register fills up the one it cuts off with
+    zeros.
 
     Parameters
     ----------
     dut : cocotb handle
-        The wrapped accelerator.
+        Wrapped accelerator.
     constants : dict of str to int
-        What the registers of `axi_map.IDENTITY` hold.
+        Content of the registers of `register_map.IDENTITY`, by name.
     idle_limit : int
-        Cycles without a transfer, or an answer, after which streams or registers count as stuck,
-        while a frame or a request is on its way.
+        Number of cycles without a transfer, while a frame is on its way, after which the streams
+        count as stuck; and without an answer, while a request is, for the register bus.
 
     Attributes
     ----------
     model : MonitorModel
         Counters and measurements.
     reads, writes : int
-        Answers seen on the register bus since the last reset.
+        Number of answers on the register bus since the last reset.
     resets : int
-        Resets through the register.
+        Number of resets through the register.
     offered : int
-        Beats that `m_axis` has offered since the last reset.
+        Number of beats that `m_axis` has offered since the last reset.
     """
 
     def __init__(self, dut: Any, constants: Mapping[str, int], idle_limit: int) -> None:
@@ -92,7 +97,7 @@ class Observer:
 
     def _reset(self) -> None:
         self.model = MonitorModel(self.constants["FRAME_BEATS"])
-        self.before: Pins | None = None  # The cycle that has not been gone through yet.
+        self.before: Pins | None = None  # Signals of the cycle that is not checked yet.
         self.addresses: deque[int] = deque()
         self.data: deque[tuple[int, int]] = deque()
         self.asked: deque[int] = deque()
@@ -106,7 +111,9 @@ class Observer:
         while True:
             await edge
             if self.dut.aresetn.value != 1:
-                if self.before is None:  # The first edge in reset ends what was before.
+                if (
+                    self.before is None
+                ):  # Only the first edge in reset: later cycles change nothing.
                     for channel in _HELD:
                         assert int(self.handles[f"{channel}valid"].value) == 0, (
                             f"{channel}valid is up in reset"
@@ -122,7 +129,7 @@ class Observer:
             self.before = now
 
     def _hold(self, was: Pins, now: Pins) -> None:
-        """Check that what is offered stays until it is taken."""
+        """Check that every offer stays unchanged until it is taken."""
         for channel, parts in _HELD.items():
             if was[f"{channel}valid"] and not was[f"{channel}ready"]:
                 assert now[f"{channel}valid"], f"{channel}valid fell before the transfer"
@@ -131,7 +138,7 @@ class Observer:
                     assert was[name] == now[name], f"{name} changed before the transfer"
 
     def _cycle(self, was: Pins, now: Pins) -> None:
-        """Go through a cycle; answers to its write and its read are on the wires one later."""
+        """Check a cycle; the answers to its write and read are among the next cycle's signals."""
         model, bus = self.model, "s_axi_ctrl_"
 
         def fresh(channel: str) -> bool:
@@ -164,7 +171,7 @@ class Observer:
         if was[f"{bus}arvalid"] and was[f"{bus}arready"]:
             self.asked.append(was[f"{bus}araddr"])
 
-        # A result of which a reset has left beats behind ends with zeros.
+        # A result that a reset cuts off is filled up with zeros.
         beats = self.constants["RESULT_BEATS"]
         if self.restart and self.offered % beats:
             self.filling = True
@@ -214,7 +221,7 @@ class Observer:
         self.reads += 1
 
     def _write(self, now: Pins) -> int:
-        """Check the answer to a write; give what it wants of the control register."""
+        """Check the answer to a write, and return the bits that it sets in the control register."""
         assert self.addresses and self.data, "an answer to a write that is not complete"
         word = self.addresses.popleft() >> 2
         data, strobe = self.data.popleft()
@@ -236,10 +243,10 @@ class Observer:
 
 
 def fields(status: int) -> dict[str, int]:
-    """Take the status apart."""
+    """Return the fields of the status register by name."""
     return {field.name: (status & field.mask) >> field.low for field in STATUS.fields}
 
 
 def offset(name: str) -> int:
-    """Give a register's byte offset."""
+    """Return the byte offset of a register."""
     return BY_NAME[name].offset

@@ -1,8 +1,8 @@
-"""cocotb testbench of a whole accelerator: frames in, and every output beat checked.
+"""cocotb testbench of a whole accelerator, which sends frames and checks every output beat.
 
-``cocotb_bench.py`` launches it; the file that ``XNORFLOW_BENCH`` names holds ``beats`` uint8
+``cocotb_bench.py`` launches it. The file that ``XNORFLOW_BENCH`` names has ``beats`` uint8
 [N, in_beats, in_lanes], ``expected`` uint8 [N, out_beats, out_bytes], ``seed`` and ``idle_limit``.
-Inputs change on the falling edge of the clock; transfers are what the rising edge sees.
+Inputs change on the falling edge of the clock; the rising edge transfers.
 """
 
 from __future__ import annotations
@@ -21,10 +21,15 @@ PERIOD_NS = 10
 
 
 class Bench:
-    """An accelerator, what it is to be given, and what it has to answer."""
+    """An accelerator with the frames that it gets and the beats that it has to answer.
+
+    Parameters
+    ----------
+    dut : cocotb handle
+        Accelerator.
+    """
 
     def __init__(self, dut: Any) -> None:
-        """Read the frames and start the clock."""
         self.dut = dut
         with np.load(os.environ["XNORFLOW_BENCH"], allow_pickle=False) as job:
             self.beats = [_words(frame) for frame in job["beats"]]
@@ -58,11 +63,11 @@ class Bench:
         Parameters
         ----------
         frames : range
-            Which of the frames.
+            Numbers of the frames to send.
         stall_in, stall_out : float
             Probability that the sender offers nothing, or the receiver is not ready, in a cycle.
         stop_after : (int, int), optional
-            Return as soon as that many input and output beats have passed, in mid-stream.
+            Numbers of input and output beats after which to return, in the middle of a frame.
         """
         dut, draw = self.dut, self.random.random
         words = [word for n in frames for word in self.beats[n]]
@@ -73,7 +78,7 @@ class Bench:
         offered = False
         held: tuple[int, bool] | None = None
         while sent < goal[0] or got < goal[1]:
-            # An idle input carries the complement of what comes next: it must not matter.
+            # An idle input carries the complement of the next word, which must not matter.
             if not offered:
                 offered = sent < len(words) and draw() >= stall_in
                 word = words[sent] if sent < len(words) else 0
@@ -104,7 +109,7 @@ class Bench:
             await FallingEdge(dut.clk)
 
     def check(self, answer: tuple[int, int, int], beat: tuple[int, bool], last: int) -> None:
-        """Compare one output beat, data and tlast, with what was expected."""
+        """Check the data and tlast of one output beat."""
         frame, index, word = answer
         where = f"frame {frame}, beat {index}"
         assert beat[0] == word, f"{where}: m_axis_tdata is {beat[0]:#x}, expected {word:#x}"
@@ -112,12 +117,12 @@ class Bench:
 
     @property
     def all(self) -> range:
-        """All frames."""
+        """Numbers of all frames."""
         return range(len(self.beats))
 
 
 def _words(frame: NDArray[np.uint8]) -> list[int]:
-    """Return a frame's beats as integers, the first byte lowest."""
+    """Return the beats of a frame as integers, with the first byte in the lowest bits."""
     return [int.from_bytes(beat.tobytes(), "little") for beat in frame]
 
 
@@ -149,7 +154,7 @@ async def both_sides_stalled(dut: Any) -> None:
 
 @cocotb.test()
 async def reset_in_mid_frame(dut: Any) -> None:
-    """A reset forgets what was under way: half a frame in, or an answer half out."""
+    """A reset discards a frame that is half in, or whose result is half out."""
     bench = Bench(dut)
     await bench.reset()
     beats, answers = len(bench.beats[0]), len(bench.expected[0])

@@ -1,7 +1,7 @@
 """cocotb testbench of an accelerator as an AXI peripheral; ``cocotb_bench.py`` launches it.
 
-An `Observer` checks every cycle and every answer of the register bus; the tests here bring about
-what it is to see, and compare the scores.
+An `Observer` checks every cycle and every answer of the register bus. The tests here drive the
+ports so that it has something to see, and check the scores.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ RESET, CLEAR = CONTROL["RESET"].mask, CONTROL["CLEAR"].mask
 
 @cocotb.test()
 async def identity(dut: Any) -> None:
-    """The constants are the design's; parts of words are read and written like memory."""
+    """The constants are the design's, and parts of words can be read and written as in memory."""
     bench = AxiBench(dut)
     await bench.reset()
     for register in IDENTITY:
@@ -113,12 +113,12 @@ async def counters_of_a_whole_run(dut: Any) -> None:
 
 @cocotb.test()
 async def reset_through_the_register(dut: Any) -> None:
-    """In mid-frame, in mid-result, with a beat held: the outside sees whole results only."""
+    """A reset in mid-frame, in mid-result or with a beat held lets only whole results out."""
     bench = AxiBench(dut)
     await bench.reset()
     beat, result = bench.constants["IN_BYTES"], bench.constants["RESULT_BEATS"]
     half = bench.frames[0][: (len(bench.frames[0]) // beat + 1) // 2 * beat]
-    # Half a frame in: nothing has come out of it and nothing ever does.
+    # Half a frame is in: it never has a result.
     await bench.send(half)
     await bench.source.wait()
     assert fields(await bench.read("STATUS"))["IN_FLIGHT"] == 1
@@ -127,7 +127,7 @@ async def reset_through_the_register(dut: Any) -> None:
     await bench.send(*bench.frames)
     await bench.receive(*bench.expected)
 
-    # A result's beat number `cut` is offered and held, another frame is behind it.
+    # Beat number `cut` of a result is offered and held, and another frame follows it.
     for cut in sorted({1, min(2, result), (result + 1) // 2, max(result - 1, 1), result}):
         await bench.hold(cut)
         await bench.write("CONTROL", RESET)
@@ -137,7 +137,7 @@ async def reset_through_the_register(dut: Any) -> None:
         await bench.send(*bench.frames[:2])
         await bench.receive(*bench.expected[:2])
 
-    # A second reset in every cycle around that in which the last zeros are loaded.
+    # A second reset comes in every cycle around the one in which the last zeros are loaded.
     for delay in range(8 if result > 1 else 0):
         await bench.hold(result - 1)
         await bench.write("CONTROL", RESET)
@@ -149,7 +149,8 @@ async def reset_through_the_register(dut: Any) -> None:
         await bench.idle()
         assert bench.sink.empty()
 
-    # At any time, with pauses on both sides, twice: the second may meet a result being filled up.
+    # Two resets at any time, with pauses on both sides: the second may come while a result is
+    # filled up.
     latency = bench.constants["PREDICTED_LATENCY"]
     for _ in range(max(4, min(60, 8000 // latency))):
         bench.pause(0.3, bench.random.choice([0.5, 0.9]), 0, 0, 0, 0, 0)
@@ -159,7 +160,7 @@ async def reset_through_the_register(dut: Any) -> None:
         await ClockCycles(dut.aclk, 1 + bench.random.randrange(6))
         await bench.write("CONTROL", RESET)
         bench.go_on()
-        # What the source still has begins in mid-frame.
+        # The rest that the source still has begins in mid-frame.
         await bench.source.wait()
         await bench.write("CONTROL", RESET)
         await bench.idle()
@@ -171,7 +172,7 @@ async def reset_through_the_register(dut: Any) -> None:
 
 @cocotb.test()
 async def reset_of_everything(dut: Any) -> None:
-    """Aresetn in mid-frame and mid-result forgets frames, counters and requests."""
+    """A pulse of aresetn in mid-frame or mid-result discards frames, counters and requests."""
     bench = AxiBench(dut)
     for part in (0.3, 0.7, 1.0, 1.2):
         await bench.reset()
@@ -191,7 +192,7 @@ async def reset_of_everything(dut: Any) -> None:
 
 @cocotb.test()
 async def bad_addresses(dut: Any) -> None:
-    """What is not there gets DECERR, what cannot be written SLVERR, and neither has an effect."""
+    """Addresses without a register get DECERR, writes to constants SLVERR, and nothing changes."""
     bench = AxiBench(dut)
     await bench.reset()
     await bench.send(*bench.frames[:2])
@@ -212,7 +213,7 @@ async def bad_addresses(dut: Any) -> None:
 
 @cocotb.test()
 async def wrong_tlast(dut: Any) -> None:
-    """Packets that are not frames are counted; the beats count, so scores stay right."""
+    """Packets that are not frames are counted; frames are told by beats, so scores stay right."""
     bench = AxiBench(dut)
     await bench.reset()
     one, two, beat = bench.frames[0], bench.frames[1], bench.constants["IN_BYTES"]

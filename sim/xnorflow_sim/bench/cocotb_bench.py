@@ -1,7 +1,7 @@
-"""Launches the cocotb testbench on a design and reads its verdict.
+"""Runs of the cocotb testbenches on a design, and their verdicts.
 
-cocotb's runner works on its process's environment and may end the process, so it gets one of its
-own: this module, run as a script.
+cocotb's runner changes the environment of its process and may end the process. So it gets a process
+of its own, in which this module runs as a script.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
@@ -24,20 +23,33 @@ if __name__ != "__main__":
     from numpy.typing import NDArray
 
     from xnorflow.errors import BadInput, CheckFailed
+    from xnorflow_sim import process_group
     from xnorflow_sim.interface import Interface
     from xnorflow_sim.verilator import cache
     from xnorflow_sim.verilator import toolchain as tools
     from xnorflow_sim.verilator.library import DESIGN, Images, read_sources, write_sources
 
 BENCH = "xnorflow_sim.bench.bench_accelerator"
+"""Testbench of an accelerator."""
 AXI_BENCH = "xnorflow_sim.bench.bench_axi"
-# The runner makes every signal public, of which the warnings about unused ones are no news.
+"""Testbench of an accelerator in its AXI wrapper."""
+# The runner makes every signal public, so warnings about unused ones mean nothing here.
 BUILD_ARGS = ["-O3", "--no-timing", "-Wno-fatal", "-Wno-lint", "-Wno-style"]
 
 
 @dataclass(frozen=True)
 class BenchResult:
-    """Verdict of one cocotb test: simulated time in ns, and what failed, empty if nothing."""
+    """Verdict of one cocotb test.
+
+    Parameters
+    ----------
+    name : str
+        Name of the test.
+    time_ns : float
+        Simulated time in ns.
+    failure : str
+        What failed; empty if the test passed.
+    """
 
     name: str
     time_ns: float
@@ -64,45 +76,45 @@ def run_cocotb(
     bench: str = BENCH,
     constants: Mapping[str, int] | None = None,
 ) -> list[BenchResult]:
-    """Run the testbench of ``bench_accelerator.py``, or another one, in Verilator.
+    """Run a cocotb testbench on a design in Verilator, and check that all of its tests pass.
 
     Parameters
     ----------
     verilog, interface, images
         As for :class:`xnorflow_sim.verilator.runner.Simulator`.
     x : uint8 [N, ...]
-        Frames; a few are enough, a test sends all of them up to four times.
+        Frames. A few are enough: a test sends all of them up to four times.
     scores : int64 [N, classes]
-        The scores that have to come.
+        Scores that the design has to answer.
     tests : tuple of str
-        Names of the tests to run, by default all.
+        Names of the tests to run; all by default.
     seed : int
         Seed of the stalls.
     idle_limit : int
-        Cycles without a transfer after which the design counts as stuck.
+        Number of cycles without a transfer after which the design counts as stuck.
     waves : Path, optional
-        Write the waveforms of all tests there, in VCD.
+        File that gets the waveforms of all tests, in VCD.
     build_dir : Path, optional
-        Keep the compiled testbench there, by default in the cache.
+        Folder that keeps the compiled testbench; the cache by default.
     bench : str
-        The testbench: module `BENCH`, or `AXI_BENCH` for an accelerator in its AXI wrapper, whose
-        name is then the interface's ``top``.
+        Module of the testbench: `BENCH`, or `AXI_BENCH` for an accelerator in its AXI wrapper,
+        whose name is then the interface's ``top``.
     constants : dict of str to int, optional
-        For `AXI_BENCH`: what the registers that identify the design hold.
+        For `AXI_BENCH`: content of the registers that identify the design, by name.
 
     Returns
     -------
     list of BenchResult
-        One a test, all passed.
+        A verdict for each test; all have passed.
 
     Raises
     ------
     BadInput
         If frames or scores do not fit the interface.
     CheckFailed
-        If a test fails: names the test and the reason. Or if the design cannot be built.
+        If the design cannot be built, or a test fails; the message names the test and the reason.
     ToolMissing
-        If Verilator, the compiler, make or perl is not there.
+        If Verilator, the compiler, make or perl is not installed.
     """
     for find in (tools.verilator, tools.compiler, tools.make, tools.perl):
         find()
@@ -111,7 +123,10 @@ def run_cocotb(
     except ValueError as error:
         raise BadInput(str(error)) from error
     if len(beats) != len(expected) or not len(beats):
-        raise BadInput(f"{len(beats)} frames and {len(expected)} rows of scores")
+        raise BadInput(
+            f"{len(beats)} frames and {len(expected)} rows of scores: the numbers have to be equal,"
+            " and 1 or more"
+        )
     sources = read_sources(verilog, images)
     built = _build(sources, interface.top, waves is not None, build_dir or cache.default())
     with tempfile.TemporaryDirectory(prefix="xnorflow-") as name:
@@ -143,7 +158,7 @@ def run_cocotb(
 
 
 def _build(sources: dict[str, str], top: str, waves: bool, root: Path) -> Path:
-    """Return the folder of the compiled testbench, made first if it is not in the cache."""
+    """Return the folder of the compiled testbench, and build it first if it is not in the cache."""
     import cocotb_tools.config
 
     kind = [tools.verilator().version, tools.compiler().version, version("cocotb")]
@@ -159,22 +174,19 @@ def _build(sources: dict[str, str], top: str, waves: bool, root: Path) -> Path:
 
 
 def _launch(job: dict[str, Any], more: dict[str, str]) -> str:
-    """Run this module as a script on one job; return all that it printed."""
+    """Run this module as a script on one job, and return all that it printed."""
     env = tools.verilator().environment() | more
-    # What cocotb and its runner would take from the caller's environment.
+    # cocotb and its runner would obey these variables of the caller's environment.
     for name in list(env):
         if name.startswith("COCOTB_") or name in ("WAVES", "GUI", "PYTEST_CURRENT_TEST"):
             del env[name]
     env["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-    done = subprocess.run(
-        [sys.executable, "-P", __file__],
-        input=json.dumps(job), env=env, capture_output=True, text=True,
-    )  # fmt: skip
+    done = process_group.run([sys.executable, "-P", __file__], input=json.dumps(job), env=env)
     return done.stdout + done.stderr
 
 
 def _results(xml: Path, log: str) -> list[BenchResult]:
-    """Read cocotb's verdicts; CheckFailed if there are none because the simulation broke off."""
+    """Read cocotb's verdicts; CheckFailed if the simulation broke off and left none."""
     if not xml.is_file():
         raise CheckFailed(f"the cocotb simulation left no results: {log[-600:]}")
     results = []
@@ -192,7 +204,7 @@ def _results(xml: Path, log: str) -> list[BenchResult]:
 
 
 def _serve(job: dict[str, Any]) -> None:
-    """Build or run, in the script's own process."""
+    """Build or run a testbench, in the script's own process."""
     from cocotb_tools.runner import get_runner
 
     runner = get_runner("verilator")
@@ -202,12 +214,14 @@ def _serve(job: dict[str, Any]) -> None:
             build_dir=job["build_dir"], build_args=BUILD_ARGS, timescale=("1ns", "1ps"),
             waves=job["waves"],
         )  # fmt: skip
-    else:
+    elif job["do"] == "test":
         runner.test(
             job["bench"], job["top"], hdl_toplevel_lang="verilog", build_dir=job["build_dir"],
             test_dir=job["test_dir"], testcase=job["tests"] or None, seed=job["seed"] + 1,
             results_xml=str(Path(job["test_dir"]) / "results.xml"), waves=job["waves"],
         )  # fmt: skip
+    else:
+        raise ValueError(f"no job of the kind {job['do']!r}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""One process that is a board: the compiled model behind one end of a pseudo-terminal.
+"""The process of a simulated board: the compiled model behind one end of a pseudo-terminal.
 
-Bytes come from the host through a `NoisyLine`, go through the model, and back through another one.
-Run as a script. Standard input is one JSON object (see ``board.py``); on end of that input, which
-the parent keeps open, the process ends and writes what happened as JSON to standard output.
+Bytes from the host pass a `NoisyLine` and the model, and the model's bytes pass another one on
+their way back. The module is run as a script. Standard input brings one JSON object (see
+``simulated_board.py``) and stays open; when it ends, the process writes what happened as JSON to
+standard output and ends, too.
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ if __name__ == "__main__":
 from xnorflow_sim.board.faults import FaultRates, NoisyLine
 
 CHUNK = 4096
+"""Most bytes that are read at once."""
 CYCLES_PER_CALL = 200_000
+"""Clock cycles that are simulated before the terminal is looked at again."""
 COUNTS = ("in_size", "out_room", "in_used", "out_used", "cycle", "quiet")
 
 
 class Pump(ctypes.Structure):
-    """Mirror of ``struct Pump`` in ``pump.cpp``."""
+    """The fields of ``struct Pump`` in ``pump.cpp``."""
 
     _fields_ = [
         ("input", ctypes.c_char_p), ("output", ctypes.c_void_p),
@@ -35,16 +38,16 @@ class Pump(ctypes.Structure):
 
 
 class CompiledBoard:
-    """The compiled board.
+    """The compiled model of a board.
 
     Parameters
     ----------
     library, folder : str
-        What `xnorflow_sim.verilator.library.build` made.
+        Shared library that `xnorflow_sim.verilator.library.build` made, and its folder.
     settle : int
-        Cycles without a byte after which nothing more will come by itself.
+        Number of cycles without a byte after which no more come without further input.
     seed : int
-        Of the registers' first values.
+        Seed of the registers' initial values.
     """
 
     def __init__(self, library: str, folder: str, settle: int, seed: int) -> None:
@@ -64,16 +67,16 @@ class CompiledBoard:
 
     @property
     def busy(self) -> bool:
-        """Whether more may come without further input."""
+        """Whether more bytes may come without further input."""
         return self.pump.quiet < self.settle
 
     @property
     def cycle(self) -> int:
-        """Clock cycles so far."""
+        """Number of clock cycles so far."""
         return int(self.pump.cycle)
 
     def feed(self, data: bytes) -> bytes:
-        """Run until all bytes are taken; give what came out."""
+        """Run until all bytes are taken, and return those that came out."""
         out = b""
         self.pump.quiet = 0
         self.pump.input, self.pump.in_size, self.pump.in_used = data, len(data), 0
@@ -82,19 +85,19 @@ class CompiledBoard:
         return out
 
     def run(self) -> bytes:
-        """Run for a while without input; give what came out."""
+        """Run for a while without input, and return the bytes that came out."""
         self.pump.input, self.pump.in_size, self.pump.in_used = b"", 0, 0
         return self._run()
 
     def drain(self) -> bytes:
-        """Run until nothing more comes; give what came out."""
+        """Run until no more bytes come, and return those that came out."""
         out = b""
         while self.busy:
             out += self.run()
         return out
 
     def reset(self) -> None:
-        """Pull the reset line."""
+        """Reset the board."""
         self.library.xnorflow_reset(self.bench)
 
     def close(self) -> None:
@@ -109,11 +112,21 @@ class CompiledBoard:
 
 
 def main(job: dict[str, Any], terminal: int, control: int) -> None:
-    """Serve until `control` ends; `terminal` is the master of the pseudo-terminal."""
+    """Run the board until `control` ends.
+
+    Parameters
+    ----------
+    job : dict
+        What the parent sent.
+    terminal : int
+        File descriptor of the pseudo-terminal's master.
+    control : int
+        File descriptor that the parent keeps open while the board is to run.
+    """
     model = CompiledBoard(job["library"], job["folder"], job["settle"], job["seed"])
     rates = FaultRates(**job["rates"])
     lines = [NoisyLine(rates, job["seed"] * 2 + way) for way in range(2)]
-    # Bytes from the host after which the reset line is pulled, and the cable, for so many seconds.
+    # Numbers of bytes from the host after which the board is reset, or the cable pulled.
     resets, pulls = sorted(job["resets"]), sorted(job["pulls"])
     done = {"resets": 0, "pulls": 0, "bytes_in": 0, "bytes_out": 0}
     waiting = b""
@@ -131,7 +144,7 @@ def main(job: dict[str, Any], terminal: int, control: int) -> None:
         done["bytes_in"] += len(data)
         unplugged = time.monotonic() < unplugged_until
         if pulls and done["bytes_in"] >= pulls[0]:
-            # What is on its way in the cable breaks off anywhere.
+            # Bytes that were in the cable are cut off somewhere.
             data = data[: len(data) // 2]
             unplugged_until = time.monotonic() + job["pull_seconds"]
             done["pulls"] += 1

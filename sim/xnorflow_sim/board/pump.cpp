@@ -1,6 +1,6 @@
-// Pumps bytes through a Verilated accelerator with its host link (xnorflow_hw/linked.py).
+// Pumps bytes through a Verilated accelerator with its host link (xnorflow_hw/link/linked.py).
 //
-// Vxf is the model; design.h, which build.py generates, defines DIVISOR: 0 for byte streams, else
+// Vxf is the model; design.h, which library.py generates, defines DIVISOR: 0 for byte streams, else
 // the clock cycles per bit of a UART, whose wires are then driven and read bit by bit.
 // board_worker.py mirrors struct Pump.
 //

@@ -1,4 +1,4 @@
-"""A simulated board: the Verilog of link and accelerator, behind a pseudo-terminal."""
+"""A simulated board: the compiled Verilog of link and accelerator behind a pseudo-terminal."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from xnorflow_sim.verilator.library import CompiledModel, Images, build
 
 @dataclass(frozen=True)
 class Trouble:
-    """What happens to a simulated board and its cable.
+    """Faults of a simulated board and its cable.
 
     Parameters
     ----------
     rates : FaultRates
-        Damage to single bytes, on both ways.
+        How often bytes are damaged, in both directions.
     resets, pulls : tuple of int
-        Bytes from the host after which the board is reset, and the cable pulled.
+        Numbers of bytes from the host after which the board is reset, or the cable pulled.
     pull_seconds : float
-        For how long.
+        Seconds for which the cable stays pulled.
     """
 
     rates: FaultRates = FaultRates()
@@ -38,30 +38,32 @@ class Trouble:
 
 
 class SimulatedBoard:
-    """A context in which a board is there; a driver opens its `port` as if it were a device.
+    """A context manager that runs a board; the driver opens its `port` as it would a device.
 
     Parameters
     ----------
     verilog : str
-        Link and accelerator: `xnorflow_hw.link.linked.emit_linked` and the accelerator's own.
+        Verilog of the link, as `xnorflow_hw.link.linked.emit_linked` writes it, and of the
+        accelerator.
     ports : BytePorts
-        Its ports.
+        Ports of the link's module.
     settle : int
-        Cycles without a byte on the link after which the board waits for the host; more than a
-        frame's latency.
+        Number of cycles without a byte on the link after which the board waits for the host; this
+        has to be more than a frame's latency.
     images : Path or dict, optional
-        As for `xnorflow_sim.verilator.library.build`.
+        ROM images, as for `xnorflow_sim.verilator.library.build`.
     trouble : Trouble
-        What goes wrong.
+        Faults of the board and its cable.
     seed : int
-        Of all that is random.
+        Seed of all that is random.
 
     Attributes
     ----------
     port : str
-        Name of the terminal.
+        Name of the terminal's device.
     report : dict of str to int
-        After the end: bytes in and out, clock cycles, resets, pulls, and faults by kind.
+        Numbers of bytes in and out, clock cycles, resets, pulls, and faults by kind; filled when
+        the board has ended.
     """
 
     def __init__(
@@ -92,7 +94,7 @@ class SimulatedBoard:
         self.port = os.ttyname(self._host)
         try:
             self._process = subprocess.Popen(
-                # -P: the worker's own folder must not hide modules of the library.
+                # With -P the worker's own folder cannot hide modules of the standard library.
                 [sys.executable, "-P", board_worker.__file__, str(terminal)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -108,7 +110,7 @@ class SimulatedBoard:
         return self
 
     def kill(self) -> None:
-        """End the board at once, as if its power failed."""
+        """Kill the board's process, as if its power failed."""
         self._process.kill()
 
     def __exit__(
@@ -117,7 +119,7 @@ class SimulatedBoard:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop the board; CheckFailed if it died before."""
+        """Stop the board; CheckFailed if its process had died before."""
         output, errors = self._process.communicate()
         os.close(self._host)
         if self._process.returncode == 0:

@@ -1,6 +1,6 @@
 // Drives one Verilated accelerator through a batch of frames, in one call per million cycles.
 //
-// Vxf is the model; design.h, which build.py generates, defines the geometry:
+// Vxf is the model; design.h, which library.py generates, defines the geometry:
 // IN_BYTES and OUT_BYTES per beat, IN_BEATS and OUT_BEATS per frame, and TAPS(X), which expands to
 // X(index, bytes) for every pair of probe ports. runner.py's worker mirrors struct Batch.
 //
@@ -13,6 +13,10 @@
 #include "verilated.h"
 #if VM_TRACE
 #include "verilated_vcd_c.h"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <unistd.h>
 #endif
 
 #include <cstdint>
@@ -32,6 +36,7 @@ enum Status : int32_t {
     BEAT_CHANGED = 5,  // tdata or tlast changed before the beat was accepted
     EXTRA_BEAT = 6,    // a beat after the last frame's last one
     FINISHED = 7,      // the Verilog called $finish or $stop
+    WAVES_LOST = 8,    // the waveforms cannot be written; xnorflow_close says why
 };
 
 constexpr int RESET_CYCLES = 4;
@@ -77,6 +82,43 @@ template <int BYTES, class Port> void sample(uint8_t *to, const Port &port) {
     }
 }
 
+#if VM_TRACE
+// Remembers the first failure. Verilator's own file would tell nobody that it was not opened, and
+// deadlock over a full disk, because its fatal error flushes the very file that it holds locked.
+class WavesFile final : public VerilatedVcdFile {
+public:
+    int error = 0;
+
+    bool open(const std::string &name) override {
+        fd = ::open(name.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+        if (fd < 0) fail();
+        return fd >= 0;
+    }
+
+    void close() override {
+        if (fd >= 0 && ::close(fd) != 0) fail();
+        fd = -1;
+    }
+
+    ssize_t write(const char *from, ssize_t size) override {
+        if (error) return size;
+        const ssize_t written = ::write(fd, from, size);
+        if (written > 0) return written;
+        if (written < 0 && (errno == EINTR || errno == EAGAIN)) return written;
+        if (written == 0) errno = EIO;
+        fail();
+        return size;
+    }
+
+private:
+    void fail() {
+        if (!error) error = errno;
+    }
+
+    int fd = -1;
+};
+#endif
+
 class Bench {
 public:
     Bench(Batch &batch, const char *waves) : b(batch), random(batch.seed * 2 + 1) {
@@ -87,7 +129,7 @@ public:
 #if VM_TRACE
         if (waves) {
             context.traceEverOn(true);
-            trace = std::make_unique<VerilatedVcdC>();
+            trace = std::make_unique<VerilatedVcdC>(&file);
         }
 #endif
         top = std::make_unique<Vxf>(&context, "");
@@ -113,11 +155,16 @@ public:
         step(0);
     }
 
-    ~Bench() {
+    ~Bench() { top->final(); }
+
+    // Completes the waveforms; returns the errno of what went wrong with them, or 0.
+    int finish() {
 #if VM_TRACE
         if (trace) trace->close();
+        return file.error;
+#else
+        return 0;
 #endif
-        top->final();
     }
 
     // Runs at most `cycles` more; batch.status says whether the batch is over.
@@ -143,6 +190,9 @@ public:
             top->m_axis_tready = !stall(b.stall_out);
             step(0);
 
+#if VM_TRACE
+            if (file.error && b.status == RUNNING) b.status = WAVES_LOST;
+#endif
             cycle++;
             if (cycle - last_transfer > limit && b.status == RUNNING) b.status = over;
         }
@@ -233,6 +283,7 @@ private:
     Batch &b;
     VerilatedContext context;
 #if VM_TRACE
+    WavesFile file;
     std::unique_ptr<VerilatedVcdC> trace;
     uint64_t time = 0;
 #endif
@@ -254,5 +305,9 @@ void *xnorflow_open(Batch *batch, const char *waves) { return new Bench(*batch, 
 
 void xnorflow_run(void *bench, int64_t cycles) { static_cast<Bench *>(bench)->run(cycles); }
 
-void xnorflow_close(void *bench) { delete static_cast<Bench *>(bench); }
+// Returns the errno of what went wrong with the waveforms, or 0.
+int xnorflow_close(void *bench) {
+    const std::unique_ptr<Bench> last(static_cast<Bench *>(bench));
+    return last->finish();
+}
 }

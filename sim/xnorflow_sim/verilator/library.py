@@ -1,25 +1,27 @@
-"""From generated Verilog to a shared library that runs it.
+"""A shared library that runs generated Verilog.
 
-Verilator turns the Verilog into C++; g++ compiles that with ``harness.cpp`` around it. The result
-is cached under the digest of all that went in. Neither make nor perl is needed here.
+Verilator turns the Verilog into C++, and g++ compiles it together with ``harness.cpp``. The result
+is cached under the digest of everything that it depends on. Neither make nor perl is needed.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import re
 import shutil
-import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 from xnorflow.errors import BadInput, CheckFailed
+from xnorflow_sim import process_group
 from xnorflow_sim.interface import BytePorts, Interface
+from xnorflow_sim.process_group import ProcessGroup
 from xnorflow_sim.verilator import cache
 from xnorflow_sim.verilator import toolchain as tools
 
@@ -63,9 +65,9 @@ def build(
     Parameters
     ----------
     verilog : Path or str
-        The design, self-contained: its file, or its text.
+        Self-contained design: path of its file, or its text.
     interface : Interface or BytePorts
-        Its ports, which are compared with the Verilog's, and the C++ that drives them.
+        Ports of the design, which are compared with the Verilog's, and the C++ that drives them.
     images : Path or dict, optional
         ROM images that the Verilog names: their folder, or their texts by file name. By default
         the folder of the Verilog's file.
@@ -150,11 +152,11 @@ def lint(verilog: Path | str, top: str, *, defines: tuple[str, ...] = ()) -> lis
     Parameters
     ----------
     verilog : Path or str
-        The design: its file, or its text.
+        Design: path of its file, or its text.
     top : str
-        Name of its top module.
+        Name of the top module.
     defines : tuple of str
-        Preprocessor names to define, as the alternatives in the text want.
+        Preprocessor names to define, which choose between alternatives in the text.
     """
     options = ["--lint-only", "-Wall", "-Wno-DECLFILENAME", "--no-timing", "--top-module", top]
     options += [f"-D{name}" for name in defines]
@@ -169,12 +171,12 @@ def lint(verilog: Path | str, top: str, *, defines: tuple[str, ...] = ()) -> lis
 def _run_verilator(arguments: list[str]) -> tuple[int, str]:
     """Run Verilator; return its exit code and what it printed."""
     tool = tools.verilator()
-    done = subprocess.run(
-        [str(tool.path.with_name("verilator_bin")), *arguments],
-        # It quotes the strings of the source with their escapes resolved to any byte.
-        env=tool.environment(), capture_output=True, text=True, errors="replace",
-    )  # fmt: skip
-    return done.returncode, done.stdout + done.stderr
+    done = process_group.run(
+        [str(tool.path.with_name("verilator_bin")), *arguments], env=tool.environment()
+    )
+    output = done.stdout + done.stderr
+    _check_room(done.returncode, output)
+    return done.returncode, output
 
 
 def _header(interface: Interface | BytePorts) -> str:
@@ -218,15 +220,9 @@ def _compile(work: Path, flags: list[str], root: Path, library: Path) -> None:
     # One unit for what is small: most of its time is reading the same headers.
     (work / "slow.cpp").write_text("".join(f'#include "{name}.cpp"\n' for name in slow))
 
-    def one(unit: str) -> str:
-        target = str(work / f"{unit}.o")
-        optimise = _SLOW if unit == "slow" else _FAST
-        _gxx([*flags, *optimise, f"-I{work}", "-c", str(work / f"{unit}.cpp"), "-o", target])
-        return target
-
     runtime = _runtime(_classes(lists, "GLOBAL_FAST", "GLOBAL_SLOW"), flags, root)
-    with ThreadPoolExecutor(_processors()) as pool:
-        objects = list(pool.map(one, [*fast, "slow"]))
+    units = {work / f"{unit}.cpp": _SLOW if unit == "slow" else _FAST for unit in [*fast, "slow"]}
+    objects = _objects(units, [*flags, f"-I{work}"], work)
     _gxx(["-shared", "-pthread", "-o", str(library), *objects, *runtime])
 
 
@@ -245,12 +241,7 @@ def _runtime(names: list[str], flags: list[str], root: Path) -> list[str]:
     key = cache.digest([*_toolchain(), *flags, *names])
 
     def make(folder: Path) -> None:
-        def one(name: str) -> None:
-            target = folder / f"{name}.o"
-            _gxx([*flags, *_FAST, "-c", str(source / f"{name}.cpp"), "-o", str(target)])
-
-        with ThreadPoolExecutor(_processors()) as pool:
-            list(pool.map(one, names))
+        _objects({source / f"{name}.cpp": _FAST for name in names}, flags, folder)
 
     folder = cache.entry(root, f"verilated-{key}", make)
     return [str(folder / f"{name}.o") for name in names]
@@ -277,13 +268,36 @@ def _flags(trace: bool) -> list[str]:
     return [*_COMPILE, *defines, f"-I{include}", f"-I{include / 'vltstd'}"]
 
 
-def _gxx(arguments: list[str]) -> None:
+def _objects(units: Mapping[Path, Sequence[str]], flags: list[str], folder: Path) -> list[str]:
+    """Compile files, each with flags of its own, into a folder, several at once."""
+
+    def one(unit: Path) -> str:
+        target = str(folder / f"{unit.stem}.o")
+        _gxx([*flags, *units[unit], "-c", str(unit), "-o", target], group)
+        return target
+
+    # The group within the pool: leaving the pool waits for its threads.
+    with ThreadPoolExecutor(_processors()) as pool, ProcessGroup() as group:
+        return list(pool.map(one, units))
+
+
+def _gxx(arguments: list[str], group: ProcessGroup | None = None) -> None:
     """Run the C++ compiler; CheckFailed with its first complaint if it fails."""
-    done = subprocess.run([str(tools.compiler().path), *arguments], capture_output=True, text=True)
+    run = group.run if group else process_group.run
+    done = run([str(tools.compiler().path), *arguments])
+    _check_room(done.returncode, done.stderr)
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if "error" in line]
         why = " ".join(lines[:2]) or done.stderr[-300:]
         raise CheckFailed(f"the C++ compiler fails on the simulation model: {why}")
+
+
+def _check_room(code: int, output: str) -> None:
+    """Raise the OSError behind a tool's complaint that a disk is full."""
+    full = os.strerror(errno.ENOSPC)
+    lines = [line for line in output.splitlines() if full in line]
+    if code and lines:
+        raise OSError(errno.ENOSPC, full, lines[0].strip())
 
 
 def _processors() -> int:

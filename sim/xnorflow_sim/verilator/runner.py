@@ -1,8 +1,9 @@
-"""Thousands of frames through the compiled Verilog, in as many processes as asked for."""
+"""Simulation of frames in the compiled Verilog, with the frames shared between processes."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow.errors import BadInput, CheckFailed
+from xnorflow.outputs import whole_file
 from xnorflow_sim.interface import Interface
+from xnorflow_sim.process_group import kill
 from xnorflow_sim.simulation import Run
 from xnorflow_sim.verilator import worker
 from xnorflow_sim.verilator.library import Images, build
@@ -63,18 +66,18 @@ class Simulator:
     Parameters
     ----------
     verilog : Path or str
-        The design, self-contained: its file, or its text.
+        Self-contained design: path of its file, or its text.
     interface : Interface
-        Its ports.
+        Ports of the design.
     images : Path or dict, optional
-        Its ROM images: their folder, by default that of the Verilog's file; or their texts by
-        file name.
+        ROM images of the design: their folder, or their texts by file name. By default the folder
+        of the Verilog's file.
     trace : bool
-        Build the variant that can write waveforms.
+        Whether to build the variant that can write waveforms.
     lines : bool
-        Keep what a profiler needs; see :func:`xnorflow_sim.verilator.library.build`.
+        Whether to keep what a profiler needs; see :func:`xnorflow_sim.verilator.library.build`.
     cache : Path, optional
-        Where compiled designs are kept, by default ``$XNORFLOW_CACHE`` or the user's cache folder.
+        Folder of compiled designs; ``$XNORFLOW_CACHE`` or the user's cache folder by default.
 
     Raises
     ------
@@ -124,13 +127,13 @@ class Simulator:
         seed : int
             Seed of the stalls and of the bits that the design does not initialise.
         jobs : int
-            Processes; each takes an equal share of the frames.
+            Number of processes; each takes an equal share of the frames.
         idle_limit : int
             Cycles without a transfer on either stream after which the design counts as stuck.
         taps : bool
-            Record what passes the interface's probes.
+            Whether to record the features that pass the interface's probes.
         waves : Path, optional
-            Write the waveforms of the whole run there, in VCD; needs ``trace=True``, ``jobs=1``.
+            File for the waveforms of the whole run, in VCD; needs ``trace=True`` and ``jobs=1``.
         progress : callable, optional
             Called with the number of frames done and N; from other threads, one at a time.
 
@@ -160,22 +163,47 @@ class Simulator:
             "idle_limit": idle_limit,
             "stall_in": int(stall_in * 2**32),
             "stall_out": int(stall_out * 2**32),
-            "waves": str(waves.absolute()) if waves else None,
+            "waves": None,
         }
-        with tempfile.TemporaryDirectory(prefix="xnorflow-") as name:
-            folder = Path(name)
-            np.save(folder / "in.npy", beats)
-            shards = []
-            for i, (start, stop) in enumerate(zip(bounds, bounds[1:], strict=False)):
-                shards.append(_Shard(int(start), int(stop), folder / str(i)))
-            _run_workers(job, folder / "in.npy", shards, seed, progress)
-            return self._collect(shards, idle_limit, taps)
+        if waves is None:
+            return self._run(job, beats, bounds, seed, idle_limit, progress)
+        # What is there of a run that failed shows where.
+        with whole_file(waves, keep=(CheckFailed,)) as part:
+            job["waves"] = str(part.absolute())
+            return self._run(job, beats, bounds, seed, idle_limit, progress)
+
+    def _run(
+        self,
+        job: dict[str, Any],
+        beats: NDArray[np.uint8],
+        bounds: NDArray[Any],
+        seed: int,
+        idle_limit: int,
+        progress: Progress | None,
+    ) -> Run:
+        """Run a shard of the frames between each two bounds; put the results together."""
+        try:
+            with tempfile.TemporaryDirectory(prefix="xnorflow-") as name:
+                folder = Path(name)
+                np.save(folder / "in.npy", beats)
+                shards = []
+                for i, (start, stop) in enumerate(zip(bounds, bounds[1:], strict=False)):
+                    shards.append(_Shard(int(start), int(stop), folder / str(i)))
+                _run_workers(job, folder / "in.npy", shards, seed, progress)
+                return self._collect(shards, idle_limit, bool(job["taps"]))
+        except OSError as e:
+            raise BadInput(
+                f"cannot simulate in the temporary folder: {e.strerror or e}. What would work: set"
+                " TMPDIR to a folder that can be written and has room"
+            ) from e
 
     def _collect(self, shards: list[_Shard], idle_limit: int, taps: bool) -> Run:
-        """Check how each shard ended and put their results together."""
+        """Check how each shard ended, and join the results of all."""
         cycles = 0
         for shard in shards:
             summary = json.loads((shard.folder / "summary.json").read_text())
+            if summary["waves_error"]:
+                raise BadInput(f"cannot write the waveforms: {os.strerror(summary['waves_error'])}")
             self._check(shard, summary, idle_limit)
             cycles += int(np.load(shard.folder / "times.npy")[-1, -1]) + 1
 
@@ -251,9 +279,7 @@ def _run_workers(
 
     def stop() -> None:
         for process in workers:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+            kill(process)
 
     try:
         for shard in shards:
@@ -264,6 +290,7 @@ def _run_workers(
                         # -P: the worker's own folder must not hide modules of the library.
                         [sys.executable, "-P", worker.__file__],
                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True,
+                        process_group=0,
                     )
                 )  # fmt: skip
         with ThreadPoolExecutor(len(shards)) as pool:

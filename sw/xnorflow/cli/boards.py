@@ -37,7 +37,7 @@ def command(as_json: bool) -> None:
                 "title": board.title,
                 "url": board.url,
                 "part": board.part,
-                "flow": board.flow,
+                "flow": board.flow.name,
                 "bitstream": board.open,
                 "host": board.host,
                 "family": device.family.name,

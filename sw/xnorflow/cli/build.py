@@ -71,7 +71,7 @@ def command(
       xnorflow build build/cnv --seeds 4 --rip-up
       xnorflow build build/tfc --board icebreaker --clock 24
     """
-    from xnorflow_boards.bitstream import FOLDER, build
+    from xnorflow_boards.build.bitstream import FOLDER, build
 
     started = time.monotonic()
     with console.err.status("reading the design") as status:

@@ -22,6 +22,12 @@ out = Console()
 err = Console(stderr=True)
 
 
+def complain(message: str) -> None:
+    """Print why a command ended, in one line whatever the message holds, to the standard error."""
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
+    err.print(Text.assemble(("error: ", "bold red"), shown), soft_wrap=True)
+
+
 def print_json(content: Any) -> None:
     """Print plain JSON to the standard output."""
     out.print(json.dumps(content, indent=1), markup=False, highlight=False, soft_wrap=True)

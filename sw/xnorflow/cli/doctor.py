@@ -44,7 +44,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
       xnorflow doctor
       xnorflow doctor --json
     """
-    from xnorflow_boards.flows import tools as board_tools
+    from xnorflow_boards.flows import tool_report as board_tools
     from xnorflow_sim.verilator import toolchain as tools
 
     rows = [

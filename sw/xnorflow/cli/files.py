@@ -1,13 +1,14 @@
-"""Result files of commands: refused early, written whole or not at all."""
+"""Result files of commands: refused early; `whole_file` then writes them."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from xnorflow.errors import BadInput
+from xnorflow.outputs import whole_file
+
+__all__ = ["check_output", "whole_file"]
 
 
 def check_output(path: Path | None, what: str, *suffixes: str) -> None:
@@ -16,7 +17,7 @@ def check_output(path: Path | None, what: str, *suffixes: str) -> None:
     Raises
     ------
     BadInput
-        If the suffix is none of `suffixes`, or there is no such folder.
+        If the suffix is none of `suffixes`, or there is no such folder, or none to write in.
     """
     if path is None:
         return
@@ -29,21 +30,7 @@ def check_output(path: Path | None, what: str, *suffixes: str) -> None:
             f"cannot write {path}: "
             + ("it is a folder" if path.is_dir() else f"there is no folder {path.parent}")
         )
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Give a path to write to, of the same suffix; it becomes `path` if all goes well.
-
-    Raises
-    ------
-    BadInput
-        If it cannot be written.
-    """
     try:
-        with tempfile.TemporaryDirectory(prefix=f".{path.stem}.", dir=path.parent) as folder:
-            part = Path(folder) / path.name
-            yield part
-            part.replace(path)
+        tempfile.TemporaryFile(dir=path.parent).close()
     except OSError as e:
         raise BadInput(f"cannot write {path}: {e.strerror or e}") from e

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from xnorflow import outputs
 from xnorflow.errors import BadInput
 
 
@@ -32,16 +31,5 @@ def whole_folder(target: Path, known: Collection[str]) -> Iterator[Path]:
         raise BadInput(f"{target} is a file, not a folder")
     if target.exists() and not {path.name for path in target.iterdir()} <= set(known):
         raise BadInput(f"{target} holds other files; give a new folder or an empty one")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    except OSError as e:
-        raise BadInput(f"cannot write {target}: {e.strerror or e}") from e
-    try:
+    with outputs.whole_folder(target) as made:
         yield made
-        made.chmod(0o755)
-        if target.exists():
-            shutil.rmtree(target)
-        made.rename(target)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)

@@ -79,6 +79,7 @@ def command(
     Examples:
       xnorflow inspect cnv.onnx
       xnorflow inspect tfc.onnx --input-scale 1/255 --json
+      xnorflow inspect build/cnv
     """
     net = load_model(model, input_type, input_scale, layout)
     with console.working("looking for hardware"):

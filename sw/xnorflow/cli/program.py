@@ -22,7 +22,7 @@ def command(directory: Path, flash: bool) -> None:
       xnorflow program build/cnv
       xnorflow program build/cnv --flash
     """
-    from xnorflow_boards.load_bitstream import program
+    from xnorflow_boards.build.load_bitstream import program
 
     with console.working("loading"):
         name, seconds = program(directory, flash=flash)

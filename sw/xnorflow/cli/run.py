@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,12 @@ import numpy as np
 
 from xnorflow import ir
 from xnorflow.cli import console
+from xnorflow.cli.files import check_output, whole_file
 from xnorflow.cli.options import json_option
 from xnorflow.data import read_images
 from xnorflow.design.design import Design
 from xnorflow.errors import BadInput, CheckFailed
+from xnorflow.inputs import blaming, read_json, whole
 
 BAUD = 1_000_000
 """What `xnorflow build` takes unless told otherwise."""
@@ -81,8 +82,7 @@ def command(
     from xnorflow_boards.host.transport import SerialTransport
     from xnorflow_sim import golden
 
-    if output is not None and output.suffix != ".npz":
-        raise BadInput(f"{output}: results are written as .npz")
+    check_output(output, "results are", ".npz")
     with console.working(f"reading {directory}"):
         design = Design.read(directory)
         digest = _digest(directory)
@@ -131,8 +131,8 @@ def command(
             )
         result["mismatches"] = 0
     if output is not None:
-        with output.open("wb") as f:
-            np.savez_compressed(f, allow_pickle=False, scores=scores, labels=labels)
+        with whole_file(output) as part:
+            np.savez_compressed(part, allow_pickle=False, scores=scores, labels=labels)
     if as_json:
         console.print_json(result)
     else:
@@ -141,8 +141,7 @@ def command(
 
 def _digest(directory: Path) -> str:
     """Read the digest of the design; `Design.read` has read the file before."""
-    content = json.loads((directory / "design.json").read_text())
-    digest = content.get("design_digest")
+    digest = read_json(directory / "design.json", "a design").get("design_digest")
     if not isinstance(digest, str):
         raise BadInput(f"{directory} was compiled by an older xnorflow: compile it again")
     return digest
@@ -150,10 +149,18 @@ def _digest(directory: Path) -> str:
 
 def _baud(directory: Path) -> int:
     """Read the baud rate of the bitstream, if one was built here."""
-    try:
-        return int(json.loads((directory / "build" / "build.json").read_text())["baud"])
-    except (OSError, ValueError, KeyError, TypeError):
+    path = directory / "build" / "build.json"
+    if not path.exists():
         return BAUD
+    content = read_json(path, "what xnorflow build wrote")
+    with blaming(f"{path} is not what xnorflow build wrote"):
+        baud = content["baud"]
+        # A project for a maker's tools, or of the accelerator alone, has no link.
+        if baud is None:
+            return BAUD
+        if whole(baud, "baud rate") < 1:
+            raise ValueError(f"its baud rate is {baud}")
+    return int(baud)
 
 
 def _report(result: dict[str, Any]) -> None:

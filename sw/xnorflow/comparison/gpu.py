@@ -157,7 +157,7 @@ def _layer(
     settings: Settings,
 ) -> LayerTime:
     used = runs_in(engine, gpu, data_type)
-    rows, cols, depth = engine.pixels * batch, engine.channels, engine.reduction
+    rows, cols, depth = engine.positions * batch, engine.channels, engine.reduction
     if column != "peak":
         tile_k = gpu.b1_k if used == "b1" else TILE_K[used]
         rows = ceil(rows / TILE_M) * TILE_M

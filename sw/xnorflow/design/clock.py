@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MAX_MHZ = 10_000
+"""No clock is faster."""
+
 
 @dataclass(frozen=True)
 class Clock:

@@ -16,7 +16,8 @@ from xnorflow.design import folder
 from xnorflow.design.clock import Clock
 from xnorflow.design.summary import summary
 from xnorflow.devices.tables import fpga
-from xnorflow.errors import BadInput, CheckFailed
+from xnorflow.errors import CheckFailed
+from xnorflow.inputs import blaming
 from xnorflow.plan.hardware_passes import accelerator
 from xnorflow.plan.layer_rules import reductions
 from xnorflow.plan.memories import load_bits
@@ -187,10 +188,8 @@ class Design:
             If it is something else, or its Verilog is not what this version writes for it.
         """
         design, stored = cls._assembled(directory)
-        try:
+        with blaming(f"{directory} is not a design that xnorflow wrote"):
             stored.compare(design.files)
-        except ValueError as e:
-            raise BadInput(f"{directory} is not a design that xnorflow wrote: {e}") from e
         return design
 
     @classmethod
@@ -207,7 +206,7 @@ class Design:
     @classmethod
     def _assembled(cls, directory: str | Path) -> tuple[Design, folder.StoredDesign]:
         stored = folder.read(directory)
-        try:
+        with blaming(f"{directory} is not a design that xnorflow wrote"):
             design = cls.assemble(
                 stored.net,
                 stored.folds,
@@ -216,8 +215,6 @@ class Design:
                 board=stored.board,
                 clock=stored.clock,
             )
-        except (ValueError, TypeError, RecursionError) as e:
-            raise BadInput(f"{directory} is not a design that xnorflow wrote: {e}") from e
         return replace(design, limit=stored.limit), stored
 
     def simulator(self, *, waves: bool = False, taps: bool = False) -> Simulator:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from xnorflow import ir
-from xnorflow.design.clock import Clock
+from xnorflow.design.clock import MAX_MHZ, Clock
 from xnorflow.errors import BadInput
+from xnorflow.inputs import blaming, opened, read_json, whole
 from xnorflow.ir import file as ir_file
+from xnorflow.outputs import whole_folder
 from xnorflow.plan.reductions import Fold
 
 FORMAT = "xnorflow-design-1"
 SUMMARY, NETWORK = "design.json", "network.npz"
 """Names of the files that every such folder has."""
+MAX_BYTES = 1 << 31
+"""Most bytes that a file of a design may have."""
 
 
 @dataclass(frozen=True)
@@ -53,14 +55,11 @@ class StoredDesign:
     limit: str
 
     def compare(self, files: Mapping[str, str]) -> None:
-        """Raise ValueError where a file of the folder is not the given text."""
+        """Raise ValueError or OSError where a file of the folder is not the given text."""
         for name, text in files.items():
-            try:
-                there = (self.path / name).read_text()
-            except OSError as e:
-                raise ValueError(f"{name} cannot be read: {e.strerror or e}") from e
-            if there != text:
-                raise ValueError(f"{name} is not what this version writes; compile it again")
+            with opened(self.path / name, MAX_BYTES) as file:
+                if file.read() != text.encode():
+                    raise ValueError(f"{name} is not what this version writes; compile it again")
 
 
 def write(
@@ -95,22 +94,10 @@ def write(
         raise BadInput(f"{target} is a file, not a folder")
     if target.exists() and any(target.iterdir()) and not _wrote(target):
         raise BadInput(f"{target} holds other files; give a new folder or an empty one")
-    made = None
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-        made.chmod(0o755)
+    with whole_folder(target) as made:
         for name, text in {**files, SUMMARY: json.dumps(summary, indent=1) + "\n"}.items():
-            (made / name).write_text(text)
+            (made / name).write_text(text, encoding="utf-8")
         ir_file.save(net, made / NETWORK)
-        if target.exists():
-            shutil.rmtree(target)
-        made.rename(target)
-    except OSError as e:
-        raise BadInput(f"cannot write {target}: {e.strerror or e}") from e
-    finally:
-        if made is not None:
-            shutil.rmtree(made, ignore_errors=True)
     return target
 
 
@@ -123,26 +110,31 @@ def read(directory: str | Path) -> StoredDesign:
         If it is not a folder that `write` made.
     """
     directory = Path(directory)
-    try:
-        content = json.loads((directory / SUMMARY).read_text())
+    what = "a design that xnorflow wrote"
+    content = read_json(directory / SUMMARY, what)
+    with blaming(f"{directory} is not {what}"):
         if content["format"] != FORMAT:
             raise ValueError(f"its format is {content['format']!r}, not {FORMAT!r}")
         net = ir_file.load(directory / NETWORK)
         if net.digest != content["network_digest"]:
             raise ValueError(f"{NETWORK} is not the network of {SUMMARY}")
-        lanes, board = content["interface"], content["board"]
+        mhz = content["clock_mhz"]
+        if type(mhz) not in (int, float) or not 0 < mhz < MAX_MHZ:
+            raise ValueError(f"its clock of {mhz!r} MHz is not possible")
+        lanes = content["interface"]
         return StoredDesign(
             directory,
             net,
-            tuple(Fold(int(e["pe"]), int(e["simd"]), int(e["pixels"])) for e in content["layers"]),
-            int(lanes["s_axis"]["lanes"]),
-            int(lanes["m_axis"]["lanes"]),
-            board,
-            Clock(float(content["clock_mhz"]), str(content["clock_source"])),
+            tuple(
+                Fold(*(whole(e[name], name) for name in ("pe", "simd", "pixels")))
+                for e in content["layers"]
+            ),
+            whole(lanes["s_axis"]["lanes"], "lanes"),
+            whole(lanes["m_axis"]["lanes"], "lanes"),
+            content["board"],
+            Clock(float(mhz), str(content["clock_source"])),
             str(content["limit"]),
         )
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
-        raise BadInput(f"{directory} is not a design that xnorflow wrote: {e}") from e
 
 
 def _wrote(folder: Path) -> bool:
@@ -150,7 +142,7 @@ def _wrote(folder: Path) -> bool:
     if any(path.is_dir() and path.name != "build" for path in folder.iterdir()):
         return False
     try:
-        content = json.loads((folder / SUMMARY).read_text())
+        content = read_json(folder / SUMMARY, "a design")
         return str(content["format"]).startswith(FORMAT.rstrip("0123456789"))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (BadInput, LookupError, TypeError):
         return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, assert_never
 
 from xnorflow import ir
 from xnorflow.design.clock import Clock
@@ -21,6 +21,7 @@ from xnorflow_hw.spec import (
     GearboxSpec,
     OffsetSpec,
     StageSpec,
+    TableSpec,
     TailSpec,
     ThresholdSpec,
 )
@@ -110,14 +111,17 @@ def _tail(tail: TailSpec) -> dict[str, Any]:
         case OffsetSpec():
             rows, lanes = tail.offset.shape
             return {"kind": "offsets", "rows": rows, "lanes": lanes, "rom": tail.rom.storage}
-    rows, lanes, entries = tail.table.shape
-    return {
-        "kind": "table",
-        "rows": rows,
-        "lanes": lanes,
-        "entries": entries,
-        "rom": tail.rom.storage,
-    }
+        case TableSpec():
+            rows, lanes, entries = tail.table.shape
+            return {
+                "kind": "table",
+                "rows": rows,
+                "lanes": lanes,
+                "entries": entries,
+                "rom": tail.rom.storage,
+            }
+        case _:
+            assert_never(tail)
 
 
 def _layer(part: Reduction, fold: Fold, stage: StageSpec, box: GearboxSpec) -> dict[str, Any]:

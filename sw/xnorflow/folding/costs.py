@@ -24,11 +24,10 @@ from xnorflow.resources.usage import Resources, engine_resources, gearbox_resour
 from xnorflow.schedule import regrouping
 from xnorflow.storage.blocks import spram_number
 from xnorflow_hw.array import stored_sums as stored
-from xnorflow_hw.spec import GearboxSpec, RomSpec
+from xnorflow_hw.spec import IN_SPRAM, GearboxSpec, RomSpec
 
 Reals = NDArray[np.float64]
 
-IN_SPRAM = RomSpec("spram")
 IN_LUTS = (RomSpec("distributed"),)
 """What weights are stored in if block RAMs are short."""
 _PIPELINE = 12

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +9,14 @@ from typing import Any
 
 from xnorflow.errors import BadInput
 from xnorflow.folding.narrowest import fastest, fold_reduction
+from xnorflow.inputs import read_json
 from xnorflow.plan.reductions import Fold, Reduction
 
 FINN_ENGINE = re.compile(r"(MatrixVectorActivation|MVAU|StreamingFCLayer)", re.IGNORECASE)
+
+
+MOST = 1 << 24
+"""No PE, SIMD or pixels is larger."""
 
 
 def _entry(name: str, value: Any, path: Path, *, ours: bool) -> Fold:
@@ -20,7 +24,7 @@ def _entry(name: str, value: Any, path: Path, *, ours: bool) -> Fold:
         raise BadInput(f"{path}: the entry {name!r} is not an object with PE and SIMD")
     lower = {str(k).lower(): v for k, v in value.items()}
     numbers: list[Any] = [lower.get("pe"), lower.get("simd"), lower.get("pixels", 1) if ours else 1]
-    if not all(isinstance(v, int) and not isinstance(v, bool) and v >= 1 for v in numbers):
+    if not all(type(v) is int and 1 <= v <= MOST for v in numbers):
         raise BadInput(
             f"{path}: the entry {name!r} needs PE and SIMD as positive integers"
             + (", and so is pixels, if it is there" if "pixels" in lower and ours else "")
@@ -28,16 +32,49 @@ def _entry(name: str, value: Any, path: Path, *, ours: bool) -> Fold:
     return Fold(*map(int, numbers))
 
 
+def _entries(content: Any, path: Path, parts: Sequence[Reduction]) -> tuple[dict[str, Any], bool]:
+    """Return a file's entries by the names of their layers, and whether it is one of ours."""
+    if not isinstance(content, dict):
+        raise BadInput(f"{path} is not a folding file: it holds no object")
+    names = [p.name for p in parts]
+    layers = content.get("layers")
+    if isinstance(layers, list):  # As design.json has them.
+        layers = {str(e.get("name")): e for e in layers if isinstance(e, dict)}
+    if layers is None and any(name in names for name in content):
+        layers = content
+    if isinstance(layers, dict):
+        for name in layers:
+            if name not in names:
+                raise BadInput(f"{path} names layer {name!r}; there are {', '.join(names)}")
+        if not layers:
+            raise BadInput(f"{path} folds no layer; there are {', '.join(names)}")
+        return layers, True
+    engines = [n for n in content if FINN_ENGINE.match(n)]
+    engines.sort(key=_number)
+    convs = [p.name for p in parts if p.weighted]
+    if len(engines) != len(convs):
+        raise BadInput(
+            f"{path} folds {len(engines)} engines; the network has {len(convs)}: {', '.join(convs)}"
+        )
+    return {name: content[engine] for name, engine in zip(convs, engines, strict=True)}, False
+
+
+def _number(engine: str) -> int:
+    """Return the last number in an engine's name, which orders them."""
+    return int((re.findall(r"[0-9]{1,9}", engine) or ["0"])[-1])
+
+
 def read_folding(
     path: str | Path, parts: Sequence[Reduction], cycles: int | None = None
 ) -> tuple[Fold, ...]:
     """Read a folding file, of ours or of FINN's, for the reductions of a network.
 
-    Ours is ``{"layers": {"conv0": {"pe": 16, "simd": 3}, ...}}``; an entry may also have
-    ``"pixels"``, output pixels at once. FINN's names its engines
-    ``MatrixVectorActivation_0`` (or ``MVAU_hls_0``, ``StreamingFCLayer_Batch_0``) in network order;
-    their PE and SIMD are taken, its other entries are not needed here. Layers that a file does not
-    name (pools, usually) are folded for the slowest cycles of those it names, or for `cycles`.
+    Ours is ``{"layers": {"conv0": {"pe": 16, "simd": 3}, ...}}``, or the inner object alone, or a
+    ``design.json``; an entry may also have ``"pixels"``, output pixels at once. FINN's names its
+    engines ``MatrixVectorActivation_0`` (or ``MVAU_hls_0``, ``StreamingFCLayer_Batch_0``) in
+    network order; their PE and SIMD are taken, its other entries are not needed here. Layers that
+    a file does not name (pools, usually) are folded for the slowest cycles of those it names, or
+    for `cycles`.
 
     Raises
     ------
@@ -45,34 +82,13 @@ def read_folding(
         If the file is no such thing, or a width does not fit its layer.
     """
     path = Path(path)
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError) as e:
-        raise BadInput(f"{path} is not a folding file: {e}") from e
-    if not isinstance(content, dict):
-        raise BadInput(f"{path} is not a folding file: it holds no object")
+    entries, ours = _entries(read_json(path, "a folding file"), path, parts)
     folds: dict[str, Fold] = {}
-    if isinstance(content.get("layers"), dict):
-        known = {p.name for p in parts}
-        for name, value in content["layers"].items():
-            if name not in known:
-                raise BadInput(f"{path} names layer {name!r}; there are {', '.join(sorted(known))}")
-            folds[name] = _entry(name, value, path, ours=True)
-    else:
-        engines = [n for n in content if FINN_ENGINE.match(n)]
-        engines.sort(key=lambda n: int((re.findall(r"\d+", n) or ["0"])[-1]))
-        convs = [p for p in parts if p.weighted]
-        if len(engines) != len(convs):
-            raise BadInput(
-                f"{path} folds {len(engines)} engines; the network has {len(convs)}:"
-                f" {', '.join(p.name for p in convs)}"
-            )
-        for part, name in zip(convs, engines, strict=True):
-            folds[part.name] = _entry(name, content[name], path, ours=False)
     for part in parts:
-        if part.name in folds:
+        if part.name in entries:
+            given_fold = folds[part.name] = _entry(part.name, entries[part.name], path, ours=ours)
             try:
-                part.check(folds[part.name])
+                part.check(given_fold)
             except BadInput as e:
                 raise BadInput(f"{path}: {e}") from e
     given = [p.cycles(folds[p.name]) for p in parts if p.name in folds]

@@ -125,7 +125,11 @@ def _parse(path: Path) -> onnx.ModelProto:
             f"the file has {size} bytes.", node=path.name, hint=f"at most {MAX_FILE_BYTES} bytes."
         )
     try:
-        return onnx.ModelProto.FromString(path.read_bytes())
+        content = path.read_bytes()
+    except OSError as e:
+        raise BadInput(f"{path} cannot be read: {e.strerror or e}") from e
+    try:
+        return onnx.ModelProto.FromString(content)
     except (DecodeError, ValueError, RecursionError) as e:
         raise UnsupportedModel(
             "it is not an ONNX file, or it is truncated.",

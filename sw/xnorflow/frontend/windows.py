@@ -265,9 +265,9 @@ def conv(node: Node, inputs: Sequence[Value | None]) -> Result:
         node=node.name,
         op=node.op,
     )
-    result = seen.result(x, window, out, -np.inf)
-    elements(result.frame, MAX_FEATURES, what="its result", node=node.name, op=node.op)
-    return result, (op,)
+    frame = (*window.output(*x.frame[:2]), out)
+    elements(frame, MAX_FEATURES, what="its result", node=node.name, op=node.op)
+    return seen.result(x, window, out, -np.inf), (op,)
 
 
 def _of_frame(weights: Ints, seen: View, channels: int) -> Ints:

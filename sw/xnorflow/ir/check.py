@@ -46,6 +46,10 @@ def verify(net: LayerGraph) -> None:
             features = _checked_output(layer, features)
         except ValueError as e:
             raise ValueError(f"layer {layer.name!r}: {e}") from e
+    if len(net.classes) not in (0, len(net.scores.offsets)):
+        raise ValueError(f"{len(net.classes)} names of classes are not one for each score")
+    if len(net.classes) not in (0, len(net.scores.offsets)):
+        raise ValueError(f"{len(net.classes)} names of classes are not one for each score")
 
 
 def _order(order: InputOrder, features: int) -> None:

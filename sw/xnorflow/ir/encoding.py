@@ -76,6 +76,15 @@ def _ints(values: Any, count: int) -> tuple[int, ...]:
     return tuple(values)
 
 
+def _texts(values: Any) -> tuple[str, ...]:
+    """Take texts that can be written out again: JSON can spell halves of surrogate pairs."""
+    if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
+        raise ValueError(f"{values!r} is not a list of texts")
+    for text in values:
+        text.encode()
+    return tuple(values)
+
+
 def _value(value: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
     match value:
         case {"array": name}:
@@ -104,14 +113,15 @@ def from_arrays(header: str, arrays: Mapping[str, NDArray[Any]]) -> LayerGraph:
     layers = []
     for entry in content["layers"]:
         kind = KINDS[entry.pop("kind")]
-        layers.append(kind(**{k: _value(v, arrays) for k, v in entry.items()}))
+        sources = _texts(entry.pop("sources"))
+        layers.append(kind(**{k: _value(v, arrays) for k, v in entry.items()}, sources=sources))
     height, width, channels = _ints(content["shape"], 3)
     return LayerGraph(
         content["name"],
         (height, width, channels),
         tuple(layers),
-        tuple(map(str, content["classes"])),
-        tuple(map(str, content["notes"])),
+        _texts(content["classes"]),
+        _texts(content["notes"]),
         _order(content["order"], arrays) if content["format"] == FORMAT_2 else None,
     )
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from xnorflow.errors import BadInput
+from xnorflow.inputs import blaming
 from xnorflow.ir.check import verify
 from xnorflow.ir.encoding import from_arrays, to_arrays
 from xnorflow.ir.network import IntegerNetwork
-from xnorflow.npz import READ_ERRORS, read_archive
+from xnorflow.npz import read_archive
 
 MAX_BYTES = 1 << 30
 """Most that the arrays of a network may take, in bytes."""
@@ -30,13 +30,15 @@ def load(path: str | Path) -> IntegerNetwork:
     xnorflow.errors.BadInput
         If the file is anything else.
     """
-    try:
-        arrays, _ = read_archive(Path(path), MAX_BYTES)
-        read = from_arrays(str(arrays.pop("header")), arrays)
+    what = "a network that xnorflow wrote"
+    arrays, _ = read_archive(Path(path), MAX_BYTES, what=what)
+    with blaming(f"{path} is not {what}"):
+        header = arrays.pop("header")
+        if header.shape or header.dtype.kind != "U":
+            raise ValueError(f"its header is {header.dtype} of shape {list(header.shape)}")
+        read = from_arrays(str(header), arrays)
         net = IntegerNetwork(
             read.name, read.shape, read.layers, read.classes, read.notes, read.order
         )
         verify(net)
-    except (*READ_ERRORS, LookupError, TypeError, AttributeError, ArithmeticError) as e:
-        raise BadInput(f"{path} is not a network that xnorflow wrote: {e}") from e
     return net

@@ -132,6 +132,9 @@ class Conv(Layer):
             lo, hi = min(lo, self.pad_value), max(hi, self.pad_value)
         flat = self.weights.reshape(len(self.weights), -1)
         positive, negative = np.maximum(flat, 0).sum(1), np.minimum(flat, 0).sum(1)
+        if max(abs(lo), abs(hi)) * int((positive - negative).max()) >= 1 << 62:
+            # Beyond int64, in Python's integers: a sum that wraps would look like a small one.
+            positive, negative = positive.astype(object), negative.astype(object)
         return positive * lo + negative * hi, positive * hi + negative * lo
 
     def output(self, inp: Features) -> Features:
@@ -296,7 +299,7 @@ class Threshold(Layer):
             isinstance(t, np.ndarray) and t.dtype == np.int64 and t.ndim == 2,
             "its thresholds are not int64 with 2 axes",
         )
-        need((np.diff(t, axis=1) >= 0).all(), "thresholds descend")
+        need((t[:, 1:] >= t[:, :-1]).all(), "thresholds descend")
 
     def depends(self, alive: Mask) -> Mask:
         """Return the same."""
@@ -406,7 +409,16 @@ class Scores(Layer):
     def check(self, inp: Features) -> None:
         """Check offsets and ranks."""
         classes = len(integers(self.offsets, 1, "offsets"))
-        need(np.abs(self.offsets).max() <= MAX_VALUE, "an offset is too large")
+        low, high = int(self.offsets.min()), int(self.offsets.max())
+        need(low >= -MAX_VALUE and high <= MAX_VALUE, "an offset is too large")
+        if self.floats is not None:
+            need(
+                isinstance(self.floats, np.ndarray)
+                and self.floats.dtype == np.float32
+                and self.floats.ndim == 1,
+                "its table of float scores is not float32 with 1 axis",
+            )
+        need(type(self.floats_lo) is int, "its table of float scores begins at no whole number")
         if self.ranks is None:
             need(self.rank_lo is None, "it has rank_lo, but no ranks")
             return

@@ -56,7 +56,9 @@ def check_constants(graph: g.Graph) -> g.Graph:
     """Refuse NaN, infinity, division by zero and constants that do not fit their channels."""
     shape = graph.shape
     factor = graph.input_scale.factor
-    if not (np.isfinite(np.float32(factor)) and factor > 0):
+    with np.errstate(over="ignore"):
+        scale = np.float32(factor)
+    if not (np.isfinite(scale) and scale > 0):
         raise UnsupportedModel(
             f"the input scale {factor} is not a positive number.", node=graph.name
         )

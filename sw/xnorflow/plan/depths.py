@@ -153,7 +153,7 @@ def shrunk(spec: AcceleratorSpec) -> AcceleratorSpec:
     stage by stage, and less of any would then be slower.
     """
     flow = Flow(spec, 4 + ceil(timing.latency(spec) / bounds.bound(spec)[0]))
-    flow.settle()
+    flow.solve()
     wanted = flow.sent
     for k in range(len(spec.stages)):
         stage = flow.spec.stages[k]
@@ -187,7 +187,7 @@ def _least(
         # Often nothing can be spared, or everything.
         at = tries.pop(0) if tries and low <= tries[0] < high else (low + high) // 2
         tried = flow.with_stage(k, changed(flow.spec.stages[k], depths[at]))
-        if tried.settle(wanted):
+        if tried.solve(wanted):
             flow, high = tried, at
         else:
             low = at + 1

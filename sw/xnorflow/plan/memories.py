@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import inf
+from typing import assert_never
 
 from xnorflow.devices.tables import Family, Fpga, fpgas
 from xnorflow.storage.blocks import StorageChoice, ram_blocks, spram_number
 from xnorflow_hw.array import stored_sums as stored
 from xnorflow_hw.memory.spram_rom import LOAD_BITS, number
 from xnorflow_hw.spec import (
+    IN_SPRAM,
     AcceleratorSpec,
     DotSpec,
     OffsetSpec,
@@ -34,9 +36,6 @@ RESERVED = 4
 """Blocks left for what is around the accelerator: the host link and its queue."""
 
 
-IN_SPRAM = RomSpec("spram")
-
-
 def _words(tail: TailSpec, sum_bits: int) -> tuple[int, int]:
     """Give words and bits of a tail's constants, about where it has several memories."""
     match tail:
@@ -49,6 +48,8 @@ def _words(tail: TailSpec, sum_bits: int) -> tuple[int, int]:
         case TableSpec():
             rows, lanes, values = tail.table.shape
             return rows * values, tail.out_bits
+        case _:
+            assert_never(tail)
 
 
 @dataclass(frozen=True)

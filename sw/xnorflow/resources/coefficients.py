@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from xnorflow.resources.terms import CONSTANT, FAR, WHOLE, Features
+from xnorflow.resources.terms import CONSTANT, FAR, WHOLE, Terms
 
 FORMS = (": lanes", ": adders", ": bits of counts")
-"""End the names of features that arrays of every form have."""
+"""End the names of terms that arrays of every form have."""
 
 
 @dataclass(frozen=True)
@@ -40,19 +40,19 @@ class Coefficients:
     family: str = ""
     against: str = ""
 
-    def part(self, component: str, features: Features) -> tuple[float, float]:
+    def part(self, component: str, terms: Terms) -> tuple[float, float]:
         """Give a component's share of the LUTs and flip-flops of a whole design."""
-        found = self.summed(component, features)
+        found = self.summed(component, terms)
         luts, ffs = (
             sum(of.get(name, 0.0) * value for name, value in found.items())
             for of in (self.whole_lut, self.whole_ff)
         )
-        return luts, ffs + features.get(FAR, 0.0)
+        return luts, ffs + terms.get(FAR, 0.0)
 
-    def summed(self, component: str, features: Features) -> Features:
+    def summed(self, component: str, terms: Terms) -> Terms:
         """Give what `whole_lut` and `whole_ff` are multiplied with."""
-        found = {name: v for name, v in features.items() if name.startswith(WHOLE)}
-        own = {name: v for name, v in features.items() if not name.startswith(WHOLE)}
+        found = {name: v for name, v in terms.items() if name.startswith(WHOLE)}
+        own = {name: v for name, v in terms.items() if not name.startswith(WHOLE)}
         for key, of in (("lut", self.lut), ("ff", self.ff)):
             found[f"{packed_as(component)} {key}"] = sum(
                 _of(of, name) * value for name, value in own.items()
@@ -68,7 +68,7 @@ def packed_as(component: str) -> str:
 
 
 def _of(found: Mapping[str, float], name: str) -> float:
-    """Give a feature's coefficient.
+    """Give a term's coefficient.
 
     Where constants were not measured, they cost what a ROM's words do; an array of a form that was
     not measured costs the most.

@@ -19,7 +19,7 @@ class EngineSummary:
         The layer's name.
     kind : str
         The layer's `kind`, such as "conv" (a dense layer too) or "maxpool".
-    pixels, channels, reduction : int
+    positions, channels, reduction : int
         Output pixels per frame, output channels, and inputs that each output value takes: kernel
         area x input channels for a conv, kernel area for a pool.
     inputs : int
@@ -68,7 +68,7 @@ class EngineSummary:
 
     name: str
     kind: str
-    pixels: int
+    positions: int
     channels: int
     reduction: int
     inputs: int
@@ -102,7 +102,7 @@ class EngineSummary:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for field in ("pixels", "channels", "reduction", "inputs", "pe", "simd", "cycles"):
+        for field in ("positions", "channels", "reduction", "inputs", "pe", "simd", "cycles"):
             if getattr(self, field) < 1:
                 raise BadInput(
                     f"engine {self.name!r}: {field} is {getattr(self, field)}, "
@@ -112,7 +112,7 @@ class EngineSummary:
     @property
     def macs(self) -> int:
         """Multiply-accumulates per frame; a pool has none."""
-        return self.pixels * self.channels * self.reduction if self.rom_depth else 0
+        return self.positions * self.channels * self.reduction if self.rom_depth else 0
 
     @property
     def weights(self) -> int:
@@ -122,7 +122,7 @@ class EngineSummary:
     @property
     def outputs(self) -> int:
         """Output features per frame."""
-        return self.pixels * self.channels
+        return self.positions * self.channels
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def engine_summary(part: Reduction, stage: StageSpec, box: GearboxSpec) -> Engin
     return EngineSummary(
         name=part.name,
         kind=part.layer.kind,
-        pixels=part.out.height * part.out.width,
+        positions=part.out.height * part.out.width,
         channels=part.out_channels,
         reduction=taps * (part.inp.channels if a.weight_words else 1),
         inputs=part.inp.size,

@@ -1,9 +1,9 @@
 """What the components of a design are made of, in numbers that their resources are linear in.
 
-Each component of the generated hardware (``docs/hardware.md``) has a few features: lanes, bits of
+Each component of the generated hardware (``docs/hardware.md``) has a few terms: lanes, bits of
 sums, bits of counters, ... The resource model multiplies them with a fabric's coefficients, which
 were fitted to synthesised components (``benchmarks/resources.py``). The LUTs of memories are known
-and are features, too.
+and are terms, too.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from xnorflow_hw.array import stored_sums as stored
 from xnorflow_hw.fabric import copies, xnor_sum
 from xnorflow_hw.spec import GearboxSpec, RomSpec
 
-Features = dict[str, float]
+Terms = dict[str, float]
 CONSTANT = ", constants"
 """Ends the names of arrays and searches whose ROM has a single word."""
 WHOLE = "whole, "
-"""Begins features of which the tools make something only in a whole design."""
+"""Begins terms of which the tools make something only in a whole design."""
 SPARED = f"{WHOLE}spared "
-"""Begins features that the tools make nothing of in a whole design, though in a component."""
+"""Begins terms that the tools make nothing of in a whole design, though in a component."""
 FAR = "flip-flops of far tiles"
 """Names the flip-flops that are known and not fitted; the few that delay a beat's row are not among
 them, and thresholds are taken to have the time for it."""
@@ -39,8 +39,8 @@ def _bits(number: int) -> int:
     return (number - 1).bit_length()
 
 
-def _memory(depth: int, width: int, family: Family, kind: str, number: int = 1) -> Features:
-    """Give the features of memories with a write and a read port."""
+def _memory(depth: int, width: int, family: Family, kind: str, number: int = 1) -> Terms:
+    """Give the terms of memories with a write and a read port."""
     if depth == 1:
         return {"bits of a single word": number * width}
     if StorageChoice(family).ram_of(depth, width, kind) != "distributed":
@@ -81,8 +81,8 @@ def _registers(memories: StorageChoice, depth: int, width: int, rom: RomSpec | N
     return sum(t.width for t in rom.tiles) or width
 
 
-def buffer(e: EngineSummary, family: Family) -> Features:
-    """Give the features of the feature buffer."""
+def buffer(e: EngineSummary, family: Family) -> Terms:
+    """Give the terms of the feature buffer."""
     height, width = e.frame
     rows, columns = e.windows
     words = ceil(e.inputs // (height * width) * e.act_bits / e.buffer_width)
@@ -102,8 +102,8 @@ def buffer(e: EngineSummary, family: Family) -> Features:
     }
 
 
-def array(e: EngineSummary, family: Family) -> Features:
-    """Return the features of the array, with its ROM and what its accumulators start from.
+def array(e: EngineSummary, family: Family) -> Terms:
+    """Return the terms of the array, with its ROM and what its accumulators start from.
 
     Raises
     ------
@@ -115,13 +115,13 @@ def array(e: EngineSummary, family: Family) -> Features:
     return ARRAYS[e.kind](e, family)
 
 
-def _pool(e: EngineSummary, family: Family) -> Features:
+def _pool(e: EngineSummary, family: Family) -> Terms:
     return {e.kind: 1, f"{e.kind}: bits": e.pe * max(e.act_bits, e.acc_bits)}
 
 
-def _dot(e: EngineSummary, family: Family) -> Features:
+def _dot(e: EngineSummary, family: Family) -> Terms:
     sums = e.pe * e.at_once
-    found: Features = {
+    found: Terms = {
         "array": 1,
         "array: bits of sums": sums * e.acc_bits,
         **{name: sums * value for name, value in beat(e).items()},
@@ -172,7 +172,7 @@ def _dot(e: EngineSummary, family: Family) -> Features:
     return found
 
 
-ARRAYS: dict[str, Callable[[EngineSummary, Family], Features]] = {
+ARRAYS: dict[str, Callable[[EngineSummary, Family], Terms]] = {
     "conv": _dot,
     "maxpool": _pool,
     "sumpool": _pool,
@@ -180,8 +180,8 @@ ARRAYS: dict[str, Callable[[EngineSummary, Family], Features]] = {
 """What an array is made of, by the kind of its layer."""
 
 
-def beat(e: EngineSummary) -> Features:
-    """Give the features of one sum of a beat's products, see `xnorflow_hw.fabric.beat`."""
+def beat(e: EngineSummary) -> Terms:
+    """Give the terms of one sum of a beat's products, see `xnorflow_hw.fabric.beat`."""
     planes, simd = e.weight_planes, e.simd
     form = e.form + (CONSTANT if e.rom_depth == 1 else "")
     if e.form == "add":
@@ -218,14 +218,14 @@ def _kind(depth: int, blocks: int) -> str:
     return "blocks" if blocks else "few words" if depth <= FEW else "many words"
 
 
-def tail(e: EngineSummary, family: Family) -> Features:
-    """Give the features of the tails that the array does not compute."""
+def tail(e: EngineSummary, family: Family) -> Terms:
+    """Give the terms of the tails that the array does not compute."""
     if not e.tail_bits:
         return {}
     if not e.threshold_levels:
         return {"tails": 1, "tails: bits": e.tail_bits}
     lanes, memories = e.pe * e.at_once, StorageChoice(family)
-    found: Features = {"shared ROM: LUTs": 0, "own ROMs: LUTs": 0, "bits chosen": 0}
+    found: Terms = {"shared ROM: LUTs": 0, "own ROMs: LUTs": 0, "bits chosen": 0}
     for step, width in enumerate(e.threshold_words):
         luts, blocks = memories.takes(e.threshold_rows, width, e.threshold_rom)
         if step and not blocks:
@@ -262,8 +262,8 @@ def threshold_rom(e: EngineSummary, family: Family) -> tuple[float, int]:
     return sum(luts for luts, _ in found), sum(blocks for _, blocks in found)
 
 
-def queue(e: EngineSummary, family: Family) -> Features:
-    """Give the features of the queue behind the array."""
+def queue(e: EngineSummary, family: Family) -> Terms:
+    """Give the terms of the queue behind the array."""
     width = e.pe * e.out_bits * e.at_once
     name = "queue" if e.at_once == 1 else "pixel queue"
     if family.lutram_shapes or e.queue_depth == 1:
@@ -278,8 +278,8 @@ def queue(e: EngineSummary, family: Family) -> Features:
     }
 
 
-def gearbox(box: GearboxSpec | None) -> Features:
-    """Give the features of a gearbox."""
+def gearbox(box: GearboxSpec | None) -> Terms:
+    """Give the terms of a gearbox."""
     if box is None or box.kind == "wires":
         return {}
     wide, narrow = max(box.lanes_in, box.lanes_out), min(box.lanes_in, box.lanes_out)
@@ -303,8 +303,8 @@ def gearbox(box: GearboxSpec | None) -> Features:
     }
 
 
-def engine(e: EngineSummary, family: Family) -> dict[str, Features]:
-    """Give the features of an engine's components, by the names of their modules."""
+def engine(e: EngineSummary, family: Family) -> dict[str, Terms]:
+    """Give the terms of an engine's components, by the names of their modules."""
     return {
         "gearbox": gearbox(e.gearbox),
         "buffer": buffer(e, family),
@@ -315,8 +315,8 @@ def engine(e: EngineSummary, family: Family) -> dict[str, Features]:
     }
 
 
-def ends(d: DesignSummary) -> dict[str, Features]:
-    """Give the features of what stands before the first engine and behind the last."""
+def ends(d: DesignSummary) -> dict[str, Terms]:
+    """Give the terms of what stands before the first engine and behind the last."""
     return {
         "input": {"input": 1, "input: bits": d.input_bits, "input: bits of tables": d.table_bits},
         "output": gearbox(d.output),

@@ -141,7 +141,7 @@ class Flow:
         other._linked[k] = other._issued[k] = ()
         return other
 
-    def settle(self, latest: Ints | None = None) -> bool:
+    def solve(self, latest: Ints | None = None) -> bool:
         """Find all times; give up, and tell so, if what is sent comes later than `latest`."""
         for _ in range(MAX_SWEEPS):
             moved = [self._link(k) | self._stage(k) for k in range(len(self._boxes))]
@@ -150,7 +150,7 @@ class Flow:
             if latest is not None and (self.sent > latest).any():
                 return False
         raise RuntimeError(
-            f"the schedule of {self.spec.name} did not settle in {MAX_SWEEPS} sweeps"
+            f"the schedule of {self.spec.name} found no fixed point in {MAX_SWEEPS} sweeps"
         )
 
     def _link(self, k: int) -> bool:

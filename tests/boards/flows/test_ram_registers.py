@@ -1,4 +1,4 @@
-"""Registers move into ECP5's block RAM where they do the same there, and only there."""
+"""Flip-flops move into ECP5's block RAM where its output register does the same, only there."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Netlist = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def netlists(tmp_path_factory: pytest.TempPathFactory) -> dict[int, str]:
-    """What Yosys makes of a ROM with a register."""
+    """Return the netlist that Yosys makes of a ROM with a register."""
     pytest.importorskip("pyosys")
     made = {}
     for width in WIDTHS:
@@ -58,11 +58,11 @@ def test_a_plain_register_moves(width: int, netlists: dict[int, str]) -> None:
     before = dict(ram["connections"])
     assert len(after) == absorb(netlist) == width
     assert not cells(netlist, "TRELLIS_FF")
-    # Every output now drives what was behind its register.
+    # Every output now drives the net that its flip-flop drove.
     read = {pin for pin, bits in before.items() if bits[0] in after}
     assert len(read) == width
     assert all(ram["connections"][pin] == [after[before[pin][0]]] for pin in read)
-    # A port of 36 bits has the outputs of both.
+    # A port of 36 bits uses the outputs of both ports.
     ports = {pin[2] for pin in read}
     assert len(ports) == 1 + (width > 18)
     for port in "AB":

@@ -1,14 +1,16 @@
-"""Routers that go round in circles are stopped, and the other one has its turn."""
+"""A router that makes no progress is stopped, and the other one is tried."""
 
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
+from xnorflow_boards.build.open_build import OpenBuild
+from xnorflow_boards.flows import ICE40
 from xnorflow_boards.flows.process import Stop, run
 from xnorflow_boards.flows.routing import PATIENCE, Impasse, Watch, remaining
 from xnorflow_boards.flows.tools import FlowTool
-from xnorflow_boards.steps import OpenBuild
 
 CIRCLES = "Info:     iter={} wires=11178 overused=4 overuse=4 archfail=NA"
 
@@ -66,7 +68,7 @@ def test_a_tool_is_stopped_by_who_watches(tmp_path):
 
 
 def routed(tmp_path, endless, failing=()):
-    """Place with a nextpnr whose routers of these names never end, or fail; give what was run."""
+    """Build with a nextpnr whose routers of these names never end, or fail."""
     code = "\n".join(
         [
             "import itertools, json, sys",
@@ -82,21 +84,24 @@ def routed(tmp_path, endless, failing=()):
     )
     names = []
     design = SimpleNamespace(net=SimpleNamespace(name="digits"))
-    board = SimpleNamespace(name="icebreaker")
-    made = OpenBuild(design, board, tmp_path, lambda name, doing: names.append(name))
-    family = SimpleNamespace(
-        routers=("router2", "router1"), place=lambda plan: [], usage=lambda cells, log: cells
+    flow = replace(
+        ICE40,
+        routers=("router2", "router1"),
+        place=lambda plan: [],
+        usage=lambda cells, log: cells,
     )
+    board = SimpleNamespace(name="icebreaker", flow=flow)
+    made = OpenBuild(design, board, tmp_path, lambda name, doing: names.append(name))
     tool = FlowTool("nextpnr", (sys.executable, "-c", code), "0")
-    return made, family, tool, names
+    return made, tool, names
 
 
 @pytest.mark.parametrize(
     "fault", [{"endless": ("router2",)}, {"endless": (), "failing": ("router2",)}]
 )
 def test_the_other_router_has_its_turn(tmp_path, fault):
-    made, family, tool, names = routed(tmp_path, **fault)
-    placement = made._place(family, tool, None, 40.0, 3, False)
+    made, tool, names = routed(tmp_path, **fault)
+    placement = made._place(tool, None, 40.0, 3, False)
     assert (placement.router, placement.seed, placement.fmax_mhz) == ("router1", 3, 50.0)
     steps = ["placement and routing, seed 3", "placement and routing, seed 3, router1"]
     assert list(dict.fromkeys(names)) == steps == [step.name for step in made.steps]
@@ -104,9 +109,9 @@ def test_the_other_router_has_its_turn(tmp_path, fault):
 
 
 def test_two_lost_routers_are_said(tmp_path):
-    made, family, tool, _ = routed(tmp_path, ("router2",), ("router1",))
+    made, tool, _ = routed(tmp_path, ("router2",), ("router1",))
     with pytest.raises(Impasse) as e:
-        made._place(family, tool, None, 40.0, 1, True)
+        made._place(tool, None, 40.0, 1, True)
     text = made._unrouted([{"seed": 1, "why": str(e.value)}], True)
     assert "no route for digits on icebreaker with 1 seed (router2: 4 conflicts were left" in text
     assert "router1: ERROR: Failed to find a route). What would work: no --rip-up, more" in text

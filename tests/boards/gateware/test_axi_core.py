@@ -1,4 +1,4 @@
-"""The IP core's project: its script runs in a Tcl interpreter, its register files are the map."""
+"""The IP core's project: a Tcl interpreter runs its script, and its files have the register map."""
 
 import re
 import shutil
@@ -9,7 +9,7 @@ import pytest
 import xnorflow as xf
 from xnorflow import demo
 from xnorflow_boards import boards
-from xnorflow_boards.flows.vivado_core import CONSTRAINTS, SCRIPT, core_project
+from xnorflow_boards.build.vivado_core import CONSTRAINTS, SCRIPT, core_project
 from xnorflow_boards.gateware import axi_core as axi
 from xnorflow_hw.axi.register_map import MAGIC, REGISTERS
 
@@ -27,7 +27,7 @@ def project(design):
 
 
 def tcl(project, known):
-    """Run the script; Vivado's commands are recorded, look-ups of (kind, name) find the known."""
+    """Run the script and return Vivado's commands; look-ups find the given (kind, name) only."""
     tkinter = pytest.importorskip("tkinter")
     interpreter = tkinter.Tcl()
     calls = []

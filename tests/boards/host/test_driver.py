@@ -24,7 +24,7 @@ moments = st.lists(st.integers(20, 6000), max_size=4).map(sorted)
 
 @pytest.fixture(autouse=True)
 def _no_sleep(monkeypatch):
-    """Real waiting would be for a device that is gone; the wires pass their own time."""
+    """Replace sleep, which only waits for a device that is gone; the wires keep their own time."""
     monkeypatch.setattr("xnorflow_boards.host.driver.time.sleep", lambda seconds: None)
 
 
@@ -33,7 +33,7 @@ def driver_of(wire, **options):
 
 
 def check(x, answers):
-    """No answer is wrong; give the number of those missing."""
+    """Check that no answer is wrong, and return the number of missing ones."""
     wrong = (answers.results != results(x)).any(axis=1) & answers.answered
     assert not wrong.any()
     return int((~answers.answered).sum())
@@ -153,7 +153,7 @@ def test_a_frame_that_never_gets_through_does_not_hold_up_the_others():
 
 
 def loading(wire, begin, end, failed=False):
-    """Let a board load its weights from one time to another."""
+    """Make a board load its weights between two times."""
     feed = wire.board.feed
 
     def late(data):
@@ -243,7 +243,7 @@ def test_a_board_that_is_loaded_with_another_design_on_the_way():
         wire.board.identity = other.identity
 
     wire.board.reset = load
-    with pytest.raises(CheckFailed, match="the board changed on the way"):
+    with pytest.raises(CheckFailed, match="the board changed during the run"):
         driver.run(frames(100), known)
 
 

@@ -1,4 +1,4 @@
-"""Messages to bytes and back; whatever happens to the bytes, only what was sent is read."""
+"""Messages become bytes and are read back; damaged bytes never make another message."""
 
 import pytest
 from hypothesis import given
@@ -99,7 +99,7 @@ def test_garbage_without_flags_is_not_kept():
 
 
 def test_bytes_of_known_messages():
-    """What docs/link.md shows."""
+    """The bytes are those that docs/link.md shows."""
     assert hello(0x1234).hex(" ") == "7e 11 34 12 00 00 00 00 00 0d cc 01 c7 7e"
     assert (
         encode(Request.DATA, 0x1234, 7, b"\x7e\x7d\x00").hex(" ")
@@ -119,7 +119,7 @@ def test_identity():
         4,
         48_000_000,
     )
-    # A later version may say more; an answer too short to be one is none.
+    # A later version may append fields; an answer that is too short is no identity.
     assert identity(Message(2, Reply.IDENTITY, 3, 0, spec.identity + b"more")).window == 4
     assert identity(Message(1, Reply.IDENTITY, 3, 0, spec.identity[:-1])) is None
     assert identity(Message(1, Reply.RESULT, 3, 0, spec.identity)) is None

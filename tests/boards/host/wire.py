@@ -1,4 +1,4 @@
-"""The model of the board behind a damaged line, in virtual time: no device, no waiting."""
+"""The model of the board behind a damaged line, in virtual time: no device, and no waiting."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SPEC = LinkSpec(1, FRAME, 1, RESULT, digest=DIGEST, window=8)
 
 
 def result_of(frame: bytes) -> bytes:
-    """Bytes that depend on every byte of a frame and on its place."""
+    """Return bytes that depend on every byte of a frame and on its place."""
     return (zlib.crc32(frame) * 0x10001).to_bytes(RESULT + 2, "little")[:RESULT]
 
 
@@ -33,10 +33,11 @@ def results(x: np.ndarray) -> np.ndarray:
 
 
 class Wire:
-    """A transport.
+    """A transport with a board at its end.
 
-    `resets` and `pulls` are numbers of written bytes; a pulled cable swallows everything for
-    `silence` seconds, and, with `gone`, its device is gone for that long.
+    `resets` and `pulls` are numbers of written bytes after which the board is reset or the cable
+    pulled. A pulled cable loses everything for `silence` seconds; with `gone`, its device is gone
+    for that long.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class Wire:
         keep = data
         if self.pulls and self.written >= self.pulls[0]:
             self.pulls.pop(0)
-            # It breaks off anywhere, in either direction.
+            # The line is cut at any byte, in either direction.
             keep = data[: self.random.randrange(len(data) + 1)]
             self.arrived = self.arrived[: self.random.randrange(len(self.arrived) + 1)]
             self._answer(keep)

@@ -1,4 +1,4 @@
-"""The synthesised accelerator, out of real cells, against the golden model."""
+"""The synthesised accelerator, made of the family's cells, against the golden model."""
 
 import re
 from dataclasses import replace
@@ -28,7 +28,7 @@ def synthesiser():
 
 @pytest.fixture(scope="module")
 def small():
-    """Samples through a convolution, thresholds, pooling, and two fully connected layers."""
+    """Return a design with a convolution, thresholds, pooling and two fully connected layers."""
     rng = np.random.default_rng(1)
 
     def weights(*shape):
@@ -59,7 +59,7 @@ def x():
 
 @pytest.fixture(scope="module")
 def netlists(small):
-    """Netlists by board, each made once."""
+    """Return netlists by board; each is made once."""
     made = {}
 
     def get(name):
@@ -96,7 +96,7 @@ def test_a_netlist_is_the_golden_model_and_keeps_its_times(small, x, netlists, n
 
 @pytest.mark.slow
 def test_a_single_wrong_lut_is_found(small, x, netlists):
-    """The contents of the LUT in the middle of the netlist are inverted."""
+    """Invert the content of the LUT in the middle of the netlist."""
     made = netlists("ulx3s-25f")
     luts = list(re.finditer(r"\bLUT4 #\(\s*\.INIT\(16'h([0-9a-f]{4})\)", made.verilog))
     assert len(luts) == made.cells["LUT4"]

@@ -1,4 +1,4 @@
-"""The whole link: command line, driver, terminal, RTL of link and accelerator; and its faults."""
+"""The whole link, with faults: command line, driver, terminal, RTL of link and accelerator."""
 
 import json
 import random
@@ -82,14 +82,14 @@ def test_every_frame_through_drops_flips_repeats_inserts_pulls_and_resets(design
 
 
 def test_bit_by_bit_through_the_uart(design):
-    """Damage the bytes; the wires themselves are a UART of four cycles a bit."""
+    """Bytes are damaged; the wires are those of a UART with four cycles per bit."""
     trouble = Trouble(FaultRates(0.001, 0.001, 0.001, 0.001))
     wrong, missing, statistics, report = stream(
         design, 40, timeout=3, divisor=4, trouble=trouble, seed=1
     )
     assert (wrong, missing) == (0, 0)
     assert sum(report[kind] for kind in ("drop", "flip", "repeat", "insert")) > 3
-    # Ten bits of four cycles for every byte of every frame.
+    # Every byte of every frame takes ten bits of four cycles.
     assert report["cycles"] > 40 * 77 * 40
 
 
@@ -117,7 +117,7 @@ def test_a_board_that_dies_leaves_its_frames_reported(design):
 
 @pytest.fixture(scope="module")
 def slow():
-    """A design that takes several times as long for a frame as the line, at 4 cycles a bit."""
+    """The design takes several times as long for a frame as a line of 4 cycles per bit."""
     design = xf.compile(xf.load(demo.model_path()), cycles=12_000)
     assert design.ii > 3 * 40 * design.interface.frame
     return design

@@ -1,4 +1,4 @@
-"""Weights in SPRAM: alone, as gates, and on a simulated board that loads them from its flash."""
+"""Weights in SPRAM: of an accelerator alone, as gates, and on a board that loads its flash."""
 
 import json
 import re
@@ -10,17 +10,17 @@ import pytest
 from xnorflow import demo
 from xnorflow.errors import BadInput, CheckFailed, ToolMissing
 from xnorflow.plan.memories import load_bits, sprams
-from xnorflow_boards.bitstream import build
+from xnorflow_boards.build.bitstream import build
+from xnorflow_boards.build.load_bitstream import program
 from xnorflow_boards.catalogue import board
 from xnorflow_boards.flows import tools
 from xnorflow_boards.gateware import board_top as tops
 from xnorflow_boards.gateware.clocking import Clocking
+from xnorflow_boards.gateware.weights_in_flash import ERASED, WEIGHTS_ADDRESS, with_weights
 from xnorflow_boards.host.driver import Driver
 from xnorflow_boards.host.transport import SerialTransport
-from xnorflow_boards.load_bitstream import program
 from xnorflow_boards.simulated import gates
 from xnorflow_boards.simulated.design_board import simulated
-from xnorflow_boards.weights_in_flash import ERASED, WEIGHTS_ADDRESS, with_weights
 from xnorflow_hw.link.flash_format import image
 from xnorflow_sim.board.simulated_board import Trouble
 
@@ -124,8 +124,8 @@ def test_the_loader_has_what_the_image_has(design):
 
 
 def test_it_cannot_be_built_for_a_board_without_spram(design, tmp_path, monkeypatch):
-    monkeypatch.setattr("xnorflow_boards.bitstream.Design.read", lambda folder: design)
-    with pytest.raises(BadInput, match="has weights in 3 SPRAM, which ulx3s-25f lacks"):
+    monkeypatch.setattr("xnorflow_boards.build.bitstream.Design.read", lambda folder: design)
+    with pytest.raises(BadInput, match="has weights in 3 SPRAM blocks, which ulx3s-25f lacks"):
         build(tmp_path, board="ulx3s-25f")
 
 
@@ -148,7 +148,7 @@ def test_weights_are_programmed_into_the_flash_only(tmp_path):
 
 
 def test_the_flash_is_on_the_boards_pins_and_selected_low(design):
-    """As the iCEBreaker's schematic has them: the pins of the configuration flash."""
+    """The pins of the configuration flash are those of the iCEBreaker's schematic."""
     pytest.importorskip("amaranth_boards")
     made = board("icebreaker")
     platform = made.platform()

@@ -1,4 +1,4 @@
-"""The AXI wrapper in Verilator, driven by cocotbext-axi: around a real network, and broken."""
+"""The AXI wrapper in Verilator, driven by cocotbext-axi, around a real network and with faults."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ OTHER = emit_axi(
         (OTHER, 0, "reset_through_the_register", "m_axis_tlast is 1"),
         (WRAPPER, 3, "full_speed", "m_axis_tlast is"),
         (WRAPPER, 5, "paused_on_every_channel", "the streams are stuck for 2001 cycles"),
-        # A register that the accelerator's reset forgets.
+        # A register that the accelerator's reset leaves out.
         (WRAPPER, 8, "reset_through_the_register", "m_axis_tlast is|result 0 is"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The cocotb testbench passes a sound design and fails a broken one."""
+"""The cocotb testbench passes a correct design and fails a broken one."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_wrong_score_is_named_by_frame_and_beat() -> None:
         (5, "one_by_one", "stuck for 201 cycles after 4 input beats and 0 output beats"),
         (6, "nothing_follows", "a beat that no frame asked for"),
         (7, "one_by_one", "ended prematurely"),
-        # A register that the reset forgets.
+        # A register without reset.
         (8, "reset_in_mid_frame", "reset_in_mid_frame fails: frame 0, beat 0: m_axis_tdata is"),
     ],
 )

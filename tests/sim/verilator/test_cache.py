@@ -1,4 +1,4 @@
-"""The cache: whole entries or none, made once."""
+"""The cache makes an entry once, and as a whole or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The compiled simulator on a small hand-written accelerator, sound and broken."""
+"""The compiled simulator on a small hand-written accelerator, correct and broken."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_full_speed_gives_exact_scores_and_timing() -> None:
     assert (run.scores == design.scores).all()
     assert (run.labels == design.scores.argmax(axis=1)).all()
     frames = np.arange(50)
-    # Four input beats a frame, and the answer right after the last of them.
+    # A frame has four input beats, and its answer comes right after the last of them.
     assert (run.first_in == 4 * frames).all() and (run.last_in == 4 * frames + 3).all()
     assert (run.first_out == 4 * frames + 4).all() and (run.last_out == 4 * frames + 6).all()
     assert (run.ii, run.latency, run.cycles) == (4, 6, 4 * 49 + 7)

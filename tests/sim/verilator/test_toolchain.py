@@ -1,4 +1,4 @@
-"""Finding tools, and saying how to install what is missing."""
+"""Tools are found, and for a missing one the message says how to install it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def fresh() -> Iterator[None]:
 
 
 def fake_verilator(folder: Path, version: str) -> Path:
-    """Put a program that says it is some Verilator into a folder."""
+    """Write a program that claims to be a certain Verilator into a folder."""
     (folder / "share" / "verilator" / "include").mkdir(parents=True)
     (folder / "share" / "verilator" / "include" / "verilated.h").write_text("")
     (folder / "bin").mkdir()

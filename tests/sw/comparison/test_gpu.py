@@ -18,7 +18,7 @@ def layer(pixels: int, channels: int, reduction: int, **more: int) -> EngineSumm
     return EngineSummary(
         name="l",
         kind="conv",
-        pixels=pixels,
+        positions=pixels,
         channels=channels,
         reduction=reduction,
         pe=1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from xnorflow.design.design import Design
 from xnorflow.errors import BadInput
 from xnorflow.ir import file as ir_file
 
-from ..folding.test_lanes import network
+from ..folding.test_narrowest import network
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +150,14 @@ def edited(folder: Path, change: Any) -> None:
         (lambda c: c["interface"]["s_axis"].update(lanes=10**12), "per beat are not possible"),
         (lambda c: c["interface"]["m_axis"].update(lanes=0), "per beat are not possible"),
         (lambda c: c.update(board="none-such"), "none-such"),
+        (lambda c: c.update(board=["ulx3s-85f"]), "not a design"),
+        (lambda c: c["layers"][0].update(pe=True), "pe has to be a whole number, not True"),
+        (lambda c: c["layers"][0].update(simd=5.0), "simd has to be a whole number, not 5.0"),
+        (lambda c: c["layers"][0].update(pe=-1), "cannot have PE -1"),
+        (lambda c: c.update(clock_mhz=0), "a clock of 0|its clock of 0"),
+        (lambda c: c.update(clock_mhz=True), "clock of True"),
+        (lambda c: c.update(clock_mhz=1e308), "clock of 1e"),
+        (lambda c: c.update(clock_mhz=float("inf")), "it holds Infinity"),
         (
             lambda c: c.update(network_digest="0" * 64),
             "network.npz is not the network of design.json",
@@ -173,6 +182,14 @@ def test_a_folder_with_a_file_missing_or_broken_is_refused(folder: Path, name: s
             (folder / name).write_bytes(content)
         with pytest.raises(BadInput):
             Design.read(folder)
+
+
+@pytest.mark.parametrize("name", ["design.json", "net.v", "network.npz"])
+def test_a_pipe_in_a_folder_is_refused_and_not_waited_for(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(BadInput, match="it is no regular file"):
+        Design.read(folder)
 
 
 def test_golden_taps_are_codes(made: Design) -> None:

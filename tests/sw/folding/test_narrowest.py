@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xnorflow import ir
+from xnorflow.compiler import compile_network
 from xnorflow.errors import BadInput
 from xnorflow.folding import folding_file, narrowest, stream_lanes
 from xnorflow.plan.layer_rules import reductions
@@ -116,6 +118,22 @@ def test_our_file_folds_the_layers_it_names(tmp_path: Path) -> None:
     assert parts[1].cycles(pool) <= max(parts[0].cycles(conv), parts[2].cycles(dense))
 
 
+def test_layers_may_be_named_as_messages_show_them(tmp_path: Path) -> None:
+    parts = reductions(network(5, 7))
+    content = {"conv0": {"PE": 2, "SIMD": 5}, "dense": {"pe": 1, "simd": 4}}
+    wrapped = folding_file.read_folding(write(tmp_path, {"layers": content}), parts)
+    assert folding_file.read_folding(write(tmp_path, content), parts) == wrapped
+    listed = [{"name": name, **entry} for name, entry in content.items()]
+    assert folding_file.read_folding(write(tmp_path, {"layers": listed}), parts) == wrapped
+
+
+def test_the_folding_of_a_compiled_design_can_be_used_again(tmp_path: Path) -> None:
+    net = network(5, 7)
+    design = compile_network(net, cycles=90)
+    path = write(tmp_path, json.loads(json.dumps(design.summary())))
+    assert folding_file.read_folding(path, reductions(net)) == design.folds
+
+
 def test_our_file_may_ask_for_several_pixels(tmp_path: Path) -> None:
     parts = reductions(network(5, 7))
     path = write(tmp_path, {"layers": {"conv0": {"pe": 2, "simd": 5, "pixels": 3}}})
@@ -173,7 +191,7 @@ def test_finns_file_is_read_in_order_of_its_numbers(tmp_path: Path, name: str) -
         ("[1]", "holds no object"),
         (
             {"layers": {"conv9": {"pe": 1, "simd": 1}}},
-            "layer 'conv9'; there are conv0, dense, pool",
+            "layer 'conv9'; there are conv0, pool, dense",
         ),
         ({"layers": {"conv0": 3}}, "'conv0' is not an object with PE and SIMD"),
         ({"layers": {"conv0": {"pe": 1}}}, "'conv0' needs PE and SIMD as positive integers"),
@@ -185,11 +203,25 @@ def test_finns_file_is_read_in_order_of_its_numbers(tmp_path: Path, name: str) -
         ("[" * 100_000, "is not a folding file"),
         ({"MVAU_0": {"PE": 1, "SIMD": 1}}, "folds 1 engines; the network has 2: conv0, dense"),
         ({}, "folds 0 engines"),
+        ({"layers": {}}, "folds no layer; there are conv0, pool, dense"),
+        ({"layers": []}, "folds no layer"),
+        ({"layers": [3, {"pe": 1}]}, "names layer 'None'"),
+        ({"layers": 3}, "folds 0 engines"),
+        ({"conv0": {"pe": 1, "simd": 1}, "x": 3}, "names layer 'x'; there are conv0"),
+        ({"layers": {"conv0": {"pe": 1 << 80, "simd": 1}}}, "positive integers"),
+        ('{"layers": {"conv0": {"pe": NaN, "simd": 1}}}', "it holds NaN"),
+        ({"MVAU_" + "9" * 5000: {}, "MVAU_1": {}}, "not an object|PE and SIMD as positive"),
     ],
 )
 def test_a_file_that_does_not_fit_is_refused(tmp_path: Path, content: Any, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         folding_file.read_folding(write(tmp_path, content), reductions(network(5, 7)))
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "folding.json")
+    with pytest.raises(BadInput, match="is not a folding file: it is no regular file"):
+        folding_file.read_folding(tmp_path / "folding.json", reductions(network(5, 7)))
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:

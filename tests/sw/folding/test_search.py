@@ -27,7 +27,7 @@ from xnorflow.plan.memories import sprams
 from xnorflow.plan.reductions import Fold
 from xnorflow.resources.usage import Resources, design_resources
 
-from .test_lanes import network
+from .test_narrowest import network
 
 ECP5 = fpga("ulx3s-85f").family
 ANY = float("inf")

@@ -17,6 +17,12 @@ from .onnx_models import BREVITAS, QONNX, Model, execute, f32, imported_exactly,
 RNG = np.random.default_rng(5)
 
 
+@pytest.fixture(autouse=True)
+def same_numbers():
+    """Start every test with the same random numbers, whichever ran before it."""
+    RNG.bit_generator.state = np.random.default_rng(5).bit_generator.state
+
+
 def kinds(graph):
     return [type(op).__name__.removesuffix("Op") for op in graph.ops]
 

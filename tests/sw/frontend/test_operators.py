@@ -12,6 +12,12 @@ from .onnx_models import QONNX, Model, f32, imported_exactly, signs
 RNG = np.random.default_rng(0)
 
 
+@pytest.fixture(autouse=True)
+def same_numbers():
+    """Start every test with the same random numbers, whichever ran before it."""
+    RNG.bit_generator.state = np.random.default_rng(0).bit_generator.state
+
+
 def kinds(graph):
     return [type(op).__name__.removesuffix("Op") for op in graph.ops]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -137,6 +138,13 @@ WRONG = {
     "marks": (array("3.minimum", np.zeros(5, np.int64)), "not bool"),
     "offsets": (array("7.offsets", np.ones(4, np.int64)), "ranks and offsets"),
     "ranks": (array("7.ranks", np.full((4, 2), -2)), "a rank is out of range"),
+    "classes": (lambda h, a: h.update(classes=["cat"]), "1 names of classes are not one for each"),
+    "class": (lambda h, a: h.update(classes=["cat", "dog", 3, "fox"]), "not a list of texts"),
+    "half": (lambda h, a: h.update(notes=["\ud800"]), "surrogates not allowed"),
+    "notes": (lambda h, a: h.update(notes="A note."), "not a list of texts"),
+    "sources": (layer(1, sources=["a", None]), "not a list of texts"),
+    "floats": (array("7.floats", np.zeros(30)), "float scores is not float32"),
+    "first float": (layer(7, floats_lo=None), "begins at no whole number"),
     "rank_lo": (array("7.rank_lo", np.zeros(3, np.int64)), "for 4 classes"),
 }
 
@@ -201,3 +209,24 @@ def test_objects_are_never_loaded(saved: Path) -> None:
     np.savez(saved, **(arrays | {"1.weights": np.array([{}], object)}))
     with pytest.raises(BadInput, match="Python objects, which are never loaded"):
         ir_file.load(saved)
+
+
+def test_every_byte_that_may_be_wrong_leaves_a_sound_network_or_one_line(saved: Path) -> None:
+    content = saved.read_bytes()
+    refused = 0
+    for at in range(0, len(content), 5):
+        changed = bytearray(content)
+        changed[at] ^= 1 << at % 8
+        saved.write_bytes(changed)
+        try:
+            verify(ir_file.load(saved))
+        except BadInput as e:
+            refused += 1
+            assert "\n" not in str(e)
+    assert refused > len(content) // 10
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "net.npz")
+    with pytest.raises(BadInput, match="is not a network .*: it is no regular file"):
+        ir_file.load(tmp_path / "net.npz")

@@ -48,7 +48,7 @@ def test_every_board_has_a_form():
 
 
 def test_a_placed_design_is_built_for_its_own_fabric_only(net, tmp_path):
-    build = pytest.importorskip("xnorflow_boards.bitstream").build
+    build = pytest.importorskip("xnorflow_boards.build.bitstream").build
     folder = compile_network(net, "ulx3s-85f", cycles=1152).write(tmp_path / "out")
     with pytest.raises(BadInput, match="primitives that icebreaker lacks; compile it with --board"):
         build(folder, board="icebreaker")

@@ -32,7 +32,7 @@ def dense(inputs: int, outputs: int, pe: int, simd: int) -> EngineSummary:
     return EngineSummary(
         name="fc",
         kind="conv",
-        pixels=1,
+        positions=1,
         channels=outputs,
         reduction=inputs,
         inputs=inputs,

@@ -28,7 +28,7 @@ from xnorflow_hw.stage.pixel_queue import PixelQueue
 from xnorflow_hw.stage.stage import feature_buffer
 
 from ...strategies import Case, cases
-from ..folding.test_lanes import network
+from ..folding.test_narrowest import network
 
 
 @st.composite
@@ -138,7 +138,7 @@ def test_of_space_one_less_makes_some_frame_late(case: Case) -> None:
     timely = timing.predict(with_depths(spec), frames).last_out
     assert timing.predict(spec, frames).last_out == timely
     few = Flow(spec, 4 + ceil(timing.predict(spec).latency / timing.predict(spec).ii))
-    few.settle()
+    few.solve()
     for k, stage in enumerate(spec.stages):
         less = [
             replace(stage, buffer=replace(stage.buffer, depth=d))
@@ -148,7 +148,7 @@ def test_of_space_one_less_makes_some_frame_late(case: Case) -> None:
             stages = (*spec.stages[:k], lesser, *spec.stages[k + 1 :])
             # From the beginning, not from times that are known.
             flow = Flow(replace(spec, stages=stages), few.frames)
-            flow.settle()
+            flow.solve()
             assert (flow.sent >= few.sent).all() and (flow.sent > few.sent).any()
 
 

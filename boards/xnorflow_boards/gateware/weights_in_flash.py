@@ -1,4 +1,4 @@
-"""Weights in the flash that holds a board's bitstream, for designs that have SPRAM."""
+"""Weights of designs with SPRAM, which lie behind the bitstream in the board's flash."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from xnorflow_hw.link.flash_format import image
 from xnorflow_hw.link.flash_loader import LoaderSpec
 
 WEIGHTS_ADDRESS = 0x20000
-"""Where the weights begin in the flash: the first block of 64 KiB past the bitstream of an iCE40
-UP5K, which has 104,090 bytes."""
+"""Address of the weights in the flash, in bytes: the first block of 64 KiB past the bitstream of an
+iCE40 UP5K, which has 104,090 bytes."""
 ERASED = b"\xff"
+"""A byte of erased flash."""
 
 
 def loader_for(design: Design, clock_hz: float) -> LoaderSpec | None:
-    """Describe what a design's SPRAMs are loaded with; None if it has none."""
+    """Return the loader of a design's SPRAMs for a clock in Hz; None if the design has no SPRAM."""
     sections = design.emitted.sections
     if not sections:
         return None
@@ -21,7 +22,10 @@ def loader_for(design: Design, clock_hz: float) -> LoaderSpec | None:
 
 
 def with_weights(bitstream: bytes, design: Design) -> bytes:
-    """Put a design's weights behind its bitstream, for one write to the flash from address 0 on."""
+    """Return the content of the flash from address 0 on: bitstream, filling, and weights.
+
+    A design without SPRAM has its bitstream alone.
+    """
     sections = design.emitted.sections
     if not sections:
         return bitstream

@@ -8,20 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xnorflow.errors import BadInput
-from xnorflow_boards.gateware import pll
+from xnorflow_boards.flows import ecp5, gowin, ice40, vivado
 
+GW1NR9, GW2AR18 = gowin.PLL_LIMITS["GW1NR-9C"], gowin.PLL_LIMITS["GW2AR-18C"]
 SOLVERS = {
-    "ecp5": (pll.ecp5, pll.ECP5),
-    "ice40": (pll.ice40, pll.ICE40),
-    "gw1nr9": (lambda s, w: pll.gowin(s, w, pll.GW1NR9), pll.GW1NR9),
-    "gw2ar18": (lambda s, w: pll.gowin(s, w, pll.GW2AR18), pll.GW2AR18),
-    "xilinx7": (pll.xilinx7, pll.XILINX7),
+    "ecp5": (ecp5.choose_pll, ecp5.PLL_LIMITS),
+    "ice40": (ice40.choose_pll, ice40.PLL_LIMITS),
+    "gw1nr9": (lambda s, w: gowin.choose_pll(s, w, GW1NR9), GW1NR9),
+    "gw2ar18": (lambda s, w: gowin.choose_pll(s, w, GW2AR18), GW2AR18),
+    "xilinx7": (vivado.choose_pll, vivado.PLL_LIMITS),
 }
 SOURCES = {"ecp5": 25, "ice40": 12, "gw1nr9": 27, "gw2ar18": 27, "xilinx7": 100}
 
 
 def frequencies(family, source, d):
-    """Give output, detector and oscillator by the formulas of the makers' documents."""
+    """Return output, detector and oscillator by the formulas of the makers' documents."""
     if family == "ecp5":
         vco = Fraction(source * d["CLKFB_DIV"] * d["CLKOP_DIV"], d["CLKI_DIV"])
         return vco / d["CLKOS_DIV"], Fraction(source, d["CLKI_DIV"]), vco
@@ -85,7 +86,7 @@ def test_icepll_agrees(wish):
         [tool, "-i", "12", "-o", str(wish)], capture_output=True, text=True, check=True
     ).stdout
     found = dict(re.findall(r"(DIV[RFQ]|FILTER_RANGE):\s+(\d+)", text))
-    setting = pll.ice40(Fraction(12), Fraction(wish))
+    setting = ice40.choose_pll(Fraction(12), Fraction(wish))
     achieved = float(re.search(r"F_PLLOUT:\s+([\d.]+) MHz \(achieved\)", text)[1])
     assert float(setting.mhz) == pytest.approx(achieved, abs=5e-4)
     assert setting.dividers == {name: int(value) for name, value in found.items()}
@@ -100,5 +101,5 @@ def test_ecppll_comes_no_nearer(wish):
         [tool, "-i", "25", "-o", str(wish)], capture_output=True, text=True, check=True
     ).stdout
     achieved = float(re.search(r"clkout0 frequency: ([\d.]+) MHz", text)[1])
-    mhz = float(pll.ecp5(Fraction(25), Fraction(wish)).mhz)
+    mhz = float(ecp5.choose_pll(Fraction(25), Fraction(wish)).mhz)
     assert abs(mhz - wish) <= abs(achieved - wish) + 1e-3

@@ -5,9 +5,9 @@ import pytest
 from xnorflow import compile as compile_network
 from xnorflow import demo, load
 from xnorflow.errors import BadInput, CheckFailed, ToolMissing
-from xnorflow_boards.bitstream import FOLDER, build
-from xnorflow_boards.flows import tools
-from xnorflow_boards.load_bitstream import program
+from xnorflow_boards.build.bitstream import FOLDER, build
+from xnorflow_boards.build.load_bitstream import program
+from xnorflow_boards.flows import ICE40, tools
 
 pytest.importorskip("amaranth_boards")
 
@@ -19,7 +19,7 @@ def net():
 
 @pytest.fixture
 def design(net, tmp_path):
-    """The demo network, folded small, for the smallest board."""
+    """Return the demo network for the smallest board, with few lanes."""
     made = compile_network(net, board="icebreaker", cycles=20_000, clock=12)
     made.write(tmp_path / "digits")
     return tmp_path / "digits"
@@ -27,8 +27,8 @@ def design(net, tmp_path):
 
 @pytest.fixture(scope="module")
 def ice40():
-    """Whether the tools for the smallest board are there."""
-    for find in (tools.yosys, lambda: tools.nextpnr("ice40"), lambda: tools.packer("icepack")):
+    """Skip the test if a tool for the smallest board is not installed."""
+    for find in (tools.yosys, ICE40.find_nextpnr, ICE40.find_packer):
         try:
             find()
         except ToolMissing as error:
@@ -100,7 +100,7 @@ def test_demo_network_to_a_bitstream_on_icebreaker(net, design, ice40):
         assert 0 <= entry["used"] <= entry["available"]
     assert result["resources"]["lut"]["available"] == 5280
     assert 500 < result["resources"]["ff"]["used"] < result["resources"]["lut"]["used"]
-    # An iCE40UP5K's bitstream has one length; it starts with this preamble.
+    # Every bitstream of an iCE40UP5K has this length and begins with this preamble.
     data = (folder / "digits.bin").read_bytes()
     assert len(data) == 104_090
     assert b"\x7e\xaa\x99\x7e" in data[:64]
@@ -169,7 +169,7 @@ def test_what_does_not_fit_is_said(net, tmp_path, ice40):
 def test_vivado_projects_with_resources_from_yosys(
     net, tmp_path, synthesiser, name, script, fed, counted
 ):
-    # For no board, so for any.
+    # A design that is compiled for no board can be built for any.
     design = compile_network(net, cycles=20_000).write(tmp_path / "digits")
     result = build(design, board=name, clock=100)
     folder = design / FOLDER

@@ -1,9 +1,9 @@
-"""Carry chains of ECP5 without the ends that nextpnr would add to them.
+"""Carry chains of ECP5 without the extra cells that nextpnr would add at their ends.
 
-nextpnr feeds a chain's first carry in, and its last one out, through a further cell of two LUTs
-each, if a net is there at all. Yosys leaves a net that nobody reads, and a constant where the first
-position makes its carry by itself. Both are don't-cares; without them a chain saves up to four
-LUTs.
+If the first carry input or the last carry output of a chain is connected at all, nextpnr leads it
+through a further cell of two LUTs. Yosys connects the last output to a net that nobody reads, and
+the first input to a constant even where the first position ignores it. Both connections can go,
+which saves up to four LUTs a chain.
 """
 
 from __future__ import annotations
@@ -14,12 +14,17 @@ DONT_CARE = ["x"]
 
 
 def trim(netlist: dict[str, Any]) -> int:
-    """Free unused ends of the CCU2C cells of a Yosys netlist in JSON; return how many.
+    """Disconnect the unused carry ends of the CCU2C cells of a netlist.
 
     Parameters
     ----------
     netlist : dict
-        Changed in place.
+        Netlist in Yosys's JSON format; it is changed in place.
+
+    Returns
+    -------
+    int
+        Number of ends that were disconnected.
     """
     freed = 0
     for module in netlist["modules"].values():
@@ -45,7 +50,7 @@ def trim(netlist: dict[str, Any]) -> int:
 
 
 def _ignores_carry(cell: dict[str, Any]) -> bool:
-    """Whether the first LUT is zero for its constant pins: the carry out is then its other's."""
+    """Whether the cell's first LUT is constant zero, so that its second one makes the carry out."""
     pins = cell["connections"]
     init = int(cell["parameters"]["INIT0"], 2)
     rows = list(range(16))

@@ -1,14 +1,14 @@
-"""Ends of ECP5's carry chains that cost LUTs and carry nothing."""
+"""Unused ends of ECP5's carry chains are disconnected, and used ones are not."""
 
 import copy
 
 import pytest
 
-from xnorflow_boards.flows.chains import DONT_CARE, trim
+from xnorflow_boards.flows.carry_ends import DONT_CARE, trim
 
 
 def netlist(init="0000000000000110", pins="11", reader=False, port=()):
-    """Make a chain of one cell: A0, B0 are nets, C0 and D0 as given, CIN a constant."""
+    """Build a chain of one cell: A0 and B0 are nets, `pins` has C0 and D0, and CIN is constant."""
     nets = {
         "A0": [2],
         "B0": [3],

@@ -1,6 +1,6 @@
-"""The Vivado project of a board whose pins lead nowhere: an IP core with AXI ports.
+"""The Vivado project of a board whose pins lead to no host: an IP core with AXI ports.
 
-A block design connects it to a processor's memory: `s_axis` and `m_axis` through a DMA,
+In a block design the core is connected to a processor: `s_axis` and `m_axis` through a DMA engine,
 `s_axi_ctrl` directly.
 """
 
@@ -16,10 +16,24 @@ CONSTRAINTS = "core.xdc"
 
 
 def core_project(design: Design, board: Board, mhz: float) -> dict[str, str]:
-    """Give what lies beside the accelerator's own files.
+    """Return the files of the project besides the accelerator's own.
 
-    The AXI wrapper, its registers for C and Python, constraints, and the script that places and
-    routes the core by itself and packages it.
+    They are the AXI wrapper, its registers for C and Python, the constraints, and the script that
+    places and routes the core by itself and packages it.
+
+    Parameters
+    ----------
+    design : Design
+        Design of the accelerator.
+    board : Board
+        Board whose part is used.
+    mhz : float
+        Wished clock in MHz.
+
+    Returns
+    -------
+    dict of str to str
+        Text by file name.
     """
     name, top = design.spec.name, axi.wrapper_name(design)
     return {

@@ -1,17 +1,17 @@
-"""Loading a bitstream into a board."""
+"""Loads a bitstream into a board, by openFPGALoader."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from xnorflow.errors import BadInput, CheckFailed
-from xnorflow_boards.bitstream import FOLDER
+from xnorflow.inputs import blaming, read_json
+from xnorflow_boards.build.bitstream import FOLDER
+from xnorflow_boards.build.build_steps import FORMAT
 from xnorflow_boards.catalogue import board as find_board
 from xnorflow_boards.flows import tools
 from xnorflow_boards.flows.process import run
-from xnorflow_boards.steps import FORMAT
 
 
 def program(directory: str | Path, *, flash: bool = False) -> tuple[str, float]:
@@ -20,39 +20,45 @@ def program(directory: str | Path, *, flash: bool = False) -> tuple[str, float]:
     Parameters
     ----------
     directory : path
-        The design's folder, in which `build` made a bitstream.
+        Folder of the design, in which `build` made a bitstream.
     flash : bool
-        Write the board's flash memory rather than the FPGA's configuration.
+        Whether to write the board's flash memory rather than the FPGA's configuration.
 
     Returns
     -------
     str, float
-        What was loaded, and the seconds it took.
+        What was loaded, for messages, and the seconds that it took.
 
     Raises
     ------
     BadInput
-        If there is no bitstream, it is a measurement of the accelerator alone, or it has weights
-        in the flash, which is not to be written.
+        If there is no bitstream, if it only measures the accelerator, or if it has weights in the
+        flash and `flash` is not set.
     ToolMissing
         If openFPGALoader is not installed.
     CheckFailed
-        If it fails; with its own words.
+        If openFPGALoader fails; the message has its own words.
     """
     folder = Path(directory) / FOLDER
     try:
-        content = json.loads((folder / "build.json").read_text())
-        if content["format"] != FORMAT:
-            raise ValueError(f"the format is {content['format']!r}, not {FORMAT!r}")
-        name, core_only = content["bitstream"], content["core_only"]
-        weights = content.get("weights_address")
-        board = find_board(content["board"])
-    except (OSError, ValueError, KeyError, TypeError) as e:
+        content = read_json(folder / "build.json", "what xnorflow build wrote")
+        with blaming(f"{folder / 'build.json'} is not what xnorflow build wrote"):
+            if content["format"] != FORMAT:
+                raise ValueError(f"the format is {content['format']!r}, not {FORMAT!r}")
+            name, core_only = content["bitstream"], content["core_only"]
+            weights = content.get("weights_address")
+            board = find_board(content["board"])
+            if not isinstance(name, str | None):
+                raise ValueError(f"its bitstream is {name!r}")
+    except BadInput as e:
         raise BadInput(
             f"{directory} holds no bitstream ({e}); make one with: xnorflow build {directory}"
         ) from e
     if name is None or not board.loader:
-        raise BadInput(f"{board.name} is loaded with its maker's tools once they built the project")
+        raise BadInput(
+            f"{board.name} is loaded with its maker's tools once they have built the project in"
+            f" {folder}"
+        )
     if core_only:
         raise BadInput(
             f"the bitstream in {folder} only measures the accelerator and has no link; make another"
@@ -60,7 +66,7 @@ def program(directory: str | Path, *, flash: bool = False) -> tuple[str, float]:
         )
     bitstream = folder / Path(name).name
     if not bitstream.is_file():
-        raise BadInput(f"{bitstream} is not there; make it with: xnorflow build {directory}")
+        raise BadInput(f"{bitstream} is missing; make it with: xnorflow build {directory}")
     if weights is not None and not flash:
         raise BadInput(
             f"the FPGA loads the weights of {bitstream.name} from the flash, so they have to be"

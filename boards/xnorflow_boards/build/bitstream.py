@@ -1,0 +1,122 @@
+"""The bitstream of a compiled design, made in the folder ``build`` of the design's folder.
+
+``build.json`` in it has everything that was measured. The folder appears as a whole when all steps
+have succeeded, or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from xnorflow.design.design import Design
+from xnorflow.devices.tables import fpga
+from xnorflow.errors import BadInput
+from xnorflow.outputs import whole_folder
+from xnorflow.plan.fabric import GENERIC, fabric
+from xnorflow.plan.memories import sprams
+from xnorflow_boards.build.build_steps import Progress
+from xnorflow_boards.build.open_build import OpenBuild
+from xnorflow_boards.build.vivado_build import VivadoBuild
+from xnorflow_boards.catalogue import board as find_board
+from xnorflow_boards.flows import OpenFlow, VivadoFlow
+
+FOLDER = "build"
+"""Name of the folder with the results in the design's folder."""
+BAUD = 1_000_000
+"""Default rate of the serial port in bits per second: a whole fraction of most clocks, and possible
+with every USB adapter on these boards."""
+
+
+def build(
+    directory: str | Path,
+    *,
+    board: str | None = None,
+    clock: float | None = None,
+    seeds: int = 1,
+    baud: int = BAUD,
+    core_only: bool = False,
+    check_clock: bool = True,
+    rip_up: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Build the bitstream of a design.
+
+    Parameters
+    ----------
+    directory : path
+        Folder that `Design.write` wrote; it gets a folder ``build``.
+    board : str, optional
+        Name of the board, if it is not the one that the design was compiled for.
+    clock : float, optional
+        Wished clock in MHz, if it is not the design's; the board's PLL makes the nearest it can.
+    seeds : int
+        Number of times to place and route, each with another seed; the fastest result is kept.
+    baud : int
+        Rate of the serial port in bits per second.
+    core_only : bool
+        Measure the accelerator between registers, without the link; the bitstream cannot be used.
+    check_clock : bool
+        Whether a missed clock is an error.
+    rip_up : bool
+        Let nextpnr rip up slow routes: the clock gets faster, but dense designs may find no route.
+    progress : callable, optional
+        Is called with the name of the step and a line on what its tool is doing.
+
+    Returns
+    -------
+    dict
+        The content of ``build.json``.
+
+    Raises
+    ------
+    BadInput
+        If the folder holds no design, or it cannot be built for this board, clock or baud rate.
+    ToolMissing
+        If a tool is not installed.
+    CheckFailed
+        If a tool fails, the design does not fit, or every seed finds no route or misses the
+        clock.
+    """
+    directory = Path(directory)
+    design = Design.read(directory)
+    name = board or design.board
+    if name is None:
+        raise BadInput(
+            f"{directory} was compiled for no board; name one with --board, or compile it with one"
+        )
+    target = find_board(name)
+    if (needed := sprams(design.spec)) > fpga(name).spram_number:
+        raise BadInput(
+            f"{directory} was compiled for {design.board} and has weights in {needed} SPRAM blocks,"
+            f" which {name} lacks; compile it with --board {name}"
+        )
+    if core_only and not target.open:
+        raise BadInput(
+            f"{name} has no open tool flow that could place the accelerator alone (--core)"
+        )
+    placed = fabric(design.spec)
+    if placed not in (GENERIC, fpga(name).family.fabric):
+        raise BadInput(
+            f"{directory} was compiled for {design.board} and uses primitives that {name} lacks;"
+            f" compile it with --board {name}"
+        )
+    if seeds < 1:
+        raise BadInput(
+            f"{seeds} seeds (--seeds) would not place and route at all; 1 or more would work"
+        )
+    told = progress or (lambda step, doing: None)
+    with whole_folder(directory / FOLDER) as folder:
+        wish = clock or design.clock.mhz
+        match target.flow:
+            case OpenFlow():
+                content = OpenBuild(design, target, folder, told).build(
+                    wish, seeds, baud, core_only, check_clock, rip_up
+                )
+            case VivadoFlow():
+                content = VivadoBuild(design, target, folder, told).build(wish, baud)
+            case _:
+                raise TypeError(f"no build for boards of the flow {target.flow.title}")
+        (folder / "build.json").write_text(json.dumps(content, indent=1) + "\n")
+    return content

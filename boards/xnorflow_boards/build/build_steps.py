@@ -1,0 +1,166 @@
+"""What all builds do: write the sources, run the tools step by step, and collect ``build.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from xnorflow.design.design import Design
+from xnorflow.errors import CheckFailed, ToolMissing
+from xnorflow.version import __version__
+from xnorflow_boards.board import Board
+from xnorflow_boards.flows import Plan, tools
+from xnorflow_boards.flows.family import TOP
+from xnorflow_boards.flows.process import Step, run
+from xnorflow_boards.gateware import board_top as tops
+from xnorflow_boards.gateware.clocking import Clocking
+
+FORMAT = "xnorflow-build-1"
+"""Value of the field ``format`` of ``build.json``."""
+
+Progress = Callable[[str, str], object]
+"""Is called with the name of the step and a line on what its tool is doing."""
+
+
+class BuildSteps:
+    """A build of a design for a board.
+
+    Parameters
+    ----------
+    design : Design
+        Design to build.
+    board : Board
+        Board to build it for.
+    folder : Path
+        Existing folder in which the tools run.
+    progress : callable
+        Is called with the name of the step and a line on what its tool is doing.
+
+    Attributes
+    ----------
+    steps : list of Step
+        Steps that have run so far.
+    """
+
+    def __init__(self, design: Design, board: Board, folder: Path, progress: Progress) -> None:
+        self.design, self.board, self.folder, self.progress = design, board, folder, progress
+        self.steps: list[Step] = []
+
+    def plan(
+        self, wish: float, core: Callable[[float], tops.Core], **overrides: str
+    ) -> tuple[Plan, float]:
+        """Write sources, constraints and scripts into the folder.
+
+        Parameters
+        ----------
+        wish : float
+            Wished clock in MHz.
+        core : callable
+            Builds the core of the top module for a clock in Hz.
+        **overrides : str
+            Options of Amaranth's platform, such as ``synth_opts``.
+
+        Returns
+        -------
+        Plan, float
+            What Amaranth planned, and the clock in MHz that the PLL makes.
+
+        Raises
+        ------
+        BadInput
+            If the PLL cannot make the clock, or the UART not the baud rate.
+        ToolMissing
+            If amaranth-boards is not installed.
+        """
+        assert self.board.platform is not None
+        try:
+            platform = self.board.platform()
+        except ImportError as e:
+            raise ToolMissing(
+                f"the pins of {self.board.name} are in a package that is not installed ({e.name})."
+                " Install it with: pip install amaranth-boards"
+            ) from e
+        clocking = Clocking(self.board.flow, platform, wish)
+        mhz = float(clocking.mhz)
+        for name, text in self.sources().items():
+            platform.add_file(name, text)
+        planned = platform.prepare(tops.BoardTop(clocking, core(mhz * 1e6)), name=TOP, **overrides)
+        planned.extract(self.folder)
+        return Plan.read(platform, planned.files), mhz
+
+    def sources(self) -> dict[str, str]:
+        """Return the text of the accelerator's Verilog file and ROM images, by file name."""
+        return {f"{self.design.spec.name}.v": self.design.verilog} | self.design.emitted.images
+
+    def step(
+        self,
+        name: str,
+        tool: tools.FlowTool,
+        arguments: list[str],
+        log: str,
+        watch: Callable[[str], object] = lambda line: None,
+    ) -> Step:
+        """Run a tool and return the step; the caller has to look at its status.
+
+        `watch` is called with every line of the output and may raise `Stop`.
+        """
+        self.progress(name, "")
+
+        def told(line: str) -> None:
+            watch(line)
+            text = line.removeprefix("Info: ").strip()
+            if text and line.startswith(("Info: ", *"123456789")):
+                self.progress(name, text)
+
+        step = run(name, tool, arguments, self.folder, log, told)
+        self.steps.append(step)
+        return step
+
+    def succeed(self, name: str, tool: tools.FlowTool, arguments: list[str], log: str) -> None:
+        """Run a tool; CheckFailed if it does not succeed."""
+        step = self.step(name, tool, arguments, log)
+        if step.status != 0:
+            raise self.failed(step)
+
+    def failed(self, step: Step) -> CheckFailed:
+        """Return the error for a tool that failed, with the tool's own message."""
+        return CheckFailed(f"{step.name} of {self.design.net.name} failed: {step.complaint}")
+
+    def content(self, kind: str, mhz: float, wish: float, baud: int | None) -> dict[str, Any]:
+        """Return the fields that every ``build.json`` begins with.
+
+        Parameters
+        ----------
+        kind : str
+            How the figures came about.
+        mhz, wish : float
+            Clock and wished clock in MHz.
+        baud : int or None
+            Rate of the serial port in bits per second; None without one.
+        """
+        design, board = self.design, self.board
+        return {
+            "format": FORMAT,
+            "xnorflow": __version__,
+            "kind": kind,
+            "name": design.net.name,
+            "network_digest": design.net.digest,
+            "design_digest": design.digest,
+            "board": board.name,
+            "part": board.part,
+            "flow": board.flow.name,
+            "baud": baud,
+            "clock_mhz": mhz,
+            "clock_wish_mhz": wish,
+            "ii": design.ii,
+            "latency": design.latency,
+            "fps": mhz * 1e6 / design.ii,
+            "steps": [step.summary() for step in self.steps],
+        }
+
+    def tidy(self, keep: set[str]) -> None:
+        """Delete all files of the folder but those of the names in `keep`."""
+        for path in self.folder.iterdir():
+            if path.name not in keep:
+                path.unlink()

@@ -1,0 +1,34 @@
+"""Which tools of the board flows are installed, for ``xnorflow doctor``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from xnorflow.errors import ToolMissing
+from xnorflow_boards.flows import OPEN_FLOWS, tools
+from xnorflow_boards.flows.tools import FlowTool
+
+
+def report() -> list[tuple[str, str, FlowTool | None, str]]:
+    """Look for every tool.
+
+    Returns
+    -------
+    list of (str, str, FlowTool or None, str)
+        Name of the tool, what it is needed for, the tool, and how to install it if it is missing.
+    """
+    wanted: list[tuple[str, str, Callable[[], FlowTool]]] = [("yosys", "build", tools.yosys)]
+    for flow in OPEN_FLOWS:
+        use = f"build for {flow.title}"
+        wanted += [
+            (f"nextpnr-{flow.architecture}", use, flow.find_nextpnr),
+            (flow.packer, use, flow.find_packer),
+        ]
+    wanted.append(("openFPGALoader", "program", tools.loader))
+    lines: list[tuple[str, str, FlowTool | None, str]] = []
+    for name, use, find in wanted:
+        try:
+            lines.append((name, use, find(), ""))
+        except ToolMissing as error:
+            lines.append((name, use, None, str(error)))
+    return lines

@@ -1,0 +1,133 @@
+"""How a command ends: its message and exit code, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+
+from xnorflow.errors import XnorflowError
+from xnorflow_hw.base.conversion import ConversionFailed
+
+INTERRUPTED = 128
+"""Plus the signal's number: what shells say of a program that a signal ended."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+CLEARING_SECONDS = 5.0
+"""Clearing away may take so long before another signal breaks it off."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal that asks the program to end; `number` says which."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        super().__init__(signal.Signals(number).name)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Within this context SIGTERM and SIGHUP are exceptions, as SIGINT is anyway.
+
+    So temporary files are removed and other processes ended. A further signal in the next seconds
+    is taken for an impatient one: it does not break off the clearing away.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    last = -CLEARING_SECONDS
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal last
+        if time.monotonic() - last >= CLEARING_SECONDS:
+            last = time.monotonic()
+            raise Interrupted(number)
+
+    # One that is ignored, as by nohup, stays so.
+    usual = (signal.SIG_DFL, signal.default_int_handler)
+    former = {n: signal.getsignal(n) for n in SIGNALS if signal.getsignal(n) in usual}
+    for number in former:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def ending(error: BaseException) -> tuple[str, int]:
+    """Return the message and the exit code for what ended a command.
+
+    Raises
+    ------
+    BaseException
+        The error itself if it is an exit.
+    """
+    match error:
+        case XnorflowError():
+            return str(error), error.exit_code
+        case ConversionFailed():
+            return str(error), 2
+        case Interrupted():
+            return "interrupted", INTERRUPTED + error.number
+        case KeyboardInterrupt():
+            return "interrupted", INTERRUPTED + signal.SIGINT
+        case MemoryError():
+            return (
+                "there is not enough memory. What would work: fewer frames (--limit), fewer"
+                " processes (--jobs), a smaller network, or a machine with more of it",
+                2,
+            )
+        case OSError():
+            where = f"{error.filename}: " if error.filename else ""
+            return f"{where}{error.strerror or error}", 2
+        case Exception():
+            return (
+                f"a fault of xnorflow, not of yours: {type(error).__name__} in {_place(error)}:"
+                f" {' '.join(str(error).split())[:400]}. What would help: a report with the output"
+                " of the same command after 'xnorflow --debug'",
+                1,
+            )
+    raise error
+
+
+def _place(error: BaseException) -> str:
+    """Return the innermost of our own functions that an error came through."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [f for f in frames if "xnorflow" in Path(f.filename).parts[-4:-1].__str__()] or frames
+    return f"{Path(ours[-1].filename).name}, line {ours[-1].lineno}" if ours else "an unknown place"
+
+
+def flush() -> None:
+    """Write out what was printed, while a full disk can still be told from success."""
+    try:
+        sys.stdout.flush()
+    except OSError as e:
+        # Python would try again at its end, and say so in its own way.
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        e.filename = e.filename or "the standard output"
+        raise
+
+
+def stop_children() -> None:
+    """Kill the processes that this one has started and not waited for, and theirs."""
+    for process in _children(os.getpid()):
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(process, signal.SIGKILL)
+
+
+def _children(parent: int) -> list[int]:
+    """Return all descendants of a process, where the system tells."""
+    found = []
+    with suppress(OSError, ValueError):
+        for task in Path(f"/proc/{parent}/task").iterdir():
+            for child in map(int, (task / "children").read_text().split()):
+                found += [child, *_children(child)]
+    return found
