@@ -5,7 +5,9 @@ import pytest
 
 from xnorflow.errors import UnsupportedModel
 from xnorflow.frontend import read
+from xnorflow.graph import ops
 from xnorflow.graph.quantisers import ROUNDINGS
+from xnorflow.lower import lower
 
 from .onnx_models import QONNX, Model, f32, imported_exactly, signs
 
@@ -305,12 +307,13 @@ def test_reduce_mean(tmp_path, layout, axes, keepdims, opset):
 
 def test_pools_that_cannot_be_mapped(tmp_path):
     m = Model(1, 2, 7, 7)
-    m("AveragePool", "x", kernel_shape=[3, 3], pads=[1, 1, 1, 1])
-    fails(m.save(tmp_path), "divisors", "count_include_pad=1")
-    m = Model(1, 2, 4, 4)
+    m("Conv", m("AveragePool", "x", kernel_shape=[3, 3], pads=[1] * 4), signs(RNG, 3, 2, 7, 7))
+    with pytest.raises(UnsupportedModel, match=r"divisors.*count_include_pad=1"):
+        lower(read(m.save(tmp_path)))
+    m = Model(1, 2, 4, 4, opset=18)
     y = m("Reshape", m("Conv", "x", signs(RNG, 2, 2, 1, 1)), np.array([1, 4, 8]))
-    m("ReduceMean", y, axes=[1])
-    fails(m.save(tmp_path), "ReduceMean_2")
+    m("MatMul", m("ReduceMax", y, np.array([1]), keepdims=0), signs(RNG, 8, 3))
+    fails(m.save(tmp_path), "ReduceMax_2")
     m = Model(1, 2, 3, 3)
     m("MaxPool", "x", kernel_shape=[5, 5])
     with pytest.raises(UnsupportedModel, match="does not fit"):
@@ -319,6 +322,17 @@ def test_pools_that_cannot_be_mapped(tmp_path):
     m("MaxPool", "x", kernel_shape=[1, 1], pads=[1, 1, 1, 1])
     with pytest.raises(UnsupportedModel, match="padding only"):
         read(m.save(tmp_path))
+
+
+@pytest.mark.parametrize("op", ["ReduceSum", "ReduceMean"])
+@pytest.mark.parametrize("axes", [[1], [2], [1, 2]])
+def test_sums_of_any_features_are_a_dense_layer(tmp_path, op, axes):
+    m = Model(1, 2, 4, 4, opset=18)
+    y = m("Reshape", m("Conv", "x", signs(RNG, 2, 2, 1, 1)), np.array([1, 4, 8]))
+    y = m(op, y, np.array(axes), keepdims=0)
+    m("MatMul", m("Reshape", y, np.array([1, -1])), signs(RNG, {1: 8, 2: 4}.get(sum(axes), 1), 3))
+    graph = imported_exactly(m.save(tmp_path))
+    assert sum(isinstance(o, ops.ConvOp) for o in graph.ops) == 3
 
 
 @pytest.mark.parametrize("opset", [10, 13])
