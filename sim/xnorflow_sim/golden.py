@@ -36,30 +36,34 @@ PATCH_BYTES = 1 << 22
 """Memory for the windows that are multiplied at once, in bytes; small enough for the cache."""
 
 
-def frames(net: LayerGraph, x: NDArray[Any]) -> NDArray[np.uint8]:
-    """Bring a user's samples into the order of the stream: uint8 [frames, height, width, channels].
+def frames(net: LayerGraph, x: NDArray[Any]) -> NDArray[Any]:
+    """Turn a user's samples into what the stream carries.
+
+    These are codes in its order, uint8 (uint16 where samples have more than 8 bits)
+    [frames, height, width, channels]; a uint8 sample is its own code.
 
     Parameters
     ----------
     net : LayerGraph
         Its `input_order` says which shapes `x` may have, and in what order its samples are.
-    x : uint8 array [frames, ...]
-        Samples.
+    x : array [frames, ...]
+        Samples of the type that `net.samples` names.
 
     Raises
     ------
     BadInput
-        If `x` is not uint8 or does not hold frames of the network's shape.
+        If `x` is of another type or does not hold frames of the network's shape.
     """
     x = np.asarray(x)
     takes = (
-        f"data of type {x.dtype} and shape {list(x.shape)} do not fit {net.name}: it takes uint8"
-        f" {net.input_order.describe(net.shape)}"
+        f"data of type {x.dtype} and shape {list(x.shape)} do not fit {net.name}: it takes"
+        f" {net.samples} {net.input_order.describe(net.shape)}"
     )
-    if x.dtype != np.uint8 or x.ndim < 2:
-        raise BadInput(takes)
+    wrong = net.samples.fits(x)
+    if wrong or x.ndim < 2:
+        raise BadInput(takes + (f"; {wrong}" if wrong else ""))
     try:
-        return net.input_order.frames(x, net.shape)
+        return net.samples.encode(net.input_order.frames(x, net.shape))
     except BadInput as e:
         raise BadInput(f"{takes}; {e}") from e
 
@@ -98,7 +102,7 @@ def trace(net: LayerGraph, x: NDArray[Any]) -> Iterator[tuple[Layer, NDArray[Any
     """
     values: NDArray[Any] = x
     if not isinstance(net.layers[0], InputTable):
-        values = values.astype(np.float32)
+        values = net.samples.alphabet.values(x).astype(np.float32)
     for layer, inp, _ in net:
         values = apply(layer, values, inp)
         yield layer, values

@@ -31,6 +31,7 @@ from xnorflow_boards.flows.report import netlist_cells
 from xnorflow_boards.gateware import board_top as tops
 from xnorflow_boards.simulated.preloaded import preloaded
 from xnorflow_boards.steps import OpenBuild, Progress, VivadoBuild
+from xnorflow_sim import golden
 from xnorflow_sim.verilator.runner import Run, Simulator
 
 _FOLDERS = {"ecp5": "ecp5", "ice40": "ice40", "gowin": "gowin", "vivado": "xilinx"}
@@ -166,8 +167,9 @@ def simulate(
         loaded.interface,
         images=loaded.images,
     )
-    run = simulator.run(x, stall_in=stalls[0], stall_out=stalls[1], seed=seed, jobs=jobs)
-    wrong = run.scores != (design.net(x) if expected is None else expected)
+    frames = golden.frames(design.net, x)
+    run = simulator.run(frames, stall_in=stalls[0], stall_out=stalls[1], seed=seed, jobs=jobs)
+    wrong = run.scores != (golden.run_frames(design.net, frames) if expected is None else expected)
     if wrong.any():
         frame, score = np.argwhere(wrong)[0]
         raise CheckFailed(

@@ -24,8 +24,8 @@ class InputSpec:
         Samples per beat.
     bits : int
         Bits of a code.
-    table : int array [1 or channels, 256]
-        Codes.
+    table : int array [1 or channels, 2 ** bits of a sample]
+        Codes; samples have at least 8 bits and at most 16.
     group, frame : int
         Samples per group and per frame.
     """
@@ -35,6 +35,11 @@ class InputSpec:
     table: NDArray[Any]
     group: int
     frame: int
+
+    @property
+    def sample_bytes(self) -> int:
+        """Bytes of a sample on the stream."""
+        return 1 if self.table.shape[1] <= 256 else 2
 
     @property
     def beats(self) -> int:

@@ -102,7 +102,7 @@ def _header(spec: AcceleratorSpec, header: str, sprams: int) -> str:
         "",
         "Ports",
         "  clk, rst        clock; synchronous reset, active high, at any time",
-        f"  s_axis_tdata    {_count(spec.input.lanes, 'sample')} of 8 bits, the first lowest;"
+        f"  s_axis_tdata    {_count(spec.input.lanes, 'sample')} of {8 * spec.input.sample_bytes} bits, the first lowest;"
         " row by row, pixel by pixel,",
         f"                  channel fastest; {_count(spec.input.beats, 'beat')} per frame",
         f"  m_axis_tdata    {_count(spec.out_lanes, 'score')} of {spec.score_bits} bits, two's"

@@ -16,6 +16,7 @@ from xnorflow.ir.alphabet import (
     Alphabet,
     Ints,
 )
+from xnorflow.ir.input_kind import InputKind
 from xnorflow.ir.input_order import InputOrder
 from xnorflow.ir.layer_graph import LayerGraph
 from xnorflow.ir.layers import (
@@ -39,6 +40,7 @@ __all__ = [
     "Conv",
     "Features",
     "Flatten",
+    "InputKind",
     "InputOrder",
     "InputTable",
     "IntegerNetwork",

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xnorflow.ir.alphabet import MAX_BITS, UINT8, Alphabet
+from xnorflow.ir.alphabet import MAX_BITS, Alphabet
+from xnorflow.ir.input_kind import MAX_SAMPLE_BITS, InputKind
 from xnorflow.ir.input_order import LAYOUTS, InputOrder
 from xnorflow.ir.layer_graph import LayerGraph
 from xnorflow.ir.layers import (
@@ -50,7 +51,8 @@ def verify(net: LayerGraph) -> None:
         raise ValueError(f"frames of {net.shape} are not possible")
     if net.order is not None:
         _order(net.order, math.prod(net.shape))
-    features = Features(*net.shape, UINT8)
+    _samples(net.samples, net.shape[2])
+    features = Features(*net.shape, net.samples.alphabet)
     for index, layer in enumerate(net.layers):
         try:
             _need(_is_name(layer.name), "its name is not an identifier")
@@ -78,6 +80,26 @@ def _order(order: InputOrder, features: int) -> None:
         len(gather) == features and gather.min() >= 0 and gather.max() < order.size,
         "the places in the input are not those of a frame",
     )
+
+
+def _samples(kind: InputKind, channels: int) -> None:
+    """Check what samples are."""
+    a, quantiser = kind.alphabet, kind.quantiser
+    _alphabet(a)
+    _need(a.bits <= MAX_SAMPLE_BITS, f"samples of {a} are too wide")
+    if quantiser is None:
+        return
+    codes = _integers(quantiser.codes, 2, "input's codes")
+    t = quantiser.thresholds
+    _need(
+        isinstance(t, np.ndarray)
+        and t.dtype == np.float32
+        and t.shape == (len(codes), codes.shape[1] - 1)
+        and len(t) in (1, channels),
+        "the input's thresholds do not fit its codes",
+    )
+    _need(not np.isnan(t).any() and (t[:, 1:] >= t[:, :-1]).all(), "the input's thresholds descend")
+    _need(codes.min() >= 0 and codes.max() < a.levels, "a code of the input is out of range")
 
 
 def _is_name(name: object) -> bool:
@@ -108,6 +130,10 @@ def _layer(layer: Layer, inp: Features) -> Features:
         case InputTable():
             table = _integers(layer.table, 2, "table's codes")
             _alphabet(layer.alphabet)
+            _need(
+                table.shape[1] == inp.alphabet.levels,
+                f"a table of {table.shape[1]} entries is not for {inp.alphabet}",
+            )
             _need(
                 table.min() >= 0 and table.max() < layer.alphabet.levels,
                 "a code of its table is out of range",

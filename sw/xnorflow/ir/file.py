@@ -34,7 +34,7 @@ def load(path: str | Path) -> IntegerNetwork:
         arrays, _ = read_archive(Path(path), MAX_BYTES)
         read = from_arrays(str(arrays.pop("header")), arrays)
         net = IntegerNetwork(
-            read.name, read.shape, read.layers, read.classes, read.notes, read.order
+            read.name, read.shape, read.layers, read.classes, read.notes, read.order, read.samples
         )
         verify(net)
     except (*READ_ERRORS, LookupError, TypeError, AttributeError, ArithmeticError) as e:

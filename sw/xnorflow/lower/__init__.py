@@ -5,9 +5,10 @@ from __future__ import annotations
 from xnorflow.graph.ops import Graph
 from xnorflow.ir import IntegerNetwork
 from xnorflow.ir.check import verify
+from xnorflow.lower.host_quantiser import quantise_on_host
 from xnorflow.lower.negate import OffCentre
 from xnorflow.lower.pads import resolve_pads
-from xnorflow.lower.passes import PASSES
+from xnorflow.lower.passes import PASSES, check_constants
 from xnorflow.lower.write_layers import walk
 
 
@@ -33,6 +34,7 @@ def lower(graph: Graph) -> IntegerNetwork:
     xnorflow.errors.UnsupportedModel
         If the graph has no exact integer form; it names the node.
     """
+    graph = quantise_on_host(check_constants(graph))
     for tidy in PASSES:
         graph = tidy(graph)
     try:

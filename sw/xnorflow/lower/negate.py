@@ -51,7 +51,7 @@ def negate(layers: list[ir.Layer], shape: tuple[int, int, int], mask: Mask) -> i
         layers[-1] = replace(layer, weights=weights, alphabet=weight_alphabet(weights))
         return np.zeros(len(mask), np.int64)
     if isinstance(layer, ir.InputTable):
-        table = np.broadcast_to(layer.table, (len(mask), 256))
+        table = np.broadcast_to(layer.table, (len(mask), layer.table.shape[1]))
         turned = layer.alphabet.levels - 1 - table
         layers[-1] = replace(layer, table=np.where(mask[:, None], turned, table))
         return np.full(len(mask), layer.alphabet.lo + layer.alphabet.hi)

@@ -68,7 +68,12 @@ class Pending:
         self.layers: list[ir.Layer] = []
         self.notes = list(graph.notes)
         channels = graph.shape[2]
-        self.reach = Reach(np.zeros(channels, np.int64), np.full(channels, 255, np.int64))
+        self.samples = graph.samples.alphabet
+        self.reach = Reach(
+            np.full(channels, self.samples.lo),
+            np.full(channels, self.samples.hi),
+            self.samples.step,
+        )
         scale = graph.input_scale
         self.unit: Units = np.array(1.0 if scale.divisor else np.float32(scale.factor), np.float64)
         self.exact = True
@@ -92,7 +97,7 @@ class Pending:
 
     def _table(self, consumer: g.Op, zero: bool) -> None:
         expression = self.expression()
-        values = expression(self.reach.integers(0, 256))
+        values = expression(self.reach.integers(0, self.samples.levels))
         grid = self._grid(values, consumer, zero)
         table = grid.codes(values).T
         if (table == table[0]).all():
@@ -208,7 +213,7 @@ class Pending:
         ):
             known.pop()
         for layer in self.layers[len(known) :]:
-            before = known[-1][1] if known else ir.Features(*self.shape, ir.UINT8)
+            before = known[-1][1] if known else ir.Features(*self.shape, self.samples)
             known.append((layer, layer.output(before)))
         return known[-1][1].alphabet
 

@@ -26,12 +26,15 @@ from xnorflow.plan.depths import shrunk, with_depths
 from xnorflow.plan.fabric import with_fabric
 from xnorflow.plan.memories import with_memories
 from xnorflow.plan.reductions import Fold, Reduction, reductions
-from xnorflow.plan.tail_constants import Affine, _offsets, _tails
+from xnorflow.plan.tail_constants import MAX_TABLE_BITS, Affine, _offsets, _tails
 from xnorflow.plan.weight_words import _per_lane, _rom, weight_planes
 from xnorflow_hw import spec
 from xnorflow_hw.base.names import plain
 from xnorflow_hw.spec import geometry
 from xnorflow_hw.spec.banks import Banks
+
+MAX_STEPS = 64
+"""Most steps of a table of wide samples that are comparators; see `InputStage`."""
 
 
 def _padded_taps(reduction: Reduction) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -149,12 +152,34 @@ def describe_stage(reduction: Reduction, fold: Fold) -> spec.StageSpec:
     )
 
 
-def _input(net: ir.IntegerNetwork, group: int, lanes: int) -> spec.InputSpec:
-    first = net.layers[0]
+def describe_input(net: ir.IntegerNetwork, group: int, lanes: int) -> spec.InputSpec:
+    """Describe the input stage for groups of so many samples.
+
+    Raises
+    ------
+    UnsupportedModel
+        If its table would be too large.
+    """
+    first, samples = net.layers[0], net.samples.alphabet
     if isinstance(first, ir.InputTable):
         table, bits = first.table, first.alphabet.bits
     else:
-        table, bits = np.arange(256, dtype=np.int64)[None], 8
+        table, bits = np.arange(samples.levels, dtype=np.int64)[None], samples.bits
+    size = 1 << max(8, samples.bits)
+    if table.shape[1] < size:  # Codes that no sample has.
+        plain = np.array_equal(table[0], np.arange(table.shape[1])) and len(table) == 1
+        spare = np.arange(table.shape[1], size) & ((1 << bits) - 1)
+        rest = spare[None] if plain else np.repeat(table[:, -1:], size - table.shape[1], axis=1)
+        table = np.concatenate([table, rest], axis=1)
+    steps = int((np.diff(table, axis=1) != 0).sum(1).max())
+    wires = len(table) == 1 and steps == size - 1
+    if size > 256 and not wires and steps > MAX_STEPS and table.size * bits > MAX_TABLE_BITS:
+        raise UnsupportedModel(
+            f"its table of {len(table)} x {size} codes is too large.",
+            node=net.layers[0].name,
+            op="Input",
+            hint="samples of fewer bits, or a quantiser of fewer levels.",
+        )
     return spec.InputSpec(lanes, bits, table, group, int(np.prod(net.shape)))
 
 
@@ -211,7 +236,7 @@ def accelerator(
     flat = parts[0].inp.shape == (1, 1, frame)
     stages, gearboxes = [], []
     group, lanes = (frame if flat else net.shape[2]), in_lanes
-    source = _input(net, group, in_lanes)
+    source = describe_input(net, group, in_lanes)
     for part, fold in zip(parts, folds, strict=True):
         bits = part.inp.alphabet.bits
         gearboxes.append(spec.GearboxSpec(bits, group, lanes, part.inp.channels, fold.simd))
