@@ -23,6 +23,11 @@ MAX_LEVELS = 1 << 16
 """Most values of one channel that still count as quantised."""
 
 
+def change(before: Floats, after: Floats) -> Ints:
+    """Return +1, -1 or 0 where values rise, fall or stay, infinite ones too."""
+    return (after > before).astype(np.int64) - (after < before)
+
+
 @dataclass(frozen=True, eq=False)
 class Reach:
     """Integers that can occur: ``lo, lo + step, ... hi`` in each channel.
@@ -111,7 +116,7 @@ class Expression:
 
         Right only where the expression is monotone, as every elementwise operation is.
         """
-        return np.sign(self(reach.hi) - self(reach.lo)).astype(np.int64)
+        return change(self(reach.lo), self(reach.hi))
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +171,7 @@ def steps(expression: Expression, reach: Reach, where: Op) -> Steps:
     found = Steps(
         expression(reach.lo[None])[0], channel[order], at[order], before[order], after[order]
     )
-    if (np.sign(found.after - found.before) != found.direction[found.channel]).any():
+    if (change(found.before, found.after) != found.direction[found.channel]).any():
         raise UnsupportedModel(
             "it is not monotone over the values that can reach it.",
             node=where.node,

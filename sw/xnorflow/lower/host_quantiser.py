@@ -46,6 +46,11 @@ class OfFloats(Expression):
         """Give the numbers themselves."""
         return float_of(integers)
 
+    def select(self, channels: Ints) -> OfFloats:
+        """Take the given channels only, in that order; they may repeat."""
+        chosen = super().select(channels)
+        return OfFloats(chosen.unit, chosen.ops)
+
 
 def quantise_on_host(graph: g.Graph) -> g.Graph:
     """Let the host quantise float samples, if the graph takes such; the rest takes its codes.

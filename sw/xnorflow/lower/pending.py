@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from xnorflow import ir
 from xnorflow.errors import UnsupportedModel
 from xnorflow.graph import ops as g
+from xnorflow.graph.quantisers import integer_range
 from xnorflow.lower.common_scale import ROUNDING, Grid, find
 from xnorflow.lower.evaluate import Expression, Reach, steps
 from xnorflow.lower.negate import negate
@@ -95,7 +96,26 @@ class Pending:
         elif not self._absorb(zero, uniform):
             self._threshold(consumer, zero)
 
+    def _note_reach(self) -> None:
+        """Note where samples do not reach all that the input's quantiser is declared for."""
+        at = next((i for i, op in enumerate(self.ops) if isinstance(op, g.QuantOp)), None)
+        if at is None:
+            return
+        op = self.ops[at]
+        assert isinstance(op, g.QuantOp)
+        low, high = integer_range(op.bits, op.signed, op.narrow)
+        every = self.reach.integers(0, self.samples.levels)
+        codes = op.codes(Expression(self.unit, tuple(self.ops[:at]))(every))
+        least, most = int(codes.min()), int(codes.max())
+        if (least > low or most < high) and op.bits > 1:
+            self.notes.append(
+                f"The input's quantiser has integers from {low} to {high}, of which samples reach"
+                f" {least} to {most} only: if the network was trained on others, --input and"
+                " --input-scale say so."
+            )
+
     def _table(self, consumer: g.Op, zero: bool) -> None:
+        self._note_reach()
         expression = self.expression()
         values = expression(self.reach.integers(0, self.samples.levels))
         grid = self._grid(values, consumer, zero)
