@@ -36,35 +36,36 @@ PATCH_BYTES = 1 << 22
 """Most memory for the windows that are multiplied at once, in bytes; a cache holds that."""
 
 
-def frames(net: LayerGraph, x: NDArray[Any]) -> NDArray[np.uint8]:
-    """Bring a user's samples into the order of the stream.
+def frames(net: LayerGraph, x: NDArray[Any]) -> NDArray[Any]:
+    """Turn a user's samples into what the stream carries: codes, in its order.
 
     Parameters
     ----------
     net : LayerGraph
         Its `input_order` says which shapes `x` may have, and in what order its samples are.
-    x : uint8 array [N, ...]
-        Samples.
+    x : array [N, ...]
+        Samples of the type that `net.samples` names.
 
     Returns
     -------
     uint8 array [N, height, width, channels]
-        The same samples, as the hardware takes them.
+        The codes, uint16 where samples have more than 8 bits; a uint8 sample is its own code.
 
     Raises
     ------
     BadInput
-        If `x` is not uint8 or has another shape.
+        If `x` is of another type or does not hold frames of the network's shape.
     """
     x = np.asarray(x)
     takes = (
-        f"data of type {x.dtype} and shape {list(x.shape)} do not fit {net.name}: it takes uint8"
-        f" {net.input_order.describe(net.shape)}"
+        f"data of type {x.dtype} and shape {list(x.shape)} do not fit {net.name}: it takes"
+        f" {net.samples} {net.input_order.describe(net.shape)}"
     )
-    if x.dtype != np.uint8 or x.ndim < 2:
-        raise BadInput(takes)
+    wrong = net.samples.fits(x)
+    if wrong or x.ndim < 2:
+        raise BadInput(takes + (f"; {wrong}" if wrong else ""))
     try:
-        return net.input_order.frames(x, net.shape)
+        return net.samples.encode(net.input_order.frames(x, net.shape))
     except BadInput as e:
         raise BadInput(f"{takes}; {e}") from e
 
@@ -131,7 +132,7 @@ def trace(net: LayerGraph, x: NDArray[Any]) -> Iterator[tuple[Layer, NDArray[Any
     """
     values: NDArray[Any] = x
     if not isinstance(net.layers[0], InputTable):
-        values = values.astype(np.float32)
+        values = net.samples.alphabet.values(x).astype(np.float32)
     for layer, inp, _ in net:
         values = apply(layer, values, inp)
         yield layer, values

@@ -96,6 +96,7 @@ def command(
                 "digest": net.digest,
                 "input_shape": net.shape,
                 "input": net.input_order.describe(net.shape),
+                "samples": str(net.samples),
                 "takes": _takes(model, input_scale),
                 "classes": net.classes,
                 "notes": net.notes,
@@ -128,7 +129,7 @@ def command(
     console.out.print(table)
     takes = _takes(model, input_scale)
     console.out.print(
-        f"x: uint8 {net.input_order.describe(net.shape)}"
+        f"x: {net.samples} {net.input_order.describe(net.shape)}"
         + (f"; the model takes {takes}" if takes else ""),
         highlight=False,
         markup=False,

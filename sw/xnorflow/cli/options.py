@@ -48,8 +48,10 @@ input_options = _all(
         "input_type",
         default="uint8",
         show_default=True,
-        type=click.Choice(["uint8"]),
-        help="Type of the raw samples.",
+        metavar="KIND",
+        help="Samples: uint8, int8, uintN or intN of 2 to 16 bits, bits, bipolar, file (integers as"
+        " the model's own input quantiser has them) or float (quantised on the host as the model"
+        " says).",
     ),
     click.option(
         "--input-scale",

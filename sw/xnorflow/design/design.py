@@ -138,6 +138,7 @@ class Design:
             out_bits=s.score_bits,
             classes=s.classes,
             load=load_bits(s),
+            sample_bytes=s.input.sample_bytes,
         )
 
     @property

@@ -56,8 +56,9 @@ def product(
     weights, scale = integer_weights(node, matrix, 1)
     elements((out, deep), MAX_WEIGHTS, what="its weights", node=node.name, op=node.op)
     # The rows of the matrix in the order of the frame; a feature that is read twice has the sum.
-    ordered = np.zeros((out, deep), np.int64)
-    np.add.at(ordered.T, channels, weights)
+    summed = np.zeros((deep, out), np.int64)
+    np.add.at(summed, channels, weights)
+    ordered = np.ascontiguousarray(summed.T)
     before: tuple[graph.Op, ...] = ()
     if single and h * w > 1:
         before = (graph.FlattenOp(node=node.name, op=node.op),)

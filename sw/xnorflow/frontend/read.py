@@ -7,8 +7,8 @@ import re
 from fractions import Fraction
 from pathlib import Path
 
-from xnorflow.errors import BadInput
 from xnorflow.frontend.importer import Walk
+from xnorflow.frontend.input_samples import input_samples
 from xnorflow.frontend.model_file import load
 from xnorflow.graph import ops
 from xnorflow.graph.input_scale import InputScale
@@ -21,6 +21,7 @@ def read(
     input_scale: float | Fraction | str = 1.0,
     name: str | None = None,
     layout: str | None = None,
+    input: str = "uint8",
 ) -> ops.Graph:
     """Import a trained network from an ONNX or QONNX file.
 
@@ -34,6 +35,8 @@ def read(
         Name of the network; the file's name otherwise. Made into an identifier.
     layout : {"file", "nhwc", "nchw"}, optional
         What the user says of the order of samples; see `xnorflow.ir.InputOrder`.
+    input : str
+        What samples are; see `xnorflow.ir.input_kind`.
 
     Raises
     ------
@@ -46,20 +49,21 @@ def read(
     scale = InputScale.of(input_scale)
     said = known_layout(layout)
     file = load(path)
-    if file.input_is_integer and scale != InputScale():
-        raise BadInput(f"{path.name} takes uint8 samples as they are: the input scale must be 1.")
     walk = Walk(file)
     end = walk.run()
     assert end.source is not None
     order = end.source.order(said)
+    samples = input_samples(file, input, scale, walk.ops)
     return ops.Graph(
         identifier(path.stem if name is None else name),
         end.source.frame,
         tuple(walk.ops),
-        scale,
+        samples.scale,
         _classes(file.doc, end.index.size),
-        (*order.notes(), *walk.notes),
+        (*order.notes(), *samples.notes, *walk.notes),
         order,
+        samples.kind,
+        samples.floats,
     )
 
 

@@ -149,7 +149,8 @@ def _reduced(node: Node, x: Activation, subset: tuple[int, ...], index: Ints) ->
     taps = (*window.kernel, channels)
     elements(taps, MAX_WEIGHTS, what="what it adds", node=node.name, op=node.op)
     one = np.array(1, np.float32)
-    total = ops.ConvOp(np.ones((1, *taps), np.int64), one, window, node=node.name, op=node.op)
+    ones = np.ones((1, *taps), np.int64)
+    total = ops.ConvOp(ones, one, window, node=node.name, op=node.op)
     if node.op == "ReduceSum":
         return result, (total,)
     return result, (

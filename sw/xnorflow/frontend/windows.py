@@ -272,10 +272,11 @@ def conv(node: Node, inputs: Sequence[Value | None]) -> Result:
 
 def _of_frame(weights: Ints, seen: View, channels: int) -> Ints:
     """Bring weights [out, rows, columns, in] as a node sees them into the order of the frame."""
-    made = np.zeros((*weights.shape[:3], channels), np.int64)
+    made = np.zeros((channels, *weights.shape[:3]), np.int64)
     # A channel that the node reads twice has the sum of both weights.
-    np.add.at(np.moveaxis(made, 3, 0), seen.channels, np.moveaxis(weights, 3, 0))
-    return made.transpose(0, 2, 1, 3) if seen.swapped else made
+    np.add.at(made, seen.channels, np.moveaxis(weights, 3, 0))
+    made = np.moveaxis(made, 0, 3)
+    return np.ascontiguousarray(made.transpose(0, 2, 1, 3) if seen.swapped else made)
 
 
 def bias(node: Node, value: Value | None, out: int) -> ops.Floats | None:

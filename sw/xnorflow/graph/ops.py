@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from xnorflow.graph.input_scale import InputScale
 from xnorflow.graph.quantisers import Floats, quant_codes
-from xnorflow.ir import InputOrder, Ints, Window
+from xnorflow.ir import InputKind, InputOrder, Ints, Window
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,6 +220,17 @@ class MultiThresholdOp(Elementwise):
 
 
 @dataclass(frozen=True, eq=False)
+class LookupOp(Elementwise):
+    """The value of each code: ``values[x]``, ascending float32 numbers."""
+
+    values: tuple[float, ...]
+
+    def apply(self, x: Floats) -> Floats:
+        """Evaluate."""
+        return np.array(self.values, np.float32)[x.astype(np.int64)]
+
+
+@dataclass(frozen=True, eq=False)
 class ConvOp(Op):
     """Cross-correlation with quantised weights; dense layers are 1 x 1 on one pixel.
 
@@ -307,6 +318,10 @@ class Graph:
         As in `xnorflow.ir.IntegerNetwork`; notes record dropped softmax, arg-max and the like.
     order : InputOrder, optional
         How samples in the file's order become a frame.
+    samples : InputKind
+        What samples are.
+    takes_floats : bool
+        Samples are floats, which the host quantises as the first operations say.
     """
 
     name: str
@@ -316,3 +331,5 @@ class Graph:
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     order: InputOrder | None = None
+    samples: InputKind = InputKind()
+    takes_floats: bool = False

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from xnorflow.ir.alphabet import Alphabet
 from xnorflow.ir.features import Window
+from xnorflow.ir.input_kind import UINT8_KIND, HostQuantiser, InputKind
 from xnorflow.ir.input_order import InputOrder
 from xnorflow.ir.layer import KINDS
 from xnorflow.ir.layer_graph import LayerGraph
@@ -66,6 +67,15 @@ def to_arrays(net: LayerGraph) -> tuple[str, dict[str, NDArray[Any]]]:
         if order.gather is not None:
             arrays["order.gather"] = order.gather
             header["order"]["gather"] = {"array": "order.gather"}
+    if not net.samples.plain:
+        kind = net.samples
+        header["format"] = FORMAT_2
+        a = kind.alphabet
+        header["samples"] = {"alphabet": {"alphabet": [a.lo, a.step, a.levels]}, "quantised": False}
+        if kind.quantiser is not None:
+            header["samples"]["quantised"] = True
+            arrays["samples.thresholds"] = kind.quantiser.thresholds
+            arrays["samples.codes"] = kind.quantiser.codes
     return json.dumps(header), arrays
 
 
@@ -122,8 +132,18 @@ def from_arrays(header: str, arrays: Mapping[str, NDArray[Any]]) -> LayerGraph:
         tuple(layers),
         _texts(content["classes"]),
         _texts(content["notes"]),
-        _order(content["order"], arrays) if content["format"] == FORMAT_2 else None,
+        _order(content["order"], arrays) if "order" in content else None,
+        _samples(content["samples"], arrays) if "samples" in content else UINT8_KIND,
     )
+
+
+def _samples(entry: Any, arrays: Mapping[str, NDArray[Any]]) -> InputKind:
+    alphabet = _value(entry["alphabet"], arrays)
+    if not isinstance(alphabet, Alphabet):
+        raise ValueError("the samples have no alphabet")
+    if not entry["quantised"]:
+        return InputKind(alphabet)
+    return InputKind(alphabet, HostQuantiser(arrays["samples.thresholds"], arrays["samples.codes"]))
 
 
 def _order(entry: Any, arrays: Mapping[str, NDArray[Any]]) -> InputOrder:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from xnorflow.ir.alphabet import UINT8
 from xnorflow.ir.features import Features
+from xnorflow.ir.input_kind import UINT8_KIND, InputKind
 from xnorflow.ir.input_order import InputOrder, natural
 from xnorflow.ir.layer import Layer
 from xnorflow.ir.layers import Scores
@@ -22,7 +22,7 @@ class LayerGraph:
     name : str
         A valid identifier; names the generated Verilog.
     shape : tuple of int
-        Height, width, channels of a uint8 input frame.
+        Height, width, channels of an input frame.
     layers : tuple of Layer
         In order; the last is a `Scores`.
     classes : tuple of str
@@ -31,6 +31,8 @@ class LayerGraph:
         What a user should know of the import, one sentence each.
     order : InputOrder, optional
         The order in which users hold samples; row, column, channel by default.
+    samples : InputKind
+        What samples are; uint8 by default.
     """
 
     name: str
@@ -39,6 +41,7 @@ class LayerGraph:
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     order: InputOrder | None = None
+    samples: InputKind = UINT8_KIND
 
     @property
     def input_order(self) -> InputOrder:
@@ -48,7 +51,7 @@ class LayerGraph:
     @cached_property
     def features(self) -> tuple[Features, ...]:
         """Feature maps: before the first layer, then after each."""
-        maps = [Features(*self.shape, UINT8)]
+        maps = [Features(*self.shape, self.samples.alphabet)]
         for layer in self.layers:
             maps.append(layer.output(maps[-1]))
         return tuple(maps)

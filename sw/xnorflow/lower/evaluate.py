@@ -23,6 +23,11 @@ MAX_LEVELS = 1 << 16
 """Most values of one channel that still count as quantised."""
 
 
+def change(before: Floats, after: Floats) -> Ints:
+    """Return +1, -1 or 0 where values rise, fall or stay, infinite ones too."""
+    return (after > before).astype(np.int64) - (after < before)
+
+
 @dataclass(frozen=True, eq=False)
 class Reach:
     """Integers that can occur: ``lo, lo + step, ... hi`` in each channel.
@@ -130,7 +135,7 @@ class Expression:
 
         Right only where the expression is monotone.
         """
-        return np.sign(self(reach.hi) - self(reach.lo)).astype(np.int64)
+        return change(self(reach.lo), self(reach.hi))
 
 
 @dataclass(frozen=True, eq=False)

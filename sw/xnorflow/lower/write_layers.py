@@ -58,7 +58,13 @@ def walk(graph: ops.Graph, *, centred: bool = False) -> ir.IntegerNetwork:
         shape = output_shape(op, shape)
     _finish(p, graph, shape)
     return ir.IntegerNetwork(
-        graph.name, graph.shape, tuple(p.layers), graph.classes, tuple(p.notes), graph.order
+        graph.name,
+        graph.shape,
+        tuple(p.layers),
+        graph.classes,
+        tuple(p.notes),
+        graph.order,
+        graph.samples,
     )
 
 
