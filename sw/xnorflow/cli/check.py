@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from xnorflow.errors import BadInput
 
 if TYPE_CHECKING:
     from xnorflow.design.design import Design
-    from xnorflow.evidence.proof import NetlistRun, SimulateNetlist
+    from xnorflow.evidence.proof import NetlistRun, PrepareNetlist
     from xnorflow.evidence.record import Change, Evidence, Outcome
 
 COUNTED = (
@@ -212,21 +213,26 @@ def _paths(
     return found[0], found[1], found[2]
 
 
-def _netlist(name: str | None) -> SimulateNetlist:
+def _netlist(name: str | None) -> PrepareNetlist:
     """Make what synthesises a design for a board and simulates the netlist."""
     from xnorflow_boards.catalogue import board
     from xnorflow_boards.flows import tools
     from xnorflow_boards.simulated import gates
 
-    def simulate(design: Design, x: NDArray[np.uint8]) -> NetlistRun:
-        target = name or design.board
-        if target is None:
+    def prepare(design: Design) -> Callable[[NDArray[np.uint8]], NetlistRun]:
+        named = name or design.board
+        if named is None:
             raise BadInput("--gates is for a board's FPGA: name one with --board")
-        made = gates.netlist(design, board(target))
-        run = gates.simulator(design, made).run(x)
-        return f"netlist of {target}, {tools.yosys().version}", run.scores
+        target, yosys = board(named), tools.yosys()
 
-    return simulate
+        def simulate(x: NDArray[np.uint8]) -> NetlistRun:
+            made = gates.netlist(design, target)
+            run = gates.simulator(design, made).run(x)
+            return f"netlist of {named}, Yosys {yosys.version}", run.scores
+
+        return simulate
+
+    return prepare
 
 
 def _wrong(found: Evidence, allow_ties: bool) -> bool:
@@ -237,8 +243,10 @@ def _wrong(found: Evidence, allow_ties: bool) -> bool:
 def _show(found: Evidence, allow_ties: bool) -> None:
     say = console.out.print
     table = Table(
-        title=f"{found.network['name']}: {found.data['frames']:,} images of"
-        f" {Path(found.data['path']).name}",
+        title=console.plain(
+            f"{found.network['name']}: {_frames(found.data['frames'], 'image')} of"
+            f" {Path(found.data['path']).name}"
+        ),
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
         pad_edge=False,
@@ -258,7 +266,7 @@ def _show(found: Evidence, allow_ties: bool) -> None:
             say(f"{o.tool}: {o.failure}", style="red", highlight=False, markup=False)
         if o.ties:
             say(
-                f"{o.tool}: in {o.ties:,} of {o.order:,} frames only scores are ordered otherwise"
+                f"{o.tool}: in {o.ties:,} of {_frames(o.order)} only scores are ordered otherwise"
                 " that one of the two holds equal",
                 highlight=False,
                 markup=False,
@@ -269,7 +277,7 @@ def _show(found: Evidence, allow_ties: bool) -> None:
     if found.accuracy is not None:
         say(f"accuracy {100 * found.accuracy:.2f} %", highlight=False)
     if found.tied:
-        say(f"the label hangs on equal scores in {found.tied:,} frames", highlight=False)
+        say(f"the label hangs on equal scores in {_frames(found.tied)}", highlight=False)
     for note in found.notes:
         say(f"note: {note}", highlight=False, markup=False)
     if _wrong(found, allow_ties):
@@ -278,6 +286,10 @@ def _show(found: Evidence, allow_ties: bool) -> None:
         say("equal but for ties", style="bold yellow")
     elif found.outcomes:
         say("EQUAL in everything that was compared", style="bold green")
+
+
+def _frames(count: int, what: str = "frame") -> str:
+    return f"{count:,} {what}" + ("" if count == 1 else "s")
 
 
 def _row(o: Outcome) -> tuple[str, ...]:

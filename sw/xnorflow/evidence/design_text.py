@@ -105,6 +105,8 @@ def read_text(directory: Path, design: Design) -> DesignText:
 
 
 def _read(path: Path) -> str:
+    if not path.is_file():
+        raise ValueError(f"{path.name} is no file")
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f"{path.name} has more than {MAX_BYTES} bytes")
     return path.read_text()

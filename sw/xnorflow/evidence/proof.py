@@ -34,7 +34,8 @@ Stages = Callable[[str], AbstractContextManager[Tick]]
 """Opens a bar with a title; what it gives is told of items done and in all."""
 NetlistRun = tuple[str, ir.Ints]
 """What synthesised and simulated a netlist, and the scores."""
-SimulateNetlist = Callable[[Design, NDArray[np.uint8]], NetlistRun]
+PrepareNetlist = Callable[[Design], Callable[[NDArray[np.uint8]], NetlistRun]]
+"""Takes a design, and refuses it at once where it must; what it gives takes frames."""
 
 GOLDEN = "golden model"
 FOLDER_FRAMES = 10
@@ -85,7 +86,7 @@ def check(
     folding: str | Path | None = None,
     clock: float | None = None,
     jobs: int = 1,
-    netlist: SimulateNetlist | None = None,
+    netlist: PrepareNetlist | None = None,
     stages: Stages | None = None,
     command: tuple[str, ...] = (),
 ) -> Evidence:
@@ -112,7 +113,8 @@ def check(
     jobs : int
         Processes for the simulation.
     netlist : callable, optional
-        Synthesises and simulates: takes the design and frames, gives the tools' names and scores.
+        Takes the design, and gives what takes frames, synthesises, simulates, and gives the tools'
+        names and the scores.
     stages : callable, optional
         Opens a bar with a title; what it gives is told of items done and in all.
     command : tuple of str
@@ -152,6 +154,9 @@ def check(
         raise BadInput(f"rtl={rtl} and gates={gates} frames were asked for; there are {len(x)}")
     if gates and netlist is None:
         raise BadInput("gates: hand in what simulates a netlist")
+    on_gates = None
+    if gates and netlist is not None and subject.design is not None:
+        on_gates = netlist(subject.design)
     with opened(GOLDEN) as tick:
         scores = golden.run_frames(subject.net, frames, tick)
     outcomes = []
@@ -169,10 +174,9 @@ def check(
         simulator = f"Verilator {tools['verilator']}"
         with opened(f"RTL in {simulator}") as tick:
             outcomes.append(_rtl(subject, frames[:rtl], scores[:rtl], simulator, jobs, tick))
-    if gates:
-        assert netlist is not None
+    if on_gates is not None:
         with opened("netlist"):
-            outcomes.append(_gates(subject, frames[:gates], scores[:gates], netlist))
+            outcomes.append(_gates(subject, frames[:gates], scores[:gates], on_gates))
     design = subject.design
     return Evidence(
         version=__version__,
@@ -283,9 +287,10 @@ def _against_file(
         outcome = replace(outcome, first=last if place is None else str(place))
     notes = []
     if executor.ended:
-        notes.append(f"scores of {file.name} are those ahead of its {executor.ended}")
+        said = f"scores of {file.name} are those ahead of its {executor.ended}"
         if found.labels is not None and (other := int((found.labels != ir.labels(scores)).sum())):
-            notes.append(f"{executor.ended} of the file makes another label in {other} frames")
+            said += f", which gives another label to {other} of {len(x)} frames"
+        notes.append(said)
     return outcome, notes
 
 
@@ -366,7 +371,10 @@ def _rtl(
 
 
 def _gates(
-    subject: Subject, x: NDArray[np.uint8], scores: ir.Ints, netlist: SimulateNetlist
+    subject: Subject,
+    x: NDArray[np.uint8],
+    scores: ir.Ints,
+    simulate: Callable[[NDArray[np.uint8]], NetlistRun],
 ) -> Outcome:
     design, text = subject.design, subject.text
     assert design is not None
@@ -375,7 +383,7 @@ def _gates(
         why = "the Verilog of the folder is not what this version writes and would synthesise"
         return replace(outcome, failure=why)
     try:
-        tool, got = netlist(design, x)
+        tool, got = simulate(x)
     except CheckFailed as e:
         return replace(outcome, failure=str(e))
     wrong = got != scores

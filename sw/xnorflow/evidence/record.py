@@ -139,6 +139,8 @@ def read_evidence(path: str | Path) -> Evidence:
     """
     path = Path(path)
     try:
+        if not path.is_file():
+            raise ValueError("it is no file")
         if path.stat().st_size > MAX_BYTES:
             raise ValueError(f"it has more than {MAX_BYTES} bytes")
         content = json.loads(path.read_text())
@@ -235,6 +237,7 @@ def _pairs(a: Evidence, b: Evidence) -> Iterator[tuple[str, Any, Any, bool]]:
             continue
         for what in ("frames", "labels", "order", "ties", "scores", "failure"):
             yield f"{name}, {what}", getattr(old, what), getattr(new, what), True
+        yield f"{name}, tool", old.tool, new.tool, False
         yield f"{name}, digest of its scores", old.digest, new.digest, True
         yield f"{name}, digest of {old.against}'s scores", old.expected, new.expected, True
     yield "xnorflow", a.version, b.version, False

@@ -93,15 +93,13 @@ def export_network(
     BadInput
         If it cannot be written.
     """
-    from xnorflow_sim import golden
-
     path = Path(path)
     _save(integer_model(net, qonnx=qonnx), path)
-    frames = random_frames(net) if x is None else golden.frames(net, x)
+    frames = _frames(net, x)
     try:
         executor = Executor(path)
         found = executor.run(frames, progress).scores
-        wrong = (found != golden.run(net, frames)).any(axis=1)
+        wrong = (found != _golden(net, frames)).any(axis=1)
         if wrong.any():
             raise CheckFailed(
                 f"{path.name}: {int(wrong.sum())} of {len(frames)} frames have other scores in"
@@ -140,21 +138,19 @@ def export_steps(
     CheckFailed
         If a step orders scores differently, and no float32 sum of the network explains it.
     """
-    from xnorflow_sim import golden
-
     opened = stages or (lambda title: nullcontext(lambda done, total: None))
     steps = list(lowering_steps(graph))
     net = steps[-1][1]
     assert isinstance(net, ir.IntegerNetwork)
-    frames = random_frames(net) if x is None else golden.frames(net, x)
-    expected = golden.run(net, frames)
+    frames = _frames(net, x)
+    expected = _golden(net, frames)
     rounded = any(ORDER_OF_SUMMATION in note for note in net.notes)
     made = []
     for number, (name, step) in enumerate(steps):
         path = Path(folder) / f"{number:02d}_{name}.onnx"
         with opened(path.name) as tick:
             if isinstance(step, ir.IntegerNetwork):
-                made.append(export_network(step, path, x=frames, progress=tick))
+                made.append(export_network(step, path, x=x, progress=tick))
                 continue
             _save(step_model(step), path)
             executor = Executor(path)
@@ -166,6 +162,24 @@ def export_steps(
             )
         made.append(Exported(path, executor.tool, len(frames), int(order.sum())))
     return tuple(made)
+
+
+def _frames(net: ir.LayerGraph, x: NDArray[Any] | None) -> NDArray[np.uint8]:
+    """Give frames in the order of the file's input, which is that of the hardware's stream."""
+    from xnorflow_sim import golden
+
+    return random_frames(net) if x is None else golden.frames(net, x)
+
+
+def _golden(net: ir.LayerGraph, frames: NDArray[np.uint8]) -> ir.Ints:
+    """Compute the golden model's scores of such frames."""
+    from xnorflow_sim import golden
+
+    scores = []
+    for first in range(0, len(frames), FRAMES):
+        *_, (_, values) = golden.trace(net, frames[first : first + FRAMES])
+        scores.append(values.reshape(len(values), -1))
+    return np.concatenate(scores)
 
 
 def _save(model: onnx.ModelProto, path: Path) -> None:

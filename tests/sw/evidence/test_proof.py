@@ -119,6 +119,19 @@ def test_scores_ahead_of_an_end_are_compared_and_other_labels_noted(tmp_path):
     assert "scores of model.onnx are those ahead of its Softmax" in found.notes
 
 
+def test_a_softmax_that_makes_ties_is_noted_with_its_frames(tmp_path):
+    m = Model(1, 4)
+    x = m("MatMul", m.bipolar(m("Sub", "x", f32(127))), f32([[1, 2]] * 4))
+    m("Softmax", m("Mul", x, f32(1e-9)), axis=1)
+    x = np.array([[255] * 4, [0] * 4, [0, 0, 255, 255]], np.uint8)
+    found = xf.check(m.save(tmp_path), x)
+    assert not found.differs
+    assert (
+        "scores of model.onnx are those ahead of its Softmax, which gives another label to 1 of 3"
+        " frames"
+    ) in found.notes
+
+
 @pytest.mark.rtl
 def test_verilog_and_folder_are_equal_to_the_golden_model(tmp_path):
     folder, x = small_design.design().write(tmp_path / "small"), small_design.frames(30)
@@ -138,7 +151,9 @@ def test_verilog_and_folder_are_equal_to_the_golden_model(tmp_path):
 def test_a_turned_weight_bit_in_the_folder_is_found_and_located(tmp_path):
     folder = small_design.design().write(tmp_path / "small")
     line = small_design.turn_weight_bit(folder, "dense0", word=40, bit=1)
-    found = xf.check(folder, small_design.frames(30), gates=1, netlist=lambda design, x: 1 / 0)
+    found = xf.check(
+        folder, small_design.frames(30), gates=1, netlist=lambda design: lambda x: 1 / 0
+    )
     assert found.differs
     assert found.alterations == (
         f"small.v, line {line} in module small__dense0_array_rom: layer dense0",
@@ -163,17 +178,23 @@ def test_verilog_that_does_not_compile_or_has_other_ports_is_a_failure(tmp_path)
 def test_a_netlist_is_handed_in_and_compared(tmp_path):
     folder, x = small_design.design().write(tmp_path / "small"), small_design.frames(5)
 
-    def netlist(design, x):
-        scores = design.net(x)
-        scores[2, 3] += 1
-        return "netlist", scores
+    def netlist(design):
+        def simulate(x):
+            scores = design.net(x)
+            scores[2, 3] += 1
+            return "netlist", scores
+
+        return simulate
 
     (outcome,) = xf.check(folder, x, rtl=0, gates=4, netlist=netlist).outcomes
     assert (outcome.name, outcome.frames, outcome.scores) == ("gates", 4, 1)
     assert outcome.first == "frame 2, score 3"
 
-    def stuck(design, x):
-        raise CheckFailed("it is stuck")
+    def stuck(design):
+        def simulate(x):
+            raise CheckFailed("it is stuck")
+
+        return simulate
 
     (outcome,) = xf.check(folder, x, rtl=0, gates=4, netlist=stuck).outcomes
     assert outcome.failure == "it is stuck" and outcome.differs
