@@ -32,6 +32,8 @@ from xnorflow.graph import ops
 from xnorflow.graph.functions import Chain, FunctionOp, Operand, compute, same
 
 Make = Callable[..., ops.Elementwise]
+MAX_OPERATIONS = 200
+"""Most operations of a function whose parts read one tensor; parts that are read twice count twice."""
 
 
 def per_channel(node: Node, x: Activation, constant: NDArray[Any]) -> NDArray[Any] | None:
@@ -186,6 +188,11 @@ def combined(
         node.notes.append(residue_note(node))
         return replace(x, low=-np.inf), (*before, *rest)
     op = FunctionOp(function, operands, node=node.name, op=node.op)
+    if op.size > MAX_OPERATIONS:
+        raise node.unsupported(
+            f"it is a function of one tensor with {op.size} operations.",
+            f"at most {MAX_OPERATIONS} operations between two layers that read a tensor again.",
+        )
     made = replace(x, dtype=x.dtype if dtype is None else dtype, low=_low(op, features))
     if x.padded:
         made = replace(made, pad_value=_pad(node, function, arguments, iter(kept), x.frame[2]))
@@ -235,6 +242,8 @@ def _aligned(node: Node, features: Sequence[Activation], rank: int) -> Activatio
     try:
         shape = np.broadcast_shapes(*(v.index.shape for v in features))
         shape = (1,) * (rank - len(shape)) + shape
+        if math.prod(shape) != x.index.size:
+            raise _branch(node)
         index = np.broadcast_to(x.index, shape)
         equal = all(
             math.prod(v.frame) == math.prod(x.frame)

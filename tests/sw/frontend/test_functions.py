@@ -160,6 +160,23 @@ def refused(tmp_path, m, *texts):
         assert text in str(caught.value)
 
 
+def test_functions_that_read_themselves_again_and_again_are_refused(tmp_path):
+    def doubling(m, x):
+        y = m("Abs", x)
+        for _ in range(40):
+            y = m("Mul", m("Add", y, x), m("Sub", y, x))
+        return y
+
+    refused(tmp_path, network(doubling), "operations", "at most 200")
+
+
+def test_tensors_that_broadcast_each_other_are_refused(tmp_path):
+    m = Model(1, 1 << 12)
+    wide = m("Reshape", m("Relu", "x"), np.array([-1, 1]))
+    m("Add", wide, "x")
+    refused(tmp_path, m, "Add_2", "branch")
+
+
 def test_what_cannot_be_read_says_why(tmp_path):
     def residual(m, x):
         return m("Add", x, m("Conv", x, signs(RNG, 4, 4, 1, 1)))
