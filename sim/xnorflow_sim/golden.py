@@ -36,40 +36,38 @@ PATCH_BYTES = 1 << 22
 """Most memory for the windows that are multiplied at once, in bytes; a cache holds that."""
 
 
-def frames(net: LayerGraph, x: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return input data as frames, after a check of type and shape.
+def frames(net: LayerGraph, x: NDArray[Any]) -> NDArray[Any]:
+    """Turn a user's samples into what the stream carries: codes, in its order.
 
     Parameters
     ----------
     net : LayerGraph
-        Network with the shape [height, width, channels].
-    x : uint8 array
-        Frames as [N, height, width, channels], [N, height, width] for one channel, or flat as
-        [N, height * width * channels].
+        Its `input_order` says which shapes `x` may have, and in what order its samples are.
+    x : array [N, ...]
+        Samples of the type that `net.samples` names.
 
     Returns
     -------
     uint8 array [N, height, width, channels]
-        The same data.
+        The codes, uint16 where samples have more than 8 bits; a uint8 sample is its own code.
 
     Raises
     ------
     BadInput
-        If `x` is not uint8 or has another shape.
+        If `x` is of another type or does not hold frames of the network's shape.
     """
     x = np.asarray(x)
-    size = int(np.prod(net.shape))
-    fits = x.ndim >= 2 and (
-        x.shape[1:] == net.shape
-        or (net.shape[2] == 1 and x.shape[1:] == net.shape[:2])
-        or x.shape[1:] == (size,)
+    takes = (
+        f"data of type {x.dtype} and shape {list(x.shape)} do not fit {net.name}: it takes"
+        f" {net.samples} {net.input_order.describe(net.shape)}"
     )
-    if x.dtype != np.uint8 or not fits:
-        raise BadInput(
-            f"data of type {x.dtype} and shape {list(x.shape)} do not fit {net.name}: it takes"
-            f" uint8 [frames, {', '.join(map(str, net.shape))}]"
-        )
-    return x.reshape(-1, *net.shape)
+    wrong = net.samples.fits(x)
+    if wrong or x.ndim < 2:
+        raise BadInput(takes + (f"; {wrong}" if wrong else ""))
+    try:
+        return net.samples.encode(net.input_order.frames(x, net.shape))
+    except BadInput as e:
+        raise BadInput(f"{takes}; {e}") from e
 
 
 def run(
@@ -82,7 +80,7 @@ def run(
     net : LayerGraph
         Network to execute.
     x : uint8 array [N, ...]
-        Frames, as for `frames`.
+        A user's samples, as for `frames`.
     progress : callable, optional
         Is called with the numbers of frames that are done and of all frames.
 
@@ -96,7 +94,13 @@ def run(
     BadInput
         If `x` does not fit the network.
     """
-    x = frames(net, x)
+    return run_frames(net, frames(net, x), progress)
+
+
+def run_frames(
+    net: LayerGraph, x: NDArray[Any], progress: Callable[[int, int], object] | None = None
+) -> Ints:
+    """Compute the scores of frames that `frames` made; otherwise as `run`."""
     out = np.empty((len(x), net.features[-1].channels), np.int64)
     step = max(1, BATCH_BYTES // (8 * _widest(net)))
     for first in range(0, len(x), step):
@@ -116,8 +120,8 @@ def trace(net: LayerGraph, x: NDArray[Any]) -> Iterator[tuple[Layer, NDArray[Any
     ----------
     net : LayerGraph
         Network to execute.
-    x : uint8 array [N, ...]
-        Frames, as for `frames`.
+    x : uint8 array [N, height, width, channels]
+        Frames that `frames` made.
 
     Yields
     ------
@@ -126,9 +130,9 @@ def trace(net: LayerGraph, x: NDArray[Any]) -> Iterator[tuple[Layer, NDArray[Any
     values : array [N, height, width, channels]
         Its output: integers, in a dtype that holds them exactly.
     """
-    values: NDArray[Any] = frames(net, x)
+    values: NDArray[Any] = x
     if not isinstance(net.layers[0], InputTable):
-        values = values.astype(np.float32)
+        values = net.samples.alphabet.values(x).astype(np.float32)
     for layer, inp, _ in net:
         values = apply(layer, values, inp)
         yield layer, values

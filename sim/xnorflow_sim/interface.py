@@ -7,7 +7,7 @@ This module imports NumPy only.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +69,7 @@ class Interface:
     top : str
         Name of the Verilog module.
     in_lanes : int
-        Number of 8-bit samples per input beat; lane 0 is in the lowest bits.
+        Number of samples per input beat; lane 0 is in the lowest bits.
     in_group : int
         Number of samples per group. A group takes ``ceil(in_group / in_lanes)`` beats, of which the
         last is filled up with zeros.
@@ -84,6 +84,8 @@ class Interface:
         marks the last.
     taps : tuple of Tap
         Probes; only a design that was built to search for a mismatch has any.
+    sample_bytes : int
+        Bytes of a sample, 1 or 2, the lowest first.
     load : int
         Bits of the port that loads SPRAM; 0 without SPRAM. Simulators leave the port undriven.
     """
@@ -97,6 +99,7 @@ class Interface:
     classes: int
     taps: tuple[Tap, ...] = ()
     load: int = 0
+    sample_bytes: int = 1
 
     harness: ClassVar[str] = "verilator/harness.cpp"
 
@@ -105,6 +108,8 @@ class Interface:
         for field in ("in_lanes", "in_group", "frame", "out_lanes", "classes"):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field}={getattr(self, field)} is below 1")
+        if self.sample_bytes not in (1, 2):
+            raise ValueError(f"sample_bytes={self.sample_bytes} is neither 1 nor 2")
         if self.frame % self.in_group:
             raise ValueError(f"frame={self.frame} is not a multiple of in_group={self.in_group}")
         if self.out_bits not in SCORE_BITS:
@@ -116,6 +121,11 @@ class Interface:
     def group_beats(self) -> int:
         """Number of input beats per group."""
         return -(-self.in_group // self.in_lanes)
+
+    @property
+    def in_bytes(self) -> int:
+        """Bytes of one input beat."""
+        return self.in_lanes * self.sample_bytes
 
     @property
     def in_beats(self) -> int:
@@ -138,7 +148,7 @@ class Interface:
         return {
             "clk": 1,
             "rst": 1,
-            "s_axis_tdata": 8 * self.in_lanes,
+            "s_axis_tdata": 8 * self.in_bytes,
             "s_axis_tvalid": 1,
             "s_axis_tready": 1,
             "m_axis_tdata": self.out_lanes * self.out_bits,
@@ -155,39 +165,41 @@ class Interface:
         """Macros that ``harness.cpp`` is compiled with."""
         taps = " ".join(f"X({i}, {tap.bytes})" for i, tap in enumerate(self.taps))
         return {
-            "IN_BYTES": self.in_lanes,
+            "IN_BYTES": self.in_bytes,
             "IN_BEATS": self.in_beats,
             "OUT_BYTES": self.out_bytes,
             "OUT_BEATS": self.out_beats,
             "TAPS(X)": taps,
         }
 
-    def pack(self, x: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def pack(self, x: NDArray[Any]) -> NDArray[np.uint8]:
         """Return frames laid out in input beats.
 
         Parameters
         ----------
-        x : uint8 [N, ...]
+        x : uint8 [N, ...], or uint16 of 2-byte samples
             Frames of ``frame`` samples each; the axes after the first are read in C order.
 
         Returns
         -------
-        uint8 [N, in_beats, in_lanes]
+        uint8 [N, in_beats, in_bytes]
             Input beats, with lane 0 first.
 
         Raises
         ------
         ValueError
-            If the samples are not uint8 or a frame has the wrong number of them.
+            If the samples are of another type or a frame has the wrong number of them.
         """
         x = np.asarray(x)
-        if x.dtype != np.uint8 or x.ndim < 2 or int(np.prod(x.shape[1:])) != self.frame:
-            raise ValueError(f"frames are {x.dtype} {list(x.shape)}, need uint8 [N, {self.frame}]")
+        need = np.dtype(np.uint8 if self.sample_bytes == 1 else np.uint16)
+        if x.dtype != need or x.ndim < 2 or int(np.prod(x.shape[1:])) != self.frame:
+            raise ValueError(f"frames are {x.dtype} {list(x.shape)}, need {need} [N, {self.frame}]")
         groups = x.reshape(len(x), self.frame // self.in_group, self.in_group)
         padding = self.group_beats * self.in_lanes - self.in_group
         if padding:
             groups = np.pad(groups, ((0, 0), (0, 0), (0, padding)))
-        return np.ascontiguousarray(groups).reshape(len(x), self.in_beats, self.in_lanes)
+        raw = np.ascontiguousarray(groups.astype(need.newbyteorder("<"))).view(np.uint8)
+        return raw.reshape(len(x), self.in_beats, self.in_bytes)
 
     def unpack(self, beats: NDArray[np.uint8]) -> NDArray[np.int64]:
         """Read the scores ``int64 [N, classes]`` in raw beats ``uint8 [N, out_beats, out_bytes]``.

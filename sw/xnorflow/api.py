@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +16,12 @@ if TYPE_CHECKING:
 
 
 def load(
-    path: str | Path, *, input: str = "uint8", input_scale: float = 1.0, name: str | None = None
+    path: str | Path,
+    *,
+    input: str = "uint8",
+    input_scale: float | Fraction | str = 1.0,
+    layout: str | None = None,
+    name: str | None = None,
 ) -> IntegerNetwork:
     """Import a model and lower it to integers.
 
@@ -24,9 +31,16 @@ def load(
         An ONNX or QONNX file, a ``network.npz`` that xnorflow wrote, or the folder of a compiled
         design, whose network is taken.
     input : str
-        Type of the raw samples; "uint8" is the one there is.
-    input_scale : float
-        The model takes ``sample * input_scale`` as float32, 1/255 for one trained on [0, 1].
+        What samples are: "uint8", "int8", "uintN" or "intN" of 2 to 16 bits, "bits" (0 and 1),
+        "bipolar" (-1 and +1), "file" (integers as the file's own input quantiser, or FINN's
+        datatype, has them) or "float" (the host quantises them as the network does).
+    input_scale : float, Fraction or str
+        What the model takes of a sample, in float32: 1/255 for one trained on [0, 1]. A number 1/n
+        (``1 / 255``, ``Fraction(1, 255)`` or ``"1/255"``) divides by n, as ``x / 255`` and
+        PyTorch's ToTensor do; any other, ``np.float32(1 / 255)`` among them, multiplies.
+    layout : {"file", "nhwc", "nchw"}, optional
+        The order of samples in `x`, where shapes leave a choice: the file's own, channels last or
+        channels first. ``docs/input.md`` has the rule.
     name : str, optional
         Name of the network; the file's by default.
 
@@ -38,11 +52,13 @@ def load(
         If there is no such file, or an option is wrong.
     """
     from xnorflow.frontend import read
+    from xnorflow.graph.input_scale import InputScale
     from xnorflow.ir import file as ir_file
+    from xnorflow.ir.input_kind import alphabet_of
+    from xnorflow.ir.input_order import known_layout
     from xnorflow.lower import lower
 
-    if input != "uint8":
-        raise BadInput(f"samples of type {input!r} are not supported; uint8 is")
+    alphabet_of(input)
     path = Path(path)
     if path.is_dir():
         path = path / "network.npz"
@@ -52,9 +68,13 @@ def load(
         raise BadInput(f"there is no file {path}")
     if not path.is_file():
         raise BadInput(f"{path} is no regular file")
-    if path.suffix == ".npz":
-        return ir_file.load(path)
-    return lower(read(path, input_scale=input_scale, name=name))
+    said, scale = known_layout(layout), InputScale.of(input_scale)
+    if path.suffix != ".npz":
+        return lower(read(path, input_scale=input_scale, name=name, layout=layout, input=input))
+    if scale != InputScale() or input != "uint8":
+        raise BadInput(f"{path} knows what it takes of a sample: give no kind and no input scale")
+    net = ir_file.load(path)
+    return replace(net, order=replace(net.input_order, layout=said)) if said else net
 
 
 def compare(

@@ -27,9 +27,12 @@ READABLE = "a readable .npz or .npy file"
 
 @dataclass(frozen=True)
 class Images:
-    """Frames `x`, uint8 [frames, ...], and labels `y`, int64 [frames], where known."""
+    """Frames `x` [frames, ...] and labels `y`, int64 [frames], where known.
 
-    x: NDArray[np.uint8]
+    Most are uint8; whether other numbers fit is for the network to say.
+    """
+
+    x: NDArray[Any]
     y: NDArray[np.int64] | None
 
     def first(self, limit: int | None) -> Images:
@@ -59,8 +62,8 @@ def read_images(path: str | Path) -> Images:
     Parameters
     ----------
     path : path
-        An ``.npz`` with ``x`` (or ``x_test``) uint8 and optional ``y`` (``y_test``); a ``.npy``
-        of uint8; or a folder of PNG files of one size, taken in order of their names, with labels
+        An ``.npz`` with ``x`` (or ``x_test``) and optional ``y`` (``y_test``); a ``.npy``; or a
+        folder of PNG files of one size, taken in order of their names, with labels
         from a leading number and underscore (``7_0001.png``) if all names have one.
 
     Raises
@@ -88,9 +91,10 @@ def _archive(path: Path) -> Images:
 
 
 def _checked(x: NDArray[Any], y: NDArray[Any] | None, path: Path) -> Images:
-    if x.dtype != np.uint8 or x.ndim < 2:
+    if x.dtype.kind not in "iubf" or x.ndim < 2:
         raise BadInput(
-            f"{path}: images are {x.dtype} of shape {list(x.shape)}; uint8 [frames, ...] is needed"
+            f"{path}: images are {x.dtype} of shape {list(x.shape)}; uint8 (or other numbers, for a"
+            " network that takes such) [frames, ...] is needed"
         )
     if not x.size:
         raise BadInput(f"{path} holds no images: their shape is {list(x.shape)}")
@@ -98,10 +102,21 @@ def _checked(x: NDArray[Any], y: NDArray[Any] | None, path: Path) -> Images:
         if y.shape != (len(x),) or y.dtype.kind not in "iu":
             raise BadInput(
                 f"{path}: labels are {y.dtype} of shape {list(y.shape)}; whole numbers"
-                f" [{len(x)}] are needed"
+                f" [{len(x)}] are needed{_cure_of_labels(y, len(x))}"
             )
         y = y.astype(np.int64)
     return Images(x, y)
+
+
+def _cure_of_labels(y: NDArray[Any], frames: int) -> str:
+    """Say what makes labels of them, where that is plain."""
+    if y.ndim == 2 and len(y) == frames and y.dtype.kind in "iubf":
+        if y.shape[1] == 1:
+            return ": y[:, 0] would do"
+        if y.size and ((y == 0) | (y == 1)).all() and (y.sum(1) == 1).all():
+            return ": they are one-hot, y.argmax(1) would do"
+    whole = y.dtype.kind == "f" and np.isfinite(y).all() and (y == np.rint(y)).all()
+    return ": y.astype(int) would do" if y.shape == (frames,) and whole else ""
 
 
 def _pixels(picture: Image) -> NDArray[np.uint8]:

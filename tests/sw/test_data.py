@@ -35,6 +35,14 @@ def test_archives(tmp_path: Path, names: tuple[str, str], save: Any) -> None:
     assert images.first(None) is images
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.uint16, np.float32, np.bool_])
+def test_other_numbers_are_read_too(tmp_path: Path, dtype: Any) -> None:
+    np.save(tmp_path / "a.npy", X.astype(dtype))
+    images = read_images(tmp_path / "a.npy")
+    assert images.x.dtype == dtype
+    np.testing.assert_array_equal(images.x, X.astype(dtype))
+
+
 def test_labels_are_optional(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=X)
     np.save(tmp_path / "a.npy", X)
@@ -115,9 +123,8 @@ HOSTILE = {
     "code": (header("(1, 2)", "__import__('os').abort()"), "not a readable"),
     "nested": (header("(" * 5000 + ")" * 5000), "not a readable"),
     "structured": (header("(1, 2)", "[('a', 'u1')]") + b"12", "images are"),
-    "wide": (npy(X.astype(np.int64)), "images are int64 of shape"),
-    "float": (npy(X / 255), "images are float64"),
-    "flat": (npy(X[0, 0]), r"of shape \[2\]; uint8 \[frames, ...\] is needed"),
+    "complex": (npy(X * 1j), "images are complex128 of shape"),
+    "flat": (npy(X[0, 0]), r"of shape \[2\]; uint8 .*\[frames, ...\] is needed"),
     "none": (npy(X[:0]), "holds no images"),
 }
 
@@ -143,6 +150,9 @@ def test_hostile_arrays_are_refused(tmp_path: Path, name: str) -> None:
         (archive(images=npy(X)), "only images"),
         (archive(x=npy(X), y=npy(Y[:3])), r"labels are int64 of shape \[3\]; whole numbers \[4\]"),
         (archive(x=npy(X), y=npy(Y / 2)), "labels are float64"),
+        (archive(x=npy(X), y=npy(np.eye(4))), r"they are one-hot, y.argmax\(1\) would do"),
+        (archive(x=npy(X), y=npy(Y[:, None])), r"y\[:, 0\] would do"),
+        (archive(x=npy(X), y=npy(Y * 1.0)), r"y.astype\(int\) would do"),
         (archive(x=npy(X), y=PICKLED), "Python objects"),
         (archive(x=npy(X))[:-30], "not a readable"),
     ],

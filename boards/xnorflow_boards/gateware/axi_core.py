@@ -18,7 +18,7 @@ def axi_spec(design: Design) -> AxiSpec:
     try:
         return AxiSpec(
             module=face.top,
-            in_bytes=face.in_lanes,
+            in_bytes=face.in_bytes,
             frame_beats=face.in_beats,
             frame_samples=face.frame,
             out_lanes=face.out_lanes,

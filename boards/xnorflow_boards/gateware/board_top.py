@@ -97,10 +97,10 @@ def linked(design: Design, clock_hz: float, baud: int) -> LinkedAccelerator:
     try:
         divisor = divisor_for(clock_hz, baud)
         window, queue = window_and_queue(
-            frame=design.spec.input.beats * face.in_lanes, ii=design.ii, divisor=divisor
+            frame=design.spec.input.beats * face.in_bytes, ii=design.ii, divisor=divisor
         )
         spec = LinkSpec(
-            in_lanes=face.in_lanes,
+            in_lanes=face.in_bytes,
             in_beats=design.spec.input.beats,
             out_bytes=face.out_lanes * face.out_bits // 8,
             out_beats=face.out_beats,
@@ -130,7 +130,7 @@ class Harness(Elaboratable):
 
     def __init__(self, design: Design) -> None:
         self.name = design.spec.name
-        self.inputs = 8 * design.interface.in_lanes
+        self.inputs = 8 * design.interface.in_bytes
         self.load = design.interface.load
         self.outputs = design.interface.out_lanes * design.interface.out_bits
         self.clk, self.rst = Signal(name="clk"), Signal(name="rst")

@@ -32,7 +32,7 @@ def link_spec(design: Design, *, window: int = MAX_WINDOW, version: int = VERSIO
     """
     face = design.interface
     return LinkSpec(
-        in_lanes=face.in_lanes,
+        in_lanes=face.in_bytes,
         in_beats=face.in_beats,
         out_bytes=face.out_bytes,
         out_beats=face.out_beats,
@@ -82,7 +82,7 @@ def simulated(
         A context manager; the driver opens its `port`.
     """
     best, queue = window_and_queue(
-        frame=design.interface.in_beats * design.interface.in_lanes,
+        frame=design.interface.in_beats * design.interface.in_bytes,
         ii=design.ii,
         divisor=divisor or 1,
     )

@@ -33,6 +33,7 @@ from xnorflow_boards.flows.family import TOP
 from xnorflow_boards.flows.report import netlist_cells
 from xnorflow_boards.gateware import board_top as tops
 from xnorflow_boards.simulated.preloaded import preloaded
+from xnorflow_sim import golden
 from xnorflow_sim.verilator.runner import Run, Simulator
 
 _NETLIST = "netlist.v"
@@ -163,10 +164,11 @@ def simulate(
     CheckFailed
         If a score differs, or the netlist stops or breaks the rules of its streams.
     """
+    frames = golden.frames(design.net, x)
     run = simulator(design, gates).run(
-        x, stall_in=stalls[0], stall_out=stalls[1], seed=seed, jobs=jobs
+        frames, stall_in=stalls[0], stall_out=stalls[1], seed=seed, jobs=jobs
     )
-    wrong = run.scores != (design.net(x) if expected is None else expected)
+    wrong = run.scores != (golden.run_frames(design.net, frames) if expected is None else expected)
     if wrong.any():
         frame, score = np.argwhere(wrong)[0]
         raise CheckFailed(

@@ -76,7 +76,7 @@ def preloaded(interface: Interface, sections: Sequence[Sequence[int]]) -> Preloa
     ]
     text = _MODULE.format(
         top=interface.top,
-        last_in=8 * interface.in_lanes - 1,
+        last_in=8 * interface.in_bytes - 1,
         last_out=interface.out_lanes * interface.out_bits - 1,
         load=interface.load,
         last_load=interface.load - 1,

@@ -24,8 +24,9 @@ class InputSpec:
         Samples per beat.
     bits : int
         Width of a code in bits.
-    table : int array [1 or channels, 256]
-        Code of every sample value, for all channels or for each of them.
+    table : int array [1 or channels, 2 ** bits of a sample]
+        Code of every sample value, for all channels or for each of them; samples have at least 8
+        bits and at most 16.
     group : int
         Samples per group: the channels of one pixel, or a whole flattened frame.
     frame : int
@@ -37,6 +38,11 @@ class InputSpec:
     table: NDArray[Any]
     group: int
     frame: int
+
+    @property
+    def sample_bytes(self) -> int:
+        """Bytes of a sample on the stream."""
+        return 1 if self.table.shape[1] <= 256 else 2
 
     @property
     def beats(self) -> int:

@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 from xnorflow_hw.base.loop import Loop
 from xnorflow_hw.spec.geometry import ceil_div
 
-SAMPLE_BITS = 8
+LEAST_BITS, MOST_BITS = 8, 16
+"""Bits that a sample may have."""
+MAX_STEPS = 64
+"""Most changes of a table of wide samples that are built as comparators."""
 
 
 def _step(row: list[int]) -> tuple[int, int, int] | None:
@@ -38,17 +41,17 @@ class InputStage(wiring.Component):
         Samples per beat.
     bits : int
         Width of a code in bits.
-    table : int array [channels, 256]
+    table : int array [channels, 2 ** sample bits]
         Code of every sample value. Sample i of a group belongs to channel i mod `channels`. A table
         with one step is built as a comparator, the identity as wires, and others as read-only
-        memories in LUTs.
+        memories in LUTs, or, for samples of more than 8 bits and few steps, as comparators.
     group : int
         Samples per group, a multiple of `channels`. A group begins with a new beat.
 
     Members
     -------
-    i : In(stream.Signature(lanes * 8))
-        Samples, lane 0 lowest.
+    i : In(stream.Signature(lanes * 8 or 16))
+        Samples in whole bytes, lane 0 lowest.
     o : Out(stream.Signature(lanes * bits))
         Codes, lane 0 lowest; 0 in the lanes past the end of a group.
 
@@ -72,8 +75,9 @@ class InputStage(wiring.Component):
             if size < 1:
                 raise ValueError(f"{name} is {size}; it has to be 1 or more")
         table = np.asarray(table)
-        if table.ndim != 2 or table.shape[1] != 1 << SAMPLE_BITS or not len(table):
-            raise ValueError(f"table has shape {table.shape}, not (channels, {1 << SAMPLE_BITS})")
+        sizes = [1 << b for b in range(LEAST_BITS, MOST_BITS + 1)]
+        if table.ndim != 2 or table.shape[1] not in sizes or not len(table):
+            raise ValueError(f"table has shape {table.shape}, not (channels, {sizes[0]} or more)")
         if table.min() < 0 or int(table.max()).bit_length() > bits:
             raise ValueError(
                 f"table has codes from {table.min()} to {table.max()}; they do not fit {bits} bits"
@@ -83,10 +87,12 @@ class InputStage(wiring.Component):
                 f"group is {group}; it has to be a multiple of the table's {len(table)} channels"
             )
         self.lanes, self.bits, self.group = lanes, bits, group
+        self.sample_bits = table.shape[1].bit_length() - 1
+        self.lane_bits = 8 * ceil_div(self.sample_bits, 8)
         self.table: NDArray[np.int64] = table.astype(np.int64)
         super().__init__(
             {
-                "i": In(stream.Signature(lanes * SAMPLE_BITS)),
+                "i": In(stream.Signature(lanes * self.lane_bits)),
                 "o": Out(stream.Signature(lanes * bits)),
             }
         )
@@ -116,7 +122,8 @@ class InputStage(wiring.Component):
         restart = self.beats % period != 0
         codes = []
         for lane in range(self.lanes):
-            sample = self.i.payload.word_select(lane, SAMPLE_BITS)
+            word = self.i.payload.word_select(lane, self.lane_bits)
+            sample = word[: self.sample_bits] if self.sample_bits < self.lane_bits else word
             rows = [self.table[(p * self.lanes + lane) % channels].tolist() for p in range(period)]
             code = self._lane(m, lane, sample, rows, phase.index)
             if ragged and lane >= self.group % self.lanes:
@@ -145,18 +152,19 @@ class InputStage(wiring.Component):
             The module that gets the logic.
         lane : int
             Number of the lane, for names.
-        sample : Value [8]
+        sample : Value [sample bits]
             The lane's sample.
         rows : list of list of int
             The lane's table in each phase.
         phase : Value
             Number of the current phase.
         """
-        if all(row == list(range(1 << SAMPLE_BITS)) for row in rows):
+        low = (1 << min(self.bits, self.sample_bits)) - 1
+        if all(row == [i & low for i in range(1 << self.sample_bits)] for row in rows):
             return (
                 sample[: self.bits]
-                if self.bits <= SAMPLE_BITS
-                else Cat(sample, Const(0, self.bits - SAMPLE_BITS))
+                if self.bits <= self.sample_bits
+                else Cat(sample, Const(0, self.bits - self.sample_bits))
             )
         code = Signal(self.bits, name=f"code_{lane}")
         steps = [_step(row) for row in rows]
@@ -170,6 +178,16 @@ class InputStage(wiring.Component):
                         if threshold:
                             with m.If(sample < threshold):
                                 m.d.comb += code.eq(below)
+            return code
+        changes = [[i for i in range(1, len(row)) if row[i] != row[i - 1]] for row in rows]
+        if self.sample_bits > LEAST_BITS and max(map(len, changes)) <= MAX_STEPS:
+            with m.Switch(phase):
+                for p, row in enumerate(rows):
+                    with m.Case(p) if p + 1 < len(rows) else m.Default():
+                        m.d.comb += code.eq(row[0])
+                        for change in changes[p]:
+                            with m.If(sample >= change):
+                                m.d.comb += code.eq(row[change])
             return code
         contents = [entry for row in rows for entry in row]
         memory = Memory(shape=self.bits, depth=len(contents), init=contents)

@@ -66,7 +66,9 @@ class Accelerator(Elaboratable):
             self.images |= stage.images
         self.sections = tuple(s for stage in self.stages for s in stage.sections)
         self.clk, self.rst = Signal(name="clk"), Signal(name="rst")
-        self.s_axis_tdata = Signal(8 * spec.input.lanes, name="s_axis_tdata")
+        self.s_axis_tdata = Signal(
+            8 * spec.input.sample_bytes * spec.input.lanes, name="s_axis_tdata"
+        )
         self.s_axis_tvalid = Signal(name="s_axis_tvalid")
         self.s_axis_tready = Signal(name="s_axis_tready")
         self.m_axis_tdata = Signal(spec.score_bits * spec.out_lanes, name="m_axis_tdata")

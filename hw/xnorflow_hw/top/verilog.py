@@ -113,12 +113,13 @@ def _load_port(sprams: int) -> list[str]:
 def _header(spec: AcceleratorSpec, header: str, sprams: int) -> str:
     """Write the comment at the top: the given lines, the ports and the stages."""
     lines = [line.rstrip() for line in header.splitlines()]
+    sample_bits = 8 * spec.input.sample_bytes
     lines += [
         "",
         "Ports",
         "  clk, rst        clock; synchronous reset, active high, at any time",
-        f"  s_axis_tdata    {_count(spec.input.lanes, 'sample')} of 8 bits, the first lowest;"
-        " row by row, pixel by pixel,",
+        f"  s_axis_tdata    {_count(spec.input.lanes, 'sample')} of {sample_bits} bits, the first"
+        " lowest; row by row, pixel by pixel,",
         f"                  channel fastest; {_count(spec.input.beats, 'beat')} per frame",
         f"  m_axis_tdata    {_count(spec.out_lanes, 'score')} of {spec.score_bits} bits, two's"
         " complement, in the order of the classes;",

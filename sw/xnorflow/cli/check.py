@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from xnorflow.evidence.proof import NetlistRun, PrepareNetlist
     from xnorflow.evidence.record import Change, Evidence, Outcome
 
-COUNTED = ("rtl", "gates", "board", "fps", "cycles", "folding", "clock", "input", "input_scale")
+COUNTED = (
+    *("rtl", "gates", "board", "fps", "cycles", "folding", "clock"),
+    *("input", "input_scale", "layout"),
+)
 """Options that an earlier evidence decides."""
 LISTED = 5
 """Most alterations or changes that are printed; the file has them all."""
@@ -185,7 +188,8 @@ def _repeated(before: Evidence, path: Path) -> dict[str, Any]:
         "board": (str, type(None)),
         "folding": (str, type(None)),
         "input": (str,),
-        "input_scale": (int, float),
+        "input_scale": (int, float, str),
+        "layout": (str, type(None)),
     }
     found = {name: before.options.get(name) for name in kinds}
     for name, known in kinds.items():

@@ -66,7 +66,8 @@ def command(
     clock: float | None,
     output: Path | None,
     input_type: str,
-    input_scale: float,
+    input_scale: str,
+    layout: str | None,
     as_json: bool,
 ) -> None:
     """Compare throughput, latency, resources and energy, each figure with its kind.
@@ -81,7 +82,7 @@ def command(
     from xnorflow.report.table import table
 
     check_output(output, "a report is", ".html", ".json", ".png", ".svg")
-    net = load_model(model, input_type, input_scale)
+    net = load_model(model, input_type, input_scale, layout)
     boards = _names(fpga)
     with console.working("folding and scheduling"):
         result = compare(

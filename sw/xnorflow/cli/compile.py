@@ -108,7 +108,8 @@ def command(
     pareto: bool,
     plot: Path | None,
     input_type: str,
-    input_scale: float,
+    input_scale: str,
+    layout: str | None,
     as_json: bool,
 ) -> None:
     """Turn a model into Verilog, ROM images and design.json.
@@ -135,7 +136,7 @@ def command(
     elif output is None:
         raise click.UsageError("give a folder to write with -o, or --pareto to write none")
     started = time.monotonic()
-    net = load_model(model, input_type, input_scale)
+    net = load_model(model, input_type, input_scale, layout)
     if output is None:
         assert board is not None
         front.show(net, board, clock, plot, as_json)

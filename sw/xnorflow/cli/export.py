@@ -63,7 +63,8 @@ def command(
     data: Path | None,
     limit: int | None,
     input_type: str,
-    input_scale: float,
+    input_scale: str,
+    layout: str | None,
     as_json: bool,
 ) -> None:
     """Write the integer network of a model for other tools.
@@ -88,12 +89,12 @@ def command(
         raise BadInput(f"--data: nothing of a {chosen} file is executed")
     if chosen != "hex":
         check_output(output, "networks are", *dict.fromkeys(s for s in SUFFIXES.values() if s))
-    net = _network(model, input_type, input_scale)
+    net = _network(model, input_type, input_scale, layout)
     x = None if data is None else read_images(data).first(limit).x
     made: list[Exported] = []
     files: tuple[str, ...] = ()
     if passes is not None:
-        made += _steps(model, passes, input_scale, x)
+        made += _steps(model, passes, input_scale, layout, x)
     if output is not None:
         wrote, files = _write(net, output, chosen, x)
         made += wrote
@@ -148,23 +149,25 @@ def _format(output: Path | None, kind: str | None) -> str:
     return kind
 
 
-def _network(model: Path, input_type: str, input_scale: float) -> IntegerNetwork:
+def _network(model: Path, input_type: str, input_scale: str, layout: str | None) -> IntegerNetwork:
     if not model.is_dir():
-        return load_model(model, input_type, input_scale)
+        return load_model(model, input_type, input_scale, layout)
+    if layout is not None:
+        raise BadInput(f"--layout: {model} is compiled already; give it to compile")
     from xnorflow.design.design import Design
 
     return Design.describe(model).net
 
 
 def _steps(
-    model: Path, passes: Path, input_scale: float, x: NDArray[np.uint8] | None
+    model: Path, passes: Path, input_scale: str, layout: str | None, x: NDArray[np.uint8] | None
 ) -> tuple[Exported, ...]:
     from dataclasses import replace
 
     from xnorflow.export.checked import export_steps
     from xnorflow.frontend import read
 
-    graph = read(model, input_scale=input_scale)
+    graph = read(model, input_scale=input_scale, layout=layout)
     known = {path.name for path in passes.glob("[0-9][0-9]_*.onnx")} if passes.is_dir() else set()
     with whole_folder(passes, known) as folder:
         made = export_steps(graph, folder, x=x, stages=console.progress)

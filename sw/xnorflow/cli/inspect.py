@@ -12,6 +12,8 @@ from rich.table import Table
 from xnorflow import ir
 from xnorflow.cli import console
 from xnorflow.cli.options import input_options, json_option, load_model, model_argument
+from xnorflow.graph.input_scale import InputScale
+from xnorflow.plan.buildable import check_buildable
 
 
 def _row(layer: ir.Layer, inp: ir.Features, out: ir.Features) -> dict[str, Any]:
@@ -57,11 +59,18 @@ def _window(row: dict[str, Any]) -> str:
     return text
 
 
+def _takes(model: Path, input_scale: str) -> str | None:
+    """Say what the model takes of a sample; None for a network file, which knows by itself."""
+    return None if model.suffix == ".npz" else str(InputScale.of(input_scale))
+
+
 @click.command("inspect")
 @model_argument
 @input_options
 @json_option
-def command(model: Path, input_type: str, input_scale: float, as_json: bool) -> None:
+def command(
+    model: Path, input_type: str, input_scale: str, layout: str | None, as_json: bool
+) -> None:
     """Show a model's layers, shapes, alphabets, padding, operations and weight bits.
 
     A model that cannot be mapped exactly gives the node, the reason and what would work.
@@ -72,7 +81,9 @@ def command(model: Path, input_type: str, input_scale: float, as_json: bool) -> 
       xnorflow inspect tfc.onnx --input-scale 1/255 --json
       xnorflow inspect build/cnv
     """
-    net = load_model(model, input_type, input_scale)
+    net = load_model(model, input_type, input_scale, layout)
+    with console.working("looking for hardware"):
+        check_buildable(net)
     rows = [_row(*step) for step in net]
     total = {
         "macs": sum(r.get("macs", 0) for r in rows),
@@ -84,7 +95,9 @@ def command(model: Path, input_type: str, input_scale: float, as_json: bool) -> 
                 "name": net.name,
                 "digest": net.digest,
                 "input_shape": net.shape,
-                "input_scale": input_scale,
+                "input": net.input_order.describe(net.shape),
+                "samples": str(net.samples),
+                "takes": _takes(model, input_scale),
                 "classes": net.classes,
                 "notes": net.notes,
                 "layers": rows,
@@ -114,5 +127,12 @@ def command(model: Path, input_type: str, input_scale: float, as_json: bool) -> 
             f"{r['weight_bits']:,}" if "weight_bits" in r else "",
         )
     console.out.print(table)
+    takes = _takes(model, input_scale)
+    console.out.print(
+        f"x: {net.samples} {net.input_order.describe(net.shape)}"
+        + (f"; the model takes {takes}" if takes else ""),
+        highlight=False,
+        markup=False,
+    )
     for note in net.notes:
         console.out.print(f"note: {note}", highlight=False, markup=False)

@@ -10,6 +10,7 @@ import click
 
 from xnorflow import ir
 from xnorflow.cli.console import working
+from xnorflow.ir.input_order import LAYOUTS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -24,22 +25,20 @@ def _all(*decorators: Callable[[Any], Any]) -> Callable[[F], F]:
 
 
 class Scale(click.ParamType):
-    """A positive number, or a quotient such as 1/255."""
+    """A positive number, or a quotient such as 1/255; the text itself says which."""
 
     name = "number"
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> float:
-        """Read it."""
-        if isinstance(value, float):
-            return value
-        numerator, slash, denominator = str(value).partition("/")
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        """Check it."""
+        from xnorflow.errors import BadInput
+        from xnorflow.graph.input_scale import InputScale
+
         try:
-            result = float(numerator) / (float(denominator) if slash else 1.0)
-        except (ValueError, ZeroDivisionError):
-            self.fail(f"{value!r} is not a number or a quotient such as 1/255", param, ctx)
-        if not 0 < result < float("inf"):
-            self.fail(f"{value!r} is not positive", param, ctx)
-        return result
+            InputScale.of(value)
+        except BadInput as e:
+            self.fail(str(e), param, ctx)
+        return str(value)
 
 
 model_argument = click.argument("model", type=click.Path(path_type=Path))
@@ -49,16 +48,25 @@ input_options = _all(
         "input_type",
         default="uint8",
         show_default=True,
-        type=click.Choice(["uint8"]),
-        help="Type of the raw samples.",
+        metavar="KIND",
+        help="Samples: uint8, int8, uintN or intN of 2 to 16 bits, bits, bipolar, file (integers as"
+        " the model's own input quantiser has them) or float (quantised on the host as the model"
+        " says).",
     ),
     click.option(
         "--input-scale",
         type=Scale(),
-        default=1.0,
+        default="1",
         metavar="S",
         show_default=True,
-        help="The model takes sample * S: 1/255 if it was trained on [0, 1].",
+        help="The model takes sample * S: 1/255 if it was trained on [0, 1]. 1/n divides by n, as"
+        " x / 255 in Python does; any other number multiplies, in float32.",
+    ),
+    click.option(
+        "--layout",
+        type=click.Choice(LAYOUTS),
+        help="Order of the samples in your data, where shapes leave a choice: the model file's"
+        " own, channels last or channels first.",
     ),
 )
 target_options = _all(
@@ -88,9 +96,11 @@ target_options = _all(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, not a table.")
 
 
-def load_model(path: Path, input_type: str, input_scale: float) -> ir.IntegerNetwork:
+def load_model(
+    path: Path, input_type: str, input_scale: str, layout: str | None = None
+) -> ir.IntegerNetwork:
     """Load a model with a spinner."""
     from xnorflow.api import load
 
     with working(f"importing {path.name}"):
-        return load(path, input=input_type, input_scale=input_scale)
+        return load(path, input=input_type, input_scale=input_scale, layout=layout)

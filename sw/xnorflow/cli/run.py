@@ -122,7 +122,7 @@ def command(
         result["accuracy"] = float((labels == images.y).mean())
     if check:
         with console.progress("golden model") as tick:
-            expected = golden.run(design.net, x, tick)
+            expected = golden.run_frames(design.net, x, tick)
         wrong = (scores != expected).any(axis=1)
         if wrong.any():
             raise CheckFailed(

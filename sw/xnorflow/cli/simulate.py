@@ -82,7 +82,8 @@ def command(
     folding: Path | None,
     clock: float | None,
     input_type: str,
-    input_scale: float,
+    input_scale: str,
+    layout: str | None,
     as_json: bool,
 ) -> None:
     """Run images through a model or a compiled design.
@@ -98,6 +99,8 @@ def command(
     """
     check_output(output, "results are", ".npz")
     check_output(waves, "waveforms are", ".vcd")
+    if model.is_dir() and layout is not None:
+        raise BadInput(f"--layout: {model} is compiled already; give it to compile")
     targets = {
         "--board": board,
         "--fps": fps,
@@ -120,7 +123,7 @@ def command(
             design = Design.read(model)
         net = design.net
     else:
-        net = load_model(model, input_type, input_scale)
+        net = load_model(model, input_type, input_scale, layout)
         if engine != "golden":
             from xnorflow.compiler import compile_network
 
@@ -132,14 +135,14 @@ def command(
     x = golden.frames(net, images.x)
     images.check_labels(len(net.scores.offsets))
     with console.progress("golden model") as tick:
-        scores = golden.run(net, x, tick)
+        scores = golden.run_frames(net, x, tick)
     result: dict[str, Any] = {"engine": engine, "frames": len(x)}
     arrays: dict[str, Any] = {}
     if engine == "rtl":
         assert design is not None
         with console.progress("RTL in Verilator") as tick:
             run = design.simulate(
-                x,
+                images.x,
                 jobs=jobs,
                 stalls=(stalls, stalls),
                 seed=seed,
@@ -160,6 +163,8 @@ def command(
         assert design is not None
         result |= _cocotb(design, x, scores, seed, waves)
     labels = ir.labels(scores)
+    result["ties"] = _ties(scores)
+    result["notes"] = net.notes
     if images.y is not None:
         result["accuracy"] = float((labels == images.y).mean())
     if output is not None:
@@ -169,6 +174,11 @@ def command(
         console.print_json(result)
         return
     _report(result, stalls)
+
+
+def _ties(scores: np.ndarray[Any, Any]) -> int:
+    """Count the frames in which several classes have the greatest score."""
+    return int(((scores == scores.max(1, keepdims=True)).sum(1) > 1).sum())
 
 
 def _refuse_useless(model: Path, engine: str, waves: str, stalls: str, targets: list[str]) -> None:
@@ -230,3 +240,11 @@ def _report(result: dict[str, Any], stalls: float) -> None:
         )
     if "accuracy" in result:
         say(f"accuracy {100 * result['accuracy']:.2f} %", highlight=False)
+    if result["ties"]:
+        say(
+            f"in {result['ties']} of {result['frames']} frames several classes share the greatest"
+            " score: the label is the first of them",
+            highlight=False,
+        )
+    for note in result["notes"]:
+        say(f"note: {note}", highlight=False, markup=False)

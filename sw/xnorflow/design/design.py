@@ -138,6 +138,7 @@ class Design:
             out_bits=s.score_bits,
             classes=s.classes,
             load=load_bits(s),
+            sample_bytes=s.input.sample_bytes,
         )
 
     @property
@@ -284,7 +285,7 @@ class Design:
             waves=Path(waves) if waves else None,
         )
         if check:
-            expected = golden.run(self.net, x) if expected is None else expected
+            expected = golden.run_frames(self.net, x) if expected is None else expected
             wrong = (run.scores != expected).any(axis=1)
             if wrong.any():
                 first = int(wrong.argmax())
@@ -295,7 +296,10 @@ class Design:
         return run
 
     def locate(self, x: NDArray[Any], frame: int = 0) -> str:
-        """Describe where the hardware first differs from the golden model on one frame."""
+        """Describe where the hardware first differs from the golden model on one frame.
+
+        `x` is uint8 [1, height, width, channels], in the order of the stream.
+        """
         from xnorflow_sim.locate import locate
 
         run = self.simulator(taps=True).run(x, taps=True)
@@ -311,7 +315,7 @@ class Design:
     def golden_taps(self, x: NDArray[Any]) -> dict[str, ir.Ints]:
         """Give what each tap should show, in the codes of the hardware: [N, rows, cols, channels].
 
-        The last stage's values are scores.
+        The last stage's values are scores; `x` is in the order of the stream.
         """
         import numpy as np
 
@@ -319,8 +323,7 @@ class Design:
 
         values = {layer.name: v for layer, v in golden.trace(self.net, x)}
         first = self.net.layers[0]
-        frames = golden.frames(self.net, x).astype(np.int64)
-        taps: dict[str, ir.Ints] = {"input": frames}
+        taps: dict[str, ir.Ints] = {"input": x.astype(np.int64)}
         if isinstance(first, ir.InputTable):
             taps["input"] = (
                 values[first.name].astype(np.int64) - first.alphabet.lo

@@ -214,10 +214,15 @@ def summary(design: Summarised) -> dict[str, Any]:
             )
         ],
         "output_gearbox": _gearbox(spec.gearboxes[-1]),
+        "input": {
+            "samples": str(net.samples),
+            "x": net.input_order.describe(net.shape),
+            "frame": net.shape,
+        },
         "interface": {
             "s_axis": {
                 "lanes": interface.in_lanes,
-                "bits_per_lane": 8,
+                "bits_per_lane": 8 * interface.sample_bytes,
                 "group": interface.in_group,
                 "beats_per_frame": interface.in_beats,
             },

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,7 @@ def first_divergence(
         None where all quantised layers that can be found in the file go together with it: then the
         scores alone differ.
     """
-    tensors = executor.tensors(x)
+    tensors = executor.tensors(net.input_order.samples(x, net.shape))
     outputs = {node.name or node.output[0]: node.output[0] for node in executor.nodes}
     done = set()
     for layer, node, values in _quantised(net, x):
@@ -102,10 +103,13 @@ def _quantised(
     from xnorflow_sim import golden
 
     waiting: tuple[str, str] | None = None
+    # Thresholds ahead of a table only number intervals.
+    numbering = {id(a) for a, b in pairwise(net.layers) if isinstance(b, ir.CodeTable)}
     for layer, values in golden.trace(net, golden.frames(net, x)):
         match layer:
-            case ir.InputTable() | ir.Threshold():
-                waiting = (layer.name, layer.sources[-1]) if layer.sources else None
+            case ir.InputTable() | ir.Threshold() | ir.CodeTable():
+                known = layer.sources and id(layer) not in numbering
+                waiting = (layer.name, layer.sources[-1]) if known else None
             case ir.MaxPool():
                 pass
             case ir.Conv() | ir.SumPool() | ir.Flatten() | ir.Scores():

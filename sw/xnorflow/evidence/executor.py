@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from xnorflow.errors import BadInput, CheckFailed, ToolMissing
+from xnorflow.graph.input_scale import InputScale
 
 Floats = NDArray[np.float32]
 Tensors = dict[str, NDArray[Any]]
@@ -87,8 +89,8 @@ class Executor:
     path : path
         An ONNX or QONNX file with one input and one output; it is not trusted beyond what the
         frontend checks, so import it first.
-    input_scale : float
-        The file takes ``float32(sample) * float32(input_scale)``.
+    input_scale : float, Fraction or str
+        What the file takes of a sample; see `xnorflow.graph.input_scale.InputScale.of`.
 
     Attributes
     ----------
@@ -105,9 +107,9 @@ class Executor:
         If ONNX Runtime or qonnx is not installed.
     """
 
-    def __init__(self, path: str | Path, input_scale: float = 1.0) -> None:
+    def __init__(self, path: str | Path, input_scale: float | Fraction | str = 1.0) -> None:
         """Read the file and compile its operators."""
-        self.path, self.scale = Path(path), np.float32(input_scale)
+        self.path, self.scale = Path(path), InputScale.of(input_scale)
         self._runtime = _runtime()
         model = _read(self.path)
         graph = model.graph
@@ -179,7 +181,7 @@ class Executor:
 
     def _sample(self, frame: NDArray[np.uint8]) -> Tensors:
         x = frame[None]
-        return {self.input: x if self._raw else x.astype(np.float32) * self.scale}
+        return {self.input: x if self._raw else self.scale.values(x)}
 
     def _labels(self, out: NDArray[Any]) -> NDArray[np.int64] | None:
         if not self.ended:

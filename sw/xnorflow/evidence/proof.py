@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,8 @@ def check(
     y: NDArray[Any] | None = None,
     file: str | Path | None = None,
     input: str = "uint8",
-    input_scale: float = 1.0,
+    input_scale: float | Fraction | str = 1.0,
+    layout: str | None = None,
     rtl: int | None = None,
     gates: int = 0,
     board: str | None = None,
@@ -101,7 +103,7 @@ def check(
         Their labels.
     file : path, optional
         The file that a ``network.npz`` or a design was made from, for the executor.
-    input, input_scale
+    input, input_scale, layout
         As for `xnorflow.load`.
     rtl, gates : int
         So many of the images through the Verilog and through the netlist. By default 10 through
@@ -135,7 +137,8 @@ def check(
     opened = stages or (lambda title: nullcontext(lambda done, total: None))
     options: dict[str, Any] = {
         "input": input,
-        "input_scale": input_scale,
+        "input_scale": str(input_scale) if isinstance(input_scale, Fraction) else input_scale,
+        "layout": layout,
         "board": board,
         "fps": fps,
         "cycles": cycles,
@@ -155,7 +158,7 @@ def check(
     if gates and netlist is not None and subject.design is not None:
         on_gates = netlist(subject.design)
     with opened(GOLDEN) as tick:
-        scores = golden.run(subject.net, x, tick)
+        scores = golden.run_frames(subject.net, frames, tick)
     outcomes = []
     notes = [*subject.net.notes, *subject.notes]
     if subject.file is not None:
@@ -207,7 +210,7 @@ def check(
         alterations=altered,
         notes=tuple(dict.fromkeys(notes)),
         tied=hanging(scores) if scores.shape[1] > 1 else 0,
-        accuracy=None if y is None else float((scores.argmax(1) == y).mean()),
+        accuracy=None if y is None else float((ir.labels(scores) == y).mean()),
     )
 
 
@@ -224,7 +227,7 @@ def _subject(
         made = Design.describe(model)
         text = read_text(model, made)
         return Subject(made.net, *_origin(model, made.net, file, options), made, text)
-    net = load(model, input=options["input"], input_scale=options["input_scale"])
+    net = load(model, **_reading(options))
     design = compile_network(net, **targets) if hardware else None
     if given and not hardware:
         raise BadInput(f"{given[0]} is for hardware: ask for frames through the RTL or the gates")
@@ -233,6 +236,11 @@ def _subject(
     if file is not None:
         raise BadInput(f"{file}: {model} is a file itself, and is what the executor runs")
     return Subject(net, model, (), design, None)
+
+
+def _reading(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that say how a file is read."""
+    return {name: options[name] for name in ("input", "input_scale", "layout")}
 
 
 def _kind(model: Path) -> str:
@@ -246,7 +254,7 @@ def _origin(
     if file is None:
         return None, (f"{model.name} came without the file it was made from; none was executed",)
     # Imported although only executed: the executor is left alone with no hostile file.
-    made = load(file, input=options["input"], input_scale=options["input_scale"], name=net.name)
+    made = load(file, **_reading(options), name=net.name)
     if made.digest != net.digest:
         return Path(file), (f"{model.name} is not what this version makes of {Path(file).name}",)
     return Path(file), ()
@@ -256,7 +264,7 @@ def _against_file(
     subject: Subject,
     x: NDArray[Any],
     scores: ir.Ints,
-    input_scale: float,
+    input_scale: float | Fraction | str,
     opened: Stages,
 ) -> tuple[Outcome, list[str]]:
     """Compare the golden model with the file in its executor."""
@@ -264,7 +272,7 @@ def _against_file(
     assert file is not None
     executor = Executor(file, input_scale)
     with opened(executor.tool) as tick:
-        found = executor.run(x, tick)
+        found = executor.run(net.input_order.samples(x, net.shape), tick)
     exact = not any(ORDER_OF_SUMMATION in note for note in net.notes)
     outcome = Outcome("golden", GOLDEN, executor.tool, len(x), exact=exact)
     if found.scores.shape != scores.shape:
@@ -280,7 +288,7 @@ def _against_file(
     notes = []
     if executor.ended:
         said = f"scores of {file.name} are those ahead of its {executor.ended}"
-        if found.labels is not None and (other := int((found.labels != scores.argmax(1)).sum())):
+        if found.labels is not None and (other := int((found.labels != ir.labels(scores)).sum())):
             said += f", which gives another label to {other} of {len(x)} frames"
         notes.append(said)
     return outcome, notes

@@ -29,8 +29,11 @@ def step_model(graph: g.Graph) -> onnx.ModelProto:
     """
     b = OnnxBuilder(graph.name, graph.shape)
     b.add("Cast", "samples", to=TensorProto.FLOAT)
-    if graph.input_scale != 1:
-        b.add("Mul", "input", b.store("input_scale", np.array(graph.input_scale, np.float32)))
+    scale = graph.input_scale
+    if scale.divisor:
+        b.add("Div", "input", b.store("input_divisor", np.array(scale.divisor, np.float32)))
+    elif scale.factor != 1:
+        b.add("Mul", "input", b.store("input_scale", np.array(scale.factor, np.float32)))
     b.mark(graph.shape)
     shape = graph.shape
     for index, op in enumerate(graph.ops):

@@ -7,7 +7,7 @@ operation on that one.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,15 +20,20 @@ from xnorflow.frontend.values import (
     Activation,
     Constant,
     LayoutError,
+    Rearrangement,
     Step,
     Value,
+    flattened_from,
     fork,
     operations,
+    same_source,
 )
 from xnorflow.graph import ops
 from xnorflow.graph.functions import Chain, FunctionOp, Operand, compute, same
 
 Make = Callable[..., ops.Elementwise]
+MAX_OPERATIONS = 200
+"""Most operations of a function of one tensor; parts that are read twice count twice."""
 
 
 def per_channel(node: Node, x: Activation, constant: NDArray[Any]) -> NDArray[Any] | None:
@@ -45,14 +50,14 @@ def per_channel(node: Node, x: Activation, constant: NDArray[Any]) -> NDArray[An
         ) from e
     if constant.size == 1:
         return constant.reshape(())
-    h, w, c = x.frame
+    c = x.frame[2]
     inside = x.index >= 0
-    canonical = np.empty(h * w * c, constant.dtype)
-    canonical[x.index[inside]] = full[inside]
-    pixels = canonical.reshape(h * w, c)
-    if not (pixels == pixels[0]).all():
+    channel = x.index[inside] % c
+    # A channel that the file does not look at may have any value.
+    row = np.full(c, full[inside].flat[0] if inside.any() else 0, constant.dtype)
+    row[channel] = full[inside]
+    if not (row[channel] == full[inside]).all():
         return None
-    row = pixels[0].copy()
     return row[:1].reshape(()) if (row == row[0]).all() else row
 
 
@@ -76,19 +81,33 @@ def apply(node: Node, x: Activation, constants: Sequence[NDArray[Any]], make: Ma
     if any(v is None for v in values) and x.index.ndim <= 2 and not x.padded:
         # After a flattening every feature is a channel of its own.
         before = (ops.FlattenOp(node=node.name, op=node.op),)
-        x = replace(x, frame=(1, 1, x.index.size))
+        x = replace(x, frame=(1, 1, math.prod(x.frame)))
         values = [per_channel(node, x, c) for c in constants]
     if any(v is None for v in values):
         raise LayoutError(
             node.unsupported(
                 "its constant differs from pixel to pixel.", "constants per tensor or per channel."
-            )
+            ),
+            *_choices(x),
         )
     op = make(*values)
     with np.errstate(all="ignore"):
         ends = op.apply(np.repeat(np.array([[x.low], [np.inf]], np.float32), x.frame[2], 1))
     low = -np.inf if np.isnan(ends).any() else float(ends.min())
     return replace(x, low=low, pad_value=_pad_value(node, x, op)), (*before, op)
+
+
+def _choices(x: Activation) -> Iterator[Rearrangement]:
+    """Yield frames with other channels: those of each of the file's axes, then all features."""
+    if x.padded:
+        return
+    if 3 <= x.index.ndim <= 4 and len(x.index) == 1:
+        for axis in (1, x.index.ndim - 1):
+            last = np.moveaxis(x.index, axis, -1)
+            at = np.arange(last.size, dtype=np.int64).reshape(last.shape)
+            yield Rearrangement(last.reshape((1, *last.shape)[-3:]), np.moveaxis(at, -1, axis))
+    size = math.prod(x.frame)
+    yield Rearrangement(np.arange(size, dtype=np.int64).reshape(1, 1, size), x.index)
 
 
 def _pad_value(node: Node, x: Activation, op: ops.Elementwise) -> float:
@@ -137,33 +156,43 @@ def combined(
             raise node.unsupported(f"its constant has type {constant.dtype}.", "numbers.")
     x = _aligned(node, features, max((c.ndim for c in constants), default=0))
     start = fork([v.made_by for v in features])
-    chains = [chain_of(node, start, v) for v in features]
+    ways = [operations(v.made_by, start) for v in features]
     values = [per_channel(node, x, c) for c in constants]
     before: tuple[ops.Op, ...] = ()
-    if any(v is None for v in values) and x.index.ndim <= 2 and not x.padded:
+    frames = [flattened_from(v.made_by, start) for v in features]
+    base = next((f for f in frames if f), x.frame)
+    if any(frames) or (any(v is None for v in values) and x.index.ndim <= 2 and not x.padded):
         # After a flattening every feature is a channel of its own.
         before = (ops.FlattenOp(node=node.name, op=node.op),)
-        pixels = x.frame[0] * x.frame[1]
-        x = replace(x, frame=(1, 1, x.index.size))
-        chains = [_tiled(chain, pixels) for chain in chains]
+        size = math.prod(x.frame)
+        pixels = base[0] * base[1]
+        x = replace(x, frame=(1, 1, size))
+        ways = [_flattened(way, pixels) for way in ways]
         values = [per_channel(node, x, c) for c in constants]
+    chains = [_elementwise(node, way) for way in ways]
     kept = [v for v in values if v is not None]
     if len(kept) < len(values):
         raise LayoutError(
             node.unsupported(
                 "its constant differs from pixel to pixel.", "constants per tensor or per channel."
-            )
+            ),
+            *_choices(x),
         )
     of_chains, of_values = iter(chains), iter(kept)
     operands: tuple[Operand, ...] = tuple(
         next(of_chains) if isinstance(v, Activation) else next(of_values) for v in arguments
     )
     # What straight-through estimators leave behind.
-    rest = None if before else without_residue(function, operands)
+    rest = without_residue(function, operands)
     if rest is not None:
         node.notes.append(residue_note(node))
-        return replace(x, low=-np.inf), rest
+        return replace(x, low=-np.inf), (*before, *rest)
     op = FunctionOp(function, operands, node=node.name, op=node.op)
+    if op.size > MAX_OPERATIONS:
+        raise node.unsupported(
+            f"it is a function of one tensor with {op.size} operations.",
+            f"at most {MAX_OPERATIONS} operations between two layers that read a tensor again.",
+        )
     made = replace(x, dtype=x.dtype if dtype is None else dtype, low=_low(op, features))
     if x.padded:
         made = replace(made, pad_value=_pad(node, function, arguments, iter(kept), x.frame[2]))
@@ -213,9 +242,13 @@ def _aligned(node: Node, features: Sequence[Activation], rank: int) -> Activatio
     try:
         shape = np.broadcast_shapes(*(v.index.shape for v in features))
         shape = (1,) * (rank - len(shape)) + shape
+        if math.prod(shape) != x.index.size:
+            raise _branch(node)
         index = np.broadcast_to(x.index, shape)
         equal = all(
-            v.frame == x.frame and np.array_equal(np.broadcast_to(v.index, shape), index)
+            math.prod(v.frame) == math.prod(x.frame)
+            and same_source(v, x)
+            and np.array_equal(np.broadcast_to(v.index, shape), index)
             for v in features[1:]
         )
     except ValueError:
@@ -227,11 +260,24 @@ def _aligned(node: Node, features: Sequence[Activation], rank: int) -> Activatio
 
 def chain_of(node: Node, start: Step | None, x: Activation) -> Chain:
     """Give the operations behind `start` that make `x`; UnsupportedModel if they mix features."""
-    chain = operations(x.made_by, start)
-    elementwise = tuple(op for op in chain if isinstance(op, ops.Elementwise))
-    if len(elementwise) < len(chain):
+    return _elementwise(node, operations(x.made_by, start))
+
+
+def _elementwise(node: Node, way: Sequence[ops.Op]) -> Chain:
+    chain = tuple(op for op in way if isinstance(op, ops.Elementwise))
+    if len(chain) < len(way):
         raise _branch(node)
-    return elementwise
+    return chain
+
+
+def _flattened(way: Sequence[ops.Op], pixels: int) -> tuple[ops.Op, ...]:
+    """Bring operations behind a flattening that they hold, or do not need."""
+    at = next((i for i, op in enumerate(way) if isinstance(op, ops.FlattenOp)), len(way))
+    before = (
+        op.mapped(lambda c: np.concatenate([c] * pixels)) if isinstance(op, ops.Elementwise) else op
+        for op in way[:at]
+    )
+    return (*before, *way[at + 1 :])
 
 
 def _branch(node: Node) -> Exception:
@@ -239,10 +285,6 @@ def _branch(node: Node) -> Exception:
         "it combines two tensors that both depend on the input: a branch.",
         "a network without branches and residual connections.",
     )
-
-
-def _tiled(chain: Chain, pixels: int) -> Chain:
-    return tuple(op.mapped(lambda c: np.concatenate([c] * pixels)) for op in chain)
 
 
 def _low(op: FunctionOp, features: Sequence[Activation]) -> float:

@@ -184,24 +184,33 @@ class Folder:
         )
 
     def _evaluate(self, node: Node, values: list[NDArray[Any] | None]) -> Constant:
+        return Constant(checked(node, self.evaluate(node, values, first=True)[0]))
+
+    def evaluate(
+        self, node: Node, values: Sequence[NDArray[Any] | None], *, first: bool = False
+    ) -> list[NDArray[Any]]:
+        """Run one node in the reference evaluator and return its outputs, or the `first` alone.
+
+        Nothing bounds the size of the result here.
+        """
         names = ["" if v is None else f"i{i}" for i, v in enumerate(values)]
+        outputs = [f"o{i}" for i in range(1 if first else len(node.outputs))]
         any_type = TensorProto.FLOAT  # The evaluator takes types from the arrays.
         model = helper.make_model(
             helper.make_graph(
-                [node.standalone(names, ["o"])],
+                [node.standalone(names, outputs)],
                 "fold",
                 [helper.make_tensor_value_info(n, any_type, None) for n in names if n],
-                [helper.make_tensor_value_info("o", any_type, None)],
+                [helper.make_tensor_value_info(o, any_type, None) for o in outputs],
             ),
             opset_imports=[helper.make_opsetid("", self.opset)],
         )
         feeds = {n: v for n, v in zip(names, values, strict=True) if v is not None}
         try:
             with np.errstate(all="ignore"):
-                result = np.asarray(next(iter(ReferenceEvaluator(model).run(None, feeds))))
+                return [np.asarray(a) for a in ReferenceEvaluator(model).run(None, feeds)]
         except Exception as e:  # whatever malformed inputs provoke in the evaluator
             raise node.unsupported(f"it cannot be evaluated: {e}.") from e
-        return Constant(checked(node, result))
 
 
 def checked(node: Node, value: NDArray[Any]) -> NDArray[Any]:

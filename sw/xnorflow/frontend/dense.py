@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from xnorflow.frontend.limits import MAX_FEATURES, elements
+from xnorflow.frontend.limits import MAX_FEATURES, MAX_WEIGHTS, elements
 from xnorflow.frontend.node import Node
 from xnorflow.frontend.quantise import float_parameter
 from xnorflow.frontend.registry import Result, activation, handles
-from xnorflow.frontend.values import Activation, Constant, LayoutError, Value
+from xnorflow.frontend.values import Activation, Constant, LayoutError, Rearrangement, Value
 from xnorflow.frontend.weights import integer_weights
 from xnorflow.graph import ops as graph
 
@@ -33,31 +33,42 @@ def product(
         raise node.unsupported(f"its matrix has {features} rows for {x.index.shape[-1]} features.")
     if x.padded:
         raise node.unsupported("its input is padded.", "padding before a convolution or pool.")
-    weights, scale = integer_weights(node, matrix, 1)
     h, w, c = x.frame
     rows = x.index.reshape(-1, features)
+    single, deep = len(rows) == 1, h * w * c if len(rows) == 1 else c
+    channels = rows[0] if single else rows[0] % c
+    pixels = rows[:, 0] // c
+    whole = len(np.unique(channels)) == deep == features
+    in_rows = single or np.array_equal(rows, pixels[:, None] * c + channels)
+    if not in_rows or (x.raw and not whole):
+        outer = [n for n in x.index.shape[:-1] if n > 1]
+        grid = (1, *outer)[-2:] if len(outer) in (1, 2) else (1, len(rows))
+        raise LayoutError(
+            node.unsupported(
+                "it multiplies features along another axis than the channels.",
+                "flattened features [1, n], or channels last.",
+            ),
+            Rearrangement(
+                rows.reshape(*grid, features),
+                np.arange(rows.size, dtype=np.int64).reshape(x.index.shape),
+            ),
+        )
+    weights, scale = integer_weights(node, matrix, 1)
+    elements((out, deep), MAX_WEIGHTS, what="its weights", node=node.name, op=node.op)
+    # The rows of the matrix in the order of the frame; a feature that is read twice has the sum.
+    summed = np.zeros((deep, out), np.int64)
+    np.add.at(summed, channels, weights)
+    ordered = np.ascontiguousarray(summed.T)
     before: tuple[graph.Op, ...] = ()
-    if len(rows) == 1:
-        if h * w > 1:
-            before = (graph.FlattenOp(node=node.name, op=node.op),)
-        frame = (1, 1, out)
-        ordered = np.empty((out, features), np.int64)
-        ordered[:, rows[0]] = weights.T
-    else:
-        if features != c or not np.array_equal(rows.ravel(), np.arange(h * w * c)):
-            raise LayoutError(
-                node.unsupported(
-                    "it multiplies features along another axis than the channels.",
-                    "flattened features [1, n], or channels last.",
-                )
-            )
-        frame, ordered = (h, w, out), weights.T
+    if single and h * w > 1:
+        before = (graph.FlattenOp(node=node.name, op=node.op),)
+    frame = (1, 1, out) if single else (h, w, out)
     elements(frame, MAX_FEATURES, what="its result", node=node.name, op=node.op)
     op = graph.ConvOp(
-        ordered.reshape(out, 1, 1, features), scale, bias=bias, node=node.name, op=node.op
+        ordered.reshape(out, 1, 1, deep), scale, bias=bias, node=node.name, op=node.op
     )
-    index = np.arange(frame[0] * frame[1] * out).reshape(*x.index.shape[:-1], out)
-    return Activation(frame, index), (*before, op)
+    index = (0 if single else pixels[:, None]) * out + np.arange(out)
+    return Activation(frame, index.reshape(*x.index.shape[:-1], out)), (*before, op)
 
 
 @handles("MatMul", inputs=(2, 2))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xnorflow.frontend.broadcast import Make, apply, combined
+from xnorflow.frontend.limits import MAX_WEIGHTS, elements
 from xnorflow.frontend.node import QONNX, Node
 from xnorflow.frontend.quantise import (
     QUANT_ATTRIBUTES,
@@ -181,11 +184,12 @@ def multi_threshold(node: Node, inputs: Sequence[Value | None]) -> Result:
         raise node.unsupported("its output scale or bias is not finite.")
     # Which row each element uses is a constant per channel like any other.
     rows = np.arange(len(thresholds)).reshape([-1 if a == axis else 1 for a in range(rank)])
-    return apply(
-        node,
-        x,
-        [rows],
-        lambda r: ops.MultiThresholdOp(
+
+    def make(r: NDArray[Any]) -> ops.Elementwise:
+        count = (r.size, thresholds.shape[1])
+        elements(count, MAX_WEIGHTS, what="its thresholds", node=node.name, op=node.op)
+        return ops.MultiThresholdOp(
             thresholds[np.atleast_1d(r)], scale, bias, node=node.name, op=node.op
-        ),
-    )
+        )
+
+    return apply(node, x, [rows], make)

@@ -17,7 +17,7 @@ from xnorflow.frontend.broadcast import chain_of
 from xnorflow.frontend.limits import MAX_FEATURES, MAX_WEIGHTS, elements
 from xnorflow.frontend.node import Node
 from xnorflow.frontend.registry import Result, handles
-from xnorflow.frontend.values import Activation, Value, fork
+from xnorflow.frontend.values import Activation, Value, fork, same_source
 from xnorflow.graph import ops
 from xnorflow.graph.functions import Chain, FunctionOp, Operand
 
@@ -31,8 +31,13 @@ def concat(node: Node, inputs: Sequence[Value | None]) -> Result:
             "it joins features and constants.", "padding by a Pad node, or a network without it."
         )
     first = parts[0]
-    if len({(p.frame, p.dtype, p.pad_value if p.padded else 0.0) for p in parts}) > 1:
+    if len({p.dtype for p in parts}) > 1 or not all(
+        p.frame == first.frame and same_source(p, first) for p in parts
+    ):
         raise node.unsupported("it joins tensors of different shape or type: a branch.")
+    padding = {p.pad_value for p in parts if p.padded}
+    if len(padding) > 1:
+        raise node.unsupported("it joins features with different padding.")
     rank = first.index.ndim
     axis = node.integer("axis", 0)
     axis += rank if axis < 0 else 0
@@ -54,7 +59,8 @@ def concat(node: Node, inputs: Sequence[Value | None]) -> Result:
     start = fork([p.made_by for p in parts])
     chains = [chain_of(node, start, p) for p in parts]
     if all(p.made_by is first.made_by for p in parts):
-        return replace(first, index=np.concatenate([p.index for p in parts], axis)), ()
+        index = np.concatenate([p.index for p in parts], axis)
+        return replace(first, index=index, pad_value=max(padding, default=0.0)), ()
     return _repeated(node, parts, chains, axis)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -107,7 +108,7 @@ def cast(node: Node, inputs: Sequence[Value | None]) -> Result:
         return x, ()
     pad = float(np.array(x.pad_value).astype(x.dtype).astype(to)) if x.padded else 0.0
     low = max(x.low, 0.0) if to == BOOL else x.low if to == FLOAT32 else -np.inf
-    made = Activation(x.frame, x.index, pad, low, dtype=to)
+    made = replace(x, pad_value=pad, low=low, dtype=to)
     return made, (CastOp(to.name, node=node.name, op=node.op),)
 
 

@@ -15,23 +15,28 @@ from xnorflow.frontend import (
     functions,
     integers,
     quantised_layers,
-    sums,
+    reduce,
     windows,
 )
 from xnorflow.frontend import dropped_ends as ending
 from xnorflow.frontend.constants import Folder
+from xnorflow.frontend.input_frame import InputFrame
 from xnorflow.frontend.model_file import ModelFile
 from xnorflow.frontend.node import STANDARD, Node
-from xnorflow.frontend.registry import HANDLERS, Result, activation, handles
-from xnorflow.frontend.reshape import MOVES, WITH_OPERAND, move
+from xnorflow.frontend.rearrange import moves_alone, rearrange
+from xnorflow.frontend.reframe import PixelConstants, reframed
+from xnorflow.frontend.registry import HANDLERS, Entry, Result, activation, handles
+from xnorflow.frontend.reshape import MOVES
 from xnorflow.frontend.values import (
     FLOAT32,
     Activation,
     Constant,
+    LayoutError,
     Value,
     extended,
     fork,
     operations,
+    same_source,
 )
 from xnorflow.graph import ops as graph
 
@@ -43,10 +48,12 @@ HANDLER_MODULES = (
     functions,
     integers,
     quantised_layers,
-    sums,
+    reduce,
     windows,
 )
 """Importing them registers their handlers."""
+SATURATING = frozenset({"Softmax", "LogSoftmax"})
+"""Ends that make different scores equal where floats do."""
 AFTER_END = frozenset({*MOVES, "Cast", "Softmax", "LogSoftmax", "ArgMax", "TopK"})
 
 
@@ -57,17 +64,14 @@ class Walk:
     Parameters
     ----------
     file : ModelFile
-    start : Activation
-        The input.
     """
 
     file: ModelFile
-    start: Activation
     ops: list[graph.Op] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def run(self) -> Activation:
-        """Import every node into `ops` and give the output's tensor.
+        """Import every node, and give the output's tensor; `ops` are the operations that make it.
 
         Raises
         ------
@@ -76,16 +80,22 @@ class Walk:
         """
         folder = Folder(self.file.opset)
         env: dict[str, Value] = {n: Constant(a) for n, a in self.file.constants.items()}
-        env[self.file.input] = self.start
+        source = InputFrame.of(self.file.input_shape[1:])
+        env[self.file.input] = Activation(source.frame, source.index, source=source, raw=True)
         needed = {n for node in self.file.nodes for n in node.inputs} | set(self.file.outputs)
         for node in self.file.nodes:
             inputs = [env.get(name) if name else None for name in node.inputs]
             while inputs and inputs[-1] is None:
                 inputs.pop()
+            used = [name for name in node.outputs if name in needed]
             value: Value | None = self._static(node, inputs, folder)
+            if value is None and moves_alone(node) and not _ended(inputs):
+                self._allowed(node, inputs)
+                made = rearrange(node, inputs, folder)
+                env.update((n, a) for n, a in zip(node.outputs, made, strict=False) if n in used)
+                continue
             if value is None:
                 value = self._import(node, inputs)
-            used = [name for name in node.outputs if name in needed]
             if used != list(node.outputs[:1]) and node.op != "TopK":
                 raise node.unsupported(
                     f"its outputs {used} are used.", "only the first output of a node."
@@ -108,7 +118,9 @@ class Walk:
         constants = [v for v in inputs if not isinstance(v, Activation)]
         return folder.fold(node, constants) if len(constants) == len(inputs) else None
 
-    def _import(self, node: Node, inputs: Sequence[Value | None]) -> Activation:
+    @staticmethod
+    def _allowed(node: Node, inputs: Sequence[Value | None]) -> Entry:
+        """Give how to import a node; UnsupportedModel where nothing can."""
         features = [v for v in inputs if isinstance(v, Activation)]
         x = features[0]
         if x.ended and node.op not in AFTER_END:
@@ -140,17 +152,30 @@ class Walk:
             raise node.unsupported(
                 f"its features are of type {other}.", "a Cast or DequantizeLinear to float32 first."
             )
-        start = fork([v.made_by for v in features])
-        result, ops = entry.handler(node, inputs)
-        result = replace(result, made_by=extended(start, ops))
-        self.ops.extend(ops)
+        return entry
+
+    def _import(self, node: Node, inputs: Sequence[Value | None]) -> Activation:
+        entry = self._allowed(node, inputs)
+        try:
+            result, ops = entry.handler(node, inputs)
+        except LayoutError as e:
+            inputs, (result, ops) = _rearranged(node, inputs, entry, e)
+        features = [v for v in inputs if isinstance(v, Activation)]
+        x = features[0]
+        source = x.source
+        if x.raw and not result.raw and source is not None:
+            first = next((op for op in ops if not isinstance(op, graph.Elementwise)), None)
+            flat = source.frame[:2] == (1, 1) or isinstance(first, graph.FlattenOp)
+            source = replace(source, told=not flat)
         self.notes.extend(node.notes)
         if result.ended and not x.ended:
-            self.notes.append(
-                f"{node.op} {node.name!r} at the end was dropped:"
-                " it does not change the order of the scores."
-            )
-        return replace(result, ended=result.ended or x.ended)
+            self.notes.append(dropped(node))
+        return replace(
+            result,
+            ended=result.ended or x.ended,
+            made_by=extended(fork([v.made_by for v in features]), ops, x.frame),
+            source=source,
+        )
 
     def _output(self, env: dict[str, Value]) -> Activation:
         outputs = [env[name] for name in self.file.outputs]
@@ -171,7 +196,7 @@ class Walk:
         self.ops = list(operations(x.made_by))
         if x.frame[0] * x.frame[1] > 1:
             self.ops.append(graph.FlattenOp(node=self.file.outputs[0], op="output"))
-        if not np.array_equal(x.index.ravel(), np.arange(x.index.size)):
+        if not np.array_equal(x.index.ravel(), np.arange(np.prod(x.frame))):
             raise UnsupportedModel(
                 "the output's scores are in another order than row, column, channel.",
                 node=self.file.outputs[0],
@@ -180,18 +205,52 @@ class Walk:
         return x
 
 
-def moved(node: Node, inputs: Sequence[Value | None]) -> Result:
-    """Import a change of shape: only the index changes."""
-    x = activation(node, inputs[0])
-    if x.ended:
-        return x, ()
-    operands = [v.value if isinstance(v, Constant) else None for v in inputs[1:]]
-    return replace(x, index=move(node, x.index, operands)), ()
+def dropped(node: Node) -> str:
+    """Say that the end of a network was dropped, and what that may change."""
+    text = (
+        f"{node.op} {node.name!r} at the end was dropped: it does not change the order of the"
+        " scores."
+    )
+    if node.op in SATURATING:
+        text += (
+            " Where it saturates in float32 it makes different scores equal, so that a label of the"
+            " file itself, the first of equal ones, can differ there."
+        )
+    return text
 
 
-for _op, (_, _attributes) in MOVES.items():
-    _most = 2 if _op in WITH_OPERAND else 1
-    handles(_op, attributes=" ".join(_attributes), inputs=(1, _most), any_type=True)(moved)
+def _rearranged(
+    node: Node, inputs: Sequence[Value | None], entry: Entry, error: LayoutError
+) -> tuple[list[Value | None], Result]:
+    """Put the input's frames together as a node wants them, and import it; or raise."""
+    features = [v for v in inputs if isinstance(v, Activation)]
+    raw = all(v.raw and same_source(v, features[0]) for v in features)
+    blame: graph.Op | None = None
+    for choice in error.choices if raw else ():
+        try:
+            moved = iter(reframed(features, choice))
+        except PixelConstants as e:
+            blame = e.op
+            continue
+        again = [next(moved) if isinstance(v, Activation) else v for v in inputs]
+        node.notes.clear()
+        try:
+            return again, entry.handler(node, again)
+        except LayoutError:
+            continue
+    if blame is None:
+        raise error
+    raise UnsupportedModel(
+        f"its constants differ from pixel to pixel in the order that {node.op} {node.name!r}"
+        " needs.",
+        node=blame.node,
+        op=blame.op,
+        hint="constants per tensor or per channel.",
+    )
+
+
+def _ended(inputs: Sequence[Value | None]) -> bool:
+    return any(isinstance(v, Activation) and v.ended for v in inputs)
 
 
 @handles("Dropout", attributes="ratio seed is_test", inputs=(1, 3), any_type=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import TensorProto
 
 from xnorflow.frontend.broadcast import apply
 from xnorflow.frontend.node import QONNX, Node
@@ -44,6 +45,8 @@ def linear_parameters(
     given = constant_parameters(node, operands)
     if node.integer("block_size", 0):
         raise node.unsupported("its scales are per block.", "one scale, or one per channel.")
+    if node.integer("precision", 0) not in (0, TensorProto.FLOAT):
+        raise node.unsupported("it divides in another type than float32.", "float32.")
     scale = given[0]
     zero = given[1] if len(given) > 1 else np.zeros((), np.uint8)
     if scale.dtype != np.float32 or not np.isfinite(scale).all() or not (scale > 0).all():
@@ -94,6 +97,8 @@ def dequantize_linear(node: Node, inputs: Sequence[Value | None]) -> Result:
     x = activation(node, inputs[0])
     if x.dtype.kind not in "iu":
         raise node.unsupported(f"its features are of type {x.dtype}.", "integers.")
+    if node.integer("output_dtype", 0) not in (0, TensorProto.FLOAT):
+        raise node.unsupported("it gives another type than float32.", "float32.")
     scale, zero, _ = linear_parameters(node, inputs[1:], x.index.shape)
     made, made_ops = apply(
         node,
@@ -115,8 +120,8 @@ def linear_constant(node: Node, inputs: Sequence[Constant | None]) -> Constant:
             raise node.unsupported(f"its input has type {x.value.dtype}.", "float32.")
         quantise = QuantizeLinearOp(scale, zero, _target(node, dtype).name)
         return Constant(quantise.apply(x.value))
-    if x.value.dtype.kind not in "iu":
-        raise node.unsupported(f"its input has type {x.value.dtype}.", "integers.")
+    if x.value.dtype.kind not in "iu" or node.integer("output_dtype", 0) not in (0, 1):
+        raise node.unsupported("it does not turn integers into float32.", "integers.")
     codes = x.value.astype(np.float32) - zero
     return Constant(codes * scale, codes, scale)
 

@@ -24,6 +24,15 @@ from xnorflow.frontend.tensors import TensorReader, type_name
 OLDEST_OPSET = 7
 """Before it, arithmetic broadcast by an attribute and BatchNormalization by a flag."""
 MAX_DOC = 1 << 16
+MAX_TYPE = 32
+"""Letters of a datatype's name."""
+INTEGERS = {
+    TensorProto.UINT8: "UINT8",
+    TensorProto.INT8: "INT8",
+    TensorProto.UINT16: "UINT16",
+    TensorProto.INT16: "INT16",
+}
+"""Element types of integer inputs, with FINN's names."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +48,10 @@ class ModelFile:
     input, input_shape : str, tuple of int
         The only true input; a dynamic batch dimension is 1.
     input_is_integer : bool
-        Whether it takes the uint8 samples themselves, not float32.
+        Whether it takes integer samples themselves, not float32.
+    declared : str
+        What the file declares of the input's values, in FINN's terms (INT8, UINT4, BIPOLAR, ...);
+        empty for nothing.
     outputs : tuple of str
         Names of the outputs.
     opset : int
@@ -53,6 +65,7 @@ class ModelFile:
     input: str
     input_shape: tuple[int, ...]
     input_is_integer: bool
+    declared: str
     outputs: tuple[str, ...]
     opset: int
     doc: str
@@ -112,8 +125,19 @@ def load(path: Path) -> ModelFile:
                 constants[name] = tensors.read(stored[name], node=node.name, op=node.op)
     shape = _input_shape(inputs[0], file)
     doc = model.doc_string if len(model.doc_string) <= MAX_DOC else ""
-    integer = inputs[0].type.tensor_type.elem_type == TensorProto.UINT8
-    return ModelFile(tuple(ordered), constants, inputs[0].name, shape, integer, outputs, opset, doc)
+    kind = INTEGERS.get(inputs[0].type.tensor_type.elem_type, "")
+    declared = kind or _annotation(model, inputs[0].name)
+    return ModelFile(
+        tuple(ordered),
+        constants,
+        inputs[0].name,
+        shape,
+        bool(kind),
+        declared,
+        outputs,
+        opset,
+        doc,
+    )
 
 
 def _parse(path: Path) -> onnx.ModelProto:
@@ -157,15 +181,25 @@ def _opset(model: onnx.ModelProto, file: str) -> int:
     return versions.pop()
 
 
+def _annotation(model: onnx.ModelProto, name: str) -> str:
+    """Give FINN's datatype of a tensor, empty where there is none."""
+    for annotation in model.graph.quantization_annotation:
+        if annotation.tensor_name == name:
+            for entry in annotation.quant_parameter_tensor_names:
+                if entry.key == "finn_datatype" and len(entry.value) <= MAX_TYPE:
+                    return entry.value
+    return ""
+
+
 def _input_shape(value: onnx.ValueInfoProto, file: str) -> tuple[int, ...]:
     """Give the static shape of the input, its batch being 1."""
     where = f"input {value.name!r}"
     tensor = value.type.tensor_type
-    if tensor.elem_type not in (TensorProto.FLOAT, TensorProto.UINT8):
+    if tensor.elem_type not in (TensorProto.FLOAT, *INTEGERS):
         raise UnsupportedModel(
             f"{where} has element type {type_name(tensor.elem_type)}.",
             node=file,
-            hint="an input of float32 (or uint8).",
+            hint="an input of float32, or of integers of 8 or 16 bits.",
         )
     if not tensor.HasField("shape") or len(tensor.shape.dim) < 2:
         raise UnsupportedModel(

@@ -110,6 +110,14 @@ class Node:
             raise self.unsupported(f"attribute {name!r} has {len(attribute.ints)} entries.")
         return tuple(attribute.ints)
 
+    def whole(self, value: NDArray[Any], what: str) -> tuple[int, ...]:
+        """Give the numbers of an input that has to be integers, such as axes or a shape."""
+        if value.dtype.kind not in "iu":
+            raise self.unsupported(f"its {what} are of type {value.dtype}.", "integers.")
+        if value.size > MAX_LIST:
+            raise self.unsupported(f"its {what} are {value.size} numbers.")
+        return tuple(int(v) for v in value.ravel())
+
     def number(self, name: str, default: float) -> float:
         """Give a float attribute; it is a float32."""
         attribute = self._get(name, AttributeProto.FLOAT)

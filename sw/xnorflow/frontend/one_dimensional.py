@@ -8,7 +8,7 @@ from functools import wraps
 
 from xnorflow.frontend.node import Node
 from xnorflow.frontend.registry import Handler, Result
-from xnorflow.frontend.values import Activation, Constant, Value
+from xnorflow.frontend.values import Activation, Constant, LayoutError, Value
 
 LINE = 3
 """Dimensions of features along a line."""
@@ -23,7 +23,11 @@ def also_along_a_line(handler: Handler) -> Handler:
         if not isinstance(x, Activation) or x.index.ndim != LINE:
             return handler(node, inputs)
         high = [replace(x, index=x.index[:, :, None]), *map(_weights, inputs[1:])]
-        result, ops = handler(node.with_rows(), high)
+        try:
+            result, ops = handler(node.with_rows(), high)
+        except LayoutError as e:
+            low = [replace(c, index=c.index[:, :, 0]) for c in e.choices]
+            raise LayoutError(e, *low) from e
         return replace(result, index=result.index[:, :, 0]), ops
 
     return lifted

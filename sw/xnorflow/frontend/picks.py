@@ -13,14 +13,7 @@ import numpy as np
 from xnorflow.frontend.limits import MAX_WEIGHTS, elements
 from xnorflow.frontend.node import Node
 from xnorflow.frontend.registry import Handler, Result
-from xnorflow.frontend.values import (
-    Activation,
-    LayoutError,
-    Value,
-    channels_first,
-    extended,
-    operations,
-)
+from xnorflow.frontend.values import Activation, LayoutError, Value, channels_first
 from xnorflow.graph import ops
 from xnorflow.ir import Ints, Window
 
@@ -36,14 +29,12 @@ def also_picked(handler: Handler) -> Handler:
             x = inputs[0]
             if not isinstance(x, Activation):
                 raise
-            made = operations(x.made_by)
             # At the input the host puts features in order.
-            layer = None if all(isinstance(op, ops.Elementwise) for op in made) else pick(node, x)
+            layer = None if x.raw else pick(node, x)
             if layer is None:
                 raise
         frame = (x.index.shape[2], x.index.shape[3], x.index.shape[1])
-        steps = extended(x.made_by, [layer])
-        picked = Activation(frame, channels_first(frame), low=x.low, dtype=x.dtype, made_by=steps)
+        picked = Activation(frame, channels_first(frame), low=x.low, dtype=x.dtype)
         result, behind = handler(node, [picked, *inputs[1:]])
         return result, (layer, *behind)
 

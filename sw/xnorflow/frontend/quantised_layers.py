@@ -123,7 +123,7 @@ def qlinear_conv(node: Node, inputs: Sequence[Value | None]) -> Result:
         node, [*inputs[1:3], *inputs[4:8]]
     )
     x, before = _values(node, activation(node, inputs[0]), x_zero)
-    x, (layer,) = conv(node, [x, _weights(node, inputs[3], w_zero, 0)])
+    x, layers = conv(node, [x, _weights(node, inputs[3], w_zero, 0)])
     x, behind = _requantised(
         node,
         x,
@@ -132,7 +132,7 @@ def qlinear_conv(node: Node, inputs: Sequence[Value | None]) -> Result:
         scale=_scale(node, y_scale),
         zero=y_zero,
     )
-    return x, (*before, layer, *behind)
+    return x, (*before, *layers, *behind)
 
 
 @handles("QLinearMatMul", inputs=(8, 8), any_type=True)

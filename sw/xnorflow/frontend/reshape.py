@@ -18,7 +18,7 @@ def _axes(node: Node, operands: list[NDArray[Any] | None], rank: int) -> tuple[i
     """Give the axes of Squeeze and Unsqueeze, an attribute before operator set 13."""
     axes = node.integers("axes")
     if axes is None and operands and operands[0] is not None:
-        axes = tuple(int(a) for a in operands[0].ravel())
+        axes = node.whole(operands[0], "axes")
     if axes is None:
         return None
     if any(not -rank <= a < rank for a in axes):
@@ -30,7 +30,7 @@ def _reshape(node: Node, x: NDArray[Any], operands: list[NDArray[Any] | None]) -
     target = operands[0] if operands else None
     if target is None:
         raise node.unsupported("it has no constant shape.")
-    shape = [int(d) for d in target.ravel()]
+    shape = list(node.whole(target, "shape's numbers"))
     if len(shape) > MAX_RANK or any(d < -1 for d in shape):
         raise node.unsupported(f"it asks for the shape {shape[:MAX_RANK]}.")
     if not node.integer("allowzero", 0):
@@ -51,7 +51,7 @@ def _transpose(node: Node, x: NDArray[Any], operands: list[NDArray[Any] | None])
 
 
 def _squeeze(node: Node, x: NDArray[Any], operands: list[NDArray[Any] | None]) -> NDArray[Any]:
-    return x.squeeze(_axes(node, operands, x.ndim))
+    return x.squeeze(_axes(node, operands, x.ndim) or None)
 
 
 def _unsqueeze(node: Node, x: NDArray[Any], operands: list[NDArray[Any] | None]) -> NDArray[Any]:

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow.errors import UnsupportedModel
-from xnorflow.graph.ops import Op
+from xnorflow.frontend.input_frame import Frame, InputFrame
+from xnorflow.graph.ops import FlattenOp, Op
 from xnorflow.ir import Ints
 
-Frame = tuple[int, int, int]
 FLOAT32 = np.dtype(np.float32)
 
 
@@ -66,18 +66,31 @@ class Step:
         What makes its input; None for the network's input.
     depth : int
         Number of steps up to here.
+    frame : tuple of int
+        What the node that this operation belongs to reads: height, width, channels.
     """
 
     op: Op
     before: Step | None
     depth: int
+    frame: Frame
 
 
-def extended(step: Step | None, ops: Iterable[Op]) -> Step | None:
-    """Add operations behind a step."""
+def extended(step: Step | None, ops: Iterable[Op], frame: Frame) -> Step | None:
+    """Add a node's operations behind a step; `frame` is what the node reads."""
     for op in ops:
-        step = Step(op, step, step.depth + 1 if step else 1)
+        step = Step(op, step, step.depth + 1 if step else 1, frame)
     return step
+
+
+def flattened_from(step: Step | None, start: Step | None) -> Frame | None:
+    """Give the frame that was flattened on the way from `start` to a step; None without one."""
+    found = None
+    while step is not start:
+        assert step is not None, "start is not on the way"
+        found = step.frame if isinstance(step.op, FlattenOp) else found
+        step = step.before
+    return found
 
 
 def operations(step: Step | None, start: Step | None = None) -> tuple[Op, ...]:
@@ -129,6 +142,11 @@ class Activation:
         Element type.
     made_by : Step, optional
         The operations that make it; None for the input.
+    source : InputFrame, optional
+        How frames are made of the file's input.
+    raw : bool
+        Only operations on each value alone lie between the input and these features, so that
+        frames may still be put together in any other order.
     """
 
     frame: Frame
@@ -138,6 +156,8 @@ class Activation:
     ended: str = ""
     dtype: np.dtype[Any] = FLOAT32
     made_by: Step | None = None
+    source: InputFrame | None = None
+    raw: bool = False
 
     @property
     def padded(self) -> bool:
@@ -148,19 +168,44 @@ class Activation:
 Value = Constant | Activation
 
 
-class LayoutError(UnsupportedModel):
-    """Features that are not in the order a node needs; another input layout may mend it.
+def same_source(a: Activation, b: Activation) -> bool:
+    """Tell whether two tensors come from frames that were put together in one way."""
+    if a.source is None or b.source is None or a.source.gather is b.source.gather:
+        return True
+    return np.array_equal(a.source.gather, b.source.gather)
+
+
+@dataclass(frozen=True, eq=False)
+class Rearrangement:
+    """Another order of the features of a frame, and what a node then reads.
 
     Parameters
     ----------
-    wanted : int64 array [channels, height, width], optional
-        Positions that the node takes for channels, rows and columns.
+    wanted : int64 array [height, width, channels]
+        Positions in the present frame.
+    index : int64 array
+        As `Activation.index`, in the wanted frame.
     """
 
-    def __init__(self, error: UnsupportedModel, wanted: Ints | None = None) -> None:
+    wanted: Ints
+    index: Ints
+
+
+class LayoutError(UnsupportedModel):
+    """Features that are not in the order a node needs; frames put together anew may mend it.
+
+    Parameters
+    ----------
+    error : UnsupportedModel
+        What to say where it cannot be mended.
+    choices : Rearrangement
+        What would mend it, the best first.
+    """
+
+    def __init__(self, error: UnsupportedModel, *choices: Rearrangement) -> None:
         """Take over another error's message."""
         super().__init__(error.reason, node=error.node, op=error.op, hint=error.hint)
-        self.wanted = wanted
+        self.choices = choices
 
 
 def channels_first(frame: Frame) -> Ints:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import gcd
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xnorflow.frontend.node import Node
 from xnorflow.frontend.values import Constant
@@ -15,6 +16,10 @@ MAX_WEIGHT = 1 << 15
 """Largest integer weight."""
 MAX_DIVISOR = 128
 """Largest integer that a channel's least magnitude may be."""
+MAX_NEAR = 127
+"""Largest integer of weights that are whole multiples of a unit but for their rounding."""
+ROUNDING = 2.0**-23
+"""Distance of neighbouring float32 values, relative to the larger."""
 PROBES = 16
 """Magnitudes that are tried first, as most channels of float weights fail there."""
 
@@ -55,6 +60,13 @@ def integer_weights(node: Node, constant: Constant, axis: int) -> tuple[Ints, Fl
     rows = np.moveaxis(value, axis, 0)
     flat_rows = rows.reshape(len(rows), -1)
     found = _given(constant, axis) or _recovered(flat_rows)
+    near = _near(flat_rows) if found is None else None
+    if near is not None:
+        node.notes.append(
+            f"The weights of {node.op} {node.name!r} are whole multiples of one scale but for their"
+            " rounding; the file's own sums may differ in their last places."
+        )
+    found = found or near
     if found is None:
         raise node.unsupported(
             "its weights are not integers times one scale per output channel.",
@@ -69,7 +81,7 @@ def integer_weights(node: Node, constant: Constant, axis: int) -> tuple[Ints, Fl
             f"its integer weights exceed {MAX_WEIGHT} or are fractions.",
             "weights of at most 8 bits and an integer zero point.",
         )
-    if not (codes.astype(np.float32) * scale[:, None] == flat_rows).all():
+    if near is None and not (codes.astype(np.float32) * scale[:, None] == flat_rows).all():
         raise node.unsupported(
             "its weights were scaled in a way that rounds.",
             "the scale after the quantiser, or a power of two.",
@@ -137,3 +149,30 @@ def _exact_unit(values: Floats) -> np.float32 | None:
     unit = np.float32(gcd(*(n * (denominator // d) for n, d in ratios)) / denominator)
     fits = unit > 0 and float(values[-1]) / float(unit) <= MAX_WEIGHT and _fits(values, unit)
     return unit if fits else None
+
+
+def _near(rows: Floats) -> tuple[Floats, Floats] | None:
+    """Find small integers that the values are, in some unit, within the rounding of the largest.
+
+    So are weights that were computed as ``2 * round(3 * v) / 3 - 1``.
+    """
+    units = np.empty(len(rows), np.float32)
+    for i, row in enumerate(np.abs(rows)):
+        values = np.unique(row[row > 0]).astype(np.float64)
+        unit = _near_unit(values) if len(values) else 1.0
+        if unit is None:
+            return None
+        units[i] = unit
+    return np.rint(rows / units[:, None]), units
+
+
+def _near_unit(values: NDArray[np.float64]) -> float | None:
+    least, most = values[0], values[-1]
+    for divisor in range(1, MAX_NEAR + 1):
+        count = np.rint(most / least * divisor)
+        if count > MAX_NEAR:
+            return None
+        unit = most / count
+        if (np.abs(np.rint(values / unit) * unit - values) <= ROUNDING * most).all():
+            return float(unit)
+    return None

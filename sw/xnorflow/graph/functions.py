@@ -11,6 +11,7 @@ import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -182,6 +183,13 @@ class FunctionOp(Elementwise):
         ):
             return False
         return all(op.monotone for op in chains[0])
+
+    @cached_property
+    def size(self) -> int:
+        """Number of operations that one evaluation runs."""
+        chains = [o for o in self.operands if not isinstance(o, np.ndarray)]
+        inner = (op.size if isinstance(op, FunctionOp) else 1 for chain in chains for op in chain)
+        return 1 + sum(inner)
 
     def mapped(self, change: Callable[[Array], Array]) -> FunctionOp:
         """Change the constants of the operands, too."""

@@ -15,8 +15,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from xnorflow.graph.input_scale import InputScale
 from xnorflow.graph.quantisers import Floats, quant_codes
-from xnorflow.ir import Ints, Window
+from xnorflow.ir import InputKind, InputOrder, Ints, Window
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,6 +220,17 @@ class MultiThresholdOp(Elementwise):
 
 
 @dataclass(frozen=True, eq=False)
+class LookupOp(Elementwise):
+    """The value of each code: ``values[x]``, ascending float32 numbers."""
+
+    values: tuple[float, ...]
+
+    def apply(self, x: Floats) -> Floats:
+        """Evaluate."""
+        return np.array(self.values, np.float32)[x.astype(np.int64)]
+
+
+@dataclass(frozen=True, eq=False)
 class ConvOp(Op):
     """Cross-correlation with quantised weights; dense layers are 1 x 1 on one pixel.
 
@@ -300,15 +312,24 @@ class Graph:
         Height, width, channels of the input.
     ops : tuple of Op
         In order of execution.
-    input_scale : float
-        The file's input is ``float32(uint8 sample) * float32(input_scale)``.
+    input_scale : InputScale
+        What the file's input is of a sample.
     classes, notes : tuple of str
         As in `xnorflow.ir.IntegerNetwork`; notes record dropped softmax, arg-max and the like.
+    order : InputOrder, optional
+        How samples in the file's order become a frame.
+    samples : InputKind
+        What samples are.
+    takes_floats : bool
+        Samples are floats, which the host quantises as the first operations say.
     """
 
     name: str
     shape: tuple[int, int, int]
     ops: tuple[Op, ...]
-    input_scale: float = 1.0
+    input_scale: InputScale = InputScale()
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    order: InputOrder | None = None
+    samples: InputKind = InputKind()
+    takes_floats: bool = False

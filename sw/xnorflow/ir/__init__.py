@@ -17,6 +17,8 @@ from xnorflow.ir.alphabet import (
     Ints,
 )
 from xnorflow.ir.features import Features, Window
+from xnorflow.ir.input_kind import InputKind
+from xnorflow.ir.input_order import InputOrder
 from xnorflow.ir.layer import KINDS, Layer
 from xnorflow.ir.layer_graph import LayerGraph
 from xnorflow.ir.layers import (
@@ -38,6 +40,8 @@ __all__ = [
     "Conv",
     "Features",
     "Flatten",
+    "InputKind",
+    "InputOrder",
     "InputTable",
     "IntegerNetwork",
     "Ints",

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import math
 
-from xnorflow.ir.alphabet import UINT8
+import numpy as np
+
 from xnorflow.ir.features import Features
-from xnorflow.ir.field_checks import MAX_FEATURES, check_alphabet, need
+from xnorflow.ir.field_checks import MAX_FEATURES, check_alphabet, integers, need
+from xnorflow.ir.input_kind import MAX_SAMPLE_BITS, InputKind
+from xnorflow.ir.input_order import LAYOUTS, InputOrder
 from xnorflow.ir.layer import Layer
 from xnorflow.ir.layer_graph import LayerGraph
 from xnorflow.ir.layers import InputTable, Scores
+
+MAX_RANK = 16
+"""Most dimensions of the imported file's input."""
 
 
 def verify(net: LayerGraph) -> None:
@@ -29,7 +35,10 @@ def verify(net: LayerGraph) -> None:
         raise ValueError(f"two layers share a name: {names}")
     if min(net.shape) < 1 or math.prod(net.shape) > MAX_FEATURES:
         raise ValueError(f"frames of {net.shape} are not possible")
-    features = Features(*net.shape, UINT8)
+    if net.order is not None:
+        _order(net.order, math.prod(net.shape))
+    _samples(net.samples, net.shape[2])
+    features = Features(*net.shape, net.samples.alphabet)
     for index, layer in enumerate(net.layers):
         try:
             need(_is_name(layer.name), "its name is not an identifier")
@@ -42,8 +51,43 @@ def verify(net: LayerGraph) -> None:
             raise ValueError(f"layer {layer.name!r}: {e}") from e
     if len(net.classes) not in (0, len(net.scores.offsets)):
         raise ValueError(f"{len(net.classes)} names of classes are not one for each score")
-    if len(net.classes) not in (0, len(net.scores.offsets)):
-        raise ValueError(f"{len(net.classes)} names of classes are not one for each score")
+
+
+def _order(order: InputOrder, features: int) -> None:
+    """Check how samples become a frame of so many features."""
+    shape, gather = order.shape, order.gather
+    whole = isinstance(shape, tuple) and 0 < len(shape) <= MAX_RANK and min(shape) >= 1
+    need(whole and order.size <= MAX_FEATURES, f"an input of shape {shape} is not possible")
+    need(order.channels in ("first", "last", ""), f"channels {order.channels!r} are unknown")
+    need(order.layout in ("", *LAYOUTS), f"layout {order.layout!r} is unknown")
+    if gather is None:
+        need(order.size == features, f"an input of shape {shape} is no frame")
+        return
+    integers(gather, 1, "places in the input")
+    need(
+        len(gather) == features and gather.min() >= 0 and gather.max() < order.size,
+        "the places in the input are not those of a frame",
+    )
+
+
+def _samples(kind: InputKind, channels: int) -> None:
+    """Check what samples are."""
+    a, quantiser = kind.alphabet, kind.quantiser
+    check_alphabet(a)
+    need(a.bits <= MAX_SAMPLE_BITS, f"samples of {a} are too wide")
+    if quantiser is None:
+        return
+    codes = integers(quantiser.codes, 2, "input's codes")
+    t = quantiser.thresholds
+    need(
+        isinstance(t, np.ndarray)
+        and t.dtype == np.float32
+        and t.shape == (len(codes), codes.shape[1] - 1)
+        and len(t) in (1, channels),
+        "the input's thresholds do not fit its codes",
+    )
+    need(not np.isnan(t).any() and (t[:, 1:] >= t[:, :-1]).all(), "the input's thresholds descend")
+    need(codes.min() >= 0 and codes.max() < a.levels, "a code of the input is out of range")
 
 
 def _is_name(name: object) -> bool:

@@ -12,10 +12,14 @@ from numpy.typing import NDArray
 
 from xnorflow.ir.alphabet import Alphabet
 from xnorflow.ir.features import Window
+from xnorflow.ir.input_kind import UINT8_KIND, HostQuantiser, InputKind
+from xnorflow.ir.input_order import InputOrder
 from xnorflow.ir.layer import KINDS
 from xnorflow.ir.layer_graph import LayerGraph
 
 FORMAT = "xnorflow-network-1"
+FORMAT_2 = "xnorflow-network-2"
+"""Of networks that say how users hold samples; whoever knows only the first must not read them."""
 
 
 def to_arrays(net: LayerGraph) -> tuple[str, dict[str, NDArray[Any]]]:
@@ -43,7 +47,7 @@ def to_arrays(net: LayerGraph) -> tuple[str, dict[str, NDArray[Any]]]:
                 value = {"window": [value.kernel, value.stride, value.dilation, value.pads]}
             entry[f.name] = value
         layers.append(entry)
-    header = {
+    header: dict[str, Any] = {
         "format": FORMAT,
         "name": net.name,
         "shape": net.shape,
@@ -51,6 +55,27 @@ def to_arrays(net: LayerGraph) -> tuple[str, dict[str, NDArray[Any]]]:
         "notes": net.notes,
         "layers": layers,
     }
+    if net.order is not None:
+        order = net.order
+        header["format"] = FORMAT_2
+        header["order"] = {
+            "shape": order.shape,
+            "channels": order.channels,
+            "layout": order.layout,
+            "gather": None,
+        }
+        if order.gather is not None:
+            arrays["order.gather"] = order.gather
+            header["order"]["gather"] = {"array": "order.gather"}
+    if not net.samples.plain:
+        kind = net.samples
+        header["format"] = FORMAT_2
+        a = kind.alphabet
+        header["samples"] = {"alphabet": {"alphabet": [a.lo, a.step, a.levels]}, "quantised": False}
+        if kind.quantiser is not None:
+            header["samples"]["quantised"] = True
+            arrays["samples.thresholds"] = kind.quantiser.thresholds
+            arrays["samples.codes"] = kind.quantiser.codes
     return json.dumps(header), arrays
 
 
@@ -93,8 +118,8 @@ def from_arrays(header: str, arrays: Mapping[str, NDArray[Any]]) -> LayerGraph:
         If the header is no such thing.
     """
     content = json.loads(header)
-    if content["format"] != FORMAT:
-        raise ValueError(f"its format is {content['format']!r}, not {FORMAT!r}")
+    if content["format"] not in (FORMAT, FORMAT_2):
+        raise ValueError(f"its format is {content['format']!r}, not {FORMAT_2!r}")
     layers = []
     for entry in content["layers"]:
         kind = KINDS[entry.pop("kind")]
@@ -107,4 +132,20 @@ def from_arrays(header: str, arrays: Mapping[str, NDArray[Any]]) -> LayerGraph:
         tuple(layers),
         _texts(content["classes"]),
         _texts(content["notes"]),
+        _order(content["order"], arrays) if "order" in content else None,
+        _samples(content["samples"], arrays) if "samples" in content else UINT8_KIND,
     )
+
+
+def _samples(entry: Any, arrays: Mapping[str, NDArray[Any]]) -> InputKind:
+    alphabet = _value(entry["alphabet"], arrays)
+    if not isinstance(alphabet, Alphabet):
+        raise ValueError("the samples have no alphabet")
+    if not entry["quantised"]:
+        return InputKind(alphabet)
+    return InputKind(alphabet, HostQuantiser(arrays["samples.thresholds"], arrays["samples.codes"]))
+
+
+def _order(entry: Any, arrays: Mapping[str, NDArray[Any]]) -> InputOrder:
+    shape = _ints(entry["shape"], len(entry["shape"]))
+    return InputOrder(shape, _value(entry["gather"], arrays), entry["channels"], entry["layout"])

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from xnorflow.ir.alphabet import UINT8
 from xnorflow.ir.features import Features
+from xnorflow.ir.input_kind import UINT8_KIND, InputKind
+from xnorflow.ir.input_order import InputOrder, natural
 from xnorflow.ir.layer import Layer
 from xnorflow.ir.layers import Scores
 
@@ -21,13 +22,17 @@ class LayerGraph:
     name : str
         A valid identifier; names the generated Verilog.
     shape : tuple of int
-        Height, width, channels of a uint8 input frame.
+        Height, width, channels of an input frame.
     layers : tuple of Layer
         In order; the last is a `Scores`.
     classes : tuple of str
         Names of the classes, empty if unknown.
     notes : tuple of str
         What a user should know of the import, one sentence each.
+    order : InputOrder, optional
+        The order in which users hold samples; row, column, channel by default.
+    samples : InputKind
+        What samples are; uint8 by default.
     """
 
     name: str
@@ -35,11 +40,18 @@ class LayerGraph:
     layers: tuple[Layer, ...]
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    order: InputOrder | None = None
+    samples: InputKind = UINT8_KIND
+
+    @property
+    def input_order(self) -> InputOrder:
+        """The order of samples, given or by default."""
+        return natural(self.shape) if self.order is None else self.order
 
     @cached_property
     def features(self) -> tuple[Features, ...]:
         """Feature maps: before the first layer, then after each."""
-        maps = [Features(*self.shape, UINT8)]
+        maps = [Features(*self.shape, self.samples.alphabet)]
         for layer in self.layers:
             maps.append(layer.output(maps[-1]))
         return tuple(maps)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from xnorflow.ir.alphabet import MAX_BITS, UINT8, Alphabet, Ints, weight_alphabet
+from xnorflow.ir.alphabet import MAX_BITS, Alphabet, Ints, weight_alphabet
 from xnorflow.ir.features import Features, Window
 from xnorflow.ir.field_checks import MAX_VALUE, check_alphabet, check_window, integers, need
 from xnorflow.ir.layer import Layer, LayersBefore, Mask, NotMirrored
@@ -25,12 +25,12 @@ def _any_tap(x: Mask, w: Window) -> Mask:
 
 @dataclass(frozen=True, eq=False)
 class InputTable(Layer):
-    """Quantises raw samples by table: ``code = table[channel or 0, sample]``.
+    """Quantises raw samples by table: ``code = table[channel or 0, sample's code]``.
 
     Parameters
     ----------
-    table : int64 array [1 or channels, 256]
-        Output code for each uint8 sample.
+    table : int64 array [1 or channels, levels of the samples]
+        Output code for the code of each sample; a uint8 sample is its own code.
     alphabet : Alphabet
         Alphabet of the output codes.
     """
@@ -41,7 +41,7 @@ class InputTable(Layer):
 
     def output(self, inp: Features) -> Features:
         """Keep the shape, change the alphabet."""
-        if inp.alphabet != UINT8 or self.table.shape not in ((1, 256), (inp.channels, 256)):
+        if self.table.ndim != 2 or len(self.table) not in (1, inp.channels):
             raise ValueError(f"table {self.table.shape} does not fit {inp}")
         return Features(*inp.shape, self.alphabet)
 
@@ -49,6 +49,10 @@ class InputTable(Layer):
         """Check the table's codes."""
         table = integers(self.table, 2, "table's codes")
         check_alphabet(self.alphabet)
+        need(
+            table.shape[1] == inp.alphabet.levels,
+            f"a table of {table.shape[1]} entries is not for {inp.alphabet}",
+        )
         need(
             table.min() >= 0 and table.max() < self.alphabet.levels,
             "a code of its table is out of range",
@@ -60,7 +64,7 @@ class InputTable(Layer):
 
     def mirrored(self, mask: Mask, before: LayersBefore) -> tuple[InputTable, Ints]:
         """Turn the codes of marked channels upside down."""
-        table = np.broadcast_to(self.table, (len(mask), 256))
+        table = np.broadcast_to(self.table, (len(mask), self.table.shape[1]))
         turned = self.alphabet.levels - 1 - table
         layer = replace(self, table=np.where(mask[:, None], turned, table))
         return layer, np.full(len(mask), self.alphabet.lo + self.alphabet.hi)

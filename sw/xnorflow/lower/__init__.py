@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from xnorflow.graph.ops import Graph
 from xnorflow.ir import IntegerNetwork
 from xnorflow.ir.check import verify
+from xnorflow.lower.host_quantiser import quantise_on_host
 from xnorflow.lower.negate import OffCentre
 from xnorflow.lower.pads import resolve_pads
-from xnorflow.lower.passes import PASSES
+from xnorflow.lower.passes import PASSES, check_constants
 from xnorflow.lower.write_layers import walk
 
 
@@ -46,14 +47,16 @@ def lowering_steps(graph: Graph) -> Iterator[tuple[str, Graph | IntegerNetwork]]
     Yields
     ------
     str, Graph or IntegerNetwork
-        Name of the step, and what it made: of the imported graph itself, of each pass and, last,
-        of the walk that writes the integer network. All order the scores of a frame alike.
+        Name of the step, and what it made: of the imported graph itself, without what the host
+        does, of each pass and, last, of the walk that writes the integer network. All order the
+        scores of a frame alike.
 
     Raises
     ------
     xnorflow.errors.UnsupportedModel
         As `lower`.
     """
+    graph = quantise_on_host(check_constants(graph))
     yield "imported", graph
     for tidy in PASSES:
         graph = tidy(graph)

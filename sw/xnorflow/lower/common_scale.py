@@ -18,6 +18,12 @@ MAX_CODE_BITS = 16
 MAX_DENOMINATOR = 128
 """Largest denominator of a ratio of two values that is looked for."""
 
+MAX_PARTS = 4096
+"""Most parts into which the spacing of normalised samples is divided."""
+
+LARGEST_NORMALISED = 1 << 20
+"""Magnitudes of normalised samples stay below this; their codes are few."""
+
 LARGEST = 1 << MAX_CODE_BITS
 """Magnitudes stay below this, so that sums of some have room in an accumulator."""
 
@@ -84,6 +90,32 @@ def find(values: Floats) -> Grid | None:
             grid = _try(v, steps, d, q, tolerance)
             if grid:
                 return grid
+    return _normalised(v, np.full_like(own, own.max()))
+
+
+def _normalised(v: Doubles, tolerance: Doubles) -> Grid | None:
+    """Find the grid of equally spaced values whose zero lies anywhere between two of them.
+
+    Samples less a mean and divided by a deviation are such: with the spacing in `q` parts, zero is
+    a whole number of parts away.
+    """
+    count = len(v) - 1
+    spacing = (v[-1] - v[0]) / count
+    steps = np.arange(count + 1)
+    if count < 2 or (np.abs(v[0] + spacing * steps - v) > 2 * tolerance).any():
+        return None
+    offset = v[0] / spacing
+    for q in range(MAX_DENOMINATOR + 1, MAX_PARTS + 1):
+        start = round(offset * q)
+        if abs(start / q - offset) * spacing > tolerance[0]:
+            continue
+        integers = (q * steps + start).astype(np.int64)
+        if np.abs(integers).max() >= LARGEST_NORMALISED:
+            return None
+        scale = _scale(v, integers, spacing / q, tolerance)
+        if scale is not None:
+            alphabet = _alphabet(integers)
+            return None if alphabet is None else Grid(scale, alphabet, exact=False)
     return None
 
 

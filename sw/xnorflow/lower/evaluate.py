@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,9 +23,9 @@ MAX_LEVELS = 1 << 16
 """Most values of one channel that still count as quantised."""
 
 
-def per_channel(op: Elementwise, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Elementwise:
-    """Change each constant of `op` that has one entry per channel, along its first axis."""
-    return op.mapped(change)
+def change(before: Floats, after: Floats) -> Ints:
+    """Return +1, -1 or 0 where values rise, fall or stay, infinite ones too."""
+    return (after > before).astype(np.int64) - (after < before)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,14 +128,14 @@ class Expression:
     def select(self, channels: Ints) -> Expression:
         """Take the given channels only, in that order; they may repeat."""
         unit = self.unit[channels] if self.unit.ndim else self.unit
-        return Expression(unit, tuple(per_channel(op, lambda c: c[channels]) for op in self.ops))
+        return Expression(unit, tuple(op.mapped(lambda c: c[channels]) for op in self.ops))
 
     def direction(self, reach: Reach) -> Ints:
         """Give +1, -1 or 0 per channel for a value that rises, falls or stays over `reach`.
 
         Right only where the expression is monotone.
         """
-        return np.sign(self(reach.hi) - self(reach.lo)).astype(np.int64)
+        return change(self(reach.lo), self(reach.hi))
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,6 @@ from xnorflow.errors import UnsupportedModel
 from xnorflow.graph import ops as g
 from xnorflow.graph.functions import FunctionOp
 from xnorflow.ir import Window
-from xnorflow.lower.evaluate import per_channel
 
 Shape = tuple[int, int, int]
 MAX_FOLDED_WEIGHTS = 1 << 26
@@ -56,11 +55,12 @@ def output_shape(op: g.Op, shape: Shape) -> Shape:
 def check_constants(graph: g.Graph) -> g.Graph:
     """Refuse NaN, infinity, division by zero and constants that do not fit their channels."""
     shape = graph.shape
+    factor = graph.input_scale.factor
     with np.errstate(over="ignore"):
-        scale = np.float32(graph.input_scale)
+        scale = np.float32(factor)
     if not (np.isfinite(scale) and scale > 0):
         raise UnsupportedModel(
-            f"the input scale {graph.input_scale} is not a positive number.", node=graph.name
+            f"the input scale {factor} is not a positive number.", node=graph.name
         )
     for op in graph.ops:
         out = output_shape(op, shape)
@@ -161,7 +161,7 @@ def _shared(op: g.Elementwise, channels: int) -> g.Elementwise | None:
         same = same and bool((pixels == pixels[0]).all())
         return pixels[0]
 
-    one = per_channel(op, first_pixel)
+    one = op.mapped(first_pixel)
     return one if same else None
 
 
@@ -207,7 +207,7 @@ def split_averages(graph: g.Graph) -> g.Graph:
         flat = waiting.pop(behind)
         divide = g.DivideOp(np.repeat(counts.ravel(), before[2]), node=op.node, op=op.op)
         between = [e for e in waiting[:behind] if isinstance(e, g.Elementwise)]
-        moved = [per_channel(e, partial(_repeated, times=counts.size)) for e in between]
+        moved = [e.mapped(partial(_repeated, times=counts.size)) for e in between]
         waiting[:behind] = [flat, divide, *moved]
     return replace(graph, ops=tuple(ops))
 

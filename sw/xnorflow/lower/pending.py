@@ -24,6 +24,7 @@ from xnorflow.graph.functions import (
     TruncOp,
     approximate,
 )
+from xnorflow.graph.quantisers import integer_range
 from xnorflow.lower.common_scale import ROUNDING, Grid, find
 from xnorflow.lower.evaluate import Expression, Reach, Steps, monotone, steps
 from xnorflow.lower.negate import negate
@@ -89,11 +90,19 @@ class Pending:
         self.layers: list[ir.Layer] = []
         self.notes = list(graph.notes)
         channels = graph.shape[2]
-        self.reach = Reach(np.zeros(channels, np.int64), np.full(channels, 255, np.int64))
-        self.unit: Units = np.array(np.float32(graph.input_scale), np.float64)
+        self.samples = graph.samples.alphabet
+        self.reach = Reach(
+            np.full(channels, self.samples.lo),
+            np.full(channels, self.samples.hi),
+            self.samples.step,
+        )
+        scale = graph.input_scale
+        self.unit: Units = np.array(1.0 if scale.divisor else np.float32(scale.factor), np.float64)
         self.exact = True
         self.error = np.zeros(channels)
         self.ops: list[g.Elementwise] = []
+        if scale.divisor:
+            self.ops.append(g.DivideOp(np.array(scale.divisor, np.float32)))
         self.pools: list[Pool] = []
         self._names: Counter[str] = Counter()
         self._known: list[tuple[ir.Layer, ir.Features]] = []
@@ -144,9 +153,28 @@ class Pending:
         codes = grid.codes(unit.astype(np.float32))
         return np.broadcast_to(grid.alphabet.values(codes), channels.shape)
 
+    def _note_reach(self) -> None:
+        """Note where samples do not reach all that the input's quantiser is declared for."""
+        at = next((i for i, op in enumerate(self.ops) if isinstance(op, g.QuantOp)), None)
+        if at is None:
+            return
+        op = self.ops[at]
+        assert isinstance(op, g.QuantOp)
+        low, high = integer_range(op.bits, op.signed, op.narrow)
+        every = self.reach.integers(0, self.samples.levels)
+        codes = op.codes(Expression(self.unit, tuple(self.ops[:at]))(every))
+        least, most = int(codes.min()), int(codes.max())
+        if (least > low or most < high) and op.bits > 1:
+            self.notes.append(
+                f"The input's quantiser has integers from {low} to {high}, of which samples reach"
+                f" {least} to {most} only: if the network was trained on others, --input and"
+                " --input-scale say so."
+            )
+
     def _table(self, consumer: g.Op, zero: bool) -> None:
+        self._note_reach()
         expression = self.expression()
-        values = expression(self.reach.integers(0, 256))
+        values = expression(self.reach.integers(0, self.samples.levels))
         grid = self._grid(values, consumer, zero)
         table = grid.codes(values).T
         if (table == table[0]).all():
@@ -296,7 +324,7 @@ class Pending:
         ):
             known.pop()
         for layer in self.layers[len(known) :]:
-            before = known[-1][1] if known else ir.Features(*self.shape, ir.UINT8)
+            before = known[-1][1] if known else ir.Features(*self.shape, self.samples)
             known.append((layer, layer.output(before)))
         return known[-1][1].alphabet
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from xnorflow.errors import UnsupportedModel
 from xnorflow.graph.functions import nudged
+from xnorflow.graph.ops import Op
 from xnorflow.ir import Ints
 from xnorflow.lower.evaluate import Expression, Steps
 
@@ -29,6 +31,26 @@ def significand(value: float) -> int:
     """Give the odd integer m with ``value = m * 2**e``, for a positive float."""
     m = value.as_integer_ratio()[0]
     return m // (m & -m)
+
+
+def check_range(unit: Floats64, total: Ints, where: Op) -> None:
+    """Refuse sums that float32 may not hold: whether they overflow depends on their order.
+
+    Parameters
+    ----------
+    unit, total
+        As for `sum_error`.
+    where : Op
+        Named in the error.
+    """
+    largest = float((total * unit).max())
+    if largest >= float(np.finfo(np.float32).max):
+        raise UnsupportedModel(
+            f"its sums may reach {largest:.3g}, which overflows float32.",
+            node=where.node,
+            op=where.op,
+            hint="smaller scales.",
+        )
 
 
 def sum_error(unit: Floats64, total: Ints, terms: Ints | int, *, exact: bool) -> Floats64:
@@ -56,7 +78,7 @@ def sum_error(unit: Floats64, total: Ints, terms: Ints | int, *, exact: bool) ->
     low = np.array([u / float(o) for u, o in zip(units, odd, strict=True)])
     small = np.array([int(t) * o < 1 << MANTISSA for t, o in zip(total, odd, strict=True)], bool)
     in_range = (low >= _SMALLEST) & (total * units < _LARGEST)
-    bound = (terms + 4) * 2.0**-MANTISSA * total * units
+    bound = (terms + 4) * (2.0**-MANTISSA * total * units + _SMALLEST)
     return np.where(small & in_range & exact, 0.0, bound)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from xnorflow.errors import UnsupportedModel
 from xnorflow.graph.ops import Floats, Op
 from xnorflow.ir import Ints
-from xnorflow.lower.evaluate import Expression, Reach
+from xnorflow.lower.evaluate import Expression, Reach, change
 
 MAX_VALUES = 1 << 26
 """Most scores, over all classes, that are evaluated."""
@@ -57,7 +57,7 @@ def find(expression: Expression, reach: Reach, where: Op) -> ScoreTail:
         raise _too_large(reach.rows * classes, where)
     integers = reach.integers(0, reach.rows)
     values = expression(integers)
-    direction = np.sign(values[-1] - values[0])
+    direction = change(values[0], values[-1])
     if not (direction > 0).any() or not (direction < 0).any():
         falls = bool((direction < 0).any())
         towards = -integers if falls else integers

@@ -16,7 +16,7 @@ from xnorflow.lower.negate import negate
 from xnorflow.lower.pads import check_pool, pad_value
 from xnorflow.lower.passes import Shape, output_shape
 from xnorflow.lower.pending import ONE_SCALE, Pending, quantises, sources, squeeze
-from xnorflow.lower.rounding import ORDER_OF_SUMMATION, sum_error
+from xnorflow.lower.rounding import ORDER_OF_SUMMATION, check_range, sum_error
 
 SQUASHING = frozenset({"Sigmoid", "Tanh", "Erf", "Softsign"})
 """Functions that rise everywhere and, but for Sigmoid, keep the sign; floats saturate."""
@@ -58,7 +58,13 @@ def walk(graph: ops.Graph, *, centred: bool = False) -> ir.IntegerNetwork:
         shape = output_shape(op, shape)
     _finish(p, graph, shape)
     return ir.IntegerNetwork(
-        graph.name, graph.shape, tuple(p.layers), graph.classes, tuple(p.notes)
+        graph.name,
+        graph.shape,
+        tuple(p.layers),
+        graph.classes,
+        tuple(p.notes),
+        graph.order,
+        graph.samples,
     )
 
 
@@ -107,6 +113,7 @@ def _convolve(p: Pending, op: ops.ConvOp, shape: Shape) -> None:
     inherited = magnitude.sum(1) * unit * p.error.max()
     p.layers.append(layer)
     p.reach, p.unit = Reach(lo, hi, step), squeeze(unit * scale)
+    check_range(p.unit, magnitude.sum(1) * largest, op)
     p.error = inherited + sum_error(
         p.unit, magnitude.sum(1) * largest, np.count_nonzero(magnitude, 1), exact=p.exact
     )
@@ -129,6 +136,7 @@ def _sum(p: Pending, op: ops.SumPoolOp) -> None:
             op=op.op,
             hint="a quantiser before it, or a smaller window.",
         )
+    check_range(p.unit, total, op)
     p.reach = Reach(lo * taps, hi * taps, step)
     p.error = taps * p.error + sum_error(p.unit, total, taps, exact=p.exact)
     p.exact = p.exact and not p.error.any()

@@ -15,10 +15,13 @@ from xnorflow import ir
 from xnorflow.errors import BadInput, UnsupportedModel
 from xnorflow.plan.layer_rules import StageRule, TailRule, reductions, rule_of
 from xnorflow.plan.reductions import Fold, Reduction
-from xnorflow.plan.tail_constants import Affine, Incoming, offset_tail
+from xnorflow.plan.tail_constants import MAX_TABLE_BITS, Affine, Incoming, offset_tail
 from xnorflow_hw import spec
 from xnorflow_hw.base.names import plain
 from xnorflow_hw.spec import geometry
+
+MAX_STEPS = 64
+"""Most steps of a table of wide samples that are comparators; see `InputStage`."""
 
 
 def mapped(
@@ -56,11 +59,11 @@ def mapped(
     flat = parts[0].inp.shape == (1, 1, frame)
     stages, gearboxes = [], []
     group, lanes = (frame if flat else net.shape[2]), in_lanes
-    source = _input(net, group, in_lanes)
+    source = describe_input(net, group, in_lanes)
     for part, fold in zip(parts, folds, strict=True):
         bits = part.inp.alphabet.bits
         gearboxes.append(spec.GearboxSpec(bits, group, lanes, part.inp.channels, fold.simd))
-        stages.append(_stage(part, fold))
+        stages.append(describe_stage(part, fold))
         group, lanes = part.out_channels, stages[-1].lanes_out
     last = stages[-1]
     gearboxes.append(spec.GearboxSpec(last.out_bits, group, lanes, group, out_lanes))
@@ -79,16 +82,45 @@ def mapped(
     )
 
 
-def _input(net: ir.LayerGraph, group: int, lanes: int) -> spec.InputSpec:
-    first = net.layers[0]
+def describe_input(net: ir.LayerGraph, group: int, lanes: int) -> spec.InputSpec:
+    """Describe the input stage for groups of so many samples.
+
+    Raises
+    ------
+    UnsupportedModel
+        If its table would be too large.
+    """
+    first, samples = net.layers[0], net.samples.alphabet
     if isinstance(first, ir.InputTable):
         table, bits = first.table, first.alphabet.bits
     else:
-        table, bits = np.arange(256, dtype=np.int64)[None], 8
+        table, bits = np.arange(samples.levels, dtype=np.int64)[None], samples.bits
+    size = 1 << max(8, samples.bits)
+    if table.shape[1] < size:  # Codes that no sample has.
+        plain = np.array_equal(table[0], np.arange(table.shape[1])) and len(table) == 1
+        spare = np.arange(table.shape[1], size) & ((1 << bits) - 1)
+        rest = spare[None] if plain else np.repeat(table[:, -1:], size - table.shape[1], axis=1)
+        table = np.concatenate([table, rest], axis=1)
+    steps = int((np.diff(table, axis=1) != 0).sum(1).max())
+    wires = len(table) == 1 and steps == size - 1
+    if size > 256 and not wires and steps > MAX_STEPS and table.size * bits > MAX_TABLE_BITS:
+        raise UnsupportedModel(
+            f"its table of {len(table)} x {size} codes is too large.",
+            node=net.layers[0].name,
+            op="Input",
+            hint="samples of fewer bits, or a quantiser of fewer levels.",
+        )
     return spec.InputSpec(lanes, bits, table, group, int(np.prod(net.shape)))
 
 
-def _stage(reduction: Reduction, fold: Fold) -> spec.StageSpec:
+def describe_stage(reduction: Reduction, fold: Fold) -> spec.StageSpec:
+    """Describe the hardware of a reduction at a folding, but for its depths.
+
+    Raises
+    ------
+    UnsupportedModel
+        If it has none, at any folding.
+    """
     layer, inp = reduction.layer, reduction.inp
     w = layer.window
     if not geometry.minimum_depth(inp.height, inp.width, 1, w.kernel, w.stride, w.dilation, w.pads):

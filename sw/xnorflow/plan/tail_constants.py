@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import ceil
 
 import numpy as np
 
@@ -89,10 +88,10 @@ def code_table_tail(layer: ir.Layer, given: Incoming) -> tuple[spec.TableSpec, A
     """Return the tail that replaces codes by those of a table."""
     assert isinstance(layer, ir.CodeTable)
     a, inp = layer.alphabet, given.inp.alphabet
-    size = _table_bits(given.meaning, layer.table, given.lanes, a.bits << given.bits)
+    size = _table_bits(given.meaning, layer.table, a.bits << given.bits)
     if size > MAX_TABLE_BITS:
         raise UnsupportedModel(
-            f"a table of it would take {size} bits",
+            f"a table of it would take {size} bits.",
             node=(*layer.sources, layer.name)[0],
             op="CodeTable",
             hint="fewer activation bits, or a function that rises or falls throughout.",
@@ -126,11 +125,11 @@ def _rank_table(layer: ir.Scores, meaning: Affine, lanes: int, bits: int) -> spe
     assert layer.ranks is not None and layer.rank_lo is not None
     ranks, lo = layer.ranks, layer.rank_lo
     out_bits = max(1, int(ranks.max()).bit_length())
-    size = _table_bits(meaning, ranks, lanes, out_bits << bits)
+    size = _table_bits(meaning, ranks, out_bits << bits)
     if size > MAX_TABLE_BITS:
         raise UnsupportedModel(
             f"its scores are no affine function of the accumulators, and a table of them would"
-            f" take {size} bits",
+            f" take {size} bits.",
             node=layer.name,
             op="Scores",
             hint="one scale for all classes after the last layer, or a narrower last layer.",
@@ -138,8 +137,9 @@ def _rank_table(layer: ir.Scores, meaning: Affine, lanes: int, bits: int) -> spe
     return _table(np.maximum(ranks, 0), lo, 1, meaning, lanes, bits, out_bits)
 
 
-def _table_bits(meaning: Affine, entries: ir.Ints, lanes: int, per_channel: int) -> int:
-    return len(meaning.offset) * ceil(len(entries) / lanes) * lanes * per_channel
+def _table_bits(meaning: Affine, entries: ir.Ints, per_channel: int) -> int:
+    # Without the unused lanes, so that no folding decides whether there is hardware.
+    return len(meaning.offset) * len(entries) * per_channel
 
 
 def _table(

@@ -90,7 +90,9 @@ def design_summary(
 ) -> DesignSummary:
     """Summarise a whole accelerator."""
     source, last = described.input, described.gearboxes[-1]
-    plain = len(source.table) == 1 and (source.table[0] == np.arange(len(source.table[0]))).all()
+    plain = len(source.table) == 1 and bool(
+        (source.table[0] == np.arange(len(source.table[0])) & ((1 << source.bits) - 1)).all()
+    )
     bits = source.lanes * source.bits
     return DesignSummary(
         name,

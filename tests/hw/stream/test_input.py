@@ -12,17 +12,21 @@ from ..harness import pack, run_stream, stalls, unpack
 from ..verilog import lint
 
 
-def make_table(rng, kind, channels, bits):
-    x = np.arange(256)
+def make_table(rng, kind, channels, bits, sample_bits=8):
+    x = np.arange(1 << sample_bits)
     if kind == "identity":
         return np.tile(x % (1 << bits), (channels, 1))
     if kind == "constant":
-        return np.tile(rng.integers(0, 1 << bits, (channels, 1)), 256)
+        return np.tile(rng.integers(0, 1 << bits, (channels, 1)), len(x))
+    if kind == "few steps":
+        cuts = rng.integers(0, len(x), (channels, 7))
+        level = (x[None, :, None] >= cuts[:, None]).sum(2)
+        return rng.integers(0, 1 << bits, (channels, 8))[np.arange(channels)[:, None], level]
     if kind == "step":
-        cut = rng.integers(0, 257, (channels, 1))
+        cut = rng.integers(0, len(x) + 1, (channels, 1))
         low, high = rng.integers(0, 1 << bits, (2, channels, 1))
         return np.where(x >= cut, high, low)
-    return rng.integers(0, 1 << bits, (channels, 256))
+    return rng.integers(0, 1 << bits, (channels, len(x)))
 
 
 def send(dut, samples, seed, stalled):
@@ -30,12 +34,12 @@ def send(dut, samples, seed, stalled):
     count = len(samples) * dut.beats
     unused = dut.beats * dut.lanes - dut.group
     # Lanes past the end of a group carry random values.
-    rubbish = np.random.default_rng(seed).integers(0, 256, (len(samples), unused))
+    rubbish = np.random.default_rng(seed).integers(0, 1 << dut.sample_bits, (len(samples), unused))
     beats = np.concatenate([samples, rubbish], 1).reshape(count, dut.lanes)
     i_stall = stalls(seed, stalled)
     o_stall = stalls(seed + 1, stalled)
     accepted, transfers = run_stream(
-        dut, [pack(beat, 8) for beat in beats], count, i_stall=i_stall, o_stall=o_stall
+        dut, [pack(beat, dut.lane_bits) for beat in beats], count, i_stall=i_stall, o_stall=o_stall
     )
     offer, taken = 0, -1
     for i, (cycle, _) in enumerate(transfers):
@@ -59,15 +63,16 @@ def send(dut, samples, seed, stalled):
     pixels=st.integers(1, 4),
     seed=st.integers(0, 999),
     stalled=st.sampled_from([0.0, 0.5]),
-    kind=st.sampled_from(["identity", "constant", "step", "any", "same"]),
+    kind=st.sampled_from(["identity", "constant", "step", "few steps", "any", "same"]),
+    sample_bits=st.sampled_from([8, 8, 9, 10]),
 )
-def test_codes_and_cycles(lanes, bits, channels, pixels, seed, stalled, kind):
+def test_codes_and_cycles(lanes, bits, channels, pixels, seed, stalled, kind, sample_bits):
     rng = np.random.default_rng(seed)
-    table = make_table(rng, kind, channels, bits)
+    table = make_table(rng, kind, channels, bits, sample_bits)
     if kind == "same":
         table[:] = table[0]
     dut = InputStage(lanes=lanes, bits=bits, table=table, group=channels * pixels)
-    samples = rng.integers(0, 256, (5, dut.group))
+    samples = rng.integers(0, 1 << sample_bits, (5, dut.group))
     beats = send(dut, samples, seed, stalled)
     assert beats == dut.model(samples).tolist()
     at = iter(code for beat in beats for code in beat)

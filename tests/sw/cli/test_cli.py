@@ -254,7 +254,7 @@ def test_doctor_lists_the_tools() -> None:
         (["simulate", ".", "--data", "x.npy"], "is not a design that xnorflow wrote"),
         (
             ["simulate", MODEL, "--data", "wrong.npy", "--engine", "golden"],
-            "it takes uint8 [frames, 8",
+            "it takes uint8 [frames, 1, 8, 8]",
         ),
         (["simulate", MODEL, "--data", "x.npy", "--limit", 0], "--limit"),
         (["simulate", MODEL, "--data", "x.npy", "--stalls", 1], "--stalls"),

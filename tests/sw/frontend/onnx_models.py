@@ -100,7 +100,7 @@ def execute(path, frames, input_scale=1.0):
     shape = model.get_tensor_shape(name)
     scores = []
     for frame in frames:
-        x = to_file_layout(frame, shape).astype(np.float32) * np.float32(input_scale)
+        x = to_file_layout(frame, shape).astype(np.float32) / np.float32(1 / input_scale)
         with warnings.catch_warnings():
             # It warns where shape inference could not follow a shape computed in the file.
             warnings.filterwarnings("ignore", "Output shapes disagree", UserWarning)

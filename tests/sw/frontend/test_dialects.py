@@ -9,6 +9,7 @@ import pytest
 from xnorflow.errors import BadInput, UnsupportedModel
 from xnorflow.frontend import read
 from xnorflow.graph import ops
+from xnorflow.graph.input_scale import InputScale
 
 from ..lower.reference import run
 from .onnx_models import BREVITAS, QONNX, Model, execute, f32, imported_exactly, signs
@@ -227,19 +228,6 @@ def test_a_dense_layer_on_every_pixel_is_a_convolution(tmp_path):
     assert graph.ops[0].weights.shape == (6, 1, 1, 3)
 
 
-def test_a_forced_layout_is_kept(tmp_path):
-    m = Model(1, 3, 6, 3)
-    m("MatMul", m("Flatten", "x"), signs(RNG, 54, 4))
-    path = m.save(tmp_path)
-    assert read(path).shape == (6, 3, 3)
-    assert read(path, layout="NHWC").shape == (3, 6, 3)
-    m = Model(1, 3, 6, 3)
-    m("Conv", "x", signs(RNG, 4, 3, 6, 3))
-    path = m.save(tmp_path)
-    with pytest.raises(UnsupportedModel, match="order other than channels, rows, columns"):
-        read(path, layout="NHWC")
-
-
 def test_features_in_another_order(tmp_path):
     m = Model(1, 2, 3, 3)
     y = m("Conv", "x", signs(RNG, 4, 2, 1, 1))
@@ -273,7 +261,7 @@ def test_names_classes_and_scale(tmp_path):
     good = m.save(tmp_path, doc_string=json.dumps({"classes": ["cat", "dog"]}))
     assert read(good).classes == ("cat", "dog")
     assert read(good, input_scale=0.5, name="7 of nine!").name == "net_7_of_nine"
-    assert read(good, input_scale=0.5).input_scale == 0.5
+    assert read(good, input_scale=0.5).input_scale == InputScale(0.5)
     for doc in (
         '{"classes": ["cat"]}',
         '{"classes": [1, 2]}',

@@ -476,6 +476,42 @@ def test_hostile_quantisers(tmp_path):
     refused(m.save(tmp_path), "not finite")
 
 
+@pytest.mark.parametrize("width", [np.inf, -np.inf, 1e30, 2.5, 0, 25])
+def test_bit_widths_that_are_none(tmp_path, width):
+    m = Model(1, 4)
+    m("MatMul", m.quant("x", width), signs(np.random.default_rng(0), 4, 2))
+    with pytest.raises(UnsupportedModel, match="bit width is not one whole number"):
+        read(m.save(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("op", "operands"),
+    [
+        ("Reshape", [f32(1, np.inf)]),
+        ("Unsqueeze", [f32(np.inf)]),
+        ("ReduceSum", [f32(np.inf)]),
+        ("Tile", [f32(1, np.inf)]),
+        ("Expand", [f32(1, np.inf)]),
+        ("Pad", [f32(0, np.inf, 0, 0)]),
+        ("Gather", [f32(np.inf)]),
+        ("Slice", [f32(np.inf), f32(np.inf)]),
+    ],
+)
+def test_shapes_and_axes_that_are_no_integers(tmp_path, op, operands):
+    m = Model(1, 4)
+    m("MatMul", m(op, "x", *operands), signs(np.random.default_rng(0), 4, 2))
+    with pytest.raises(UnsupportedModel, match=f"{op}_0"):
+        read(m.save(tmp_path))
+
+
+def test_repeats_beyond_all_bounds(tmp_path):
+    for op, operand in (("Tile", [1, 1 << 40]), ("Expand", [1 << 40, 4])):
+        m = Model(1, 4)
+        m("MatMul", m(op, "x", np.array(operand)), signs(np.random.default_rng(0), 4, 2))
+        with pytest.raises(UnsupportedModel, match="its result of .* is too large"):
+            read(m.save(tmp_path))
+
+
 def test_constants_that_become_nan(tmp_path):
     m = Model(1, 4)
     m("Add", "x", m("Sqrt", f32(-1)))

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from xnorflow.graph import ops
 from xnorflow.graph.functions import CastOp, FunctionOp
+from xnorflow.graph.input_scale import InputScale
 from xnorflow.ir import Window
 
 ROUNDINGS = ("ROUND", "HALF_EVEN", "CEIL", "FLOOR", "UP", "DOWN", "HALF_UP", "HALF_DOWN")
@@ -56,7 +57,7 @@ class Drawer:
             self.conv(self.int(2, 5), bias=False)
             self.pool(ops.AveragePoolOp, Window(kernel=self.shape[:2]))
         self.tail()
-        return ops.Graph("net", self.first_shape, tuple(self.ops), input_scale=scale)
+        return ops.Graph("net", self.first_shape, tuple(self.ops), input_scale=InputScale.of(scale))
 
     def set_shape(self, *shape):
         self.shape = shape

@@ -36,12 +36,13 @@ def step(op, x):
         case ops.MaxPoolOp():
             lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
             return windows(x, op.window, lowest).max(axis=(3, 4))
+        case ops.SumPoolOp():
+            taps = windows(x, op.window, 0).astype(np.float64)
+            return taps.sum(axis=(3, 4)).astype(np.float32)
         case ops.AveragePoolOp():
             taps = windows(x, op.window, 0).astype(np.float64)
             total = taps.sum(axis=(3, 4)).astype(np.float32)
             return total / op.counts(*x.shape[1:3]).astype(np.float32)[..., None]
-        case ops.SumPoolOp():
-            return windows(x, op.window, 0).astype(np.float64).sum(axis=(3, 4)).astype(np.float32)
         case ops.ConvOp():
             scale = np.broadcast_to(np.asarray(op.scale, np.float64), (len(op.weights),))
             taps = windows(x, op.window, op.pad_value).astype(np.float64)
@@ -53,7 +54,9 @@ def step(op, x):
 
 def run(graph, x):
     """Return float32 scores [frames, classes] of uint8 frames [frames, rows, columns, channels]."""
-    values = x.astype(np.float32) * np.float32(graph.input_scale)
+    n, factor = graph.input_scale.divisor, graph.input_scale.factor
+    values = x.astype(np.float32)
+    values = values / np.float32(n) if n else values * np.float32(factor)
     for op in graph.ops:
         values = step(op, values)
     return values.reshape(len(x), -1)

@@ -8,7 +8,7 @@ import pytest
 from xnorflow.errors import UnsupportedModel
 from xnorflow.graph import ops
 from xnorflow.lower import evaluate
-from xnorflow.lower.evaluate import Expression, Reach, monotone, per_channel, steps
+from xnorflow.lower.evaluate import Expression, Reach, monotone, steps
 
 WHERE = ops.Op(node="here", op="Quant")
 
@@ -95,7 +95,7 @@ def test_select_repeats_channels_of_every_constant():
 
 def test_per_channel_leaves_scalars_alone():
     op = ops.QuantOp(np.float32(2), np.array([1, 2], np.float32), 4.0, True, False)
-    turned = per_channel(op, lambda c: c[::-1])
+    turned = op.mapped(lambda c: c[::-1])
     assert turned.scale == 2
     np.testing.assert_array_equal(turned.zero_point, [2, 1])
 

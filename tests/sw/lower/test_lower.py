@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from xnorflow import ir
 from xnorflow.errors import UnsupportedModel
 from xnorflow.graph import ops as g
+from xnorflow.graph.input_scale import InputScale
 from xnorflow.ir import Window
 from xnorflow.lower import lower
 from xnorflow_sim import golden
@@ -225,14 +226,50 @@ def test_paddings(value, integer):
     assert net.layers[1].pad_value == integer and net.layers[0].alphabet == ir.BIPOLAR
 
 
+def test_sums_that_float32_does_not_hold_are_refused():
+    large = f32(3e38)
+    dense = g.ConvOp(np.ones((2, 1, 1, 4), int), large, node="dense", op="MatMul")
+    with pytest.raises(UnsupportedModel, match="sums may reach 1.2e.39, which overflows") as e:
+        lower(network(g.BipolarQuantOp(f32(1)), dense, shape=(1, 1, 4)))
+    assert e.value.node == "dense"
+    fits = g.ConvOp(np.ones((2, 1, 1, 4), int), f32(8e37), node="dense", op="MatMul")
+    lower(network(g.BipolarQuantOp(f32(1)), fits, shape=(1, 1, 4)))
+
+
+@pytest.mark.parametrize("pads", [(0, 0, 0, 0), (1, 0, 0, 1)])
+@pytest.mark.parametrize(("mean", "deviation"), [(0.1307, 0.3081), (0.4914, 0.247), (0.2, 1.7)])
+def test_normalised_pixels_into_a_binary_convolution(mean, deviation, pads):
+    rng = np.random.default_rng(3)
+    weights = rng.choice([-1, 1], (3, 2, 2, 2))
+    ops = (
+        g.SubtractOp(f32(mean)),
+        g.DivideOp(f32(deviation)),
+        g.ConvOp(weights, f32(1), Window((2, 2), pads=pads)),
+        g.AddOp(f32(0.3)),
+        g.BipolarQuantOp(f32(1)),
+        g.FlattenOp(),
+    )
+    size = 3 * (2 + pads[0]) * (3 + pads[3])
+    last = g.ConvOp(rng.choice([-1, 1], (4, 1, 1, size)), f32(1))
+    graph = network(*ops, last, shape=(3, 4, 2), input_scale=InputScale.of(1 / 255))
+    net = lower(graph)
+    assert net.layers[0].alphabet.levels == 256
+    x = rng.integers(0, 256, (64, 3, 4, 2), dtype=np.uint8)
+    np.testing.assert_array_equal(golden.run(net, x), reference.run(graph, x).astype(int))
+
+
 def test_raw_pixels_into_a_binary_convolution():
     raw = (conv(0, 4, 1), norm(4), SIGN, g.FlattenOp(), conv(1, 3, 64, (1, 1)))
     net = check(network(*raw), frames((6, 6, 1), 0))
     assert net.layers[0].alphabet == ir.UINT8 and net.notes == ()
-    scaled = lower(network(*raw, input_scale=1 / 255))
+    scaled = lower(network(*raw, input_scale=InputScale.of(1 / 255)))
     assert scaled.layers[0].alphabet == ir.UINT8
     assert any("conv0" in note and "summation" in note for note in scaled.notes)
-    affine = lower(network(g.MultiplyOp(f32(2)), g.SubtractOp(f32(1)), *raw, input_scale=1 / 255))
+    affine = lower(
+        network(
+            g.MultiplyOp(f32(2)), g.SubtractOp(f32(1)), *raw, input_scale=InputScale.of(1 / 255)
+        )
+    )
     assert affine.layers[0].alphabet == ir.Alphabet(-255, 2, 256)
 
 
@@ -291,7 +328,7 @@ def test_padded_averages_of_unsigned_codes_with_a_negative_gamma(shift):
         SIGN,
         g.FlattenOp(),
         conv(1, 3, 36, (1, 1)),
-        input_scale=1 / 256,
+        input_scale=InputScale.of(1 / 256),
     )
     check(graph, frames(graph.shape, 0))
 

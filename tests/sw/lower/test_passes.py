@@ -5,6 +5,7 @@ import pytest
 
 from xnorflow.errors import UnsupportedModel
 from xnorflow.graph import ops as g
+from xnorflow.graph.input_scale import InputScale
 from xnorflow.ir import Window
 from xnorflow.lower import passes as tidy
 
@@ -107,7 +108,7 @@ def test_bad_constants_are_refused_by_name(op, message):
 def test_bad_input_scale_is_refused():
     for scale in (float("nan"), 0.0, -1.0):
         with pytest.raises(UnsupportedModel, match="input scale"):
-            tidy.check_constants(g.Graph("net", (1, 1, 1), (), input_scale=scale))
+            tidy.check_constants(g.Graph("net", (1, 1, 1), (), input_scale=InputScale(scale)))
 
 
 def test_infinite_bounds_and_thresholds_are_fine():

@@ -1,0 +1,99 @@
+"""Nodes that only move features, drop some of them or read some of them twice: no operations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from xnorflow.frontend.constants import Folder
+from xnorflow.frontend.limits import MAX_FEATURES, elements
+from xnorflow.frontend.node import STANDARD, Node
+from xnorflow.frontend.registry import Result, activation, handles
+from xnorflow.frontend.reshape import MOVES, WITH_OPERAND, move
+from xnorflow.frontend.values import Activation, Constant, Value
+from xnorflow.ir import Ints
+
+PICKS = {
+    "Slice": ("starts ends axes", (1, 5)),
+    "Gather": ("axis", (2, 2)),
+    "Split": ("axis split num_outputs", (1, 2)),
+    "SpaceToDepth": ("blocksize", (1, 1)),
+    "DepthToSpace": ("blocksize mode", (1, 1)),
+    "Tile": ("", (2, 2)),
+    "Expand": ("", (2, 2)),
+}
+"""Attributes and numbers of inputs of those that the reference evaluator does on positions."""
+
+
+def moves_alone(node: Node) -> bool:
+    """Tell whether a node moves features and does nothing else."""
+    return node.family == STANDARD and (node.op in MOVES or node.op in PICKS)
+
+
+def rearrange(node: Node, inputs: Sequence[Value | None], folder: Folder) -> tuple[Activation, ...]:
+    """Return what each output of a node of moves is.
+
+    Parameters
+    ----------
+    node : Node
+        For which `moves_alone` is true.
+    inputs : sequence of Value
+        At least one is an `Activation`.
+    folder : Folder
+        Evaluates a node on positions.
+
+    Raises
+    ------
+    UnsupportedModel
+        If shapes do not fit, or what it picks depends on the input or is no feature.
+    """
+    if node.op in MOVES:
+        x = activation(node, inputs[0])
+        operands = [v.value if isinstance(v, Constant) else None for v in inputs[1:]]
+        return (replace(x, index=move(node, x.index, operands)),)
+    x = activation(node, inputs[0])
+    elements(_size(node, inputs), MAX_FEATURES, what="its result", node=node.name, op=node.op)
+    values = [None if v is None else _values(v) for v in inputs]
+    made = folder.evaluate(node, values)
+    if not all(m.size for m in made):
+        raise node.unsupported("it picks no features.")
+    return tuple(replace(x, index=np.asarray(m, np.int64)) for m in made)
+
+
+def _values(v: Value) -> Ints:
+    return v.index if isinstance(v, Activation) else v.value
+
+
+def _size(node: Node, inputs: Sequence[Value | None]) -> tuple[int, ...]:
+    """Bound the number of elements before anything is allocated."""
+    given = [_values(v) for v in inputs if v is not None]
+    try:
+        match node.op:
+            case "Gather":
+                axis = given[0].shape[node.integer("axis", 0)]
+                return (given[0].size // max(axis, 1), given[1].size)
+            case "Tile":
+                return (given[0].size, *node.whole(given[1], "repeats"))
+            case "Expand":
+                return np.broadcast_shapes(given[0].shape, node.whole(given[1], "shape's numbers"))
+            case _:
+                return (sum(g.size for g in given),)
+    except (ValueError, IndexError, OverflowError, TypeError) as e:
+        raise node.unsupported(f"its inputs do not fit: {e}.") from e
+
+
+def _never(node: Node, inputs: Sequence[Value | None]) -> Result:
+    """Refuse moves behind a network's end, which nothing has to follow."""
+    x = activation(node, inputs[0])
+    if not x.ended:
+        raise TypeError(f"{node.op} is a move and never imported")
+    return x, ()
+
+
+for _op, (_, _names) in MOVES.items():
+    _most = 2 if _op in WITH_OPERAND else 1
+    handles(_op, attributes=" ".join(_names), inputs=(1, _most), any_type=True)(_never)
+for _op, (_text, _inputs) in PICKS.items():
+    handles(_op, attributes=_text, inputs=_inputs, any_type=True)(_never)

@@ -1,0 +1,70 @@
+"""Raw tensors in other frames than were guessed: in those that a node looks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from xnorflow.frontend.values import Activation, Rearrangement, Step, extended
+from xnorflow.graph import ops
+from xnorflow.graph.channel_constants import gathered
+
+
+class PixelConstants(Exception):
+    """Constants of an operation would differ from pixel to pixel in another frame.
+
+    Parameters
+    ----------
+    op : Op
+        The operation.
+    """
+
+    def __init__(self, op: ops.Op) -> None:
+        super().__init__(op.node)
+        self.op = op
+
+
+def reframed(features: Sequence[Activation], choice: Rearrangement) -> list[Activation]:
+    """Return tensors that hold the same features of the input, in the frames that a node wants.
+
+    Parameters
+    ----------
+    features : sequence of Activation
+        All raw, of one frame.
+    choice : Rearrangement
+        What the node wants.
+
+    Raises
+    ------
+    PixelConstants
+        If what acts on them so far is not the same for all pixels there.
+    """
+    height, width, channels = frame = choice.wanted.shape
+    positions = choice.wanted.reshape(height * width, channels)
+    known: dict[int, Step | None] = {}
+
+    def moved(step: Step | None) -> Step | None:
+        chain: list[Step] = []
+        while step is not None and id(step) not in known:
+            chain.append(step)
+            step = step.before
+        made = None if step is None else known[id(step)]
+        for old in reversed(chain):
+            # Whatever was flattened, the operations behind it have their constants per feature.
+            if not isinstance(old.op, ops.FlattenOp):
+                turned = (
+                    gathered(old.op, positions) if isinstance(old.op, ops.Elementwise) else None
+                )
+                if turned is None:
+                    raise PixelConstants(old.op)
+                made = extended(made, [turned], frame)
+            known[id(old)] = made
+        return made
+
+    out = []
+    for x in features:
+        assert x.source is not None
+        source = x.source.reframed(choice.wanted)
+        steps = moved(x.made_by)
+        out.append(replace(x, frame=source.frame, index=choice.index, source=source, made_by=steps))
+    return out

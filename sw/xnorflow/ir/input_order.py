@@ -1,0 +1,256 @@
+"""The order in which users hold samples, and how it becomes the order of the stream."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xnorflow.errors import BadInput
+from xnorflow.ir.alphabet import Ints
+
+Channels = Literal["first", "last", ""]
+Layout = Literal["", "file", "nhwc", "nchw"]
+LAYOUTS: tuple[Layout, ...] = ("file", "nhwc", "nchw")
+"""What a user can say of the order of samples."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One shape that data may have, and how its axes become the file's.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of one frame of the data.
+    axes : tuple of int, optional
+        Transposition of [frames, *shape] to the file's order; None where it is the file's order.
+    what : str
+        Name of the order, for messages.
+    whole : tuple of int, optional
+        Shape that is given to the data before the transposition, where it is flat.
+    """
+
+    shape: tuple[int, ...]
+    axes: tuple[int, ...] | None
+    what: str
+    whole: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class InputOrder:
+    """How samples in the order of the imported file become a frame of the stream.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the file's input without its batch.
+    gather : int64 array [features of a frame], optional
+        Position in the file's input, read in its own order, of each feature of the frame in row,
+        column, channel order; None where the two orders are the same.
+    channels : {"first", "last", ""}
+        Which axis of `shape` is the channels, where the network or the shape tells.
+    layout : {"", "file", "nhwc", "nchw"}
+        What the user said of the data; empty for nothing.
+    """
+
+    shape: tuple[int, ...]
+    gather: Ints | None = None
+    channels: Channels = ""
+    layout: Layout = ""
+
+    @property
+    def size(self) -> int:
+        """Samples of one input of the file."""
+        return math.prod(self.shape)
+
+    @property
+    def _moved(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Shape with the channels at the other end, and the axes that put them back."""
+        rank = len(self.shape)
+        if self.channels == "last":
+            return (self.shape[-1], *self.shape[:-1]), (0, *range(2, rank + 1), 1)
+        return (*self.shape[1:], self.shape[0]), (0, rank, *range(1, rank))
+
+    @property
+    def same_shape(self) -> bool:
+        """Whether channels first and channels last have one shape, but not one order."""
+        grid = sum(n > 1 for n in self.shape) > 1
+        return grid and bool(self.channels) and self._moved[0] == self.shape
+
+    def readings(self, frame: tuple[int, int, int]) -> Iterator[Reading]:
+        """Yield what data may look like; the first that fits is meant.
+
+        Parameters
+        ----------
+        frame : tuple of int
+            Height, width and channels of the stream.
+        """
+        asked = self.layout
+        if asked in ("nhwc", "nchw") and len(self.shape) == 1 and frame[:2] != (1, 1):
+            yield from self._of_pictures(frame)
+            return
+        wants_last = asked == "nhwc" and self.channels != "last"
+        wants_first = asked == "nchw" and self.channels == "last"
+        moved, axes = self._moved
+        if wants_last or wants_first:
+            name = "channels last" if wants_last else "channels first"
+            yield Reading(moved, axes, name)
+            if sum(n > 1 for n in moved) <= 1 or 1 in (moved[-1], moved[0]):
+                yield Reading(self.shape, None, "the file's own order")
+            yield Reading((self.size,), axes, f"flat, {name}", moved)
+            return
+        yield Reading(self.shape, None, "the file's own order")
+        if not asked and self.channels == "first":
+            yield Reading(moved, axes, "channels last")
+        if 1 in (self.shape[0], self.shape[-1]) and len(self.shape) > 1:
+            plain = self.shape[1:] if self.shape[0] == 1 else self.shape[:-1]
+            for shape in (plain, (*plain, 1), (1, *plain)):
+                yield Reading(shape, None, "the file's own order, of one channel")
+        yield Reading((self.size,), None, "flat, in the file's own order")
+
+    def _of_pictures(self, frame: tuple[int, int, int]) -> Iterator[Reading]:
+        """Yield pictures for a flat file that makes pictures of its input itself."""
+        height, width, channels = frame
+        if self.layout == "nhwc":
+            yield Reading(frame, (), "channels last")
+            yield Reading((math.prod(frame),), (), "flat, channels last", frame)
+        else:
+            first = (channels, height, width)
+            yield Reading(first, (0, 2, 3, 1), "channels first")
+            yield Reading((math.prod(frame),), (0, 2, 3, 1), "flat, channels first", first)
+
+    def frames(self, x: NDArray[Any], frame: tuple[int, int, int]) -> NDArray[Any]:
+        """Bring data [n, ...] into the order of the stream, [n, height, width, channels].
+
+        Raises
+        ------
+        BadInput
+            If its shape is none of the network's, or fits an order that is in doubt.
+        """
+        x, pictures = self._read(x, frame)
+        if self.gather is not None and not pictures:
+            x = x.reshape(len(x), -1)[:, self.gather]
+        return x.reshape(len(x), *frame)
+
+    def samples(self, x: NDArray[Any], frame: tuple[int, int, int]) -> NDArray[Any]:
+        """Bring data [n, ...] into the shape and order of the file's input, [n, *shape].
+
+        Samples that the network does not look at may be 0.
+
+        Raises
+        ------
+        BadInput
+            As for `frames`.
+        """
+        x, pictures = self._read(x, frame)
+        if self.gather is not None and pictures:
+            whole = np.zeros((len(x), self.size), x.dtype)
+            whole[:, self.gather] = x.reshape(len(x), -1)
+            x = whole
+        return x.reshape(len(x), *self.shape)
+
+    def _read(self, x: NDArray[Any], frame: tuple[int, int, int]) -> tuple[NDArray[Any], bool]:
+        """Transpose data to the file's order, or to that of frames; tell whether to the latter."""
+        for reading in self.readings(frame):
+            if x.shape[1:] != reading.shape:
+                continue
+            x = x.reshape(len(x), *(reading.whole or reading.shape))
+            pictures = reading.axes == () or bool(reading.axes and len(self.shape) == 1)
+            return x.transpose(reading.axes) if reading.axes else x, pictures
+        rest = tuple(n for n in x.shape[1:] if n > 1)
+        grey = frame[2] == 1 or frame[:2] == (1, 1)
+        if len(self.shape) == 1 and grey and len(rest) <= 2 and math.prod(rest) == self.size:
+            # Rows of one channel have one order only.
+            return self._read(x.reshape(len(x), -1), frame)
+        raise BadInput(
+            f"frames of shape {_list(x.shape[1:])} do not fit. What would work:"
+            f" {self.cure(x.shape[1:], frame)}"
+        )
+
+    def cure(self, shape: tuple[int, ...], frame: tuple[int, int, int]) -> str:
+        """Say what would make data fit whose frames have that shape."""
+        moved, _ = self._moved
+        if shape == moved and len(shape) > 1 and not self.channels and not self.layout:
+            return (
+                "the file does not tell whether its input has the channels first or last; are these"
+                " channels last? Say --layout nhwc (layout='nhwc'), or give them in the file's own"
+                f" order, {_list(self.shape)}"
+            )
+        if shape == frame and len(self.shape) == 1 and not self.layout:
+            return (
+                f"the file takes {self.size} samples in a row; are these pictures with the channels"
+                " last? Say --layout nhwc (layout='nhwc'), or give them in the file's own order as"
+                " .reshape(len(x), -1)"
+            )
+        for reading in self.readings(frame):
+            for axes in ((0, 2, 3, 1), (0, 3, 1, 2), (0, 2, 1)):
+                if len(shape) == len(axes) - 1 and reading.shape == tuple(
+                    shape[a - 1] for a in axes[1:]
+                ):
+                    return f"x.transpose({', '.join(map(str, axes))}), which is {reading.what}"
+        if math.prod(shape) == self.size:
+            return "x.reshape(len(x), -1), if it is in the file's own order"
+        return f"x of {self.describe(frame)}"
+
+    def describe(self, frame: tuple[int, int, int]) -> str:
+        """Say which data the network takes, for users."""
+        seen: dict[tuple[int, ...], str] = {}
+        for reading in self.readings(frame):
+            seen.setdefault(reading.shape, reading.what)
+        return ", or ".join(
+            f"[frames, {', '.join(map(str, s))}] ({what})" for s, what in seen.items()
+        )
+
+    def notes(self) -> tuple[str, ...]:
+        """Say which of two possible readings was chosen, where nobody did."""
+        if self.layout or not self.same_shape:
+            return ()
+        shape, other = _list(self.shape), "nhwc" if self.channels == "first" else "nchw"
+        return (
+            f"Frames of shape {shape} are read in the file's own order, channels"
+            f" {self.channels}; with --layout {other} (layout='{other}') they are read with the"
+            f" channels {'last' if other == 'nhwc' else 'first'}.",
+        )
+
+
+def known_layout(layout: str | None) -> Layout:
+    """Return what a user said of the layout, empty for nothing; BadInput where it is unknown."""
+    for known in LAYOUTS:
+        if layout == known:
+            return known
+    if layout is None:
+        return ""
+    raise BadInput(f"layout {layout!r} is unknown; {', '.join(LAYOUTS)} are known")
+
+
+def natural(frame: tuple[int, int, int]) -> InputOrder:
+    """Return the order of a network that came from no file: row, column, channel."""
+    return InputOrder(frame, None, "last")
+
+
+def channels_of(shape: tuple[int, ...], frame: tuple[int, int, int], gather: Ints) -> Channels:
+    """Tell which axis of the file's input is the channels of the frames.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the file's input without its batch.
+    frame : tuple of int
+        Height, width, channels.
+    gather : int64 array
+        As in `InputOrder`.
+    """
+    if len(shape) < 2 or frame[2] == 1:
+        return "first" if len(shape) > 2 and shape[0] == 1 else ""
+    first = np.array(np.unravel_index(gather[: frame[2]], shape))
+    moving = np.flatnonzero((first != first[:, :1]).any(axis=1)).tolist()
+    return "first" if moving == [0] else "last" if moving == [len(shape) - 1] else ""
+
+
+def _list(shape: tuple[int, ...]) -> str:
+    return f"[{', '.join(map(str, shape))}]"

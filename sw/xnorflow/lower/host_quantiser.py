@@ -1,0 +1,123 @@
+"""Turns a network's own quantiser of its input into thresholds that the host compares floats with.
+
+What stands between the input and its first quantiser acts on each sample alone and rises or falls
+throughout, in float32. So the samples at which its value changes are found by bisection over all
+float32 numbers, in the executors' own arithmetic, and the host needs no arithmetic of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from xnorflow.errors import UnsupportedModel
+from xnorflow.graph import ops as g
+from xnorflow.graph.input_scale import InputScale
+from xnorflow.ir import Alphabet, InputKind, Ints
+from xnorflow.ir.input_kind import MAX_SAMPLE_BITS, HostQuantiser
+from xnorflow.lower.evaluate import Expression, Reach, Steps, steps
+from xnorflow.lower.pending import QUANTISERS
+
+LARGEST = 0x7F7FFFFF
+"""Bits of the largest finite float32."""
+MONOTONE = (
+    g.AddOp,
+    g.SubtractOp,
+    g.MultiplyOp,
+    g.DivideOp,
+    g.BatchNormOp,
+    g.ClipOp,
+    *QUANTISERS,
+)
+
+
+def float_of(order: Ints) -> g.Floats:
+    """Return the float32 numbers that have the given places in the order of all, 0 being 0."""
+    bits = np.where(order >= 0, order, 0x80000000 - order).astype(np.uint32)
+    return bits.view(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class OfFloats(Expression):
+    """A value as a function of a float32 number, given by its place in their order."""
+
+    def start(self, integers: Ints) -> g.Floats:
+        """Give the numbers themselves."""
+        return float_of(integers)
+
+    def select(self, channels: Ints) -> OfFloats:
+        """Take the given channels only, in that order; they may repeat."""
+        chosen = super().select(channels)
+        return OfFloats(chosen.unit, chosen.ops)
+
+
+def quantise_on_host(graph: g.Graph) -> g.Graph:
+    """Let the host quantise float samples, if the graph takes such; the rest takes its codes.
+
+    Raises
+    ------
+    UnsupportedModel
+        If the network does not quantise its input.
+    """
+    if not graph.takes_floats:
+        return graph
+    ops = (*_scaling(graph.input_scale), *graph.ops)
+    count = 0
+    while count < len(ops) and isinstance(ops[count], MONOTONE):
+        count += 1
+        if isinstance(ops[count - 1], QUANTISERS):
+            break
+    before = tuple(op for op in ops[:count] if isinstance(op, g.Elementwise))
+    if not before or not isinstance(before[-1], QUANTISERS):
+        where = ops[min(count, len(ops) - 1)]
+        raise UnsupportedModel(
+            "it is not preceded by a quantiser of the network's float input.",
+            node=where.node,
+            op=where.op,
+            hint="a quantiser as the first layer, or integer samples.",
+        )
+    channels = graph.shape[2]
+    reach = Reach(np.full(channels, -LARGEST), np.full(channels, LARGEST))
+    found = steps(OfFloats(np.array(1.0), before), reach, before[-1])
+    values = found.values
+    if len(values) > 1 << MAX_SAMPLE_BITS:
+        raise UnsupportedModel(
+            f"the input's quantiser has {len(values)} levels.",
+            node=before[-1].node,
+            op=before[-1].op,
+            hint=f"at most {MAX_SAMPLE_BITS} bits.",
+        )
+    return replace(
+        graph,
+        ops=(g.LookupOp(tuple(values.tolist())), *ops[count:]),
+        input_scale=InputScale(),
+        samples=InputKind(Alphabet(0, 1, len(values)), _thresholds(found, values)),
+        takes_floats=False,
+    )
+
+
+def _scaling(scale: InputScale) -> tuple[g.Op, ...]:
+    if scale.divisor:
+        return (g.DivideOp(np.array(scale.divisor, np.float32)),)
+    if scale.factor != 1:
+        return (g.MultiplyOp(np.array(scale.factor, np.float32)),)
+    return ()
+
+
+def _thresholds(found: Steps, values: g.Floats) -> HostQuantiser:
+    """Put the steps of each channel into rows of one length; one row where all are the same."""
+    channels = len(found.first)
+    longest = int(np.bincount(found.channel, minlength=channels).max()) if len(found.at) else 0
+    thresholds = np.full((channels, longest), np.inf, np.float32)
+    codes = np.zeros((channels, longest + 1), np.int64)
+    for channel in range(channels):
+        own = found.channel == channel
+        at = float_of(found.at[own])
+        level = np.searchsorted(values, np.append(found.first[channel], found.after[own]))
+        thresholds[channel, : len(at)] = at
+        codes[channel, : len(level)] = level
+        codes[channel, len(level) :] = level[-1]
+    if (thresholds == thresholds[0]).all() and (codes == codes[0]).all():
+        thresholds, codes = thresholds[:1], codes[:1]
+    return HostQuantiser(thresholds, codes)

@@ -1,0 +1,266 @@
+"""Attributes and inputs that a file leaves out mean what their operator set says they mean.
+
+Every operator that is read is here, with everything optional left out and given, in each of its
+versions; the executor is ONNX Runtime or, for operator sets that it does not know, the reference
+evaluator of the ``onnx`` package.
+"""
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx.reference import ReferenceEvaluator
+
+from xnorflow.frontend import read
+from xnorflow.frontend.registry import HANDLERS
+
+from ..lower.reference import run
+from .onnx_models import QONNX, Model, execute, f32, signs
+
+RNG = np.random.default_rng(24)
+MAP, ROW = (1, 2, 6, 5), (1, 6)
+NEWEST = 23
+"""Operator sets up to here are ONNX Runtime's."""
+W = f32(RNG.choice([-1, 1], (4, 2, 3, 3)))
+A = {name: f32(RNG.uniform(1, 3, 2)) for name in ("gamma", "beta", "mean", "var")}
+M64 = f32(RNG.choice([-1, 1], (6, 4)))
+
+
+def ints(*values):
+    return np.array(values, np.int64)
+
+
+# Operator: (shape, first and last operator set, inputs after the features, attributes).
+CASES = {
+    "Add": [(MAP, 7, 24, [f32(3)], {}), (MAP, 7, 24, [f32([[[1]], [[2]]])], {})],
+    "Sub": [(MAP, 7, 24, [f32(3)], {})],
+    "Mul": [(MAP, 7, 24, [f32(3)], {})],
+    "Div": [(MAP, 7, 24, [f32(4)], {})],
+    "Relu": [(MAP, 7, 24, [], {})],
+    "Sign": [(MAP, 9, 24, [], {})],
+    "Identity": [(MAP, 7, 24, [], {})],
+    "Clip": [
+        (MAP, 7, 10, [], {}),
+        (MAP, 7, 10, [], {"min": 60.0}),
+        (MAP, 7, 10, [], {"max": 90.0}),
+        (MAP, 11, 24, [], {}),
+        (MAP, 11, 24, [f32(60)], {}),
+        (MAP, 11, 24, ["", f32(90)], {}),
+        (MAP, 11, 24, [f32(60), f32(90)], {}),
+    ],
+    "BatchNormalization": [
+        ((1, 2), 7, 8, list(A.values()), {}),
+        ((1, 2), 9, 23, list(A.values()), {}),
+        ((1, 2), 9, 23, list(A.values()), {"epsilon": 0.5, "momentum": 0.1}),
+    ],
+    "Cast": [(MAP, 7, 24, [], {"to": 1})],
+    "Dropout": [
+        (MAP, 7, 11, [], {}),
+        (MAP, 7, 11, [], {"ratio": 0.9}),
+        (MAP, 12, 24, [], {}),
+        (MAP, 12, 24, [f32(0.9)], {}),
+        (MAP, 12, 24, ["", np.array(False)], {}),
+    ],
+    "Flatten": [
+        (MAP, 7, 24, [], {}),
+        (MAP, 7, 24, [], {"axis": 1}),
+        (MAP, 11, 24, [], {"axis": -3}),
+    ],
+    "Reshape": [
+        (MAP, 7, 24, [ints(0, -1)], {}),
+        (MAP, 7, 24, [ints(0, 0, 30)], {}),
+        (MAP, 14, 24, [ints(1, 60)], {"allowzero": 1}),
+    ],
+    "Transpose": [(MAP, 7, 24, [], {"perm": [0, 2, 3, 1]})],
+    "Squeeze": [
+        ((1, 6, 1, 1), 7, 12, [], {"axes": [2, 3]}),
+        ((1, 6, 1, 1), 11, 12, [], {"axes": [-1, -2]}),
+        ((1, 6, 1, 1), 13, 24, [ints(-1, 2)], {}),
+        ((1, 6, 1, 1), 7, 24, [], {}),
+    ],
+    "Unsqueeze": [
+        (ROW, 7, 12, [], {"axes": [2, 3]}),
+        (ROW, 11, 12, [], {"axes": [-1]}),
+        (ROW, 13, 24, [ints(-1, 1)], {}),
+    ],
+    "Slice": [
+        (MAP, 7, 9, [], {"starts": [0, 0, 1], "ends": [1, 9, 99]}),
+        (MAP, 7, 9, [], {"starts": [-3], "ends": [-1], "axes": [3]}),
+        (MAP, 10, 24, [ints(0, 0, 1), ints(1, 9, -1)], {}),
+        (MAP, 10, 24, [ints(-1), ints(-99), ints(-1), ints(-2)], {}),
+    ],
+    "Gather": [
+        (MAP, 7, 24, [ints(0)], {}),
+        (MAP, 7, 24, [ints(4, 0, 2)], {"axis": 3}),
+        (MAP, 11, 24, [ints(-1, 0)], {"axis": -3}),
+    ],
+    "Split": [
+        ((1, 2, 6, 4), 7, 12, [], {"axis": 1}),
+        ((1, 2, 6, 4), 7, 12, [], {"axis": 3, "split": [3, 1]}),
+        ((1, 2, 6, 4), 13, 17, [], {"axis": -1}),
+        ((1, 2, 6, 4), 13, 24, [ints(1, 3)], {"axis": 3}),
+        ((1, 2, 6, 4), 18, 24, [], {"axis": 2, "num_outputs": 2}),
+        ((1, 2, 6, 5), 18, 24, [], {"axis": 3, "num_outputs": 2}),
+    ],
+    "Concat": [(MAP, 7, 24, ["x"], {"axis": 1}), (MAP, 11, 24, ["x"], {"axis": -1})],
+    "SpaceToDepth": [((1, 2, 6, 4), 7, 24, [], {"blocksize": 2})],
+    "DepthToSpace": [
+        ((1, 8, 3, 2), 7, 24, [], {"blocksize": 2}),
+        ((1, 8, 3, 2), 11, 24, [], {"blocksize": 2, "mode": "DCR"}),
+        ((1, 8, 3, 2), 11, 24, [], {"blocksize": 2, "mode": "CRD"}),
+    ],
+    "Tile": [(MAP, 7, 24, [ints(1, 2, 1, 2)], {})],
+    "Expand": [((1, 1, 6, 5), 8, 24, [ints(1, 3, 6, 5)], {}), (MAP, 8, 24, [ints(1)], {})],
+    "Pad": [
+        (MAP, 7, 10, [], {"pads": [0, 0, 1, 2, 0, 0, 0, 1]}),
+        (MAP, 7, 10, [], {"pads": [0, 0, 1, 2, 0, 0, 0, 1], "value": 7.0}),
+        (MAP, 11, 24, [ints(0, 0, 1, 2, 0, 0, 0, 1)], {}),
+        (MAP, 11, 24, [ints(0, 0, 1, 2, 0, 0, 0, 1), f32(7)], {"mode": "constant"}),
+        (MAP, 18, 24, [ints(1, 2, 0, 1), "", ints(-2, 3)], {}),
+    ],
+    "Conv": [
+        (MAP, 7, 24, [W], {}),
+        (MAP, 7, 24, [W, f32(1, 2, 3, 4)], {"kernel_shape": [3, 3]}),
+        (MAP, 7, 24, [W], {"pads": [1, 0, 0, 2], "strides": [2, 1], "dilations": [2, 1]}),
+        (MAP, 7, 24, [W], {"auto_pad": "SAME_UPPER", "strides": [2, 2]}),
+        (MAP, 7, 24, [W], {"auto_pad": "SAME_LOWER", "strides": [2, 2]}),
+        (MAP, 7, 24, [W], {"auto_pad": "VALID"}),
+        (MAP, 7, 24, [W[:, :1]], {"group": 2}),
+    ],
+    "MaxPool": [
+        (MAP, 7, 24, [], {"kernel_shape": [2, 3]}),
+        (MAP, 7, 24, [], {"kernel_shape": [2, 2], "strides": [2, 2], "pads": [1, 0, 0, 1]}),
+        (MAP, 10, 24, [], {"kernel_shape": [2, 2], "strides": [2, 2], "ceil_mode": 1}),
+        (MAP, 10, 24, [], {"kernel_shape": [2, 2], "dilations": [2, 3]}),
+        (MAP, 8, 24, [], {"kernel_shape": [2, 2], "storage_order": 0}),
+    ],
+    "AveragePool": [
+        (MAP, 7, 24, [], {"kernel_shape": [2, 4]}),
+        (MAP, 7, 24, [], {"kernel_shape": [2, 2], "strides": [2, 1]}),
+        (MAP, 7, 24, [], {"kernel_shape": [2, 2], "pads": [1, 1, 0, 0], "count_include_pad": 1}),
+    ],
+    "GlobalAveragePool": [((1, 4, 4, 4), 7, 24, [], {})],
+    "GlobalMaxPool": [(MAP, 7, 24, [], {})],
+    "MatMul": [(ROW, 7, 24, [M64], {})],
+    "Gemm": [
+        (ROW, 7, 24, [M64, f32(1, 2, 3, 4)], {}),
+        (ROW, 11, 24, [M64], {}),
+        (ROW, 7, 24, [M64, f32([[5]])], {"alpha": 0.5, "beta": 2.0}),
+        (ROW, 7, 24, [M64.T.copy(), f32(1, 2, 3, 4)], {"transB": 1}),
+    ],
+    "ReduceMean": [
+        ((1, 4, 4, 4), 7, 17, [], {}),
+        ((1, 4, 4, 4), 7, 17, [], {"keepdims": 0}),
+        ((1, 4, 4, 4), 7, 17, [], {"axes": [2, 3]}),
+        ((1, 4, 4, 4), 11, 17, [], {"axes": [-1, -2], "keepdims": 0}),
+        ((1, 4, 4, 4), 7, 17, [], {"axes": [1]}),
+        ((1, 4, 4, 4), 7, 17, [], {"axes": [3]}),
+        ((1, 4, 4, 4), 18, 24, [], {}),
+        ((1, 4, 4, 4), 18, 24, [], {"noop_with_empty_axes": 1}),
+        ((1, 4, 4, 4), 18, 24, [ints()], {"noop_with_empty_axes": 1}),
+        ((1, 4, 4, 4), 18, 24, [ints()], {"keepdims": 0}),
+        ((1, 4, 4, 4), 18, 24, [ints(-2, -1)], {"keepdims": 0, "noop_with_empty_axes": 1}),
+        ((1, 4, 4, 4), 18, 24, [ints(1)], {"keepdims": 1}),
+        ((1, 8), 18, 24, [], {}),
+    ],
+    "ReduceSum": [
+        (MAP, 7, 12, [], {}),
+        (MAP, 7, 12, [], {"keepdims": 0}),
+        (MAP, 7, 12, [], {"axes": [2, 3]}),
+        (MAP, 11, 12, [], {"axes": [-3]}),
+        (MAP, 13, 24, [], {}),
+        (MAP, 13, 24, [], {"noop_with_empty_axes": 1}),
+        (MAP, 13, 24, [ints()], {"noop_with_empty_axes": 1}),
+        (MAP, 13, 24, [ints()], {"keepdims": 0}),
+        (MAP, 13, 24, [ints(2, -1)], {"keepdims": 0}),
+        (MAP, 13, 24, [ints(1, 3)], {}),
+    ],
+    "ReduceMax": [
+        (MAP, 7, 17, [], {"axes": [2, 3]}),
+        (MAP, 18, 24, [ints(-1)], {"keepdims": 0}),
+        (MAP, 18, 24, [], {"noop_with_empty_axes": 1}),
+    ],
+    "Softmax": [(ROW, 7, 24, [], {}), (ROW, 11, 24, [], {"axis": -1})],
+    "LogSoftmax": [(ROW, 7, 24, [], {})],
+}
+ENDINGS = ("Softmax", "LogSoftmax")
+"""Operators that are dropped: only the order of the scores is compared."""
+ELSEWHERE = {"ArgMax", "TopK", *(op for family, op in HANDLERS if family)}
+"""Endings whose outputs are no scores, and the operators of QONNX."""
+
+
+def test_every_operator_is_here():
+    assert {op for _, op in HANDLERS} == set(CASES) | ELSEWHERE
+
+
+def _model(op, shape, opset, inputs, attributes):
+    m = Model(*shape, opset=opset)
+    outputs = 2 if op == "Split" else 1
+    return m, m(op, "x", *inputs, outputs=outputs, **attributes)
+
+
+def _executed(proto, x):
+    """Outputs [frames, n] of the executor that knows the file's operator set."""
+    opset = proto.opset_import[0].version
+    if opset <= NEWEST:
+        session = onnxruntime.InferenceSession(
+            proto.SerializeToString(), providers=["CPUExecutionProvider"]
+        )
+    else:
+        session = ReferenceEvaluator(proto)
+    with np.errstate(all="ignore"):
+        return np.array([np.asarray(session.run(None, {"x": f[None]})[0]).ravel() for f in x])
+
+
+@pytest.mark.parametrize(
+    ("op", "shape", "opset", "inputs", "attributes"),
+    [
+        pytest.param(op, shape, opset, inputs, attributes, id=f"{op}-{opset}-{i}")
+        for op, cases in CASES.items()
+        for i, (shape, first, last, inputs, attributes) in enumerate(cases)
+        # The first and last operator set of the row, and those at which operators changed most.
+        for opset in sorted({first, last} | ({11, 13, 18, 21} & set(range(first, last + 1))))
+    ],
+)
+def test_defaults(tmp_path, op, shape, opset, inputs, attributes):
+    m, y = _model(op, shape, opset, inputs, attributes)
+    proto = m.proto()
+    x = RNG.integers(0, 9 if op in ENDINGS else 256, (3, *shape[1:]), dtype=np.uint8)
+    if op == "Pad":  # Padding belongs to a convolution.
+        y = m("Conv", y, signs(RNG, 3, 2, 2, 1))
+        proto = m.proto()
+    count = _executed(proto, x.astype(np.float32)).shape[1]
+    if op not in (*ENDINGS, "BatchNormalization"):  # Sums of fractions depend on their order.
+        flat = m("Reshape", y, ints(1, -1))
+        m("MatMul", flat, f32(RNG.choice([-1, 1], (count, 5))))
+    path = m.save(tmp_path)
+    want = _executed(onnx.load(path), x.astype(np.float32))
+    graph = read(path)
+    got = run(graph, graph.order.frames(x, graph.shape))
+    if op in ENDINGS:
+        np.testing.assert_array_equal(got.argmax(1), want.argmax(1))
+    else:
+        np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize(
+    ("op", "inputs", "attributes"),
+    [
+        ("BipolarQuant", [f32(1)], {}),
+        (
+            "Quant",
+            [f32(40), f32(0), f32(2)],
+            {"narrow": 0, "signed": 1, "rounding_mode": "ROUND"},
+        ),
+        ("MultiThreshold", [f32([[10, 90, 150]])], {"out_dtype": "UINT2"}),
+        ("MultiThreshold", [f32([[10, 90, 150], [3, 4, 5]])], {"out_dtype": "UINT2"}),
+    ],
+)
+def test_defaults_of_qonnx(tmp_path, op, inputs, attributes):
+    m = Model(*MAP)
+    y = m(op, m("Sub", "x", f32(100)), *inputs, domain=QONNX, **attributes)
+    m("MatMul", m("Flatten", y), signs(RNG, 60, 4))
+    path = m.save(tmp_path)
+    graph = read(path)
+    frames = RNG.integers(0, 256, (3, *graph.shape), dtype=np.uint8)
+    np.testing.assert_array_equal(run(graph, frames), execute(path, frames))
