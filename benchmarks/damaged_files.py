@@ -48,7 +48,7 @@ from xnorflow.compiler import compile_network
 from xnorflow.data import read_images
 from xnorflow.errors import XnorflowError
 from xnorflow.ir import file as ir_file
-from xnorflow.ir.check import verify
+from xnorflow.ir.verify import verify
 
 SECONDS = 60
 """After which an input counts as a hang: the slowest good file takes about 2 on a quiet machine."""

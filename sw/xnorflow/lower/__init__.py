@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from xnorflow.graph.ops import Graph
 from xnorflow.ir import IntegerNetwork
-from xnorflow.ir.check import verify
+from xnorflow.ir.verify import verify
 from xnorflow.lower.host_quantiser import quantise_on_host
 from xnorflow.lower.negate import OffCentre
 from xnorflow.lower.pads import resolve_pads

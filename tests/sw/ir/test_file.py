@@ -15,7 +15,7 @@ import pytest
 from xnorflow import ir
 from xnorflow.errors import BadInput
 from xnorflow.ir import file as ir_file
-from xnorflow.ir.check import verify
+from xnorflow.ir.verify import verify
 from xnorflow.npz import read_archive
 
 
