@@ -273,7 +273,7 @@ def main() -> None:
                 passed, failed = run(copy, tests_of(m.file, copy), 3600)
                 if not passed:
                     sys.exit(f"the tests of {room} fail without any fault: {failed}")
-                limits[room] = 60 + 4 * (time.monotonic() - began)
+                limits[room] = 30 + 2 * (time.monotonic() - began)
         for number, m in enumerate(drawn, 1):
             if m not in results or options.again:
                 room = str(Path(m.file).parent)

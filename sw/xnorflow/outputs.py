@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from xnorflow.errors import BadInput
+from xnorflow.inputs import reason
 
 
 @contextmanager
@@ -77,7 +78,7 @@ def _beside(path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(prefix=f".{path.name[:100]}.", dir=path.parent))
     except OSError as e:
-        raise BadInput(f"cannot write {path}: {e.strerror or e}") from e
+        raise BadInput(f"cannot write {path}: {reason(e)}") from e
 
 
 def _cannot(path: Path, work: Path, error: OSError) -> OSError | BadInput:
@@ -85,4 +86,4 @@ def _cannot(path: Path, work: Path, error: OSError) -> OSError | BadInput:
     names = (error.filename, error.filename2)
     if any(names) and not any(str(n).startswith(str(work)) for n in names if n is not None):
         return error
-    return BadInput(f"cannot write {path}: {error.strerror or error}")
+    return BadInput(f"cannot write {path}: {reason(error)}")

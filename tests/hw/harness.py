@@ -24,12 +24,12 @@ Event = tuple[int, dict[str, int]]
 
 
 def never(cycle: int) -> bool:
-    """Full speed."""
+    """Return False: never hold back."""
     return False
 
 
 def stalls(seed: int, probability: float) -> Stall:
-    """Hold back in a random, repeatable share of the cycles."""
+    """Return a stall that holds back in a random but repeatable share of the cycles."""
     rng = random.Random(seed)
     pattern = [rng.random() < probability for _ in range(997)]
     return lambda cycle: pattern[cycle % len(pattern)]
@@ -38,7 +38,7 @@ def stalls(seed: int, probability: float) -> Stall:
 def with_bubbles(
     beats: Iterable[Beat], seed: int, probability: float, *, longest: int = 7
 ) -> list[Beat | None]:
-    """Put None (no beat this cycle) before a random share of the beats."""
+    """Return the beats with bubbles (None: no beat this cycle) before a random share of them."""
     rng = random.Random(seed)
     out: list[Beat | None] = []
     for beat in beats:
@@ -49,13 +49,13 @@ def with_bubbles(
 
 
 class Agent:
-    """One participant of a bench; `done` tells whether it has all it waits for."""
+    """A participant of a bench; `done` tells whether it has everything that it waits for."""
 
     def drive(self, ctx: Any, cycle: int) -> None:
-        """Set inputs of this cycle."""
+        """Set the inputs for this cycle."""
 
     def sample(self, ctx: Any, cycle: int) -> None:
-        """Look at the settled wires of this cycle."""
+        """Look at the settled wires in this cycle."""
 
     @property
     def done(self) -> bool:
@@ -82,7 +82,7 @@ class Source(Agent):
         if self.offered:
             _set(ctx, self.stream.payload, self.payloads[len(self.cycles)])
         elif len(Value.cast(self.stream.payload)):
-            # Not valid: anything may be on the wires, so never leave the last payload there.
+            # A payload that is not valid must not matter, so the wires carry random values.
             width = len(Value.cast(self.stream.payload))
             _set(ctx, self.stream.payload, random.Random(cycle).getrandbits(width))
 
@@ -100,9 +100,9 @@ class Source(Agent):
 
 
 class Sink(Agent):
-    """Takes `count` transfers, no more may come; `transfers` are (cycle, payload).
+    """Takes `count` transfers and allows no more; `transfers` are pairs of (cycle, payload).
 
-    Checks the stream rules: once valid, valid and payload hold until the transfer.
+    It checks the rules of streams: once valid is 1, valid and payload stay until the transfer.
     """
 
     def __init__(self, stream: Any, count: int, stall: Stall = never) -> None:
@@ -135,7 +135,7 @@ class Sink(Agent):
 
 
 class Feed(Agent):
-    """Drives pulses, one entry a cycle: port values, or None for a bubble with random values."""
+    """Drives pulses, one entry per cycle: port values, or None for a bubble with random values."""
 
     def __init__(self, dut: Any, beats: Sequence[Beat | None], valid: str = "i_valid") -> None:
         self.dut, self.beats, self.valid = dut, beats, valid
@@ -157,9 +157,9 @@ class Feed(Agent):
 
 
 class Watch(Agent):
-    """Records pulses as (cycle, values); with `count`, waits for that many and allows no more.
+    """Records pulses as (cycle, values); with `count`, it waits for that many and allows no more.
 
-    With ``valid=None`` every cycle is recorded.
+    With ``valid=None`` it records every cycle.
     """
 
     def __init__(
@@ -199,7 +199,18 @@ class Drive(Agent):
 
 
 def run(dut: Any, *agents: Agent, timeout: int = 10_000, drain: int = 16) -> None:
-    """Simulate until every agent is done and `drain` cycles more.
+    """Simulate until every agent is done, and then `drain` cycles more.
+
+    Parameters
+    ----------
+    dut : Component
+        The component under test.
+    *agents : Agent
+        What drives and watches it.
+    timeout : int
+        Largest number of cycles.
+    drain : int
+        Cycles after the last agent is done, in which nothing unexpected may happen.
 
     Raises
     ------
@@ -222,7 +233,7 @@ def run(dut: Any, *agents: Agent, timeout: int = 10_000, drain: int = 16) -> Non
         stuck = [f"{type(a).__name__}: {a.progress()}" for a in agents if not a.done]
         raise AssertionError(f"not done after {timeout} cycles: " + "; ".join(stuck))
 
-    # The domain is there even if the component is combinational.
+    # A combinational component has no clock domain of its own, so the top declares one.
     top = Module()
     top.domains.sync = ClockDomain()
     top.submodules.dut = dut
@@ -241,7 +252,7 @@ def run_pulses(
     timeout: int = 10_000,
     drain: int = 16,
 ) -> list[Event]:
-    """Feed `i_valid` pulses, one entry of `beats` a cycle, and return the `o_valid` pulses."""
+    """Feed `i_valid` pulses, one entry of `beats` per cycle, and return the `o_valid` pulses."""
     watch = Watch(dut, outputs, count=count)
     run(dut, Feed(dut, beats), watch, timeout=timeout, drain=drain)
     return watch.events
@@ -257,7 +268,7 @@ def run_stream(
     timeout: int = 10_000,
     drain: int = 16,
 ) -> tuple[list[int], list[tuple[int, int]]]:
-    """Send payloads into stream `i`, take `count` from stream `o`.
+    """Send payloads into the stream `i` and take `count` transfers from the stream `o`.
 
     Returns
     -------
@@ -272,7 +283,7 @@ def run_stream(
 
 
 def pack(values: Iterable[int], width: int) -> int:
-    """Join lanes into one word, lane 0 lowest; negative values in two's complement."""
+    """Return lanes joined into one word, lane 0 lowest; negative values become two's complement."""
     word = 0
     for lane, value in enumerate(values):
         value = int(value)
@@ -282,13 +293,13 @@ def pack(values: Iterable[int], width: int) -> int:
 
 
 def unpack(word: int, width: int, lanes: int, *, signed: bool = False) -> list[int]:
-    """Split a word into lanes, lane 0 lowest."""
+    """Return the lanes of a word, lane 0 lowest."""
     values = [(word >> (lane * width)) & ((1 << width) - 1) for lane in range(lanes)]
     return [v - (1 << width) if signed and v >> (width - 1) else v for v in values]
 
 
 def _set(ctx: Any, port: Any, value: int) -> None:
-    """Set a port, refusing values that the simulator would silently cut."""
+    """Set a port; refuse values that the simulator would truncate without a warning."""
     value, width = int(value), len(Value.cast(port))
     assert 0 <= value < 1 << width, f"{value} does not fit the {width} bits of {port!r}"
     if width and not isinstance(port, Const):

@@ -1,4 +1,4 @@
-"""Yosys's SAT solver: two modules, one of them of vendor primitives, are equal for all inputs."""
+"""Proofs with Yosys's SAT solver that two modules, one of vendor primitives, are equal."""
 
 from __future__ import annotations
 
@@ -16,28 +16,42 @@ CELLS = {"ecp5": "ecp5", "xilinx7": "xilinx", "gowin": "gowin", "ice40": "ice40"
 
 
 def share() -> Path:
-    """Give the folder of Yosys's own files, or skip the test."""
+    """Return the folder of Yosys's own files, or skip the test."""
     pyosys = pytest.importorskip("pyosys")
     return Path(pyosys.__path__[0]) / "share"
 
 
 def models(fabric: str) -> list[Path]:
-    """Give the Verilog models of a fabric's cells."""
+    """Return the Verilog models of a fabric's cells."""
     return [share() / CELLS[fabric] / "cells_sim.v"] if fabric in CELLS else []
 
 
 def simulated(fabric: str) -> list[str]:
-    """Give Verilator's options for the models."""
+    """Return Verilator's options for the models."""
     return [word for path in models(fabric) for word in ("-I" + str(path.parent), "-v", str(path))]
 
 
 def equal(
     gold: str, gate: str, name: str, fabric: str, folder: Path, settle: int | None = None
 ) -> bool:
-    """Whether module `reference` of `gold` and `name` of `gate`, both in Verilog, are equal.
+    """Return whether module `reference` of `gold` and module `name` of `gate` are equal.
 
-    By induction over the clock cycles, so for any length, from registers that hold zeros; or, if
-    `settle` is given, for two pipelines without feedback, so many cycles after any state.
+    The proof is an induction over the clock cycles from registers that hold zeros, so it holds for
+    any number of cycles. If `settle` is given, the modules are pipelines without feedback, and they
+    are equal `settle` cycles after any state.
+
+    Parameters
+    ----------
+    gold, gate : str
+        Verilog of the reference and of the module to prove.
+    name : str
+        Name of the module to prove.
+    fabric : str
+        Fabric whose cells it uses.
+    folder : Path
+        Where files are written.
+    settle : int, optional
+        Cycles after which both have forgotten their first state.
     """
     from_any = f"-seq {settle + 1} -prove-skip {settle}" if settle is not None else ""
     yosys = importlib.import_module("pyosys.libyosys")

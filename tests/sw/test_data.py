@@ -258,3 +258,11 @@ def test_another_format_under_the_name_of_png_is_refused(tmp_path: Path) -> None
     Image.fromarray(X[0, :, :, 0] if X.ndim == 4 else X[0]).save(tmp_path / "a.png", "GIF")
     with pytest.raises(BadInput, match="a.png is not a readable picture"):
         read_images(tmp_path)
+
+
+def test_a_picture_that_no_network_takes_is_refused_unread(tmp_path: Path) -> None:
+    Image.new("1", (1 << 12, (1 << 12) + 1)).save(tmp_path / "a.png")
+    with pytest.raises(BadInput, match="a.png is not a readable picture: it has 4096 x 4097 pix"):
+        read_images(tmp_path)
+    Image.new("1", (1 << 12, 1 << 12)).save(tmp_path / "a.png")
+    assert read_images(tmp_path).x.shape == (1, 1 << 12, 1 << 12)

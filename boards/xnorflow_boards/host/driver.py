@@ -207,8 +207,8 @@ class Driver:
         halved, and each answer raises it a little. The board answers in the order of sending, so
         an answer shows that all earlier messages without one are lost: their frames wait again. If
         nothing is answered within the timeout, or the board was reset, or the port is gone, all
-        frames on their way wait again and a new session begins. It ends when no frame is left, or
-        after `patience` sessions in a row without an answer.
+        frames on their way wait again and a new session begins. The run ends when no frame is left,
+        or after `patience` sessions in a row without an answer.
 
         Parameters
         ----------

@@ -47,7 +47,7 @@ class BakedArray(wiring.Component):
         Input bits.
     i_row : In(range(rows)), at least one bit
         Passed on with the result.
-    o_valid, o_row : Out
+    o_valid, o_row : Out(1), Out(range(rows))
         `i_valid` and `i_row`, `latency` cycles later.
     o_values : Out(outputs * out_bits)
         Counts or codes, output 0 lowest.

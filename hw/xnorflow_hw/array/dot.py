@@ -381,10 +381,12 @@ class DotArray(wiring.Component):
 
     @property
     def _size(self) -> tuple[int, int]:
+        """Width of an accumulator and of what is added to it."""
         return self._width, min(self._beats.width, self._width)
 
     @property
     def _kind(self) -> dict[str, Any]:
+        """Options of an accumulator, as keyword arguments of `accumulate`."""
         return {"fabric": self.fabric, "turn": self.turn > 0, "lane": self._beats.spared > 0}
 
     def _starts(self, m: Module, until_sum: int) -> list[Value]:

@@ -35,9 +35,9 @@ def engine(
     Parameters
     ----------
     array : ArraySpec
-        What to reduce with.
+        Spec of the array.
     tails : sequence of TailSpec
-        What to apply to the results, in order.
+        Specs of the tails, in order.
     rows : int
         Number of values of the buffer's `o_row`.
     style : {"amaranth", "verilog"}

@@ -19,6 +19,7 @@ from xnorflow_hw.spec.latency import MAX_LATENCY, SUM_LATENCY
 
 
 def _ports(lanes: int, bits: int, out_bits: int, rows: int) -> dict[str, Any]:
+    """Return the ports that pooling arrays share."""
     row = index_shape(rows)
     return {
         "i_valid": In(1),
@@ -33,6 +34,7 @@ def _ports(lanes: int, bits: int, out_bits: int, rows: int) -> dict[str, Any]:
 
 
 def _check(**sizes: int) -> None:
+    """Check that sizes are positive."""
     for name, size in sizes.items():
         if size < 1:
             raise ValueError(f"{name} is {size}; it has to be 1 or more")
@@ -65,7 +67,7 @@ class MaxArray(wiring.Component):
     i_row : In(range(rows)), at least one bit
         Row of `minimum`; the same on all beats of a reduction.
     o_valid : Out(1)
-        A result.
+        A result, `latency` cycles after the last beat.
     o_values : Out(lanes * bits)
         Codes, lane 0 lowest.
     o_row : Out(range(rows)), at least one bit
@@ -190,7 +192,7 @@ class SumArray(wiring.Component):
     i_row : In(range(rows)), at least one bit
         Passed on with the result; that of the last beat counts.
     o_valid : Out(1)
-        A result.
+        A result, `latency` cycles after the last beat.
     o_values : Out(lanes * out_bits)
         Unsigned sums, lane 0 lowest.
     o_row : Out(range(rows)), at least one bit

@@ -168,6 +168,7 @@ def structure(weights: NDArray[Any]) -> tuple[CompressorNetlist, list[str]]:
 
 
 def _placed(weights: NDArray[Any]) -> list[str]:
+    """Write the sums out of primitives."""
     netlist, nets = structure(weights)
     return [*netlist.lines, *(f"  assign n[{k}] = {net};" for k, net in enumerate(nets))]
 

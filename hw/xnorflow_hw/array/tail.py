@@ -128,6 +128,7 @@ class Tail(wiring.Component):
         return rom
 
     def _values(self) -> list[Value]:
+        """Return the values of a pulse."""
         return [self.i_values.word_select(i, self.acc_bits) for i, _ in self._indices()]
 
     def _indices(self) -> list[tuple[int, int]]:

@@ -19,39 +19,56 @@ class Response(IntEnum):
 
 
 class AxiLite(wiring.Component):
-    """Take requests from an AXI4-Lite master and answer each one, 32 bits of data wide.
+    """Takes requests from an AXI4-Lite master, with 32 bits of data, and answers each one.
 
-    Address and data of a write may come in either order and any number of cycles apart; writes and
-    reads do not wait for each other. Every ready comes from a register. At full speed a write and
-    a read every other cycle.
+    Address and data of a write may arrive in either order and any number of cycles apart. Writes
+    and reads do not wait for each other. Every ready comes from a register. At full speed there is
+    a write and a read in every other cycle.
 
-    The lowest two address bits are not passed on: the strobes of a write say which bytes are meant,
-    and a read of less than a word picks its bytes from the whole one. So the narrow accesses that
-    a bridge from AXI4 passes through are right.
+    The lowest two address bits are not passed on. The strobes of a write say which bytes are meant,
+    and a master that reads less than a word picks its bytes from the whole word. So the narrow
+    accesses that a bridge from AXI4 passes through are handled correctly.
 
     Parameters
     ----------
     address_bits : int
-        Of byte addresses, at least 3.
+        Width of a byte address in bits, at least 3.
 
     Members
     -------
-    awaddr, awvalid, awready, wdata, wstrb, wvalid, wready, bresp, bvalid, bready, araddr, arvalid,
-    arready, rdata, rresp, rvalid, rready
-        The five channels.
+    awaddr, awvalid, awready : In(address_bits), In(1), Out(1)
+        Channel of write addresses.
+    wdata, wstrb, wvalid, wready : In(32), In(4), In(1), Out(1)
+        Channel of write data.
+    bresp, bvalid, bready : Out(2), Out(1), In(1)
+        Channel of write responses.
+    araddr, arvalid, arready : In(address_bits), In(1), Out(1)
+        Channel of read addresses.
+    rdata, rresp, rvalid, rready : Out(32), Out(2), Out(1), In(1)
+        Channel of read data.
     write : Out(1)
-        A write happens in this cycle: bytes `write_strobe` of `write_data` to word `write_word`.
+        Whether a write happens in this cycle: of the bytes `write_strobe` of `write_data` to the
+        word `write_word`.
+    write_word : Out(address_bits - 2)
+        Address of the word to write.
+    write_data, write_strobe : Out(32), Out(4)
+        Data, and one bit per byte that is written.
     write_response : In(2)
-        What to answer to it, in the same cycle.
+        Response to the write, in the same cycle.
     read_word : Out(address_bits - 2)
-        The word to read.
+        Address of the word to read.
     read_data, read_response : In(32), In(2)
-        What it holds, in the same cycle. Reading must have no effect.
+        Data and response, in the same cycle. Reading must not have side effects.
+
+    Raises
+    ------
+    ValueError
+        If `address_bits` is below 3.
     """
 
     def __init__(self, *, address_bits: int) -> None:
         if address_bits < 3:
-            raise ValueError(f"address_bits={address_bits} is below 3")
+            raise ValueError(f"address_bits is {address_bits}; it has to be 3 or more")
         super().__init__(
             {
                 "awaddr": In(address_bits),
@@ -83,7 +100,7 @@ class AxiLite(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Hold one request of each channel until it can be carried out."""
+        """Build registers that hold one request of each channel until it can be carried out."""
         m = Module()
         has_address, has_data, has_read = Signal(), Signal(), Signal()
         m.d.comb += [

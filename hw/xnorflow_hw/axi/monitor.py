@@ -1,4 +1,4 @@
-"""Watches the two streams of an accelerator: counters, latency, interval, and a snapshot of all."""
+"""Watches the two streams of an accelerator: counters, latency, interval, and snapshots of all."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ COUNTER_BITS = 64
 
 
 class _Measure:
-    """Cycles between two events: the last, least and most; a timer that stops at all ones."""
+    """Measures the cycles between two events: the last, the smallest and the largest value.
+
+    The timer stops at all ones.
+    """
 
     def __init__(self, m: Module, name: str, bits: int, clear: Value) -> None:
         none = (1 << bits) - 1
@@ -31,7 +34,7 @@ class _Measure:
             m.d.sync += [last.eq(0), least.eq(none), most.eq(0)]
 
     def start(self, m: Module) -> None:
-        """Let the next cycle be the first; call it inside the condition of the first event."""
+        """Start the timer; call it inside the condition of the first event."""
         m.d.sync += self.timer.eq(1)
 
     def take(self, m: Module) -> None:
@@ -45,41 +48,46 @@ class _Measure:
 
 
 class Monitor(wiring.Component):
-    """Count what `axi_map.COUNTERS` and `axi_map.MEASUREMENTS` say.
+    """Counts and measures what `register_map.COUNTERS` and `register_map.MEASUREMENTS` list.
 
-    An event of the cycle in which `clear` is set counts as the first after it, so that a snapshot
-    and a clear in the same cycle lose none. The latency is that of one frame at a time: the first
-    frame that begins after the measurement before is over, so that no queue of starting times is
-    needed and no number of frames on their way is too many.
+    An event in the cycle in which `clear` is set counts as the first one after it, so that a
+    snapshot and a clear in the same cycle lose no event. Latency is measured for one frame at a
+    time, the first one that begins after the previous measurement is over. So no queue of starting
+    times is needed, however many frames are in the pipeline.
 
     Parameters
     ----------
     frame_beats : int
         Beats of a frame on `s_axis`.
     measure_bits : int
-        Where measurements stop.
+        Width of a measurement in bits; it stops at all ones.
 
     Members
     -------
     s_valid, s_ready, s_last, m_valid, m_ready, m_last : In(1)
-        The streams' handshakes.
+        The handshakes of the two streams.
     m_real : In(1)
-        The beat on `m_axis` is a score, not one that fills up a result.
+        Whether the beat on `m_axis` is a score, not one that fills up a result.
     filling : In(1)
-        A result is being filled up; for the status.
+        Whether a result is being filled up; for the status.
     restart : In(1)
-        The accelerator forgets its frames, and takes no beat in this cycle.
+        Whether the accelerator drops its frames; it accepts no beat in this cycle.
     clear, snapshot : In(1)
-        As in `axi_map.CONTROL`.
+        As the fields of `register_map.CONTROL`.
     status : Out(32)
-        `axi_map.STATUS`.
+        Value of `register_map.STATUS`.
     taken_<NAME> : Out
-        Every counter and measurement as the last snapshot took it.
+        Every counter and measurement at the time of the last snapshot.
+
+    Raises
+    ------
+    ValueError
+        If `frame_beats` is below 1.
     """
 
     def __init__(self, *, frame_beats: int, measure_bits: int = 32) -> None:
         if frame_beats < 1:
-            raise ValueError(f"frame_beats={frame_beats} is below 1")
+            raise ValueError(f"frame_beats is {frame_beats}; it has to be 1 or more")
         self.frame_beats, self.measure_bits = frame_beats, measure_bits
         names = (
             "s_valid",
@@ -102,12 +110,12 @@ class Monitor(wiring.Component):
         )
 
     def taken(self, register: Register) -> Signal:
-        """Give the port of a counter or measurement."""
+        """Return the port of a counter or measurement."""
         signal: Signal = getattr(self, f"taken_{register.name}")
         return signal
 
     def elaborate(self, platform: Any) -> Module:
-        """Find the events, count them, measure between them."""
+        """Build the events, their counters and the measurements between them."""
         m = Module()
         beat = Loop(self.frame_beats, "beat")
         fresh = Signal(init=1)  # The next beat is a frame's first.
@@ -144,7 +152,7 @@ class Monitor(wiring.Component):
         in_flight = Signal(STATUS["IN_FLIGHT"].width)
         m.d.sync += in_flight.eq(in_flight + begin - done)
         with m.If(self.restart):
-            # Of all frames only that one is left whose last beat is already offered.
+            # The only frame that is left is one whose last beat is already on offer.
             m.d.sync += in_flight.eq(held)
 
         latency, interval = (

@@ -1,6 +1,6 @@
-"""The register map behind `s_axi_ctrl`: the hardware, the tables and the C header all read this.
+"""The register map behind `s_axi_ctrl`, read by the hardware, by the documentation and by hosts.
 
-A change of the map that a driver could notice needs another `VERSION`.
+A change of the map that a driver could notice needs a new `VERSION`.
 """
 
 from __future__ import annotations
@@ -10,14 +10,26 @@ from dataclasses import dataclass
 MAGIC = int.from_bytes(b"XNOR", "little")
 VERSION = 1
 ADDRESS_BITS = 12
-"""Of `s_axi_ctrl`: 4 KiB, the least that a vendor's address editor gives a slave."""
+"""Width of an address on `s_axi_ctrl`: 4 KiB, the least that vendors' address editors assign."""
 SNAPSHOT_START = 0x100
-"""From here on registers show what the last snapshot took."""
+"""First offset of the registers that show the last snapshot."""
 
 
 @dataclass(frozen=True)
 class Field:
-    """A part of a register: `width` bits from bit `low` on."""
+    """A part of a register.
+
+    Parameters
+    ----------
+    name : str
+        Name in capitals.
+    low : int
+        Lowest bit.
+    width : int
+        Number of bits.
+    text : str
+        What the field means.
+    """
 
     name: str
     low: int
@@ -26,28 +38,28 @@ class Field:
 
     @property
     def mask(self) -> int:
-        """The field's bits in the register."""
+        """The bits of the field in the register."""
         return ((1 << self.width) - 1) << self.low
 
 
 @dataclass(frozen=True)
 class Register:
-    """A register, or several words that are one value.
+    """A register, or several words that form one value.
 
     Parameters
     ----------
     name : str
-        In capitals.
+        Name in capitals.
     offset : int
-        In bytes, a multiple of 4.
+        Address in bytes, a multiple of 4.
     text : str
-        What it holds.
+        What the register holds.
     words : int
-        32-bit words, the lowest first.
+        Number of 32-bit words, the lowest word first.
     access : {"r", "w", "rw"}
-        A register that can only be written reads 0.
+        What a host may do. A register that can only be written reads as 0.
     fields : tuple of Field
-        Its parts, if it has any.
+        Parts of the register, if it has any.
     """
 
     name: str
@@ -58,12 +70,12 @@ class Register:
     fields: tuple[Field, ...] = ()
 
     def __getitem__(self, name: str) -> Field:
-        """Give a field by its name."""
+        """Return a field by its name."""
         return next(field for field in self.fields if field.name == name)
 
 
 def _row(start: int, words: int, **texts: str) -> tuple[Register, ...]:
-    """Give read-only registers one after the other."""
+    """Return read-only registers one after the other."""
     return tuple(
         Register(name, start + 4 * words * place, text, words)
         for place, (name, text) in enumerate(texts.items())
@@ -94,11 +106,11 @@ IDENTITY = (
 CONTROL = Register(
     "CONTROL",
     0x080,
-    "what to do, once for every bit written as 1",
+    "actions; every bit written as 1 triggers its action once",
     access="w",
     fields=(
         Field("RESET", 0, 1, "reset the accelerator, not the counters"),
-        Field("CLEAR", 1, 1, "set counters and measurements to where they start"),
+        Field("CLEAR", 1, 1, "reset counters and measurements to their initial values"),
         Field(
             "SNAPSHOT",
             2,
@@ -110,43 +122,43 @@ CONTROL = Register(
 STATUS = Register(
     "STATUS",
     0x084,
-    "this very cycle",
+    "state in this cycle",
     fields=(
         Field("BUSY", 0, 1, "a frame has begun and not ended, or a beat waits on `m_axis`"),
-        Field("IN_STALLED", 1, 1, "`s_axis` has a beat that is not taken"),
-        Field("IN_STARVED", 2, 1, "`s_axis` could take a beat and has none"),
-        Field("OUT_STALLED", 3, 1, "`m_axis` has a beat that is not taken"),
+        Field("IN_STALLED", 1, 1, "`s_axis` has a beat that is not accepted"),
+        Field("IN_STARVED", 2, 1, "`s_axis` could accept a beat and has none"),
+        Field("OUT_STALLED", 3, 1, "`m_axis` has a beat that is not accepted"),
         Field("FILLING", 4, 1, "a result that a reset cut off is being filled up with zeros"),
         Field("IN_FLIGHT", 16, 16, "frames that have begun on `s_axis` and not ended on `m_axis`"),
     ),
 )
-SCRATCH = Register("SCRATCH", 0x088, "any value, to try the bus", access="rw")
+SCRATCH = Register("SCRATCH", 0x088, "any value, for testing the bus", access="rw")
 
 COUNTERS = _row(
     SNAPSHOT_START,
     2,
     CYCLES="cycles",
-    FRAMES_IN="frames whose last beat `s_axis` has taken",
-    FRAMES_OUT="frames whose last beat `m_axis` has given",
+    FRAMES_IN="frames whose last beat `s_axis` has accepted",
+    FRAMES_OUT="frames whose last beat `m_axis` has transferred",
     IN_STALLED="cycles with tvalid and without tready on `s_axis`",
     IN_STARVED="cycles with tready and without tvalid on `s_axis`",
     OUT_STALLED="cycles with tvalid and without tready on `m_axis`",
     TLAST_EARLY="beats with tlast on `s_axis` that are not their frame's last",
     TLAST_MISSING="last beats of a frame without tlast on `s_axis`",
 )
-"""64 bits; they wrap."""
+"""Counters of 64 bits, which wrap."""
 
 MEASUREMENTS = _row(
     0x180,
     1,
     LATENCY="cycles from a frame's first beat in to its last beat out, of the last frame measured",
-    LATENCY_MIN="the least since the last CLEAR; all ones: none yet",
-    LATENCY_MAX="the most; 0: none yet",
+    LATENCY_MIN="smallest since the last CLEAR; all ones if there is none yet",
+    LATENCY_MAX="largest since the last CLEAR; 0 if there is none yet",
     INTERVAL="cycles between the last beats out of the last two frames",
-    INTERVAL_MIN="the least since the last CLEAR; all ones: none yet",
-    INTERVAL_MAX="the most; 0: none yet",
+    INTERVAL_MIN="smallest since the last CLEAR; all ones if there is none yet",
+    INTERVAL_MAX="largest since the last CLEAR; 0 if there is none yet",
 )
-"""32 bits; they stop at all ones."""
+"""Measurements of 32 bits, which stop at all ones."""
 
 REGISTERS = (*IDENTITY, CONTROL, STATUS, SCRATCH, *COUNTERS, *MEASUREMENTS)
 BY_NAME = {register.name: register for register in REGISTERS}

@@ -1,4 +1,4 @@
-"""An accelerator as an AXI peripheral: its streams watched, its registers on AXI4-Lite."""
+"""An accelerator as an AXI peripheral: its streams are watched, its registers are on AXI4-Lite."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from amaranth.hdl import (
 )
 from amaranth.lib.wiring import In
 
-from xnorflow_hw.axi import register_map as axi_map
+from xnorflow_hw.axi import register_map
 from xnorflow_hw.axi.axi_lite import AxiLite, Response
 from xnorflow_hw.axi.monitor import Monitor
 from xnorflow_hw.base.conversion import convert
@@ -40,20 +40,31 @@ _IGNORED = ("awprot", "arprot")
 
 @dataclass(frozen=True)
 class AxiSpec:
-    """What the registers say of a design, and the widths of its streams.
+    """What the registers tell about a design, and the widths of its streams.
 
     Parameters
     ----------
     module : str
         Name of the accelerator's module, as `emit` wrote it.
-    in_bytes, frame_beats, frame_samples : int
-        Samples per beat, beats and samples per frame of its input.
-    out_lanes, score_bits, result_beats, classes : int
-        Scores per beat, bits of each, beats and scores per frame of its output.
+    in_bytes : int
+        Samples, of one byte, per beat of the input.
+    frame_beats, frame_samples : int
+        Beats and samples per frame of the input.
+    out_lanes : int
+        Scores per beat of the output.
+    score_bits : int
+        Width of a score in bits, a multiple of 8.
+    result_beats, classes : int
+        Beats and scores per frame of the output.
     digest : bytes
-        SHA-256 of the design.
+        SHA-256 of the design, 32 bytes.
     interval, latency : int
-        Predicted, of the accelerator alone, in cycles.
+        Predicted cycles of the accelerator alone.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range.
     """
 
     module: str
@@ -71,18 +82,18 @@ class AxiSpec:
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if isinstance(value, int) and not 1 <= value < 1 << 31:
-                raise ValueError(f"{name}={value} is not in 1 to {(1 << 31) - 1}")
+                raise ValueError(f"{name} is {value}; it has to be in 1 to {(1 << 31) - 1}")
         if len(self.digest) != DIGEST_BYTES:
-            raise ValueError(f"the digest has {len(self.digest)} bytes, not {DIGEST_BYTES}")
+            raise ValueError(f"digest has {len(self.digest)} bytes; it has to have {DIGEST_BYTES}")
         if self.score_bits % 8:
-            raise ValueError(f"score_bits={self.score_bits} is not a multiple of 8")
+            raise ValueError(f"score_bits is {self.score_bits}; it has to be a multiple of 8")
 
     @property
     def constants(self) -> dict[str, int]:
-        """Values of the registers in `axi_map.IDENTITY`."""
+        """Values of the registers in `register_map.IDENTITY`, by name."""
         return {
-            "MAGIC": axi_map.MAGIC,
-            "VERSION": axi_map.VERSION,
+            "MAGIC": register_map.MAGIC,
+            "VERSION": register_map.VERSION,
             "FRAME_BEATS": self.frame_beats,
             "IN_BYTES": self.in_bytes,
             "FRAME_SAMPLES": self.frame_samples,
@@ -97,17 +108,17 @@ class AxiSpec:
 
 
 class AxiAccelerator(Elaboratable):
-    """An accelerator's Verilog module with clock, reset and ports as AXI names them.
+    """An accelerator's Verilog module with clock, reset and ports named as in AXI.
 
-    A reset through `axi_map.CONTROL` takes one cycle in which `s_axis` takes nothing; the next beat
-    that it takes is a frame's first. A beat that `m_axis` already offers stays until it is taken.
-    If the reset cuts a result off, `m_axis` fills it up with zeros to its last beat, with tlast, so
-    that whoever receives it never sees anything but whole results.
+    A reset through `register_map.CONTROL` takes one cycle, in which `s_axis` accepts nothing; the
+    next beat is the first one of a frame. A beat that `m_axis` already offers stays until it is
+    taken. If the reset cuts off a result, `m_axis` fills it up with zeros to its last beat, with
+    tlast, so that the receiver only ever sees whole results.
 
     Parameters
     ----------
     spec : AxiSpec
-        The accelerator.
+        The accelerator's sizes and the contents of its registers.
 
     Attributes
     ----------
@@ -120,7 +131,7 @@ class AxiAccelerator(Elaboratable):
         self.aclk, self.aresetn = Signal(name="aclk"), Signal(name="aresetn")
         self.s_axis = _stream("s_axis", 8 * spec.in_bytes)
         self.m_axis = _stream("m_axis", spec.score_bits * spec.out_lanes)
-        widths = {"addr": axi_map.ADDRESS_BITS, "prot": 3, "data": 32, "strb": 4, "resp": 2}
+        widths = {"addr": register_map.ADDRESS_BITS, "prot": 3, "data": 32, "strb": 4, "resp": 2}
         self.control = {
             f"{channel}{part}": Signal(widths.get(part, 1), name=f"s_axi_ctrl_{channel}{part}")
             for channel, parts in _CHANNELS.items()
@@ -135,12 +146,12 @@ class AxiAccelerator(Elaboratable):
         ]
 
     def elaborate(self, platform: Any) -> Module:
-        """Connect accelerator, output register, monitor and registers."""
+        """Connect the accelerator, the output register, the monitor and the registers."""
         m = Module()
         m.domains += ClockDomain("sync", local=True)
         m.d.comb += [ClockSignal().eq(self.aclk), ResetSignal().eq(~self.aresetn)]
         m.submodules.monitor = monitor = Monitor(frame_beats=self.spec.frame_beats)
-        m.submodules.lite = lite = AxiLite(address_bits=axi_map.ADDRESS_BITS)
+        m.submodules.lite = lite = AxiLite(address_bits=register_map.ADDRESS_BITS)
         for name, port in self.control.items():
             if name not in _IGNORED:
                 inner = getattr(lite, name)
@@ -151,14 +162,14 @@ class AxiAccelerator(Elaboratable):
         return m
 
     def _streams(self, m: Module, monitor: Monitor) -> None:
-        """Put the accelerator between the streams, its output through a register."""
+        """Put the accelerator between the streams, with a register at its output."""
         s, o = self.s_axis, self.m_axis
         data = Signal.like(o["tdata"], name="data")
         ready, valid, last = Signal(name="ready"), Signal(name="valid"), Signal(name="last")
         take, free = Signal(), Signal()
         real, filling = Signal(), Signal()
-        beat = Loop(self.spec.result_beats, "beat")  # The next one to go into the register.
-        started = Signal()  # It is not a result's first.
+        beat = Loop(self.spec.result_beats, "beat")  # The next beat to enter the output register.
+        started = Signal()  # Whether that beat is not the first one of a result.
         m.submodules.accelerator = Instance(
             self.spec.module,
             i_clk=self.aclk,
@@ -204,10 +215,10 @@ class AxiAccelerator(Elaboratable):
         ]
 
     def _registers(self, m: Module, lite: AxiLite, monitor: Monitor) -> None:
-        """Give every word of the map its value, and the writable ones their effect."""
-        restart = Signal(init=1)  # A register: it resets the whole accelerator.
+        """Connect every word of the map to its value, and the writable words to their effect."""
+        restart = Signal(init=1)  # From a register, because it resets the whole accelerator.
         scratch = Signal(32, name="scratch")
-        control = axi_map.CONTROL
+        control = register_map.CONTROL
         m.d.comb += [
             monitor.restart.eq(restart),
             lite.write_response.eq(Response.DECERR),
@@ -223,25 +234,27 @@ class AxiAccelerator(Elaboratable):
                     monitor.snapshot.eq((wanted & control["SNAPSHOT"].mask).any()),
                 ]
                 m.d.sync += restart.eq((wanted & control["RESET"].mask).any())
-            with m.Case(axi_map.SCRATCH.offset // 4):
+            with m.Case(register_map.SCRATCH.offset // 4):
                 m.d.comb += lite.write_response.eq(Response.OKAY)
                 for byte in range(4):
                     with m.If(lite.write & lite.write_strobe[byte]):
                         m.d.sync += scratch.word_select(byte, 8).eq(
                             lite.write_data.word_select(byte, 8)
                         )
-            read_only = [r for r in axi_map.REGISTERS if r.access == "r"]
+            read_only = [r for r in register_map.REGISTERS if r.access == "r"]
             with m.Case(*(r.offset // 4 + k for r in read_only for k in range(r.words))):
                 m.d.comb += lite.write_response.eq(Response.SLVERR)
 
         values: dict[str, Value] = {
-            name: Const(value, 32 * axi_map.BY_NAME[name].words)
+            name: Const(value, 32 * register_map.BY_NAME[name].words)
             for name, value in self.spec.constants.items()
         }
-        values |= {r.name: monitor.taken(r) for r in (*axi_map.COUNTERS, *axi_map.MEASUREMENTS)}
+        values |= {
+            r.name: monitor.taken(r) for r in (*register_map.COUNTERS, *register_map.MEASUREMENTS)
+        }
         values |= {"CONTROL": Const(0, 32), "STATUS": monitor.status, "SCRATCH": scratch}
         with m.Switch(lite.read_word):
-            for register in axi_map.REGISTERS:
+            for register in register_map.REGISTERS:
                 for k in range(register.words):
                     with m.Case(register.offset // 4 + k):
                         m.d.comb += [
@@ -251,11 +264,19 @@ class AxiAccelerator(Elaboratable):
 
 
 def _stream(name: str, bits: int) -> dict[str, Signal]:
-    """Give the signals of an AXI-Stream."""
+    """Return the signals of an AXI-Stream."""
     widths = {"tdata": bits, "tvalid": 1, "tready": 1, "tlast": 1}
     return {part: Signal(width, name=f"{name}_{part}") for part, width in widths.items()}
 
 
 def emit_axi(top: AxiAccelerator, *, name: str) -> str:
-    """Generate the Verilog of a wrapped accelerator, without that of the accelerator's module."""
+    """Write the Verilog of a wrapped accelerator, without that of the accelerator's module.
+
+    Parameters
+    ----------
+    top : AxiAccelerator
+        The top module to write.
+    name : str
+        Name of the top module.
+    """
     return convert(top, name=name, ports=top.ports)

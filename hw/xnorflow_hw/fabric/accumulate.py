@@ -142,10 +142,12 @@ def verilog_module(
 
 
 def _extended(bits: str, width: int, to: int) -> str:
+    """Write bits extended with zeros to a width."""
     return f"{{{to - width}'d0, {bits}}}" if to > width else bits
 
 
 def _addend(i: int, step: int) -> str:
+    """Write bit `i` of the addend."""
     return f"n[{i}]" if i < step else "1'b0"
 
 

@@ -263,13 +263,16 @@ class BeatSum:
 
     @property
     def _kind(self) -> dict[str, Any]:
+        """Form and fabric, as keyword arguments of `popcount`."""
         return {"form": self.form, "fabric": self.fabric}
 
     @property
     def _size(self) -> tuple[int, int]:
+        """Lanes and latency of a popcount."""
         return self.counted, popcount_latency(self.counted, **self._kind)
 
     def _codes(self, m: Module, name: str, x: Value, flip: Value) -> Signal:
+        """Build the sum of the XNORs of whole codes."""
         n = Signal(range(self._most + 1), name=f"codes_{name}_n")
         ports = {"simd": self.simd, "bits": self.bits, "x": x, "flip": flip, "n": n}
         if self.style == "verilog":

@@ -105,6 +105,7 @@ class Tree(ABC):
         return self.node(self._aligned(a, level), self._aligned(b, level), level, full)
 
     def _aligned(self, count: Count, level: int) -> Count:
+        """Delay a count to the inputs of a level."""
         late = self.cycles(level) - count.cycles
         bits = tuple(self.net.register(bit, late) for bit in count.bits)
         return Count(bits, self.cycles(level), count.differ)
@@ -143,6 +144,7 @@ class Tree(ABC):
         return [*self.net.lines, f"  assign n = {'~' if count.differ else ''}{{{late}}};"]
 
     def _phase(self, sums: Sequence[_Sum]) -> None:
+        """Write the chains of sums that can share chains, of about equal length."""
         total = sum(len(one.positions) for one in sums)
         most = -(-total // -(-total // (self.limit - 1)))
         positions: list[Position] = []

@@ -109,6 +109,7 @@ class CompressorNetlist:
 
     @staticmethod
     def _init(inputs: Sequence[Bit], function: Callable[[int], int], size: int) -> int:
+        """Return the truth table of a LUT, whose inverted inputs are complemented."""
         flip = sum(1 << i for i, bit in enumerate(inputs) if bit.inverted)
         return sum((function(v ^ flip) & 1) << v for v in range(1 << size))
 
@@ -155,6 +156,7 @@ def _join(nets: Iterable[str]) -> str:
 
 
 def _count(value: int) -> int:
+    """Return the number of ones."""
     return value.bit_count()
 
 

@@ -57,6 +57,7 @@ def forms(fabric: Fabric) -> tuple[str, ...]:
 
 
 def _check(form: SumForm, fabric: Fabric) -> None:
+    """Check that a fabric has a form."""
     if form not in forms(fabric):
         raise ValueError(
             f"form is {form!r}; known for the fabric {fabric!r} are {', '.join(forms(fabric))}"
@@ -246,6 +247,7 @@ def _loop(simd: int, form: SumForm) -> list[str]:
 
 
 def _tree(simd: int, latency: int) -> list[str]:
+    """Write the tree as Verilog."""
     nodes = plan(simd, latency)
     widths = {node.name: node.width for node in nodes}
     lines = [line for node in nodes for line in _verilog(node, widths)]
@@ -253,6 +255,7 @@ def _tree(simd: int, latency: int) -> list[str]:
 
 
 def _verilog(node: PlanNode, widths: dict[str, int]) -> list[str]:
+    """Write one node of the tree."""
     bits = f"[{node.width - 1}:0] {node.name}"
     match node.kind, node.inputs:
         case "product", (lane,):
@@ -365,6 +368,7 @@ class XnorPopcount(wiring.Component):
         return m
 
     def _value(self, node: PlanNode, values: dict[str, Signal]) -> Value:
+        """Return the value of a node in Amaranth."""
         if node.kind == "product":
             lane = node.inputs[0]
             return ~(self.x[lane] ^ self.w[lane])

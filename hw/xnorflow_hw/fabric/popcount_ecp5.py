@@ -28,6 +28,8 @@ _ZERO = "1'b0"
 
 
 class _Ecp5(Tree):
+    """Builds a popcount out of chains of CCU2C."""
+
     nothing = ccu2c_inject()
 
     def leaf(self, lanes: int, level: int) -> Count:

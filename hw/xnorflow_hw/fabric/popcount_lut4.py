@@ -28,6 +28,8 @@ _ZERO, _ONE = "1'b0", "1'b1"
 
 
 class _Lut4(Tree):
+    """Builds the leaves of a popcount out of LUTs; subclasses add counts in chains."""
+
     recoded = False
 
     def leaf(self, lanes: int, level: int) -> Count:
@@ -41,6 +43,7 @@ class _Lut4(Tree):
         return self.end([total, carry], level)
 
     def _recoded_leaf(self, level: int) -> Count:
+        """Count the next three lanes, which are recoded."""
         (dx, dw), (ex, ew), (x, w) = (self.product(level) for _ in range(3))
         same, total, carry = self.net.wire(), self.net.wire(), self.net.wire()
         self.net.line(f"assign {same} = ~({dx} ^ {dw}) & ~({ex} ^ {ew});")
@@ -50,6 +53,8 @@ class _Lut4(Tree):
 
 
 class _Gowin(_Lut4):
+    """Builds a popcount out of LUTs and chains of ALU."""
+
     nothing = Position((_ZERO, _ZERO, _ONE), 2)
 
     def node(self, a: Count, b: Count, level: int, full: bool) -> Count:
@@ -72,6 +77,8 @@ class _Gowin(_Lut4):
 
 
 class _Ice40(_Lut4):
+    """Builds a popcount out of LUTs and chains of SB_CARRY."""
+
     nothing = Position((_ZERO, _ZERO), 0xFF00)
 
     def node(self, a: Count, b: Count, level: int, full: bool) -> Count:
@@ -104,10 +111,14 @@ class _Ice40(_Lut4):
 
 
 class _RecodedGowin(_Gowin):
+    """The same for recoded lanes."""
+
     recoded = True
 
 
 class _RecodedIce40(_Ice40):
+    """The same for recoded lanes."""
+
     recoded = True
 
 

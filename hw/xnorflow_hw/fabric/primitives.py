@@ -152,7 +152,7 @@ def carry4_chain(
     Parameters
     ----------
     net : Netlist
-        Gets the chain.
+        Netlist that gets the chain.
     propagate : sequence of str
         Nets of P, each the output of a LUT.
     generate : sequence of str

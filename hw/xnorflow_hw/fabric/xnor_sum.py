@@ -66,6 +66,7 @@ class _Term:
 
     @property
     def text(self) -> str:
+        """The operand in plain Verilog."""
         own = f"{self.name}[{self.low + self.width - 1}:{self.low}]"
         return f"({own} ^ {{{self.width}{{{self.flip}}}}})" if self.flip else own
 

@@ -1,4 +1,4 @@
-"""Build the link to a host over a serial port: bytes become frames, scores become bytes.
+"""Builds the link to a host over a serial port: bytes become frames, scores become bytes.
 
-Also loads SPRAM from a board's flash. May import `memory` and `base`.
+It also loads SPRAM from a board's flash. May import `memory` and `base`.
 """

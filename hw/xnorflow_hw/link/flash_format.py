@@ -1,6 +1,6 @@
-"""What lies in the flash for SPRAMs to be loaded from; ``docs/hardware.md`` describes it.
+"""The image in a board's flash from which SPRAMs are loaded; ``docs/hardware.md`` describes it.
 
-Plain functions without imports of the hardware language.
+Plain functions, without imports of the hardware language.
 """
 
 from __future__ import annotations
@@ -11,16 +11,21 @@ from collections.abc import Sequence
 
 MAGIC = b"XNFW"
 HEADER = struct.Struct("<4sI")
-"""Magic word, and bytes of the words that follow."""
+"""Magic word, and number of bytes of the words that follow."""
 
 
 def image(sections: Sequence[Sequence[int]]) -> bytes:
-    """Give header, words of 16 bits with the low byte first, and the CRC-32 of all that.
+    """Return the image: a header, the words with the low byte first, and the CRC-32 of both.
 
     Parameters
     ----------
     sections : sequence of sequence of int
         Words of each SPRAM.
+
+    Returns
+    -------
+    bytes
+        The image.
     """
     words = [word for section in sections for word in section]
     body = HEADER.pack(MAGIC, 2 * len(words)) + struct.pack(f"<{len(words)}H", *words)

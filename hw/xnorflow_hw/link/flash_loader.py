@@ -1,7 +1,7 @@
 """Loads SPRAMs from the SPI flash that holds the bitstream, after every reset.
 
-The contents have to be those that the design was built with: their CRC-32 is part of the design. So
-weights that are missing, damaged or another design's are all found out.
+The contents have to be those that the design was built with; their CRC-32 is a constant of the
+design. So missing, damaged or foreign weights are all noticed.
 """
 
 from __future__ import annotations
@@ -19,26 +19,36 @@ from xnorflow_hw.link.flash_format import HEADER, image
 from xnorflow_hw.memory.spram_rom import ADDRESS_BITS, DEPTH, LOAD_BITS
 
 WAKE, READ = 0xAB, 0x03
-"""Commands of all common SPI flashes: release from deep power-down, in which configuration leaves
-the flash, and read from a 24-bit address."""
+"""Commands of all common SPI flashes: wake up, and read from a 24-bit address.
+
+Configuration leaves the flash in deep power-down, from which it has to be woken up.
+"""
 WAKE_SECONDS = 50e-6
-"""From waking it to the first command; W25Q128JV asks for 3 us, the slowest types for 35 us."""
+"""Time from the wake-up command to the next one.
+
+W25Q128JV needs 3 us, and the slowest types need 35 us.
+"""
 
 
 @dataclass(frozen=True)
 class LoaderSpec:
-    """What is to be loaded.
+    """Spec of a loader: what it loads, and from where.
 
     Parameters
     ----------
     sections : tuple of int
-        Words of each SPRAM.
+        Number of words of each SPRAM.
     crc : int
-        CRC-32 of the image without its own.
+        CRC-32 that the image ends with.
     address : int
-        Where the image begins in the flash, in bytes.
+        Byte address at which the image begins in the flash.
     wait : int
-        Clock cycles for which the flash is left alone after waking it.
+        Clock cycles for which the flash is left alone after the wake-up command.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range.
     """
 
     sections: tuple[int, ...]
@@ -48,46 +58,62 @@ class LoaderSpec:
 
     def __post_init__(self) -> None:
         if not self.sections or min(self.sections) < 1 or max(self.sections) > DEPTH:
-            raise ValueError(f"sections have {self.sections} words, not 1 to {DEPTH}")
+            raise ValueError(
+                f"sections have {self.sections} words; there has to be at least one section, and"
+                f" each has to have 1 to {DEPTH} words"
+            )
         if not 0 <= self.address < 1 << 24 or self.wait < 1:
-            raise ValueError(f"address {self.address} or wait {self.wait} is not possible")
+            raise ValueError(
+                f"address is {self.address} and wait is {self.wait}; the address has to be in 0 to"
+                f" {(1 << 24) - 1} and wait has to be 1 or more"
+            )
 
     @classmethod
     def of(cls, sections: Sequence[Sequence[int]], *, address: int, clock_hz: float) -> LoaderSpec:
-        """Describe how to load what `flash_format.image` makes of the sections."""
+        """Return the spec that loads the image that `flash_format.image` makes of the sections.
+
+        Parameters
+        ----------
+        sections : sequence of sequence of int
+            Words of each SPRAM.
+        address : int
+            Byte address at which the image begins in the flash.
+        clock_hz : float
+            Frequency of the loader's clock.
+        """
         crc = int.from_bytes(image(sections)[-4:], "little")
         wait = round(clock_hz * WAKE_SECONDS) + 1
         return cls(tuple(len(s) for s in sections), crc, address, wait)
 
     @property
     def cycles(self) -> int:
-        """Clock cycles, about, of an attempt."""
+        """Approximate number of clock cycles of an attempt."""
         return 2 * (self.wait + 64 + 8 * (HEADER.size + 2 * sum(self.sections))) + 32
 
 
 class FlashLoader(wiring.Component):
-    """Read the image again and again until it is right.
+    """Reads the image again and again until it is right.
 
-    The flash's clock is half of ours. It is sampled as its clock falls, so the way to the flash
-    and back may take two of our cycles.
+    The clock of the flash is half of the loader's. Data are sampled as the flash's clock falls, so
+    that the way to the flash and back may take two cycles of the loader's clock.
 
     Parameters
     ----------
     spec : LoaderSpec
-        What to load.
+        What has to be loaded, and from where.
 
     Members
     -------
     cs, sck, copi : Out(1)
-        To the flash, SPI mode 0; `cs` is 1 while it is addressed.
+        Wires to the flash, SPI mode 0; `cs` is 1 while the flash is selected.
     cipo : In(1)
-        From it.
-    load : Out(LOAD_BITS + SPRAMs)
-        The load bus; see `spram.LOAD_BITS`.
+        Data from the flash.
+    load : Out(LOAD_BITS + number of SPRAMs)
+        The load bus; see `spram_rom.LOAD_BITS`.
     ready : Out(1)
-        All SPRAMs are right.
+        Whether all SPRAMs have the right contents.
     failed : Out(1)
-        An attempt went wrong and none was right since.
+        Whether the last attempt went wrong.
     """
 
     def __init__(self, spec: LoaderSpec) -> None:
@@ -105,11 +131,17 @@ class FlashLoader(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Step through wait, wake, wait, read, check."""
+        """Build the state machine that reads the image, and the counters of its words.
+
+        WAIT leaves the flash alone for a time, WAKE sends the wake-up command, and WAIT follows
+        again. READ sends the read command and the address, DATA writes the header and all words to
+        the load bus while their CRC is computed, and CHECK compares it. READY is final; after a
+        wrong CRC everything begins again with WAIT.
+        """
         m = Module()
         spec = self.spec
         m.submodules.crc = crc = Crc32()
-        # `run`: bits go over the wires, the clock being high in the second cycle of each.
+        # While `run` is 1, bits go over the wires. Each takes two cycles; `sck` is 1 in the second.
         run, bit_done, bit = Signal(), Signal(), Signal(5)
         m.d.comb += bit_done.eq(run & self.sck)
         m.d.sync += self.sck.eq(run & ~self.sck)

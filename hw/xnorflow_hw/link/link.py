@@ -1,9 +1,9 @@
-"""The board's end of the host link: messages on a byte stream to frames of an accelerator.
+"""The board's end of the host link: turns messages on a byte stream into frames of an accelerator.
 
-A frame is not stored: its bytes enter the accelerator as they come, before their checksum is
-known. So that the accelerator always gets whole frames, one that breaks off is filled up with
-zeros; so that no wrong result gets out, a tag follows each frame through a queue beside the
-accelerator and says whether its result is sent or dropped. ``docs/link.md`` is the protocol.
+A frame is not stored: its bytes enter the accelerator as they arrive, before their checksum is
+known. The accelerator always has to get whole frames, so a frame that breaks off is filled up with
+zeros. No wrong result may get out, so a tag follows each frame through a queue beside the
+accelerator and says whether its result is sent or dropped. ``docs/link.md`` describes the protocol.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ class Link(wiring.Component):
     Parameters
     ----------
     spec : LinkSpec
-        What it is built for.
+        Sizes and options of the link.
 
     Members
     -------
     i, o : In(stream(8)), Out(stream(8))
-        Bytes from and to the host, by UART or whatever carries bytes in order.
+        Bytes from and to the host, through a UART or anything else that keeps their order.
     frames : Out(stream(8 * in_lanes))
-        To the accelerator; always whole frames.
+        Beats for the accelerator; always whole frames.
     results : In(stream(8 * out_bytes))
-        From the accelerator.
+        Beats from the accelerator.
     clear : Out(1)
-        Resets the accelerator: a new session begins.
+        Resets the accelerator, because a new session begins.
     good : Out(1)
         A pulse for each frame that is accepted, for a light.
     ready, failed : In(1)
-        Only if ``spec.loads``: the accelerator is loaded; it was loaded wrongly.
+        Whether the accelerator is loaded, and whether loading failed. Only if ``spec.loads``.
     """
 
     def __init__(self, spec: LinkSpec) -> None:
@@ -59,10 +59,10 @@ class Link(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Connect receiver, queue of tags and sender."""
+        """Connect the receiver, the queue of tags and the sender."""
         m = Module()
         m.submodules.receiver = receiver = LinkReceiver(self.spec)
-        # A new session forgets what the last one left: tags, and a message half sent.
+        # A new session resets what the last one left: tags, and a message that is half sent.
         fresh = ResetInserter(receiver.clear)
         sender = LinkSender(self.spec)
         tags = SyncFIFOBuffered(width=TAG.size, depth=self.spec.window)
@@ -88,7 +88,8 @@ class Link(wiring.Component):
             self.good.eq(tags.w_en & tags.w_rdy & (receiver.tags.payload.kind == TagKind.RESULT)),
             sender.o.ready.eq(~self.o.valid | self.o.ready),
         ]
-        # This register outlives a session: a byte that was offered stays until it is taken.
+        # This register is not reset by a new session, because a byte that was offered has to stay
+        # until it is taken.
         with m.If(sender.o.ready):
             m.d.sync += self.o.valid.eq(sender.o.valid)
             with m.If(sender.o.valid):

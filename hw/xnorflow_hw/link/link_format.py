@@ -1,6 +1,6 @@
 """The numbers of the link protocol that board and host share; ``docs/link.md`` explains them.
 
-Plain constants without imports of the hardware language, so that a host can read them quickly.
+Plain constants, without imports of the hardware language, so that a host can import them quickly.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ import struct
 from enum import IntEnum
 
 VERSION = 1
-"""Of the protocol, 0 to 15; in the upper half of every message's first byte."""
+"""Version of the protocol, 0 to 15; it is the upper half of every message's first byte."""
 
 FLAG = 0x7E
-"""Stands before and after every message and nowhere inside one."""
+"""Byte that stands before and after every message and nowhere inside one."""
 ESCAPE = 0x7D
-"""Stands before a byte FLAG or ESCAPE of a message, which is then sent with bit 5 inverted."""
+"""Byte that stands before a FLAG or ESCAPE byte of a message, which is sent with bit 5 inverted."""
 ESCAPE_BIT = 5
 
 HEADER = struct.Struct("<BHH")
@@ -26,14 +26,16 @@ CRC_BYTES = 4
 IDENTITY = struct.Struct("<16sIHHI")
 """Digest, bytes of a DATA payload, bytes of a RESULT payload, window, clock in Hz."""
 WINDOW_BYTE = 22
-"""Where in IDENTITY the window begins."""
+"""Position of the window in IDENTITY."""
 
 NOT_LOADED, WRONGLY_LOADED = 0, 0x8000
-"""Windows in IDENTITY of a board that takes no frames yet: its weights are being loaded; they were
-wrong, and are loaded again."""
+"""Windows in the IDENTITY of a board that does not accept frames yet.
+
+Its weights are being loaded, or they were wrong and are being loaded again.
+"""
 
 NO_SESSION = 0
-"""Session of a board that has not had a HELLO since it was reset."""
+"""Session of a board that has not received a HELLO since it was reset."""
 
 
 class Request(IntEnum):

@@ -1,4 +1,4 @@
-"""Host to accelerator: takes messages apart, feeds frames, and leaves a tag for every answer."""
+"""Host to accelerator: parses messages, feeds frames, and leaves a tag for every answer."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from xnorflow_hw.link.link_spec import TAG, LinkSpec, TagKind
 
 
 class LinkReceiver(wiring.Component):
-    """Read messages.
+    """Parses messages.
 
-    A message of fewer bytes than a header is ignored; every other one is answered by a tag once
-    its closing flag is there. A DATA message whose header is right goes into the accelerator at
-    once.
+    A message shorter than a header is ignored. Every other message is answered by a tag once its
+    closing flag has arrived. The payload of a DATA message with the right header enters the
+    accelerator at once.
 
     Parameters
     ----------
     spec : LinkSpec
-        What it is built for.
+        Sizes and options of the link.
 
     Members
     -------
     i : In(stream(8))
-        Bytes.
+        Bytes from the host.
     frames : Out(stream(8 * in_lanes))
         Beats for the accelerator, from registers.
     tags : Out(stream(TAG))
         What to answer, in the order of the messages.
     session : Out(16)
-        Of the last HELLO.
+        Session of the last HELLO.
     clear : Out(1)
-        A pulse at a HELLO: forget frames and tags on their way.
+        A pulse at a HELLO: all frames and tags in the pipeline are to be dropped.
     ready : In(1)
-        Only if ``spec.loads``: the accelerator is loaded. Without it every DATA is refused.
+        Whether the accelerator is loaded; until then every DATA is refused. Only if ``spec.loads``.
     """
 
     def __init__(self, spec: LinkSpec) -> None:
@@ -56,11 +56,19 @@ class LinkReceiver(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Take escapes away, check header and sum, gather beats."""
+        """Build the removal of escapes, the checks of header and checksum, and the state machine.
+
+        HEADER reads the header, byte by byte. After the header of a DATA message that fits, FRAME
+        gathers the payload into beats and SUM reads the checksum and leaves a tag: RESULT, or DROP
+        if the checksum is wrong. If the message ends within the payload, FILL completes the frame
+        with zeros and BROKEN leaves a tag DROP. After any other header, OTHER reads to the end of
+        the message. It leaves a tag REFUSED, except after a whole HELLO: then CLEAR starts a new
+        session and GREET leaves a tag IDENTITY.
+        """
         m = Module()
         spec = self.spec
-        # `ready`: the state takes a byte. `data`: a byte of the message; `end`: its closing flag.
-        # `closing`: the flag is there and may be taken.
+        # `ready`: the state accepts a byte. `data`: a byte of the message is accepted. `end`: its
+        # closing flag is accepted. `closing`: the flag has arrived and could be accepted.
         escaped, take, data, end = Signal(), Signal(), Signal(), Signal()
         ready, closing = Signal(), Signal()
         byte = Signal(8)
@@ -80,7 +88,7 @@ class LinkReceiver(wiring.Component):
         whole = Signal()
         m.d.comb += whole.eq(crc.match & ~escaped)
 
-        # The header. `fits`: so far it is that of a DATA message that may enter the accelerator.
+        # The header. `fits`: its bytes so far are those of a DATA message for the accelerator.
         count = Signal(range(HEADER_BYTES))
         new_session, sequence = Signal(16), Signal(16)
         hello, fits, fits_now = Signal(), Signal(), Signal()
@@ -100,7 +108,7 @@ class LinkReceiver(wiring.Component):
             right &= self.ready
         m.d.comb += fits_now.eq((fits | (count == 0)) & right)
 
-        # The frame. A beat waits in `frames` until it is taken; meanwhile nothing is gathered.
+        # The frame. While a beat waits in `frames`, no bytes are gathered.
         lane = Signal(index_shape(spec.in_lanes))
         left = Signal(range(spec.frame))
         gather = Signal()

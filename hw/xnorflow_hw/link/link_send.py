@@ -25,25 +25,26 @@ from xnorflow_hw.link.link_spec import TAG, LinkSpec, TagKind
 
 
 class LinkSender(wiring.Component):
-    """Write one message per tag.
+    """Sends one message per tag.
 
     Parameters
     ----------
     spec : LinkSpec
-        What it is built for.
+        Sizes and options of the link.
 
     Members
     -------
     tags : In(stream(TAG))
-        What to send; a tag is taken when its message is on its way out.
+        What to send. A tag is taken with the closing flag of its message.
     results : In(stream(8 * out_bytes))
-        From the accelerator.
+        Beats from the accelerator.
     session : In(16)
-        Goes into every header.
+        Session, which goes into every header.
     o : Out(stream(8))
-        Bytes. A reset may break a message off; the next one's opening flag ends it for the host.
+        Bytes for the host. A reset may break a message off; for the host the opening flag of the
+        next message ends it.
     ready, failed : In(1)
-        Only if ``spec.loads``: the accelerator is loaded; it was loaded wrongly.
+        Whether the accelerator is loaded, and whether loading failed. Only if ``spec.loads``.
     """
 
     def __init__(self, spec: LinkSpec) -> None:
@@ -59,7 +60,7 @@ class LinkSender(wiring.Component):
         )
 
     def _identity(self) -> list[Value]:
-        """Give the bytes of IDENTITY; its window tells whether the accelerator is loaded."""
+        """Return the bytes of IDENTITY; its window tells whether the accelerator is loaded."""
         found: list[Value] = [C(b, 8) for b in self.spec.identity]
         if self.spec.loads:
             wait = Mux(self.failed, WRONGLY_LOADED, NOT_LOADED)
@@ -69,14 +70,20 @@ class LinkSender(wiring.Component):
         return found
 
     def elaborate(self, platform: Any) -> Module:
-        """Walk through flag, header, payload, sum, flag; escape on the way out."""
+        """Build the state machine that sends a message, and the escaping behind it.
+
+        IDLE waits for a tag. For a tag DROP, the state DROP first takes the accelerator's result
+        away. OPEN sends the opening flag and HEADER the header. IDENTITY or RESULT sends the
+        payload, if there is one; SUM sends the checksum, and CLOSE the closing flag.
+        """
         m = Module()
         spec = self.spec
         tag, identity = self.tags.payload, spec.identity
         is_result, is_identity = tag.kind == TagKind.RESULT, tag.kind == TagKind.IDENTITY
 
-        # What is to be sent now; `sent` says that it goes. A flag is never escaped. A register
-        # stands between the choice of the byte and its escaping, and cuts the paths both ways.
+        # `byte` is to be sent next, and `sent` tells that it moves on. The register `held` between
+        # the choice of a byte and its escaping cuts the paths in both directions. A flag is never
+        # escaped.
         valid, sent, flag = Signal(), Signal(), Signal()
         byte = Signal(8)
         held, held_flag, full = Signal(8), Signal(), Signal()

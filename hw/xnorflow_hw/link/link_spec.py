@@ -1,4 +1,4 @@
-"""What a link is built for, and what its two halves tell each other."""
+"""What a link is built for, and the tags that its two halves exchange."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from xnorflow_hw.link.link_format import IDENTITY, VERSION
 
 MAX_WINDOW = 16
 QUEUE_UNIT = 512
-"""Bytes in the smallest block RAM of the boards' FPGAs; a queue is a multiple of it."""
+"""Bytes of the smallest block RAM of the boards' FPGAs; the size of a queue is a multiple of it."""
 MAX_FRAME = (1 << 24) - 1
 
 
 class TagKind(IntEnum):
-    """What a tag asks the sender for."""
+    """What a tag asks the sender to do."""
 
     IDENTITY = 0
     RESULT = 1  # Send the accelerator's next result.
-    DROP = 2  # Take the accelerator's next result away and say that the message was refused.
-    REFUSED = 3  # Say so; nothing went into the accelerator.
+    DROP = 2  # Drop the accelerator's next result and send REFUSED.
+    REFUSED = 3  # Send REFUSED; nothing went into the accelerator.
 
 
 TAG = data.StructLayout({"kind": 2, "sequence": 16})
@@ -29,27 +29,36 @@ TAG = data.StructLayout({"kind": 2, "sequence": 16})
 
 @dataclass(frozen=True)
 class LinkSpec:
-    """What a link is built for.
+    """Sizes and options of a link.
 
     Parameters
     ----------
-    in_lanes, in_beats : int
-        Bytes per beat and beats per frame of the accelerator's input.
-    out_bytes, out_beats : int
-        The same of its output.
+    in_lanes : int
+        Bytes per beat of the accelerator's input.
+    in_beats : int
+        Beats per frame of the accelerator's input.
+    out_bytes : int
+        Bytes per beat of the accelerator's output.
+    out_beats : int
+        Beats per frame of the accelerator's output.
     digest : bytes
         First 16 bytes of the design's digest.
     clock_hz : int
-        For the host's information.
+        Clock frequency, for the host's information only.
     window : int
-        DATA messages that may be unanswered at any time; the depth of the queue of tags.
+        Largest number of unanswered DATA messages, 2 to 1024; the depth of the queue of tags.
     crc_bits : {1, 2, 4, 8}
-        Bits of the checksums that are computed per cycle. 1 is the smallest and keeps up with any
-        UART; a byte takes ``8 / crc_bits`` cycles.
+        Bits of a checksum computed per cycle; a byte takes ``8 / crc_bits`` cycles. 1 takes the
+        least logic and keeps up with any UART.
     version : int
-        Of the protocol, below 16.
+        Version of the protocol, 0 to 15.
     loads : bool
-        Whether the accelerator has to be loaded before it takes frames.
+        Whether the accelerator has to be loaded before it accepts frames.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range or frames or results are too long for the protocol.
     """
 
     in_lanes: int
@@ -66,18 +75,21 @@ class LinkSpec:
     def __post_init__(self) -> None:
         for name in ("in_lanes", "in_beats", "out_bytes", "out_beats"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} is below 1")
+                raise ValueError(f"{name} is {getattr(self, name)}; it has to be 1 or more")
         if self.frame > MAX_FRAME or self.result > 0xFFFF:
             raise ValueError(
-                f"frames of {self.frame} and results of {self.result} bytes are too long for the"
-                f" link; {MAX_FRAME} and 65535 are the most"
+                f"frames of {self.frame} bytes and results of {self.result} bytes are too long for"
+                f" the link, which allows {MAX_FRAME} and 65535 bytes"
             )
         if len(self.digest) != 16:
-            raise ValueError(f"the digest has {len(self.digest)} bytes, not 16")
+            raise ValueError(f"digest has {len(self.digest)} bytes; it has to have 16")
         if not 2 <= self.window <= 1024:
-            raise ValueError(f"window={self.window} is not in 2 to 1024")
+            raise ValueError(f"window is {self.window}; it has to be in 2 to 1024")
         if not (0 <= self.version < 16 and 0 <= self.clock_hz < 1 << 32):
-            raise ValueError(f"version={self.version} or clock_hz={self.clock_hz} does not fit")
+            raise ValueError(
+                f"version is {self.version} and clock_hz is {self.clock_hz}; they have to be in 0"
+                f" to 15 and in 0 to {(1 << 32) - 1}"
+            )
 
     @property
     def frame(self) -> int:
@@ -91,16 +103,18 @@ class LinkSpec:
 
     @property
     def identity(self) -> bytes:
-        """Payload of IDENTITY."""
+        """Payload of an IDENTITY message."""
         return IDENTITY.pack(self.digest, self.frame, self.result, self.window, self.clock_hz)
 
 
 def window_and_queue(*, frame: int, ii: int, divisor: int) -> tuple[int, int]:
-    """Size a link on a UART without flow control so that its queue never overflows.
+    """Choose window and queue of a link on a UART without flow control.
 
-    Where the line is slower than the accelerator, what can pile up is what arrives while the
-    accelerator holds its input, which is less than its initiation interval. Otherwise the whole
-    window has to fit: two frames, so that one arrives while the other is computed.
+    The queue never overflows with them.
+
+    If the line is slower than the accelerator, only what arrives while the accelerator holds its
+    input can pile up, which is less than its initiation interval. Otherwise the whole window has to
+    fit into the queue: two frames, so that one arrives while the other is computed.
 
     Parameters
     ----------
@@ -113,12 +127,15 @@ def window_and_queue(*, frame: int, ii: int, divisor: int) -> tuple[int, int]:
 
     Returns
     -------
-    window, queue : int
-        For `LinkSpec.window`, and the receive queue's bytes.
+    window : int
+        For `LinkSpec.window`.
+    queue : int
+        Bytes of the receive queue.
     """
     arriving = -(-ii // (10 * divisor))
     slow = arriving > frame
-    # Header, checksum, flags and a few escapes; images that are all escapes are sent again.
+    # A message has a header, a checksum, flags and a few escapes. A frame of escapes alone may
+    # overflow the queue; the host then sends it again.
     message = frame + frame // 32 + 32
     window, needed = (2, 2 * message) if slow else (MAX_WINDOW, arriving + 32)
     return window, -(-needed // QUEUE_UNIT) * QUEUE_UNIT

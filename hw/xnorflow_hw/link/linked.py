@@ -1,4 +1,4 @@
-"""What goes between a board's pins and an accelerator: UART, link, loader, and the accelerator."""
+"""The top of a board: an accelerator behind a link, with its UART and its loader."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from xnorflow_hw.link.uart import Uart
 
 
 def _register(m: Module, i: Any, o: Any) -> None:
-    """Put a register between two streams, which cuts all paths; at most every other cycle moves."""
+    """Put a register between two streams; it cuts all paths and takes two cycles per beat."""
     m.d.comb += i.ready.eq(~o.valid)
     with m.If(i.valid & i.ready):
         m.d.sync += [o.payload.eq(i.payload), o.valid.eq(1)]
@@ -30,20 +30,25 @@ class LinkedAccelerator(Elaboratable):
     Parameters
     ----------
     spec : LinkSpec
-        The link.
+        Sizes and options of the link.
     module : str
         Name of the accelerator's module, as `emit` wrote it.
     uart : Uart, optional
-        With it the ports are ``rx``, ``tx``, ``cts``, ``rts``; without it they are the byte
+        With a UART the ports are ``rx``, ``tx``, ``cts`` and ``rts``. Without one they are the byte
         streams ``rx_data``, ``rx_valid``, ``rx_ready`` and ``tx_data``, ``tx_valid``, ``tx_ready``.
     loader : LoaderSpec, optional
-        What an accelerator with SPRAM is loaded with; ``spec.loads`` says that there is one. It
-        adds the ports ``flash_cs``, ``flash_sck``, ``flash_copi``, ``flash_cipo``.
+        What an accelerator with SPRAM is loaded with; required if ``spec.loads``. It adds the ports
+        ``flash_cs``, ``flash_sck``, ``flash_copi`` and ``flash_cipo``.
 
     Attributes
     ----------
     ports : list of Signal
-        ``clk`` and ``rst``, then those above.
+        ``clk`` and ``rst``, then the ports above.
+
+    Raises
+    ------
+    ValueError
+        If `loader` and ``spec.loads`` contradict each other.
     """
 
     def __init__(
@@ -55,7 +60,10 @@ class LinkedAccelerator(Elaboratable):
         loader: LoaderSpec | None = None,
     ) -> None:
         if spec.loads != (loader is not None):
-            raise ValueError(f"the link has loads={spec.loads}, the loader is {loader}")
+            raise ValueError(
+                f"spec.loads is {spec.loads} and loader is {loader}; a link that loads needs a"
+                " loader, and any other link has none"
+            )
         self.spec, self.module, self.uart = spec, module, uart
         self.clk, self.rst = Wire(name="clk"), Wire(name="rst")
         if uart is None:
@@ -83,14 +91,14 @@ class LinkedAccelerator(Elaboratable):
             self.ports += [self.flash_cs, self.flash_sck, self.flash_copi, self.flash_cipo]
 
     def elaborate(self, platform: Any) -> Module:
-        """Connect them."""
+        """Connect the UART, the link, the loader and the accelerator."""
         m = Module()
         m.domains += ClockDomain("sync", local=True)
         m.d.comb += [ClockSignal().eq(self.clk), ResetSignal().eq(self.rst)]
         m.submodules.link = link = Link(self.spec)
         result = stream.Signature(8 * self.spec.out_bytes).create()
         _register(m, result, link.results)
-        with m.If(link.clear):  # A result of the session before is of no use.
+        with m.If(link.clear):  # A result that belongs to the previous session is dropped.
             m.d.sync += link.results.valid.eq(0)
         reset, load = self.rst | link.clear, {}
         if (loader := self.loader) is not None:
@@ -128,7 +136,7 @@ class LinkedAccelerator(Elaboratable):
             ]
         else:
             m.submodules.uart = uart = self.uart
-            # The queue's memory answers late in the cycle, so its bytes are registered.
+            # The queue's memory is slow, so its bytes pass a register.
             _register(m, uart.o, link.i)
             wiring.connect(m, link.o, uart.i)
             m.d.comb += [
@@ -141,5 +149,13 @@ class LinkedAccelerator(Elaboratable):
 
 
 def emit_linked(top: LinkedAccelerator, *, name: str) -> str:
-    """Generate the Verilog of a linked accelerator, without that of the accelerator's module."""
+    """Write the Verilog of a linked accelerator, without that of the accelerator's module.
+
+    Parameters
+    ----------
+    top : LinkedAccelerator
+        The top module to write.
+    name : str
+        Name of the top module.
+    """
     return convert(top, name=name, ports=top.ports)

@@ -16,31 +16,41 @@ RTS_RESERVE = 32
 
 
 def divisor_for(clock_hz: float, baud: int, *, tolerance: float = 0.02) -> int:
-    """Give the clock cycles per bit.
+    """Return the number of clock cycles per bit.
+
+    Parameters
+    ----------
+    clock_hz : float
+        Clock frequency.
+    baud : int
+        Bits per second.
+    tolerance : float
+        Largest relative error of the rate.
 
     Raises
     ------
     ValueError
-        If the nearest whole number misses the rate by more than `tolerance`: both ends together
-        may be off by less than half a bit in ten.
+        If the nearest divisor misses the rate by more than `tolerance`. Both ends together may be
+        off by less than half a bit in ten.
     """
     if clock_hz <= 0 or baud <= 0:
-        raise ValueError(f"clock {clock_hz} Hz and {baud} baud must be positive")
+        raise ValueError(f"clock_hz is {clock_hz} and baud is {baud}; both have to be above 0")
     divisor = max(MIN_DIVISOR, round(clock_hz / baud))
     error = clock_hz / divisor / baud - 1
     if abs(error) > tolerance:
         raise ValueError(
-            f"{clock_hz / 1e6:g} MHz / {divisor} is {100 * error:+.1f} % off {baud} baud, more than"
-            f" {100 * tolerance:g} %"
+            f"{clock_hz / 1e6:g} MHz / {divisor} is {100 * error:+.1f} % off {baud} baud; at most"
+            f" {100 * tolerance:g} % is allowed"
         )
     return divisor
 
 
 class UartReceiver(wiring.Component):
-    """Sample every bit in its middle.
+    """Receives bytes by sampling every bit in its middle.
 
     A start bit that is over by its middle is taken for a spike and ignored. A byte without a stop
-    bit is dropped; after it, and after a break, the line must be high again before a new start.
+    bit is dropped; after it, and after a break, the line has to be high before a new start bit
+    counts.
 
     Parameters
     ----------
@@ -59,7 +69,7 @@ class UartReceiver(wiring.Component):
 
     def __init__(self, *, divisor: int) -> None:
         if divisor < MIN_DIVISOR:
-            raise ValueError(f"divisor={divisor} is below {MIN_DIVISOR}")
+            raise ValueError(f"divisor is {divisor}; it has to be {MIN_DIVISOR} or more")
         self.divisor = divisor
         super().__init__(
             {
@@ -71,7 +81,7 @@ class UartReceiver(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Count cycles and bits."""
+        """Build the counters of cycles and bits, and the states of the line."""
         m = Module()
         line = Signal(init=1)
         m.submodules.synchroniser = FFSynchronizer(self.rx, line, init=1)
@@ -98,7 +108,7 @@ class UartReceiver(wiring.Component):
 
 
 class UartTransmitter(wiring.Component):
-    """Send bytes back to back.
+    """Sends bytes back to back.
 
     Parameters
     ----------
@@ -108,16 +118,16 @@ class UartTransmitter(wiring.Component):
     Members
     -------
     i : In(stream(8))
-        Bytes.
+        Bytes to send.
     tx : Out(1)
         The line, from a register.
     permit : In(1)
-        Whether a new byte may be started; a byte under way is finished.
+        Whether a new byte may be started. A byte that has been started is finished in any case.
     """
 
     def __init__(self, *, divisor: int) -> None:
         if divisor < MIN_DIVISOR:
-            raise ValueError(f"divisor={divisor} is below {MIN_DIVISOR}")
+            raise ValueError(f"divisor is {divisor}; it has to be {MIN_DIVISOR} or more")
         self.divisor = divisor
         super().__init__(
             {
@@ -128,9 +138,9 @@ class UartTransmitter(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Shift start bit, data and stop bit out."""
+        """Build the shift register of start bit, data and stop bit."""
         m = Module()
-        # What is still to be sent, below an end marker: alone, the marker is the idle line.
+        # Holds the bits still to be sent, below a marker 1; with the marker alone the line is idle.
         shift = Signal(10, init=1)
         timer = Signal(range(self.divisor))
         idle = Signal()
@@ -144,7 +154,7 @@ class UartTransmitter(wiring.Component):
                 timer.eq(self.divisor - 1),
             ]
         with m.Elif(self.i.valid & self.permit):
-            # The start bit goes out at once; data, stop bit and marker wait.
+            # The start bit goes out at once; data, stop bit and marker enter the shift register.
             m.d.sync += [
                 self.tx.eq(0),
                 shift.eq(Cat(self.i.payload, 1, 1)),
@@ -154,32 +164,40 @@ class UartTransmitter(wiring.Component):
 
 
 class Uart(wiring.Component):
-    """Receiver with a queue, and transmitter, between two byte streams and the wires.
+    """A UART receiver with a queue, and a transmitter.
 
     Parameters
     ----------
     divisor : int
         Clock cycles per bit, at least 4.
     buffer : int
-        Bytes that the receiver's queue holds. A byte that finds it full is dropped.
+        Capacity of the receiver's queue in bytes. A byte that arrives while it is full is dropped.
     flow : bool
-        Whether `rts` and `cts` are used. Without it `rts` stays 1 and `cts` is ignored.
+        Whether `rts` and `cts` are used. Without flow control `rts` stays 1 and `cts` is ignored.
 
     Members
     -------
     rx, tx : In(1), Out(1)
         The data lines.
-    cts, rts : In(1), Out(1)
-        1: the other end lets us send; we let it send. On the wires these are active low.
+    cts : In(1)
+        Whether the other end lets this one send. On the wire it is active low.
+    rts : Out(1)
+        Whether this end lets the other one send. On the wire it is active low.
     o, i : Out(stream(8)), In(stream(8))
-        Bytes received; bytes to send.
+        Bytes received, and bytes to send.
     error : Out(1)
-        A pulse for each byte that was dropped: framing error, or full queue.
+        A pulse for each byte that is dropped, because of a framing error or a full queue.
+
+    Raises
+    ------
+    ValueError
+        If `divisor` or `buffer` is too small.
     """
 
     def __init__(self, *, divisor: int, buffer: int = 512, flow: bool = False) -> None:
         if buffer < (2 * RTS_RESERVE if flow else 2):
-            raise ValueError(f"buffer={buffer} is too small")
+            least = 2 * RTS_RESERVE if flow else 2
+            raise ValueError(f"buffer is {buffer}; it has to be {least} or more")
         self.buffer, self.flow = buffer, flow
         self.receiver = UartReceiver(divisor=divisor)
         self.transmitter = UartTransmitter(divisor=divisor)
@@ -196,7 +214,7 @@ class Uart(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Connect them."""
+        """Connect receiver, queue and transmitter."""
         m = Module()
         m.submodules.receiver = receiver = self.receiver
         m.submodules.transmitter = transmitter = self.transmitter

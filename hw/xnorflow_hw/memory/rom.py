@@ -195,6 +195,7 @@ class Rom(wiring.Component):
         return [int(self.words[int(a)]) for a in address]
 
     def _image(self, t: Tile) -> str:
+        """Write the hex image of a tile."""
         digits, mask = -(-t.width // 4), (1 << t.width) - 1
         words = self.words[t.first : t.first + t.depth]
         return "".join(f"{int(word) >> t.low & mask:0{digits}x}\n" for word in words)

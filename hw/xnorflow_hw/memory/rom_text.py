@@ -61,6 +61,7 @@ class RomText:
         return found
 
     def _module(self) -> str:
+        """Write the memory's own module."""
         style = ", ".join(f'{key} = "{value}"' for key, value in self.style.items())
         address = f"[{(self.depth - 1).bit_length() - 1}:0] address"
         tiles = [f"tile_{k}" for k in range(len(self.tiles))]

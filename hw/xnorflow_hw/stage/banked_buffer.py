@@ -34,15 +34,16 @@ WORD, KY, KX, REP, GROUP, OY = range(6)
 
 
 class BankedBuffer(wiring.Component):
-    r"""Keeps the words of a frame that its windows still need, and issues them group by group.
+    """Keeps the words of a frame that its windows still need, and issues them group by group.
 
     Order of issue, outermost loop first: frame, output row, group of output columns, rep (the
     number of the repeat), kernel column, kernel row, word.
 
     Parameters
     ----------
-    word_bits, words, height, width, kernel, stride, dilation, pads, pad_word, repeat, ram, \
-    pad_word_last
+    word_bits, words, height, width, kernel, stride, dilation, pads
+        As those of a `FeatureBuffer`.
+    pad_word, pad_word_last, repeat, ram
         As those of a `FeatureBuffer`.
     pixels : int
         Number of windows at once, and of banks, 2 or more. It has no factor in common with the

@@ -302,9 +302,10 @@ class FeatureBuffer(wiring.Component):
     ) -> Signal:
         """Return the number of the newest word minus that of the tap's word, negative if missing.
 
-        The newest word is at most `depth` words, and the padding before a frame, ahead of the tap.
-        Every window row has a tap inside the frame, so that taps cannot run away from the newest
-        word by more than a frame. These bounds set the width of the register.
+        The newest word is at most `depth` words, plus the padding before a frame, ahead of the tap.
+        Every frame has a tap inside it, which has to wait for its word, so in the other direction
+        the tap is at most a frame, plus its own position in the frame, ahead of the newest word.
+        These bounds set the width of the register.
         """
         frame = self.height * self.width * self.words
         furthest = frame + self._start - steps[-1]

@@ -64,7 +64,7 @@ class Stage(wiring.Component):
     Parameters
     ----------
     spec : StageSpec
-        What to compute.
+        Spec of the stage.
     style : {"amaranth", "verilog"}
         Whether large memories and arithmetic are Verilog modules; see `modules` and `images`.
     prefix : str

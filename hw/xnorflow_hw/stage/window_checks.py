@@ -136,7 +136,7 @@ def outside(
     after = Signal(width, name=f"{name}_next")
     m.d.comb += after.eq(position + nest.step(m, steps, width, f"{name}_step"))
     with m.If(issue):
-        # The comparison is unsigned, so a negative position is also above `size`.
+        # The comparison is unsigned, so that a negative position also counts as large.
         m.d.sync += [position.eq(after), result.eq(after >= size)]
     return result
 

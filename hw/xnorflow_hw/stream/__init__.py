@@ -1,4 +1,4 @@
-"""Build what streams pass between stages: the input stage and the gearboxes.
+"""Builds what stands on the stream between stages: the input stage and the gearboxes.
 
-Knows widths and groups, but no layers. May import `spec` and `base`.
+These know widths and groups, but no layers. May import `spec` and `base`.
 """

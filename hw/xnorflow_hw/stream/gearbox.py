@@ -1,7 +1,7 @@
-"""Regroups a stream's elements: other lanes per beat, and no unused lanes between groups.
+"""Changes how a stream carries its elements: the lanes per beat, and where groups begin.
 
-Whole multiples take a shift register; everything else a barrel inserter. All of them keep the same
-cycles, those of the barrel inserter.
+Where one number of lanes is a multiple of the other, slots or a shift register suffice. Everything
+else takes a barrel inserter. All kinds keep the timing of the barrel inserter.
 """
 
 from __future__ import annotations
@@ -20,40 +20,47 @@ from xnorflow_hw.spec.geometry import ceil_div
 
 
 class Gearbox(wiring.Component):
-    """Regroup elements from groups of `group_in` on `lanes_in` to `group_out` on `lanes_out`.
+    """Changes the lanes per beat and the groups of a stream's elements.
 
-    A group begins with a new beat; the lanes past its end are dropped on input beats and 0 on
-    output beats. A beat is offered from the cycle after the one that brings its last element. The
-    next input beat is accepted as soon as no complete output beat would be left in the gearbox.
+    A group begins with a new beat. Lanes past its end are dropped on input beats and are 0 on
+    output beats. An output beat is offered from the cycle after the input beat that brings its last
+    element. The next input beat is accepted as soon as no complete output beat would remain in the
+    gearbox.
 
     Parameters
     ----------
     bits : int
-        Bits of an element.
+        Width of an element in bits.
     group_in, group_out : int
-        Elements per group; one is a multiple of the other.
+        Elements per group of the input and of the output; one is a multiple of the other.
     lanes_in, lanes_out : int
-        Elements per beat.
+        Elements per beat of the input and of the output.
 
     Members
     -------
     i : In(stream.Signature(lanes_in * bits))
-        Lane 0 lowest.
+        Input beats, lane 0 lowest.
     o : Out(stream.Signature(lanes_out * bits))
-        Lane 0 lowest.
+        Output beats, lane 0 lowest.
 
     Attributes
     ----------
     latency : int
-        1, from the beat that completes an output beat; 0 where the gearbox is wires.
+        Clock cycles from the input beat that completes an output beat: 1, or 0 where the gearbox is
+        wires.
     kind : {"wires", "up", "down", "barrel"}
-        How it is built.
+        How the gearbox is built.
+
+    Raises
+    ------
+    ValueError
+        If a number is not positive, or neither group is a multiple of the other.
     """
 
     def __init__(
         self, *, bits: int, group_in: int, lanes_in: int, group_out: int, lanes_out: int
     ) -> None:
-        """Check the parameters."""
+        """Check the parameters and declare the ports."""
         sizes = {
             "bits": bits,
             "group_in": group_in,
@@ -63,10 +70,11 @@ class Gearbox(wiring.Component):
         }
         for name, size in sizes.items():
             if size < 1:
-                raise ValueError(f"{name} is {size}; it has to be positive")
+                raise ValueError(f"{name} is {size}; it has to be 1 or more")
         if group_in % group_out and group_out % group_in:
             raise ValueError(
-                f"group_in {group_in} and group_out {group_out}: neither is a multiple of the other"
+                f"group_in is {group_in} and group_out is {group_out}; neither is a multiple of the"
+                " other"
             )
         self.bits = bits
         self.group_in, self.lanes_in = group_in, lanes_in
@@ -82,9 +90,10 @@ class Gearbox(wiring.Component):
         )
 
     def model(self, beats: NDArray[Any]) -> NDArray[Any]:
-        """Regroup input beats [beats, lanes_in] to output beats [beats, lanes_out].
+        """Return the output beats [beats, lanes_out] of input beats [beats, lanes_in].
 
-        Lanes past a group's end may hold anything; the larger of the two groups has to be whole.
+        Lanes past the end of a group may hold anything. The input has to consist of whole groups of
+        the larger kind.
         """
         beats = np.asarray(beats)
         per_in = ceil_div(self.group_in, self.lanes_in)
@@ -94,7 +103,7 @@ class Gearbox(wiring.Component):
         return np.pad(groups, [(0, 0), (0, unused)]).reshape(-1, self.lanes_out)
 
     def elaborate(self, platform: Any) -> Module:
-        """Build the kind that fits."""
+        """Build the gearbox as its `kind` says."""
         m = Module()
         match self.kind:
             case "wires":
@@ -108,7 +117,7 @@ class Gearbox(wiring.Component):
         return m
 
     def _used(self, payload: Value, last: Value, group: int, lanes: int) -> Value:
-        """Clear the lanes past the group's end in its last beat."""
+        """Return the payload, whose lanes past the end of a group are cleared in the last beat."""
         rest = group % lanes
         if rest == 0:
             return payload
@@ -116,6 +125,7 @@ class Gearbox(wiring.Component):
         return Cat(payload[:at], payload[at:] & (~last).replicate(len(payload) - at))
 
     def _wires(self, m: Module) -> None:
+        """Connect input and output, and clear the unused lanes."""
         beat = Loop(ceil_div(self.group_in, self.lanes_in), "beat")
         payload = self._used(self.i.payload, beat.last, self.group_in, self.lanes_in)
         m.d.comb += [
@@ -149,17 +159,17 @@ class Gearbox(wiring.Component):
                 with m.If(slot.index == s):
                     m.d.sync += part.eq(data)
                 if ragged and s:
-                    # A group's last beat may end before this slot.
+                    # The last beat of a group may end before this slot.
                     with m.If(slot.index == 0):
                         m.d.sync += part.eq(0)
 
     def _down(self, m: Module) -> None:
-        """Give one input beat in parts, lowest first."""
+        """Shift one input beat out in parts, the lowest first."""
         parts = self.lanes_in // self.lanes_out
         rest = ceil_div(self.group % self.lanes_in, self.lanes_out) or parts
         beat = Loop(ceil_div(self.group, self.lanes_in), "beat")
         store = Signal(self.lanes_in * self.bits, reset_less=True)
-        # One bit per part that is still to come after the present one.
+        # One bit for each part that follows the one on offer.
         more = Signal(parts - 1)
         m.d.comb += self.o.payload.eq(store)
         m.d.comb += self.i.ready.eq(~self.o.valid | (self.o.ready & ~more[0]))
@@ -176,13 +186,14 @@ class Gearbox(wiring.Component):
                 beat.advance(m)
 
     def _barrel(self, m: Module) -> None:
-        """Append input beats behind what is stored, wherever that ends.
+        """Insert each input beat behind the elements that are stored, wherever they end.
 
-        `level` counts the elements behind the beat on offer, so what an input beat does to the
-        store never depends on `o.ready`: accepting with a beat on offer implies that it leaves.
+        `level` counts the elements behind the beat on offer. What an input beat does to the store
+        never depends on `o.ready`, because a beat can be accepted while another is on offer only if
+        that one leaves in the same cycle.
         """
         size = self.lanes_in + self.lanes_out - 1
-        # Reset too: elements are added by an OR with what lies there.
+        # The store needs a reset, because elements are inserted by an OR with what is there.
         store = Signal(size * self.bits)
         level = Signal(range(size + 1))
         beat_in = Loop(ceil_div(self.group_in, self.lanes_in), "beat_in")
@@ -190,8 +201,8 @@ class Gearbox(wiring.Component):
         beat_out = Loop(beats_out, "beat_out")
         rest_in = self.group_in % self.lanes_in or self.lanes_in
         rest_out = self.group_out % self.lanes_out or self.lanes_out
-        # Elements of the next input beat, of the output beat on offer (or next to be offered), and
-        # of the output beat after it.
+        # The number of elements of the next input beat, of the output beat on offer (or the next to
+        # be offered), and of the output beat after that.
         arriving = Mux(beat_in.last, rest_in, self.lanes_in)
         leaving = Mux(beat_out.last, rest_out, self.lanes_out)
         after = [rest_out if (i + 2) % beats_out == 0 else self.lanes_out for i in range(beats_out)]
@@ -200,7 +211,8 @@ class Gearbox(wiring.Component):
         valid, room, take = self.o.valid, Signal(), Signal()
         need = Signal(range(self.lanes_out + 1))
         m.d.comb += need.eq(Mux(valid, following, leaving))
-        # Both outcomes are ready before it is known whether the beat is taken.
+        # The results with and without an input beat are computed in parallel, so that valid and
+        # ready only select between them.
         lacking, filled = Signal(signed(len(level) + 1)), Signal(len(level) + 1)
         m.d.comb += lacking.eq(level - need)
         m.d.comb += filled.eq(level + arriving)
@@ -223,7 +235,7 @@ class Gearbox(wiring.Component):
         data = self._used(self.i.payload, beat_in.last, self.group_in, self.lanes_in)
         added = Signal(size * self.bits)
         with m.If(take), m.Switch(level):
-            # Wherever there is room for a beat, fewer than lanes_out elements are in the way.
+            # If there is room for a beat, fewer than lanes_out elements are stored before it.
             for at in range(self.lanes_out):
                 with m.Case(at) if at + 1 < self.lanes_out else m.Default():
                     m.d.comb += added.eq(Cat(Const(0, at * self.bits), data))

@@ -1,4 +1,4 @@
-"""Input stage: raw samples to activation codes, by comparison or table."""
+"""Input stage: turns raw samples into activation codes, by comparison or by table."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_STEPS = 64
 
 
 def _step(row: list[int]) -> tuple[int, int, int] | None:
-    """Read a table as (threshold, code below, code from there on); None where it is no step."""
+    """Return a table as (threshold, code below it, code from it on), or None if it is no step."""
     changes = [x for x in range(1, len(row)) if row[x] != row[x - 1]]
     if len(changes) > 1:
         return None
@@ -30,21 +30,21 @@ def _step(row: list[int]) -> tuple[int, int, int] | None:
 
 
 class InputStage(wiring.Component):
-    """Look up the code of every sample.
+    """Looks up the code of every sample.
 
-    One register at the output: a beat accepted in cycle a is offered from a + 1 on, and the next
-    one can be accepted in the cycle in which it is taken.
+    There is one register, at the output: a beat accepted in cycle a is offered from a + 1 on, and
+    the next one can be accepted in the cycle in which it is taken.
 
     Parameters
     ----------
     lanes : int
         Samples per beat.
     bits : int
-        Bits of a code.
+        Width of a code in bits.
     table : int array [channels, 2 ** sample bits]
-        Codes. Sample i of a group is of channel i mod `channels`. A table of one step is built as a
-        comparator, the identity as wires, others as read-only memories in LUTs; of samples wider
-        than 8 bits those of few steps as comparators, too.
+        Code of every sample value. Sample i of a group belongs to channel i mod `channels`. A table
+        with one step is built as a comparator, the identity as wires, and others as read-only
+        memories in LUTs, or, for samples of more than 8 bits and few steps, as comparators.
     group : int
         Samples per group, a multiple of `channels`. A group begins with a new beat.
 
@@ -53,21 +53,27 @@ class InputStage(wiring.Component):
     i : In(stream.Signature(lanes * 8 or 16))
         Samples in whole bytes, lane 0 lowest.
     o : Out(stream.Signature(lanes * bits))
-        Codes; 0 in the lanes past a group's end.
+        Codes, lane 0 lowest; 0 in the lanes past the end of a group.
 
     Attributes
     ----------
     latency : int
-        1.
+        1 clock cycle.
+
+    Raises
+    ------
+    ValueError
+        If a number is not positive, the table has another shape, a code does not fit, or `group` is
+        no multiple of the channels.
     """
 
     latency = 1
 
     def __init__(self, *, lanes: int, bits: int, table: NDArray[Any], group: int) -> None:
-        """Check the parameters."""
+        """Check the parameters and declare the ports."""
         for name, size in {"lanes": lanes, "bits": bits, "group": group}.items():
             if size < 1:
-                raise ValueError(f"{name} is {size}; it has to be positive")
+                raise ValueError(f"{name} is {size}; it has to be 1 or more")
         table = np.asarray(table)
         sizes = [1 << b for b in range(LEAST_BITS, MOST_BITS + 1)]
         if table.ndim != 2 or table.shape[1] not in sizes or not len(table):
@@ -77,7 +83,9 @@ class InputStage(wiring.Component):
                 f"table has codes from {table.min()} to {table.max()}; they do not fit {bits} bits"
             )
         if group % len(table):
-            raise ValueError(f"group is {group}, no multiple of the table's {len(table)} channels")
+            raise ValueError(
+                f"group is {group}; it has to be a multiple of the table's {len(table)} channels"
+            )
         self.lanes, self.bits, self.group = lanes, bits, group
         self.sample_bits = table.shape[1].bit_length() - 1
         self.lane_bits = 8 * ceil_div(self.sample_bits, 8)
@@ -91,23 +99,23 @@ class InputStage(wiring.Component):
 
     @property
     def beats(self) -> int:
-        """Beats per group."""
+        """Number of beats per group."""
         return ceil_div(self.group, self.lanes)
 
     def model(self, samples: NDArray[Any]) -> NDArray[np.int64]:
-        """Give the output beats, int64 [groups * beats, lanes], of samples [groups, group]."""
+        """Return the output beats, int64 [groups * beats, lanes], of samples [groups, group]."""
         channel = np.arange(self.group) % len(self.table)
         codes = self.table[channel, samples]
         padded = np.pad(codes, [(0, 0), (0, self.beats * self.lanes - self.group)])
         return padded.reshape(-1, self.lanes)
 
     def elaborate(self, platform: Any) -> Module:
-        """Build the register and the lanes before it."""
+        """Build the look-up of every lane and the register behind it."""
         m = Module()
         m.d.comb += self.i.ready.eq(~self.o.valid | self.o.ready)
         channels = len(self.table)
         same = bool((self.table == self.table[0]).all())
-        # After so many beats the channels of the lanes repeat; every group starts anew.
+        # The channels of the lanes repeat after `period` beats, and start again with each group.
         period = 1 if same else min(self.beats, channels // gcd(channels, self.lanes))
         phase, beat = Loop(period, "phase"), Loop(self.beats, "beat")
         ragged = self.group % self.lanes != 0
@@ -136,7 +144,21 @@ class InputStage(wiring.Component):
     def _lane(
         self, m: Module, lane: int, sample: Value, rows: list[list[int]], phase: Value
     ) -> Value:
-        """Build the look-up of one lane in the table of the present phase."""
+        """Build the look-up of one lane in the table of the current phase; return the code.
+
+        Parameters
+        ----------
+        m : Module
+            The module that gets the logic.
+        lane : int
+            Number of the lane, for names.
+        sample : Value [sample bits]
+            The lane's sample.
+        rows : list of list of int
+            The lane's table in each phase.
+        phase : Value
+            Number of the current phase.
+        """
         low = (1 << min(self.bits, self.sample_bits)) - 1
         if all(row == [i & low for i in range(1 << self.sample_bits)] for row in rows):
             return (

@@ -22,7 +22,7 @@ class Accelerator(Elaboratable):
     Parameters
     ----------
     spec : AcceleratorSpec
-        What to build.
+        Spec of the network's hardware.
     style : {"amaranth", "verilog"}
         "amaranth" runs in Amaranth's simulator; "verilog" is what `emit` writes.
     taps : bool

@@ -34,6 +34,7 @@ class _Assign:
     value: str
 
     def lines(self, indent: str) -> Iterator[str]:
+        """Write the assignment."""
         yield f"{indent}{self.target} <= {self.value};"
 
 
@@ -45,6 +46,7 @@ class _If:
     body: list[_Statement] = field(default_factory=list)
 
     def lines(self, indent: str) -> Iterator[str]:
+        """Write the condition and the statements under it."""
         yield f"{indent}{self.condition} begin"
         for statement in self.body:
             yield from statement.lines(indent + "  ")
@@ -58,6 +60,7 @@ class _Case:
     text: list[str]
 
     def lines(self, indent: str) -> Iterator[str]:
+        """Write the case statement."""
         for line in self.text:
             yield indent + line
 
@@ -130,10 +133,12 @@ def _clocked(programs: Iterable[list[_Statement]]) -> str:
 
 
 def _process(lines: Iterable[str]) -> str:
+    """Write a clocked process around lines."""
     return "\n".join(["  always @(posedge clk) begin", *lines, "  end", ""])
 
 
 def _lines(statements: Iterable[_Statement], indent: str) -> Iterator[str]:
+    """Write statements."""
     for statement in statements:
         yield from statement.lines(indent)
 

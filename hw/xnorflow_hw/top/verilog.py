@@ -9,7 +9,7 @@ from xnorflow_hw.base import names
 from xnorflow_hw.base.conversion import convert
 from xnorflow_hw.fabric.popcount import PROLOGUE
 from xnorflow_hw.spec import AcceleratorSpec
-from xnorflow_hw.top import processes as clocked
+from xnorflow_hw.top import processes
 from xnorflow_hw.top.accelerator import Accelerator
 
 _ESCAPED = re.compile(r"\\(\S+) ")
@@ -51,7 +51,7 @@ def emit(spec: AcceleratorSpec, *, header: str = "", taps: bool = False) -> Emit
     Parameters
     ----------
     spec : AcceleratorSpec
-        What to generate.
+        Spec of the accelerator.
     header : str
         Lines to put into the comment at the top.
     taps : bool
@@ -73,8 +73,8 @@ def emit(spec: AcceleratorSpec, *, header: str = "", taps: bool = False) -> Emit
 
 
 def _readable(text: str) -> str:
-    """Return Yosys's text with plain names, joined processes and no form that lint warns about."""
-    text = clocked.join(plain_names(text))
+    """Return Yosys's text with plain names, joined processes and nothing that lint warns about."""
+    text = processes.join(plain_names(text))
     text = _INITIALISED.sub(r"\1\2;\n  initial \2 = \3;", text)
     return _NOT.sub(r"= ~|\1;", text)
 
@@ -95,10 +95,12 @@ def plain_names(text: str) -> str:
 
 
 def _count(number: int, what: str) -> str:
+    """Return a number with its noun, in the plural if needed."""
     return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def _load_port(sprams: int) -> list[str]:
+    """Return the lines that describe the port `load`, if there is one."""
     if not sprams:
         return []
     return [
@@ -109,6 +111,7 @@ def _load_port(sprams: int) -> list[str]:
 
 
 def _header(spec: AcceleratorSpec, header: str, sprams: int) -> str:
+    """Write the comment at the top: the given lines, the ports and the stages."""
     lines = [line.rstrip() for line in header.splitlines()]
     sample_bits = 8 * spec.input.sample_bytes
     lines += [

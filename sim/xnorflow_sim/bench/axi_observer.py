@@ -64,8 +64,8 @@ class Observer:
 
     In every cycle it checks that offers stay until they are taken, computes the `MonitorModel`,
     compares each answer on the register bus with what the registers have to hold, and follows the
-    results on `m_axis`, of which a reset through the register fills up the one it cuts off with
-    zeros.
+    results on `m_axis`. A reset through the register cuts a result off; the wrapper then has to
+    fill it up with zeros, and the observer checks them.
 
     Parameters
     ----------

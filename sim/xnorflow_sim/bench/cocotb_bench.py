@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import re
 import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +24,7 @@ if __name__ != "__main__":
     from numpy.typing import NDArray
 
     from xnorflow.errors import BadInput, CheckFailed
+    from xnorflow.outputs import whole_file
     from xnorflow_sim import process_group
     from xnorflow_sim.interface import Interface
     from xnorflow_sim.verilator import cache
@@ -35,6 +37,18 @@ AXI_BENCH = "xnorflow_sim.bench.bench_axi"
 """Testbench of an accelerator in its AXI wrapper."""
 # The runner makes every signal public, so warnings about unused ones mean nothing here.
 BUILD_ARGS = ["-O3", "--no-timing", "-Wno-fatal", "-Wno-lint", "-Wno-style"]
+BUILD_ARGS += ["-CFLAGS", "-DVL_USER_FATAL"]
+# Verilator's own flushes the waveforms first: a deadlock, where writing them is what failed.
+FATAL = """\
+#include "verilated.h"
+#include <cstdio>
+#include <cstdlib>
+void vl_fatal(const char *file, int line, const char *, const char *what) {
+    std::fprintf(stderr, "%%Error: %s:%d: %s\\n", file, line, what);
+    std::_Exit(1);
+}
+"""
+_WAVES_LOST = re.compile(r"VerilatedVcd::bufferFlush: (.*)")
 
 
 @dataclass(frozen=True)
@@ -129,9 +143,13 @@ def run_cocotb(
         )
     sources = read_sources(verilog, images)
     built = _build(sources, interface.top, waves is not None, build_dir or cache.default())
-    with tempfile.TemporaryDirectory(prefix="xnorflow-") as name:
+    # What is there of a test that failed shows where.
+    kept = whole_file(Path(waves), keep=(CheckFailed,)) if waves else nullcontext(None)
+    with kept as part, tempfile.TemporaryDirectory(prefix="xnorflow-") as name:
         folder = Path(name)
         write_sources(sources, folder)
+        if part:
+            (folder / "dump.vcd").symlink_to(part.absolute())
         job = folder / "bench.npz"
         np.savez(
             job,
@@ -148,12 +166,12 @@ def run_cocotb(
             },
             {"XNORFLOW_BENCH": str(job)},
         )  # fmt: skip
-        if waves and (folder / "dump.vcd").is_file():
-            shutil.move(folder / "dump.vcd", waves)
+        if lost := _WAVES_LOST.search(log):
+            raise BadInput(f"cannot write the waveforms: {lost[1].strip()}")
         results = _results(folder / "results.xml", log)
-    failed = [result for result in results if not result.passed]
-    if failed:
-        raise CheckFailed(f"cocotb test {failed[0].name} fails: {failed[0].failure}")
+        failed = [result for result in results if not result.passed]
+        if failed:
+            raise CheckFailed(f"cocotb test {failed[0].name} fails: {failed[0].failure}")
     return results
 
 
@@ -162,10 +180,10 @@ def _build(sources: dict[str, str], top: str, waves: bool, root: Path) -> Path:
     import cocotb_tools.config
 
     kind = [tools.verilator().version, tools.compiler().version, version("cocotb")]
-    kind += [str(cocotb_tools.config.libs_dir), repr(BUILD_ARGS), top, str(waves)]
+    kind += [str(cocotb_tools.config.libs_dir), repr(BUILD_ARGS), FATAL, top, str(waves)]
 
     def make(folder: Path) -> None:
-        write_sources({DESIGN: sources[DESIGN]}, folder)
+        write_sources({DESIGN: sources[DESIGN], "fatal.cpp": FATAL}, folder)
         log = _launch({"do": "build", "build_dir": str(folder), "top": top, "waves": waves}, {})
         if not (folder / top).is_file():
             raise CheckFailed(f"the cocotb testbench of {top} cannot be built: {log[-600:]}")
@@ -211,7 +229,8 @@ def _serve(job: dict[str, Any]) -> None:
     if job["do"] == "build":
         runner.build(
             sources=[Path(job["build_dir"]) / "design.sv"], hdl_toplevel=job["top"],
-            build_dir=job["build_dir"], build_args=BUILD_ARGS, timescale=("1ns", "1ps"),
+            build_args=[*BUILD_ARGS, str(Path(job["build_dir"]) / "fatal.cpp")],
+            build_dir=job["build_dir"], timescale=("1ns", "1ps"),
             waves=job["waves"],
         )  # fmt: skip
     elif job["do"] == "test":

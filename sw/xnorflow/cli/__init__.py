@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from xnorflow.cli import console
-from xnorflow.cli.endings import ending, flush, interruptible, stop_children
+from xnorflow.cli.endings import ending, flush, interruptible, no_children_left
 from xnorflow.version import __version__
 
 
@@ -26,13 +26,13 @@ class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         """Run a command."""
         try:
-            result = super().invoke(ctx)
+            with no_children_left():
+                result = super().invoke(ctx)
             flush()
             return result
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
         except (Exception, KeyboardInterrupt) as e:
-            stop_children()
             if ctx.params.get("debug") and isinstance(e, Exception):
                 raise
             message, code = ending(e)
@@ -54,6 +54,8 @@ def main(debug: bool) -> None:
       xnorflow simulate out --data images.npz --engine rtl
       xnorflow check model.onnx --data images.npz --rtl 20
       xnorflow doctor                    which tools are missing
+
+    Ends with 0 if all went well, 1 if a check failed, 2 for bad usage or input, 130 by Ctrl-C.
     """
 
 

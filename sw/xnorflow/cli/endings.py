@@ -100,7 +100,7 @@ def ending(error: BaseException) -> tuple[str, int]:
 def _place(error: BaseException) -> str:
     """Return the innermost of our own functions that an error came through."""
     frames = traceback.extract_tb(error.__traceback__)
-    ours = [f for f in frames if "xnorflow" in Path(f.filename).parts[-4:-1].__str__()] or frames
+    ours = [f for f in frames if "xnorflow" in f.filename] or frames
     return f"{Path(ours[-1].filename).name}, line {ours[-1].lineno}" if ours else "an unknown place"
 
 
@@ -116,18 +116,24 @@ def flush() -> None:
         raise
 
 
-def stop_children() -> None:
-    """Kill the processes that this one has started and not waited for, and theirs."""
-    for process in _children(os.getpid()):
-        with suppress(ProcessLookupError, PermissionError):
-            os.kill(process, signal.SIGKILL)
+@contextmanager
+def no_children_left() -> Iterator[None]:
+    """Kill what was started within this context and still runs, if an exception ends it."""
+    before = children(os.getpid())
+    try:
+        yield
+    except BaseException:
+        for process in children(os.getpid()) - before:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(process, signal.SIGKILL)
+        raise
 
 
-def _children(parent: int) -> list[int]:
+def children(parent: int) -> set[int]:
     """Return all descendants of a process, where the system tells."""
-    found = []
+    found = set()
     with suppress(OSError, ValueError):
         for task in Path(f"/proc/{parent}/task").iterdir():
             for child in map(int, (task / "children").read_text().split()):
-                found += [child, *_children(child)]
+                found |= {child, *children(child)}
     return found

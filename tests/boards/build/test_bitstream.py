@@ -4,9 +4,13 @@ import pytest
 
 from xnorflow import compile as compile_network
 from xnorflow import demo, load
+from xnorflow.design.design import Design
 from xnorflow.errors import BadInput, CheckFailed, ToolMissing
+from xnorflow_boards import board
 from xnorflow_boards.build.bitstream import FOLDER, build
 from xnorflow_boards.build.load_bitstream import program
+from xnorflow_boards.build.open_build import OpenBuild
+from xnorflow_boards.build.vivado_build import VivadoBuild
 from xnorflow_boards.flows import ICE40, tools
 
 pytest.importorskip("amaranth_boards")
@@ -192,3 +196,11 @@ def test_vivado_projects_with_resources_from_yosys(
     assert (folder / "digits.v").read_text().count("module digits") >= 1
     with pytest.raises(BadInput, match="loaded with its maker's tools"):
         program(design)
+
+
+def test_a_build_takes_boards_of_its_own_flow_only(design, tmp_path):
+    made = Design.read(design)
+    with pytest.raises(TypeError, match="zcu104 is built by AMD UltraScale"):
+        OpenBuild(made, board("zcu104"), tmp_path, lambda step, doing: None)
+    with pytest.raises(TypeError, match="icebreaker is not"):
+        VivadoBuild(made, board("icebreaker"), tmp_path, lambda step, doing: None)

@@ -1,4 +1,4 @@
-"""Compressor trees and baked layers: primitives against counting, by Yosys's solver."""
+"""Compressor trees and baked layers: primitives equal counting, proved by Yosys's solver."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .. import prove
 
 
 def _tree(heights: list[int], inverted: int) -> tuple[str, str, int]:
-    """Write a tree over columns of such heights, and the sum that it has to be."""
+    """Write a tree over columns of the given heights, and the sum that it has to equal."""
     width = (sum(h << w for w, h in enumerate(heights))).bit_length()
     total = sum(heights)
     bits = [Bit(f"x[{i}]", bool(inverted >> i & 1)) for i in range(total)]
@@ -101,7 +101,7 @@ def test_latency_is_that_of_the_widest_output() -> None:
 
 
 def test_lines_stay_short_however_wide_a_layer_is() -> None:
-    # Verilator 5.052 gives up on a line of more than 40,000 tokens.
+    # Verilator 5.052 fails on a line of more than 40,000 tokens.
     weights = np.random.default_rng(1).integers(0, 2, (64, 784), dtype=np.uint8)
     text = baked.verilog_module("layer", weights, [392] * 64)
     assert max(map(len, text.splitlines())) < 400

@@ -1,4 +1,4 @@
-"""Array of a dense layer with its weights in logic, against the NumPy model."""
+"""The array of a dense layer with its weights in logic equals its NumPy model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PE x SIMD array: sums, cycles, bubbles and the ROM's turn-around, against the NumPy model."""
+"""The PE x SIMD array equals its NumPy model: sums, cycles, bubbles, and the ROM's wrap-around."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from ..harness import pack, run_pulses, unpack, with_bubbles
 
 
 def beats_of(codes, bits, rows, turns=(), first_row=False):
-    """Write reductions [n, beats, ...] as input beats; `i_row` is only right where it counts."""
+    """Return reductions [n, beats, ...] as input beats; `i_row` is right only where it counts."""
     n, beats = codes.shape[:2]
     for r in range(n):
         for b in range(beats):
@@ -29,7 +29,7 @@ def beats_of(codes, bits, rows, turns=(), first_row=False):
 
 
 def check(dut, codes, *, turns=(), bubbles=0.0, seed=0):
-    """Reductions [n, beats, (pixels,) simd] in, the model's results out, at their cycles."""
+    """Feed reductions [n, beats, (pixels,) simd]; expect the model's results at their cycles."""
     fused = dut.thresholds is not None
     beats = with_bubbles(beats_of(codes, dut.bits, dut.rows, turns, fused), seed, bubbles)
     events = run_pulses(dut, beats, ["o_values", "o_row"], count=len(codes), drain=20)
@@ -133,7 +133,7 @@ def test_array_sums(pe, simd, bits, coefficients, beats, rows, rom, register, bu
     seed=st.integers(0, 999),
 )
 def test_codes_of_sums(pe, simd, bits, beats, rows, pixels, form, bubbles, seed):
-    """Thresholds about where the sums are; some always reached, some never."""
+    """Thresholds lie around the sums; some are always reached, some never."""
     rng = np.random.default_rng(seed)
     middle = beats * simd * ((1 << bits) - 1) // 2
     thresholds = middle + rng.integers(-3, 4, (rows, pe))
@@ -160,7 +160,7 @@ def test_codes_of_sums(pe, simd, bits, beats, rows, pixels, form, bubbles, seed)
 
 @pytest.mark.parametrize("threshold", [-9, -1, 0, 1, 6, 7, 8, 15, 2**40])
 def test_every_sum_against_a_threshold(threshold):
-    """All sums from 0 to the highest, one word of weights."""
+    """All sums from 0 to the highest are compared, with one word of weights."""
     dut = DotArray(
         pe=1,
         simd=7,
@@ -204,7 +204,7 @@ def test_sums_go_from_lane_to_lane(pixels, pe, simd, bits, beats, rows, turn, bu
     )
     turns = [b for b in range(1, beats) if rng.random() < 0.5]
     codes = rng.integers(0, 1 << bits, (2 * rows + 1, beats, pixels, simd))
-    # The model follows each window through the lanes; here the sums themselves move.
+    # The model follows each window through the lanes; here the sums move from lane to lane.
     single = make(rng, pe=pe, simd=simd, bits=bits, coefficients=(1, 1), beats=1, rows=1)
     sums = np.zeros((len(codes), pixels, pe), int)
     word = 0
@@ -232,7 +232,7 @@ def test_sums_go_from_lane_to_lane(pixels, pe, simd, bits, beats, rows, turn, bu
     ],
 )
 def test_windows_of_a_row_over_banks(pixels, stride, dilation, pad):
-    """Column c of a row lies in bank c mod M; the array sees banks, the results are windows."""
+    """Column c of a row lies in bank c mod M; the array reads banks, the results are windows."""
     rng = np.random.default_rng(pixels)
     kernel, pe, simd = 3, 2, 4
     groups = 3
@@ -269,7 +269,7 @@ def test_single_beat_reductions_every_cycle(depth):
 
 
 def test_mixed_lengths_of_reductions():
-    """Reductions need not be equally long: first and last alone decide."""
+    """Reductions may differ in length: only first and last delimit them."""
     rng = np.random.default_rng(5)
     dut = make(rng, pe=2, simd=4, bits=2, coefficients=(1, 1), beats=11, rows=1)
     codes = rng.integers(0, 4, (11, 4))
@@ -301,7 +301,7 @@ def test_mixed_lengths_of_reductions():
 
 
 def test_model_is_the_plain_sum_of_products():
-    """The popcount domain against multiplication: P - sum(minus weights) = sum(w * u) for +-1."""
+    """The popcounts equal multiplication: P - sum(minus weights) = sum(w * u) for weights +-1."""
     rng = np.random.default_rng(2)
     dut = make(rng, pe=3, simd=6, bits=3, coefficients=(1,), beats=4, rows=1)
     codes = rng.integers(0, 8, (5, 4, 6))

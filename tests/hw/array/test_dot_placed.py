@@ -1,4 +1,4 @@
-"""Arrays as Verilog, of each fabric's primitives in Yosys's models and as simulators see them."""
+"""Arrays as Verilog equal their models, with each fabric's primitives and in simulators."""
 
 import numpy as np
 import pytest
@@ -25,12 +25,12 @@ BEATS, ROWS, TURNS = 3, 3, (1, 2)
 
 @pytest.fixture(autouse=True)
 def copies_for_few_lanes(monkeypatch):
-    """Also these small arrays have their activations copied."""
+    """Make these small arrays copy their activations, too."""
     monkeypatch.setitem(copies.LANES, "ecp5", 16)
 
 
 def arrays(fabric):
-    """Make arrays of all kinds: sums and codes, one pixel and several, every form."""
+    """Return arrays of all kinds: sums and codes, one pixel and several, every form."""
     rng = np.random.default_rng(4)
     kinds = [
         # form, simd, bits, coefficients, pixels, turn, whether thresholds
@@ -118,7 +118,7 @@ def test_arrays_in_verilator(fabric, body, tmp_path):
     codes = [
         rng.integers(0, 1 << part.bits, (14, BEATS, part.pixels, part.simd)) for part in dut.parts
     ]
-    # The same bubbles for all.
+    # All arrays get the same bubbles.
     streams = [
         with_bubbles(beats_of(own, part.bits, ROWS, TURNS, True), 7, 0.3)
         for own, part in zip(codes, dut.parts, strict=True)

@@ -1,4 +1,4 @@
-"""Pooling arrays: values, cycles, bubbles, padded beats, against the NumPy models."""
+"""Pooling arrays equal their NumPy models: values, cycles, bubbles, padded beats."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from ..verilog import lint
 
 
 def beats_of(codes, bits, rows, pad=None):
-    """Write reductions [n, beats, lanes] as input beats; `rows` gives each reduction's row."""
+    """Return reductions [n, beats, lanes] as input beats; `rows` holds each reduction's row."""
     n, beats, _ = codes.shape
     for r in range(n):
         for b in range(beats):
@@ -58,7 +58,7 @@ def test_max(lanes, bits, beats, rows, bubbles, seed, mixed):
     codes = rng.integers(0, 1 << bits, (12, beats, lanes))
     pad = rng.random((12, beats)) < 0.3
     row = rng.integers(0, rows, 12).tolist()
-    # The model against the definition, reduction by reduction; all padded gives the worst code.
+    # The model equals the definition, reduction by reduction; padding alone gives the worst code.
     expected = dut.model(codes, pad, np.array(row))
     for r in range(12):
         real = codes[r][~pad[r]]

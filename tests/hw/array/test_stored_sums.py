@@ -1,4 +1,4 @@
-"""Sums whose weights are in the LUTs that compare: primitives against counting."""
+"""Sums whose weights are stored in the LUTs that compare: primitives equal counting."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def weights_of(words, pe, simd):
 
 
 def reference(weights):
-    """Write what counts in plain Verilog; past the last word it reads zeros, as the LUTs do."""
+    """Write the count in plain Verilog; past the last word it reads zeros, as the LUTs do."""
     words, pe, simd = weights.shape
     bits, width, cycles = (words - 1).bit_length(), simd.bit_length(), stored_latency(simd)
     table = [f"{pe * simd}'h{w:x}" for w in bit_words(weights.reshape(words, -1))]
@@ -69,7 +69,7 @@ def test_a_lane_takes_about_a_lut():
     for pe, simd in ((16, 64), (16, 256), (24, 784)):
         netlist, _ = stored.structure(weights_of(16, pe, simd))
         assert netlist.luts < 1.05 * pe * simd
-    # A last PE that has no other has its LUTs alone.
+    # With an odd number of PEs the last one does not share its LUTs.
     netlist, _ = stored.structure(weights_of(16, 3, 256))
     assert 1.15 * 3 * 256 < netlist.luts < 1.25 * 3 * 256
 
@@ -82,7 +82,7 @@ def test_words_have_to_fit_a_lut(words):
 
 def test_few_words_are_shared_rather_than_stored():
     assert stored.pays(pe=16, simd=256, words=16)
-    # Of 256 kinds of bits, a memory of 4096 has many twice.
+    # With 8 words a bit has one of 256 contents, so of 4096 bits many are equal.
     assert not stored.pays(pe=16, simd=256, words=8)
     assert not stored.pays(pe=16, simd=256, words=17)
     assert not stored.pays(pe=16, simd=256, words=1)

@@ -1,4 +1,4 @@
-"""Tails: codes and scores at their latency, against NumPy written another way."""
+"""Tails: codes and scores at their latency equal NumPy, written in another way."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ drawn = settings(max_examples=30, deadline=None, derandomize=True)
 
 
 def check(dut, values, rows, expected, *, signed=False, bubbles=0.0, seed=0):
-    """Values [n, pe] and rows [n] in, the expected results out, each `latency` cycles later."""
+    """Feed values [n, pe] and rows [n]; expect the results, each `latency` cycles later."""
     beats = with_bubbles(
         (
             {"i_values": pack(value, dut.acc_bits), "i_row": int(row)}
@@ -51,7 +51,7 @@ def check(dut, values, rows, expected, *, signed=False, bubbles=0.0, seed=0):
 )
 def test_threshold_codes(pe, acc_bits, levels, rows, rom, wider, bubbles, seed):
     rng = np.random.default_rng(seed)
-    # Some always (below 1), some never (above the range), some equal to each other.
+    # Some are always reached (below 1), some never (above the range), and some are equal.
     thresholds = np.sort(rng.integers(-5, (1 << acc_bits) + 6, (rows, pe, levels - 1)), axis=2)
     steps = (levels - 1).bit_length()
     dut = ThresholdTail(
@@ -117,7 +117,7 @@ def test_offset_scores(pe, acc_bits, multiply, shift, rows, seed, bubbles):
 
 
 def test_offset_results_may_be_codes():
-    """Unsigned results of the full width, where a signed one would wrap."""
+    """Unsigned results of the full width do not wrap, as signed ones would."""
     values = np.arange(16)[:, None]
     offset = np.array([[0]])
     dut = OffsetTail(pe=1, acc_bits=4, multiply=1, offset=offset, shift=0, out_bits=4, signed=False)

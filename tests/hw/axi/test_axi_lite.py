@@ -25,7 +25,7 @@ def response(word, *, write):
 
 
 class Memory(wiring.Component):
-    """Six words, one that can only be read, and a place where nothing is."""
+    """Six words, one that can only be read, and an address without a word."""
 
     def __init__(self):
         self.lite = AxiLite(address_bits=5)
@@ -62,7 +62,7 @@ def channel(dut, name, *payload):
 
 
 class History(Agent):
-    """What the memory holds in every cycle."""
+    """Records what the memory holds in every cycle."""
 
     def __init__(self, dut):
         self.dut, self.words = dut, []
@@ -72,7 +72,7 @@ class History(Agent):
 
 
 class FirstSeen(Agent):
-    """In which cycle each beat is first offered."""
+    """Records the cycle in which each beat is first offered."""
 
     def __init__(self, stream):
         self.stream, self.cycles, self.fresh = stream, [], True
@@ -133,7 +133,7 @@ def test_every_request_is_answered_once_in_any_order_of_the_channels(
         assert got >> 32 == response(word, write=False)
         assert first >= asked + 2
         if word < WORDS:
-            # The value is that of one cycle after the request: the one before the answer.
+            # The value is that of the cycle after the request, which is the one before the answer.
             assert got & 0xFFFFFFFF == history.words[first - 1][word]
 
 
@@ -194,5 +194,5 @@ def test_no_output_follows_an_input_in_the_same_cycle():
 
 
 def test_an_address_has_a_word():
-    with pytest.raises(ValueError, match="address_bits=2 is below 3"):
+    with pytest.raises(ValueError, match="address_bits is 2; it has to be 3 or more"):
         AxiLite(address_bits=2)

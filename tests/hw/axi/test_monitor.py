@@ -1,4 +1,4 @@
-"""Counters and measurements of the AXI wrapper against a model that keeps a list of frames."""
+"""Counters and measurements of the AXI wrapper equal a model that keeps a list of frames."""
 
 import random
 
@@ -93,5 +93,5 @@ def test_the_map_has_no_overlap_and_room_for_all():
 
 
 def test_a_frame_has_a_beat():
-    with pytest.raises(ValueError, match="frame_beats=0 is below 1"):
+    with pytest.raises(ValueError, match="frame_beats is 0; it has to be 1 or more"):
         Monitor(frame_beats=0)

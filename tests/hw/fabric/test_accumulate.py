@@ -14,7 +14,7 @@ OPTIONS = [
 
 
 def reference(width, step, turn, lane):
-    """Write the accumulator as an expression."""
+    """Write the accumulator as a plain expression."""
     ports = ["clk, en, first", f"[{width - 1}:0] t", f"[{step - 1}:0] n"]
     ports += ["turn", f"[{width - 1}:0] from"] if turn else []
     ports += ["x, w"] if lane else []

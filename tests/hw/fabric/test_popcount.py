@@ -1,4 +1,4 @@
-"""XNOR popcount: Amaranth's simulator, Verilator and a SAT proof against plain counting."""
+"""XNOR popcount equals plain counting, in Amaranth's simulator, in Verilator and by a SAT proof."""
 
 import numpy as np
 import pytest
@@ -72,7 +72,7 @@ def test_verilog_has_each_module_once_in_order():
 
 
 def lanes_of(name, simd, form="tree", **_):
-    """Write what a popcount of that form takes of a vector of lanes."""
+    """Write what a popcount of a form takes from a vector of lanes."""
     bits = [f"{name}[{k}]" for k in range(simd)]
     for k in triples(simd) if form == "recoded" else ():
         a, b, c = bits[k : k + 3]
@@ -81,9 +81,9 @@ def lanes_of(name, simd, form="tree", **_):
 
 
 def bench(sizes, **form):
-    """Write a top that compares every size with $countones, delayed: a bit of `wrong` for each."""
+    """Write a top that compares every size with a delayed $countones: a bit of `wrong` for each."""
     most = max(simd for simd, _ in sizes)
-    # Wide ports, which Verilator has as words of 32 bits.
+    # Verilator represents wide ports as arrays of 32-bit words.
     bits = max(len(sizes), 65)
     lines = [
         f"module top(input clk, input [{most - 1}:0] x, w, output [{bits - 1}:0] wrong);",
@@ -185,7 +185,7 @@ def miter(reference, simd, folder):
 
 @pytest.mark.parametrize("simd", [*range(1, 13), 15, 16])
 def test_structure_is_proved_equal_to_a_sum(simd, tmp_path):
-    """For all 4^simd inputs: a miter of both has no counterexample."""
+    """A miter of both has no counterexample among all 4^simd inputs."""
     assert "no model found: SUCCESS" in miter(REFERENCE, simd, tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Placed popcounts: primitives against a plain count, in Yosys's models of the cells."""
+"""Placed popcounts equal a plain count, in Yosys's models of the cells."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def kind(fabric, form="dense"):
 
 
 def wrapped(simd, fabric, form):
-    """Write a module `gate` of plain lanes around the popcount."""
+    """Write a module `gate` that connects plain lanes to the popcount."""
     name = module_name(simd, 0, **kind(fabric, form))
     return f"""
 module gate(input [{simd - 1}:0] x, w, output [{simd.bit_length() - 1}:0] n);
@@ -38,7 +38,7 @@ endmodule
 @pytest.mark.parametrize("simd", PROVED)
 @pytest.mark.parametrize(("fabric", "form"), PLACED)
 def test_placed_is_proved_equal_to_a_sum(fabric, form, simd, tmp_path):
-    """For all 4^simd inputs: a miter of both has no counterexample."""
+    """A miter of both has no counterexample among all 4^simd inputs."""
     gold = REFERENCE.format(high=simd - 1, top=simd.bit_length() - 1)
     assert equal(gold, wrapped(simd, fabric, form), "gate", fabric, tmp_path)
 
@@ -64,7 +64,7 @@ def test_proof_finds_a_wrong_cell(fabric, form, right, wrong, tmp_path):
 @pytest.mark.rtl
 @pytest.mark.parametrize(("fabric", "form"), PLACED)
 def test_primitives_count(fabric, form, tmp_path):
-    """All lanes equal, all different, each lane alone, then random: with every latency."""
+    """All lanes equal, all different, each lane alone, then random, with every latency."""
     sizes = {(simd, popcount_latency(simd, **kind(fabric, form))) for simd in SIMULATED}
     sizes |= {(simd, latency) for simd in (1, 2, 3, 8, 31) for latency in range(7)}
     text = bench(sorted(sizes), **kind(fabric, form))
@@ -93,7 +93,7 @@ def test_placed_is_lint_clean(fabric, form, options, tmp_path):
 
 
 class Leaves(Tree):
-    """Notes the first lane of each leaf of three."""
+    """Records the first lane of each leaf of three."""
 
     nothing = None
 
@@ -119,7 +119,7 @@ def test_threes_are_the_leaves_of_the_tree(simd):
 
 @pytest.mark.parametrize("simd", [1, 2, 3, 6, 7, 31, 64])
 def test_values_are_recoded_like_arrays(simd):
-    """Also that recoding loses nothing: two words are equal if they are so afterwards."""
+    """Recoding also loses nothing: words that differ stay different."""
     rng = np.random.default_rng(simd)
     words = rng.integers(0, 2, (20, simd + 2))
     out = recoded(words, simd)

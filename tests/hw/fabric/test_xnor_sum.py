@@ -1,4 +1,4 @@
-"""Sums of whole codes: every fabric's adders against a loop, by proof and in simulators."""
+"""Sums of whole codes: the adders of every fabric equal a loop, by proof and in simulators."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ SIZES = [(1, 4), (2, 1), (2, 3), (3, 2), (3, 8), (4, 2), (5, 3), (6, 1), (7, 2),
 
 
 def reference(simd, bits):
-    """Write the sum as a loop, as many cycles late."""
+    """Write the sum as a loop, delayed by as many cycles."""
     latency, width = xnor_sum_latency(simd), xnor_sum.width_for(simd, bits)
     line = [f"reg [{width - 1}:0] n{k};" for k in range(latency + 1)]
     line += [f"always @(posedge clk) n{k + 1} <= n{k};" for k in range(latency)]
@@ -66,7 +66,7 @@ def test_modules_are_lint_clean(fabric, tmp_path):
 
 
 class Plain(wiring.Component):
-    """The same in Amaranth."""
+    """The same sum in Amaranth."""
 
     def __init__(self, simd, bits):
         self.size = {"simd": simd, "bits": bits}

@@ -1,4 +1,4 @@
-"""An SPI flash for Amaranth's simulator, bit by bit: sleeps, wakes, reads."""
+"""A model of an SPI flash for Amaranth's simulator, bit by bit: it sleeps, wakes up and reads."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ class FlashModel:
     Parameters
     ----------
     contents : bytes
-        From address 0 on; erased beyond.
+        Contents from address 0 on; the flash is erased beyond.
     asleep : bool
-        Whether only the command that wakes it is understood.
+        Whether the flash only accepts the command that wakes it up.
     """
 
     def __init__(self, contents, asleep=True):

@@ -1,4 +1,4 @@
-"""Weights from the flash: right ones are loaded word by word, all others are found out."""
+"""Weights from the flash: the right ones are loaded word by word, all others are refused."""
 
 import struct
 import zlib
@@ -25,7 +25,7 @@ def at_address(data):
 
 
 def load(flash, cycles, *, sections=SECTIONS, swap=None, wait=11, reset=None):
-    """Run a loader; give what was written, and the cycles in which it was ready, and failed."""
+    """Run a loader; return what was written, and the cycles in which it was ready and failed."""
     spec = LoaderSpec(
         tuple(map(len, sections)), int.from_bytes(image(sections)[-4:], "little"), ADDRESS, wait
     )
@@ -81,7 +81,7 @@ def test_words_reach_their_place(asleep):
 
 @pytest.mark.parametrize("at", [0, 5, 8, 20, 37])
 def test_a_wrong_bit_anywhere_is_found_and_reading_goes_on(at):
-    """Header, first word, last word: afterwards the flash is written again."""
+    """The bit is in the header, the first or the last word; afterwards the flash is right again."""
     data = bytearray(image(SECTIONS))
     assert len(data) == 42
     data[at] ^= 0x10
@@ -129,5 +129,5 @@ def test_a_reset_loads_again():
 )
 def test_bad_parameters(arguments):
     good = {"sections": (1,), "crc": 0, "address": 0, "wait": 1}
-    with pytest.raises(ValueError, match="not"):
+    with pytest.raises(ValueError, match="has to"):
         LoaderSpec(**(good | arguments))

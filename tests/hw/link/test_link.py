@@ -1,4 +1,4 @@
-"""The link in Amaranth's simulator, byte for byte against its model in Python."""
+"""The link in Amaranth's simulator equals its model in Python, byte for byte."""
 
 import random
 import zlib
@@ -35,13 +35,13 @@ def spec_of(in_lanes=1, in_beats=6, out_bytes=2, out_beats=3, **more):
 
 
 def result_of(spec, frame):
-    """Bytes that depend on every byte of the frame and on its place; some need an escape."""
+    """Return bytes that depend on every byte of the frame and its position; some need an escape."""
     words = (zlib.crc32(frame + bytes([k])) for k in range(spec.result))
     return bytes((0x7E, 0x7D, w & 255)[w >> 8 & 3 if (w >> 8 & 3) < 3 else 2] for w in words)
 
 
 class Accelerator(Agent):
-    """Takes frames and gives results, a few cycles later; a clear resets it."""
+    """Takes frames and returns results a few cycles later; a clear resets it."""
 
     def __init__(self, link, stall=never, latency=5):
         self.link, self.stall, self.latency = link, stall, latency
@@ -77,9 +77,9 @@ class Accelerator(Agent):
 
 
 class Host(Agent):
-    """Sends pieces, each once nothing more comes after the one before; keeps the answers.
+    """Sends pieces, each when the answer to the previous one is complete, and keeps the answers.
 
-    Checks that an offered byte stays.
+    It checks that an offered byte stays.
     """
 
     def __init__(self, link, pieces, stall=never):
@@ -227,7 +227,7 @@ def test_a_hello_of_any_version_is_answered():
 
 @pytest.mark.parametrize("cut", range(1, 21, 3))
 def test_a_new_session_forgets_the_last_one_at_any_moment(cut):
-    """HELLO right behind frames and a part of one: no answer of theirs comes after IDENTITY."""
+    """HELLO follows frames and a part of one; no answer to them comes after IDENTITY."""
     spec = spec_of(window=4)
     first = b"".join(data(spec, 1, n) for n in range(3)) + data(spec, 1, 3)[:cut]
     answers, _ = talk(spec, [hello(1), first + hello(2) + data(spec, 2, 50)], stall=0.5, seed=cut)
@@ -266,11 +266,11 @@ def test_more_frames_than_the_window_wait():
 
 def test_refuses_parameters():
     for bad, why in [
-        ({"in_lanes": 0}, "in_lanes=0"),
+        ({"in_lanes": 0}, "in_lanes is 0"),
         ({"in_beats": 1 << 24}, "too long"),
         ({"out_beats": 40_000}, "too long"),
-        ({"window": 1}, "window=1"),
-        ({"version": 16}, "version=16"),
+        ({"window": 1}, "window is 1"),
+        ({"version": 16}, "version is 16"),
     ]:
         with pytest.raises(ValueError, match=why):
             spec_of(**bad)
@@ -291,7 +291,7 @@ def test_verilog_is_lint_clean(shape, tmp_path):
 
 
 class Load(Agent):
-    """Loads the accelerator after so many cycles, wrongly at first."""
+    """Loads the accelerator after a number of cycles, wrongly at first."""
 
     def __init__(self, link, fails, loaded):
         self.link, self.fails, self.loaded = link, fails, loaded

@@ -100,7 +100,7 @@ def test_every_body_gives_the_words(depth, width, body, tmp_path):
 
 @pytest.mark.rtl
 def test_its_verilog_is_clean(tmp_path):
-    """Only bits that a smaller memory does not need are not used."""
+    """The only unused bits are those that a smaller memory does not need."""
     for options in ((), ("-DXNORFLOW_LOAD",)):
         text = rom_of(40000, 33, name="top", style="verilog").modules["top"]
         lint(text, tmp_path, "-Wno-UNUSEDSIGNAL", "-Wno-WIDTHEXPAND", *options)

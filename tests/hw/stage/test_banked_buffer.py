@@ -1,4 +1,4 @@
-"""Banked feature buffer: order, data and every cycle, over all kinds of windows, under stalls."""
+"""Banked feature buffer: order, data and every cycle, for all kinds of windows, under stalls."""
 
 import itertools
 from math import gcd
@@ -21,11 +21,11 @@ OUTPUTS = ["o_data", "o_first", "o_last", "o_turn", "o_row"]
 
 
 def walk(dut, frames):
-    """Walk the windows by nested loops.
+    """Walk through the windows in nested loops.
 
-    Yields per beat the number of the word that it waits for (None if there is none), how many
-    slots are freed by then (None if that is not changed), the words that windows in the
-    row read, by bank, and the pulse.
+    Yields per beat the number of the word that it waits for (None if there is none), how many slots
+    have been freed by then (None if that has not changed), the words that the windows in the row
+    read, by bank, and the pulse.
     """
     (rows, cols), (kernel_rows, kernel_cols), m = dut.output, dut.kernel, dut.pixels
     (sy, sx), (dy, dx), (top, left, _, _) = dut.stride, dut.dilation, dut.pads
@@ -67,13 +67,13 @@ def walk(dut, frames):
 
 
 def slot_of(dut, number):
-    """Number of the slot in which a word lies, through all rows and frames."""
+    """Return the number of the slot in which a word lies, through all rows and frames."""
     row, column = divmod(number // dut.words, dut.width)
     return row * -(-dut.width // dut.pixels) + column // dut.pixels
 
 
 def predict(dut, beats, words, i_stall, permit):
-    """Simulate the rules of docs/hardware.md cycle by cycle; give accepts and issues."""
+    """Simulate the rules of docs/hardware.md cycle by cycle; return accepts and issues."""
     accepts, issues, freed, offered, cycle = [], [], 0, False, 0
     while len(accepts) < words or len(issues) < len(beats):
         written = len(accepts)
@@ -112,13 +112,13 @@ def make(rng, *, extra=0, **kwargs):
 
 
 def lanes(dut, pulse, data):
-    """Values of those banks that the row's windows read."""
+    """Return the values of the banks that the windows of the row read."""
     values = unpack(pulse["o_data"], BITS, dut.pixels)
     return {bank: values[bank] for bank in data}
 
 
 class AtLeast(Watch):
-    """Waits for so many pulses but allows more."""
+    """Waits for a number of pulses but allows more."""
 
     def __init__(self, dut, names, count):
         super().__init__(dut, names)
@@ -142,7 +142,7 @@ def check(dut, rng, frames=3, seed=0, i_stalled=0.0, blocked=0.0):
     issued = Watch(dut, [], valid="o_issued")
     permit = Drive(dut.permit, lambda cycle: not block(cycle))
     run(dut, source, permit, pulses, issued, timeout=20_000, drain=0)
-    # Padded taps of a further frame need no words.
+    # Padded taps of the next frame need no words, so they may be issued.
     del pulses.events[len(beats) :]
     assert source.cycles == accepts
     assert [cycle - dut.latency for cycle, _ in pulses.events] == issues
@@ -164,7 +164,7 @@ def pair(strategy):
 
 @st.composite
 def windows(draw):
-    """Draw geometry with at least one tap inside the frame."""
+    """Draw a geometry with at least one tap inside the frame."""
     shape = {
         "height": draw(st.integers(1, 6)),
         "width": draw(st.integers(1, 9)),
@@ -252,7 +252,7 @@ def test_window(change, stalled):
 
 
 def test_full_speed_has_no_bubble():
-    """With room for two frames, beats follow each other for ever once the words are there."""
+    """With room for two frames, beats follow each other without a gap once the words are there."""
     rng = np.random.default_rng(1)
     dut = make(rng, **PLAIN, repeat=4, extra=2 * 5 * 3 * 2)
     data = rng.integers(0, 64, (4, 5, 6, 2))
@@ -267,7 +267,7 @@ def test_full_speed_has_no_bubble():
 @settings(max_examples=80, deadline=None)
 @given(shape=windows())
 def test_minimum_depth_is_the_least(shape):
-    """One pixel less deadlocks, by the rules of the document; that much never does."""
+    """With one pixel less the documented rules deadlock; with that depth they never do."""
     dut = make(np.random.default_rng(0), **shape | {"extra": 0, "repeat": 1})
     beats = list(walk(dut, np.zeros((2, dut.height, dut.width, dut.words), int).tolist()))
     for capacity in (dut.depth // dut.words, dut.depth // dut.words - 1):
@@ -281,7 +281,7 @@ def test_minimum_depth_is_the_least(shape):
 
 
 def test_every_feature_is_stored_once():
-    """A bank holds every second column, and no other place exists."""
+    """A bank holds every second column, and there is no other memory."""
     dut = make(np.random.default_rng(1), **PLAIN | {"width": 8}, extra=100)
     text = to_verilog(dut)
     assert text.count("[127:0]") == 2  # Two memories, each of 128 words of 6 bits.

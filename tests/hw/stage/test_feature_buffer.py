@@ -1,4 +1,4 @@
-"""Feature buffer: order, data and every cycle, over all kinds of windows and under stalls."""
+"""Feature buffer: order, data and every cycle, for all kinds of windows, under stalls."""
 
 import itertools
 
@@ -18,10 +18,10 @@ OUTPUTS = ["o_data", "o_pad", "o_first", "o_last", "o_row"]
 
 
 def walk(dut, frames):
-    """Walk the windows by nested loops.
+    """Walk through the windows in nested loops.
 
-    Yields per beat the number of the word it reads (None if padded), how many words are freed by
-    then (None if that is not changed), and the pulse.
+    Yields per beat the number of the word that it reads (None if padded), how many words have been
+    freed by then (None if that has not changed), and the pulse.
     """
     (rows, cols), (kernel_rows, kernel_cols) = dut.output, dut.kernel
     (sy, sx), (dy, dx), (top, left, _, _) = dut.stride, dut.dilation, dut.pads
@@ -66,7 +66,7 @@ def walk(dut, frames):
 
 
 def predict(dut, beats, words, i_stall, permit):
-    """Simulate the rules of docs/hardware.md cycle by cycle; give accepts and issues."""
+    """Simulate the rules of docs/hardware.md cycle by cycle; return accepts and issues."""
     accepts, issues, freed, offered, cycle = [], [], 0, False, 0
     while len(accepts) < words or len(issues) < len(beats):
         ready = len(accepts) - freed < dut.depth
@@ -116,7 +116,7 @@ def check(dut, rng, frames=3, seed=0, i_stalled=0.0, blocked=0.0):
     issued = Watch(dut, [], valid="o_issued")
 
     class Enough:
-        """Done when the words of all frames are in and their beats out."""
+        """Done when the words of all frames have been accepted and their beats have been seen."""
 
         def drive(self, ctx, cycle):
             pass
@@ -134,7 +134,8 @@ def check(dut, rng, frames=3, seed=0, i_stalled=0.0, blocked=0.0):
     permit = Drive(dut.permit, lambda cycle: not block(cycle))
     run(dut, source, permit, pulses, issued, Enough(), timeout=20_000, drain=0)
     assert source.cycles == accepts
-    # Windows of padding alone may be issued for a frame to come: those are past the end here.
+    # Windows of padding alone may be issued before their frame begins; at the end of the test
+    # these belong to no frame.
     events = pulses.events[: len(beats)]
     assert [values for _, values in events] == [pulse for _, _, pulse in beats]
     assert [cycle - dut.latency for cycle, _ in events] == issues
@@ -151,7 +152,7 @@ def pair(strategy):
 
 @st.composite
 def windows(draw):
-    """Draw geometry with at least one tap inside the frame."""
+    """Draw a geometry with at least one tap inside the frame."""
     shape = {
         "height": draw(st.integers(1, 6)),
         "width": draw(st.integers(1, 6)),
@@ -238,7 +239,7 @@ def test_window(change, stalled):
 
 
 def test_full_speed_has_no_bubble():
-    """With room for two frames, beats follow each other for ever once the words are there."""
+    """With room for two frames, beats follow each other without a gap once the words are there."""
     rng = np.random.default_rng(1)
     dut = make(rng, **PLAIN, repeat=4, extra=2 * 5 * 6 * 2)
     data = rng.integers(0, 64, (4, 5, 6, 2))
@@ -264,7 +265,7 @@ def test_words_wider_than_64_bits():
 @settings(max_examples=80, deadline=None)
 @given(shape=windows())
 def test_minimum_depth_is_the_least(shape):
-    """One word less deadlocks, by the rules of the document; that much never does."""
+    """With one word less the documented rules deadlock; with that depth they never do."""
     rng = np.random.default_rng(0)
     dut = make(rng, **shape | {"extra": 0, "repeat": 1, "depthwise": False})
     beats = list(walk(dut, np.zeros((2, dut.height, dut.width, dut.words), int).tolist()))

@@ -1,4 +1,4 @@
-"""Queue of pixels: order, cycles and the places it gives back, under stalls."""
+"""Queue of pixels: order, cycles and the places that become free, under stalls."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def queue(pixels, columns, repeat, depth):
 
 
 class Array(Agent):
-    """Sends results as long as there are places, as the stage's credit does."""
+    """Sends results as long as there are free places, as the stage's credit does."""
 
     def __init__(self, dut, results, stall):
         self.dut, self.results, self.stall = dut, results, stall
@@ -51,7 +51,7 @@ class Array(Agent):
 
 
 def rules(dut, rows, i_stall, o_stall):
-    """Follow the rules cycle by cycle; give the cycles of results and transfers."""
+    """Follow the rules cycle by cycle; return the cycles of results and transfers."""
     b = dut.banks
     order, frees = [], []
     for row in range(rows):
@@ -114,7 +114,7 @@ def test_fewer_places_than_repeats_would_never_empty():
 
 
 def test_two_groups_pass_without_a_pause():
-    """With places for two groups, each read in pixels * repeat cycles, output never waits."""
+    """With places for two groups, each read in pixels * repeat cycles, the output never waits."""
     dut = queue(3, 9, 4, 8)
     sink = Sink(dut.o, 2 * 9 * 4)
     run(dut, Array(dut, [[1, 2, 3]] * 24, lambda _: False), sink)

@@ -1,4 +1,4 @@
-"""Gearbox: elements and every cycle, all kinds, against the NumPy model and the stated rules."""
+"""Gearbox: elements and every cycle of all kinds equal the NumPy model and the documented rules."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from ..verilog import lint
 
 
 def predict(dut, inputs, outputs, i_stall, o_stall):
-    """Give the cycles of all accepts and emits by the recurrences of docs/hardware.md."""
+    """Return the cycles of all accepts and emits, by the recurrences of docs/hardware.md."""
     shape = {
         "group_in": dut.group_in,
         "lanes_in": dut.lanes_in,
@@ -25,7 +25,7 @@ def predict(dut, inputs, outputs, i_stall, o_stall):
     possible = [output_beats(i, **shape) for i in range(inputs + 1)]
     accepts, emits = [], []
     for i in range(inputs):
-        # The source offers when it doesn't stall; the offer then stands.
+        # The source offers a beat when it does not stall; the offer then stays.
         offer = accepts[-1] + 1 if accepts else 0
         while i_stall(offer):
             offer += 1
@@ -45,7 +45,7 @@ def check(dut, larger_groups, seed, i_stalled, o_stalled):
     group = max(dut.group_in, dut.group_out)
     per_in = -(-dut.group_in // dut.lanes_in)
     inputs = larger_groups * (group // dut.group_in) * per_in
-    # Lanes past a group's end carry rubbish here.
+    # Lanes past the end of a group carry random values.
     beats = rng.integers(0, 1 << dut.bits, (inputs, dut.lanes_in))
     expected = dut.model(beats).tolist()
     i_stall, o_stall = stalls(seed, i_stalled), stalls(seed + 1, o_stalled)
@@ -84,7 +84,7 @@ def test_any(bits, unit, times, seed, i_stalled, o_stalled, lanes_in, lanes_out,
         bits=bits, group_in=group_in, lanes_in=lanes_in, group_out=group_out, lanes_out=lanes_out
     )
     beats, expected = check(dut, 5, seed, i_stalled, o_stalled)
-    # The model against the definition.
+    # The model equals the definition.
     per_in, per_out = -(-group_in // lanes_in), -(-group_out // lanes_out)
     sent = [
         e
@@ -139,7 +139,7 @@ def test_kinds(group_in, lanes_in, group_out, lanes_out, kind):
 
 @pytest.mark.parametrize(("lanes_in", "lanes_out"), [(2, 8), (8, 2), (3, 5), (5, 3)])
 def test_full_speed_has_no_bubble(lanes_in, lanes_out):
-    """The narrower side moves in every cycle."""
+    """The narrower side transfers a beat in every cycle."""
     dut = Gearbox(bits=1, group_in=120, lanes_in=lanes_in, group_out=120, lanes_out=lanes_out)
     beats = np.zeros((3 * 120 // lanes_in, lanes_in), int)
     accepted, transfers = run_stream(dut, [pack(beat, 1) for beat in beats], 3 * 120 // lanes_out)

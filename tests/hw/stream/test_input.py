@@ -1,4 +1,4 @@
-"""Input stage: codes of every kind of table, cycles under stalls, against the NumPy model."""
+"""Input stage: codes of every kind of table, and cycles under stalls, equal the NumPy model."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def send(dut, samples, seed, stalled):
     """Return the output beats, after checking every cycle by the rule of the document."""
     count = len(samples) * dut.beats
     unused = dut.beats * dut.lanes - dut.group
-    # Lanes past the group's end carry rubbish.
+    # Lanes past the end of a group carry random values.
     rubbish = np.random.default_rng(seed).integers(0, 1 << dut.sample_bits, (len(samples), unused))
     beats = np.concatenate([samples, rubbish], 1).reshape(count, dut.lanes)
     i_stall = stalls(seed, stalled)

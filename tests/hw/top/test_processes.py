@@ -1,4 +1,4 @@
-"""Joined processes: the same module, by proof, and one condition for all that is under it."""
+"""Joined processes: proved equal, and with one condition for everything under it."""
 
 import re
 
@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from xnorflow_hw.base.loop import Nest
 from xnorflow_hw.stream.gearbox import Gearbox
-from xnorflow_hw.top import processes as clocked
+from xnorflow_hw.top import processes
 from xnorflow_hw.top.verilog import plain_names
 
 from ..prove import equal, share
@@ -62,21 +62,21 @@ def text(part, name):
 @pytest.mark.parametrize("part", list(PARTS))
 def test_meaning_stays(part, tmp_path):
     share()
-    plain, joined = text(PARTS[part], "reference"), clocked.join(text(PARTS[part], "joined"))
+    plain, joined = text(PARTS[part], "reference"), processes.join(text(PARTS[part], "joined"))
     assert joined.count("always") < plain.count("always") / 2
     assert equal(plain, joined, "joined", "generic", tmp_path)
 
 
 def test_the_proof_would_see_a_difference(tmp_path):
     share()
-    plain, joined = text(Counters, "reference"), clocked.join(text(Counters, "joined"))
+    plain, joined = text(Counters, "reference"), processes.join(text(Counters, "joined"))
     wrong = joined.replace("last <= data[0];", "last <= data[1];")
     assert wrong != joined
     assert not equal(plain, wrong, "joined", "generic", tmp_path)
 
 
 def test_registers_under_one_condition_share_it():
-    joined = clocked.join(text(Counters, "joined"))
+    joined = processes.join(text(Counters, "joined"))
     assert joined.count("if (step)") <= 2 and joined.count("if (rst)") == 1
 
 
@@ -96,15 +96,15 @@ module other(clk, a, q, r);
   end
 endmodule
 """
-    assert clocked.join(other) == other
+    assert processes.join(other) == other
 
 
 def test_a_value_that_is_read_elsewhere_stays():
     plain = text(Counters, "reference")
     following = re.search(r"<= (_\d+);", plain)[1]
     read = plain.replace("endmodule", f"  assign seen = {following};\nendmodule")
-    assert len(re.findall(rf"\b{following}\b", clocked.join(read))) > 2
+    assert len(re.findall(rf"\b{following}\b", processes.join(read))) > 2
 
 
 def test_text_that_has_no_processes_stays():
-    assert clocked.join("module m(a);\nendmodule\n") == "module m(a);\nendmodule\n"
+    assert processes.join("module m(a);\nendmodule\n") == "module m(a);\nendmodule\n"

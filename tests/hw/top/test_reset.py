@@ -1,4 +1,4 @@
-"""A reset at any time: what was under way is gone, and the next frame is right."""
+"""A reset at any time drops what is in the pipeline, and the next frame is right."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def after_reset(dut, payloads, cycle, *others):
 
 
 class Taker(Sink):
-    """Takes whatever comes; an offer may vanish in a reset."""
+    """Takes whatever is offered; an offer may vanish in a reset."""
 
     def sample(self, ctx, cycle):
         self.held = None
@@ -88,7 +88,7 @@ def test_buffer(cycle):
     whole = len(left) // 24
     model = dut.model(np.array(left[: whole * 24]).reshape(whole, 4, 3, 2))
     seen = [values for now, values in pulses.events if now > cycle]
-    # The last frame may still be under way when the bench ends.
+    # The last frame may be incomplete when the bench ends.
     count = (whole - 1) * len(model["data"]) // whole
     assert count > 0 and len(seen) >= count
     for name in names:

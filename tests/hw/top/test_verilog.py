@@ -53,7 +53,7 @@ class Chain(wiring.Component):
         parts = [self.array, *self.tails.values()]
         self.modules = {name: text for part in parts for name, text in part.modules.items()}
         self.images = {name: text for part in parts for name, text in part.images.items()}
-        # All tails answer together, after the slowest.
+        # All tails are delayed to the latency of the slowest.
         self.after = max(tail.latency for tail in self.tails.values())
         self.latency = self.array.latency + self.after
         outputs = {name: Out(PE * tail.out_bits) for name, tail in self.tails.items()}
@@ -92,7 +92,7 @@ class Chain(wiring.Component):
 
 
 def stimuli():
-    """Random reductions with bubbles as beats (None: bubble), and the codes [n, beats, simd]."""
+    """Return random reductions as beats (None: bubble), and their codes [n, beats, simd]."""
     codes = np.random.default_rng(12).integers(0, 1 << BITS, (60, BEATS, SIMD))
     beats = (
         {
@@ -108,7 +108,7 @@ def stimuli():
 
 
 def expected(chain, beats, codes):
-    """Cycle and packed outputs of every pulse, from the models."""
+    """Return the cycle and packed outputs of every pulse, from the models."""
     sums = chain.array.model(codes)
     rows = np.arange(len(codes)) % ROWS
     results = {name: tail.model(sums, rows) for name, tail in chain.tails.items()}
@@ -160,8 +160,8 @@ def test_chain_in_verilator(tmp_path):
 @pytest.mark.rtl
 @pytest.mark.parametrize(("rows", "beats"), [(ROWS, BEATS), (1, BEATS), (1, 1)])
 def test_chain_is_lint_clean(rows, beats, tmp_path):
-    # What Amaranth writes relies on Verilog's widening, leaves aliases unused and initialises
-    # registers where it declares them.
+    # Amaranth's Verilog relies on implicit widening, leaves aliases unused, and initialises
+    # registers in their declaration.
     waived = ["-Wno-WIDTHEXPAND", "-Wno-UNUSEDSIGNAL", "-Wno-PROCASSINIT"]
     lint(Chain("verilog", rows, beats).text(), tmp_path, *waived)
 

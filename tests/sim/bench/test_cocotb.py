@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
 
 from xnorflow.errors import BadInput, CheckFailed
+from xnorflow_sim.bench import cocotb_bench
 from xnorflow_sim.bench.cocotb_bench import run_cocotb
 
 from ..small import small
@@ -67,6 +69,22 @@ def test_waveforms_are_written_on_demand(tmp_path: Path) -> None:
         tests=("one_by_one",), waves=tmp_path / "a.vcd",
     )  # fmt: skip
     assert "m_axis_tdata" in (tmp_path / "a.vcd").read_text()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_waves_that_find_no_room_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, keep: object) -> AbstractContextManager[Path]:
+        return nullcontext(Path("/dev/full"))
+
+    design = small(2)
+    monkeypatch.setattr(cocotb_bench, "whole_file", full)
+    with pytest.raises(BadInput, match="cannot write the waveforms: No space left on device"):
+        run_cocotb(
+            design.verilog, design.interface, design.x, design.scores, images=design.images,
+            tests=("one_by_one",), waves=tmp_path / "a.vcd",
+        )  # fmt: skip
 
 
 def test_frames_without_scores_are_refused() -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import resource
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -160,6 +164,79 @@ def test_waveforms_are_written_on_demand(tmp_path: Path) -> None:
         simulator(design).run(design.x, waves=tmp_path / "b.vcd")
     with pytest.raises(BadInput, match="vcd"):
         sim.run(design.x, waves=tmp_path / "b.fst")
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Let no file grow beyond a size: to a writer that is a full disk with another number."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("room", [0, 1, 100_000])
+def test_waves_that_find_no_room_are_one_line_and_leave_nothing(tmp_path: Path, room: int) -> None:
+    design = small(300)
+    sim = simulator(design, trace=True)
+    sim.run(design.x, waves=tmp_path / "all.vcd")
+    size = (tmp_path / "all.vcd").stat().st_size
+    (tmp_path / "a.vcd").write_text("the former one")
+    # Nothing, the header, or all but the last part, which is written when the file is closed.
+    least = 128 + 10 * 300 * 4  # The frames on their way to the model need a file, too.
+    limit = {0: least, 1: size // 2, 100_000: size - 1}[room]
+    with files_of_at_most(limit), pytest.raises(BadInput, match="waveforms: File too large"):
+        sim.run(design.x, waves=tmp_path / "a.vcd")
+    assert (tmp_path / "a.vcd").read_text() == "the former one"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.vcd", "all.vcd"]
+
+
+@pytest.mark.parametrize("folder", ["/proc", "file", "none/such"])
+def test_waves_that_cannot_be_made_are_one_line(tmp_path: Path, folder: str) -> None:
+    design = small(2)
+    (tmp_path / "file").write_text("")
+    (tmp_path / "none").write_text("")
+    with pytest.raises(BadInput, match="cannot write .*a.vcd: "):
+        simulator(design, trace=True).run(design.x, waves=tmp_path / folder / "a.vcd")
+
+
+def test_the_waves_of_a_failure_are_kept(tmp_path: Path) -> None:
+    design = small(4, fault=5)
+    with pytest.raises(SimulationFailed, match="stuck"):
+        simulator(design, trace=True).run(design.x, idle_limit=100, waves=tmp_path / "a.vcd")
+    assert "$enddefinitions" in (tmp_path / "a.vcd").read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.vcd"]
+
+
+def test_a_damaged_library_is_compiled_again(tmp_path: Path) -> None:
+    design = small(3)
+    sim = Simulator(design.verilog, design.interface, images=design.images, cache=tmp_path)
+    content = sim.model.library.read_bytes()
+    sim.model.library.write_bytes(content[: len(content) // 2])
+    again = Simulator(design.verilog, design.interface, images=design.images, cache=tmp_path)
+    assert (again.run(design.x).scores == design.scores).all()
+
+
+def test_a_library_that_vanishes_is_one_line(tmp_path: Path) -> None:
+    design = small(3)
+    sim = simulator(design)
+    gone = replace(sim.model, library=tmp_path / "model.so")
+    sim.model = gone
+    with pytest.raises(CheckFailed, match="ended with 1: OSError: .*model.so") as caught:
+        sim.run(design.x)
+    assert "\n" not in str(caught.value) and "Traceback" not in str(caught.value)
+
+
+def test_a_temporary_folder_that_cannot_be_written_is_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    design = small(3)
+    sim = simulator(design)
+    monkeypatch.setattr(tempfile, "tempdir", "/proc")
+    with pytest.raises(BadInput, match="temporary folder.* set TMPDIR"):
+        sim.run(design.x)
 
 
 def test_the_design_may_lie_in_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,6 +44,12 @@ def test_the_named_verilator_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert dict(os.environ) == before
 
 
+def test_a_verilator_in_the_home_of_nobody_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XNORFLOW_VERILATOR", "~nobody-of-this-name/verilator")
+    with pytest.raises(ToolMissing, match="~nobody-of-this-name/verilator is not a verilator"):
+        tools.verilator()
+
+
 @pytest.mark.parametrize("version", ["5.006", "rev vUNKNOWN"])
 def test_an_old_or_unknown_verilator_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: str

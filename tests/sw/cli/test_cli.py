@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,15 @@ def test_inspect_describes_every_layer() -> None:
     assert content["macs"] == sum(row.get("macs", 0) for row in content["layers"]) > 0
     text = run("inspect", MODEL).stdout
     assert all(layer.name in text for layer in net.layers)
+
+
+def test_the_folder_of_a_design_can_be_inspected(folder: Path, tmp_path: Path) -> None:
+    of_folder = json.loads(run("inspect", folder, "--json").stdout)
+    of_model = json.loads(run("inspect", MODEL, "--json").stdout)
+    assert of_folder == of_model
+    assert "is not a design that xnorflow wrote" in refused("inspect", tmp_path)
+    os.mkfifo(tmp_path / "a.onnx")
+    assert "a.onnx is no regular file" in refused("inspect", tmp_path / "a.onnx")
 
 
 def test_compile_writes_a_design_that_can_be_read(folder: Path) -> None:
@@ -270,6 +280,11 @@ def test_doctor_lists_the_tools() -> None:
             ["simulate", MODEL, "--data", "labels.npz", "--engine", "golden"],
             "labels from 9 to 10 do not fit a network of 10 classes",
         ),
+        (["simulate", MODEL, "--data", "x.npy", "-o", "/proc/a.npz"], "cannot write /proc/a.npz"),
+        (["simulate", MODEL, "--data", "x.npy", "--waves", "/proc/a.vcd"], "write /proc/a.vcd"),
+        (["compile", MODEL, "-o", "/proc/out", "--cycles", 3000], "cannot write /proc/out"),
+        (["compile", MODEL, "-o", "x.npy/out", "--cycles", 3000], "cannot write"),
+        (["demo", "-o", "/proc/out"], "cannot write /proc/out"),
         (["demo", "-o", "."], "holds other files; give a new folder or an empty one"),
         (["demo", "-o", "x.npy"], "is a file, not a folder"),
         (["nothing"], "No such command"),

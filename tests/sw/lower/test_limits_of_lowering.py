@@ -14,6 +14,7 @@ from xnorflow.graph import ops as g
 from xnorflow.ir import Window
 from xnorflow.lower import evaluate, lower, pending, scores
 from xnorflow.lower.evaluate import Expression, Reach, steps
+from xnorflow.lower.pads import check_pool, resolve_pads
 from xnorflow.lower.passes import check_constants, output_shape
 
 WHERE = g.Op(node="here", op="Quant")
@@ -150,6 +151,48 @@ def test_a_window_may_be_as_large_as_the_padded_map(kind: Any) -> None:
     for kernel, dilation in (((6, 7), (1, 1)), ((5, 8), (1, 1)), ((3, 3), (3, 3))):
         with pytest.raises(UnsupportedModel, match="Pool node 'p'.*does not fit a map of 4 x 6"):
             shape_of(kernel, dilation)
+
+
+@pytest.mark.parametrize("side", range(4))
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_a_pool_keeps_one_tap_on_the_map(side: int, dilation: int) -> None:
+    def check(amount: int) -> None:
+        pads: Any = tuple(amount if s == side else 0 for s in range(4))
+        window = Window((2, 2), (1, 1), (dilation, dilation), pads)
+        check_pool(g.MaxPoolOp(window, node="p", op="MaxPool"), 5, 4)
+
+    check(0)
+    check(dilation)
+    with pytest.raises(UnsupportedModel, match="MaxPool node 'p'.*nothing but padding"):
+        check(dilation + 1)
+
+
+@pytest.mark.parametrize(
+    ("alphabet", "code"),
+    [
+        (ir.Alphabet(0, 1, 2), 0),
+        (ir.Alphabet(-1, 1, 2), 1),
+        (ir.Alphabet(-6, 3, 3), 2),
+        (ir.Alphabet(1, 1, 2), None),
+        (ir.Alphabet(-2, 1, 2), None),
+        (ir.BIPOLAR, None),
+        (ir.Alphabet(-6, 4, 3), None),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("padded", [True, False])
+def test_padded_sums_need_a_code_of_zero(
+    alphabet: ir.Alphabet, code: int | None, padded: bool
+) -> None:
+    pool = ir.SumPool("pool", ir.Window((1, 1), pads=(0, 0, 0, int(padded))), sources=("avg",))
+    table = ir.InputTable("input", np.zeros((1, 256), np.int64), alphabet)
+    net = ir.IntegerNetwork("net", (1, 1, 1), (table, pool))
+    if padded and code is None:
+        with pytest.raises(UnsupportedModel, match="AveragePool node 'avg'.*padding of 0"):
+            resolve_pads(net)
+    else:
+        resolved = resolve_pads(net).layers[1]
+        assert isinstance(resolved, ir.SumPool) and resolved.pad_code == (code if padded else 0)
 
 
 @pytest.mark.parametrize("wrong", [(3, 2, 2, 4), (3, 2, 2, 6), (3, 1, 2, 5), (3, 2, 3, 5)])

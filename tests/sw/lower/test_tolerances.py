@@ -97,6 +97,54 @@ def test_ratios_are_looked_for_up_to_a_denominator(least: int, fits: bool) -> No
         assert grid.alphabet.values(grid.codes(values)).tolist() == [1, 1 + least]
 
 
+@pytest.mark.parametrize(("off", "fits"), [(1, True), (2, True), (3, False)])
+def test_denormal_values_are_off_by_one_at_most(off: int, fits: bool) -> None:
+    # The scale between 70000 and (140000 + off) / 2 is off half of that from the first.
+    values = np.array([70000, 140000 + off]) * 2.0**-149
+    grid = find(values.astype(np.float32))
+    assert (grid is not None) == fits
+    if grid:
+        integers = grid.alphabet.values(grid.codes(values.astype(np.float32)))
+        assert integers.tolist() == [1, 2]
+
+
+def test_neighbours_may_be_exactly_one_apart() -> None:
+    scale = np.nextafter(f32(0.1), f32(1))
+    values = f32([7 * scale, 7 * scale + 1])
+    assert values[1] - values[0] == 1
+    grid = find(values)
+    assert grid is not None and not grid.exact
+    assert grid.alphabet.values(grid.codes(values)).tolist() == [7, 17]
+
+
+def test_zeros_have_a_scale_although_any_would_do() -> None:
+    grid = find(f32([0, 0]))
+    assert grid is not None
+    assert (grid.scale, grid.alphabet, grid.exact) == (1.0, ir.UNIPOLAR, True)
+
+
+@pytest.mark.parametrize(
+    "integers",
+    [
+        [0, 1, 301],  # one distance is hundreds of times the other
+        [-301, -1, 0],
+        [1, 101, 201, 401],  # zero lies a hundredth of the least distance away
+        [-3, -1, 0, 4, 5],
+        list(range(-7, 8)),
+    ],
+)
+@pytest.mark.parametrize("scale", [0.1, 1 / 3, 0.7, 1.2345, 3e-7])
+def test_products_with_the_scale_are_the_values_bit_by_bit(
+    integers: list[int], scale: float
+) -> None:
+    values = (np.array(integers) * float(f32(scale))).astype(np.float32)
+    grid = find(values)
+    assert grid is not None
+    found = grid.alphabet.values(grid.codes(values))
+    np.testing.assert_array_equal(found, integers)
+    np.testing.assert_array_equal((found * grid.scale).astype(np.float32), values)
+
+
 @pytest.mark.parametrize("scale", [1.0, 2.0**-140, float(f32(0.1))])
 @pytest.mark.parametrize(
     ("integers", "fits"),
@@ -111,6 +159,8 @@ def test_ratios_are_looked_for_up_to_a_denominator(least: int, fits: bool) -> No
         ([-32768, -1, 0, 32768], False),
         # Codes count the steps, here of 2.
         ([-65535, -1, 1, 65535], True),
+        ([-1, 1, 65535], True),
+        ([-1, 1, 65537], False),
     ],
 )
 def test_codes_have_sixteen_bits_and_integers_too(

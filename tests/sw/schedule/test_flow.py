@@ -247,6 +247,7 @@ def test_results_leave_as_the_queue_gives_them(case: Case) -> None:
             assert freeing[number] == np.flatnonzero(reduction == number)[-1]
 
 
+@pytest.mark.slow
 def test_a_folding_of_millions_of_cycles_is_predicted_at_once() -> None:
     """What takes memory is what can be held back, not the cycles."""
     design = compile_network(network(64, 512, 512), cycles=10**7)
