@@ -9,13 +9,13 @@ import numpy as np
 
 from xnorflow.errors import UnsupportedModel
 from xnorflow.frontend import (
+    axis_sums,
     dense,
     elementwise,
     fan_out,
-    functions,
+    function_nodes,
     integers,
     quantised_layers,
-    sums,
     windows,
 )
 from xnorflow.frontend import dropped_ends as ending
@@ -40,10 +40,10 @@ HANDLER_MODULES = (
     elementwise,
     ending,
     fan_out,
-    functions,
+    function_nodes,
     integers,
     quantised_layers,
-    sums,
+    axis_sums,
     windows,
 )
 """Importing them registers their handlers."""
