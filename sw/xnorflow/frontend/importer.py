@@ -33,6 +33,7 @@ from xnorflow.frontend.values import (
     fork,
     operations,
 )
+from xnorflow.frontend.ways_out import way_out
 from xnorflow.graph import ops as graph
 
 HANDLER_MODULES = (
@@ -121,8 +122,7 @@ class Walk:
             domain = f" of the domain {node.domain!r}" if node.domain else ""
             raise node.unsupported(
                 f"the operator {node.op}{domain} cannot be mapped.",
-                "convolutions, dense layers, pools, batch normalisation, constant arithmetic"
-                " and QONNX quantisers.",
+                way_out(node.op),
             )
         unknown = node.attribute_names - entry.attributes
         if unknown:

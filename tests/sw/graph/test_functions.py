@@ -55,7 +55,8 @@ def test_exact_functions(name):
 def test_other_functions(name):
     parameters = NEARLY[name]
     op = f.FunctionOp(name, ((), *(f32(value) for _, value in parameters)))
-    mine, other = op.apply(VALUES), reference(name, VALUES, **dict(parameters))
+    with np.errstate(all="ignore"):
+        mine, other = op.apply(VALUES), reference(name, VALUES, **dict(parameters))
     assert mine.dtype == np.float32
     np.testing.assert_allclose(mine, other, rtol=1e-5, atol=1e-6)
 
