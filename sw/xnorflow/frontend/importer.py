@@ -12,7 +12,7 @@ from xnorflow.frontend import (
     dense,
     elementwise,
     fan_out,
-    functions,
+    function_nodes,
     integers,
     quantised_layers,
     reduce,
@@ -38,6 +38,7 @@ from xnorflow.frontend.values import (
     operations,
     same_source,
 )
+from xnorflow.frontend.ways_out import way_out
 from xnorflow.graph import ops as graph
 
 HANDLER_MODULES = (
@@ -45,7 +46,7 @@ HANDLER_MODULES = (
     elementwise,
     ending,
     fan_out,
-    functions,
+    function_nodes,
     integers,
     quantised_layers,
     reduce,
@@ -133,8 +134,7 @@ class Walk:
             domain = f" of the domain {node.domain!r}" if node.domain else ""
             raise node.unsupported(
                 f"the operator {node.op}{domain} cannot be mapped.",
-                "convolutions, dense layers, pools, batch normalisation, constant arithmetic"
-                " and QONNX quantisers.",
+                way_out(node.op),
             )
         unknown = node.attribute_names - entry.attributes
         if unknown:

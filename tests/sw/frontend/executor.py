@@ -8,7 +8,6 @@ from xnorflow.lower import lower
 from xnorflow_sim import golden
 
 
-
 def run(path, samples, scale=1.0):
     """Run a file on uint8 samples [n, ...], in its own order, one frame after the other."""
     options = onnxruntime.SessionOptions()
