@@ -94,8 +94,9 @@ class InputOrder:
         if asked in ("nhwc", "nchw") and len(self.shape) == 1 and frame[:2] != (1, 1):
             yield from self._of_pictures(frame)
             return
-        wants_last = asked == "nhwc" and self.channels != "last"
-        wants_first = asked == "nchw" and self.channels == "last"
+        grid = len(self.shape) > 1
+        wants_last = grid and asked == "nhwc" and self.channels != "last"
+        wants_first = grid and asked == "nchw" and self.channels == "last"
         moved, axes = self._moved
         if wants_last or wants_first:
             name = "channels last" if wants_last else "channels first"
@@ -135,12 +136,11 @@ class InputOrder:
         for reading in self.readings(frame):
             if x.shape[1:] != reading.shape:
                 continue
-            x = x.reshape(len(x), *(reading.whole or reading.shape))
-            pictures = reading.axes == () or (reading.axes and len(self.shape) == 1)
-            x = x.transpose(reading.axes) if reading.axes else x
-            if self.gather is not None and not pictures:
-                x = x.reshape(len(x), -1)[:, self.gather]
-            return x.reshape(len(x), *frame)
+            positions = self._positions(reading)
+            flat = x.reshape(len(x), -1)
+            if not np.array_equal(positions, np.arange(flat.shape[1])):
+                flat = flat[:, positions]
+            return flat.reshape(len(x), *frame)
         rest = tuple(n for n in x.shape[1:] if n > 1)
         grey = frame[2] == 1 or frame[:2] == (1, 1)
         if len(self.shape) == 1 and grey and len(rest) <= 2 and math.prod(rest) == self.size:
@@ -150,6 +150,17 @@ class InputOrder:
             f"frames of shape {_list(x.shape[1:])} do not fit. What would work:"
             f" {self.cure(x.shape[1:], frame)}"
         )
+
+    def _positions(self, reading: Reading) -> Ints:
+        """Return where in a frame of data each feature of a frame of the stream is."""
+        shape = reading.whole or reading.shape
+        index = np.arange(math.prod(shape), dtype=np.int64).reshape(1, *shape)
+        if reading.axes:
+            index = index.transpose(reading.axes)
+        # Pictures for a file of flat rows are in the stream's own order but for their axes.
+        pictures = reading.axes == () or (reading.axes is not None and len(self.shape) == 1)
+        flat = index.reshape(-1)
+        return flat if self.gather is None or pictures else flat[self.gather]
 
     def cure(self, shape: tuple[int, ...], frame: tuple[int, int, int]) -> str:
         """Say what would make data fit whose frames have that shape."""
