@@ -33,6 +33,7 @@ from xnorflow_boards.host.transport import SerialTransport
 from xnorflow_boards.simulated import gates, simulated_flash
 from xnorflow_hw.link.flash_format import image
 from xnorflow_hw.spec import DotSpec
+from xnorflow_sim import golden
 from xnorflow_sim.board.simulated_board import SimulatedBoard
 from xnorflow_sim.interface import BytePorts
 
@@ -124,7 +125,7 @@ def main() -> None:
         transport = SerialTransport(running.port, BAUD)
         driver = Driver(transport, timeout=120)
         known = driver.expect(design.digest, face.frame, face.out_beats * face.out_bytes)
-        answers = driver.run(face.pack(x).reshape(len(x), -1), known)
+        answers = driver.run(face.pack(golden.frames(design.net, x)).reshape(len(x), -1), known)
         transport.close()
     answers.check()
     raw = answers.results.reshape(len(x), face.out_beats, face.out_bytes)

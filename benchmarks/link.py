@@ -22,6 +22,7 @@ from xnorflow.design.design import Design
 from xnorflow_boards.host.driver import Driver
 from xnorflow_boards.host.transport import SerialTransport
 from xnorflow_boards.simulated.design_board import simulated
+from xnorflow_sim import golden
 from xnorflow_sim.board.faults import FaultRates
 from xnorflow_sim.board.simulated_board import Trouble
 
@@ -90,7 +91,9 @@ def run(
                 shown = time.monotonic()
                 print(f"  {done} of {total}", file=sys.stderr, flush=True)
 
-        answers = driver.run(face.pack(x).reshape(count, -1), known, tick)
+        answers = driver.run(
+            face.pack(golden.frames(design.net, x)).reshape(count, -1), known, tick
+        )
         transport.close()
     scores = face.unpack(answers.results.reshape(count, face.out_beats, face.out_bytes))
     right = (scores == expected).all(axis=1) & answers.answered

@@ -22,6 +22,7 @@ from rtl import CNV, TARGETS
 
 import xnorflow as xf
 from xnorflow.design.design import Design
+from xnorflow_sim import golden
 from xnorflow_sim.verilator.runner import Simulator
 
 FEW = {
@@ -98,7 +99,7 @@ def main() -> None:
         profile(options)
         return
     design = compiled(options.network, options.folding)
-    x = trained(options.network).images()[0][: options.frames]
+    x = golden.frames(design.net, trained(options.network).images()[0][: options.frames])
     emitted = design.emitted
     started = time.perf_counter()
     simulator = Simulator(
@@ -118,7 +119,7 @@ def main() -> None:
     run = simulator.run(x, jobs=options.jobs, progress=progress)
     wall, cpu = time.perf_counter() - began, children() - before
     print(file=sys.stderr)
-    expected = design.net(x)
+    expected = golden.run_frames(design.net, x)
     wrong = int((run.scores != expected).sum())
     print(
         f"{options.network}, II simulated {run.ii}, predicted {design.ii}; Verilator model in"

@@ -171,6 +171,10 @@ class _Builder:
         values[extreme < 0.02] = -(1 << 40)
         values[extreme > 0.98] = 1 << 40
         self.add(ir.Threshold, np.sort(values, axis=1), alphabet)
+        if alphabet.levels <= 8 and chance(self.draw, 20):
+            codes = one_of(self.draw, CODES)
+            table = self.rng.integers(0, codes.levels, (self.map.channels, alphabet.levels))
+            self.add(ir.CodeTable, table, codes)
 
     def tails(self) -> None:
         """Narrow the values: after a threshold, often; always where they are too wide to go on."""

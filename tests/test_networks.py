@@ -60,6 +60,26 @@ def scores(classes: int) -> ir.Scores:
     return ir.Scores("scores", np.arange(classes))
 
 
+def test_a_table_behind_thresholds() -> None:
+    rng = np.random.default_rng(2)
+    three = ir.Alphabet(0, 1, 3)
+    check(
+        case(
+            (4, 3, 2),
+            halves("samples", 2),
+            ir.Conv("conv", bipolar(5, 2, 2, 2), ir.BIPOLAR, ir.Window((2, 2))),
+            ir.Threshold("intervals", np.tile([-2, 3], (5, 1)), three),
+            ir.CodeTable("magnitude", np.tile([1, 0, 1], (5, 1)), ir.BIPOLAR),
+            ir.Flatten("flat"),
+            ir.Conv("dense", bipolar(4, 1, 1, 30), ir.BIPOLAR),
+            ir.Threshold("last", np.tile([-4, 4], (4, 1)), three),
+            ir.CodeTable("any", rng.integers(0, 7, (4, 3)), ir.Alphabet(-9, 3, 7)),
+            scores(4),
+            folds=[(3, 2), (3, 7)],
+        )
+    )
+
+
 def test_sums_that_no_threshold_follows_leave_unused_lanes_empty() -> None:
     check(
         case(

@@ -62,6 +62,9 @@ def layer(
             case ir.Threshold():
                 code = sum(x[y, xx, c] >= int(t) for t in at.thresholds[c])
                 value = values(at.alphabet, code)
+            case ir.CodeTable():
+                numbers = [values(inp.alphabet, code) for code in range(inp.alphabet.levels)]
+                value = values(at.alphabet, int(at.table[c, numbers.index(x[y, xx, c])]))
             case ir.Scores(ranks=None):
                 value = x[y, xx, c] + int(at.offsets[c])
             case ir.Scores():

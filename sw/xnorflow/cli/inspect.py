@@ -60,8 +60,9 @@ def _window(row: dict[str, Any]) -> str:
 
 
 def _takes(model: Path, input_scale: str) -> str | None:
-    """Say what the model takes of a sample; None for a network file, which knows by itself."""
-    return None if model.suffix == ".npz" else str(InputScale.of(input_scale))
+    """Say what the model takes of a sample; None for a network or design, which knows by itself."""
+    lowered = model.is_dir() or model.suffix == ".npz"
+    return None if lowered else str(InputScale.of(input_scale))
 
 
 @click.command("inspect")

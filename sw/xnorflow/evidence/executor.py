@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,8 @@ STANDARD = ("", "ai.onnx")
 QONNX = "qonnx.custom_op.general"
 QONNX_DOMAINS = (QONNX, "onnx.brevitas", "finn.custom_op.general")
 """Names that exporters gave to the domain of one and the same operators."""
+PLAIN = InputScale()
+"""Samples are taken as they are."""
 ENDS = ("Softmax", "LogSoftmax", "ArgMax", "TopK")
 """Operators at a network's end that only order its scores."""
 MOVES = ("Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")
@@ -89,8 +90,8 @@ class Executor:
     path : path
         An ONNX or QONNX file with one input and one output; it is not trusted beyond what the
         frontend checks, so import it first.
-    input_scale : float, Fraction or str
-        What the file takes of a sample; see `xnorflow.graph.input_scale.InputScale.of`.
+    scale : InputScale
+        What the file takes of a sample.
 
     Attributes
     ----------
@@ -107,9 +108,9 @@ class Executor:
         If ONNX Runtime or qonnx is not installed.
     """
 
-    def __init__(self, path: str | Path, input_scale: float | Fraction | str = 1.0) -> None:
+    def __init__(self, path: str | Path, scale: InputScale = PLAIN) -> None:
         """Read the file and compile its operators."""
-        self.path, self.scale = Path(path), InputScale.of(input_scale)
+        self.path, self.scale = Path(path), scale
         self._runtime = _runtime()
         model = _read(self.path)
         graph = model.graph
@@ -119,7 +120,8 @@ class Executor:
             raise BadInput(f"{self.path.name} has {len(inputs)} inputs; a network has one")
         self.input = inputs[0].name
         self.shape = tuple(d.dim_value for d in inputs[0].type.tensor_type.shape.dim)[1:]
-        self._raw = inputs[0].type.tensor_type.elem_type == onnx.TensorProto.UINT8
+        kind = helper.tensor_dtype_to_np_dtype(inputs[0].type.tensor_type.elem_type)
+        self._raw = kind if kind.kind in "iu" else None
         self.output = graph.output[0].name
         self.nodes = _in_order(graph.node, self.output, {self.input, *self._constants}, self.path)
         self.scores, self.ended = _scores_tensor(self.nodes, self.output)
@@ -181,7 +183,7 @@ class Executor:
 
     def _sample(self, frame: NDArray[np.uint8]) -> Tensors:
         x = frame[None]
-        return {self.input: x if self._raw else self.scale.values(x)}
+        return {self.input: self.scale.values(x) if self._raw is None else x.astype(self._raw)}
 
     def _labels(self, out: NDArray[Any]) -> NDArray[np.int64] | None:
         if not self.ended:

@@ -25,6 +25,9 @@ from xnorflow.evidence.executor import Executor, Outputs
 from xnorflow.evidence.record import Evidence, Outcome
 from xnorflow.evidence.score_orders import compare_orders, hanging
 from xnorflow.evidence.tool_versions import tool_versions
+from xnorflow.frontend import read
+from xnorflow.graph.input_scale import InputScale
+from xnorflow.ir.input_kind import FILE
 from xnorflow.lower.rounding import ORDER_OF_SUMMATION
 from xnorflow.version import __version__
 from xnorflow_sim import golden
@@ -162,7 +165,8 @@ def check(
     outcomes = []
     notes = [*subject.net.notes, *subject.notes]
     if subject.file is not None:
-        outcome, said = _against_file(subject, x, scores, input_scale, opened)
+        scale = _scale(subject.file, options)
+        outcome, said = _against_file(subject, x, scores, scale, opened)
         outcomes.append(outcome)
         notes += said
     tools = tool_versions(rtl=rtl > 0 or gates > 0)
@@ -243,6 +247,13 @@ def _reading(options: dict[str, Any]) -> dict[str, Any]:
     return {name: options[name] for name in ("input", "input_scale", "layout")}
 
 
+def _scale(file: Path, options: dict[str, Any]) -> InputScale:
+    """Return what a file takes of a sample; of integers as the file declares them, it says so."""
+    if options["input"] == FILE:
+        return read(file, **_reading(options)).input_scale
+    return InputScale.of(options["input_scale"])
+
+
 def _kind(model: Path) -> str:
     return "design" if model.is_dir() else "network" if model.suffix == ".npz" else "file"
 
@@ -264,13 +275,13 @@ def _against_file(
     subject: Subject,
     x: NDArray[Any],
     scores: ir.Ints,
-    input_scale: float | Fraction | str,
+    scale: InputScale,
     opened: Stages,
 ) -> tuple[Outcome, list[str]]:
     """Compare the golden model with the file in its executor."""
     net, file = subject.net, subject.file
     assert file is not None
-    executor = Executor(file, input_scale)
+    executor = Executor(file, scale)
     with opened(executor.tool) as tick:
         found = executor.run(net.input_order.samples(x, net.shape), tick)
     exact = not any(ORDER_OF_SUMMATION in note for note in net.notes)

@@ -41,6 +41,12 @@ def integer_model(net: ir.IntegerNetwork, *, qonnx: bool = False) -> onnx.ModelP
     UnsupportedModel
         If float32 cannot hold a layer's sums, or a layer would take too much memory.
     """
+    if not net.samples.plain:
+        raise UnsupportedModel(
+            f"its samples are {net.samples}, and a file takes uint8.",
+            node=net.name,
+            hint="uint8 samples, or the weights alone, as .npz, hex or C.",
+        )
     b = OnnxBuilder(net.name, net.shape)
     if not isinstance(net.layers[0], ir.InputTable):
         b.add("Cast", "samples", to=TensorProto.FLOAT)
@@ -218,6 +224,23 @@ def _affine(b: OnnxBuilder, name: str, step: int, lo: int) -> None:
         factor = b.store(f"{name}_step", np.array(step, np.float32))
         b.add("Mul", f"{name}_scaled", factor)
     b.add("Add", name, b.store(f"{name}_lowest", np.array(lo, np.float32)))
+
+
+@_write.register
+def _code_table(
+    layer: ir.CodeTable, b: OnnxBuilder, inp: ir.Features, out: ir.Features, qonnx: bool
+) -> None:
+    name, a = layer.name, inp.alphabet
+    channels, levels = layer.table.shape
+    b.add("Sub", f"{name}_from_lowest", b.store(f"{name}_lowest", np.array(a.lo, np.float32)))
+    if a.step != 1:
+        b.add("Div", f"{name}_codes", b.store(f"{name}_step", np.array(a.step, np.float32)))
+    b.add("Cast", f"{name}_indices", to=TensorProto.INT64)
+    rows = b.per_channel(f"{name}_rows", levels * np.arange(channels), np.int64)
+    b.add("Add", f"{name}_entries", rows)
+    values = layer.alphabet.values(layer.table).astype(np.float32)
+    b.add("Gather", name, b.store(f"{name}_table", values.ravel(), layer.alphabet), "@", axis=0)
+    b.mark(out.shape, out.alphabet)
 
 
 @_write.register

@@ -33,7 +33,7 @@ from xnorflow.graph.function_ops import Chain, FunctionOp, Operand, compute, sam
 
 Make = Callable[..., ops.Elementwise]
 MAX_OPERATIONS = 200
-"""Most operations of a function of one tensor; parts that are read twice count twice."""
+"""Most operations of a function whose parts read one tensor; one read twice counts twice."""
 
 
 def per_channel(node: Node, x: Activation, constant: NDArray[Any]) -> NDArray[Any] | None:

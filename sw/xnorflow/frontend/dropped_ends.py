@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 from xnorflow.frontend.node import Node
 from xnorflow.frontend.registry import Result, activation, handles
 from xnorflow.frontend.values import Activation, Constant, Value
+
+COERCED_BEFORE = 13
+"""Before this operator set a softmax takes its axis and all that follow as one."""
 
 
 def _one_axis(node: Node, x: Activation, axis: int) -> None:
@@ -23,7 +27,11 @@ def _one_axis(node: Node, x: Activation, axis: int) -> None:
 def softmax(node: Node, inputs: Sequence[Value | None]) -> Result:
     """Drop a function that keeps the order of the scores."""
     x = activation(node, inputs[0])
-    _one_axis(node, x, node.integer("axis", -1 if node.opset >= 13 else 1))
+    axis = node.integer("axis", -1 if node.opset >= COERCED_BEFORE else 1)
+    rank = x.index.ndim
+    flattened = math.prod(x.index.shape[axis % rank :]) if -rank <= axis < rank else 0
+    if node.opset >= COERCED_BEFORE or flattened != x.index.size:
+        _one_axis(node, x, axis)
     return replace(x, ended=node.name), ()
 
 

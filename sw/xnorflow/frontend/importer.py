@@ -27,6 +27,7 @@ from xnorflow.frontend.values import (
     operations,
     same_source,
 )
+from xnorflow.frontend.ways_out import way_out
 from xnorflow.graph import ops as graph
 
 SATURATING = frozenset({"Softmax", "LogSoftmax"})
@@ -110,8 +111,7 @@ class Walk:
             domain = f" of the domain {node.domain!r}" if node.domain else ""
             raise node.unsupported(
                 f"the operator {node.op}{domain} cannot be mapped.",
-                "convolutions, dense layers, pools, batch normalisation, constant arithmetic"
-                " and QONNX quantisers.",
+                way_out(node.op),
             )
         unknown = node.attribute_names - entry.attributes
         if unknown:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xnorflow.errors import UnsupportedModel
 from xnorflow.graph.ops import Elementwise
 from xnorflow.graph.quantisers import ROUNDINGS
 
@@ -225,13 +226,26 @@ class FunctionOp(Elementwise):
 
 @dataclass(frozen=True, eq=False)
 class CastOp(Elementwise):
-    """Conversion to another element type: to integers towards zero, to bool by ``x != 0``."""
+    """Conversion to another element type: to integers towards zero, to bool by ``x != 0``.
+
+    What the type cannot hold is an error: there, each processor has a result of its own.
+    """
 
     to: str
 
     def apply(self, x: Array) -> Array:
-        """Evaluate."""
-        return np.asarray(x).astype(self.to)
+        """Evaluate; UnsupportedModel where a float has no integer of the type."""
+        x, to = np.asarray(x), np.dtype(self.to)
+        if x.dtype.kind == "f" and to.kind in "iu":
+            limits, whole = np.iinfo(to), np.trunc(x.astype(np.float64))
+            if not ((whole >= limits.min) & (whole <= limits.max)).all():
+                raise UnsupportedModel(
+                    f"it converts values that {self.to} cannot hold.",
+                    node=self.node,
+                    op=self.op,
+                    hint="a Clip before it, or a wider type.",
+                )
+        return x.astype(to)
 
 
 @dataclass(frozen=True, eq=False)

@@ -88,6 +88,8 @@ def _number(value: float | Fraction | str) -> float | Fraction:
         numerator, slash, denominator = value.partition("/")
         if not slash:
             return float(value)
+        if "/" in denominator:
+            raise ValueError("more than one division")
         return Fraction(numerator.strip()) / Fraction(denominator.strip())
     except (ValueError, TypeError, ZeroDivisionError, OverflowError) as e:
         raise BadInput(f"{value!r} is not a number or a quotient such as 1/255") from e

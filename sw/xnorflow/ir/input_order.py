@@ -94,8 +94,9 @@ class InputOrder:
         if asked in ("nhwc", "nchw") and len(self.shape) == 1 and frame[:2] != (1, 1):
             yield from self._of_pictures(frame)
             return
-        wants_last = asked == "nhwc" and self.channels != "last"
-        wants_first = asked == "nchw" and self.channels == "last"
+        grid = len(self.shape) > 1
+        wants_last = grid and asked == "nhwc" and self.channels != "last"
+        wants_first = grid and asked == "nchw" and self.channels == "last"
         moved, axes = self._moved
         if wants_last or wants_first:
             name = "channels last" if wants_last else "channels first"
@@ -132,10 +133,11 @@ class InputOrder:
         BadInput
             If its shape is none of the network's, or fits an order that is in doubt.
         """
-        x, pictures = self._read(x, frame)
-        if self.gather is not None and not pictures:
-            x = x.reshape(len(x), -1)[:, self.gather]
-        return x.reshape(len(x), *frame)
+        flat, reading = self._fitted(x, frame)
+        positions = self._positions(reading)
+        if not np.array_equal(positions, np.arange(flat.shape[1])):
+            flat = flat[:, positions]
+        return flat.reshape(len(x), *frame)
 
     def samples(self, x: NDArray[Any], frame: tuple[int, int, int]) -> NDArray[Any]:
         """Bring data [n, ...] into the shape and order of the file's input, [n, *shape].
@@ -147,30 +149,44 @@ class InputOrder:
         BadInput
             As for `frames`.
         """
-        x, pictures = self._read(x, frame)
-        if self.gather is not None and pictures:
-            whole = np.zeros((len(x), self.size), x.dtype)
-            whole[:, self.gather] = x.reshape(len(x), -1)
-            x = whole
-        return x.reshape(len(x), *self.shape)
+        flat, reading = self._fitted(x, frame)
+        if self._pictures(reading):
+            made = np.zeros((len(x), self.size), x.dtype)
+            places = np.arange(self.size) if self.gather is None else self.gather
+            made[:, places] = flat[:, self._positions(reading)]
+            return made.reshape(len(x), *self.shape)
+        whole = flat.reshape(len(x), *(reading.whole or reading.shape))
+        whole = whole.transpose(reading.axes) if reading.axes else whole
+        return whole.reshape(len(x), *self.shape)
 
-    def _read(self, x: NDArray[Any], frame: tuple[int, int, int]) -> tuple[NDArray[Any], bool]:
-        """Transpose data to the file's order, or to that of frames; tell whether to the latter."""
+    def _fitted(self, x: NDArray[Any], frame: tuple[int, int, int]) -> tuple[NDArray[Any], Reading]:
+        """Find the reading of data [n, ...], and give it as [n, samples]."""
         for reading in self.readings(frame):
-            if x.shape[1:] != reading.shape:
-                continue
-            x = x.reshape(len(x), *(reading.whole or reading.shape))
-            pictures = reading.axes == () or bool(reading.axes and len(self.shape) == 1)
-            return x.transpose(reading.axes) if reading.axes else x, pictures
+            if x.shape[1:] == reading.shape:
+                return x.reshape(len(x), -1), reading
         rest = tuple(n for n in x.shape[1:] if n > 1)
         grey = frame[2] == 1 or frame[:2] == (1, 1)
-        if len(self.shape) == 1 and grey and len(rest) <= 2 and math.prod(rest) == self.size:
+        rows = x.shape[1:] != (self.size,) and math.prod(rest) == self.size
+        if len(self.shape) == 1 and grey and len(rest) <= 2 and rows:
             # Rows of one channel have one order only.
-            return self._read(x.reshape(len(x), -1), frame)
+            return self._fitted(x.reshape(len(x), -1), frame)
         raise BadInput(
             f"frames of shape {_list(x.shape[1:])} do not fit. What would work:"
             f" {self.cure(x.shape[1:], frame)}"
         )
+
+    def _pictures(self, reading: Reading) -> bool:
+        """Tell whether data are pictures for a file of flat rows: in the stream's own order."""
+        return reading.axes == () or (reading.axes is not None and len(self.shape) == 1)
+
+    def _positions(self, reading: Reading) -> Ints:
+        """Return where in a frame of data each feature of a frame of the stream is."""
+        shape = reading.whole or reading.shape
+        index = np.arange(math.prod(shape), dtype=np.int64).reshape(1, *shape)
+        if reading.axes:
+            index = index.transpose(reading.axes)
+        flat = index.reshape(-1)
+        return flat if self.gather is None or self._pictures(reading) else flat[self.gather]
 
     def cure(self, shape: tuple[int, ...], frame: tuple[int, int, int]) -> str:
         """Say what would make data fit whose frames have that shape."""

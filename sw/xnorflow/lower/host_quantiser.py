@@ -13,23 +13,23 @@ import numpy as np
 
 from xnorflow.errors import UnsupportedModel
 from xnorflow.graph import ops as g
+from xnorflow.graph.function_ops import CastOp, approximate
 from xnorflow.graph.input_scale import InputScale
 from xnorflow.ir import Alphabet, InputKind, Ints
 from xnorflow.ir.input_kind import MAX_SAMPLE_BITS, HostQuantiser
 from xnorflow.lower.evaluate import Expression, Reach, Steps, steps
-from xnorflow.lower.pending import QUANTISERS
+from xnorflow.lower.pending import quantises
 
 LARGEST = 0x7F7FFFFF
 """Bits of the largest finite float32."""
-MONOTONE = (
-    g.AddOp,
-    g.SubtractOp,
-    g.MultiplyOp,
-    g.DivideOp,
-    g.BatchNormOp,
-    g.ClipOp,
-    *QUANTISERS,
-)
+
+
+def _follows(op: g.Op) -> bool:
+    """Tell whether an operation rises or falls throughout, for any float32 number."""
+    if not isinstance(op, g.Elementwise) or isinstance(op, CastOp):
+        # Floats that an integer type cannot hold give anything.
+        return False
+    return op.monotone and not approximate((op,))
 
 
 def float_of(order: Ints) -> g.Floats:
@@ -64,12 +64,12 @@ def quantise_on_host(graph: g.Graph) -> g.Graph:
         return graph
     ops = (*_scaling(graph.input_scale), *graph.ops)
     count = 0
-    while count < len(ops) and isinstance(ops[count], MONOTONE):
+    while count < len(ops) and _follows(ops[count]):
         count += 1
-        if isinstance(ops[count - 1], QUANTISERS):
+        if quantises(ops[count - 1]):
             break
     before = tuple(op for op in ops[:count] if isinstance(op, g.Elementwise))
-    if not before or not isinstance(before[-1], QUANTISERS):
+    if not before or not quantises(before[-1]):
         where = ops[min(count, len(ops) - 1)]
         raise UnsupportedModel(
             "it is not preceded by a quantiser of the network's float input.",

@@ -386,7 +386,7 @@ class Pending:
         return f"{base}{count}" if numbered or count else base
 
 
-def quantises(op: g.Elementwise) -> bool:
+def quantises(op: g.Op) -> bool:
     """Tell whether an operation is one that makes few values of many."""
     return isinstance(op, QUANTISERS) or (
         isinstance(op, FunctionOp) and op.function in ROUNDING_FUNCTIONS

@@ -80,7 +80,7 @@ def _convolve(p: Pending, op: ops.ConvOp, shape: Shape) -> None:
         )
     scale = float(p.unit)
     weights = op.weights * multiples
-    if np.abs(weights).max() > MAX_WEIGHT:
+    if (multiples > 1).any() and np.abs(weights).max() > MAX_WEIGHT:
         raise UnsupportedModel(
             "the scales of its inputs differ too much.", node=op.node, op=op.op, hint=ONE_SCALE
         )

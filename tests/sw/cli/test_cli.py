@@ -7,8 +7,10 @@ import os
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from click.testing import CliRunner, Result
+from onnx import TensorProto, helper, numpy_helper
 
 import xnorflow as xf
 from xnorflow import demo
@@ -75,10 +77,77 @@ def test_inspect_describes_every_layer() -> None:
 def test_the_folder_of_a_design_can_be_inspected(folder: Path, tmp_path: Path) -> None:
     of_folder = json.loads(run("inspect", folder, "--json").stdout)
     of_model = json.loads(run("inspect", MODEL, "--json").stdout)
-    assert of_folder == of_model
+    # A design's own network knows what it takes of a sample.
+    assert of_folder == of_model | {"takes": None}
     assert "is not a design that xnorflow wrote" in refused("inspect", tmp_path)
     os.mkfifo(tmp_path / "a.onnx")
     assert "a.onnx is no regular file" in refused("inspect", tmp_path / "a.onnx")
+
+
+def test_inspect_says_what_x_is() -> None:
+    text = " ".join(run("inspect", MODEL, "--input-scale", "1/255").stdout.split())
+    assert "x: uint8 [frames, 1, 8, 8] (the file's own order), or [frames, 8, 8, 1]" in text
+    assert "the model takes x / 255" in text
+    text = " ".join(
+        run("inspect", MODEL, "--input-scale", "0.3", "--layout", "file").stdout.split()
+    )
+    assert "the model takes x * 0.300000012 (float32)" in text and "channels last" not in text
+    content = json.loads(run("inspect", MODEL, "--input", "int8", "--json").stdout)
+    assert (content["samples"], content["takes"]) == ("int8", "x")
+    assert "samples of type 'int99' are not supported" in refused(
+        "inspect", MODEL, "--input", "int99"
+    )
+    for scale in ("0", "-1", "1/0", "inf", "x", "1e-99", "1/255/2"):
+        assert "--input-scale" in refused("inspect", MODEL, "--input-scale", scale)
+
+
+def tied(path: Path) -> Path:
+    """A network whose two scores are always equal, with a Softmax behind them."""
+    weights = numpy_helper.from_array(np.ones((4, 2), np.float32), "w")
+    graph = helper.make_graph(
+        [
+            helper.make_node("MatMul", ["x", "w"], ["y"]),
+            helper.make_node("Softmax", ["y"], ["p"], name="last", axis=1),
+        ],
+        "tied",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4])],
+        [helper.make_tensor_value_info("p", TensorProto.FLOAT, [1, 2])],
+        [weights],
+    )
+    opset = helper.make_opsetid("", 13)
+    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=8), path)
+    return path
+
+
+def test_simulate_prints_notes_and_ties(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.arange(12, dtype=np.uint8).reshape(3, 4))
+    arguments = ("simulate", tied(tmp_path / "tied.onnx"), "--engine", "golden", "--data")
+    text = " ".join(run(*arguments, tmp_path / "x.npy").stdout.split())
+    assert "in 3 of 3 frames several classes share the greatest score" in text
+    assert "note: Softmax 'last' at the end was dropped" in text and "saturates" in text
+
+
+def test_a_design_keeps_its_layout(folder: Path, images: Path) -> None:
+    message = refused("simulate", folder, "--data", images, "--layout", "nhwc")
+    assert "is compiled already" in message
+
+
+def test_inspect_refuses_what_compile_refuses(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    weights = rng.choice([-1, 1], (300, 9)) * rng.uniform(1, 2, 9).round(3)
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "scaled",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 300])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 9])],
+        [numpy_helper.from_array(weights.astype(np.float32), "w")],
+    )
+    opset = helper.make_opsetid("", 13)
+    path = tmp_path / "scaled.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=8), path)
+    said = refused("inspect", path)
+    assert "a table of them would take" in said
+    assert refused("compile", path, "-o", tmp_path / "out") == said
 
 
 def test_compile_writes_a_design_that_can_be_read(folder: Path) -> None:
@@ -182,7 +251,14 @@ def test_golden_scores_are_written(images: Path, tmp_path: Path) -> None:
         np.testing.assert_array_equal(arrays["labels"], scores.argmax(1))
         assert arrays["scores"].dtype == arrays["labels"].dtype == np.int64
     accuracy = float((scores.argmax(1) == data["y"][:30]).mean())
-    assert content == {"engine": "golden", "frames": 30, "accuracy": accuracy}
+    best = scores.max(1, keepdims=True)
+    assert content == {
+        "engine": "golden",
+        "frames": 30,
+        "ties": int(((scores == best).sum(1) > 1).sum()),
+        "notes": list(xf.load(MODEL).notes),
+        "accuracy": accuracy,
+    }
     assert (
         f"{100 * accuracy:.2f} %"
         in run("simulate", MODEL, "--data", images, "--engine", "golden", "--limit", 30).stdout

@@ -7,6 +7,7 @@ import pytest
 from xnorflow import demo
 from xnorflow.errors import BadInput, CheckFailed
 from xnorflow.evidence.executor import Executor, arrange
+from xnorflow.graph.input_scale import InputScale
 
 from ..frontend.onnx_models import QONNX, Model, execute, f32, signs
 
@@ -39,7 +40,9 @@ def test_scores_are_those_of_qonnx_bit_by_bit(tmp_path, quantised):
 
 def test_the_scale_multiplies_in_float32(tmp_path):
     path, x = convolutional(tmp_path, True), frames(6, 5, 3)
-    np.testing.assert_array_equal(Executor(path, 1 / 3).run(x).scores, execute(path, x, 1 / 3))
+    np.testing.assert_array_equal(
+        Executor(path, InputScale.of(1 / 3)).run(x).scores, execute(path, x, 1 / 3)
+    )
 
 
 def test_the_demo_network_and_its_whole_test_set_give_the_golden_scores():

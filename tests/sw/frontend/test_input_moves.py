@@ -302,6 +302,21 @@ def test_pictures_for_a_file_that_makes_them_of_a_row(tmp_path):
     assert same_order(xf.load(path, layout="nchw")(x), want)
 
 
+@pytest.mark.parametrize("layout", [None, "file", "nhwc", "nchw"])
+def test_a_row_that_is_cut_has_one_order(tmp_path, layout):
+    m = Model(1, 20)
+    m(
+        "MatMul",
+        m("Slice", quantised(m), np.array([9]), np.array([1]), np.array([1]), np.array([-1])),
+        signs(RNG, 8, 3),
+    )
+    path = m.save(tmp_path)
+    x = samples((20,))
+    net = xf.load(path, layout=layout)
+    assert net.shape == (1, 1, 8)
+    assert same_order(net(x), executed(path, x))
+
+
 def test_the_order_is_kept_in_the_network_file(tmp_path):
     from xnorflow.ir import file as ir_file
 

@@ -180,7 +180,12 @@ CASES = {
         (MAP, 18, 24, [ints(-1)], {"keepdims": 0}),
         (MAP, 18, 24, [], {"noop_with_empty_axes": 1}),
     ],
-    "Softmax": [(ROW, 7, 24, [], {}), (ROW, 11, 24, [], {"axis": -1})],
+    "Softmax": [
+        (ROW, 7, 24, [], {}),
+        (ROW, 11, 24, [], {"axis": -1}),
+        ((1, 6, 1, 1), 7, 12, [], {}),
+        ((1, 1, 6), 7, 12, [], {}),
+    ],
     "LogSoftmax": [(ROW, 7, 24, [], {})],
 }
 ENDINGS = ("Softmax", "LogSoftmax")

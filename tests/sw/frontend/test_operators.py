@@ -504,6 +504,8 @@ def test_unknown_operators(tmp_path, op, domain):
     m(op, "x", domain=domain)
     error = fails(m.save(tmp_path), op, "cannot be mapped")
     assert (error.node, error.op) == (f"{op}_0", op)
+    ways = {"LRN": "BatchNormalization", "ConvTranspose": "a convolution"}
+    assert ways.get(op, "docs/operators.md") in error.hint
 
 
 def test_unknown_attribute(tmp_path):

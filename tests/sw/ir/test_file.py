@@ -15,8 +15,11 @@ import pytest
 from xnorflow import ir
 from xnorflow.errors import BadInput
 from xnorflow.ir import file as ir_file
+from xnorflow.ir.encoding import to_arrays
+from xnorflow.ir.input_kind import HostQuantiser
 from xnorflow.ir.verify import verify
 from xnorflow.npz import read_archive
+from xnorflow_sim import golden
 
 
 def network() -> ir.IntegerNetwork:
@@ -41,6 +44,77 @@ def network() -> ir.IntegerNetwork:
     return ir.IntegerNetwork(
         "net", (6, 5, 3), (*layers, dense, scores), ("cat", "dog", "é", "fox"), ("A note.",)
     )
+
+
+def test_a_network_that_says_nothing_of_its_samples_has_the_first_format() -> None:
+    header, arrays = to_arrays(network())
+    content = json.loads(header)
+    assert content["format"] == "xnorflow-network-1"
+    assert set(content) == {"format", "name", "shape", "classes", "notes", "layers"}
+    assert all(name[0].isdigit() for name in arrays)
+    # As it was before networks said what their samples are.
+    assert network().digest[:16] == "f85568b3b21d34c0"
+
+
+def ordered() -> ir.IntegerNetwork:
+    """A network whose samples come in another order, as floats."""
+    net = network()
+    gather = np.random.default_rng(2).permutation(90)
+    quantiser = HostQuantiser(
+        np.sort(np.random.default_rng(3).normal(size=(3, 255)), axis=1).astype(np.float32),
+        np.tile(np.arange(256), (3, 1)),
+    )
+    return replace(
+        net,
+        order=ir.InputOrder((3, 6, 5), gather, "first", "nhwc"),
+        samples=ir.InputKind(ir.UINT8, quantiser),
+    )
+
+
+def test_order_and_kind_of_samples_are_kept(tmp_path: Path) -> None:
+    net = ordered()
+    ir_file.save(net, tmp_path / "net.npz")
+    read = ir_file.load(tmp_path / "net.npz")
+    assert read.digest == net.digest != network().digest
+    x = np.random.default_rng(1).normal(size=(2, 6, 5, 3))
+    np.testing.assert_array_equal(golden.frames(read, x), golden.frames(net, x))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"order": ir.InputOrder((3, 6, 5), np.full(90, 90))},
+        {"order": ir.InputOrder((3, 6, 5), np.full(90, -1))},
+        {"order": ir.InputOrder((3, 6, 5), np.arange(89))},
+        {"order": ir.InputOrder((3, 6, 4))},
+        {"order": ir.InputOrder((0, 6, 5))},
+        {"order": ir.InputOrder(())},
+        {"order": ir.InputOrder((3, 6, 5), None, "middle")},
+        {"order": ir.InputOrder((3, 6, 5), None, "", "hwc")},
+        {"samples": ir.InputKind(ir.Alphabet(0, 1, 255))},
+        {"samples": ir.InputKind(ir.Alphabet(0, 1, 1 << 17))},
+        {"samples": ir.InputKind(ir.UINT8, HostQuantiser(np.ones((1, 2)), np.zeros((1, 3), int)))},
+        {
+            "samples": ir.InputKind(
+                ir.UINT8, HostQuantiser(np.array([[2, 1]], np.float32), np.zeros((1, 3), int))
+            )
+        },
+        {
+            "samples": ir.InputKind(
+                ir.UINT8, HostQuantiser(np.ones((1, 1), np.float32), np.full((1, 2), 256))
+            )
+        },
+    ],
+)
+def test_orders_and_kinds_that_cannot_be_are_refused(
+    change: dict[str, Any], tmp_path: Path
+) -> None:
+    net = replace(network(), **change)
+    with pytest.raises(ValueError):
+        verify(net)
+    ir_file.save(net, tmp_path / "net.npz")
+    with pytest.raises(BadInput, match="is not a network that xnorflow wrote"):
+        ir_file.load(tmp_path / "net.npz")
 
 
 @pytest.fixture
@@ -126,8 +200,8 @@ WRONG = {
     "large": (layer(1, window=window([3, 2], [1, 1], [1, 1], [1 << 40, 0, 0, 0])), "too large"),
     "dilated": (layer(1, window=window([3, 2], [1, 1], [1 << 40, 1], [0, 0, 0, 0])), "too large"),
     "pad value": (layer(1, pad_value=0.5), "no value for padding"),
-    "pad": (layer(4, pad_code=2), "pad code is out of range"),
-    "padding": (layer(3, window=window([2, 2], [2, 2], [1, 1], [2, 0, 0, 0])), "padding only"),
+    "pad": (layer(5, pad_code=3), "pad code is out of range"),
+    "padding": (layer(4, window=window([2, 2], [2, 2], [1, 1], [2, 0, 0, 0])), "padding only"),
     "twice": (lambda h, a: h["layers"].insert(1, {**h["layers"][0], "name": "b"}), "only be first"),
     "weights": (array("1.weights", np.full((5, 3, 2, 3), 2)), "a weight is not in ternary"),
     "dtype": (array("1.weights", np.zeros((5, 3, 2, 3), np.float32)), "weights are not int64"),
@@ -135,17 +209,17 @@ WRONG = {
     "overflow": (array("1.weights", np.full((5, 3, 2, 3), -(1 << 63))), "not in ternary"),
     "codes": (array("0.table", np.full((3, 256), 4)), "out of range"),
     "thresholds": (array("2.thresholds", np.zeros((5, 2), np.int64)), "do not fit"),
-    "marks": (array("3.minimum", np.zeros(5, np.int64)), "not bool"),
-    "offsets": (array("7.offsets", np.ones(4, np.int64)), "ranks and offsets"),
-    "ranks": (array("7.ranks", np.full((4, 2), -2)), "a rank is out of range"),
+    "marks": (array("4.minimum", np.zeros(5, np.int64)), "not bool"),
+    "offsets": (array("8.offsets", np.ones(4, np.int64)), "ranks and offsets"),
+    "ranks": (array("8.ranks", np.full((4, 2), -2)), "a rank is out of range"),
     "classes": (lambda h, a: h.update(classes=["cat"]), "1 names of classes are not one for each"),
     "class": (lambda h, a: h.update(classes=["cat", "dog", 3, "fox"]), "not a list of texts"),
     "half": (lambda h, a: h.update(notes=["\ud800"]), "surrogates not allowed"),
     "notes": (lambda h, a: h.update(notes="A note."), "not a list of texts"),
     "sources": (layer(1, sources=["a", None]), "not a list of texts"),
-    "floats": (array("7.floats", np.zeros(30)), "float scores is not float32"),
-    "first float": (layer(7, floats_lo=None), "begins at no whole number"),
-    "rank_lo": (array("7.rank_lo", np.zeros(3, np.int64)), "for 4 classes"),
+    "floats": (array("8.floats", np.zeros(30)), "float scores is not float32"),
+    "first float": (layer(8, floats_lo=None), "begins at no whole number"),
+    "rank_lo": (array("8.rank_lo", np.zeros(3, np.int64)), "for 4 classes"),
 }
 
 

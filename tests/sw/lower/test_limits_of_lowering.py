@@ -11,6 +11,7 @@ import pytest
 from xnorflow import ir
 from xnorflow.errors import UnsupportedModel
 from xnorflow.graph import ops as g
+from xnorflow.graph.input_scale import InputScale
 from xnorflow.ir import Window
 from xnorflow.lower import evaluate, lower, pending, scores
 from xnorflow.lower.evaluate import Expression, Reach, steps
@@ -30,7 +31,7 @@ def f32(a: Any) -> Any:
 
 
 def graph(*ops: g.Op, shape: tuple[int, int, int] = (1, 1, 2), scale: float = 1.0) -> g.Graph:
-    return g.Graph("net", shape, ops, scale)
+    return g.Graph("net", shape, ops, InputScale(scale))
 
 
 def dense(*rows: list[int], **fields: Any) -> g.ConvOp:

@@ -89,6 +89,12 @@ JOINS = {
     "swish": lambda m, x: m("Mul", x, m("Sigmoid", x)),
     "relu6 form": lambda m, x: m("Mul", x, m("Clip", m("Add", x, f32(3)), f32(0), f32(6))),
     "square": lambda m, x: m("Mul", x, x),
+    "pact": lambda m, x: m(
+        "Mul", m("Add", m("Sub", m("Abs", x), m("Abs", m("Sub", x, f32(1)))), f32(1)), f32(0.5)
+    ),
+    "ternary of larq": lambda m, x: m(
+        "Sign", m("Add", m("Sign", m("Add", x, f32(0.7))), m("Sign", m("Sub", x, f32(0.7))))
+    ),
     "power": lambda m, x: m("Pow", x, f32(2)),
     "prelu of parts": lambda m, x: m("Sub", m("Relu", x), m("Mul", m("Relu", m("Neg", x)), SLOPES)),
     "slopes": lambda m, x: m("PRelu", x, SLOPES),
@@ -185,6 +191,8 @@ def test_what_cannot_be_read_says_why(tmp_path):
     refused(tmp_path, network(lambda m, x: m("Cast", x, to=10)), "Cast_", "FLOAT16")
     refused(tmp_path, network(lambda m, x: m("Add", x, np.float64(1))), "float64")
     refused(tmp_path, network(lambda m, x: m("Not", x)), "Not_", "bool")
+    negative = network(lambda m, x: m("Cast", m("Cast", x, to=2), to=1))
+    refused(tmp_path, negative, "Cast_", "uint8 cannot hold", "Clip")
     truth = network(lambda m, x: m("Greater", x, f32(0)), quantiser=lambda m, x: x)
     refused(tmp_path, truth, "MatMul_", "of type bool", "Cast")
     zero = network(lambda m, x: m("Div", x, m("Abs", x)), offset=0)

@@ -57,9 +57,9 @@ def test_layers_along_a_line(tmp_path, pool, quantised):
     path = m.save(tmp_path)
     net = lower(read(path))
     assert net.shape == (1, 20, 3)
-    frames = np.random.default_rng(0).integers(0, 256, (30, 1, 20, 3), dtype=np.uint8)
+    frames = np.random.default_rng(0).integers(0, 256, (30, 20, 3), dtype=np.uint8)
     # The file takes [1, channels, length].
-    want = run(path, frames.transpose(0, 3, 2, 1))
+    want = run(path, frames.transpose(0, 2, 1))
     np.testing.assert_array_equal(order(golden.run(net, frames)), order(want))
 
 
