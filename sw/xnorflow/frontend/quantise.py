@@ -62,7 +62,7 @@ def quant_parameters(node: Node, parameters: Sequence[NDArray[Any]]) -> ops.Quan
         raise node.unsupported("its zero point is no integer.", "an integer zero point.")
     width = parameters[2]
     bits = float(width.ravel()[0]) if width.size else 0.0
-    if not (width == bits).all() or bits != int(bits) or not 1 <= bits <= MAX_BITS:
+    if not (width == bits).all() or not 1 <= bits <= MAX_BITS or bits != int(bits):
         raise node.unsupported(
             "its bit width is not one whole number.",
             f"one bit width of 1 to {MAX_BITS} for the whole tensor.",
