@@ -10,7 +10,7 @@ import pytest
 from xnorflow import ir
 from xnorflow.plan.mapping import accelerator
 from xnorflow.plan.reductions import Fold
-from xnorflow.schedule import flow
+from xnorflow.schedule import flow, timing
 from xnorflow_hw.spec import AcceleratorSpec
 
 
@@ -77,3 +77,18 @@ def test_less_space_found_from_known_times_is_found_from_the_beginning_too() -> 
     np.testing.assert_array_equal(onwards.accepts, fresh.accepts)
     # The flow that was known has not changed.
     assert known.spec is made and (onwards.sent >= known.sent).all()
+
+
+def test_more_frames_tell_the_same() -> None:
+    made = spec()
+    five = timing.predict(made)
+    assert len(five.last_out) == 5
+    assert np.diff(five.last_out)[1:].tolist() == [five.ii] * 3
+    assert five.last_out[0] == five.latency == timing.latency(made)
+    for frames in (2, 3, 7):
+        other = timing.predict(made, frames)
+        assert len(other.last_out) == frames
+        assert other.last_out[:2] == five.last_out[:2] and other.latency == five.latency
+        if frames > 2:
+            assert other.ii == five.ii
+    assert (five.bound, five.busiest) == (other.bound, other.busiest)
