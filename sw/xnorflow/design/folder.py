@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from xnorflow.plan.reductions import Fold
 FORMAT = "xnorflow-design-1"
 SUMMARY, NETWORK = "design.json", "network.npz"
 """Names of the files that every such folder has."""
+_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 MAX_BYTES = 1 << 31
 """Most bytes that a file of a design may have."""
 
@@ -55,11 +57,23 @@ class StoredDesign:
     limit: str
 
     def compare(self, files: Mapping[str, str]) -> None:
-        """Raise ValueError or OSError where a file of the folder is not the given text."""
+        """Raise ValueError or OSError where a file of the folder says something else.
+
+        Comments in Verilog may differ.
+        """
         for name, text in files.items():
             with opened(self.path / name, MAX_BYTES) as file:
-                if file.read() != text.encode():
-                    raise ValueError(f"{name} is not what this version writes; compile it again")
+                there = file.read()
+            if _meaning(name, there.decode()) != _meaning(name, text):
+                raise ValueError(f"{name} is not what this version writes; compile it again")
+
+
+def _meaning(name: str, text: str) -> str:
+    """Return Verilog without its comments, whose words may change; other text as it is."""
+    if not name.endswith(".v"):
+        return text
+    lines = _COMMENT.sub("", text).splitlines()
+    return "\n".join(line.rstrip() for line in lines if line.strip())
 
 
 def write(

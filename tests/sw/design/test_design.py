@@ -199,3 +199,13 @@ def test_golden_taps_are_codes(made: Design) -> None:
     np.testing.assert_array_equal(taps["input"], x)
     assert set(np.unique(taps["conv0"])) <= {0, 1}
     np.testing.assert_array_equal(taps["dense"].reshape(2, -1), made.net(x))
+
+
+def test_comments_of_the_verilog_may_read_otherwise(made: Design, folder: Path) -> None:
+    verilog = folder / "net.v"
+    text = verilog.read_text()
+    verilog.write_text(f"// a comment of another version\n\n{text.replace('// ', '//  ')}")
+    assert Design.read(folder).digest == made.digest
+    verilog.write_text(text.replace("module net(", "module net (", 1))
+    with pytest.raises(BadInput, match="net.v is not what this version writes"):
+        Design.read(folder)
