@@ -48,7 +48,7 @@ from xnorflow.compiler import compile_network
 from xnorflow.data import read_images
 from xnorflow.errors import XnorflowError
 from xnorflow.ir import file as ir_file
-from xnorflow.ir.check import verify
+from xnorflow.ir.verify import verify
 
 SECONDS = 60
 """After which an input counts as a hang: the slowest good file takes about 2 on a quiet machine."""
@@ -259,6 +259,8 @@ def edit_onnx(rng: random.Random, path: Path) -> None:
 
 def _edit_graph(rng: random.Random, model: onnx.ModelProto) -> None:
     graph = model.graph
+    tensors = list(graph.initializer)
+    tensors += [a.t for other in graph.node for a in other.attribute if a.HasField("t")]
     node = rng.choice(list(graph.node))
     names = [n for other in graph.node for n in (*other.input, *other.output)] + ["", "x\x1b[31m"]
     match rng.randrange(14):
@@ -284,15 +286,15 @@ def _edit_graph(rng: random.Random, model: onnx.ModelProto) -> None:
             node.input[rng.randrange(len(node.input))] = rng.choice(names)
         case 7 if node.input:
             del node.input[rng.randrange(len(node.input))]
-        case 8 if graph.initializer:
-            tensor = rng.choice(list(graph.initializer))
+        case 8 if tensors:
+            tensor = rng.choice(tensors)
             del tensor.dims[:]
             tensor.dims.extend(rng.choice(NUMBERS) for _ in range(rng.randint(0, 4)))
-        case 9 if graph.initializer:
-            tensor = rng.choice(list(graph.initializer))
+        case 9 if tensors:
+            tensor = rng.choice(tensors)
             tensor.data_type = rng.choice([*range(0, 24), 2**31 - 1, -1])
-        case 10 | 11 if graph.initializer:
-            tensor = rng.choice(list(graph.initializer))
+        case 10 | 11 if tensors:
+            tensor = rng.choice(tensors)
             array = numpy_helper.to_array(tensor).copy()
             if array.size:
                 many = rng.random() < 0.3
@@ -367,14 +369,46 @@ def _small_onnx(path: Path) -> None:
         helper.make_node("Gemm", ["c", "w1", "b1"], ["d"], transB=1, name="last"),
         helper.make_node("Mul", ["d", "scale"], ["y"]),
     ]
+    _write_onnx(path, nodes, arrays, [1, 12], [])
+
+
+def _quantised_onnx(path: Path) -> None:
+    """Write a convolution and a dense layer with weights and activations of several bits."""
+    rng = np.random.default_rng(2)
+    arrays = {
+        "w0": rng.integers(-3, 4, (4, 1, 3, 3)) / 4,
+        "w1": rng.integers(-7, 8, (16, 3)) / 8,
+        "s0": np.array(0.25), "s1": np.array(0.125), "s2": np.array(0.5), "zero": np.array(0.0),
+        "three": np.array(3.0), "four": np.array(4.0), "two": np.array(2.0),
+    }  # fmt: skip
+    domain = "qonnx.custom_op.general"
+    options: dict[str, Any] = {"domain": domain, "narrow": 0, "rounding_mode": "ROUND"}
+    nodes = [
+        helper.make_node("Quant", ["w0", "s0", "zero", "three"], ["q0"], signed=1, **options),
+        helper.make_node("Conv", ["x", "q0"], ["a"], kernel_shape=[3, 3]),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("Quant", ["b", "s2", "zero", "two"], ["c"], signed=0, **options),
+        helper.make_node("Flatten", ["c"], ["d"]),
+        helper.make_node("Quant", ["w1", "s1", "zero", "four"], ["q1"], signed=1, **options),
+        helper.make_node("MatMul", ["d", "q1"], ["y"]),
+    ]
+    _write_onnx(path, nodes, arrays, [1, 1, 4, 4], [domain])
+
+
+def _write_onnx(
+    path: Path,
+    nodes: list[onnx.NodeProto],
+    arrays: dict[str, np.ndarray[Any, Any]],
+    shape: list[int],
+    domains: list[str],
+) -> None:
     tensors = [numpy_helper.from_array(a.astype(np.float32), n) for n, a in arrays.items()]
-    kinds = [helper.make_tensor_value_info("x", 1, [1, 12])]
+    kinds = [helper.make_tensor_value_info("x", 1, shape)]
     out = [helper.make_tensor_value_info("y", 1, [1, 3])]
-    graph = helper.make_graph(nodes, "small", kinds, out, tensors)
-    opsets = [helper.make_opsetid("", 17)]
-    path.write_bytes(
-        helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()
-    )
+    graph = helper.make_graph(nodes, path.stem, kinds, out, tensors)
+    opsets = [helper.make_opsetid("", 17), *(helper.make_opsetid(d, 1) for d in domains)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    path.write_bytes(model.SerializeToString())
 
 
 def prepare(folder: Path) -> None:
@@ -383,6 +417,7 @@ def prepare(folder: Path) -> None:
     x, y = data["x_test"][:6], data["y_test"][:6]
     shutil.copy(demo.model_path(), folder / "digits.onnx")
     _small_onnx(folder / "small.onnx")
+    _quantised_onnx(folder / "quantised.onnx")
     np.savez(folder / "stored.npz", x=x, y=y)
     np.savez_compressed(folder / "packed.npz", x_test=x, y_test=y, other=np.zeros(3))
     np.save(folder / "frames.npy", x)
@@ -473,7 +508,7 @@ class Kind:
 
 KINDS = {
     "onnx": Kind(
-        ("digits.onnx", "small.onnx", "small.onnx"), 30, (flip_file, edit_onnx), reads_model
+        ("digits.onnx", "small.onnx", "quantised.onnx"), 30, (flip_file, edit_onnx), reads_model
     ),
     "npz": Kind(("stored.npz", "packed.npz"), 20, (flip_file, edit_npz), reads_images),
     "npy": Kind(("frames.npy",), 10, (flip_file, edit_npy), reads_images),

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 
 from xnorflow import ir
 from xnorflow.errors import BadInput
-from xnorflow.ir.check import verify
+from xnorflow.ir.verify import verify
 from xnorflow_sim import golden
 
 from ..strategies import Case, cases

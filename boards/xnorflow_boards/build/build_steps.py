@@ -12,7 +12,7 @@ from xnorflow.version import __version__
 from xnorflow_boards.board import Board
 from xnorflow_boards.flows import Plan, tools
 from xnorflow_boards.flows.family import TOP
-from xnorflow_boards.flows.process import Step, run
+from xnorflow_boards.flows.process import ToolStep, run
 from xnorflow_boards.gateware import board_top as tops
 from xnorflow_boards.gateware.clocking import Clocking
 
@@ -45,7 +45,7 @@ class BuildSteps:
 
     def __init__(self, design: Design, board: Board, folder: Path, progress: Progress) -> None:
         self.design, self.board, self.folder, self.progress = design, board, folder, progress
-        self.steps: list[Step] = []
+        self.steps: list[ToolStep] = []
 
     def plan(
         self, wish: float, core: Callable[[float], tops.Core], **overrides: str
@@ -100,7 +100,7 @@ class BuildSteps:
         arguments: list[str],
         log: str,
         watch: Callable[[str], object] = lambda line: None,
-    ) -> Step:
+    ) -> ToolStep:
         """Run a tool and return the step; the caller has to look at its status.
 
         `watch` is called with every line of the output and may raise `Stop`.
@@ -123,7 +123,7 @@ class BuildSteps:
         if step.status != 0:
             raise self.failed(step)
 
-    def failed(self, step: Step) -> CheckFailed:
+    def failed(self, step: ToolStep) -> CheckFailed:
         """Return the error for a tool that failed, with the tool's own message."""
         return CheckFailed(f"{step.name} of {self.design.net.name} failed: {step.complaint}")
 

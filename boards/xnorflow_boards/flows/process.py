@@ -23,7 +23,7 @@ class Stop(Exception):
 
 
 @dataclass(frozen=True)
-class Step:
+class ToolStep:
     """A finished run of a tool.
 
     Parameters
@@ -71,7 +71,7 @@ class Step:
 
 def run(
     name: str, tool: FlowTool, arguments: list[str], folder: Path, log: str, on_line: Line
-) -> Step:
+) -> ToolStep:
     """Run a tool in a folder and measure it.
 
     The tool is stopped if the caller is interrupted, or if `on_line` raises `Stop`.
@@ -125,7 +125,7 @@ def run(
         finally:
             kill(process)
             process.stdout.close()
-    return Step(
+    return ToolStep(
         name,
         tool.name,
         tool.version,

@@ -35,7 +35,7 @@ LISTED = 5
 
 @click.command("check")
 @click.argument(
-    "model", type=click.Path(path_type=Path), metavar="MODEL|DIR", required=False, default=None
+    "model", type=click.Path(path_type=Path), metavar="[MODEL|DIR]", required=False, default=None
 )
 @click.option(
     "--data",

@@ -68,9 +68,17 @@ def _takes(model: Path, input_scale: str) -> str | None:
 @click.command("inspect")
 @model_argument
 @input_options
+@click.option("--passes", is_flag=True, help="Show what each pass does, down to the hardware.")
+@click.option("--board", metavar="B", help="With --passes: the board to plan the hardware for.")
 @json_option
 def command(
-    model: Path, input_type: str, input_scale: str, layout: str | None, as_json: bool
+    model: Path,
+    input_type: str,
+    input_scale: str,
+    layout: str | None,
+    passes: bool,
+    board: str | None,
+    as_json: bool,
 ) -> None:
     """Show a model's layers, shapes, alphabets, padding, operations and weight bits.
 
@@ -81,10 +89,32 @@ def command(
       xnorflow inspect cnv.onnx
       xnorflow inspect tfc.onnx --input-scale 1/255 --json
       xnorflow inspect build/cnv
+      xnorflow inspect cnv.onnx --passes --board ulx3s-85f
     """
+    if board is not None and not passes:
+        raise click.UsageError("--board goes with --passes")
     net = load_model(model, input_type, input_scale, layout)
     with console.working("looking for hardware"):
         check_buildable(net)
+    if passes:
+        from xnorflow.cli import pass_list
+
+        with console.working("lowering and planning"):
+            found = list(
+                pass_list.reports(
+                    model,
+                    net,
+                    board,
+                    input_type=input_type,
+                    input_scale=input_scale,
+                    layout=layout,
+                )
+            )
+        if as_json:
+            console.print_json({"name": net.name, "passes": [r._asdict() for r in found]})
+        else:
+            pass_list.show(found)
+        return
     rows = [_row(*step) for step in net]
     total = {
         "macs": sum(r.get("macs", 0) for r in rows),

@@ -155,9 +155,9 @@ def locate_first(
     Mismatch or str
         Or why there is none.
     """
-    probed = emit(design.spec, header="with probe ports", taps=True)
+    probed = with_probes(design)
     if text is not None and text.digest != design.digest:
-        carried = _carry(design, text, probed)
+        carried = carry(design, text, probed)
         if carried is None:
             return "its alterations cannot be carried over to a design with probe ports"
         probed = carried
@@ -169,7 +169,12 @@ def locate_first(
     return replace(found, frame=frame)
 
 
-def _carry(design: Design, text: DesignText, probed: Emitted) -> Emitted | None:
+def with_probes(design: Design) -> Emitted:
+    """Write a design with probe ports."""
+    return emit(design.spec, header="with probe ports", taps=True)
+
+
+def carry(design: Design, text: DesignText, probed: Emitted) -> Emitted | None:
     """Make the alterations of a text in the design with probes; None where they do not fit."""
     there, ours, theirs = (_modules(t) for t in (text.verilog, design.verilog, probed.verilog))
     if there.keys() != ours.keys():

@@ -27,6 +27,8 @@ Tensors = dict[str, NDArray[Any]]
 Progress = Callable[[int, int], object]
 
 STANDARD = ("", "ai.onnx")
+RUNTIME = (*STANDARD, "com.microsoft")
+"""Domains of operators that ONNX Runtime has; the last are of its own quantiser."""
 QONNX = "qonnx.custom_op.general"
 QONNX_DOMAINS = (QONNX, "onnx.brevitas", "finn.custom_op.general")
 """Names that exporters gave to the domain of one and the same operators."""
@@ -126,10 +128,10 @@ class Executor:
         self.nodes = _in_order(graph.node, self.output, {self.input, *self._constants}, self.path)
         self.scores, self.ended = _scores_tensor(self.nodes, self.output)
         self._versions = {o.domain: o.version for o in model.opset_import}
-        self._opset = max(self._versions.get(domain, 0) for domain in STANDARD)
+        self._opsets = [o for o in model.opset_import if o.domain in RUNTIME]
         self._ir = model.ir_version
         self._sessions: dict[int, Any] = {}
-        own = [n for n in self.nodes if n.domain not in STANDARD]
+        own = [n for n in self.nodes if n.domain not in RUNTIME]
         runtime = f"ONNX Runtime {self._runtime.__version__}"
         self.tool = runtime
         self._whole = None
@@ -240,15 +242,15 @@ class Executor:
         node = self.nodes[index]
         what = f"{node.op_type} node {node.name or node.output[0]!r}"
         try:
-            if node.domain in STANDARD:
-                return self._standard(index, node, known, what)
+            if node.domain in RUNTIME:
+                return self._runtime_node(index, node, known, what)
             return self._qonnx(node, known)
         except CheckFailed:
             raise
         except Exception as e:  # Whatever the packages raise for an operator they cannot run.
             raise CheckFailed(f"{self.tool} fails on {what}: {_first_line(e)}") from e
 
-    def _standard(
+    def _runtime_node(
         self, index: int, node: onnx.NodeProto, known: Mapping[str, NDArray[Any]], what: str
     ) -> Tensors:
         names = [name for name in dict.fromkeys(node.input) if name]
@@ -263,9 +265,7 @@ class Executor:
             graph = helper.make_graph(
                 [node], "node", given, [onnx.ValueInfoProto(name=name) for name in made]
             )
-            model = helper.make_model(
-                graph, opset_imports=[helper.make_opsetid("", self._opset)], ir_version=self._ir
-            )
+            model = helper.make_model(graph, opset_imports=self._opsets, ir_version=self._ir)
             self._sessions[index] = self._compile(model, what)
         values = self._sessions[index].run(made, {name: known[name] for name in names})
         return dict(zip(made, values, strict=True))
@@ -318,7 +318,7 @@ def _in_order(nodes: Any, output: str, known: set[str], path: Path) -> tuple[onn
         if not ready:
             raise BadInput(f"{path.name}: nothing makes an input of node {waiting[0].name!r}")
         for node in ready:
-            if node.domain not in (*STANDARD, *QONNX_DOMAINS):
+            if node.domain not in (*RUNTIME, *QONNX_DOMAINS):
                 raise BadInput(
                     f"{path.name}: no executor is known for {node.op_type} of {node.domain!r}"
                 )

@@ -29,7 +29,7 @@ from xnorflow.frontend.values import (
     same_source,
 )
 from xnorflow.graph import ops
-from xnorflow.graph.functions import Chain, FunctionOp, Operand, compute, same
+from xnorflow.graph.function_ops import Chain, FunctionOp, Operand, compute, same
 
 Make = Callable[..., ops.Elementwise]
 MAX_OPERATIONS = 200
@@ -131,7 +131,7 @@ def combined(
     *,
     dtype: np.dtype[Any] | None = None,
 ) -> Result:
-    """Import a function of `xnorflow.graph.functions`.
+    """Import a function of `xnorflow.graph.function_ops`.
 
     Parameters
     ----------

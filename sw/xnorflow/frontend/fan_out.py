@@ -19,7 +19,7 @@ from xnorflow.frontend.node import Node
 from xnorflow.frontend.registry import Result, handles
 from xnorflow.frontend.values import Activation, Value, fork, same_source
 from xnorflow.graph import ops
-from xnorflow.graph.functions import Chain, FunctionOp, Operand
+from xnorflow.graph.function_ops import Chain, FunctionOp, Operand
 
 
 @handles("Concat", attributes="axis", inputs=(1, 1024), any_type=True, joins=True)

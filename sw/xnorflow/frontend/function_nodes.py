@@ -14,7 +14,7 @@ from xnorflow.frontend.node import Node
 from xnorflow.frontend.registry import Result, activation, handles
 from xnorflow.frontend.tensors import type_name
 from xnorflow.frontend.values import FLOAT32, Activation, Constant, Value
-from xnorflow.graph.functions import CastOp
+from xnorflow.graph.function_ops import CastOp
 
 BOOL = np.dtype(np.bool_)
 CASTS = frozenset(

@@ -8,17 +8,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from xnorflow.errors import UnsupportedModel
-from xnorflow.frontend import (
-    dense,
-    elementwise,
-    fan_out,
-    function_nodes,
-    integers,
-    quantised_layers,
-    reduce,
-    windows,
-)
-from xnorflow.frontend import dropped_ends as ending
 from xnorflow.frontend.constants import Folder
 from xnorflow.frontend.input_frame import InputFrame
 from xnorflow.frontend.model_file import ModelFile
@@ -41,18 +30,6 @@ from xnorflow.frontend.values import (
 from xnorflow.frontend.ways_out import way_out
 from xnorflow.graph import ops as graph
 
-HANDLER_MODULES = (
-    dense,
-    elementwise,
-    ending,
-    fan_out,
-    function_nodes,
-    integers,
-    quantised_layers,
-    reduce,
-    windows,
-)
-"""Importing them registers their handlers."""
 SATURATING = frozenset({"Softmax", "LogSoftmax"})
 """Ends that make different scores equal where floats do."""
 AFTER_END = frozenset({*MOVES, "Cast", "Softmax", "LogSoftmax", "ArgMax", "TopK"})

@@ -16,7 +16,7 @@ from xnorflow.frontend.quantise import constant_parameters, integer_range_of, tr
 from xnorflow.frontend.registry import Result, activation, handles
 from xnorflow.frontend.values import FLOAT32, Constant, Value
 from xnorflow.graph import ops
-from xnorflow.graph.functions import DequantizeLinearOp, QuantizeLinearOp
+from xnorflow.graph.function_ops import DequantizeLinearOp, QuantizeLinearOp
 
 LINEAR = "axis block_size output_dtype precision saturate"
 Floats = NDArray[np.float32]

@@ -13,7 +13,7 @@ from xnorflow.frontend.node import Node
 from xnorflow.frontend.tensors import type_name
 from xnorflow.frontend.values import Constant, Value
 from xnorflow.graph import ops
-from xnorflow.graph.functions import TruncOp
+from xnorflow.graph.function_ops import TruncOp
 from xnorflow.graph.quantisers import ROUNDINGS, integer_range
 
 QUANTS = ("Quant", "IntQuant")

@@ -17,7 +17,7 @@ from xnorflow.frontend.registry import Result, activation, handles
 from xnorflow.frontend.values import FLOAT32, Activation, Constant, Value
 from xnorflow.frontend.windows import GEOMETRY, conv
 from xnorflow.graph import ops
-from xnorflow.graph.functions import DequantizeLinearOp, QuantizeLinearOp
+from xnorflow.graph.function_ops import DequantizeLinearOp, QuantizeLinearOp
 
 Array = NDArray[Any]
 ONE = np.ones((), np.float32)

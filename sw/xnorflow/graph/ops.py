@@ -38,7 +38,7 @@ class Elementwise(Op):
     """An operation on each value alone.
 
     Constants have shape [] or [channels]; `apply` broadcasts along the last axis. Those of this
-    file are monotone per channel, in float32; `xnorflow.graph.functions` has others.
+    file are monotone per channel, in float32; `xnorflow.graph.function_ops` has others.
     """
 
     @property

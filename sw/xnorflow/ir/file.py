@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from xnorflow.inputs import blaming
-from xnorflow.ir.check import verify
 from xnorflow.ir.encoding import from_arrays, to_arrays
 from xnorflow.ir.network import IntegerNetwork
+from xnorflow.ir.verify import verify
 from xnorflow.npz import read_archive
 
 MAX_BYTES = 1 << 30

@@ -1,4 +1,9 @@
-"""Lowering: an imported network of float operations to an integer network, exactly."""
+"""Lower an imported network of float operations to an integer network, exactly.
+
+`passes` bring the graph to a plain form, `write_layers` walks along it and writes integer layers;
+decisions are found by evaluating the float32 operations over all integers that can reach them
+(`evaluate`). May import `graph`, `ir` and `xnorflow.errors`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,7 @@ from collections.abc import Iterator
 
 from xnorflow.graph.ops import Graph
 from xnorflow.ir import IntegerNetwork
-from xnorflow.ir.check import verify
+from xnorflow.ir.verify import verify
 from xnorflow.lower.host_quantiser import quantise_on_host
 from xnorflow.lower.negate import OffCentre
 from xnorflow.lower.pads import resolve_pads

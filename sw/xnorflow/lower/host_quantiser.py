@@ -13,7 +13,7 @@ import numpy as np
 
 from xnorflow.errors import UnsupportedModel
 from xnorflow.graph import ops as g
-from xnorflow.graph.functions import CastOp, approximate
+from xnorflow.graph.function_ops import CastOp, approximate
 from xnorflow.graph.input_scale import InputScale
 from xnorflow.ir import Alphabet, InputKind, Ints
 from xnorflow.ir.input_kind import MAX_SAMPLE_BITS, HostQuantiser

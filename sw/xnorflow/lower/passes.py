@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xnorflow.errors import UnsupportedModel
 from xnorflow.graph import ops as g
-from xnorflow.graph.functions import FunctionOp
+from xnorflow.graph.function_ops import FunctionOp
 from xnorflow.ir import Window
 
 Shape = tuple[int, int, int]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from xnorflow import ir
 from xnorflow.errors import UnsupportedModel
 from xnorflow.graph import ops as g
-from xnorflow.graph.functions import (
+from xnorflow.graph.function_ops import (
     CastOp,
     FunctionOp,
     QuantizeLinearOp,

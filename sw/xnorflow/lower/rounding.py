@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow.errors import UnsupportedModel
-from xnorflow.graph.functions import nudged
+from xnorflow.graph.function_ops import nudged
 from xnorflow.graph.ops import Op
 from xnorflow.ir import Ints
 from xnorflow.lower.evaluate import Expression, Steps

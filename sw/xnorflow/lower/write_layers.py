@@ -7,7 +7,7 @@ import numpy as np
 from xnorflow import ir
 from xnorflow.errors import UnsupportedModel
 from xnorflow.graph import ops
-from xnorflow.graph.functions import FunctionOp
+from xnorflow.graph.function_ops import FunctionOp
 from xnorflow.ir.alphabet import weight_alphabet
 from xnorflow.lower import scores
 from xnorflow.lower.common_scale import MAX_CODE_BITS

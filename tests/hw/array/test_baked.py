@@ -10,7 +10,7 @@ import pytest
 from xnorflow_hw.array import baked
 from xnorflow_hw.fabric import compress
 from xnorflow_hw.fabric.compress import Bit, CompressorNetlist
-from xnorflow_hw.spec.latency import baked_latency
+from xnorflow_hw.spec.latency import baked_latency, compressor_latency
 
 from .. import prove
 
@@ -27,7 +27,7 @@ def _tree(heights: list[int], inverted: int) -> tuple[str, str, int]:
         terms += [f"({'~' if b.inverted else ''}{b.net} << {w})" for b in heap[w]]
     netlist = CompressorNetlist()
     nets, cycles = compress.sum_bits(netlist, heap, width)
-    assert cycles == compress.levels(heights)
+    assert cycles == compressor_latency(heights)
     head = f"(input clk, input [{total - 1}:0] x, output [{width - 1}:0] n);"
     wide = " + ".join(t.replace("(", "({8'd0, ", 1).replace(" <<", "} <<") for t in terms)
     gold = [f"module reference{head}", f"  wire [{width - 1}:0] n0 = {wide};"]

@@ -7,7 +7,13 @@ import pytest
 from xnorflow import compile, demo, load
 from xnorflow.design.design import Design
 from xnorflow.errors import BadInput
-from xnorflow.evidence.design_text import alterations, locate_first, read_text
+from xnorflow.evidence.design_text import (
+    alterations,
+    carry,
+    locate_first,
+    read_text,
+    with_probes,
+)
 from xnorflow_sim.locate import Mismatch
 
 from . import small_design
@@ -97,6 +103,38 @@ def test_files_elsewhere_are_not_read(large, folder, name):
     (folder / "design.json").write_text(json.dumps(content))
     with pytest.raises(BadInput, match="names files in other folders"):
         read_text(folder, large)
+
+
+def test_alterations_are_carried_over_to_the_design_with_probes(large, folder):
+    """Into modules whose ports have other numbers there, too."""
+    probed = with_probes(large)
+    image, verilog = folder / "digits_conv2_weights_0.hex", folder / "digits.v"
+    image.write_text(image.read_text().replace("0", "1", 1))
+    line = small_design.turn_weight_bit(folder, "dense0", word=9)
+    text = verilog.read_text()
+    start = text.index("module digits_conv1_array(")
+    at = text.index("o_row <= late_row", start)
+    verilog.write_text(text[:at] + "o_row <= ~late_row" + text[at + len("o_row <= late_row") :])
+    made = carry(large, read_text(folder, large), probed)
+    assert made.images[image.name] == image.read_text() != probed.images[image.name]
+    new, old = (t.splitlines()[line - 1] for t in (verilog.read_text(), large.verilog))
+    pairs = zip(made.verilog.splitlines(), probed.verilog.splitlines(), strict=True)
+    changed = [(a.strip(), b.strip()) for a, b in pairs if a != b]
+    assert new != old and (new.strip(), old.strip()) in changed and len(changed) == 2
+    assert any(a == b.replace("<= late_row", "<= ~late_row") for a, b in changed)
+
+
+def test_alterations_that_fit_no_one_place_are_not_carried(large, folder):
+    path = folder / "digits.v"
+    text = path.read_text()
+    probed = with_probes(large)
+    for old, new in (
+        ("module digits_pool0_array(", "module other("),
+        ("module digits(rst,", "module digits( rst,"),
+    ):
+        assert text.count(old) == 1
+        path.write_text(text.replace(old, new))
+        assert carry(large, read_text(folder, large), probed) is None
 
 
 @pytest.mark.rtl

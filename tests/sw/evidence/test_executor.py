@@ -159,6 +159,16 @@ def test_the_operators_of_an_unknown_domain_are_not_imported(tmp_path):
         Executor(m.save(tmp_path))
 
 
+@pytest.mark.parametrize("quantised", [False, True])
+def test_operators_of_onnx_runtime_s_own_quantiser_run_in_it(tmp_path, quantised):
+    m = Model(1, 4)
+    x = m.bipolar("x") if quantised else m("Sign", "x")
+    x = m("QuantizeLinear", x, f32(1), np.uint8(3), domain="com.microsoft")
+    m("Cast", x, to=onnx.TensorProto.FLOAT)
+    out = Executor(m.save(tmp_path)).run(np.array([[0, 1, 2, 255]], np.uint8))
+    assert out.scores.tolist() == [[4 if quantised else 3, 4, 4, 4]]
+
+
 def test_a_loop_has_no_first_node(tmp_path):
     m = Model(1, 4)
     m("Add", "t0_0", "x")

@@ -5,7 +5,7 @@ import pytest
 from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
-from xnorflow.graph import functions as f
+from xnorflow.graph import function_ops as f
 from xnorflow.graph import ops
 
 VALUES = np.concatenate(

@@ -15,9 +15,9 @@ import pytest
 from xnorflow import ir
 from xnorflow.errors import BadInput
 from xnorflow.ir import file as ir_file
-from xnorflow.ir.check import verify
 from xnorflow.ir.encoding import to_arrays
 from xnorflow.ir.input_kind import HostQuantiser
+from xnorflow.ir.verify import verify
 from xnorflow.npz import read_archive
 from xnorflow_sim import golden
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from xnorflow.graph import ops
-from xnorflow.graph.functions import CastOp, FunctionOp
+from xnorflow.graph.function_ops import CastOp, FunctionOp
 from xnorflow.graph.input_scale import InputScale
 from xnorflow.ir import Window
 

@@ -231,6 +231,17 @@ def test_accumulators_are_no_wider_than_floats_hold(codes: g.Op, last: int, sign
 
 
 @pytest.mark.usefixtures("twelve_bits")
+@pytest.mark.parametrize("sign", [1, -1])
+def test_accumulators_far_from_zero_count_from_there(sign: int) -> None:
+    one_or_two = g.MultiThresholdOp(f32([[128]]), 1.0, 1.0)
+    net = lower(graph(one_or_two, dense([sign * 2047], [sign * 2046]), shape=(1, 1, 1)))
+    low, high = net.features[2].alphabet.lo, net.features[2].alphabet.hi
+    assert sorted((abs(low), abs(high))) == [2046, 2 * 2047]
+    with pytest.raises(UnsupportedModel, match="'dense'.*accumulators go from .* 12 bits"):
+        lower(graph(one_or_two, dense([sign * 2048], [sign * 2047]), shape=(1, 1, 1)))
+
+
+@pytest.mark.usefixtures("twelve_bits")
 @pytest.mark.parametrize(("size", "fits"), [((63, 65), True), ((64, 64), False)])
 def test_sums_of_pools_are_no_wider_either(size: tuple[int, int], fits: bool) -> None:
     pool = g.AveragePoolOp(Window(size), node="avg", op="AveragePool")

@@ -14,7 +14,7 @@ from xnorflow.graph import ops
 from xnorflow.lower.common_scale import find
 from xnorflow.lower.evaluate import Expression, Reach, steps
 from xnorflow.lower.pads import pad_value
-from xnorflow.lower.pending import Pending
+from xnorflow.lower.pending import Pending, squeeze
 from xnorflow.lower.rounding import sum_error, uncertain_channels
 
 ULP = 2.0**-23
@@ -293,3 +293,16 @@ def test_what_is_a_scale_within_a_float_needs_no_threshold(
     p.settle(ops.Op())
     assert (len(p.layers) == 1) == absorbed
     assert not p.ops
+
+
+def test_a_channel_that_is_always_zero_has_any_scale() -> None:
+    reach = Reach(np.array([0, -3]), np.array([0, 3]), 3)
+    p = pending(ops.MultiplyOp(f32([7, 0.5])), reach=reach)
+    p.settle(ops.Op())
+    assert len(p.layers) == 1 and p.unit == 0.5
+
+
+def test_one_unit_is_kept_where_all_channels_agree() -> None:
+    assert squeeze(np.array([0.5, 0.5])).shape == () and squeeze(np.array([0.5, 0.5])) == 0.5
+    for units in ([0.5, 0.25], [0.25, 0.5, 0.5], [0.5, 0.5, 0.25]):
+        assert squeeze(np.array(units)).tolist() == units

@@ -10,7 +10,7 @@ import pytest
 from xnorflow import ir
 from xnorflow.plan.hardware_passes import accelerator
 from xnorflow.plan.reductions import Fold
-from xnorflow.schedule import flow
+from xnorflow.schedule import flow, timing
 from xnorflow_hw.spec import AcceleratorSpec
 
 
@@ -77,3 +77,41 @@ def test_less_space_found_from_known_times_is_found_from_the_beginning_too() -> 
     np.testing.assert_array_equal(onwards.accepts, fresh.accepts)
     # The flow that was known has not changed.
     assert known.spec is made and (onwards.sent >= known.sent).all()
+
+
+def test_more_frames_tell_the_same() -> None:
+    made = spec()
+    five = timing.predict(made)
+    assert len(five.last_out) == 5
+    assert np.diff(five.last_out)[1:].tolist() == [five.ii] * 3
+    assert five.last_out[0] == five.latency == timing.latency(made)
+    for frames in (2, 3, 7):
+        other = timing.predict(made, frames)
+        assert len(other.last_out) == frames
+        assert other.last_out[:2] == five.last_out[:2] and other.latency == five.latency
+        if frames > 2:
+            assert other.ii == five.ii
+    assert (five.bound, five.busiest) == (other.bound, other.busiest)
+
+
+def test_a_buffer_of_one_row_takes_a_row_in_every_other_cycle() -> None:
+    """Even the very first issue frees a place: rows of one word that are read once."""
+    layers = (
+        ir.Conv("conv", np.ones((1, 1, 1, 1), np.int64), ir.BIPOLAR),
+        ir.Threshold("sign", np.zeros((1, 1), np.int64), ir.BIPOLAR),
+        ir.Conv("all", np.ones((1, 5, 1, 1), np.int64), ir.BIPOLAR, ir.Window((5, 1))),
+        ir.Scores("scores", np.zeros(1, np.int64)),
+    )
+    net = ir.IntegerNetwork("net", (5, 1, 1), layers)
+    made = accelerator(net, (Fold(1, 1), Fold(1, 1)), in_lanes=1)
+    first = made.stages[0]
+    sent = {}
+    for rows, accepts in ((2, [0, 1, 2, 3, 4]), (1, [0, 1, 3, 5, 7])):
+        buffer = replace(first.buffer, depth=rows * first.buffer.place_words)
+        stages = (replace(first, buffer=buffer), *made.stages[1:])
+        found = flow.Flow(replace(made, stages=stages), 1)
+        assert found.settle()
+        # A word is written a cycle after it is accepted and read one later; its place is free then.
+        assert found.accepts.tolist() == accepts
+        sent[rows] = int(found.sent[-1])
+    assert sent[1] - sent[2] == 4

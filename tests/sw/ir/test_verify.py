@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from xnorflow import ir
-from xnorflow.ir.check import verify
+from xnorflow.ir.verify import verify
 
 FEATURES = 1 << 24
 """Most features of a map; one more is 97 x 257 x 673."""
