@@ -125,8 +125,8 @@ WRONG = {
     "large": (layer(1, window=window([3, 2], [1, 1], [1, 1], [1 << 40, 0, 0, 0])), "too large"),
     "dilated": (layer(1, window=window([3, 2], [1, 1], [1 << 40, 1], [0, 0, 0, 0])), "too large"),
     "pad value": (layer(1, pad_value=0.5), "no value for padding"),
-    "pad": (layer(4, pad_code=2), "pad code is out of range"),
-    "padding": (layer(3, window=window([2, 2], [2, 2], [1, 1], [2, 0, 0, 0])), "padding only"),
+    "pad": (layer(5, pad_code=3), "pad code is out of range"),
+    "padding": (layer(4, window=window([2, 2], [2, 2], [1, 1], [2, 0, 0, 0])), "padding only"),
     "twice": (lambda h, a: h["layers"].insert(1, {**h["layers"][0], "name": "b"}), "only be first"),
     "weights": (array("1.weights", np.full((5, 3, 2, 3), 2)), "a weight is not in ternary"),
     "dtype": (array("1.weights", np.zeros((5, 3, 2, 3), np.float32)), "weights are not int64"),
@@ -134,10 +134,12 @@ WRONG = {
     "overflow": (array("1.weights", np.full((5, 3, 2, 3), -(1 << 63))), "not in ternary"),
     "codes": (array("0.table", np.full((3, 256), 4)), "out of range"),
     "thresholds": (array("2.thresholds", np.zeros((5, 2), np.int64)), "do not fit"),
-    "marks": (array("3.minimum", np.zeros(5, np.int64)), "not bool"),
-    "offsets": (array("7.offsets", np.ones(4, np.int64)), "ranks and offsets"),
-    "ranks": (array("7.ranks", np.full((4, 2), -2)), "a rank is out of range"),
-    "rank_lo": (array("7.rank_lo", np.zeros(3, np.int64)), "for 4 classes"),
+    "code": (array("3.table", np.full((5, 2), 3)), "out of range"),
+    "table": (array("3.table", np.zeros((5, 3), np.int64)), "does not fit"),
+    "marks": (array("4.minimum", np.zeros(5, np.int64)), "not bool"),
+    "offsets": (array("8.offsets", np.ones(4, np.int64)), "ranks and offsets"),
+    "ranks": (array("8.ranks", np.full((4, 2), -2)), "a rank is out of range"),
+    "rank_lo": (array("8.rank_lo", np.zeros(3, np.int64)), "for 4 classes"),
 }
 
 
