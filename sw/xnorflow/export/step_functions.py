@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 
 from xnorflow.errors import UnsupportedModel
 from xnorflow.export.onnx_builder import OnnxBuilder
-from xnorflow.graph import functions as f
+from xnorflow.graph import function_ops as f
 from xnorflow.graph.ops import Elementwise, Op
 
 Write = Callable[[Elementwise, OnnxBuilder, str], None]

@@ -12,7 +12,7 @@ from xnorflow.export import step_functions as steps
 from xnorflow.export.integer_model import window_attributes
 from xnorflow.export.onnx_builder import QONNX, OnnxBuilder
 from xnorflow.graph import ops as g
-from xnorflow.graph.functions import (
+from xnorflow.graph.function_ops import (
     CastOp,
     DequantizeLinearOp,
     FunctionOp,
