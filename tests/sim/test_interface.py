@@ -71,3 +71,19 @@ def test_frames_and_scores_of_the_wrong_form_are_refused() -> None:
         io.pack_scores(np.array([[0, 0, 128]]))
     with pytest.raises(ValueError, match="need"):
         io.pack_scores(np.zeros((1, 4), np.int64))
+
+
+def test_wide_samples_take_two_bytes_the_lower_first() -> None:
+    io = Interface("net", 2, 3, 6, 1, 8, 1, sample_bytes=2)
+    assert (io.in_bytes, io.ports["s_axis_tdata"], io.defines["IN_BYTES"]) == (4, 32, 4)
+    beats = io.pack(np.array([[1, 0x203, 3, 4, 0xFFFF, 6]], np.uint16))
+    assert beats.reshape(-1, 4).tolist() == [
+        [1, 0, 3, 2],
+        [3, 0, 0, 0],
+        [4, 0, 0xFF, 0xFF],
+        [6, 0, 0, 0],
+    ]
+    with pytest.raises(ValueError, match="need uint16"):
+        io.pack(np.zeros((1, 6), np.uint8))
+    with pytest.raises(ValueError, match="sample_bytes=3"):
+        Interface("net", 2, 3, 6, 1, 8, 1, sample_bytes=3)

@@ -8,10 +8,21 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from xnorflow.errors import UnsupportedModel
+from xnorflow.export import step_functions as steps
 from xnorflow.export.integer_model import window_attributes
 from xnorflow.export.onnx_builder import QONNX, OnnxBuilder
 from xnorflow.graph import ops as g
+from xnorflow.graph.function_ops import (
+    CastOp,
+    DequantizeLinearOp,
+    FunctionOp,
+    QuantizeLinearOp,
+    TruncOp,
+)
 from xnorflow.lower.passes import output_shape
+
+NOT_FLOAT = (CastOp, FunctionOp, QuantizeLinearOp)
+"""Operations whose values may have another element type than float32."""
 
 
 def step_model(graph: g.Graph) -> onnx.ModelProto:
@@ -27,6 +38,12 @@ def step_model(graph: g.Graph) -> onnx.ModelProto:
     UnsupportedModel
         If an operation has no ONNX node here.
     """
+    if not graph.samples.plain:
+        raise UnsupportedModel(
+            f"its samples are {graph.samples}, and the files of lowering steps take uint8.",
+            node=graph.name,
+            hint="uint8 samples, or the integer network alone, without --passes.",
+        )
     b = OnnxBuilder(graph.name, graph.shape)
     b.add("Cast", "samples", to=TensorProto.FLOAT)
     scale = graph.input_scale
@@ -40,7 +57,10 @@ def step_model(graph: g.Graph) -> onnx.ModelProto:
         name = f"{op.node or type(op).__name__}.{index}"
         shape = output_shape(op, shape)
         _write_op(op, b, name)
-        b.mark(shape)
+        if isinstance(op, NOT_FLOAT):
+            b.shape = shape
+        else:
+            b.mark(shape)
     if shape[:2] == (1, 1):
         b.to_flat()
     else:
@@ -91,23 +111,30 @@ def _write_op(op: g.Op, b: OnnxBuilder, name: str) -> None:
                 out_bias=float(op.out_bias),
                 data_layout="NC" if b.flat else "NCHW",
             )
+        case FunctionOp():
+            steps.write_function(op, b, name, _write_op)
+        case CastOp():
+            steps.write_cast(op, b, name)
+        case QuantizeLinearOp():
+            steps.write_quantize_linear(op, b, name)
+        case DequantizeLinearOp():
+            steps.write_dequantize_linear(op, b, name)
+        case TruncOp():
+            steps.write_trunc(op, b, name)
         case g.FlattenOp():
             b.flatten(name)
         case g.MaxPoolOp():
             b.to_map()
             pads = b.pad_pool(name, op.window, -np.inf)
             b.add("MaxPool", name, **window_attributes(op.window, pads))
+        case g.SumPoolOp():
+            _sum(op.window, b, name)
         case g.AveragePoolOp():
             _average(op, b, name)
         case g.ConvOp():
             _convolve(op, b, name)
         case _:
-            raise UnsupportedModel(
-                "it has no node in the files of lowering steps.",
-                node=op.node,
-                op=op.op or type(op).__name__,
-                hint="the integer network alone, without --passes.",
-            )
+            raise steps.no_node(op)
 
 
 def _bounds(op: g.ClipOp) -> tuple[tuple[str, float], ...]:
@@ -137,18 +164,18 @@ def _quant(op: g.QuantOp, b: OnnxBuilder, name: str, scale: str, zero: str) -> N
     )
 
 
-def _average(op: g.AveragePoolOp, b: OnnxBuilder, name: str) -> None:
-    if op.window.dilation != (1, 1):
-        raise UnsupportedModel(
-            "ONNX 17 has no dilated average pool.",
-            node=op.node,
-            op=op.op,
-            hint="the integer network alone, without --passes.",
-        )
+def _sum(window: g.Window, b: OnnxBuilder, name: str) -> None:
+    """Add each channel's taps by a convolution with ones, which rounds as a sum does."""
     b.to_map()
-    attributes = window_attributes(op.window, b.pad_pool(name, op.window, 0.0))
-    del attributes["dilations"]
-    b.add("AveragePool", name, count_include_pad=1, **attributes)
+    channels = b.shape[2]
+    ones = b.store(f"{name}.ones", np.ones((channels, 1, *window.kernel), np.float32))
+    b.add("Conv", name, ones, group=channels, **window_attributes(window, window.pads))
+
+
+def _average(op: g.AveragePoolOp, b: OnnxBuilder, name: str) -> None:
+    counts = op.counts(*b.shape[:2]).astype(np.float32)
+    _sum(op.window, b, f"{name}.sum")
+    b.add("Div", name, b.store(f"{name}.counts", counts))
 
 
 def _convolve(op: g.ConvOp, b: OnnxBuilder, name: str) -> None:

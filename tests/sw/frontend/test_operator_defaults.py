@@ -190,12 +190,70 @@ CASES = {
 }
 ENDINGS = ("Softmax", "LogSoftmax")
 """Operators that are dropped: only the order of the scores is compared."""
-ELSEWHERE = {"ArgMax", "TopK", *(op for family, op in HANDLERS if family)}
-"""Endings whose outputs are no scores, and the operators of QONNX."""
+# Functions of one value: as above, without a shape. "z" are fractions of both signs, "p" positive
+# ones, "b" and "c" truth values, "i" integers.
+FUNCTIONS = {
+    **{op: [(7, 24, ["z"], {})] for op in ("Abs", "Neg", "Floor", "Ceil", "Exp", "Sigmoid")},
+    **{op: [(7, 24, ["z"], {})] for op in ("Tanh", "Softplus", "Softsign")},
+    **{op: [(7, 24, ["p"], {})] for op in ("Sqrt", "Log", "Reciprocal")},
+    "Erf": [(9, 24, ["z"], {})],
+    "Round": [(11, 24, ["z"], {})],
+    "HardSwish": [(14, 24, ["z"], {})],
+    "Mish": [(18, 24, ["z"], {})],
+    "HardSigmoid": [
+        (7, 24, ["z"], {}),
+        (7, 24, ["z"], {"alpha": 0.3}),
+        (7, 24, ["z"], {"beta": 0.4}),
+    ],
+    "LeakyRelu": [(7, 24, ["z"], {}), (7, 24, ["z"], {"alpha": 0.5})],
+    "ThresholdedRelu": [(10, 24, ["z"], {}), (10, 24, ["z"], {"alpha": 2.0})],
+    "Elu": [(7, 24, ["z"], {}), (7, 24, ["z"], {"alpha": 0.5})],
+    "Celu": [(12, 24, ["z"], {}), (12, 24, ["z"], {"alpha": 2.0})],
+    "Selu": [(7, 24, ["z"], {}), (7, 24, ["z"], {"alpha": 2.0}), (7, 24, ["z"], {"gamma": 2.0})],
+    "Gelu": [
+        (20, 24, ["z"], {}),
+        (20, 24, ["z"], {"approximate": "none"}),
+        (20, 24, ["z"], {"approximate": "tanh"}),
+    ],
+    "PRelu": [(7, 24, ["z", f32(0.25)], {}), (7, 24, ["z", f32([[[0.5]], [[-1]]])], {})],
+    "Pow": [(7, 24, ["z", f32(2)], {}), (12, 24, ["z", ints(2)], {})],
+    **{op: [(8, 24, ["z"], {}), (8, 24, ["z", f32(1), "p"], {})] for op in ("Min", "Max", "Sum")},
+    **{op: [(9, 24, ["z", f32(0.5)], {})] for op in ("Greater", "Less")},
+    **{op: [(12, 24, ["z", f32(0.5)], {})] for op in ("GreaterOrEqual", "LessOrEqual")},
+    "Equal": [(11, 24, ["z", f32(0.5)], {})],
+    **{op: [(7, 24, ["b", "c"], {})] for op in ("And", "Or", "Xor")},
+    "Not": [(7, 24, ["b"], {})],
+    "Where": [(9, 24, ["b", "z", f32(2)], {})],
+    "CastLike": [(15, 24, ["i", f32(1)], {})],
+    "QuantizeLinear": [
+        (10, 24, ["z", f32(0.5)], {}),
+        (10, 24, ["z", f32(0.5), np.int8(3)], {}),
+        (13, 24, ["z", f32(0.5, 1), np.array([3, 4], np.uint8)], {}),
+        (13, 24, ["z", f32(0.5, 1), np.array([3, 4], np.uint8)], {"axis": -3}),
+        (21, 23, ["z", f32(0.5)], {"output_dtype": onnx.TensorProto.INT8}),
+    ],
+    "DequantizeLinear": [
+        (10, 24, ["q", f32(0.5)], {}),
+        (10, 24, ["q", f32(0.5), np.uint8(3)], {}),
+        (13, 24, ["q", f32(0.5, 1), np.array([3, 4], np.uint8)], {}),
+    ],
+}
+INTEGER_LAYERS = {"ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"}
+"""They have tests of their own, with all optional inputs left out and given."""
+ELSEWHERE = {"ArgMax", "TopK", *INTEGER_LAYERS, *(op for family, op in HANDLERS if family)}
+"""Endings whose outputs are no scores, and the operators of other domains."""
 
 
 def test_every_operator_is_here():
-    assert {op for _, op in HANDLERS} == set(CASES) | ELSEWHERE
+    assert {op for _, op in HANDLERS} == set(CASES) | set(FUNCTIONS) | ELSEWHERE
+
+
+def _cases(table):
+    """Give each row at the first and last operator set, and those at which operators changed."""
+    for op, rows in table.items():
+        for i, (*front, first, last, inputs, attributes) in enumerate(rows):
+            for opset in sorted({first, last} | ({11, 13, 18, 21} & set(range(first, last + 1)))):
+                yield pytest.param(op, *front, opset, inputs, attributes, id=f"{op}-{opset}-{i}")
 
 
 def _model(op, shape, opset, inputs, attributes):
@@ -217,16 +275,7 @@ def _executed(proto, x):
         return np.array([np.asarray(session.run(None, {"x": f[None]})[0]).ravel() for f in x])
 
 
-@pytest.mark.parametrize(
-    ("op", "shape", "opset", "inputs", "attributes"),
-    [
-        pytest.param(op, shape, opset, inputs, attributes, id=f"{op}-{opset}-{i}")
-        for op, cases in CASES.items()
-        for i, (shape, first, last, inputs, attributes) in enumerate(cases)
-        # The first and last operator set of the row, and those at which operators changed most.
-        for opset in sorted({first, last} | ({11, 13, 18, 21} & set(range(first, last + 1))))
-    ],
-)
+@pytest.mark.parametrize(("op", "shape", "opset", "inputs", "attributes"), [*_cases(CASES)])
 def test_defaults(tmp_path, op, shape, opset, inputs, attributes):
     m, y = _model(op, shape, opset, inputs, attributes)
     proto = m.proto()
@@ -246,6 +295,30 @@ def test_defaults(tmp_path, op, shape, opset, inputs, attributes):
         np.testing.assert_array_equal(got.argmax(1), want.argmax(1))
     else:
         np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize(("op", "opset", "inputs", "attributes"), [*_cases(FUNCTIONS)])
+def test_defaults_of_functions(tmp_path, op, opset, inputs, attributes):
+    m = Model(*MAP, opset=opset)
+    z = m("Div", m("Sub", "x", f32(100)), f32(32))
+    made = {
+        "z": lambda: z,
+        "p": lambda: m("Add", m("Relu", z), f32(0.25)),
+        "b": lambda: m("Greater", z, f32(1)),
+        "c": lambda: m("Less", z, f32(2)),
+        "i": lambda: m("Cast", z, to=onnx.TensorProto.INT32),
+        "q": lambda: m("QuantizeLinear", z, f32(0.25), np.uint8(7)),
+    }
+    y = m(op, *(made[i]() if isinstance(i, str) else i for i in inputs), **attributes)
+    y = m("Cast", y, to=onnx.TensorProto.FLOAT)
+    # Executors approximate some of them, each in its own way.
+    whole = m("Cast", m("Cast", m("Mul", y, f32(64)), to=onnx.TensorProto.INT32), to=1)
+    m("MatMul", m("Reshape", whole, ints(1, -1)), signs(RNG, 60, 5))
+    path = m.save(tmp_path)
+    x = RNG.integers(0, 256, (3, *MAP[1:]), dtype=np.uint8)
+    graph = read(path)
+    got = run(graph, graph.order.frames(x, graph.shape))
+    np.testing.assert_array_equal(got, _executed(onnx.load(path), x.astype(np.float32)))
 
 
 @pytest.mark.parametrize(

@@ -307,6 +307,17 @@ def test_reduce_mean(tmp_path, layout, axes, keepdims, opset):
 
 def test_pools_that_cannot_be_mapped(tmp_path):
     m = Model(1, 2, 7, 7)
+    m(
+        "AveragePool",
+        "x",
+        kernel_shape=[3, 3],
+        strides=[3, 3],
+        pads=[1, 1, 1, 1],
+        count_include_pad=1,
+        ceil_mode=1,
+    )
+    fails(m.save(tmp_path), "count padding", "ceil_mode=0")
+    m = Model(1, 2, 7, 7)
     m("Conv", m("AveragePool", "x", kernel_shape=[3, 3], pads=[1] * 4), signs(RNG, 3, 2, 7, 7))
     with pytest.raises(UnsupportedModel, match=r"divisors.*count_include_pad=1"):
         lower(read(m.save(tmp_path)))

@@ -182,6 +182,15 @@ def test_averages_with_other_divisors_before_a_convolution_are_refused(tmp_path)
         lower(read(m.save(tmp_path)))
 
 
+def test_a_pad_node_is_counted_and_the_pools_own_padding_is_not(tmp_path):
+    m = Model(1, 2, 6, 6)
+    x = m("Sign", m("Add", first(m, 2, 3), f32(0.5)))
+    x = m("Pad", x, np.array([0, 0, 1, 0, 0, 0, 0, 0]))
+    x = m("AveragePool", x, kernel_shape=[2, 2], strides=[2, 2], pads=[0, 1, 1, 1])
+    m("MatMul", m("Flatten", x), signs(RNG, 27, 4))
+    lowered_exactly(m.save(tmp_path))
+
+
 @pytest.mark.parametrize("end", ["", "Sigmoid", "threshold", "Tanh"])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_one_score_tells_the_label(tmp_path, end, sign):

@@ -209,6 +209,8 @@ WRONG = {
     "overflow": (array("1.weights", np.full((5, 3, 2, 3), -(1 << 63))), "not in ternary"),
     "codes": (array("0.table", np.full((3, 256), 4)), "out of range"),
     "thresholds": (array("2.thresholds", np.zeros((5, 2), np.int64)), "do not fit"),
+    "code": (array("3.table", np.full((5, 2), 3)), "out of range"),
+    "table": (array("3.table", np.zeros((5, 3), np.int64)), "does not fit"),
     "marks": (array("4.minimum", np.zeros(5, np.int64)), "not bool"),
     "offsets": (array("8.offsets", np.ones(4, np.int64)), "ranks and offsets"),
     "ranks": (array("8.ranks", np.full((4, 2), -2)), "a rank is out of range"),
