@@ -147,9 +147,9 @@ def test_our_file_may_ask_for_several_pixels(tmp_path: Path) -> None:
     [
         ("conv0", 0, "positive integers, and so is pixels"),
         ("conv0", True, "positive integers, and so is pixels"),
-        ("conv0", 5, "layer 'conv0' cannot work on 5 pixels at once: its rows have 4"),
-        ("dense", 2, "layer 'dense' cannot work on 2 pixels at once: its rows have 1"),
-        ("pool", 2, "layer 'pool' cannot work on 2 pixels at once: it is a pool"),
+        ("conv0", 5, "layer 'conv0' cannot compute 5 pixels at once: its output rows have 4"),
+        ("dense", 2, "layer 'dense' cannot compute 2 pixels at once: its output rows have 1"),
+        ("pool", 2, "layer 'pool' cannot compute 2 pixels at once: it is a pool"),
     ],
 )
 def test_pixels_that_no_engine_can_have_are_refused(
