@@ -278,7 +278,7 @@ def test_doctor_lists_the_tools() -> None:
         (["simulate", ".", "--data", "x.npy", "--cycles", 9], "is compiled already"),
         (
             ["simulate", MODEL, "--data", "labels.npz", "--engine", "golden"],
-            "labels from 9 to 10 do not fit a network of 10 classes",
+            "the labels go from 9 to 10, but the network has 10 classes",
         ),
         (["simulate", MODEL, "--data", "x.npy", "-o", "/proc/a.npz"], "cannot write /proc/a.npz"),
         (["simulate", MODEL, "--data", "x.npy", "--waves", "/proc/a.vcd"], "write /proc/a.vcd"),
