@@ -143,7 +143,7 @@ def edited(folder: Path, change: Any) -> None:
         (lambda c: c.update(format="xnorflow-design-99"), "its format is 'xnorflow-design-99'"),
         (lambda c: c.pop("layers"), "layers"),
         (lambda c: c.update(layers=3), "not a design"),
-        (lambda c: c["layers"].pop(), "folding of 2 layers"),
+        (lambda c: c["layers"].pop(), "the folding has 2 entries"),
         (lambda c: c["layers"][0].update(pe=10**9), "cannot have PE 1000000000"),
         (lambda c: c["layers"][0].update(pe=None), "not a design"),
         (lambda c: c["layers"][1].update(pe=1, simd=2), "is a pool"),
@@ -160,7 +160,7 @@ def edited(folder: Path, change: Any) -> None:
         (lambda c: c.update(clock_mhz=float("inf")), "it holds Infinity"),
         (
             lambda c: c.update(network_digest="0" * 64),
-            "network.npz is not the network of design.json",
+            "network.npz is not the network that design.json describes",
         ),
         (lambda c: c["layers"][0].update(pe=1, simd=1), "net.v is not what this version writes"),
     ],
