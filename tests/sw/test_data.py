@@ -185,7 +185,7 @@ def test_pictures_that_do_not_belong_together_are_refused(tmp_path: Path) -> Non
     with pytest.raises(BadInput, match=r"b.png is not a readable picture"):
         read_images(tmp_path)
     Image.fromarray(np.zeros((9, 9), np.uint8)).save(tmp_path / "b.png")
-    with pytest.raises(BadInput, match=r"b.png has shape \(9, 9\), a.png has \(5, 4\)"):
+    with pytest.raises(BadInput, match=r"b.png has shape \(9, 9\) and a.png has \(5, 4\)"):
         read_images(tmp_path)
     Image.fromarray(np.zeros((5, 4), np.uint16)).save(tmp_path / "b.png")
     with pytest.raises(

@@ -141,7 +141,7 @@ def test_compile_shows_and_draws_the_front(tmp_path: Path) -> None:
     ("options", "message"),
     [
         ([], "give a folder to write with -o"),
-        (["-o", "out", "--plot", "p.png"], "--plot goes with --pareto"),
+        (["-o", "out", "--plot", "p.png"], "--plot draws the front of --pareto"),
         (["--pareto"], "needs a --board"),
         (["--pareto", "--board", "icebreaker", "-o", "out"], "leave out -o"),
         (["--pareto", "--board", "icebreaker", "--fps", "10"], "leave out --fps"),
