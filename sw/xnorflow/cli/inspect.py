@@ -60,7 +60,7 @@ def _window(row: dict[str, Any]) -> str:
 
 
 def _takes(model: Path, input_scale: str) -> str | None:
-    """Return in words what the model does to a sample; None for a lowered network, which says it."""
+    """Return in words what a model does to a sample; None for one that is lowered and says it."""
     lowered = model.is_dir() or model.suffix == ".npz"
     return None if lowered else str(InputScale.of(input_scale))
 
