@@ -26,12 +26,16 @@ def output_shape(op: g.Op, shape: Shape) -> Shape:
     ------
     UnsupportedModel
         If its window or weights do not fit.
+    TypeError
+        If it is of no known kind.
     """
     height, width, channels = shape
+    if isinstance(op, g.Elementwise):
+        return shape
     if isinstance(op, g.FlattenOp):
         return 1, 1, height * width * channels
-    if not isinstance(op, g.ConvOp | g.MaxPoolOp | g.SumPoolOp | g.AveragePoolOp):
-        return shape
+    if not isinstance(op, g.WindowReduction):
+        raise TypeError(f"the shape after operations of type {type(op).__name__} is not known")
     out = op.window.output(height, width)
     if min(out) < 1:
         raise UnsupportedModel(
