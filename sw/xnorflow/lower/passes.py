@@ -25,9 +25,7 @@ def output_shape(op: g.Op, shape: Shape) -> Shape:
     Raises
     ------
     UnsupportedModel
-        If its window or weights do not fit.
-    TypeError
-        If it is of no known kind.
+        If its window or weights do not fit, or it is of no known kind.
     """
     height, width, channels = shape
     if isinstance(op, g.Elementwise):
@@ -35,7 +33,11 @@ def output_shape(op: g.Op, shape: Shape) -> Shape:
     if isinstance(op, g.FlattenOp):
         return 1, 1, height * width * channels
     if not isinstance(op, g.WindowReduction):
-        raise TypeError(f"the shape after operations of type {type(op).__name__} is not known")
+        raise UnsupportedModel(
+            "there is no integer form of it: the shape that it makes is not known.",
+            node=op.node,
+            op=op.op,
+        )
     out = op.window.output(height, width)
     if min(out) < 1:
         raise UnsupportedModel(
