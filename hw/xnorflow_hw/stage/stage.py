@@ -16,7 +16,6 @@ from amaranth.lib.wiring import In, Out
 
 from xnorflow_hw.array.dot import DotArray
 from xnorflow_hw.array.factory import engine
-from xnorflow_hw.array.pool import MaxArray
 from xnorflow_hw.base.pipeline import delay
 from xnorflow_hw.memory.spram_rom import LOAD_BITS
 from xnorflow_hw.spec import BufferSpec, StageSpec
@@ -130,7 +129,7 @@ class Stage(wiring.Component):
         ]
         if isinstance(array, DotArray) and self.sections:
             m.d.comb += array.load.eq(self.load)
-        if isinstance(array, MaxArray):
+        if "i_pad" in array.signature.members:
             m.d.comb += array.i_pad.eq(buffer.o_pad)
         if isinstance(buffer, BankedBuffer):
             m.d.comb += array.i_turn.eq(buffer.o_turn)

@@ -106,16 +106,11 @@ def _quantised(
     # Thresholds ahead of a table only number intervals.
     numbering = {id(a) for a, b in pairwise(net.layers) if isinstance(b, ir.CodeTable)}
     for layer, values in golden.trace(net, golden.frames(net, x)):
-        match layer:
-            case ir.InputTable() | ir.Threshold() | ir.CodeTable():
-                known = layer.sources and id(layer) not in numbering
-                waiting = (layer.name, layer.sources[-1]) if known else None
-            case ir.MaxPool():
-                pass
-            case ir.Conv() | ir.SumPool() | ir.Flatten() | ir.Scores():
-                waiting = None
-            case _:
-                raise TypeError(f"layers of type {type(layer).__name__} are not looked at")
+        if layer.quantises:
+            known = layer.sources and id(layer) not in numbering
+            waiting = (layer.name, layer.sources[-1]) if known else None
+        elif not layer.picks:
+            waiting = None
         if waiting:
             yield *waiting, values.astype(np.int64)
 

@@ -39,7 +39,8 @@ def integer_model(net: ir.IntegerNetwork, *, qonnx: bool = False) -> onnx.ModelP
     Raises
     ------
     UnsupportedModel
-        If float32 cannot hold a layer's sums, or a layer would take too much memory.
+        If float32 cannot hold a layer's sums, a layer would take too much memory, or no nodes
+        compute it.
     """
     if not net.samples.plain:
         raise UnsupportedModel(
@@ -79,7 +80,12 @@ def _write(
     layer: ir.Layer, b: OnnxBuilder, inp: ir.Features, out: ir.Features, qonnx: bool
 ) -> None:
     """Append the nodes of a layer."""
-    raise TypeError(f"no ONNX nodes are known for a layer of type {type(layer).__name__}")
+    raise UnsupportedModel(
+        "no ONNX nodes are known that compute it.",
+        node=layer.name,
+        op=type(layer).__name__,
+        hint="the weights alone, as .npz, hex or C.",
+    )
 
 
 @_write.register

@@ -230,8 +230,14 @@ class LookupOp(Elementwise):
         return np.array(self.values, np.float32)[x.astype(np.int64)]
 
 
+class WindowReduction(Op):
+    """An operation that makes one value, or one per output channel, of each window of the map."""
+
+    window: Window
+
+
 @dataclass(frozen=True, eq=False)
-class ConvOp(Op):
+class ConvOp(WindowReduction):
     """Cross-correlation with quantised weights; dense layers are 1 x 1 on one pixel.
 
     The imported weight is ``weights * scale``; padded features have the float value `pad_value`.
@@ -258,21 +264,21 @@ class ConvOp(Op):
 
 
 @dataclass(frozen=True, eq=False)
-class MaxPoolOp(Op):
+class MaxPoolOp(WindowReduction):
     """Maximum over a window; padded taps never win."""
 
     window: Window
 
 
 @dataclass(frozen=True, eq=False)
-class SumPoolOp(Op):
+class SumPoolOp(WindowReduction):
     """Sum over a window; padded taps count as 0."""
 
     window: Window
 
 
 @dataclass(frozen=True, eq=False)
-class AveragePoolOp(Op):
+class AveragePoolOp(WindowReduction):
     """Mean over a window: the float32 sum divided by the number of taps.
 
     Padded taps are 0. They are counted, but for those of the outermost `uncounted` rows and

@@ -68,6 +68,10 @@ class Layer(ABC):
     sources: tuple[str, ...] = field(default=(), kw_only=True)
 
     kind: ClassVar[str] = ""
+    quantises: ClassVar[bool] = False
+    """Whether its outputs are codes that stand for the values of a quantiser in the file."""
+    picks: ClassVar[bool] = False
+    """Whether each output is one of the inputs in its window."""
 
     def __init_subclass__(cls) -> None:
         """Enter a kind of layer under its name in files."""

@@ -38,6 +38,7 @@ class InputTable(Layer):
     table: Ints
     alphabet: Alphabet
     kind: ClassVar[str] = "input"
+    quantises: ClassVar[bool] = True
 
     def output(self, inp: Features) -> Features:
         """Keep the shape, change the alphabet."""
@@ -196,6 +197,7 @@ class MaxPool(Layer):
     window: Window
     minimum: NDArray[np.bool_]
     kind: ClassVar[str] = "maxpool"
+    picks: ClassVar[bool] = True
 
     def output(self, inp: Features) -> Features:
         """Change the height and width."""
@@ -285,6 +287,7 @@ class Threshold(Layer):
     thresholds: Ints
     alphabet: Alphabet
     kind: ClassVar[str] = "threshold"
+    quantises: ClassVar[bool] = True
 
     def output(self, inp: Features) -> Features:
         """Keep the shape, change the alphabet."""
@@ -333,6 +336,7 @@ class CodeTable(Layer):
     table: Ints
     alphabet: Alphabet
     kind: ClassVar[str] = "table"
+    quantises: ClassVar[bool] = True
 
     def output(self, inp: Features) -> Features:
         """Keep the shape, change the alphabet."""

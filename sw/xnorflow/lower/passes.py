@@ -25,13 +25,19 @@ def output_shape(op: g.Op, shape: Shape) -> Shape:
     Raises
     ------
     UnsupportedModel
-        If its window or weights do not fit.
+        If its window or weights do not fit, or it is of no known kind.
     """
     height, width, channels = shape
+    if isinstance(op, g.Elementwise):
+        return shape
     if isinstance(op, g.FlattenOp):
         return 1, 1, height * width * channels
-    if not isinstance(op, g.ConvOp | g.MaxPoolOp | g.SumPoolOp | g.AveragePoolOp):
-        return shape
+    if not isinstance(op, g.WindowReduction):
+        raise UnsupportedModel(
+            "there is no integer form of it: the shape that it makes is not known.",
+            node=op.node,
+            op=op.op,
+        )
     out = op.window.output(height, width)
     if min(out) < 1:
         raise UnsupportedModel(

@@ -376,8 +376,8 @@ class Pending:
 
     def reduction(self) -> str:
         """Name the layer that made the present integers."""
-        kinds = (ir.Conv, ir.SumPool)
-        return next(layer.name for layer in reversed(self.layers) if isinstance(layer, kinds))
+        passing = (ir.MaxPool, ir.Flatten)
+        return next(x.name for x in reversed(self.layers) if not isinstance(x, passing))
 
     def name(self, base: str, *, numbered: bool = True) -> str:
         """Give a name that no layer has yet; `base` itself unless `numbered`."""
