@@ -1,4 +1,4 @@
-"""Runs whole accelerators in Amaranth's simulator and checks every beat of them."""
+"""Run whole accelerators in Amaranth's simulator, and check every beat."""
 
 from __future__ import annotations
 
@@ -48,9 +48,14 @@ def interface(spec: AcceleratorSpec) -> Interface:
 
 
 class Bench:
-    """One accelerator, simulated again and again with a reset between.
+    """Simulation of an accelerator that can be reset and fed with frames several times.
 
-    `script` gets the bench and calls `reset` and `send`.
+    Parameters
+    ----------
+    spec : AcceleratorSpec
+        Accelerator to simulate.
+    script : callable
+        Receives the bench, and calls `reset` and `send`.
     """
 
     def __init__(self, spec: AcceleratorSpec, script: Callable[[Bench], None]) -> None:
@@ -66,12 +71,12 @@ class Bench:
         simulator.run()
 
     def _cycle(self) -> None:
-        # The clock is an ordinary port here; every `set` settles.
+        # The clock is an ordinary port here, so after every `set` all signals settle.
         self.ctx.set(self.dut.clk, 1)
         self.ctx.set(self.dut.clk, 0)
 
     def reset(self) -> None:
-        """Reset with valid and ready up: neither may matter."""
+        """Reset the accelerator while valid and ready are high, which must not matter."""
         for port in (self.dut.rst, self.dut.s_axis_tvalid, self.dut.m_axis_tready):
             self.ctx.set(port, 1)
         self._cycle()
@@ -86,7 +91,7 @@ class Bench:
         seed: int = 0,
         cycles: int | None = None,
     ) -> Transfers:
-        """Send frames until all their scores are there, or for some cycles.
+        """Send frames until all their scores have come, or for a number of cycles.
 
         Raises
         ------
@@ -106,7 +111,7 @@ class Bench:
             left = len(seen.accepted) < len(words)
             offered = left and (offered or rng.random() >= stalls[0])
             ctx.set(dut.s_axis_tvalid, offered)
-            # What lies on the wires without valid must not matter.
+            # Data without valid must not matter, so they are random.
             ctx.set(
                 dut.s_axis_tdata,
                 words[len(seen.accepted)] if offered else rng.getrandbits(8 * self.io.in_lanes),
@@ -159,7 +164,7 @@ def design(case: Case) -> Design:
 
 
 def check_schedule(case: Case) -> tuple[int, str]:
-    """Hold the prediction to its bound; give it and what sets it."""
+    """Check that the predicted interval is its bound; return it and the part that sets it."""
     spec = accelerator(case.net, case.folds, in_lanes=case.in_lanes, out_lanes=case.out_lanes)
     timing = predict(spec)
     assert timing.ii == timing.bound, f"II {timing.ii}, bound {timing.bound} ({timing.busiest})"
@@ -167,7 +172,7 @@ def check_schedule(case: Case) -> tuple[int, str]:
 
 
 def check_verilog(case: Case) -> None:
-    """Hold the generated Verilog to golden model and prediction in Verilator, with stalls too."""
+    """Check scores and timing of the generated Verilog in Verilator, and scores under stalls."""
     made = design(case)
     run = made.simulate(case.x)
     assert run.latency == made.latency
@@ -177,11 +182,11 @@ def check_verilog(case: Case) -> None:
 
 
 def check(case: Case, *, thorough: bool = False) -> None:
-    """Hold an accelerator to its golden model and its schedule.
+    """Check an accelerator against its golden model and its schedule.
 
-    Back to back at full speed every beat of both streams comes in the predicted cycle, and the
-    interval is the bound; frames that are held back, and frames after a reset in mid-frame, have
-    the same scores. `thorough` adds other stalls and resets.
+    At full speed, every beat of both streams has to come in the predicted cycle, and the interval
+    has to be its bound. Under stalls, and after a reset in the middle of a frame, the scores have
+    to be the same. `thorough` adds other stalls and resets.
     """
     net, x = case.net, case.x
     spec = accelerator(net, case.folds, in_lanes=case.in_lanes, out_lanes=case.out_lanes)

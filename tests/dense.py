@@ -1,4 +1,4 @@
-"""A dense network for tests: signs of the input, then layers of bits with random weights."""
+"""A dense network for tests: signs of the input, then binary layers with random weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from xnorflow import ir
 
 
 def dense_network(*sizes: int, seed: int) -> ir.IntegerNetwork:
-    """Give a network of so many inputs, hidden outputs and scores."""
+    """Build a network; `sizes` are the inputs, the outputs of each hidden layer, and the scores."""
     rng = np.random.default_rng(seed)
     halves = np.where(np.arange(256) < 128, 0, 1)[None]
     layers: list[ir.Layer] = [ir.InputTable("input", halves, ir.BIPOLAR)]

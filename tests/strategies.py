@@ -1,4 +1,4 @@
-"""Hypothesis draws whole integer networks with a folding: shapes are drawn, numbers are seeded."""
+"""Draw whole integer networks with a folding: shapes come from Hypothesis, numbers from a seed."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ WEIGHTS = (
     ir.Alphabet(-8, 1, 16),
 )
 MAX_CODE_BITS = 10
-"""Widest accumulators that another layer reads without a threshold between."""
+"""Most bits of accumulators that another layer reads without a threshold between them."""
 MAX_CYCLES = 300
-"""Per frame and stage; a drawn folding that takes more is widened."""
+"""Most cycles per frame of a stage; a drawn folding that takes more is widened."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ class Case:
     x: NDArray[np.uint8]
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        """What Hypothesis prints of a failing case."""
+        """Print the case; Hypothesis calls this for one that fails."""
         printer.text(repr(self))
 
     def __repr__(self) -> str:
@@ -92,12 +92,15 @@ def one_of(draw: Any, values: Sequence[Any]) -> Any:
 
 
 def chance(draw: Any, percent: int) -> bool:
-    """Shrinks to False."""
+    """Draw True in `percent` of all cases; Hypothesis shrinks it to False."""
     return bool(draw(st.integers(0, 99)) >= 100 - percent)
 
 
 def _axis(draw: Any, size: int, every_window: bool) -> tuple[int, int, int, int, int]:
-    """Draw kernel, stride, dilation and both pads along an axis; 1 where nothing fits."""
+    """Draw kernel, stride, dilation and both pads along an axis.
+
+    If the drawn ones leave no output, or windows of padding alone, the kernel is 1 without pads.
+    """
     kernel = draw(st.integers(1, 5))
     stride = one_of(draw, (1, 1, 1, 2, 3))
     dilation = one_of(draw, (1, 1, 1, 2, 3))
@@ -113,7 +116,7 @@ def _axis(draw: Any, size: int, every_window: bool) -> tuple[int, int, int, int,
 
 
 def windows(draw: Any, inp: ir.Features, *, every_window: bool) -> ir.Window:
-    """Draw a window; `every_window`: none has padded taps only."""
+    """Draw a window; with `every_window`, no position of it lies in the padding alone."""
     rows = _axis(draw, inp.height, every_window)
     cols = _axis(draw, inp.width, every_window)
     (ky, sy, dy, t, b), (kx, sx, dx, left, right) = rows, cols
@@ -121,7 +124,7 @@ def windows(draw: Any, inp: ir.Features, *, every_window: bool) -> ir.Window:
 
 
 class _Builder:
-    """A network under construction."""
+    """Builder of a network, layer by layer."""
 
     def __init__(self, draw: Any) -> None:
         self.draw = draw
@@ -140,7 +143,7 @@ class _Builder:
         alphabet = one_of(self.draw, SAMPLES)
         rows = self.shape[2] if chance(self.draw, 50) else 1
         table = self.rng.integers(0, alphabet.levels, (rows, 256))
-        if chance(self.draw, 60):  # Monotone, as an importer makes them.
+        if chance(self.draw, 60):  # Monotone tables, as imported networks have them.
             table.sort(axis=1)
         self.add(ir.InputTable, table, alphabet)
 
@@ -177,7 +180,7 @@ class _Builder:
             self.add(ir.CodeTable, table, codes)
 
     def tails(self) -> None:
-        """Narrow the values: after a threshold, often; always where they are too wide to go on."""
+        """Add thresholds: usually one, and as many as needed if the values are too wide."""
         for _ in range(one_of(self.draw, (1, 1, 1, 0, 2))):
             self.threshold()
         while self.map.alphabet.bits > MAX_CODE_BITS:
@@ -224,7 +227,7 @@ class _Builder:
 
 
 def _fold(draw: Any, part: Any) -> Fold:
-    """Draw a folding, not only those that the compiler would choose."""
+    """Draw a folding, among them such as the compiler would never choose."""
     simd = draw(st.integers(1, part.inp.channels))
     if not isinstance(part.layer, ir.Conv):
         while part.cycles(Fold(simd, simd)) > MAX_CYCLES and simd < part.inp.channels:

@@ -1,6 +1,6 @@
-"""Whoever has to know a kind of layer, array, tail or operation knows all of them.
+"""Every table of layers, arrays, tails or operations has an entry for each of their classes.
 
-A new class makes a test fail for every table that it is not in; the test names the table.
+For a new class, a test fails for every table that has no entry, and names that table.
 """
 
 import ast
@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def subclasses(base: type[Any]) -> set[type[Any]]:
-    """Return all classes below one that are ours, not those that other tests make."""
+    """Return all subclasses of a class in our packages, without those that tests define."""
     found = {c for child in base.__subclasses__() for c in {child, *subclasses(child)}}
     return {c for c in found if c.__module__.startswith("xnorflow")}
 

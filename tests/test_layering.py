@@ -1,4 +1,4 @@
-"""What may import what, and what no file of the project may hold."""
+"""Rules for imports between rooms, and for the content of all files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PACKAGES = {
 
 
 def modules() -> list[tuple[str, Path]]:
-    """Name and file of every module of ours."""
+    """Return the name and the file of every module of our packages."""
     found = []
     for package, folder in PACKAGES.items():
         for path in sorted(folder.rglob("*.py")):
@@ -30,7 +30,7 @@ def modules() -> list[tuple[str, Path]]:
 
 
 def imports(name: str, path: Path, *, deferred: bool) -> Iterator[str]:
-    """Yield full names of what a module imports; `deferred`: in functions and for types, too."""
+    """Yield the full names that a module imports; with `deferred`, also late and for types."""
 
     def walk(node: ast.AST) -> Iterator[ast.AST]:
         for child in ast.iter_child_nodes(node):
@@ -91,11 +91,11 @@ def test_imports_point_downwards(name: str, path: Path) -> None:
 
 NAMES = dict(ALL)
 UPWARDS = {("xnorflow.ir.network", "xnorflow_sim.golden")}
-"""The one import upwards: a network that is called asks the golden model."""
+"""The only import upwards: calling a network runs the golden model."""
 
 
 def targets(path: Path) -> Iterator[str]:
-    """Yield which modules of ours a file imports, late and type-only imports included."""
+    """Yield the modules of our packages that a file imports, also late or only for types."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in NAMES)
@@ -168,9 +168,9 @@ ROOMS = {
     "xnorflow_boards.simulated": "board build catalogue flows gateware host design errors ir"
     " hw.link hw.memory hw.spec sim.golden sim.board sim.interface sim.simulation sim.verilator",
 }
-"""What each room may import: rooms of its own package, of the compiler, or with another's name."""
+"""Rooms that each room may import: in its own package, in the compiler, or named with a package."""
 FREE = {"xnorflow.cli", "xnorflow.__main__", "xnorflow", "xnorflow.api", "xnorflow.compiler"}
-"""What stands above the compiler's rooms, and may import all of them."""
+"""Modules above all rooms of the compiler, which may import any of them."""
 
 
 def allowed(name: str) -> set[str]:
@@ -234,7 +234,7 @@ def circles(graph: dict[str, set[str]]) -> list[list[str]]:
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
     assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
-    # A package's face imports its modules; that they lie in it is no arrow back.
+    # A package imports its modules; that it contains them does not count as an import of it.
     assert not circles(ARROWS)
 
 
@@ -254,7 +254,7 @@ def test_the_exception_upwards_is_still_needed() -> None:
 
 
 LARGE = {"xnorflow_boards.catalogue", "xnorflow.cli", "xnorflow.train", "xnorflow.frontend"}
-"""Rooms in which a module is an entry of a list: a board, a command, a recipe, an operator."""
+"""Rooms in which each module is an entry of a list: boards, commands, recipes or operators."""
 
 
 def test_no_room_has_more_than_sixteen_modules() -> None:
@@ -266,7 +266,7 @@ def test_no_room_has_more_than_sixteen_modules() -> None:
 
 
 def test_file_stems_and_class_names_stand_once() -> None:
-    """Across rooms a stem stands twice only where a spec describes what another room builds."""
+    """Only `spec` shares file stems with other rooms: those that build what it describes."""
     stems: dict[str, list[str]] = {}
     classes: dict[str, list[str]] = {}
     for name, path in ALL:
@@ -291,7 +291,7 @@ def test_file_stems_and_class_names_stand_once() -> None:
     ],
 )
 def test_the_ground_is_light(names: tuple[str, ...], absent: str) -> None:
-    """In a fresh interpreter, so that nothing else has imported anything."""
+    """This runs in a new interpreter, in which nothing else has imported anything."""
     code = (
         f"import sys\nimport {', '.join(names)}\n"
         "print(*sorted({m.partition('.')[0] for m in sys.modules}))\n"
@@ -320,7 +320,7 @@ def test_no_shell_and_no_unpickling(name: str, path: Path) -> None:
 
 
 def tracked() -> list[Path]:
-    """Give all files under version control; none outside a clone."""
+    """Return all files under version control; outside a clone there are none."""
     try:
         out = subprocess.run(
             ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True

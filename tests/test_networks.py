@@ -85,9 +85,8 @@ def test_sums_that_no_threshold_follows_leave_unused_lanes_empty() -> None:
         case(
             (2, 2, 1),
             halves("samples", 1),
-            ir.Conv(
-                "first", bipolar(7, 1, 1, 1), ir.BIPOLAR
-            ),  # Channel 7 of three lanes is unused.
+            # 7 channels on 3 lanes leave lanes unused in the last pass.
+            ir.Conv("first", bipolar(7, 1, 1, 1), ir.BIPOLAR),
             ir.Conv("second", bipolar(2, 2, 2, 7), ir.BIPOLAR, ir.Window((2, 2))),
             scores(2),
             folds=[(3, 1), (1, 3)],
@@ -260,7 +259,7 @@ def test_pixels_that_an_engine_cannot_have_are_refused(
 
 @pytest.mark.parametrize("end", [ir.SumPool, ir.Conv])
 def test_a_score_of_padding_alone_is_refused(end: type[ir.Layer]) -> None:
-    """Its hardware would answer before it is asked."""
+    """Hardware would have to send an output before any input has come."""
     above = ir.Window((1, 1), (2, 1), (1, 1), (1, 0, 0, 0))
     layers: list[ir.Layer] = [ir.Conv("conv", bipolar(3, 1, 1, 2), ir.BIPOLAR, above)]
     if end is ir.SumPool:

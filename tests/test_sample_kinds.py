@@ -17,7 +17,7 @@ QONNX = "qonnx.custom_op.general"
 
 
 def model(path: Path, quantiser: str) -> Path:
-    """A network of two layers on rows of 3 x 4 pixels of 2 channels, [1, 2, 3, 4] in the file."""
+    """Build a network of two layers for frames of shape [1, 2, 3, 4] in the file."""
     constants: dict[str, np.ndarray] = {
         "w": RNG.choice([-1, 1], (4, 2, 2, 2)).astype(np.float32),
         "half": np.array(0.5, np.float32),

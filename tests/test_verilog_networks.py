@@ -1,4 +1,4 @@
-"""Whole networks as generated Verilog: clean, the same every time, and right in Verilator."""
+"""Generated Verilog of whole networks: lint-clean, the same every time, and right in Verilator."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ quiet = {
 
 
 def network() -> ir.IntegerNetwork:
-    """Bipolar with zero padding, ternary and int4 weights, both pools, ROMs as images."""
+    """Build a network with zero padding, ternary and int4 weights, both pools and ROM images."""
     rng = np.random.default_rng(3)
     table = np.stack([np.arange(256) > t for t in (90, 128, 200)]).astype(np.int64)
     pads = ir.Window((3, 3), (1, 1), (1, 1), (1, 1, 1, 1))
@@ -84,7 +84,7 @@ def test_the_text_is_clean_and_has_plain_names(made: Design, tmp_path: Path) -> 
 
 
 def test_words_of_verilog_are_no_names(made: Design, tmp_path: Path) -> None:
-    """A file called small.onnx makes a network called small, a word of Verilog's."""
+    """The name of a file, such as small.onnx, may be a keyword of Verilog."""
     words = "input", "real", "logic", "large", "begin", "wire", "output", "table", "reg", "bit"
     layers = tuple(
         replace(layer, name=word) for layer, word in zip(made.net.layers, words, strict=True)
@@ -188,7 +188,7 @@ def test_cocotb_finds_nothing(made: Design) -> None:
 def first_difference(
     net: ir.IntegerNetwork, other: ir.IntegerNetwork, x: np.ndarray, layer: str
 ) -> tuple[int, ...]:
-    """Frame, row, column and channel at which a layer's values first differ."""
+    """Return frame, row, column and channel at which a layer's values first differ."""
     found = [values for n in (net, other) for at, values in golden.trace(n, x) if at.name == layer]
     return tuple(np.argwhere(found[0] != found[1])[0].tolist())
 
@@ -201,7 +201,7 @@ def altered(net: ir.IntegerNetwork, name: str, **arrays: ir.Ints) -> ir.IntegerN
 @pytest.mark.rtl
 @pytest.mark.parametrize("fault", ["weight", "threshold", "score"])
 def test_a_fault_in_the_hardware_is_located(made: Design, fault: str) -> None:
-    """Only the hardware has it: of the network alone the compiler's own twin knows nothing."""
+    """The fault is put into the hardware only, so that the golden model does not have it."""
     net, x = made.net, frames(5)
     layers = {at.name: at for at in net.layers}
     match fault:
@@ -215,7 +215,7 @@ def test_a_fault_in_the_hardware_is_located(made: Design, fault: str) -> None:
             sign = layers["sign0"]
             assert isinstance(sign, ir.Threshold)
             thresholds = sign.thresholds.copy()
-            thresholds[12] = 100  # Never.
+            thresholds[12] = 100  # Never reached.
             other, stage, shown = altered(net, "sign0", thresholds=thresholds), "conv0", "sign0"
         case _:
             offsets = net.scores.offsets.copy()
@@ -235,7 +235,7 @@ def test_a_fault_in_the_hardware_is_located(made: Design, fault: str) -> None:
 
 
 def test_a_dense_network_takes_a_frame_per_cycle() -> None:
-    """At a frame per clock cycle no weight is read: on AMD 7 they are logic, structural or not."""
+    """At a frame per cycle, weights never change and are logic, with primitives or without."""
     rng = np.random.default_rng(1)
     halves = np.repeat([[0, 1]], 128, 1).astype(np.int64)
 

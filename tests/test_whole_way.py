@@ -1,7 +1,6 @@
 """From an ONNX file to hardware: executor, golden model and hardware agree on every value.
 
-Scales are powers of two, so that the executor's float32 sums are exact and nothing is left to the
-order in which it adds.
+Scales are powers of two, so that the executor's float32 sums are exact in whatever order it adds.
 """
 
 import numpy as np
@@ -128,7 +127,7 @@ def _block(draw, m, rng, x, channels, size):
 
 
 def agree(net, path, frames, scale=1.0):
-    """Demand the executor's very scores of the golden model."""
+    """Check that the scores of the golden model equal the executor's."""
     want = execute(path, frames, scale)
     scores = net(frames)
     np.testing.assert_array_equal(scores.argmax(1), want.argmax(1))

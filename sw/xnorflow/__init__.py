@@ -1,4 +1,4 @@
-"""xnorflow: trained binary neural networks to FPGA accelerators, proved equal bit by bit.
+"""xnorflow turns trained binary neural networks into FPGA accelerators, proved equal bit by bit.
 
 >>> import xnorflow as xf
 >>> net = xf.load("model.onnx", input_scale=1 / 255)    # doctest: +SKIP

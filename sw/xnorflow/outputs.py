@@ -66,9 +66,8 @@ def whole_folder(target: Path) -> Iterator[Path]:
             if target.exists():
                 target.rename(former)
             made.rename(target)
-        except (
-            BaseException
-        ):  # An interruption between the two renames must not lose the old folder.
+        except BaseException:
+            # An interruption between the two renames must not lose the old folder.
             if former.exists() and not target.exists():
                 former.rename(target)
             raise

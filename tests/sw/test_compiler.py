@@ -1,4 +1,4 @@
-"""From a target to a design: targets are met, or refused with what would be."""
+"""Compiling for a target: it is met, or refused with a target that would work."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def dense(inputs: int, outputs: int) -> ir.IntegerNetwork:
 
 @given(st.integers(1, 60), st.integers(1, 9), st.integers(1, 90))
 def test_the_predicted_interval_meets_the_target(inputs: int, outputs: int, cycles: int) -> None:
-    """Gearboxes between awkward widths included."""
+    """This includes the gearboxes between widths that do not divide each other."""
     try:
         design = compile_network(dense(inputs, outputs), cycles=cycles)
     except BadInput as e:
-        assert "out of reach" in str(e) and cycles < 4  # The gearboxes of such short frames.
+        assert "out of reach" in str(e) and cycles < 4  # Gearboxes limit frames that are so short.
     else:
         assert design.ii == design.timing.bound <= cycles
 

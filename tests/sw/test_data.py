@@ -1,4 +1,4 @@
-"""Images from files: the formats that are read, and files that lie."""
+"""Images from files: the formats that are read, and damaged or hostile files."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ HOSTILE = {
 }
 
 
-@pytest.mark.filterwarnings("ignore")  # Python's parser warns of some of the headers.
+@pytest.mark.filterwarnings("ignore")  # Python's parser warns about some of the headers.
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_arrays_are_refused(tmp_path: Path, name: str) -> None:
     content, message = HOSTILE[name]

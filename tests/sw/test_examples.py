@@ -13,7 +13,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def output(name: str) -> str:
-    """Run an example in a process of its own and give what it prints."""
+    """Run an example in a process of its own, and return what it prints."""
     done = subprocess.run(
         [sys.executable, str(EXAMPLES / name)], capture_output=True, text=True, timeout=600
     )

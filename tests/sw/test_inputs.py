@@ -1,4 +1,4 @@
-"""What opens files from anywhere: regular ones only, and every fault is one line."""
+"""Untrusted files: only regular ones are opened, and every fault is a message of one line."""
 
 from __future__ import annotations
 

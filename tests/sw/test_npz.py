@@ -1,4 +1,4 @@
-"""Archives of arrays: as many bytes as are allowed, and one more."""
+"""Archives of arrays at the limit of their size, and one byte beyond it."""
 
 from __future__ import annotations
 

@@ -145,7 +145,8 @@ class BoardFit:
         choice = self.search.smallest_of_all()
         design = self.search.assemble(choice.folds, choice.cycles)
         over = self.whole.exceeded(self.search.takes(design))
-        if not over:  # Each resource alone suffices for some folding, but none saves both.
+        if not over:
+            # Each resource alone suffices for some folding, but no folding saves both.
             over = [f"more LUT or more {self.whole.ram} than there are, whichever is saved"]
         engine = max(design.shape.engines, key=lambda e: e.weights)
         boards = self._larger(design)

@@ -44,7 +44,8 @@ def _entries(content: Any, path: Path, parts: Sequence[Reduction]) -> tuple[dict
         )
     names = [p.name for p in parts]
     layers = content.get("layers")
-    if isinstance(layers, list):  # As design.json has them.
+    if isinstance(layers, list):
+        # In design.json the layers are a list, and each has its name.
         layers = {str(e.get("name")): e for e in layers if isinstance(e, dict)}
     if layers is None and any(name in names for name in content):
         layers = content

@@ -114,7 +114,8 @@ def describe_input(net: ir.LayerGraph, group: int, lanes: int) -> spec.InputSpec
     else:
         table, bits = np.arange(samples.levels, dtype=np.int64)[None], samples.bits
     size = 1 << max(8, samples.bits)
-    if table.shape[1] < size:  # The hardware's table also has entries for codes that no sample has.
+    if table.shape[1] < size:
+        # The hardware's table also has entries for codes that no sample has.
         plain = np.array_equal(table[0], np.arange(table.shape[1])) and len(table) == 1
         spare = np.arange(table.shape[1], size) & ((1 << bits) - 1)
         rest = spare[None] if plain else np.repeat(table[:, -1:], size - table.shape[1], axis=1)

@@ -84,9 +84,8 @@ def threshold_tail(layer: ir.Layer, given: Incoming) -> tuple[spec.ThresholdSpec
     assert isinstance(layer, ir.Threshold)
     table = given.meaning.threshold(layer.thresholds)
     never = (1 << given.bits) + 1
-    if not table.shape[
-        2
-    ]:  # A single code needs none, but hardware has at least one: an unreachable one.
+    if not table.shape[2]:
+        # A single code needs no threshold, but the hardware has at least one: an unreachable one.
         table = np.full((*table.shape[:2], 1), never)
     rows = [per_lane(t, given.lanes, never) for t in np.clip(table, -1, never)]
     a = layer.alphabet

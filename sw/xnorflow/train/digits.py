@@ -48,7 +48,8 @@ def network() -> Any:
 
     def norm(channels: int) -> Any:
         layer = nn.BatchNorm2d(channels)
-        layer.weight.data[1::2] = -1.0  # so that the minimum of a pool matters, too
+        # With negative gammas the minimum of a pool matters, too.
+        layer.weight.data[1::2] = -1.0
         return layer
 
     def sign() -> Any:
@@ -85,9 +86,8 @@ def augment(x: Any, generator: Any) -> Any:
     torch = needs("torch")
     draw = 2 * torch.rand((4, len(x)), generator=generator) - 1
     angle, scale = draw[0] * np.deg2rad(12), 1 + 0.1 * draw[1]
-    shift = (
-        draw[2:] * 0.8 * 2 / x.shape[-1]
-    )  # in the units of affine_grid, where an image is 2 wide
+    # In the units of affine_grid, an image is 2 wide.
+    shift = draw[2:] * 0.8 * 2 / x.shape[-1]
     cos, sin = scale * torch.cos(angle), scale * torch.sin(angle)
     rows = torch.stack([cos, -sin, shift[0], sin, cos, shift[1]], dim=1).reshape(-1, 2, 3)
     grid = torch.nn.functional.affine_grid(rows, list(x.shape), align_corners=False)
@@ -124,9 +124,8 @@ def fit(
         The trained network in evaluation mode; its weights are exactly -1 and +1.
     """
     torch = needs("torch")
-    torch.set_num_threads(
-        1
-    )  # the number of threads changes the order of float sums, and so the result
+    # The number of threads changes the order of float sums, and so the result.
+    torch.set_num_threads(1)
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     images = torch.from_numpy(x.astype(np.float32))[:, None]

@@ -23,7 +23,7 @@ MODEL = str(demo.model_path())
 
 
 def run(*arguments: object, code: int = 0) -> Result:
-    """Run the command line; no exception but an exit may leave it."""
+    """Run the command line, and check that it raises nothing but an exit."""
     result = CliRunner().invoke(main, [str(a) for a in arguments])
     raised = result.exception
     assert raised is None or isinstance(raised, SystemExit), result.exc_info
@@ -32,7 +32,7 @@ def run(*arguments: object, code: int = 0) -> Result:
 
 
 def refused(*arguments: object, code: int = 2) -> str:
-    """Run what has to fail; give the one message, without the line breaks of a narrow terminal."""
+    """Run a command that has to fail, and return its message without line breaks."""
     result = run(*arguments, code=code)
     assert result.stdout == "" and "Traceback" not in result.stderr
     assert result.stderr.count("error:") + result.stderr.count("Error:") == 1

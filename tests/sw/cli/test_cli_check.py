@@ -21,7 +21,7 @@ MODEL = str(demo.model_path())
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder with images of digits, which commands run in."""
+    """Run in a folder that has nothing but images of digits."""
     data = demo.data()
     monkeypatch.chdir(tmp_path)
     np.savez("digits.npz", x=data["x_test"][:40], y=data["y_test"][:40])
@@ -30,7 +30,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def one_screen(text: str) -> str:
-    """Demand 80 columns and 24 rows; give the text without its line breaks."""
+    """Check that a text fits 80 columns and 24 rows, and return it without its line breaks."""
     lines = text.splitlines()
     assert len(lines) <= 24 and max(map(len, lines)) <= 80, text
     return " ".join(text.split())

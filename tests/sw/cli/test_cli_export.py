@@ -19,7 +19,7 @@ MODEL = str(demo.model_path())
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder that commands run in."""
+    """Run in an empty folder."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -137,7 +137,7 @@ def alive(process: int) -> bool:
 
 
 def until(true: Callable[[], object]) -> None:
-    """Wait; the limit is only there so that a fault does not hang the tests."""
+    """Wait for a condition; the limit only keeps a fault from hanging the tests."""
     for _ in range(12_000):
         if true():
             return
@@ -170,7 +170,7 @@ def test_a_signal_leaves_neither_files_nor_processes(
         stderr=subprocess.PIPE,
         text=True,
     )
-    # It has a folder of its own, and a child: Yosys, Verilator or a compiler.
+    # The command has a temporary folder and a child process: Yosys, Verilator or a compiler.
     until(lambda: list(tmp_path.glob(".out.*")) and len(marked(mark)) > 1)
     process.send_signal(number)
     _, errors = process.communicate(timeout=600)

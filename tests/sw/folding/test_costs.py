@@ -1,4 +1,4 @@
-"""What the search prices is what is built."""
+"""The resources that the search assumes are those of the designs that are built."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_every_form_that_is_chosen_has_been_measured() -> None:
     for device in fpgas().values():
         name = device.family.fabric
         if name == "generic":
-            continue  # Estimated as for a relative; the estimate says so.
+            continue  # Estimated with the coefficients of another family, as the estimate says.
         known = fitted()[device.family.coefficients].lut
         for pe, simd, bits, words in (
             (1, 3, 1, 64),

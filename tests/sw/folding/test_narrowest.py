@@ -1,4 +1,4 @@
-"""The folding has the fewest lanes, and folding files say what they mean."""
+"""The folding with the fewest lanes, and folding files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from xnorflow.plan.reductions import Fold, Reduction
 
 
 def network(*channels: int, classes: int = 3) -> ir.IntegerNetwork:
-    """1 x 1 convolutions over 4 x 4 pixels, a pool after the first, a dense layer at the end."""
+    """Build 1 x 1 convolutions on 4 x 4 pixels, a pool after the first, and a dense layer."""
     layers: list[ir.Layer] = []
     before = channels[0]
     for k, after in enumerate(channels[1:]):
@@ -63,7 +63,7 @@ def test_no_folding_that_is_fast_enough_has_fewer_lanes(
             assert lanes(found) == min(map(lanes, fast))
             assert found.simd == max(f.simd for f in fast if lanes(f) == lanes(found))
         else:
-            # No gearbox before a pool that is fast enough without.
+            # A pool that is fast enough with the lanes before it needs no gearbox.
             needed = min(f.simd for f in fast)
             fits = needed <= before <= part.inp.channels
             assert found.simd == (before if fits else needed)
@@ -139,7 +139,7 @@ def test_our_file_may_ask_for_several_pixels(tmp_path: Path) -> None:
     path = write(tmp_path, {"layers": {"conv0": {"pe": 2, "simd": 5, "pixels": 3}}})
     conv, pool, dense = folding_file.read_folding(path, parts)
     assert conv == Fold(2, 5, 3) and pool.pixels == dense.pixels == 1
-    assert parts[0].cycles(conv) == 4 * 2 * 4  # Two groups a row.
+    assert parts[0].cycles(conv) == 4 * 2 * 4  # A row has two groups of pixels.
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_pixels_that_no_engine_can_have_are_refused(
 def test_finns_file_is_read_in_order_of_its_numbers(tmp_path: Path, name: str) -> None:
     parts = reductions(network(5, 7, 6, 5, 4, 3, 4, 5, 6, 7, 8))
     convs = [p for p in parts if isinstance(p.layer, ir.Conv)]
-    assert len(convs) == 11  # So that _10 follows _9 and not _1.
+    assert len(convs) == 11  # With 11 engines, _10 has to follow _9 and not _1.
     content: dict[str, Any] = {
         name.format(k): {"PE": p.out_channels, "SIMD": 1 + k % p.inp.channels, "mem_mode": "const"}
         for k, p in reversed(list(enumerate(convs)))

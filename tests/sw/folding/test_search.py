@@ -1,4 +1,4 @@
-"""The fit finds what trying every folding finds, and what it gives fits."""
+"""The search finds the same as trying every folding, and its designs fit."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ CHAIN = SEARCH.chain
 
 
 def choice(folds: tuple[Fold, ...]) -> FoldingChoice:
-    """Sum what the model says of a folding, by the chain's own tables."""
+    """Sum the resources of a folding from the tables of the search."""
     indices = [e.folds.index(f) for e, f in zip(CHAIN.engines, folds, strict=True)]
     return CHAIN._choice(0, indices)
 
@@ -75,7 +75,7 @@ def test_at_given_prices_nothing_is_cheaper(cycles: int, block: float, ff: float
     prices = Prices(block, ff)
     found = CHAIN.cheapest(cycles, prices)
     fast = [c for folds, c in ALL.items() if in_time(folds, cycles)]
-    # The gearboxes at both ends are no part of a choice: there one has to be the same.
+    # A choice does not count the gearboxes at both ends, so their widths have to be the same.
     ends = [
         c
         for c in fast
@@ -90,12 +90,12 @@ def test_at_given_prices_nothing_is_cheaper(cycles: int, block: float, ff: float
 
 
 @example(398)
-@example(457)  # Where what the designs around are taken for is more, and less, than they take.
+@example(457)  # Here, estimates of neighbouring designs are both too high and too low.
 @given(st.integers(300, 4000))
 def test_what_is_found_fits_and_nothing_faster_does(luts: int) -> None:
     budget = Budget(luts, ANY, ANY, "DP16KD")
     found = SEARCH.fastest(budget)
-    # Depths are only known of whole designs: what fits by a hair may be missed.
+    # Depths are known only for whole designs, so a design that barely fits may be missed.
     spare = 0.95 * luts
     real = {f: SEARCH.takes(made(f)) for f in list(ALL)[::7]}
     if found is None:
@@ -140,7 +140,7 @@ def test_a_block_is_not_taken_for_fewer_luts_than_it_is_worth(board: str) -> Non
     other = search.takes(search.assemble(fewest.folds, 600))
     assert search.size(found.takes) <= search.size(other)
     assert found.takes.ram_blocks <= other.ram_blocks
-    # On pynq-z1 the design of fewest LUTs takes no block for fewer than it is worth.
+    # On pynq-z1 the design with the fewest LUTs has no block that is worth more than it saves.
     assert (found.takes.ram_blocks < other.ram_blocks) == (board == "ulx3s-85f")
 
 
@@ -262,7 +262,7 @@ def test_with_so_many_sprams_nothing_is_cheaper(
     found = ICE40.cheapest(cycles, prices, sprams)
     assert found is None or found.takes.sprams <= sprams
     engines, last = ICE40.engines, ICE40._output(cycles, prices)
-    # By folding, and by folding of the engine before.
+    # The two keys are the folding and that of the engine before.
     costs = [e.cost(cycles, prices) for e in engines]
     costs[0] = costs[0] + ICE40._input(cycles, prices)[engines[0].width_of]
     costs[-1] = costs[-1] + last[engines[-1].lane_of]
@@ -293,7 +293,7 @@ def test_with_so_many_sprams_nothing_is_cheaper(
 
 
 def test_a_network_that_block_ram_cannot_hold_goes_to_spram(tmp_path: Path) -> None:
-    """It has 125 kbit of weights; the UP5K has 120 kbit of block RAM."""
+    """The network has 125 kbit of weights, the UP5K only 120 kbit of block RAM."""
     net = network(64, 256, 400, classes=4)
     device, design = fpga("icebreaker"), compile_network(net, "icebreaker")
     takes = design_resources(design.shape, device.family)

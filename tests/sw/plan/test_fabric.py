@@ -1,4 +1,4 @@
-"""Boards decide what the arrays are placed for."""
+"""The board decides for which fabric the arrays are built."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Weights as planes, thresholds on popcounts: proved by trying every value."""
+"""Weights as bit planes, and thresholds on popcounts, checked for every possible value."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_thresholds_on_values_become_thresholds_on_popcounts(
 def small(
     alphabet: ir.Alphabet, weights: ir.Ints, pad: int | None, *tail: ir.Layer
 ) -> ir.IntegerNetwork:
-    """A row of two features, a 1 x 2 kernel, and every pair of codes is a frame."""
+    """Build a network with a 1 x 2 kernel on two pixels, so that every pair of codes is a frame."""
     kernel = weights.shape[1:3]
     window = ir.Window(kernel, pads=(0, 1, 0, 0)) if pad is not None else ir.Window(kernel)
     table = np.minimum(np.arange(256), alphabet.levels - 1)[None]
@@ -110,7 +110,7 @@ def small(
 def test_offsets_turn_popcounts_into_sums(
     alphabet: ir.Alphabet, span: tuple[int, int], pad: int | None
 ) -> None:
-    """The array's own model, with the constants made here, gives the sums of the network."""
+    """The model of the array with the constants of the plan computes the network's sums."""
     rng = np.random.default_rng(7)
     channels = 3
     weights = rng.integers(span[0], span[1] + 1, (channels, 1, 2, 1))
@@ -168,7 +168,7 @@ def test_thresholds_are_cut_to_what_the_array_can_reach() -> None:
 
 
 def test_padded_pes_keep_within_the_sums() -> None:
-    """Sparse ternary channels reach little; PEs past the last channel must not reach more."""
+    """Sums of sparse ternary channels stay small; those of unused PEs must not become larger."""
     weights = np.zeros((3, 1, 2, 20), np.int64)
     weights[:, :, :, 0] = 1
     layers = (
@@ -182,7 +182,7 @@ def test_padded_pes_keep_within_the_sums() -> None:
     array = stage.array
     assert isinstance(array, DotSpec)
     per_reduction = array.weights.reshape(2, -1, *array.weights.shape[1:]).astype(int)
-    # A real lane's input can agree with its bit of one plane or of both.
+    # The input of a used lane can match its bit in either plane.
     most = np.maximum(per_reduction.sum(2), (1 - per_reduction).sum(2)).sum((1, 3))
     assert most.max() < 1 << array.acc_bits
 

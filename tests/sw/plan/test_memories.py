@@ -1,4 +1,4 @@
-"""How memories are cut and chosen; the blocks that Yosys takes are those that are counted."""
+"""Storage of memories: how it is chosen and cut, and that Yosys takes the blocks that we count."""
 
 import random
 import re
@@ -43,7 +43,7 @@ def test_tiles_are_native_and_make_up_the_memory(board, depth, width, price):
     ram = RAMS[board]
     tiles = cut(depth, width, ram, price)
     assert sum(t.depth * t.width for t in tiles) == depth * width
-    # Rom checks that no two overlap.
+    # `Rom` itself checks that no two tiles overlap.
     Rom(words=[0] * depth, width=width, storage="block", tiles=tiles)
     assert all(any(t.depth <= s.depth and t.width <= s.width for s in ram.shapes) for t in tiles)
     blocks = sum(ram.blocks(t) for t in tiles)
@@ -89,7 +89,7 @@ def test_large_contents_are_no_logic_while_blocks_are_left():
 
 
 def synthesised_blocks(board: str, folder, roms: dict[str, Rom]) -> Counter[str]:
-    """Let Yosys map ROMs; count the blocks of each, a pair twice."""
+    """Let Yosys map ROMs, and count the blocks of each; a pair counts as two."""
     ports, uses, modules = [], [], []
     for name, rom in roms.items():
         for file, text in rom.images.items():
@@ -140,7 +140,7 @@ def test_yosys_takes_the_blocks_that_are_counted(board, tmp_path):
 
 
 def dense(*shapes):
-    """Give an accelerator of dense layers with so many weight words, of so many bits each."""
+    """Build an accelerator of dense layers; each of `shapes` is the words and bits of a ROM."""
     rng = np.random.default_rng(0)
     stages = []
     for k, (depth, width) in enumerate(shapes):
@@ -154,7 +154,7 @@ def dense(*shapes):
 
 
 def with_blocks(number):
-    """Give the iCEBreaker's FPGA with other numbers of blocks."""
+    """Return the iCEBreaker's FPGA with another number of blocks for the accelerator."""
     device = fpga("icebreaker")
     return replace(device, ram_blocks=replace(device.ram_blocks, value=number + RESERVED))
 
@@ -178,7 +178,7 @@ def test_flip_flops_of_far_tiles_are_those_of_the_text(depth, width):
     assert far.far and len(far.tiles) > 16
 
     def registers(rom):
-        """Bits of registers behind the arrays' own outputs; copies' by the width of their nets."""
+        """Count the bits of extra registers and of copies of the address in the ROM's Verilog."""
         text = RomText("rom", depth, width, rom, {})._module().partition("`else")[2]
         copies = re.findall(r"wire \[(\d+):0\] address_\d+;", text)
         words = re.findall(r"reg \[(\d+):0\] s_\d+;", text)
@@ -186,7 +186,7 @@ def test_flip_flops_of_far_tiles_are_those_of_the_text(depth, width):
 
     found, cycles = choice.far_registers(depth, width, far)
     assert registers(replace(far, far=False)) == 0 < registers(far)
-    # Copies of the address for tiles that are all shallow may be narrower.
+    # A copy of the address for shallow tiles only may be narrower than the estimate assumes.
     assert registers(far) <= found <= 1.05 * registers(far)
     assert cycles == far.extra == 2
     assert choice.far_registers(depth, width, None) == (found, cycles)
@@ -201,17 +201,17 @@ def test_only_large_memories_of_ecp5_are_far():
 
 def test_weights_go_to_spram_only_where_blocks_do_not_suffice():
     spec = dense((4096, 16), (256, 64), (1024, 16))
-    taken = [16, 4, 4]  # Without the buffers, of which each takes blocks, too.
+    taken = [16, 4, 4]  # Blocks of the weights alone; each buffer takes blocks, too.
     family = fpga("icebreaker").family
     usual = with_memories(spec, with_blocks(1000))
     assert storages(usual) == ["block"] * 3 and sprams(usual) == 0
     need = blocks(usual, family)
     assert storages(with_memories(spec, with_blocks(need))) == ["block"] * 3
-    # One SPRAM is enough; the first stage's saves most.
+    # One SPRAM is enough, and in the first stage it saves most blocks.
     made = with_memories(spec, with_blocks(need - 1))
     assert storages(made) == ["spram", "block", "block"]
     assert sprams(made) == 1 and blocks(made, family) == need - taken[0]
-    # Two: the third stage's is as large as the second's, which takes all four.
+    # Two are needed. The third stage saves as many blocks as the second, which would take four.
     made = with_memories(spec, with_blocks(need - 20))
     assert storages(made) == ["spram", "block", "spram"] and sprams(made) == 2
     assert load_bits(made) == 32 and load_bits(usual) == 0
@@ -236,6 +236,6 @@ def test_spram_is_counted_apart():
     ice40, ecp5 = fpga("icebreaker").family, fpga("ulx3s-85f").family
     found = read_only(5000, 40, ice40, IN_SPRAM)
     assert (found.sprams, found.ram_blocks) == (3, 0) and 0 < found.luts < 32
-    # Another family builds it of what is best there.
+    # A family without SPRAM takes the cheapest storage that it has.
     assert read_only(5000, 40, ecp5, IN_SPRAM) == read_only(5000, 40, ecp5)
     assert read_only(5000, 40, ice40).sprams == 0

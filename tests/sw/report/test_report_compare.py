@@ -140,7 +140,7 @@ def test_what_cannot_be_plotted_is_refused(comparison, tmp_path):
 
 
 class Reader(HTMLParser):
-    """Checks the nesting of tags; gathers text, and what a browser would load."""
+    """Parser that checks the nesting of tags, and collects the text and everything to load."""
 
     VOID = {"meta", "br"}
 

@@ -1,4 +1,4 @@
-"""Features of components, and what is made of them with coefficients."""
+"""Terms of components, and the resources that coefficients make of them."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_design_is_made_of_the_coefficients_of_its_fabric(
                 "array: bits of sums of counts": 0,
             },
         ),
-        # Three counts of no lane less, then two sums of them.
+        # Three counts, each of all eight lanes, and two sums of the counts.
         (
             8,
             1,
@@ -91,7 +91,7 @@ def test_a_design_is_made_of_the_coefficients_of_its_fabric(
                 "array: bits of sums of counts": 10,
             },
         ),
-        # Codes of 2 bits: two sums of 3 bits, one of both of 4.
+        # Codes of 2 bits: two sums of 3 bits each, and one sum of both of 4 bits.
         (
             4,
             2,
@@ -142,8 +142,8 @@ def test_searches_have_memories_for_all_and_for_each_value() -> None:
     )
     found = parts.tail(engine, ECP5)
     assert found["searches: bits"] == 6 * 2 * 5 and found["searches: bits of codes"] == 12
-    # Words of the first step are read once, of 20 bits deep; of the second by each of three
-    # pixels' values, 40 bits deep.
+    # The first step has one memory of 20 words for all three pixels. In the second step, each
+    # pixel reads a memory of its own, of 40 words.
     assert found["searches, shared ROM: LUTs"] == 12 * 3
     assert found["searches, own ROMs: LUTs"] == 3 * 12 * 5
     blocks = parts.tail(replace(engine, threshold_rom=RomSpec("block")), ECP5)
@@ -177,7 +177,7 @@ def test_every_engine_has_the_features_of_its_components() -> None:
             GearboxSpec(1, 64, 32, 64, 8),
             {"gearbox down": 1, "gearbox down: bits": 32, "gearbox down: parts": 4},
         ),
-        # A store of 19 elements; a beat of 8 begins at 0, 4 or 8, a group ends after 4 of 12.
+        # It stores 19 elements. A beat of 8 begins at 0, 4 or 8; a group ends after 4 of 12.
         (
             GearboxSpec(1, 64, 8, 64, 12),
             {
@@ -206,7 +206,7 @@ def test_coefficients_that_are_there_are_whole() -> None:
 
 
 def test_a_guess_from_another_folding_is_near_the_design() -> None:
-    """Only depths of buffers and queues are guessed."""
+    """Before a design is assembled, only the depths of buffers and queues are estimates."""
     fastest = SEARCH.fastest(Budget(3000, 3000, 10, "DP16KD"))
     assert fastest is not None
     chosen = SEARCH.chain.cheapest(fastest.design.ii, Prices(1.0, 0.0))

@@ -1,6 +1,6 @@
 """The cycle model's parts: gearboxes against the geometry, bounds, and depths that suffice.
 
-That the hardware keeps to the whole of it is the matter of ``tests/test_networks.py``.
+``tests/test_networks.py`` checks that whole accelerators keep to the cycle model.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from ..folding.test_narrowest import network
 
 @st.composite
 def boxes(draw: st.DrawFn) -> tuple[GearboxSpec, int]:
-    """A gearbox and the elements of a frame."""
+    """Draw a gearbox and the number of elements of a frame."""
     small, times = draw(st.integers(1, 12)), draw(st.integers(1, 5))
     lanes = draw(st.integers(1, 14)), draw(st.integers(1, 14))
     larger_out = draw(st.booleans())
@@ -62,7 +62,7 @@ def test_gearbox_counts_are_those_of_the_geometry(
 
 @given(boxes())
 def test_gearboxes_are_solved_as_a_step_by_step_model_runs(drawn: tuple[GearboxSpec, int]) -> None:
-    """The rules of docs/hardware.md, one cycle after another."""
+    """Simulate the rules of docs/hardware.md cycle by cycle."""
     box, elements = drawn
     rng = np.random.default_rng(elements)
     possible, first_for = regrouping.gearbox_counts(box, 3 * elements)
@@ -146,7 +146,7 @@ def test_of_space_one_less_makes_some_frame_late(case: Case) -> None:
         ] + [replace(stage, queue_depth=q) for q in queue_depths(stage)[-2:-1]]
         for lesser in less:
             stages = (*spec.stages[:k], lesser, *spec.stages[k + 1 :])
-            # From the beginning, not from times that are known.
+            # Solve from the beginning, not from the known times.
             flow = Flow(replace(spec, stages=stages), few.frames)
             flow.solve()
             assert (flow.sent >= few.sent).all() and (flow.sent > few.sent).any()
@@ -155,14 +155,14 @@ def test_of_space_one_less_makes_some_frame_late(case: Case) -> None:
 @settings(max_examples=60)
 @given(cases(frames=1))
 def test_a_frame_takes_as_long_as_its_data_and_pipelines_do(case: Case) -> None:
-    """What each output needs, in engines that answer at once, and the depth of the pipelines."""
+    """The latency is bounded by the chain of needed inputs plus the depth of all pipelines."""
     spec = accelerator(case.net, case.folds, in_lanes=case.in_lanes, out_lanes=case.out_lanes)
     needed, pipelines = timing.latency_bound(spec)
     assert needed < timing.predict(spec).latency <= needed + pipelines
 
 
 def windows(*channels: int) -> ir.IntegerNetwork:
-    """3 x 3 convolutions of 8 x 10 pixels."""
+    """Build a network of 3 x 3 convolutions on 8 x 10 pixels."""
     layers: list[ir.Layer] = []
     for k, (before, after) in enumerate(pairwise(channels)):
         ones = np.ones((after, 3, 3, before), np.int64)
@@ -191,12 +191,12 @@ def test_of_several_pixels_one_place_less_stalls(monkeypatch: pytest.MonkeyPatch
         return timing.predict(replace(spec, stages=(stage, *spec.stages[1:]))).ii
 
     assert bound == (first.buffer.cycles, "conv0") and interval(first) == bound[0]
-    # Banks are as deep as a power of two; so many words would do.
+    # The depth of banks is a power of two, although `exact[0]` words would be enough.
     assert exact[0] < first.buffer.depth < 2 * exact[0]
     buffer = replace(first.buffer, depth=exact[0])
     assert interval(replace(first, buffer=buffer)) == bound[0]
     assert interval(replace(first, buffer=replace(buffer, depth=exact[0] - 1))) > bound[0]
-    # At some latencies rounding leaves a place to spare, never two.
+    # Because of rounding there may be one place too many, but never two.
     assert interval(replace(first, queue_depth=first.queue_depth - 2)) > bound[0]
 
 
@@ -212,7 +212,7 @@ def test_first_reads_are_found_by_walking_every_window(case: Case) -> None:
         if b.pixels > 1:
             read = np.where(beats["real"], read, -1)
         first = buffer_order.first_reads(b)
-        # What is waited for, beat by beat: no beat reads further.
+        # No beat reads a word beyond those that it or an earlier beat has waited for.
         awaited = np.full(b.cycles, -1)
         awaited[first[first >= 0]] = np.flatnonzero(first >= 0)
         there = np.maximum.accumulate(awaited)
@@ -249,7 +249,7 @@ def test_results_leave_as_the_queue_gives_them(case: Case) -> None:
 
 @pytest.mark.slow
 def test_a_folding_of_millions_of_cycles_is_predicted_at_once() -> None:
-    """What takes memory is what can be held back, not the cycles."""
+    """The memory needed depends on the number of events that can be held back, not on cycles."""
     design = compile_network(network(64, 512, 512), cycles=10**7)
     assert design.folds[0].pe == design.folds[0].simd == 1
     assert design.ii == design.timing.bound > 10**6

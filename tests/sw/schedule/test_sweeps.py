@@ -1,4 +1,4 @@
-"""When the search for a schedule ends, and when it gives up."""
+"""The sweeps that search for a schedule: when they end, and when they give up."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from xnorflow_hw.spec import AcceleratorSpec
 
 
 def spec() -> AcceleratorSpec:
-    """Two layers, of which the second one is slower and holds the first one back."""
+    """Build a network of two layers, of which the second is slower and holds the first one back."""
     layers = (
         ir.Conv("conv", np.ones((4, 3, 3, 2), np.int64), ir.BIPOLAR, ir.Window((3, 3))),
         ir.Threshold("sign", np.zeros((4, 1), np.int64), ir.BIPOLAR),
@@ -75,7 +75,7 @@ def test_less_space_found_from_known_times_is_found_from_the_beginning_too() -> 
     assert fresh.solve()
     np.testing.assert_array_equal(onwards.sent, fresh.sent)
     np.testing.assert_array_equal(onwards.accepts, fresh.accepts)
-    # The flow that was known has not changed.
+    # The first flow has not changed.
     assert known.spec is made and (onwards.sent >= known.sent).all()
 
 

@@ -1,4 +1,4 @@
-"""The shipped digits and the shipped network: whole, disjoint, and as accurate as stated."""
+"""The digits and the network that come with xnorflow: complete, disjoint, as accurate as stated."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from xnorflow.errors import ToolMissing
 from xnorflow.train import needs
 from xnorflow.train.digits_data import load, split
 
-# Of each array's bytes; the file's own would depend on the compressor.
+# Digests of each array's bytes: that of the file would depend on the compressor.
 DIGESTS = {
     "x_train": "ae8430122713b44741a125c2f720469292e5d5f32fc6e0201a251610d63df19c",
     "y_train": "657faa33d152b9805bc76ac50f28a8d08d67bdff38e9051a322d20657ea06f7a",
