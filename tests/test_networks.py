@@ -235,12 +235,12 @@ PADDED = ir.Window((3, 3), (1, 1), (1, 1), (1, 1, 1, 1))
         (
             ir.Conv("layer", bipolar(3, 3, 3, 2), ir.BIPOLAR, PADDED),
             (1, 1, 2),
-            "cannot work on 2 pixels at once: it pads with 0, which is no value of",
+            "cannot compute 2 pixels at once: its padding is no value of",
         ),
         (
             ir.Conv("layer", bipolar(3, 3, 3, 2), ir.BIPOLAR, ir.Window((3, 3), (1, 2))),
             (1, 1, 4),
-            "4 and its stride 2 have a factor in common",
+            "4 and its horizontal stride 2 have a common factor",
         ),
         (ir.Conv("layer", bipolar(3, 3, 3, 2), ir.BIPOLAR, PADDED, 1), (1, 1, 13), "rows have 12"),
         (ir.Conv("layer", bipolar(3, 3, 3, 2), ir.BIPOLAR, PADDED, 1), (1, 1, 0), "rows have 12"),

@@ -1,4 +1,4 @@
-"""The public functions that have no home of their own: load a model, compare devices."""
+"""Public functions of the package that belong to no single room: `load` and `compare`."""
 
 from __future__ import annotations
 
@@ -23,33 +23,45 @@ def load(
     layout: str | None = None,
     name: str | None = None,
 ) -> IntegerNetwork:
-    """Import a model and lower it to integers.
+    """Import a trained model and lower it to an integer network.
 
     Parameters
     ----------
     path : path
         An ONNX or QONNX file, a ``network.npz`` that xnorflow wrote, or the folder of a compiled
-        design, whose network is taken.
+        design, from which the network is read.
     input : str
-        What samples are: "uint8", "int8", "uintN" or "intN" of 2 to 16 bits, "bits" (0 and 1),
-        "bipolar" (-1 and +1), "file" (integers as the file's own input quantiser, or FINN's
-        datatype, has them) or "float" (the host quantises them as the network does).
+        Kind of the samples in the data: "uint8", "int8", "uintN" or "intN" of 2 to 16 bits, "bits"
+        (0 and 1), "bipolar" (-1 and +1), "file" (the integers of the file's own input quantiser or
+        FINN datatype) or "float" (the host quantises the samples as the network does).
     input_scale : float, Fraction or str
-        What the model takes of a sample, in float32: 1/255 for one trained on [0, 1]. A number 1/n
-        (``1 / 255``, ``Fraction(1, 255)`` or ``"1/255"``) divides by n, as ``x / 255`` and
-        PyTorch's ToTensor do; any other, ``np.float32(1 / 255)`` among them, multiplies.
+        Factor that a sample is multiplied by, in float32, before the model sees it: 1/255 for a
+        model that was trained on [0, 1]. A number 1/n (``1 / 255``, ``Fraction(1, 255)`` or
+        ``"1/255"``) divides by n instead, as ``x / 255`` and PyTorch's ToTensor do. Any other
+        number multiplies, ``np.float32(1 / 255)`` among them.
     layout : {"file", "nhwc", "nchw"}, optional
-        The order of samples in `x`, where shapes leave a choice: the file's own, channels last or
-        channels first. ``docs/input.md`` has the rule.
+        Order of the samples in `x` where the shapes leave a choice: as in the file, channels last
+        or channels first. The rule is in ``docs/input.md``.
     name : str, optional
-        Name of the network; the file's by default.
+        Name of the network; by default that of the file.
+
+    Returns
+    -------
+    IntegerNetwork
+        The network in integers only. Calling it with frames runs the golden model and returns
+        scores, int64 [frames, classes].
 
     Raises
     ------
     xnorflow.errors.UnsupportedModel
-        If the model cannot be mapped exactly; names the node.
+        If the model cannot be mapped exactly; the message names the node.
     xnorflow.errors.BadInput
         If there is no such file, or an option is wrong.
+
+    Examples
+    --------
+    >>> net = xnorflow.load("model.onnx", input_scale=1 / 255)  # doctest: +SKIP
+    >>> scores = net(x)  # doctest: +SKIP
     """
     from xnorflow.frontend import read
     from xnorflow.graph.input_scale import InputScale
@@ -63,7 +75,10 @@ def load(
     if path.is_dir():
         path = path / "network.npz"
         if not path.exists():
-            raise BadInput(f"the folder {path.parent} is not a design that xnorflow wrote")
+            raise BadInput(
+                f"the folder {path.parent} is not a design that xnorflow wrote: it has no"
+                " network.npz"
+            )
     if not path.exists():
         raise BadInput(f"there is no file {path}")
     if not path.is_file():
@@ -72,7 +87,10 @@ def load(
     if path.suffix != ".npz":
         return lower(read(path, input_scale=input_scale, name=name, layout=layout, input=input))
     if scale != InputScale() or input != "uint8":
-        raise BadInput(f"{path} knows what it takes of a sample: give no kind and no input scale")
+        raise BadInput(
+            f"{path} already says what its samples are; leave out the kind of input and the input"
+            " scale"
+        )
     net = ir_file.load(path)
     return replace(net, order=replace(net.input_order, layout=said)) if said else net
 
@@ -88,15 +106,49 @@ def compare(
     cycles: int | None = None,
     folding: str | Path | None = None,
 ) -> Comparison:
-    """Put the throughput, latency and resources of FPGAs and GPUs side by side.
+    """Compare throughput, latency, resources and energy of a network on FPGAs and GPUs.
 
-    Each FPGA gets the folding that `xnorflow.compile` chooses for it; the interval and latency are
-    those of the exact cycle model.
+    Each FPGA gets the folding that `xnorflow.compile` chooses for it; its initiation interval and
+    latency are those of the exact cycle model. A design that does not fit its board is compared all
+    the same, and says so.
+
+    Parameters
+    ----------
+    net : IntegerNetwork
+        Network from `xnorflow.load`.
+    fpgas : sequence of str
+        Names of boards, at least one; ``xnorflow boards`` lists them.
+    gpus : sequence of str
+        Names of GPUs, such as "t4" or "a100"; may be empty.
+    batches : sequence of int
+        Batch sizes of the GPUs, in frames. An FPGA takes one frame at a time.
+    clocks : mapping of str to float, optional
+        Clock in MHz by name of the board, instead of the one assumed for its family.
+    fps : float, optional
+        Target of the FPGA designs in frames per second.
+    cycles : int, optional
+        Target of the FPGA designs in cycles per frame.
+    folding : path, optional
+        Folding file for all FPGA designs. At most one of `fps`, `cycles` and `folding` may be
+        given; without any, each board gets the fastest design that fits.
+
+    Returns
+    -------
+    Comparison
+        A row of figures per device and configuration. Each figure says how it came about
+        (estimated, published, ...) and each device figure has its source. Its ``to_json`` returns
+        plain values.
 
     Raises
     ------
     xnorflow.errors.BadInput
-        If a device is unknown.
+        If a device is unknown, no board is named, or the target cannot be met.
+    xnorflow.errors.UnsupportedModel
+        If there is no hardware for a layer.
+
+    Examples
+    --------
+    >>> xnorflow.compare(net, ["ulx3s-85f", "pynq-z1"], ["a100"])  # doctest: +SKIP
     """
     from xnorflow.comparison.comparison import compare as compare_shapes
     from xnorflow.compiler import compile_network
@@ -115,5 +167,5 @@ def compare(
         for board in fpgas
     }
     if not designs:
-        raise BadInput("name at least one FPGA board")
+        raise BadInput("there is no FPGA to compare; name at least one board")
     return compare_shapes(designs, fpgas, gpus, clocks=clocks, batches=batches)

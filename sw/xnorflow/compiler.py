@@ -1,4 +1,4 @@
-"""From an integer network and a target to a design."""
+"""Compile an integer network for a target: choose the folding and describe the hardware."""
 
 from __future__ import annotations
 
@@ -19,18 +19,34 @@ from xnorflow.plan.layer_rules import reductions
 from xnorflow.plan.reductions import Fold, Reduction
 
 Progress = Callable[[str], object]
-"""Is told what is being tried."""
+"""Callback that receives a line of text about what is being tried."""
 
 DEFAULT_CLOCK = Clock(100.0, "assumed: no board and no clock were given")
 DEFAULT_LANES = 1024
-"""XNOR lanes of a design for which neither a speed nor a folding is asked."""
+"""Most XNOR lanes of a design for which neither a board, a speed nor a folding was given."""
 
 
 def clock_for(board: str | None, clock: float | None) -> Clock:
-    """Give the clock that a design is compiled for."""
+    """Return the clock that a design is compiled for, and where it comes from.
+
+    Parameters
+    ----------
+    board : str or None
+        Name of the board, if any.
+    clock : float or None
+        Clock in MHz that the user gave, if any.
+
+    Raises
+    ------
+    xnorflow.errors.BadInput
+        If the board is unknown or the clock is out of range.
+    """
     if clock is not None:
         if not 0 < clock < MAX_MHZ:
-            raise BadInput(f"a clock of {clock} MHz is not possible")
+            raise BadInput(
+                f"a clock of {clock} MHz is not possible; it has to be above 0 and below"
+                f" {MAX_MHZ:,} MHz"
+            )
         return Clock(float(clock), "given by the user")
     if board is None:
         return DEFAULT_CLOCK
@@ -39,7 +55,7 @@ def clock_for(board: str | None, clock: float | None) -> Clock:
 
 
 def assembler(net: ir.IntegerNetwork, board: str | None, clock: Clock) -> Assemble:
-    """Give what makes the design of a folding and a target in cycles per frame."""
+    """Return a function that builds the design for a folding and a target in cycles per frame."""
     frame, group = stream_lanes.input_groups(net)
     classes = len(net.scores.offsets)
 
@@ -67,41 +83,57 @@ def compile_network(
     must_fit: bool = True,
     progress: Progress | None = None,
 ) -> Design:
-    """Choose the folding for a target and describe the hardware.
+    """Compile a network: choose the folding for a target and describe the hardware.
 
-    With a board and without a target it is the fastest design that fits the board; with both, the
-    smallest that is fast enough: by the resource model of `xnorflow.resources.usage`.
+    With a board but without a target, this chooses the fastest design that fits the board; with
+    both, the smallest design that is fast enough. Whether a design fits is estimated by the
+    resource model of `xnorflow.resources.usage`. Without a board, every engine gets the fewest
+    lanes that meet the target.
 
     Parameters
     ----------
     net : IntegerNetwork
-        From `xnorflow.load`.
+        Network from `xnorflow.load`.
     board : str, optional
-        A board's name; gives the clock that is assumed for it unless `clock` is given.
-    fps, cycles, folding : optional
-        At most one: frames per second at the clock, cycles per frame, or a folding file (ours or
-        FINN's). Without any, and without a board, the fastest folding of at most 1,024 XNOR lanes
-        is taken.
+        Name of the board to build for. Unless `clock` is given, it also decides the clock.
+    fps : float, optional
+        Target in frames per second at the clock.
+    cycles : int, optional
+        Target in cycles per frame.
+    folding : path, optional
+        Folding file with PE and SIMD per layer, in our format or FINN's. At most one of `fps`,
+        `cycles` and `folding` may be given. Without any of them and without a board, the fastest
+        folding with at most 1,024 XNOR lanes is taken.
     clock : float, optional
         Clock in MHz.
     must_fit : bool
-        Whether a design that exceeds the board, by the model, is an error.
+        Whether it is an error if the design does not fit the board.
     progress : callable, optional
-        Is told what is being tried.
+        Callback that receives a line of text about what is being tried.
+
+    Returns
+    -------
+    Design
+        The compiled design, which can be written, simulated and compared.
 
     Raises
     ------
     xnorflow.errors.BadInput
         If the target cannot be met, or options contradict each other.
     xnorflow.errors.CheckFailed
-        If the design does not fit the board; says what would.
+        If the design does not fit the board; the message says what would work.
     xnorflow.errors.UnsupportedModel
-        If a layer has no hardware.
+        If there is no hardware for a layer.
+
+    Examples
+    --------
+    >>> design = xnorflow.compile(net, board="ulx3s-85f", fps=5000)  # doctest: +SKIP
+    >>> design.write("build/model")  # doctest: +SKIP
     """
     if sum(target is not None for target in (fps, cycles, folding)) > 1:
-        raise BadInput("give one of fps, cycles and folding, not several")
+        raise BadInput("give only one of fps, cycles and folding: each of them decides the speed")
     if cycles is not None and (isinstance(cycles, bool) or not isinstance(cycles, Integral)):
-        raise BadInput(f"cycles per frame are a whole number, not {cycles!r}")
+        raise BadInput(f"cycles per frame have to be a whole number, not {cycles!r}")
     where = clock_for(board, clock)
     if fps is not None:
         cycles = _cycles_for(fps, where)
@@ -126,9 +158,33 @@ def front(
     clock: float | None = None,
     progress: Progress | None = None,
 ) -> list[Fitted]:
-    """Give the designs that fit a board of which none is as fast and as small as another.
+    """Compute the Pareto front of a network on a board: no design is both as fast and as small.
 
-    From fast to slow; errors as `compile_network`'s.
+    Parameters
+    ----------
+    net : IntegerNetwork
+        Network from `xnorflow.load`.
+    board : str
+        Name of the board to build for.
+    clock : float, optional
+        Clock in MHz, by default the one assumed for the board's family. It does not change the
+        designs, only their frames per second.
+    progress : callable, optional
+        Callback that receives a line of text about what is being tried.
+
+    Returns
+    -------
+    list of Fitted
+        Designs with their estimated resources, from fast to slow.
+
+    Raises
+    ------
+    xnorflow.errors.BadInput
+        If the board is unknown or the clock is out of range.
+    xnorflow.errors.CheckFailed
+        If no design fits the board; the message says what would work.
+    xnorflow.errors.UnsupportedModel
+        If there is no hardware for a layer.
     """
     where = clock_for(board, clock)
     return BoardFit(net, board, where.mhz, assembler(net, board, where), progress).front()
@@ -136,7 +192,7 @@ def front(
 
 def _cycles_for(fps: float, clock: Clock) -> int:
     if not fps > 0:
-        raise BadInput(f"{fps} frames per second is no target")
+        raise BadInput(f"frames per second have to be a number above 0, not {fps}")
     cycles = int(clock.mhz * 1e6 / fps)
     if cycles < 1:
         raise BadInput(
@@ -151,10 +207,14 @@ def _described(found: Fitted) -> Design:
 
 
 def _fewest_lanes(parts: Sequence[Reduction], assemble: Assemble, cycles: int | None) -> Design:
-    """Give the design of fewest XNOR lanes for a target, or the fastest of so many lanes."""
+    """Build the design with the fewest XNOR lanes for a target in cycles per frame.
+
+    Without a target it is the fastest design with at most `DEFAULT_LANES` lanes.
+    """
     target = cycles if cycles is not None else narrowest.default_cycles(parts, DEFAULT_LANES)
     made = assemble(narrowest.for_cycles(parts, target), target)
-    # Gearboxes between awkward widths may take longer than the engines: make those faster.
+    # Gearboxes between widths that do not divide each other may take longer than the engines, so
+    # the engines may have to become faster than the target.
     while cycles is not None and made.ii > cycles:
         target -= made.ii - cycles
         try:

@@ -1,32 +1,35 @@
 """Errors that a user can act on.
 
-Each carries one message that says what, where, why, and what would work. The command line prints
-the message alone; ``--debug`` adds the traceback.
+Each has a message that says what is wrong, where, why, and what would work. The command line prints
+only this message; with ``--debug`` it also prints the traceback.
 """
 
 
 class XnorflowError(Exception):
     """Base of every error that xnorflow raises on purpose.
 
-    ``exit_code`` is what the command line ends with: 2 for bad usage or bad input.
+    Attributes
+    ----------
+    exit_code : int
+        Exit code of the command line: 2 for bad usage or bad input.
     """
 
     exit_code = 2
 
 
 class UnsupportedModel(XnorflowError):
-    """A model that cannot be mapped exactly.
+    """Error for a model that cannot be mapped exactly.
 
     Parameters
     ----------
     reason : str
-        Why the node cannot be mapped.
+        Reason why the node cannot be mapped.
     node : str
-        Name of the offending node, or of the file if the file itself is at fault.
+        Name of the node at fault, or of the file if the file itself is at fault.
     op : str
-        Operator of that node, empty if the file itself is at fault.
+        Operator of that node; empty if the file itself is at fault.
     hint : str
-        What would work instead.
+        Description of what would work instead.
     """
 
     def __init__(self, reason: str, *, node: str = "", op: str = "", hint: str = "") -> None:
@@ -36,14 +39,14 @@ class UnsupportedModel(XnorflowError):
 
 
 class BadInput(XnorflowError):
-    """Data, a folding file or an option that does not fit the network."""
+    """Error for data, a file or an option that is wrong or does not fit the network."""
 
 
 class CheckFailed(XnorflowError):
-    """A check that ran and failed: a mismatch, a missed clock, a design that does not fit."""
+    """Error for a check that failed: a mismatch, a missed clock, a design that does not fit."""
 
     exit_code = 1
 
 
 class ToolMissing(XnorflowError):
-    """An external tool that is not installed; the message says how to install it."""
+    """Error for a tool or package that is not installed; the message says how to install it."""

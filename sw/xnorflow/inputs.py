@@ -1,4 +1,4 @@
-"""Opens files from anywhere: regular ones of a bounded size, whose every fault is a `BadInput`."""
+"""Open untrusted files: only regular ones of limited size, with every fault as a `BadInput`."""
 
 from __future__ import annotations
 
@@ -15,26 +15,27 @@ from xnorflow.errors import BadInput, XnorflowError
 MAX_JSON_BYTES = 1 << 26
 """Largest JSON file that is read."""
 MAX_REASON = 400
-"""Characters of a foreign error that a message repeats."""
+"""Most characters that a message quotes of another library's error."""
 
 
 @contextmanager
 def blaming(what: str) -> Iterator[None]:
-    """Turn whatever goes wrong while a file is read into a `BadInput`.
+    """Turn everything that goes wrong while a file is read into a `BadInput`.
 
-    Readers of damaged files raise errors of dozens of kinds (zlib's, tokenize's, struct's, ...),
-    and which ones is their own affair: within this block they all mean that the file is bad. What
-    they warn of is not shown, because a hostile file chooses the text.
+    On damaged files, libraries raise errors of many kinds (from zlib, tokenize, struct, ...), which
+    may change at any time. Within this block all of them mean that the file is bad. Warnings are
+    not shown, because a hostile file could choose their text.
 
     Parameters
     ----------
     what : str
-        What the file is not, such as "a.npy is not a readable .npy file".
+        Beginning of the message, such as "a.npy is not a readable .npy file".
 
     Raises
     ------
     BadInput
-        With `what` and the reason. Errors of ours pass as they are.
+        If an error occurs; the message is `what` and the reason. An `XnorflowError` passes as it
+        is.
     """
     try:
         with warnings.catch_warnings():
@@ -47,7 +48,7 @@ def blaming(what: str) -> Iterator[None]:
 
 
 def reason(error: BaseException) -> str:
-    """Return what an error says, in one line."""
+    """Return the text of an error in one line."""
     match error:
         case MemoryError():
             return "there is not enough memory for it"
@@ -65,21 +66,21 @@ def reason(error: BaseException) -> str:
 
 @contextmanager
 def opened(path: Path, limit: int) -> Iterator[IO[bytes]]:
-    """Open a regular file; anything else (a pipe, a device) could block or never end.
+    """Open a regular file for reading; a pipe or a device could block or never end.
 
     Parameters
     ----------
     path : Path
-        The file.
+        File to open.
     limit : int
-        Most bytes that it may have.
+        Most bytes that the file may have.
 
     Raises
     ------
     OSError
-        If it cannot be opened.
+        If the file cannot be opened.
     ValueError
-        If it is no regular file, or too large.
+        If it is not a regular file or is too large.
     """
     status = path.stat()
     if stat.S_ISDIR(status.st_mode):
@@ -98,14 +99,14 @@ def read_json(path: Path, what: str) -> Any:
     Parameters
     ----------
     path : Path
-        The file, UTF-8.
+        File to read, UTF-8.
     what : str
-        What it should be, such as "a folding file", for messages.
+        Description of what the file should be, such as "a folding file", for messages.
 
     Raises
     ------
     BadInput
-        If it is no JSON, or has numbers that JSON lacks (NaN, Infinity).
+        If the file is not JSON, or has numbers that JSON does not have (NaN, Infinity).
     """
     with blaming(f"{path} is not {what}"):
         with opened(path, MAX_JSON_BYTES) as f:
@@ -115,18 +116,25 @@ def read_json(path: Path, what: str) -> Any:
 
 
 def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"it holds {name}, which is no number in JSON")
+    raise ValueError(f"it holds {name}, which is not a number in JSON")
 
 
 def whole(value: Any, what: str) -> int:
-    """Return a whole number out of a file, and nothing that only looks like one.
+    """Return a value from a file as a whole number, without converting other types.
+
+    Parameters
+    ----------
+    value : object
+        Value as it was read.
+    what : str
+        Name of the value, for the message.
 
     Raises
     ------
     ValueError
-        If it is none, or so large that no machine counts it.
+        If the value is not an int, or does not fit 64 bits.
     """
     if type(value) is not int or abs(value) >= 1 << 63:
-        shown = repr(value) if len(repr(value)) < 40 else "that"
+        shown = repr(value) if len(repr(value)) < 40 else "what is there"
         raise ValueError(f"its {what} has to be a whole number, not {shown}")
     return value

@@ -1,4 +1,4 @@
-"""Reads ``.npy`` and ``.npz`` files from anywhere: no objects, and no more memory than allowed."""
+"""Read untrusted ``.npy`` and ``.npz`` files: no Python objects, and only as large as allowed."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from numpy.typing import NDArray
 from xnorflow.inputs import blaming, opened
 
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""How NumPy packs; the other methods of a zip take memory that cannot be foreseen."""
+"""Methods of compression that NumPy uses; others may need any amount of memory to unpack."""
 
 
 def read_array(path: Path, limit: int, *, what: str = "a readable .npy file") -> NDArray[Any]:
-    """Read a ``.npy``.
+    """Read the array of an ``.npy`` file.
 
     Parameters
     ----------
     path : Path
-        The file.
+        File to read.
     limit : int
-        Most bytes that the array may have.
+        Most bytes that the array may take.
     what : str
-        What the file should be, for messages.
+        Description of what the file should be, for messages.
 
     Raises
     ------
     xnorflow.errors.BadInput
-        If it is no array, has objects or is too large.
+        If the file holds no array, or one of Python objects, or one that is too large.
     """
     with blaming(f"{path} is not {what}"), opened(path, limit + npy.BUFFER_SIZE) as f:
         array = _read(f, path.name, path.stat().st_size, limit)
@@ -47,30 +47,31 @@ def read_archive(
     *,
     what: str = "a readable .npz file",
 ) -> tuple[dict[str, NDArray[Any]], list[str]]:
-    """Read arrays of an ``.npz``: those of some names, or all.
+    """Read arrays of an ``.npz`` file, by name or all of them.
 
     Parameters
     ----------
     path : Path
-        The file.
+        File to read.
     limit : int
-        Most bytes that the arrays together may have.
+        Most bytes that the arrays together may take.
     names : iterable of str, optional
-        The arrays to read, where they are there.
+        Names of the arrays to read; names that the file does not have are skipped.
     what : str
-        What the file should be, for messages.
+        Description of what the file should be, for messages.
 
     Returns
     -------
     arrays : dict of str to array
-        Those that were read.
+        The arrays that were read.
     there : list of str
-        Names of all that are there.
+        Names of all arrays in the file.
 
     Raises
     ------
     xnorflow.errors.BadInput
-        As `read_array`.
+        If the file is no such archive, or an array cannot be read, holds Python objects or is too
+        large.
     """
     arrays: dict[str, NDArray[Any]] = {}
     with (
@@ -83,7 +84,10 @@ def read_archive(
             if (info := members.get(name)) is None:
                 continue
             if info.compress_type not in METHODS:
-                raise ValueError(f"{name} is packed by method {info.compress_type} of zip")
+                raise ValueError(
+                    f"{name} is compressed by method {info.compress_type} of zip, which NumPy does"
+                    " not use"
+                )
             with z.open(info) as f:
                 arrays[name] = _read(f, name, info.file_size, limit)
             limit -= arrays[name].nbytes
@@ -91,16 +95,22 @@ def read_archive(
 
 
 def _read(f: IO[bytes], name: str, size: int, limit: int) -> NDArray[Any]:
-    """Read an array after a look at what its header claims; `size` bytes are there in all."""
+    """Read an array after checking its header; its file has `size` bytes in all.
+
+    Raises
+    ------
+    ValueError
+        If the header claims more bytes than are there or allowed, or Python objects.
+    """
     version = npy.read_magic(f)
     if version == (1, 0):
         shape, _, dtype = npy.read_array_header_1_0(f)
     elif version == (2, 0):
         shape, _, dtype = npy.read_array_header_2_0(f)
     else:
-        raise ValueError(f"{name} is of .npy version {version}, which is not read")
+        raise ValueError(f"{name} has .npy version {version}; versions 1.0 and 2.0 can be read")
     if any(type(length) is not int for length in shape):
-        raise ValueError(f"{name} claims the shape {shape}, which is none")
+        raise ValueError(f"{name} claims the shape {shape}, which is not one of whole numbers")
     claimed = math.prod(shape) * dtype.itemsize
     if dtype.hasobject:
         raise ValueError(f"{name} holds Python objects, which are never loaded")

@@ -1,4 +1,4 @@
-"""Files and folders that are written whole or not at all."""
+"""Write files and folders as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -14,19 +14,22 @@ from xnorflow.inputs import reason
 
 @contextmanager
 def whole_file(path: Path, keep: tuple[type[Exception], ...] = ()) -> Iterator[Path]:
-    """Give a path to write to, of the same name; it becomes `path` if all goes well.
+    """Yield the path of a temporary file to write, which replaces `path` when the block ends.
+
+    The temporary file has the same name in a folder of its own. If the block raises an error, it is
+    removed and `path` is left as it was.
 
     Parameters
     ----------
     path : Path
-        The file; replaced if it is there.
+        File to write; replaced if it exists.
     keep : tuple of exception types
-        Errors after which the file is kept all the same.
+        Errors after which the file is kept in spite of the error.
 
     Raises
     ------
     BadInput
-        If it cannot be written.
+        If the file cannot be written.
     """
     folder = _beside(path)
     part = folder / path.name
@@ -45,12 +48,14 @@ def whole_file(path: Path, keep: tuple[type[Exception], ...] = ()) -> Iterator[P
 
 @contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
-    """Give a folder to fill; it becomes `target`, in place of what is there, or vanishes.
+    """Yield a temporary folder to fill, which replaces `target` when the block ends.
+
+    If the block raises an error, the folder is removed and `target` is left as it was.
 
     Raises
     ------
     BadInput
-        If it cannot be written.
+        If the folder cannot be written.
     """
     made = _beside(target)
     former = made.with_name(f"{made.name}.former")
@@ -61,7 +66,9 @@ def whole_folder(target: Path) -> Iterator[Path]:
             if target.exists():
                 target.rename(former)
             made.rename(target)
-        except BaseException:  # An interruption between the two must not lose what was there.
+        except (
+            BaseException
+        ):  # An interruption between the two renames must not lose the old folder.
             if former.exists() and not target.exists():
                 former.rename(target)
             raise
@@ -73,7 +80,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
 
 
 def _beside(path: Path) -> Path:
-    """Make a folder beside a file or folder that is to be written."""
+    """Create a temporary folder in the folder of a path that is to be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(prefix=f".{path.name[:100]}.", dir=path.parent))
@@ -82,7 +89,7 @@ def _beside(path: Path) -> Path:
 
 
 def _cannot(path: Path, work: Path, error: OSError) -> OSError | BadInput:
-    """Return what to raise: the error itself where it is one of another file."""
+    """Return a `BadInput` that names `path`, or the error itself if it concerns another file."""
     names = (error.filename, error.filename2)
     if any(names) and not any(str(n).startswith(str(work)) for n in names if n is not None):
         return error

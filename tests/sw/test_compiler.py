@@ -64,8 +64,8 @@ def test_a_folding_file_is_kept_to(tmp_path: Path) -> None:
     ("options", "message"),
     [
         ({"fps": 1, "cycles": 1}, "one of fps, cycles and folding"),
-        ({"fps": 0}, "0 frames per second is no target"),
-        ({"fps": float("nan")}, "no target"),
+        ({"fps": 0}, "frames per second have to be a number above 0, not 0"),
+        ({"fps": float("nan")}, "a number above 0, not nan"),
         ({"fps": 2e8}, "out of reach at 100 MHz.*ask for 100,000,000 or fewer"),
         ({"cycles": 1}, "out of reach"),
         ({"cycles": 0}, "out of reach"),

@@ -1,4 +1,4 @@
-"""The command line. Each command lives in a module of its own; this one ties them together."""
+"""The command line. Each command has a module of its own; this one registers them all."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from xnorflow.version import __version__
 
 
 class _Group(click.Group):
-    """Turns every error into one message and an exit code."""
+    """Command group that turns every error into one message and an exit code."""
 
     def main(self, *args: Any, **options: Any) -> Any:
-        """Run the command line; signals end it as Ctrl-C does."""
-        # Names from files may hold what the terminal's encoding lacks.
+        """Run the command line; other signals that ask it to end act like Ctrl-C."""
+        # Names from files may have characters that the terminal's encoding does not have.
         if hasattr(sys.stdout, "reconfigure"):
             sys.stdout.reconfigure(errors="backslashreplace")
         with interruptible():
             return super().main(*args, **options)
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run a command."""
+        """Run a command, and end with the message and exit code of its error, if there is one."""
         try:
             with no_children_left():
                 result = super().invoke(ctx)
@@ -44,7 +44,7 @@ class _Group(click.Group):
 @click.version_option(__version__)
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def main(debug: bool) -> None:
-    """Trained binary neural networks to FPGA accelerators, proved equal bit by bit.
+    """Turn trained binary neural networks into FPGA accelerators, proved equal bit by bit.
 
     \b
     Start here:
@@ -55,7 +55,8 @@ def main(debug: bool) -> None:
       xnorflow check model.onnx --data images.npz --rtl 20
       xnorflow doctor                    which tools are missing
 
-    Ends with 0 if all went well, 1 if a check failed, 2 for bad usage or input, 130 by Ctrl-C.
+    The exit code is 0 if all went well, 1 if a check failed, 2 for bad usage or bad input, and 130
+    after Ctrl-C.
     """
 
 

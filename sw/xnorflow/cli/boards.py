@@ -1,4 +1,4 @@
-"""``xnorflow boards``: what can be built for."""
+"""``xnorflow boards``: list the boards that designs can be built for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from xnorflow.cli.options import json_option
 def command(as_json: bool) -> None:
     """List the boards, their FPGAs, and how each is built.
 
-    The clock is what is assumed before placement; the figures' sources are shown with --json.
+    The clock is the one assumed before placement. With --json, every figure has its source.
 
     \b
     Examples:

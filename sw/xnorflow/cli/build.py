@@ -1,4 +1,4 @@
-"""``xnorflow build``: from a compiled design to a bitstream, or to a Vivado project."""
+"""``xnorflow build``: build a compiled design into a bitstream, or write a Vivado project."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from xnorflow.cli.options import json_option
 
 @click.command("build")
 @click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
-@click.option("--board", metavar="B", help="Another board than DIR was compiled for.")
+@click.option(
+    "--board", metavar="B", help="Board to build for, if not the one that DIR was compiled for."
+)
 @click.option(
     "--clock",
     type=click.FloatRange(min=0, min_open=True),
     metavar="MHz",
-    help="Another clock than DIR was compiled for.",
+    help="Clock to build for, if not the one that DIR was compiled for.",
 )
 @click.option(
     "--seeds",
@@ -61,9 +63,9 @@ def command(
 ) -> None:
     """Synthesise, place, route and pack a design that 'xnorflow compile' wrote.
 
-    Writes DIR/build with the bitstream, the tools' logs and build.json; for boards that only their
-    maker's tools can build, Verilog, constraints and a project script. Ends with exit code 1 if
-    the design does not fit or misses its clock; then nothing is written.
+    Writes the bitstream, the tools' logs and build.json to DIR/build. For boards that only their
+    maker's tools can build, it writes Verilog, constraints and a project script instead. If the
+    design does not fit or misses its clock, the exit code is 1 and nothing is written.
 
     \b
     Examples:

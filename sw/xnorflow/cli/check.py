@@ -1,4 +1,4 @@
-"""``xnorflow check``: a user's own proof, on the user's own images."""
+"""``xnorflow check``: prove a model equal to its hardware, on the user's own images."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ COUNTED = (
     *("rtl", "gates", "board", "fps", "cycles", "folding", "clock"),
     *("input", "input_scale", "layout"),
 )
-"""Options that an earlier evidence decides."""
+"""Options that --against takes from the earlier evidence."""
 LISTED = 5
-"""Most alterations or changes that are printed; the file has them all."""
+"""Most alterations or changes that are printed; the evidence file has all of them."""
 
 
 @click.command("check")
@@ -48,41 +48,44 @@ LISTED = 5
     "--rtl",
     type=click.IntRange(min=0),
     metavar="N",
-    help="N images through the Verilog, in Verilator. Of a design's folder 10 unless given.",
+    help="Simulate N images in the Verilog, with Verilator.  [default: 10 for the folder of a"
+    " design, else 0]",
 )
 @click.option(
     "--gates",
     type=click.IntRange(min=0),
     metavar="N",
-    help="N images through the netlist for --board, in Verilator.",
+    help="Simulate N images in the synthesised netlist for --board, with Verilator.",
 )
 @click.option(
     "--file",
     type=click.Path(path_type=Path),
     metavar="MODEL",
-    help="The file that DIR or a network.npz was made from, for the executor.",
+    help="The model file that DIR or a network.npz was made from, which the executor runs.",
 )
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
     metavar="FILE.json",
-    help="Where to write the evidence.  [default: evidence.json; with --against nowhere]",
+    help="File for the evidence.  [default: evidence.json; with --against, none is written]",
 )
 @click.option(
     "--against",
     type=click.Path(path_type=Path),
     metavar="EVIDENCE.json",
-    help="Repeat an earlier check, with its options and counts, and say what changed.",
+    help="Repeat an earlier check with the same options, and say what has changed.",
 )
-@click.option("--allow-ties", is_flag=True, help="Let equal scores be ordered either way.")
+@click.option(
+    "--allow-ties", is_flag=True, help="Do not fail if only equal scores are ordered differently."
+)
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
     default=1,
     metavar="N",
     show_default=True,
-    help="Processes to spread the simulated frames over.",
+    help="Processes that share the simulated frames.",
 )
 @target_options
 @input_options
@@ -101,14 +104,14 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Prove a model on your own images, and write down what was found.
+    """Prove a model on your own images, and write the evidence.
 
     The model file runs in an independent executor (ONNX Runtime without optimisations, or qonnx)
-    and in the golden model; with --rtl and --gates also its Verilog and its netlist. Labels, the
-    order of all scores and single scores are compared. Of a design's folder the Verilog is
-    simulated as it lies there, and held against what was written.
+    and in the golden model; with --rtl and --gates, its Verilog and its netlist are simulated, too.
+    Labels, the order of all scores and single scores are compared. If you give the folder of a
+    design, the Verilog in it is simulated as it is, and compared with what xnorflow would write.
 
-    Ends with exit code 1 if anything differs; names the first layer that does.
+    If anything differs, the exit code is 1 and the first layer that differs is named.
 
     \b
     Examples:
@@ -131,7 +134,7 @@ def command(
         ]
         if useless := [name for name in given if name in (*COUNTED, "limit")]:
             option = "--" + useless[0].replace("_", "-")
-            raise BadInput(f"{option}: --against takes it from {against}; leave it out")
+            raise BadInput(f"{option}: --against takes it from {against}, so leave it out")
         before = read_evidence(against)
         options |= _repeated(before, against)
         limit = options.pop("frames")
@@ -139,7 +142,7 @@ def command(
     elif output is None:
         output = Path("evidence.json")
     if model is None or data is None:
-        raise click.UsageError("give a model and --data, or --against an earlier evidence")
+        raise click.UsageError("give a model and --data, or --against with an earlier evidence")
     check_output(output, "evidence is", ".json")
     if not model.exists():
         raise BadInput(f"there is no file {model}")
@@ -177,7 +180,13 @@ def command(
 
 
 def _repeated(before: Evidence, path: Path) -> dict[str, Any]:
-    """Give the options of an earlier evidence, whose file is not trusted."""
+    """Return the options of an earlier evidence, after checking their types.
+
+    Raises
+    ------
+    BadInput
+        If an option has a type that xnorflow never writes: the file may come from anywhere.
+    """
     kinds: dict[str, tuple[type, ...]] = {
         "rtl": (int,),
         "gates": (int,),
@@ -202,7 +211,11 @@ def _repeated(before: Evidence, path: Path) -> dict[str, Any]:
 def _paths(
     before: Evidence, against: Path, *given: Path | None
 ) -> tuple[Path | None, Path | None, Path | None]:
-    """Give model, data and file: those given, else the evidence's, from here or its folder."""
+    """Return the paths of model, data and model file.
+
+    Those that were not given are the ones in the evidence, relative to the current folder or to
+    that of the evidence.
+    """
     said = (before.model.get("path"), before.data.get("path"), before.model.get("file"))
     found: list[Path | None] = []
     for path, name in zip(given, said, strict=True):
@@ -214,7 +227,7 @@ def _paths(
 
 
 def _netlist(name: str | None) -> PrepareNetlist:
-    """Make what synthesises a design for a board and simulates the netlist."""
+    """Return a function that synthesises a design for a board, to simulate the netlist."""
     from xnorflow_boards.catalogue import board
     from xnorflow_boards.flows import tools
     from xnorflow_boards.simulated import gates
@@ -222,7 +235,7 @@ def _netlist(name: str | None) -> PrepareNetlist:
     def prepare(design: Design) -> Callable[[NDArray[np.uint8]], NetlistRun]:
         named = name or design.board
         if named is None:
-            raise BadInput("--gates is for a board's FPGA: name one with --board")
+            raise BadInput("--gates needs a board to synthesise for: name one with --board")
         target, yosys = board(named), tools.yosys()
 
         def simulate(x: NDArray[np.uint8]) -> NetlistRun:
@@ -266,8 +279,8 @@ def _show(found: Evidence, allow_ties: bool) -> None:
             say(f"{o.tool}: {o.failure}", style="red", highlight=False, markup=False)
         if o.ties:
             say(
-                f"{o.tool}: in {o.ties:,} of {_frames(o.order)} only scores are ordered otherwise"
-                " that one of the two holds equal",
+                f"{o.tool}: in {o.ties:,} of {_frames(o.order)}, the order differs only in scores"
+                " that are equal in one of the two",
                 highlight=False,
                 markup=False,
             )
@@ -277,7 +290,7 @@ def _show(found: Evidence, allow_ties: bool) -> None:
     if found.accuracy is not None:
         say(f"accuracy {100 * found.accuracy:.2f} %", highlight=False)
     if found.tied:
-        say(f"the label hangs on equal scores in {_frames(found.tied)}", highlight=False)
+        say(f"in {_frames(found.tied)}, equal scores decide the label", highlight=False)
     for note in found.notes:
         say(f"note: {note}", highlight=False, markup=False)
     if _wrong(found, allow_ties):

@@ -1,4 +1,4 @@
-"""``xnorflow compare``: FPGAs and GPUs side by side."""
+"""``xnorflow compare``: compare a model on FPGAs and GPUs."""
 
 from __future__ import annotations
 
@@ -28,23 +28,31 @@ def _names(text: str) -> list[str]:
     default=1024,
     metavar="N",
     show_default=True,
-    help="The GPUs' large batch; batch 1 is always shown.",
+    help="Large batch size for the GPUs; a batch of 1 is always shown, too.",
 )
 @click.option(
     "--fps",
     type=click.FloatRange(min=0, min_open=True),
     metavar="N",
-    help="Frames per second that the FPGA designs are folded for.",
+    help="Target of the FPGA designs in frames per second.",
 )
 @click.option(
-    "--cycles", type=click.IntRange(min=1), metavar="N", help="Cycles per frame, likewise."
+    "--cycles",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Target of the FPGA designs in cycles per frame.",
 )
-@click.option("--folding", type=click.Path(path_type=Path), metavar="F.json", help="Likewise.")
+@click.option(
+    "--folding",
+    type=click.Path(path_type=Path),
+    metavar="F.json",
+    help="Folding file for all FPGA designs, ours or FINN's.",
+)
 @click.option(
     "--clock",
     type=click.FloatRange(min=0, min_open=True),
     metavar="MHz",
-    help="Clock of all FPGAs, in place of the assumed ones.",
+    help="Clock of all FPGAs, instead of the one assumed for each family.",
 )
 @click.option(
     "-o",
@@ -70,7 +78,9 @@ def command(
     layout: str | None,
     as_json: bool,
 ) -> None:
-    """Compare throughput, latency, resources and energy, each figure with its kind.
+    """Compare throughput, latency, resources and energy of a model on FPGAs and GPUs.
+
+    Each figure says how it is known: estimated, published, simulated, placed or measured.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""``xnorflow compile``: Verilog, ROM images and design.json of a model."""
+"""``xnorflow compile``: write the Verilog, ROM images and design.json of a model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from xnorflow.design.design import Design
 
 
 def design_table(design: Design) -> Table:
-    """Give a table of a design's engines."""
+    """Return a table of the engines of a design."""
     table = Table(title=f"{design.net.name}: folding")
     for name in ("layer", "kind"):
         table.add_column(name, no_wrap=True)
@@ -48,7 +48,7 @@ def design_table(design: Design) -> Table:
 
 
 def describe(design: Design) -> str:
-    """Give the prediction in one line."""
+    """Return the predicted timing of a design in one line."""
     return (
         f"initiation interval {design.ii:,} cycles (estimated, exact cycle model), latency"
         f" {design.latency:,} cycles; {design.fps:,.0f} frames/s at {design.clock.mhz:g} MHz"
@@ -57,7 +57,7 @@ def describe(design: Design) -> str:
 
 
 def resources(design: Design) -> str | None:
-    """Give the estimated resources in one line, if there is a board to hold them against."""
+    """Return the estimated resources of a design in one line, or None if it has no board."""
     used = design.summary().get("resources")
     if used is None:
         return None
@@ -81,7 +81,7 @@ def resources(design: Design) -> str | None:
     "--output",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Folder to write; replaced as a whole if xnorflow wrote it.",
+    help="Folder to write; if xnorflow wrote it before, it is replaced.",
 )
 @target_options
 @click.option(
@@ -93,7 +93,7 @@ def resources(design: Design) -> str | None:
     "--plot",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="With --pareto: a picture of it, .png or .svg.",
+    help="With --pareto: draw the front to a file, .png or .svg.",
 )
 @input_options
 @json_option
@@ -114,9 +114,9 @@ def command(
 ) -> None:
     """Turn a model into Verilog, ROM images and design.json.
 
-    With --board it is the fastest design that fits the board; with --fps or --cycles, too, the
-    smallest that is fast enough. Without any of them it is the fastest folding of at most 1,024
-    XNOR lanes.
+    With --board alone, this writes the fastest design that fits the board. With --board and --fps
+    or --cycles, it writes the smallest design that is fast enough. Without any of them, it writes
+    the fastest design with at most 1,024 XNOR lanes.
 
     \b
     Examples:
@@ -132,9 +132,9 @@ def command(
     if pareto:
         front.check(output, board, plot, (fps, cycles, folding))
     elif plot is not None:
-        raise click.UsageError("--plot goes with --pareto")
+        raise click.UsageError("--plot draws the front of --pareto: give --pareto, too")
     elif output is None:
-        raise click.UsageError("give a folder to write with -o, or --pareto to write none")
+        raise click.UsageError("give a folder to write with -o, or --pareto to write no design")
     started = time.monotonic()
     net = load_model(model, input_type, input_scale, layout)
     if output is None:

@@ -1,4 +1,4 @@
-"""What all commands print through, and the progress bar they share."""
+"""The consoles that all commands print to, and their progress displays."""
 
 from __future__ import annotations
 
@@ -23,24 +23,27 @@ err = Console(stderr=True)
 
 
 def complain(message: str) -> None:
-    """Print why a command ended, in one line whatever the message holds, to the standard error."""
+    """Print an error message to the standard error, in one line whatever characters it has."""
     shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
     err.print(Text.assemble(("error: ", "bold red"), shown), soft_wrap=True)
 
 
 def print_json(content: Any) -> None:
-    """Print plain JSON to the standard output."""
+    """Print plain values as JSON to the standard output."""
     out.print(json.dumps(content, indent=1), markup=False, highlight=False, soft_wrap=True)
 
 
 def plain(text: str) -> Text:
-    """Give text that is shown as it is, whatever brackets it holds."""
+    """Return text that is shown as it is, even if it has square brackets, rich's markup."""
     return Text(text)
 
 
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on the standard error; the function it gives takes items done and in all."""
+    """Show a progress bar on the standard error.
+
+    Yields a function that takes the number of items done and the number of all items.
+    """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -55,6 +58,9 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
 
 @contextmanager
 def working(what: str) -> Iterator[Callable[[str], None]]:
-    """Show a spinner on the standard error; the function it gives takes what is being done."""
+    """Show a spinner on the standard error.
+
+    Yields a function that takes a text about what is being done.
+    """
     with err.status(plain(what)) as status:
         yield lambda doing: status.update(plain(f"{what}: {doing}"))

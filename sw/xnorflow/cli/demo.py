@@ -1,4 +1,4 @@
-"""``xnorflow demo``: the whole way on the shipped digit network."""
+"""``xnorflow demo``: go the whole way with the network of digits that comes with xnorflow."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ MADE = {
     default=Path("xnorflow-demo"),
     metavar="DIR",
     show_default=True,
-    help="Folder for everything that is made.",
+    help="Folder for everything that is written.",
 )
 @click.option(
     "--jobs",
@@ -53,10 +53,11 @@ MADE = {
     help="Processes for the RTL simulation.",
 )
 def command(output: Path, jobs: int) -> None:
-    """Go the whole way on a small network and real images, in under two minutes.
+    """Go the whole way with a small network and real images, in under two minutes.
 
-    Imports the shipped network, checks it against an ONNX executor, writes Verilog, simulates it
-    on all held-out images against the golden model, and compares devices.
+    Imports the network that comes with xnorflow, checks it against an ONNX executor, writes the
+    Verilog, simulates it on all held-out images, checks it against the golden model, and compares
+    devices.
 
     \b
     Examples:
@@ -68,7 +69,22 @@ def command(output: Path, jobs: int) -> None:
 
 
 def go(folder: Path, output: Path, jobs: int) -> None:
-    """Write everything to `folder`, which will be called `output`."""
+    """Run the demo.
+
+    Parameters
+    ----------
+    folder : Path
+        Temporary folder for everything that is written.
+    output : Path
+        Final name of that folder, for messages.
+    jobs : int
+        Processes for the RTL simulation.
+
+    Raises
+    ------
+    CheckFailed
+        If a score or the timing differs from what it should be.
+    """
     from xnorflow import demo
     from xnorflow.api import compare, load
     from xnorflow.compiler import compile_network
@@ -114,7 +130,10 @@ def go(folder: Path, output: Path, jobs: int) -> None:
         highlight=False,
     )
     if (run.ii, run.latency) != (design.ii, design.latency):
-        raise CheckFailed("the simulated timing is not the predicted one")
+        raise CheckFailed(
+            f"the simulated timing, {run.ii} and {run.latency} cycles, differs from the predicted"
+            f" {design.ii} and {design.latency} cycles"
+        )
 
     say("[bold]5. Compare[/] devices (every figure says what it is; see the report)")
     comparison = compare(net, FPGAS, GPUS, cycles=CYCLES)
@@ -148,7 +167,13 @@ def go(folder: Path, output: Path, jobs: int) -> None:
 
 
 def _check_executor(path: Path, net: IntegerNetwork, x: NDArray[np.uint8]) -> None:
-    """Run the file in qonnx's executor and demand equal scores."""
+    """Run the file in qonnx's executor, and check that all scores are equal.
+
+    Raises
+    ------
+    CheckFailed
+        If a score differs.
+    """
     from qonnx.core.modelwrapper import ModelWrapper
     from qonnx.core.onnx_exec import execute_onnx
 
@@ -162,7 +187,9 @@ def _check_executor(path: Path, net: IntegerNetwork, x: NDArray[np.uint8]) -> No
         ]
     )
     if not np.array_equal(net.scores.to_float(net(x)), expected):
-        raise CheckFailed(f"{path.name}: the golden model and the ONNX executor differ")
+        raise CheckFailed(
+            f"{path.name}: the scores of the golden model and of the ONNX executor differ"
+        )
 
 
 def _summary(
@@ -173,7 +200,7 @@ def _summary(
     comparison: Any,
     seconds: float,
 ) -> None:
-    """Print some digits with their labels, what was made and how long it took."""
+    """Print some digits with their labels, the figures of the FPGAs, and the files written."""
     say = console.out.print
     shades = " .:-=+*#%@"
     picked = [int(np.flatnonzero(y == digit)[0]) for digit in range(8)]

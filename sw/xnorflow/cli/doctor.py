@@ -1,4 +1,4 @@
-"""``xnorflow doctor``: which tools are there, and how to get the others."""
+"""``xnorflow doctor``: show which tools are installed, and how to install the others."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def _version(package: str) -> str | None:
 @json_option
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:
-    """Show which tools are there, in which versions, and how to install the others.
+    """Show which tools are installed, in which versions, and how to install the others.
 
-    Ends with exit code 1 if something that simulation needs is missing.
+    The exit code is 1 if a tool that simulation needs is missing.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""How a command ends: its message and exit code, and nothing left behind."""
+"""End a command with a message and an exit code, and leave no files or processes behind."""
 
 from __future__ import annotations
 
@@ -17,14 +17,20 @@ from xnorflow.errors import XnorflowError
 from xnorflow_hw.base.conversion import ConversionFailed
 
 INTERRUPTED = 128
-"""Plus the signal's number: what shells say of a program that a signal ended."""
+"""Exit code after a signal, minus the signal's number, as shells report it."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CLEARING_SECONDS = 5.0
-"""Clearing away may take so long before another signal breaks it off."""
+"""Seconds that cleaning up may take before another signal interrupts it."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal that asks the program to end; `number` says which."""
+    """Exception for a signal that asks the program to end.
+
+    Parameters
+    ----------
+    number : int
+        Number of the signal.
+    """
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -33,10 +39,10 @@ class Interrupted(KeyboardInterrupt):
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Within this context SIGTERM and SIGHUP are exceptions, as SIGINT is anyway.
+    """Turn SIGTERM and SIGHUP into exceptions within this context, like SIGINT.
 
-    So temporary files are removed and other processes ended. A further signal in the next seconds
-    is taken for an impatient one: it does not break off the clearing away.
+    The command can then remove temporary files and end other processes. A further signal within
+    `CLEARING_SECONDS` does not interrupt this: users often press Ctrl-C more than once.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -49,7 +55,7 @@ def interruptible() -> Iterator[None]:
             last = time.monotonic()
             raise Interrupted(number)
 
-    # One that is ignored, as by nohup, stays so.
+    # A signal that is ignored, for example because of nohup, stays ignored.
     usual = (signal.SIG_DFL, signal.default_int_handler)
     former = {n: signal.getsignal(n) for n in SIGNALS if signal.getsignal(n) in usual}
     for number in former:
@@ -62,12 +68,12 @@ def interruptible() -> Iterator[None]:
 
 
 def ending(error: BaseException) -> tuple[str, int]:
-    """Return the message and the exit code for what ended a command.
+    """Return the message and the exit code for an error that ended a command.
 
     Raises
     ------
     BaseException
-        The error itself if it is an exit.
+        The error itself if it is no error, such as `SystemExit`.
     """
     match error:
         case XnorflowError():
@@ -81,7 +87,7 @@ def ending(error: BaseException) -> tuple[str, int]:
         case MemoryError():
             return (
                 "there is not enough memory. What would work: fewer frames (--limit), fewer"
-                " processes (--jobs), a smaller network, or a machine with more of it",
+                " processes (--jobs), a smaller network, or a machine with more memory",
                 2,
             )
         case OSError():
@@ -90,26 +96,26 @@ def ending(error: BaseException) -> tuple[str, int]:
         case Exception():
             return (
                 f"a fault of xnorflow, not of yours: {type(error).__name__} in {_place(error)}:"
-                f" {' '.join(str(error).split())[:400]}. What would help: a report with the output"
-                " of the same command after 'xnorflow --debug'",
+                f" {' '.join(str(error).split())[:400]}. Please report it, with what the same"
+                " command prints after 'xnorflow --debug'",
                 1,
             )
     raise error
 
 
 def _place(error: BaseException) -> str:
-    """Return the innermost of our own functions that an error came through."""
+    """Return the file and line of the innermost of our own functions that an error came through."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [f for f in frames if "xnorflow" in f.filename] or frames
     return f"{Path(ours[-1].filename).name}, line {ours[-1].lineno}" if ours else "an unknown place"
 
 
 def flush() -> None:
-    """Write out what was printed, while a full disk can still be told from success."""
+    """Flush the standard output, while a full disk can still become an error of the command."""
     try:
         sys.stdout.flush()
     except OSError as e:
-        # Python would try again at its end, and say so in its own way.
+        # Otherwise Python would try again when it exits, and print a message of its own.
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         e.filename = e.filename or "the standard output"
@@ -118,7 +124,7 @@ def flush() -> None:
 
 @contextmanager
 def no_children_left() -> Iterator[None]:
-    """Kill what was started within this context and still runs, if an exception ends it."""
+    """Kill the processes started within this context that still run if an exception ends it."""
     before = children(os.getpid())
     try:
         yield
@@ -130,7 +136,7 @@ def no_children_left() -> Iterator[None]:
 
 
 def children(parent: int) -> set[int]:
-    """Return all descendants of a process, where the system tells."""
+    """Return the ids of all descendants of a process, if the system provides them."""
     found = set()
     with suppress(OSError, ValueError):
         for task in Path(f"/proc/{parent}/task").iterdir():

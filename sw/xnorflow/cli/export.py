@@ -1,4 +1,4 @@
-"""``xnorflow export``: the integer network, its weights and the steps of its lowering as files."""
+"""``xnorflow export``: write the integer network, its weights or the steps of its lowering."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from xnorflow.ir import IntegerNetwork
 
 SUFFIXES = {"onnx": ".onnx", "qonnx": ".onnx", "npz": ".npz", "hex": "", "c": ".h"}
-"""Formats with the suffix of their files; hex is a folder."""
+"""Formats and the suffixes of their files; hex is written as a folder."""
 
 
 @click.command("export")
@@ -32,25 +32,25 @@ SUFFIXES = {"onnx": ".onnx", "qonnx": ".onnx", "npz": ".npz", "hex": "", "c": ".
     "--output",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="File to write: .onnx, .npz or .h; for hex a folder.",
+    help="File to write (.onnx, .npz or .h), or for --format hex the folder.",
 )
 @click.option(
     "--format",
     "kind",
     type=click.Choice(list(SUFFIXES)),
-    help="By the suffix unless given; qonnx has MultiThreshold nodes.",
+    help="Format, by default that of the suffix; qonnx has MultiThreshold nodes.",
 )
 @click.option(
     "--passes",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Write each step of the lowering into a new folder, as QONNX.",
+    help="Write each step of the lowering as QONNX to a new folder.",
 )
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
     metavar="IMAGES",
-    help="Execute what was written on these, not on random frames.",
+    help="Images to execute the written files on, instead of random frames.",
 )
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N images.")
 @input_options
@@ -69,9 +69,10 @@ def command(
 ) -> None:
     """Write the integer network of a model for other tools.
 
-    An ONNX file takes uint8 [frames, rows, columns, channels] and gives int64 scores, is made of
-    standard operators, opens in Netron and carries QONNX's types. It is executed after it was
-    written, and has to give the golden model's scores. Weights go to npz, hex images or a C header.
+    The ONNX file takes uint8 [frames, rows, columns, channels] and returns int64 scores. It has
+    standard operators only, opens in Netron and has QONNX's data types. After writing, it is
+    executed, and its scores have to be those of the golden model. Weights can be written as npz,
+    as hex images or as a C header.
 
     \b
     Examples:
@@ -83,10 +84,14 @@ def command(
     if output is None and passes is None:
         raise click.UsageError("give a file to write with -o, or a folder with --passes")
     if passes is not None and (model.is_dir() or model.suffix == ".npz"):
-        raise BadInput(f"--passes: {model} is lowered already; give the file that it was made from")
+        raise BadInput(
+            f"--passes: {model} is lowered already; give the ONNX file that it was made from"
+        )
     chosen = _format(output, kind)
     if data is not None and passes is None and chosen not in ("onnx", "qonnx"):
-        raise BadInput(f"--data: nothing of a {chosen} file is executed")
+        raise BadInput(
+            f"--data: {chosen} files are not executed, so leave it out or write an .onnx file"
+        )
     if chosen != "hex":
         check_output(output, "networks are", *dict.fromkeys(s for s in SUFFIXES.values() if s))
     net = _network(model, input_type, input_scale, layout)
@@ -133,14 +138,21 @@ def _count(files: tuple[str, ...]) -> str:
 
 
 def _format(output: Path | None, kind: str | None) -> str:
-    """Choose the format by option or suffix."""
+    """Return the format that the option or else the suffix of the file says.
+
+    Raises
+    ------
+    BadInput
+        If there is no format with that suffix, or the two contradict each other.
+    """
     if output is None:
         return ""
     if kind is None:
         known = {suffix: name for name, suffix in SUFFIXES.items() if suffix and name != "qonnx"}
         if output.suffix not in known:
             raise BadInput(
-                f"{output}: networks are written as .onnx, .npz or .h; name another --format"
+                f"{output}: networks are written as .onnx, .npz or .h; for another suffix, choose"
+                " a --format"
             )
         return known[output.suffix]
     if output.suffix != SUFFIXES[kind]:
@@ -153,7 +165,9 @@ def _network(model: Path, input_type: str, input_scale: str, layout: str | None)
     if not model.is_dir():
         return load_model(model, input_type, input_scale, layout)
     if layout is not None:
-        raise BadInput(f"--layout: {model} is compiled already; give it to compile")
+        raise BadInput(
+            f"--layout: {model} is compiled already; give the option to 'xnorflow compile'"
+        )
     from xnorflow.design.design import Design
 
     return Design.describe(model).net

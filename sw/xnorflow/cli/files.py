@@ -1,4 +1,4 @@
-"""Result files of commands: refused early; `whole_file` then writes them."""
+"""Result files of commands: check early that they can be written; `whole_file` writes them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,21 @@ __all__ = ["check_output", "whole_file"]
 
 
 def check_output(path: Path | None, what: str, *suffixes: str) -> None:
-    """Refuse a file that could not be written, before any long work.
+    """Check that a result file can be written, before any long work starts.
+
+    Parameters
+    ----------
+    path : Path or None
+        File to write, if any.
+    what : str
+        Beginning of the message about a wrong suffix, such as "results are".
+    *suffixes : str
+        Suffixes that the file may have.
 
     Raises
     ------
     BadInput
-        If the suffix is none of `suffixes`, or there is no such folder, or none to write in.
+        If the file has another suffix, or its folder does not exist or cannot be written to.
     """
     if path is None:
         return

@@ -1,4 +1,4 @@
-"""Folders that commands write: whole, or not at all."""
+"""Folders that commands write completely or not at all."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from xnorflow.errors import BadInput
 
 @contextmanager
 def whole_folder(target: Path, known: Collection[str]) -> Iterator[Path]:
-    """Give a folder to fill; it becomes `target` once the block is through, or vanishes.
+    """Yield a temporary folder to fill, which becomes `target` when the block ends.
+
+    If the block raises an error, the folder is removed and `target` is left as it was.
 
     Parameters
     ----------
     target : Path
-        Must not exist, or hold nothing but what is in `known`: then it is replaced.
+        Folder to write. If it exists, it may hold only names in `known`, and it is replaced.
     known : collection of str
-        Names of the files and folders that the block makes.
+        Names of the files and folders that the block writes.
 
     Raises
     ------
     BadInput
-        If `target` is a file, holds something else or cannot be written.
+        If `target` is a file, holds other files or cannot be written.
     """
     target = target.resolve()
     if target.exists() and not target.is_dir():

@@ -1,4 +1,4 @@
-"""``xnorflow inspect``: what is in a model."""
+"""``xnorflow inspect``: show what is in a model, or why it cannot be mapped."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _window(row: dict[str, Any]) -> str:
 
 
 def _takes(model: Path, input_scale: str) -> str | None:
-    """Say what the model takes of a sample; None for a network or design, which knows by itself."""
+    """Return in words what a model does to a sample; None for one that is lowered and says it."""
     lowered = model.is_dir() or model.suffix == ".npz"
     return None if lowered else str(InputScale.of(input_scale))
 
@@ -82,7 +82,8 @@ def command(
 ) -> None:
     """Show a model's layers, shapes, alphabets, padding, operations and weight bits.
 
-    A model that cannot be mapped exactly gives the node, the reason and what would work.
+    If the model cannot be mapped exactly, the message names the node, the reason and what would
+    work.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Arguments and options that several commands share."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def _all(*decorators: Callable[[Any], Any]) -> Callable[[F], F]:
 
 
 class Scale(click.ParamType):
-    """A positive number, or a quotient such as 1/255; the text itself says which."""
+    """Parameter type for a positive number or a quotient such as 1/255, kept as text."""
 
     name = "number"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
-        """Check it."""
+        """Check the value, and return it as text, which still says whether it is a quotient."""
         from xnorflow.errors import BadInput
         from xnorflow.graph.input_scale import InputScale
 
@@ -49,9 +49,9 @@ input_options = _all(
         default="uint8",
         show_default=True,
         metavar="KIND",
-        help="Samples: uint8, int8, uintN or intN of 2 to 16 bits, bits, bipolar, file (integers as"
-        " the model's own input quantiser has them) or float (quantised on the host as the model"
-        " says).",
+        help="Kind of the samples: uint8, int8, uintN or intN of 2 to 16 bits, bits, bipolar, file"
+        " (the integers of the model's own input quantiser) or float (quantised on the host as the"
+        " model does).",
     ),
     click.option(
         "--input-scale",
@@ -59,38 +59,38 @@ input_options = _all(
         default="1",
         metavar="S",
         show_default=True,
-        help="The model takes sample * S: 1/255 if it was trained on [0, 1]. 1/n divides by n, as"
-        " x / 255 in Python does; any other number multiplies, in float32.",
+        help="Factor of the samples before the model sees them: 1/255 if it was trained on [0, 1]."
+        " 1/n divides by n, as x / 255 in Python does; any other number multiplies, in float32.",
     ),
     click.option(
         "--layout",
         type=click.Choice(LAYOUTS),
-        help="Order of the samples in your data, where shapes leave a choice: the model file's"
-        " own, channels last or channels first.",
+        help="Order of the samples in your data, if the shapes leave a choice: as in the model"
+        " file, channels last or channels first.",
     ),
 )
 target_options = _all(
-    click.option("--board", metavar="B", help="Board, e.g. ulx3s-85f."),
+    click.option("--board", metavar="B", help="Board to build for, e.g. ulx3s-85f."),
     click.option(
         "--fps",
         type=click.FloatRange(min=0, min_open=True),
         metavar="N",
-        help="Frames per second to reach.",
+        help="Target in frames per second.",
     ),
     click.option(
-        "--cycles", type=click.IntRange(min=1), metavar="N", help="Cycles per frame to reach."
+        "--cycles", type=click.IntRange(min=1), metavar="N", help="Target in cycles per frame."
     ),
     click.option(
         "--folding",
         type=click.Path(path_type=Path),
         metavar="F.json",
-        help="PE and SIMD per layer: a file of ours or of FINN's.",
+        help="Folding file with PE and SIMD per layer, ours or FINN's.",
     ),
     click.option(
         "--clock",
         type=click.FloatRange(min=0, min_open=True),
         metavar="MHz",
-        help="Clock that frames per second are computed for.",
+        help="Clock for which frames per second are computed.",
     ),
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, not a table.")
@@ -99,7 +99,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, 
 def load_model(
     path: Path, input_type: str, input_scale: str, layout: str | None = None
 ) -> ir.IntegerNetwork:
-    """Load a model with a spinner."""
+    """Load a model while a spinner is shown; the parameters are those of `xnorflow.load`."""
     from xnorflow.api import load
 
     with working(f"importing {path.name}"):

@@ -1,4 +1,4 @@
-"""``xnorflow compile --pareto``: which speeds fit a board, and what each takes."""
+"""``xnorflow compile --pareto``: show which speeds fit a board, and what each takes."""
 
 from __future__ import annotations
 
@@ -17,13 +17,21 @@ from xnorflow.devices.tables import Fpga, fpga
 def check(
     output: Path | None, board: str | None, plot: Path | None, targets: tuple[object, ...]
 ) -> None:
-    """Refuse options that --pareto has no use for."""
+    """Check that the other options go with --pareto.
+
+    Raises
+    ------
+    click.UsageError
+        If there is no board, or an option would have no effect.
+    BadInput
+        If the plot cannot be written.
+    """
     if board is None:
         raise click.UsageError("--pareto needs a --board")
     if output is not None:
         raise click.UsageError("--pareto writes no design: leave out -o")
     if any(target is not None for target in targets):
-        raise click.UsageError("--pareto shows all targets: leave out --fps, --cycles, --folding")
+        raise click.UsageError("--pareto shows all speeds: leave out --fps, --cycles and --folding")
     check_output(plot, "a picture is", ".png", ".svg")
 
 
@@ -66,7 +74,21 @@ def _table(rows: list[dict[str, Any]], device: Fpga) -> Table:
 def show(
     net: ir.IntegerNetwork, board: str, clock: float | None, plot: Path | None, as_json: bool
 ) -> None:
-    """Print the front, and draw it if a file is given."""
+    """Print the Pareto front, and draw it if a file is given.
+
+    Parameters
+    ----------
+    net : IntegerNetwork
+        Network to build.
+    board : str
+        Name of the board.
+    clock : float or None
+        Clock in MHz; None for the one assumed for the board.
+    plot : Path or None
+        File for the picture, if any.
+    as_json : bool
+        Whether to print JSON instead of a table.
+    """
     from xnorflow.compiler import clock_for
     from xnorflow.resources.usage import checked, status
 

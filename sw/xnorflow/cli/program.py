@@ -1,4 +1,4 @@
-"""``xnorflow program``: load a bitstream into a board."""
+"""``xnorflow program``: load a bitstream onto a board."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from xnorflow.cli import console
 @click.command("program")
 @click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
 @click.option(
-    "--flash", is_flag=True, help="Write the board's flash memory, to be there after power-up, too."
+    "--flash",
+    is_flag=True,
+    help="Write the bitstream to the board's flash memory, so that it survives power-off.",
 )
 def command(directory: Path, flash: bool) -> None:
-    """Load the bitstream that 'xnorflow build' made into the board (openFPGALoader).
+    """Load the bitstream that 'xnorflow build' wrote onto the board, with openFPGALoader.
 
     \b
     Examples:

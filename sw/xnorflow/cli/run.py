@@ -1,4 +1,4 @@
-"""``xnorflow run``: inference on a board, over its serial port."""
+"""``xnorflow run``: run inference on a board, over its serial port."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from xnorflow.errors import BadInput, CheckFailed
 from xnorflow.inputs import blaming, read_json, whole
 
 BAUD = 1_000_000
-"""What `xnorflow build` takes unless told otherwise."""
+"""Bits per second of the serial port that ``xnorflow build`` uses by default."""
 SLACK = 0.3
-"""Seconds that adapters and the host's own scheduling may take."""
+"""Seconds of delay that adapters and the host's scheduling may cause."""
 
 
 @click.command("run")
@@ -37,16 +37,16 @@ SLACK = 0.3
     "--baud",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Bits per second; by default what the bitstream of DIR was built for.",
+    help="Bits per second of the serial port, by default those that DIR was built for.",
 )
-@click.option("--rtscts", is_flag=True, help="The board's RTS and CTS are connected.")
+@click.option("--rtscts", is_flag=True, help="Use RTS and CTS, which have to be connected.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N images.")
 @click.option("--check", is_flag=True, help="Compare every score with the golden model's.")
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     metavar="S",
-    help="Seconds without an answer after which the link begins anew.",
+    help="Seconds without an answer after which the link is restarted.",
 )
 @click.option(
     "-o",
@@ -68,10 +68,11 @@ def command(
     output: Path | None,
     as_json: bool,
 ) -> None:
-    """Run images through the design that is loaded in a board.
+    """Run images through the design that is loaded on a board.
 
-    The board must run the bitstream of DIR: its digest is compared before the first image. What
-    the line damages is sent again; ends with exit code 1 if an image stays without an answer.
+    The board has to run the bitstream of DIR, which is checked by its digest before the first
+    image. Images that are damaged on the line are sent again; if one never gets an answer, the
+    exit code is 1.
 
     \b
     Examples:
@@ -126,8 +127,8 @@ def command(
         wrong = (scores != expected).any(axis=1)
         if wrong.any():
             raise CheckFailed(
-                f"{int(wrong.sum())} of {len(x)} frames differ from the golden model, the first is"
-                f" frame {int(wrong.argmax())}: the board computes something else than its design"
+                f"the board's scores of {int(wrong.sum())} of {len(x)} frames differ from the"
+                f" golden model's, first in frame {int(wrong.argmax())}"
             )
         result["mismatches"] = 0
     if output is not None:
@@ -140,22 +141,30 @@ def command(
 
 
 def _digest(directory: Path) -> str:
-    """Read the digest of the design; `Design.read` has read the file before."""
+    """Return the digest of the design in a folder.
+
+    Raises
+    ------
+    BadInput
+        If an older version wrote the folder, which has no digest then.
+    """
     digest = read_json(directory / "design.json", "a design").get("design_digest")
     if not isinstance(digest, str):
-        raise BadInput(f"{directory} was compiled by an older xnorflow: compile it again")
+        raise BadInput(
+            f"{directory} was compiled by an older version of xnorflow; compile the model again"
+        )
     return digest
 
 
 def _baud(directory: Path) -> int:
-    """Read the baud rate of the bitstream, if one was built here."""
+    """Return the baud rate that the bitstream in a folder was built for, or the default one."""
     path = directory / "build" / "build.json"
     if not path.exists():
         return BAUD
     content = read_json(path, "what xnorflow build wrote")
     with blaming(f"{path} is not what xnorflow build wrote"):
         baud = content["baud"]
-        # A project for a maker's tools, or of the accelerator alone, has no link.
+        # A project for the maker's tools, and the accelerator alone, have no link to the host.
         if baud is None:
             return BAUD
         if whole(baud, "baud rate") < 1:

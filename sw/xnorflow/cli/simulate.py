@@ -1,4 +1,4 @@
-"""``xnorflow simulate``: images through the golden model or the generated hardware."""
+"""``xnorflow simulate``: run images through the golden model or the generated hardware."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ from xnorflow.errors import BadInput
     type=click.Choice(["golden", "rtl", "cocotb"]),
     default="rtl",
     show_default=True,
-    help="NumPy model; Verilator; cocotb testbench on Verilator.",
+    help="golden: the NumPy model; rtl: the Verilog in Verilator; cocotb: a cocotb testbench in"
+    " Verilator.",
 )
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N images.")
 @click.option(
@@ -40,28 +41,28 @@ from xnorflow.errors import BadInput
     default=1,
     metavar="N",
     show_default=True,
-    help="Processes to spread the frames over (rtl).",
+    help="Processes that share the frames (rtl).",
 )
 @click.option(
     "--stalls",
     type=click.FloatRange(0, 1, max_open=True),
     default=0.0,
     metavar="P",
-    help="Probability that source and sink hold back in a cycle (rtl).",
+    help="Probability, in each cycle, that the source and the sink are not ready (rtl).",
 )
-@click.option("--seed", type=int, default=0, help="Of the stalls.")
+@click.option("--seed", type=int, default=0, help="Seed of the random stalls.")
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
     metavar="OUT.npz",
-    help="Write scores, labels and, for rtl, ii and latency.",
+    help="File for scores, labels and, with rtl, ii and latency.",
 )
 @click.option(
     "--waves",
     type=click.Path(path_type=Path),
     metavar="FILE.vcd",
-    help="Write the waveforms of all simulated frames (rtl); use with --limit.",
+    help="File for the waveforms of all simulated frames (rtl, cocotb); use with --limit.",
 )
 @target_options
 @input_options
@@ -88,8 +89,8 @@ def command(
 ) -> None:
     """Run images through a model or a compiled design.
 
-    The rtl engine compares every score with the golden model; the first difference is located by
-    layer, row, column and channel, and ends the command with exit code 1.
+    The rtl engine compares every score with the golden model. If any differs, the message names
+    layer, row, column and channel of the first difference, and the exit code is 1.
 
     \b
     Examples:
@@ -100,7 +101,9 @@ def command(
     check_output(output, "results are", ".npz")
     check_output(waves, "waveforms are", ".vcd")
     if model.is_dir() and layout is not None:
-        raise BadInput(f"--layout: {model} is compiled already; give it to compile")
+        raise BadInput(
+            f"--layout: {model} is compiled already; give the option to 'xnorflow compile'"
+        )
     targets = {
         "--board": board,
         "--fps": fps,
@@ -177,18 +180,27 @@ def command(
 
 
 def _ties(scores: np.ndarray[Any, Any]) -> int:
-    """Count the frames in which several classes have the greatest score."""
+    """Return the number of frames in which several classes have the greatest score."""
     return int(((scores == scores.max(1, keepdims=True)).sum(1) > 1).sum())
 
 
 def _refuse_useless(model: Path, engine: str, waves: str, stalls: str, targets: list[str]) -> None:
-    """Refuse options that would change nothing, rather than let a user wait for their effect."""
+    """Refuse options that would have no effect.
+
+    Raises
+    ------
+    BadInput
+        If there is such an option.
+    """
     if waves and engine == "golden":
-        raise BadInput(f"{waves}: the golden model has no waveforms; --engine rtl or cocotb has")
+        raise BadInput(f"{waves}: the golden model has no waveforms; choose --engine rtl or cocotb")
     if stalls and engine != "rtl":
-        raise BadInput(f"{stalls} is for --engine rtl, not {engine}")
+        raise BadInput(f"{stalls} is for --engine rtl, not for {engine}")
     if targets and engine == "golden":
-        raise BadInput(f"{targets[0]}: the golden model is no hardware; --engine rtl or cocotb is")
+        raise BadInput(
+            f"{targets[0]}: the golden model is no hardware, so this has no effect; choose"
+            " --engine rtl or cocotb"
+        )
     if targets and model.is_dir():
         raise BadInput(
             f"{targets[0]}: {model} is compiled already; leave the option out, or give the model"
@@ -226,7 +238,7 @@ def _report(result: dict[str, Any], stalls: float) -> None:
         say("every score equals the golden model's", style="green", highlight=False)
     if "ii" in result:
         ii = (
-            "unknown, for it takes two frames,"
+            "unknown, because that takes two frames,"
             if result["ii"] is None
             else f"{result['ii']:g} cycles"
             if stalls
@@ -242,8 +254,8 @@ def _report(result: dict[str, Any], stalls: float) -> None:
         say(f"accuracy {100 * result['accuracy']:.2f} %", highlight=False)
     if result["ties"]:
         say(
-            f"in {result['ties']} of {result['frames']} frames several classes share the greatest"
-            " score: the label is the first of them",
+            f"in {result['ties']} of {result['frames']} frames several classes have the greatest"
+            " score; the label is the first of them",
             highlight=False,
         )
     for note in result["notes"]:

@@ -1,4 +1,4 @@
-"""Compare devices: designs and GPUs become rows of figures, each with its kind and source.
+"""Compare a network on FPGAs and GPUs: rows of figures, each with its kind and source.
 
 May import `resources` and `devices`.
 """

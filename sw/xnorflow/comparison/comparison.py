@@ -1,4 +1,4 @@
-"""One network on several FPGAs and GPUs, side by side, every figure with its kind and source."""
+"""Compare a network on several FPGAs and GPUs; every figure has its kind and source."""
 
 from __future__ import annotations
 
@@ -16,30 +16,31 @@ from xnorflow.resources.engine import DesignSummary
 from xnorflow.resources.usage import checked, design_resources, error_of, status
 
 USABLE = {"LUT": 0.70, "FF": 0.50, "block RAM": 0.80}
-"""Shares up to which FINN's guidance expects timing closure (src/finn/util/platforms.py)."""
+"""Share of each resource up to which FINN expects timing closure (src/finn/util/platforms.py)."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One device in one configuration.
+    """Figures of a device in one configuration.
 
     Parameters
     ----------
     device, title : str
-        Name as the user gave it, and in full.
+        Name as the user gave it, and full name.
     category : str
         "FPGA" or "GPU".
     data_type : str
-        Type of the arithmetic: "fp16", "int8", "b1"; "exact" for an FPGA.
+        Type of the arithmetic: "fp16", "int8" or "b1" on a GPU, "exact" on an FPGA.
     batch : int
-        Frames at once.
+        Frames per batch.
     column : str
-        Which estimate of a GPU, see `xnorflow.comparison.gpu.COLUMN_TEXT`; "" for an FPGA.
+        Kind of a GPU's estimate, see `xnorflow.comparison.gpu.COLUMN_TEXT`; "" for an FPGA.
     figures : mapping of str to Figure
-        fps, latency, and where known energy, clock, ii, luts, ffs, ram_blocks and their shares;
-        popcount_bound is the 1-bit rate of a GPU's CUDA cores, for reference.
+        "fps" and "latency"; where known also "energy", "clock", "ii", "luts", "ffs", "ram_blocks"
+        and their shares of the device ("luts_share", ...). For reference, "popcount_bound" is the
+        1-bit rate of a GPU's CUDA cores.
     notes : tuple of str
-        What has to be known to read the figures.
+        Remarks that a reader needs to interpret the figures.
     """
 
     device: str
@@ -57,7 +58,7 @@ class Row:
         return all(self.figures[k].value <= 100 for k in self.figures if k.endswith("_share"))
 
     def to_json(self) -> dict[str, Any]:
-        """Give a dictionary of plain values."""
+        """Return a dictionary of plain values, for ``json.dump``."""
         return {
             "device": self.device,
             "title": self.title,
@@ -73,20 +74,24 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All rows, what they rest on, and what makes them comparable.
+    """A comparison of a network on several devices.
 
     Parameters
     ----------
     name : str
-        The network's name.
+        Name of the network.
     macs, weights : int
         Multiply-accumulates per frame and number of weights of the network.
     rows : tuple of Row
-        FPGAs first, then GPUs.
+        Rows of figures, FPGAs first, then GPUs.
     sources : mapping of str to Source
-        Every device figure that was used, by device and figure.
-    fairness, omitted : tuple of str
-        What the comparison assumes; what it leaves out and why.
+        Source of every device figure that was used; a key names the device and the figure.
+    fairness : tuple of str
+        Assumptions that a reader needs to judge how fair the comparison is.
+    omitted : tuple of str
+        Estimates that are left out, each with the reason.
+    settings : Settings
+        Efficiencies of the GPU model that were used.
     """
 
     name: str
@@ -104,7 +109,7 @@ class Comparison:
         return _families(self.rows)
 
     def to_json(self) -> dict[str, Any]:
-        """Give a dictionary of plain values, for ``json.dump``."""
+        """Return a dictionary of plain values, for ``json.dump``."""
         return {
             "network": self.name,
             "macs": self.macs,
@@ -138,20 +143,27 @@ def compare(
     batches: Sequence[int] = (1, 1024),
     settings: Settings | None = None,
 ) -> Comparison:
-    """Put one network on FPGAs and GPUs side by side.
+    """Compare a network on FPGAs and GPUs.
 
     Parameters
     ----------
-    shape : DesignShape, or mapping of board to DesignShape
-        The design; with a mapping, each board has its own folding of the same network.
+    shape : DesignSummary, or mapping of str to DesignSummary
+        Design that all boards get; or, by name of the board, a design for each, all of the same
+        network.
     fpgas, gpus : iterable of str
-        Names of boards and GPUs.
-    clocks : mapping of board to float or Figure, optional
-        Clock in MHz in place of the family's assumed one; a Figure carries its kind, as "placed".
+        Names of boards and of GPUs.
+    clocks : mapping of str to float or Figure, optional
+        Clock in MHz by name of the board, instead of the one assumed for its family. A Figure also
+        says how the clock is known, for example that it is "placed".
     batches : sequence of int
-        Batches of the GPUs.
+        Batch sizes of the GPUs, in frames.
     settings : Settings, optional
         Efficiencies of the GPU model.
+
+    Returns
+    -------
+    Comparison
+        Rows in the order of `fpgas` and `gpus`, with sources and assumptions.
 
     Raises
     ------
@@ -163,13 +175,16 @@ def compare(
     settings = settings or Settings()
     designs = dict(shape) if isinstance(shape, Mapping) else dict.fromkeys(fpgas, shape)
     if missing := [b for b in fpgas if b not in designs]:
-        raise BadInput(f"no design for {', '.join(missing)}")
+        raise BadInput(f"there is no design for {', '.join(missing)}")
     network = shape if isinstance(shape, DesignSummary) else next(iter(shape.values()), None)
     if network is None or len({(d.macs, d.weights) for d in designs.values()}) > 1:
-        raise BadInput("the designs to compare have to be of one network")
+        raise BadInput("the designs to compare have to be of the same network")
     clocks = clocks or {}
     if strange := sorted(set(clocks) - set(fpgas)):
-        raise BadInput(f"a clock is given for {', '.join(strange)}, which is not compared")
+        raise BadInput(
+            f"a clock is given for {', '.join(strange)}, but only these boards are compared:"
+            f" {', '.join(fpgas)}"
+        )
     sources: dict[str, Source] = {}
     omitted: list[str] = []
     rows = [_fpga_row(devices.fpga(b), designs[b], clocks.get(b), sources) for b in fpgas]
@@ -223,7 +238,7 @@ def _fpga_row(
             Origin.ESTIMATED,
             "exact packing of the model's memories"
             if key == "ram_blocks"
-            else "sum of the model's parts in xnorflow.resources.usage",
+            else "sum over the components in the model of xnorflow.resources.usage",
             known[key],
         )
         share = 100 * amount / there.use()
@@ -266,7 +281,10 @@ def _clock(fpga: Fpga, clock: float | Figure | None) -> Figure:
         else Figure(clock, "MHz", Origin.ESTIMATED, "set by the user", "assumed")
     )
     if not 0 < figure.value < 10_000:
-        raise BadInput(f"{fpga.board}: a clock of {figure.value:g} MHz is not possible")
+        raise BadInput(
+            f"{fpga.board}: a clock of {figure.value:g} MHz is not possible; it has to be above 0"
+            " and below 10,000 MHz"
+        )
     return figure
 
 

@@ -1,10 +1,11 @@
-"""Roofline of a network on a GPU, one matrix product per layer.
+"""Estimate a network on a GPU by a roofline model, with one matrix product per layer.
 
-Time of a layer is the longer of its arithmetic at the peak rate and its memory traffic at the full
-bandwidth, each divided by an efficiency, plus a kernel launch. Three columns are given, because a
-peak rate alone says little: what the peak rates allow, what a tuned matrix product reaches, and
-what a whole network was seen to reach. Pools and thresholds are taken to be fused for free and all
-data to be in the GPU's memory already, both in favour of the GPU.
+The time of a layer is that of its arithmetic at the peak rate or that of its memory traffic at full
+bandwidth, whichever is longer; both are divided by an efficiency, and a kernel launch is added.
+Because a peak rate alone says little, there are three estimates, called columns: what the peak
+rates allow, what a tuned matrix product reaches, and what a whole network was seen to reach. In
+favour of the GPU, pools and thresholds are assumed to cost nothing and all data to be in the GPU's
+memory already.
 """
 
 from __future__ import annotations
@@ -35,20 +36,21 @@ TILE_M, TILE_N = 16, 8
 
 @dataclass(frozen=True)
 class Settings:
-    """What the user can put in place of the defaults.
+    """Efficiencies of the GPU model, which a user may replace.
 
     Parameters
     ----------
     gemm_efficiency : float
         Share of the peak rate that a tuned matrix product reaches. Default 0.59: one data point,
-        CUTLASS 1-bit 8192 x 8192 x 8192 on an A100, 2965 of 4992 TOPS; taken over to other types.
+        CUTLASS 1-bit 8192 x 8192 x 8192 on an A100, 2965 of 4992 TOPS; used for all types.
     end_to_end_efficiency : float
         Share of the 1-bit peak rate that a whole network reaches. Default 0.012: one data point,
         TCBNN's ResNet-18 at 5600 images/s on a Turing card.
     bandwidth_efficiency : float
-        Share of the memory bandwidth that is reached. Default 0.8: assumed.
+        Share of the memory bandwidth that is reached. Default 0.8, which is assumed.
     launch_us : float
-        Time of a kernel launch in microseconds. Default 5: assumed, public profiles quote 3 to 10.
+        Time of a kernel launch in microseconds. Default 5, which is assumed: public profiles quote
+        3 to 10.
     """
 
     gemm_efficiency: float = 0.59
@@ -57,7 +59,7 @@ class Settings:
     launch_us: float = 5.0
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """Check that the values are in range."""
         for name in ("gemm_efficiency", "end_to_end_efficiency", "bandwidth_efficiency"):
             if not 0 < getattr(self, name) <= 1:
                 raise BadInput(f"{name} has to be above 0 and at most 1, not {getattr(self, name)}")
@@ -67,7 +69,17 @@ class Settings:
 
 @dataclass(frozen=True)
 class LayerTime:
-    """Time of a layer for a whole batch, in seconds, and the type that its arithmetic runs in."""
+    """Time of a layer for a whole batch.
+
+    Parameters
+    ----------
+    name : str
+        Name of the layer.
+    data_type : str
+        Type of the layer's arithmetic.
+    arithmetic, traffic, launch : float
+        Seconds of the arithmetic, of the memory traffic and of the kernel launch.
+    """
 
     name: str
     data_type: DataType
@@ -77,13 +89,29 @@ class LayerTime:
 
     @property
     def total(self) -> float:
-        """The longer of arithmetic and traffic, and the launch."""
+        """Seconds of arithmetic or traffic, whichever is longer, and of the launch."""
         return max(self.arithmetic, self.traffic) + self.launch
 
 
 @dataclass(frozen=True)
 class GpuEstimate:
-    """A network on a GPU in one data type, batch and column."""
+    """Estimate of a network on a GPU in one data type.
+
+    Parameters
+    ----------
+    gpu : Gpu
+        The GPU.
+    data_type : str
+        Type of the arithmetic.
+    batch : int
+        Frames per batch.
+    column : str
+        Kind of the estimate, see `COLUMN_TEXT`.
+    layers : tuple of LayerTime
+        Times of the layers with weights.
+    how : str
+        Method in words.
+    """
 
     gpu: Gpu
     data_type: DataType
@@ -94,7 +122,7 @@ class GpuEstimate:
 
     @property
     def seconds(self) -> float:
-        """Time of a batch."""
+        """Time of a batch in seconds."""
         return sum(layer.total for layer in self.layers)
 
     @property
@@ -110,14 +138,17 @@ class GpuEstimate:
 
     @property
     def latency(self) -> Figure:
-        """Time until the batch is done, in microseconds."""
+        """Time until the whole batch is done, in microseconds."""
         return Figure(
             self.seconds * 1e6, "us", Origin.ESTIMATED, self.how, "not calibrated on this device"
         )
 
     @property
     def energy(self) -> Figure | None:
-        """Upper bound of the energy of a frame in millijoule: board power for the whole time."""
+        """Upper bound of the energy per frame in millijoules: full board power all the time.
+
+        None if the board's power has no source.
+        """
         if not self.gpu.power_w.usable:
             return None
         watts = self.gpu.power_w.use()
@@ -131,15 +162,16 @@ class GpuEstimate:
 
 
 def supports(gpu: Gpu, data_type: DataType) -> bool:
-    """Whether a sourced peak rate for the type is known."""
+    """Return whether there is a sourced peak rate for a data type."""
     return gpu.tops[data_type].usable
 
 
 def runs_in(engine: EngineSummary, gpu: Gpu, data_type: DataType) -> DataType:
-    """Give the type in which a layer runs when the network runs in `data_type`.
+    """Return the type in which a layer runs if the network runs in `data_type`.
 
-    In 1-bit, every pair of an activation plane and a weight plane is one binary product. A layer
-    with inputs of 8 bits, or so many pairs that INT8 is faster, counts as INT8.
+    In 1-bit arithmetic, every pair of an activation plane and a weight plane takes a binary
+    product. A layer runs in INT8 if its inputs have 8 bits or if it has so many pairs that INT8 is
+    faster.
     """
     if data_type != "b1":
         return data_type
@@ -194,24 +226,29 @@ def estimate(
 
     Parameters
     ----------
-    design : DesignShape
-        Only the network's dimensions are used.
+    design : DesignSummary
+        Summary of a design of the network; only the dimensions of its layers are used.
     gpu : Gpu
-        From `xnorflow.devices.tables`.
+        GPU from `xnorflow.devices.tables`.
     data_type : str
-        "fp16", "int8" or "b1".
+        Type of the arithmetic: "fp16", "int8" or "b1".
     batch : int
-        Frames at once, at least 1.
+        Frames per batch, at least 1.
     column : str
-        "peak", "gemm" or "end-to-end", see `COLUMN_TEXT`.
+        Kind of the estimate: "peak", "gemm" or "end-to-end", see `COLUMN_TEXT`.
     settings : Settings, optional
         Efficiencies and launch time.
 
     Returns
     -------
     GpuEstimate or None
-        None where no sourced figure exists: 1-bit on a GPU without a sourced 1-bit rate, and
-        end-to-end in other types than 1-bit.
+        None if there is no sourced figure to estimate from: for a type without a sourced peak rate
+        on this GPU, and for "end-to-end" in any type but "b1".
+
+    Raises
+    ------
+    BadInput
+        If the batch is below 1 or the network has no layer with weights.
     """
     if batch < 1:
         raise BadInput(f"the batch has to be at least 1, not {batch}")
@@ -227,9 +264,12 @@ def estimate(
 
 
 def popcount_bound(gpu: Gpu) -> Figure | None:
-    """Give the 1-bit rate of the CUDA cores in TOPS: XOR and population count on 32-bit words.
+    """Compute the 1-bit rate of the CUDA cores in TOPS, with XOR and popcount on 32-bit words.
 
-    None where the population counts per clock have no source.
+    Returns
+    -------
+    Figure or None
+        None if the population counts per clock have no source.
     """
     if not (gpu.popc_per_clock_sm.usable and gpu.sms.usable and gpu.clock_mhz.usable):
         return None

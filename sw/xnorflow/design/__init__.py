@@ -1,4 +1,4 @@
-"""The compiled design: network, folding, hardware and prediction; on disk and in simulation.
+"""The compiled design: network, folding, hardware and predicted timing, on disk and simulated.
 
 May import `plan`, `resources`, `schedule`, `devices`, `ir`, `xnorflow_hw` and, to simulate,
 `xnorflow_sim`.

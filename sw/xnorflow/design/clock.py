@@ -1,16 +1,24 @@
-"""The clock that a design's frames per second are for."""
+"""The clock for which a design's frames per second are computed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 MAX_MHZ = 10_000
-"""No clock is faster."""
+"""Clocks have to be slower than this, in MHz."""
 
 
 @dataclass(frozen=True)
 class Clock:
-    """A clock in MHz and where it comes from."""
+    """A clock and its source.
+
+    Parameters
+    ----------
+    mhz : float
+        Frequency in MHz.
+    source : str
+        Source of the frequency in words, such as "given by the user".
+    """
 
     mhz: float
     source: str

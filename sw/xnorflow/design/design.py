@@ -1,4 +1,4 @@
-"""A compiled design: network, folding, hardware description, prediction; on disk and simulated."""
+"""The compiled design: network, folding, hardware and predicted timing; files and simulation."""
 
 from __future__ import annotations
 
@@ -36,24 +36,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Design:
-    """A network with its folding; made by `xnorflow.compile`, read back by `Design.read`.
+    """A compiled design: a network, its folding and the hardware that they make.
+
+    `xnorflow.compile` returns one; `Design.read` reads one back from its folder.
 
     Parameters
     ----------
     net : IntegerNetwork
-        What it computes.
+        Network that the design computes.
     folds : tuple of Fold
-        One per reduction.
+        Folding of each reduction of the network.
     spec : AcceleratorSpec
-        The hardware.
+        Complete description of the hardware.
     board : str or None
-        Name of the board it is meant for.
+        Name of the board that the design is meant for, if any.
     clock : Clock
-        For frames per second.
+        Clock for which frames per second are computed.
     timing : Timing
-        Predicted interval and latency.
+        Predicted initiation interval and latency.
     limit : str
-        What stands in the way of a faster folding on the board; empty where none was sought.
+        Reason why no faster folding fits the board; empty if none was sought.
+
+    Examples
+    --------
+    >>> design = xnorflow.compile(net, board="ulx3s-85f")  # doctest: +SKIP
+    >>> design.write("build/model")  # doctest: +SKIP
+    >>> run = design.simulate(x)  # doctest: +SKIP
+    >>> run.labels, run.ii, run.latency  # doctest: +SKIP
     """
 
     net: ir.IntegerNetwork
@@ -75,7 +84,28 @@ class Design:
         board: str | None,
         clock: Clock,
     ) -> Design:
-        """Describe the hardware of a folding and predict its timing; errors as `accelerator`'s."""
+        """Build the design of a network at a given folding, and predict its timing.
+
+        Parameters
+        ----------
+        net : IntegerNetwork
+            Network to build.
+        folds : sequence of Fold
+            Folding of each reduction of the network.
+        in_lanes, out_lanes : int
+            Samples per input beat and scores per output beat.
+        board : str or None
+            Name of the board to build for; without one the hardware suits any FPGA.
+        clock : Clock
+            Clock for which frames per second are computed.
+
+        Raises
+        ------
+        BadInput
+            If the board is unknown or the folding does not fit the network.
+        UnsupportedModel
+            If there is no hardware for a layer.
+        """
         device = None if board is None else fpga(board)
         spec = accelerator(net, folds, in_lanes=in_lanes, out_lanes=out_lanes, device=device)
         return cls(net, tuple(folds), spec, board, clock, timing.predict(spec))
@@ -102,7 +132,7 @@ class Design:
 
     @cached_property
     def emitted(self) -> Emitted:
-        """Verilog and ROM images."""
+        """The generated Verilog and the ROM images."""
         header = (
             f"xnorflow {__version__}: {self.net.name}\n"
             f"network {self.net.digest}\n"
@@ -117,17 +147,17 @@ class Design:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over the generated Verilog and ROM images: names this very hardware."""
+        """SHA-256 of the generated Verilog and ROM images, in hexadecimal."""
         return text_digest(self.verilog, self.emitted.images)
 
     @property
     def files(self) -> dict[str, str]:
-        """Texts of the Verilog and of the ROM images by file name."""
+        """Texts of the Verilog and of the ROM images, by file name."""
         return {f"{self.net.name}.v": self.verilog, **self.emitted.images}
 
     @property
     def interface(self) -> Interface:
-        """The two AXI-Streams, for simulators and drivers."""
+        """Layout of the two AXI-Streams, for simulators and drivers."""
         s = self.spec
         return Interface(
             top=s.name,
@@ -154,39 +184,55 @@ class Design:
 
     @cached_property
     def shape(self) -> DesignSummary:
-        """Plain summary for the estimators."""
+        """Plain summary of the design, for the estimators."""
         return design_summary(self.net.name, self.parts, self.spec, self.ii, self.latency)
 
     def summary(self) -> dict[str, Any]:
-        """Give the content of ``design.json``."""
+        """Return the content of ``design.json``, a dictionary of plain values."""
         return summary(self)
 
     def write(self, directory: str | Path) -> Path:
-        """Write Verilog, ROM images, ``network.npz`` and ``design.json``, all or nothing.
+        """Write the design to a folder: Verilog, ROM images, ``network.npz`` and ``design.json``.
 
-        A folder that xnorflow wrote before is replaced, unless it holds folders other than
-        ``build``; any other must not exist or be empty.
+        The folder is written completely or not at all.
+
+        Parameters
+        ----------
+        directory : path
+            Folder to write. It is created if it does not exist. If xnorflow wrote it before and it
+            holds no folders other than ``build``, it is replaced; otherwise it has to be empty.
 
         Returns
         -------
         Path
-            The folder.
+            Absolute path of the folder.
 
         Raises
         ------
         BadInput
-            If the folder holds something else, or cannot be written.
+            If the folder holds other files or cannot be written.
         """
         return folder.write(directory, self.files, self.net, self.summary())
 
     @classmethod
     def read(cls, directory: str | Path) -> Design:
-        """Read a folder that `write` made.
+        """Read a design from a folder that `write` made.
+
+        Parameters
+        ----------
+        directory : path
+            Folder of the design.
+
+        Returns
+        -------
+        Design
+            The design, with the same hardware as in the folder.
 
         Raises
         ------
         BadInput
-            If it is something else, or its Verilog is not what this version writes for it.
+            If the folder is not one that `write` made, or if this version of xnorflow would write
+            other Verilog or ROM images than the folder holds.
         """
         design, stored = cls._assembled(directory)
         with blaming(f"{directory} is not a design that xnorflow wrote"):
@@ -195,12 +241,22 @@ class Design:
 
     @classmethod
     def describe(cls, directory: str | Path) -> Design:
-        """Read network and folding of a folder that `write` made; its Verilog is not looked at.
+        """Read a design from a folder without comparing the folder's Verilog.
+
+        Parameters
+        ----------
+        directory : path
+            Folder of the design.
+
+        Returns
+        -------
+        Design
+            Design of the folder's network and folding, as this version of xnorflow builds it.
 
         Raises
         ------
         BadInput
-            If it is something else.
+            If the folder is not one that `write` made.
         """
         return cls._assembled(directory)[0]
 
@@ -219,7 +275,15 @@ class Design:
         return replace(design, limit=stored.limit), stored
 
     def simulator(self, *, waves: bool = False, taps: bool = False) -> Simulator:
-        """Build the Verilator model of the design, or take it from the cache."""
+        """Build the Verilator model of the design, or take it from the cache.
+
+        Parameters
+        ----------
+        waves : bool
+            Whether the model can write waveforms.
+        taps : bool
+            Whether it has probe ports that show the output of every stage.
+        """
         from xnorflow_sim.verilator.runner import Simulator
 
         emitted, interface = self.emitted, self.interface
@@ -240,36 +304,42 @@ class Design:
         progress: Callable[[int, int], object] | None = None,
         waves: str | Path | None = None,
     ) -> Run:
-        """Run frames through the generated Verilog in Verilator.
+        """Simulate the generated Verilog cycle by cycle in Verilator.
 
         Parameters
         ----------
-        x : uint8 array
-            Frames, as for the network.
+        x : array [frames, ...]
+            Frames, in the types and shapes that the network accepts.
         jobs : int
-            Processes to spread the frames over.
+            Processes that share the frames.
         stalls : pair of float
-            Probability that the source, and the sink, hold back in a cycle.
+            Probability, 0 to 1, that the source and that the sink is not ready in a cycle.
         seed : int
-            Of the stalls.
+            Seed of the random stalls.
         check : bool
-            Compare all scores with the golden model's.
-        expected : int64 array, optional
-            The golden model's scores, if they are there already.
+            Whether to compare all scores with those of the golden model.
+        expected : int64 array [frames, classes], optional
+            Scores of the golden model; computed if they are not given.
         progress : callable, optional
-            Is told of frames done and in all.
+            Callback that receives the number of frames done and the number of all frames.
         waves : path, optional
-            Write the waveforms of all frames there.
+            File for the waveforms of all frames.
 
         Returns
         -------
         Run
-            scores, labels, ii, latency and the cycle of every frame.
+            Scores, int64 [frames, classes], labels, initiation interval and latency in cycles, and
+            the cycle in which every frame was done.
 
         Raises
         ------
+        BadInput
+            If the frames do not fit the network.
         CheckFailed
-            If a score differs; names layer, frame, pixel and channel of the first difference.
+            If a score differs; the message names frame, layer, row, column and channel of the first
+            difference.
+        ToolMissing
+            If Verilator or a compiler is missing.
         """
         from xnorflow_sim import golden
 
@@ -296,9 +366,14 @@ class Design:
         return run
 
     def locate(self, x: NDArray[Any], frame: int = 0) -> str:
-        """Describe where the hardware first differs from the golden model on one frame.
+        """Describe in words where the hardware first differs from the golden model on a frame.
 
-        `x` is uint8 [1, height, width, channels], in the order of the stream.
+        Parameters
+        ----------
+        x : array [1, height, width, channels]
+            Samples of the frame, in the order of the stream.
+        frame : int
+            Number of the frame, for the description.
         """
         from xnorflow_sim.locate import locate
 
@@ -313,9 +388,17 @@ class Design:
         )
 
     def golden_taps(self, x: NDArray[Any]) -> dict[str, ir.Ints]:
-        """Give what each tap should show, in the codes of the hardware: [N, rows, cols, channels].
+        """Compute the values that each tap should show, in the codes of the hardware.
 
-        The last stage's values are scores; `x` is in the order of the stream.
+        Parameters
+        ----------
+        x : array [frames, height, width, channels]
+            Samples, in the order of the stream.
+
+        Returns
+        -------
+        dict of str to int64 array [frames, rows, columns, channels]
+            Codes by name of the tap; those of the last stage are scores.
         """
         import numpy as np
 
@@ -339,7 +422,7 @@ class Design:
 
 
 def text_digest(verilog: str, images: Mapping[str, str]) -> str:
-    """Compute the SHA-256 over Verilog and ROM images by file name, in hexadecimal."""
+    """Compute the SHA-256 of Verilog and of ROM images with their file names, in hexadecimal."""
     h = hashlib.sha256(verilog.encode())
     for name, text in images.items():
         h.update(f"\n{name}\n{text}".encode())

@@ -1,8 +1,9 @@
-"""The folder of a design: Verilog, ROM images, ``network.npz`` and ``design.json``."""
+"""Write and read the folder of a design: Verilog, ROM images, ``network.npz``, ``design.json``."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,31 +19,32 @@ from xnorflow.plan.reductions import Fold
 
 FORMAT = "xnorflow-design-1"
 SUMMARY, NETWORK = "design.json", "network.npz"
-"""Names of the files that every such folder has."""
+"""Names of the two files that the folder of every design has."""
+_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 MAX_BYTES = 1 << 31
 """Most bytes that a file of a design may have."""
 
 
 @dataclass(frozen=True)
 class StoredDesign:
-    """What a folder says of its design.
+    """Content of a design's folder, apart from Verilog and ROM images.
 
     Parameters
     ----------
     path : Path
         The folder.
     net : IntegerNetwork
-        What the design computes.
+        Network that the design computes.
     folds : tuple of Fold
-        One per reduction.
+        Folding of each reduction.
     in_lanes, out_lanes : int
-        Samples per input beat, scores per output beat.
+        Samples per input beat and scores per output beat.
     board : str or None
-        Name of the board that it is meant for.
+        Name of the board that the design is meant for, if any.
     clock : Clock
-        The clock that it was compiled for.
+        Clock that the design was compiled for.
     limit : str
-        What stands in the way of a faster folding.
+        Reason why no faster folding fits the board; empty if none was sought.
     """
 
     path: Path
@@ -55,11 +57,33 @@ class StoredDesign:
     limit: str
 
     def compare(self, files: Mapping[str, str]) -> None:
-        """Raise ValueError or OSError where a file of the folder is not the given text."""
+        """Check that the folder holds the given files; comments in Verilog may differ.
+
+        Parameters
+        ----------
+        files : mapping of str to str
+            Expected texts by file name.
+
+        Raises
+        ------
+        OSError
+            If a file cannot be read.
+        ValueError
+            If a file has another content.
+        """
         for name, text in files.items():
             with opened(self.path / name, MAX_BYTES) as file:
-                if file.read() != text.encode():
-                    raise ValueError(f"{name} is not what this version writes; compile it again")
+                there = file.read()
+            if _meaning(name, there.decode()) != _meaning(name, text):
+                raise ValueError(f"{name} is not what this version writes; compile the model again")
+
+
+def _meaning(name: str, text: str) -> str:
+    """Return Verilog without its comments, whose words may change; other text as it is."""
+    if not name.endswith(".v"):
+        return text
+    lines = _COMMENT.sub("", text).splitlines()
+    return "\n".join(line.rstrip() for line in lines if line.strip())
 
 
 def write(
@@ -68,26 +92,29 @@ def write(
     net: ir.IntegerNetwork,
     summary: Mapping[str, Any],
 ) -> Path:
-    """Write a design's folder, all or nothing.
-
-    A folder that xnorflow wrote before is replaced, unless it holds folders other than ``build``;
-    any other must not exist or be empty.
+    """Write the folder of a design, completely or not at all.
 
     Parameters
     ----------
     directory : path
-        The folder.
+        Folder to write. It is created if it does not exist. If xnorflow wrote it before and it
+        holds no folders other than ``build``, it is replaced; otherwise it has to be empty.
     files : mapping of str to str
-        Verilog and ROM images by name.
+        Texts of the Verilog and of the ROM images, by file name.
     net : IntegerNetwork
-        What the design computes.
+        Network that the design computes.
     summary : mapping
         Content of ``design.json``.
+
+    Returns
+    -------
+    Path
+        Absolute path of the folder.
 
     Raises
     ------
     BadInput
-        If the folder holds something else, or cannot be written.
+        If the folder holds other files or cannot be written.
     """
     target = Path(directory).resolve()
     if target.exists() and not target.is_dir():
@@ -102,12 +129,12 @@ def write(
 
 
 def read(directory: str | Path) -> StoredDesign:
-    """Read what a folder says of its design; its Verilog is not looked at.
+    """Read the folder of a design, apart from its Verilog and ROM images.
 
     Raises
     ------
     BadInput
-        If it is not a folder that `write` made.
+        If the folder is not one that `write` made.
     """
     directory = Path(directory)
     what = "a design that xnorflow wrote"
@@ -117,10 +144,13 @@ def read(directory: str | Path) -> StoredDesign:
             raise ValueError(f"its format is {content['format']!r}, not {FORMAT!r}")
         net = ir_file.load(directory / NETWORK)
         if net.digest != content["network_digest"]:
-            raise ValueError(f"{NETWORK} is not the network of {SUMMARY}")
+            raise ValueError(f"{NETWORK} is not the network that {SUMMARY} describes")
         mhz = content["clock_mhz"]
         if type(mhz) not in (int, float) or not 0 < mhz < MAX_MHZ:
-            raise ValueError(f"its clock of {mhz!r} MHz is not possible")
+            raise ValueError(
+                f"its clock of {mhz!r} MHz is not possible; it has to be above 0 and below"
+                f" {MAX_MHZ:,} MHz"
+            )
         lanes = content["interface"]
         return StoredDesign(
             directory,
@@ -138,7 +168,7 @@ def read(directory: str | Path) -> StoredDesign:
 
 
 def _wrote(folder: Path) -> bool:
-    """Return whether `write` made a folder, and nobody put folders of their own there."""
+    """Return whether `write` made a folder to which nobody has added folders since."""
     if any(path.is_dir() and path.name != "build" for path in folder.iterdir()):
         return False
     try:

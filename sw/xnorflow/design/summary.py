@@ -1,4 +1,4 @@
-"""The content of ``design.json``: everything a script may want to know of a design."""
+"""Build the content of ``design.json``: everything a script may want to know about a design."""
 
 from __future__ import annotations
 
@@ -30,59 +30,59 @@ from xnorflow_sim.interface import Interface
 
 
 class Summarised(Protocol):
-    """What is summarised: a design, seen through the properties that end in ``design.json``."""
+    """Interface of a design: the properties that ``design.json`` is made from."""
 
     @property
     def net(self) -> ir.IntegerNetwork:
-        """What it computes."""
+        """Network that the design computes."""
 
     @property
     def folds(self) -> tuple[Fold, ...]:
-        """Folding of every reduction."""
+        """Folding of each reduction."""
 
     @property
     def spec(self) -> AcceleratorSpec:
-        """The hardware."""
+        """Complete description of the hardware."""
 
     @property
     def board(self) -> str | None:
-        """Name of the board."""
+        """Name of the board, if any."""
 
     @property
     def clock(self) -> Clock:
-        """The clock."""
+        """Clock for which frames per second are computed."""
 
     @property
     def timing(self) -> Timing:
-        """The prediction."""
+        """Predicted initiation interval and latency."""
 
     @property
     def limit(self) -> str:
-        """What stands in the way of a faster folding."""
+        """Reason why no faster folding fits the board."""
 
     @property
     def parts(self) -> tuple[Reduction, ...]:
-        """The network's reductions."""
+        """Reductions of the network."""
 
     @property
     def shape(self) -> DesignSummary:
-        """Summary for the estimators."""
+        """Plain summary for the estimators."""
 
     @property
     def emitted(self) -> Emitted:
-        """Verilog and ROM images."""
+        """The generated Verilog and the ROM images."""
 
     @property
     def digest(self) -> str:
-        """Names this very hardware."""
+        """SHA-256 of the Verilog and the ROM images, in hexadecimal."""
 
     @property
     def interface(self) -> Interface:
-        """The two streams."""
+        """Layout of the two AXI-Streams."""
 
     @property
     def fps(self) -> float:
-        """Predicted frames per second."""
+        """Predicted frames per second at the clock."""
 
 
 def _gearbox(box: GearboxSpec) -> dict[str, int] | None:
@@ -183,10 +183,15 @@ def _resources(design: Summarised, family: Family) -> dict[str, Any]:
 
 
 def summary(design: Summarised) -> dict[str, Any]:
-    """Give the content of ``design.json``.
+    """Return the content of ``design.json``, a dictionary of plain values.
 
-    Lanes of a pool are both its `pe` and its `simd`. Resources are for the design's board or,
-    without one, for every family.
+    The `pe` and the `simd` of a pool are both its number of lanes. Resources are those on the
+    design's board or, if it has none, on every family.
+
+    Parameters
+    ----------
+    design : Summarised
+        Design to describe.
     """
     net, spec, interface = design.net, design.spec, design.interface
     content: dict[str, Any] = {

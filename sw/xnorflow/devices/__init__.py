@@ -1,4 +1,4 @@
-"""Devices and their published figures: tables of FPGAs and GPUs become values with a source.
+"""Devices and their published figures: FPGAs and GPUs, each figure with its source.
 
 Imports only `xnorflow.errors`.
 """

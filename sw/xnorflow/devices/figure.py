@@ -1,4 +1,4 @@
-"""What a figure is worth: its value, unit, kind, and how it came about.
+"""Figures: numbers that carry their unit and how they came about.
 
 Every number that leaves the estimators is a `Figure`, so that no table or plot can show one without
 saying whether it was estimated, simulated, placed, measured or published.
@@ -32,26 +32,26 @@ SHORT = {
 
 
 def weakest(*kinds: Origin) -> Origin:
-    """Give the kind of a figure that was computed from figures of these kinds."""
+    """Return the kind of a figure that is computed from figures of these kinds: the weakest."""
     return min(kinds, key=lambda k: STRENGTH[k])
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One number and what it is worth.
+    """A number with its unit and how it came about.
 
     Parameters
     ----------
     value : float
-        In `unit`.
+        Number of units.
     unit : str
-        Empty for a pure number.
-    kind : Kind
-        How it came about.
+        Unit; empty for a pure number.
+    kind : Origin
+        How the number came about.
     how : str
-        Formula, tool or document.
+        Formula, tool or document that it comes from.
     error : str, optional
-        Its known or stated error; None where none is known.
+        Known or stated error in words; None if no error is known.
     """
 
     value: float
@@ -61,7 +61,7 @@ class Figure:
     error: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Give a dictionary of plain values."""
+        """Return a dictionary of plain values, for ``json.dump``."""
         return {
             "value": self.value,
             "unit": self.unit,
@@ -71,7 +71,7 @@ class Figure:
         }
 
     def __str__(self) -> str:
-        """Write value and unit, times in the unit that suits them, cycles in full."""
+        """Return value and unit as text: times in a fitting unit, cycles with all digits."""
         if self.unit == "cycles":
             return f"{self.value:,.0f} cycles"
         if self.unit == "us":
@@ -82,7 +82,7 @@ class Figure:
 
 
 def compact(value: float) -> str:
-    """Write a number in three significant digits with k, M, G, or thousandths in full."""
+    """Return a number as text with about three significant digits, and k, M or G from 10,000 on."""
     size = abs(value)
     for limit, suffix in ((1e9, " G"), (1e6, " M"), (1e4, " k")):
         if size >= limit * 0.9995:

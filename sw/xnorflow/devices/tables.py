@@ -1,8 +1,8 @@
 """Devices and their published figures, each with its source and the date it was looked up.
 
-The data live in ``fpgas.json`` and ``gpus.json`` beside this file. A figure there is
-``[value, source]``; a source says how far it can be trusted. A figure from memory is marked
-``unverified`` and `Datum.use` refuses it, so no result can rest on one.
+The data are in ``fpgas.json`` and ``gpus.json`` beside this file. A figure there is
+``[value, source]``, and a source says how far it can be trusted. A figure without a source is
+marked ``unverified``; `Datum.use` refuses it, so no result can rest on it.
 """
 
 from __future__ import annotations
@@ -31,18 +31,20 @@ STATUS_TEXT: dict[Status, str] = {
 
 @dataclass(frozen=True)
 class Source:
-    """Where a figure comes from.
+    """Source of a figure.
 
     Parameters
     ----------
     key : str
-        Short name within its data file.
-    document, url : str
-        Document with table or page; address, empty where there is none.
+        Short name of the source within its data file.
+    document : str
+        Document, with table or page.
+    url : str
+        Address of the document; empty if there is none.
     looked_up : str
-        Date, ISO 8601.
+        Date on which the document was read, ISO 8601.
     status : str
-        How far it can be trusted, see `STATUS_TEXT`.
+        How far the source can be trusted, see `STATUS_TEXT`.
     """
 
     key: str
@@ -61,20 +63,32 @@ class Datum:
 
     @property
     def usable(self) -> bool:
-        """Whether a result may rest on it."""
+        """Whether a result may rest on the figure."""
         return self.source.status != "unverified"
 
     def use(self) -> float:
-        """Give the value; BadInput if it has no source."""
+        """Return the value.
+
+        Raises
+        ------
+        BadInput
+            If the figure has no source.
+        """
         if not self.usable:
             raise BadInput(
-                f"a device figure of {self.value:g} has no source "
-                f"({self.source.document}), so no result may use it"
+                f"a device figure of {self.value:g} in the tables has no source"
+                f" ({self.source.document}), so no result may use it"
             )
         return self.value
 
     def figure(self, unit: str) -> Figure:
-        """Give it as a `Figure`: published unless it was derived or assumed."""
+        """Return the value as a `Figure` in `unit`: estimated if derived or assumed, or published.
+
+        Raises
+        ------
+        BadInput
+            If the figure has no source.
+        """
         weak = self.source.status in ("derived", "assumed")
         return Figure(
             self.use(), unit, Origin.ESTIMATED if weak else Origin.PUBLISHED, self.source.document
@@ -83,45 +97,46 @@ class Datum:
 
 @dataclass(frozen=True)
 class Family:
-    """What the parts of an FPGA family have in common.
+    """Properties that all parts of an FPGA family share.
 
     Parameters
     ----------
     name, vendor : str
         Family and its maker.
     lut_inputs : int
-        4 or 6.
+        Inputs of a LUT, 4 or 6.
     coefficients : str
-        Whose coefficients of `xnorflow.resources.coefficients` the resource model takes.
+        Name of the coefficients in `xnorflow.resources.coefficients` that the resource model uses.
     fabric : Fabric
-        Fabric whose primitives arithmetic is placed with; "generic" where none are.
+        Fabric whose primitives arithmetic uses; "generic" if it uses none.
     ram_registers : bool
-        Whether a RAM block ends in a register of its own, which hides whether it is addressed.
+        Whether a block of RAM has an output register of its own.
     ram_zeroes : bool
-        Whether a RAM block that is not addressed gives zeros by itself.
+        Whether the output of a block of RAM that is not addressed is zero.
     ram : str
-        Name of a RAM block.
+        Name of a block of RAM.
     ram_shapes : tuple of (int, int)
-        Native depth x width of a RAM block, read and write on separate ports.
+        Native depths and widths of a block of RAM that reads and writes on separate ports.
     ram_source : Source
-        Where the shapes come from.
+        Source of the shapes.
     lutram_shapes : tuple of (int, int)
-        Native depth x width of a memory of LUTs with one write and one read port; none where LUTs
+        Native depths and widths of a memory of LUTs with one write and one read port; empty if LUTs
         cannot be memory.
     lutram_luts : Datum
         LUTs of such a memory.
     block_luts : Datum
-        LUTs that a block is worth while there are enough of both.
+        LUTs that a block of RAM is worth as long as neither is scarce.
     clock_mhz : Datum
         Assumed clock in MHz.
     ram_pair_shapes : tuple of (int, int)
-        Shapes of two RAM blocks joined to one, where the family has that.
+        Depths and widths of two blocks of RAM that the device joins; empty if it joins none.
     spram_shape : (int, int), optional
-        Depth x width of a large single-port RAM without initial contents, where the family has one.
+        Depth and width of an SPRAM, a large single-port RAM without initial contents, if the family
+        has any.
     spram_source : Source, optional
-        Where that comes from.
+        Source of that shape.
     spram_luts : Datum, optional
-        LUTs that it is worth while there are enough of both.
+        LUTs that an SPRAM is worth as long as neither is scarce.
     """
 
     name: str
@@ -146,20 +161,20 @@ class Family:
 
 @dataclass(frozen=True)
 class Fpga:
-    """A board's FPGA.
+    """FPGA of a board.
 
     Parameters
     ----------
     board, part : str
-        Names as in the command line and the data sheet.
+        Name of the board on the command line, and of the part in its data sheet.
     family : Family
-        Its family.
+        Family of the part.
     luts, ffs, ram_blocks, dsps : Datum
-        How many there are; RAM blocks are those of ``family.ram``.
+        Number of LUTs, flip-flops, blocks of RAM and DSP blocks.
     power_w : Datum, optional
-        Published board power in W.
+        Published power of the board in W.
     sprams : Datum, optional
-        How many RAMs of ``family.spram_shape`` there are, if any.
+        Number of SPRAMs, if the part has any.
     """
 
     board: str
@@ -174,28 +189,32 @@ class Fpga:
 
     @property
     def spram_number(self) -> int:
-        """Number of RAMs of ``family.spram_shape``."""
+        """Number of SPRAMs, 0 if the part has none."""
         return 0 if self.sprams is None else int(self.sprams.use())
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """A GPU and its peak rates, 2 operations per multiply-accumulate.
+    """A GPU and its peak rates, counting 2 operations per multiply-accumulate.
 
     Parameters
     ----------
     name, title, architecture : str
-        Command-line name, full name, architecture.
+        Name on the command line, full name, and architecture.
     b1_k : int
-        Reduction depth that a 1-bit tensor instruction works on, in bits.
-    sms, clock_mhz : Datum
-        Multiprocessors; clock of the peak rates in MHz.
+        Depth in bits of the sums that a 1-bit tensor instruction computes.
+    sms : Datum
+        Number of multiprocessors.
+    clock_mhz : Datum
+        Clock in MHz at which the peak rates hold.
     tops : mapping of str to Datum
-        Dense peak rates in 1e12 operations per second for fp32, fp16, int8, b1.
+        Dense peak rates in 1e12 operations per second for "fp32", "fp16", "int8" and "b1".
     popc_per_clock_sm : Datum
         32-bit population counts per clock and multiprocessor.
-    bandwidth_gbs, power_w : Datum
-        Memory bandwidth in 1e9 bytes per second; board power in W.
+    bandwidth_gbs : Datum
+        Memory bandwidth in 1e9 bytes per second.
+    power_w : Datum
+        Power of the board in W.
     """
 
     name: str
@@ -230,7 +249,7 @@ def _datum(pair: list[Any], sources: dict[str, Source]) -> Datum:
 def _spram(
     family: dict[str, Any], sources: dict[str, Source]
 ) -> tuple[tuple[int, int] | None, Source | None, Datum | None]:
-    """Give shape, source and worth of a family's large single-port RAM, if it has one."""
+    """Return shape, source and worth in LUTs of a family's SPRAM; all None if it has none."""
     if "spram_shape" not in family:
         return None, None, None
     depth, width = family["spram_shape"]
@@ -240,7 +259,7 @@ def _spram(
 
 @cache
 def fpgas() -> Mapping[str, Fpga]:
-    """Give every known board's FPGA by board name."""
+    """Read the FPGAs of all known boards, by the board's name."""
     data, sources = _read("fpgas.json")
     families = {}
     for name, f in data["families"].items():
@@ -278,7 +297,7 @@ def fpgas() -> Mapping[str, Fpga]:
 
 @cache
 def gpus() -> Mapping[str, Gpu]:
-    """Give every known GPU by name."""
+    """Read all known GPUs, by name."""
     data, sources = _read("gpus.json")
     found = {}
     for name, g in data["gpus"].items():
@@ -300,14 +319,26 @@ def gpus() -> Mapping[str, Gpu]:
 
 
 def fpga(board: str) -> Fpga:
-    """Give a board's FPGA; BadInput names the known ones."""
+    """Return the FPGA of a board.
+
+    Raises
+    ------
+    BadInput
+        If there is no such board; the message lists the known ones.
+    """
     if board not in fpgas():
         raise BadInput(f"unknown FPGA board {board!r}; known are {', '.join(fpgas())}")
     return fpgas()[board]
 
 
 def gpu(name: str) -> Gpu:
-    """Give a GPU; BadInput names the known ones."""
+    """Return a GPU.
+
+    Raises
+    ------
+    BadInput
+        If there is no such GPU; the message lists the known ones.
+    """
     if name not in gpus():
         raise BadInput(f"unknown GPU {name!r}; known are {', '.join(gpus())}")
     return gpus()[name]

@@ -1,4 +1,4 @@
-"""Fits a network to a board, or says why it does not fit and what would."""
+"""Fit a network to a board, or say why it does not fit and what would work."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from xnorflow.resources.usage import Resources, design_resources, status
 
 
 class BoardFit:
-    """The designs of a network for a board.
+    """Designs of a network that fit a board.
 
     Parameters
     ----------
     net : IntegerNetwork
-        The network.
+        Network to build.
     board : str
-        The board's name.
+        Name of the board.
     mhz : float
-        Clock in MHz, for frames per second.
+        Clock in MHz, used to express speeds as frames per second.
     assemble : callable
-        Makes the design of a folding and a target.
+        Builds the design for a folding and a target in cycles per frame.
     progress : callable, optional
-        Is told what is being tried.
+        Callback that receives a line of text about what is being tried.
     """
 
     def __init__(
@@ -47,9 +47,17 @@ class BoardFit:
         self.search = Fit(net, self.device, assemble, progress)
 
     def fastest(self, must_fit: bool = True) -> Fitted:
-        """Give the design of most frames per second that fits.
+        """Choose the fastest design that fits.
 
-        If none does: CheckFailed, or the smallest of all.
+        Parameters
+        ----------
+        must_fit : bool
+            Whether it is an error if no design fits; otherwise the smallest of all is returned.
+
+        Raises
+        ------
+        CheckFailed
+            If no design fits and one has to; the message names larger boards.
         """
         found = self.search.fastest(self.budget) or self.search.fastest(self.whole)
         if found is None and must_fit:
@@ -61,7 +69,22 @@ class BoardFit:
         return found
 
     def smallest(self, cycles: int, must_fit: bool = True) -> Fitted:
-        """Give the smallest design for a target; CheckFailed if it has to fit and does not."""
+        """Choose the smallest design that is fast enough.
+
+        Parameters
+        ----------
+        cycles : int
+            Target: most cycles per frame.
+        must_fit : bool
+            Whether it is an error if that design does not fit.
+
+        Raises
+        ------
+        BadInput
+            If no folding is fast enough on any board.
+        CheckFailed
+            If the design has to fit and does not; the message says what would work.
+        """
         found = self.search.smallest(cycles, self.budget) or self.search.smallest(
             cycles, self.whole
         )
@@ -77,14 +100,26 @@ class BoardFit:
         return found
 
     def front(self) -> list[Fitted]:
-        """Give the designs that fit of which none is as fast and as small as another."""
+        """Choose the Pareto front of the designs that fit, from fast to slow.
+
+        Raises
+        ------
+        CheckFailed
+            If no design fits.
+        """
         found = self.search.front(self.budget)
         if not found:
             raise CheckFailed(self._too_large())
         return found
 
     def check(self, design: Design) -> None:
-        """Raise CheckFailed if a given folding does not fit."""
+        """Check that a design with a given folding fits.
+
+        Raises
+        ------
+        CheckFailed
+            If it does not; the message says what would work.
+        """
         takes = self.search.takes(design)
         if self.whole.exceeded(takes):
             raise CheckFailed(self._refusal(f"{self.net.name} at this folding", design, takes))
@@ -106,23 +141,23 @@ class BoardFit:
         )
 
     def _too_large(self) -> str:
-        """Say what even the smallest folding has too much of."""
+        """Return the message for a network of which even the smallest folding does not fit."""
         choice = self.search.smallest_of_all()
         design = self.search.assemble(choice.folds, choice.cycles)
         over = self.whole.exceeded(self.search.takes(design))
-        if not over:  # Each resource suffices, but for different foldings.
-            over = [f"more LUT or {self.whole.ram} than there are, whichever is saved"]
+        if not over:  # Each resource alone suffices for some folding, but none saves both.
+            over = [f"more LUT or more {self.whole.ram} than there are, whichever is saved"]
         engine = max(design.shape.engines, key=lambda e: e.weights)
         boards = self._larger(design)
         return (
             f"{self.net.name} does not fit {self.device.board}: even its smallest folding takes"
-            f" about {', '.join(over)} ({self._kind}); of its {design.shape.weights:,} weights"
-            f" {engine.weights:,} are those of layer {engine.name!r}. What would work:"
+            f" about {', '.join(over)} ({self._kind}); layer {engine.name!r} has"
+            f" {engine.weights:,} of its {design.shape.weights:,} weights. What would work:"
             f" {boards[0] if boards else 'a smaller network'}"
         )
 
     def _larger(self, design: Design) -> list[str]:
-        """Name the boards that have room for a design."""
+        """Return a phrase that names the boards with room for a design, or nothing."""
         names = [
             device.board
             for device in fpgas().values()

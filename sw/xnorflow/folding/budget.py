@@ -1,4 +1,4 @@
-"""How much of a board's FPGA an accelerator may take."""
+"""Compute how much of a board's FPGA an accelerator may take."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from xnorflow.plan.memories import RESERVED
 from xnorflow.resources.usage import Resources, ram_blocks
 
 HEADROOM = {"LUT": 0.80, "FF": 0.80, "block RAM": 1.0}
-"""Shares up to which a design is fitted. Placement and routing get slow, and clocks fall, as logic
-fills up; block RAM is left to the last block, for its number is exact."""
+"""Share of each resource that a design may fill. As logic fills up, placement and routing become
+slow and clocks fall. Block RAM may be used to the last block, because its number is exact."""
 SHRINK = 0.97
-"""By how much a limit shrinks at least after a design that exceeded it."""
+"""Factor by which a limit shrinks at least after a design that exceeded it."""
 MOST_SHRINK = 0.93
-"""By how much it shrinks at most: what one guess is off says little of the next."""
+"""Factor by which it shrinks at most: the error of one estimate says little about the next."""
 LINK = Resources(700, 500, 2)
-"""UART and host link, without the UART's queue: LUT4 after place and route (``docs/link.md``); a
-core that is fed by a processor or a shell needs about as much for what feeds it."""
+"""UART and host link without the UART's queue, in LUT4 after place and route (``docs/link.md``).
+On a board where a processor or a shell feeds the core, that logic takes about as much."""
 LOADER = Resources(190, 110, 0)
-"""What loads SPRAM from the flash, where a design has any: iCE40, after synthesis."""
+"""Logic that loads SPRAM from the flash, for designs that use SPRAM: iCE40, after synthesis."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """Limits of each resource; the names are those of messages.
+    """Most that a design may take of each resource.
 
     Parameters
     ----------
     luts, ffs, ram_blocks : float
-        Most that a design may take.
+        Limits of LUTs, flip-flops and blocks of RAM.
     ram : str
-        What a block is called.
+        Name of a block of RAM, for messages.
     """
 
     luts: float
@@ -40,7 +40,7 @@ class Budget:
     ram: str
 
     def exceeded(self, used: Resources) -> list[str]:
-        """Say what is too large, in words: nothing if all of it fits."""
+        """Return a phrase for each limit that is exceeded; an empty list if everything fits."""
         if used.sprams:
             used = used + LOADER
         lines = (
@@ -53,14 +53,16 @@ class Budget:
         ]
 
     def corrected(self, now: Budget, guessed: Resources, real: Resources) -> Budget:
-        """Give the limits for the next guess, so that the real design keeps to these.
+        """Return limits for the next search, so that its design keeps to these limits.
+
+        The search relies on estimates, which the design that comes of it corrects.
 
         Parameters
         ----------
         now : Budget
-            What the guess kept to.
+            Limits of the last search.
         guessed, real : Resources
-            What it was thought to take, and what it does take.
+            Resources that its choice was estimated to take, and those that its design takes.
         """
         fits = not self.exceeded(real)
 
@@ -77,16 +79,16 @@ class Budget:
 
 
 def board_budget(device: Fpga, frame: int, *, whole: bool = False) -> Budget:
-    """Give what an accelerator may take of a board: its device less the link's share.
+    """Compute what an accelerator may take of a board's FPGA once the host link has its share.
 
     Parameters
     ----------
     device : Fpga
-        The board's FPGA.
+        FPGA of the board.
     frame : int
-        Bytes of a frame: the UART's queue holds two of them.
+        Bytes per frame; the UART's queue holds two frames.
     whole : bool
-        Leave no head-room: what would exceed this cannot fit, whatever the clock.
+        Whether to leave no headroom. A design that exceeds this budget cannot fit at any clock.
     """
     family = device.family
     queue = ram_blocks(2 * frame, 8, family.ram_shapes)

@@ -1,4 +1,4 @@
-"""The cheapest folding of a whole chain for a target, at given prices of its resources."""
+"""Choose the cheapest folding of a whole network for a target, at given prices of resources."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from xnorflow.resources.usage import Resources
 
 @dataclass(frozen=True)
 class FoldingChoice:
-    """A folding of a network.
+    """Folding of a network that was chosen for a target.
 
     Parameters
     ----------
     cycles : int
-        Target that it meets, in cycles per frame.
+        Target that the folding meets, in cycles per frame.
     folds : tuple of Fold
-        One per reduction.
+        Folding of each reduction.
     takes : Resources
-        By the model, with approximate depths of buffers and queues.
+        Estimated resources, with approximate depths of buffers and queues.
     """
 
     cycles: int
@@ -37,22 +37,22 @@ class FoldingChoice:
 
 
 class Chain:
-    """All foldings of a network on a family.
+    """Foldings of all engines of a network on an FPGA family.
 
     Parameters
     ----------
     net : IntegerNetwork
-        The network.
+        Network to fold.
     parts : sequence of Reduction
-        Its reductions.
-    examples : sequence of EngineShape
-        The same, summarised at some folding.
+        Reductions of the network.
+    examples : sequence of EngineSummary
+        Summary of each reduction at some folding.
     family : Family
-        Whose resources.
+        FPGA family whose resources are counted.
     pixels : int
-        Most output pixels at once.
+        Most output pixels that an engine may compute at once.
     sprams : int
-        Large single-port RAMs that there are.
+        SPRAMs that the device has.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Chain:
         assert first.widths[0] == 1 and last.lanes[0] == 1
 
     def _input(self, cycles: int, prices: Prices) -> np.ndarray:
-        """Give the cost of the gearbox before the first engine for each of its widths."""
+        """Compute the cost of the gearbox before the first engine, for each SIMD of the engine."""
         first = self.engines[0]
         costs = []
         for o, width in enumerate(first.widths):
@@ -115,7 +115,7 @@ class Chain:
         return np.array(costs)
 
     def _output(self, cycles: int, prices: Prices) -> np.ndarray:
-        """Give the cost of the gearbox behind the last engine for each of its lanes."""
+        """Compute the cost of the gearbox after the last engine, for each PE of the engine."""
         width = stream_lanes.output_lanes(self.classes, cycles)
         if width not in self._outputs:
             last = self.engines[-1]
@@ -131,12 +131,26 @@ class Chain:
         return self._outputs[width].cost(cycles, prices)[:, 0]
 
     def cheapest(self, cycles: int, prices: Prices, sprams: int = 0) -> FoldingChoice | None:
-        """Give the folding of least cost that needs at most `cycles` and `sprams`, or None.
+        """Choose the folding of least cost for a target.
 
-        Dynamic programming from source to sink: what an engine's lanes cost the next one depends on
-        nothing but their number, and on the SPRAMs that are left.
+        This is dynamic programming from source to sink: how the choice for an engine affects the
+        engines after it depends only on its number of lanes and on the SPRAMs that are left.
+
+        Parameters
+        ----------
+        cycles : int
+            Most cycles per frame.
+        prices : Prices
+            Prices of block RAM and flip-flops.
+        sprams : int
+            Most SPRAMs that the folding may take.
+
+        Returns
+        -------
+        FoldingChoice or None
+            None if no folding is fast enough.
         """
-        # By the number of SPRAMs taken so far.
+        # One row for each number of SPRAMs taken so far.
         first = self._input(cycles, prices)
         arrive = np.stack([first, *[np.full_like(first, np.inf)] * sprams])
         came_from: list[Ints] = []
@@ -166,7 +180,10 @@ class Chain:
     def _step(
         engine: EngineOptions, cost: np.ndarray, arrive: np.ndarray
     ) -> tuple[np.ndarray, Ints]:
-        """Give the least cost by SPRAMs taken and lanes, and which folding has it."""
+        """Compute the least cost for each number of SPRAMs and each PE, and the folding with it.
+
+        `arrive` [SPRAMs, widths] is the least cost of everything before the engine.
+        """
         best = np.full((len(arrive), len(engine.lanes)), np.inf)
         pick = np.zeros(best.shape, np.int64)
         for before, arriving in enumerate(arrive):

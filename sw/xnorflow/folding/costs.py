@@ -1,7 +1,7 @@
-"""What every folding of an engine, and every regrouping between two engines, takes on a family.
+"""Compute the resources of every folding of an engine, and of every gearbox between two engines.
 
-All of it comes from the resource model by way of `engine_resources` and `gearbox_resources`; the
-arrays here let the search look at thousands of foldings at once.
+The numbers come from the resource model (`engine_resources` and `gearbox_resources`). They are kept
+in arrays, so that the search can compare thousands of foldings at once.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from xnorflow_hw.spec import IN_SPRAM, GearboxSpec, RomSpec
 Reals = NDArray[np.float64]
 
 IN_LUTS = (RomSpec("distributed"),)
-"""What weights are stored in if block RAMs are short."""
+"""Storage of weights that saves block RAM, as an alternative to what the model would choose."""
 _PIPELINE = 12
-"""Cycles from a reduction's last beat to its result, about: a queue holds what is on its way."""
+"""Approximate cycles from a reduction's last beat to its result; a queue needs room for as many."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,21 @@ def _priced(table: Reals, prices: Prices) -> Reals:
 
 
 def refolded(example: EngineSummary, part: Reduction, fold: Fold, family: Family) -> EngineSummary:
-    """Describe an engine at another folding than that of `example`, without its gearbox.
+    """Return the summary of an engine at another folding than that of `example`.
 
-    Depths of buffer and queue are approximate: the exact ones depend on the engines around.
+    It has no gearbox. The depths of its buffer and queue are approximate, because the exact ones
+    depend on the neighbouring engines.
+
+    Parameters
+    ----------
+    example : EngineSummary
+        Summary of the engine at some folding.
+    part : Reduction
+        Reduction that the engine computes.
+    fold : Fold
+        Folding to describe.
+    family : Family
+        FPGA family that decides the form of the array's sums.
     """
     conv = part.weighted
     words = ceil(part.inp.channels / fold.simd)
@@ -102,20 +114,35 @@ def refolded(example: EngineSummary, part: Reduction, fold: Fold, family: Family
 
 
 class EngineOptions:
-    """All useful foldings of a reduction.
+    """All useful foldings of a reduction, with their speed and resources.
+
+    Parameters
+    ----------
+    part : Reduction
+        Reduction to fold.
+    example : EngineSummary
+        Summary of its engine at some folding.
+    family : Family
+        FPGA family whose resources are counted.
+    pixels : int
+        Most output pixels at once.
+    sprams : int
+        SPRAMs that the device has.
 
     Attributes
     ----------
     folds : list of Fold
-        Of which every array here has an entry; those with a choice of memories have several.
+        The foldings; a folding is repeated for each storage that its weights may have.
     cycles : int array [folds]
         Beats per frame.
     takes : float array [folds, 3]
-        LUTs, flip-flops, block RAMs.
+        LUTs, flip-flops and blocks of RAM.
     sprams : int array [folds]
-        Large single-port RAMs, of which a board has few.
+        SPRAMs.
     widths, lanes : int array
-        Distinct SIMD and distinct PE, ascending; `width_of` and `lane_of` are their indices.
+        Distinct SIMD and distinct PE, ascending.
+    width_of, lane_of : int array [folds]
+        Index of each folding's SIMD in `widths` and of its PE in `lanes`.
     """
 
     def __init__(
@@ -126,7 +153,7 @@ class EngineOptions:
         takes: list[Resources] = []
         for fold in foldings(part, pixels):
             shape = refolded(example, part, fold, family)
-            # Weights in the sums have no memory to choose.
+            # Weights that are stored in the LUTs of the sums have no storage to choose.
             choose = shape.rom is None and shape.rom_depth > 1
             for rom in (shape.rom, *IN_LUTS[:choose]):
                 found = engine_resources(replace(shape, rom=rom), family)
@@ -145,11 +172,14 @@ class EngineOptions:
         self.lanes, self.lane_of = np.unique([f.pe for f in self.folds], return_inverse=True)
 
     def cost(self, cycles: int, prices: Prices) -> Reals:
-        """Give the cost of each folding, infinite where it is slower than `cycles`."""
+        """Return the cost of each folding in LUTs, infinite if it takes more than `cycles`."""
         return np.where(self.cycles <= cycles, _priced(self.takes, prices), np.inf)
 
     def best_by_lanes(self, cost: Reals, sprams: int = 0) -> tuple[Reals, Ints]:
-        """Give the least cost for each of `lanes`, and which folding with `sprams` has it."""
+        """Return the least cost for each entry of `lanes`, and the index of the folding with it.
+
+        Only foldings that take exactly `sprams` SPRAMs count.
+        """
         best, pick = np.full(len(self.lanes), np.inf), np.zeros(len(self.lanes), np.int64)
         if sprams in self._with:
             these = self._with[sprams]
@@ -161,18 +191,20 @@ class EngineOptions:
 
 @dataclass(eq=False)
 class LinkOptions:
-    """All gearboxes between the lanes of one engine and the widths of the next.
+    """All gearboxes between the possible PE of one engine and the possible SIMD of the next.
 
     Parameters
     ----------
     bits : int
-        Of an element.
-    group_in, group_out, elements : int
-        Elements per group on either side, and per frame.
+        Bits of an element.
+    group_in, group_out : int
+        Elements per group before and after the gearbox.
+    elements : int
+        Elements per frame.
     lanes, widths : int array
-        Lanes before, lanes after.
+        Possible numbers of elements per beat before and after the gearbox.
     family : Family
-        Whose resources.
+        FPGA family whose resources are counted.
     """
 
     bits: int
@@ -184,21 +216,21 @@ class LinkOptions:
     family: Family
 
     def __post_init__(self) -> None:
-        """Bound the cycles from both sides; the exact ones are counted where they matter."""
+        """Compute bounds of the cycles per frame; `fast` computes exact ones where they matter."""
         ins = self.elements // self.group_in * -(-self.group_in // self.lanes)[:, None]
         outs = self.elements // self.group_out * -(-self.group_out // self.widths)[None]
         self.least, self.most = np.maximum(ins, outs), ins + outs
         self._slow = 0, np.zeros_like(self.least, bool)
 
     def box(self, lane: int, width: int) -> GearboxSpec:
-        """Give one of them."""
+        """Return the gearbox for the given indices of `lanes` and `widths`."""
         return GearboxSpec(
             self.bits, self.group_in, int(self.lanes[lane]), self.group_out, int(self.widths[width])
         )
 
     @cached_property
     def takes(self) -> Reals:
-        """LUTs, flip-flops, block RAMs: float array [lanes, widths, 3]."""
+        """LUTs, flip-flops and blocks of RAM: float array [lanes, widths, 3]."""
         found = [
             gearbox_resources(self.box(i, o), self.family)
             for i in range(len(self.lanes))
@@ -207,9 +239,9 @@ class LinkOptions:
         return _table(found).reshape(len(self.lanes), len(self.widths), 3)
 
     def fast(self, cycles: int) -> NDArray[np.bool_]:
-        """Tell which pass a frame in `cycles`: bool array [lanes, widths]."""
+        """Return which gearboxes pass a frame in `cycles` cycles: bool array [lanes, widths]."""
         open_ = (self.least <= cycles) & (self.most > cycles) & (self.least != self.most)
-        # All groups of the longer kind look alike.
+        # The beats repeat with the longer of the two groups, so one period is enough.
         period = max(self.group_in, self.group_out)
         for i, o in np.argwhere(open_):
             exact = regrouping.gearbox_cycles(self.box(i, o), period) * (self.elements // period)
@@ -217,7 +249,10 @@ class LinkOptions:
         return np.asarray(self.most <= cycles)
 
     def cost(self, cycles: int, prices: Prices) -> Reals:
-        """Give the cost of each, infinite where it is slower than `cycles`: [lanes, widths]."""
+        """Return the cost of each gearbox in LUTs: float array [lanes, widths].
+
+        It is infinite for gearboxes that take more than `cycles` cycles per frame.
+        """
         if self._slow[0] != cycles:
             self._slow = cycles, ~self.fast(cycles)
         cost = _priced(self.takes, prices)

@@ -1,4 +1,4 @@
-"""Read folding files, of ours and of FINN's."""
+"""Read folding files, in our format and in FINN's."""
 
 from __future__ import annotations
 
@@ -16,26 +16,32 @@ FINN_ENGINE = re.compile(r"(MatrixVectorActivation|MVAU|StreamingFCLayer)", re.I
 
 
 MOST = 1 << 24
-"""No PE, SIMD or pixels is larger."""
+"""Largest PE, SIMD or number of pixels at once that a file may ask for."""
 
 
 def _entry(name: str, value: Any, path: Path, *, ours: bool) -> Fold:
     if not isinstance(value, dict):
-        raise BadInput(f"{path}: the entry {name!r} is not an object with PE and SIMD")
+        raise BadInput(
+            f'{path}: the entry {name!r} is not an object such as {{"pe": 4, "simd": 8}}'
+        )
     lower = {str(k).lower(): v for k, v in value.items()}
     numbers: list[Any] = [lower.get("pe"), lower.get("simd"), lower.get("pixels", 1) if ours else 1]
     if not all(type(v) is int and 1 <= v <= MOST for v in numbers):
         raise BadInput(
-            f"{path}: the entry {name!r} needs PE and SIMD as positive integers"
-            + (", and so is pixels, if it is there" if "pixels" in lower and ours else "")
+            f"{path}: the entry {name!r} needs PE and SIMD"
+            + (" and pixels" if "pixels" in lower and ours else "")
+            + f" as whole numbers from 1 to {MOST}"
         )
     return Fold(*map(int, numbers))
 
 
 def _entries(content: Any, path: Path, parts: Sequence[Reduction]) -> tuple[dict[str, Any], bool]:
-    """Return a file's entries by the names of their layers, and whether it is one of ours."""
+    """Return a file's entries by layer name, and whether the file is in our format."""
     if not isinstance(content, dict):
-        raise BadInput(f"{path} is not a folding file: it holds no object")
+        raise BadInput(
+            f"{path} is not a folding file: it holds no JSON object such as"
+            ' {"layers": {"conv0": {"pe": 16, "simd": 3}}}'
+        )
     names = [p.name for p in parts]
     layers = content.get("layers")
     if isinstance(layers, list):  # As design.json has them.
@@ -45,41 +51,60 @@ def _entries(content: Any, path: Path, parts: Sequence[Reduction]) -> tuple[dict
     if isinstance(layers, dict):
         for name in layers:
             if name not in names:
-                raise BadInput(f"{path} names layer {name!r}; there are {', '.join(names)}")
+                raise BadInput(
+                    f"{path} names layer {name!r}, which the network does not have; its layers are"
+                    f" {', '.join(names)}"
+                )
         if not layers:
-            raise BadInput(f"{path} folds no layer; there are {', '.join(names)}")
+            raise BadInput(
+                f"{path} has no entry for any layer; the network's layers are {', '.join(names)}"
+            )
         return layers, True
     engines = [n for n in content if FINN_ENGINE.match(n)]
     engines.sort(key=_number)
     convs = [p.name for p in parts if p.weighted]
     if len(engines) != len(convs):
         raise BadInput(
-            f"{path} folds {len(engines)} engines; the network has {len(convs)}: {', '.join(convs)}"
+            f"{path} has entries for {len(engines)} of FINN's engines, but the network has"
+            f" {len(convs)} layers with weights: {', '.join(convs)}"
         )
     return {name: content[engine] for name, engine in zip(convs, engines, strict=True)}, False
 
 
 def _number(engine: str) -> int:
-    """Return the last number in an engine's name, which orders them."""
+    """Return the last number in the name of a FINN engine: engines are numbered in order."""
     return int((re.findall(r"[0-9]{1,9}", engine) or ["0"])[-1])
 
 
 def read_folding(
     path: str | Path, parts: Sequence[Reduction], cycles: int | None = None
 ) -> tuple[Fold, ...]:
-    """Read a folding file, of ours or of FINN's, for the reductions of a network.
+    """Read a folding file, in our format or FINN's, for the reductions of a network.
 
-    Ours is ``{"layers": {"conv0": {"pe": 16, "simd": 3}, ...}}``, or the inner object alone, or a
-    ``design.json``; an entry may also have ``"pixels"``, output pixels at once. FINN's names its
-    engines ``MatrixVectorActivation_0`` (or ``MVAU_hls_0``, ``StreamingFCLayer_Batch_0``) in
-    network order; their PE and SIMD are taken, its other entries are not needed here. Layers that
-    a file does not name (pools, usually) are folded for the slowest cycles of those it names, or
-    for `cycles`.
+    Our format is ``{"layers": {"conv0": {"pe": 16, "simd": 3}, ...}}``, the inner object alone, or
+    a ``design.json``. An entry may also have ``"pixels"``, the output pixels computed at once.
+    FINN's files name the engines ``MatrixVectorActivation_0`` (or ``MVAU_hls_0``,
+    ``StreamingFCLayer_Batch_0``) in the order of the network; only their PE and SIMD are used.
+
+    Parameters
+    ----------
+    path : path
+        Folding file, JSON.
+    parts : sequence of Reduction
+        Reductions of the network.
+    cycles : int, optional
+        Target in cycles per frame for layers that the file does not name (usually pools). Without
+        it they become as fast as the slowest layer that the file names.
+
+    Returns
+    -------
+    tuple of Fold
+        Folding of each reduction.
 
     Raises
     ------
     BadInput
-        If the file is no such thing, or a width does not fit its layer.
+        If the file cannot be read, names another layer, or has a width that does not fit its layer.
     """
     path = Path(path)
     entries, ours = _entries(read_json(path, "a folding file"), path, parts)
@@ -98,7 +123,10 @@ def read_folding(
     for part in parts:
         fold = folds.get(part.name) or fold_reduction(part, target, lanes)
         if fold is None:
-            raise BadInput(f"layer {part.name!r} cannot reach {target} cycles per frame")
+            raise BadInput(
+                f"{path}: layer {part.name!r}, for which it has no entry, cannot reach {target}"
+                f" cycles per frame: it needs at least {fastest(part)}"
+            )
         result.append(fold)
         lanes = fold.pe if part.weighted else fold.simd
     return tuple(result)

@@ -1,7 +1,7 @@
-"""Chooses the folding: PE and SIMD of every engine, lanes of every pool.
+"""Choose the folding with the fewest lanes: PE and SIMD of every engine, SIMD of every pool.
 
-Given a target in cycles per frame, each engine gets the fewest lanes that meet it. Widths need not
-divide the channels: a layer of 10 channels at PE 4 takes three passes, the last half empty.
+Given a target in cycles per frame, each engine gets the fewest lanes that meet it. PE and SIMD need
+not divide the channels: a layer of 10 channels at PE 4 takes three passes, the last one half empty.
 """
 
 from __future__ import annotations
@@ -13,18 +13,25 @@ from xnorflow.errors import BadInput
 from xnorflow.plan.reductions import Fold, Reduction
 
 MAX_PIXELS = 8
-"""Pixels at once beyond which no folding is sought: their buffers' banks are many and shallow."""
+"""Most pixels at once that a search tries: with more, buffers have many shallow banks."""
 
 
 def _useful(channels: int) -> list[int]:
-    """Give the widths that aren't beaten by a smaller one with as many passes, ascending."""
+    """Return the useful widths, ascending: those for which no smaller one needs as few passes."""
     return sorted({ceil(channels / passes) for passes in range(1, channels + 1)})
 
 
 def foldings(part: Reduction, pixels: int = MAX_PIXELS) -> list[Fold]:
-    """Give every folding of a reduction that is not beaten by a narrower one with as many passes.
+    """Return every folding of a reduction for which no narrower one needs as few passes.
 
-    Widths need not divide the channels, nor pixels the row.
+    PE and SIMD need not divide the channels, nor the pixels at once the row.
+
+    Parameters
+    ----------
+    part : Reduction
+        Reduction to fold.
+    pixels : int
+        Most output pixels at once.
     """
     widths = _useful(part.inp.channels)
     if not part.weighted:
@@ -39,10 +46,25 @@ def foldings(part: Reduction, pixels: int = MAX_PIXELS) -> list[Fold]:
 
 
 def fold_reduction(part: Reduction, cycles: int, previous_lanes: int) -> Fold | None:
-    """Give the folding with the fewest lanes that needs at most `cycles`, or None.
+    """Choose the folding of a reduction with the fewest lanes that is fast enough.
 
-    Of equal ones the widest SIMD wins: it needs the fewest accumulators. A pool keeps the lanes of
-    the engine before it where they suffice, so that no gearbox is needed.
+    Among foldings with as many lanes, the widest SIMD wins, because it needs the fewest
+    accumulators. A pool keeps the lanes of the engine before it if they suffice, because then there
+    is no need for a gearbox.
+
+    Parameters
+    ----------
+    part : Reduction
+        Reduction to fold.
+    cycles : int
+        Most cycles per frame.
+    previous_lanes : int
+        Channels per beat that the engine before it sends.
+
+    Returns
+    -------
+    Fold or None
+        None if no folding is fast enough.
     """
     if not part.weighted:
         widths = _useful(part.inp.channels)
@@ -65,17 +87,24 @@ def fold_reduction(part: Reduction, cycles: int, previous_lanes: int) -> Fold | 
 
 
 def fastest(part: Reduction) -> int:
-    """Give the fewest cycles per frame that any folding of a reduction reaches."""
+    """Return the fewest cycles per frame that a reduction reaches with one pixel at once."""
     return part.cycles(Fold(part.out_channels, part.inp.channels))
 
 
 def for_cycles(parts: Sequence[Reduction], cycles: int) -> tuple[Fold, ...]:
-    """Fold every reduction for at most `cycles` per frame.
+    """Choose the folding with the fewest lanes for every reduction.
+
+    Parameters
+    ----------
+    parts : sequence of Reduction
+        Reductions of a network.
+    cycles : int
+        Most cycles per frame of each.
 
     Raises
     ------
     BadInput
-        If a reduction cannot be that fast; names it and its limit.
+        If a reduction cannot be that fast; the message names the slowest one and its limit.
     """
     folds: list[Fold] = []
     lanes = 1
@@ -93,7 +122,15 @@ def for_cycles(parts: Sequence[Reduction], cycles: int) -> tuple[Fold, ...]:
 
 
 def default_cycles(parts: Sequence[Reduction], lanes: int) -> int:
-    """Give the smallest target that `lanes` XNOR lanes (PE x SIMD, all engines) can meet."""
+    """Compute the fastest target, in cycles per frame, that needs at most so many lanes.
+
+    Parameters
+    ----------
+    parts : sequence of Reduction
+        Reductions of a network.
+    lanes : int
+        Most XNOR lanes, PE x SIMD summed over all engines with weights.
+    """
     low = max(fastest(p) for p in parts)
     high = max(low, sum(p.cycles(Fold(1, 1)) for p in parts))
     while low < high:

@@ -1,11 +1,12 @@
-"""Searches foldings: the fastest that fits, the smallest that is fast enough, the front of both.
+"""Search for foldings: the fastest that fits, the smallest that is fast enough, the Pareto front.
 
-At given prices of block RAM and flip-flops the cheapest folding of a target is exact
-(`xnorflow.folding.cheapest`). A block of RAM is counted as the LUTs that it is worth; where that
-meets no limit, the prices of what is short are raised from nothing until it does. The fastest
-target for which that works is found by bisection over the cycles that foldings have. What the
-model only approximates before the design is there (depths of buffers, of queues) is corrected by
-the design itself, and only designs that fit as a whole are given.
+At given prices of block RAM and flip-flops, the cheapest folding for a target is found exactly
+(`xnorflow.folding.cheapest`). At first, a block of RAM has the price that it is worth in LUTs. If
+the cheapest folding then exceeds the budget, the prices of flip-flops and of block RAM are raised
+step by step until it keeps to the budget. The fastest target for which this succeeds is found by
+bisection over the cycles per frame that foldings can have. Before a design has been assembled, the
+depths of buffers and queues are only estimates; the assembled design corrects them, and only
+designs that fit as a whole are returned.
 """
 
 from __future__ import annotations
@@ -34,38 +35,42 @@ if TYPE_CHECKING:
     from xnorflow.design.design import Design
 
 EXAMPLE_LANES = 1024
-"""XNOR lanes of the folding from which the shapes of all others are derived."""
+"""XNOR lanes of the folding from whose summaries those of all other foldings are derived."""
 FF_PRICES = (0.0, 0.25, 1.0, 4.0, 16.0)
+"""Prices of a flip-flop, in LUTs, that are tried in this order."""
 PRICE_STEPS = 14
+"""Steps of the bisection for the price of a block of RAM."""
 HUGE = 2.0**24
+"""Price, in LUTs, at which a resource is avoided at any cost."""
 TIE = 1e-3
-"""Price, in LUTs, of a block RAM that nobody is short of."""
+"""Price, in LUTs, of a resource that is not scarce: it only decides between equal foldings."""
 ROUNDS = 16
+"""Most times that a folding is chosen, assembled and corrected."""
 HOPES = (1.0, 1.2)
-"""Shares of the LUTs to begin with: some designs take less than was thought."""
+"""Factors of the budget's LUTs to start with: some designs take less than was estimated."""
 WORTH = 0.98
-"""Share of the size that a slower design on a front has at most."""
+"""Largest size of a design on the front, as a share of the next faster one's."""
 
 Assemble = Callable[[tuple[Fold, ...], int], "Design"]
 Progress = Callable[[str], object]
 Designs = dict[tuple[tuple[Fold, ...], int], "tuple[Design, Resources]"]
-"""What was assembled, by folding and target."""
+"""Designs that have been assembled, with their resources, by folding and target."""
 Found = tuple[FoldingChoice, "Design", Resources, Budget]
-"""What was chosen, what came of it, and the budget that it was chosen for."""
+"""A choice, the design assembled from it, its resources, and the budget it was chosen for."""
 
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """A design that fits.
+    """Result of a search: a design and its resources.
 
     Parameters
     ----------
     design : Design
-        The design.
+        Design that was found.
     takes : Resources
-        By the model.
+        Estimated resources of the design.
     limit : str
-        What stands in the way of a faster one; empty where none was sought.
+        Reason why no faster design fits; empty if no faster one was sought.
     """
 
     design: Design
@@ -74,20 +79,20 @@ class Fitted:
 
 
 class Fit:
-    """Foldings of a network for an FPGA.
+    """Search for foldings of a network on an FPGA.
 
     Parameters
     ----------
     net : IntegerNetwork
-        The network.
+        Network to fold.
     device : Fpga
-        The board's FPGA.
+        FPGA of the board.
     assemble : callable
-        Makes the design of a folding and a target.
+        Builds the design for a folding and a target in cycles per frame.
     progress : callable, optional
-        Is told what is being tried.
+        Callback that receives a line of text about what is being tried.
     pixels : int
-        Most output pixels that an engine may work on at once.
+        Most output pixels that an engine may compute at once.
     """
 
     def __init__(
@@ -114,17 +119,29 @@ class Fit:
         self.targets = [int(t) for t in self.chain.targets]
 
     def size(self, takes: Resources) -> float:
-        """Give how large a design is: its LUTs, a RAM counted as what it is worth."""
+        """Return the size of a design in LUTs, with every RAM counted as the LUTs it is worth."""
         return takes.luts + self._worth * takes.ram_blocks + self._spram_worth * takes.sprams
 
     def takes(self, design: Design) -> Resources:
-        """Give what a design takes, by the model."""
+        """Return the estimated resources of a design."""
         return design_resources(design.shape, self.family)
 
     def within(self, cycles: int, budget: Budget) -> FoldingChoice | None:
-        """Give a folding of few LUTs that needs at most `cycles` and keeps to a budget, or None.
+        """Choose a folding of few LUTs that is fast enough and keeps to a budget.
 
-        It takes SPRAMs only if there is none without.
+        It uses SPRAM only if there is no such folding without.
+
+        Parameters
+        ----------
+        cycles : int
+            Most cycles per frame.
+        budget : Budget
+            Limits of each resource.
+
+        Returns
+        -------
+        FoldingChoice or None
+            None if none was found.
         """
         found = self._within(cycles, budget, 0)
         if found is None and self._sprams:
@@ -147,7 +164,7 @@ class Fit:
     def _blocks_within(
         self, cycles: int, budget: Budget, ff: float, sprams: int
     ) -> FoldingChoice | None:
-        """Raise the price of block RAM until there is enough of it, but no further."""
+        """Choose a folding at the lowest price of block RAM at which there are blocks enough."""
         found = self.chain.cheapest(cycles, Prices(TIE, ff), sprams)
         if found is None or found.takes.ram_blocks <= budget.ram_blocks:
             return found
@@ -167,7 +184,13 @@ class Fit:
         return found
 
     def fastest(self, budget: Budget) -> Fitted | None:
-        """Give the design of most frames per cycle that keeps to a budget, or None."""
+        """Choose the fastest design that keeps to a budget.
+
+        Returns
+        -------
+        Fitted or None
+            None if no design keeps to the budget.
+        """
         best: Found | None = None
         designs: Designs = {}
         failed = 0
@@ -190,9 +213,10 @@ class Fit:
     def _between(
         self, failed: int, best: Found | None, budget: Budget, designs: Designs
     ) -> Found | None:
-        """Look for a faster design between a target that failed and that of the best, if any.
+        """Search for a faster design between a target that failed and the best one found.
 
-        A correction by one design may be too much for another.
+        The corrections that made a target fail come from one design and may be too strict for
+        others.
         """
         end = best[0].cycles if best else self.targets[-1] + 1
         targets = [t for t in self.targets if failed < t < end]
@@ -212,12 +236,24 @@ class Fit:
         return best
 
     def smallest(self, cycles: int, budget: Budget | None = None) -> Fitted | None:
-        """Give the smallest design for a target and a budget, or None.
+        """Choose the smallest design that is fast enough and keeps to a budget.
+
+        Parameters
+        ----------
+        cycles : int
+            Most cycles per frame.
+        budget : Budget, optional
+            Limits of each resource; without them any design will do.
+
+        Returns
+        -------
+        Fitted or None
+            None if no design that is fast enough keeps to the budget.
 
         Raises
         ------
         BadInput
-            If no folding at all is so fast.
+            If no folding is fast enough, however large.
         """
         limits = budget or Budget(np.inf, np.inf, np.inf, self.family.ram)
         target = cycles
@@ -235,11 +271,12 @@ class Fit:
                 if best is None and self.chain.cheapest(target, Prices()) is None:
                     raise BadInput(self.out_of_reach(cycles))
                 return best
-            # Gearboxes between awkward widths took longer than the engines: make those faster.
+            # Gearboxes between widths that do not divide each other took longer than the engines,
+            # so the engines have to become faster than the target.
             target -= slow.ii - cycles
 
     def _small(self, target: int, limits: Budget) -> Iterator[tuple[Design, Resources]]:
-        """Give small designs for a target, also the one of fewest lanes."""
+        """Yield small designs for a target, among them the one with the fewest lanes."""
         for _, design, takes, _ in self._rounds(limits, lambda b: self.within(target, b)):
             yield design, takes
         try:
@@ -249,7 +286,7 @@ class Fit:
         yield design, self.takes(design)
 
     def out_of_reach(self, cycles: int) -> str:
-        """Say which target is the fastest that any folding meets."""
+        """Return the message for a target that no folding meets; it names one that works."""
         least = next(t for t in self.targets if self.chain.cheapest(t, Prices()) is not None)
         slowest = max(self.chain.engines, key=lambda e: int(e.cycles.min()))
         return (
@@ -258,7 +295,20 @@ class Fit:
         )
 
     def front(self, budget: Budget | None, points: int = 24) -> list[Fitted]:
-        """Give designs of which no other is both as fast and as small, from fast to slow."""
+        """Choose designs of the Pareto front: no other is both as fast and as small.
+
+        Parameters
+        ----------
+        budget : Budget, optional
+            Limits of each resource; without them any design will do.
+        points : int
+            Number of targets, evenly spaced on a logarithmic scale, that are tried.
+
+        Returns
+        -------
+        list of Fitted
+            Designs from fast to slow; empty if none keeps to the budget.
+        """
         front: list[Fitted] = []
         limits = budget or Budget(np.inf, np.inf, np.inf, self.family.ram)
         first = self.fastest(limits)
@@ -282,7 +332,7 @@ class Fit:
         return front
 
     def smallest_of_all(self) -> FoldingChoice:
-        """Give the folding of fewest LUTs, whatever its speed."""
+        """Choose the folding with the fewest LUTs, whatever its speed."""
         found = self.chain.cheapest(self.targets[-1], Prices(TIE, TIE))
         assert found is not None
         return found
@@ -309,9 +359,18 @@ class Fit:
         hope: float = 1.0,
         designs: Designs | None = None,
     ) -> Iterator[tuple[FoldingChoice, Design, Resources, Budget]]:
-        """Choose, assemble, correct the budget by what the design takes, and choose again.
+        """Yield designs: choose a folding, assemble it, correct the budget by it, choose again.
 
-        What is in `designs` already is not assembled again.
+        Parameters
+        ----------
+        budget : Budget
+            Limits that the designs should keep to.
+        choose : callable
+            Returns a folding for a budget, or None.
+        hope : float
+            Factor of the budget's LUTs to start with.
+        designs : dict, optional
+            Designs that need not be assembled again; new ones are added.
         """
         designs = {} if designs is None else designs
         corrected = replace(budget, luts=hope * budget.luts)
@@ -330,7 +389,7 @@ class Fit:
             corrected = budget.corrected(corrected, choice.takes, takes)
 
     def _made(self, choice: FoldingChoice, designs: Designs) -> tuple[Design, Resources]:
-        """Assemble a design that is not there yet, and give it and what it takes."""
+        """Return the design of a choice and its resources, assembled unless `designs` has it."""
         key = choice.folds, choice.cycles
         if key not in designs:
             design = self.assemble(*key)
@@ -338,7 +397,7 @@ class Fit:
         return designs[key]
 
     def _limit(self, cycles: int, budget: Budget) -> str:
-        """Say what stands in the way of the next faster target."""
+        """Return the reason why the next faster target is not reached."""
         faster = [
             t
             for t in self.targets[: self.targets.index(cycles)]

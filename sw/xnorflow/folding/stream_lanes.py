@@ -1,4 +1,4 @@
-"""Choose how many samples an input beat carries, and how many scores an output beat."""
+"""Choose how many samples an input beat carries, and how many scores an output beat carries."""
 
 from __future__ import annotations
 
@@ -9,21 +9,33 @@ from xnorflow.plan.layer_rules import reductions
 from xnorflow.plan.reductions import Fold
 
 MAX_INPUT_LANES = 8
-"""Samples per input beat unless the target asks for more: a 64-bit stream."""
+"""Most samples per input beat, unless the target needs more: with uint8, a 64-bit stream."""
 
 
 def input_groups(net: ir.IntegerNetwork) -> tuple[int, int]:
-    """Give the samples of a frame and of a group of the input stream: a pixel, or a flat frame."""
+    """Return the samples per frame and per group of the input stream.
+
+    A group is a pixel; if the first layer is a dense layer on a flat frame, it is the whole frame.
+    """
     frame = prod(net.shape)
     flat = reductions(net)[0].inp.shape == (1, 1, frame)
     return frame, frame if flat else net.shape[2]
 
 
 def input_lanes(group: int, frame: int, first: Fold, cycles: int) -> int:
-    """Choose the samples per input beat: the first layer's SIMD, at most 8, if fast enough.
+    """Choose the samples per input beat: the first layer's SIMD, but at most 8, if fast enough.
 
-    Of a wider SIMD its largest divisor from 4 to 8 is taken, if that is fast enough: beats are then
-    put side by side, not wherever the last one ended, which is cheaper.
+    For a wider SIMD, its largest divisor from 4 to 8 is preferred if that is fast enough: the
+    gearbox can then place whole beats side by side, which takes fewer LUTs.
+
+    Parameters
+    ----------
+    group, frame : int
+        Samples per group and per frame.
+    first : Fold
+        Folding of the first reduction.
+    cycles : int
+        Most cycles per frame.
     """
     groups = frame // group
     lanes = most = min(first.simd, MAX_INPUT_LANES, group)
@@ -36,5 +48,5 @@ def input_lanes(group: int, frame: int, first: Fold, cycles: int) -> int:
 
 
 def output_lanes(classes: int, cycles: int) -> int:
-    """Choose the scores per output beat: one, if that is fast enough."""
+    """Choose the scores per output beat: one if that is fast enough, else as few as suffice."""
     return min(classes, ceil(classes / max(1, cycles)))

@@ -1,4 +1,4 @@
-"""Decides whether a network has hardware at all, whatever its folding and board."""
+"""Check whether a network can be built in hardware at all, whatever its folding and board."""
 
 from __future__ import annotations
 
@@ -12,14 +12,20 @@ from xnorflow.plan.reductions import Fold
 
 
 def check_buildable(net: ir.IntegerNetwork) -> None:
-    """Refuse exactly the networks that `xnorflow.compile` refuses without a board.
+    """Check that a network can be built, so that `inspect` and `compile` never disagree.
 
-    Every stage is described at its smallest folding, by what describes it at any other.
+    Every stage is described at its smallest folding by the same functions that describe it at any
+    other one. So this refuses exactly the networks that `xnorflow.compile` refuses without a board.
+
+    Parameters
+    ----------
+    net : IntegerNetwork
+        Network to check.
 
     Raises
     ------
     UnsupportedModel
-        If a layer has no hardware.
+        If there is no hardware for a layer; the message names the layer.
     """
     describe_input(net, math.prod(net.shape), 1)
     for part in reductions(net):

@@ -1,4 +1,4 @@
-"""Which FPGA fabric the arrays of an accelerator are placed for."""
+"""Choose how the arrays of an accelerator use the fabric of an FPGA family."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GENERIC: Fabric = "generic"
 
 
 def fabric(spec: AcceleratorSpec) -> Fabric:
-    """Give the fabric whose primitives an accelerator has; "generic" if it has none."""
+    """Return the fabric whose primitives an accelerator instantiates, "generic" if none."""
     for stage in spec.stages:
         if isinstance(stage.array, DotSpec) and stage.array.fabric != GENERIC:
             return stage.array.fabric
@@ -25,9 +25,28 @@ def fabric(spec: AcceleratorSpec) -> Fabric:
 def form_on(
     fabric: Fabric, *, pe: int, simd: int, pixels: int, bits: int, planes: int, words: int
 ) -> SumForm:
-    """Choose how an array sums a beat's products on a fabric.
+    """Choose how an array sums the products of a beat on a fabric.
 
-    Weights that never change are no memory but logic; those of few words may be in the sums.
+    Weights that are the same in every beat become logic instead of a memory. Where there are few
+    weight words, they may be stored in the LUTs that compute the sums.
+
+    Parameters
+    ----------
+    fabric : str
+        Name of the fabric.
+    pe, simd, pixels : int
+        Folding of the array.
+    bits : int
+        Bits of an activation.
+    planes : int
+        Bit planes of the weights.
+    words : int
+        Words of the weight memory.
+
+    Returns
+    -------
+    SumForm
+        The form that takes the fewest LUTs.
     """
     plain = bits == planes == pixels == 1
     if plain and words == 1 and fabric in baked_array.FABRICS:
@@ -38,9 +57,16 @@ def form_on(
 
 
 def with_fabric(spec: AcceleratorSpec, device: Fpga | None) -> AcceleratorSpec:
-    """Place the arrays for a device, each summed in the form that is cheapest on its fabric.
+    """Choose the fabric of all arrays and, for each array, the form of sum that is cheapest on it.
 
-    Latencies change with it, so depths are to be chosen afterwards.
+    The form changes the latency of an array, so depths have to be chosen afterwards.
+
+    Parameters
+    ----------
+    spec : AcceleratorSpec
+        Hardware with arrays for any fabric.
+    device : Fpga or None
+        FPGA to build for; without one the arrays use no primitives of a family.
     """
     name = GENERIC if device is None else device.family.fabric
 

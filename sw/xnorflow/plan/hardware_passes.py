@@ -1,7 +1,7 @@
 """The passes from an integer network and its folding to a finished `AcceleratorSpec`.
 
-`mapped` makes a spec in which every buffer holds a single word; each of `PASSES` then decides one
-thing of it, and `verify_spec` checks what has to be true after every one of them.
+`mapped` builds a spec in which every buffer holds a single word. Each of `PASSES` then decides one
+aspect of it, and `verify_spec` checks after every pass that the parts of the spec fit together.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from xnorflow_hw.spec import AcceleratorSpec
 
 
 class HardwarePass(NamedTuple):
-    """One decision about the hardware.
+    """A pass that makes one decision about the hardware.
 
     Parameters
     ----------
     name : str
-        Short name.
+        Short name of the pass.
     decides : str
-        What it decides, in a few words.
+        Decision that the pass makes, in a few words.
     run : callable
-        Makes the new spec of the old one and the device, which may be None.
+        Returns the new spec, given the old one and the device, which may be None.
     """
 
     name: str
@@ -52,14 +52,14 @@ PASSES = (
     HardwarePass("depths", "depths of buffers and queues with which nothing waits", _depths),
     HardwarePass("shrink", "the least depths that delay no frame", _shrink),
     HardwarePass("memories", "what every memory is built of", with_memories),
-    # A memory that is read through fewer registers answers earlier, so its stage needs less.
+    # Some memories are read through fewer registers than was assumed, so less depth is enough.
     HardwarePass("depths again", "depths for the latencies of these memories", _depths),
     HardwarePass("shrink again", "the least of those", _shrink),
 )
-"""In order."""
+"""All passes, in the order in which they run."""
 
 Watcher = Callable[[str, str, AcceleratorSpec | None, AcceleratorSpec], object]
-"""Is told of a pass's name, of what it decides, and of the specs before and after it."""
+"""Callback with the name of a pass, what it decides, and the specs before and after it."""
 
 
 def accelerator(
@@ -71,27 +71,32 @@ def accelerator(
     device: Fpga | None = None,
     watch: Watcher | None = None,
 ) -> AcceleratorSpec:
-    """Describe the hardware of a network at a folding.
+    """Build the complete specification of the hardware for a network and its folding.
 
     Parameters
     ----------
     net : LayerGraph
-        What to compute.
+        Layers to build hardware for.
     folds : sequence of Fold
-        One per reduction of the network, in order.
+        Folding of each reduction of the network, in order.
     in_lanes, out_lanes : int
-        Samples per input beat, scores per output beat.
+        Samples per input beat and scores per output beat.
     device : Fpga, optional
-        The FPGA for which memories are laid out and arithmetic is placed.
+        FPGA for which memories and arithmetic are chosen; without one, the hardware suits any.
     watch : callable, optional
-        Is told of every pass.
+        Callback that is called after every pass.
+
+    Returns
+    -------
+    AcceleratorSpec
+        Specification with depths, forms of sums and storage of every memory.
 
     Raises
     ------
     BadInput
         If the folding does not fit the network.
     UnsupportedModel
-        If a layer has no hardware.
+        If there is no hardware for a layer.
     """
     spec = mapped(net, folds, in_lanes=in_lanes, out_lanes=out_lanes)
     verify_reached(net)

@@ -1,4 +1,4 @@
-"""What hardware each kind of layer becomes: the one table of layers in this room.
+"""Rules that say which hardware each kind of layer becomes: this room's only table of layers.
 
 The array of a convolution accumulates P, a weighted popcount (``docs/hardware.md``, section 2).
 With activations ``x = lo + step * u`` and weights ``w = sum(c_p * t_p) / den`` over bipolar planes
@@ -7,7 +7,7 @@ With activations ``x = lo + step * u`` and weights ``w = sum(c_p * t_p) / den`` 
     offset = den * lo * sum(w) - step * (2**A - 1) * sum_p c_p * #{t_p = -1}
              + den * (pad - lo) * sum(w over padded taps)  # where pad is no value of the alphabet
 
-so every threshold on the accumulator is a threshold on P, rounded up.
+so every threshold on the accumulator becomes a threshold on P, rounded up.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ from xnorflow_hw.spec import geometry
 
 
 def _padded_taps(reduction: Reduction) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Give which taps each border class pads: bool [classes, kernel] for rows and for columns."""
+    """Return which kernel taps fall on padding in each border class, for rows and for columns.
+
+    Each of the two results is a bool array [classes, kernel].
+    """
     w, inp = reduction.layer.window, reduction.inp
     out = (reduction.out.height, reduction.out.width)
     size = (inp.height, inp.width)
@@ -49,7 +52,10 @@ def _padded_taps(reduction: Reduction) -> tuple[NDArray[np.bool_], NDArray[np.bo
 
 
 def conv_array(reduction: Reduction, fold: Fold) -> tuple[spec.DotSpec, Affine]:
-    """Return the array and the meaning of P, with a row per border class."""
+    """Return the array of a convolution and the meaning of its P, with a row per border class.
+
+    Where the padding is a value of the alphabet there is a single class.
+    """
     conv, inp = reduction.layer, reduction.inp
     assert isinstance(conv, ir.Conv)
     banks = reduction.banks(fold)
@@ -84,7 +90,7 @@ def conv_array(reduction: Reduction, fold: Fold) -> tuple[spec.DotSpec, Affine]:
 
 
 def max_array(reduction: Reduction, fold: Fold) -> tuple[spec.MaxSpec, Affine]:
-    """Return the array of a maximum, or minimum, and the meaning of its codes."""
+    """Return the array that computes maxima or minima, and the meaning of its codes."""
     layer, a = reduction.layer, reduction.inp.alphabet
     assert isinstance(layer, ir.MaxPool)
     minimum = per_lane(layer.minimum, fold.simd).astype(bool)
@@ -93,7 +99,7 @@ def max_array(reduction: Reduction, fold: Fold) -> tuple[spec.MaxSpec, Affine]:
 
 
 def sum_array(reduction: Reduction, fold: Fold) -> tuple[spec.SumSpec, Affine]:
-    """Return the array of a sum of codes and the meaning of that sum."""
+    """Return the array that sums codes, and the meaning of its sums."""
     w, a = reduction.layer.window, reduction.inp.alphabet
     taps = w.kernel[0] * w.kernel[1]
     array = spec.SumSpec(fold.simd, a.bits, max(1, (taps * (a.levels - 1)).bit_length()))
@@ -102,14 +108,14 @@ def sum_array(reduction: Reduction, fold: Fold) -> tuple[spec.SumSpec, Affine]:
 
 @dataclass(frozen=True)
 class StageRule:
-    """The layer gets a stage of its own.
+    """Rule for a layer that becomes a stage of its own.
 
     Parameters
     ----------
     array : callable
-        Makes the stage's array of a reduction and its folding, and says what its values mean.
+        Returns the stage's array and the meaning of its values, given a reduction and its folding.
     weighted : bool
-        See `Reduction`.
+        Whether the layer has weights; see `Reduction`.
     """
 
     array: Callable[[Reduction, Fold], tuple[spec.ArraySpec, Affine]]
@@ -118,12 +124,12 @@ class StageRule:
 
 @dataclass(frozen=True)
 class InputRule:
-    """The layer becomes the input stage's table."""
+    """Rule for a layer that becomes the table of the input stage."""
 
 
 @dataclass(frozen=True)
 class WireRule:
-    """The layer only gives features other names: it becomes nothing but an order of words."""
+    """Rule for a layer that only renames features: it needs no hardware but an order of words."""
 
 
 LayerRule = StageRule | TailRule | InputRule | WireRule
@@ -138,11 +144,17 @@ RULES: dict[type[ir.Layer], LayerRule] = {
     ir.CodeTable: TailRule(code_table_tail),
     ir.Scores: TailRule(scores_tail),
 }
-"""What each class of layers becomes."""
+"""Rule for each class of layers."""
 
 
 def rule_of(layer: object) -> LayerRule:
-    """Return the rule for a layer; TypeError where there is none."""
+    """Return the rule for a layer, or for the nearest base class that has one.
+
+    Raises
+    ------
+    TypeError
+        If there is no rule for the layer.
+    """
     for cls in type(layer).__mro__:
         if cls in RULES:
             return RULES[cls]
@@ -150,12 +162,12 @@ def rule_of(layer: object) -> LayerRule:
 
 
 def reductions(net: ir.LayerGraph) -> tuple[Reduction, ...]:
-    """Split a network into its reductions, in order.
+    """Return the reductions of a network, in order, each with the layers that become its tails.
 
     Raises
     ------
     UnsupportedModel
-        If a threshold stands where no reduction precedes it.
+        If a threshold, table or scores layer does not follow a reduction.
     TypeError
         If there is no rule for a layer.
     """
@@ -167,10 +179,11 @@ def reductions(net: ir.LayerGraph) -> tuple[Reduction, ...]:
             case TailRule():
                 if not found or found[-1].final is not inp:
                     raise UnsupportedModel(
-                        "it acts on values that no convolution, dense layer or pool has made",
+                        "it has to follow a convolution, a dense layer or a pool directly, because"
+                        " hardware applies it to their results",
                         node=layer.name,
                         op=type(layer).__name__,
-                        hint="a network with at least one such layer before it.",
+                        hint="at least one such layer before it.",
                     )
                 last = found[-1]
                 found[-1] = replace(last, tails=(*last.tails, (layer, inp, out)))

@@ -1,7 +1,7 @@
-"""Maps an integer network and its folding to stages: bits, ROM words, tail constants.
+"""Map an integer network and its folding to stages: bit widths, ROM words and tail constants.
 
-What an array's values mean follows from the layer's rule (`xnorflow.plan.layer_rules`). Depths,
-fabrics and memories are chosen afterwards, by the passes of `xnorflow.plan.hardware_passes`.
+The rule of each layer (`xnorflow.plan.layer_rules`) says what the values of its array mean. Depths,
+forms of sums and memories are chosen afterwards by the passes in `xnorflow.plan.hardware_passes`.
 """
 
 from __future__ import annotations
@@ -21,40 +21,49 @@ from xnorflow_hw.base.names import plain
 from xnorflow_hw.spec import geometry
 
 MAX_STEPS = 64
-"""Most steps of a table of wide samples that are comparators; see `InputStage`."""
+"""Most steps for which a table of wide samples is built of comparators; see `InputStage`."""
 
 
 def mapped(
     net: ir.LayerGraph, folds: Sequence[Fold], *, in_lanes: int, out_lanes: int
 ) -> spec.AcceleratorSpec:
-    """Map a network to hardware at a folding; buffers and queues have no depths yet.
+    """Build the specification of a network at a folding, in which depths are still to be chosen.
 
     Parameters
     ----------
     net : LayerGraph
-        What to compute.
+        Layers to build hardware for.
     folds : sequence of Fold
-        One per reduction of the network, in order.
+        Folding of each reduction of the network, in order.
     in_lanes, out_lanes : int
-        Samples per input beat, scores per output beat.
+        Samples per input beat and scores per output beat.
+
+    Returns
+    -------
+    AcceleratorSpec
+        Specification for any fabric; buffers have a depth of 1 word, queues of 2 places.
 
     Raises
     ------
     BadInput
         If the folding does not fit the network.
     UnsupportedModel
-        If a layer has no hardware.
+        If there is no hardware for a layer.
     """
     parts = reductions(net)
     if len(folds) != len(parts):
-        raise BadInput(f"a folding of {len(folds)} layers for the {len(parts)} of {net.name}")
+        raise BadInput(
+            f"the folding has {len(folds)} entries, but {net.name} has {len(parts)} layers to fold:"
+            f" {', '.join(part.name for part in parts)}"
+        )
     for part, fold in zip(parts, folds, strict=True):
         part.check(fold)
     frame, classes = int(np.prod(net.shape)), len(net.scores.offsets)
     if not (1 <= in_lanes <= frame and 1 <= out_lanes <= classes):
         raise BadInput(
-            f"{in_lanes} samples and {out_lanes} scores per beat are not possible: a frame has"
-            f" {frame} samples and {classes} scores"
+            f"{in_lanes} samples per input beat and {out_lanes} scores per output beat are not"
+            f" possible: a frame of {net.name} has {frame} samples and {classes} scores, so 1 to"
+            f" {frame} and 1 to {classes} would work"
         )
     flat = parts[0].inp.shape == (1, 1, frame)
     stages, gearboxes = [], []
@@ -83,12 +92,21 @@ def mapped(
 
 
 def describe_input(net: ir.LayerGraph, group: int, lanes: int) -> spec.InputSpec:
-    """Describe the input stage for groups of so many samples.
+    """Build the specification of the input stage.
+
+    Parameters
+    ----------
+    net : LayerGraph
+        Network whose samples come in.
+    group : int
+        Samples per group of the stream: a pixel's channels, or a whole flat frame.
+    lanes : int
+        Samples per beat.
 
     Raises
     ------
     UnsupportedModel
-        If its table would be too large.
+        If the table that turns samples into codes would be too large.
     """
     first, samples = net.layers[0], net.samples.alphabet
     if isinstance(first, ir.InputTable):
@@ -96,7 +114,7 @@ def describe_input(net: ir.LayerGraph, group: int, lanes: int) -> spec.InputSpec
     else:
         table, bits = np.arange(samples.levels, dtype=np.int64)[None], samples.bits
     size = 1 << max(8, samples.bits)
-    if table.shape[1] < size:  # Codes that no sample has.
+    if table.shape[1] < size:  # The hardware's table also has entries for codes that no sample has.
         plain = np.array_equal(table[0], np.arange(table.shape[1])) and len(table) == 1
         spare = np.arange(table.shape[1], size) & ((1 << bits) - 1)
         rest = spare[None] if plain else np.repeat(table[:, -1:], size - table.shape[1], axis=1)
@@ -105,7 +123,8 @@ def describe_input(net: ir.LayerGraph, group: int, lanes: int) -> spec.InputSpec
     wires = len(table) == 1 and steps == size - 1
     if size > 256 and not wires and steps > MAX_STEPS and table.size * bits > MAX_TABLE_BITS:
         raise UnsupportedModel(
-            f"its table of {len(table)} x {size} codes is too large.",
+            f"the table that turns samples into codes would hold {len(table)} x {size} entries of"
+            f" {bits} bits, more than the {MAX_TABLE_BITS} bits that one design may have.",
             node=net.layers[0].name,
             op="Input",
             hint="samples of fewer bits, or a quantiser of fewer levels.",
@@ -114,12 +133,12 @@ def describe_input(net: ir.LayerGraph, group: int, lanes: int) -> spec.InputSpec
 
 
 def describe_stage(reduction: Reduction, fold: Fold) -> spec.StageSpec:
-    """Describe the hardware of a reduction at a folding, but for its depths.
+    """Build the specification of a reduction at a folding; its depths are still to be chosen.
 
     Raises
     ------
     UnsupportedModel
-        If it has none, at any folding.
+        If there is no hardware for the reduction at any folding.
     """
     layer, inp = reduction.layer, reduction.inp
     w = layer.window
@@ -139,7 +158,7 @@ def describe_stage(reduction: Reduction, fold: Fold) -> spec.StageSpec:
     def pad_word(used: int) -> int:
         return sum((pad_code or 0) << (a.bits * lane) for lane in range(used))
 
-    # The depths follow when all engines are there.
+    # Depths depend on the neighbouring engines, so a later pass chooses them.
     buffer = spec.BufferSpec(
         word_bits=fold.simd * a.bits,
         words=words,
@@ -176,7 +195,7 @@ def _tails(
         bits = tail.out_bits
         meaning = after or meaning
     if reduction.weighted and not tails:
-        # The next stage takes codes, which start at 0.
+        # The next stage expects codes, which start at 0, so the lowest sum is subtracted.
         sums = reduction.out.alphabet
         tails.append(offset_tail(meaning.plus(-sums.lo), array.lanes_out, sums.bits))
     return tuple(tails)

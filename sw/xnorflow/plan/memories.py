@@ -1,9 +1,10 @@
-"""What every memory of an accelerator is built of: block RAM, SPRAM, LUTs, or logic.
+"""Choose the storage of every memory of an accelerator: block RAM, SPRAM, LUTs or logic.
 
-A block of RAM has a price in LUTs, and every memory takes what is cheapest at that price. It is low
-as long as blocks are left, for then they cost nothing; where the board has too few of them it rises
-until those that are worth least are built from LUTs instead. Where the board has large single-port
-RAM, weights go there first, as many as it takes and no more: they have to be loaded.
+A block of RAM has a price in LUTs, and every memory gets the storage that is cheapest at that
+price. The price starts at what a block is worth on the family. If the board has too few blocks, the
+price rises until the memories that profit least from blocks are built of LUTs instead. If the board
+has large single-port RAM (SPRAM), weights go there first, but only as many as necessary, because
+they have to be loaded before the first frame.
 """
 
 from __future__ import annotations
@@ -31,13 +32,16 @@ from xnorflow_hw.spec import (
 from xnorflow_hw.spec.stage_latency import compares
 
 GENERIC = "ulx3s-85f"
-"""Board whose family's blocks are taken without a board: 18 Kbit, as most families have them."""
+"""Board whose family decides where no board is given: its 18 Kbit blocks are the usual size."""
 RESERVED = 4
-"""Blocks left for what is around the accelerator: the host link and its queue."""
+"""Blocks of RAM left free for what surrounds the accelerator: the host link and its queue."""
 
 
 def _words(tail: TailSpec, sum_bits: int) -> tuple[int, int]:
-    """Give words and bits of a tail's constants, about where it has several memories."""
+    """Return the words, and the bits per word, of a tail's constants.
+
+    Where a tail has several memories, their total size is approximate.
+    """
     match tail:
         case ThresholdSpec():
             rows, lanes, levels = tail.thresholds.shape
@@ -54,36 +58,47 @@ def _words(tail: TailSpec, sum_bits: int) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class _Stages(StorageChoice):
-    """Chooses for whole stages; for a board, or for any. Some have their weights in SPRAM."""
+    """Choice of storage for all memories of a stage.
+
+    Parameters
+    ----------
+    board : bool
+        Whether the hardware is for a known board; otherwise it has to suit any family.
+    sprams : frozenset of str
+        Names of the stages that keep their weights in SPRAM.
+    """
 
     board: bool = False
     sprams: frozenset[str] = frozenset()
 
     def rom(self, depth: int, width: int) -> RomSpec:
-        """Choose what a ROM is built of; copies of addresses are primitives of a family."""
+        """Choose the storage of a ROM; without a board it gets no copies of its address.
+
+        Such copies are primitives of a family.
+        """
         found = super().rom(depth, width)
         return found if self.board else replace(found, far=False)
 
     def tail(self, tail: TailSpec, sum_bits: int, compared: bool) -> TailSpec:
-        """Choose what a tail's constants are built of.
+        """Return a tail with the storage of its constants chosen.
 
         Parameters
         ----------
         tail : TailSpec
-            The tail.
+            Tail whose storage is chosen.
         sum_bits : int
-            Bits of the values that it takes.
+            Bits of a value that enters the tail.
         compared : bool
-            Whether the array compares for it.
+            Whether the array does the tail's comparisons.
         """
         chosen = self.rom(*_words(tail, sum_bits))
         if not compared:
-            # Several memories of the tail's own, of several words even with a single row.
+            # The tail then has several memories, each of several words even if there is one row.
             chosen = RomSpec("logic" if chosen.storage == "constants" else chosen.storage)
         return replace(tail, rom=chosen)
 
     def stage(self, s: StageSpec) -> StageSpec:
-        """Choose for a stage."""
+        """Return a stage with the storage of all its memories chosen."""
         array = s.array
         if isinstance(array, DotSpec):
             if array.form == stored.FORM:
@@ -105,13 +120,16 @@ class _Stages(StorageChoice):
 
 
 def blocks(spec: AcceleratorSpec, family: Family) -> int:
-    """Count the blocks of RAM."""
+    """Return how many blocks of RAM an accelerator takes on a family."""
     choice = StorageChoice(family)
     return sum(_blocks(s, choice) for s in spec.stages)
 
 
 def fill(spec: AcceleratorSpec, family: Family) -> float:
-    """Give the share of the bits of all blocks taken that are used; 1 where none is taken."""
+    """Return the share, 0 to 1, of the bits in all occupied blocks that are used.
+
+    Without any occupied block it is 1.
+    """
     choice = StorageChoice(family)
     taken = [found for s in spec.stages for found in _memories(s, choice) if found[0]]
     block = max(depth * width for depth, width in family.ram_shapes)
@@ -124,7 +142,7 @@ def _blocks(s: StageSpec, choice: StorageChoice) -> int:
 
 
 def _memories(s: StageSpec, choice: StorageChoice) -> Iterator[tuple[int, int]]:
-    """Give the blocks and the bits of a stage's memories."""
+    """Yield the number of blocks and the number of bits of each memory of a stage."""
     bits = s.array.out_bits
     if isinstance(s.array, DotSpec):
         depth, width = len(s.array.weights), s.array.weights[0].size
@@ -140,18 +158,18 @@ def _memories(s: StageSpec, choice: StorageChoice) -> Iterator[tuple[int, int]]:
 
 
 def sprams(spec: AcceleratorSpec) -> int:
-    """Count the large single-port RAMs that weights are in."""
+    """Return how many SPRAMs hold the weights of an accelerator."""
     return sum(sprams_of(s.array) for s in spec.stages if isinstance(s.array, DotSpec))
 
 
 def sprams_of(array: DotSpec) -> int:
-    """Count those of an array."""
+    """Return how many SPRAMs hold the weights of an array."""
     inside = array.rom.storage == IN_SPRAM.storage
     return number(len(array.weights), array.weights[0].size) if inside else 0
 
 
 def load_bits(spec: AcceleratorSpec) -> int:
-    """Count the bits of the port that loads them; 0 where there are none."""
+    """Return the width in bits of the port that loads the SPRAMs, 0 if there are none."""
     return LOAD_BITS + sprams(spec) if sprams(spec) else 0
 
 
@@ -162,15 +180,20 @@ def _prices(price: float) -> Iterator[float]:
 
 
 def with_memories(spec: AcceleratorSpec, device: Fpga | None) -> AcceleratorSpec:
-    """Choose what every memory is built of.
+    """Choose the storage of every memory.
 
     Parameters
     ----------
     spec : AcceleratorSpec
-        With the depths of its buffers.
-    device : Fpga, optional
-        Whose blocks have to be enough; if they cannot be, as few are taken as possible. Without
-        one there are always enough of 18 Kbit.
+        Hardware whose buffers have their depths.
+    device : Fpga or None
+        FPGA whose blocks of RAM have to suffice; if they cannot, as few as possible are taken.
+        Without one, any number of 18 Kbit blocks is assumed to be there.
+
+    Returns
+    -------
+    AcceleratorSpec
+        The same hardware with the storage of every memory.
     """
     family = (device or fpgas()[GENERIC]).family
     left = inf if device is None else device.ram_blocks.use() - RESERVED
@@ -186,8 +209,24 @@ def with_memories(spec: AcceleratorSpec, device: Fpga | None) -> AcceleratorSpec
 
 
 def _in_sprams(spec: AcceleratorSpec, device: Fpga, left: float) -> frozenset[str]:
-    """Choose the stages whose weights go to SPRAM: of the fewest that are enough, those that save
-    most blocks; where none are enough, those that save most.
+    """Choose the stages that keep their weights in SPRAM.
+
+    If SPRAMs can save enough blocks, the fewest SPRAMs that do are taken, and for that number the
+    stages that save most blocks. Otherwise the stages that save most blocks are taken.
+
+    Parameters
+    ----------
+    spec : AcceleratorSpec
+        Hardware whose buffers have their depths.
+    device : Fpga
+        FPGA that may have SPRAM.
+    left : float
+        Blocks of RAM that the accelerator may take.
+
+    Returns
+    -------
+    frozenset of str
+        Names of the stages; empty if there are blocks enough, or no SPRAM.
     """
     if not device.spram_number:
         return frozenset()
@@ -196,7 +235,7 @@ def _in_sprams(spec: AcceleratorSpec, device: Fpga, left: float) -> frozenset[st
     over = sum(_blocks(s, choice) for s in usual) - left
     if over <= 0:
         return frozenset()
-    # What a number of SPRAMs saves at most.
+    # For each number of SPRAMs, the most blocks that it can save, and the stages that do so.
     best: dict[int, tuple[int, frozenset[str]]] = {0: (0, frozenset())}
     for s in usual:
         if not isinstance(s.array, DotSpec) or s.array.rom.storage != "block":
@@ -216,9 +255,19 @@ def _in_sprams(spec: AcceleratorSpec, device: Fpga, left: float) -> frozenset[st
 def _between(
     many: AcceleratorSpec, few: AcceleratorSpec, left: float, choice: StorageChoice
 ) -> AcceleratorSpec:
-    """Take only as many stages from the design of few blocks as it needs to keep to what is left.
+    """Combine two designs so that no more stages give up blocks than necessary.
 
-    At one price step all memories that are worth the same change at once.
+    All memories that are worth the same change their storage at the same price, so one step of the
+    price may save more blocks than are missing.
+
+    Parameters
+    ----------
+    many, few : AcceleratorSpec
+        The designs before and after the step: too many blocks, and few enough.
+    left : float
+        Blocks of RAM that the accelerator may take.
+    choice : StorageChoice
+        Counts the blocks of a memory.
     """
     saved = [
         _blocks(a, choice) - _blocks(b, choice)
@@ -231,7 +280,7 @@ def _between(
             over -= saved[k]
             changed.append(k)
     for k in list(changed):
-        # The last one may have been enough without those before it.
+        # The last stage may save so much that earlier ones can keep their blocks.
         if over + saved[k] <= 0:
             over += saved[k]
             changed.remove(k)

@@ -1,4 +1,8 @@
-"""A reduction: a layer that gets a stage of its own, with what acts on its values; its folding."""
+"""Reductions and their folding.
+
+A reduction is a layer that becomes a stage of its own, together with the layers that act on its
+values.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +17,16 @@ from xnorflow_hw.spec.banks import Banks
 
 @dataclass(frozen=True)
 class Fold:
-    """Folding of one reduction: PE output channels and SIMD inputs at once; pools use SIMD only.
+    """Folding of one reduction.
 
-    With `pixels` more than 1 so many neighbouring output pixels are worked on at once: a weight
-    word serves them all.
+    Parameters
+    ----------
+    pe : int
+        Output channels computed at once; for a pool equal to `simd`.
+    simd : int
+        Input channels consumed at once.
+    pixels : int
+        Neighbouring output pixels computed at once; they share each weight word.
     """
 
     pe: int
@@ -25,26 +35,26 @@ class Fold:
 
 
 class Windowed(Protocol):
-    """What a layer has to have to become a stage."""
+    """Interface that a layer needs in order to become a stage."""
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """Name of the layer."""
 
     @property
     def kind(self) -> str:
-        """Its kind."""
+        """Kind of the layer, such as "conv"."""
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Imported nodes that it came from."""
+        """Names of the imported nodes that the layer came from."""
 
     @property
     def window(self) -> ir.Window:
-        """The windows that are reduced to a value per channel."""
+        """Windows of the input that are each reduced to one value per channel."""
 
     def code_of_padding(self, inp: ir.Alphabet) -> int | None:
-        """Return the code of a padded tap; None where padding is no value of the alphabet."""
+        """Return the code of a padded tap, or None if the padding is no value of the alphabet."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,14 +64,14 @@ class Reduction:
     Parameters
     ----------
     layer : Windowed
-        The layer.
+        Layer that reduces windows.
     inp, out : Features
-        Its input and output.
+        Input and output of the layer.
     weighted : bool
-        Whether it has weights: output channels then are sums over all input channels, and PE and
-        SIMD are chosen apart. Without weights a channel is reduced by itself.
+        Whether the layer has weights. If so, each output channel is a sum over all input channels,
+        and PE and SIMD are chosen independently. If not, each channel is reduced by itself.
     tails : tuple of (Layer, Features, Features)
-        What acts on its values, each with input and output.
+        Layers that act on the reduced values, each with its input and output.
     """
 
     layer: Windowed
@@ -77,16 +87,16 @@ class Reduction:
 
     @property
     def final(self) -> ir.Features:
-        """Feature map after the tails."""
+        """Features after the last tail."""
         return self.tails[-1][2] if self.tails else self.out
 
     @property
     def out_channels(self) -> int:
-        """Channels of the output."""
+        """Number of output channels."""
         return self.out.channels
 
     def cycles(self, fold: Fold) -> int:
-        """Beats per frame at a folding: the bound on the initiation interval."""
+        """Return the beats per frame at a folding, a lower bound of the initiation interval."""
         kernel = self.layer.window.kernel
         repeat = ceil(self.out_channels / fold.pe) if self.weighted else 1
         words = ceil(self.inp.channels / fold.simd)
@@ -94,7 +104,7 @@ class Reduction:
         return self.out.height * columns * kernel[0] * kernel[1] * repeat * words
 
     def banks(self, fold: Fold) -> Banks:
-        """Return which column of windows and of the frame is where at a folding."""
+        """Return how columns of windows and of the frame are spread over banks at a folding."""
         w = self.layer.window
         return Banks(
             fold.pixels,
@@ -107,11 +117,11 @@ class Reduction:
         )
 
     def pad_code(self) -> int | None:
-        """Return the code of padded taps; None where padding is no value of the alphabet."""
+        """Return the code of padded taps, or None if the padding is no value of the alphabet."""
         return self.layer.code_of_padding(self.inp.alphabet)
 
     def refusal(self, pixels: int) -> str:
-        """Say why the layer cannot work on so many pixels at once; nothing if it can."""
+        """Return why the layer cannot compute so many pixels at once, or "" if it can."""
         window = self.layer.window
         if pixels == 1:
             return ""
@@ -119,17 +129,26 @@ class Reduction:
             return "it is a pool, which has no weights to share"
         if self.pad_code() is None:
             return (
-                f"it pads with a value that is none of {self.inp.alphabet}, so the thresholds"
-                " differ along a row"
+                f"its padding is no value of its input's alphabet ({self.inp.alphabet}), so its"
+                " thresholds differ along a row"
             )
         if not 1 <= pixels <= self.out.width:
-            return f"its rows have {self.out.width}"
+            return f"its output rows have {self.out.width}, so 1 to {self.out.width} would work"
         if gcd(pixels, window.stride[1]) > 1:
-            return f"{pixels} and its stride {window.stride[1]} have a factor in common"
+            return (
+                f"{pixels} and its horizontal stride {window.stride[1]} have a common factor, so a"
+                " number without one would work"
+            )
         return ""
 
     def check(self, fold: Fold) -> None:
-        """Raise BadInput where a folding does not fit the layer; say what would."""
+        """Check that a folding fits the layer.
+
+        Raises
+        ------
+        BadInput
+            If it does not; the message says what would work.
+        """
         if not (1 <= fold.pe <= self.out_channels and 1 <= fold.simd <= self.inp.channels):
             raise BadInput(
                 f"layer {self.name!r} cannot have PE {fold.pe} and SIMD {fold.simd}: PE goes from 1"
@@ -137,8 +156,11 @@ class Reduction:
                 f" {self.inp.channels} input channels"
             )
         if fold.pe != fold.simd and not self.weighted:
-            raise BadInput(f"layer {self.name!r} is a pool; its PE and SIMD have to be equal")
+            raise BadInput(
+                f"layer {self.name!r} is a pool, so its PE and SIMD have to be equal, not"
+                f" {fold.pe} and {fold.simd}"
+            )
         if reason := self.refusal(fold.pixels):
             raise BadInput(
-                f"layer {self.name!r} cannot work on {fold.pixels} pixels at once: {reason}"
+                f"layer {self.name!r} cannot compute {fold.pixels} pixels at once: {reason}"
             )

@@ -1,4 +1,4 @@
-"""Turn thresholds and scores on values into constants on what an array accumulates."""
+"""Convert the constants of thresholds, tables and scores to the numbers that arrays accumulate."""
 
 from __future__ import annotations
 
@@ -13,41 +13,49 @@ from xnorflow.plan.weight_words import per_lane
 from xnorflow_hw import spec
 
 MAX_TABLE_BITS = 1 << 21
-"""Largest table of ranks that is put into one design, in bits."""
+"""Largest table, in bits, that is put into one design."""
 
 
 @dataclass(frozen=True, eq=False)
 class Affine:
-    """``value = (P * numerator + offset[row class, channel]) / denominator``."""
+    """Meaning of an array's output P: ``(P * numerator + offset[class, channel]) / denominator``.
+
+    Parameters
+    ----------
+    numerator, denominator : int
+        Positive factors.
+    offset : int64 array [classes, channels]
+        Offsets, with a row per border class.
+    """
 
     numerator: int
     denominator: int
     offset: ir.Ints
 
     def threshold(self, values: ir.Ints) -> ir.Ints:
-        """Turn thresholds [channels, n] on the value into [classes, channels, n] on P."""
+        """Return thresholds on P [classes, channels, n] for those on the value [channels, n]."""
         scaled = values[None] * self.denominator - self.offset[..., None]
         return -((-scaled) // self.numerator)
 
     def plus(self, values: ir.Ints | int) -> Affine:
-        """Add `values`, one or one per channel, to the value."""
+        """Return the meaning with `values`, a scalar or an array [channels], added."""
         return Affine(self.numerator, self.denominator, self.offset + self.denominator * values)
 
 
 @dataclass(frozen=True, eq=False)
 class Incoming:
-    """What a tail gets.
+    """Stream of values that enters a tail.
 
     Parameters
     ----------
     meaning : Affine
-        What the values mean.
+        Meaning of the values.
     lanes : int
-        Values per pulse.
+        Values that come at once.
     bits : int
         Bits of a value.
     inp, out : Features
-        Of the tail's layer.
+        Input and output of the tail's layer.
     """
 
     meaning: Affine
@@ -59,24 +67,26 @@ class Incoming:
 
 @dataclass(frozen=True)
 class TailRule:
-    """The layer acts on a reduction's values.
+    """Rule for a layer that acts on the values of a reduction.
 
     Parameters
     ----------
     tail : callable
-        Makes the tail of a layer and of what it gets, and says what its own values mean; None
-        where nothing may follow it.
+        Returns the tail and the meaning of its output, given the layer and the incoming values; the
+        meaning is None if nothing may follow the tail.
     """
 
     tail: Callable[[ir.Layer, Incoming], tuple[spec.TailSpec, Affine | None]]
 
 
 def threshold_tail(layer: ir.Layer, given: Incoming) -> tuple[spec.ThresholdSpec, Affine]:
-    """Return the tail that counts the thresholds that a value reaches."""
+    """Return the tail that counts how many thresholds a value reaches, and its meaning."""
     assert isinstance(layer, ir.Threshold)
     table = given.meaning.threshold(layer.thresholds)
     never = (1 << given.bits) + 1
-    if not table.shape[2]:  # A single code: any threshold that is out of reach.
+    if not table.shape[
+        2
+    ]:  # A single code needs none, but hardware has at least one: an unreachable one.
         table = np.full((*table.shape[:2], 1), never)
     rows = [per_lane(t, given.lanes, never) for t in np.clip(table, -1, never)]
     a = layer.alphabet
@@ -85,13 +95,20 @@ def threshold_tail(layer: ir.Layer, given: Incoming) -> tuple[spec.ThresholdSpec
 
 
 def code_table_tail(layer: ir.Layer, given: Incoming) -> tuple[spec.TableSpec, Affine]:
-    """Return the tail that replaces codes by those of a table."""
+    """Return the tail that looks codes up in a table, and its meaning.
+
+    Raises
+    ------
+    UnsupportedModel
+        If the table would have more than `MAX_TABLE_BITS` bits.
+    """
     assert isinstance(layer, ir.CodeTable)
     a, inp = layer.alphabet, given.inp.alphabet
     size = _table_bits(given.meaning, layer.table, a.bits << given.bits)
     if size > MAX_TABLE_BITS:
         raise UnsupportedModel(
-            f"a table of it would take {size} bits.",
+            f"a table of this function would take {size} bits, more than the {MAX_TABLE_BITS} that"
+            " one design may have.",
             node=(*layer.sources, layer.name)[0],
             op="CodeTable",
             hint="fewer activation bits, or a function that rises or falls throughout.",
@@ -102,7 +119,7 @@ def code_table_tail(layer: ir.Layer, given: Incoming) -> tuple[spec.TableSpec, A
 
 
 def scores_tail(layer: ir.Layer, given: Incoming) -> tuple[spec.TailSpec, None]:
-    """Return the tail that makes scores: a table of ranks, or offsets."""
+    """Return the tail that computes scores: a table of ranks, or one that adds offsets."""
     assert isinstance(layer, ir.Scores)
     if layer.ranks is not None and layer.rank_lo is not None:
         return _rank_table(layer, given.meaning, given.lanes, given.bits), None
@@ -111,12 +128,12 @@ def scores_tail(layer: ir.Layer, given: Incoming) -> tuple[spec.TailSpec, None]:
 
 
 def _signed_bits(alphabet: ir.Alphabet) -> int:
-    """Bits of a two's complement integer that holds every value."""
+    """Return the bits of a two's complement integer that holds every value of an alphabet."""
     return max(int(alphabet.hi).bit_length(), int(~min(alphabet.lo, 0)).bit_length()) + 1
 
 
 def offset_tail(meaning: Affine, lanes: int, bits: int) -> spec.OffsetSpec:
-    """Return the tail that adds offsets to values that mean `meaning`."""
+    """Return the tail that computes the values that `meaning` describes, as integers of `bits`."""
     rows = np.concatenate([per_lane(o, lanes) for o in meaning.offset])
     return spec.OffsetSpec(meaning.numerator, rows, meaning.denominator.bit_length() - 1, bits)
 
@@ -129,7 +146,7 @@ def _rank_table(layer: ir.Scores, meaning: Affine, lanes: int, bits: int) -> spe
     if size > MAX_TABLE_BITS:
         raise UnsupportedModel(
             f"its scores are no affine function of the accumulators, and a table of them would"
-            f" take {size} bits.",
+            f" take {size} bits, more than the {MAX_TABLE_BITS} that one design may have.",
             node=layer.name,
             op="Scores",
             hint="one scale for all classes after the last layer, or a narrower last layer.",
@@ -138,14 +155,14 @@ def _rank_table(layer: ir.Scores, meaning: Affine, lanes: int, bits: int) -> spe
 
 
 def _table_bits(meaning: Affine, entries: ir.Ints, per_channel: int) -> int:
-    # Without the unused lanes, so that no folding decides whether there is hardware.
+    # Unused lanes are not counted, so that whether a network can be built depends on no folding.
     return len(meaning.offset) * len(entries) * per_channel
 
 
 def _table(
     entries: ir.Ints, lo: ir.Ints, step: int, meaning: Affine, lanes: int, bits: int, out_bits: int
 ) -> spec.TableSpec:
-    """Put entries [channels, n] for the values ``lo, lo + step, ...`` in the order of P."""
+    """Build the table over all P from entries [channels, n] for ``lo, lo + step, ...``."""
     p = np.arange(1 << bits)
     rows = []
     for offset in meaning.offset:

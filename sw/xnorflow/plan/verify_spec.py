@@ -1,4 +1,4 @@
-"""Checks what has to be true of an `AcceleratorSpec` after every pass."""
+"""Check what has to be true of an `AcceleratorSpec` after every pass."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from xnorflow_hw.spec import AcceleratorSpec
 
 
 def verify_spec(spec: AcceleratorSpec) -> None:
-    """Check that what each part sends is what the next one takes.
+    """Check that each part sends exactly the stream that the next one expects.
 
     Raises
     ------
     AssertionError
-        With the stage and what is wrong: a pass has a fault, whatever the user gave.
+        If it does not. The message names the stage. The fault is in a pass, never in user input.
     """
     names = [s.name for s in spec.stages]
     _need(len(set(names)) == len(names), spec.name, f"two stages share a name: {names}")

@@ -1,4 +1,4 @@
-"""Write integer weights as bit planes, in the order in which the ROM holds them."""
+"""Convert integer weights to bit planes, in the order in which the ROM holds them."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ Bits = NDArray[np.uint8]
 
 
 def weight_planes(weights: ir.Ints) -> tuple[Bits, tuple[int, ...], int]:
-    """Write integer weights as bipolar planes.
+    """Convert integer weights to bipolar planes.
 
     Parameters
     ----------
     weights : int64 array [...]
-        Any integers.
+        Weights, of any shape and sign.
 
     Returns
     -------
     bits : uint8 array [planes, ...]
-        1 where the plane is +1.
+        1 where the plane is +1, 0 where it is -1.
     coefficients : tuple of int
-        One per plane.
+        Factor of each plane.
     denominator : int
-        ``weights == sum(coefficients * (2 * bits - 1)) / denominator``.
+        Common denominator: ``weights == sum(coefficients * (2 * bits - 1)) / denominator``.
     """
     if np.isin(weights, (-1, 1)).all():
         return (weights > 0).astype(np.uint8)[None], (1,), 1
@@ -43,7 +43,7 @@ def weight_planes(weights: ir.Ints) -> tuple[Bits, tuple[int, ...], int]:
 
 
 def padded_to(a: NDArray[Any], axis: int, size: int, value: int) -> NDArray[Any]:
-    """Pad an axis at its end to `size` entries of `value`."""
+    """Return an array with one axis extended at its end to `size` entries, filled with `value`."""
     widths = [(0, 0)] * a.ndim
     widths[axis] = (0, size - a.shape[axis])
     return np.pad(a, widths, constant_values=value)
@@ -56,11 +56,23 @@ def per_lane(a: NDArray[Any], lanes: int, value: int = 0) -> NDArray[Any]:
 
 
 def rom_words(bits: Bits, fold: Fold) -> Bits:
-    """Order weight bits [planes, out, rows, cols, in] as [repeat * beats, planes, pe, simd].
+    """Return the words of a weight ROM, in the order in which an engine reads them.
 
-    The beats of several pixels at once go column by column of the kernel, others row by row.
-    Padded lanes get bits of 1, which no activation of code 0 matches; padded PEs are like the last
-    real one, so that their sums are no higher.
+    With several pixels at once an engine walks through the kernel column by column, otherwise row
+    by row. Unused SIMD lanes get bits of 1, which never match their activations of code 0. Unused
+    PEs repeat the last real one, so that their sums are no higher.
+
+    Parameters
+    ----------
+    bits : uint8 array [planes, out, rows, cols, in]
+        Weight bits.
+    fold : Fold
+        Folding of the engine.
+
+    Returns
+    -------
+    uint8 array [repeat * beats, planes, pe, simd]
+        Words; `repeat` is the number of passes over the output channels, `beats` the beats of each.
     """
     planes, _, rows, cols, _ = bits.shape
     repeat, words = ceil(bits.shape[1] / fold.pe), ceil(bits.shape[4] / fold.simd)

@@ -1,4 +1,4 @@
-"""Tables, plots and pages that a person reads; every figure shows its kind.
+"""Build the tables, plots and pages that a person reads; every figure shows its kind.
 
 May import `comparison`, `resources` and `devices`.
 """

@@ -1,4 +1,4 @@
-"""The front of the foldings for a board as a picture: frames per second against LUTs."""
+"""Draw the Pareto front of the foldings for a board: frames per second against LUTs."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ LINE, FILL = "#009E73", "#56B4E9"
 
 
 def draw(name: str, rows: Sequence[Mapping[str, Any]], device: Fpga, clock: str) -> Canvas:
-    """Draw the front.
+    """Draw the Pareto front.
 
     Parameters
     ----------
     name : str
-        The network's.
+        Name of the network.
     rows : sequence of mapping
-        Designs with ``fps``, ``ii``, ``lut`` and ``bram``, at least one.
+        Designs, at least one, each with ``fps``, ``ii`` in cycles, ``lut`` and ``bram``.
     device : Fpga
-        The board's FPGA.
+        FPGA of the board.
     clock : str
-        The clock, in words.
+        Clock in words, such as "100 MHz".
     """
     luts = [row["lut"] for row in rows]
     fps = [row["fps"] for row in rows]
@@ -89,5 +89,5 @@ def draw(name: str, rows: Sequence[Mapping[str, Any]], device: Fpga, clock: str)
 def save(
     name: str, rows: Sequence[Mapping[str, Any]], device: Fpga, clock: str, path: str | Path
 ) -> None:
-    """Write the picture to a file; its suffix, ``.png`` or ``.svg``, gives the format."""
+    """Write the picture to a file; the suffix of `path`, ``.png`` or ``.svg``, is the format."""
     write(draw(name, rows, device, clock), path)

@@ -1,4 +1,4 @@
-"""A comparison as one self-contained HTML page: plot, tables, fairness notes and sources."""
+"""Write a comparison as one HTML page with plot, tables, notes on fairness, and sources."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def _model_section(comparison: Comparison) -> str:
 
 
 def page(comparison: Comparison) -> str:
-    """Give the whole page; it loads nothing from anywhere."""
+    """Return the whole page, which loads nothing from elsewhere."""
     svg = render(comparison, "svg").decode()
     svg = svg[svg.index("<svg") :]
     fpgas = [r for r in comparison.rows if r.category == "FPGA"]

@@ -1,4 +1,4 @@
-"""What each pass did, from the imported network to the hardware: a few lines a pass."""
+"""Report in a few lines what each pass did, from the imported network to the hardware."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from xnorflow_hw.spec import AcceleratorSpec, StageSpec
 
 
 class PassReport(NamedTuple):
-    """What a pass did.
+    """Report of a pass.
 
     Parameters
     ----------
     name : str
-        The pass.
+        Name of the pass.
     what : str
-        What it is for, or how much it made.
+        Purpose of the pass, or the size of its result.
     changes : tuple of str
-        What it changed, a line each; of operations, "+" marks new ones and "-" those that are gone.
+        A line for each change; before an operation, "+" means that it is new and "-" that it is
+        gone.
     """
 
     name: str
@@ -31,7 +32,7 @@ class PassReport(NamedTuple):
 
 
 def lowering_passes(graph: Graph) -> Iterator[PassReport]:
-    """Lower an imported network and report every step.
+    """Lower an imported network, and yield a report of every step.
 
     Raises
     ------
@@ -50,7 +51,13 @@ def lowering_passes(graph: Graph) -> Iterator[PassReport]:
 
 
 class HardwareWatch:
-    """Collects reports of the passes of `xnorflow.plan.hardware_passes.accelerator`."""
+    """Collector of reports of the passes of `xnorflow.plan.hardware_passes.accelerator`.
+
+    Attributes
+    ----------
+    reports : list of PassReport
+        Reports so far, in the order of the passes.
+    """
 
     def __init__(self) -> None:
         self.reports: list[PassReport] = []
@@ -58,7 +65,7 @@ class HardwareWatch:
     def __call__(
         self, name: str, decides: str, before: AcceleratorSpec | None, after: AcceleratorSpec
     ) -> None:
-        """Report one pass."""
+        """Add the report of a pass; the accelerator calls this after each one."""
         changes = []
         for k, stage in enumerate(after.stages):
             new = _stage(stage)
@@ -88,7 +95,7 @@ def _layer(layer: ir.Layer, inp: ir.Features, out: ir.Features) -> str:
 
 
 def _stage(stage: StageSpec) -> dict[str, str]:
-    """Describe what passes decide of a stage."""
+    """Return, by name, everything about a stage that passes decide, as text."""
     a, b = stage.array, stage.buffer
     found = {"array": a.size}
     if a.form is not None:

@@ -1,4 +1,4 @@
-"""Input images with the labels that the accelerator gave them, as one picture."""
+"""Draw input images in a grid, with the labels that the accelerator computed."""
 
 from __future__ import annotations
 
@@ -20,14 +20,20 @@ RIGHT, WRONG, INK = "#1B7F3B", "#C0392B", "#222222"
 
 
 def _pixels(images: NDArray[Any]) -> NDArray[np.uint8]:
-    """Give [n, height, width, 3]; BadInput for what is not a picture."""
+    """Return images in colour, uint8 [n, height, width, 3].
+
+    Raises
+    ------
+    BadInput
+        If they are not pictures.
+    """
     images = np.asarray(images)
     if images.ndim == 3:
         images = images[..., None]
     if images.ndim != 4 or images.dtype != np.uint8 or images.shape[3] not in (1, 3):
         raise BadInput(
-            f"pictures are uint8 [n, height, width] or [n, height, width, 1 or 3], "
-            f"not {images.dtype} {list(images.shape)}"
+            "pictures have to be uint8 of shape [n, height, width] or [n, height, width, 1 or 3],"
+            f" not {images.dtype} of shape {list(images.shape)}"
         )
     return np.repeat(images, 3, axis=3) if images.shape[3] == 1 else images
 
@@ -45,32 +51,34 @@ def grid(
     title: str = "",
     columns: int = 8,
 ) -> bytes:
-    """Draw a grid of images with predicted labels, and give it as a PNG file.
+    """Draw a grid of images with their predicted labels.
 
     Parameters
     ----------
     images : uint8 array [n, height, width] or [n, height, width, channels]
-        Grey or colour; a single range of brightness is used for all of them.
+        Images in grey (1 channel) or colour (3 channels), all drawn with the same range of
+        brightness.
     labels : ints [n]
-        Predicted labels, green where right, red with the true label where wrong.
+        Predicted labels. A right one is green; a wrong one is red, with the true label beside it.
     truths : ints [n], optional
-        True labels; without them the predicted ones are neither.
+        True labels. Without them predicted labels are neither green nor red.
     classes : sequence of str
-        Names of the labels; numbers where there are none.
+        Names of the labels; a label without a name is shown as a number.
     title : str
-        Heading.
+        Heading of the picture.
     columns : int
-        Images in a row.
+        Images per row.
 
     Returns
     -------
     bytes
-        The PNG file.
+        Content of a PNG file.
 
     Raises
     ------
     BadInput
-        If the lengths differ, there is no image, or it isn't a picture.
+        If the numbers of images and labels differ, there is no image, or the arrays are no
+        pictures.
     """
     pixels = _pixels(images)
     n = len(pixels)
@@ -78,10 +86,10 @@ def grid(
         raise BadInput(
             f"{n} images, {len(labels)} labels"
             + ("" if truths is None else f" and {len(truths)} true labels")
-            + " do not make a grid"
+            + " do not make a grid: it needs at least one image and as many labels as images"
         )
     if columns < 1:
-        raise BadInput(f"a grid has at least 1 column, not {columns}")
+        raise BadInput(f"a grid of pictures needs at least 1 column, not {columns}")
     columns = min(columns, n)
     rows = ceil(n / columns)
     top = int(pixels.max()) or 1
@@ -160,9 +168,15 @@ def save(
     title: str = "",
     columns: int = 8,
 ) -> None:
-    """Write the grid to a PNG file; see `grid`."""
+    """Write a grid of images to a PNG file; the parameters are those of `grid`.
+
+    Raises
+    ------
+    BadInput
+        If `path` does not end in ``.png``, or as for `grid`.
+    """
     if Path(path).suffix.lower() != ".png":
-        raise BadInput(f"{path}: a grid of pictures is written as .png")
+        raise BadInput(f"{path}: a grid of pictures can only be written as .png")
     Path(path).write_bytes(
         grid(images, labels, truths, classes=classes, title=title, columns=columns)
     )

@@ -1,7 +1,7 @@
-"""A comparison as a plot: throughput and latency by device, on logarithmic axes.
+"""Draw a comparison as a plot: throughput and latency by device, on logarithmic axes.
 
-The figure is drawn on Matplotlib's Agg and SVG canvases directly, without pyplot, so that nothing
-global is touched and no display is needed.
+The plot uses Matplotlib's Agg and SVG canvases directly, without pyplot, so that it changes no
+global state and needs no display.
 """
 
 from __future__ import annotations
@@ -58,7 +58,17 @@ STYLE = {
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar: a device in one type and batch, with the range of its other estimates."""
+    """Bar of the plot: a device in one data type and batch size.
+
+    Parameters
+    ----------
+    row : Row
+        Estimate that the bar shows.
+    others : tuple of Row
+        Other estimates, to which lines lead.
+    y, height : float
+        Position and height of the bar; devices are about 1 apart.
+    """
 
     row: Row
     others: tuple[Row, ...]
@@ -67,7 +77,19 @@ class Bar:
 
 
 def _bars(comparison: Comparison) -> tuple[list[Bar], list[tuple[float, str]], float, float]:
-    """Lay out the bars from top to bottom; give them, the labels, the divide and the extent."""
+    """Compute the layout from top to bottom.
+
+    Returns
+    -------
+    bars : list of Bar
+        All bars.
+    labels : list of (float, str)
+        Position and text of the label of each device.
+    divide : float
+        Position of the line between FPGAs and GPUs.
+    extent : float
+        Position of the lower end.
+    """
     bars, labels, y = [], [], 0.0
     fpgas = sorted(
         (r for r in comparison.rows if r.category == "FPGA"), key=lambda r: -r.figures["fps"].value
@@ -99,7 +121,7 @@ def _bars(comparison: Comparison) -> tuple[list[Bar], list[tuple[float, str]], f
 
 
 def _round(value: float, unit: str) -> str:
-    """Write an axis label: a power of ten needs no decimals."""
+    """Return the label of a tick on an axis, without decimals, as ticks are powers of ten."""
     steps = (
         ((1e6, "s"), (1e3, "ms"), (1, "us"))
         if unit == "us"
@@ -214,10 +236,15 @@ def _legend(canvas: Canvas, bars: Sequence[Bar]) -> None:
 
 
 def draw(comparison: Comparison) -> Canvas:
-    """Draw a comparison; BadInput if it has no rows.
+    """Draw a comparison.
 
-    Bars are the FPGA figures and the GPU's matrix-product estimate; a line leads from each GPU bar
-    to its other estimates. Hatching shows the kind.
+    Bars show the figures of FPGAs and, for GPUs, the estimate for a tuned matrix product; lines
+    lead from the bar of a GPU to its other estimates. The hatching shows the kind of a figure.
+
+    Raises
+    ------
+    BadInput
+        If the comparison has no rows.
     """
     if not comparison.rows:
         raise BadInput("there is nothing to plot: name at least one FPGA or GPU")
@@ -254,25 +281,31 @@ def draw(comparison: Comparison) -> Canvas:
 
 
 def save(comparison: Comparison, path: str | Path) -> None:
-    """Write the plot to a file; its suffix, ``.png`` or ``.svg``, gives the format."""
+    """Write the plot to a file; the suffix of `path`, ``.png`` or ``.svg``, is the format."""
     write(draw(comparison), path)
 
 
 def write(canvas: Canvas, path: str | Path) -> None:
-    """Write a picture to a file; its suffix, ``.png`` or ``.svg``, gives the format."""
+    """Write a picture to a file; the suffix of `path` is the format.
+
+    Raises
+    ------
+    BadInput
+        If the suffix is neither ``.png`` nor ``.svg``.
+    """
     suffix = Path(path).suffix.lower()
     if suffix not in (".png", ".svg"):
-        raise BadInput(f"{path}: a plot is written as .png or .svg")
+        raise BadInput(f"{path}: a plot can only be written as .png or .svg")
     Path(path).write_bytes(encode(canvas, suffix[1:]))
 
 
 def render(comparison: Comparison, form: str) -> bytes:
-    """Give the plot as a PNG or SVG file, deterministically."""
+    """Return the plot as the content of a PNG or SVG file, always the same for the same figures."""
     return encode(draw(comparison), form)
 
 
 def encode(canvas: Canvas, form: str) -> bytes:
-    """Give a picture as a PNG or SVG file, deterministically."""
+    """Return a picture as the content of a "png" or "svg" file, without dates or versions in it."""
     out = io.BytesIO()
     with rc_context(STYLE):
         metadata = {"Date": None} if form == "svg" else {"Software": None}

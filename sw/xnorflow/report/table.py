@@ -1,4 +1,4 @@
-"""A comparison as tables in the terminal."""
+"""Build the tables of a comparison for the terminal."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FPGA_COLUMNS = {
 
 
 def cell(figure: Figure | None, share: Figure | None = None) -> Text:
-    """Write a figure with its kind, and below it what share of the device it is."""
+    """Return the cell of a figure with its kind and, below it, its share of the device."""
     if figure is None:
         return Text("-", style="dim")
     words = str(figure)
@@ -79,7 +79,7 @@ def _fpga_table(rows: Sequence[Row]) -> Table:
 
 
 def gpu_groups(comparison: Comparison) -> Mapping[tuple[str, str, int], Mapping[str, Row]]:
-    """Group the GPU rows by device title, data type and batch; within, rows by estimate."""
+    """Return the GPU rows by title, data type and batch, and within these by column (estimate)."""
     groups: dict[tuple[str, str, int], dict[str, Row]] = {}
     for row in comparison.rows:
         if row.category == "GPU":
@@ -116,7 +116,7 @@ def _gpu_table(comparison: Comparison) -> Table:
 
 
 def table(comparison: Comparison) -> Group:
-    """Give the comparison as a rich renderable; print it with a ``rich.console.Console``."""
+    """Return the comparison as a renderable, to be printed by a ``rich.console.Console``."""
     fpgas = [r for r in comparison.rows if r.category == "FPGA"]
     parts: list[Table | Text] = []
     if fpgas:

@@ -1,5 +1,7 @@
-"""Estimate what a design takes of an FPGA: a spec becomes LUTs, flip-flops and block RAM.
+"""Estimate the LUTs, flip-flops and block RAM that a design takes of an FPGA.
 
-LUTs and flip-flops are linear models fitted to synthesis (`coefficients`), block RAM is counted.
+LUTs and flip-flops come from linear models fitted to synthesis (`coefficients`); block RAM is
+counted exactly.
+
 May import `plan`, `storage`, `devices` and `ir`.
 """

@@ -1,4 +1,4 @@
-"""The resource model's coefficients: a fabric's, fitted by ``benchmarks/resources.py``."""
+"""Coefficients of the resource model, per fabric, as fitted by ``benchmarks/resources.py``."""
 
 from __future__ import annotations
 
@@ -11,25 +11,30 @@ from importlib.resources import files
 from xnorflow.resources.terms import CONSTANT, FAR, WHOLE, Terms
 
 FORMS = (": lanes", ": adders", ": bits of counts")
-"""End the names of terms that arrays of every form have."""
+"""Endings of the names of those terms that arrays of every form have."""
 
 
 @dataclass(frozen=True)
 class Coefficients:
-    """What a fabric takes per feature.
+    """LUTs and flip-flops of a fabric per unit of each term.
+
+    A design is estimated in two steps. The first step estimates each component as if it were
+    synthesised alone. The second corrects for what happens in a whole design: optimisation across
+    components, packing, and LUTs that packing adds.
 
     Parameters
     ----------
     lut, ff : mapping of str to float
-        Per feature, of components synthesised apart.
+        First step: LUTs and flip-flops per unit of each term.
     whole_lut, whole_ff : mapping of str to float
-        LUTs and flip-flops of a whole design per LUT and flip-flop of its components ("array lut",
-        "array ff", ...), and per feature whose name begins with `WHOLE`: optimisation across
-        components, packing, and what packing adds.
+        Second step: LUTs and flip-flops of a whole design per LUT and flip-flop of its components
+        ("array lut", "array ff", ...), and per unit of each term whose name begins with `WHOLE`.
     errors : mapping of str to str
-        What the error of ``lut``, ``ff`` and ``bram`` is, in words.
-    family, against : str
-        The family that was measured, and how, in words.
+        Error of ``lut``, ``ff`` and ``bram`` in words.
+    family : str
+        Name of the family that was measured.
+    against : str
+        Tools and designs that it was measured with, in words.
     """
 
     lut: Mapping[str, float]
@@ -41,7 +46,20 @@ class Coefficients:
     against: str = ""
 
     def part(self, component: str, terms: Terms) -> tuple[float, float]:
-        """Give a component's share of the LUTs and flip-flops of a whole design."""
+        """Compute a component's share of the LUTs and flip-flops of a whole design.
+
+        Parameters
+        ----------
+        component : str
+            Name of the component.
+        terms : mapping of str to float
+            Terms of the component.
+
+        Returns
+        -------
+        luts, ffs : float
+            Its share of the design's LUTs and flip-flops.
+        """
         found = self.summed(component, terms)
         luts, ffs = (
             sum(of.get(name, 0.0) * value for name, value in found.items())
@@ -50,7 +68,7 @@ class Coefficients:
         return luts, ffs + terms.get(FAR, 0.0)
 
     def summed(self, component: str, terms: Terms) -> Terms:
-        """Give what `whole_lut` and `whole_ff` are multiplied with."""
+        """Compute the terms of the second step: those that `whole_lut` and `whole_ff` weight."""
         found = {name: v for name, v in terms.items() if name.startswith(WHOLE)}
         own = {name: v for name, v in terms.items() if not name.startswith(WHOLE)}
         for key, of in (("lut", self.lut), ("ff", self.ff)):
@@ -61,17 +79,17 @@ class Coefficients:
 
 
 def packed_as(component: str) -> str:
-    """Name the kind of a component; those of one kind are packed alike."""
+    """Return the kind of a component as regards packing; components of one kind pack alike."""
     if component == "output":
         return "gearbox"
     return component if component in ("array", "buffer", "gearbox", "queue", "tail") else "glue"
 
 
 def _of(found: Mapping[str, float], name: str) -> float:
-    """Give a term's coefficient.
+    """Return the coefficient of a term.
 
-    Where constants were not measured, they cost what a ROM's words do; an array of a form that was
-    not measured costs the most.
+    Constants that were not measured cost as much as words of a ROM. An array in a form that was not
+    measured costs as much as the most expensive form that was.
     """
     name = name if name in found else name.replace(CONSTANT, "")
     if name not in found:
@@ -83,7 +101,7 @@ def _of(found: Mapping[str, float], name: str) -> float:
 
 @cache
 def fitted() -> Mapping[str, Coefficients]:
-    """Give the coefficients by fabric."""
+    """Read the coefficients of every fabric, by the fabric's name."""
     file = files(__package__).joinpath("coefficients.json")
     content = json.loads(file.read_text(encoding="utf-8"))
     return {

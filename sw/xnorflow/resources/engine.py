@@ -1,4 +1,4 @@
-"""Plain summary of a compiled design: all that the estimators need to know of it."""
+"""Plain summary of a compiled design: all that the estimators need to know about it."""
 
 from __future__ import annotations
 
@@ -11,47 +11,51 @@ from xnorflow_hw.spec import GearboxSpec, RomSpec
 
 @dataclass(frozen=True)
 class EngineSummary:
-    """One layer and the engine that computes it.
+    """Summary of a layer and the engine that computes it.
 
     Parameters
     ----------
     name : str
-        The layer's name.
+        Name of the layer.
     kind : str
-        The layer's `kind`, such as "conv" (a dense layer too) or "maxpool".
-    positions, channels, reduction : int
-        Output pixels per frame, output channels, and inputs that each output value takes: kernel
-        area x input channels for a conv, kernel area for a pool.
+        Kind of the layer, such as "conv" (also for a dense layer) or "maxpool".
+    positions : int
+        Output pixels per frame.
+    channels : int
+        Output channels.
+    reduction : int
+        Input values per output value: kernel area x input channels for a convolution, kernel area
+        for a pool.
     inputs : int
-        Input features per frame.
+        Input values per frame.
     pe, simd : int
         Output channels and inputs at once; a pool has its lanes as `pe` and a `simd` of 1.
     at_once : int
-        Output pixels at once, each with lanes, accumulators and a buffer bank of its own.
+        Output pixels at once, each with its own lanes, accumulators and buffer bank.
     cycles : int
-        Beats per frame: its bound on the initiation interval.
+        Beats per frame: the engine's lower bound of the initiation interval.
     rom_depth, rom_width : int
-        Weight ROM in words and bits; 0 where there are no weights.
+        Words of the weight ROM and bits per word; 0 if there are no weights.
     buffer_depth, buffer_width : int
-        Feature buffer, or one of its banks, in words and bits.
+        Words of the feature buffer, or of one of its banks, and bits per word.
     act_bits : int
-        Bits of an input feature.
+        Bits of an input value.
     weight_planes : int
         Bipolar planes of a weight.
     acc_bits : int
-        Bits of the accumulator.
+        Bits of an accumulator.
     threshold_rows, threshold_levels : int
-        Rows of thresholds per PE, and thresholds per row; 0 where there are none.
+        Rows of thresholds per PE, and thresholds per row; 0 if there are none.
     out_bits : int
-        Bits of an output feature.
+        Bits of an output value.
     gearbox : GearboxSpec, optional
-        The width converter before the engine, if there is more to it than wires.
+        Gearbox before the engine, unless it is only wires.
     queue_depth : int
-        Results that may wait behind the engine.
+        Places of the queue behind the engine.
     rom, threshold_rom : RomSpec, optional
-        What weights and thresholds are stored in, where it is not left to the model.
+        Storage of weights and of thresholds; without it the model chooses.
     buffer_ram : str
-        What the buffer is built of: "block", "distributed" or "auto", which leaves it to the model.
+        Storage of the buffer: "block", "distributed", or "auto" if the model is to choose.
     frame, windows, kernel : tuple of int
         Rows and columns of the input, of the output, and of the kernel.
     repeat : int
@@ -59,11 +63,11 @@ class EngineSummary:
     padded : bool
         Whether windows reach beyond the input.
     form : str
-        How the array sums a beat, see `xnorflow_hw.fabric.beat`; "" where there are no weights.
+        Form in which the array sums a beat, see `xnorflow_hw.fabric.beat`; "" without weights.
     tail_bits : int
-        Bits that tails take which the array does not compute by itself.
+        Bits of logic in those tails that the array does not compute itself.
     threshold_words : tuple of int
-        Bits of a word of each of the thresholds' memories.
+        Bits per word of each memory of the thresholds.
     """
 
     name: str
@@ -101,7 +105,7 @@ class EngineSummary:
     threshold_words: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """Check that sizes are positive."""
         for field in ("positions", "channels", "reduction", "inputs", "pe", "simd", "cycles"):
             if getattr(self, field) < 1:
                 raise BadInput(
@@ -111,7 +115,7 @@ class EngineSummary:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates per frame; a pool has none."""
+        """Multiply-accumulates per frame; 0 for a pool."""
         return self.positions * self.channels * self.reduction if self.rom_depth else 0
 
     @property
@@ -121,32 +125,32 @@ class EngineSummary:
 
     @property
     def outputs(self) -> int:
-        """Output features per frame."""
+        """Output values per frame."""
         return self.positions * self.channels
 
 
 @dataclass(frozen=True)
 class DesignSummary:
-    """A whole design.
+    """Summary of a whole design.
 
     Parameters
     ----------
     name : str
-        The network's name.
-    engines : tuple of EngineShape
-        In the order of the network.
+        Name of the network.
+    engines : tuple of EngineSummary
+        Engines in the order of the network.
     ii, latency : int
         Initiation interval, and latency of a frame through the empty pipeline, in cycles.
-    kind : Kind
+    kind : Origin
         How `ii` and `latency` came about: estimated by the cycle model, or simulated.
     how : str
         The same in words.
     accuracy : str
-        What is known of the network's accuracy, for the fairness notes.
+        Known accuracy of the network in words, for the notes on fairness.
     input_bits, table_bits : int
-        Bits of an input beat's codes, and how many of them come from tables.
+        Bits of the codes in an input beat, and how many of them come from tables.
     output : GearboxSpec, optional
-        The width converter behind the last engine, if there is more to it than wires.
+        Gearbox behind the last engine, unless it is only wires.
     score_bits : int
         Bits of an output beat.
     """
@@ -164,7 +168,7 @@ class DesignSummary:
     score_bits: int = 0
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """Check that there are engines and that times are positive."""
         if not self.engines or self.ii < 1 or self.latency < 1:
             raise BadInput(
                 f"design {self.name!r} needs engines, and an interval and a latency of "

@@ -1,4 +1,4 @@
-"""Summaries of mapped layers for the estimators."""
+"""Summarise the specification of an accelerator for the estimators."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from xnorflow_hw.spec.stage_latency import compares
 
 
 def engine_summary(part: Reduction, stage: StageSpec, box: GearboxSpec) -> EngineSummary:
-    """Summarise one stage and the gearbox before it."""
+    """Return the summary of a stage and of the gearbox before it."""
     b, a = stage.buffer, stage.array
     taps = b.kernel[0] * b.kernel[1]
     rows = levels = 0
@@ -63,7 +63,7 @@ def engine_summary(part: Reduction, stage: StageSpec, box: GearboxSpec) -> Engin
 
 
 def _threshold_words(stage: StageSpec, tail: ThresholdSpec) -> tuple[int, ...]:
-    """Count the bits of the words of a tail's memories, those that are always the same left out."""
+    """Return the bits per word of each memory of a tail, not counting bits that never change."""
     bits = stage.array.out_bits
     if compares(stage.array, stage.tails):
         return (stage.array.lanes_out * (bits + 1),)
@@ -74,7 +74,7 @@ def _threshold_words(stage: StageSpec, tail: ThresholdSpec) -> tuple[int, ...]:
 
 
 def _tail_bits(stage: StageSpec) -> int:
-    """Count the bits that a stage's tails take, but for one that its array computes."""
+    """Return the bits of logic in a stage's tails, without the tail that its array computes."""
     fused = compares(stage.array, stage.tails)
     bits, found = stage.array.out_bits, 0
     for index, tail in enumerate(stage.tails):
@@ -88,7 +88,19 @@ def _tail_bits(stage: StageSpec) -> int:
 def design_summary(
     name: str, parts: Sequence[Reduction], described: AcceleratorSpec, ii: int, latency: int
 ) -> DesignSummary:
-    """Summarise a whole accelerator."""
+    """Return the summary of a whole accelerator.
+
+    Parameters
+    ----------
+    name : str
+        Name of the network.
+    parts : sequence of Reduction
+        Reductions of the network.
+    described : AcceleratorSpec
+        Hardware of the network.
+    ii, latency : int
+        Predicted initiation interval and latency in cycles.
+    """
     source, last = described.input, described.gearboxes[-1]
     plain = len(source.table) == 1 and bool(
         (source.table[0] == np.arange(len(source.table[0])) & ((1 << source.bits) - 1)).all()
@@ -109,6 +121,6 @@ def design_summary(
 def engine_summaries(
     parts: Sequence[Reduction], described: AcceleratorSpec
 ) -> tuple[EngineSummary, ...]:
-    """Summarise all stages of an accelerator."""
+    """Return the summaries of all stages of an accelerator."""
     stages = zip(parts, described.stages, described.gearboxes, strict=False)
     return tuple(engine_summary(*each) for each in stages)

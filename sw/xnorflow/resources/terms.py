@@ -1,9 +1,9 @@
-"""What the components of a design are made of, in numbers that their resources are linear in.
+"""Compute the terms of the resource model: the sizes that resources depend on linearly.
 
-Each component of the generated hardware (``docs/hardware.md``) has a few terms: lanes, bits of
-sums, bits of counters, ... The resource model multiplies them with a fabric's coefficients, which
-were fitted to synthesised components (``benchmarks/resources.py``). The LUTs of memories are known
-and are terms, too.
+Each component of the generated hardware (``docs/hardware.md``) has a few terms, such as its lanes,
+the bits of its sums or the bits of its counters. The resource model multiplies them by a fabric's
+coefficients, which were fitted to synthesised components (``benchmarks/resources.py``). The LUTs of
+memories, which are known, are terms, too.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from xnorflow_hw.spec import GearboxSpec, RomSpec
 
 Terms = dict[str, float]
 CONSTANT = ", constants"
-"""Ends the names of arrays and searches whose ROM has a single word."""
+"""Ending of the names of arrays and searches whose ROM has a single word."""
 WHOLE = "whole, "
-"""Begins terms of which the tools make something only in a whole design."""
+"""Beginning of the names of terms that take resources only in a whole design."""
 SPARED = f"{WHOLE}spared "
-"""Begins terms that the tools make nothing of in a whole design, though in a component."""
+"""Beginning of the names of terms whose resources a component takes, but a whole design spares."""
 FAR = "flip-flops of far tiles"
-"""Names the flip-flops that are known and not fitted; the few that delay a beat's row are not among
-them, and thresholds are taken to have the time for it."""
+"""Name of the term for flip-flops that are counted instead of fitted. The few that delay the row of
+a beat are not counted; thresholds are assumed to be read early enough to need none."""
 SPREAD = 32
-"""Words that a ROM of LUTs of six inputs has at most of which Yosys makes no more in a design."""
+"""Most words of a ROM of six-input LUTs that takes as many LUTs in a flat design as by itself."""
 FEW = 64
-"""Words of a ROM of LUTs that needs few multiplexers."""
+"""Most words of a ROM of LUTs that needs few multiplexers."""
 
 
 def _bits(number: int) -> int:
-    """Give the bits of a counter of so many steps."""
+    """Return the bits of a counter with `number` steps."""
     return (number - 1).bit_length()
 
 
 def _memory(depth: int, width: int, family: Family, kind: str, number: int = 1) -> Terms:
-    """Give the terms of memories with a write and a read port."""
+    """Return the terms of `number` equal memories with a write and a read port."""
     if depth == 1:
         return {"bits of a single word": number * width}
     if StorageChoice(family).ram_of(depth, width, kind) != "distributed":
@@ -49,9 +49,9 @@ def _memory(depth: int, width: int, family: Family, kind: str, number: int = 1) 
 
 
 def in_blocks(e: EngineSummary, family: Family) -> dict[str, int]:
-    """Give the flip-flops of components that are registers of block RAM in the end.
+    """Return, by component, the flip-flops that the tools move into the registers of block RAM.
 
-    They follow a memory at once and are read without anything between.
+    These are the flip-flops that directly follow a memory in block RAM.
     """
     if not family.ram_registers:
         return {}
@@ -66,7 +66,7 @@ def in_blocks(e: EngineSummary, family: Family) -> dict[str, int]:
 
 
 def _buffer_registers(e: EngineSummary, family: Family) -> int:
-    """Give the bits of the buffer's output that are registers of block RAM in the end."""
+    """Return the bits of the buffer's output register that move into registers of block RAM."""
     if not family.ram_registers or e.buffer_depth == 1 or e.padded:
         return 0
     kind = StorageChoice(family).ram_of(e.buffer_depth, e.buffer_width, e.buffer_ram)
@@ -74,7 +74,7 @@ def _buffer_registers(e: EngineSummary, family: Family) -> int:
 
 
 def _registers(memories: StorageChoice, depth: int, width: int, rom: RomSpec | None) -> int:
-    """Give the bits of the registers of blocks, every tile with its own."""
+    """Return the bits of a ROM's output registers in block RAM; every tile has its own."""
     rom = rom or memories.rom(depth, width)
     if rom.storage != "block":
         return 0
@@ -82,7 +82,7 @@ def _registers(memories: StorageChoice, depth: int, width: int, rom: RomSpec | N
 
 
 def buffer(e: EngineSummary, family: Family) -> Terms:
-    """Give the terms of the feature buffer."""
+    """Return the terms of the feature buffer."""
     height, width = e.frame
     rows, columns = e.windows
     words = ceil(e.inputs // (height * width) * e.act_bits / e.buffer_width)
@@ -103,12 +103,12 @@ def buffer(e: EngineSummary, family: Family) -> Terms:
 
 
 def array(e: EngineSummary, family: Family) -> Terms:
-    """Return the terms of the array, with its ROM and what its accumulators start from.
+    """Return the terms of the array, with its ROM and the thresholds that it compares with.
 
     Raises
     ------
     TypeError
-        If nothing is known of arrays for layers of this kind.
+        If there is no entry in `ARRAYS` for layers of this kind.
     """
     if e.kind not in ARRAYS:
         raise TypeError(f"no resources are known of the array of a layer of kind {e.kind!r}")
@@ -128,7 +128,7 @@ def _dot(e: EngineSummary, family: Family) -> Terms:
     }
     memories = StorageChoice(family)
     if e.rom_depth > 1 and e.form != stored.FORM:
-        # Of few words, many bits are equal.
+        # With n words there are at most 2**n different columns of bits; the tools merge equal ones.
         found["ROM: bits of registers"] = min(e.rom_width, 1 << min(e.rom_depth, 32))
         luts, blocks = memories.takes(e.rom_depth, e.rom_width, e.rom)
         found[f"ROM of {_kind(e.rom_depth, blocks)}: LUTs"] = luts
@@ -149,12 +149,12 @@ def _dot(e: EngineSummary, family: Family) -> Terms:
         ) + (0 if blocks else _spread(e.threshold_rows, sum(e.threshold_words), family))
     if e.at_once > 1:
         found["array: bits of sums that turn"] = sums * e.acc_bits
-        # Where windows are one column wide, none ever does, which only a whole design shows.
+        # With windows one column wide no sum ever turns, which the tools see in a whole design.
         found[f"{SPARED}bits of sums that turn"] = sums * e.acc_bits * (e.kernel[1] == 1)
     codes = e.simd * e.act_bits
     if e.rom_depth > 1 and e.form != stored.FORM:
         registers, cycles = memories.far_registers(e.rom_depth, e.rom_width, e.rom)
-        # Activations wait for their weights.
+        # Far tiles answer later, so the activations need registers to wait for their weights.
         found[FAR] = registers + cycles * e.at_once * codes
     if e.threshold_levels and e.threshold_rows > 1 and not e.tail_bits:
         width = sum(e.threshold_words)
@@ -167,7 +167,7 @@ def _dot(e: EngineSummary, family: Family) -> Terms:
     found["array: bits of copies"] = e.at_once * codes * groups
     found[f"{WHOLE}chains"] = sums * (1 + e.weight_planes * e.act_bits)
     if e.inputs * prod(e.kernel) <= e.frame[0] * e.frame[1] * e.simd:
-        # Every beat is a first one.
+        # Every beat is the first of its reduction, so nothing is accumulated.
         found[f"{SPARED}bits of sums"] = sums * e.acc_bits
     return found
 
@@ -177,11 +177,11 @@ ARRAYS: dict[str, Callable[[EngineSummary, Family], Terms]] = {
     "maxpool": _pool,
     "sumpool": _pool,
 }
-"""What an array is made of, by the kind of its layer."""
+"""Functions that compute the terms of an array, by the kind of its layer."""
 
 
 def beat(e: EngineSummary) -> Terms:
-    """Give the terms of one sum of a beat's products, see `xnorflow_hw.fabric.beat`."""
+    """Return the terms of one sum of a beat's products, see `xnorflow_hw.fabric.beat`."""
     planes, simd = e.weight_planes, e.simd
     form = e.form + (CONSTANT if e.rom_depth == 1 else "")
     if e.form == "add":
@@ -189,11 +189,11 @@ def beat(e: EngineSummary) -> Terms:
         own = {
             "lanes": simd * e.act_bits,
             "adders": xnor_sum.adder_bits(simd, e.act_bits),
-            # The operands of adders are complemented in these.
+            # With a single lane, the operands of adders have to be complemented here.
             "bits of a single lane": e.act_bits * (simd == 1),
         }
     else:
-        # One lane of a power of two is left to the accumulator.
+        # If SIMD is a power of two, one lane goes to the carry input of the accumulator.
         terms = planes * e.act_bits
         spared = terms == 1 and simd > 1 and simd & (simd - 1) == 0 and e.form != stored.FORM
         counted = simd - spared
@@ -206,20 +206,20 @@ def beat(e: EngineSummary) -> Terms:
 
 
 def _spread(depth: int, width: int, family: Family) -> int:
-    """Give the bits of a ROM of LUTs that a flat design takes more LUTs for than a module of it.
+    """Return the bits of a ROM of LUTs that takes more LUTs in a flat design than by itself.
 
-    Of six inputs, Yosys no longer finds the LUTs that are whole columns.
+    In a flat design with six-input LUTs, Yosys no longer finds the LUTs that hold whole columns.
     """
     return depth * width * (family.lut_inputs == 6 and depth > SPREAD)
 
 
 def _kind(depth: int, blocks: int) -> str:
-    """Name what a ROM is built of."""
+    """Return the kind of a ROM's storage, as it stands in the names of terms."""
     return "blocks" if blocks else "few words" if depth <= FEW else "many words"
 
 
 def tail(e: EngineSummary, family: Family) -> Terms:
-    """Give the terms of the tails that the array does not compute."""
+    """Return the terms of the tails that the array does not compute."""
     if not e.tail_bits:
         return {}
     if not e.threshold_levels:
@@ -229,13 +229,13 @@ def tail(e: EngineSummary, family: Family) -> Terms:
     for step, width in enumerate(e.threshold_words):
         luts, blocks = memories.takes(e.threshold_rows, width, e.threshold_rom)
         if step and not blocks:
-            # Each value has its own memory, that its code so far addresses, too.
+            # Every lane has its own memory, which the bits of its code found so far also address.
             each = rom_luts(e.threshold_rows << step, 1, family.lut_inputs)
             found["own ROMs: LUTs"] += e.at_once * each * width / (1 << step)
         else:
             found["shared ROM: LUTs"] += luts
             found["bits chosen"] += e.at_once * width * (1 - 1 / (1 << step))
-    # Constant thresholds take less to compare with.
+    # A comparison with a constant threshold takes fewer LUTs.
     name = "searches" + (CONSTANT if e.threshold_rows == 1 else "")
     return {
         f"{name}: bits": lanes * e.out_bits * e.acc_bits,
@@ -247,9 +247,9 @@ def tail(e: EngineSummary, family: Family) -> Terms:
 
 
 def threshold_rom(e: EngineSummary, family: Family) -> tuple[float, int]:
-    """Give LUTs and block RAMs of the thresholds' memories.
+    """Return the LUTs and the blocks of RAM of the memories of thresholds.
 
-    An array that compares has one; a tail has one for each step of its search.
+    An array that compares by itself has one memory; a tail has one for each step of its search.
     """
     if not e.threshold_levels:
         return 0, 0
@@ -263,7 +263,7 @@ def threshold_rom(e: EngineSummary, family: Family) -> tuple[float, int]:
 
 
 def queue(e: EngineSummary, family: Family) -> Terms:
-    """Give the terms of the queue behind the array."""
+    """Return the terms of the queue behind the array."""
     width = e.pe * e.out_bits * e.at_once
     name = "queue" if e.at_once == 1 else "pixel queue"
     if family.lutram_shapes or e.queue_depth == 1:
@@ -279,7 +279,7 @@ def queue(e: EngineSummary, family: Family) -> Terms:
 
 
 def gearbox(box: GearboxSpec | None) -> Terms:
-    """Give the terms of a gearbox."""
+    """Return the terms of a gearbox."""
     if box is None or box.kind == "wires":
         return {}
     wide, narrow = max(box.lanes_in, box.lanes_out), min(box.lanes_in, box.lanes_out)
@@ -288,7 +288,7 @@ def gearbox(box: GearboxSpec | None) -> Terms:
         return {name: 1, f"{name}: bits": box.bits * wide, f"{name}: parts": ceil(wide / narrow)}
     size = wide + narrow - 1
     rest_in, rest_out = box.group_in % box.lanes_in, box.group_out % box.lanes_out
-    # Where a beat can begin: what lies before it is a multiple of this.
+    # Beats start at multiples of the divisor, so there are this many places where one can start.
     levels = box.lanes_out / gcd(wide, narrow, rest_in, rest_out)
     beats = box.group_in / box.lanes_in, box.group_out / box.lanes_out
     return {
@@ -304,7 +304,7 @@ def gearbox(box: GearboxSpec | None) -> Terms:
 
 
 def engine(e: EngineSummary, family: Family) -> dict[str, Terms]:
-    """Give the terms of an engine's components, by the names of their modules."""
+    """Return the terms of each component of an engine, by the name of its module."""
     return {
         "gearbox": gearbox(e.gearbox),
         "buffer": buffer(e, family),
@@ -316,7 +316,7 @@ def engine(e: EngineSummary, family: Family) -> dict[str, Terms]:
 
 
 def ends(d: DesignSummary) -> dict[str, Terms]:
-    """Give the terms of what stands before the first engine and behind the last."""
+    """Return the terms of the components before the first engine and after the last one."""
     return {
         "input": {"input": 1, "input: bits": d.input_bits, "input: bits of tables": d.table_bits},
         "output": gearbox(d.output),

@@ -1,7 +1,8 @@
-"""What a design takes on an FPGA: LUTs and flip-flops are estimated, block RAM is counted.
+"""Compute what a design takes on an FPGA: LUTs and flip-flops are estimated, block RAM is counted.
 
-LUTs and flip-flops are a fabric's fitted coefficients times the features of `parts`. Block RAM is
-exact arithmetic: memories are cut into columns, each of one native shape.
+LUTs and flip-flops are the sums of a design's terms (`xnorflow.resources.terms`) times the fitted
+coefficients of a fabric. Block RAM is exact arithmetic: memories are cut into columns, each of one
+native shape.
 """
 
 from __future__ import annotations
@@ -19,7 +20,15 @@ from xnorflow_hw.spec import GearboxSpec, RomSpec
 
 @dataclass(frozen=True)
 class Resources:
-    """What something takes; RAM blocks and SPRAMs are those of the family."""
+    """Resources that a part of a design takes.
+
+    Parameters
+    ----------
+    luts, ffs : float
+        LUTs and flip-flops, estimated.
+    ram_blocks, sprams : int
+        Blocks of RAM and SPRAMs of the family.
+    """
 
     luts: float = 0.0
     ffs: float = 0.0
@@ -27,7 +36,7 @@ class Resources:
     sprams: int = 0
 
     def __add__(self, other: Resources) -> Resources:
-        """Add resource by resource."""
+        """Return the sum of each resource."""
         return Resources(
             self.luts + other.luts,
             self.ffs + other.ffs,
@@ -37,7 +46,17 @@ class Resources:
 
 
 def read_only(depth: int, width: int, family: Family, rom: RomSpec | None = None) -> Resources:
-    """Give what a read-only memory takes that is built of `rom`, or of what is best."""
+    """Compute what a read-only memory takes.
+
+    Parameters
+    ----------
+    depth, width : int
+        Words, and bits per word.
+    family : Family
+        FPGA family.
+    rom : RomSpec, optional
+        Storage of the memory; without it the cheapest is taken.
+    """
     if depth == 0 or width == 0:
         return Resources()
     luts, blocks = StorageChoice(family).takes(depth, width, rom)
@@ -46,7 +65,17 @@ def read_only(depth: int, width: int, family: Family, rom: RomSpec | None = None
 
 
 def memory(depth: int, width: int, family: Family, kind: str = "auto") -> Resources:
-    """Give what a memory with a write and a read port takes that is built of `kind`."""
+    """Compute what a memory with a write and a read port takes.
+
+    Parameters
+    ----------
+    depth, width : int
+        Words, and bits per word.
+    family : Family
+        FPGA family.
+    kind : str
+        Storage: "block", "distributed", or "auto" for the cheapest.
+    """
     if depth == 0 or width == 0:
         return Resources()
     if depth == 1:
@@ -57,18 +86,18 @@ def memory(depth: int, width: int, family: Family, kind: str = "auto") -> Resour
 
 
 def status(family: Family) -> str:
-    """Say what the figures of a family are."""
+    """Return how the resources on a family are known, in words such as "estimated"."""
     measured = fitted()[family.coefficients].family
     return "estimated" if family.name == measured else f"estimated as for {measured}"
 
 
 def error_of(family: Family, resource: str) -> str:
-    """Say what the error of "lut", "ff" or "bram" was found to be, of the family measured."""
+    """Return the measured error of "lut", "ff" or "bram" in words."""
     return fitted()[family.coefficients].errors[resource]
 
 
 def checked(family: Family) -> str:
-    """Say how good the figures of a family were found to be, and against what."""
+    """Return how accurate the model is on a family, and what it was compared with, in words."""
     found = fitted()[family.coefficients]
     said = found.errors
     return f"LUT {said['lut']}; FF {said['ff']}; block RAM {said['bram']}; {found.against}" + (
@@ -77,7 +106,7 @@ def checked(family: Family) -> str:
 
 
 def engine_parts(engine: EngineSummary, family: Family) -> dict[str, Resources]:
-    """Give what each component of an engine takes."""
+    """Compute what each component of an engine takes, by the component's name."""
     coefficients, blocks = fitted()[family.coefficients], engine_blocks(engine, family)
     return {
         name: Resources(*coefficients.part(name, features), blocks.get(name, 0))
@@ -87,7 +116,7 @@ def engine_parts(engine: EngineSummary, family: Family) -> dict[str, Resources]:
 
 
 def engine_blocks(engine: EngineSummary, family: Family) -> dict[str, int]:
-    """Count the RAM blocks of an engine's components."""
+    """Count the blocks of RAM of each component of an engine."""
     buffer = memory(engine.buffer_depth, engine.buffer_width, family, engine.buffer_ram)
     weights = read_only(engine.rom_depth, engine.rom_width, family, engine.rom)
     found = {"buffer": engine.at_once * buffer.ram_blocks, "array": weights.ram_blocks}
@@ -98,19 +127,29 @@ def engine_blocks(engine: EngineSummary, family: Family) -> dict[str, int]:
 
 @cache
 def gearbox_resources(box: GearboxSpec, family: Family) -> Resources:
-    """Give what a width converter takes; nothing where it is only wires."""
+    """Compute what a gearbox takes; one that is only wires takes nothing."""
     return Resources(*fitted()[family.coefficients].part("gearbox", parts.gearbox(box)))
 
 
 def engine_resources(engine: EngineSummary, family: Family) -> Resources:
-    """Give what an engine takes."""
+    """Compute what an engine takes, with the gearbox before it and the queue behind it."""
     found = sum(engine_parts(engine, family).values(), Resources())
     weights = read_only(engine.rom_depth, engine.rom_width, family, engine.rom)
     return replace(found, sprams=weights.sprams)
 
 
 def design_resources(design: DesignSummary, family: Family) -> Resources:
-    """Give what a design takes: its engines and its two ends; board logic is not included."""
+    """Compute what a design takes: all engines, the input stage and the output.
+
+    The board's logic and the host link are not included.
+
+    Parameters
+    ----------
+    design : DesignSummary
+        Design to estimate.
+    family : Family
+        FPGA family to estimate it on.
+    """
     total = sum((engine_resources(e, family) for e in design.engines), Resources())
     coefficients = fitted()[family.coefficients]
     ends = (coefficients.part(*part) for part in parts.ends(design).items())

@@ -1,4 +1,4 @@
-"""Lower bounds of the initiation interval."""
+"""Compute the lower bound of the initiation interval."""
 
 from __future__ import annotations
 
@@ -7,7 +7,20 @@ from xnorflow_hw.spec import AcceleratorSpec
 
 
 def bound(spec: AcceleratorSpec) -> tuple[int, str]:
-    """Give the lower bound of the initiation interval and what sets it."""
+    """Compute the lower bound of the initiation interval.
+
+    Parameters
+    ----------
+    spec : AcceleratorSpec
+        Hardware whose depths are ignored.
+
+    Returns
+    -------
+    cycles : int
+        Cycles per frame that the busiest part needs.
+    part : str
+        That part: a stage, a stage's input, "input" or "output".
+    """
     candidates = [(spec.input.beats, "input"), (spec.output_beats, "output")]
     candidates += [(s.buffer.cycles, s.name) for s in spec.stages]
     names = [*(f"{s.name} input" for s in spec.stages), "output"]
@@ -17,7 +30,7 @@ def bound(spec: AcceleratorSpec) -> tuple[int, str]:
 
 
 def elements_per_frame(spec: AcceleratorSpec) -> list[int]:
-    """Give how many elements of a frame pass each gearbox."""
+    """Return the number of elements per frame that pass each gearbox."""
     passed = [
         s.buffer.height * s.buffer.width * g.group_out
         for s, g in zip(spec.stages, spec.gearboxes, strict=False)

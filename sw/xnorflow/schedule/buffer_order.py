@@ -1,6 +1,6 @@
-"""In which order a feature buffer reads, frees and gives what passes it.
+"""Compute the order in which a feature buffer reads words, frees them and releases results.
 
-Everything follows from the geometry alone; no data decides it.
+The order follows from the geometry alone, never from the data.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from xnorflow_hw.spec import BufferSpec, geometry
 def _first_windows(
     size: int, out: int, kernel: int, stride: int, dilation: int, before: int
 ) -> tuple[Ints, Ints]:
-    """Give, per position along an axis, the first window that reads it, or -1, and by which tap."""
+    """Return, for each position along an axis, the first window that reads it, and by which tap.
+
+    A position that no window reads has the window -1.
+    """
     window, tap = np.full(size, -1), np.zeros(size, np.int64)
     for k in range(kernel):
         at = np.arange(out) * stride + k * dilation - before
@@ -25,9 +28,14 @@ def _first_windows(
 
 
 def first_reads(b: BufferSpec) -> Ints:
-    """Give, per word of a frame, the first of the frame's issues that waits for it, or -1.
+    """Compute, for each word of a frame, the first issue that has to wait for it.
 
-    With one pixel at once that is the first one to read it.
+    With one pixel at once that is the first issue that reads the word.
+
+    Returns
+    -------
+    int64 array [words]
+        Index of the issue within its frame; -1 where no issue waits for the word.
     """
     rows, cols = b.output
     oy, ky = _first_windows(b.height, rows, b.kernel[0], b.stride[0], b.dilation[0], b.pads[0])
@@ -36,7 +44,7 @@ def first_reads(b: BufferSpec) -> Ints:
         ox, kx = _first_windows(b.width, cols, b.kernel[1], b.stride[1], b.dilation[1], b.pads[1])
         inner, per_ky, per_kx = 1 if b.depthwise else b.words, b.kernel[1], 1
     else:
-        # Groups wait for the last column that they need; what comes before it is there by then.
+        # A group waits only for the last column that it needs: the others have come before it.
         cols = b.banks.groups
         ox, kx = np.full(b.width, -1), np.zeros(b.width, np.int64)
         ox[list(reversed(b.banks.furthest))] = np.arange(cols)[::-1]
@@ -49,7 +57,7 @@ def first_reads(b: BufferSpec) -> Ints:
 
 
 def row_ends(b: BufferSpec) -> tuple[Ints, Ints]:
-    """Give the last issue of each output row, and how many places of the frame are free by then."""
+    """Return the last issue of each output row, and how many places of the frame it has freed."""
     rows = b.output[0]
     kept_from = geometry.rows_kept_from(b.height, b.stride[0], b.pads[0], rows)
     ends = (np.arange(rows) + 1) * (b.cycles // rows) - 1
@@ -57,7 +65,7 @@ def row_ends(b: BufferSpec) -> tuple[Ints, Ints]:
 
 
 def places(b: BufferSpec, words: Ints) -> Ints:
-    """Give the place of each word, all of them counted through rows and frames."""
+    """Return the place of each word; words and places are counted across rows and frames."""
     if b.pixels == 1:
         return words
     pixel = words // b.words
@@ -65,14 +73,17 @@ def places(b: BufferSpec, words: Ints) -> Ints:
 
 
 def result_order(b: BufferSpec) -> tuple[Ints, Ints]:
-    """Give the order in which a frame's results leave their queue.
+    """Compute the order in which the results of a frame leave their queue.
+
+    A reduction here is one pass over a window, or over a group of windows that are computed at
+    once; each yields one result per window.
 
     Returns
     -------
     reduction : int64 array [results]
-        The reduction of which each is one, or the only one.
+        Index of the reduction that each result comes from.
     freeing : int64 array [reductions]
-        The result that is the last of each reduction to leave.
+        Index of the result of each reduction that leaves last and so frees its place.
     """
     rows, cols = b.output
     row, rep = np.arange(rows)[:, None, None], np.arange(b.repeat)

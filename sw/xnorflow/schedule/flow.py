@@ -1,10 +1,10 @@
-"""Predicts every transfer of an accelerator to the cycle, without simulating it.
+"""Predict every transfer of an accelerator to the cycle, without simulating it.
 
-Each component obeys rules of the form "event i not before event j plus a constant"
-(``docs/hardware.md``, section 4). With a source that always offers and a sink that always takes,
-the earliest times that satisfy all rules are what the hardware does. They are the least fixed point
-of monotone maps over (max, +), found here by sweeping from source to sink until nothing moves; a
-rule ``t[i] >= t[i-1] + 1`` over a whole array is one running maximum.
+Each component obeys rules of the form "event i happens no earlier than event j plus a constant"
+(``docs/hardware.md``, section 4). If the source always offers data and the sink always accepts
+them, the hardware does everything at the earliest times that satisfy all rules. These times are the
+least fixed point of monotone maps over (max, +). They are found by sweeping from source to sink
+until no time changes; a rule ``t[i] >= t[i-1] + 1`` over a whole array is one running maximum.
 """
 
 from __future__ import annotations
@@ -22,12 +22,19 @@ from xnorflow_hw.spec import AcceleratorSpec, StageSpec
 from xnorflow_hw.spec.stage_latency import stage_latency
 
 MAX_SWEEPS = 20_000
+"""Sweeps after which `Flow.solve` gives up; far more than any design is known to need."""
 
 
 def _in_order(earliest: Ints, ramp: Ints | None = None) -> Ints:
-    """Give the earliest times at which events in order can happen.
+    """Compute the earliest times at which events can happen one after the other.
 
-    Two of them are at least so many cycles apart as their entries in `ramp`; by default one.
+    Parameters
+    ----------
+    earliest : int64 array [events]
+        Cycle before which each event cannot happen.
+    ramp : int64 array [events], optional
+        Any two events are at least as many cycles apart as their entries here; by default
+        consecutive events are one cycle apart.
     """
     if ramp is None:
         ramp = np.arange(len(earliest))
@@ -35,10 +42,17 @@ def _in_order(earliest: Ints, ramp: Ints | None = None) -> Ints:
 
 
 class _Stage:
-    """Issues of a stage, of which only those matter that anything can hold back.
+    """Issues of a stage that anything can hold back.
 
-    These are the first to wait for each word and the last of each reduction; between two of them
-    there is one issue per cycle.
+    These are the first issue that waits for each word and the last issue of each reduction. Between
+    two of them there is one issue per cycle, so the others need not be computed.
+
+    Parameters
+    ----------
+    spec : StageSpec
+        Stage whose issues are computed.
+    frames : int
+        Number of frames.
     """
 
     def __init__(self, spec: StageSpec, frames: int) -> None:
@@ -58,20 +72,21 @@ class _Stage:
         row_end, freed = row_ends(b)
         ends = np.searchsorted(self.beats, (row_end + per_frame * b.cycles).ravel())
         freed = (freed + per_frame * b.height * b.row_places).ravel()
-        # A word in place p needs the row end after which more than p - capacity places are freed.
+        # A word can go to place p once an output row has ended that frees more than p - capacity
+        # places.
         place = places(b, np.arange(frames * b.frame_words))
         capacity = b.depth // b.place_words
         row = np.searchsorted(freed, place - capacity, side="right")
         self.blocker = np.where(place < capacity, -1, ends[np.minimum(row, len(ends) - 1)])
 
     def space(self, issues: Ints | None) -> Ints:
-        """Give the earliest time at which the buffer takes each word."""
+        """Return the earliest time at which the buffer has space for each word, in cycles."""
         if issues is None:
             return np.full(len(self.blocker), NEVER)
         return np.where(self.blocker < 0, NEVER, issues[self.blocker] + 1)
 
     def issues(self, writes: Ints, pops: Ints | None) -> Ints:
-        """Give the times of these issues, from the words' writes and the results' pops."""
+        """Compute the times of the issues from those of words written and results popped."""
         earliest = np.full(len(self.beats), NEVER)
         earliest[self.read] = writes[self.word] + 1
         earliest[0] = max(earliest[0], self.beats[0])
@@ -82,26 +97,27 @@ class _Stage:
         return _in_order(earliest, self.beats)
 
     def offered(self, issues: Ints) -> Ints:
-        """Give when each result can be offered at the queue's end, were it alone there."""
+        """Return when each result would reach the end of the queue if no other were before it."""
         return issues[self.last[self.reduction]] + self.latency + 1
 
 
 class Flow:
-    """All transfers of some frames, sent back to back at full speed.
+    """All transfers of several frames that are sent back to back at full speed.
 
-    Only what depends on something that has moved is worked out again.
+    A sweep recomputes only the times that depend on times that have changed.
 
     Parameters
     ----------
     spec : AcceleratorSpec
-        Whose.
+        Hardware to predict.
     frames : int
-        How many.
+        Number of frames.
 
     Attributes
     ----------
     accepts, sent : int64 array [beats]
-        Times of the transfers on s_axis and m_axis; cycle 0 is that of the first one's first beat.
+        Times, in cycles, of the transfers on ``s_axis`` and on ``m_axis``; cycle 0 is that of the
+        first transfer on ``s_axis``.
     """
 
     def __init__(self, spec: AcceleratorSpec, frames: int) -> None:
@@ -116,21 +132,21 @@ class Flow:
         self._into: list[Ints | None] = [None] * links
         self._out: list[Ints | None] = [None] * links
         self._issues: list[Ints | None] = [None] * stages
-        # From which arrays they were last worked out.
+        # The arrays that these were last computed from, to see whether any has changed.
         self._linked: list[tuple[Ints | None, ...]] = [()] * links
         self._issued: list[tuple[Ints | None, ...]] = [()] * stages
 
     @property
     def sent(self) -> Ints:
-        """Times of the transfers on m_axis."""
+        """Times of the transfers on ``m_axis``, in cycles: int64 array [beats]."""
         last = self._out[-1]
         assert last is not None
         return last
 
     def with_stage(self, k: int, spec: StageSpec) -> Flow:
-        """Give the flow with a stage that has no more space than the one in its place.
+        """Return the flow in which stage `k` is replaced by one that has no more space.
 
-        Nothing of it is earlier, so it begins with the times that are known.
+        Less space makes nothing earlier, so the known times are lower bounds to start from.
         """
         other = copy(self)
         stages = (*self.spec.stages[:k], spec, *self.spec.stages[k + 1 :])
@@ -142,7 +158,23 @@ class Flow:
         return other
 
     def solve(self, latest: Ints | None = None) -> bool:
-        """Find all times; give up, and tell so, if what is sent comes later than `latest`."""
+        """Compute all times.
+
+        Parameters
+        ----------
+        latest : int64 array [beats], optional
+            Times on ``m_axis``, in cycles. The computation stops as soon as one is exceeded.
+
+        Returns
+        -------
+        bool
+            Whether the times are complete and none exceeds `latest`.
+
+        Raises
+        ------
+        RuntimeError
+            If there is no fixed point after `MAX_SWEEPS` sweeps.
+        """
         for _ in range(MAX_SWEEPS):
             moved = [self._link(k) | self._stage(k) for k in range(len(self._boxes))]
             if not any(moved):
@@ -154,7 +186,7 @@ class Flow:
         )
 
     def _link(self, k: int) -> bool:
-        """Work out the transfers around gearbox k; tell whether they moved."""
+        """Compute the transfers into and out of gearbox `k`; return whether any changed."""
         given = self._issues[k - 1] if k else self._into[0]
         taken = self._issues[k] if k < len(self._stages) else None
         if _same(self._linked[k], (given, taken)):
@@ -177,9 +209,9 @@ class Flow:
         return _update(self._into, k, accepts) | _update(self._out, k, emits)
 
     def _accept(self, after: Ints | None) -> Ints:
-        """Work out the transfers on s_axis; give when, a register later, each is offered.
+        """Compute the transfers on ``s_axis`` and return when the input register offers each.
 
-        `after` are the transfers so far known behind the register.
+        `after` are the transfers behind the register, as far as they are known.
         """
         earliest = np.zeros(self.spec.input.beats * self.frames, np.int64)
         if after is not None:
@@ -188,7 +220,7 @@ class Flow:
         return self.accepts + 1
 
     def _stage(self, k: int) -> bool:
-        """Work out the issues of stage k, if there is one; tell whether they moved."""
+        """Compute the issues of stage `k`, if there is one; return whether any changed."""
         if k == len(self._stages):
             return False
         writes, pops = self._out[k], self._into[k + 1]
@@ -204,7 +236,7 @@ def _same(before: tuple[Ints | None, ...], now: tuple[Ints | None, ...]) -> bool
 
 
 def _update(times: list[Ints | None], k: int, new: Ints) -> bool:
-    """Replace an array unless it is the same; tell whether."""
+    """Store the new times of part `k`, and return whether they differ from the old ones."""
     old = times[k]
     if old is not None and np.array_equal(old, new):
         return False

@@ -1,4 +1,4 @@
-"""When a gearbox accepts and emits."""
+"""Compute when a gearbox accepts input beats and emits output beats."""
 
 from __future__ import annotations
 
@@ -13,10 +13,17 @@ from xnorflow_hw.spec import GearboxSpec
 
 
 def gearbox_cycles(box: GearboxSpec, elements: int) -> int:
-    """Give the fewest cycles in which a frame can pass a gearbox.
+    """Compute the fewest cycles in which a frame can pass a gearbox.
 
-    It takes an input beat per cycle at most, and none before it has given all output beats but one
-    of those that the last one made possible.
+    A gearbox accepts at most one input beat per cycle. After an input beat that completes several
+    output beats, it accepts the next one only with the last of them.
+
+    Parameters
+    ----------
+    box : GearboxSpec
+        Gearbox that the frame passes.
+    elements : int
+        Elements per frame.
     """
     possible, _ = gearbox_counts(box, elements)
     if not box.needed:
@@ -25,15 +32,23 @@ def gearbox_cycles(box: GearboxSpec, elements: int) -> int:
 
 
 NEVER = np.iinfo(np.int64).min // 4
-"""A time before all others, for what nothing holds back."""
+"""A time before all others, for events that nothing holds back."""
 
 
 class GearboxTimes:
-    """Accepts and emits of a gearbox.
+    """Times at which a gearbox accepts and emits.
 
-    Written in the order A0, the emits that A0 makes possible, A1, ... every rule binds an event to
-    its predecessor: an emit comes one cycle after it, an accept one cycle after an accept and no
-    earlier than an emit. So one running maximum solves them all.
+    Put the events in the order: first accept, the emits that it makes possible, second accept, and
+    so on. Then every rule binds an event to the one before it: an emit comes at least one cycle
+    later; an accept comes at least one cycle after an accept, and no earlier than an emit. So one
+    running maximum solves all rules.
+
+    Parameters
+    ----------
+    box : GearboxSpec
+        Gearbox whose events are timed.
+    elements : int
+        Elements in all frames together.
     """
 
     def __init__(self, box: GearboxSpec, elements: int) -> None:
@@ -46,10 +61,20 @@ class GearboxTimes:
         self.ramp = np.cumsum(after_previous)
 
     def solve(self, offered: NDArray[Any], blocked: Ints | None) -> tuple[Any, Any]:
-        """Give accept and emit times.
+        """Compute the times of all accepts and all emits.
 
-        `offered` is when each input beat is offered; `blocked` the earliest time at which the
-        consumer takes each output beat, None if it always does.
+        Parameters
+        ----------
+        offered : array [input beats]
+            Time in cycles at which each input beat is offered.
+        blocked : int64 array [output beats], optional
+            Earliest time in cycles at which the consumer takes each output beat; without it the
+            consumer is always ready.
+
+        Returns
+        -------
+        accepts, emits : arrays [input beats] and [output beats]
+            Times in cycles, of the type of `offered`.
         """
         earliest = np.full(len(self.ramp), NEVER, offered.dtype)
         earliest[self.accept_at] = offered
@@ -60,9 +85,21 @@ class GearboxTimes:
 
 
 def gearbox_counts(box: GearboxSpec, elements: int) -> tuple[Ints, Ints]:
-    """Give per input beat how many output beats are possible after it, and the inverse.
+    """Count how input and output beats of a gearbox depend on each other.
 
-    `elements` is the number of real elements in all frames together.
+    Parameters
+    ----------
+    box : GearboxSpec
+        Gearbox that regroups the elements.
+    elements : int
+        Elements in all frames together, without padding.
+
+    Returns
+    -------
+    possible : int64 array [input beats]
+        Output beats that are complete after each input beat.
+    first_for : int64 array [output beats]
+        Index of the input beat that completes each output beat.
     """
     per_in = ceil(box.group_in / box.lanes_in)
     per_out = ceil(box.group_out / box.lanes_out)

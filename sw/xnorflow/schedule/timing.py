@@ -1,4 +1,4 @@
-"""Predict initiation interval and latency."""
+"""Predict the initiation interval and the latency of an accelerator."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from xnorflow_hw.spec import AcceleratorSpec
 
 @dataclass(frozen=True)
 class Timing:
-    """Predicted times, in cycles.
+    """Predicted times of an accelerator.
 
     Parameters
     ----------
     ii : int
         Initiation interval: cycles between the last output beats of two frames in steady state.
     bound : int
-        Lower bound of the interval: beats of the busiest stage, or of the input or output stream.
+        Lower bound of the interval in cycles, set by the busiest stage, gearbox or stream.
     latency : int
-        From a frame's first input beat to its last output beat, pipeline empty before.
+        Cycles from a frame's first input beat to its last output beat, if the pipeline was empty.
     last_out : tuple of int
-        Cycle of each frame's last output beat, counted from the first input beat.
+        Cycle of each frame's last output beat, counted from the first input beat of all.
     busiest : str
-        What sets the bound.
+        Name of the part that sets the bound.
     """
 
     ii: int
@@ -35,7 +35,13 @@ class Timing:
 
 
 def latency(spec: AcceleratorSpec) -> int:
-    """Predict the cycles from a frame's first input beat to its last output beat, alone."""
+    """Predict the latency of a single frame: cycles from its first input to its last output beat.
+
+    Parameters
+    ----------
+    spec : AcceleratorSpec
+        Complete hardware.
+    """
     return _last_minus_first(Flow(spec, 1))
 
 
@@ -45,7 +51,15 @@ def _last_minus_first(flow: Flow) -> int:
 
 
 def predict(spec: AcceleratorSpec, frames: int = 5) -> Timing:
-    """Predict interval and latency, from `frames` frames back to back at full speed."""
+    """Predict the initiation interval and the latency.
+
+    Parameters
+    ----------
+    spec : AcceleratorSpec
+        Complete hardware.
+    frames : int
+        Frames that are sent back to back at full speed; the interval is that of the last two.
+    """
     limit, busiest = bound(spec)
     flow = Flow(spec, frames)
     flow.solve()
@@ -60,12 +74,23 @@ def predict(spec: AcceleratorSpec, frames: int = 5) -> Timing:
 
 
 def latency_bound(spec: AcceleratorSpec) -> tuple[int, int]:
-    """Give what a frame's latency is made of, in cycles: its data, and pipelines.
+    """Compute the two parts that a frame's latency is made of.
 
-    The first is when the last score could be there if every engine answered at once and had all
-    the space that it wants: the chain of the last input that each output needs. The second is the
-    depth of all pipelines; a chain passes each of them at most once, so the sum bounds the latency
-    of a design in which nothing waits for space.
+    Their sum bounds the latency of a design in which nothing waits for space, because the chain of
+    events that leads to the last score passes each pipeline at most once.
+
+    Parameters
+    ----------
+    spec : AcceleratorSpec
+        Hardware whose depths are ignored.
+
+    Returns
+    -------
+    data : int
+        Cycles until the last score if every engine answered at once and had all the space it
+        wants: each output waits only for the last input that it needs.
+    pipelines : int
+        Cycles through the pipelines of all stages.
     """
     ample = tuple(
         replace(

@@ -1,4 +1,4 @@
-"""Choose what a memory is built of: depth and width become blocks of RAM, cut, or LUTs.
+"""Choose the storage of a memory from its depth and width: blocks of RAM, and how cut, or LUTs.
 
 May import `devices` and `xnorflow_hw.spec`.
 """

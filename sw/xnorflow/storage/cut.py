@@ -1,7 +1,8 @@
-"""How a read-only memory is cut into blocks of RAM.
+"""Choose how a read-only memory is cut into blocks of RAM.
 
 Every tile is one block, or a pair of blocks that the device joins, in one of its native shapes.
-Tiles one above the other cost an OR or a multiplexer of their words; see `xnorflow_hw.memory.rom`.
+Tiles that hold different words of the same bits have to be joined by an OR or a multiplexer, which
+costs LUTs; see `xnorflow_hw.memory.rom`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,15 @@ from xnorflow_hw.spec import Tile, segments
 
 @dataclass(frozen=True)
 class NativeShape:
-    """A native shape: words, bits, and the blocks that it takes."""
+    """Native shape of a block of RAM, or of a pair of blocks.
+
+    Parameters
+    ----------
+    depth, width : int
+        Words, and bits per word.
+    blocks : int
+        Blocks that it takes.
+    """
 
     depth: int
     width: int
@@ -29,14 +38,14 @@ class Ram:
 
     Parameters
     ----------
-    shapes : tuple of Shape
-        Native ones.
+    shapes : tuple of NativeShape
+        Native shapes.
     lut_inputs : int
         Inputs of a LUT.
     zeroes : bool
-        Whether a block that is not addressed gives zeros by itself.
+        Whether the output of a block that is not addressed is zero.
     registers : bool
-        Whether a block ends in a register of its own, which then hides whether it is addressed.
+        Whether a block has an output register of its own. If so, LUTs have to select the tile.
     """
 
     shapes: tuple[NativeShape, ...]
@@ -46,7 +55,7 @@ class Ram:
 
     @classmethod
     def of(cls, family: Family) -> Ram:
-        """Describe a family's."""
+        """Return the block RAM of a family."""
         single = [NativeShape(d, w, 1) for d, w in family.ram_shapes]
         pairs = [NativeShape(d, w, 2) for d, w in family.ram_pair_shapes]
         return cls(
@@ -54,18 +63,18 @@ class Ram:
         )
 
     def blocks(self, tile: Tile) -> int:
-        """Give the blocks that a tile takes, even if it is none of the shapes."""
+        """Return the blocks that a tile takes, even if it fits none of the native shapes."""
         whole = [s.blocks for s in self.shapes if s.depth >= tile.depth and s.width >= tile.width]
         return min(whole) if whole else cut_cost(tile.depth, tile.width, self, 1e3)[1]
 
     def join(self, tiles: int) -> float:
-        """Give the LUTs per bit, about, that join so many tiles, one above the other."""
+        """Return the approximate LUTs per bit that join `tiles` tiles with the same bits."""
         inputs = tiles if self.zeroes or tiles == 1 else 2 * tiles
         return (inputs - 1) / (self.lut_inputs - 1)
 
 
 def join_luts(tiles: tuple[Tile, ...], ram: Ram) -> int:
-    """Give the LUTs that join tiles to words, with those that tell which are addressed."""
+    """Return the LUTs that join tiles to whole words, with those that decode which tile to take."""
     rows = [(end - low, len(there)) for low, end, there in segments(tiles)]
     firsts = len({t.first for t in tiles})
     return (firsts if firsts > 1 else 0) + sum(
@@ -75,16 +84,17 @@ def join_luts(tiles: tuple[Tile, ...], ram: Ram) -> int:
 
 @dataclass(frozen=True)
 class Columns:
-    """Columns of a memory, each of tiles of one shape, at the least cost.
+    """Cheapest columns of a memory of a given depth; each column has tiles of one shape.
 
     Parameters
     ----------
     numbers : tuple of int
-        Tiles of a column of each shape: what matters of the memory's depth.
+        Tiles in a column of each native shape. Memories of different depths that need the same
+        numbers share this object.
     ram : Ram
-        Of what.
+        Block RAM of the family.
     price : float
-        What a block costs, in LUTs.
+        Price of a block in LUTs.
     """
 
     numbers: tuple[int, ...]
@@ -93,7 +103,7 @@ class Columns:
 
     @cached_property
     def _costs(self) -> dict[NativeShape, tuple[float, float]]:
-        """Cost of a column, and of each of its bits; those of shapes that may be best."""
+        """Cost of a column and cost per bit used, in LUTs, for each shape that can be the best."""
         costs: dict[NativeShape, tuple[float, float]] = {}
         for number, s in sorted(
             zip(self.numbers, self.ram.shapes, strict=True),
@@ -105,21 +115,22 @@ class Columns:
         return costs
 
     def cost(self, s: NativeShape, bits: int) -> float:
-        """Give the cost of a column of which so many bits are used."""
+        """Return the cost in LUTs of a column of which `bits` bits are used."""
         column, bit = self._costs[s]
         return column + bits * bit
 
     @cached_property
     def best(self) -> NativeShape:
-        """The shape that costs least per bit."""
+        """Shape that costs least per bit."""
         return min(self._costs, key=lambda s: self.cost(s, s.width) / s.width)
 
     @cached_property
     def table(self) -> list[tuple[float, NativeShape]]:
-        """The least cost of each width, and the column that comes last.
+        """Least cost of each width, and the shape of the last column.
 
-        Among as many others as the best column has bits, some add up to a multiple of it: they can
-        as well be that. So wider memories have all else made of the best one.
+        Let n be the width of the best shape. Among any n columns of other shapes, the widths of
+        some add up to a multiple of n, so best columns can replace them at no higher cost. The
+        table is therefore limited; in wider memories, best columns make up the rest.
         """
         found = [(0.0, self.best)]
         for bits in range(1, self.best.width * max(s.width for s in self._costs) + 1):
@@ -135,7 +146,7 @@ class Columns:
         return found
 
     def widths(self, width: int) -> list[tuple[NativeShape, int]]:
-        """List the columns of a memory, from its highest bits on, each with its bits."""
+        """Return shape and used bits of each column of a memory, from its highest bits down."""
         whole = max(0, -(-(width - len(self.table) + 1) // self.best.width))
         found = [(self.best, self.best.width)] * whole
         width -= whole * self.best.width
@@ -146,7 +157,7 @@ class Columns:
         return found
 
     def total(self, width: int) -> float:
-        """Give the cost of a memory."""
+        """Return the cost in LUTs of a memory of `width` bits per word."""
         whole = max(0, -(-(width - len(self.table) + 1) // self.best.width))
         best = self.cost(self.best, self.best.width)
         return whole * best + self.table[width - whole * self.best.width][0]
@@ -163,11 +174,14 @@ def _columns(depth: int, ram: Ram, price: float) -> Columns:
 def _plan(
     depth: int, width: int, ram: Ram, price: float
 ) -> tuple[float, tuple[tuple[int, Columns], ...]]:
-    """Give the cost of a memory and its parts, one above the other, with the depth of each."""
+    """Choose the cheapest way to divide a memory by words; return its cost and the parts.
+
+    Each part is its number of words and its columns.
+    """
     whole = _columns(depth, ram, price)
     best: tuple[float, tuple[tuple[int, Columns], ...]] = whole.total(width), ((depth, whole),)
     for at in sorted({depth // s.depth * s.depth for s in ram.shapes} - {0, depth}):
-        # Whole blocks, and what is left over in another shape.
+        # As many whole tiles of one shape as fit, and the remaining words in other shapes.
         low = _columns(at, ram, price)
         cost, high = _plan(depth - at, width, ram, price)
         cost += low.total(width) + width * (ram.join(2) - ram.join(1))
@@ -176,7 +190,7 @@ def _plan(
 
 
 def cut_cost(depth: int, width: int, ram: Ram, price: float) -> tuple[float, int]:
-    """Give the LUTs, about, and the blocks of a memory that is cut at the least cost."""
+    """Compute the approximate LUTs, and the blocks, of a memory that is cut at the least cost."""
     cost, parts = _plan(depth, width, ram, price)
     blocks = sum(
         ceil(rows / s.depth) * s.blocks for rows, columns in parts for s, _ in columns.widths(width)
@@ -185,16 +199,21 @@ def cut_cost(depth: int, width: int, ram: Ram, price: float) -> tuple[float, int
 
 
 def cut(depth: int, width: int, ram: Ram, price: float) -> tuple[Tile, ...]:
-    """Cut a memory into tiles at the least cost.
+    """Choose the tiles of a memory that cost least.
 
     Parameters
     ----------
     depth, width : int
-        Words and bits.
+        Words, and bits per word.
     ram : Ram
-        Of what.
+        Block RAM of the family.
     price : float
-        What a block costs, in LUTs.
+        Price of a block in LUTs.
+
+    Returns
+    -------
+    tuple of Tile
+        Tiles that together cover the memory, ordered by their first word and lowest bit.
     """
     tiles, first = [], 0
     for rows, columns in _plan(depth, width, ram, price)[1]:
@@ -208,7 +227,7 @@ def cut(depth: int, width: int, ram: Ram, price: float) -> tuple[Tile, ...]:
 
 
 def _whole(s: NativeShape, tile: Tile) -> list[Tile]:
-    """Give a tile, or its halves if Yosys could fold it into one block instead of a pair."""
+    """Return a tile, or its two halves if Yosys would build the tile of one block, not a pair."""
     if s.blocks == 1 or tile.depth <= 512 or tile.depth * tile.width > s.depth * s.width // 2:
         return [tile]
     half = ceil(tile.width / 2)

@@ -1,4 +1,4 @@
-"""Training recipes. They need the extra ``train``; nothing else in xnorflow does."""
+"""Training recipes. Only they need the packages of the extra ``train``."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from xnorflow.errors import ToolMissing
 
 
 def needs(module: str) -> Any:
-    """Import a module of the extra ``train``.
+    """Import a module of a package of the extra ``train``, and return it.
 
     Raises
     ------
     xnorflow.errors.ToolMissing
-        If it is not installed; the message says how to install it.
+        If the package is not installed; the message says how to install it.
     """
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise ToolMissing(
             f"Training needs the package {error.name!r}, which is not installed. What would work: "
-            "pip install 'xnorflow[train]'; torch's CPU build is enough and much smaller: pip "
-            "install torch --index-url https://download.pytorch.org/whl/cpu before that."
+            "pip install 'xnorflow[train]'. The CPU build of torch is enough and much smaller: for "
+            "it, run pip install torch --index-url https://download.pytorch.org/whl/cpu first."
         ) from error

@@ -1,6 +1,6 @@
 """Brevitas quantisers whose scale is 1, so that a network's sums are integers.
 
-Import it by `xnorflow.train.needs`, which says what to install where Brevitas is missing.
+Import this module by `xnorflow.train.needs`, which says what to install if Brevitas is missing.
 """
 
 from __future__ import annotations
@@ -12,17 +12,20 @@ from brevitas.quant.solver import ActQuantSolver
 
 
 class BinaryWeight(SignedBinaryWeightPerTensorConst):
-    """-1 and +1."""
+    """Quantiser of weights to -1 and +1."""
 
     scaling_const = 1.0
 
 
 class BinaryActivation(SignedBinaryActPerTensorConst):
-    """-1 below 0, else +1; the gradient passes between -1 and +1."""
+    """Quantiser of activations to -1 below 0 and to +1 otherwise.
+
+    The gradient passes where the activation is between -1 and +1.
+    """
 
 
 class Sample4(UintQuant, ActQuantSolver):
-    """Whole numbers 0 to 15; what is beyond becomes the nearest of them."""
+    """Quantiser of samples to the nearest whole number from 0 to 15."""
 
     bit_width = 4
     min_val, max_val = 0.0, 15.0

@@ -1,14 +1,14 @@
-"""Trains the demo network with Brevitas: ``python -m xnorflow.train.digits -o digits.onnx``.
+"""Train the demo network with Brevitas: ``python -m xnorflow.train.digits -o digits.onnx``.
 
-The network is small enough for the smallest boards: 25,744 binary weights, binary activations
-everywhere but at the input, which is read as 4 bits (16, all ink, becomes 15). It has what makes
-such a network hard to map exactly: convolutions whose padding is 0, a value that no binary
-activation has; a pool between a convolution and its batch-norm; batch-norms of which half have
-negative gammas. All scales are 1, so the scores are integers.
+The network is small enough for the smallest boards. It has 25,744 binary weights, and its
+activations are binary except at the input, which is quantised to 4 bits (16, all ink, becomes 15).
+It has the features that make such networks hard to map exactly: convolutions padded with 0, which
+is no value of a binary activation; a pool between a convolution and its batch-norm; and negative
+gammas in half of the channels of each batch-norm. All scales are 1, so the scores are integers.
 
-Training is that of BinaryNet (Hubara et al., arXiv:1602.02830): float weights whose signs are used,
-a straight-through gradient that stops where a value is beyond 1, Adam. Same seed, same machine,
-same file.
+The method is that of BinaryNet (Hubara et al., arXiv:1602.02830): the network computes with the
+signs of float weights, the gradient passes straight through the sign where a value is within -1 and
+1, and the optimiser is Adam. The same seed on the same machine yields the same file.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from xnorflow.train import needs
 
 CHANNELS = (16, 32, 64)
 TEMPERATURE = 1 / 16
-"""Softmax of the loss sees scores times this: sums of 256 signs are 16 times too steep for it."""
+"""Factor of the scores before the softmax of the loss, which is too steep for sums of 256 signs."""
 
 
 def network() -> Any:
@@ -35,8 +35,8 @@ def network() -> Any:
     Returns
     -------
     torch.nn.Sequential
-        Takes raw samples, float32 [frames, 1, 8, 8] of 0 to 16; gives scores [frames, 10], whole
-        numbers in -256 to 256.
+        Network that takes raw samples, float32 [frames, 1, 8, 8] from 0 to 16, and returns scores,
+        float32 [frames, 10], which are whole numbers from -256 to 256.
     """
     nn, qnn = needs("torch").nn, needs("brevitas.nn")
     quantisers = needs("xnorflow.train.binarise")
@@ -48,7 +48,7 @@ def network() -> Any:
 
     def norm(channels: int) -> Any:
         layer = nn.BatchNorm2d(channels)
-        layer.weight.data[1::2] = -1.0  # so that a pool's minimum can decide, not its maximum only
+        layer.weight.data[1::2] = -1.0  # so that the minimum of a pool matters, too
         return layer
 
     def sign() -> Any:
@@ -66,7 +66,9 @@ def network() -> Any:
 
 
 def augment(x: Any, generator: Any) -> Any:
-    """Turn each image by up to 12 degrees, scale it by up to 10 %, shift it by up to 0.8 pixels.
+    """Return images, each turned by up to 12 degrees, scaled by up to 10 % and shifted.
+
+    The shift is at most 0.8 pixels in either direction.
 
     Parameters
     ----------
@@ -78,12 +80,14 @@ def augment(x: Any, generator: Any) -> Any:
     Returns
     -------
     torch.Tensor
-        As `x`; samples are whole numbers again.
+        Images of the same shape and type; samples are rounded to whole numbers.
     """
     torch = needs("torch")
     draw = 2 * torch.rand((4, len(x)), generator=generator) - 1
     angle, scale = draw[0] * np.deg2rad(12), 1 + 0.1 * draw[1]
-    shift = draw[2:] * 0.8 * 2 / x.shape[-1]  # affine_grid's image is 2 wide
+    shift = (
+        draw[2:] * 0.8 * 2 / x.shape[-1]
+    )  # in the units of affine_grid, where an image is 2 wide
     cos, sin = scale * torch.cos(angle), scale * torch.sin(angle)
     rows = torch.stack([cos, -sin, shift[0], sin, cos, shift[1]], dim=1).reshape(-1, 2, 3)
     grid = torch.nn.functional.affine_grid(rows, list(x.shape), align_corners=False)
@@ -106,19 +110,23 @@ def fit(
     x, y : uint8 arrays [images, 8, 8] and [images]
         Raw samples and classes.
     seed : int
-        Of the initial weights, the order of the images and the augmentation.
-    epochs, batch : int
-        Passes over the images, and images per step.
+        Seed of the initial weights, the order of the images and the augmentation.
+    epochs : int
+        Passes over the images.
+    batch : int
+        Images per step.
     rate : float
-        Adam's step at the start; it falls to 0 along half a cosine.
+        Initial learning rate of Adam; it falls to 0 along half a cosine.
 
     Returns
     -------
     torch.nn.Sequential
-        The network in evaluation mode; its weights are exactly -1 and +1.
+        The trained network in evaluation mode; its weights are exactly -1 and +1.
     """
     torch = needs("torch")
-    torch.set_num_threads(1)  # the order of float sums, and so the result, depends on it
+    torch.set_num_threads(
+        1
+    )  # the number of threads changes the order of float sums, and so the result
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     images = torch.from_numpy(x.astype(np.float32))[:, None]
@@ -131,7 +139,7 @@ def fit(
     with click.progressbar(range(epochs), label="training") as bar:
         for _ in bar:
             order = torch.randperm(len(images), generator=generator)
-            # The last, incomplete batch is left out; the next epoch draws another.
+            # The last, incomplete batch is left out; in the next epoch it has other images.
             for chosen in order[: len(order) // batch * batch].split(batch):
                 scores = net(augment(images[chosen], generator))
                 loss = torch.nn.functional.cross_entropy(scores * TEMPERATURE, labels[chosen])
@@ -146,7 +154,7 @@ def fit(
 
 
 def scores(net: Any, x: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Run a network on raw samples, uint8 [frames, 8, 8]; gives float32 [frames, 10]."""
+    """Compute the scores of a network, float32 [frames, 10], for samples, uint8 [frames, 8, 8]."""
     torch = needs("torch")
     with torch.no_grad():
         result = net(torch.from_numpy(x.astype(np.float32))[:, None])
@@ -154,14 +162,14 @@ def scores(net: Any, x: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def export(net: Any, path: Path) -> None:
-    """Write a network as QONNX: batch 1, static shapes, opset 13, one initializer per parameter.
+    """Write a network as a QONNX file of opset 13, with a batch of 1 and static shapes.
 
     Parameters
     ----------
     net : torch.nn.Sequential
-        In evaluation mode.
+        Network in evaluation mode.
     path : Path
-        The file to write.
+        File to write.
     """
     torch, onnx = needs("torch"), needs("onnx")
     cleanup = needs("qonnx.util.cleanup").cleanup_model
@@ -180,21 +188,26 @@ def export(net: Any, path: Path) -> None:
 
 
 def accuracy(path: Path, x: NDArray[np.uint8], y: NDArray[np.uint8], net: Any) -> float:
-    """Run a written file in the QONNX executor and give the fraction of right labels.
+    """Compute the accuracy of a written file in the QONNX executor, and check its scores.
 
     Parameters
     ----------
     path : Path
-        A file that `export` wrote.
+        File that `export` wrote.
     x, y : uint8 arrays [images, 8, 8] and [images]
         Raw samples and classes.
     net : torch.nn.Sequential
-        The network that was written.
+        Network that was written.
+
+    Returns
+    -------
+    float
+        Fraction of the labels that are right, 0 to 1.
 
     Raises
     ------
     xnorflow.errors.CheckFailed
-        If the file's scores are not the very scores of `net`.
+        If a score of the file differs from that of `net`.
     """
     model = needs("qonnx.core.modelwrapper").ModelWrapper(str(path))
     execute = needs("qonnx.core.onnx_exec").execute_onnx
@@ -211,7 +224,7 @@ def accuracy(path: Path, x: NDArray[np.uint8], y: NDArray[np.uint8], net: Any) -
 @click.option("--seed", default=0, show_default=True, help="Seed of everything drawn.")
 @click.option("--epochs", default=200, show_default=True, help="Passes over the training images.")
 def main(output: Path, seed: int, epochs: int) -> None:
-    """Train the digit network, write it as QONNX and check the file on the held-out images.
+    """Train the digit network, write it as QONNX, and check the file on the held-out images.
 
     Example: python -m xnorflow.train.digits -o digits.onnx
     """

@@ -1,7 +1,7 @@
-"""Makes the data file of the demo: ``python -m xnorflow.train.digits_data -o digits.npz``.
+"""Build the data file of the demo: ``python -m xnorflow.train.digits_data -o digits.npz``.
 
-The 1,797 images of 8 x 8 pixels come with scikit-learn, whose copy is the test set of the UCI
-collection (source and licence: ``xnorflow/demo/README.md``). Samples stay as they are, 0 to 16.
+The 1,797 images of 8 x 8 pixels are those of scikit-learn, which are the test set of the UCI
+collection (source and licence: ``xnorflow/demo/README.md``). Their samples, 0 to 16, are kept.
 """
 
 from __future__ import annotations
@@ -17,19 +17,23 @@ from xnorflow.train import needs
 
 
 def split(labels: NDArray[Any], every: int = 4) -> NDArray[np.bool_]:
-    """Mark the held-out images: the first of every `every` images of each class, in file order.
+    """Choose the images to hold out: the first of every `every` images of each class.
 
-    No random generator is involved, so the split never changes; the classes are held out in
-    proportion. Consecutive images are often by the same writer, so a writer may be on both sides.
+    The choice depends on the order in the file alone, so it never changes, and it holds out the
+    same share of each class. Consecutive images are often by the same writer, so a writer may be
+    in both sets.
 
     Parameters
     ----------
     labels : int array [images]
         Class of each image.
+    every : int
+        Images of a class of which one is held out.
 
     Returns
     -------
     bool array [images]
+        True for an image that is held out.
     """
     held_out = np.zeros(len(labels), bool)
     for label in np.unique(labels):
@@ -38,13 +42,13 @@ def split(labels: NDArray[Any], every: int = 4) -> NDArray[np.bool_]:
 
 
 def load() -> dict[str, NDArray[np.uint8]]:
-    """Read scikit-learn's digits and split them.
+    """Read the digits of scikit-learn, and split them into training and held-out images.
 
     Returns
     -------
-    dict of uint8 arrays
-        ``x_train`` and ``x_test`` [images, 8, 8], samples 0 to 16; ``y_train`` and ``y_test``
-        [images], classes 0 to 9.
+    dict of str to uint8 array
+        ``x_train`` and ``x_test`` [images, 8, 8], samples from 0 to 16; ``y_train`` and ``y_test``
+        [images], classes from 0 to 9.
 
     Raises
     ------
@@ -54,7 +58,7 @@ def load() -> dict[str, NDArray[np.uint8]]:
     digits = needs("sklearn.datasets").load_digits()
     x, y = digits.images.astype(np.uint8), digits.target.astype(np.uint8)
     if not np.array_equal(x, digits.images):
-        raise ValueError("scikit-learn's digits are not what they were: samples are not uint8")
+        raise ValueError("the digits of this version of scikit-learn are no whole numbers any more")
     test = split(y)
     return {"x_train": x[~test], "y_train": y[~test], "x_test": x[test], "y_test": y[test]}
 

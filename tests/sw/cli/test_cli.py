@@ -210,7 +210,7 @@ def test_compile_shows_and_draws_the_front(tmp_path: Path) -> None:
     ("options", "message"),
     [
         ([], "give a folder to write with -o"),
-        (["-o", "out", "--plot", "p.png"], "--plot goes with --pareto"),
+        (["-o", "out", "--plot", "p.png"], "--plot draws the front of --pareto"),
         (["--pareto"], "needs a --board"),
         (["--pareto", "--board", "icebreaker", "-o", "out"], "leave out -o"),
         (["--pareto", "--board", "icebreaker", "--fps", "10"], "leave out --fps"),
@@ -354,7 +354,7 @@ def test_doctor_lists_the_tools() -> None:
         (["simulate", ".", "--data", "x.npy", "--cycles", 9], "is compiled already"),
         (
             ["simulate", MODEL, "--data", "labels.npz", "--engine", "golden"],
-            "labels from 9 to 10 do not fit a network of 10 classes",
+            "the labels go from 9 to 10, but the network has 10 classes",
         ),
         (["simulate", MODEL, "--data", "x.npy", "-o", "/proc/a.npz"], "cannot write /proc/a.npz"),
         (["simulate", MODEL, "--data", "x.npy", "--waves", "/proc/a.vcd"], "write /proc/a.vcd"),

@@ -88,8 +88,8 @@ def test_ties_are_let_pass_when_asked(here: Path) -> None:
     ir_file.save(load(tie(here, 1.0)), "net.npz")
     args = ["check", "net.npz", "--file", tie(here, 1.0000001), "--data", "x.npy"]
     text = one_screen(run(*args, code=1).stdout)
-    assert "only scores are ordered otherwise that one of the two holds equal" in text
-    assert "the label hangs on equal scores in 20 frames" in text
+    assert "the order differs only in scores that are equal in one of the two" in text
+    assert "in 20 frames, equal scores decide the label" in text
     assert "equal but for ties" in run(*args, "--allow-ties").stdout
 
 

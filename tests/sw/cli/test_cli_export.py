@@ -89,7 +89,7 @@ def test_weights_go_by_suffix_or_format(here: Path) -> None:
         ([MODEL, "-o", "net.txt", "--format", "onnx"], "onnx is written as a .onnx file"),
         ([MODEL, "-o", "w.hex", "--format", "hex"], "hex is written as a folder"),
         ([MODEL, "-o", "no/net.onnx"], "there is no folder no"),
-        ([MODEL, "-o", "w.npz", "--data", "x.npy"], "nothing of a npz file is executed"),
+        ([MODEL, "-o", "w.npz", "--data", "x.npy"], "npz files are not executed"),
         (["net.npz", "--passes", "steps"], "is lowered already"),
         ([".", "--passes", "steps"], "is lowered already"),
         ([".", "-o", "net.onnx"], "is not a design that xnorflow wrote"),

@@ -188,9 +188,9 @@ def test_repeated_names_count_once():
                 ["zcu104", "kv260"],
                 [],
             ),
-            "one network",
+            "same network",
         ),
-        (lambda: compare({}, [], ["t4"]), "one network"),
+        (lambda: compare({}, [], ["t4"]), "same network"),
     ],
 )
 def test_bad_requests_are_named(call, words):

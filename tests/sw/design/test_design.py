@@ -143,12 +143,12 @@ def edited(folder: Path, change: Any) -> None:
         (lambda c: c.update(format="xnorflow-design-99"), "its format is 'xnorflow-design-99'"),
         (lambda c: c.pop("layers"), "layers"),
         (lambda c: c.update(layers=3), "not a design"),
-        (lambda c: c["layers"].pop(), "folding of 2 layers"),
+        (lambda c: c["layers"].pop(), "the folding has 2 entries"),
         (lambda c: c["layers"][0].update(pe=10**9), "cannot have PE 1000000000"),
         (lambda c: c["layers"][0].update(pe=None), "not a design"),
         (lambda c: c["layers"][1].update(pe=1, simd=2), "is a pool"),
-        (lambda c: c["interface"]["s_axis"].update(lanes=10**12), "per beat are not possible"),
-        (lambda c: c["interface"]["m_axis"].update(lanes=0), "per beat are not possible"),
+        (lambda c: c["interface"]["s_axis"].update(lanes=10**12), "beat are not possible"),
+        (lambda c: c["interface"]["m_axis"].update(lanes=0), "beat are not possible"),
         (lambda c: c.update(board="none-such"), "none-such"),
         (lambda c: c.update(board=["ulx3s-85f"]), "not a design"),
         (lambda c: c["layers"][0].update(pe=True), "pe has to be a whole number, not True"),
@@ -160,7 +160,7 @@ def edited(folder: Path, change: Any) -> None:
         (lambda c: c.update(clock_mhz=float("inf")), "it holds Infinity"),
         (
             lambda c: c.update(network_digest="0" * 64),
-            "network.npz is not the network of design.json",
+            "network.npz is not the network that design.json describes",
         ),
         (lambda c: c["layers"][0].update(pe=1, simd=1), "net.v is not what this version writes"),
     ],
@@ -199,3 +199,13 @@ def test_golden_taps_are_codes(made: Design) -> None:
     np.testing.assert_array_equal(taps["input"], x)
     assert set(np.unique(taps["conv0"])) <= {0, 1}
     np.testing.assert_array_equal(taps["dense"].reshape(2, -1), made.net(x))
+
+
+def test_comments_of_the_verilog_may_read_otherwise(made: Design, folder: Path) -> None:
+    verilog = folder / "net.v"
+    text = verilog.read_text()
+    verilog.write_text(f"// a comment of another version\n\n{text.replace('// ', '//  ')}")
+    assert Design.read(folder).digest == made.digest
+    verilog.write_text(text.replace("module net(", "module net (", 1))
+    with pytest.raises(BadInput, match="net.v is not what this version writes"):
+        Design.read(folder)

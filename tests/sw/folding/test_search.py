@@ -215,8 +215,9 @@ def test_a_network_too_large_for_any_folding_is_refused() -> None:
     with pytest.raises(
         CheckFailed,
         match=(
-            r"does not fit icebreaker: even its smallest folding takes about .* of .*weights"
-            r" .* layer 'conv1'\. What would work: a larger board \(.*kv260"
+            r"does not fit icebreaker: even its smallest folding takes about .* of .*; layer"
+            r" 'conv1' has .* of its .* weights"
+            r"\. What would work: a larger board \(.*kv260"
         ),
     ):
         compile_network(net, "icebreaker")

@@ -108,13 +108,16 @@ def test_denormal_values_are_off_by_one_at_most(off: int, fits: bool) -> None:
         assert integers.tolist() == [1, 2]
 
 
-def test_neighbours_may_be_exactly_one_apart() -> None:
-    scale = np.nextafter(f32(0.1), f32(1))
-    values = f32([7 * scale, 7 * scale + 1])
+@pytest.mark.parametrize(
+    ("first", "integers"),
+    [(7 * np.nextafter(f32(0.1), f32(1)), [7, 17]), (round(102 / 101 * 2**22) / 2**22, [102, 203])],
+)
+def test_neighbours_may_be_exactly_one_apart(first: float, integers: list[int]) -> None:
+    values = f32([first, first + 1])
     assert values[1] - values[0] == 1
     grid = find(values)
     assert grid is not None and not grid.exact
-    assert grid.alphabet.values(grid.codes(values)).tolist() == [7, 17]
+    assert grid.alphabet.values(grid.codes(values)).tolist() == integers
 
 
 def test_zeros_have_a_scale_although_any_would_do() -> None:

@@ -221,7 +221,7 @@ def test_a_folding_beyond_the_layer_is_refused(fold: tuple[int, int]) -> None:
     )
     with pytest.raises(BadInput, match="layer 'conv' cannot have PE"):
         accelerator(net, [Fold(*fold)], in_lanes=1)
-    with pytest.raises(BadInput, match="folding of 2 layers for the 1"):
+    with pytest.raises(BadInput, match="the folding has 2 entries, but .* has 1 layers"):
         accelerator(net, [Fold(1, 1)] * 2, in_lanes=1)
 
 
