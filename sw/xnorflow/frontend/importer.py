@@ -13,7 +13,7 @@ from xnorflow.frontend.input_frame import InputFrame
 from xnorflow.frontend.model_file import ModelFile
 from xnorflow.frontend.node import STANDARD, Node
 from xnorflow.frontend.rearrange import moves_alone, rearrange
-from xnorflow.frontend.reframe import PixelConstants, reframed
+from xnorflow.frontend.reframe import PixelConstants, reframed, unified
 from xnorflow.frontend.registry import HANDLERS, Entry, Result, activation, handles
 from xnorflow.frontend.reshape import MOVES
 from xnorflow.frontend.values import (
@@ -133,6 +133,8 @@ class Walk:
 
     def _import(self, node: Node, inputs: Sequence[Value | None]) -> Activation:
         entry = self._allowed(node, inputs)
+        same = iter(unified([v for v in inputs if isinstance(v, Activation)]))
+        inputs = [next(same) if isinstance(v, Activation) else v for v in inputs]
         try:
             result, ops = entry.handler(node, inputs)
         except LayoutError as e:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from xnorflow.frontend.values import Activation, Rearrangement, Step, extended
+import numpy as np
+
+from xnorflow.frontend.values import Activation, Rearrangement, Step, extended, same_source
 from xnorflow.graph import ops
 from xnorflow.graph.channel_constants import gathered
 
@@ -68,3 +71,32 @@ def reframed(features: Sequence[Activation], choice: Rearrangement) -> list[Acti
         steps = moved(x.made_by)
         out.append(replace(x, frame=source.frame, index=choice.index, source=source, made_by=steps))
     return out
+
+
+def unified(features: Sequence[Activation]) -> list[Activation]:
+    """Return the same tensors in one frame, if they are raw and one of theirs suits all."""
+    first = features[0]
+    if all(same_source(x, first) for x in features) or not all(x.raw for x in features):
+        return list(features)
+    for target in features:
+        try:
+            return [x if same_source(x, target) else _like(x, target) for x in features]
+        except PixelConstants:
+            continue
+    return list(features)
+
+
+def _like(x: Activation, target: Activation) -> Activation:
+    """Put a raw tensor into the frame of another."""
+    assert x.source is not None and target.source is not None
+    old, new = x.source.gather, target.source.gather
+    size = math.prod(x.source.shape)
+    places = np.full((2, size), -1)
+    places[0, old] = np.arange(len(old))
+    places[1, new] = np.arange(len(new))
+    wanted = places[0, new]
+    index = np.where(x.index < 0, -1, places[1, old[x.index]])
+    if (wanted < 0).any() or (index[x.index >= 0] < 0).any():
+        return x  # They look at different samples.
+    (made,) = reframed([x], Rearrangement(wanted.reshape(target.source.frame), index))
+    return made

@@ -328,3 +328,56 @@ def test_the_order_is_kept_in_the_network_file(tmp_path):
     x = samples((3, 4, 5))
     np.testing.assert_array_equal(again(x), net(x))
     assert again.digest == net.digest
+
+
+def test_several_functions_of_the_input_are_brought_into_another_order_together(tmp_path):
+    m = Model(1, 4, 5, 2)
+    doubled, turned = m("Mul", "x", f32(2)), m("Sub", f32(200), "x")
+    # Only the constants tell that the last axis is the channels.
+    larger = m("Greater", doubled, f32(150, 300))
+    y = m("Sign", m("Sub", m("Where", larger, doubled, turned), f32(127.5)))
+    convolved(m, m("Transpose", y, perm=[0, 3, 1, 2]), 2, (4, 5))
+    path = m.save(tmp_path)
+    net, x = xf.load(path), samples((4, 5, 2))
+    assert net.shape == (4, 5, 2)
+    assert same_order(net(x), executed(path, x))
+
+
+def test_functions_of_one_input_in_different_orders_are_a_branch(tmp_path):
+    m = Model(1, 4, 4, 4)
+    y = m("Add", m("Transpose", "x", perm=[0, 2, 1, 3]), m("Abs", "x"))
+    convolved(m, m("Sign", m("Sub", y, f32(200))), 4, (4, 4))
+    with pytest.raises(xf.UnsupportedModel, match=r"Add.*branch"):
+        read(m.save(tmp_path))
+
+
+def test_parts_of_the_input_may_be_joined_again(tmp_path):
+    m = Model(1, 4, 4, 5)
+    y = quantised(m)
+    halves = [m("Slice", y, ints(a), ints(b), ints(1)) for a, b in ((2, 4), (0, 2))]
+    convolved(m, m("Concat", *halves, axis=1), 4, (4, 5))
+    path = m.save(tmp_path)
+    x = samples((4, 4, 5))
+    assert same_order(xf.load(path)(x), executed(path, x))
+
+
+def ints(*values):
+    return np.array(values)
+
+
+@pytest.mark.parametrize("layout", [None, "nhwc", "nchw", "file"])
+def test_data_can_be_brought_into_the_file_s_own_order(tmp_path, layout):
+    m = Model(1, 3, 4, 5)
+    convolved(m, quantised(m), 3, (4, 5))
+    net = xf.load(m.save(tmp_path), layout=layout)
+    x = samples((3, 4, 5))
+    last = x.transpose(0, 2, 3, 1)
+    given_x = last if layout == "nhwc" else x
+    forms = [given_x, given_x.reshape(6, -1)] + ([last] if layout is None else [])
+    for form in forms:
+        np.testing.assert_array_equal(net.input_order.samples(form, net.shape), x)
+    m = Model(1, 60)
+    convolved(m, m("Reshape", quantised(m), ints(1, 3, 4, 5)), 3, (4, 5))
+    net = xf.load(m.save(tmp_path), layout=layout)
+    form = {"nhwc": last, "nchw": x}.get(layout or "", x.reshape(6, -1))
+    np.testing.assert_array_equal(net.input_order.samples(form, net.shape), x.reshape(6, 60))
