@@ -141,7 +141,7 @@ def test_evidence_is_found_beside_its_files_from_anywhere(
         ([MODEL, "--data", "digits.npz", "-o", "e.txt"], "evidence is written as .json"),
         ([MODEL, "--data", "digits.npz", "-o", "no/e.json"], "there is no folder no"),
         ([MODEL, "--data", "digits.npz", "--cycles", 9], "cycles is for hardware"),
-        ([MODEL, "--data", "small.npy"], "it takes uint8 [frames, 8"),
+        ([MODEL, "--data", "small.npy"], "it takes uint8 [frames, 1, 8, 8]"),
         (["--against", "none.json"], "no evidence that xnorflow wrote"),
         (["--against", "digits.npz"], "no evidence that xnorflow wrote"),
         (["--against", "digits.npz", "--rtl", 3], "--rtl: --against takes it from"),
