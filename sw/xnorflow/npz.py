@@ -16,6 +16,8 @@ from xnorflow.inputs import blaming, opened
 
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """Methods of compression that NumPy uses; others may need any amount of memory to unpack."""
+OVERHEAD = 1 << 20
+"""Bytes that an archive may have beside its arrays: headers, and the directory of its members."""
 
 
 def read_array(path: Path, limit: int, *, what: str = "a readable .npy file") -> NDArray[Any]:
@@ -76,7 +78,7 @@ def read_archive(
     arrays: dict[str, NDArray[Any]] = {}
     with (
         blaming(f"{path} is not {what}"),
-        opened(path, 2 * limit) as file,
+        opened(path, 2 * limit + OVERHEAD) as file,
         zipfile.ZipFile(file) as z,
     ):
         members = {info.filename.removesuffix(".npy"): info for info in z.infolist()}
