@@ -118,7 +118,6 @@ def command(
         "--stalls" if stalls else "",
         [name for name, value in targets.items() if value is not None],
     )
-    check_output(waves, "waveforms are", ".vcd")
     images = read_images(data).first(limit)
     design = None
     if model.is_dir():

@@ -5,6 +5,8 @@ from hypothesis import strategies as st
 
 from xnorflow_hw.spec import geometry
 
+from ..regrouped import output_beats
+
 AXIS = {
     "size": st.integers(1, 9),
     "kernel": st.integers(1, 5),
@@ -85,6 +87,6 @@ def test_output_beats(unit, times, reverse, lanes_in, lanes_out, beats):
     while elements >= min(lanes_out, group_out - out_group):
         give = min(lanes_out, group_out - out_group)
         elements, out_group, count = elements - give, (out_group + give) % group_out, count + 1
-    assert count == geometry.output_beats(
+    assert count == output_beats(
         beats, group_in=group_in, lanes_in=lanes_in, group_out=group_out, lanes_out=lanes_out
     )

@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xnorflow_hw.spec import GearboxSpec
-from xnorflow_hw.spec.geometry import output_beats
 from xnorflow_hw.stream.gearbox import Gearbox
 
 from ..convert import STYLE, to_verilog
 from ..harness import pack, run_stream, stalls, unpack
+from ..regrouped import output_beats
 from ..verilog import lint
 
 

@@ -23,10 +23,11 @@ from xnorflow.plan.hardware_passes import accelerator
 from xnorflow.plan.reductions import Fold
 from xnorflow.schedule import bounds, buffer_order, regrouping, timing
 from xnorflow.schedule.flow import Flow
-from xnorflow_hw.spec import BufferSpec, GearboxSpec, StageSpec, geometry
+from xnorflow_hw.spec import BufferSpec, GearboxSpec, StageSpec
 from xnorflow_hw.stage.pixel_queue import PixelQueue
 from xnorflow_hw.stage.stage import feature_buffer
 
+from ...hw.regrouped import output_beats
 from ...strategies import Case, cases
 from ..folding.test_narrowest import network
 
@@ -54,7 +55,7 @@ def test_gearbox_counts_are_those_of_the_geometry(
     }
     possible, first_for = regrouping.gearbox_counts(box, elements * frames)
     for beat, count in enumerate(possible.tolist()):
-        assert count == geometry.output_beats(beat + 1, **groups)
+        assert count == output_beats(beat + 1, **groups)
     assert possible[-1] == len(first_for)
     for beat, first in enumerate(first_for.tolist()):
         assert possible[first] > beat and (first == 0 or possible[first - 1] <= beat)
