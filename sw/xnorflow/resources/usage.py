@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from xnorflow.devices.tables import Family
-from xnorflow.resources import terms as parts
+from xnorflow.resources import terms
 from xnorflow.resources.coefficients import fitted
 from xnorflow.resources.engine import DesignSummary, EngineSummary
 from xnorflow.storage.blocks import StorageChoice, ram_blocks, ram_luts, spram_number
@@ -109,9 +109,9 @@ def engine_parts(engine: EngineSummary, family: Family) -> dict[str, Resources]:
     """Compute what each component of an engine takes, by the component's name."""
     coefficients, blocks = fitted()[family.coefficients], engine_blocks(engine, family)
     return {
-        name: Resources(*coefficients.part(name, features), blocks.get(name, 0))
-        for name, features in parts.engine(engine, family).items()
-        if features
+        name: Resources(*coefficients.part(name, found), blocks.get(name, 0))
+        for name, found in terms.engine(engine, family).items()
+        if found
     }
 
 
@@ -121,14 +121,14 @@ def engine_blocks(engine: EngineSummary, family: Family) -> dict[str, int]:
     weights = read_only(engine.rom_depth, engine.rom_width, family, engine.rom)
     found = {"buffer": engine.at_once * buffer.ram_blocks, "array": weights.ram_blocks}
     where = "tail" if engine.tail_bits else "array"
-    found[where] = found.get(where, 0) + parts.threshold_rom(engine, family)[1]
+    found[where] = found.get(where, 0) + terms.threshold_rom(engine, family)[1]
     return found
 
 
 @cache
 def gearbox_resources(box: GearboxSpec, family: Family) -> Resources:
     """Compute what a gearbox takes; one that is only wires takes nothing."""
-    return Resources(*fitted()[family.coefficients].part("gearbox", parts.gearbox(box)))
+    return Resources(*fitted()[family.coefficients].part("gearbox", terms.gearbox(box)))
 
 
 def engine_resources(engine: EngineSummary, family: Family) -> Resources:
@@ -152,5 +152,5 @@ def design_resources(design: DesignSummary, family: Family) -> Resources:
     """
     total = sum((engine_resources(e, family) for e in design.engines), Resources())
     coefficients = fitted()[family.coefficients]
-    ends = (coefficients.part(*part) for part in parts.ends(design).items())
+    ends = (coefficients.part(*part) for part in terms.ends(design).items())
     return sum((Resources(*found) for found in ends), total)
