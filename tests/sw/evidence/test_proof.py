@@ -235,3 +235,29 @@ def test_a_folder_takes_no_target(tmp_path):
     folder = small_design.design().write(tmp_path / "small")
     with pytest.raises(BadInput, match="cycles: .* is compiled already"):
         xf.check(folder, small_design.frames(2), cycles=100)
+
+
+@pytest.mark.parametrize("layout", [None, "nhwc", "nchw"])
+def test_images_are_given_to_the_file_in_its_own_order(tmp_path, layout):
+    rng = np.random.default_rng(3)
+    m = Model(1, 4, 4, 4)
+    y = m("Sign", m("Conv", m("Sub", "x", f32(127.5)), signs(rng, 5, 4, 3, 3)))
+    m("MatMul", m("Flatten", m("Add", y, f32(0.5))), signs(rng, 20, 3))
+    path = m.save(tmp_path)
+    x = rng.integers(0, 256, (20, 4, 4, 4), dtype=np.uint8)
+    found = xf.check(path, x, layout=layout)
+    assert not found.differs and found.options["layout"] == layout
+    # Channels and rows are as many, so that only the layout tells which are which.
+    scores = xf.load(path, layout=layout)(x)
+    assert np.array_equal(scores, xf.load(path)(x)) == (layout != "nhwc")
+
+
+@pytest.mark.parametrize(("kind", "dtype"), [("int8", np.int8), ("float", np.float32)])
+def test_samples_of_other_kinds_are_given_to_the_file_as_they_are(tmp_path, kind, dtype):
+    rng = np.random.default_rng(3)
+    m = Model(1, 6)
+    y = m.quant(m("Mul", "x", f32(0.75)), 4, scale=2.0, zero=0.0, signed=1)
+    m("MatMul", y, signs(rng, 6, 3))
+    x = rng.integers(-20, 20, (20, 6)).astype(dtype)
+    found = xf.check(m.save(tmp_path), x, input=kind)
+    assert not found.differs and found.options["input"] == kind

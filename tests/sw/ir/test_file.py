@@ -52,8 +52,9 @@ def test_a_network_that_says_nothing_of_its_samples_has_the_first_format() -> No
     assert content["format"] == "xnorflow-network-1"
     assert set(content) == {"format", "name", "shape", "classes", "notes", "layers"}
     assert all(name[0].isdigit() for name in arrays)
-    # As it was before networks said what their samples are.
-    assert network().digest[:16] == "f85568b3b21d34c0"
+    # As it was before networks said what their samples are, and before there were code tables.
+    older = tuple(layer for layer in network().layers if not isinstance(layer, ir.CodeTable))
+    assert replace(network(), layers=older).digest[:16] == "f85568b3b21d34c0"
 
 
 def ordered() -> ir.IntegerNetwork:
