@@ -123,7 +123,7 @@ def test_simulate_prints_notes_and_ties(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.arange(12, dtype=np.uint8).reshape(3, 4))
     arguments = ("simulate", tied(tmp_path / "tied.onnx"), "--engine", "golden", "--data")
     text = " ".join(run(*arguments, tmp_path / "x.npy").stdout.split())
-    assert "in 3 of 3 frames several classes share the greatest score" in text
+    assert "in 3 of 3 frames several classes have the greatest score" in text
     assert "note: Softmax 'last' at the end was dropped" in text and "saturates" in text
 
 

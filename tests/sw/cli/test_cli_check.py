@@ -159,7 +159,7 @@ def test_what_cannot_be_proved_is_one_message_and_leaves_nothing(
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("rtl", "2"), ("rtl", True), ("frames", None), ("board", 3), ("input_scale", "1/255")],
+    [("rtl", "2"), ("rtl", True), ("frames", None), ("board", 3), ("input_scale", None)],
 )
 def test_options_of_a_damaged_evidence_are_refused(here: Path, name: str, value: object) -> None:
     run("check", MODEL, "--data", "digits.npz", "--limit", 2)

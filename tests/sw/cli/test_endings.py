@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,7 @@ def test_every_error_has_a_message_and_a_code(
         raise error
 
     np.save(tmp_path / "x.npy", np.zeros((2, 8, 8), np.uint8))
-    monkeypatch.setattr(golden, "run", fail)
+    monkeypatch.setattr(golden, "run_frames", fail)
     arguments = ["simulate", MODEL, "--data", str(tmp_path / "x.npy"), "--engine", "golden"]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == code and isinstance(result.exception, SystemExit)
@@ -85,6 +85,18 @@ def test_an_exit_is_no_error() -> None:
         endings.ending(SystemExit(3))
 
 
+@pytest.fixture
+def no_ignored_signals() -> Iterator[None]:
+    """Set the default handlers: under nohup, the tests start with an ignored SIGHUP."""
+    former = {number: signal.getsignal(number) for number in endings.SIGNALS}
+    for number in former:
+        signal.signal(number, signal.default_int_handler)
+    yield
+    for number, handler in former.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("no_ignored_signals")
 def test_signals_are_exceptions_within_the_context_only() -> None:
     former = [signal.getsignal(n) for n in endings.SIGNALS]
     for number in endings.SIGNALS:
