@@ -48,6 +48,7 @@ void vl_fatal(const char *file, int line, const char *, const char *what) {
     std::_Exit(1);
 }
 """
+_BROKEN_OFF = re.compile(r"^(?:\[\d+\] )?%(?:Fatal|Error): (.*)$", re.MULTILINE)
 _WAVES_LOST = re.compile(r"VerilatedVcd::bufferFlush: (.*)")
 
 
@@ -206,7 +207,8 @@ def _launch(job: dict[str, Any], more: dict[str, str]) -> str:
 def _results(xml: Path, log: str) -> list[BenchResult]:
     """Read cocotb's verdicts; CheckFailed if the simulation broke off and left none."""
     if not xml.is_file():
-        raise CheckFailed(f"the cocotb simulation left no results: {log[-600:]}")
+        reason = "; ".join(_BROKEN_OFF.findall(log)) or log[-600:]
+        raise CheckFailed(f"the cocotb simulation left no results: {reason}")
     results = []
     for case in ElementTree.parse(xml).iter("testcase"):
         failure = ""

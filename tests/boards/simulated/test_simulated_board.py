@@ -12,7 +12,7 @@ import xnorflow as xf
 from xnorflow import demo
 from xnorflow.cli import main
 from xnorflow.cli.run import _baud
-from xnorflow.errors import CheckFailed
+from xnorflow.errors import BadInput, CheckFailed
 from xnorflow_boards.host.driver import Driver
 from xnorflow_boards.host.protocol import encode, hello
 from xnorflow_boards.host.transport import SerialTransport
@@ -232,7 +232,6 @@ def error_of(done):
     [
         ('{"baud": 115200}', 115200),
         ('{"baud": null}', 1_000_000),
-        ("nonsense", 1_000_000),
     ],
 )
 def test_run_takes_the_baud_rate_of_the_build(tmp_path, text, baud):
@@ -240,6 +239,14 @@ def test_run_takes_the_baud_rate_of_the_build(tmp_path, text, baud):
     (tmp_path / "build").mkdir()
     (tmp_path / "build" / "build.json").write_text(text)
     assert _baud(tmp_path) == baud
+
+
+@pytest.mark.parametrize("text", ["nonsense", "[]", "{}", '{"baud": 0}', '{"baud": "fast"}'])
+def test_run_refuses_a_damaged_record_of_the_build(tmp_path, text):
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "build.json").write_text(text)
+    with pytest.raises(BadInput, match="build.json is not what xnorflow build wrote"):
+        _baud(tmp_path)
 
 
 def test_run_refuses_another_design(design, folder, images, tmp_path):
