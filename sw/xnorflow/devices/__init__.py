@@ -1,4 +1,4 @@
 """Devices and their published figures: FPGAs and GPUs, each figure with its source.
 
-Imports only `xnorflow.errors`.
+May import the names of device families from the specifications of `xnorflow_hw`.
 """

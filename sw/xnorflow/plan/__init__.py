@@ -1,4 +1,5 @@
 """Plan the hardware: turn an integer network and its folding into an `AcceleratorSpec`.
 
-May import `ir`, `devices`, `storage`, `schedule` and the specifications of `xnorflow_hw`.
+May import `ir`, `devices`, `storage`, `schedule`, and of `xnorflow_hw` the
+specifications and the components that choose their own form.
 """

@@ -1,4 +1,5 @@
 """Build the tables, plots and pages that a person reads; every figure shows its kind.
 
-May import `comparison`, `resources` and `devices`.
+May import `comparison`, `resources`, `devices` and, for the listings of the passes, `graph`,
+`lower`, `ir` and the specifications of `xnorflow_hw`.
 """

@@ -3,5 +3,6 @@
 LUTs and flip-flops come from linear models fitted to synthesis (`coefficients`); block RAM is
 counted exactly.
 
-May import `plan`, `storage`, `devices` and `ir`.
+May import `plan`, `storage`, `devices`, `ir`, and of `xnorflow_hw` the specifications and the
+components that choose their own form.
 """
