@@ -23,6 +23,16 @@ def _any_tap(x: Mask, w: Window) -> Mask:
     return np.asarray(view.any(axis=(3, 4)))
 
 
+def _check_table(table: Ints, alphabet: Alphabet) -> None:
+    """Check the codes of a table and the alphabet they belong to."""
+    codes = integers(table, 2, "table's codes")
+    check_alphabet(alphabet)
+    need(
+        codes.min() >= 0 and codes.max() < alphabet.levels,
+        "a code of its table is out of range",
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class InputTable(Layer):
     """Quantises raw samples by table: ``code = table[channel or 0, sample's code]``.
@@ -49,12 +59,7 @@ class InputTable(Layer):
 
     def check(self, inp: Features) -> None:
         """Check the table's codes."""
-        table = integers(self.table, 2, "table's codes")
-        check_alphabet(self.alphabet)
-        need(
-            table.min() >= 0 and table.max() < self.alphabet.levels,
-            "a code of its table is out of range",
-        )
+        _check_table(self.table, self.alphabet)
 
     def depends(self, alive: Mask) -> Mask:
         """Return the same."""
@@ -346,12 +351,7 @@ class CodeTable(Layer):
 
     def check(self, inp: Features) -> None:
         """Check the table's codes."""
-        table = integers(self.table, 2, "table's codes")
-        check_alphabet(self.alphabet)
-        need(
-            table.min() >= 0 and table.max() < self.alphabet.levels,
-            "a code of its table is out of range",
-        )
+        _check_table(self.table, self.alphabet)
 
     def depends(self, alive: Mask) -> Mask:
         """Return the same."""
