@@ -213,7 +213,7 @@ def _modules(verilog: str) -> dict[str, str]:
 
 
 def _layer(design: Design, name: str) -> str:
-    """Give the layer that a module or an image is named after."""
+    """Return the layer that a module or an image is named after."""
     rest = name.removeprefix(f"{design.spec.name}_").partition(".")[0]
     layers = [part.name for part in design.parts]
     fitting = [n for n in layers if rest == n or rest.startswith(f"{n}_")]
@@ -243,7 +243,7 @@ def _words(got: str, want: str) -> list[str]:
 
 
 def _first_line(old: str, new: str) -> int:
-    """Give the number, from 1, of the first line of `new` that is not in `old`."""
+    """Return the number, from 1, of the first line of `new` that is not in `old`."""
     a, b = old.split("\n"), new.split("\n")
     same = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), None)
     return (min(len(a), len(b)) if same is None else same) + 1

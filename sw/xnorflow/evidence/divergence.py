@@ -95,7 +95,7 @@ def first_divergence(
 def _quantised(
     net: ir.IntegerNetwork, x: NDArray[np.uint8]
 ) -> Iterator[tuple[str, str, NDArray[np.int64]]]:
-    """Give each quantised layer, the last node of the file it came from, and its values.
+    """Return each quantised layer, the last node of the file it came from, and its values.
 
     The values come once more as they are behind each pool: where the pool stands ahead of the
     quantiser in the file, only those have the size of the file's tensor.
@@ -116,7 +116,7 @@ def _quantised(
 
 
 def _readings(tensor: NDArray[Any], values: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
-    """Give the file's tensor as [N, rows, columns, channels], in each order that it may have."""
+    """Return the file's tensor as [N, rows, columns, channels], in each order that it may have."""
     n, height, width, channels = values.shape
     yield tensor.reshape(values.shape)
     if height * width > 1 and channels > 1:

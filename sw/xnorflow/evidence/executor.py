@@ -302,7 +302,7 @@ def _read(path: Path) -> onnx.ModelProto:
 
 
 def _in_order(nodes: Any, output: str, known: set[str], path: Path) -> tuple[onnx.NodeProto, ...]:
-    """Give the nodes that the output depends on, each after those that make its inputs."""
+    """Return the nodes that the output depends on, each after those that make its inputs."""
     maker = {name: node for node in nodes for name in node.output if name}
     live: dict[int, onnx.NodeProto] = {}
     todo = [output]

@@ -261,7 +261,7 @@ def _kind(model: Path) -> str:
 def _origin(
     model: Path, net: ir.IntegerNetwork, file: str | Path | None, options: dict[str, Any]
 ) -> tuple[Path | None, tuple[str, ...]]:
-    """Give the file that a network was made from, and what is to be said of it."""
+    """Return the file that a network was made from, and what is to be said of it."""
     if file is None:
         return None, (f"{model.name} came without the file it was made from; none was executed",)
     # Imported although only executed: the executor is left alone with no hostile file.
@@ -313,7 +313,7 @@ def _floats(net: ir.IntegerNetwork, scores: ir.Ints, found: Outputs) -> NDArray[
 
 
 def _differing(a: NDArray[Any], b: NDArray[Any], outcome: Outcome) -> int:
-    """Give the first frame that shows the worst that differs."""
+    """Return the first frame that shows the worst that differs."""
     orders = compare_orders(a, b)
     for flags in (orders.reversed, orders.labels, orders.order):
         if flags.any():

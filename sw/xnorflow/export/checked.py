@@ -165,7 +165,7 @@ def export_steps(
 
 
 def _frames(net: ir.LayerGraph, x: NDArray[Any] | None) -> NDArray[np.uint8]:
-    """Give frames in the order of the file's input, which is that of the hardware's stream."""
+    """Return frames in the order of the file's input, which is that of the hardware's stream."""
     from xnorflow_sim import golden
 
     return random_frames(net) if x is None else golden.frames(net, x)

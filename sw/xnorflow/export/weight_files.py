@@ -68,7 +68,7 @@ class Parameter:
 
 
 def parameters(net: ir.IntegerNetwork) -> Iterator[Parameter]:
-    """Give the integer arrays of a network, layer by layer."""
+    """Return the integer arrays of a network, layer by layer."""
     for layer in net.layers:
         for f in fields(layer):
             values = getattr(layer, f.name)

@@ -37,7 +37,7 @@ MAX_OPERATIONS = 200
 
 
 def per_channel(node: Node, x: Activation, constant: NDArray[Any]) -> NDArray[Any] | None:
-    """Give a constant, broadcast as the file does, as a scalar or [channels] of the frame.
+    """Return a constant, broadcast as the file does, as a scalar or [channels] of the frame.
 
     None where it differs from pixel to pixel.
     """
@@ -111,7 +111,7 @@ def _choices(x: Activation) -> Iterator[Rearrangement]:
 
 
 def _pad_value(node: Node, x: Activation, op: ops.Elementwise) -> float:
-    """Give what the operation makes of the padding."""
+    """Return what the operation makes of the padding."""
     if not x.padded:
         return 0.0
     with np.errstate(all="ignore"):
@@ -208,7 +208,7 @@ def residue_note(node: Node) -> str:
 
 
 def without_residue(function: str, operands: Sequence[Operand]) -> Chain | None:
-    """Give y where a function of these operands is ``y - t + t`` or ``y + t - t``, else None.
+    """Return y where a function of these operands is ``y - t + t`` or ``y + t - t``, else None.
 
     Both t are the same function of the same tensor, operation by operation.
     """
@@ -237,7 +237,7 @@ def without_residue(function: str, operands: Sequence[Operand]) -> Chain | None:
 
 
 def _aligned(node: Node, features: Sequence[Activation], rank: int) -> Activation:
-    """Give the first of tensors that hold the same features in the same places."""
+    """Return the first of tensors that hold the same features in the same places."""
     x = features[0]
     try:
         shape = np.broadcast_shapes(*(v.index.shape for v in features))
@@ -259,7 +259,7 @@ def _aligned(node: Node, features: Sequence[Activation], rank: int) -> Activatio
 
 
 def chain_of(node: Node, start: Step | None, x: Activation) -> Chain:
-    """Give the operations behind `start` that make `x`; UnsupportedModel if they mix features."""
+    """Return the operations behind `start` that make `x`; UnsupportedModel if they mix features."""
     return _elementwise(node, operations(x.made_by, start))
 
 
@@ -288,7 +288,7 @@ def _branch(node: Node) -> Exception:
 
 
 def _low(op: FunctionOp, features: Sequence[Activation]) -> float:
-    """Give a bound: the function is never less."""
+    """Return a bound: the function is never less."""
     if op.function in ("Abs", "Sigmoid", "HardSigmoid", "Exp", "Softplus", "Sqrt"):
         return 0.0
     numeric = all(x.dtype == np.float32 for x in features)
@@ -305,7 +305,7 @@ def _low(op: FunctionOp, features: Sequence[Activation]) -> float:
 
 
 def _pad(node: Node, function: str, arguments: Sequence[Value], kept: Any, channels: int) -> float:
-    """Give what the function makes of the padding."""
+    """Return what the function makes of the padding."""
     values = [
         np.full(channels, v.pad_value, v.dtype) if isinstance(v, Activation) else next(kept)
         for v in arguments

@@ -111,7 +111,7 @@ class Folder:
         self.elements_left = MAX_FOLDED
 
     def fold(self, node: Node, inputs: Sequence[Constant | None]) -> Constant:
-        """Give the node's first output.
+        """Return the node's first output.
 
         Raises
         ------
@@ -257,7 +257,7 @@ def _quantised(node: Node, inputs: Sequence[Constant | None]) -> Constant:
 
 
 def _constant(node: Node) -> NDArray[Any]:
-    """Give the value of a Constant node."""
+    """Return the value of a Constant node."""
     (name,) = sorted(node.attribute_names) if len(node.attribute_names) == 1 else ("",)
     if name == "value":
         value = node.tensor("value")

@@ -36,7 +36,7 @@ CASTS = frozenset(
 
 
 def dtype_of(value: Value) -> np.dtype[Any]:
-    """Give the element type of features or of a constant."""
+    """Return the element type of features or of a constant."""
     return value.dtype if isinstance(value, Activation) else value.value.dtype
 
 

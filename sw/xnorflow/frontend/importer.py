@@ -98,7 +98,7 @@ class Walk:
 
     @staticmethod
     def _allowed(node: Node, inputs: Sequence[Value | None]) -> Entry:
-        """Give how to import a node; UnsupportedModel where nothing can."""
+        """Return how to import a node; UnsupportedModel where nothing can."""
         features = [v for v in inputs if isinstance(v, Activation)]
         x = features[0]
         if x.ended and node.op not in AFTER_END:

@@ -70,7 +70,7 @@ def linear_parameters(
 
 
 def _target(node: Node, dtype: np.dtype[Any] | None) -> np.dtype[Any]:
-    """Give the type that a QuantizeLinear makes."""
+    """Return the type that a QuantizeLinear makes."""
     if dtype is None and node.integer("output_dtype", 0):
         return integer_range_of(node, node.integer("output_dtype", 0))
     return np.dtype(np.uint8) if dtype is None else dtype

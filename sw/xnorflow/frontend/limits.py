@@ -22,7 +22,7 @@ MAX_WEIGHTS = 1 << 26
 
 
 def elements(shape: Iterable[int], limit: int, *, what: str, node: str, op: str = "") -> int:
-    """Give the number of elements of a shape; UnsupportedModel if it is impossible or too large.
+    """Return the number of elements of a shape; UnsupportedModel if it is impossible or too large.
 
     Parameters
     ----------

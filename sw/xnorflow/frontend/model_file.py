@@ -182,7 +182,7 @@ def _opset(model: onnx.ModelProto, file: str) -> int:
 
 
 def _annotation(model: onnx.ModelProto, name: str) -> str:
-    """Give FINN's datatype of a tensor, empty where there is none."""
+    """Return FINN's datatype of a tensor, empty where there is none."""
     for annotation in model.graph.quantization_annotation:
         if annotation.tensor_name == name:
             for entry in annotation.quant_parameter_tensor_names:
@@ -192,7 +192,7 @@ def _annotation(model: onnx.ModelProto, name: str) -> str:
 
 
 def _input_shape(value: onnx.ValueInfoProto, file: str) -> tuple[int, ...]:
-    """Give the static shape of the input, its batch being 1."""
+    """Return the static shape of the input, its batch being 1."""
     where = f"input {value.name!r}"
     tensor = value.type.tensor_type
     if tensor.elem_type not in (TensorProto.FLOAT, *INTEGERS):
@@ -229,7 +229,7 @@ def _input_shape(value: onnx.ValueInfoProto, file: str) -> tuple[int, ...]:
 
 
 def _live(nodes: list[Node], outputs: tuple[str, ...]) -> list[Node]:
-    """Give the nodes that some output depends on, in the file's order."""
+    """Return the nodes that some output depends on, in the file's order."""
     maker: dict[str, int] = {}
     for i, node in enumerate(nodes):
         for name in node.outputs:

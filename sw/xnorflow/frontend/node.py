@@ -97,12 +97,12 @@ class Node:
         return attribute
 
     def integer(self, name: str, default: int) -> int:
-        """Give an integer attribute."""
+        """Return an integer attribute."""
         attribute = self._get(name, AttributeProto.INT)
         return default if attribute is None else attribute.i
 
     def integers(self, name: str) -> tuple[int, ...] | None:
-        """Give a list of integers, None where it is absent."""
+        """Return a list of integers, None where it is absent."""
         attribute = self._get(name, AttributeProto.INTS)
         if attribute is None:
             return None
@@ -111,7 +111,7 @@ class Node:
         return tuple(attribute.ints)
 
     def whole(self, value: NDArray[Any], what: str) -> tuple[int, ...]:
-        """Give the numbers of an input that has to be integers, such as axes or a shape."""
+        """Return the numbers of an input that has to be integers, such as axes or a shape."""
         if value.dtype.kind not in "iu":
             raise self.unsupported(f"its {what} are of type {value.dtype}.", "integers.")
         if value.size > MAX_LIST:
@@ -119,19 +119,19 @@ class Node:
         return tuple(int(v) for v in value.ravel())
 
     def number(self, name: str, default: float) -> float:
-        """Give a float attribute; it is a float32."""
+        """Return a float attribute; it is a float32."""
         attribute = self._get(name, AttributeProto.FLOAT)
         return default if attribute is None else attribute.f
 
     def text(self, name: str, default: str) -> str:
-        """Give a string attribute."""
+        """Return a string attribute."""
         attribute = self._get(name, AttributeProto.STRING)
         if attribute is None:
             return default
         return attribute.s.decode("utf-8", errors="replace")
 
     def tensor(self, name: str) -> NDArray[Any] | None:
-        """Give a tensor attribute, None where it is absent."""
+        """Return a tensor attribute, None where it is absent."""
         attribute = self._get(name, AttributeProto.TENSOR)
         if attribute is None:
             return None

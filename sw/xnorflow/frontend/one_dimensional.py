@@ -34,7 +34,7 @@ def also_along_a_line(handler: Handler) -> Handler:
 
 
 def _weights(value: Value | None) -> Value | None:
-    """Give weights [out, in, taps] a row; leave anything else alone."""
+    """Return weights [out, in, taps] a row; leave anything else alone."""
     if not isinstance(value, Constant) or value.value.ndim != LINE:
         return value
     shape = value.value.shape

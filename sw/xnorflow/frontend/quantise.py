@@ -24,7 +24,7 @@ MAX_BITS = 24
 
 
 def constant_parameters(node: Node, inputs: Sequence[Value | None]) -> list[NDArray[Any]]:
-    """Give the values of inputs that all have to be constant."""
+    """Return the values of inputs that all have to be constant."""
     values = [v.value for v in inputs if isinstance(v, Constant)]
     if len(values) != len(inputs):
         raise node.unsupported(
@@ -34,14 +34,14 @@ def constant_parameters(node: Node, inputs: Sequence[Value | None]) -> list[NDAr
 
 
 def whole_parameter(node: Node, value: NDArray[Any], what: str) -> ops.Floats:
-    """Give a parameter that may be stored as integers, as float32."""
+    """Return a parameter that may be stored as integers, as float32."""
     if value.dtype.kind in "iu" and np.abs(value).max(initial=0) < 1 << MAX_BITS:
         return value.astype(np.float32)
     return float_parameter(node, value, what)
 
 
 def integer_range_of(node: Node, data_type: int) -> np.dtype[Any]:
-    """Give the integer type that has a number in ONNX."""
+    """Return the integer type that has a number in ONNX."""
     integers: dict[int, str] = {
         TensorProto.INT8: "int8",
         TensorProto.UINT8: "uint8",
@@ -57,7 +57,7 @@ def integer_range_of(node: Node, data_type: int) -> np.dtype[Any]:
 
 
 def bit_width(node: Node, width: NDArray[Any]) -> float:
-    """Give a bit width that is one whole number for the whole tensor."""
+    """Return a bit width that is one whole number for the whole tensor."""
     bits = float(width.ravel()[0]) if width.size else 0.0
     if not (width == bits).all() or not 1 <= bits <= MAX_BITS or bits != int(bits):
         raise node.unsupported(
@@ -68,7 +68,7 @@ def bit_width(node: Node, width: NDArray[Any]) -> float:
 
 
 def rounding_mode(node: Node, default: str) -> str:
-    """Give the name of a rounding that QONNX knows."""
+    """Return the name of a rounding that QONNX knows."""
     rounding = node.text("rounding_mode", default).upper()
     if rounding not in ROUNDINGS:
         raise node.unsupported(
@@ -104,7 +104,7 @@ def trunc_operation(node: Node, parameters: Sequence[NDArray[Any]]) -> TruncOp:
 
 
 def float_parameter(node: Node, value: NDArray[Any], what: str) -> ops.Floats:
-    """Give a finite float32 parameter; UnsupportedModel for other types and values."""
+    """Return a finite float32 parameter; UnsupportedModel for other types and values."""
     if value.dtype != np.float32:
         raise node.unsupported(f"its {what} has type {value.dtype}.", "float32.")
     if not np.isfinite(value).all():
@@ -113,7 +113,7 @@ def float_parameter(node: Node, value: NDArray[Any], what: str) -> ops.Floats:
 
 
 def bipolar_scale(node: Node, parameters: Sequence[NDArray[Any]]) -> ops.Floats:
-    """Give the scale of a BipolarQuant from its inputs after the first."""
+    """Return the scale of a BipolarQuant from its inputs after the first."""
     if len(parameters) != 1:
         raise node.unsupported("BipolarQuant has two inputs.")
     return float_parameter(node, parameters[0], "scale")

@@ -24,7 +24,7 @@ ONE = np.ones((), np.float32)
 
 
 def _values(node: Node, x: Activation, zero: Array | None) -> Result:
-    """Give integer features as float32, less their zero point."""
+    """Return integer features as float32, less their zero point."""
     if x.dtype.kind not in "iu":
         raise node.unsupported(f"its features are of type {x.dtype}.", "integers.")
     if zero is None:
@@ -44,7 +44,7 @@ def _values(node: Node, x: Activation, zero: Array | None) -> Result:
 
 
 def _weights(node: Node, stored: Value | None, zero: Array | None, axis: int) -> Constant:
-    """Give integer weights as float32, less their zero points, one for all or one per output."""
+    """Return integer weights as float32, less their zero points, one for all or one per output."""
     if not isinstance(stored, Constant) or stored.value.dtype.kind not in "iu":
         raise node.unsupported("its weights are not constant integers.", "constant weights.")
     value = stored.value

@@ -74,7 +74,7 @@ def identifier(name: str) -> str:
 
 
 def _classes(doc: str, count: int) -> tuple[str, ...]:
-    """Give the names of the classes, where the file's description lists one for each score."""
+    """Return the names of the classes, where the file's description lists one for each score."""
     try:
         names = json.loads(doc).get("classes")
     except (ValueError, RecursionError, AttributeError):

@@ -15,7 +15,7 @@ Move = Callable[[NDArray[Any]], NDArray[Any]]
 
 
 def _axes(node: Node, operands: list[NDArray[Any] | None], rank: int) -> tuple[int, ...] | None:
-    """Give the axes of Squeeze and Unsqueeze, an attribute before operator set 13."""
+    """Return the axes of Squeeze and Unsqueeze, an attribute before operator set 13."""
     axes = node.integers("axes")
     if axes is None and operands and operands[0] is not None:
         axes = node.whole(operands[0], "axes")
@@ -83,7 +83,7 @@ WITH_OPERAND = frozenset({"Reshape", "Squeeze", "Unsqueeze"})
 
 
 def move(node: Node, x: NDArray[Any], operands: list[NDArray[Any] | None]) -> NDArray[Any]:
-    """Give what one of `MOVES` makes of `x`.
+    """Return what one of `MOVES` makes of `x`.
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ PLAIN = frozenset(
 
 
 def type_name(data_type: int) -> str:
-    """Give the name of an ONNX element type, its number where it has none."""
+    """Return the name of an ONNX element type, its number where it has none."""
     try:
         return TensorProto.DataType.Name(data_type)
     except ValueError:
@@ -61,7 +61,7 @@ class TensorReader:
         self.bytes_left = MAX_FILE_BYTES
 
     def read(self, tensor: onnx.TensorProto, *, node: str, op: str) -> NDArray[Any]:
-        """Give a tensor's values; UnsupportedModel where they are not what the tensor claims.
+        """Return a tensor's values; UnsupportedModel where they are not what the tensor claims.
 
         Parameters
         ----------

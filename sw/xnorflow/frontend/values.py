@@ -38,7 +38,7 @@ class Constant:
     parts: tuple[str, Constant, Constant] | None = None
 
     def without_residue(self) -> Constant | None:
-        """Give y for ``y - t + t`` and ``y + t - t``, what straight-through estimators leave."""
+        """Return y for ``y - t + t`` and ``y + t - t``, what straight-through estimators leave."""
         if self.parts is None:
             return None
         op, first, second = self.parts
@@ -84,7 +84,7 @@ def extended(step: Step | None, ops: Iterable[Op], frame: Frame) -> Step | None:
 
 
 def flattened_from(step: Step | None, start: Step | None) -> Frame | None:
-    """Give the frame that was flattened on the way from `start` to a step; None without one."""
+    """Return the frame that was flattened on the way from `start` to a step; None without one."""
     found = None
     while step is not start:
         assert step is not None, "start is not on the way"
@@ -94,7 +94,7 @@ def flattened_from(step: Step | None, start: Step | None) -> Frame | None:
 
 
 def operations(step: Step | None, start: Step | None = None) -> tuple[Op, ...]:
-    """Give the operations behind `start` up to a step, in order of execution."""
+    """Return the operations behind `start` up to a step, in order of execution."""
     found: list[Op] = []
     while step is not start:
         assert step is not None, "start is not on the way"
@@ -104,7 +104,7 @@ def operations(step: Step | None, start: Step | None = None) -> tuple[Op, ...]:
 
 
 def fork(steps: Sequence[Step | None]) -> Step | None:
-    """Give the last step that is on the way to all `steps`; None for the input."""
+    """Return the last step that is on the way to all `steps`; None for the input."""
     first, *others = steps
     for other in others:
         while first is not other:
@@ -209,11 +209,11 @@ class LayoutError(UnsupportedModel):
 
 
 def channels_first(frame: Frame) -> Ints:
-    """Give the index of a frame as [1, channels, height, width]."""
+    """Return the index of a frame as [1, channels, height, width]."""
     h, w, c = frame
     return np.arange(h * w * c, dtype=np.int64).reshape(1, h, w, c).transpose(0, 3, 1, 2)
 
 
 def flat(channels: int) -> Ints:
-    """Give the index of a frame of one pixel as [1, channels]."""
+    """Return the index of a frame of one pixel as [1, channels]."""
     return np.arange(channels, dtype=np.int64).reshape(1, channels)

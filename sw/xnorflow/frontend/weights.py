@@ -25,7 +25,7 @@ PROBES = 16
 
 
 def integer_weights(node: Node, constant: Constant, axis: int) -> tuple[Ints, Floats]:
-    """Give integers and positive scales whose product is the constant.
+    """Return integers and positive scales whose product is the constant.
 
     A quantiser's own integers are taken where it has one scale per output channel. Otherwise
     each channel is measured in units of its values' greatest common divisor, as far as float32
@@ -91,7 +91,7 @@ def integer_weights(node: Node, constant: Constant, axis: int) -> tuple[Ints, Fl
 
 
 def _given(constant: Constant, axis: int) -> tuple[Floats, Floats] | None:
-    """Give a quantiser's integers [out, n] and scales [out], None if they vary otherwise."""
+    """Return a quantiser's integers [out, n] and scales [out], None if they vary otherwise."""
     if constant.codes is None or constant.scale is None:
         return None
     shape = constant.value.shape

@@ -180,7 +180,7 @@ def _total(window: Window, inner: Pads) -> Window:
 
 
 def axes_of(node: Node, axes: Iterable[int], rank: int) -> list[int]:
-    """Give different axes as numbers from 0."""
+    """Return different axes as numbers from 0."""
     listed = list(axes)
     normal = [a + rank if a < 0 else a for a in listed]
     if len(set(normal)) < len(normal) or not all(0 <= a < rank for a in normal):

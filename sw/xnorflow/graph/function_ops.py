@@ -203,7 +203,7 @@ class FunctionOp(Elementwise):
         return replace(self, operands=operands)
 
     def constants(self) -> Iterator[tuple[str, Array]]:
-        """Give the constants of the operands."""
+        """Return the constants of the operands."""
         for o in self.operands:
             if isinstance(o, np.ndarray):
                 yield "constant", o

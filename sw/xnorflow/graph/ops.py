@@ -54,7 +54,7 @@ class Elementwise(Op):
         return replace(self, **changed)
 
     def constants(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Give the arrays among its parameters, with their names."""
+        """Yield the arrays among its parameters, with their names."""
         for f in fields(self):
             value = getattr(self, f.name)
             if isinstance(value, np.ndarray):

@@ -30,7 +30,7 @@ ROUNDINGS: dict[str, Callable[[Floats], Floats]] = {
 
 
 def integer_range(bits: float, signed: bool, narrow: bool) -> tuple[int, int]:
-    """Give the least and greatest integer of a QONNX Quant.
+    """Return the least and greatest integer of a QONNX Quant.
 
     `narrow` takes away the least value of a signed range and the greatest of an unsigned one.
     """

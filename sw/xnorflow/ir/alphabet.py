@@ -47,7 +47,7 @@ class Alphabet:
         return max(1, (self.levels - 1).bit_length())
 
     def code_of(self, value: int) -> int | None:
-        """Give the code of `value`, or None where the alphabet has no such value."""
+        """Return the code of `value`, or None where the alphabet has no such value."""
         code, rest = divmod(value - self.lo, self.step)
         return code if rest == 0 and 0 <= code < self.levels else None
 

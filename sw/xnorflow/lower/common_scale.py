@@ -54,7 +54,7 @@ class Grid:
     exact: bool
 
     def codes(self, values: Floats) -> Ints:
-        """Give the codes of values that lie on the grid, int64 of the same shape."""
+        """Return the codes of values that lie on the grid, int64 of the same shape."""
         integers = np.rint(values.astype(np.float64) / self.scale).astype(np.int64)
         return (integers - self.alphabet.lo) // self.alphabet.step
 
@@ -120,7 +120,7 @@ def _normalised(v: Doubles, tolerance: Doubles) -> Grid | None:
 
 
 def _exact(v: Doubles) -> Grid | None:
-    """Give the grid of the values' greatest common divisor, which any floats have."""
+    """Return the grid of the values' greatest common divisor, which any floats have."""
     ratios = [x.as_integer_ratio() for x in v.tolist()]
     denominator = max(d for _, d in ratios)
     numerators = [n * (denominator // d) for n, d in ratios]
@@ -132,14 +132,14 @@ def _exact(v: Doubles) -> Grid | None:
 
 
 def _alphabet(integers: Ints) -> Alphabet | None:
-    """Give the alphabet of ascending integers, or None where it is too wide for a code."""
+    """Return the alphabet of ascending integers, or None where it is too wide for a code."""
     step = int(np.gcd.reduce(np.diff(integers)))
     alphabet = Alphabet(int(integers[0]), step, int(integers[-1] - integers[0]) // step + 1)
     return alphabet if alphabet.bits <= MAX_CODE_BITS else None
 
 
 def _steps(v: Doubles) -> Doubles:
-    """Give the distances of neighbours as multiples of the least, which is averaged over its like.
+    """Return the distances of neighbours as multiples of the least, averaged over its like.
 
     Each is taken locally, so that the rounding of one value does not add up over many.
     """

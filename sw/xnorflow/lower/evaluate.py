@@ -50,12 +50,12 @@ class Reach:
         return int((self.hi - self.lo).max()) // self.step + 1
 
     def integers(self, first: int, last: int) -> Ints:
-        """Give rows `first` to `last` of all channels; a channel that has fewer repeats its hi."""
+        """Return rows `first` to `last` of all channels; one that has fewer repeats its hi."""
         rows = np.arange(first, last, dtype=np.int64)[:, None]
         return np.minimum(self.lo + self.step * rows, self.hi)
 
     def chunks(self) -> Iterator[Ints]:
-        """Give all integers in pieces; the last row of each piece is the next one's first."""
+        """Return all integers in pieces; the last row of each piece is the next one's first."""
         size = max(2, CHUNK // len(self.lo))
         for first in range(0, max(1, self.rows - 1), size - 1):
             yield self.integers(first, min(first + size, self.rows))
@@ -79,7 +79,7 @@ class Expression:
     ops: tuple[Elementwise, ...] = ()
 
     def start(self, integers: Ints) -> Floats:
-        """Give the float32 values before the first operation."""
+        """Return the float32 values before the first operation."""
         return (integers * self.unit).astype(np.float32)
 
     def apply(self, x: Floats) -> Floats:
@@ -103,7 +103,7 @@ class Expression:
         return self._float32(x)
 
     def _float32(self, x: NDArray[Any]) -> Floats:
-        """Give values of any element type as float32, without rounding them."""
+        """Return values of any element type as float32, without rounding them."""
         if x.dtype == np.float32:
             return x
         floats = x.astype(np.float32)
@@ -131,7 +131,7 @@ class Expression:
         return Expression(unit, tuple(op.mapped(lambda c: c[channels]) for op in self.ops))
 
     def direction(self, reach: Reach) -> Ints:
-        """Give +1, -1 or 0 per channel for a value that rises, falls or stays over `reach`.
+        """Return +1, -1 or 0 per channel for a value that rises, falls or stays over `reach`.
 
         Right only where the expression is monotone.
         """

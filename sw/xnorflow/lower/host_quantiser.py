@@ -43,7 +43,7 @@ class OfFloats(Expression):
     """A value as a function of a float32 number, given by its place in their order."""
 
     def start(self, integers: Ints) -> g.Floats:
-        """Give the numbers themselves."""
+        """Return the numbers themselves."""
         return float_of(integers)
 
     def select(self, channels: Ints) -> OfFloats:

@@ -13,7 +13,7 @@ from xnorflow.lower.common_scale import ROUNDING
 
 
 def pad_value(op: ops.ConvOp, scale: float) -> int:
-    """Give the integer that padded features of `op` have, where activations are scaled so."""
+    """Return the integer that padded features of `op` have, where activations are scaled so."""
     if not any(op.window.pads):
         return 0
     value = float(np.float32(op.pad_value))

@@ -20,7 +20,7 @@ MAX_FOLDED_WEIGHTS = 1 << 26
 
 
 def output_shape(op: g.Op, shape: Shape) -> Shape:
-    """Give the height, width and channels after `op`.
+    """Return the height, width and channels after `op`.
 
     Raises
     ------
@@ -158,7 +158,7 @@ def hoist_elementwise(graph: g.Graph) -> g.Graph:
 
 
 def _shared(op: g.Elementwise, channels: int) -> g.Elementwise | None:
-    """Give `op` with the constants of one pixel, or None where pixels differ."""
+    """Return `op` with the constants of one pixel, or None where pixels differ."""
     same = True
 
     def first_pixel(c: NDArray[Any]) -> NDArray[Any]:

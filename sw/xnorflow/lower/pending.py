@@ -201,7 +201,7 @@ class Pending:
         return True
 
     def _linear(self, uniform: bool) -> Units | None:
-        """Give the scale, or scales, for `_absorb`; None where there is none."""
+        """Return the scale, or scales, for `_absorb`; None where there is none."""
         reach = self.reach
         quantised = any(isinstance(op, QUANTISERS) for op in self.ops)
         if quantised or reach.rows * len(reach.lo) > MAX_THRESHOLDS:
@@ -312,11 +312,11 @@ class Pending:
         self.pools = []
 
     def expression(self) -> Expression:
-        """Give the float value as a function of the integer, max-pools aside."""
+        """Return the float value as a function of the integer, max-pools aside."""
         return Expression(self.unit, tuple(self.ops))
 
     def alphabet(self) -> ir.Alphabet:
-        """Give the alphabet of the last layer; earlier ones are worked out once."""
+        """Return the alphabet of the last layer; earlier ones are worked out once."""
         known = self._known
         while known and (
             len(known) > len(self.layers)
@@ -329,7 +329,7 @@ class Pending:
         return known[-1][1].alphabet
 
     def where(self, consumer: g.Op) -> g.Op:
-        """Give the operation to blame for values that are no integers: the last quantiser."""
+        """Return the operation to blame for values that are no integers: the last quantiser."""
         quantisers = [op for op in self.ops if quantises(op)]
         return quantisers[-1] if quantisers else consumer
 
@@ -380,7 +380,7 @@ class Pending:
         return next(x.name for x in reversed(self.layers) if not isinstance(x, passing))
 
     def name(self, base: str, *, numbered: bool = True) -> str:
-        """Give a name that no layer has yet; `base` itself unless `numbered`."""
+        """Return a name that no layer has yet; `base` itself unless `numbered`."""
         count = self._names[base]
         self._names[base] += 1
         return f"{base}{count}" if numbered or count else base
@@ -394,10 +394,10 @@ def quantises(op: g.Op) -> bool:
 
 
 def squeeze(unit: Units) -> Units:
-    """Give a scalar where all channels agree."""
+    """Return a scalar where all channels agree."""
     return np.array(unit.flat[0]) if (unit == unit.flat[0]).all() else unit
 
 
 def sources(*ops: g.Op) -> tuple[str, ...]:
-    """Give the names of the imported nodes, each once."""
+    """Return the names of the imported nodes, each once."""
     return tuple(dict.fromkeys(op.node for op in ops if op.node))

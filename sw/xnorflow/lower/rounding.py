@@ -28,7 +28,7 @@ Floats64 = NDArray[np.float64]
 
 
 def significand(value: float) -> int:
-    """Give the odd integer m with ``value = m * 2**e``, for a positive float."""
+    """Return the odd integer m with ``value = m * 2**e``, for a positive float."""
     m = value.as_integer_ratio()[0]
     return m // (m & -m)
 

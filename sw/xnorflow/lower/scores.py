@@ -75,7 +75,7 @@ def find(expression: Expression, reach: Reach, where: Op) -> ScoreTail:
 
 
 def cut(values: Floats) -> np.float32:
-    """Give the float above which a single score means label 1.
+    """Return the float above which a single score means label 1.
 
     It is 0, or 0.5 where all values are probabilities.
     """
@@ -102,7 +102,7 @@ def _estimate(integers: Ints, values: Floats) -> Ints | None:
 
 
 def _table(scores: Ints, values: Floats) -> tuple[int, Floats] | None:
-    """Give the float of each integer score, or None if that is no strictly rising function."""
+    """Return the float of each integer score, or None if that is no strictly rising function."""
     low = int(scores.min())
     size = int(scores.max()) - low + 1
     if size > MAX_VALUES:

@@ -29,7 +29,7 @@ def mirrored(steps: Steps, reach: Reach, mirror: Ints) -> tuple[Steps, Reach]:
 
 
 def thresholds(steps: Steps, reach: Reach, grid: Grid) -> Ints:
-    """Give ascending thresholds for rising channels, int64 [channels, levels - 1].
+    """Return ascending thresholds for rising channels, int64 [channels, levels - 1].
 
     A code that every value reaches has the channel's least integer as its threshold, one that none
     reaches has one more than the greatest.
