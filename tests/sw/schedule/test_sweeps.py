@@ -110,7 +110,7 @@ def test_a_buffer_of_one_row_takes_a_row_in_every_other_cycle() -> None:
         buffer = replace(first.buffer, depth=rows * first.buffer.place_words)
         stages = (replace(first, buffer=buffer), *made.stages[1:])
         found = flow.Flow(replace(made, stages=stages), 1)
-        assert found.settle()
+        assert found.solve()
         # A word is written a cycle after it is accepted and read one later; its place is free then.
         assert found.accepts.tolist() == accepts
         sent[rows] = int(found.sent[-1])
