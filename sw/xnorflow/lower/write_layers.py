@@ -1,4 +1,4 @@
-"""The walk along a tidy graph that writes the integer layers."""
+"""The walk along a graph that writes the integer layers."""
 
 from __future__ import annotations
 
@@ -19,25 +19,30 @@ from xnorflow.lower.pending import ONE_SCALE, Pending, quantises, sources, squee
 from xnorflow.lower.rounding import ORDER_OF_SUMMATION, check_range, sum_error
 
 SQUASHING = frozenset({"Sigmoid", "Tanh", "Erf", "Softsign"})
-"""Functions that rise everywhere and, but for Sigmoid, keep the sign; floats saturate."""
+"""Functions that rise everywhere, but saturate in floats; all but Sigmoid keep the sign."""
 MAX_WEIGHT = 1 << 15
-"""Largest integer weight, the scales of its inputs included."""
+"""Largest integer weight after its multiplication by its input's multiple of a common scale."""
 
 
 def walk(graph: ops.Graph, *, centred: bool = False) -> ir.IntegerNetwork:
-    """Write the layers of a tidy graph; padded sums still lack their pad code.
+    """Build the integer network of a graph.
 
     Parameters
     ----------
     graph : Graph
-        As the passes of `xnorflow.lower.passes` leave it.
+        A graph that went through the passes of `xnorflow.lower.passes`.
     centred : bool
-        Give what padded sums read an alphabet with 0 in its middle.
+        Whether the inputs of padded sums get an alphabet with 0 in its middle.
+
+    Returns
+    -------
+    IntegerNetwork
+        Its padded sums still need `xnorflow.lower.pads.resolve_pads`.
 
     Raises
     ------
     UnsupportedModel
-        Naming the node that has no exact integer form.
+        If a node has no exact integer form; the message names it.
     """
     p, shape = Pending(graph, centred=centred), graph.shape
     for op in graph.ops:
@@ -54,7 +59,9 @@ def walk(graph: ops.Graph, *, centred: bool = False) -> ir.IntegerNetwork:
             case ops.ConvOp():
                 _convolve(p, op, shape)
             case _:
-                raise UnsupportedModel("there is no integer form of it.", node=op.node, op=op.op)
+                raise UnsupportedModel(
+                    "there is no integer form of this operation.", node=op.node, op=op.op
+                )
         shape = output_shape(op, shape)
     _finish(p, graph, shape)
     return ir.IntegerNetwork(
@@ -69,6 +76,7 @@ def walk(graph: ops.Graph, *, centred: bool = False) -> ir.IntegerNetwork:
 
 
 def _convolve(p: Pending, op: ops.ConvOp, shape: Shape) -> None:
+    """Write a convolution or dense layer: integer weights, bounds, and the error of its floats."""
     multiples = p.settle_multiples(op)
     alphabet = p.alphabet()
     if alphabet.bits > MAX_CODE_BITS:
@@ -82,7 +90,11 @@ def _convolve(p: Pending, op: ops.ConvOp, shape: Shape) -> None:
     weights = op.weights * multiples
     if (multiples > 1).any() and np.abs(weights).max() > MAX_WEIGHT:
         raise UnsupportedModel(
-            "the scales of its inputs differ too much.", node=op.node, op=op.op, hint=ONE_SCALE
+            f"the scales of its inputs differ too much: they would make a weight"
+            f" {np.abs(weights).max()}, and {MAX_WEIGHT} is the largest.",
+            node=op.node,
+            op=op.op,
+            hint=ONE_SCALE,
         )
     common = max(1, int(np.gcd.reduce(weights, axis=None)))
     weights = (weights // common).astype(np.int64)
@@ -121,6 +133,7 @@ def _convolve(p: Pending, op: ops.ConvOp, shape: Shape) -> None:
 
 
 def _sum(p: Pending, op: ops.SumPoolOp) -> None:
+    """Write a sum-pool."""
     p.settle(op, zero=any(op.window.pads), uniform=False)
     taps = int(np.prod(op.window.kernel))
     lo, hi, step = p.reach.lo, p.reach.hi, p.reach.step
@@ -143,6 +156,7 @@ def _sum(p: Pending, op: ops.SumPoolOp) -> None:
 
 
 def _flatten(p: Pending, op: ops.Op, shape: Shape) -> None:
+    """Write a flattening."""
     p.settle(op, uniform=False)
     pixels = shape[0] * shape[1]
     p.layers.append(ir.Flatten(p.name("flatten"), sources=sources(op)))
@@ -153,7 +167,7 @@ def _flatten(p: Pending, op: ops.Op, shape: Shape) -> None:
 
 
 def _tail(p: Pending, where: ops.Op) -> scores.ScoreTail:
-    """Find the scores; behind thresholds where a quantiser at the end leaves few values."""
+    """Find the scores, after thresholds if a quantiser at the end makes that simpler."""
     quantised = any(quantises(op) for op in p.ops)
     try:
         tail = scores.find(p.expression(), p.reach, where)
@@ -167,7 +181,7 @@ def _tail(p: Pending, where: ops.Op) -> scores.ScoreTail:
 
 
 def _drop_squashing(p: Pending) -> None:
-    """Drop functions at the end that keep the order of the scores, as far as floats show it."""
+    """Remove squashing functions at the end, which keep the order of scores up to saturation."""
     while p.ops:
         last = p.ops[-1]
         if not isinstance(last, FunctionOp) or last.function not in SQUASHING:
@@ -182,10 +196,14 @@ def _drop_squashing(p: Pending) -> None:
 
 
 def _finish(p: Pending, graph: ops.Graph, shape: Shape) -> None:
-    """Write the scores."""
+    """Write the scores, the last layer."""
     where = p.ops[-1] if p.ops else graph.ops[-1] if graph.ops else ops.Op()
     if not any(isinstance(layer, ir.Conv) for layer in p.layers):
-        raise UnsupportedModel("it has no convolution or dense layer.", node=graph.name)
+        raise UnsupportedModel(
+            "it has no convolution or dense layer.",
+            node=graph.name,
+            hint="a network with at least one of them.",
+        )
     if shape[:2] != (1, 1):
         raise UnsupportedModel(
             f"the network ends in a map of {shape[0]} x {shape[1]}, not in one score per class.",
