@@ -137,7 +137,7 @@ def _readings(tensor: NDArray[Any], values: NDArray[np.int64]) -> Iterator[NDArr
 
 
 def _astray(values: NDArray[np.int64], floats: NDArray[Any]) -> NDArray[np.bool_]:
-    """Mark values that do not correspond to floats as most values of their channel do.
+    """Mark the values whose floats are not those of most equal values in their channel.
 
     1. Count how often each pair of integer and float occurs in each channel.
     2. For each integer, the most frequent pair is the rule; for each float likewise.

@@ -170,7 +170,7 @@ class Node:
         return copy
 
     def standalone(self, inputs: list[str], outputs: list[str]) -> onnx.NodeProto:
-        """Build a message of the node with other tensor names, and with checked tensors inline."""
+        """Build a NodeProto of the node with other tensor names and with checked tensors inline."""
         copy = helper.make_node(self.op, inputs, outputs)
         for name, attribute in self._attributes.items():
             array = None

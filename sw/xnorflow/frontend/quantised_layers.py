@@ -91,7 +91,7 @@ def _requantised(
     scale : float32 array, optional
         Scale of the result; 1 by default.
     zero : integer array, optional
-        Zero point of the result, whose type the result has; without it the result is float32.
+        Zero point of the result, which has the same type; without it the result is float32.
     """
     done: tuple[ops.Op, ...] = ()
     if bias is not None:

@@ -123,10 +123,10 @@ def _recovered(rows: Floats) -> tuple[Floats, Floats] | None:
 
 
 def _unit(values: Floats) -> np.float32 | None:
-    """Return the unit of which all values are whole multiples, each rounded once; None if none is.
+    """Return a unit of which all values are whole multiples, up to rounding; None without one.
 
-    The values are positive and ascend. The unit is the least value divided by a small number, or
-    the exact greatest common divisor.
+    The values are positive and ascend, and each is rounded to float32 once. The unit is the least
+    value divided by a small number, or the exact greatest common divisor.
     """
     if not len(values):
         return np.float32(1)

@@ -85,7 +85,7 @@ class View:
 
 
 def view(node: Node, x: Activation) -> View:
-    """Return how the input of a node maps to its frame.
+    """Return the mapping from a node's input to its frame.
 
     Parameters
     ----------

@@ -88,7 +88,7 @@ class InputKind:
     alphabet : Alphabet
         Integers that the network takes; a sample is sent as its code.
     quantiser : HostQuantiser, optional
-        Turns float samples into codes; without it samples are the alphabet's integers.
+        Quantiser of float samples; without it samples are the alphabet's integers.
     """
 
     alphabet: Alphabet = UINT8

@@ -59,7 +59,7 @@ class InputOrder:
         For each feature of the frame, in row, column, channel order, its position in the flattened
         input of the file; None if the two orders are the same.
     channels : {"first", "last", ""}
-        Which axis of `shape` is the channels; empty if neither the network nor the shape tells.
+        Axis of `shape` that holds the channels; empty if neither the network nor the shape tells.
     layout : {"", "file", "nhwc", "nchw"}
         Layout of the data according to the user; empty if the user gave none.
     """

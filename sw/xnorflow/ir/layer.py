@@ -34,7 +34,7 @@ class NotMirrored(ValueError):
     op : str
         Operator of the imported network that the layer came from.
     hint : str
-        What would work.
+        Description of what would work instead.
     off_centre : bool
         Whether the reason is padding with a value that is not in the middle of the alphabet.
     """

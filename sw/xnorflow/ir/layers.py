@@ -15,9 +15,9 @@ from xnorflow.ir.layer import Layer, LayersBefore, Mask, NotMirrored
 
 
 def _any_tap(x: Mask, w: Window) -> Mask:
-    """Return, for each position of the window on `x` [height, width, channels], if any tap is true.
+    """Return whether any tap is true, for each position of the window on `x`.
 
-    The result is bool [output height, output width, channels].
+    `x` is [height, width, channels], the result is [output height, output width, channels].
     """
     top, left, bottom, right = w.pads
     x = np.pad(x, ((top, bottom), (left, right), (0, 0)))
@@ -153,7 +153,7 @@ class Conv(Layer):
         return positive * lo + negative * hi, positive * hi + negative * lo
 
     def output(self, inp: Features) -> Features:
-        """Return the accumulators: all integers between the bounds over all output channels."""
+        """Return the output's shape and, as alphabet, all integers between its bounds."""
         out, rows, cols, channels = self.weights.shape
         if channels != inp.channels or (rows, cols) != self.window.kernel:
             raise ValueError(
@@ -185,7 +185,7 @@ class Conv(Layer):
         check_window(self.window, inp, every=False)
 
     def depends(self, alive: Mask) -> Mask:
-        """Return, for each position of the window, whether any tap is alive in any channel."""
+        """Return, for each position of the window, whether a tap in any channel is `alive`."""
         there = _any_tap(np.asarray(alive.any(axis=2, keepdims=True)), self.window)
         return np.broadcast_to(there, (*there.shape[:2], len(self.weights)))
 
@@ -233,7 +233,7 @@ class MaxPool(Layer):
         check_window(self.window, inp, every=True)
 
     def depends(self, alive: Mask) -> Mask:
-        """Return, for each position of the window, whether any tap is alive."""
+        """Return, for each position of the window, whether any tap is `alive`."""
         return _any_tap(alive, self.window)
 
     def mirrored(self, mask: Mask, before: LayersBefore) -> tuple[MaxPool, Ints]:
@@ -278,7 +278,7 @@ class SumPool(Layer):
         check_window(self.window, inp, every=False)
 
     def depends(self, alive: Mask) -> Mask:
-        """Return, for each position of the window, whether any tap is alive."""
+        """Return, for each position of the window, whether any tap is `alive`."""
         return _any_tap(alive, self.window)
 
     def mirrored(self, mask: Mask, before: LayersBefore) -> tuple[SumPool, Ints]:

@@ -35,7 +35,7 @@ class _Before:
 
 
 def negate(layers: list[ir.Layer], shape: tuple[int, int, int], mask: Mask) -> ir.Ints:
-    """Rewrite `layers` so that value v of a marked channel becomes ``mirror - v``.
+    """Replace `layers` so that each value v of a marked channel becomes ``mirror - v``.
 
     Parameters
     ----------

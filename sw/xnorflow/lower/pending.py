@@ -228,7 +228,7 @@ class Pending:
         self._after_codes(grid, expression.direction(self.reach))
 
     def _absorb(self, zero: bool, uniform: bool) -> bool:
-        """Settle without a layer if the value is a scale times the integer; return if it is."""
+        """Return whether the value is a scale times the integer; if so, settle without a layer."""
         alphabet = self.alphabet()
         mirrors = isinstance(self.layers[-1], ir.Conv) or alphabet.lo == -alphabet.hi
         if zero and (alphabet.code_of(0) is None or (self.centred and not mirrors)):
