@@ -93,6 +93,7 @@ LISTED = 5
 @click.pass_context
 def command(
     ctx: click.Context,
+    /,
     model: Path | None,
     data: Path | None,
     limit: int | None,

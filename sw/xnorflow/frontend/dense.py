@@ -14,11 +14,10 @@ from xnorflow.frontend.registry import Result, activation, handles
 from xnorflow.frontend.values import Activation, Constant, LayoutError, Rearrangement, Value
 from xnorflow.frontend.weights import integer_weights
 from xnorflow.graph import ops as graph
+from xnorflow.graph.quantisers import Floats
 
 
-def product(
-    node: Node, x: Activation, matrix: Constant, bias: graph.Floats | None = None
-) -> Result:
+def product(node: Node, x: Activation, matrix: Constant, bias: Floats | None = None) -> Result:
     """Multiply the last axis of the features by a matrix [in, out].
 
     With one row of features it is a dense layer: the matrix's rows are put into the order of the

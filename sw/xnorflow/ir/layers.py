@@ -409,7 +409,8 @@ class Scores(Layer):
         """Return the imported network's float32 scores; ValueError where no table was kept."""
         if self.floats is None:
             raise ValueError("no table of float scores was kept for this network")
-        return self.floats[np.asarray(scores) - self.floats_lo]
+        floats: NDArray[np.float32] = self.floats[np.asarray(scores) - self.floats_lo]
+        return floats
 
     def check(self, inp: Features) -> None:
         """Check offsets and ranks."""

@@ -15,6 +15,7 @@ from xnorflow.errors import UnsupportedModel
 from xnorflow.graph import ops as g
 from xnorflow.graph.function_ops import CastOp, approximate
 from xnorflow.graph.input_scale import InputScale
+from xnorflow.graph.quantisers import Floats
 from xnorflow.ir import Alphabet, InputKind, Ints
 from xnorflow.ir.input_kind import MAX_SAMPLE_BITS, HostQuantiser
 from xnorflow.lower.evaluate import Expression, Reach, Steps, steps
@@ -32,7 +33,7 @@ def _follows(op: g.Op) -> bool:
     return op.monotone and not approximate((op,))
 
 
-def float_of(order: Ints) -> g.Floats:
+def float_of(order: Ints) -> Floats:
     """Return the float32 numbers that have the given places in the order of all, 0 being 0."""
     bits = np.where(order >= 0, order, 0x80000000 - order).astype(np.uint32)
     return bits.view(np.float32)
@@ -42,7 +43,7 @@ def float_of(order: Ints) -> g.Floats:
 class OfFloats(Expression):
     """A value as a function of a float32 number, given by its place in their order."""
 
-    def start(self, integers: Ints) -> g.Floats:
+    def start(self, integers: Ints) -> Floats:
         """Return the numbers themselves."""
         return float_of(integers)
 
@@ -105,7 +106,7 @@ def _scaling(scale: InputScale) -> tuple[g.Op, ...]:
     return ()
 
 
-def _thresholds(found: Steps, values: g.Floats) -> HostQuantiser:
+def _thresholds(found: Steps, values: Floats) -> HostQuantiser:
     """Put the steps of each channel into rows of one length; one row where all are the same."""
     channels = len(found.first)
     longest = int(np.bincount(found.channel, minlength=channels).max()) if len(found.at) else 0
