@@ -8,6 +8,7 @@ so that lowering can find integer decisions by evaluating them.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
@@ -34,7 +35,7 @@ class Op:
     op: str = field(default="", kw_only=True)
 
 
-class Elementwise(Op):
+class Elementwise(Op, ABC):
     """An operation on each value alone.
 
     Constants have shape [] or [channels]; `apply` broadcasts along the last axis. Those of this
@@ -60,9 +61,9 @@ class Elementwise(Op):
             if isinstance(value, np.ndarray):
                 yield f.name, value
 
+    @abstractmethod
     def apply(self, x: Floats) -> Floats:
         """Evaluate in float32 as the executors do; `x` is float32 [..., channels]."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False)
