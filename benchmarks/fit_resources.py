@@ -16,6 +16,8 @@ from xnorflow.resources import terms as parts
 from xnorflow.resources import usage as fpga
 from xnorflow.resources.coefficients import Coefficients
 
+COEFFICIENTS = Path(str(fpga.__file__)).with_name("coefficients.json")
+"""What the compiler reads."""
 Reals = NDArray[np.float64]
 PRICE = 0.1
 """Penalty of a kind of component whose packing differs from all others', in relative errors."""
@@ -220,7 +222,34 @@ def fit_family(
     }
 
 
+def fit_array(
+    designs: Sequence[Design],
+    records: Sequence[Mapping[str, Any]],
+    family: Family,
+    kind: str,
+    known: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return a family's coefficients with those of one kind of array fitted anew.
+
+    All others, and the errors that were stated with them, stay as they are.
+    """
+    samples = [
+        (name, features, counts)
+        for d, r in zip(designs, records, strict=True)
+        for name, features, counts in rows(d, r["parts"], family)
+        if name == "array" and kind in features
+    ]
+    if not samples:
+        raise SystemExit(f"no record of {family.name} has an array of the kind {kind}")
+    found = {key: {**known[key], **fit_components(samples, key)} for key in ("lut", "ff")}
+    for key in ("lut", "ff"):
+        estimates = [sum(found[key][n] * v for n, v in f.items()) for _, f, _ in samples]
+        measured = np.array([counts[key] for _, _, counts in samples], float)
+        said = errors(np.array(estimates), measured)
+        print(f"{family.name} {kind} {key}: {said} ({len(samples)} arrays)")
+    return {**known, **found}
+
+
 def write(fitted: Mapping[str, Any]) -> None:
     """Write the coefficients for the compiler."""
-    path = Path(str(fpga.__file__)).with_name("coefficients.json")
-    path.write_text(json.dumps(fitted, indent=1, sort_keys=True) + "\n")
+    COEFFICIENTS.write_text(json.dumps(fitted, indent=1, sort_keys=True) + "\n")
