@@ -82,7 +82,8 @@ def split(text):
 
 def test_the_page_lists_what_is_read():
     _, inside, _ = split(PAGE.read_text(encoding="utf-8"))
-    assert inside == tables(), f"run python {Path(__file__).name} to write the tables"
+    here = Path(__file__).relative_to(PAGE.parents[1])
+    assert inside == tables(), f"docs/operators.md is not up to date; python {here} writes it"
 
 
 def test_every_family_has_a_table_and_every_standard_operator_is_one_of_onnx():
