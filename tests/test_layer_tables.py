@@ -237,6 +237,12 @@ def test_every_array_is_described(array: type[Any]) -> None:
 
 
 @pytest.mark.parametrize("layer", LAYERS)
+def test_every_layer_is_described(layer: type[Layer]) -> None:
+    page = (ROOT / "docs/hardware.md").read_text(encoding="utf-8")
+    assert f"`{layer.__name__}`" in page, f"docs/hardware.md says nothing of {layer.__name__}"
+
+
+@pytest.mark.parametrize("layer", LAYERS)
 def test_random_networks_have_every_layer(layer: type[Layer]) -> None:
     drawn = layer.__name__ in first_arguments("tests/strategies.py", "add")
     assert drawn, f"tests/strategies.py draws no {layer.__name__}"
