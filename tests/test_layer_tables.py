@@ -6,7 +6,7 @@ For a new class, a test fails for every table that has no entry, and names the c
 import ast
 import inspect
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from importlib import import_module
 from itertools import product
 from pathlib import Path
@@ -27,6 +27,7 @@ from xnorflow.resources.engine import EngineSummary
 from xnorflow_hw.array import baked_array, factory, stored_sums
 from xnorflow_hw.fabric import popcount
 from xnorflow_hw.spec import ArraySpec, TailSpec
+from xnorflow_hw.spec.arrays import Weightless
 from xnorflow_sim.golden import apply
 
 ROOT = Path(__file__).parents[1]
@@ -113,7 +114,9 @@ def test_there_is_something_to_look_at() -> None:
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_every_layer_is_whole(layer: type[Layer]) -> None:
-    assert not inspect.isabstract(layer), f"{layer.__name__} lacks {layer.__abstractmethods__}"
+    without = sorted(layer.__abstractmethods__)
+    assert not without, f"{layer.__name__} of ir/layers.py lacks {', '.join(without)}"
+    assert layer.kind, f"{layer.__name__} has no name for its kind"
     assert ir.KINDS[layer.kind] is layer
 
 
@@ -214,6 +217,13 @@ def test_every_array_that_is_built_has_a_spec() -> None:
         assert not without, f"{where} lacks {sorted(without)}"
 
 
+@pytest.mark.parametrize("spec", get_args(ArraySpec))
+def test_every_spec_of_an_array_has_all_answers(spec: type[Any]) -> None:
+    asked = {"lanes_out", "out_bits", "size", "latency", *inspect.get_annotations(Weightless)}
+    without = sorted(asked - {*dir(spec), *(f.name for f in fields(spec))})
+    assert not without, f"{spec.__name__} of spec/arrays.py lacks {', '.join(without)}"
+
+
 def test_every_array_of_the_room_is_one_that_the_factory_builds() -> None:
     there = {c.__name__ for c in components(factory) if c.__name__.endswith("Array")}
     without = there - {c.__name__ for c in get_args(factory.Array)}
@@ -287,8 +297,8 @@ def test_every_operation_has_a_reference_in_float32(op: type[Op]) -> None:
 def test_the_shape_after_every_operation_is_known(op: type[Op]) -> None:
     made = object.__new__(op)
     weights = np.ones((3, 1, 1, 2), np.int64)
-    fields = {"window": ir.Window(), "weights": weights, "node": "any", "op": op.__name__}
-    for name, value in fields.items():
+    given = {"window": ir.Window(), "weights": weights, "node": "any", "op": op.__name__}
+    for name, value in given.items():
         object.__setattr__(made, name, value)
     assert len(output_shape(made, (4, 5, 2))) == 3
 
