@@ -28,10 +28,10 @@ def form_on(
     pe: int,
     simd: int,
     pixels: int,
-    blocks: int,
     bits: int,
     planes: int,
     words: int,
+    blocks: int = 1,
 ) -> SumForm:
     """Choose how an array sums the products of a beat on a fabric.
 
@@ -44,14 +44,14 @@ def form_on(
         Name of the fabric.
     pe, simd, pixels : int
         Folding of the array.
-    blocks : int
-        Parts of inputs and output channels that belong together.
     bits : int
         Bits of an activation.
     planes : int
         Bit planes of the weights.
     words : int
         Words of the weight memory.
+    blocks : int
+        Parts of inputs and output channels that belong together.
 
     Returns
     -------
