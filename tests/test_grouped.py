@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xnorflow import ir
+from xnorflow.compiler import assembler, clock_for
 from xnorflow.design.design import Design
 from xnorflow.errors import BadInput
 from xnorflow.graph.ops import widened
@@ -216,3 +217,18 @@ def test_a_mobile_network_in_verilator(tmp_path: Path) -> None:
     lint(made.verilog, tmp_path, top="mobile")
     made.write(tmp_path / "design")
     assert Design.read(tmp_path / "design").net.digest == net.digest
+
+
+@pytest.mark.rtl
+@pytest.mark.parametrize(
+    ("board", "form"), [("icebreaker", "recoded"), ("ulx3s-85f", "dense"), ("pynq-z1", "dense")]
+)
+def test_blocks_of_placed_sums_in_verilator(board: str, form: str) -> None:
+    """Groups of many inputs at once, in the forms of sums that a family has."""
+    net = network(24, 24, 3, pad=-1)
+    made = assembler(net, board, clock_for(board, None))((Fold(16, 16), Fold(3, 8)), 4096)
+    array = made.spec.stages[0].array
+    assert isinstance(array, DotSpec) and (array.blocks, array.form) == (2, form)
+    x = np.random.default_rng(3).integers(0, 256, (4, *net.shape)).astype(np.uint8)
+    run = made.simulate(x)  # Compares every score with the golden model.
+    assert run.latency == made.latency

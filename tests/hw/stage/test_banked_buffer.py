@@ -278,7 +278,7 @@ def test_full_speed_has_no_bubble():
 @given(shape=windows())
 def test_minimum_depth_is_the_least(shape):
     """With one pixel less the documented rules deadlock; with that depth they never do."""
-    dut = make(np.random.default_rng(0), **shape | {"extra": 0, "repeat": 1, "groups": 1})
+    dut = make(np.random.default_rng(0), **shape | {"extra": 0, "repeat": shape["groups"]})
     beats = list(walk(dut, np.zeros((2, dut.height, dut.width, dut.words), int).tolist()))
     for capacity in (dut.depth // dut.words, dut.depth // dut.words - 1):
         freed = 0

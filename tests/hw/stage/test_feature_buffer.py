@@ -273,7 +273,7 @@ def test_words_wider_than_64_bits():
 def test_minimum_depth_is_the_least(shape):
     """With one word less the documented rules deadlock; with that depth they never do."""
     rng = np.random.default_rng(0)
-    dut = make(rng, **shape | {"extra": 0, "repeat": 1, "groups": 1})
+    dut = make(rng, **shape | {"extra": 0, "repeat": shape["groups"]})
     beats = list(walk(dut, np.zeros((2, dut.height, dut.width, dut.words), int).tolist()))
     for depth in (dut.depth, dut.depth - 1):
         written = freed = 0
