@@ -133,5 +133,11 @@ def count(design: Design, board: str) -> tuple[Counts, dict[str, Counts]]:
         return synthesised(design, board), {n: _used(board, cells) for n, cells in found.items()}
     with tempfile.TemporaryDirectory() as folder:
         whole = _Count(design, target, Path(folder), lambda step, doing: None).packed()
+    return whole, apart(design, board)
+
+
+def apart(design: Design, board: str) -> dict[str, Counts]:
+    """Return what each component of a design takes on a board with an open flow, after Yosys."""
     with tempfile.TemporaryDirectory() as folder:
-        return whole, _Count(design, target, Path(folder), lambda step, doing: None).apart()
+        build = _Count(design, find_board(board), Path(folder), lambda step, doing: None)
+        return build.apart()

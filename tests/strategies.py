@@ -80,7 +80,7 @@ class Case:
         for layer, _, out in self.net:
             text = f"{layer.name}: {out.shape} {out.alphabet} {getattr(layer, 'window', '')}"
             if isinstance(layer, ir.Conv):
-                text += f" {layer.alphabet} pad {layer.pad_value}"
+                text += f" {layer.alphabet} pad {layer.pad_value} groups {layer.groups}"
             if isinstance(rule_of(layer), StageRule):
                 text += f" {next(folds)}"
             lines.append(text)
@@ -148,10 +148,14 @@ class _Builder:
         self.add(ir.InputTable, table, alphabet)
 
     def conv(self, out: int, window: ir.Window) -> None:
-        alphabet = one_of(self.draw, WEIGHTS)
-        shape = (out, *window.kernel, self.map.channels)
+        alphabet, channels = one_of(self.draw, WEIGHTS), self.map.channels
+        groups = 1
+        if channels > 1 and chance(self.draw, 35):
+            groups = one_of(self.draw, [n for n in range(2, channels + 1) if channels % n == 0])
+            out = groups * self.draw(st.integers(1, 3))
+        shape = (out, *window.kernel, channels // groups)
         weights = alphabet.values(self.rng.integers(0, alphabet.levels, shape))
-        self.add(ir.Conv, weights, alphabet, window, one_of(self.draw, (0, 1, -1)))
+        self.add(ir.Conv, weights, alphabet, window, one_of(self.draw, (0, 1, -1)), groups)
 
     def pool(self) -> None:
         if chance(self.draw, 50):
@@ -233,8 +237,10 @@ def _fold(draw: Any, part: Any) -> Fold:
         while part.cycles(Fold(simd, simd)) > MAX_CYCLES and simd < part.inp.channels:
             simd += 1
         return Fold(simd, simd)
-    pe = draw(st.integers(1, part.out_channels))
     pixels = one_of(draw, [m for m in range(1, 7) if not part.refusal(m)])
+    if part.groups > 1:
+        return _fold_groups(draw, part, pixels)
+    pe = draw(st.integers(1, part.out_channels))
     while part.cycles(Fold(pe, simd, pixels)) > MAX_CYCLES:
         if simd < part.inp.channels:
             simd += 1
@@ -243,6 +249,20 @@ def _fold(draw: Any, part: Any) -> Fold:
         else:
             break
     return Fold(pe, simd, pixels)
+
+
+def _fold_groups(draw: Any, part: Any, pixels: int) -> Fold:
+    """Draw parts of a group or several whole ones, whether they divide the groups or not."""
+    inputs, outputs = part.group_inputs, part.group_outputs
+    parts = [
+        Fold(pe, simd, pixels)
+        for pe in range(1, outputs + 1)
+        for simd in range(1, inputs + 1)
+        if not (outputs % pe or inputs % simd)
+    ]
+    whole = [Fold(k * outputs, k * inputs, pixels) for k in range(2, part.groups + 1)]
+    found = parts + whole
+    return one_of(draw, [f for f in found if part.cycles(f) <= MAX_CYCLES] or found[-1:])
 
 
 @st.composite

@@ -214,14 +214,22 @@ def _conv(layer: Conv, x: NDArray[Any], inp: Features) -> NDArray[Any]:
 def _correlate(layer: Conv, inp: Features, x: NDArray[Any], dtype: Any, pad: int) -> NDArray[Any]:
     """Compute the sums of windows times weights in `dtype`, in which all have to be exact."""
     x = x.astype(dtype, copy=False)
-    matrix = layer.weights.reshape(len(layer.weights), -1).T.astype(dtype)
+    groups, channels = layer.groups, inp.channels // layer.groups
+    # One matrix [inputs, outputs] per group.
+    matrices = layer.weights.reshape(groups, len(layer.weights) // groups, -1)
+    matrices = matrices.transpose(0, 2, 1).astype(dtype)
+    _, taps, outputs = matrices.shape
     height, width = layer.window.output(inp.height, inp.width)
-    out = np.empty((len(x), height, width, matrix.shape[1]), dtype)
-    step = max(1, PATCH_BYTES // (height * width * matrix.shape[0] * x.itemsize))
+    out = np.empty((len(x), height, width, groups * outputs), dtype)
+    step = max(1, PATCH_BYTES // (height * width * groups * taps * x.itemsize))
     for first in range(0, len(x), step):
         patches = windows(x[first : first + step], layer.window, pad)
-        sums = patches.reshape(-1, matrix.shape[0]) @ matrix
-        out[first : first + step] = sums.reshape(-1, height, width, matrix.shape[1])
+        for g, matrix in enumerate(matrices):
+            own = patches[..., g * channels : (g + 1) * channels]
+            sums = own.reshape(-1, taps) @ matrix
+            out[first : first + step, ..., g * outputs : (g + 1) * outputs] = sums.reshape(
+                -1, height, width, outputs
+            )
     return out
 
 

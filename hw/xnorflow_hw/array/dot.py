@@ -1,4 +1,4 @@
-"""XNOR-popcount array: PE output channels at once, SIMD inputs of each at once.
+"""XNOR-popcount array: PE output channels at once, SIMD inputs at once.
 
 A beat passes three stages of a pipeline: the weights are read, the products of the beat are summed,
 and the sum is accumulated. Activations are delayed until their weights have been read. The pipeline
@@ -6,6 +6,9 @@ never stalls; a beat without valid is a bubble.
 
 With thresholds nothing is compared. An accumulation starts at 2^n - T instead of 0, so that its top
 bit tells whether the sum has reached T.
+
+Of a grouped convolution several groups may be computed at once. Inputs and output channels then
+form blocks, and each output channel has weights only for the inputs of its own block.
 
 Several pixels at once use the same weights. Each has a lane that reads one bank of the feature
 buffer. From one kernel column to the next a window's input moves to another bank, so its sum moves
@@ -47,7 +50,7 @@ class DotArray(wiring.Component):
         Width of an activation code in bits; each bit is a plane.
     coefficients : sequence of int
         Positive integer factor of each weight plane.
-    weights : uint8 array [depth, planes, pe, simd]
+    weights : uint8 array [depth, planes, pe, simd / blocks]
         Weight bits, one word per beat, in the order in which the beats arrive. The first word
         follows the last one.
     acc_bits : int
@@ -63,10 +66,13 @@ class DotArray(wiring.Component):
         Number of lanes, modulo `pixels`, by which sums move with `i_turn`.
     lanes : sequence of int, length `pixels`
         The lane in which each window's sum ends.
+    blocks : int
+        Equal parts, in order, of inputs and output channels; each channel sums the inputs of its
+        own part.
     form, fabric : str
         How the products of a beat are summed, and with which logic cells; see `BeatSum`. The form
         "stored" keeps the weights in the LUTs that compare (see `StoredSums`); it is for one pixel,
-        codes and weights of one bit, and 2 to 16 words.
+        one block, codes and weights of one bit, and 2 to 16 words.
     rom : RomSpec
         What the memory of the weights is built of.
     start_rom : RomSpec
@@ -134,6 +140,7 @@ class DotArray(wiring.Component):
         pixels: int = 1,
         turn: int = 0,
         lanes: Sequence[int] = (0,),
+        blocks: int = 1,
         form: SumForm = "tree",
         fabric: Fabric = "generic",
         rom: RomSpec = IN_BLOCKS,
@@ -151,6 +158,7 @@ class DotArray(wiring.Component):
             "acc_bits": acc_bits,
             "rows": rows,
             "pixels": pixels,
+            "blocks": blocks,
         }
         for what, size in sizes.items():
             if size < 1:
@@ -160,7 +168,11 @@ class DotArray(wiring.Component):
                 f"coefficients are {tuple(coefficients)}; there has to be at least one, each 1 or"
                 " more"
             )
-        expected = (len(coefficients), pe, simd)
+        if pe % blocks or simd % blocks:
+            raise ValueError(
+                f"blocks is {blocks}; it has to divide pe, which is {pe}, and simd, which is {simd}"
+            )
+        expected = (len(coefficients), pe, simd // blocks)
         if weights.ndim != 4 or weights.shape[1:] != expected or not len(weights):
             raise ValueError(f"weights have shape {weights.shape}, not (depth, *{expected})")
         if weights.size and (weights.min() < 0 or weights.max() > 1):
@@ -174,15 +186,17 @@ class DotArray(wiring.Component):
             )
         self.pe, self.simd, self.bits, self.acc_bits, self.rows = pe, simd, bits, acc_bits, rows
         self.pixels, self.turn, self.lanes = pixels, turn % pixels, tuple(lanes)
+        self.blocks = blocks
         self.coefficients, self.weights, self.style = tuple(coefficients), weights, style
         options: dict[str, Any] = {"style": style, "image_bits": image_bits}
         self.fabric = fabric
         self._beats: Sums
         if form == stored.FORM:
-            if (bits, self.coefficients, pixels) != (1, (1,), 1):
+            if (bits, self.coefficients, pixels, blocks) != (1, (1,), 1, 1):
                 raise ValueError(
-                    "form 'stored' needs one pixel, codes of one bit and weights of one bit; here"
-                    f" pixels is {pixels}, bits is {bits} and coefficients are {self.coefficients}"
+                    "form 'stored' needs one pixel, one block, codes of one bit and weights of one"
+                    f" bit; here pixels is {pixels}, blocks is {blocks}, bits is {bits} and"
+                    f" coefficients are {self.coefficients}"
                 )
             if fabric not in stored.FABRICS or rom != stored.ROM:
                 raise ValueError(
@@ -193,6 +207,7 @@ class DotArray(wiring.Component):
         else:
             self._beats = RomSums(
                 weights=weights,
+                blocks=blocks,
                 bits=bits,
                 coefficients=self.coefficients,
                 form=form,
@@ -290,9 +305,12 @@ class DotArray(wiring.Component):
         lane = (np.array(self.lanes) - self.turn * left[:, None]) % self.pixels
         windows = np.take_along_axis(by_lane, lane[None, :, :, None], 2)
         total = np.zeros((reductions, self.pixels, self.pe), np.int64)
+        # Each PE sees the codes of its own block.
+        windows = windows.reshape(*windows.shape[:3], self.blocks, -1)
+        windows = np.repeat(windows, self.pe // self.blocks, axis=3)
         word = np.arange(reductions * beats).reshape(reductions, beats) % len(self.weights)
         for plane in range(self.bits):
-            active = (windows >> plane & 1)[:, :, :, None, :]
+            active = windows >> plane & 1
             for p, coefficient in enumerate(self.coefficients):
                 agree = active == self.weights[word, p][:, :, None]
                 total += (coefficient << plane) * agree.sum((1, 4), dtype=np.int64)

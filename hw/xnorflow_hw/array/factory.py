@@ -87,6 +87,8 @@ def _dot(
     spec: DotSpec, rows: int, compared: ThresholdSpec | None, style: Style, name: str
 ) -> DotArray | BakedArray:
     if spec.form == FORM:
+        if spec.blocks > 1:
+            raise ValueError(f"blocks is {spec.blocks}; form {FORM!r} needs one block")
         return BakedArray(
             weights=spec.weights[0, 0],
             acc_bits=spec.acc_bits,
@@ -108,6 +110,7 @@ def _dot(
         pixels=spec.pixels,
         turn=spec.turn,
         lanes=spec.lanes,
+        blocks=spec.blocks,
         form=spec.form,
         fabric=spec.fabric,
         rom=spec.rom,

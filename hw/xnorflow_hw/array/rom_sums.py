@@ -23,8 +23,10 @@ class RomSums:
 
     Parameters
     ----------
-    weights : uint8 array [depth, planes, pe, simd]
+    weights : uint8 array [depth, planes, pe, simd / blocks]
         Weight bits.
+    blocks : int
+        Equal parts of codes and PEs; see `DotArray`.
     bits, coefficients, form, fabric, style :
         As those of a `BeatSum`.
     rom : RomSpec
@@ -51,6 +53,7 @@ class RomSums:
         self,
         *,
         weights: NDArray[Any],
+        blocks: int,
         bits: int,
         coefficients: Sequence[int],
         form: SumForm,
@@ -62,9 +65,9 @@ class RomSums:
         image_bits: int,
     ) -> None:
         """Create the memory."""
-        self.depth, self.planes, self.pe, self.simd = weights.shape
-        self.bits, self.style = bits, style
-        self._beat = BeatSum(self.simd, bits, tuple(coefficients), form, fabric, style)
+        self.depth, self.planes, self.pe, self.lanes = weights.shape
+        self.bits, self.blocks, self.style = bits, blocks, style
+        self._beat = BeatSum(self.lanes, bits, tuple(coefficients), form, fabric, style)
         kept = self._beat.kept(weights)
         words, width = bit_words(kept.reshape(self.depth, -1)), kept[0].size
         self._rom: Rom | SpramRom
@@ -98,16 +101,17 @@ class RomSums:
         self.latency = self._rom.latency + self._beat.latency
         self.images = dict(self._rom.images)
         self.modules = self._rom.modules | self._beat.modules
-        if self._group < self.pe:
-            codes = self.simd * bits
+        if self._group < self.pe // blocks:
+            codes = self.lanes * bits
             self.modules[copies.module_name(codes, fabric)] = copies.verilog_module(codes, fabric)
 
     @property
     def _group(self) -> int:
-        """Number of PEs that read one copy of the activations: all, where there are no copies."""
+        """Number of PEs that read one copy of a block's codes: all, where there are no copies."""
+        pe = self.pe // self.blocks
         if self.style != "verilog" or not self._rom.latency:
-            return self.pe
-        return copies.group(self.pe, self.simd * self.bits, self._beat.fabric)
+            return pe
+        return copies.group(pe, self.lanes * self.bits, self._beat.fabric)
 
     def add(self, m: Module) -> None:
         """Add the memory to a module."""
@@ -115,21 +119,28 @@ class RomSums:
 
     def build(self, m: Module, data: Value, b: int) -> Iterator[tuple[Value, Lane | None]]:
         """Build the sums of window `b` from its codes, PE by PE; see `BeatSum.build`."""
-        operands = self._operands(m, data, b)
-        for k in range(self.pe):
-            yield self._beat.build(m, f"{b}_{k}", operands[k // self._group], self._weights(k))
+        pe = self.pe // self.blocks
+        for block in range(self.blocks):
+            codes = data.word_select(block, self.lanes * self.bits) if self.blocks > 1 else data
+            operands = self._operands(m, codes, f"{b}_{block}" if self.blocks > 1 else f"{b}")
+            for k in range(pe):
+                own = block * pe + k
+                yield self._beat.build(
+                    m, f"{b}_{own}", operands[k // self._group], self._weights(own)
+                )
 
-    def _operands(self, m: Module, codes: Value, b: int) -> list[list[Value]]:
-        """Return the operands of a window's sums for each group of PEs, at the right time."""
-        cycles, groups = self._rom.latency - self._beat.early, -(-self.pe // self._group)
+    def _operands(self, m: Module, codes: Value, name: str) -> list[list[Value]]:
+        """Return the operands of a block's sums for each group of PEs, at the right time."""
+        cycles = self._rom.latency - self._beat.early
+        groups = -(-self.pe // self.blocks // self._group)
         if groups == 1:
-            late = [delay(m, codes, cycles, name=f"data_{b}")]
+            late = [delay(m, codes, cycles, name=f"data_{name}")]
         else:
             late = copies.copies(
-                m, codes, cycles, groups, name=f"data_{b}", fabric=self._beat.fabric
+                m, codes, cycles, groups, name=f"data_{name}", fabric=self._beat.fabric
             )
-        return [self._beat.operands(m, x, f"plane_{b}_{g}") for g, x in enumerate(late)]
+        return [self._beat.operands(m, x, f"plane_{name}_{g}") for g, x in enumerate(late)]
 
     def _weights(self, k: int) -> list[Value]:
         """Return the bits that PE `k` has in a word of the memory, per plane."""
-        return [self._rom.data.word_select(p * self.pe + k, self.simd) for p in range(self.planes)]
+        return [self._rom.data.word_select(p * self.pe + k, self.lanes) for p in range(self.planes)]

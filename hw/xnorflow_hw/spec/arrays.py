@@ -30,7 +30,7 @@ class DotSpec:
         Width of an activation code in bits.
     coefficients : tuple of int
         Integer factor of each weight plane.
-    weights : uint8 array [repeat * beats, planes, pe, simd]
+    weights : uint8 array [repeat * beats, planes, pe, simd / blocks]
         Weight bits, in the order in which the array reads them.
     acc_bits : int
         Width in bits of the accumulated sum P.
@@ -47,6 +47,9 @@ class DotSpec:
         The logic cells that sum them.
     rom : RomSpec
         What the memory of the weights is built of.
+    blocks : int
+        Equal parts, in order, of the inputs and of the output channels; an output channel sums only
+        the inputs of its own part.
     """
 
     pe: int
@@ -61,11 +64,17 @@ class DotSpec:
     form: SumForm = "tree"
     fabric: Fabric = "generic"
     rom: RomSpec = IN_BLOCKS
+    blocks: int = 1
 
     @property
     def lanes_out(self) -> int:
         """Number of values per result."""
         return self.pe
+
+    @property
+    def block_lanes(self) -> int:
+        """Number of inputs per beat of an output channel."""
+        return self.simd // self.blocks
 
     @property
     def out_bits(self) -> int:
@@ -90,14 +99,15 @@ class DotSpec:
     @property
     def size(self) -> str:
         """Its size in words."""
-        return f"PE {self.pe}, SIMD {self.simd}"
+        blocks = f" in {self.blocks} blocks" if self.blocks > 1 else ""
+        return f"PE {self.pe}, SIMD {self.simd}{blocks}"
 
     def latency(self, *, compares: bool = False) -> int:
         """Return the cycles from the last beat to the result, a code if the array compares."""
         if self.form == "baked":
             return baked_latency(self.simd, threshold=compares)
         return dot_latency(
-            simd=self.simd,
+            simd=self.block_lanes,
             bits=self.bits,
             coefficients=self.coefficients,
             depth=self.weight_words,
@@ -112,6 +122,7 @@ class Weightless:
 
     lanes: int
     simd: ClassVar[int] = 1
+    blocks: ClassVar[int] = 1
     pixels: ClassVar[int] = 1
     weight_words: ClassVar[int] = 0
     word_bits: ClassVar[int] = 0

@@ -34,9 +34,10 @@ class BufferSpec:
         What it delivers as the last word of a pixel: the same, but 0 in the lanes past the last
         channel.
     repeat : int
-        How often each window is delivered: once per group of PE output channels.
-    depthwise : bool
-        Whether each repeat delivers one word of every pixel instead of all of them.
+        How often each window is delivered, wholly or in part: once per PE output channels.
+    groups : int
+        Number of equal groups of a pixel's words, of which each repeat delivers one; each group is
+        delivered in as many repeats.
     classes : bool
         Whether the row number of a result tells its border class, too.
     depth : int
@@ -58,7 +59,7 @@ class BufferSpec:
     pad_word: int
     pad_word_last: int
     repeat: int
-    depthwise: bool
+    groups: int
     classes: bool
     depth: int
     pixels: int = 1
@@ -77,7 +78,7 @@ class BufferSpec:
     @property
     def beats_per_reduction(self) -> int:
         """Number of beats of a reduction, from its `first` to its `last`."""
-        return self.kernel[0] * self.kernel[1] * (1 if self.depthwise else self.words)
+        return self.kernel[0] * self.kernel[1] * (self.words // self.groups)
 
     @property
     def banks(self) -> Banks:

@@ -120,6 +120,38 @@ def minimum_depth(
     return depth
 
 
+def passes(words: int, repeat: int, groups: int) -> tuple[tuple[int, int], ...]:
+    """Return the loops around a window's taps, innermost first: passes, and words that one skips.
+
+    The words of a pixel form equal groups, which are read one after the other, each in equally many
+    of the `repeat` passes over the window.
+
+    Parameters
+    ----------
+    words : int
+        Words per pixel.
+    repeat : int
+        Passes over a window.
+    groups : int
+        Groups of words; a divisor of both.
+
+    Returns
+    -------
+    tuple of (int, int)
+        The loop over the passes of a group and that over the groups; a single one where all passes
+        read the same words, or each other ones.
+
+    Examples
+    --------
+    >>> passes(6, 4, 1), passes(6, 2, 2), passes(6, 4, 2)
+    (((4, 0),), ((2, 3),), ((2, 0), (2, 3)))
+    """
+    if groups == 1:
+        return ((repeat, 0),)
+    outer = (groups, words // groups)
+    return (outer,) if repeat == groups else ((repeat // groups, 0), outer)
+
+
 def loop_steps(strides: Sequence[int], counts: Sequence[int]) -> tuple[int, ...]:
     """Return the steps of one running index that stands for a nest of loops, innermost first.
 

@@ -27,23 +27,31 @@ from xnorflow_hw.base.pipeline import index_shape
 from xnorflow_hw.spec import geometry
 from xnorflow_hw.spec.banks import Banks
 from xnorflow_hw.spec.latency import BUFFER_LATENCY
-from xnorflow_hw.stage.window_checks import add, check_window, outside, word_memory
+from xnorflow_hw.stage.window_checks import (
+    add,
+    check_window,
+    number_of_pass,
+    outside,
+    pass_loops,
+    pixel_end,
+    word_memory,
+)
 
-WORD, KY, KX, REP, GROUP, OY = range(6)
-"""Indices of the loops in their nest."""
+KX, REP, GROUP, OY = 2, 3, -2, -1
+"""Indices of loops in their nest; REP is that of the innermost one around the window."""
 
 
 class BankedBuffer(wiring.Component):
     """Keeps the words of a frame that its windows still need, and issues them group by group.
 
-    Order of issue, outermost loop first: frame, output row, group of output columns, rep (the
-    number of the repeat), kernel column, kernel row, word.
+    Order of issue, outermost loop first: frame, output row, group of output columns, group of
+    words, rep (the number of the repeat) of that group, kernel column, kernel row, word of it.
 
     Parameters
     ----------
     word_bits, words, height, width, kernel, stride, dilation, pads
         As those of a `FeatureBuffer`.
-    pad_word, pad_word_last, repeat, ram
+    pad_word, pad_word_last, repeat, groups, ram
         As those of a `FeatureBuffer`.
     pixels : int
         Number of windows at once, and of banks, 2 or more. It has no factor in common with the
@@ -67,7 +75,7 @@ class BankedBuffer(wiring.Component):
     o_turn : Out(1)
         Whether it is the first beat of a kernel column other than the first.
     o_row : Out(range(repeat)), at least one bit
-        The rep.
+        The number of the repeat.
     o_issued : Out(1)
         Whether the last beat of a reduction is issued in this very cycle.
 
@@ -104,6 +112,7 @@ class BankedBuffer(wiring.Component):
         pads: tuple[int, int, int, int],
         pad_word: int,
         repeat: int,
+        groups: int,
         depth: int,
         pixels: int,
         ram: str = "auto",
@@ -120,6 +129,7 @@ class BankedBuffer(wiring.Component):
             dilation=dilation,
             pads=pads,
             repeat=repeat,
+            groups=groups,
             ram=ram,
             pad_words=(pad_word, pad_word_last),
         )
@@ -141,6 +151,7 @@ class BankedBuffer(wiring.Component):
         self.pad_word = pad_word
         self.pad_word_last = pad_word if pad_word_last is None else pad_word_last
         self.repeat = self.rows = repeat
+        self.groups, self._passes = groups, pass_loops(words, repeat, groups)
         self.pixels, self.depth, self.ram = pixels, depth, ram
         self.output = (
             geometry.output_size(height, kernel[0], stride[0], dilation[0], pads[0], pads[2]),
@@ -176,13 +187,15 @@ class BankedBuffer(wiring.Component):
             which tells whether a bank's word belongs to a window inside the row.
         """
         b = self.banks
-        counts = (self.output[0], b.groups, self.repeat, *self.kernel[::-1], self.words)
-        oy, group, _, kx, ky, word, bank = np.ogrid[
+        inner = self.words // self.groups
+        counts = (self.output[0], b.groups, self.repeat, *self.kernel[::-1], inner)
+        oy, group, rep, kx, ky, word, bank = np.ogrid[
             tuple(slice(count) for count in (*counts, self.pixels))
         ]
         windows = np.array(
             [[b.window(n, k) for n in range(self.pixels)] for k in range(self.kernel[1])]
         )
+        word = rep // (self.repeat // self.groups) * inner + word
         ox = group * self.pixels + windows[kx, bank]
         iy = oy * self.stride[0] + ky * self.dilation[0] - self.pads[0]
         ix = ox * self.stride[1] + kx * self.dilation[1] - self.pads[1]
@@ -215,13 +228,16 @@ class BankedBuffer(wiring.Component):
         padded taps.
         """
         m = Module()
-        counts = (self.words, *self.kernel, self.repeat, self.banks.groups, self.output[0])
-        nest = Nest(counts, ("word", "ky", "kx", "rep", "group", "oy"))
+        names, repeats, skipped = zip(*self._passes, strict=True)
+        inner = self.words // self.groups
+        counts = (inner, *self.kernel, *repeats, self.banks.groups, self.output[0])
+        nest = Nest(counts, ("word", "ky", "kx", *names, "group", "oy"))
         issue, write, slot_end = Signal(), Signal(), Signal()
         m.d.comb += write.eq(self.i.valid & self.i.ready)
         writers = self._write_side(m, write, slot_end)
         self._space(m, nest, issue, slot_end)
-        row = geometry.loop_steps((0, self.dilation[0], 0, 0, 0, self.stride[0], 0), counts)
+        still = [0] * len(skipped)
+        row = geometry.loop_steps((0, self.dilation[0], 0, *still, 0, self.stride[0], 0), counts)
         outer = Const(0, 1)
         if self.pads[0] or self.pads[2]:
             outer = outside(m, nest, row, self.height, self.pads[0], issue, "row")
@@ -296,21 +312,24 @@ class BankedBuffer(wiring.Component):
         the newest word minus that of the awaited one.
         """
         line, furthest = self.width * self.words, self.banks.furthest
+        skipped = [words for _, _, words in self._passes]
         frame, start = self.height * line, -self.pads[0] * line
         back_to_first = (furthest[-1] - furthest[0]) * self.words
         steps = list(
             geometry.loop_steps(
-                (1, self.dilation[0] * line, 0, 0, 0, self.stride[0] * line, frame), counts
+                (1, self.dilation[0] * line, 0, *skipped, 0, self.stride[0] * line, frame), counts
             )
         )
         last = frame + start - steps[-1] + furthest[-1] * self.words
-        steps[OY] -= back_to_first
+        # The last two entries are those of the next row and of the next frame.
+        steps[-2] -= back_to_first
         steps[-1] -= back_to_first
         span = bits_for(self.pixels * self.depth - start + frame + last) + 1
         # The awaited word moves on by the same number of words from group to group, except at the
         # borders. The entry of the last group is never used.
         further = [(b - a) * self.words for a, b in pairwise(furthest)]
-        inside = steps[GROUP]
+        group = len(steps) - 3
+        inside = steps[group]
         by_group = (
             nest.loops[GROUP].follow(
                 [-(inside + step) for step in [*further, *further[-1:]]], span, "back_group"
@@ -319,7 +338,7 @@ class BankedBuffer(wiring.Component):
             else 0
         )
         back = nest.step(
-            m, [by_group if k == GROUP else -step for k, step in enumerate(steps)], span, "back"
+            m, [by_group if k == group else -step for k, step in enumerate(steps)], span, "back"
         )
         ahead = Signal(span, init=(-1 - start - furthest[0] * self.words) % (1 << span))
         m.d.sync += ahead.eq(add(ahead, Mux(issue, back, 0), write))
@@ -340,7 +359,7 @@ class BankedBuffer(wiring.Component):
                 1,
                 self.dilation[0] * line,
                 0,
-                0,
+                *(skipped for _, _, skipped in self._passes),
                 self.stride[1] * self.words,
                 self.stride[0] * line,
                 self.height * line,
@@ -413,8 +432,8 @@ class BankedBuffer(wiring.Component):
             "first": first,
             "turn": turn,
             "last": last,
-            "end": nest.loops[WORD].last,
-            "row": nest.loops[REP].index,
+            "end": pixel_end(nest, REP, self._passes),
+            "row": number_of_pass(nest, REP, self._passes, len(self.o_row)),
         }
         late = {name: Signal(len(value), name=f"{name}_1") for name, value in beat.items()}
         m.d.sync += [late[name].eq(value) for name, value in beat.items()]

@@ -24,17 +24,26 @@ from xnorflow_hw.base.loop import Loop, Nest
 from xnorflow_hw.base.pipeline import index_shape
 from xnorflow_hw.spec import geometry
 from xnorflow_hw.spec.latency import BUFFER_LATENCY
-from xnorflow_hw.stage.window_checks import add, check_window, outside, word_memory
+from xnorflow_hw.stage.window_checks import (
+    add,
+    check_window,
+    number_of_pass,
+    outside,
+    pass_loops,
+    pixel_end,
+    word_memory,
+)
 
-REP, OX, OY = 3, 4, 5
-"""Indices of loops in their nest."""
+REP = 3
+"""Index of the innermost loop around the window in its nest; those of columns and rows of windows
+come last."""
 
 
 class FeatureBuffer(wiring.Component):
     """Keeps the words of a frame that its windows still need, and issues them window by window.
 
-    Order of issue, outermost loop first: frame, output row, output column, rep (the number of the
-    repeat), kernel row, kernel column, word.
+    Order of issue, outermost loop first: frame, output row, output column, group of words, rep (the
+    number of the repeat) of that group, kernel row, kernel column, word of the group.
 
     Parameters
     ----------
@@ -51,9 +60,10 @@ class FeatureBuffer(wiring.Component):
     pad_word : int
         What a padded tap delivers.
     repeat : int
-        How often each window is delivered; in a depthwise buffer the number of words.
-    depthwise : bool
-        Whether each repeat delivers only one word of every pixel: repeat `rep` delivers word `rep`.
+        How often each window is delivered, or one group of its words.
+    groups : int
+        Number of equal groups of a pixel's words, each delivered in ``repeat // groups`` repeats.
+        It divides `words` and `repeat`.
     classes : bool
         Whether `o_row` tells the border class.
     depth : int
@@ -79,7 +89,7 @@ class FeatureBuffer(wiring.Component):
     o_first, o_last : Out(1)
         Whether the beat is the first or the last one of a reduction.
     o_row : Out(range(rows)), at least one bit
-        Border class times `repeat`, plus rep.
+        Border class times `repeat`, plus the number of the repeat.
     o_issued : Out(1)
         Whether the last beat of a reduction is issued in this very cycle.
 
@@ -114,7 +124,7 @@ class FeatureBuffer(wiring.Component):
         pads: tuple[int, int, int, int],
         pad_word: int,
         repeat: int,
-        depthwise: bool,
+        groups: int,
         classes: bool,
         depth: int,
         ram: str = "auto",
@@ -131,18 +141,16 @@ class FeatureBuffer(wiring.Component):
             dilation=dilation,
             pads=pads,
             repeat=repeat,
+            groups=groups,
             ram=ram,
             pad_words=(pad_word, pad_word_last),
         )
-        if depthwise and repeat != words:
-            raise ValueError(
-                f"repeat is {repeat}; in a depthwise buffer it has to equal words, which is {words}"
-            )
         pad_word_last = pad_word if pad_word_last is None else pad_word_last
         self.word_bits, self.words, self.height, self.width = word_bits, words, height, width
         self.kernel, self.stride, self.dilation, self.pads = kernel, stride, dilation, pads
         self.pad_word, self.pad_word_last = pad_word, pad_word_last
-        self.repeat, self.depthwise, self.classes = repeat, depthwise, classes
+        self.repeat, self.groups, self.classes = repeat, groups, classes
+        self._passes = pass_loops(words, repeat, groups)
         self.depth, self.ram = depth, ram
         axes = tuple(zip((height, width), kernel, stride, dilation, pads[:2], strict=True))
         self.output = tuple(
@@ -196,12 +204,12 @@ class FeatureBuffer(wiring.Component):
         dict of arrays [beats]
             The keys are data, pad, first, last and row.
         """
-        inner = 1 if self.depthwise else self.words
+        inner = self.words // self.groups
         counts = (*self.output, self.repeat, *self.kernel, inner)
         oy, ox, rep, ky, kx, word = np.ogrid[tuple(slice(count) for count in counts)]
         iy = oy * self.stride[0] + ky * self.dilation[0] - self.pads[0]
         ix = ox * self.stride[1] + kx * self.dilation[1] - self.pads[1]
-        word = rep if self.depthwise else word
+        word = rep // (self.repeat // self.groups) * inner + word
         pad = (iy < 0) | (iy >= self.height) | (ix < 0) | (ix >= self.width)
         taps = frames[:, iy.clip(0, self.height - 1), ix.clip(0, self.width - 1), word]
         fill = np.array([self.pad_word] * (self.words - 1) + [self.pad_word_last], frames.dtype)
@@ -223,19 +231,19 @@ class FeatureBuffer(wiring.Component):
         Loops come innermost first; the last entry is for the step to the next frame.
         """
         (sy, sx), (dy, dx), line = self.stride, self.dilation, self.width * self.words
-        one, rep = (0, 1) if self.depthwise else (1, 0)
+        still = [0] * len(self._passes)
         return {
             "word": (
-                one,
+                1,
                 dx * self.words,
                 dy * line,
-                rep,
+                *(skipped for _, _, skipped in self._passes),
                 sx * self.words,
                 sy * line,
                 self.height * line,
             ),
-            "row": (0, 0, dy, 0, 0, sy, 0),
-            "col": (0, dx, 0, 0, sx, 0, 0),
+            "row": (0, 0, dy, *still, 0, sy, 0),
+            "col": (0, dx, 0, *still, sx, 0, 0),
         }
 
     def elaborate(self, platform: Any) -> Module:
@@ -247,9 +255,9 @@ class FeatureBuffer(wiring.Component):
         flags of the beat as long as that takes and replaces padded taps.
         """
         m = Module()
-        inner = 1 if self.depthwise else self.words
-        counts = (inner, *self.kernel[::-1], self.repeat, *self.output[::-1])
-        nest = Nest(counts, ("word", "kx", "ky", "rep", "ox", "oy"))
+        names, repeats, _ = zip(*self._passes, strict=True)
+        counts = (self.words // self.groups, *self.kernel[::-1], *repeats, *self.output[::-1])
+        nest = Nest(counts, ("word", "kx", "ky", *names, "ox", "oy"))
         steps = {name: geometry.loop_steps(s, counts) for name, s in self._strides().items()}
         issue, write = Signal(), Signal()
         m.d.comb += write.eq(self.i.valid & self.i.ready)
@@ -291,9 +299,9 @@ class FeatureBuffer(wiring.Component):
             *geometry.rows_kept_from(self.height, self.stride[0], self.pads[0], self.output[0]),
         )
         freed = [(a - b) * self.width * self.words for a, b in pairwise(kept)]
-        freeing = nest.loops[OY].follow(freed, span, "freeing")
+        freeing = nest.loops[-1].follow(freed, span, "freeing")
         overfull, row_end = Signal(span, init=-self.depth % (1 << span)), Signal()
-        m.d.comb += row_end.eq(issue & nest.last(OY))
+        m.d.comb += row_end.eq(issue & nest.last(-1))
         m.d.sync += overfull.eq(add(overfull, Mux(row_end, freeing, 0), write))
         m.d.comb += self.i.ready.eq(overfull[-1])
 
@@ -347,13 +355,14 @@ class FeatureBuffer(wiring.Component):
     def _output(self, m: Module, nest: Nest, beat: dict[str, Value], word: Value) -> None:
         """Build the registers that delay a beat's flags, and the output registers."""
         width = len(self.o_row)
-        by_row = nest.loops[OY].follow(self.row_offsets, width, "row_class")
-        by_col = nest.loops[OX].follow(self.col_offsets, width, "col_class")
+        by_row = nest.loops[-1].follow(self.row_offsets, width, "row_class")
+        by_col = nest.loops[-2].follow(self.col_offsets, width, "col_class")
+        rep = number_of_pass(nest, REP, self._passes, width)
         late = {name: Signal(name=f"{name}_1") for name in (*beat, "end")}
         class_1, rep_1 = Signal(width, name="class_1"), Signal(width, name="rep_1")
         m.d.sync += [late[name].eq(value) for name, value in beat.items()]
-        m.d.sync += late["end"].eq(nest.loops[REP if self.depthwise else 0].last)
-        m.d.sync += [class_1.eq(by_row + by_col), rep_1.eq(nest.loops[REP].index)]
+        m.d.sync += late["end"].eq(pixel_end(nest, REP, self._passes))
+        m.d.sync += [class_1.eq(by_row + by_col), rep_1.eq(rep)]
         m.d.sync += [
             self.o_valid.eq(late["valid"]),
             self.o_pad.eq(late["pad"]),

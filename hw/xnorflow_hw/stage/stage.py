@@ -42,17 +42,15 @@ def feature_buffer(spec: BufferSpec) -> FeatureBuffer | BankedBuffer:
     Raises
     ------
     ValueError
-        If several pixels are combined with `depthwise` or `classes`, or if the buffer refuses its
-        parameters.
+        If several pixels are combined with `classes`, or if the buffer refuses its parameters.
     """
     options = dict(vars(spec))
     if spec.pixels == 1:
         del options["pixels"]
         return FeatureBuffer(**options)
-    if options.pop("depthwise") or options.pop("classes"):
+    if options.pop("classes"):
         raise ValueError(
-            f"pixels is {spec.pixels}; several pixels at once need a buffer without depthwise and"
-            " without classes"
+            f"pixels is {spec.pixels}; several pixels at once need a buffer without classes"
         )
     return BankedBuffer(**options)
 

@@ -26,6 +26,7 @@ def check_window(
     dilation: tuple[int, int],
     pads: tuple[int, int, int, int],
     repeat: int,
+    groups: int,
     ram: str,
     pad_words: Sequence[int | None],
 ) -> None:
@@ -48,11 +49,17 @@ def check_window(
         "stride": stride,
         "dilation": dilation,
         "repeat": (repeat,),
+        "groups": (groups,),
     }
     for name, values in positive.items():
         if min(values) < 1:
             numbers = ", ".join(map(str, values))
             raise ValueError(f"{name} is {numbers}; it has to be 1 or more")
+    if words % groups or repeat % groups:
+        raise ValueError(
+            f"groups is {groups}; it has to divide words, which is {words}, and repeat, which is"
+            f" {repeat}"
+        )
     if len(pads) != 4 or min(pads) < 0:
         raise ValueError(
             f"pads are {pads}; they have to be four numbers (top, left, bottom, right), each 0 or"
@@ -76,6 +83,46 @@ def check_window(
             f"with stride {stride} and pads {pads} no window has a tap inside the frame of"
             f" {height} x {width} pixels"
         )
+
+
+def pass_loops(words: int, repeat: int, groups: int) -> list[tuple[str, int, int]]:
+    """Return name, passes and words skipped of the loops of `geometry.passes`, innermost first."""
+    names = ("rep", "word_group")
+    found = geometry.passes(words, repeat, groups)
+    return [(name, *loop) for name, loop in zip(names, found, strict=False)]
+
+
+def number_of_pass(nest: Nest, at: int, loops: Sequence[tuple[str, int, int]], width: int) -> Value:
+    """Return the number of the current pass, from 0 to `repeat` - 1.
+
+    Parameters
+    ----------
+    nest : Nest
+        Nest that holds `loops` from index `at` on.
+    at : int
+        Index of the innermost of them.
+    loops : sequence
+        As `pass_loops` returns them.
+    width : int
+        Width of a number of two loops in bits.
+    """
+    if len(loops) == 1:
+        return nest.loops[at].index
+    (_, count, _), (_, groups, _) = loops
+    before = [group * count for group in range(groups)]
+    return nest.loops[at + 1].follow(before, width, "group_rep") + nest.loops[at].index
+
+
+def pixel_end(nest: Nest, at: int, loops: Sequence[tuple[str, int, int]]) -> Value:
+    """Return whether the current word is the last one of its pixel.
+
+    The parameters are those of `number_of_pass`; the innermost loop of the nest is that over words.
+    """
+    moving = [nest.loops[at + k] for k, (_, _, skipped) in enumerate(loops) if skipped]
+    ends = [loop.last for loop in (nest.loops[0], *moving) if loop.count > 1]
+    if len(ends) < 2:
+        return ends[0] if ends else Const(1, 1)
+    return Cat(ends).all()
 
 
 def word_memory(bits: int, depth: int, ram: str) -> Memory:

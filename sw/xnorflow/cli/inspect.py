@@ -37,6 +37,7 @@ def _row(layer: ir.Layer, inp: ir.Features, out: ir.Features) -> dict[str, Any]:
     if isinstance(layer, ir.Conv):
         row |= {
             "pad_value": layer.pad_value if any(layer.window.pads) else None,
+            "groups": layer.groups,
             "weight_alphabet": str(layer.alphabet),
             "macs": layer.operations * out.height * out.width,
             "weight_bits": layer.weights.size * layer.alphabet.bits,
@@ -45,8 +46,9 @@ def _row(layer: ir.Layer, inp: ir.Features, out: ir.Features) -> dict[str, Any]:
 
 
 def _window(row: dict[str, Any]) -> str:
+    groups = f" in {row['groups']} groups" if row.get("groups", 1) > 1 else ""
     if "kernel" not in row or row["output_shape"][:2] == row["input_shape"][:2] == (1, 1):
-        return ""
+        return groups.lstrip()
     text = "x".join(map(str, row["kernel"]))
     if row["stride"] != (1, 1):
         text += f" /{'x'.join(map(str, row['stride']))}"
@@ -56,7 +58,7 @@ def _window(row: dict[str, Any]) -> str:
         value = row.get("pad_value")
         text += f" pad {','.join(map(str, row['pads']))}"
         text += f" of {value:+d}" if value else " of 0" if value is not None else ""
-    return text
+    return text + groups
 
 
 def _takes(model: Path, input_scale: str) -> str | None:

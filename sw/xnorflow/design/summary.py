@@ -155,6 +155,7 @@ def _layer(part: Reduction, fold: Fold, stage: StageSpec, box: GearboxSpec) -> d
         window["pad_value"] = part.layer.pad_value
         entry |= {
             "weight_alphabet": str(part.layer.alphabet),
+            "groups": part.layer.groups,
             "rom": {
                 "depth": depth,
                 "width": planes * pe * simd,

@@ -122,7 +122,7 @@ def _conv(layer: ir.Conv, b: OnnxBuilder, inp: ir.Features, out: ir.Features, qo
     pad = layer.pad_value if any(layer.window.pads) else 0
     magnitude = np.abs(layer.weights).reshape(len(layer.weights), -1).sum(1)
     _need_exact(int(magnitude.max()) * _furthest(inp, pad), layer)
-    if inp.shape[:2] == (1, 1) and layer.window == ir.Window():
+    if inp.shape[:2] == (1, 1) and layer.window == ir.Window() and layer.groups == 1:
         b.to_flat()
         weights = layer.weights[:, 0, 0].T.astype(np.float32)
         b.add("MatMul", layer.name, b.store(f"{layer.name}_weights", weights, layer.alphabet))
@@ -135,8 +135,14 @@ def _conv(layer: ir.Conv, b: OnnxBuilder, inp: ir.Features, out: ir.Features, qo
             layer.name,
             b.store(f"{layer.name}_weights", weights, layer.alphabet),
             **window_attributes(layer.window, pads),
+            **group_attribute(layer.groups),
         )
     b.mark(out.shape, out.alphabet)
+
+
+def group_attribute(groups: int) -> dict[str, Any]:
+    """Return ONNX's attribute of a convolution's groups, none where it has its default."""
+    return {"group": groups} if groups != 1 else {}
 
 
 def window_attributes(window: ir.Window, pads: tuple[int, ...]) -> dict[str, Any]:

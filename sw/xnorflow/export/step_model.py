@@ -9,7 +9,7 @@ from onnx import TensorProto
 
 from xnorflow.errors import UnsupportedModel
 from xnorflow.export import step_functions as steps
-from xnorflow.export.integer_model import window_attributes
+from xnorflow.export.integer_model import group_attribute, window_attributes
 from xnorflow.export.onnx_builder import QONNX, OnnxBuilder
 from xnorflow.graph import ops as g
 from xnorflow.graph.function_ops import (
@@ -188,7 +188,7 @@ def _average(op: g.AveragePoolOp, b: OnnxBuilder, name: str) -> None:
 def _convolve(op: g.ConvOp, b: OnnxBuilder, name: str) -> None:
     scale = np.asarray(op.scale, np.float32)
     weights = op.weights.astype(np.float32) * (scale[:, None, None, None] if scale.ndim else scale)
-    if b.shape[:2] == (1, 1) and op.window == Window():
+    if b.shape[:2] == (1, 1) and op.window == Window() and op.groups == 1:
         b.to_flat()
         b.add("MatMul", name, b.store(f"{name}.weights", weights[:, 0, 0].T))
         if op.bias is not None:
@@ -200,4 +200,5 @@ def _convolve(op: g.ConvOp, b: OnnxBuilder, name: str) -> None:
     if op.bias is not None:
         full = np.broadcast_to(np.asarray(op.bias, np.float32), (len(op.weights),))
         stored.append(b.store(f"{name}.bias", full))
-    b.add("Conv", name, *stored, **window_attributes(op.window, pads))
+    attributes = window_attributes(op.window, pads) | group_attribute(op.groups)
+    b.add("Conv", name, *stored, **attributes)

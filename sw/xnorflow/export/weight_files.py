@@ -19,7 +19,7 @@ from xnorflow.version import __version__
 WeightFormat = Literal["npz", "hex", "c"]
 C_TYPES = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64")
 AXES = {
-    "weights": "output channel, kernel row, kernel column, input channel",
+    "weights": "output channel, kernel row, kernel column, input channel of its group",
     "thresholds": "channel, threshold in ascending order",
     "table": "input channel or one for all, sample",
     "minimum": "channel whose minimum is taken",

@@ -68,11 +68,11 @@ def refolded(example: EngineSummary, part: Reduction, fold: Fold, family: Family
         FPGA family that decides the form of the array's sums.
     """
     conv = part.weighted
-    words = ceil(part.inp.channels / fold.simd)
-    repeat = ceil(part.out_channels / fold.pe)
+    words, blocks = ceil(part.inp.channels / fold.simd), part.groups_at_once(fold)
+    repeat = part.repeat(fold)
     before = ceil(part.out_channels / example.pe)
     taps = part.layer.window.kernel[0] * part.layer.window.kernel[1]
-    beats = taps * (words if conv else 1)
+    beats = taps * part.words(fold)
     example_words = ceil(part.inp.channels * example.act_bits / example.buffer_width)
     depth = ceil(example.buffer_depth * words / example_words / fold.pixels)
     if fold.pixels > 1:
@@ -83,6 +83,7 @@ def refolded(example: EngineSummary, part: Reduction, fold: Fold, family: Family
             pe=fold.pe,
             simd=fold.simd,
             pixels=fold.pixels,
+            blocks=blocks,
             bits=example.act_bits,
             planes=example.weight_planes,
             words=repeat * beats,
@@ -94,10 +95,11 @@ def refolded(example: EngineSummary, part: Reduction, fold: Fold, family: Family
         example,
         pe=fold.pe,
         simd=fold.simd if conv else 1,
+        blocks=blocks if conv else 1,
         at_once=fold.pixels,
         cycles=part.cycles(fold),
         rom_depth=repeat * beats if conv else 0,
-        rom_width=fold.pe * fold.simd * example.weight_planes if conv else 0,
+        rom_width=part.lanes(fold) * example.weight_planes if conv else 0,
         buffer_depth=depth,
         buffer_width=fold.simd * example.act_bits,
         threshold_rows=ceil(example.threshold_rows * repeat / before),
@@ -107,7 +109,7 @@ def refolded(example: EngineSummary, part: Reduction, fold: Fold, family: Family
         rom=stored.ROM if form == stored.FORM else None,
         threshold_rom=None,
         buffer_ram="auto",
-        repeat=repeat if conv else words,
+        repeat=repeat,
         tail_bits=ceil(example.tail_bits * fold.pe * fold.pixels / example.pe / example.at_once),
         queue_depth=max(repeat + 1 if fold.pixels > 1 else 1, ceil((_PIPELINE + 2) / beats)),
     )

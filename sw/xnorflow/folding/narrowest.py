@@ -2,6 +2,7 @@
 
 Given a target in cycles per frame, each engine gets the fewest lanes that meet it. PE and SIMD need
 not divide the channels: a layer of 10 channels at PE 4 takes three passes, the last one half empty.
+Within the groups of a grouped convolution they do (see `Reduction.check`).
 """
 
 from __future__ import annotations
@@ -21,10 +22,23 @@ def _useful(channels: int) -> list[int]:
     return sorted({ceil(channels / passes) for passes in range(1, channels + 1)})
 
 
+def _divisors(number: int) -> list[int]:
+    return [n for n in range(1, number + 1) if number % n == 0]
+
+
+def _grouped(part: Reduction, pixels: int = 1) -> list[Fold]:
+    """Return the foldings of a grouped convolution: parts of a group, or several whole groups."""
+    inputs, outputs = part.group_inputs, part.group_outputs
+    parts = [(pe, simd) for pe in _divisors(outputs) for simd in _divisors(inputs)]
+    whole = [(k * outputs, k * inputs) for k in _useful(part.groups) if k > 1]
+    return [Fold(pe, simd, pixels) for pe, simd in (*parts, *whole)]
+
+
 def foldings(part: Reduction, pixels: int = MAX_PIXELS) -> list[Fold]:
     """Return every folding of a reduction for which no narrower one needs as few passes.
 
-    PE and SIMD need not divide the channels, nor the pixels at once the row.
+    PE and SIMD need not divide the channels, nor the pixels at once the row; those of a grouped
+    convolution fit its groups.
 
     Parameters
     ----------
@@ -37,6 +51,8 @@ def foldings(part: Reduction, pixels: int = MAX_PIXELS) -> list[Fold]:
     if not part.weighted:
         return [Fold(width, width) for width in widths]
     at_once = [n for n in _useful(part.out.width) if n <= pixels and not part.refusal(n)]
+    if part.groups > 1:
+        return [fold for pixels in at_once for fold in _grouped(part, pixels)]
     return [
         Fold(pe, simd, pixels)
         for pixels in at_once
@@ -74,6 +90,9 @@ def fold_reduction(part: Reduction, cycles: int, previous_lanes: int) -> Fold | 
             if part.cycles(Fold(width, width)) <= cycles:
                 return Fold(width, width)
         return None
+    if part.groups > 1:
+        enough = [fold for fold in _grouped(part) if part.cycles(fold) <= cycles]
+        return min(enough, key=lambda f: (part.lanes(f), -f.simd), default=None)
     best: tuple[int, int, Fold] | None = None
     for pe in _useful(part.out_channels):
         for simd in _useful(part.inp.channels):
@@ -134,13 +153,13 @@ def default_cycles(parts: Sequence[Reduction], lanes: int) -> int:
     parts : sequence of Reduction
         Reductions of a network.
     lanes : int
-        Most XNOR lanes, PE x SIMD summed over all engines with weights.
+        Most XNOR lanes, summed over all engines with weights.
     """
     low = max(fastest(p) for p in parts)
     high = max(low, sum(p.cycles(Fold(1, 1)) for p in parts))
     while low < high:
         middle = (low + high) // 2
         folds = for_cycles(parts, middle)
-        used = sum(f.pe * f.simd for p, f in zip(parts, folds, strict=True) if p.weighted)
+        used = sum(p.lanes(f) for p, f in zip(parts, folds, strict=True) if p.weighted)
         low, high = (low, middle) if used <= lanes else (middle + 1, high)
     return low

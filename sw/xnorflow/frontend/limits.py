@@ -20,7 +20,7 @@ MAX_FOLDED = 1 << 26
 MAX_FEATURES = 1 << 24
 """Most elements of one frame between two nodes, padding included."""
 MAX_WEIGHTS = 1 << 26
-"""Most elements of one layer's weights, a grouped layer's zeros included."""
+"""Elements of one layer's weights, zeros included where groups have to be widened."""
 
 
 def elements(shape: Iterable[int], limit: int, *, what: str, node: str, op: str = "") -> int:

@@ -254,7 +254,7 @@ def pad(node: Node, inputs: Sequence[Value | None]) -> Result:
 @also_along_a_line
 @also_picked
 def conv(node: Node, inputs: Sequence[Value | None]) -> Result:
-    """Import a convolution; the weights of groups are filled up with zeros."""
+    """Import a convolution."""
     x = activation(node, inputs[0])
     stored = inputs[1]
     if not isinstance(stored, Constant):
@@ -284,21 +284,27 @@ def conv(node: Node, inputs: Sequence[Value | None]) -> Result:
             "it pads by 0 what was already padded by another value.",
             "one kind of padding for each convolution.",
         )
-    for depth in (channels, x.frame[2]):
+    order, kept = seen.channels[None], groups
+    if (within := _within_groups(seen.channels, x.frame[2], groups)) is not None:
+        order = within
+    else:
+        # Groups whose channels lie apart in the frame become zeros in a full set of weights.
+        kept = 1
+    for depth in (channels // kept, x.frame[2] // kept):
         elements((out, *kernel, depth), MAX_WEIGHTS, what="its weights", node=node.name, op=node.op)
     weights, scale = integer_weights(node, stored, 0)
-    wide = np.zeros((out, kernel[0], kernel[1], channels), np.int64)
-    for g in range(groups):
-        rows = slice(g * out // groups, (g + 1) * out // groups)
-        cols = slice(g * per_group, (g + 1) * per_group)
-        wide[rows, :, :, cols] = weights[rows].transpose(0, 2, 3, 1)
+    weights = weights.transpose(0, 2, 3, 1)
+    if kept != groups:
+        weights = ops.widened(weights, groups)
+    weights = _of_frame(weights, order, x.frame[2] // kept)
     window = seen.window(_total(window, inner))
     op = ops.ConvOp(
-        _of_frame(wide, seen, x.frame[2]),
+        np.ascontiguousarray(weights.transpose(0, 2, 1, 3) if seen.swapped else weights),
         scale,
         window,
         x.pad_value if any(inner) else 0.0,
         bias(node, inputs[2] if len(inputs) > 2 else None, out),
+        kept,
         node=node.name,
         op=node.op,
     )
@@ -307,13 +313,28 @@ def conv(node: Node, inputs: Sequence[Value | None]) -> Result:
     return seen.result(x, window, out, -np.inf), (op,)
 
 
-def _of_frame(weights: Ints, seen: View, channels: int) -> Ints:
-    """Return a node's weights [out, rows, columns, in] in the order of the frame."""
-    made = np.zeros((channels, *weights.shape[:3]), np.int64)
-    # The weights of a channel that the node reads twice are added.
-    np.add.at(made, seen.channels, np.moveaxis(weights, 3, 0))
-    made = np.moveaxis(made, 0, 3)
-    return np.ascontiguousarray(made.transpose(0, 2, 1, 3) if seen.swapped else made)
+def _within_groups(channels: Ints, frame: int, groups: int) -> Ints | None:
+    """Return the channel within its group that each of the node's channels is: [groups, in].
+
+    None if some group's channels are not those of the frame's equal part.
+    """
+    if frame % groups or len(channels) % groups:
+        return None
+    parts = channels.reshape(groups, -1) - (frame // groups) * np.arange(groups)[:, None]
+    return parts if parts.min() >= 0 and parts.max() < frame // groups else None
+
+
+def _of_frame(weights: Ints, order: Ints, channels: int) -> Ints:
+    """Bring the inputs of weights [out, rows, columns, in] into the order of the frame.
+
+    Each group of inputs then has so many `channels`; input k of group g is ``order[g, k]`` of them.
+    """
+    groups, (out, *kernel, _) = len(order), weights.shape
+    by_input = np.moveaxis(weights.reshape(groups, out // groups, *weights.shape[1:]), 4, 1)
+    made = np.zeros((groups, channels, out // groups, *kernel), np.int64)
+    # A channel that the node reads twice has the sum of both weights.
+    np.add.at(made, (np.arange(groups)[:, None], order), by_input)
+    return np.moveaxis(made, 1, 4).reshape(out, *kernel, channels)
 
 
 def bias(node: Node, value: Value | None, out: int) -> Floats | None:

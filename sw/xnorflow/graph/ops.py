@@ -257,8 +257,8 @@ class ConvOp(WindowReduction):
 
     Parameters
     ----------
-    weights : int64 array [out, kernel_rows, kernel_cols, in]
-        Integer weights; a grouped convolution is filled up with zeros.
+    weights : int64 array [out, kernel_rows, kernel_cols, in / groups]
+        Integer weights.
     scale : float32 scalar or [out]
         Scale of the weights, positive.
     window : Window
@@ -267,6 +267,8 @@ class ConvOp(WindowReduction):
         Float value of a padded feature.
     bias : float32 [out], optional
         Bias, which is added after the sum; lowering treats it as an `AddOp`.
+    groups : int
+        Equal parts of the channels; each part of the outputs sums over its part of the inputs only.
     """
 
     weights: Ints
@@ -274,6 +276,16 @@ class ConvOp(WindowReduction):
     window: Window = Window()
     pad_value: float = 0.0
     bias: Floats | None = None
+    groups: int = 1
+
+
+def widened(weights: Ints, groups: int) -> Ints:
+    """Return the weights [out, ..., in] of all inputs: 0 for those of other groups."""
+    out, *kernel, channels = weights.shape
+    wide = np.zeros((groups, out // groups, *kernel, groups, channels), np.int64)
+    for g in range(groups):
+        wide[g, ..., g, :] = weights.reshape(groups, out // groups, *kernel, channels)[g]
+    return wide.reshape(out, *kernel, groups * channels)
 
 
 @dataclass(frozen=True, eq=False)

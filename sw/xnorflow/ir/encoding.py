@@ -14,7 +14,7 @@ from xnorflow.ir.alphabet import Alphabet
 from xnorflow.ir.features import Window
 from xnorflow.ir.input_kind import UINT8_KIND, HostQuantiser, InputKind
 from xnorflow.ir.input_order import InputOrder
-from xnorflow.ir.layer import KINDS
+from xnorflow.ir.layer import ADDED_LATER, KINDS
 from xnorflow.ir.layer_graph import LayerGraph
 
 FORMAT = "xnorflow-network-1"
@@ -38,6 +38,8 @@ def to_arrays(net: LayerGraph) -> tuple[str, dict[str, NDArray[Any]]]:
         entry: dict[str, Any] = {"kind": layer.kind}
         for f in fields(layer):
             value = getattr(layer, f.name)
+            if f.metadata == ADDED_LATER and value == f.default:
+                continue
             if isinstance(value, np.ndarray):
                 arrays[f"{index}.{f.name}"] = value
                 value = {"array": f"{index}.{f.name}"}

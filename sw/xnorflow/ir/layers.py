@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from xnorflow.ir.alphabet import MAX_BITS, Alphabet, Ints, weight_alphabet
 from xnorflow.ir.features import Features, Window
 from xnorflow.ir.field_checks import MAX_VALUE, check_alphabet, check_window, integers, need
-from xnorflow.ir.layer import Layer, LayersBefore, Mask, NotMirrored
+from xnorflow.ir.layer import ADDED_LATER, Layer, LayersBefore, Mask, NotMirrored
 
 
 def _any_tap(x: Mask, w: Window) -> Mask:
@@ -113,9 +113,12 @@ class Flatten(Layer):
 class Conv(Layer):
     """Cross-correlation with integer accumulators; a dense layer is the 1 x 1 case on one pixel.
 
+    With several groups, channels are divided into as many equal parts, in order, and each part of
+    the outputs sums over its own part of the inputs only.
+
     Parameters
     ----------
-    weights : int64 array [out_channels, kernel_rows, kernel_cols, in_channels]
+    weights : int64 array [out_channels, kernel_rows, kernel_cols, in_channels / groups]
         Values of the weights.
     alphabet : Alphabet
         Alphabet that contains all weights.
@@ -123,12 +126,15 @@ class Conv(Layer):
         Geometry; the kernel equals the middle axes of the weights.
     pad_value : int
         Value of a padded feature; it need not be in the input's alphabet.
+    groups : int
+        Number of groups; it divides the channels of input and output.
     """
 
     weights: Ints
     alphabet: Alphabet
     window: Window = Window()
     pad_value: int = 0
+    groups: int = field(default=1, metadata=ADDED_LATER)
     kind: ClassVar[str] = "conv"
 
     @property
@@ -155,10 +161,10 @@ class Conv(Layer):
     def output(self, inp: Features) -> Features:
         """Return the output's shape and, as alphabet, all integers between its bounds."""
         out, rows, cols, channels = self.weights.shape
-        if channels != inp.channels or (rows, cols) != self.window.kernel:
+        if channels * self.groups != inp.channels or (rows, cols) != self.window.kernel:
             raise ValueError(
-                f"weights [out, rows, columns, in] of {self.weights.shape} do not fit"
-                f" {inp.channels} input channels and a kernel of {self.window.kernel}"
+                f"weights {self.weights.shape} [out, rows, columns, in] in groups: {self.groups} do"
+                f" not fit {inp.channels} input channels and a kernel of {self.window.kernel}"
             )
         height, width = self.window.output(inp.height, inp.width)
         if min(height, width) < 1:
@@ -171,6 +177,10 @@ class Conv(Layer):
         """Check weights, padding and window."""
         weights, a = integers(self.weights, 4, "weights"), self.alphabet
         check_alphabet(a)
+        need(
+            type(self.groups) is int and self.groups >= 1 and len(weights) % self.groups == 0,
+            f"{self.groups!r} groups do not divide its {len(weights)} output channels",
+        )
         codes, rest = np.divmod(weights - a.lo, a.step)
         need(
             not rest.any() and codes.min() >= 0 and codes.max() < a.levels,
@@ -185,9 +195,10 @@ class Conv(Layer):
         check_window(self.window, inp, every=False)
 
     def depends(self, alive: Mask) -> Mask:
-        """Return, for each position of the window, whether a tap in any channel is `alive`."""
-        there = _any_tap(np.asarray(alive.any(axis=2, keepdims=True)), self.window)
-        return np.broadcast_to(there, (*there.shape[:2], len(self.weights)))
+        """Return for every window whether any of its taps is alive in any channel of a group."""
+        by_group = alive.reshape(*alive.shape[:2], self.groups, -1)
+        there = _any_tap(np.asarray(by_group.any(axis=3)), self.window)
+        return np.repeat(there, len(self.weights) // self.groups, axis=2)
 
     def mirrored(self, mask: Mask, before: LayersBefore) -> tuple[Conv, Ints]:
         """Negate the weights of marked channels."""

@@ -48,10 +48,13 @@ def output_shape(op: g.Op, shape: Shape) -> Shape:
         )
     if not isinstance(op, g.ConvOp):
         return *out, channels
-    if op.weights.shape[1:] != (*op.window.kernel, channels):
+    out_channels, *kernel, per_group = op.weights.shape
+    divided = op.groups >= 1 and per_group * op.groups == channels and not out_channels % op.groups
+    if tuple(kernel) != op.window.kernel or not divided:
+        groups = f" in {op.groups} groups" if op.groups != 1 else ""
         raise UnsupportedModel(
-            f"its weights [out, rows, columns, in] are {list(op.weights.shape)}, but its input has"
-            f" {channels} channels and its kernel is {list(op.window.kernel)}.",
+            f"its weights [out, rows, columns, in] are {list(op.weights.shape)}{groups}, but its"
+            f" input has {channels} channels and its kernel is {list(op.window.kernel)}.",
             node=op.node,
             op=op.op,
         )
@@ -254,6 +257,8 @@ def _picked(pick: g.ConvOp, layer: g.ConvOp, shape: Shape) -> g.ConvOp | None:
     one, two = pick.window, layer.window
     ones = pick.weights.reshape(len(pick.weights), -1)
     picks = (np.isin(ones, (0, 1)).all() and (ones.sum(1) == 1).all()) and pick.bias is None
+    if any(op.weights.size * op.groups > MAX_FOLDED_WEIGHTS for op in (pick, layer)):
+        return None
     if not picks or any(one.pads) or pick.scale != 1 or one.dilation != (1, 1):
         return None
     size = [
@@ -267,11 +272,12 @@ def _picked(pick: g.ConvOp, layer: g.ConvOp, shape: Shape) -> g.ConvOp | None:
     wide = np.zeros((len(layer.weights), *size, shape[2]), np.int64)
     if wide.size > MAX_FOLDED_WEIGHTS:
         return None
+    picked, weights = (g.widened(op.weights, op.groups) for op in (pick, layer))
     for row in range(two.kernel[0]):
         for col in range(two.kernel[1]):
             top, left = row * two.dilation[0] * one.stride[0], col * two.dilation[1] * one.stride[1]
             wide[:, top : top + one.kernel[0], left : left + one.kernel[1]] += np.einsum(
-                "oi,iyxc->oyxc", layer.weights[:, row, col], pick.weights
+                "oi,iyxc->oyxc", weights[:, row, col], picked
             )
     (top, left, bottom, right), (rows, cols) = two.pads, one.stride
     window = Window(
@@ -280,7 +286,7 @@ def _picked(pick: g.ConvOp, layer: g.ConvOp, shape: Shape) -> g.ConvOp | None:
         (1, 1),
         (top * rows, left * cols, bottom * rows, right * cols),
     )
-    return replace(layer, weights=wide, window=window)
+    return replace(layer, weights=wide, window=window, groups=1)
 
 
 PASSES = (

@@ -87,7 +87,9 @@ def _convolve(p: Pending, op: ops.ConvOp, shape: Shape) -> None:
             hint=f"a quantiser of at most {MAX_CODE_BITS} bits before it.",
         )
     scale = float(p.unit)
-    weights = op.weights * multiples
+    # Each output sums over the inputs of its own group.
+    of_output = np.repeat(multiples.reshape(op.groups, -1), len(op.weights) // op.groups, axis=0)
+    weights = op.weights * of_output[:, None, None]
     if (multiples > 1).any() and np.abs(weights).max() > MAX_WEIGHT:
         raise UnsupportedModel(
             f"the scales of its inputs differ too much: they would make a weight"
@@ -106,6 +108,7 @@ def _convolve(p: Pending, op: ops.ConvOp, shape: Shape) -> None:
         weight_alphabet(weights),
         op.window,
         pad,
+        op.groups,
         sources=sources(op),
     )
     lo, hi = layer.bounds(alphabet)

@@ -23,7 +23,15 @@ def fabric(spec: AcceleratorSpec) -> Fabric:
 
 
 def form_on(
-    fabric: Fabric, *, pe: int, simd: int, pixels: int, bits: int, planes: int, words: int
+    fabric: Fabric,
+    *,
+    pe: int,
+    simd: int,
+    pixels: int,
+    bits: int,
+    planes: int,
+    words: int,
+    blocks: int = 1,
 ) -> SumForm:
     """Choose how an array sums the products of a beat on a fabric.
 
@@ -42,18 +50,22 @@ def form_on(
         Bit planes of the weights.
     words : int
         Words of the weight memory.
+    blocks : int
+        Parts of inputs and output channels that belong together.
 
     Returns
     -------
     SumForm
         The form that takes the fewest LUTs.
     """
-    plain = bits == planes == pixels == 1
+    plain = bits == planes == pixels == blocks == 1
     if plain and words == 1 and fabric in baked_array.FABRICS:
         return baked_array.FORM
     if plain and fabric in stored.FABRICS and stored.pays(pe=pe, simd=simd, words=words):
         return stored.FORM
-    return cheapest_form(simd=simd, bits=bits, fabric=fabric, sums=pe * planes, words=words)
+    return cheapest_form(
+        simd=simd // blocks, bits=bits, fabric=fabric, sums=pe // blocks * planes, words=words
+    )
 
 
 def with_fabric(spec: AcceleratorSpec, device: Fpga | None) -> AcceleratorSpec:
@@ -75,7 +87,14 @@ def with_fabric(spec: AcceleratorSpec, device: Fpga | None) -> AcceleratorSpec:
             return stage
         words, planes = a.weights.shape[:2]
         form = form_on(
-            name, pe=a.pe, simd=a.simd, pixels=a.pixels, bits=a.bits, planes=planes, words=words
+            name,
+            pe=a.pe,
+            simd=a.simd,
+            pixels=a.pixels,
+            blocks=a.blocks,
+            bits=a.bits,
+            planes=planes,
+            words=words,
         )
         return replace(stage, array=replace(a, fabric=name, form=form))
 

@@ -62,6 +62,7 @@ def conv_array(reduction: Reduction, fold: Fold) -> tuple[spec.DotSpec, Affine]:
     bits, coefficients, denominator = weight_planes(conv.weights)
     a = inp.alphabet
     flat = conv.weights.reshape(len(conv.weights), -1)
+    blocks = reduction.groups_at_once(fold)
     minus = (1 - bits.astype(np.int64)).reshape(len(bits), len(flat), -1).sum(2)
     sum_minus = (np.array(coefficients)[:, None] * minus).sum(0)
     base = denominator * a.lo * flat.sum(1) - a.step * ((1 << a.bits) - 1) * sum_minus
@@ -80,11 +81,12 @@ def conv_array(reduction: Reduction, fold: Fold) -> tuple[spec.DotSpec, Affine]:
         simd=fold.simd,
         bits=a.bits,
         coefficients=coefficients,
-        weights=rom_words(bits, fold),
+        weights=rom_words(bits, fold, blocks),
         acc_bits=max(1, most.bit_length()),
         pixels=fold.pixels,
         turn=banks.turn,
         lanes=banks.lanes,
+        blocks=blocks,
     )
     return array, Affine(a.step, denominator, offset)
 

@@ -153,7 +153,7 @@ def describe_stage(reduction: Reduction, fold: Fold) -> spec.StageSpec:
     rule = rule_of(layer)
     assert isinstance(rule, StageRule)
     array, meaning = rule.array(reduction, fold)
-    words = ceil(inp.channels / fold.simd)
+    words, repeat = ceil(inp.channels / fold.simd), reduction.repeat(fold)
     a, pad_code = inp.alphabet, reduction.pad_code()
 
     def pad_word(used: int) -> int:
@@ -171,8 +171,8 @@ def describe_stage(reduction: Reduction, fold: Fold) -> spec.StageSpec:
         pads=w.pads,
         pad_word=pad_word(fold.simd),
         pad_word_last=pad_word(inp.channels - (words - 1) * fold.simd),
-        repeat=ceil(reduction.out_channels / fold.pe) if reduction.weighted else words,
-        depthwise=not reduction.weighted,
+        repeat=repeat,
+        groups=words // reduction.words(fold),
         classes=pad_code is None,
         depth=1,
         pixels=fold.pixels,

@@ -24,7 +24,7 @@ class Fold:
     pe : int
         Output channels computed at once; for a pool equal to `simd`.
     simd : int
-        Input channels consumed at once.
+        Input channels consumed at once: of one group or of several whole ones.
     pixels : int
         Neighbouring output pixels computed at once; they share each weight word.
     """
@@ -68,8 +68,9 @@ class Reduction:
     inp, out : Features
         Input and output of the layer.
     weighted : bool
-        Whether the layer has weights. If so, each output channel is a sum over all input channels,
-        and PE and SIMD are chosen independently. If not, each channel is reduced by itself.
+        Whether the layer has weights. If so, each output channel is a sum over all input channels
+        of its group, and PE and SIMD are chosen independently within a group. If not, each channel
+        is reduced by itself: it is a group of its own.
     tails : tuple of (Layer, Features, Features)
         Layers that act on the reduced values, each with its input and output.
     """
@@ -95,13 +96,45 @@ class Reduction:
         """Number of output channels."""
         return self.out.channels
 
+    @property
+    def groups(self) -> int:
+        """Number of equal parts of the channels that are reduced independently of each other."""
+        if isinstance(self.layer, ir.Conv):
+            return self.layer.groups
+        return 1 if self.weighted else self.inp.channels
+
+    @property
+    def group_inputs(self) -> int:
+        """Number of input channels of a group."""
+        return self.inp.channels // self.groups
+
+    @property
+    def group_outputs(self) -> int:
+        """Number of output channels of a group."""
+        return self.out_channels // self.groups
+
+    def groups_at_once(self, fold: Fold) -> int:
+        """Return how many groups a beat holds inputs of at a folding."""
+        return max(1, fold.simd // self.group_inputs)
+
+    def lanes(self, fold: Fold) -> int:
+        """Return the products of an input and a weight that a beat takes at a folding."""
+        return fold.pe * fold.simd // self.groups_at_once(fold)
+
+    def repeat(self, fold: Fold) -> int:
+        """Return the passes over a window at a folding, each for other output channels."""
+        return ceil(self.out_channels / fold.pe)
+
+    def words(self, fold: Fold) -> int:
+        """Return the words of a pixel that a pass reads at a folding."""
+        return ceil(self.group_inputs / fold.simd)
+
     def cycles(self, fold: Fold) -> int:
         """Return the beats per frame at a folding, a lower bound of the initiation interval."""
         kernel = self.layer.window.kernel
-        repeat = ceil(self.out_channels / fold.pe) if self.weighted else 1
-        words = ceil(self.inp.channels / fold.simd)
         columns = ceil(self.out.width / fold.pixels)
-        return self.out.height * columns * kernel[0] * kernel[1] * repeat * words
+        beats = kernel[0] * kernel[1] * self.repeat(fold) * self.words(fold)
+        return self.out.height * columns * beats
 
     def banks(self, fold: Fold) -> Banks:
         """Return how columns of windows and of the frame are spread over banks at a folding."""
@@ -141,6 +174,15 @@ class Reduction:
             )
         return ""
 
+    def _fits_groups(self, fold: Fold) -> bool:
+        """Return whether beats hold parts of one group, or whole groups with all their outputs."""
+        at_once = self.groups_at_once(fold)
+        if at_once > 1:
+            whole = at_once * self.group_inputs, at_once * self.group_outputs
+            return (fold.simd, fold.pe) == whole
+        # Were there a rest, its empty lanes would lie within a pixel, not at its end.
+        return not (self.group_inputs % fold.simd or self.group_outputs % fold.pe)
+
     def check(self, fold: Fold) -> None:
         """Check that a folding fits the layer.
 
@@ -159,6 +201,14 @@ class Reduction:
             raise BadInput(
                 f"layer {self.name!r} is a pool, so its PE and SIMD have to be equal, not"
                 f" {fold.pe} and {fold.simd}"
+            )
+        if self.weighted and self.groups > 1 and not self._fits_groups(fold):
+            inputs, outputs = self.group_inputs, self.group_outputs
+            raise BadInput(
+                f"layer {self.name!r} cannot have PE {fold.pe} and SIMD {fold.simd}: it has"
+                f" {self.groups} groups of {inputs} inputs and {outputs} outputs, so SIMD has to"
+                f" divide {inputs} and PE {outputs}, or SIMD has to be k * {inputs} and PE"
+                f" k * {outputs} for k groups at once"
             )
         if reason := self.refusal(fold.pixels):
             raise BadInput(

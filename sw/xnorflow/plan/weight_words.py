@@ -55,31 +55,38 @@ def per_lane(a: NDArray[Any], lanes: int, value: int = 0) -> NDArray[Any]:
     return padded_to(a, 0, groups * lanes, value).reshape(groups, lanes, *a.shape[1:])
 
 
-def rom_words(bits: Bits, fold: Fold) -> Bits:
+def rom_words(bits: Bits, fold: Fold, blocks: int = 1) -> Bits:
     """Return the words of a weight ROM, in the order in which an engine reads them.
 
     With several pixels at once an engine walks through the kernel column by column, otherwise row
     by row. Unused SIMD lanes get bits of 1, which never match their activations of code 0. Unused
-    PEs repeat the last real one, so that their sums are no higher.
+    PEs repeat the last real one, so that their sums are no higher; those of unused groups have
+    lanes of their own, which are unused, too.
 
     Parameters
     ----------
     bits : uint8 array [planes, out, rows, cols, in]
-        Weight bits.
+        Weight bits; `in` are the inputs of a group.
     fold : Fold
         Folding of the engine.
+    blocks : int
+        Groups at once.
 
     Returns
     -------
-    uint8 array [repeat * beats, planes, pe, simd]
+    uint8 array [repeat * beats, planes, pe, simd / blocks]
         Words; `repeat` is the number of passes over the output channels, `beats` the beats of each.
     """
     planes, _, rows, cols, _ = bits.shape
-    repeat, words = ceil(bits.shape[1] / fold.pe), ceil(bits.shape[4] / fold.simd)
-    more = repeat * fold.pe - bits.shape[1]
-    bits = np.pad(bits, [(0, 0), (0, more), *[(0, 0)] * 3], mode="edge")
-    bits = padded_to(bits, 4, words * fold.simd, 1)
-    bits = bits.reshape(planes, repeat, fold.pe, rows, cols, words, fold.simd)
+    lanes = fold.simd // blocks
+    repeat, words = ceil(bits.shape[1] / fold.pe), ceil(bits.shape[4] / lanes)
+    if blocks > 1:
+        bits = padded_to(bits, 1, repeat * fold.pe, 1)
+    else:
+        more = repeat * fold.pe - bits.shape[1]
+        bits = np.pad(bits, [(0, 0), (0, more), *[(0, 0)] * 3], mode="edge")
+    bits = padded_to(bits, 4, words * lanes, 1)
+    bits = bits.reshape(planes, repeat, fold.pe, rows, cols, words, lanes)
     if fold.pixels > 1:
         bits = bits.swapaxes(3, 4)
-    return bits.transpose(1, 3, 4, 5, 0, 2, 6).reshape(-1, planes, fold.pe, fold.simd)
+    return bits.transpose(1, 3, 4, 5, 0, 2, 6).reshape(-1, planes, fold.pe, lanes)

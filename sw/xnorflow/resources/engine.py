@@ -24,8 +24,8 @@ class EngineSummary:
     channels : int
         Output channels.
     reduction : int
-        Input values per output value: kernel area x input channels for a convolution, kernel area
-        for a pool.
+        Input values per output value: kernel area x input channels of a group for a convolution,
+        kernel area for a pool.
     inputs : int
         Input values per frame.
     pe, simd : int
@@ -68,6 +68,8 @@ class EngineSummary:
         Bits of logic in those tails that the array does not compute itself.
     threshold_words : tuple of int
         Bits per word of each memory of the thresholds.
+    blocks : int
+        Groups of a grouped convolution at once: equal parts of the inputs and output channels.
     """
 
     name: str
@@ -103,6 +105,7 @@ class EngineSummary:
     form: str = ""
     tail_bits: int = 0
     threshold_words: tuple[int, ...] = ()
+    blocks: int = 1
 
     def __post_init__(self) -> None:
         """Check that sizes are positive."""
@@ -112,6 +115,11 @@ class EngineSummary:
                     f"engine {self.name!r}: {field} is {getattr(self, field)}, "
                     "it has to be at least 1"
                 )
+
+    @property
+    def block_lanes(self) -> int:
+        """Inputs at once of an output channel."""
+        return self.simd // self.blocks
 
     @property
     def macs(self) -> int:

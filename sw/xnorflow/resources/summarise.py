@@ -30,7 +30,7 @@ def engine_summary(part: Reduction, stage: StageSpec, box: GearboxSpec) -> Engin
         kind=part.layer.kind,
         positions=part.out.height * part.out.width,
         channels=part.out_channels,
-        reduction=taps * (part.inp.channels if a.weight_words else 1),
+        reduction=taps * part.group_inputs,
         inputs=part.inp.size,
         pe=a.lanes_out,
         simd=a.simd,
@@ -59,6 +59,7 @@ def engine_summary(part: Reduction, stage: StageSpec, box: GearboxSpec) -> Engin
         form=a.form or "",
         tail_bits=_tail_bits(stage),
         threshold_words=words,
+        blocks=a.blocks,
     )
 
 

@@ -9,7 +9,7 @@ memories, which are known, are terms, too.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import ceil, gcd, prod
+from math import ceil, gcd
 
 from xnorflow.devices.tables import Family
 from xnorflow.resources.engine import DesignSummary, EngineSummary
@@ -163,10 +163,11 @@ def _dot(e: EngineSummary, family: Family) -> Terms:
         )
     if e.form == "recoded":
         found["array: lanes recoded"] = e.at_once * codes
-    groups = ceil(e.pe / copies.group(e.pe, codes, family.fabric))
+    pe = e.pe // e.blocks
+    groups = ceil(pe / copies.group(pe, codes // e.blocks, family.fabric))
     found["array: bits of copies"] = e.at_once * codes * groups
     found[f"{WHOLE}chains"] = sums * (1 + e.weight_planes * e.act_bits)
-    if e.inputs * prod(e.kernel) <= e.frame[0] * e.frame[1] * e.simd:
+    if e.reduction <= e.block_lanes:
         # Every beat is the first of its reduction, so nothing is accumulated.
         found[f"{SPARED}bits of sums"] = sums * e.acc_bits
     return found
@@ -182,7 +183,7 @@ ARRAYS: dict[str, Callable[[EngineSummary, Family], Terms]] = {
 
 def beat(e: EngineSummary) -> Terms:
     """Return the terms of one sum of a beat's products, see `xnorflow_hw.fabric.beat`."""
-    planes, simd = e.weight_planes, e.simd
+    planes, simd = e.weight_planes, e.block_lanes
     form = e.form + (CONSTANT if e.rom_depth == 1 else "")
     if e.form == "add":
         terms, bits = planes, xnor_sum.width_for(simd, e.act_bits)

@@ -42,15 +42,17 @@ def first_reads(b: BufferSpec) -> Ints:
     word = np.arange(b.words)
     if b.pixels == 1:
         ox, kx = _first_windows(b.width, cols, b.kernel[1], b.stride[1], b.dilation[1], b.pads[1])
-        inner, per_ky, per_kx = 1 if b.depthwise else b.words, b.kernel[1], 1
+        per_ky, per_kx = b.kernel[1], 1
     else:
         # A group waits only for the last column that it needs: the others have come before it.
         cols = b.banks.groups
         ox, kx = np.full(b.width, -1), np.zeros(b.width, np.int64)
         ox[list(reversed(b.banks.furthest))] = np.arange(cols)[::-1]
-        inner, per_ky, per_kx = b.words, 1, b.kernel[0]
+        per_ky, per_kx = 1, b.kernel[0]
     oy, ky, ox, kx = oy[:, None, None], ky[:, None, None], ox[:, None], kx[:, None]
-    rep, at = (word, 0) if b.depthwise else (0, word)
+    inner = b.words // b.groups
+    # The first of the repeats that read the word's group.
+    rep, at = word // inner * (b.repeat // b.groups), word % inner
     reduction = (oy * cols + ox) * b.repeat + rep
     issue = reduction * b.beats_per_reduction + (ky * per_ky + kx * per_kx) * inner + at
     return np.where((oy < 0) | (ox < 0), -1, issue).ravel()

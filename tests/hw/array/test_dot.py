@@ -44,8 +44,9 @@ def check(dut, codes, *, turns=(), bubbles=0.0, seed=0):
     assert [out["o_row"] for _, out in events] == rows.tolist()
 
 
-def make(rng, *, pe, simd, bits, coefficients, beats, rows, **kwargs):
-    weights = rng.integers(0, 2, (rows * beats, len(coefficients), pe, simd)).astype(np.uint8)
+def make(rng, *, pe, simd, bits, coefficients, beats, rows, blocks=1, **kwargs):
+    shape = (rows * beats, len(coefficients), pe, simd // blocks)
+    weights = rng.integers(0, 2, shape).astype(np.uint8)
     most = beats * simd * sum(coefficients) * ((1 << bits) - 1)
     return DotArray(
         pe=pe,
@@ -55,6 +56,7 @@ def make(rng, *, pe, simd, bits, coefficients, beats, rows, **kwargs):
         weights=weights,
         rows=rows,
         acc_bits=most.bit_length(),
+        blocks=blocks,
         **kwargs,
     )
 
@@ -173,6 +175,59 @@ def test_every_sum_against_a_threshold(threshold):
     codes = np.tril(np.ones((8, 7), int), -1)[:, None]
     assert dut.model(codes).ravel().tolist() == [int(s >= threshold) for s in range(8)]
     check(dut, codes)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    blocks=st.integers(1, 4),
+    pe=st.integers(1, 3),
+    lanes=st.integers(1, 7),
+    bits=st.integers(1, 3),
+    coefficients=st.sampled_from([(1,), (1, 1), (1, 1, 2)]),
+    beats=st.integers(1, 4),
+    rows=st.integers(1, 3),
+    pixels=st.integers(1, 2),
+    fused=st.booleans(),
+    form=st.sampled_from(["tree", "add"]),
+    seed=st.integers(0, 999),
+)
+def test_blocks(blocks, pe, lanes, bits, coefficients, beats, rows, pixels, fused, form, seed):
+    """Each block computes what an array of its own would."""
+    rng = np.random.default_rng(seed)
+    size = {"bits": bits, "coefficients": coefficients, "beats": beats, "rows": rows}
+    limits = rng.integers(0, beats * lanes << bits, (rows, blocks * pe))
+    dut = make(
+        rng,
+        pe=blocks * pe,
+        simd=blocks * lanes,
+        blocks=blocks,
+        thresholds=limits if fused and (rows == 1 or beats > 1) else None,
+        pixels=pixels,
+        lanes=range(pixels),
+        form=form,
+        **size,
+    )
+    codes = rng.integers(0, 1 << bits, (2 * rows + 1, beats, pixels, blocks * lanes))
+    codes = codes if pixels > 1 else codes[:, :, 0]
+    row = np.arange(len(codes)) % rows
+    for block in range(blocks):
+        own = slice(block * pe, (block + 1) * pe)
+        one = DotArray(
+            pe=pe,
+            simd=lanes,
+            bits=bits,
+            coefficients=coefficients,
+            weights=dut.weights[:, :, own],
+            acc_bits=dut.acc_bits,
+            rows=rows,
+            thresholds=None if dut.thresholds is None else dut.thresholds[:, own],
+            pixels=pixels,
+            lanes=range(pixels),
+        )
+        inputs = codes[..., block * lanes : (block + 1) * lanes]
+        expected = one.model(inputs, rows=row)
+        assert np.array_equal(dut.model(codes, rows=row)[..., own], expected)
+    check(dut, codes, bubbles=0.3, seed=seed)
 
 
 @settings(max_examples=30, deadline=None, derandomize=True)
@@ -361,6 +416,20 @@ GOOD = {
         ({"weights": np.full((4, 1, 2, 3), 2)}, "2"),
         ({"rom": RomSpec("x")}, "'x'"),
         ({"form": "sub"}, "'sub'"),
+        ({"blocks": 0}, "blocks is 0"),
+        ({"blocks": 2}, "blocks is 2; it has to divide pe, which is 2, and simd, which is 3"),
+        ({"blocks": 3}, "blocks is 3"),
+        (
+            {
+                "form": "stored",
+                "blocks": 2,
+                "simd": 2,
+                "weights": np.zeros((4, 1, 2, 1), np.uint8),
+                "fabric": "xilinx7",
+                "rom": RomSpec("logic"),
+            },
+            "one block",
+        ),
         ({"lanes": (1,)}, "permutation"),
         ({"pixels": 2, "lanes": (0, 0)}, "permutation"),
         ({"thresholds": np.zeros((2, 2), int)}, r"\(2, 2\), not \(rows 1, pe 2\)"),

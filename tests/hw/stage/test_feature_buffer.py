@@ -38,7 +38,9 @@ def walk(dut, frames):
             classes.append(patterns.index(pattern))
     for f, frame in enumerate(frames):
         for oy, ox, rep in itertools.product(range(rows), range(cols), range(dut.repeat)):
-            words = [rep] if dut.depthwise else range(dut.words)
+            inner = dut.words // dut.groups
+            group = rep // (dut.repeat // dut.groups)
+            words = range(group * inner, (group + 1) * inner)
             taps = list(itertools.product(range(kernel_rows), range(kernel_cols), words))
             for n, (ky, kx, word) in enumerate(taps):
                 iy, ix = oy * sy + ky * dy - top, ox * sx + kx * dx - left
@@ -98,7 +100,7 @@ def make(rng, *, height, width, words, kernel, stride, dilation, pads, extra=0, 
         "dilation": dilation,
         "pads": pads,
         "repeat": 1,
-        "depthwise": False,
+        "groups": 1,
         "classes": True,
         "pad_word": int(rng.integers(64)),
         "depth": depth + extra,
@@ -178,13 +180,14 @@ def windows(draw):
         for axis, size in enumerate(("height", "width"))
     ]
     assume(min(out) > 0 and FeatureBuffer.minimum_depth(**shape) > 0)
-    depthwise = draw(st.booleans())
-    repeat = shape["words"] if depthwise else draw(st.integers(1, 3))
+    groups = draw(st.integers(1, 3))
+    repeat = groups * draw(st.integers(1, 3))
     per_frame = out[0] * out[1] * repeat * shape["kernel"][0] * shape["kernel"][1]
-    assume(per_frame * (1 if depthwise else shape["words"]) < 400)
+    assume(per_frame * shape["words"] < 400)
+    shape["words"] *= groups
     size = shape["height"] * shape["width"] * shape["words"]
     return shape | {
-        "depthwise": depthwise,
+        "groups": groups,
         "repeat": repeat,
         "classes": draw(st.booleans()),
         "extra": draw(st.sampled_from([0, 0, 1, 3, size, 2 * size])),
@@ -220,7 +223,10 @@ PLAIN = {
     [
         {},
         {"pads": (1, 1, 1, 1), "repeat": 2},
-        {"kernel": (2, 2), "stride": (2, 2), "depthwise": True, "repeat": 2},
+        {"kernel": (2, 2), "stride": (2, 2), "groups": 2, "repeat": 2},
+        {"pads": (1, 1, 1, 1), "groups": 2, "repeat": 6, "pad_word_last": 1},
+        {"words": 6, "pads": (1, 1, 1, 1), "groups": 3, "repeat": 3, "pad_word_last": 1},
+        {"words": 6, "kernel": (2, 2), "pads": (1, 0, 0, 1), "groups": 2, "repeat": 4},
         {"kernel": (1, 1), "stride": (3, 3)},
         {"dilation": (2, 2), "pads": (2, 2, 2, 2)},
         {"stride": (4, 5), "kernel": (1, 2)},
@@ -267,7 +273,7 @@ def test_words_wider_than_64_bits():
 def test_minimum_depth_is_the_least(shape):
     """With one word less the documented rules deadlock; with that depth they never do."""
     rng = np.random.default_rng(0)
-    dut = make(rng, **shape | {"extra": 0, "repeat": 1, "depthwise": False})
+    dut = make(rng, **shape | {"extra": 0, "repeat": shape["groups"]})
     beats = list(walk(dut, np.zeros((2, dut.height, dut.width, dut.words), int).tolist()))
     for depth in (dut.depth, dut.depth - 1):
         written = freed = 0
@@ -284,7 +290,7 @@ GOOD = PLAIN | {
     "word_bits": 4,
     "pad_word": 0,
     "repeat": 1,
-    "depthwise": False,
+    "groups": 1,
     "classes": False,
     "depth": 60,
 }
@@ -299,7 +305,9 @@ GOOD = PLAIN | {
         ({"pads": (0, 0, -1, 0)}, "pads"),
         ({"pad_word": 16}, "4 bits"),
         ({"pad_word_last": 16}, "4 bits"),
-        ({"depthwise": True, "repeat": 3}, "repeat is 3"),
+        ({"groups": 0}, "groups is 0"),
+        ({"groups": 2, "repeat": 3}, "repeat, which is 3"),
+        ({"groups": 3, "repeat": 3}, "words, which is 2"),
         ({"depth": 29}, "windows need 36 words"),
         ({"ram": "flash"}, "flash"),
         (
@@ -318,7 +326,8 @@ def test_bad_parameters(wrong, message):
     "change",
     [
         {"pads": (1, 1, 1, 1), "repeat": 3, "pad_word_last": 1},
-        {"kernel": (2, 2), "stride": (2, 2), "depthwise": True, "repeat": 2},
+        {"kernel": (2, 2), "stride": (2, 2), "groups": 2, "repeat": 2},
+        {"words": 6, "pads": (1, 1, 1, 1), "groups": 2, "repeat": 6, "pad_word_last": 1},
         {"height": 1, "width": 1, "words": 7, "kernel": (1, 1), "repeat": 5, "extra": 7},
         {"height": 1, "width": 1, "words": 1, "kernel": (1, 1)},
     ],

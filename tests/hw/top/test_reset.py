@@ -77,7 +77,7 @@ def test_buffer(cycle):
         "pads": (1, 1, 0, 0),
     }
     dut = FeatureBuffer(
-        **shape, word_bits=6, pad_word=9, repeat=1, depthwise=False, classes=True, depth=20
+        **shape, word_bits=6, pad_word=9, repeat=1, groups=1, classes=True, depth=20
     )
     words = rng.integers(0, 64, 4 * 24).tolist()
     names = ["o_data", "o_pad", "o_first", "o_last", "o_row"]

@@ -69,6 +69,54 @@ def test_no_folding_that_is_fast_enough_has_fewer_lanes(
             assert found.simd == (before if fits else needed)
 
 
+@given(
+    st.integers(2, 6), st.integers(1, 4), st.integers(1, 4), st.integers(1, 200), st.integers(1, 9)
+)
+def test_no_folding_of_groups_has_fewer_lanes(
+    groups: int, inputs: int, outputs: int, cycles: int, before: int
+) -> None:
+    weights = np.ones((groups * outputs, 1, 1, inputs), np.int64)
+    layers = (
+        ir.Conv("conv", weights, ir.BIPOLAR, groups=groups),
+        *network(groups * outputs).layers,
+    )
+    part = reductions(ir.IntegerNetwork("net", (2, 2, groups * inputs), layers))[0]
+
+    def fits(fold: Fold) -> bool:
+        try:
+            part.check(fold)
+        except BadInput:
+            return False
+        return True
+
+    widths = product(range(1, part.out_channels + 1), range(1, part.inp.channels + 1))
+    every = [fold for fold in (Fold(*pair) for pair in widths) if fits(fold)]
+    assert set(narrowest.foldings(part, 1)) <= set(every)
+    fast = [f for f in every if part.cycles(f) <= cycles]
+    found = narrowest.fold_reduction(part, cycles, before)
+    if found is None:
+        assert not fast and cycles < narrowest.fastest(part)
+        return
+    assert found in fast
+    assert part.lanes(found) == min(map(part.lanes, fast))
+    assert narrowest.fastest(part) == min(map(part.cycles, every)) == 4
+
+
+def test_cycles_of_groups_are_counted_by_hand() -> None:
+    layers = (
+        ir.Conv("conv", np.ones((12, 3, 3, 2), np.int64), ir.BIPOLAR, ir.Window((3, 3)), groups=4),
+        *network(12).layers,
+    )
+    part = reductions(ir.IntegerNetwork("net", (4, 4, 8), layers))[0]
+    windows = 2 * 2 * 9
+    assert part.cycles(Fold(1, 1)) == windows * 12 * 2
+    assert part.cycles(Fold(3, 1)) == windows * 4 * 2
+    assert part.cycles(Fold(3, 2)) == windows * 4
+    assert part.cycles(Fold(9, 6)) == windows * 2
+    assert part.cycles(Fold(12, 8)) == windows
+    assert [part.lanes(f) for f in (Fold(3, 2), Fold(9, 6), Fold(12, 8))] == [6, 18, 24]
+
+
 def test_cycles_are_counted_by_hand() -> None:
     conv, pool, dense = reductions(network(5, 7))
     assert conv.cycles(Fold(3, 2)) == 16 * 3 * 3
@@ -101,6 +149,19 @@ def test_the_default_target_uses_the_lanes_it_may(budget: int) -> None:
     cycles = narrowest.default_cycles(parts, budget)
     assert used(cycles) <= budget
     assert cycles == max(map(narrowest.fastest, parts)) or used(cycles - 1) > budget
+
+
+def test_a_file_whose_folding_does_not_fit_groups_is_refused(tmp_path: Path) -> None:
+    layers = (
+        ir.Conv("grouped", np.ones((6, 1, 1, 2), np.int64), ir.BIPOLAR, groups=3),
+        *network(6).layers,
+    )
+    parts = reductions(ir.IntegerNetwork("net", (2, 2, 6), layers))
+    path = write(tmp_path, {"layers": {"grouped": {"pe": 6, "simd": 6}}})
+    assert folding_file.read_folding(path, parts)[0] == Fold(6, 6)
+    path = write(tmp_path, {"layers": {"grouped": {"pe": 4, "simd": 6}}})
+    with pytest.raises(BadInput, match=r"folding.json: layer 'grouped' .* 3 groups of 2 inputs"):
+        folding_file.read_folding(path, parts)
 
 
 def write(folder: Path, content: Any) -> Path:

@@ -329,8 +329,11 @@ def test_impossible_convolutions(tmp_path, attributes):
 
 
 def test_gigantic_groups(tmp_path):
+    """Where channels are shuffled, weights of single channels become a square of zeros."""
     m = Model(1, 1 << 14, 1, 1)
-    m("Conv", "x", np.ones((1 << 14, 1, 1, 1), np.float32), group=1 << 14)
+    ones, channels = np.ones((1 << 14, 1, 1, 1), np.float32), np.arange(1 << 14)
+    shuffled = m("Gather", m("Conv", "x", ones, group=1 << 14), channels[::-1].copy(), axis=1)
+    m("Conv", shuffled, ones, group=1 << 14)
     refused(m.save(tmp_path), "too large")
 
 

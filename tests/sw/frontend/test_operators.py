@@ -67,14 +67,46 @@ def test_conv_geometry(tmp_path, attributes):
 
 
 @pytest.mark.parametrize("groups,out", [(2, 6), (4, 4)])
-def test_conv_groups_are_widened(tmp_path, groups, out):
+def test_conv_groups_are_kept(tmp_path, groups, out):
     m = Model(1, 4, 5, 5)
     weights = signs(RNG, out, 4 // groups, 3, 3)
     flattened(m, m("Conv", "x", m.bipolar(weights), group=groups))
-    graph = imported_exactly(m.save(tmp_path))
-    wide = graph.ops[0].weights
-    assert wide.shape == (out, 3, 3, 4)
-    assert (wide != 0).sum() == weights.size
+    conv = imported_exactly(m.save(tmp_path)).ops[0]
+    assert conv.groups == groups
+    np.testing.assert_array_equal(conv.weights, weights.transpose(0, 2, 3, 1))
+
+
+def shuffled(m, value, order):
+    """Give the channels of a map another order."""
+    return m("Gather", value, np.array(order, np.int64), axis=1)
+
+
+@pytest.mark.parametrize(
+    "order, groups",
+    [
+        ([1, 0, 3, 2], 2),  # Channels change their places within their groups.
+        ([2, 3, 0, 1], 1),  # Groups change their places, so their weights get zeros.
+        ([0, 2, 1, 3], 1),
+    ],
+)
+def test_groups_of_channels_in_another_order(tmp_path, order, groups):
+    m = Model(1, 4, 5, 5)
+    value = m("Conv", shuffled(m, "x", order), m.bipolar(signs(RNG, 6, 2, 3, 3)), group=2)
+    flattened(m, value)
+    conv = imported_exactly(m.save(tmp_path)).ops[0]
+    assert conv.groups == groups
+    assert conv.weights.shape == (6, 3, 3, 4 // groups)
+    assert (conv.weights != 0).sum() == 6 * 2 * 9
+
+
+@pytest.mark.parametrize("groups, out", [(1, 2), (2, 2), (4, 4), (4, 8)])
+def test_transposed_maps_of_groups(tmp_path, groups, out):
+    """Rows and columns change places, in the weights too."""
+    m = Model(1, 4, 5, 6)
+    turned = m("Transpose", "x", perm=[0, 1, 3, 2])
+    value = m("Conv", turned, m.bipolar(signs(RNG, out, 4 // groups, 2, 3)), group=groups)
+    flattened(m, m("Transpose", value, perm=[0, 1, 3, 2]))
+    assert imported_exactly(m.save(tmp_path)).ops[0].groups == groups
 
 
 def test_conv_bias_and_scale_per_channel(tmp_path):

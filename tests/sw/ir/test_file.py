@@ -157,6 +157,17 @@ def test_every_change_of_a_number_changes_the_digest() -> None:
     assert len(seen) == 11
 
 
+def test_groups_are_written_where_there_are_several(tmp_path: Path) -> None:
+    net = network()
+    layers = list(net.layers)
+    weights = np.ones((6, 3, 2, 1), np.int64)
+    layers[1] = grouped = replace(layers[1], weights=weights, groups=3)
+    other = ir.LayerGraph("net", net.shape, tuple(layers[:2]))
+    first, second = (json.loads(to_arrays(n)[0])["layers"][1] for n in (net, other))
+    assert "groups" not in first and second["groups"] == 3
+    assert grouped.output(other.features[1]).channels == 6
+
+
 def rewrite(saved: Path, change: Any) -> None:
     """Change the header, a dict, or the arrays beside it."""
     arrays, _ = read_archive(saved, 1 << 20)
@@ -201,6 +212,13 @@ WRONG = {
     "large": (layer(1, window=window([3, 2], [1, 1], [1, 1], [1 << 40, 0, 0, 0])), "too large"),
     "dilated": (layer(1, window=window([3, 2], [1, 1], [1 << 40, 1], [0, 0, 0, 0])), "too large"),
     "pad value": (layer(1, pad_value=0.5), "no value for padding"),
+    "no groups": (layer(1, groups=0), "0 groups do not divide"),
+    "negative groups": (layer(1, groups=-1), "-1 groups do not divide"),
+    "half groups": (layer(1, groups=0.5), "0.5 groups do not divide"),
+    "true groups": (layer(1, groups=True), "True groups do not divide"),
+    "groups of outputs": (layer(1, groups=3), "3 groups do not divide its 5"),
+    "groups of inputs": (layer(1, groups=5), "groups: 5 do not fit"),
+    "many groups": (layer(1, groups=1 << 80), "groups do not divide"),
     "pad": (layer(5, pad_code=3), "pad code is out of range"),
     "padding": (layer(4, window=window([2, 2], [2, 2], [1, 1], [2, 0, 0, 0])), "padding only"),
     "twice": (lambda h, a: h["layers"].insert(1, {**h["layers"][0], "name": "b"}), "only be first"),

@@ -95,14 +95,16 @@ class Drawer:
 
     def conv(self, out, window=None, bias=True):
         window = window or Window()
-        shape = (out, *window.kernel, self.shape[2])
+        channels = self.shape[2]
+        groups = self.pick(*(n for n in range(1, 7) if channels % n == out % n == 0))
+        shape = (out, *window.kernel, channels // groups)
         low, high, only = self.pick((-1, 1, 2), (-1, 1, 1), (0, 1, 1), (-8, 7, 1), (-3, 3, 2))
         weights = self.rng.choice(np.arange(low, high + 1, only), shape)
         many = self.pick(True, False)
         scale = f32(2.0 ** self.rng.integers(-2, 3, out)) if many else self.power()
         pad = self.pad_values() if any(window.pads) else 0.0
         bias = f32(self.rng.integers(-9, 9, out) / 2) if bias and self.pick(True, False) else None
-        self.add(ops.ConvOp, weights, scale, window, pad, bias)
+        self.add(ops.ConvOp, weights, scale, window, pad, bias, groups)
         self.size = self.size * float(scale.max()) * max(-low, high) * np.prod(shape[1:]) ** 0.5
         self.set_shape(*window.output(*self.shape[:2]), out)
 

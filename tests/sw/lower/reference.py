@@ -46,7 +46,7 @@ def step(op, x):
         case ops.ConvOp():
             scale = np.broadcast_to(np.asarray(op.scale, np.float64), (len(op.weights),))
             taps = windows(x, op.window, op.pad_value).astype(np.float64)
-            weights = op.weights * scale[:, None, None, None]
+            weights = ops.widened(op.weights, op.groups) * scale[:, None, None, None]
             out = np.einsum("nyxklc,oklc->nyxo", taps, weights).astype(np.float32)
             return out if op.bias is None else out + op.bias
     raise TypeError(type(op))

@@ -151,6 +151,26 @@ def test_a_pool_of_sums_becomes_a_pool_of_bits_and_a_minimum_where_gamma_is_nega
     np.testing.assert_array_equal(net.layers[1].weights[1], -graph.ops[2].weights[1])
 
 
+@pytest.mark.parametrize("groups, out", [(1, 6), (2, 6), (4, 4), (4, 8)])
+def test_scales_of_channels_go_into_the_weights_of_their_group(groups, out):
+    graph = network(
+        CENTRE,
+        SIGN,
+        conv(0, 4, 1),
+        g.MultiplyOp(f32([1, 2, 4, 3])),
+        conv(1, out, 4 // groups, groups=groups),
+        norm(out, gamma=[1, -1] * (out // 2)),
+        SIGN,
+        g.FlattenOp(),
+        conv(2, 3, 4 * out, (1, 1)),
+    )
+    net = check(graph, frames(graph.shape, 0))
+    found = next(layer for layer in net.layers if layer.name == "conv1")
+    assert found.groups == groups
+    factors = np.repeat(np.reshape([1, 2, 4, 3], (groups, -1)), out // groups, axis=0)
+    np.testing.assert_array_equal(np.abs(found.weights), factors[:, None, None] + 0 * found.weights)
+
+
 def test_gammas_of_every_kind():
     gamma = [0.0, -0.0, 1e-45, -1e-45, 1e-38, -1e-38, 1, -1, 3e38, -3e38]
     graph = network(

@@ -37,6 +37,31 @@ def test_biases_become_additions():
     same_scores(old, new)
 
 
+@pytest.mark.parametrize("groups", [1, 2, 4])
+@pytest.mark.parametrize("of_pick", [1, 4])
+def test_a_pick_before_groups_is_folded(groups, of_pick):
+    rng = np.random.default_rng(3)
+    if of_pick == 1:
+        pick = g.ConvOp(np.eye(4, dtype=np.int64)[[2, 0, 3, 1]].reshape(4, 1, 1, 4), f32(1))
+    else:
+        pick = g.ConvOp(np.ones((4, 1, 1, 1), np.int64), f32(1), groups=4)
+    weights = rng.choice([-1, 1], (8, 2, 2, 4 // groups))
+    old = graph(pick, g.ConvOp(weights, f32(1), Window((2, 2)), groups=groups), shape=(3, 4, 4))
+    new = tidy.fold_picks(old)
+    assert len(new.ops) == 1 and new.ops[0].groups == 1
+    same_scores(old, new)
+
+
+def test_a_pick_that_would_make_groups_too_large_is_left(monkeypatch):
+    pick = g.ConvOp(np.ones((4, 1, 1, 1), np.int64), f32(1), groups=4)
+    layer = g.ConvOp(np.ones((8, 2, 2, 1), np.int64), f32(1), Window((2, 2)), groups=4)
+    old = graph(pick, layer, shape=(3, 4, 4))
+    monkeypatch.setattr(tidy, "MAX_FOLDED_WEIGHTS", 8 * 2 * 2 * 4)
+    assert len(tidy.fold_picks(old).ops) == 1
+    monkeypatch.setattr(tidy, "MAX_FOLDED_WEIGHTS", 8 * 2 * 2 * 4 - 1)
+    assert len(tidy.fold_picks(old).ops) == 2
+
+
 def test_identities_are_dropped():
     one = g.MaxPoolOp(Window((2, 3)))
     old = graph(
@@ -93,6 +118,9 @@ ONE = f32([1, 1])
         (g.ConvOp(np.ones((2, 1, 1, 2), np.int64), f32([1, -1])), "not positive"),
         (g.ConvOp(np.ones((2, 1, 1, 2), np.int64), f32([1, np.inf])), "scale holds infinity"),
         (g.ConvOp(np.ones((2, 1, 1, 3), np.int64), ONE), "2 channels"),
+        (g.ConvOp(np.ones((3, 1, 1, 1), np.int64), ONE, groups=2), "in 2 groups"),
+        (g.ConvOp(np.ones((2, 1, 1, 2), np.int64), ONE, groups=2), "in 2 groups"),
+        (g.ConvOp(np.ones((2, 1, 1, 2), np.int64), ONE, groups=0), "in 0 groups"),
         (g.ConvOp(np.ones((2, 1, 1, 2), np.int64), ONE, bias=NAN), "bias holds NaN"),
         (g.ConvOp(np.ones((2, 5, 1, 2), np.int64), ONE, Window((5, 1))), "does not fit"),
         (g.MaxPoolOp(Window((5, 1))), "does not fit"),
