@@ -25,6 +25,7 @@ from xnorflow.ir.layers import (
     Flatten,
     InputTable,
     MaxPool,
+    Rescale,
     Scores,
     SumPool,
     Threshold,
@@ -254,6 +255,14 @@ def _threshold(layer: Threshold, x: NDArray[Any], inp: Features) -> NDArray[Any]
     codes *= a.step
     codes += a.lo
     return codes
+
+
+@apply.register
+def _rescale(layer: Rescale, x: NDArray[Any], inp: Features) -> NDArray[Any]:
+    a = layer.alphabet
+    scaled = (x.astype(np.int64) * layer.multiply + layer.offset) >> layer.shift
+    codes = np.clip(scaled, layer.least, layer.most)
+    return a.values(codes).astype(_exact_dtype(max(abs(a.lo), abs(a.hi))))
 
 
 @apply.register

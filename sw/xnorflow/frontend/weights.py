@@ -1,4 +1,4 @@
-"""Integer weights and their scale, from a quantiser or recovered from float values."""
+"""Integer weights and their scale, from a quantiser or recovered from float values, or real ones."""
 
 from __future__ import annotations
 
@@ -24,13 +24,16 @@ PROBES = 16
 """Magnitudes that are tried first, as most channels of float weights fail there."""
 
 
-def integer_weights(node: Node, constant: Constant, axis: int) -> tuple[Ints, Floats]:
-    """Return integers and positive scales whose product is the constant.
+def layer_weights(
+    node: Node, constant: Constant, axis: int
+) -> tuple[Ints, Floats] | tuple[Floats, Floats]:
+    """Return integers and positive scales whose product is the constant, or its real values.
 
     A quantiser's own integers are taken where it has one scale per output channel. Otherwise
     each channel is measured in units of its values' greatest common divisor, as far as float32
     shows it: that finds the integers of exporters that store quantised values, or fuse a batch
-    normalisation into them.
+    normalisation into them. Where there are none, the weights are real: lowering rounds them if
+    the user asked for fixed point, and refuses them otherwise.
 
     Parameters
     ----------
@@ -43,14 +46,15 @@ def integer_weights(node: Node, constant: Constant, axis: int) -> tuple[Ints, Fl
 
     Returns
     -------
-    weights : int64 array
+    weights : int64 or float32 array
         Shaped like the constant.
     scale : float32 scalar or [out]
+        1 where the weights are real.
 
     Raises
     ------
     UnsupportedModel
-        If no such integers exist.
+        If the weights are empty, not finite or of another type.
     """
     value = constant.value
     if value.dtype != np.float32:
@@ -61,30 +65,22 @@ def integer_weights(node: Node, constant: Constant, axis: int) -> tuple[Ints, Fl
     flat_rows = rows.reshape(len(rows), -1)
     found = _given(constant, axis) or _recovered(flat_rows)
     near = _near(flat_rows) if found is None else None
-    if near is not None:
-        node.notes.append(
-            f"The weights of {node.op} {node.name!r} are whole multiples of one scale but for their"
-            " rounding; the file's own sums may differ in their last places."
-        )
     found = found or near
+    real = value, np.ones((), np.float32)
     if found is None:
-        raise node.unsupported(
-            "its weights are not integers times one scale per output channel.",
-            "quantised weights: a BipolarQuant or Quant node, or values such as -s and +s.",
-        )
+        return real
     codes, scale = found
     # A sign of the scale goes into the weights, so that lowering sees positive scales only.
     codes = codes * np.sign(scale)[:, None]
     scale = np.where(scale == 0, np.float32(1), np.abs(scale))
     if np.abs(codes).max() > MAX_WEIGHT or not (codes == np.rint(codes)).all():
-        raise node.unsupported(
-            f"its integer weights exceed {MAX_WEIGHT} or are fractions.",
-            "weights of at most 8 bits and an integer zero point.",
-        )
+        return real
     if near is None and not (codes.astype(np.float32) * scale[:, None] == flat_rows).all():
-        raise node.unsupported(
-            "its weights were scaled in a way that rounds.",
-            "the scale after the quantiser, or a power of two.",
+        return real
+    if near is not None:
+        node.notes.append(
+            f"The weights of {node.op} {node.name!r} are whole multiples of one scale but for their"
+            " rounding; the file's own sums may differ in their last places."
         )
     whole = np.moveaxis(codes.astype(np.int64).reshape(rows.shape), 0, axis)
     return whole, scale[:1].reshape(()) if (scale == scale[0]).all() else scale

@@ -21,7 +21,7 @@ from xnorflow.frontend.values import (
     Value,
     channels_first,
 )
-from xnorflow.frontend.weights import integer_weights
+from xnorflow.frontend.weights import layer_weights
 from xnorflow.graph import ops
 from xnorflow.ir import Ints, Window
 
@@ -249,8 +249,8 @@ def conv(node: Node, inputs: Sequence[Value | None]) -> Result:
         )
     for depth in (channels, x.frame[2]):
         elements((out, *kernel, depth), MAX_WEIGHTS, what="its weights", node=node.name, op=node.op)
-    weights, scale = integer_weights(node, stored, 0)
-    wide = np.zeros((out, kernel[0], kernel[1], channels), np.int64)
+    weights, scale = layer_weights(node, stored, 0)
+    wide = np.zeros((out, kernel[0], kernel[1], channels), weights.dtype)
     for g in range(groups):
         rows = slice(g * out // groups, (g + 1) * out // groups)
         cols = slice(g * per_group, (g + 1) * per_group)
@@ -270,9 +270,9 @@ def conv(node: Node, inputs: Sequence[Value | None]) -> Result:
     return seen.result(x, window, out, -np.inf), (op,)
 
 
-def _of_frame(weights: Ints, seen: View, channels: int) -> Ints:
+def _of_frame(weights: NDArray[Any], seen: View, channels: int) -> NDArray[Any]:
     """Bring weights [out, rows, columns, in] as a node sees them into the order of the frame."""
-    made = np.zeros((channels, *weights.shape[:3]), np.int64)
+    made = np.zeros((channels, *weights.shape[:3]), weights.dtype)
     # A channel that the node reads twice has the sum of both weights.
     np.add.at(made, seen.channels, np.moveaxis(weights, 3, 0))
     made = np.moveaxis(made, 0, 3)

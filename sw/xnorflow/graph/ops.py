@@ -238,29 +238,38 @@ class WindowReduction(Op):
 
 @dataclass(frozen=True, eq=False)
 class ConvOp(WindowReduction):
-    """Cross-correlation with quantised weights; dense layers are 1 x 1 on one pixel.
+    """Cross-correlation; dense layers are 1 x 1 on one pixel.
 
     The imported weight is ``weights * scale``; padded features have the float value `pad_value`.
 
     Parameters
     ----------
-    weights : int64 array [out, kernel_rows, kernel_cols, in]
-        Integer weights; a grouped convolution is already widened with zeros.
+    weights : int64 or float32 array [out, kernel_rows, kernel_cols, in]
+        Integers, or real weights that have no integer form; a grouped convolution is already
+        widened with zeros.
     scale : float32 scalar or [out]
-        Positive.
+        Positive; 1 for real weights.
     window : Window
         Its kernel equals the weights' middle axes.
     pad_value : float
         Value of a padded feature.
     bias : float32 [out], optional
         Added after the sum; lowering treats it as an `AddOp`.
+    rounded : bool
+        The weights were real and have been rounded to fixed point.
     """
 
-    weights: Ints
+    weights: Ints | Floats
     scale: Floats
     window: Window = Window()
     pad_value: float = 0.0
     bias: Floats | None = None
+    rounded: bool = False
+
+    @property
+    def real(self) -> bool:
+        """Whether the weights are real numbers that have no integer form."""
+        return self.weights.dtype.kind == "f"
 
 
 @dataclass(frozen=True, eq=False)

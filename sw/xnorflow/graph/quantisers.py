@@ -54,7 +54,7 @@ def quant_codes(
 
     Parameters
     ----------
-    x : float32 array
+    x : float32 or float64 array
         What is quantised; `scale` and `zero_point` broadcast against it.
     scale, zero_point : float32 array
         Of the affine grid.
@@ -76,7 +76,7 @@ def quant_codes(
         If `rounding` is not one of `ROUNDINGS`.
     """
     one = np.float32(1)
-    y = np.asarray(x / scale + zero_point, np.float32)
+    y = np.asarray(x / scale + zero_point, np.float64 if x.dtype == np.float64 else np.float32)
     if signed and bits == 1:  # Brevitas exports binary weights so, and means bipolar ones.
         return np.where(y >= 0, one, -one)
     lo, hi = (np.float32(end) for end in integer_range(bits, signed, narrow))

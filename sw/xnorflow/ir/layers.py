@@ -13,6 +13,9 @@ from xnorflow.ir.features import Features, Window
 from xnorflow.ir.field_checks import MAX_VALUE, check_alphabet, check_window, integers, need
 from xnorflow.ir.layer import Layer, LayersBefore, Mask, NotMirrored
 
+MAX_PRODUCT_BITS = 62
+"""Widest sum of a product and an offset; int64 holds it."""
+
 
 def _any_tap(x: Mask, w: Window) -> Mask:
     """Return for every window of `x`, [height, width, channels], whether a tap of it is true."""
@@ -361,6 +364,83 @@ class CodeTable(Layer):
         """Turn the codes of marked channels upside down."""
         turned = self.alphabet.levels - 1 - self.table
         layer = replace(self, table=np.where(mask[:, None], turned, self.table))
+        return layer, np.full(len(mask), self.alphabet.lo + self.alphabet.hi)
+
+
+@dataclass(frozen=True, eq=False)
+class Rescale(Layer):
+    """Scales values and rounds them to codes.
+
+    ``code = clip((value * multiply[channel] + offset[channel]) >> shift, least[channel],
+    most[channel])``; the shift rounds down, so one half of it in `offset` rounds to the nearest.
+
+    Parameters
+    ----------
+    multiply, offset : int64 array [channels]
+        Factor of the value, of any sign, and what is added to the product.
+    least, most : int64 array [channels]
+        Bounds of the codes.
+    shift : int
+        Number of low bits that are dropped, 0 or more.
+    alphabet : Alphabet
+        Alphabet of the output codes.
+    """
+
+    multiply: Ints
+    offset: Ints
+    least: Ints
+    most: Ints
+    shift: int
+    alphabet: Alphabet
+    kind: ClassVar[str] = "rescale"
+    quantises: ClassVar[bool] = True
+
+    def output(self, inp: Features) -> Features:
+        """Keep the shape, change the alphabet."""
+        arrays = (self.multiply, self.offset, self.least, self.most)
+        if any(a.shape != (inp.channels,) for a in arrays):
+            raise ValueError(f"factors {self.multiply.shape} do not fit {inp}")
+        return Features(*inp.shape, self.alphabet)
+
+    def check(self, inp: Features) -> None:
+        """Check that no product or sum is wider than `MAX_PRODUCT_BITS`."""
+        check_alphabet(self.alphabet)
+        integers(self.multiply, 1, "factors")
+        integers(self.offset, 1, "offsets")
+        least, most = integers(self.least, 1, "least codes"), integers(self.most, 1, "most codes")
+        need(
+            least.min() >= 0 and most.max() < self.alphabet.levels,
+            "a bound of its codes is out of range",
+        )
+        need((least <= most).all(), "a least code is above the greatest")
+        need(
+            type(self.shift) is int and 0 <= self.shift < MAX_PRODUCT_BITS,
+            f"its shift of {self.shift!r} bits is not possible",
+        )
+        largest = max(abs(inp.alphabet.lo), abs(inp.alphabet.hi))
+        # Python's integers: a product that wraps would look like a small one.
+        factor = max(abs(int(self.multiply.min())), abs(int(self.multiply.max())))
+        offset = max(abs(int(self.offset.min())), abs(int(self.offset.max())))
+        need(
+            factor * largest + offset < 1 << MAX_PRODUCT_BITS,
+            f"its products take more than {MAX_PRODUCT_BITS} bits",
+        )
+
+    def depends(self, alive: Mask) -> Mask:
+        """Return the same."""
+        return alive
+
+    def mirrored(self, mask: Mask, before: LayersBefore) -> tuple[Rescale, Ints]:
+        """Turn the codes of marked channels upside down."""
+        # Rounding down of the negated sum: -(v >> s) - 1 == (-v - 1) >> s.
+        top = self.alphabet.levels << self.shift
+        layer = replace(
+            self,
+            multiply=np.where(mask, -self.multiply, self.multiply),
+            offset=np.where(mask, top - 1 - self.offset, self.offset),
+            least=np.where(mask, self.alphabet.levels - 1 - self.most, self.least),
+            most=np.where(mask, self.alphabet.levels - 1 - self.least, self.most),
+        )
         return layer, np.full(len(mask), self.alphabet.lo + self.alphabet.hi)
 
 

@@ -1,8 +1,9 @@
-"""Lower an imported network of float operations to an integer network, exactly.
+"""Lower an imported network of float operations to an integer network.
 
 `passes` bring the graph to a plain form, `write_layers` walks along it and writes integer layers;
 decisions are found by evaluating the float32 operations over all integers that can reach them
-(`evaluate`). May import `graph`, `ir` and `xnorflow.errors`.
+(`evaluate`). That is exact; `fixed_point` rounds what has no exact form, where a user asks for it.
+May import `graph`, `ir` and `xnorflow.errors`.
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ from collections.abc import Iterator
 from xnorflow.graph.ops import Graph
 from xnorflow.ir import IntegerNetwork
 from xnorflow.ir.verify import verify
+from xnorflow.lower.fixed_point import FixedPoint, refuse_real_weights, round_weights
 from xnorflow.lower.host_quantiser import quantise_on_host
 from xnorflow.lower.negate import OffCentre
 from xnorflow.lower.pads import resolve_pads
 from xnorflow.lower.passes import PASSES, check_constants
+from xnorflow.lower.pending import Mark
 from xnorflow.lower.write_layers import walk
 
 
-def lower(graph: Graph) -> IntegerNetwork:
+def lower(graph: Graph, fixed: FixedPoint | None = None) -> IntegerNetwork:
     """Turn an imported network into integers.
 
     The scores order any two classes of a frame exactly as the graph's float32 scores do, ties
@@ -30,6 +33,8 @@ def lower(graph: Graph) -> IntegerNetwork:
     ----------
     graph : Graph
         As the frontend read it.
+    fixed : FixedPoint, optional
+        How to round what has no exact integer form; without it, that is refused.
 
     Returns
     -------
@@ -39,14 +44,31 @@ def lower(graph: Graph) -> IntegerNetwork:
     Raises
     ------
     xnorflow.errors.UnsupportedModel
-        If the graph has no exact integer form; it names the node.
+        If the graph has no integer form; it names the node.
     """
-    *_, (_, net) = lowering_steps(graph)
+    *_, (_, net) = lowering_steps(graph, fixed)
     assert isinstance(net, IntegerNetwork)
     return net
 
 
-def lowering_steps(graph: Graph) -> Iterator[tuple[str, Graph | IntegerNetwork]]:
+def tidy(graph: Graph) -> Iterator[tuple[str, Graph]]:
+    """Bring a graph to the plain form that layers are written from, step by step.
+
+    Yields
+    ------
+    str, Graph
+        Name of the step, and what it made.
+    """
+    graph = quantise_on_host(check_constants(graph))
+    yield "imported", graph
+    for step in PASSES:
+        graph = step(graph)
+        yield step.__name__, graph
+
+
+def lowering_steps(
+    graph: Graph, fixed: FixedPoint | None = None
+) -> Iterator[tuple[str, Graph | IntegerNetwork]]:
     """Lower step by step.
 
     Yields
@@ -54,23 +76,46 @@ def lowering_steps(graph: Graph) -> Iterator[tuple[str, Graph | IntegerNetwork]]
     str, Graph or IntegerNetwork
         Name of the step, and what it made: of the imported graph itself, without what the host
         does, of each pass and, last, of the walk that writes the integer network. All order the
-        scores of a frame alike.
+        scores of a frame alike, but for the rounding of weights to fixed point.
 
     Raises
     ------
     xnorflow.errors.UnsupportedModel
         As `lower`.
     """
-    graph = quantise_on_host(check_constants(graph))
-    yield "imported", graph
-    for tidy in PASSES:
-        graph = tidy(graph)
-        yield tidy.__name__, graph
+    for name, step in tidy(graph):
+        yield name, step
+        graph = step
+    if fixed is not None:
+        graph = round_weights(graph, fixed.bits)
+        yield round_weights.__name__, graph
+    net, _ = write(graph, fixed)
+    yield "integer", net
+
+
+def write(
+    graph: Graph, fixed: FixedPoint | None = None
+) -> tuple[IntegerNetwork, tuple[Mark, ...]]:
+    """Write the integer network of a tidy graph.
+
+    Returns
+    -------
+    net : IntegerNetwork
+        Verified.
+    marks : tuple of Mark
+        Which of its layers' outputs stand for which values of the graph.
+
+    Raises
+    ------
+    xnorflow.errors.UnsupportedModel
+        As `lower`.
+    """
+    graph = refuse_real_weights(graph)
     try:
-        net = walk(graph)
+        net, marks = walk(graph, fixed=fixed)
     except OffCentre:
-        net = walk(graph, centred=True)
+        net, marks = walk(graph, centred=True, fixed=fixed)
     verify(net)
     net = resolve_pads(net)
     verify(net)
-    yield "integer", net
+    return net, marks
