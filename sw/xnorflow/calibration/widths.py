@@ -199,7 +199,9 @@ def _ranges(graph: Graph, x: NDArray[np.float64], margin: float) -> tuple[Range,
     for first in range(0, len(x), execute.BATCH):
         for at, (_, values) in enumerate(execute.run(graph, x[first : first + execute.BATCH])):
             low[at], high[at] = min(low[at], values.min()), max(high[at], values.max())
-    return tuple(Range(float(a) * margin, float(b) * margin) for a, b in zip(low, high, strict=True))
+    return tuple(
+        Range(float(a) * margin, float(b) * margin) for a, b in zip(low, high, strict=True)
+    )
 
 
 def _labels(scores: Ints) -> Ints:

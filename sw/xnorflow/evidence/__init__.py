@@ -1,8 +1,9 @@
-"""A user's own proof: the file, the golden model, the Verilog and the netlist on the user's images.
+"""A proof on a user's own images that file, golden model, Verilog and netlist give equal scores.
 
-Makes an `Evidence` of a model and images, and compares it with an earlier one. A file is executed
-by ONNX Runtime or qonnx, which know nothing of the frontend. May import everything of the compiler,
-`hw` and `sim`; what simulates a netlist is handed in, because it belongs to the boards.
+`check` runs them all and returns an `Evidence`, which can be compared with an earlier one. The file
+is executed by ONNX Runtime or qonnx, without any code of the frontend. May import everything of the
+compiler, `hw` and `sim`; the function that simulates a netlist is a parameter, because it belongs
+to the boards.
 """
 
 from xnorflow.evidence.proof import check

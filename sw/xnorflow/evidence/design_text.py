@@ -1,4 +1,4 @@
-"""The Verilog and ROM images of a design's folder as they lie there, whatever was done to them."""
+"""The Verilog and ROM images in a design's folder, which may have been altered since."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from xnorflow_sim.locate import Mismatch, locate
 from xnorflow_sim.verilator.runner import Simulator
 
 MAX_BYTES = 1 << 28
-"""Largest file of a design that is read."""
+"""Most bytes of a design's file that is read."""
 _MODULE = re.compile(r"^module (\w+)\b.*?^endmodule$", re.MULTILINE | re.DOTALL)
 _PORT_NUMBER = re.compile(r"\bport_\d+_\d+\b")
 
 
 @dataclass(frozen=True)
 class Alteration:
-    """A place of a folder's text that is not what this version writes for its network.
+    """A place in a design's folder that differs from what this version writes for the network.
 
     Parameters
     ----------
     file : str
-        Its name.
+        Name of the file.
     layer : str
-        Layer that the place belongs to; empty where it belongs to none.
+        Layer that the place belongs to; empty if it belongs to none.
     place : str
-        Word and bit, or line and module.
+        Description of the place: word and bit, or line and module.
     """
 
     file: str
@@ -48,18 +48,18 @@ class Alteration:
 
 @dataclass(frozen=True, eq=False)
 class DesignText:
-    """Texts of a folder.
+    """The Verilog and ROM images in a design's folder.
 
     Parameters
     ----------
     verilog : str
-        The design.
+        Verilog of the design.
     images : dict of str to str
-        ROM images by file name, those that design.json names and that are there.
+        ROM images by file name: those that design.json names and that exist.
     recorded : str
-        Digest of the text that was written, out of design.json.
+        Digest of the texts when they were written, from design.json.
     version : str
-        The xnorflow that wrote it.
+        Version of xnorflow that wrote them.
     """
 
     verilog: str
@@ -69,26 +69,33 @@ class DesignText:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the texts, as `Design.digest`."""
+        """SHA-256 over the texts, computed as `Design.digest` is."""
         return text_digest(self.verilog, self.images)
 
     @property
     def intact(self) -> bool:
-        """Whether the text is what design.json says was written."""
+        """Whether the texts have the digest that design.json recorded."""
         return self.digest == self.recorded
 
     def simulator(self, design: Design) -> Simulator:
-        """Compile the text."""
+        """Build a simulator of the Verilog, which has the ports of `design`."""
         return Simulator(self.verilog, design.interface, images=self.images)
 
 
 def read_text(directory: Path, design: Design) -> DesignText:
-    """Read the texts of a folder.
+    """Read the Verilog and ROM images of a design's folder.
+
+    Parameters
+    ----------
+    directory : Path
+        The folder.
+    design : Design
+        The design that the folder describes; its network names the Verilog file.
 
     Raises
     ------
     BadInput
-        If the Verilog or design.json cannot be read, or names files elsewhere.
+        If the Verilog or design.json cannot be read, or design.json names files in other folders.
     """
     try:
         content = json.loads(_read(directory / "design.json"))
@@ -106,14 +113,14 @@ def read_text(directory: Path, design: Design) -> DesignText:
 
 def _read(path: Path) -> str:
     if not path.is_file():
-        raise ValueError(f"{path.name} is no file")
+        raise ValueError(f"it has no file {path.name}")
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f"{path.name} has more than {MAX_BYTES} bytes")
     return path.read_text()
 
 
 def alterations(design: Design, text: DesignText) -> tuple[Alteration, ...]:
-    """Find every place where a text is not what this version writes for the design."""
+    """Return every place where a text differs from what this version writes for the design."""
     found = []
     for name, want in design.emitted.images.items():
         layer = _layer(design, name)
@@ -137,23 +144,25 @@ def alterations(design: Design, text: DesignText) -> tuple[Alteration, ...]:
 def locate_first(
     design: Design, text: DesignText | None, x: NDArray[np.uint8], frame: int
 ) -> Mismatch | str:
-    """Find where the hardware first differs from the golden model on one frame, by its probes.
+    """Find the first value that differs between hardware and golden model on one frame.
+
+    The design is written and simulated once more with probe ports, which show each layer's output.
 
     Parameters
     ----------
     design : Design
-        What is simulated, built once more with probe ports.
+        The design.
     text : DesignText, optional
-        The text that differs, whose alterations are carried over to the design with probes.
+        Text of its folder; its alterations are carried over to the design with probe ports.
     x : uint8 array [1, ...]
         The frame.
     frame : int
-        Its number.
+        Number of the frame, for the report.
 
     Returns
     -------
     Mismatch or str
-        Or why there is none.
+        The first difference, or the reason why none can be named.
     """
     probed = with_probes(design)
     if text is not None and text.digest != design.digest:
@@ -170,12 +179,24 @@ def locate_first(
 
 
 def with_probes(design: Design) -> Emitted:
-    """Write a design with probe ports."""
+    """Return the Verilog and ROM images of a design with probe ports."""
     return emit(design.spec, header="with probe ports", taps=True)
 
 
 def carry(design: Design, text: DesignText, probed: Emitted) -> Emitted | None:
-    """Make the alterations of a text in the design with probes; None where they do not fit."""
+    """Return the design with probe ports after the alterations of a text, or None.
+
+    It is None if the alterations cannot be carried over.
+
+    Parameters
+    ----------
+    design : Design
+        The design without probe ports.
+    text : DesignText
+        The altered text of the design.
+    probed : Emitted
+        The design with probe ports, unaltered.
+    """
     there, ours, theirs = (_modules(t) for t in (text.verilog, design.verilog, probed.verilog))
     if there.keys() != ours.keys():
         return None
@@ -193,7 +214,10 @@ def carry(design: Design, text: DesignText, probed: Emitted) -> Emitted | None:
 
 
 def _patch(old: str, new: str, target: str) -> str | None:
-    """Make the changes from `old` to `new` in a text that differs from `old` in names of ports."""
+    """Return `target` after the changes from `old` to `new`; it has other port names than `old`.
+
+    None if a changed place does not occur in `target` exactly once.
+    """
     lines, a, b = target.split("\n"), old.split("\n"), new.split("\n")
     plain = [_PORT_NUMBER.sub("port", line) for line in lines]
     for tag, i, j, k, m in reversed(difflib.SequenceMatcher(None, a, b, False).get_opcodes()):
@@ -213,7 +237,7 @@ def _modules(verilog: str) -> dict[str, str]:
 
 
 def _layer(design: Design, name: str) -> str:
-    """Return the layer that a module or an image is named after."""
+    """Return the layer that a module or ROM image is named after; empty if there is none."""
     rest = name.removeprefix(f"{design.spec.name}_").partition(".")[0]
     layers = [part.name for part in design.parts]
     fitting = [n for n in layers if rest == n or rest.startswith(f"{n}_")]
@@ -223,7 +247,7 @@ def _layer(design: Design, name: str) -> str:
 
 
 def _words(got: str, want: str) -> list[str]:
-    """Describe the words of an image that differ."""
+    """Return descriptions of the words in which a ROM image differs."""
     a, b = got.split(), want.split()
     if len(a) != len(b):
         return [f"{len(a)} words instead of {len(b)}"]
@@ -239,11 +263,11 @@ def _words(got: str, want: str) -> list[str]:
         bits = [str(i) for i in range(changed.bit_length()) if changed >> i & 1]
         named = f"bit {bits[0]}" if len(bits) == 1 else f"{len(bits)} bits"
         found.append(f"word {index}, {named}")
-    return found or ["spaces alone"]
+    return found or ["in its white space only"]
 
 
 def _first_line(old: str, new: str) -> int:
-    """Return the number, from 1, of the first line of `new` that is not in `old`."""
+    """Return the number, from 1, of the first line in which `new` differs from `old`."""
     a, b = old.split("\n"), new.split("\n")
     same = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), None)
     return (min(len(a), len(b)) if same is None else same) + 1

@@ -1,8 +1,8 @@
-"""Finds the first layer whose golden values do not go together with the file's own tensors.
+"""The search for the first layer whose golden values do not match the file's own tensors.
 
-The golden model's values are integers in an order of their own, the file's are floats in another.
-They go together where, channel by channel, each integer always stands for one float and each float
-for one integer. That is asked of quantised layers, whose floats no order of summation changes.
+The golden model's values are integers, the file's are floats in a layout of their own. They match
+if, in each channel, each integer always corresponds to the same float and each float to the same
+integer. Only quantised layers are compared, as the order of summation does not change their floats.
 """
 
 from __future__ import annotations
@@ -21,7 +21,21 @@ from xnorflow.evidence.executor import Executor
 
 @dataclass(frozen=True)
 class Divergence:
-    """A value of the golden model that stands for another float than it does elsewhere."""
+    """A value of the golden model that corresponds to another float than elsewhere in its channel.
+
+    Parameters
+    ----------
+    layer : str
+        Layer of the integer network.
+    node : str
+        Node of the file that corresponds to the layer.
+    frame, row, column, channel : int
+        Place of the value.
+    value : int
+        The golden model's value.
+    got : float
+        The file's value at that place.
+    """
 
     layer: str
     node: str
@@ -43,24 +57,23 @@ class Divergence:
 def first_divergence(
     net: ir.IntegerNetwork, executor: Executor, x: NDArray[np.uint8], frames: NDArray[np.int64]
 ) -> Divergence | None:
-    """Find the first quantised layer that goes astray in some frames.
+    """Find the first quantised layer whose values do not match the file's.
 
     Parameters
     ----------
     net : IntegerNetwork
-        What was made of the file.
+        The network that was made of the file.
     executor : Executor
-        Of the file.
+        Executor of the file.
     x : uint8 array [n, ...]
-        Frames, those that differ among them.
+        Frames, including some whose scores differ.
     frames : int64 array [n]
-        Their numbers, for the report.
+        Numbers of the frames, for the report.
 
     Returns
     -------
     Divergence or None
-        None where all quantised layers that can be found in the file go together with it: then the
-        scores alone differ.
+        None if all quantised layers that the file has match: then only the scores differ.
     """
     tensors = executor.tensors(net.input_order.samples(x, net.shape))
     outputs = {node.name or node.output[0]: node.output[0] for node in executor.nodes}
@@ -95,15 +108,15 @@ def first_divergence(
 def _quantised(
     net: ir.IntegerNetwork, x: NDArray[np.uint8]
 ) -> Iterator[tuple[str, str, NDArray[np.int64]]]:
-    """Return each quantised layer, the last node of the file it came from, and its values.
+    """Yield each quantised layer, the last node of the file that it came from, and its values.
 
-    The values come once more as they are behind each pool: where the pool stands ahead of the
-    quantiser in the file, only those have the size of the file's tensor.
+    The layer is yielded once more after each max-pool behind it, with the pooled values: if the
+    file has the pool before the quantiser, only these have the size of the file's tensor.
     """
     from xnorflow_sim import golden
 
     waiting: tuple[str, str] | None = None
-    # Thresholds ahead of a table only number intervals.
+    # Thresholds before a table only number intervals, so they correspond to no node.
     numbering = {id(a) for a, b in pairwise(net.layers) if isinstance(b, ir.CodeTable)}
     for layer, values in golden.trace(net, golden.frames(net, x)):
         if layer.quantises:
@@ -116,7 +129,7 @@ def _quantised(
 
 
 def _readings(tensor: NDArray[Any], values: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
-    """Return the file's tensor as [N, rows, columns, channels], in each order that it may have."""
+    """Yield the file's tensor as [N, rows, columns, channels], for each layout it may have."""
     n, height, width, channels = values.shape
     yield tensor.reshape(values.shape)
     if height * width > 1 and channels > 1:
@@ -124,7 +137,12 @@ def _readings(tensor: NDArray[Any], values: NDArray[np.int64]) -> Iterator[NDArr
 
 
 def _astray(values: NDArray[np.int64], floats: NDArray[Any]) -> NDArray[np.bool_]:
-    """Mark what does not follow the rule that most values of a channel follow."""
+    """Mark the values whose floats are not those of most equal values in their channel.
+
+    1. Count how often each pair of integer and float occurs in each channel.
+    2. For each integer, the most frequent pair is the rule; for each float likewise.
+    3. Mark the values of all other pairs.
+    """
     channels = np.broadcast_to(np.arange(values.shape[-1]), values.shape).ravel()
     _, numbers = np.unique(floats.ravel(), return_inverse=True)
     codes = values.ravel() - values.min()
@@ -138,7 +156,7 @@ def _astray(values: NDArray[np.int64], floats: NDArray[Any]) -> NDArray[np.bool_
         most = np.zeros(int(group.max()) + 1, np.int64)
         np.maximum.at(most, group, counts)
         wrong |= (counts < most[group])[kind]
-        # Of two kinds that are equally frequent, the first is taken as the rule.
+        # If several pairs are equally frequent, the first is the rule.
         first = np.full(len(most), len(counts))
         rule = counts == most[group]
         np.minimum.at(first, group[rule], np.flatnonzero(rule))

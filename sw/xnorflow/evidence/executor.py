@@ -1,8 +1,8 @@
-"""Runs a model file as it lies there, in ONNX Runtime and qonnx: the truth that is not ours.
+"""Execution of a model file in ONNX Runtime and qonnx, independently of this project's import.
 
-Nothing of the frontend is used, so that what it reads wrong shows. Standard operators run in ONNX
-Runtime with its graph optimisations disabled and in one thread, so that sums are taken in the same
-order every time; QONNX operators run in the ``qonnx`` package, node by node.
+No code of the frontend is used, so a mistake in it shows. Standard operators run in ONNX Runtime,
+with its graph optimisations disabled and in one thread, so that the order of summation is always
+the same. QONNX operators run in the ``qonnx`` package, node by node.
 """
 
 from __future__ import annotations
@@ -28,28 +28,29 @@ Progress = Callable[[int, int], object]
 
 STANDARD = ("", "ai.onnx")
 RUNTIME = (*STANDARD, "com.microsoft")
-"""Domains of operators that ONNX Runtime has; the last are of its own quantiser."""
+"""Domains of operators that ONNX Runtime executes; its own quantiser writes the last."""
 QONNX = "qonnx.custom_op.general"
 QONNX_DOMAINS = (QONNX, "onnx.brevitas", "finn.custom_op.general")
-"""Names that exporters gave to the domain of one and the same operators."""
+"""Names that exporters give to the domain of QONNX's operators."""
 PLAIN = InputScale()
-"""Samples are taken as they are."""
+"""The scaling that leaves samples unchanged."""
 ENDS = ("Softmax", "LogSoftmax", "ArgMax", "TopK")
-"""Operators at a network's end that only order its scores."""
+"""Operators at a network's end that keep or use only the order of its scores."""
 MOVES = ("Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")
+"""Operators that may stand between the scores and the output besides `ENDS`."""
 
 
 @dataclass(frozen=True, eq=False)
 class Outputs:
-    """What a file gave for N frames.
+    """The output of a file for N frames.
 
     Parameters
     ----------
     scores : float array [N, K]
-        Ahead of a Softmax, ArgMax or TopK at the end.
-    labels : int64 array [N], optional
-        What the file itself says: the output of its ArgMax or TopK, or the greatest output of its
-        Softmax. None where it ends in scores.
+        Scores, taken before a Softmax, ArgMax or TopK at the end.
+    labels : int64 array [N] or None
+        The file's own labels: the output of its ArgMax or TopK, or the greatest output of its
+        Softmax. None if it ends in scores.
     """
 
     scores: NDArray[Any]
@@ -57,20 +58,20 @@ class Outputs:
 
 
 def arrange(x: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Bring frames into the shape and order of a file's input.
+    """Return frames in the shape and order of a file's input, [N, *shape].
 
     Parameters
     ----------
     x : uint8 array [N, ...]
-        In the file's own shape and order; or channels-last pictures for a file whose input is
-        channels-first; or in any other shape of as many samples, read in the file's own order.
+        Frames in the file's own shape and order, channels-last pictures for a file whose input is
+        channels-first, or any other shape of as many samples in the file's own order.
     shape : tuple of int
-        Of the file's input, without its batch.
+        Shape of the file's input without its batch dimension.
 
     Raises
     ------
     BadInput
-        If the number of samples is not the file's.
+        If a frame does not have as many samples as the file's input.
     """
     if x.shape[1:] == shape:
         return x
@@ -90,28 +91,30 @@ class Executor:
     Parameters
     ----------
     path : path
-        An ONNX or QONNX file with one input and one output; it is not trusted beyond what the
-        frontend checks, so import it first.
+        An ONNX or QONNX file with one input and one output. Only the frontend checks a file for
+        hostile content, so import it first.
     scale : InputScale
-        What the file takes of a sample.
+        Scaling of samples to the file's input.
 
     Attributes
     ----------
     tool : str
-        Which executor runs it, with versions.
+        Name and version of the executor.
     ended : str
-        The operator at the end that only orders scores; empty without one.
+        Operator at the end that only orders the scores; empty if there is none.
 
     Raises
     ------
     BadInput
-        If there is no such file, or it is not a single-input ONNX file.
+        If there is no such file, or it is not an ONNX file with one input and known operators.
+    CheckFailed
+        If ONNX Runtime refuses the file.
     ToolMissing
         If ONNX Runtime or qonnx is not installed.
     """
 
     def __init__(self, path: str | Path, scale: InputScale = PLAIN) -> None:
-        """Read the file and compile its operators."""
+        """Read the file, and compile it for ONNX Runtime if that has all its operators."""
         self.path, self.scale = Path(path), scale
         self._runtime = _runtime()
         model = _read(self.path)
@@ -142,14 +145,14 @@ class Executor:
         self._fold()
 
     def run(self, x: NDArray[np.uint8], progress: Progress | None = None) -> Outputs:
-        """Execute frames one by one.
+        """Compute the file's scores and labels of frames, one frame at a time.
 
         Parameters
         ----------
         x : uint8 array [N, ...]
-            As `arrange` takes them.
+            Frames in a shape that `arrange` takes.
         progress : callable, optional
-            Is told of frames done and in all.
+            Called with the numbers of frames done and of all frames, after each.
 
         Raises
         ------
@@ -169,7 +172,7 @@ class Executor:
         return Outputs(np.stack(scores), self._labels(np.stack(labels)))
 
     def tensors(self, x: NDArray[np.uint8]) -> Tensors:
-        """Execute frames node by node, and keep all that depends on them.
+        """Compute every tensor of the file that depends on the frames, node by node.
 
         Returns
         -------
@@ -188,15 +191,16 @@ class Executor:
         return {self.input: self.scale.values(x) if self._raw is None else x.astype(self._raw)}
 
     def _labels(self, out: NDArray[Any]) -> NDArray[np.int64] | None:
+        """Return the labels that the file's output states, None if it states none."""
         if not self.ended:
             return None
         if self.ended in ("Softmax", "LogSoftmax"):
             return out.argmax(1).astype(np.int64)
-        # The other output of TopK holds values, which name no class.
+        # The first output of TopK holds scores, which do not name a class.
         return out[:, 0].astype(np.int64) if out.dtype.kind in "iu" else None
 
     def _session(self, model: onnx.ModelProto, wanted: set[str]) -> Any:
-        """Compile the whole file, without what no wanted tensor depends on."""
+        """Compile the file's live nodes as one ONNX Runtime session that outputs `wanted`."""
         plain = onnx.ModelProto()
         plain.CopyFrom(model)
         del plain.graph.node[:], plain.graph.output[:], plain.graph.value_info[:]
@@ -213,7 +217,7 @@ class Executor:
             return self._runtime.InferenceSession(
                 model.SerializeToString(), options, providers=["CPUExecutionProvider"]
             )
-        except Exception as e:  # Its errors share no base class.
+        except Exception as e:  # ONNX Runtime's errors share no base class.
             raise CheckFailed(f"ONNX Runtime refuses {what}: {_first_line(e)}") from e
 
     def _run_whole(self, frame: NDArray[np.uint8]) -> Tensors:
@@ -221,17 +225,17 @@ class Executor:
         names = sorted({self.scores, self.output})
         try:
             return dict(zip(names, self._whole.run(names, self._sample(frame)), strict=True))
-        except Exception as e:  # As above.
+        except Exception as e:  # ONNX Runtime's errors share no base class.
             raise CheckFailed(f"ONNX Runtime fails on {self.path.name}: {_first_line(e)}") from e
 
     def _fold(self) -> None:
-        """Run what depends on constants alone, once."""
+        """Run the nodes that depend on constants alone, once."""
         for index, node in enumerate(self.nodes):
             if all(not name or name in self._constants for name in node.input):
                 self._constants |= self._step(index, self._constants)
 
     def _execute(self, values: Tensors, keep: bool = False) -> Tensors:
-        """Run node by node; give what was made, or only scores and output."""
+        """Run node by node; return all tensors with `keep`, else only scores and output."""
         known = self._constants | values
         for index, node in enumerate(self.nodes):
             if not all(name in self._constants for name in node.output if name):
@@ -302,7 +306,7 @@ def _read(path: Path) -> onnx.ModelProto:
 
 
 def _in_order(nodes: Any, output: str, known: set[str], path: Path) -> tuple[onnx.NodeProto, ...]:
-    """Return the nodes that the output depends on, each after those that make its inputs."""
+    """Return the nodes that the output depends on, each after those that compute its inputs."""
     maker = {name: node for node in nodes for name in node.output if name}
     live: dict[int, onnx.NodeProto] = {}
     todo = [output]
@@ -320,7 +324,8 @@ def _in_order(nodes: Any, output: str, known: set[str], path: Path) -> tuple[onn
         for node in ready:
             if node.domain not in (*RUNTIME, *QONNX_DOMAINS):
                 raise BadInput(
-                    f"{path.name}: no executor is known for {node.op_type} of {node.domain!r}"
+                    f"{path.name}: no executor is known for {node.op_type} of {node.domain!r};"
+                    " operators of standard ONNX, QONNX and com.microsoft can be executed"
                 )
             ordered.append(node)
             known = known | set(node.output)
@@ -329,7 +334,10 @@ def _in_order(nodes: Any, output: str, known: set[str], path: Path) -> tuple[onn
 
 
 def _scores_tensor(nodes: tuple[onnx.NodeProto, ...], output: str) -> tuple[str, str]:
-    """Find the scores ahead of what only orders them; give their tensor and that operator."""
+    """Return the tensor of the scores, and the last operator after it that only orders them.
+
+    If there is no such operator, these are the output and "".
+    """
     maker = {name: node for node in nodes for name in node.output if name}
     at, found = output, (output, "")
     while (node := maker.get(at)) is not None and node.op_type in (*ENDS, *MOVES):

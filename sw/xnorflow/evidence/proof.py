@@ -1,4 +1,8 @@
-"""Runs every implementation of a model that there is on a user's images, and compares them."""
+"""The comparison of all implementations of a model on a user's images.
+
+`check` reads the model, runs the golden model, and compares it with the file in its executor, with
+the Verilog in a simulator, and with a synthesised netlist, as far as they are asked for.
+"""
 
 from __future__ import annotations
 
@@ -34,35 +38,35 @@ from xnorflow_sim import golden
 
 Tick = Callable[[int, int], object]
 Stages = Callable[[str], AbstractContextManager[Tick]]
-"""Opens a bar with a title; what it gives is told of items done and in all."""
+"""Opens a progress bar with a title; it yields a function of the items done and of all items."""
 NetlistRun = tuple[str, ir.Ints]
-"""What synthesised and simulated a netlist, and the scores."""
+"""Names of the tools that synthesised and simulated a netlist, and the scores."""
 PrepareNetlist = Callable[[Design], Callable[[NDArray[np.uint8]], NetlistRun]]
-"""Takes a design, and refuses it at once where it must; what it gives takes frames."""
+"""Takes a design, and refuses it at once if it has to; returns a function that runs frames."""
 
 GOLDEN = "golden model"
 FOLDER_FRAMES = 10
-"""Frames through the Verilog of a design's folder, unless told otherwise."""
+"""Default number of frames that run through the Verilog of a design's folder."""
 EXAMPLES = 24
-"""Frames that a first differing layer is looked for in, besides one that differs."""
+"""Number of frames, besides one that differs, in which the first differing layer is searched."""
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """What is to be proved.
+    """The implementations that are compared.
 
     Parameters
     ----------
     net : IntegerNetwork
-        What everything is compared with.
+        The network whose golden model all others are compared with.
     file : Path or None
-        The file for the independent executor.
+        The file for the independent executor; None if there is none.
     notes : tuple of str
-        What is to be said of the file.
+        Remarks on the file, for the user.
     design : Design or None
-        The hardware.
+        The hardware; None if no frames run through it.
     text : DesignText or None
-        The Verilog of a folder, which is simulated in place of what the design would be written as.
+        Verilog of a folder, which is simulated in place of the design's own.
     """
 
     net: ir.IntegerNetwork
@@ -93,40 +97,41 @@ def check(
     stages: Stages | None = None,
     command: tuple[str, ...] = (),
 ) -> Evidence:
-    """Prove a model on images: file, golden model, Verilog and netlist give the same scores.
+    """Check on images that the file, golden model, Verilog and netlist of a model agree.
 
     Parameters
     ----------
     model : path
-        An ONNX or QONNX file; a ``network.npz``; or the folder of a design, whose Verilog is
-        simulated as it lies there.
-    x : uint8 array [N, ...]
-        Images, as for the network.
+        An ONNX or QONNX file, a ``network.npz``, or the folder of a design, whose present Verilog
+        is simulated.
+    x : array [N, ...]
+        Images, in any form that the network takes; uint8 by default.
     y : integer array [N], optional
-        Their labels.
+        Labels of the images, for the accuracy.
     file : path, optional
         The file that a ``network.npz`` or a design was made from, for the executor.
     input, input_scale, layout
         As for `xnorflow.load`.
-    rtl, gates : int
-        So many of the images through the Verilog and through the netlist. By default 10 through
-        the Verilog of a folder, and none otherwise.
+    rtl : int, optional
+        Number of images that run through the Verilog; by default 10 for a folder, and else 0.
+    gates : int
+        Number of images that run through the netlist.
     board, fps, cycles, folding, clock
-        As for `xnorflow.compile`; not with a folder.
+        As for `xnorflow.compile`; for a folder only `board` may be given.
     jobs : int
-        Processes for the simulation.
+        Number of processes for the simulation.
     netlist : callable, optional
-        Takes the design, and gives what takes frames, synthesises, simulates, and gives the tools'
-        names and the scores.
+        Function that prepares the simulation of a netlist, see `PrepareNetlist`; needed for
+        `gates`.
     stages : callable, optional
-        Opens a bar with a title; what it gives is told of items done and in all.
+        Function that opens a progress bar, see `Stages`.
     command : tuple of str
-        For the record.
+        Command line, which is recorded.
 
     Returns
     -------
     Evidence
-        With everything that differs; nothing is raised for it.
+        The result of every comparison. A difference is recorded, not raised.
 
     Raises
     ------
@@ -134,6 +139,8 @@ def check(
         If model, data or options do not fit together.
     UnsupportedModel
         If the file cannot be mapped.
+    CheckFailed
+        If the executor fails on the file.
     ToolMissing
         If an executor or simulator is not installed.
     """
@@ -154,9 +161,12 @@ def check(
     subject = _subject(model, file, options, hardware=rtl > 0 or gates > 0)
     frames = golden.frames(subject.net, x)
     if max(rtl, gates) > len(x) or min(rtl, gates) < 0:
-        raise BadInput(f"rtl={rtl} and gates={gates} frames were asked for; there are {len(x)}")
+        raise BadInput(
+            f"rtl={rtl} and gates={gates} frames were asked for; there are {len(x)}: give a number"
+            f" from 0 to {len(x)} for each"
+        )
     if gates and netlist is None:
-        raise BadInput("gates: hand in what simulates a netlist")
+        raise BadInput("gates: the parameter `netlist` is needed, which simulates a netlist")
     on_gates = None
     if gates and netlist is not None and subject.design is not None:
         on_gates = netlist(subject.design)
@@ -221,11 +231,12 @@ def check(
 def _subject(
     model: Path, file: str | Path | None, options: dict[str, Any], *, hardware: bool
 ) -> Subject:
+    """Read the model, and compile it if `hardware` is needed; BadInput if options do not fit."""
     targets = {name: options[name] for name in ("board", "fps", "cycles", "folding", "clock")}
     given = [name for name, value in targets.items() if value is not None]
     kind = _kind(model)
     if kind == "design":
-        # Another board is for the netlist.
+        # The netlist of a design may be made for another board.
         if useless := [name for name in given if name != "board"]:
             raise BadInput(f"{useless[0]}: {model} is compiled already; leave the option out")
         made = Design.describe(model)
@@ -234,11 +245,16 @@ def _subject(
     net = load(model, **_reading(options))
     design = compile_network(net, **targets) if hardware else None
     if given and not hardware:
-        raise BadInput(f"{given[0]} is for hardware: ask for frames through the RTL or the gates")
+        raise BadInput(
+            f"{given[0]} is for hardware: ask for frames through the RTL (rtl) or the netlist"
+            " (gates), or leave it out"
+        )
     if kind == "network":
         return Subject(net, *_origin(model, net, file, options), design, None)
     if file is not None:
-        raise BadInput(f"{file}: {model} is a file itself, and is what the executor runs")
+        raise BadInput(
+            f"{file}: the executor runs {model} itself, as it is a model file; leave the other out"
+        )
     return Subject(net, model, (), design, None)
 
 
@@ -248,7 +264,7 @@ def _reading(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _scale(file: Path, options: dict[str, Any]) -> InputScale:
-    """Return what a file takes of a sample; of integers as the file declares them, it says so."""
+    """Return the scaling of samples to a file's input; the file decides it for "file" samples."""
     if options["input"] == FILE:
         return read(file, **_reading(options)).input_scale
     return InputScale.of(options["input_scale"])
@@ -261,10 +277,10 @@ def _kind(model: Path) -> str:
 def _origin(
     model: Path, net: ir.IntegerNetwork, file: str | Path | None, options: dict[str, Any]
 ) -> tuple[Path | None, tuple[str, ...]]:
-    """Return the file that a network was made from, and what is to be said of it."""
+    """Return the file that a network was made from, and remarks on it for the user."""
     if file is None:
         return None, (f"{model.name} came without the file it was made from; none was executed",)
-    # Imported although only executed: the executor is left alone with no hostile file.
+    # The import also protects the executor, because it refuses hostile files.
     made = load(file, **_reading(options), name=net.name)
     if made.digest != net.digest:
         return Path(file), (f"{model.name} is not what this version makes of {Path(file).name}",)
@@ -278,7 +294,7 @@ def _against_file(
     scale: InputScale,
     opened: Stages,
 ) -> tuple[Outcome, list[str]]:
-    """Compare the golden model with the file in its executor."""
+    """Compare the golden model with the file in its executor; return the outcome and remarks."""
     net, file = subject.net, subject.file
     assert file is not None
     executor = Executor(file, scale)
@@ -306,14 +322,17 @@ def _against_file(
 
 
 def _floats(net: ir.IntegerNetwork, scores: ir.Ints, found: Outputs) -> NDArray[np.bool_] | None:
-    """Mark scores whose float is not the file's, bit for bit; None without a table of floats."""
+    """Mark scores whose float differs from the file's in any bit; None without such floats."""
     if net.scores.floats is None:
         return None
     return np.asarray(net.scores.to_float(scores) != found.scores)
 
 
 def _differing(a: NDArray[Any], b: NDArray[Any], outcome: Outcome) -> int:
-    """Return the first frame that shows the worst that differs."""
+    """Return the first frame with the worst difference.
+
+    Reversed pairs of scores are the worst, then labels, then other differences of order.
+    """
     orders = compare_orders(a, b)
     for flags in (orders.reversed, orders.labels, orders.order):
         if flags.any():
@@ -327,7 +346,17 @@ def _compared(
     expected: NDArray[Any],
     wrong: NDArray[np.bool_] | None,
 ) -> Outcome:
-    """Fill in what differs; `wrong` marks single scores, if they can be compared."""
+    """Return `outcome` with its counts and digests filled in.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        Outcome without counts.
+    scores, expected : array [N, K]
+        Scores under test, and those that they are compared with.
+    wrong : bool array [N, K] or None
+        Single scores that differ; None if they cannot be compared.
+    """
     orders = compare_orders(scores, expected)
     return replace(
         outcome,
@@ -342,14 +371,28 @@ def _compared(
 
 
 def _text(design: Design, text: DesignText) -> tuple[tuple[str, ...], list[str]]:
-    """Compare the text of a folder with what was written, and with what this version writes."""
+    """Compare the text of a folder with its record and with what this version writes.
+
+    Returns
+    -------
+    alterations : tuple of str
+        Places that were altered.
+    remarks : list of str
+        Remarks for the user.
+    """
     if text.intact:
         if text.digest == design.digest:
             return (), []
-        return (), [f"written by another xnorflow ({text.version}) or other tools, and as it was"]
+        return (), [
+            f"the folder was written by another xnorflow ({text.version}) or other tools, and is"
+            " unaltered"
+        ]
     places = alterations(design, text)
     if not places:
-        return (), ["design.json has another digest of the Verilog, which is as this version's"]
+        return (), [
+            "design.json has another digest of the Verilog, which is equal to what this version"
+            " writes"
+        ]
     return tuple(map(str, places)), []
 
 
@@ -361,6 +404,7 @@ def _rtl(
     jobs: int,
     tick: Tick,
 ) -> Outcome:
+    """Compare the Verilog in a simulator with the golden model's `scores`."""
     design, text = subject.design, subject.text
     assert design is not None
     outcome = Outcome("rtl", f"RTL, {simulator}", GOLDEN, len(x))
@@ -387,11 +431,15 @@ def _gates(
     scores: ir.Ints,
     simulate: Callable[[NDArray[np.uint8]], NetlistRun],
 ) -> Outcome:
+    """Compare the netlist, which `simulate` runs, with the golden model's `scores`."""
     design, text = subject.design, subject.text
     assert design is not None
     outcome = Outcome("gates", "netlist", GOLDEN, len(x))
     if text is not None and text.digest != design.digest:
-        why = "the Verilog of the folder is not what this version writes and would synthesise"
+        why = (
+            "the Verilog of the folder differs from what this version writes and would synthesise;"
+            " compile the network again"
+        )
         return replace(outcome, failure=why)
     try:
         tool, got = simulate(x)

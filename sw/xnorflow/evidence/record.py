@@ -1,4 +1,4 @@
-"""What a proof found, as ``evidence.json``: written, read back, and compared with a later one."""
+"""The record of a proof, ``evidence.json``: it is written, read, and compared with a later one."""
 
 from __future__ import annotations
 
@@ -12,36 +12,38 @@ from xnorflow.errors import BadInput
 
 FORMAT = "xnorflow-evidence-1"
 MAX_BYTES = 1 << 24
-"""Largest file that is read."""
+"""Most bytes of a file that is read."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the scores of one implementation compare with another's, on the same frames.
+    """The comparison of the scores of two implementations on the same frames.
 
     Parameters
     ----------
     name : str
-        What was under test: "golden", "rtl" or "gates".
+        Implementation under test: "golden", "rtl" or "gates".
     tool, against : str
-        What ran it, and what it was compared with, with versions.
+        The tool that ran it, and the one that it was compared with, with versions.
     frames : int
         Number of frames.
-    labels, order : int
-        Frames whose label differs; frames that order some pair of scores differently.
+    labels : int
+        Number of frames whose labels differ.
+    order : int
+        Number of frames in which some pair of scores has a different order.
     ties : int
-        Those of the latter where only pairs differ that one of the two holds equal.
+        Number of those frames in which all such pairs are equal in one of the implementations.
     scores, total : int
-        Scores that differ, of how many. A total of 0 where single scores cannot be compared.
+        Number of scores that differ, and of all scores; both 0 if single scores cannot be compared.
     exact : bool
-        Whether a single score that differs is a fault. Not of a network whose float32 sums round
-        otherwise in another order of summation, as its notes say.
+        Whether a single score that differs is a fault. It is not if the network has float32 sums
+        that depend on the order of summation, which its notes say.
     digest, expected : str
-        SHA-256 of the two implementations' scores.
+        SHA-256 of the scores under test, and of those that they were compared with.
     first : str
-        Where they first differ.
+        Place of the first difference; empty if there is none.
     failure : str
-        Why there are no scores, if there are none.
+        Reason why there are no scores; empty if there are.
     """
 
     name: str
@@ -61,13 +63,13 @@ class Outcome:
 
     @property
     def differs(self) -> bool:
-        """Whether anything differs that must not."""
+        """Whether anything differs that should not."""
         wrong = self.labels or self.order or (self.exact and self.scores)
         return bool(wrong or self.failure)
 
     @property
     def only_ties(self) -> bool:
-        """Whether all that differs is the order of scores that one of the two holds equal."""
+        """Whether only the order of scores differs that are equal in one of the implementations."""
         return self.differs and not self.failure and self.order == self.ties > 0
 
 
@@ -77,24 +79,30 @@ class Evidence:
 
     Parameters
     ----------
-    version, date : str
-        Of xnorflow; UTC, in ISO 8601.
+    version : str
+        Version of xnorflow.
+    date : str
+        Date and time in UTC, in ISO 8601.
     command : tuple of str
-        What was asked for; empty from Python.
+        Command line; empty for a call from Python.
     model, data, network, design : dict
-        Names and SHA-256 digests; `design` is empty where no hardware took part.
+        Names and SHA-256 digests; `design` is empty if no hardware took part.
     options : dict
-        All that decides the result besides.
+        All other options that decide the result.
     tools : dict of str to str
-        Versions.
+        Versions of tools and packages by name.
     outcomes : tuple of Outcome
-        In the order of the comparisons.
+        Comparisons in their order.
     alterations : tuple of str
-        Places where a design's folder is not what was written.
+        Places where a design's folder was altered.
     notes : tuple of str
-        What a user should know.
-    tied, accuracy : int, float or None
-        Frames whose label hangs on a tie of the golden model's scores; share of right labels.
+        Facts that a user should know, one sentence each.
+    tied : int
+        Number of frames whose label depends on a tie of the golden model's scores.
+    accuracy : float or None
+        Share of correct labels, from 0 to 1; None without labels.
+    format : str
+        Version of the file's format.
     """
 
     version: str
@@ -115,17 +123,17 @@ class Evidence:
 
     @property
     def differs(self) -> bool:
-        """Whether anything differs that must not."""
+        """Whether anything differs that should not."""
         return bool(self.alterations) or any(o.differs for o in self.outcomes)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the content of the file."""
+        """Return the content of the file, for `json.dumps`."""
         content = asdict(self)
         content["outcomes"] = [asdict(o) | {"differs": o.differs} for o in self.outcomes]
         return {"format": content.pop("format"), "differs": self.differs} | content
 
     def write(self, path: Path) -> None:
-        """Write the file."""
+        """Write the record to a file, which `read_evidence` reads."""
         path.write_text(json.dumps(self.to_json(), indent=1) + "\n")
 
 
@@ -135,7 +143,7 @@ def read_evidence(path: str | Path) -> Evidence:
     Raises
     ------
     BadInput
-        If it is anything else.
+        If the file is absent, too large or anything else.
     """
     path = Path(path)
     try:
@@ -191,14 +199,16 @@ def _outcome(entry: dict[str, Any]) -> Outcome:
 
 @dataclass(frozen=True)
 class Change:
-    """Something that is not as it was in an earlier proof.
+    """A difference from an earlier proof.
 
     Parameters
     ----------
-    what, before, after : str
-        Its name, and the two values.
+    what : str
+        Name of the thing that changed.
+    before, after : str
+        Its values in the two proofs.
     matters : bool
-        Whether it is an input or a result, not a version or a way of building.
+        Whether it is an input or a result, rather than a version or a way of building.
     """
 
     what: str
@@ -212,7 +222,7 @@ class Change:
 
 
 def changes(before: Evidence, after: Evidence) -> tuple[Change, ...]:
-    """Find what changed between two proofs; dates and commands are no changes."""
+    """Return what changed between two proofs; dates and commands do not count."""
     return tuple(
         Change(what, _short(a), _short(b), matters)
         for what, a, b, matters in _pairs(before, after)
@@ -221,6 +231,7 @@ def changes(before: Evidence, after: Evidence) -> tuple[Change, ...]:
 
 
 def _pairs(a: Evidence, b: Evidence) -> Iterator[tuple[str, Any, Any, bool]]:
+    """Yield what is compared: its name, its values in both proofs, and whether it matters."""
     yield "model", a.model.get("sha256"), b.model.get("sha256"), True
     yield "file of the model", a.model.get("file_sha256"), b.model.get("file_sha256"), True
     yield "images", a.data.get("sha256"), b.data.get("sha256"), True
@@ -246,6 +257,7 @@ def _pairs(a: Evidence, b: Evidence) -> Iterator[tuple[str, Any, Any, bool]]:
 
 
 def _short(value: object) -> str:
+    """Return a value as text; digests are shortened."""
     text = "" if value is None else str(value)
     hexadecimal = len(text) == 64 and all(c in "0123456789abcdef" for c in text)
     return f"{text[:12]}..." if hexadecimal else text

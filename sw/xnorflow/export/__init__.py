@@ -1,7 +1,7 @@
-"""Makes files of an integer network for other tools: models, weights, steps of the lowering.
+"""Files of an integer network for other tools: ONNX models, weights, and steps of the lowering.
 
-A model file is executed after it was written and has to give the golden model's scores, all of
-them. May import `frontend`, `lower`, `graph`, `ir`, the executor of `evidence` and the golden
+Each model file is executed after it is written, and all its scores have to be those of the golden
+model. May import `frontend`, `lower`, `graph`, `ir`, the executor of `evidence` and the golden
 model.
 """
 

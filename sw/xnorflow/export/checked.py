@@ -1,4 +1,4 @@
-"""Writes model files, and executes them before they count as written."""
+"""The export of model files, each of which is executed and compared with the golden model."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ from xnorflow.lower import lowering_steps
 from xnorflow.lower.rounding import ORDER_OF_SUMMATION
 
 Tick = Callable[[int, int], object]
+"""Is called with the numbers of frames done and of all frames."""
 Stages = Callable[[str], AbstractContextManager[Tick]]
+"""Opens a progress bar with a title; it yields a `Tick`."""
 
 FRAMES = 16
-"""Random frames that a file is executed on, unless there are images."""
+"""Number of random frames on which a file is executed if no images are given."""
 MAX_FILE_BYTES = 1 << 31
-"""A protobuf file cannot be larger."""
+"""Most bytes of a protobuf file."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +42,12 @@ class Exported:
     path : Path
         The file.
     tool : str
-        What executed it.
-    frames, differing : int
-        How many frames it was executed on; of those, frames whose order of scores differs. That is
-        0 but for a step of a network whose float32 sums round otherwise in another order.
+        Name and version of the executor.
+    frames : int
+        Number of frames on which it was executed.
+    differing : int
+        Number of frames whose order of scores differs from the golden model's; always 0, except for
+        a step of a network with float32 sums that depend on the order of summation.
     """
 
     path: Path
@@ -53,7 +57,12 @@ class Exported:
 
 
 def random_frames(net: ir.LayerGraph, count: int = FRAMES) -> NDArray[np.uint8]:
-    """Draw frames, the same every time: random samples, and one frame each of 0 and of 255."""
+    """Return `count` frames, the same every time: one of 0, one of 255, the others random.
+
+    Returns
+    -------
+    uint8 array [count, height, width, channels]
+    """
     x = np.random.default_rng(0).integers(0, 256, (count, *net.shape), np.uint8)
     x[:1], x[1:2] = 0, 255
     return x
@@ -67,31 +76,39 @@ def export_network(
     x: NDArray[Any] | None = None,
     progress: Tick | None = None,
 ) -> Exported:
-    """Write an integer network as an ONNX file, and execute it.
+    """Write an integer network as an ONNX file, and check its scores in an executor.
 
     Parameters
     ----------
     net : IntegerNetwork
-        From `xnorflow.load`.
+        A network, from `xnorflow.load`.
     path : path
-        The file. Its input ``x`` is uint8 [frames, rows, columns, channels], its output ``scores``
-        int64 [frames, classes].
+        The file to write. Its input ``x`` is uint8 [frames, rows, columns, channels], its output
+        ``scores`` is int64 [frames, classes].
     qonnx : bool
-        Write thresholds as QONNX MultiThreshold nodes; everything is of standard operators
-        otherwise. Types are annotated as QONNX does either way.
+        Whether to write thresholds as QONNX MultiThreshold nodes; otherwise all operators are
+        standard ones. In both cases types are annotated as in QONNX.
     x : uint8 array [N, ...], optional
-        Frames to execute it on; random ones otherwise.
+        Frames on which the file is executed; random ones by default.
     progress : callable, optional
-        Is told of frames done and in all.
+        Called with the numbers of frames done and of all frames, after each.
+
+    Returns
+    -------
+    Exported
+        The file and its executor.
 
     Raises
     ------
     UnsupportedModel
-        If float32 cannot hold the network's sums.
+        If samples are not uint8, if float32 cannot hold the network's sums, or if a layer has no
+        ONNX nodes.
     CheckFailed
-        If the file's scores are not the golden model's; the file is removed.
+        If a score differs from the golden model's; the file is then removed.
     BadInput
-        If it cannot be written.
+        If the file cannot be written.
+    ToolMissing
+        If the executor is not installed.
     """
     path = Path(path)
     _save(integer_model(net, qonnx=qonnx), path)
@@ -118,25 +135,34 @@ def export_steps(
     x: NDArray[Any] | None = None,
     stages: Stages | None = None,
 ) -> tuple[Exported, ...]:
-    """Write each step of the lowering as a file, and execute them all.
+    """Write each step of the lowering as an ONNX file, and check the order of its scores.
 
     Parameters
     ----------
     graph : Graph
-        As the frontend read it.
+        An imported network, from `xnorflow.frontend.read`.
     folder : path
-        Where to write ``00_imported.onnx`` and so on; it is there.
+        Existing folder, which gets ``00_imported.onnx`` and so on.
     x : uint8 array [N, ...], optional
-        Frames to execute them on; random ones otherwise.
+        Frames on which the files are executed; random ones by default.
     stages : callable, optional
-        Opens a bar with a title; what it gives is told of frames done and in all.
+        Opens a progress bar for each file, see `Stages`.
+
+    Returns
+    -------
+    tuple of Exported
+        The files in the order of the steps.
 
     Raises
     ------
     UnsupportedModel
-        If the network cannot be lowered, or a step has no file.
+        If the network cannot be lowered, or a step cannot be written as ONNX.
     CheckFailed
         If a step orders scores differently, and no float32 sum of the network explains it.
+    BadInput
+        If a file cannot be written.
+    ToolMissing
+        If the executor is not installed.
     """
     opened = stages or (lambda title: nullcontext(lambda done, total: None))
     steps = list(lowering_steps(graph))
@@ -165,14 +191,14 @@ def export_steps(
 
 
 def _frames(net: ir.LayerGraph, x: NDArray[Any] | None) -> NDArray[np.uint8]:
-    """Return frames in the order of the file's input, which is that of the hardware's stream."""
+    """Return frames in the order of the written file's input, which is that of the stream."""
     from xnorflow_sim import golden
 
     return random_frames(net) if x is None else golden.frames(net, x)
 
 
 def _golden(net: ir.LayerGraph, frames: NDArray[np.uint8]) -> ir.Ints:
-    """Compute the golden model's scores of such frames."""
+    """Compute the golden model's scores of frames in that order, int64 [N, classes]."""
     from xnorflow_sim import golden
 
     scores = []
@@ -184,7 +210,10 @@ def _golden(net: ir.LayerGraph, frames: NDArray[np.uint8]) -> ir.Ints:
 
 def _save(model: onnx.ModelProto, path: Path) -> None:
     if model.ByteSize() > MAX_FILE_BYTES:
-        raise BadInput(f"{path}: the network is too large for one ONNX file")
+        raise BadInput(
+            f"{path}: the network takes {model.ByteSize()} bytes, and one ONNX file holds at most"
+            f" {MAX_FILE_BYTES}; the weights alone can be written as .npz, hex or C"
+        )
     try:
         onnx.save(model, path)
     except OSError as e:

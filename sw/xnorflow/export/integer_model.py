@@ -1,8 +1,8 @@
 """An integer network as an ONNX model that any executor runs exactly.
 
-All values are integers in float32, which holds every sum exactly in whatever order it is taken: a
-layer whose sums could leave that range is refused. Thresholds are comparisons and counts, or QONNX
-MultiThreshold nodes; the input table and ranks are Gather nodes; scores are int64.
+All values are integers in float32, which is exact up to 2**24 in every order of summation; a layer
+with larger sums is refused. Thresholds become comparisons and counts, or QONNX MultiThreshold
+nodes; input tables and ranks become Gather nodes; scores are int64.
 """
 
 from __future__ import annotations
@@ -19,32 +19,37 @@ from xnorflow.errors import UnsupportedModel
 from xnorflow.export.onnx_builder import QONNX, OnnxBuilder, datatype
 
 EXACT = 1 << 24
-"""Every integer up to it is a float32."""
+"""Largest integer up to which float32 holds every integer."""
 MAX_COMPARISONS = 1 << 27
-"""Most comparisons that a layer of thresholds makes for a frame."""
+"""Most comparisons of a layer of thresholds for one frame."""
 
 
 def integer_model(net: ir.IntegerNetwork, *, qonnx: bool = False) -> onnx.ModelProto:
-    """Write an integer network as a model from uint8 frames to int64 scores.
+    """Build the ONNX model of an integer network.
 
     Parameters
     ----------
     net : IntegerNetwork
-        What to write. The model's input ``x`` is uint8 [frames, rows, columns, channels], its
-        output ``scores`` int64 [frames, classes].
+        The network.
     qonnx : bool
-        Write thresholds as QONNX MultiThreshold nodes; of standard operators otherwise. Types are
-        annotated either way, as QONNX does.
+        Whether to write thresholds as QONNX MultiThreshold nodes; otherwise all operators are
+        standard ones. In both cases types are annotated as in QONNX.
+
+    Returns
+    -------
+    onnx.ModelProto
+        Its input ``x`` is uint8 [frames, rows, columns, channels], its output ``scores`` is int64
+        [frames, classes].
 
     Raises
     ------
     UnsupportedModel
-        If float32 cannot hold a layer's sums, a layer would take too much memory, or no nodes
-        compute it.
+        If samples are not uint8, if float32 cannot hold a layer's sums, if a layer would take too
+        much memory, or if no ONNX nodes compute it.
     """
     if not net.samples.plain:
         raise UnsupportedModel(
-            f"its samples are {net.samples}, and a file takes uint8.",
+            f"its samples are {net.samples}, but the exported file takes uint8.",
             node=net.name,
             hint="uint8 samples, or the weights alone, as .npz, hex or C.",
         )
@@ -62,6 +67,7 @@ def integer_model(net: ir.IntegerNetwork, *, qonnx: bool = False) -> onnx.ModelP
 
 
 def _need_exact(largest: int, layer: ir.Layer) -> None:
+    """Raise UnsupportedModel if float32 does not hold all integers up to `largest`."""
     if largest > EXACT:
         raise UnsupportedModel(
             f"its sums go up to {largest}, and float32 holds integers up to {EXACT} only.",
@@ -72,6 +78,7 @@ def _need_exact(largest: int, layer: ir.Layer) -> None:
 
 
 def _furthest(features: ir.Features, *others: int) -> int:
+    """Return the largest magnitude of the features' values and of `others`."""
     return max(abs(features.alphabet.lo), abs(features.alphabet.hi), *map(abs, others))
 
 
@@ -79,7 +86,7 @@ def _furthest(features: ir.Features, *others: int) -> int:
 def _write(
     layer: ir.Layer, b: OnnxBuilder, inp: ir.Features, out: ir.Features, qonnx: bool
 ) -> None:
-    """Append the nodes of a layer."""
+    """Append the nodes of a layer with input `inp` and output `out` to the graph `b`."""
     raise UnsupportedModel(
         "no ONNX nodes are known that compute it.",
         node=layer.name,
@@ -133,7 +140,7 @@ def _conv(layer: ir.Conv, b: OnnxBuilder, inp: ir.Features, out: ir.Features, qo
 
 
 def window_attributes(window: ir.Window, pads: tuple[int, ...]) -> dict[str, Any]:
-    """Return ONNX's attributes of a window."""
+    """Return the ONNX attributes of a window, with `pads` in place of its own."""
     return {
         "kernel_shape": list(window.kernel),
         "strides": list(window.stride),
@@ -151,7 +158,7 @@ def _max_pool(
     if layer.minimum.any():
         signs = b.per_channel(f"{layer.name}_signs", np.where(layer.minimum, -1, 1))
         b.add("Mul", f"{layer.name}_turned", signs)
-    # Nothing is below it, and no window holds it alone.
+    # No value is below the padding, and every window has a real tap, so padding changes no maximum.
     pads = b.pad_pool(layer.name, layer.window, -_furthest(inp))
     name = layer.name if signs is None else f"{layer.name}_greatest"
     b.add("MaxPool", name, **window_attributes(layer.window, pads))
@@ -186,7 +193,7 @@ def _threshold(
 ) -> None:
     lowest, beyond = inp.alphabet.lo, inp.alphabet.hi + 1
     _need_exact(max(abs(lowest), abs(beyond)), layer)
-    # What lies further out is never, or always, reached; closer in float32 holds it.
+    # Thresholds beyond the input's range are always or never reached; clipped, float32 holds them.
     steps = np.clip(layer.thresholds, lowest, beyond).astype(np.float32)
     name, a = layer.name, layer.alphabet
     count = steps.shape[1]
@@ -211,7 +218,7 @@ def _threshold(
                 f"it compares {inp.size} features with {count} thresholds each.",
                 node=name,
                 op="Threshold",
-                hint="QONNX (--format qonnx), whose MultiThreshold takes one after the other.",
+                hint="QONNX (--format qonnx), whose MultiThreshold compares one after the other.",
             )
         axis = np.array([-1], np.int64)
         b.add("Unsqueeze", f"{name}_feature", b.store(f"{name}_axis", axis))
@@ -226,6 +233,7 @@ def _threshold(
 
 
 def _affine(b: OnnxBuilder, name: str, step: int, lo: int) -> None:
+    """Append ``lo + step * code``."""
     if step != 1:
         factor = b.store(f"{name}_step", np.array(step, np.float32))
         b.add("Mul", f"{name}_scaled", factor)

@@ -1,7 +1,8 @@
-"""Writes an ONNX graph node by node, and follows the shape of the one tensor that runs through it.
+"""A builder of ONNX graphs that are a chain of nodes.
 
-Tensors are [frames, channels, rows, columns] in float32, or [frames, channels] where there is one
-pixel and a dense layer asked for it. The input is uint8 [frames, rows, columns, channels].
+It tracks the name and the shape of the last tensor. Tensors are float32 [frames, channels, rows,
+columns], or *flat*, [frames, channels], for maps of one pixel after a dense layer or a flattening.
+The input is uint8 [frames, rows, columns, channels].
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from xnorflow.version import __version__
 
 QONNX = "qonnx.custom_op.general"
 OPSET = 17
+"""Operator set of the files."""
 IR_VERSION = 8
+"""ONNX IR version of the files."""
 
 
 def datatype(alphabet: Alphabet) -> str:
-    """Return QONNX's name of the type that holds an alphabet."""
+    """Return the QONNX name of the narrowest datatype that holds an alphabet."""
     named = {BIPOLAR: "BIPOLAR", UNIPOLAR: "BINARY", TERNARY: "TERNARY"}
     if alphabet in named:
         return named[alphabet]
@@ -39,22 +42,22 @@ class OnnxBuilder:
     Parameters
     ----------
     name : str
-        Of the network.
+        Name of the network.
     shape : tuple of int
         Rows, columns and channels of a frame.
 
     Attributes
     ----------
     at : str
-        Name of the tensor that was made last.
+        Name of the last tensor; it may be set to continue from another.
     shape : tuple of int
-        Its rows, columns and channels.
+        Rows, columns and channels of the last tensor.
     flat : bool
-        Whether it is [frames, channels].
+        Whether the last tensor is [frames, channels].
     """
 
     def __init__(self, name: str, shape: tuple[int, int, int]) -> None:
-        """Start with the input, brought to channels-first order."""
+        """Start with the input, and bring it to channels-first order."""
         self.name, self.shape, self.flat = name, shape, False
         self._frame = shape
         self._nodes: list[onnx.NodeProto] = []
@@ -71,10 +74,22 @@ class OnnxBuilder:
             self.add("Reshape", "channels_first", self.store("frame", target))
 
     def add(self, op: str, name: str, *others: str, domain: str = "", **attributes: Any) -> str:
-        """Append a node that reads the last tensor, then `others`; its output becomes the last.
+        """Append a node and return the name of its output, which becomes the last tensor.
 
-        An empty tensor name in `others` leaves an optional input out; "@" stands for the last
-        tensor where that is not the first input.
+        Parameters
+        ----------
+        op : str
+            Operator.
+        name : str
+            Wanted name of the node and its output; a number is added if it is taken.
+        *others : str
+            Names of the inputs after the first, which is the last tensor. An empty name omits an
+            optional input. If "@" is among them, `others` are all inputs, and "@" is the last
+            tensor.
+        domain : str
+            Domain of the operator.
+        **attributes
+            Attributes of the node.
         """
         inputs = [self.at, *others]
         if "@" in others:
@@ -87,7 +102,7 @@ class OnnxBuilder:
         return made
 
     def store(self, name: str, array: NDArray[Any], alphabet: Alphabet | None = None) -> str:
-        """Keep a constant; give its name."""
+        """Store a constant, annotated with the type of `alphabet`, and return its name."""
         made = self._unique(name)
         self._stored[made] = numpy_helper.from_array(np.ascontiguousarray(array), made)
         if alphabet is not None:
@@ -95,12 +110,13 @@ class OnnxBuilder:
         return made
 
     def _unique(self, name: str) -> str:
+        """Return `name`, with a number if it is taken."""
         count = self._names.get(name, 0)
         self._names[name] = count + 1
         return f"{name}_{count}" if count or name == "x" else name
 
     def mark(self, shape: tuple[int, int, int], alphabet: Alphabet | None = None) -> None:
-        """Note the shape of the last tensor, and the type that its values fit."""
+        """Record the shape of the last tensor, and annotate it with the type of `alphabet`."""
         self.shape = shape
         height, width, channels = shape
         dims: list[str | int | None] = ["frames", channels]
@@ -111,26 +127,26 @@ class OnnxBuilder:
             self._types[self.at] = datatype(alphabet)
 
     def per_channel(self, name: str, values: NDArray[Any], dtype: type = np.float32) -> str:
-        """Keep one value for all, or one per channel, so that it broadcasts over a map."""
+        """Store a scalar or [channels] in a shape that broadcasts over the last tensor."""
         values = np.asarray(values, dtype)
         return self.store(name, values if self.flat or not values.ndim else values[:, None, None])
 
     def to_flat(self) -> None:
-        """Read a map of one pixel as [frames, channels]."""
+        """Reshape a map of one pixel to [frames, channels], if it is not yet."""
         if not self.flat:
             assert self.shape[:2] == (1, 1), self.shape
             self.add("Flatten", f"{self.at}_flat", axis=1)
             self.flat = True
 
     def to_map(self) -> None:
-        """Read [frames, channels] as a map of one pixel."""
+        """Reshape [frames, channels] to a map of one pixel, if it is not yet."""
         if self.flat:
             target = np.array([0, self.shape[2], 1, 1], np.int64)
             self.add("Reshape", f"{self.at}_map", self.store("pixel", target))
             self.flat = False
 
     def flatten(self, name: str) -> None:
-        """Read the frame, in row, column, channel order, as channels."""
+        """Reshape the frame, in row, column, channel order, to [frames, features]."""
         height, width, channels = self.shape
         if not self.flat:
             if height * width > 1 and channels > 1:
@@ -139,19 +155,23 @@ class OnnxBuilder:
         self.flat = True
 
     def pad_sum(self, name: str, window: Window, value: float) -> tuple[int, ...]:
-        """Pad with a value, unless it is 0; give the padding that is left to the next node."""
+        """Append padding with a value, unless it is 0; return the pads of the next node.
+
+        A convolution pads with 0 itself.
+        """
         return self._pad(name, window, value) if value else window.pads
 
     def pad_pool(self, name: str, window: Window, value: float) -> tuple[int, ...]:
-        """Pad with a value where a pool may not; give the padding that is left to the next node.
+        """Append padding with a value if a pool cannot pad itself; return the pads of the pool.
 
-        A pool's own padding has to be smaller than its kernel.
+        The pads of an ONNX pool have to be smaller than its kernel.
         """
         kernel = window.kernel * 2
         small = all(pad < size for pad, size in zip(window.pads, kernel, strict=True))
         return window.pads if small else self._pad(name, window, value)
 
     def _pad(self, name: str, window: Window, value: float) -> tuple[int, ...]:
+        """Append a Pad node, and return the pads that are left: none."""
         top, left, bottom, right = window.pads
         amounts = np.array([0, 0, top, left, 0, 0, bottom, right], np.int64)
         self.add(
@@ -169,16 +189,16 @@ class OnnxBuilder:
         about: dict[str, str],
         classes: Sequence[str],
     ) -> onnx.ModelProto:
-        """Finish the model.
+        """Build the model of the graph.
 
         Parameters
         ----------
         outputs : sequence of (str, int, int)
             Name, ONNX element type and number of features of each output [frames, features].
         about : dict of str to str
-            Metadata.
+            Metadata of the model.
         classes : sequence of str
-            Their names, empty where unknown.
+            Names of the classes, which go into the doc_string; empty if unknown.
         """
         given = helper.make_tensor_value_info("x", TensorProto.UINT8, ["frames", *self._frame])
         made = [helper.make_tensor_value_info(n, kind, ["frames", k]) for n, kind, k in outputs]

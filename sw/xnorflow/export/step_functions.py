@@ -1,4 +1,4 @@
-"""ONNX nodes for functions of one value, in the files of lowering steps."""
+"""ONNX nodes for functions of one value, for the files of lowering steps."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from xnorflow.graph import function_ops as f
 from xnorflow.graph.ops import Elementwise, Op
 
 Write = Callable[[Elementwise, OnnxBuilder, str], None]
+"""Appends the nodes of an operation, under a name, to a graph."""
 
 ATTRIBUTES = {
     "ThresholdedRelu": ("alpha",),
@@ -23,14 +24,15 @@ ATTRIBUTES = {
     "Celu": ("alpha",),
     "Selu": ("alpha", "gamma"),
 }
-"""Functions whose constants are attributes in ONNX, all scalars."""
+"""Functions whose constants are scalar attributes in ONNX, with the attributes' names."""
 LATER = frozenset({"Gelu", "GeluTanh", "Mish"})
-"""Functions that the files' operator set lacks."""
+"""Functions that are no operators of the files' operator set."""
 ROUND_NODES = {"ROUND": "Round", "HALF_EVEN": "Round", "CEIL": "Ceil", "FLOOR": "Floor"}
+"""Operators for QONNX's roundings."""
 
 
 def no_node(op: Op) -> UnsupportedModel:
-    """Make the error for an operation without a node."""
+    """Build the error for an operation that no ONNX node computes."""
     return UnsupportedModel(
         "it has no node in the files of lowering steps.",
         node=op.node,
@@ -40,7 +42,24 @@ def no_node(op: Op) -> UnsupportedModel:
 
 
 def write_function(op: f.FunctionOp, b: OnnxBuilder, name: str, write: Write) -> None:
-    """Append a function of the last tensor; `write` appends what stands in its operands."""
+    """Append the nodes of a function of the last tensor.
+
+    Parameters
+    ----------
+    op : FunctionOp
+        The function.
+    b : OnnxBuilder
+        The graph.
+    name : str
+        Name of the last node, and prefix of all others.
+    write : callable
+        Function that appends the operations in the operands.
+
+    Raises
+    ------
+    UnsupportedModel
+        If the files' operator set does not have the function.
+    """
     start, given = b.at, []
     for i, operand in enumerate(op.operands):
         if isinstance(operand, np.ndarray):
@@ -78,12 +97,12 @@ def write_function(op: f.FunctionOp, b: OnnxBuilder, name: str, write: Write) ->
 
 
 def write_cast(op: f.CastOp, b: OnnxBuilder, name: str) -> None:
-    """Append a conversion."""
+    """Append the node of a conversion to another element type."""
     b.add("Cast", name, to=helper.np_dtype_to_tensor_dtype(np.dtype(op.to)))
 
 
 def write_quantize_linear(op: f.QuantizeLinearOp, b: OnnxBuilder, name: str) -> None:
-    """Append a quantiser, step by step, as its own operator knows few types."""
+    """Append the nodes of a QuantizeLinear; that operator itself has too few element types."""
     limits = np.iinfo(op.to)
     _with(b, "Div", name, "scale", op.scale)
     b.add("Round", f"{name}.rounded")
@@ -93,14 +112,14 @@ def write_quantize_linear(op: f.QuantizeLinearOp, b: OnnxBuilder, name: str) -> 
 
 
 def write_dequantize_linear(op: f.DequantizeLinearOp, b: OnnxBuilder, name: str) -> None:
-    """Append the values of integers."""
+    """Append the nodes of a DequantizeLinear."""
     b.add("Cast", f"{name}.floats", to=TensorProto.FLOAT)
     _with(b, "Sub", name, "zero_point", op.zero_point)
     _with(b, "Mul", name, "scale", op.scale)
 
 
 def write_trunc(op: f.TruncOp, b: OnnxBuilder, name: str) -> None:
-    """Append a truncation."""
+    """Append the nodes of a QONNX Trunc; UnsupportedModel for a rounding without an operator."""
     if op.rounding not in ROUND_NODES:
         raise no_node(op)
     _with(b, "Div", name, "scale", op.scale)
@@ -115,6 +134,7 @@ def write_trunc(op: f.TruncOp, b: OnnxBuilder, name: str) -> None:
 
 
 def _with(b: OnnxBuilder, node: str, name: str, what: str, value: NDArray[Any]) -> None:
+    """Append an operator `node` of the last tensor and a constant, which is named `what`."""
     b.add(node, f"{name}.with_{what}", b.per_channel(f"{name}.{what}", value))
 
 

@@ -1,4 +1,4 @@
-"""A step of the lowering, an imported network of float operations, as a QONNX model."""
+"""A step of the lowering, which is a network of float operations, as a QONNX model."""
 
 from __future__ import annotations
 
@@ -26,21 +26,27 @@ NOT_FLOAT = (CastOp, FunctionOp, QuantizeLinearOp)
 
 
 def step_model(graph: g.Graph) -> onnx.ModelProto:
-    """Write an imported network as a model from uint8 frames to float32 scores.
+    """Build the QONNX model of an imported network.
 
     Parameters
     ----------
     graph : Graph
-        What to write. The model's input ``x`` is uint8 [frames, rows, columns, channels].
+        An imported network, before or after some passes of the lowering.
+
+    Returns
+    -------
+    onnx.ModelProto
+        Its input ``x`` is uint8 [frames, rows, columns, channels], its output is float32 [frames,
+        classes].
 
     Raises
     ------
     UnsupportedModel
-        If an operation has no ONNX node here.
+        If samples are not uint8, or no ONNX nodes compute an operation.
     """
     if not graph.samples.plain:
         raise UnsupportedModel(
-            f"its samples are {graph.samples}, and the files of lowering steps take uint8.",
+            f"its samples are {graph.samples}, but the files of lowering steps take uint8.",
             node=graph.name,
             hint="uint8 samples, or the integer network alone, without --passes.",
         )
@@ -71,7 +77,7 @@ def step_model(graph: g.Graph) -> onnx.ModelProto:
 
 
 def _write_op(op: g.Op, b: OnnxBuilder, name: str) -> None:
-    """Append the nodes of an operation."""
+    """Append the nodes of an operation; UnsupportedModel if there are none."""
 
     def constant(what: str, value: NDArray[np.float32] | float) -> str:
         return b.per_channel(f"{name}.{what}", np.asarray(value))
@@ -165,7 +171,7 @@ def _quant(op: g.QuantOp, b: OnnxBuilder, name: str, scale: str, zero: str) -> N
 
 
 def _sum(window: g.Window, b: OnnxBuilder, name: str) -> None:
-    """Add each channel's taps by a convolution with ones, which rounds as a sum does."""
+    """Append the sum of each channel's taps, by a convolution with ones, which rounds alike."""
     b.to_map()
     channels = b.shape[2]
     ones = b.store(f"{name}.ones", np.ones((channels, 1, *window.kernel), np.float32))

@@ -1,4 +1,4 @@
-"""The parameters of an integer network for other programs: npz, hex images or a C header."""
+"""The parameters of an integer network for other programs, as npz, hex images or a C header."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ AXES = {
     "ranks": "class, value - rank_lo",
     "rank_lo": "class",
 }
-"""What the axes of each parameter are; all are integers."""
+"""Meaning of the axes of each parameter."""
 
 
 @dataclass(frozen=True, eq=False)
 class Parameter:
-    """An array of a layer.
+    """An integer array of a layer.
 
     Parameters
     ----------
     layer, field : str
-        Where it is.
-    values : integer array
-        In its values, not codes.
+        Name of the layer, and of its field.
+    values : int64 array
+        The content of the field; for weights these are values, not codes.
     alphabet : Alphabet or None
-        What the values are taken from; None where anything is possible.
+        Alphabet of the values; None if they may be any integers.
     """
 
     layer: str
@@ -51,12 +51,16 @@ class Parameter:
 
     @property
     def name(self) -> str:
-        """Layer and field."""
+        """Name of the layer and the field, ``layer.field``."""
         return f"{self.layer}.{self.field}"
 
     @property
     def codes(self) -> tuple[NDArray[np.int64], int]:
-        """Unsigned codes, and the width of each in bits: of the alphabet, or two's complement."""
+        """Unsigned codes, and the width of each in bits.
+
+        They are codes of the alphabet if there is one. Otherwise they are the values, in two's
+        complement if one is negative.
+        """
         if self.alphabet is not None:
             a = self.alphabet
             return (self.values - a.lo) // a.step, a.bits
@@ -68,7 +72,7 @@ class Parameter:
 
 
 def parameters(net: ir.IntegerNetwork) -> Iterator[Parameter]:
-    """Return the integer arrays of a network, layer by layer."""
+    """Yield the integer arrays of a network, layer by layer."""
     for layer in net.layers:
         for f in fields(layer):
             values = getattr(layer, f.name)
@@ -86,23 +90,24 @@ def save_weights(net: ir.IntegerNetwork, path: str | Path, kind: WeightFormat) -
     Parameters
     ----------
     net : IntegerNetwork
-        From `xnorflow.load`.
+        A network, from `xnorflow.load`.
     path : path
-        A file for npz and C; for hex a folder that is there and gets a file per parameter.
+        File to write for npz and C; for hex, an existing folder, which gets a file per parameter.
     kind : {"npz", "hex", "c"}
-        npz: an array of the narrowest type per parameter, named ``layer.field``, and ``about``, a
-        JSON text. hex: a line per first axis, its codes in one number, the first in the lowest
-        bits; comments say the shape. c: a header of static const arrays.
+        npz: an array per parameter, named ``layer.field`` and of the narrowest type, and ``about``,
+        a JSON text. hex: a line for each index of the first axis, which holds all its codes as one
+        hexadecimal number, the first code in the lowest bits; comments give the shape. c: a header
+        with static const arrays.
 
     Returns
     -------
     tuple of str
-        Names of what was written.
+        Names of the arrays (npz) or files (hex, c) that were written.
 
     Raises
     ------
     BadInput
-        If it cannot be written.
+        If `kind` is unknown, or a file cannot be written.
     """
     path = Path(path)
     try:
@@ -122,7 +127,7 @@ def save_weights(net: ir.IntegerNetwork, path: str | Path, kind: WeightFormat) -
 
 
 def narrowest(values: NDArray[np.int64]) -> str:
-    """Return the name of the narrowest type that holds all values."""
+    """Return the name of the narrowest NumPy integer type that holds all values."""
     low, high = int(values.min(initial=0)), int(values.max(initial=0))
     for name in C_TYPES:
         info = np.iinfo(name)
@@ -132,7 +137,7 @@ def narrowest(values: NDArray[np.int64]) -> str:
 
 
 def about(net: ir.IntegerNetwork) -> dict[str, Any]:
-    """Describe a network and its layers, without their arrays."""
+    """Return a description of a network and its layers without their arrays, for JSON."""
     layers = []
     for layer, inp, out in net:
         entry: dict[str, Any] = {
@@ -152,7 +157,7 @@ def about(net: ir.IntegerNetwork) -> dict[str, Any]:
                     entry[f.name] = {w.name: getattr(value, w.name) for w in fields(value)}
                 case int() | None:
                     entry[f.name] = value
-                case _:  # Arrays are written by themselves, names and sources are known.
+                case _:  # Arrays are written on their own; names are above, sources left out.
                     pass
         layers.append(entry)
     return {
@@ -189,7 +194,7 @@ def _hex(net: ir.IntegerNetwork, p: Parameter) -> str:
         meaning = f"value = {p.alphabet.lo} + {p.alphabet.step} * code"
     lines = [
         f"// {net.name} {p.name} {list(p.values.shape)}: {AXES.get(p.field, '')}",
-        f"// {bits} bits each, {meaning}; a line per first axis, the first code lowest",
+        f"// {bits} bits each, {meaning}; a line per index of axis 0, the first code lowest",
     ]
     for row in rows:
         planes = (row[:, None] >> np.arange(bits)) & 1

@@ -1,7 +1,13 @@
 """Read ONNX files: nodes become an imported network, a `xnorflow.graph.ops.Graph`.
 
-An operator is one function marked with `@handles`, in any module of this room: all of them are
-imported here, which registers their handlers. May import `graph` and `ir`.
+1. `model_file` parses and checks the file, and sorts its nodes.
+2. `importer` walks over the nodes. `constants` evaluates those that depend on constants alone,
+   `rearrange` follows those that only move features, and a handler imports each other node.
+3. `input_samples` decides the kind of samples, `input_frame` the order in which users hold them.
+
+A handler is a function marked with `@handles` in any module of this room; all modules are imported
+here, which registers their handlers. `values` has the tensors that handlers take and return. May
+import `graph` and `ir`.
 """
 
 from importlib import import_module

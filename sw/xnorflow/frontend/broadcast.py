@@ -1,7 +1,7 @@
-"""Where an elementwise node's constants lie in a frame, and what the node makes of its features.
+"""Import of elementwise nodes: their constants are broadcast and become constants per channel.
 
-A node may read several tensors if all are functions, value by value, of one: then it is one
-operation on that one.
+A node may read several tensors if each is an elementwise function of the same tensor; then the node
+is imported as one operation on that tensor.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ from xnorflow.graph.function_ops import Chain, FunctionOp, Operand, compute, sam
 
 Make = Callable[..., ops.Elementwise]
 MAX_OPERATIONS = 200
-"""Most operations of a function whose parts read one tensor; one read twice counts twice."""
+"""Most operations in one function of a tensor; an operation that is read twice counts twice."""
 
 
 def per_channel(node: Node, x: Activation, constant: NDArray[Any]) -> NDArray[Any] | None:
-    """Return a constant, broadcast as the file does, as a scalar or [channels] of the frame.
+    """Return a constant, broadcast as in the file, as a scalar or as [channels] of the frame.
 
-    None where it differs from pixel to pixel.
+    Returns None if it differs from pixel to pixel; UnsupportedModel if its shape does not fit.
     """
     try:
         full = np.broadcast_to(constant, x.index.shape)
     except ValueError as e:
         raise node.unsupported(
-            f"a constant of {constant.shape} does not fit features of {x.index.shape}.",
+            f"a constant of shape {constant.shape} does not fit features of shape {x.index.shape}.",
             "constants per tensor or per channel.",
         ) from e
     if constant.size == 1:
@@ -53,7 +53,7 @@ def per_channel(node: Node, x: Activation, constant: NDArray[Any]) -> NDArray[An
     c = x.frame[2]
     inside = x.index >= 0
     channel = x.index[inside] % c
-    # A channel that the file does not look at may have any value.
+    # A channel that the node does not read may have any value.
     row = np.full(c, full[inside].flat[0] if inside.any() else 0, constant.dtype)
     row[channel] = full[inside]
     if not (row[channel] == full[inside]).all():
@@ -67,14 +67,21 @@ def apply(node: Node, x: Activation, constants: Sequence[NDArray[Any]], make: Ma
     Parameters
     ----------
     node : Node
+        The node to import.
     x : Activation
+        Its features.
     constants : sequence of array
-        Shaped as the file broadcasts them.
+        Its constants, in shapes that broadcast against the features as in the file.
     make : callable
-        Makes the operation from the constants, each a scalar or [channels].
+        Builds the operation from the constants, each a scalar or [channels].
+
+    Raises
+    ------
+    LayoutError
+        If a constant differs from pixel to pixel.
     """
     rank = max((c.ndim for c in constants), default=0)
-    if rank > x.index.ndim:  # Broadcasting adds dimensions of size 1 in front.
+    if rank > x.index.ndim:  # Broadcasting prepends dimensions of size 1.
         x = replace(x, index=x.index.reshape((1,) * (rank - x.index.ndim) + x.index.shape))
     before: tuple[ops.Op, ...] = ()
     values = [per_channel(node, x, c) for c in constants]
@@ -98,7 +105,7 @@ def apply(node: Node, x: Activation, constants: Sequence[NDArray[Any]], make: Ma
 
 
 def _choices(x: Activation) -> Iterator[Rearrangement]:
-    """Yield frames with other channels: those of each of the file's axes, then all features."""
+    """Yield frames with other channels: axis 1 of the file, its last axis, then all features."""
     if x.padded:
         return
     if 3 <= x.index.ndim <= 4 and len(x.index) == 1:
@@ -111,7 +118,7 @@ def _choices(x: Activation) -> Iterator[Rearrangement]:
 
 
 def _pad_value(node: Node, x: Activation, op: ops.Elementwise) -> float:
-    """Return what the operation makes of the padding."""
+    """Return the value of padding after the operation."""
     if not x.padded:
         return 0.0
     with np.errstate(all="ignore"):
@@ -136,17 +143,21 @@ def combined(
     Parameters
     ----------
     node : Node
+        The node to import.
     function : str
-        Its name there.
+        Name of the function.
     inputs : sequence of Activation and Constant
         Its arguments; at least one is an activation.
     dtype : dtype, optional
-        Element type of the result; that of the first activation otherwise.
+        Element type of the result; by default that of the first activation.
 
     Raises
     ------
     UnsupportedModel
-        If the activations are not functions of one tensor, value by value.
+        If the activations are not all elementwise functions of one tensor, or if the function has
+        more than `MAX_OPERATIONS` operations.
+    LayoutError
+        If a constant differs from pixel to pixel.
     """
     arguments = [v for v in inputs if v is not None]
     features = [v for v in arguments if isinstance(v, Activation)]
@@ -182,7 +193,7 @@ def combined(
     operands: tuple[Operand, ...] = tuple(
         next(of_chains) if isinstance(v, Activation) else next(of_values) for v in arguments
     )
-    # What straight-through estimators leave behind.
+    # Straight-through estimators leave y - t + t in the file.
     rest = without_residue(function, operands)
     if rest is not None:
         node.notes.append(residue_note(node))
@@ -200,17 +211,17 @@ def combined(
 
 
 def residue_note(node: Node) -> str:
-    """Say that a straight-through residue was taken away."""
+    """Return the note on a node whose straight-through residue was removed."""
     return (
-        f"{node.op} {node.name!r} adds what was just subtracted, y - t + t, and was taken for"
-        " y: the file's own sums may differ from it in their last places."
+        f"{node.op} {node.name!r} computes y - t + t, as straight-through estimators do, and was"
+        " imported as y: the file's own sums may differ from y in their last places."
     )
 
 
 def without_residue(function: str, operands: Sequence[Operand]) -> Chain | None:
-    """Return y where a function of these operands is ``y - t + t`` or ``y + t - t``, else None.
+    """Return y if a function of these operands is ``y - t + t`` or ``y + t - t``, else None.
 
-    Both t are the same function of the same tensor, operation by operation.
+    Both t have to be the same function of the same tensor, operation by operation.
     """
     if len(operands) != 2 or function not in ("Add", "Sub"):
         return None
@@ -237,7 +248,10 @@ def without_residue(function: str, operands: Sequence[Operand]) -> Chain | None:
 
 
 def _aligned(node: Node, features: Sequence[Activation], rank: int) -> Activation:
-    """Return the first of tensors that hold the same features in the same places."""
+    """Return the first of `features`, which all have to hold the same features in the same places.
+
+    It is broadcast to at least `rank` dimensions. UnsupportedModel if the tensors differ.
+    """
     x = features[0]
     try:
         shape = np.broadcast_shapes(*(v.index.shape for v in features))
@@ -271,7 +285,10 @@ def _elementwise(node: Node, way: Sequence[ops.Op]) -> Chain:
 
 
 def _flattened(way: Sequence[ops.Op], pixels: int) -> tuple[ops.Op, ...]:
-    """Bring operations behind a flattening that they hold, or do not need."""
+    """Return operations as they are after a flattening of `pixels` pixels.
+
+    A flattening among them is left out, and constants before it are repeated for each pixel.
+    """
     at = next((i for i, op in enumerate(way) if isinstance(op, ops.FlattenOp)), len(way))
     before = (
         op.mapped(lambda c: np.concatenate([c] * pixels)) if isinstance(op, ops.Elementwise) else op
@@ -288,7 +305,7 @@ def _branch(node: Node) -> Exception:
 
 
 def _low(op: FunctionOp, features: Sequence[Activation]) -> float:
-    """Return a bound: the function is never less."""
+    """Return a lower bound of the function's values."""
     if op.function in ("Abs", "Sigmoid", "HardSigmoid", "Exp", "Softplus", "Sqrt"):
         return 0.0
     numeric = all(x.dtype == np.float32 for x in features)
@@ -305,7 +322,7 @@ def _low(op: FunctionOp, features: Sequence[Activation]) -> float:
 
 
 def _pad(node: Node, function: str, arguments: Sequence[Value], kept: Any, channels: int) -> float:
-    """Return what the function makes of the padding."""
+    """Return the value of padding after the function."""
     values = [
         np.full(channels, v.pad_value, v.dtype) if isinstance(v, Activation) else next(kept)
         for v in arguments

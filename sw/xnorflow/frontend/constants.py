@@ -1,7 +1,7 @@
-"""Constant folding: everything that depends on stored tensors and static shapes only.
+"""Constant folding: the evaluation of nodes that depend on stored tensors and static shapes only.
 
-Shape-computing preambles, quantised weights and their transposes disappear here. Standard
-operators are evaluated by the reference evaluator of the ``onnx`` package, within a budget.
+Such are the computation of shapes, and quantisers and transpositions of weights. Standard operators
+are evaluated by the reference evaluator of the ``onnx`` package, within a budget of elements.
 """
 
 from __future__ import annotations
@@ -87,11 +87,11 @@ GATHERING = frozenset(
         "ReduceSumSquare",
     }
 )
-"""Operators whose result is not larger than their inputs together."""
+"""Operators whose result has at most as many elements as their inputs together."""
 
 
 class Folder:
-    """Evaluates nodes of one file, all inputs of which are constants.
+    """An evaluator of one file's nodes whose inputs are all constants.
 
     Parameters
     ----------
@@ -101,23 +101,30 @@ class Folder:
     Attributes
     ----------
     notes : list of str
-        What a user should know.
+        Facts that a user should know, one sentence each.
     """
 
     def __init__(self, opset: int) -> None:
-        """Start with the whole budget."""
+        """Start with the whole budget of elements."""
         self.opset = opset
         self.notes: list[str] = []
         self.elements_left = MAX_FOLDED
 
     def fold(self, node: Node, inputs: Sequence[Constant | None]) -> Constant:
-        """Return the node's first output.
+        """Compute a node's first output.
+
+        Parameters
+        ----------
+        node : Node
+            The node.
+        inputs : sequence of Constant or None
+            Its inputs; None for an optional input that is absent.
 
         Raises
         ------
         UnsupportedModel
-            If the operator is not among those that are folded, the node is malformed, or the
-            result is too large or not a number.
+            If the operator is not one that is folded, the node is malformed, or the result is too
+            large or NaN.
         """
         values = [None if c is None else c.value for c in inputs]
         if node.family == QONNX and node.op in ("FloatQuant", "Trunc"):
@@ -157,7 +164,7 @@ class Folder:
         return made
 
     def _shape(self, node: Node, values: list[NDArray[Any] | None]) -> tuple[int, ...]:
-        """Bound the result's size before anything of that size is allocated."""
+        """Return a shape of at least the result's size, before anything of that size exists."""
         given = [v for v in values if v is not None]
         if not given:
             raise node.unsupported("it has no input.")
@@ -189,9 +196,9 @@ class Folder:
     def evaluate(
         self, node: Node, values: Sequence[NDArray[Any] | None], *, first: bool = False
     ) -> list[NDArray[Any]]:
-        """Run one node in the reference evaluator and return its outputs, or the `first` alone.
+        """Compute a node's outputs, or the `first` alone, in the reference evaluator.
 
-        Nothing bounds the size of the result here.
+        The caller has to check the size of the result beforehand.
         """
         names = ["" if v is None else f"i{i}" for i, v in enumerate(values)]
         outputs = [f"o{i}" for i in range(1 if first else len(node.outputs))]
@@ -209,19 +216,19 @@ class Folder:
         try:
             with np.errstate(all="ignore"):
                 return [np.asarray(a) for a in ReferenceEvaluator(model).run(None, feeds)]
-        except Exception as e:  # whatever malformed inputs provoke in the evaluator
+        except Exception as e:  # The evaluator may raise anything for malformed inputs.
             raise node.unsupported(f"it cannot be evaluated: {e}.") from e
 
 
 def checked(node: Node, value: NDArray[Any]) -> NDArray[Any]:
-    """Refuse NaN."""
+    """Return `value`; UnsupportedModel if it holds NaN."""
     if value.dtype.kind == "f" and bool(np.isnan(value).any()):
-        raise node.unsupported("its constant result is NaN.")
+        raise node.unsupported("its constant result holds NaN.", "finite parameters.")
     return value
 
 
 def _moved(node: Node, inputs: Sequence[Constant | None]) -> Constant:
-    """Move a constant's elements, its integers and their scales with them."""
+    """Return a constant with its elements moved, and its integers and scales with them."""
     x = inputs[0] if inputs else None
     if x is None:
         raise node.unsupported("it has no input.")
@@ -234,6 +241,7 @@ def _moved(node: Node, inputs: Sequence[Constant | None]) -> Constant:
 
 
 def _quantised(node: Node, inputs: Sequence[Constant | None]) -> Constant:
+    """Compute a QONNX quantiser of a constant; the result keeps its integers and scale."""
     given = [c.value for c in inputs if c is not None]
     if len(given) != len(inputs) or not given or given[0].dtype != np.float32:
         raise node.unsupported("it needs float32 constants for all its inputs.")
@@ -247,7 +255,7 @@ def _quantised(node: Node, inputs: Sequence[Constant | None]) -> Constant:
         scale, offset = q.scale, q.zero_point
     try:
         if np.broadcast_shapes(x.shape, scale.shape, offset.shape) != x.shape:
-            raise ValueError("its parameters are larger than what they quantise")
+            raise ValueError("its parameters have more elements than the tensor it quantises")
         with np.errstate(all="ignore"):
             if node.op != "BipolarQuant":
                 codes = q.codes(x) - offset

@@ -19,10 +19,28 @@ from xnorflow.graph import ops as graph
 def product(
     node: Node, x: Activation, matrix: Constant, bias: graph.Floats | None = None
 ) -> Result:
-    """Multiply the last axis of the features by a matrix [in, out].
+    """Import the product of the features' last axis and a matrix [in, out].
 
-    With one row of features it is a dense layer: the matrix's rows are put into the order of the
-    frame. With a row per pixel it is a 1 x 1 convolution.
+    Features of one row make a dense layer, with the matrix's rows in the order of the frame.
+    Features of a row per pixel make a 1 x 1 convolution.
+
+    Parameters
+    ----------
+    node : Node
+        The node to import.
+    x : Activation
+        Features [..., in].
+    matrix : Constant
+        Weights.
+    bias : float32 array [out], optional
+        Bias of each output.
+
+    Raises
+    ------
+    LayoutError
+        If a row of features is not the channels of a pixel.
+    UnsupportedModel
+        If shapes do not fit, or the weights are not quantised.
     """
     if matrix.value.ndim != 2 or not matrix.value.size or x.index.ndim < 1:
         raise node.unsupported(
@@ -30,7 +48,10 @@ def product(
         )
     features, out = matrix.value.shape
     if x.index.shape[-1] != features:
-        raise node.unsupported(f"its matrix has {features} rows for {x.index.shape[-1]} features.")
+        raise node.unsupported(
+            f"its matrix has {features} rows for {x.index.shape[-1]} features.",
+            "a row for each feature.",
+        )
     if x.padded:
         raise node.unsupported("its input is padded.", "padding before a convolution or pool.")
     h, w, c = x.frame
@@ -104,7 +125,9 @@ def gemm(node: Node, inputs: Sequence[Value | None]) -> Result:
     x, ops = product(node, x, matrix)
     alpha, beta = (np.float32(node.number(n, 1.0)) for n in ("alpha", "beta"))
     if not np.isfinite([alpha, beta]).all():
-        raise node.unsupported("its alpha or beta is not finite.")
+        raise node.unsupported(
+            f"its alpha {alpha} or beta {beta} is not finite.", "finite alpha and beta."
+        )
     if alpha != 1:
         ops += (graph.MultiplyOp(np.asarray(alpha), node=node.name, op=node.op),)
     if len(inputs) > 2 and inputs[2] is not None and beta != 0:
@@ -115,7 +138,9 @@ def gemm(node: Node, inputs: Sequence[Value | None]) -> Result:
             or given.value.size not in (1, out)
             or given.value.shape[-1:] not in ((), (1,), (out,))
         ):
-            raise node.unsupported("its bias is not one constant per output.")
+            raise node.unsupported(
+                "its bias is not one constant per output.", f"a constant bias of {out} values."
+            )
         value = beta * float_parameter(node, given.value, "bias").ravel()
         ops += (
             graph.AddOp(value if len(value) > 1 else value.reshape(()), node=node.name, op=node.op),

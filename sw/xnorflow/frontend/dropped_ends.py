@@ -1,4 +1,4 @@
-"""What may stand at a network's end and only orders the scores; it is dropped and noted."""
+"""Operators at a network's end that keep the order of the scores: they are dropped, with a note."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from xnorflow.frontend.registry import Result, activation, handles
 from xnorflow.frontend.values import Activation, Constant, Value
 
 COERCED_BEFORE = 13
-"""Before this operator set a softmax takes its axis and all that follow as one."""
+"""Before this operator set, a softmax works along its axis and all later axes together."""
 
 
 def _one_axis(node: Node, x: Activation, axis: int) -> None:
-    """Check that the axis holds all scores."""
+    """Check that all scores lie along one axis."""
     rank = x.index.ndim
     if not -rank <= axis < rank or x.index.shape[axis] != x.index.size:
         raise node.unsupported(
-            f"it works along axis {axis} of scores {x.index.shape}.", "the axis of the classes."
+            f"it works along axis {axis} of scores of shape {x.index.shape}.",
+            "the axis of the classes.",
         )
 
 
 @handles("Softmax", "LogSoftmax", attributes="axis")
 def softmax(node: Node, inputs: Sequence[Value | None]) -> Result:
-    """Drop a function that keeps the order of the scores."""
+    """Drop a softmax, which keeps the order of the scores."""
     x = activation(node, inputs[0])
     axis = node.integer("axis", -1 if node.opset >= COERCED_BEFORE else 1)
     rank = x.index.ndim
@@ -37,7 +38,7 @@ def softmax(node: Node, inputs: Sequence[Value | None]) -> Result:
 
 @handles("ArgMax", attributes="axis keepdims select_last_index")
 def arg_max(node: Node, inputs: Sequence[Value | None]) -> Result:
-    """Drop an arg-max: labels are taken from the scores, the first of equal ones."""
+    """Drop an arg-max: labels are computed from the scores, as the first of the greatest."""
     x = activation(node, inputs[0])
     _one_axis(node, x, node.integer("axis", 0))
     if node.integer("select_last_index", 0):
@@ -52,6 +53,6 @@ def top_k(node: Node, inputs: Sequence[Value | None]) -> Result:
     _one_axis(node, x, node.integer("axis", -1))
     if not node.integer("largest", 1) or not all(isinstance(v, Constant) for v in inputs[1:]):
         raise node.unsupported(
-            "it takes the least scores, or a number that varies.", "largest=1 and a constant k."
+            "it takes the least scores, or its k is not constant.", "largest=1 and a constant k."
         )
     return replace(x, ended=node.name), ()

@@ -27,7 +27,7 @@ from xnorflow.graph import ops
 
 @handles("Add", "Mul", "Sub", "Div", inputs=(2, 2), any_type=True, joins=True)
 def arithmetic(node: Node, inputs: Sequence[Value | None]) -> Result:
-    """Import arithmetic, with a constant or of functions of one tensor."""
+    """Import arithmetic of features and a constant, or of two functions of one tensor."""
     first, second = inputs
     types = {v.dtype if isinstance(v, Activation) else v.value.dtype for v in inputs if v}
     if len(types) > 1:
@@ -63,20 +63,27 @@ def batch_normalization(node: Node, inputs: Sequence[Value | None]) -> Result:
             "export the network in inference mode (model.eval()).",
         )
     if x.index.ndim < 2:
-        raise node.unsupported("its input has no channel dimension.")
+        raise node.unsupported(
+            f"its input of shape {x.index.shape} has no channel dimension.",
+            "features [1, channels, ...].",
+        )
     shape = (-1,) + (1,) * (x.index.ndim - 2)
     parameters = []
     for what, value in zip(("gamma", "beta", "mean", "variance"), inputs[1:], strict=True):
         if not isinstance(value, Constant):
-            raise node.unsupported(f"its {what} is not constant.")
+            raise node.unsupported(f"its {what} is not constant.", "constant parameters.")
         if value.value.shape != x.index.shape[1:2]:
             raise node.unsupported(
-                f"its {what} has {value.value.size} values for {x.index.shape[1]} channels."
+                f"its {what} has {value.value.size} values for {x.index.shape[1]} channels.",
+                "one value per channel.",
             )
         parameters.append(float_parameter(node, value.value, what).reshape(shape))
     epsilon = node.number("epsilon", 1e-5)
     if not np.isfinite(epsilon) or not (parameters[3] + np.float32(epsilon) > 0).all():
-        raise node.unsupported("its variance plus epsilon is not positive.")
+        raise node.unsupported(
+            "its variance plus epsilon is not positive.",
+            "the running statistics of a trained network; export it again.",
+        )
     return apply(
         node,
         x,
@@ -89,7 +96,7 @@ def batch_normalization(node: Node, inputs: Sequence[Value | None]) -> Result:
 
 @handles("Relu", "Sign", any_type=True)
 def unary(node: Node, inputs: Sequence[Value | None]) -> Result:
-    """Import an operation without parameters."""
+    """Import a rectifier or a sign."""
     x = activation(node, inputs[0])
     if x.dtype != FLOAT32:
         zero = Constant(np.zeros((), x.dtype))
@@ -104,7 +111,7 @@ def unary(node: Node, inputs: Sequence[Value | None]) -> Result:
 
 @handles("Clip", attributes="min max", inputs=(1, 3), any_type=True)
 def clip(node: Node, inputs: Sequence[Value | None]) -> Result:
-    """Import a limit to an interval; its ends are attributes before operator set 11."""
+    """Import a clip to an interval; its ends are attributes before operator set 11."""
     x = activation(node, inputs[0])
     if x.dtype != FLOAT32:
         return _integer_clip(node, x, inputs[1:])
@@ -113,15 +120,19 @@ def clip(node: Node, inputs: Sequence[Value | None]) -> Result:
         if value is None:
             continue
         if not isinstance(value, Constant) or value.value.size != 1:
-            raise node.unsupported("its limits are not constant scalars.")
+            raise node.unsupported(
+                "its limits are not constant scalars.", "one constant for min and one for max."
+            )
         ends[i] = float(value.value.reshape(()))
     if not ends[0] <= ends[1]:
-        raise node.unsupported(f"its limits {ends[0]} and {ends[1]} are in the wrong order.")
+        raise node.unsupported(
+            f"its limits {ends[0]} and {ends[1]} are in the wrong order.", "min <= max."
+        )
     return apply(node, x, [], lambda: ops.ClipOp(*ends, node=node.name, op=node.op))
 
 
 def _integer_clip(node: Node, x: Activation, limits: Sequence[Value | None]) -> Result:
-    """Import a limit of integers."""
+    """Import a clip of integers."""
     if x.dtype.kind not in "iu":
         raise node.unsupported(f"its features are of type {x.dtype}.", "float32 or integers.")
     ends = [Constant(np.array(getattr(np.iinfo(x.dtype), end), x.dtype)) for end in ("min", "max")]
@@ -129,7 +140,10 @@ def _integer_clip(node: Node, x: Activation, limits: Sequence[Value | None]) -> 
         if value is None:
             continue
         if not isinstance(value, Constant) or value.value.size != 1 or value.value.dtype != x.dtype:
-            raise node.unsupported("its limits are not constant scalars.")
+            raise node.unsupported(
+                f"its limits are not constant scalars of type {x.dtype}.",
+                "one constant for min and one for max, of the features' type.",
+            )
         ends[i] = Constant(value.value.reshape(()))
     return combined(node, "Clip", [x, *ends])
 
@@ -165,7 +179,7 @@ def quant(node: Node, inputs: Sequence[Value | None]) -> Result:
     family=QONNX,
 )
 def multi_threshold(node: Node, inputs: Sequence[Value | None]) -> Result:
-    """Import a count of thresholds; without a layout, the channel axis is QONNX's default."""
+    """Import a count of reached thresholds; without a layout, QONNX's default axis has channels."""
     x = activation(node, inputs[0])
     thresholds = float_parameter(node, constant_parameters(node, inputs[1:])[0], "threshold")
     rank = x.index.ndim
@@ -178,11 +192,16 @@ def multi_threshold(node: Node, inputs: Sequence[Value | None]) -> Result:
     axis = layout.index("C")
     channels = x.index.shape[axis]
     if thresholds.ndim != 2 or thresholds.shape[0] not in (1, channels) or not thresholds.size:
-        raise node.unsupported(f"thresholds of {thresholds.shape} do not fit {channels} channels.")
+        raise node.unsupported(
+            f"thresholds of shape {thresholds.shape} do not fit {channels} channels.",
+            f"thresholds [1 or {channels}, n].",
+        )
     scale, bias = node.number("out_scale", 1.0), node.number("out_bias", 0.0)
     if not np.isfinite([scale, bias]).all():
-        raise node.unsupported("its output scale or bias is not finite.")
-    # Which row each element uses is a constant per channel like any other.
+        raise node.unsupported(
+            f"its output scale {scale} or bias {bias} is not finite.", "finite parameters."
+        )
+    # The number of a channel's row of thresholds is a constant per channel, like any other.
     rows = np.arange(len(thresholds)).reshape([-1 if a == axis else 1 for a in range(rank)])
 
     def make(r: NDArray[Any]) -> ops.Elementwise:

@@ -1,6 +1,6 @@
-"""Several functions of one tensor side by side, such as a thermometer code of the input.
+"""Concatenation of several functions of one tensor, such as a thermometer code of the input.
 
-The tensor is repeated by a layer with weights of 1, then each copy goes through its own function.
+A layer with weights of 1 repeats the channels of the tensor, then each copy has its own function.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from xnorflow.graph.function_ops import Chain, FunctionOp, Operand
 
 @handles("Concat", attributes="axis", inputs=(1, 1024), any_type=True, joins=True)
 def concat(node: Node, inputs: Sequence[Value | None]) -> Result:
-    """Import functions of one tensor side by side, or parts of one tensor."""
+    """Import a concatenation of functions of one tensor, or of parts of one tensor."""
     parts = [v for v in inputs if isinstance(v, Activation)]
     if len(parts) < len(inputs):
         raise node.unsupported(
@@ -34,10 +34,16 @@ def concat(node: Node, inputs: Sequence[Value | None]) -> Result:
     if len({p.dtype for p in parts}) > 1 or not all(
         p.frame == first.frame and same_source(p, first) for p in parts
     ):
-        raise node.unsupported("it joins tensors of different shape or type: a branch.")
+        raise node.unsupported(
+            "it joins tensors of different shape or type: a branch.",
+            "functions of one and the same tensor, or a network without branches.",
+        )
     padding = {p.pad_value for p in parts if p.padded}
     if len(padding) > 1:
-        raise node.unsupported("it joins features with different padding.")
+        raise node.unsupported(
+            f"it joins features that are padded with different values: {sorted(padding)}.",
+            "one value for all padding.",
+        )
     rank = first.index.ndim
     axis = node.integer("axis", 0)
     axis += rank if axis < 0 else 0
@@ -52,7 +58,10 @@ def concat(node: Node, inputs: Sequence[Value | None]) -> Result:
         else False
     )
     if not fits:
-        raise node.unsupported("the shapes of what it joins do not fit.")
+        raise node.unsupported(
+            f"the shapes {[p.index.shape for p in parts[:8]]} do not fit along axis {axis}.",
+            "equal sizes in all other axes.",
+        )
     size = [*first.index.shape, sum(p.index.shape[axis] for p in parts)]
     size.pop(axis)
     elements(size, MAX_FEATURES, what="its result", node=node.name, op=node.op)
@@ -73,10 +82,10 @@ def _repeated(
     count = len(parts)
     elements((count * c, c), MAX_WEIGHTS, what="its result", node=node.name, op=node.op)
     if any(p.padded for p in parts):
-        raise node.unsupported("it joins padded tensors.", "padding behind it.")
+        raise node.unsupported("it joins padded tensors.", "padding after the concatenation.")
     copies = np.tile(np.eye(c, dtype=np.int64), (count, 1)).reshape(count * c, 1, 1, c)
     repeat = ops.ConvOp(copies, np.array(1, np.float32), node=node.name, op=node.op)
-    # Copy k has the channels from k * c on.
+    # Copy k has channels k * c to (k + 1) * c - 1.
     wide = [p.index // c * (count * c) + k * c + p.index % c for k, p in enumerate(parts)]
     which = np.repeat(np.arange(count), c)
     operands: tuple[Operand, ...] = (which, *(_widened(chain, count) for chain in chains))

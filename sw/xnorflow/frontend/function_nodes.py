@@ -1,4 +1,4 @@
-"""Comparisons, selections, roundings and the functions that stand before quantisers."""
+"""Import of comparisons, selections, casts, roundings and activation functions."""
 
 from __future__ import annotations
 
@@ -41,12 +41,14 @@ def dtype_of(value: Value) -> np.dtype[Any]:
 
 
 def _same_types(node: Node, inputs: Sequence[Value | None], *, bools: bool = False) -> None:
-    """Check that all inputs are there and have one type."""
+    """Check that all inputs are present and have one type, bool if `bools`."""
     types = {dtype_of(v) for v in inputs if v is not None}
     if None in inputs or len(types) != 1 or (bools and types != {BOOL}):
         listed = " and ".join(sorted(map(str, types)))
+        absent = ", and one is absent" if None in inputs else ""
         raise node.unsupported(
-            f"its inputs have types {listed}.", "bool." if bools else "one type for all inputs."
+            f"its inputs have types {listed}{absent}.",
+            "bool." if bools else "one type for all inputs.",
         )
 
 
@@ -69,7 +71,7 @@ def compare(node: Node, inputs: Sequence[Value | None]) -> Result:
 @handles("And", "Or", "Xor", inputs=(2, 2), any_type=True, joins=True)
 @handles("Not", any_type=True)
 def logic(node: Node, inputs: Sequence[Value | None]) -> Result:
-    """Import a function of truth values."""
+    """Import a logical function."""
     _same_types(node, inputs, bools=True)
     return combined(node, node.op, inputs)
 
@@ -94,7 +96,7 @@ def cast(node: Node, inputs: Sequence[Value | None]) -> Result:
     if node.op == "CastLike":
         like = inputs[1]
         if like is None:
-            raise node.unsupported("it has no type to convert to.")
+            raise node.unsupported("it has no type to convert to.", "a second input.")
         to = dtype_of(like)
         known = to.kind in "biu" or to in (np.float32, np.float64)
         name = str(to)
@@ -116,7 +118,7 @@ def cast(node: Node, inputs: Sequence[Value | None]) -> Result:
 @handles(*("Round", "Floor", "Ceil", "Sqrt", "Reciprocal"))
 @handles("Abs", "Neg", any_type=True)
 def function(node: Node, inputs: Sequence[Value | None]) -> Result:
-    """Import a function without parameters."""
+    """Import a function of one value that has no parameters."""
     return combined(node, node.op, [activation(node, inputs[0])])
 
 
@@ -129,7 +131,7 @@ def with_alpha(node: Node, inputs: Sequence[Value | None]) -> Result:
 
 @handles("PRelu", inputs=(2, 2))
 def prelu(node: Node, inputs: Sequence[Value | None]) -> Result:
-    """Import a rectifier with slopes below 0, one for all or one per channel."""
+    """Import a rectifier with constant slopes for negative values, one or one per channel."""
     slope = inputs[1]
     if not isinstance(slope, Constant):
         raise node.unsupported("its slopes depend on the input.", "constant slopes.")
@@ -174,7 +176,7 @@ def extreme(node: Node, inputs: Sequence[Value | None]) -> Result:
 
 @handles("Pow", inputs=(2, 2))
 def power(node: Node, inputs: Sequence[Value | None]) -> Result:
-    """Import a power with a constant exponent; small whole ones are products."""
+    """Import a power with a constant exponent; a square is a product, which is exact."""
     x, exponent = activation(node, inputs[0]), inputs[1]
     if not isinstance(exponent, Constant) or exponent.value.dtype.kind not in "iuf":
         raise node.unsupported("its exponent is not constant.", "a constant exponent.")

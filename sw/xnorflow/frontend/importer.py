@@ -1,4 +1,12 @@
-"""Turns the nodes of a file into a chain of operations, following the one tensor of features."""
+"""The walk over a file's nodes that imports each, and finds the chain of operations to the output.
+
+Each node takes the first of these ways that applies:
+
+1. its inputs are constants: it is evaluated (`Walk._static`);
+2. it only moves features: positions are moved, without an operation (`rearrange`);
+3. its handler imports it (`Walk._import`), with the input's frames regrouped if it needs channels
+   in another order (`_rearranged`).
+"""
 
 from __future__ import annotations
 
@@ -31,17 +39,23 @@ from xnorflow.frontend.ways_out import way_out
 from xnorflow.graph import ops as graph
 
 SATURATING = frozenset({"Softmax", "LogSoftmax"})
-"""Ends that make different scores equal where floats do."""
+"""Operators at a network's end that saturate in floats, which makes different scores equal."""
 AFTER_END = frozenset({*MOVES, "Cast", "Softmax", "LogSoftmax", "ArgMax", "TopK"})
+"""Operators that may follow one that ends a network."""
 
 
 @dataclass
 class Walk:
-    """The state of one pass over a file.
+    """A walk over the nodes of a file.
 
     Parameters
     ----------
     file : ModelFile
+        The file.
+    ops : list of Op
+        Operations from the input to the output; empty before `run`.
+    notes : list of str
+        Facts that a user should know, one sentence each; `run` adds to them.
     """
 
     file: ModelFile
@@ -49,12 +63,12 @@ class Walk:
     notes: list[str] = field(default_factory=list)
 
     def run(self) -> Activation:
-        """Import every node, and give the output's tensor; `ops` are the operations that make it.
+        """Import every node and return the output; `ops` are then the operations that compute it.
 
         Raises
         ------
         UnsupportedModel
-            Naming the first node that cannot be imported.
+            If a node cannot be imported; the message names the first.
         """
         folder = Folder(self.file.opset)
         env: dict[str, Value] = {n: Constant(a) for n, a in self.file.constants.items()}
@@ -85,7 +99,7 @@ class Walk:
     def _static(
         self, node: Node, inputs: Sequence[Value | None], folder: Folder
     ) -> Constant | None:
-        """Evaluate a node that depends on constants and static shapes only; None for others."""
+        """Return the value of a node that depends on constants and shapes only; None for others."""
         if node.family == STANDARD and node.op in ("Shape", "Size") and inputs:
             x = inputs[0]
             shape = x.index.shape if isinstance(x, Activation) else x.value.shape if x else ()
@@ -98,7 +112,7 @@ class Walk:
 
     @staticmethod
     def _allowed(node: Node, inputs: Sequence[Value | None]) -> Entry:
-        """Return how to import a node; UnsupportedModel where nothing can."""
+        """Return the entry that imports a node; UnsupportedModel if none may."""
         features = [v for v in inputs if isinstance(v, Activation)]
         x = features[0]
         if x.ended and node.op not in AFTER_END:
@@ -115,10 +129,16 @@ class Walk:
             )
         unknown = node.attribute_names - entry.attributes
         if unknown:
-            raise node.unsupported(f"attribute {min(unknown)!r} is unknown.")
+            raise node.unsupported(
+                f"attribute {min(unknown)!r} is unknown.",
+                f"only these attributes: {', '.join(sorted(entry.attributes)) or 'none'}.",
+            )
         least, most = entry.inputs
         if not least <= len(inputs) <= most:
-            raise node.unsupported(f"it has {len(inputs)} inputs.")
+            raise node.unsupported(
+                f"it has {len(inputs)} inputs.",
+                f"{least} inputs." if least == most else f"{least} to {most} inputs.",
+            )
         if len(features) > 1 and not entry.joins:
             raise node.unsupported(
                 "it combines two tensors that both depend on the input.",
@@ -132,6 +152,7 @@ class Walk:
         return entry
 
     def _import(self, node: Node, inputs: Sequence[Value | None]) -> Activation:
+        """Return the output of a node that its handler imports."""
         entry = self._allowed(node, inputs)
         same = iter(unified([v for v in inputs if isinstance(v, Activation)]))
         inputs = [next(same) if isinstance(v, Activation) else v for v in inputs]
@@ -161,7 +182,9 @@ class Walk:
         x = outputs[0]
         if not isinstance(x, Activation):
             raise UnsupportedModel(
-                "the output does not depend on the input.", node=self.file.outputs[0]
+                "the output does not depend on the input.",
+                node=self.file.outputs[0],
+                hint="scores that are computed from the input.",
             )
         if any(other is not x for other in outputs):
             names = ", ".join(map(repr, self.file.outputs[:8]))
@@ -171,7 +194,11 @@ class Walk:
                 hint="one output with a score per class.",
             )
         if x.padded:
-            raise UnsupportedModel("the output is padded.", node=self.file.outputs[0])
+            raise UnsupportedModel(
+                "the output is padded.",
+                node=self.file.outputs[0],
+                hint="a Pad node only before a convolution or pool.",
+            )
         self.ops = list(operations(x.made_by))
         if x.frame[0] * x.frame[1] > 1:
             self.ops.append(graph.FlattenOp(node=self.file.outputs[0], op="output"))
@@ -185,7 +212,7 @@ class Walk:
 
 
 def dropped(node: Node) -> str:
-    """Say that the end of a network was dropped, and what that may change."""
+    """Return the note on a node at the end that was dropped, and on what that may change."""
     text = (
         f"{node.op} {node.name!r} at the end was dropped: it does not change the order of the"
         " scores."
@@ -201,7 +228,23 @@ def dropped(node: Node) -> str:
 def _rearranged(
     node: Node, inputs: Sequence[Value | None], entry: Entry, error: LayoutError
 ) -> tuple[list[Value | None], Result]:
-    """Put the input's frames together as a node wants them, and import it; or raise."""
+    """Import a node after the input's frames were regrouped into an order that it can read.
+
+    The host puts samples into any order, so this works for features that only elementwise
+    operations separate from the input. The error's choices are tried in order.
+
+    Returns
+    -------
+    inputs : list of Value
+        The node's inputs in the new frame.
+    result : Result
+        What the handler returned for them.
+
+    Raises
+    ------
+    UnsupportedModel
+        If no choice works; it is `error`, or names the operation whose constants prevent it.
+    """
     features = [v for v in inputs if isinstance(v, Activation)]
     raw = all(v.raw and same_source(v, features[0]) for v in features)
     blame: graph.Op | None = None
@@ -234,7 +277,7 @@ def _ended(inputs: Sequence[Value | None]) -> bool:
 
 @handles("Dropout", attributes="ratio seed is_test", inputs=(1, 3), any_type=True)
 def dropout(node: Node, inputs: Sequence[Value | None]) -> Result:
-    """Import a dropout, which does nothing in inference."""
+    """Import a dropout, which is the identity in inference."""
     training = inputs[2] if len(inputs) > 2 else None
     if training is not None and not (isinstance(training, Constant) and not training.value.any()):
         raise node.unsupported(

@@ -1,9 +1,9 @@
-"""The frame that a network's input makes, and how a file's samples are put into it.
+"""The frame that is made of a network's input, and the position of each sample in it.
 
-A file may transpose, reshape, cut and repeat its input before anything looks at rows, columns and
-channels. None of that needs hardware: the host puts each frame together in the order that the first
-layer needs. So moves are followed on positions alone, and where a node wants an order that the
-present frame has not, the frame is put together anew.
+A file may transpose, reshape, crop and repeat its input before a node depends on rows, columns and
+channels. None of that needs hardware, because the host sends each frame in the order that the first
+layer needs. So such moves are followed on positions alone, and if a node needs another order than
+that of the present frame, the frame is regrouped.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ PICTURE_CHANNELS = (1, 3)
 
 @dataclass(frozen=True, eq=False)
 class InputFrame:
-    """How the frames of the stream are made of the file's input.
+    """The mapping from the file's input to frames of the stream.
 
     Parameters
     ----------
     shape : tuple of int
-        Of the file's input without its batch.
+        Shape of the file's input without its batch dimension.
     frame : tuple of int
-        Height, width, channels.
-    gather : int64 array
-        Position in the file's input of each feature of a frame.
+        Height, width and channels of a frame.
+    gather : int64 array [features of a frame]
+        Position in the flattened input of the file of each feature of a frame.
     told : bool
-        A node has looked at rows and columns, so that the layout is the network's own, no guess.
+        Whether a node depends on rows and columns, so that the layout is known rather than guessed.
     """
 
     shape: tuple[int, ...]
@@ -42,7 +42,7 @@ class InputFrame:
 
     @classmethod
     def of(cls, shape: tuple[int, ...]) -> InputFrame:
-        """Return the likely frame of an input of that shape, batch excluded."""
+        """Return the likely frame of an input of a shape, which excludes the batch dimension."""
         positions = np.arange(int(np.prod(shape)), dtype=np.int64).reshape(shape)
         if len(shape) == 3 and _likely(shape) != "last":
             positions = positions.transpose(1, 2, 0)
@@ -55,25 +55,28 @@ class InputFrame:
 
     @property
     def index(self) -> Ints:
-        """Position in the frame of each element of the file's input [1, ...]; of a whole frame."""
+        """Position in the frame of each element of the file's input, int64 [1, *shape].
+
+        Only for a frame that contains every sample exactly once.
+        """
         index = np.empty(self.gather.size, np.int64)
         index[self.gather] = np.arange(self.gather.size)
         return index.reshape(1, *self.shape)
 
     def reframed(self, wanted: Ints) -> InputFrame:
-        """Put the frames together anew.
+        """Return the mapping to frames of other features or another order.
 
         Parameters
         ----------
         wanted : int64 array [height, width, channels]
-            Positions in the present frame.
+            Position in the present frame of each feature of the new one.
         """
         height, width, channels = wanted.shape
         gather = self.gather[wanted.ravel()]
         return InputFrame(self.shape, (height, width, channels), gather, self.told)
 
     def order(self, layout: Layout) -> InputOrder:
-        """Return the host's order; `layout` is what the user said."""
+        """Return the order in which users hold samples; `layout` is the user's choice, or empty."""
         plain = np.array_equal(self.gather, np.arange(int(np.prod(self.shape))))
         channels: Channels = ""
         if self.told:
@@ -84,7 +87,7 @@ class InputFrame:
 
 
 def _likely(shape: tuple[int, ...]) -> Channels:
-    """Tell channels by their number, as pictures have them; empty where that is no help."""
+    """Guess the axis of the channels: the one of size 1 or 3, as in pictures; "" if unclear."""
     first, last = shape[0] in PICTURE_CHANNELS, shape[-1] in PICTURE_CHANNELS
     if first == last:
         return "first" if shape[0] == 1 == shape[-1] else ""

@@ -1,4 +1,4 @@
-"""Decides what samples are: by what the user says, or as the file declares its input."""
+"""The kind of a network's samples: from the user's options, or as the file declares its input."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from xnorflow.ir import BIPOLAR, TERNARY, UINT8, UNIPOLAR, Alphabet, InputKind
 from xnorflow.ir.input_kind import FILE, FLOAT, MAX_SAMPLE_BITS, alphabet_of
 
 NAMED = {"BIPOLAR": BIPOLAR, "BINARY": UNIPOLAR, "TERNARY": TERNARY}
-"""FINN's datatypes with a name of their own."""
+"""Alphabets of FINN's datatypes with special names."""
 
 
 @dataclass(frozen=True)
 class InputSamples:
-    """What samples are, and what the network's input is of them.
+    """The kind of samples, and their scaling to the network's input.
 
     Parameters
     ----------
     kind : InputKind
-        Integers of the stream, unless they are floats.
+        Kind of the samples; lowering replaces it if they are floats.
     scale : InputScale
-        What the input is of a sample.
+        Scaling of samples to the input.
     floats : bool
-        Samples are floats, which the host quantises.
+        Whether samples are floats, which the host quantises.
     notes : tuple of str
-        What a user should know.
+        Facts that a user should know, one sentence each.
     """
 
     kind: InputKind
@@ -40,7 +40,7 @@ class InputSamples:
 
 
 def declared_alphabet(name: str) -> Alphabet | None:
-    """Return the integers of one of FINN's datatypes, None where it is no such or too wide."""
+    """Return the integers of a FINN datatype; None if the name is unknown or the type too wide."""
     if name in NAMED:
         return NAMED[name]
     try:
@@ -52,32 +52,34 @@ def declared_alphabet(name: str) -> Alphabet | None:
 def input_samples(
     file: ModelFile, kind: str, scale: InputScale, walked: Sequence[ops.Op]
 ) -> InputSamples:
-    """Decide what samples are.
+    """Choose the kind and the scaling of samples.
 
     Parameters
     ----------
     file : ModelFile
-        Declares its input, maybe.
+        The file, which may declare the integers of its input.
     kind : str
-        What the user says; see `xnorflow.ir.input_kind`.
+        Name of the kind that the user gave; see `xnorflow.ir.input_kind`.
     scale : InputScale
-        What the user says.
+        Scaling that the user gave.
     walked : sequence of Op
-        The network's operations, the first of which may quantise the input.
+        The network's operations; the first may quantise the input.
 
     Raises
     ------
     BadInput
-        If there is no such kind, or it does not fit the file.
+        If the kind is unknown, or the kind or the scaling does not fit the file.
     """
     said, declared = alphabet_of(kind), declared_alphabet(file.declared)
     if file.input_is_integer and scale != InputScale():
         raise BadInput(
-            f"the file takes {file.declared.lower()} samples as they are: the input scale must be 1"
+            f"the file takes {file.declared.lower()} samples themselves: the input scale must be 1,"
+            f" not {scale}"
         )
     if kind == FLOAT:
         if file.input_is_integer:
-            raise BadInput(f"the file takes {file.declared.lower()} samples, not floats")
+            name = file.declared.lower()
+            raise BadInput(f"the file takes {name} samples, not floats: say --input {name}")
         return InputSamples(InputKind(), scale, floats=True)
     if kind == FILE:
         return _of_file(declared, scale, walked)
@@ -94,10 +96,14 @@ def input_samples(
 def _of_file(
     declared: Alphabet | None, scale: InputScale, walked: Sequence[ops.Op]
 ) -> InputSamples:
+    """Return the samples that the file declares, or else the integers of its first quantiser."""
     if declared is not None:
         return InputSamples(InputKind(declared), scale)
     if scale != InputScale():
-        raise BadInput("samples as the file's own quantiser gives them need no input scale")
+        raise BadInput(
+            "with --input file (input='file') samples are the integers of the file's own quantiser,"
+            f" and the input scale must be 1, not {scale}"
+        )
     first = walked[0] if walked else None
     if isinstance(first, ops.BipolarQuantOp) and first.scale.ndim == 0:
         return InputSamples(InputKind(BIPOLAR), InputScale(float(first.scale)))
@@ -117,7 +123,7 @@ def _of_file(
 
 
 def _differences(kind: str, said: Alphabet, name: str, declared: Alphabet) -> tuple[str, ...]:
-    """Note samples that the file does not declare, and declared values that none has."""
+    """Return notes on samples that the file does not declare, and on values out of their reach."""
     notes = []
     if said.lo > declared.lo or said.hi < declared.hi:
         notes.append(

@@ -1,4 +1,4 @@
-"""Quantisers that give integers: ONNX's QuantizeLinear and DequantizeLinear, QONNX's Trunc."""
+"""Import of ONNX's QuantizeLinear and DequantizeLinear, and of QONNX's Trunc and FloatQuant."""
 
 from __future__ import annotations
 
@@ -30,17 +30,23 @@ def linear_parameters(
     Parameters
     ----------
     node : Node
+        The node.
     operands : sequence of Constant
-        Scale and, maybe, zero point.
+        Scale and, optionally, zero point.
     shape : tuple of int
-        Of what is quantised.
+        Shape of the node's first input.
 
     Returns
     -------
     scale, zero_point : float32 array
-        Shaped so that they broadcast.
-    dtype : dtype
-        Type of the zero point; None where there is none.
+        In shapes that broadcast against `shape`.
+    dtype : dtype or None
+        Type of the zero point; None without one.
+
+    Raises
+    ------
+    UnsupportedModel
+        If a parameter is not constant, has a wrong type or value, or does not fit `shape`.
     """
     given = constant_parameters(node, operands)
     if node.integer("block_size", 0):
@@ -61,7 +67,7 @@ def linear_parameters(
             return a.reshape(()).astype(np.float32)
         if a.ndim != 1 or not 0 <= axis < len(shape) or shape[axis] != a.size:
             raise node.unsupported(
-                f"its {what} of {a.shape} does not fit axis {axis} of {shape}.",
+                f"its {what} of shape {a.shape} does not fit axis {axis} of shape {shape}.",
                 "one scale, or one per channel.",
             )
         return a.reshape([-1 if i == axis else 1 for i in range(len(shape))]).astype(np.float32)
@@ -70,7 +76,7 @@ def linear_parameters(
 
 
 def _target(node: Node, dtype: np.dtype[Any] | None) -> np.dtype[Any]:
-    """Return the type that a QuantizeLinear makes."""
+    """Return the integer type of a QuantizeLinear's result; `dtype` is its zero point's."""
     if dtype is None and node.integer("output_dtype", 0):
         return integer_range_of(node, node.integer("output_dtype", 0))
     return np.dtype(np.uint8) if dtype is None else dtype
@@ -93,12 +99,12 @@ def quantize_linear(node: Node, inputs: Sequence[Value | None]) -> Result:
 
 @handles("DequantizeLinear", attributes=LINEAR, inputs=(2, 3), any_type=True)
 def dequantize_linear(node: Node, inputs: Sequence[Value | None]) -> Result:
-    """Import the values of integers."""
+    """Import a conversion of quantised integers to floats."""
     x = activation(node, inputs[0])
     if x.dtype.kind not in "iu":
         raise node.unsupported(f"its features are of type {x.dtype}.", "integers.")
     if node.integer("output_dtype", 0) not in (0, TensorProto.FLOAT):
-        raise node.unsupported("it gives another type than float32.", "float32.")
+        raise node.unsupported("its result has another type than float32.", "float32.")
     scale, zero, _ = linear_parameters(node, inputs[1:], x.index.shape)
     made, made_ops = apply(
         node,
@@ -110,7 +116,10 @@ def dequantize_linear(node: Node, inputs: Sequence[Value | None]) -> Result:
 
 
 def linear_constant(node: Node, inputs: Sequence[Constant | None]) -> Constant:
-    """Evaluate QuantizeLinear or DequantizeLinear on a constant; integers keep their scale."""
+    """Compute QuantizeLinear or DequantizeLinear of a constant.
+
+    The floats of a DequantizeLinear keep their integers and their scale.
+    """
     x = inputs[0]
     if x is None:
         raise node.unsupported("it has no input.")
@@ -152,7 +161,7 @@ def trunc(node: Node, inputs: Sequence[Value | None]) -> Result:
     family=QONNX,
 )
 def float_quant(node: Node, inputs: Sequence[Value | None]) -> tuple[Any, tuple[ops.Op, ...]]:
-    """Refuse minifloats."""
+    """Raise UnsupportedModel: values of small floats are not equally spaced."""
     raise node.unsupported(
         "it quantises to small floats, whose steps differ.",
         "an integer quantiser: Quant (IntQuant) or BipolarQuant.",

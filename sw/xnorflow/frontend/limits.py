@@ -1,4 +1,4 @@
-"""How large a model may be: checked before anything is allocated, because files lie."""
+"""Limits of the size of a model; they are checked before memory is allocated, as files may lie."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from collections.abc import Iterable
 from xnorflow.errors import UnsupportedModel
 
 MAX_FILE_BYTES = 1 << 29
-"""Largest model file, and largest sum of its external data files."""
+"""Most bytes of the model file, and of all external data together."""
 MAX_NODES = 20_000
+"""Most nodes."""
 MAX_RANK = 16
+"""Most dimensions of a tensor."""
 MAX_CONSTANTS = 1 << 27
-"""Elements of all stored tensors together."""
+"""Most elements of all stored tensors together."""
 MAX_FOLDED = 1 << 26
-"""Elements of all constants that are computed while reading."""
+"""Most elements of all constants that are computed during the import."""
 MAX_FEATURES = 1 << 24
-"""Elements of one frame between two nodes, padding included."""
+"""Most elements of one frame between two nodes, padding included."""
 MAX_WEIGHTS = 1 << 26
-"""Elements of one layer's weights after its groups are widened."""
+"""Most elements of one layer's weights, a grouped layer's zeros included."""
 
 
 def elements(shape: Iterable[int], limit: int, *, what: str, node: str, op: str = "") -> int:
@@ -27,11 +29,13 @@ def elements(shape: Iterable[int], limit: int, *, what: str, node: str, op: str 
     Parameters
     ----------
     shape : iterable of int
-        Any integers; they come from the file.
+        Sizes of the dimensions; they come from the file and may be any integers.
     limit : int
         Most elements that are allowed.
-    what, node, op : str
-        What has this shape and where, for the message.
+    what : str
+        Name of the thing that has this shape, for the message.
+    node, op : str
+        Node and operator that the error names.
     """
     dims = [int(d) for d in shape]
     text = "x".join(map(str, dims[:MAX_RANK]))

@@ -1,6 +1,6 @@
-"""A model file as constants, one input and nodes in order of execution; nothing in it is trusted.
+"""A model file as constants, one input and nodes in order of execution; the file is not trusted.
 
-Nothing is evaluated here. What the outputs do not depend on is dropped unread.
+No node is evaluated here. Nodes and tensors that no output depends on are dropped unread.
 """
 
 from __future__ import annotations
@@ -22,42 +22,45 @@ from xnorflow.frontend.node import DOMAINS, STANDARD, Node
 from xnorflow.frontend.tensors import TensorReader, type_name
 
 OLDEST_OPSET = 7
-"""Before it, arithmetic broadcast by an attribute and BatchNormalization by a flag."""
+"""Oldest operator set; before it, broadcasting was an attribute of arithmetic."""
 MAX_DOC = 1 << 16
+"""Most characters of a doc_string that is read."""
 MAX_TYPE = 32
-"""Letters of a datatype's name."""
+"""Most characters of a datatype's name."""
 INTEGERS = {
     TensorProto.UINT8: "UINT8",
     TensorProto.INT8: "INT8",
     TensorProto.UINT16: "UINT16",
     TensorProto.INT16: "INT16",
 }
-"""Element types of integer inputs, with FINN's names."""
+"""Element types of integer inputs, with FINN's names for them."""
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """What a file says, checked for consistency.
+    """The content of a model file, checked for consistency.
 
     Parameters
     ----------
     nodes : tuple of Node
-        Every node that an output depends on, each after the makers of its inputs.
+        Every node that an output depends on, each after the nodes that compute its inputs.
     constants : mapping of str to array
         Stored tensors by name.
-    input, input_shape : str, tuple of int
-        The only true input; a dynamic batch dimension is 1.
+    input : str
+        Name of the only input that is not stored in the file.
+    input_shape : tuple of int
+        Shape of the input; its batch dimension is 1.
     input_is_integer : bool
-        Whether it takes integer samples themselves, not float32.
+        Whether the input has an integer type rather than float32.
     declared : str
-        What the file declares of the input's values, in FINN's terms (INT8, UINT4, BIPOLAR, ...);
-        empty for nothing.
+        FINN datatype that the file declares for the input (INT8, UINT4, BIPOLAR, ...); empty if it
+        declares none.
     outputs : tuple of str
         Names of the outputs.
     opset : int
         Version of the standard operators.
     doc : str
-        The model's doc_string, empty where it is unreasonably long.
+        The model's doc_string; empty if it is longer than `MAX_DOC`.
     """
 
     nodes: tuple[Node, ...]
@@ -77,9 +80,9 @@ def load(path: Path) -> ModelFile:
     Raises
     ------
     BadInput
-        If there is no such file.
+        If there is no such file, or it cannot be opened.
     UnsupportedModel
-        If it is no well-formed ONNX file of a single-input network, or too large.
+        If the file is no well-formed ONNX file of a network with one input, or is too large.
     """
     model = _parse(path)
     file = path.name
@@ -105,7 +108,11 @@ def load(path: Path) -> ModelFile:
     nodes = [Node(proto, i, tensors, opset) for i, proto in enumerate(graph.node)]
     stored = {t.name: t for t in graph.initializer}
     if len(stored) != len(graph.initializer):
-        raise UnsupportedModel("two initializers share one name.", node=file)
+        raise UnsupportedModel(
+            "two initializers share one name.",
+            node=file,
+            hint="a file that onnx.checker accepts; export the model again.",
+        )
     inputs = [i for i in graph.input if i.name not in stored]
     if len(inputs) != 1:
         names = ", ".join(repr(i.name) for i in inputs[:8]) or "none"
@@ -116,7 +123,9 @@ def load(path: Path) -> ModelFile:
         )
     outputs = tuple(o.name for o in graph.output)
     if not outputs:
-        raise UnsupportedModel("the file has no output.", node=file)
+        raise UnsupportedModel(
+            "the file has no output.", node=file, hint="one output with a score per class."
+        )
     ordered = _sort(_live(nodes, outputs), {*stored, inputs[0].name}, outputs, file)
     constants = {}
     for node in ordered:
@@ -141,6 +150,7 @@ def load(path: Path) -> ModelFile:
 
 
 def _parse(path: Path) -> onnx.ModelProto:
+    """Read the protobuf message, after a check of the file's size."""
     if not path.is_file():
         raise BadInput(f"{path}: no such model file.")
     size = path.stat().st_size
@@ -163,6 +173,7 @@ def _parse(path: Path) -> onnx.ModelProto:
 
 
 def _opset(model: onnx.ModelProto, file: str) -> int:
+    """Return the version of the standard operators; UnsupportedModel if it is not supported."""
     if not 3 <= model.ir_version <= onnx.IR_VERSION:
         raise UnsupportedModel(
             f"the file has ONNX IR version {model.ir_version}.",
@@ -182,7 +193,7 @@ def _opset(model: onnx.ModelProto, file: str) -> int:
 
 
 def _annotation(model: onnx.ModelProto, name: str) -> str:
-    """Return FINN's datatype of a tensor, empty where there is none."""
+    """Return the FINN datatype that annotates a tensor; empty if there is none."""
     for annotation in model.graph.quantization_annotation:
         if annotation.tensor_name == name:
             for entry in annotation.quant_parameter_tensor_names:
@@ -192,7 +203,7 @@ def _annotation(model: onnx.ModelProto, name: str) -> str:
 
 
 def _input_shape(value: onnx.ValueInfoProto, file: str) -> tuple[int, ...]:
-    """Return the static shape of the input, its batch being 1."""
+    """Return the static shape of the input, with a batch dimension of 1."""
     where = f"input {value.name!r}"
     tensor = value.type.tensor_type
     if tensor.elem_type not in (TensorProto.FLOAT, *INTEGERS):
@@ -221,7 +232,7 @@ def _input_shape(value: onnx.ValueInfoProto, file: str) -> tuple[int, ...]:
             raise UnsupportedModel(
                 f"{where} has no fixed size in dimension {axis} ({label!r}).",
                 node=file,
-                hint="only the batch may be dynamic.",
+                hint="a fixed size in all dimensions but the batch, such as [batch, 3, 32, 32].",
             )
         shape.append(dim.dim_value)
     elements(shape, MAX_FEATURES, what=where, node=file)
@@ -229,13 +240,14 @@ def _input_shape(value: onnx.ValueInfoProto, file: str) -> tuple[int, ...]:
 
 
 def _live(nodes: list[Node], outputs: tuple[str, ...]) -> list[Node]:
-    """Return the nodes that some output depends on, in the file's order."""
+    """Return the nodes that an output depends on, in the file's order."""
     maker: dict[str, int] = {}
     for i, node in enumerate(nodes):
         for name in node.outputs:
             if name and name in maker:
                 raise node.unsupported(
-                    f"tensor {name!r} is made twice, first by node {nodes[maker[name]].name!r}."
+                    f"tensor {name!r} is made twice, first by node {nodes[maker[name]].name!r}.",
+                    "a name of its own for each tensor; export the model again.",
                 )
             maker[name] = i
     reached: set[int] = set()
@@ -249,18 +261,34 @@ def _live(nodes: list[Node], outputs: tuple[str, ...]) -> list[Node]:
 
 
 def _sort(nodes: list[Node], known: set[str], outputs: tuple[str, ...], file: str) -> list[Node]:
-    """Sort topologically; UnsupportedModel for cycles and for tensors that nothing makes."""
+    """Return the nodes in order of execution.
+
+    Raises
+    ------
+    UnsupportedModel
+        For cycles, for tensors that no node makes, and for stored tensors that a node also makes.
+    """
     made = {name for node in nodes for name in node.outputs if name}
     for node in nodes:
         for name in node.inputs:
             if name and name not in known and name not in made:
-                raise node.unsupported(f"it reads tensor {name!r}, which nothing makes.")
+                raise node.unsupported(
+                    f"it reads tensor {name!r}, which nothing makes.",
+                    "a file in which each tensor is an input, stored, or made by a node.",
+                )
         for name in node.outputs:
             if name in known:
-                raise node.unsupported(f"tensor {name!r} is made twice: it is stored or an input.")
+                raise node.unsupported(
+                    f"tensor {name!r} is made twice: it is also stored or an input.",
+                    "a name of its own for each tensor; export the model again.",
+                )
     for name in outputs:
         if name not in made:
-            raise UnsupportedModel(f"nothing computes the output {name!r}.", node=file)
+            raise UnsupportedModel(
+                f"nothing computes the output {name!r}.",
+                node=file,
+                hint="outputs that a node makes.",
+            )
     waiting = [len({n for n in node.inputs if n in made}) for node in nodes]
     readers: dict[str, list[int]] = {}
     for i, node in enumerate(nodes):

@@ -1,4 +1,4 @@
-"""One node of an ONNX file, its attributes checked when they are read."""
+"""One node of an ONNX file, whose attributes are checked when they are read."""
 
 from __future__ import annotations
 
@@ -23,39 +23,46 @@ DOMAINS = {
     "onnx.brevitas": QONNX,
     "com.microsoft": MICROSOFT,
 }
-"""Known operator domains; the quantisers of all exporters are the same operators."""
+"""Known operator domains with their family; QONNX's quantisers have three domains."""
 QONNX_ONLY = frozenset(
     {"BipolarQuant", "FloatQuant", "IntQuant", "MultiThreshold", "Quant", "Trunc"}
 )
-"""Operators of QONNX that some files have in the standard domain, which knows no such names."""
+"""QONNX operators that some files put into the standard domain, which has no such names."""
 
 MAX_LIST = 64
+"""Most entries of an attribute that is a list."""
 
 
 class Node:
-    """A node with what handlers ask of it.
+    """A node of the file.
 
     Parameters
     ----------
     proto : onnx.NodeProto
-        As it stands in the file.
+        The node's message in the file.
     position : int
-        Its place in the file, for a node that has no name.
+        Number of the node in the file, which names a node without name and outputs.
     tensors : TensorReader
-        Reads tensor attributes.
+        Reader of tensor attributes.
     opset : int
         Version of the standard operators.
 
     Attributes
     ----------
+    op, domain : str
+        Operator and its domain, as in the file.
+    name : str
+        Name of the node, or of its first output.
+    inputs, outputs : tuple of str
+        Names of tensors; empty for optional ones that are absent.
     notes : list of str
-        What a user should know about how the node was read.
+        Facts that a user should know about the import of the node, one sentence each.
     """
 
     def __init__(
         self, proto: onnx.NodeProto, position: int, tensors: TensorReader, opset: int
     ) -> None:
-        """Index the attributes; UnsupportedModel for subgraphs."""
+        """Index the attributes; UnsupportedModel for subgraphs and ambiguous attributes."""
         self.op = proto.op_type
         self.opset = opset
         self.domain = proto.domain
@@ -72,7 +79,11 @@ class Node:
                     "it holds a subgraph (control flow).", "a plain feed-forward network."
                 )
             if attribute.ref_attr_name or attribute.name in self._attributes:
-                raise self.unsupported(f"attribute {attribute.name!r} is ambiguous.")
+                raise self.unsupported(
+                    f"attribute {attribute.name!r} is ambiguous: it is given twice, or refers to a"
+                    " function's attribute.",
+                    "each attribute once, with a value.",
+                )
             self._attributes[attribute.name] = attribute
 
     @property
@@ -87,13 +98,16 @@ class Node:
         return frozenset(self._attributes)
 
     def unsupported(self, reason: str, hint: str = "") -> UnsupportedModel:
-        """Make the error that names this node."""
+        """Build the error that names this node; `hint` says what would work."""
         return UnsupportedModel(reason, node=self.name, op=self.op, hint=hint)
 
     def _get(self, name: str, kind: Any) -> onnx.AttributeProto | None:
         attribute = self._attributes.get(name)
         if attribute is not None and attribute.type != kind:
-            raise self.unsupported(f"attribute {name!r} has the wrong type.")
+            raise self.unsupported(
+                f"attribute {name!r} has the wrong type.",
+                f"{AttributeProto.AttributeType.Name(kind)}, as in the operator's specification.",
+            )
         return attribute
 
     def integer(self, name: str, default: int) -> int:
@@ -102,16 +116,19 @@ class Node:
         return default if attribute is None else attribute.i
 
     def integers(self, name: str) -> tuple[int, ...] | None:
-        """Return a list of integers, None where it is absent."""
+        """Return an attribute that is a list of integers; None if it is absent."""
         attribute = self._get(name, AttributeProto.INTS)
         if attribute is None:
             return None
         if len(attribute.ints) > MAX_LIST:
-            raise self.unsupported(f"attribute {name!r} has {len(attribute.ints)} entries.")
+            raise self.unsupported(
+                f"attribute {name!r} has {len(attribute.ints)} entries.",
+                f"at most {MAX_LIST} entries.",
+            )
         return tuple(attribute.ints)
 
     def whole(self, value: NDArray[Any], what: str) -> tuple[int, ...]:
-        """Return the numbers of an input that has to be integers, such as axes or a shape."""
+        """Return the integers of a constant input, such as axes or a shape; `what` names it."""
         if value.dtype.kind not in "iu":
             raise self.unsupported(f"its {what} are of type {value.dtype}.", "integers.")
         if value.size > MAX_LIST:
@@ -119,7 +136,7 @@ class Node:
         return tuple(int(v) for v in value.ravel())
 
     def number(self, name: str, default: float) -> float:
-        """Return a float attribute; it is a float32."""
+        """Return a float attribute, which is a float32 number."""
         attribute = self._get(name, AttributeProto.FLOAT)
         return default if attribute is None else attribute.f
 
@@ -131,14 +148,14 @@ class Node:
         return attribute.s.decode("utf-8", errors="replace")
 
     def tensor(self, name: str) -> NDArray[Any] | None:
-        """Return a tensor attribute, None where it is absent."""
+        """Return a tensor attribute; None if it is absent."""
         attribute = self._get(name, AttributeProto.TENSOR)
         if attribute is None:
             return None
         return self._tensors.read(attribute.t, node=self.name, op=self.op)
 
     def with_rows(self) -> Node:
-        """Return the node with a kernel, strides, dilations and pads for rows as well."""
+        """Return a two-dimensional copy of a node along a line: its geometry, with one row."""
         copy = copy_of(self)
         copy._attributes = dict(self._attributes)
         for name, row in (("kernel_shape", 1), ("strides", 1), ("dilations", 1), ("pads", 0)):
@@ -153,7 +170,7 @@ class Node:
         return copy
 
     def standalone(self, inputs: list[str], outputs: list[str]) -> onnx.NodeProto:
-        """Copy the node with other tensor names; its tensor attributes are checked and inline."""
+        """Build a NodeProto of the node with other tensor names and with checked tensors inline."""
         copy = helper.make_node(self.op, inputs, outputs)
         for name, attribute in self._attributes.items():
             array = None

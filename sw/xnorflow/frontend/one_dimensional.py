@@ -1,4 +1,4 @@
-"""Features along a line, [1, channels, length], as maps of height 1."""
+"""Convolutions and pools along a line, [1, channels, length], as those of maps of height 1."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from xnorflow.frontend.registry import Handler, Result
 from xnorflow.frontend.values import Activation, Constant, LayoutError, Value
 
 LINE = 3
-"""Dimensions of features along a line."""
+"""Number of dimensions of features along a line."""
 
 
 def also_along_a_line(handler: Handler) -> Handler:
-    """Let the handler of a convolution or pool take features, weights and geometry of one axis."""
+    """Return a handler of convolutions or pools that takes one-dimensional ones as well."""
 
     @wraps(handler)
     def lifted(node: Node, inputs: Sequence[Value | None]) -> Result:
@@ -34,7 +34,7 @@ def also_along_a_line(handler: Handler) -> Handler:
 
 
 def _weights(value: Value | None) -> Value | None:
-    """Return weights [out, in, taps] a row; leave anything else alone."""
+    """Return weights [out, in, taps] as [out, in, 1, taps], and any other value itself."""
     if not isinstance(value, Constant) or value.value.ndim != LINE:
         return value
     shape = value.value.shape

@@ -1,6 +1,7 @@
-"""Features that are a regular pick from a frame: space to depth, crops, every second row.
+"""Features that are a regular pick from a frame, such as space to depth, crops, every second row.
 
-A layer whose weights pick them puts them in order; lowering folds it into the layer behind it.
+A convolution with weights of 0 and 1 copies them into the order that a node needs; lowering folds
+it into the layer after it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from xnorflow.ir import Ints, Window
 
 
 def also_picked(handler: Handler) -> Handler:
-    """Let the handler of a convolution or pool read features that are a regular pick."""
+    """Return a handler of convolutions or pools that reads regular picks as well."""
 
     @wraps(handler)
     def picking(node: Node, inputs: Sequence[Value | None]) -> Result:
@@ -29,7 +30,7 @@ def also_picked(handler: Handler) -> Handler:
             x = inputs[0]
             if not isinstance(x, Activation):
                 raise
-            # At the input the host puts features in order.
+            # The host can put samples into any order, without a layer.
             layer = None if x.raw else pick(node, x)
             if layer is None:
                 raise
@@ -42,10 +43,10 @@ def also_picked(handler: Handler) -> Handler:
 
 
 def pick(node: Node, x: Activation) -> ops.ConvOp | None:
-    """Make the layer that picks features [1, channels, height, width]; None if they are irregular.
+    """Build the convolution that picks features [1, channels, height, width]; None if irregular.
 
-    Row and column of a feature have to be an own offset of its channel plus a common stride times
-    its place.
+    In a regular pick, the row and the column of each feature in the frame are an offset of its
+    channel plus a common stride times its own row and column.
     """
     if x.index.ndim != 4 or len(x.index) != 1 or x.padded:
         return None

@@ -1,4 +1,4 @@
-"""Parameters of QONNX quantiser nodes, shared by weights and activations."""
+"""Parameters of quantiser nodes, for the import of both weights and activations."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ QUANTS = ("Quant", "IntQuant")
 """Two names of one operator."""
 QUANT_ATTRIBUTES = frozenset({"narrow", "signed", "rounding_mode"})
 MAX_BITS = 24
-"""Widest quantiser; float32 holds no wider integers exactly."""
+"""Most bits of a quantiser; float32 cannot hold all wider integers exactly."""
 
 
 def constant_parameters(node: Node, inputs: Sequence[Value | None]) -> list[NDArray[Any]]:
-    """Return the values of inputs that all have to be constant."""
+    """Return the values of inputs; UnsupportedModel if one is absent or not constant."""
     values = [v.value for v in inputs if isinstance(v, Constant)]
     if len(values) != len(inputs):
         raise node.unsupported(
@@ -34,14 +34,14 @@ def constant_parameters(node: Node, inputs: Sequence[Value | None]) -> list[NDAr
 
 
 def whole_parameter(node: Node, value: NDArray[Any], what: str) -> ops.Floats:
-    """Return a parameter that may be stored as integers, as float32."""
+    """Return a parameter as float32; it may be stored as integers of at most `MAX_BITS` bits."""
     if value.dtype.kind in "iu" and np.abs(value).max(initial=0) < 1 << MAX_BITS:
         return value.astype(np.float32)
     return float_parameter(node, value, what)
 
 
 def integer_range_of(node: Node, data_type: int) -> np.dtype[Any]:
-    """Return the integer type that has a number in ONNX."""
+    """Return the NumPy type of an ONNX integer type, which is given by its number."""
     integers: dict[int, str] = {
         TensorProto.INT8: "int8",
         TensorProto.UINT8: "uint8",
@@ -51,13 +51,13 @@ def integer_range_of(node: Node, data_type: int) -> np.dtype[Any]:
     }
     if data_type not in integers:
         raise node.unsupported(
-            f"it quantises to {type_name(data_type)}.", "integers of 8 or 16 bits."
+            f"it quantises to {type_name(data_type)}.", "integers of 8, 16 or (signed) 32 bits."
         )
     return np.dtype(integers[data_type])
 
 
 def bit_width(node: Node, width: NDArray[Any]) -> float:
-    """Return a bit width that is one whole number for the whole tensor."""
+    """Return a bit width; UnsupportedModel if it is not one whole number for the whole tensor."""
     bits = float(width.ravel()[0]) if width.size else 0.0
     if not (width == bits).all() or not 1 <= bits <= MAX_BITS or bits != int(bits):
         raise node.unsupported(
@@ -68,7 +68,7 @@ def bit_width(node: Node, width: NDArray[Any]) -> float:
 
 
 def rounding_mode(node: Node, default: str) -> str:
-    """Return the name of a rounding that QONNX knows."""
+    """Return the node's rounding, a name in `ROUNDINGS`, or `default` if it has none."""
     rounding = node.text("rounding_mode", default).upper()
     if rounding not in ROUNDINGS:
         raise node.unsupported(
@@ -78,10 +78,15 @@ def rounding_mode(node: Node, default: str) -> str:
 
 
 def trunc_operation(node: Node, parameters: Sequence[NDArray[Any]]) -> TruncOp:
-    """Read a Trunc node, of either version, its parameters shaped as in the file.
+    """Build the operation of a Trunc node, with parameters in the shapes of the file.
 
-    Version 1 has scale, zero point and two bit widths; version 2 has an output scale between the
-    widths.
+    Parameters
+    ----------
+    node : Node
+        A node of version 1 or 2.
+    parameters : sequence of array
+        Scale, zero point, input bits and output bits; in version 2 also the output's scale, between
+        the bits.
     """
     scale = float_parameter(node, parameters[0], "scale")
     zero = whole_parameter(node, parameters[1], "zero point")
@@ -115,27 +120,33 @@ def float_parameter(node: Node, value: NDArray[Any], what: str) -> ops.Floats:
 def bipolar_scale(node: Node, parameters: Sequence[NDArray[Any]]) -> ops.Floats:
     """Return the scale of a BipolarQuant from its inputs after the first."""
     if len(parameters) != 1:
-        raise node.unsupported("BipolarQuant has two inputs.")
+        raise node.unsupported(
+            f"it has {len(parameters) + 1} inputs.", "two: the values and a scale."
+        )
     return float_parameter(node, parameters[0], "scale")
 
 
 def quant_parameters(node: Node, parameters: Sequence[NDArray[Any]]) -> ops.QuantOp:
-    """Read a Quant node, scale and zero point shaped as in the file.
+    """Build the operation of a Quant node, with scale and zero point in the shapes of the file.
 
     Parameters
     ----------
     node : Node
-        One of `QUANTS`.
+        A node with an operator in `QUANTS`.
     parameters : sequence of array
         Scale, zero point and bit width.
 
     Raises
     ------
     UnsupportedModel
-        For a scale that is not positive, a fractional or too large bit width, an unknown rounding.
+        For a scale that is not positive, a zero point or a bit width that is not a whole number,
+        more than `MAX_BITS` bits, and an unknown rounding.
     """
     if len(parameters) != 3:
-        raise node.unsupported("Quant has four inputs.")
+        raise node.unsupported(
+            f"it has {len(parameters) + 1} inputs.",
+            "four: the values, a scale, a zero point and a bit width.",
+        )
     scale = float_parameter(node, parameters[0], "scale")
     zero_point = whole_parameter(node, parameters[1], "zero point")
     if not (scale > 0).all():

@@ -1,4 +1,4 @@
-"""Layers of integers: ONNX's QLinear and Integer operators, and ONNX Runtime's QGemm."""
+"""Import of layers of integers: ONNX's QLinear and Integer operators, and ONNX Runtime's QGemm."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ONE = np.ones((), np.float32)
 
 
 def _values(node: Node, x: Activation, zero: Array | None) -> Result:
-    """Return integer features as float32, less their zero point."""
+    """Return integer features minus their zero point, as float32."""
     if x.dtype.kind not in "iu":
         raise node.unsupported(f"its features are of type {x.dtype}.", "integers.")
     if zero is None:
@@ -44,7 +44,10 @@ def _values(node: Node, x: Activation, zero: Array | None) -> Result:
 
 
 def _weights(node: Node, stored: Value | None, zero: Array | None, axis: int) -> Constant:
-    """Return integer weights as float32, less their zero points, one for all or one per output."""
+    """Return integer weights minus their zero points, as float32.
+
+    There is one zero point, or one per output channel, along `axis`.
+    """
     if not isinstance(stored, Constant) or stored.value.dtype.kind not in "iu":
         raise node.unsupported("its weights are not constant integers.", "constant weights.")
     value = stored.value
@@ -58,7 +61,7 @@ def _weights(node: Node, stored: Value | None, zero: Array | None, axis: int) ->
 
 
 def _per_output(x: Activation, values: Array) -> Array:
-    """Shape one value per output channel as the features broadcast it."""
+    """Return one value per output channel in a shape that broadcasts against the features."""
     if values.size == 1:
         return values.reshape(())
     return values.reshape((-1,) + (1,) * max(0, x.index.ndim - 2)) if x.index.ndim > 2 else values
@@ -73,12 +76,32 @@ def _requantised(
     scale: Array | None,
     zero: Array | None,
 ) -> Result:
-    """Add a bias to sums, scale them and, with a zero point, round them to its type."""
+    """Import the end of an integer layer: add the bias, scale, and round if there is a zero point.
+
+    Parameters
+    ----------
+    node : Node
+        The node to import.
+    x : Activation
+        Sums of integers.
+    bias : Constant, optional
+        int32 bias of each output channel.
+    factor : float32 array
+        Scale of the features times scale of the weights.
+    scale : float32 array, optional
+        Scale of the result; 1 by default.
+    zero : integer array, optional
+        Zero point of the result, which has the same type; without it the result is float32.
+    """
     done: tuple[ops.Op, ...] = ()
     if bias is not None:
         (added,) = constant_parameters(node, [bias])
         if added.dtype != np.int32 or added.size not in (1, x.frame[2]):
-            raise node.unsupported("its bias is not one int32 per output channel.")
+            raise node.unsupported(
+                f"its bias has {added.size} values of type {added.dtype} for {x.frame[2]} output"
+                " channels.",
+                "one int32 per output channel.",
+            )
         if np.abs(added.astype(np.int64)).max() >= 1 << 24:
             raise node.unsupported("its bias exceeds 24 bits.", "a smaller bias.")
         x, more = apply(
@@ -190,7 +213,7 @@ def qgemm(node: Node, inputs: Sequence[Value | None]) -> Result:
 @handles("ConvInteger", attributes=f"{GEOMETRY} group", inputs=(2, 4), any_type=True)
 @handles("MatMulInteger", inputs=(2, 4), any_type=True)
 def integer_layer(node: Node, inputs: Sequence[Value | None]) -> Result:
-    """Import sums of integers, int32 in the file; float32 holds them as long as they are short."""
+    """Import a layer whose result is its int32 sums; float32 holds them up to 24 bits."""
     x_zero, w_zero = (
         constant_parameters(node, [v])[0] if v is not None else None
         for v in [*inputs[2:], None, None][:2]

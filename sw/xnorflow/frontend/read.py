@@ -1,4 +1,4 @@
-"""Reads an ONNX file into an imported network."""
+"""The import of a network from an ONNX file."""
 
 from __future__ import annotations
 
@@ -30,20 +30,25 @@ def read(
     path : path
         The file; it is not trusted.
     input_scale : float, Fraction or str
-        What the file's input is of a sample; see `xnorflow.graph.input_scale.InputScale.of`.
+        Scaling of samples to the file's input; see `xnorflow.graph.input_scale.InputScale.of`.
     name : str, optional
-        Name of the network; the file's name otherwise. Made into an identifier.
+        Name of the network, which is made into an identifier; by default the file's name.
     layout : {"file", "nhwc", "nchw"}, optional
-        What the user says of the order of samples; see `xnorflow.ir.InputOrder`.
+        Order in which the user holds samples; see `xnorflow.ir.InputOrder`.
     input : str
-        What samples are; see `xnorflow.ir.input_kind`.
+        Kind of the samples; see `xnorflow.ir.input_kind`.
+
+    Returns
+    -------
+    Graph
+        The imported network, for `xnorflow.lower.lower`.
 
     Raises
     ------
     BadInput
-        If the file does not exist or an argument makes no sense.
+        If the file does not exist, or an argument is invalid or does not fit the file.
     UnsupportedModel
-        If the file is damaged or the network cannot be mapped; names the node.
+        If the file is damaged, or the network cannot be mapped; the message names the node.
     """
     path = Path(path)
     scale = InputScale.of(input_scale)
@@ -68,13 +73,13 @@ def read(
 
 
 def identifier(name: str) -> str:
-    """Make a name into an ASCII identifier."""
+    """Return an ASCII identifier that is as close to `name` as possible."""
     plain = re.sub(r"[^0-9A-Za-z_]+", "_", name)
     return plain if re.match(r"[A-Za-z]", plain) else f"net_{plain.strip('_')}".rstrip("_")
 
 
 def _classes(doc: str, count: int) -> tuple[str, ...]:
-    """Return the names of the classes, where the file's description lists one for each score."""
+    """Return the names of classes in the file's doc_string, if it has one for each score."""
     try:
         names = json.loads(doc).get("classes")
     except (ValueError, RecursionError, AttributeError):

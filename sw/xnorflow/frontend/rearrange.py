@@ -1,4 +1,4 @@
-"""Nodes that only move features, drop some of them or read some of them twice: no operations."""
+"""Nodes that only move, drop or repeat features: they are followed on positions alone."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ PICKS = {
     "Tile": ("", (2, 2)),
     "Expand": ("", (2, 2)),
 }
-"""Attributes and numbers of inputs of those that the reference evaluator does on positions."""
+"""Operators that the reference evaluator runs on positions: attributes, least and most inputs."""
 
 
 def moves_alone(node: Node) -> bool:
-    """Tell whether a node moves features and does nothing else."""
+    """Return whether a node only moves, drops or repeats features."""
     return node.family == STANDARD and (node.op in MOVES or node.op in PICKS)
 
 
 def rearrange(node: Node, inputs: Sequence[Value | None], folder: Folder) -> tuple[Activation, ...]:
-    """Return what each output of a node of moves is.
+    """Return each output of a node that only moves, drops or repeats features.
 
     Parameters
     ----------
     node : Node
-        For which `moves_alone` is true.
+        A node for which `moves_alone` is true.
     inputs : sequence of Value
-        At least one is an `Activation`.
+        Its inputs, at least one of which is an `Activation`.
     folder : Folder
-        Evaluates a node on positions.
+        Evaluator for positions.
 
     Raises
     ------
     UnsupportedModel
-        If shapes do not fit, or what it picks depends on the input or is no feature.
+        If shapes do not fit, if no feature is left, or if what it picks depends on the input.
     """
     if node.op in MOVES:
         x = activation(node, inputs[0])
@@ -58,7 +58,7 @@ def rearrange(node: Node, inputs: Sequence[Value | None], folder: Folder) -> tup
     values = [None if v is None else _values(v) for v in inputs]
     made = folder.evaluate(node, values)
     if not all(m.size for m in made):
-        raise node.unsupported("it picks no features.")
+        raise node.unsupported("it picks no features.", "at least one feature in each output.")
     return tuple(replace(x, index=np.asarray(m, np.int64)) for m in made)
 
 
@@ -67,7 +67,7 @@ def _values(v: Value) -> Ints:
 
 
 def _size(node: Node, inputs: Sequence[Value | None]) -> tuple[int, ...]:
-    """Bound the number of elements before anything is allocated."""
+    """Return a shape of at least as many elements as the result, before memory is allocated."""
     given = [_values(v) for v in inputs if v is not None]
     try:
         match node.op:
@@ -85,7 +85,10 @@ def _size(node: Node, inputs: Sequence[Value | None]) -> tuple[int, ...]:
 
 
 def _never(node: Node, inputs: Sequence[Value | None]) -> Result:
-    """Refuse moves behind a network's end, which nothing has to follow."""
+    """Return the scores unchanged: after a network's end, moves do not matter.
+
+    Elsewhere `rearrange` follows moves, and this is not called.
+    """
     x = activation(node, inputs[0])
     if not x.ended:
         raise TypeError(f"{node.op} is a move and never imported")

@@ -1,4 +1,4 @@
-"""Sums, means and maxima along axes: over rows, columns and channels of the frame."""
+"""Import of sums, means and maxima along axes: over rows, columns or channels of the frame."""
 
 from __future__ import annotations
 
@@ -18,21 +18,27 @@ from xnorflow.graph import ops
 from xnorflow.ir import Ints, Window
 
 AXES_ARE_AN_INPUT = {"ReduceSum": 13, "ReduceMean": 18, "ReduceMax": 18}
-"""The operator set from which the axes are a second input, no attribute."""
+"""Operator set from which on the axes are a second input rather than an attribute."""
 ATTRIBUTES = "axes keepdims noop_with_empty_axes"
 
 
 def _axes(node: Node, inputs: Sequence[Value | None], rank: int) -> list[int] | None:
-    """Read the axes that are reduced; None for a node that does nothing."""
+    """Return the axes that are reduced; None for a node that does nothing."""
     given: tuple[int, ...] | None
     if node.opset < AXES_ARE_AN_INPUT[node.op]:
         given = node.integers("axes")
         if len(inputs) > 1:
-            raise node.unsupported("its axes are an input, which this operator set has not.")
+            raise node.unsupported(
+                f"its axes are an input, which operator set {node.opset} does not have.",
+                "axes as an attribute.",
+            )
         nothing = False
     else:
         if node.integers("axes") is not None:
-            raise node.unsupported("its axes are an attribute, which this operator set has not.")
+            raise node.unsupported(
+                f"its axes are an attribute, which operator set {node.opset} does not have.",
+                "axes as a second input.",
+            )
         axes = inputs[1] if len(inputs) > 1 else None
         if axes is not None and not isinstance(axes, Constant):
             raise node.unsupported("its axes depend on the input.", "constant axes.")
@@ -44,7 +50,7 @@ def _axes(node: Node, inputs: Sequence[Value | None], rank: int) -> list[int] | 
 
 
 def _subsets(frame: tuple[int, int, int], count: int) -> Iterator[tuple[int, ...]]:
-    """Yield axes of the frame with so many features together, channels last of all."""
+    """Yield the sets of the frame's axes that have `count` features, first without channels."""
     for size in range(4):
         for subset in sorted(combinations(range(3), size), key=lambda s: 2 in s):
             if math.prod(frame[a] for a in subset) == count:
@@ -54,10 +60,11 @@ def _subsets(frame: tuple[int, int, int], count: int) -> Iterator[tuple[int, ...
 @handles("ReduceMean", "ReduceSum", attributes=ATTRIBUTES, inputs=(1, 2))
 @handles("ReduceMax", attributes=ATTRIBUTES, inputs=(1, 2), any_type=True)
 def reduce(node: Node, inputs: Sequence[Value | None]) -> Result:
-    """Import a sum, mean or maximum, whichever axes of the frame they are in the file.
+    """Import a sum, mean or maximum.
 
-    Over rows and columns it is a pool; over channels, too, a convolution with weights of 1; over
-    any other features a dense layer with weights of 0 and 1.
+    The file's axes are matched with those of the frame. A reduction over rows or columns is a pool.
+    A sum or mean over channels is a convolution with weights of 1, and one over any other groups
+    of features is a dense layer with weights of 0 and 1.
     """
     x = activation(node, inputs[0])
     shape, rank = x.index.shape, x.index.ndim
@@ -94,7 +101,17 @@ def reduce(node: Node, inputs: Sequence[Value | None]) -> Result:
 
 
 def _dense(node: Node, x: Activation, groups: Ints, outer: Sequence[int]) -> Result:
-    """Add any groups of features by a dense layer."""
+    """Import a sum or mean over any groups of features, as a dense layer.
+
+    Parameters
+    ----------
+    node, x
+        The node and its features.
+    groups : int64 array [results, terms]
+        Position of each term in the frame.
+    outer : sequence of int
+        Shape of the result in the file.
+    """
     size, (count, terms) = math.prod(x.frame), groups.shape
     elements((count, size), MAX_WEIGHTS, what="what it adds", node=node.name, op=node.op)
     weights = np.zeros((count, size), np.int64)
@@ -114,7 +131,17 @@ def _dense(node: Node, x: Activation, groups: Ints, outer: Sequence[int]) -> Res
 
 
 def _rows(frame: tuple[int, int, int], subset: tuple[int, ...], groups: Ints) -> Ints | None:
-    """Tell which result of a reduction of the frame each group is; None where it is none."""
+    """Return which result of a reduction of the frame's axes each group is; None if one is none.
+
+    Parameters
+    ----------
+    frame : tuple of int
+        Height, width, channels.
+    subset : tuple of int
+        Axes of the frame that are reduced.
+    groups : int64 array [results, terms]
+        Position of each term in the frame.
+    """
     rest = [a for a in range(3) if a not in subset]
     positions = np.arange(math.prod(frame), dtype=np.int64).reshape(frame)
     wanted = positions.transpose(*rest, *subset).reshape(-1, groups.shape[1])
@@ -126,7 +153,7 @@ def _rows(frame: tuple[int, int, int], subset: tuple[int, ...], groups: Ints) ->
 
 
 def _reduced(node: Node, x: Activation, subset: tuple[int, ...], index: Ints) -> Result:
-    """Reduce those axes of the frame."""
+    """Import a reduction of the frame's axes in `subset`; `index` is that of the result."""
     height, width, channels = x.frame
     window = Window(*((height if 0 in subset else 1, width if 1 in subset else 1),) * 2)
     frame = (
@@ -160,7 +187,7 @@ def _reduced(node: Node, x: Activation, subset: tuple[int, ...], index: Ints) ->
 
 
 def _choice(x: Activation, groups: Ints, kept: list[int]) -> Iterator[Rearrangement]:
-    """Yield a frame that has the groups as pixels, and what they are of as channels."""
+    """Yield the frame in which the results are channels, and the terms of each are pixels."""
     channels, pixels = groups.shape
     at = np.arange(pixels) * channels + np.arange(channels)[:, None]
     moved = np.moveaxis(x.index, kept, range(len(kept)))

@@ -1,4 +1,8 @@
-"""Raw tensors in other frames than were guessed: in those that a node looks for."""
+"""Regrouping of raw tensors' features into the frame that a node needs.
+
+A tensor is raw while only elementwise operations separate it from the input. The host can put its
+features into any order, so the frame that was guessed for the input may still change.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from xnorflow.graph.channel_constants import gathered
 
 
 class PixelConstants(Exception):
-    """Constants of an operation would differ from pixel to pixel in another frame.
+    """Error for an operation whose constants would differ from pixel to pixel in another frame.
 
     Parameters
     ----------
@@ -28,19 +32,19 @@ class PixelConstants(Exception):
 
 
 def reframed(features: Sequence[Activation], choice: Rearrangement) -> list[Activation]:
-    """Return tensors that hold the same features of the input, in the frames that a node wants.
+    """Return tensors with the same features of the input, in another frame.
 
     Parameters
     ----------
     features : sequence of Activation
-        All raw, of one frame.
+        Raw tensors of one frame.
     choice : Rearrangement
-        What the node wants.
+        The other frame.
 
     Raises
     ------
     PixelConstants
-        If what acts on them so far is not the same for all pixels there.
+        If an operation so far would have constants that differ from pixel to pixel.
     """
     height, width, channels = frame = choice.wanted.shape
     positions = choice.wanted.reshape(height * width, channels)
@@ -53,7 +57,7 @@ def reframed(features: Sequence[Activation], choice: Rearrangement) -> list[Acti
             step = step.before
         made = None if step is None else known[id(step)]
         for old in reversed(chain):
-            # Whatever was flattened, the operations behind it have their constants per feature.
+            # A flattening is left out: the operations after it have constants per feature.
             if not isinstance(old.op, ops.FlattenOp):
                 turned = (
                     gathered(old.op, positions) if isinstance(old.op, ops.Elementwise) else None
@@ -74,7 +78,10 @@ def reframed(features: Sequence[Activation], choice: Rearrangement) -> list[Acti
 
 
 def unified(features: Sequence[Activation]) -> list[Activation]:
-    """Return the same tensors in one frame, if they are raw and one of theirs suits all."""
+    """Return tensors in one frame, if they are raw and one of their frames suits all.
+
+    Otherwise it returns them unchanged.
+    """
     first = features[0]
     if all(same_source(x, first) for x in features) or not all(x.raw for x in features):
         return list(features)
@@ -87,7 +94,7 @@ def unified(features: Sequence[Activation]) -> list[Activation]:
 
 
 def _like(x: Activation, target: Activation) -> Activation:
-    """Put a raw tensor into the frame of another."""
+    """Return a raw tensor in the frame of another, or unchanged if they read different samples."""
     assert x.source is not None and target.source is not None
     old, new = x.source.gather, target.source.gather
     size = math.prod(x.source.shape)
@@ -97,6 +104,6 @@ def _like(x: Activation, target: Activation) -> Activation:
     wanted = places[0, new]
     index = np.where(x.index < 0, -1, places[1, old[x.index]])
     if (wanted < 0).any() or (index[x.index >= 0] < 0).any():
-        return x  # They look at different samples.
+        return x
     (made,) = reframed([x], Rearrangement(wanted.reshape(target.source.frame), index))
     return made

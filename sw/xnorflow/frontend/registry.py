@@ -1,4 +1,4 @@
-"""Which function imports which operator."""
+"""The register of the functions that import operators."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ from xnorflow.frontend.values import Activation, Value
 from xnorflow.graph.ops import Op
 
 Result = tuple[Activation, tuple[Op, ...]]
-"""What a node gives: the tensor it makes, and the operations that make it."""
+"""Result of an import: the node's output, and the operations that compute it from its input."""
 Handler = Callable[[Node, Sequence[Value | None]], Result]
+"""A function that imports a node: it takes the node and its inputs, None for absent ones."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """How to import an operator.
+    """A handler, and the nodes that it may be given.
 
     Parameters
     ----------
     handler : callable
-        Imports one node that has at least one activation among its inputs.
+        Function that imports a node with at least one activation among its inputs.
     attributes : frozenset of str
-        All attributes it understands; any other is an error, as it might change the meaning.
+        Attributes that it honours; any other is refused, because it might change the meaning.
     inputs : tuple of int
         Least and greatest number of inputs.
     any_type : bool
         Whether features may have other element types than float32.
     joins : bool
-        Whether several inputs may be features: functions of one tensor, value by value.
+        Whether several inputs may be features, if they are elementwise functions of one tensor.
     """
 
     handler: Handler
@@ -40,7 +41,7 @@ class Entry:
 
 
 HANDLERS: dict[tuple[str, str], Entry] = {}
-"""By family (see `xnorflow.frontend.node.DOMAINS`) and operator."""
+"""Entries by family (see `xnorflow.frontend.node.DOMAINS`) and operator."""
 
 
 def handles(
@@ -51,7 +52,7 @@ def handles(
     any_type: bool = False,
     joins: bool = False,
 ) -> Callable[[Handler], Handler]:
-    """Register a function as the handler of some operators; see `Entry`."""
+    """Return a decorator that registers a function as the handler of operators; see `Entry`."""
 
     def register(handler: Handler) -> Handler:
         for op in ops:
@@ -64,10 +65,10 @@ def handles(
 
 
 def activation(node: Node, value: Value | None) -> Activation:
-    """Take the input that has to be the network's features, the others being constants."""
+    """Return an input that has to be features; UnsupportedModel if it is a constant or absent."""
     if not isinstance(value, Activation):
         raise node.unsupported(
-            "its first input is a constant, the features come later.",
+            "its first input is a constant, but should be the features.",
             "the features as first input.",
         )
     return value

@@ -1,4 +1,4 @@
-"""Nodes that only move elements: one NumPy function for constants and activations alike."""
+"""Nodes that only move elements: one NumPy function for both constants and activations."""
 
 from __future__ import annotations
 
@@ -15,24 +15,29 @@ Move = Callable[[NDArray[Any]], NDArray[Any]]
 
 
 def _axes(node: Node, operands: list[NDArray[Any] | None], rank: int) -> tuple[int, ...] | None:
-    """Return the axes of Squeeze and Unsqueeze, an attribute before operator set 13."""
+    """Return the axes of Squeeze or Unsqueeze, which are an attribute before operator set 13."""
     axes = node.integers("axes")
     if axes is None and operands and operands[0] is not None:
         axes = node.whole(operands[0], "axes")
     if axes is None:
         return None
     if any(not -rank <= a < rank for a in axes):
-        raise node.unsupported(f"axes {axes} do not fit {rank} dimensions.")
+        raise node.unsupported(
+            f"axes {axes} do not fit {rank} dimensions.", f"axes from {-rank} to {rank - 1}."
+        )
     return axes
 
 
 def _reshape(node: Node, x: NDArray[Any], operands: list[NDArray[Any] | None]) -> NDArray[Any]:
     target = operands[0] if operands else None
     if target is None:
-        raise node.unsupported("it has no constant shape.")
+        raise node.unsupported("it has no constant shape.", "a constant shape as second input.")
     shape = list(node.whole(target, "shape's numbers"))
     if len(shape) > MAX_RANK or any(d < -1 for d in shape):
-        raise node.unsupported(f"it asks for the shape {shape[:MAX_RANK]}.")
+        raise node.unsupported(
+            f"it asks for the shape {shape[:MAX_RANK]}.",
+            f"at most {MAX_RANK} numbers, each at least -1.",
+        )
     if not node.integer("allowzero", 0):
         shape = [x.shape[i] if d == 0 else d for i, d in enumerate(shape)]
     return x.reshape(shape)
@@ -41,7 +46,9 @@ def _reshape(node: Node, x: NDArray[Any], operands: list[NDArray[Any] | None]) -
 def _flatten(node: Node, x: NDArray[Any], operands: list[NDArray[Any] | None]) -> NDArray[Any]:
     axis = node.integer("axis", 1)
     if not -x.ndim <= axis <= x.ndim:
-        raise node.unsupported(f"axis {axis} does not fit {x.ndim} dimensions.")
+        raise node.unsupported(
+            f"axis {axis} does not fit {x.ndim} dimensions.", f"an axis from {-x.ndim} to {x.ndim}."
+        )
     axis += x.ndim if axis < 0 else 0
     return x.reshape(int(np.prod(x.shape[:axis])), -1)
 
@@ -60,7 +67,7 @@ def _unsqueeze(node: Node, x: NDArray[Any], operands: list[NDArray[Any] | None])
     )
     axes = _axes(node, operands, min(x.ndim + count, MAX_RANK))
     if axes is None:
-        raise node.unsupported("it has no constant axes.")
+        raise node.unsupported("it has no constant axes.", "constant axes.")
     return np.expand_dims(x, axes)
 
 
@@ -76,23 +83,23 @@ MOVES = {
     "Unsqueeze": (_unsqueeze, {"axes"}),
     "Identity": (_identity, set[str]()),
 }
-"""Function and known attributes of each."""
+"""Operators that only move elements, with a function and the known attributes of each."""
 
 WITH_OPERAND = frozenset({"Reshape", "Squeeze", "Unsqueeze"})
-"""Those that may take their shape or axes from a second input."""
+"""Operators that may take their shape or axes from a second input."""
 
 
 def move(node: Node, x: NDArray[Any], operands: list[NDArray[Any] | None]) -> NDArray[Any]:
-    """Return what one of `MOVES` makes of `x`.
+    """Compute the output of a node that only moves elements.
 
     Parameters
     ----------
     node : Node
-        Its operator is in `MOVES`.
+        A node with an operator in `MOVES`.
     x : array
-        Elements of any type.
-    operands : list of array
-        Values of the node's further inputs.
+        Elements of its first input, of any type.
+    operands : list of array or None
+        Values of its further inputs; None for one that is absent or not constant.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Tensors of an ONNX file as NumPy arrays, whose claims are checked against the bytes there are."""
+"""Tensors of an ONNX file as NumPy arrays; their claims are checked against the stored bytes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ PLAIN = frozenset(
 
 
 def type_name(data_type: int) -> str:
-    """Return the name of an ONNX element type, its number where it has none."""
+    """Return the name of an ONNX element type, or its number if it has no name."""
     try:
         return TensorProto.DataType.Name(data_type)
     except ValueError:
@@ -46,12 +46,12 @@ def type_name(data_type: int) -> str:
 
 
 class TensorReader:
-    """Reads tensors of one file within a common budget of elements and external bytes.
+    """A reader of one file's tensors, with a common budget of elements and external bytes.
 
     Parameters
     ----------
     folder : Path
-        The model's folder; external data has to lie in it.
+        The model's folder, which has to contain all external data.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -61,14 +61,20 @@ class TensorReader:
         self.bytes_left = MAX_FILE_BYTES
 
     def read(self, tensor: onnx.TensorProto, *, node: str, op: str) -> NDArray[Any]:
-        """Return a tensor's values; UnsupportedModel where they are not what the tensor claims.
+        """Read a tensor's values.
 
         Parameters
         ----------
         tensor : onnx.TensorProto
             Initializer or attribute.
         node, op : str
-            Who uses it, for messages.
+            Name and operator of the node that reads it, for messages.
+
+        Raises
+        ------
+        UnsupportedModel
+            If the values are not of the type, number and place that the tensor claims, hold NaN, or
+            exceed the budget.
         """
         what = f"tensor {tensor.name!r}"
 
@@ -81,7 +87,7 @@ class TensorReader:
                 "float32 parameters and integer shapes.",
             )
         if tensor.HasField("segment"):
-            raise refuse("is stored in segments.")
+            raise refuse("is stored in segments.", "a tensor in one piece.")
         count = elements(tensor.dims, self.elements_left, what=what, node=node, op=op)
         self.elements_left -= count
         dtype = helper.tensor_dtype_to_np_dtype(tensor.data_type)
@@ -96,14 +102,18 @@ class TensorReader:
             stored, needed, unit = len(getattr(tensor, field)), count, "values"
         if stored != needed:
             shape = "x".join(map(str, tensor.dims)) or "one value"
-            raise refuse(f"of {shape} should hold {needed} {unit}, but {stored} are there.")
+            raise refuse(
+                f"of {shape} should hold {needed} {unit}, but {stored} are there.",
+                "export the model again and copy the whole file.",
+            )
         try:
             array = numpy_helper.to_array(tensor)
-        except Exception as e:  # whatever a malformed tensor provokes in the package
+        except Exception as e:  # The package may raise anything for a malformed tensor.
             raise refuse(f"cannot be read: {e}") from e
         return _without_nan(array, refuse)
 
     def _external(self, tensor: onnx.TensorProto, needed: int, refuse: Refuse) -> bytes:
+        """Read `needed` bytes of external data from a file in the model's folder."""
         entries = {e.key: e.value for e in tensor.external_data}
         location = entries.get("location", "")
         try:
@@ -115,7 +125,7 @@ class TensorReader:
         if not location or "\0" in location or "\\" in location or os.path.isabs(location):
             raise refuse(f"points to external data at {location!r}.", here)
         root = self.folder.resolve()
-        # Resolving follows every link, so that neither `..` nor a link leads out of the folder.
+        # Resolving follows `..` and every link, so the check below sees the true place of the file.
         path = (root / location).resolve()
         if not path.is_relative_to(root):
             raise refuse(f"points to external data outside the model's folder: {location!r}.", here)
@@ -131,7 +141,8 @@ class TensorReader:
         if length != needed or offset < 0 or offset + length > info.st_size:
             raise refuse(
                 f"needs {needed} bytes at {offset} of {location!r}, which has"
-                f" {info.st_size}, and claims {length}."
+                f" {info.st_size}, and claims {length}.",
+                "export the model again and copy its data file whole.",
             )
         if length > self.bytes_left:
             raise refuse("exceeds the limit for external data.", f"at most {MAX_FILE_BYTES} bytes.")
@@ -140,11 +151,14 @@ class TensorReader:
             f.seek(offset)
             raw = f.read(length)
         if len(raw) != length:
-            raise refuse(f"needs more bytes than {location!r} has.")
+            raise refuse(
+                f"needs more bytes than {location!r} has.",
+                "export the model again and copy its data file whole.",
+            )
         return raw
 
 
 def _without_nan(array: NDArray[Any], refuse: Refuse) -> NDArray[Any]:
     if array.dtype.kind == "f" and bool(np.isnan(array).any()):
-        raise refuse("holds NaN.", "retrain or repair the file: a NaN has no integer equal.")
+        raise refuse("holds NaN.", "finite parameters; train and export the model again.")
     return array

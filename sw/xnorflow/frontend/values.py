@@ -1,4 +1,4 @@
-"""What a tensor name stands for while a file is walked: a constant, or features of the frame."""
+"""The tensors of a file during the import: constants, and activations, which hold features."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Constant:
     Parameters
     ----------
     value : array
-        Its value as the file's executors compute it.
+        Its value, as the file's executors compute it.
     codes, scale : array, optional
-        Where a quantiser made it: the integers, as floats, and the factor they were multiplied
+        If a quantiser made it, the integers, as floats, and the factor that they were multiplied
         by; both broadcast to the value's shape.
-    parts : tuple, optional
-        Where it is a sum or difference of constants: the operator and both.
+    parts : tuple of (str, Constant, Constant), optional
+        If it is a sum or a difference of constants, the operator and its two inputs.
     """
 
     value: NDArray[Any]
@@ -38,7 +38,10 @@ class Constant:
     parts: tuple[str, Constant, Constant] | None = None
 
     def without_residue(self) -> Constant | None:
-        """Return y for ``y - t + t`` and ``y + t - t``, what straight-through estimators leave."""
+        """Return y if this is ``y - t + t`` or ``y + t - t``, else None.
+
+        Straight-through estimators leave such sums in a file.
+        """
         if self.parts is None:
             return None
         op, first, second = self.parts
@@ -56,18 +59,18 @@ class Constant:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """An operation on the way from the input to a tensor, and the step before it.
+    """An operation on the way from the input to a tensor, linked to the step before it.
 
     Parameters
     ----------
     op : Op
         The operation.
-    before : Step, optional
-        What makes its input; None for the network's input.
+    before : Step or None
+        The step that computes its input; None for the network's input.
     depth : int
-        Number of steps up to here.
+        Number of steps from the input, this one included.
     frame : tuple of int
-        What the node that this operation belongs to reads: height, width, channels.
+        Height, width and channels of the frame that the operation's node reads.
     """
 
     op: Op
@@ -77,14 +80,14 @@ class Step:
 
 
 def extended(step: Step | None, ops: Iterable[Op], frame: Frame) -> Step | None:
-    """Add a node's operations behind a step; `frame` is what the node reads."""
+    """Return the last step after a node's operations are appended; the node reads `frame`."""
     for op in ops:
         step = Step(op, step, step.depth + 1 if step else 1, frame)
     return step
 
 
 def flattened_from(step: Step | None, start: Step | None) -> Frame | None:
-    """Return the frame that was flattened on the way from `start` to a step; None without one."""
+    """Return the frame that is flattened first between `start` and a step; None if none is."""
     found = None
     while step is not start:
         assert step is not None, "start is not on the way"
@@ -94,7 +97,7 @@ def flattened_from(step: Step | None, start: Step | None) -> Frame | None:
 
 
 def operations(step: Step | None, start: Step | None = None) -> tuple[Op, ...]:
-    """Return the operations behind `start` up to a step, in order of execution."""
+    """Return the operations after `start` up to a step, in order of execution."""
     found: list[Op] = []
     while step is not start:
         assert step is not None, "start is not on the way"
@@ -104,7 +107,7 @@ def operations(step: Step | None, start: Step | None = None) -> tuple[Op, ...]:
 
 
 def fork(steps: Sequence[Step | None]) -> Step | None:
-    """Return the last step that is on the way to all `steps`; None for the input."""
+    """Return the last step that all `steps` have in common; None for the input."""
     first, *others = steps
     for other in others:
         while first is not other:
@@ -122,31 +125,33 @@ def fork(steps: Sequence[Step | None]) -> Step | None:
 class Activation:
     """A tensor that depends on the input.
 
-    Whatever shape the file gives a tensor, its features are kept in row, column, channel order;
-    `index` has the file's shape and says which feature each element is. Transposing and reshaping
-    act on `index` alone, so any layout is understood where it is used.
+    Its features form a frame in row, column, channel order, whatever the tensor's shape in the
+    file. `index` has the file's shape and gives the position in the frame of each element.
+    Transposing and reshaping change `index` alone, so a layout matters only to nodes that depend on
+    rows, columns or channels.
 
     Parameters
     ----------
     frame : tuple of int
-        Height, width, channels.
+        Height, width and channels of the frame.
     index : int64 array
-        Position of each element in the frame; -1 for padding.
+        Position in the frame of each element of the tensor, or -1 for padding.
     pad_value : float
-        Value of the padding, where there is some.
+        Value of the padding, if there is any.
     low : float
-        A bound: no feature is less.
+        Lower bound of the features.
     ended : str
-        Name of the node, such as a final arg-max, after which only the order of scores matters.
+        Name of a node, such as a final arg-max, after which only the order of scores matters; empty
+        if there is none.
     dtype : dtype
         Element type.
     made_by : Step, optional
-        The operations that make it; None for the input.
+        Last of the operations that compute it; None for the input.
     source : InputFrame, optional
-        How frames are made of the file's input.
+        Mapping from the file's input to frames.
     raw : bool
-        Only operations on each value alone lie between the input and these features, so that
-        frames may still be put together in any other order.
+        Whether only elementwise operations separate the features from the input, so that frames
+        may still be regrouped in any order.
     """
 
     frame: Frame
@@ -169,7 +174,7 @@ Value = Constant | Activation
 
 
 def same_source(a: Activation, b: Activation) -> bool:
-    """Tell whether two tensors come from frames that were put together in one way."""
+    """Return whether the frames of two tensors hold the same samples in the same order."""
     if a.source is None or b.source is None or a.source.gather is b.source.gather:
         return True
     return np.array_equal(a.source.gather, b.source.gather)
@@ -177,14 +182,14 @@ def same_source(a: Activation, b: Activation) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Rearrangement:
-    """Another order of the features of a frame, and what a node then reads.
+    """Another frame of the same features, and the index of a node's input in it.
 
     Parameters
     ----------
     wanted : int64 array [height, width, channels]
-        Positions in the present frame.
+        Position in the present frame of each feature of the new frame.
     index : int64 array
-        As `Activation.index`, in the wanted frame.
+        `Activation.index` of the node's input, in the new frame.
     """
 
     wanted: Ints
@@ -192,28 +197,28 @@ class Rearrangement:
 
 
 class LayoutError(UnsupportedModel):
-    """Features that are not in the order a node needs; frames put together anew may mend it.
+    """Error for features in an order that a node cannot read; another frame may help.
 
     Parameters
     ----------
     error : UnsupportedModel
-        What to say where it cannot be mended.
+        The error for the user, if no other frame helps.
     choices : Rearrangement
-        What would mend it, the best first.
+        Frames that the node could read, the best first.
     """
 
     def __init__(self, error: UnsupportedModel, *choices: Rearrangement) -> None:
-        """Take over another error's message."""
+        """Copy the message of `error`."""
         super().__init__(error.reason, node=error.node, op=error.op, hint=error.hint)
         self.choices = choices
 
 
 def channels_first(frame: Frame) -> Ints:
-    """Return the index of a frame as [1, channels, height, width]."""
+    """Return the index of a tensor [1, channels, height, width] that holds a whole frame."""
     h, w, c = frame
     return np.arange(h * w * c, dtype=np.int64).reshape(1, h, w, c).transpose(0, 3, 1, 2)
 
 
 def flat(channels: int) -> Ints:
-    """Return the index of a frame of one pixel as [1, channels]."""
+    """Return the index of a tensor [1, channels] that holds a frame of one pixel."""
     return np.arange(channels, dtype=np.int64).reshape(1, channels)

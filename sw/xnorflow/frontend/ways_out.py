@@ -1,4 +1,4 @@
-"""What would work instead of an operator that cannot be mapped."""
+"""Hints for operators that cannot be mapped: what would work instead."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ WAYS_OUT = {
     "Loop": FEED_FORWARD,
     "Scan": FEED_FORWARD,
 }
-"""By operator; `ANY` for others."""
+"""Hints by operator; `ANY` is for all others."""
 
 
 def way_out(op: str) -> str:
-    """Return what would work instead of an operator."""
+    """Return the hint for an operator: what would work instead."""
     return WAYS_OUT.get(op, ANY)

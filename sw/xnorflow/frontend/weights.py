@@ -1,4 +1,4 @@
-"""Integer weights and their scale, from a quantiser or recovered from float values, or real ones."""
+"""Weights as integers and their scales, or as real numbers where there are no integers."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from xnorflow.ir import Ints
 MAX_WEIGHT = 1 << 15
 """Largest integer weight."""
 MAX_DIVISOR = 128
-"""Largest integer that a channel's least magnitude may be."""
+"""Largest integer that is tried for a channel's least magnitude."""
 MAX_NEAR = 127
-"""Largest integer of weights that are whole multiples of a unit but for their rounding."""
+"""Largest integer weight of `_near`."""
 ROUNDING = 2.0**-23
-"""Distance of neighbouring float32 values, relative to the larger."""
+"""Greatest difference of neighbouring float32 values, relative to their magnitude."""
 PROBES = 16
-"""Magnitudes that are tried first, as most channels of float weights fail there."""
+"""Number of magnitudes that are tried first; float weights that do not fit mostly fail there."""
 
 
 def layer_weights(
@@ -29,16 +29,20 @@ def layer_weights(
 ) -> tuple[Ints, Floats] | tuple[Floats, Floats]:
     """Return integers and positive scales whose product is the constant, or its real values.
 
-    A quantiser's own integers are taken where it has one scale per output channel. Otherwise
-    each channel is measured in units of its values' greatest common divisor, as far as float32
-    shows it: that finds the integers of exporters that store quantised values, or fuse a batch
-    normalisation into them. Where there are none, the weights are real: lowering rounds them if
-    the user asked for fixed point, and refuses them otherwise.
+    The first of these that exists is taken:
+
+    1. a quantiser's own integers, if it has one scale per output channel;
+    2. integers in units of each channel's greatest common divisor, up to the rounding of each value
+       to float32, as exporters leave them that store quantised values or fuse a batch normalisation
+       into weights;
+    3. integers of at most `MAX_NEAR` that give the values within the rounding of the largest, which
+       adds a note to the node;
+    4. the real weights, which lowering refuses unless the user asked for fixed point.
 
     Parameters
     ----------
     node : Node
-        Whose weights they are.
+        The node that has these weights.
     constant : Constant
         float32 weights.
     axis : int
@@ -60,7 +64,7 @@ def layer_weights(
     if value.dtype != np.float32:
         raise node.unsupported(f"its weights have type {value.dtype}.", "float32 weights.")
     if value.size == 0 or not np.isfinite(value).all():
-        raise node.unsupported("its weights are empty or not finite.")
+        raise node.unsupported("its weights are empty or not finite.", "finite weights.")
     rows = np.moveaxis(value, axis, 0)
     flat_rows = rows.reshape(len(rows), -1)
     found = _given(constant, axis) or _recovered(flat_rows)
@@ -70,7 +74,7 @@ def layer_weights(
     if found is None:
         return real
     codes, scale = found
-    # A sign of the scale goes into the weights, so that lowering sees positive scales only.
+    # Lowering takes positive scales only, so the sign of a scale goes into the weights.
     codes = codes * np.sign(scale)[:, None]
     scale = np.where(scale == 0, np.float32(1), np.abs(scale))
     if np.abs(codes).max() > MAX_WEIGHT or not (codes == np.rint(codes)).all():
@@ -79,15 +83,15 @@ def layer_weights(
         return real
     if near is not None:
         node.notes.append(
-            f"The weights of {node.op} {node.name!r} are whole multiples of one scale but for their"
-            " rounding; the file's own sums may differ in their last places."
+            f"The weights of {node.op} {node.name!r} are whole multiples of one scale, except for"
+            " their rounding; the file's own sums may differ in their last places."
         )
     whole = np.moveaxis(codes.astype(np.int64).reshape(rows.shape), 0, axis)
     return whole, scale[:1].reshape(()) if (scale == scale[0]).all() else scale
 
 
 def _given(constant: Constant, axis: int) -> tuple[Floats, Floats] | None:
-    """Return a quantiser's integers [out, n] and scales [out], None if they vary otherwise."""
+    """Return a quantiser's integers [out, n] and scales [out]; None if scales vary in a channel."""
     if constant.codes is None or constant.scale is None:
         return None
     shape = constant.value.shape
@@ -101,7 +105,7 @@ def _given(constant: Constant, axis: int) -> tuple[Floats, Floats] | None:
 
 
 def _recovered(rows: Floats) -> tuple[Floats, Floats] | None:
-    """Find integers [out, n] and scales [out] of float values [out, n], None where none fit."""
+    """Return integers [out, n] and scales [out] of float values [out, n]; None if none fit."""
     if (rows == np.rint(rows)).all() and np.abs(rows).max() <= MAX_WEIGHT:
         return rows, np.ones(len(rows), np.float32)
     units = np.empty(len(rows), np.float32)
@@ -114,9 +118,10 @@ def _recovered(rows: Floats) -> tuple[Floats, Floats] | None:
 
 
 def _unit(values: Floats) -> np.float32 | None:
-    """Find the unit of which positive, ascending values are whole multiples, rounded once each.
+    """Return a unit of which all values are whole multiples, up to rounding; None without one.
 
-    It is the least value divided by a small number, or the exact greatest common divisor.
+    The values are positive and ascend, and each is rounded to float32 once. The unit is the least
+    value divided by a small number, or the exact greatest common divisor.
     """
     if not len(values):
         return np.float32(1)
@@ -126,7 +131,7 @@ def _unit(values: Floats) -> np.float32 | None:
             return _exact_unit(values)
         near = least / divisor
         count = max(1.0, np.rint(most / near))
-        # The unit itself is a float32; the largest value tells it best.
+        # The unit is a float32, which the largest value determines most precisely.
         middle = np.float32(most / count)
         for unit in (middle, *(np.nextafter(middle, np.float32(end)) for end in (0, np.inf))):
             if unit > 0 and _fits(values[:PROBES], unit) and _fits(values, unit):
@@ -135,11 +140,13 @@ def _unit(values: Floats) -> np.float32 | None:
 
 
 def _fits(values: Floats, unit: np.float32) -> bool:
+    """Return whether all values are whole multiples of a unit, rounded once to float32."""
     with np.errstate(over="ignore"):
         return bool((np.rint(values / unit) * unit == values).all())
 
 
 def _exact_unit(values: Floats) -> np.float32 | None:
+    """Return the greatest common divisor of the first values if it fits all, else None."""
     ratios = [float(v).as_integer_ratio() for v in values[:PROBES]]
     denominator = max(d for _, d in ratios)
     unit = np.float32(gcd(*(n * (denominator // d) for n, d in ratios)) / denominator)
@@ -148,9 +155,10 @@ def _exact_unit(values: Floats) -> np.float32 | None:
 
 
 def _near(rows: Floats) -> tuple[Floats, Floats] | None:
-    """Find small integers that the values are, in some unit, within the rounding of the largest.
+    """Return small integers and scales that give the values within the rounding of the largest.
 
-    So are weights that were computed as ``2 * round(3 * v) / 3 - 1``.
+    Weights that were computed as ``2 * round(3 * v) / 3 - 1`` are an example. None if there are
+    none.
     """
     units = np.empty(len(rows), np.float32)
     for i, row in enumerate(np.abs(rows)):
@@ -163,6 +171,7 @@ def _near(rows: Floats) -> tuple[Floats, Floats] | None:
 
 
 def _near_unit(values: NDArray[np.float64]) -> float | None:
+    """Return the unit for `_near` of positive, ascending values; None if there is none."""
     least, most = values[0], values[-1]
     for divisor in range(1, MAX_NEAR + 1):
         count = np.rint(most / least * divisor)

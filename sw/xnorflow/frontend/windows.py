@@ -1,11 +1,13 @@
-"""Convolutions, pools and padding: what needs rows, columns and channels."""
+"""Import of convolutions, pools and padding, which depend on rows, columns and channels."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xnorflow.frontend.limits import MAX_FEATURES, MAX_WEIGHTS, elements
 from xnorflow.frontend.node import Node
@@ -29,20 +31,21 @@ Pads = tuple[int, int, int, int]
 Pair = tuple[int, int]
 
 GEOMETRY = "auto_pad dilations kernel_shape pads strides"
+"""Attributes that describe a window."""
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """How a node sees the features of a frame.
+    """The mapping from a node's input [1, channels, rows, columns] to the frame.
 
     Parameters
     ----------
     pads : tuple of int
-        Padding around them: top, left, bottom, right.
+        Padding around the features (top, left, bottom, right), as the node sees it.
     channels : int64 array
-        Channel of the frame that each of the node's channels is.
+        Channel of the frame for each channel of the node's input.
     swapped : bool
-        The node's rows are the frame's columns.
+        Whether the node's rows are the frame's columns.
     """
 
     pads: Pads
@@ -50,20 +53,29 @@ class View:
     swapped: bool
 
     def size(self, x: Activation) -> Pair:
-        """Return rows and columns as the node sees them, without padding."""
+        """Return the numbers of rows and columns that the node sees, without padding."""
         return (x.frame[1], x.frame[0]) if self.swapped else x.frame[:2]
 
     def window(self, w: Window) -> Window:
-        """Turn a window of the node into one of the frame."""
+        """Return a window of the node as a window of the frame."""
         if not self.swapped:
             return w
         t, left, b, r = w.pads
         return Window(w.kernel[::-1], w.stride[::-1], w.dilation[::-1], (left, t, r, b))
 
     def result(self, x: Activation, window: Window, channels: int | None, low: float) -> Activation:
-        """Return what a window of the frame makes of it.
+        """Return the output of a window operation on the frame of `x`.
 
-        Channels are new ones, so many and in order, or, where None, those of the frame.
+        Parameters
+        ----------
+        x : Activation
+            Input of the node.
+        window : Window
+            Window on the frame, with all padding.
+        channels : int or None
+            Number of output channels; None for an operation on each channel alone.
+        low : float
+            Lower bound of the output.
         """
         frame = (*window.output(*x.frame[:2]), x.frame[2] if channels is None else channels)
         index = channels_first(frame)
@@ -75,12 +87,22 @@ class View:
 
 
 def view(node: Node, x: Activation) -> View:
-    """Find out how a node sees channels, rows and columns, with padding around.
+    """Return the mapping from a node's input to its frame.
+
+    Parameters
+    ----------
+    node : Node
+        A convolution or pool.
+    x : Activation
+        Its input; four-dimensional.
 
     Raises
     ------
     LayoutError
-        If they are in an order that its weights cannot make good.
+        If the features are in an order that reordering channels, or swapping rows and columns, does
+        not explain.
+    UnsupportedModel
+        If the input is not four-dimensional, is padding only, or is padded along channels.
     """
     if x.index.ndim != 4 or x.index.shape[0] != 1:
         raise node.unsupported(
@@ -90,7 +112,7 @@ def view(node: Node, x: Activation) -> View:
     inside = x.index[0] >= 0
     rows, cols = (np.flatnonzero(inside.any(axes)) for axes in ((0, 2), (0, 1)))
     if not rows.size:
-        raise node.unsupported("its input is padding only.")
+        raise node.unsupported("its input is padding only.", "less padding.")
     found = x.index[:, :, rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
     if (found < 0).any():
         raise node.unsupported(
@@ -123,6 +145,7 @@ def view(node: Node, x: Activation) -> View:
 
 
 def _pair(node: Node, name: str, default: tuple[int, ...] = (1, 1)) -> Pair:
+    """Return an attribute of two positive numbers, for rows and columns."""
     values = node.integers(name) or default
     if len(values) != 2 or not all(1 <= v < 1 << 16 for v in values):
         raise node.unsupported(f"its {name} are {values}.", "two positive numbers.")
@@ -130,11 +153,10 @@ def _pair(node: Node, name: str, default: tuple[int, ...] = (1, 1)) -> Pair:
 
 
 def _window(node: Node, x: Activation, seen: View, kernel: Pair) -> Window:
-    """Read the geometry; the pads are the node's own, without those of a Pad node before it.
+    """Return a node's window, with rows and columns as the node sees them.
 
-    Rows and columns are as the node sees them.
-
-    Output shapes round up with `ceil_mode`, by padding more at the end.
+    Its pads are the node's own, without those of a Pad node before it. With `ceil_mode`, the output
+    size is rounded up by more padding at the end.
     """
     stride, dilation = _pair(node, "strides"), _pair(node, "dilations")
     inner, own = seen.pads, seen.size(x)
@@ -145,7 +167,9 @@ def _window(node: Node, x: Activation, seen: View, kernel: Pair) -> Window:
     starts, ends = list(given[:2]), list(given[2:])
     auto = node.text("auto_pad", "NOTSET")
     if auto not in ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"):
-        raise node.unsupported(f"auto_pad {auto!r} is unknown.")
+        raise node.unsupported(
+            f"auto_pad {auto!r} is unknown.", "NOTSET, VALID, SAME_UPPER or SAME_LOWER."
+        )
     for axis in (0, 1):
         extent = (kernel[axis] - 1) * dilation[axis] + 1
         if auto == "VALID":
@@ -167,30 +191,36 @@ def _window(node: Node, x: Activation, seen: View, kernel: Pair) -> Window:
     window = Window(kernel, stride, dilation, pads)
     out = _total(window, inner).output(*own)
     if min(out) < 1:
-        raise node.unsupported(f"a window of {window.extent} does not fit {size} pixels.")
+        raise node.unsupported(
+            f"a window of {window.extent} does not fit {size} pixels.",
+            "a larger input, more padding or a smaller kernel.",
+        )
     full = (size[0] + pads[0] + pads[2], size[1] + pads[1] + pads[3], x.frame[2])
     elements(full, MAX_FEATURES, what="its padded input", node=node.name, op=node.op)
     return window
 
 
 def _total(window: Window, inner: Pads) -> Window:
-    """Add the padding of a Pad node."""
+    """Return a window with the padding of a Pad node added to its own."""
     t, left, b, r = (p + q for p, q in zip(window.pads, inner, strict=True))
     return replace(window, pads=(t, left, b, r))
 
 
 def axes_of(node: Node, axes: Iterable[int], rank: int) -> list[int]:
-    """Return different axes as numbers from 0."""
+    """Return axes as numbers from 0; UnsupportedModel if they repeat or are out of range."""
     listed = list(axes)
     normal = [a + rank if a < 0 else a for a in listed]
     if len(set(normal)) < len(normal) or not all(0 <= a < rank for a in normal):
-        raise node.unsupported(f"its axes {listed} do not fit {rank} dimensions.")
+        raise node.unsupported(
+            f"its axes {listed} do not fit {rank} dimensions.",
+            f"different axes from {-rank} to {rank - 1}.",
+        )
     return normal
 
 
 @handles("Pad", attributes="mode pads value", inputs=(1, 4))
 def pad(node: Node, inputs: Sequence[Value | None]) -> Result:
-    """Mark padding by a constant; the next convolution or pool takes it over."""
+    """Import padding by a constant, which the next convolution or pool takes over."""
     x = activation(node, inputs[0])
     if node.text("mode", "constant") != "constant":
         raise node.unsupported(
@@ -198,11 +228,11 @@ def pad(node: Node, inputs: Sequence[Value | None]) -> Result:
         )
     operands = [v.value if isinstance(v, Constant) else None for v in inputs[1:]]
     if any(v is not None and o is None for v, o in zip(inputs[1:], operands, strict=True)):
-        raise node.unsupported("its parameters are not constant.")
+        raise node.unsupported("its parameters are not constant.", "constant pads and value.")
     amounts, value, axes = (*operands, None, None, None)[:3]
     pads = node.integers("pads") if amounts is None else node.whole(amounts, "pads")
     if value is not None and value.size != 1:
-        raise node.unsupported("it pads by more than one value.")
+        raise node.unsupported("it pads by more than one value.", "one value for all padding.")
     number = node.number("value", 0.0) if value is None else float(value.reshape(()))
     rank = x.index.ndim
     picked = axes_of(node, range(rank) if axes is None else node.whole(axes, "axes"), rank)
@@ -212,7 +242,10 @@ def pad(node: Node, inputs: Sequence[Value | None]) -> Result:
     for axis, start, end in zip(picked, pads, pads[len(picked) :], strict=False):
         per_axis[axis] = (start, end)
     if any(map(any, per_axis)) and x.padded and number != x.pad_value:
-        raise node.unsupported("it pads by another value than the Pad before it.")
+        raise node.unsupported(
+            f"it pads by {number:g}, but the Pad node before it by {x.pad_value:g}.",
+            "one value for all padding.",
+        )
     shape = [n + sum(p) for n, p in zip(x.index.shape, per_axis, strict=True)]
     elements(shape, MAX_FEATURES, what="its result", node=node.name, op=node.op)
     return replace(x, index=np.pad(x.index, per_axis, constant_values=-1), pad_value=number), ()
@@ -222,7 +255,7 @@ def pad(node: Node, inputs: Sequence[Value | None]) -> Result:
 @also_along_a_line
 @also_picked
 def conv(node: Node, inputs: Sequence[Value | None]) -> Result:
-    """Import a convolution; groups become zeros in a full set of weights."""
+    """Import a convolution; the weights of groups are filled up with zeros."""
     x = activation(node, inputs[0])
     stored = inputs[1]
     if not isinstance(stored, Constant):
@@ -237,10 +270,15 @@ def conv(node: Node, inputs: Sequence[Value | None]) -> Result:
     groups = node.integer("group", 1)
     if groups < 1 or per_group * groups != channels or out % groups:
         raise node.unsupported(
-            f"weights {stored.value.shape} in {groups} groups do not fit {channels} input channels."
+            f"weights {stored.value.shape} in {groups} groups do not fit {channels} channels.",
+            "weights [out, channels / group, rows, columns], with a group that divides both.",
         )
     if (node.integers("kernel_shape") or tuple(kernel)) != tuple(kernel):
-        raise node.unsupported(f"its kernel_shape is not that of its weights, {kernel}.")
+        raise node.unsupported(
+            f"its kernel_shape {node.integers('kernel_shape')} is not that of its weights,"
+            f" {tuple(kernel)}.",
+            "no kernel_shape, or that of the weights.",
+        )
     window = _window(node, x, seen, (kernel[0], kernel[1]))
     if any(inner) and any(window.pads) and x.pad_value != 0:
         raise node.unsupported(
@@ -280,16 +318,18 @@ def _of_frame(weights: NDArray[Any], seen: View, channels: int) -> NDArray[Any]:
 
 
 def bias(node: Node, value: Value | None, out: int) -> ops.Floats | None:
-    """Read an optional bias per output channel."""
+    """Return an optional bias as float32 [out]; UnsupportedModel if it is not constant."""
     if value is None:
         return None
     if not isinstance(value, Constant) or value.value.size not in (1, out):
-        raise node.unsupported("its bias is not one constant per output channel.")
+        raise node.unsupported(
+            "its bias is not one constant per output channel.", f"a constant bias of {out} values."
+        )
     return np.broadcast_to(float_parameter(node, value.value, "bias").ravel(), out).copy()
 
 
 def _real_taps(window: Window, size: Pair) -> bool:
-    """Whether every window holds a tap that is not padding."""
+    """Return whether every window has a tap that is not padding."""
     for axis in (0, 1):
         count = window.output(*size)[axis]
         taps = (
@@ -306,7 +346,7 @@ def _real_taps(window: Window, size: Pair) -> bool:
 @also_along_a_line
 @also_picked
 def max_pool(node: Node, inputs: Sequence[Value | None]) -> Result:
-    """Import a maximum; padding by a value that never wins counts as none."""
+    """Import a max-pool; a Pad node before it must pad by a value that no feature is below."""
     x = activation(node, inputs[0])
     seen = view(node, x)
     inner = seen.pads
@@ -314,11 +354,14 @@ def max_pool(node: Node, inputs: Sequence[Value | None]) -> Result:
     if any(inner) and x.pad_value > x.low:
         raise node.unsupported(
             f"it takes maxima over padding by {x.pad_value:g}.",
-            "padding by the least value, or the pool's own.",
+            "padding by a value that no feature is below, or by the pool's own pads.",
         )
     window = seen.window(_total(own, inner))
     if not _real_taps(window, x.frame[:2]):
-        raise node.unsupported("a window of it holds padding only.")
+        raise node.unsupported(
+            "a window of it holds padding only.",
+            "less padding, so that every window includes a pixel.",
+        )
     return replace(seen.result(x, window, None, x.low), dtype=x.dtype), (
         ops.MaxPoolOp(window, node=node.name, op=node.op),
     )
@@ -328,7 +371,11 @@ def max_pool(node: Node, inputs: Sequence[Value | None]) -> Result:
 @also_along_a_line
 @also_picked
 def average_pool(node: Node, inputs: Sequence[Value | None]) -> Result:
-    """Import a mean; a Pad node's zeros are counted, the pool's own unless it says so are not."""
+    """Import an average-pool.
+
+    The divisor counts the zeros of a Pad node; it counts the pool's own padding only with
+    `count_include_pad`.
+    """
     x = activation(node, inputs[0])
     seen = view(node, x)
     inner = seen.pads
@@ -346,7 +393,10 @@ def average_pool(node: Node, inputs: Sequence[Value | None]) -> Result:
     uncounted = (0, 0, 0, 0) if counted else seen.window(own).pads
     op = ops.AveragePoolOp(window, uncounted, node=node.name, op=node.op)
     if not op.counts(*x.frame[:2]).all():
-        raise node.unsupported("a window of it holds padding only.")
+        raise node.unsupported(
+            "a window of it holds padding only.",
+            "less padding, so that every window includes a pixel.",
+        )
     return seen.result(x, window, None, low), (op,)
 
 

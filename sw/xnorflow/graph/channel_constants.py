@@ -1,4 +1,4 @@
-"""What becomes of the constants of elementwise operations when channels are put together anew."""
+"""The constants of elementwise operations when features are regrouped into other channels."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from xnorflow.graph.ops import Elementwise
 
 
 def gathered(op: Elementwise, positions: NDArray[np.int64]) -> Elementwise | None:
-    """Return `op` for other pixels and channels made of the features that it acted on.
+    """Return `op` for a frame whose pixels and channels are regrouped features of the old frame.
 
     Parameters
     ----------
     op : Elementwise
-        With constants for all, or per channel.
+        Operation with constants for all channels or per channel.
     positions : int64 array [pixels, channels]
-        Which feature of the old frame, in row, column, channel order, each new one is.
+        Position of each new feature in the old frame, in row, column, channel order.
 
     Returns
     -------
-    Elementwise, or None where a constant would differ from pixel to pixel
+    Elementwise or None
+        None if a constant would differ from pixel to pixel.
     """
     same = True
 

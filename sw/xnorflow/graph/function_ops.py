@@ -1,8 +1,9 @@
-"""Functions of one value, as elementwise nodes make them of it and of constants.
+"""Functions of one value, which elementwise nodes compute from it and from constants.
 
 A `FunctionOp` may read its own input several times, each time through a chain of elementwise
-operations: ``sign(x) + (x == 0)`` is one operation on x, whatever nodes compute it. Values have
-the file's element types in between (bool, integers, float32), so that each step rounds as there.
+operations: ``sign(x) + (x == 0)`` is one operation on x, although several nodes compute it. Values
+in between have the file's element types (bool, integers, float32), so each step rounds as it does
+in the file.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ from xnorflow.graph.quantisers import ROUNDINGS
 
 Array = NDArray[Any]
 Chain = tuple[Elementwise, ...]
-"""Elementwise operations on the input, in order; none: the input itself."""
+"""Elementwise operations on the input, in order; an empty chain is the input itself."""
 Operand = Chain | Array
-"""What a function is applied to: a chain, or a constant of shape [] or [channels]."""
+"""Argument of a function: a chain, or a constant of shape [] or [channels]."""
 
 
 def _divide(a: Array, b: Array) -> Array:
-    """Divide as ONNX does: integers towards zero."""
+    """Compute ``a / b`` as ONNX does: quotients of integers are rounded towards zero."""
     if np.result_type(a, b).kind not in "iu":
         return np.asarray(a / b)
     quotient = np.abs(a) // np.abs(b)
@@ -37,7 +38,7 @@ def _divide(a: Array, b: Array) -> Array:
 
 
 def _in_double(function: Callable[..., Array]) -> Callable[..., Array]:
-    """Evaluate in float64 and round once to the type of the first argument."""
+    """Return a function that computes in float64 and rounds once to its first argument's type."""
 
     def rounded(x: Array, *rest: Array) -> Array:
         doubles = (np.asarray(a, np.float64) for a in (x, *rest))
@@ -52,7 +53,7 @@ def _erf(x: Array) -> Array:
 
 
 def _choose(which: Array, *values: Array) -> Array:
-    """Take values[k] where `which` is k."""
+    """Return ``values[k]`` wherever `which` is k."""
     out = values[0]
     for k, value in enumerate(values[1:], 1):
         out = np.where(which == k, value, out)
@@ -99,7 +100,7 @@ EXACT: dict[str, Callable[..., Array]] = {
     "HardSwish": lambda x, alpha, beta: x * _hard_sigmoid(x, alpha, beta),
     "Choose": _choose,
 }
-"""By name; executors agree on every bit of their results."""
+"""Functions by name whose results are the same in all executors, bit by bit."""
 
 APPROXIMATE: dict[str, Callable[..., Array]] = {
     "Sigmoid": _in_double(lambda x: 1 / (1 + np.exp(-x))),
@@ -122,7 +123,7 @@ APPROXIMATE: dict[str, Callable[..., Array]] = {
     ),
     "Mish": _in_double(lambda x: x * np.tanh(np.logaddexp(0, x))),
 }
-"""By name; rounded correctly here, while each executor has an approximation of its own."""
+"""Functions by name that each executor approximates in its own way; here they round correctly."""
 
 RISING = frozenset(
     {
@@ -132,28 +133,28 @@ RISING = frozenset(
         *("Sigmoid", "Tanh", "Erf", "Exp", "Softplus"),
     }
 )
-"""Functions that, all arguments but one being constants, rise or fall throughout that one.
+"""Functions that are monotone in one argument if all others are constant.
 
-Rounding keeps the order, and what is evaluated in float64 is off by far less than neighbouring
-float32 arguments move it, or than float32 shows.
+Rounding keeps the order of values. Functions that are computed in float64 have errors far below the
+difference that neighbouring float32 arguments make, or below the precision of float32.
 """
 
 RELATIVE, ABSOLUTE = 2.0**-21, 2.0**-23
-"""How far an executor's approximation may be from ours: a part of the result, and so much more."""
+"""Bound of an executor's difference from us: ``abs(result) * RELATIVE + ABSOLUTE``."""
 
 
 @dataclass(frozen=True, eq=False)
 class FunctionOp(Elementwise):
-    """A function of `EXACT` or `APPROXIMATE`.
+    """A function of `EXACT` or `APPROXIMATE`, applied to chains of the input and constants.
 
     Parameters
     ----------
     function : str
-        Its name there.
+        Name in `EXACT` or `APPROXIMATE`.
     operands : tuple of Operand
-        Arguments.
+        Arguments in order.
     nudge : float
-        How many times the bound of its error an approximate result is moved by.
+        Shift of an approximate result, in multiples of the bound of its error.
     """
 
     function: str
@@ -161,7 +162,7 @@ class FunctionOp(Elementwise):
     nudge: float = 0.0
 
     def apply(self, x: Array) -> Array:
-        """Evaluate."""
+        """Compute the result; see `Elementwise.apply`."""
         arguments = [o if isinstance(o, np.ndarray) else run(o, x) for o in self.operands]
         y = compute(self.function, arguments)
         if not self.nudge or self.function in EXACT:
@@ -172,7 +173,7 @@ class FunctionOp(Elementwise):
 
     @property
     def monotone(self) -> bool:
-        """Whether it rises or falls throughout in every channel, as its kind tells."""
+        """Whether it is known to be monotone in every channel, from its function and operands."""
         chains = [o for o in self.operands if not isinstance(o, np.ndarray)]
         if self.function not in RISING or len(chains) != 1:
             return False
@@ -187,13 +188,13 @@ class FunctionOp(Elementwise):
 
     @cached_property
     def size(self) -> int:
-        """Number of operations that one evaluation runs."""
+        """Number of operations that one evaluation computes."""
         chains = [o for o in self.operands if not isinstance(o, np.ndarray)]
         inner = (op.size if isinstance(op, FunctionOp) else 1 for chain in chains for op in chain)
         return 1 + sum(inner)
 
     def mapped(self, change: Callable[[Array], Array]) -> FunctionOp:
-        """Change the constants of the operands, too."""
+        """Return the operation with its operands' constants changed as well."""
         operands = tuple(
             _changed(o, change)
             if isinstance(o, np.ndarray)
@@ -203,7 +204,7 @@ class FunctionOp(Elementwise):
         return replace(self, operands=operands)
 
     def constants(self) -> Iterator[tuple[str, Array]]:
-        """Return the constants of the operands."""
+        """Yield the constants of the operands, with a name for messages."""
         for o in self.operands:
             if isinstance(o, np.ndarray):
                 yield "constant", o
@@ -212,13 +213,13 @@ class FunctionOp(Elementwise):
                     yield from op.constants()
 
     def nudged(self, by: float) -> FunctionOp:
-        """Move all approximate results by so many times the bound of their error."""
+        """Return the operation with approximate results shifted by `by` times their error bound."""
         operands = tuple(o if isinstance(o, np.ndarray) else nudged(o, by) for o in self.operands)
         return replace(self, operands=operands, nudge=by)
 
     @property
     def approximate(self) -> bool:
-        """Whether executors may round its result, or an operand's, differently."""
+        """Whether executors may round its result, or an operand, differently."""
         return self.function in APPROXIMATE or any(
             approximate(o) for o in self.operands if not isinstance(o, np.ndarray)
         )
@@ -228,19 +229,25 @@ class FunctionOp(Elementwise):
 class CastOp(Elementwise):
     """Conversion to another element type: to integers towards zero, to bool by ``x != 0``.
 
-    What the type cannot hold is an error: there, each processor has a result of its own.
+    A float that the integer type cannot hold is an error, as its result depends on the processor.
+
+    Parameters
+    ----------
+    to : str
+        Name of the NumPy type.
     """
 
     to: str
 
     def apply(self, x: Array) -> Array:
-        """Evaluate; UnsupportedModel where a float has no integer of the type."""
+        """Convert `x`; UnsupportedModel if an integer type cannot hold one of its floats."""
         x, to = np.asarray(x), np.dtype(self.to)
         if x.dtype.kind == "f" and to.kind in "iu":
             limits, whole = np.iinfo(to), np.trunc(x.astype(np.float64))
             if not ((whole >= limits.min) & (whole <= limits.max)).all():
                 raise UnsupportedModel(
-                    f"it converts values that {self.to} cannot hold.",
+                    f"it converts values from {whole.min():g} to {whole.max():g}, which"
+                    f" {self.to} cannot hold.",
                     node=self.node,
                     op=self.op,
                     hint="a Clip before it, or a wider type.",
@@ -252,7 +259,12 @@ class CastOp(Elementwise):
 class QuantizeLinearOp(Elementwise):
     """ONNX QuantizeLinear: ``saturate(round_half_even(x / scale) + zero_point)``.
 
-    `zero_point` is float32, as are the limits `lo` and `hi` of the integer type `to`.
+    Parameters
+    ----------
+    scale, zero_point : float32 scalar or [channels]
+        The affine grid.
+    to : str
+        Name of the NumPy integer type to whose range the result saturates.
     """
 
     scale: Array
@@ -260,7 +272,7 @@ class QuantizeLinearOp(Elementwise):
     to: str
 
     def apply(self, x: Array) -> Array:
-        """Evaluate."""
+        """Compute the result; see `Elementwise.apply`."""
         limits = np.iinfo(self.to)
         y = np.rint(x / self.scale) + self.zero_point
         return np.clip(y, np.float32(limits.min), np.float32(limits.max)).astype(self.to)
@@ -268,13 +280,13 @@ class QuantizeLinearOp(Elementwise):
 
 @dataclass(frozen=True, eq=False)
 class DequantizeLinearOp(Elementwise):
-    """ONNX DequantizeLinear: ``(x - zero_point) * scale``, both float32."""
+    """ONNX DequantizeLinear: ``(x - zero_point) * scale`` in float32."""
 
     scale: Array
     zero_point: Array
 
     def apply(self, x: Array) -> Array:
-        """Evaluate."""
+        """Compute the result; see `Elementwise.apply`."""
         return (x.astype(np.float32) - self.zero_point) * self.scale
 
 
@@ -285,15 +297,15 @@ class TruncOp(Elementwise):
     Parameters
     ----------
     scale, zero_point : float32 scalar or [channels]
-        Of the finer grid.
+        The finer grid, of the input.
     factor : float32 array
-        Power of two between the grids.
-    limits : tuple of float, optional
-        Least and greatest integer of the result.
+        Power of two by which the coarser grid's scale is larger.
     out_scale, out_zero_point : float32 scalar or [channels]
-        Of the coarser grid.
+        The coarser grid, of the result.
+    limits : tuple of float, optional
+        Least and greatest integer of the result; unlimited by default.
     rounding : str
-        A name of `xnorflow.graph.quantisers.ROUNDINGS`.
+        Name in `xnorflow.graph.quantisers.ROUNDINGS`.
     """
 
     scale: Array
@@ -305,7 +317,7 @@ class TruncOp(Elementwise):
     rounding: str = "FLOOR"
 
     def apply(self, x: Array) -> Array:
-        """Evaluate."""
+        """Compute the result; see `Elementwise.apply`."""
         steps = np.rint(np.asarray(x / self.scale + self.zero_point, np.float32))
         y = np.asarray(steps / self.factor, np.float32)
         if self.limits is not None:
@@ -314,25 +326,25 @@ class TruncOp(Elementwise):
 
 
 def compute(function: str, arguments: Sequence[Array]) -> Array:
-    """Evaluate a function of `EXACT` or `APPROXIMATE`."""
+    """Compute a function of `EXACT` or `APPROXIMATE`, by its name."""
     evaluate = EXACT.get(function) or APPROXIMATE[function]
     return np.asarray(evaluate(*arguments))
 
 
 def run(chain: Chain, x: Array) -> Array:
-    """Apply a chain of operations."""
+    """Compute the result of a chain of operations."""
     for op in chain:
         x = op.apply(x)
     return x
 
 
 def nudged(chain: Chain, by: float) -> Chain:
-    """Move the approximate results of a chain."""
+    """Return a chain with approximate results shifted by `by` times their error bounds."""
     return tuple(op.nudged(by) if isinstance(op, FunctionOp) else op for op in chain)
 
 
 def approximate(chain: Chain) -> bool:
-    """Tell whether executors may round a result of the chain differently."""
+    """Return whether executors may round a result of the chain differently."""
     return any(isinstance(op, FunctionOp) and op.approximate for op in chain)
 
 
@@ -341,7 +353,7 @@ def _changed(constant: Array, change: Callable[[Array], Array]) -> Array:
 
 
 def same(a: Operand | Elementwise | object, b: object) -> bool:
-    """Tell whether two operands, operations or constants are the same, names of nodes aside."""
+    """Return whether two operands, operations or constants are equal, except in nodes' names."""
     if isinstance(a, np.ndarray):
         return (
             isinstance(b, np.ndarray)

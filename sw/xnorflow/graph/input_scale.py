@@ -1,4 +1,4 @@
-"""What a network's input is of a sample: the sample divided by a number, or multiplied."""
+"""The scaling of samples to a network's input: by a division, or by a multiplication."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from xnorflow.errors import BadInput
 from xnorflow.graph.quantisers import Floats
 
 LARGEST_DIVISOR = 1 << 24
-"""Whole numbers up to here are float32 numbers."""
+"""Largest whole number up to which float32 holds every whole number."""
 
 
 @dataclass(frozen=True)
 class InputScale:
-    """The network takes ``sample / divisor`` in float32, or ``sample * factor``.
+    """The scaling of samples: the network's input is ``sample / divisor`` or ``sample * factor``.
 
-    ``x / 255`` and ``x * float32(1 / 255)`` differ in the last place for half of all x, so which
-    of them a network was trained with decides.
+    Both are computed in float32. ``x / 255`` and ``x * float32(1 / 255)`` differ in the last place
+    for about half of all x, so the scaling has to be the one that the network was trained with.
 
     Parameters
     ----------
     factor : float
-        What the sample is multiplied by, as float32, where `divisor` is 0.
+        Multiplier, rounded to float32; used if `divisor` is 0.
     divisor : int
-        A whole number, or 0.
+        Divisor, a whole number; 0 for a multiplication.
     """
 
     factor: float = 1.0
@@ -37,19 +37,19 @@ class InputScale:
 
     @classmethod
     def of(cls, value: float | Fraction | str) -> InputScale:
-        """Read what a user gave: 1/n divides, in whatever form; any other number multiplies.
+        """Build the scaling for a user's number: 1/n divides by n, any other number multiplies.
 
         Parameters
         ----------
         value : float, Fraction or str
-            A float divides by n where it is the double 1/n, as ``1 / 255`` in Python is;
-            ``np.float32(1 / 255)`` is another number and multiplies. A text is a number or a
-            quotient of two.
+            A float divides by n if it is the float64 value of 1/n, such as ``1 / 255`` in Python;
+            ``np.float32(1 / 255)`` is another number, and multiplies. A string holds a number, or a
+            quotient such as ``"1/255"``.
 
         Raises
         ------
         BadInput
-            If it is no positive number.
+            If it is not a positive number that float32 can hold.
         """
         number = _number(value)
         try:
@@ -62,12 +62,12 @@ class InputScale:
         divisor = round(1 / real) if real <= 1 else 0
         whole = exact == Fraction(1, divisor) if exact and divisor else 1 / max(divisor, 1) == real
         if divisor > 1 and divisor <= LARGEST_DIVISOR and whole:
-            # Dividing by a power of two is multiplying by another.
+            # Division by a power of two is exact, and so is the multiplication by its inverse.
             return cls(real) if divisor & (divisor - 1) == 0 else cls(real, divisor)
         return cls(real)
 
     def values(self, samples: NDArray[Any]) -> Floats:
-        """Compute what the network takes, float32, of whole samples."""
+        """Compute the network's input, float32 of the same shape, from integer samples."""
         x = np.asarray(samples).astype(np.float32)
         return x / np.float32(self.divisor) if self.divisor else x * np.float32(self.factor)
 

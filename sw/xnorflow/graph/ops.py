@@ -1,9 +1,9 @@
 """The network as it was imported: a chain of float32 operations in the file's own order.
 
-The frontend makes it, lowering reads it. Every tensor is already in row, column, channel order,
-whatever layout the file used, and every constant is a float32 scalar or one value per channel.
-The elementwise operations carry the exact float32 arithmetic of the executors that run such files,
-so that lowering can find integer decisions by evaluating them.
+The frontend builds it, lowering reads it. Every tensor is in row, column, channel order, whatever
+the layout in the file, and every constant is a float32 scalar or has one value per channel. The
+elementwise operations have the exact float32 arithmetic of the executors that run such files, so
+lowering can find integer thresholds by evaluating them.
 """
 
 from __future__ import annotations
@@ -37,31 +37,38 @@ class Op:
 class Elementwise(Op):
     """An operation on each value alone.
 
-    Constants have shape [] or [channels]; `apply` broadcasts along the last axis. Those of this
-    file are monotone per channel, in float32; `xnorflow.graph.function_ops` has others.
+    Constants have shape [] or [channels]; `apply` broadcasts them along the last axis. The
+    operations in this module are monotone in every channel, in float32;
+    `xnorflow.graph.function_ops` has others.
     """
 
     @property
     def monotone(self) -> bool:
-        """Whether it rises or falls throughout in every channel, as its kind tells."""
+        """Whether the operation is known to be monotone (rising or falling) in every channel."""
         return True
 
     def mapped(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Self:
-        """Change each constant that has one entry per channel, along its first axis."""
+        """Return the operation with `change` applied to each constant that is per channel.
+
+        Parameters
+        ----------
+        change : callable
+            Takes a constant with the channels on its first axis, and returns the new one.
+        """
         changed: dict[str, Any] = {
             name: change(c) for name, c in self.constants() if c.ndim and len(c) > 1
         }
         return replace(self, **changed)
 
     def constants(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Yield the arrays among its parameters, with their names."""
+        """Yield the name and the value of each array among its parameters."""
         for f in fields(self):
             value = getattr(self, f.name)
             if isinstance(value, np.ndarray):
                 yield f.name, value
 
     def apply(self, x: Floats) -> Floats:
-        """Evaluate in float32 as the executors do; `x` is float32 [..., channels]."""
+        """Compute the result for float32 values [..., channels], rounded as the executors do."""
         raise NotImplementedError
 
 
@@ -72,19 +79,19 @@ class AddOp(Elementwise):
     value: Floats
 
     def apply(self, x: Floats) -> Floats:
-        """Evaluate."""
+        """Compute the result; see `Elementwise.apply`."""
         return x + self.value
 
 
 @dataclass(frozen=True, eq=False)
 class SubtractOp(Elementwise):
-    """x - value, or value - x where reverse."""
+    """x - value, or value - x with `reverse`."""
 
     value: Floats
     reverse: bool = False
 
     def apply(self, x: Floats) -> Floats:
-        """Evaluate."""
+        """Compute the result; see `Elementwise.apply`."""
         return self.value - x if self.reverse else x - self.value
 
 
@@ -95,24 +102,24 @@ class MultiplyOp(Elementwise):
     value: Floats
 
     def apply(self, x: Floats) -> Floats:
-        """Evaluate."""
+        """Compute the result; see `Elementwise.apply`."""
         return x * self.value
 
 
 @dataclass(frozen=True, eq=False)
 class DivideOp(Elementwise):
-    """x / value; value has no zeros."""
+    """x / value; `value` has no zeros."""
 
     value: Floats
 
     def apply(self, x: Floats) -> Floats:
-        """Evaluate."""
+        """Compute the result; see `Elementwise.apply`."""
         return x / self.value
 
 
 @dataclass(frozen=True, eq=False)
 class BatchNormOp(Elementwise):
-    """Batch normalisation with running statistics, folded as ONNX Runtime and PyTorch fold it.
+    """Batch normalisation with running statistics, computed as ONNX Runtime and PyTorch do.
 
     ``a = gamma * (1 / sqrt(var + epsilon))``, ``b = beta - mean * a``, ``y = x * a + b``, each
     operation rounded to float32.
@@ -125,7 +132,7 @@ class BatchNormOp(Elementwise):
     epsilon: float
 
     def apply(self, x: Floats) -> Floats:
-        """Evaluate."""
+        """Compute the result; see `Elementwise.apply`."""
         a = self.gamma * (np.float32(1) / np.sqrt(self.var + np.float32(self.epsilon)))
         return x * a + (self.beta - self.mean * a)
 
@@ -138,7 +145,7 @@ class ClipOp(Elementwise):
     hi: float = np.inf
 
     def apply(self, x: Floats) -> Floats:
-        """Evaluate."""
+        """Compute the result; see `Elementwise.apply`."""
         return np.clip(x, np.float32(self.lo), np.float32(self.hi))
 
 
@@ -147,7 +154,7 @@ class SignOp(Elementwise):
     """ONNX Sign: -1, 0 or +1."""
 
     def apply(self, x: Floats) -> Floats:
-        """Evaluate."""
+        """Compute the result; see `Elementwise.apply`."""
         return np.sign(x)
 
 
@@ -158,7 +165,7 @@ class BipolarQuantOp(Elementwise):
     scale: Floats
 
     def apply(self, x: Floats) -> Floats:
-        """Evaluate."""
+        """Compute the result; see `Elementwise.apply`."""
         return np.where(x >= 0, self.scale, -self.scale).astype(np.float32)
 
 
@@ -169,11 +176,11 @@ class QuantOp(Elementwise):
     Parameters
     ----------
     scale, zero_point : float32 scalar or [channels]
-        Of the affine grid.
+        The affine grid; `scale` is positive.
     bits : float
-        Width; 1 to 24, whole.
+        Width of an integer in bits, a whole number from 1 to 24.
     signed, narrow : bool
-        Range of the integers.
+        Range of the integers; see `xnorflow.graph.quantisers.integer_range`.
     rounding : str
         ROUND, HALF_EVEN, CEIL, FLOOR, UP, DOWN, HALF_UP or HALF_DOWN.
     """
@@ -186,7 +193,7 @@ class QuantOp(Elementwise):
     rounding: str = "ROUND"
 
     def codes(self, x: Floats) -> Floats:
-        """Compute the integers, as float32, before the zero point is taken away."""
+        """Compute the integers, as float32, before the zero point is subtracted."""
         return quant_codes(
             x,
             scale=self.scale,
@@ -198,15 +205,20 @@ class QuantOp(Elementwise):
         )
 
     def apply(self, x: Floats) -> Floats:
-        """Evaluate."""
+        """Compute the result; see `Elementwise.apply`."""
         return (self.codes(x) - self.zero_point) * self.scale
 
 
 @dataclass(frozen=True, eq=False)
 class MultiThresholdOp(Elementwise):
-    """QONNX MultiThreshold: out_scale * (number of thresholds that x reaches) + out_bias.
+    """QONNX MultiThreshold: ``out_scale * (number of thresholds <= x) + out_bias``.
 
-    `thresholds` is float32 [1 or channels, n].
+    Parameters
+    ----------
+    thresholds : float32 array [1 or channels, n]
+        Thresholds, in any order.
+    out_scale, out_bias : float
+        Scale and bias of the count.
     """
 
     thresholds: Floats
@@ -214,24 +226,24 @@ class MultiThresholdOp(Elementwise):
     out_bias: float = 0.0
 
     def apply(self, x: Floats) -> Floats:
-        """Evaluate."""
+        """Compute the result; see `Elementwise.apply`."""
         count = sum((x >= column).astype(np.float32) for column in self.thresholds.T)
         return np.float32(self.out_scale) * count + np.float32(self.out_bias)
 
 
 @dataclass(frozen=True, eq=False)
 class LookupOp(Elementwise):
-    """The value of each code: ``values[x]``, ascending float32 numbers."""
+    """The value of each code: ``values[x]``, where `values` are ascending float32 numbers."""
 
     values: tuple[float, ...]
 
     def apply(self, x: Floats) -> Floats:
-        """Evaluate."""
+        """Compute the result; see `Elementwise.apply`."""
         return np.array(self.values, np.float32)[x.astype(np.int64)]
 
 
 class WindowReduction(Op):
-    """An operation that makes one value, or one per output channel, of each window of the map."""
+    """An operation that reduces each window of the map to one pixel."""
 
     window: Window
 
@@ -240,7 +252,7 @@ class WindowReduction(Op):
 class ConvOp(WindowReduction):
     """Cross-correlation; dense layers are 1 x 1 on one pixel.
 
-    The imported weight is ``weights * scale``; padded features have the float value `pad_value`.
+    The weights of the imported file are ``weights * scale``.
 
     Parameters
     ----------
@@ -250,9 +262,9 @@ class ConvOp(WindowReduction):
     scale : float32 scalar or [out]
         Positive; 1 for real weights.
     window : Window
-        Its kernel equals the weights' middle axes.
+        Geometry; the kernel equals the middle axes of the weights.
     pad_value : float
-        Value of a padded feature.
+        Float value of a padded feature.
     bias : float32 [out], optional
         Added after the sum; lowering treats it as an `AddOp`.
     rounded : bool
@@ -274,7 +286,7 @@ class ConvOp(WindowReduction):
 
 @dataclass(frozen=True, eq=False)
 class MaxPoolOp(WindowReduction):
-    """Maximum over a window; padded taps never win."""
+    """Maximum over a window; padding is left out."""
 
     window: Window
 
@@ -288,17 +300,28 @@ class SumPoolOp(WindowReduction):
 
 @dataclass(frozen=True, eq=False)
 class AveragePoolOp(WindowReduction):
-    """Mean over a window: the float32 sum divided by the number of taps.
+    """Mean over a window: the float32 sum, divided by the number of taps that are counted.
 
-    Padded taps are 0. They are counted, but for those of the outermost `uncounted` rows and
-    columns (top, left, bottom, right) of the padding.
+    Parameters
+    ----------
+    window : Window
+        Geometry; padded taps are 0.
+    uncounted : tuple of int
+        Number of outermost rows and columns of the padding (top, left, bottom, right) that are not
+        counted; the rest of the padding is.
     """
 
     window: Window
     uncounted: tuple[int, int, int, int] = (0, 0, 0, 0)
 
     def counts(self, height: int, width: int) -> Ints:
-        """Count the taps of each window of a map of such height and width."""
+        """Return the divisor of each window, int64 [output height, output width].
+
+        Parameters
+        ----------
+        height, width : int
+            Size of the input map in pixels, without padding.
+        """
         axes = []
         w = self.window
         for axis, size in enumerate((height, width)):
@@ -312,7 +335,7 @@ class AveragePoolOp(WindowReduction):
 
 @dataclass(frozen=True, eq=False)
 class FlattenOp(Op):
-    """All features of the frame become channels of one pixel, in row, column, channel order."""
+    """The features of a frame, in row, column, channel order, as the channels of one pixel."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -322,21 +345,23 @@ class Graph:
     Parameters
     ----------
     name : str
-        A valid identifier.
+        An identifier.
     shape : tuple of int
-        Height, width, channels of the input.
+        Height, width and channels of the input.
     ops : tuple of Op
-        In order of execution.
+        Operations in order of execution.
     input_scale : InputScale
-        What the file's input is of a sample.
-    classes, notes : tuple of str
-        As in `xnorflow.ir.IntegerNetwork`; notes record dropped softmax, arg-max and the like.
+        Scaling of samples to the file's input.
+    classes : tuple of str
+        Names of the classes, one per score; empty if unknown.
+    notes : tuple of str
+        Facts that a user should know, such as a softmax that was dropped, one sentence each.
     order : InputOrder, optional
-        How samples in the file's order become a frame.
+        Order in which users hold samples.
     samples : InputKind
-        What samples are.
+        Kind of the samples.
     takes_floats : bool
-        Samples are floats, which the host quantises as the first operations say.
+        Whether samples are floats, which the host quantises as the first operations do.
     """
 
     name: str

@@ -1,6 +1,6 @@
 """QONNX quantisers in float32, operation by operation in the order of their specification.
 
-Lowering finds integer decisions by evaluating these functions, so each rounds exactly where the
+Lowering finds integer thresholds by evaluating these functions, so each rounds exactly where the
 reference implementation in the ``qonnx`` package rounds; the tests compare every bit. The old
 ``onnx.brevitas`` domain defines the same operators.
 """
@@ -32,7 +32,14 @@ ROUNDINGS: dict[str, Callable[[Floats], Floats]] = {
 def integer_range(bits: float, signed: bool, narrow: bool) -> tuple[int, int]:
     """Return the least and greatest integer of a QONNX Quant.
 
-    `narrow` takes away the least value of a signed range and the greatest of an unsigned one.
+    Parameters
+    ----------
+    bits : float
+        Width of an integer in bits, a whole number.
+    signed : bool
+        Whether there are negative integers.
+    narrow : bool
+        Whether to leave out the least integer of a signed range or the greatest of an unsigned one.
     """
     half = 2 ** (int(bits) - 1)
     if signed:
@@ -50,25 +57,25 @@ def quant_codes(
     narrow: bool,
     rounding: str,
 ) -> Floats:
-    """Compute the integers of QONNX Quant, before the zero point is taken away.
+    """Compute the integers of QONNX Quant, before the zero point is subtracted.
 
     Parameters
     ----------
     x : float32 or float64 array
         What is quantised; `scale` and `zero_point` broadcast against it.
     scale, zero_point : float32 array
-        Of the affine grid.
+        The affine grid.
     bits : float
         Width of an integer in bits.
     signed, narrow : bool
         Range of the integers; see `integer_range`.
     rounding : str
-        One of `ROUNDINGS`, in any case.
+        Name in `ROUNDINGS`, in upper or lower case.
 
     Returns
     -------
     float32 array
-        Whole numbers.
+        Whole numbers, in the shape of `x`.
 
     Raises
     ------

@@ -1,9 +1,10 @@
 """The integer network: what the compiler lowers to and everything else starts from.
 
 A network is a chain of layers over feature maps ``[height, width, channels]``. A feature is stored
-as an unsigned *code*; its alphabet says which integer the code stands for. Nothing here is a
-float, so every tool that reads a network computes the same numbers. Imports NumPy and
-`xnorflow.errors` and `xnorflow.npz`; a network that is called reaches up to the golden model.
+as an unsigned *code*; its alphabet says which integer the code stands for. All arithmetic is on
+integers, so every tool that reads a network computes the same numbers. This room may import NumPy,
+`xnorflow.errors`, `xnorflow.inputs` and `xnorflow.npz`; calling a network also imports the golden
+model.
 """
 
 from xnorflow.ir.alphabet import (

@@ -23,7 +23,7 @@ class Alphabet:
     lo : int
         Value of code 0.
     step : int
-        Distance of neighbouring values, at least 1.
+        Difference between neighbouring values, at least 1.
     levels : int
         Number of values, at least 1.
     """
@@ -80,7 +80,8 @@ NAMED_ALPHABETS = {
 def weight_alphabet(weights: Ints) -> Alphabet:
     """Return the narrowest alphabet with a common name that holds `weights`.
 
-    Bipolar, unipolar or ternary where they fit; else odd integers only, or intN.
+    It is the first that fits of bipolar, unipolar and ternary; otherwise the odd integers of the
+    fewest bits if all weights are odd, or else intN.
     """
     low, high = int(weights.min()), int(weights.max())
     for known in (BIPOLAR, UNIPOLAR, TERNARY):

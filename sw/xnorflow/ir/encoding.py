@@ -1,4 +1,4 @@
-"""Layers as a JSON header and plain arrays, and back."""
+"""Conversion of a network to a JSON header with plain arrays, and back."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from xnorflow.ir.layer_graph import LayerGraph
 
 FORMAT = "xnorflow-network-1"
 FORMAT_2 = "xnorflow-network-2"
-"""Of networks that say how users hold samples; whoever knows only the first must not read them."""
+"""Format of networks with an order or a kind of samples; an older version has to refuse them."""
 
 
 def to_arrays(net: LayerGraph) -> tuple[str, dict[str, NDArray[Any]]]:
@@ -28,9 +28,9 @@ def to_arrays(net: LayerGraph) -> tuple[str, dict[str, NDArray[Any]]]:
     Returns
     -------
     header : str
-        JSON.
+        JSON text; it refers to arrays by name.
     arrays : dict of str to array
-        What the header refers to by name.
+        Arrays by name.
     """
     arrays: dict[str, NDArray[Any]] = {}
     layers = []
@@ -80,14 +80,17 @@ def to_arrays(net: LayerGraph) -> tuple[str, dict[str, NDArray[Any]]]:
 
 
 def _ints(values: Any, count: int) -> tuple[int, ...]:
-    """Take whole numbers, and nothing that only looks like them."""
+    """Return a list of `count` ints as a tuple; ValueError for anything else, such as a bool."""
     if not isinstance(values, list) or [type(v) for v in values] != [int] * count:
         raise ValueError(f"{values!r} is not {count} whole numbers")
     return tuple(values)
 
 
 def _texts(values: Any) -> tuple[str, ...]:
-    """Take texts that can be written out again: JSON can spell halves of surrogate pairs."""
+    """Return a list of strings as a tuple; ValueError for anything else.
+
+    JSON can spell halves of surrogate pairs, which could not be written out again.
+    """
     if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
         raise ValueError(f"{values!r} is not a list of texts")
     for text in values:
@@ -110,16 +113,23 @@ def _value(value: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
 
 
 def from_arrays(header: str, arrays: Mapping[str, NDArray[Any]]) -> LayerGraph:
-    """Put together what `to_arrays` split; what the layers say is not checked yet.
+    """Build the network that `to_arrays` split; `xnorflow.ir.verify` has to check its fields.
+
+    Parameters
+    ----------
+    header : str
+        JSON text.
+    arrays : mapping of str to array
+        The arrays that the header names.
 
     Raises
     ------
     ValueError, LookupError, TypeError, AttributeError
-        If the header is no such thing.
+        If `to_arrays` cannot have written the header.
     """
     content = json.loads(header)
     if content["format"] not in (FORMAT, FORMAT_2):
-        raise ValueError(f"its format is {content['format']!r}, not {FORMAT_2!r}")
+        raise ValueError(f"its format is {content['format']!r}, not {FORMAT!r} or {FORMAT_2!r}")
     layers = []
     for entry in content["layers"]:
         kind = KINDS[entry.pop("kind")]

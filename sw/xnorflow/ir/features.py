@@ -48,18 +48,18 @@ class Window:
 
     @property
     def extent(self) -> tuple[int, int]:
-        """Pixels from a window's first tap to its last, both included."""
+        """Rows and columns from a window's first tap to its last, both included."""
         return (
             (self.kernel[0] - 1) * self.dilation[0] + 1,
             (self.kernel[1] - 1) * self.dilation[1] + 1,
         )
 
     def holds_padding_only(self, height: int, width: int) -> bool:
-        """Return whether some window has no tap on a map of such height and width."""
+        """Return whether some position of the window covers padding only, on a map of this size."""
         for axis, size in enumerate((height, width)):
             dilation, windows = self.dilation[axis], self.output(height, width)[axis]
             first_tap = np.arange(windows) * self.stride[axis] - self.pads[axis]
-            # The first tap that does not lie before the map has to be one, and to lie on the map.
+            # Skip the taps before the map: the next one has to exist, and to lie on the map.
             skipped = np.maximum(0, -(first_tap // dilation))
             inside = (skipped < self.kernel[axis]) & (first_tap + skipped * dilation < size)
             if not inside.all():

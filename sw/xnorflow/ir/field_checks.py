@@ -13,7 +13,7 @@ from xnorflow.ir.features import Features, Window
 MAX_FEATURES = 1 << 24
 """Most features of a frame between two layers, padding included."""
 MAX_VALUE = 1 << (MAX_BITS + 1)
-"""No value of an alphabet and no weight is further from 0."""
+"""Largest magnitude of a weight and of an alphabet's value."""
 
 
 def need(truth: object, what: str) -> None:
@@ -23,31 +23,38 @@ def need(truth: object, what: str) -> None:
 
 
 def integers(a: object, axes: int, what: str) -> NDArray[Any]:
-    """Return `a` if it is a non-empty int64 array of so many axes; raise ValueError otherwise."""
+    """Return `a` if it is a non-empty int64 array with `axes` axes; raise ValueError otherwise."""
     if not (isinstance(a, np.ndarray) and a.dtype == np.int64 and a.ndim == axes and a.size):
-        raise ValueError(f"its {what} are not int64 with {axes} axes")
+        raise ValueError(f"its {what} are not int64 with {axes} axes, or are empty")
     return a
 
 
 def check_alphabet(a: Alphabet) -> None:
-    """Raise ValueError where an alphabet's values or codes are too wide."""
-    need(max(abs(a.lo), abs(a.hi)) <= MAX_VALUE and a.bits <= MAX_BITS, f"{a} is too wide")
+    """Raise ValueError if an alphabet's values or codes are too wide."""
+    need(
+        max(abs(a.lo), abs(a.hi)) <= MAX_VALUE and a.bits <= MAX_BITS,
+        f"alphabet {a} is too wide: codes may have {MAX_BITS} bits, values may lie between"
+        f" {-MAX_VALUE} and {MAX_VALUE}",
+    )
 
 
 def check_window(w: Window, inp: Features, *, every: bool) -> None:
-    """Raise ValueError where a window is impossible on a feature map.
+    """Raise ValueError if a window is impossible on a feature map.
 
     Parameters
     ----------
     w : Window
         The window.
     inp : Features
-        What it slides over.
+        The map that it slides over.
     every : bool
-        Whether every window has to have a tap that isn't padded.
+        Whether every position of the window must include a pixel that isn't padding.
     """
     need(min(*w.kernel, *w.stride, *w.dilation) >= 1 and min(w.pads) >= 0, f"{w} is not possible")
     top, left, bottom, right = w.pads
     size = (inp.height + top + bottom) * (inp.width + left + right) * inp.channels
-    need(size <= MAX_FEATURES and max(w.extent) <= MAX_FEATURES, f"{w} is too large")
+    need(
+        size <= MAX_FEATURES and max(w.extent) <= MAX_FEATURES,
+        f"{w} is too large: a padded map may have {MAX_FEATURES} features",
+    )
     need(not (every and w.holds_padding_only(inp.height, inp.width)), "a window holds padding only")

@@ -13,22 +13,22 @@ from xnorflow.ir.verify import verify
 from xnorflow.npz import read_archive
 
 MAX_BYTES = 1 << 30
-"""Most that the arrays of a network may take, in bytes."""
+"""Most bytes that the arrays of a network may take together."""
 
 
 def save(net: IntegerNetwork, path: str | Path) -> None:
-    """Write a network to an ``.npz`` file."""
+    """Write a network to an ``.npz`` file, which `load` reads; OSError if that fails."""
     header, arrays = to_arrays(net)
     np.savez_compressed(path, allow_pickle=False, header=np.array(header), **arrays)
 
 
 def load(path: str | Path) -> IntegerNetwork:
-    """Read a network that `save` wrote.
+    """Read a network that `save` wrote, and verify it.
 
     Raises
     ------
     xnorflow.errors.BadInput
-        If the file is anything else.
+        If the file is absent, damaged or anything else.
     """
     what = "a network that xnorflow wrote"
     arrays, _ = read_archive(Path(path), MAX_BYTES, what=what)

@@ -1,4 +1,8 @@
-"""What samples are: integers of an alphabet, or floats that the host quantises to such."""
+"""The kinds of samples: integers of an alphabet, or floats that the host quantises to such.
+
+Users name a kind: ``uint8``, ``int8``, ``uintN`` or ``intN`` with N from 2 to 16, ``bits`` (0 and
+1), ``bipolar`` (-1 and +1), ``file`` (integers as the model file declares them) or ``float``.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +17,19 @@ from xnorflow.errors import BadInput
 from xnorflow.ir.alphabet import BIPOLAR, UINT8, UNIPOLAR, Alphabet, Ints
 
 MAX_SAMPLE_BITS = 16
+"""Widest code of a sample."""
 FILE, FLOAT = "file", "float"
-"""Kinds that the model file decides: integers as it declares them, floats that it quantises."""
+"""Kinds that the model file decides: integers that it declares, or floats that it quantises."""
 KINDS = "uint8, int8, uintN and intN of 2 to 16 bits, bits, bipolar, file or float"
 
 
 def alphabet_of(kind: str) -> Alphabet | None:
-    """Return the integers of a kind by its name; None for `FILE` and `FLOAT`, which a file decides.
+    """Return the integers of a kind of samples; None for `FILE` and `FLOAT`, which a file decides.
+
+    Parameters
+    ----------
+    kind : str
+        A name, such as ``"int4"``; see this module.
 
     Raises
     ------
@@ -40,26 +50,27 @@ def alphabet_of(kind: str) -> Alphabet | None:
 
 @dataclass(frozen=True, eq=False)
 class HostQuantiser:
-    """A network's own quantiser of its input, done by the host before anything is sent.
+    """A network's own quantiser of its input, which the host runs before it sends a frame.
 
-    Per channel, a sample has ``codes[channel, i]`` where it reaches exactly `i` of the thresholds.
+    A sample of a channel becomes ``codes[channel, i]`` if exactly `i` of the channel's thresholds
+    are less than or equal to it. A single row serves all channels.
 
     Parameters
     ----------
     thresholds : float32 array [1 or channels, n]
-        Ascending.
+        In ascending order along the last axis.
     codes : int64 array [1 or channels, n + 1]
-        Codes of the stream.
+        Codes that are sent to the accelerator.
     """
 
     thresholds: NDArray[np.float32]
     codes: Ints
 
     def __call__(self, x: NDArray[Any]) -> Ints:
-        """Quantise float samples [..., channels]; BadInput where one is not finite."""
+        """Compute int64 codes of float samples [..., channels]; BadInput if one is not finite."""
         x = x.astype(np.float32)
         if not np.isfinite(x).all():
-            raise BadInput("a sample is not a finite number")
+            raise BadInput("a sample is not a finite number: remove NaN and infinity from the data")
         made = np.empty(x.shape, np.int64)
         for channel in range(x.shape[-1]):
             row = channel if len(self.thresholds) > 1 else 0
@@ -70,14 +81,14 @@ class HostQuantiser:
 
 @dataclass(frozen=True, eq=False)
 class InputKind:
-    """Kind of a network's samples.
+    """The kind of a network's samples.
 
     Parameters
     ----------
     alphabet : Alphabet
-        Integers of the stream; a sample is sent as its code.
+        Integers that the network takes; a sample is sent as its code.
     quantiser : HostQuantiser, optional
-        Makes codes of floats; without it samples are the alphabet's integers.
+        Quantiser of float samples; without it samples are the alphabet's integers.
     """
 
     alphabet: Alphabet = UINT8
@@ -90,16 +101,16 @@ class InputKind:
 
     @property
     def plain(self) -> bool:
-        """Whether samples are uint8, as in networks that say nothing of them."""
+        """Whether samples are uint8, which is the default."""
         return self.quantiser is None and self.alphabet == UINT8
 
     @property
     def dtype(self) -> type[np.uint8] | type[np.uint16]:
-        """Type that holds a code."""
+        """Narrowest of uint8 and uint16 that holds a code."""
         return np.uint8 if self.alphabet.bits <= 8 else np.uint16
 
     def fits(self, x: NDArray[Any]) -> str:
-        """Say what is wrong with the type of samples, and the cure; empty where it is right."""
+        """Return, for users, what would mend the type of samples; empty if it is right."""
         if self.quantiser is not None:
             return "" if x.dtype.kind in "fiub" else "floats are needed"
         if self.alphabet == UINT8:
@@ -129,17 +140,17 @@ class InputKind:
         if low >= 0 and high <= 255:
             return "x.round().astype(np.uint8) would fit"
         return (
-            f"samples from {low:g} to {high:g} are no bytes: give what they were made of, or let"
-            " the host quantise them with --input float (input='float')"
+            f"samples from {low:g} to {high:g} are no bytes: give the bytes that they were computed"
+            " from, or let the host quantise them with --input float (input='float')"
         )
 
     def encode(self, x: NDArray[Any]) -> NDArray[Any]:
-        """Turn samples [frames, height, width, channels] into codes, uint8 or uint16.
+        """Compute the codes of samples [frames, height, width, channels], in uint8 or uint16.
 
         Raises
         ------
         BadInput
-            If one is none of the alphabet's integers.
+            If a sample is not one of the alphabet's integers, or a float is not finite.
         """
         if self.quantiser is not None:
             return self.quantiser(x).astype(self.dtype)

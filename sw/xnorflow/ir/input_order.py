@@ -1,4 +1,9 @@
-"""The order in which users hold samples, and how it becomes the order of the stream."""
+"""The order in which users hold samples, and its conversion to the order of the hardware's stream.
+
+Three orders meet here. Data come in any shape and order that a `Reading` describes. The *file's
+order* is that of the imported file's input tensor. The *stream's order* is row, column, channel,
+which is how frames enter the accelerator.
+"""
 
 from __future__ import annotations
 
@@ -16,23 +21,24 @@ from xnorflow.ir.alphabet import Ints
 Channels = Literal["first", "last", ""]
 Layout = Literal["", "file", "nhwc", "nchw"]
 LAYOUTS: tuple[Layout, ...] = ("file", "nhwc", "nchw")
-"""What a user can say of the order of samples."""
+"""Names that a user can give for the order of samples."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One shape that data may have, and how its axes become the file's.
+    """One shape that data may have, and how its axes map to those of the file.
 
     Parameters
     ----------
     shape : tuple of int
-        Of one frame of the data.
+        Shape of one frame of the data.
     axes : tuple of int, optional
-        Transposition of [frames, *shape] to the file's order; None where it is the file's order.
+        Transposition of [frames, *shape] to the file's order; None if the data already are in it,
+        empty if they are in the stream's order.
     what : str
         Name of the order, for messages.
     whole : tuple of int, optional
-        Shape that is given to the data before the transposition, where it is flat.
+        For flat data, the shape that they get before the transposition.
     """
 
     shape: tuple[int, ...]
@@ -43,19 +49,19 @@ class Reading:
 
 @dataclass(frozen=True, eq=False)
 class InputOrder:
-    """How samples in the order of the imported file become a frame of the stream.
+    """The mapping from samples in the imported file's order to a frame in the stream's order.
 
     Parameters
     ----------
     shape : tuple of int
-        Shape of the file's input without its batch.
+        Shape of the file's input without its batch dimension.
     gather : int64 array [features of a frame], optional
-        Position in the file's input, read in its own order, of each feature of the frame in row,
-        column, channel order; None where the two orders are the same.
+        For each feature of the frame, in row, column, channel order, its position in the flattened
+        input of the file; None if the two orders are the same.
     channels : {"first", "last", ""}
-        Which axis of `shape` is the channels, where the network or the shape tells.
+        Axis of `shape` that holds the channels; empty if neither the network nor the shape tells.
     layout : {"", "file", "nhwc", "nchw"}
-        What the user said of the data; empty for nothing.
+        Layout of the data according to the user; empty if the user gave none.
     """
 
     shape: tuple[int, ...]
@@ -65,7 +71,7 @@ class InputOrder:
 
     @property
     def size(self) -> int:
-        """Samples of one input of the file."""
+        """Number of samples in one input of the file."""
         return math.prod(self.shape)
 
     @property
@@ -78,17 +84,17 @@ class InputOrder:
 
     @property
     def same_shape(self) -> bool:
-        """Whether channels first and channels last have one shape, but not one order."""
+        """Whether a frame has one shape with channels first and last, but two different orders."""
         grid = sum(n > 1 for n in self.shape) > 1
         return grid and bool(self.channels) and self._moved[0] == self.shape
 
     def readings(self, frame: tuple[int, int, int]) -> Iterator[Reading]:
-        """Yield what data may look like; the first that fits is meant.
+        """Yield the readings of data in order of preference; the first whose shape fits is taken.
 
         Parameters
         ----------
         frame : tuple of int
-            Height, width and channels of the stream.
+            Height, width and channels of a frame in the stream.
         """
         asked = self.layout
         if asked in ("nhwc", "nchw") and len(self.shape) == 1 and frame[:2] != (1, 1):
@@ -115,7 +121,7 @@ class InputOrder:
         yield Reading((self.size,), None, "flat, in the file's own order")
 
     def _of_pictures(self, frame: tuple[int, int, int]) -> Iterator[Reading]:
-        """Yield pictures for a flat file that makes pictures of its input itself."""
+        """Yield the readings of pictures for a file with a flat input that it reshapes itself."""
         height, width, channels = frame
         if self.layout == "nhwc":
             yield Reading(frame, (), "channels last")
@@ -126,12 +132,20 @@ class InputOrder:
             yield Reading((math.prod(frame),), (0, 2, 3, 1), "flat, channels first", first)
 
     def frames(self, x: NDArray[Any], frame: tuple[int, int, int]) -> NDArray[Any]:
-        """Bring data [n, ...] into the order of the stream, [n, height, width, channels].
+        """Return data [n, ...] in the stream's order, [n, height, width, channels].
+
+        Parameters
+        ----------
+        x : array [n, ...]
+            Data of any element type, in a shape that `readings` yields.
+        frame : tuple of int
+            Height, width and channels of a frame in the stream.
 
         Raises
         ------
         BadInput
-            If its shape is none of the network's, or fits an order that is in doubt.
+            If the shape fits no reading, or its order is ambiguous; the message says what would
+            work.
         """
         flat, reading = self._fitted(x, frame)
         positions = self._positions(reading)
@@ -140,9 +154,9 @@ class InputOrder:
         return flat.reshape(len(x), *frame)
 
     def samples(self, x: NDArray[Any], frame: tuple[int, int, int]) -> NDArray[Any]:
-        """Bring data [n, ...] into the shape and order of the file's input, [n, *shape].
+        """Return data [n, ...] in the shape and order of the file's input, [n, *shape].
 
-        Samples that the network does not look at may be 0.
+        Samples that the network does not read may come back as 0.
 
         Raises
         ------
@@ -160,7 +174,7 @@ class InputOrder:
         return whole.reshape(len(x), *self.shape)
 
     def _fitted(self, x: NDArray[Any], frame: tuple[int, int, int]) -> tuple[NDArray[Any], Reading]:
-        """Find the reading of data [n, ...], and give it as [n, samples]."""
+        """Return data [n, ...] as [n, samples], and the reading that fits their shape."""
         for reading in self.readings(frame):
             if x.shape[1:] == reading.shape:
                 return x.reshape(len(x), -1), reading
@@ -168,7 +182,7 @@ class InputOrder:
         grey = frame[2] == 1 or frame[:2] == (1, 1)
         rows = x.shape[1:] != (self.size,) and math.prod(rest) == self.size
         if len(self.shape) == 1 and grey and len(rest) <= 2 and rows:
-            # Rows of one channel have one order only.
+            # With a single channel, every shape of as many samples means the same order.
             return self._fitted(x.reshape(len(x), -1), frame)
         raise BadInput(
             f"frames of shape {_list(x.shape[1:])} do not fit. What would work:"
@@ -176,11 +190,11 @@ class InputOrder:
         )
 
     def _pictures(self, reading: Reading) -> bool:
-        """Tell whether data are pictures for a file of flat rows: in the stream's own order."""
+        """Return whether data are pictures for a file with flat input: in the stream's order."""
         return reading.axes == () or (reading.axes is not None and len(self.shape) == 1)
 
     def _positions(self, reading: Reading) -> Ints:
-        """Return where in a frame of data each feature of a frame of the stream is."""
+        """Return the position in a flat frame of data of each feature, in the stream's order."""
         shape = reading.whole or reading.shape
         index = np.arange(math.prod(shape), dtype=np.int64).reshape(1, *shape)
         if reading.axes:
@@ -189,7 +203,7 @@ class InputOrder:
         return flat if self.gather is None or self._pictures(reading) else flat[self.gather]
 
     def cure(self, shape: tuple[int, ...], frame: tuple[int, int, int]) -> str:
-        """Say what would make data fit whose frames have that shape."""
+        """Return, for users, what would make data with frames of this shape fit."""
         moved, _ = self._moved
         if shape == moved and len(shape) > 1 and not self.channels and not self.layout:
             return (
@@ -214,7 +228,7 @@ class InputOrder:
         return f"x of {self.describe(frame)}"
 
     def describe(self, frame: tuple[int, int, int]) -> str:
-        """Say which data the network takes, for users."""
+        """Return, for users, the shapes and orders of data that the network takes."""
         seen: dict[tuple[int, ...], str] = {}
         for reading in self.readings(frame):
             seen.setdefault(reading.shape, reading.what)
@@ -223,7 +237,7 @@ class InputOrder:
         )
 
     def notes(self) -> tuple[str, ...]:
-        """Say which of two possible readings was chosen, where nobody did."""
+        """Return a note on the reading that was taken, if two fit and the user chose neither."""
         if self.layout or not self.same_shape:
             return ()
         shape, other = _list(self.shape), "nhwc" if self.channels == "first" else "nchw"
@@ -235,7 +249,7 @@ class InputOrder:
 
 
 def known_layout(layout: str | None) -> Layout:
-    """Return what a user said of the layout, empty for nothing; BadInput where it is unknown."""
+    """Return a user's layout, empty if there is none; BadInput if it is unknown."""
     for known in LAYOUTS:
         if layout == known:
             return known
@@ -245,17 +259,17 @@ def known_layout(layout: str | None) -> Layout:
 
 
 def natural(frame: tuple[int, int, int]) -> InputOrder:
-    """Return the order of a network that came from no file: row, column, channel."""
+    """Return the order for a network without an imported file: row, column, channel."""
     return InputOrder(frame, None, "last")
 
 
 def channels_of(shape: tuple[int, ...], frame: tuple[int, int, int], gather: Ints) -> Channels:
-    """Tell which axis of the file's input is the channels of the frames.
+    """Return which axis of the file's input holds the channels: "first", "last" or "" for neither.
 
     Parameters
     ----------
     shape : tuple of int
-        Of the file's input without its batch.
+        Shape of the file's input without its batch dimension.
     frame : tuple of int
         Height, width, channels.
     gather : int64 array

@@ -1,7 +1,9 @@
-"""What every kind of layer has, and the register of the kinds.
+"""The base class of all layers, and the register of their kinds.
 
-A layer's class owns everything about it that concerns integers alone: what it makes of a feature
-map, which fields are valid, which outputs depend on its input, and how its outputs can be mirrored.
+A layer's class owns everything about it that concerns integers alone: the shape and alphabet of its
+output, the validity of its fields, which outputs depend on its input, and how its outputs can be
+mirrored. *Mirroring* a channel replaces each value v by ``mirror - v``; `xnorflow.lower.negate`
+says why.
 """
 
 from __future__ import annotations
@@ -19,11 +21,11 @@ from xnorflow.ir.features import Features
 Mask = NDArray[np.bool_]
 
 KINDS: dict[str, type[Layer]] = {}
-"""Every class of layers by its `kind`, the name that files have for it."""
+"""Every layer class by its `kind`, which is its name in files."""
 
 
 class NotMirrored(ValueError):
-    """Says why the outputs of a layer cannot be mirrored.
+    """Error for a layer whose outputs cannot be mirrored.
 
     Parameters
     ----------
@@ -32,9 +34,9 @@ class NotMirrored(ValueError):
     op : str
         Operator of the imported network that the layer came from.
     hint : str
-        What would work.
+        Description of what would work instead.
     off_centre : bool
-        Whether the reason is padding that is not in the middle of the values.
+        Whether the reason is padding with a value that is not in the middle of the alphabet.
     """
 
     def __init__(self, message: str, *, op: str, hint: str, off_centre: bool = False) -> None:
@@ -46,10 +48,10 @@ class LayersBefore(Protocol):
     """The layers before one that is being mirrored."""
 
     def features(self) -> Features:
-        """Return the feature map that they make."""
+        """Return the feature map after the last of them."""
 
     def mirror(self, mask: Mask) -> Ints:
-        """Mirror the marked channels of that map; return the mirrors, int64 [channels]."""
+        """Mirror the marked channels of that map, and return their mirrors, int64 [channels]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,9 +61,9 @@ class Layer(ABC):
     Parameters
     ----------
     name : str
-        An identifier, unique in the network.
+        An identifier that is unique in the network.
     sources : tuple of str
-        Names of the imported nodes that it came from.
+        Names of the imported file's nodes that it was made from.
     """
 
     name: str
@@ -69,63 +71,63 @@ class Layer(ABC):
 
     kind: ClassVar[str] = ""
     quantises: ClassVar[bool] = False
-    """Whether its outputs are codes that stand for the values of a quantiser in the file."""
+    """Whether its outputs correspond to the values of a quantiser in the imported file."""
     picks: ClassVar[bool] = False
-    """Whether each output is one of the inputs in its window."""
+    """Whether each output equals one of the inputs in its window, as in a max-pool."""
 
     def __init_subclass__(cls) -> None:
-        """Enter a kind of layer under its name in files."""
+        """Register a subclass under its `kind`; TypeError if another class has it."""
         if cls.kind in KINDS:
             raise TypeError(f"two layers are of kind {cls.kind!r}")
         KINDS[cls.kind] = cls
 
     @abstractmethod
     def output(self, inp: Features) -> Features:
-        """Return the feature map that the layer makes of `inp`; ValueError where it cannot."""
+        """Return the feature map that the layer makes of `inp`; ValueError if it does not fit."""
 
     @abstractmethod
     def check(self, inp: Features) -> None:
-        """Raise ValueError where a field has a wrong type or an impossible value."""
+        """Raise ValueError if a field has a wrong type or an impossible value."""
 
     @abstractmethod
     def depends(self, alive: Mask) -> Mask:
-        """Return which outputs depend on inputs that are alive.
+        """Return which outputs depend on the frame.
 
         Parameters
         ----------
         alive : bool array [height, width, channels]
-            Inputs that depend on the frame.
+            Inputs of the layer that depend on the frame.
 
         Returns
         -------
         bool array [height, width, channels]
-            Of the output; it may be a view that is not writable.
+            Outputs of the layer that depend on the frame; it may be a read-only view.
         """
 
     @abstractmethod
     def mirrored(self, mask: Mask, before: LayersBefore) -> tuple[Self, Ints]:
-        """Return a layer in which value v of a marked output channel is ``mirror - v``.
+        """Build a layer whose marked output channels have ``mirror - v`` in place of each value v.
 
         Parameters
         ----------
         mask : bool array [channels]
             Output channels to mirror.
         before : LayersBefore
-            Mirrors, where the layer needs that, channels of its input.
+            The layers before this one; the method mirrors channels of its input where it needs to.
 
         Returns
         -------
         layer : Layer
-            In place of this one.
+            The layer that replaces this one.
         mirror : int64 array [channels]
-            The mirror of each output channel; right where `mask` is set.
+            The mirror of each output channel; only those marked in `mask` are meaningful.
 
         Raises
         ------
         NotMirrored
-            If the layer cannot do it.
+            If the layer's outputs cannot be mirrored.
         """
 
     def code_of_padding(self, inp: Alphabet) -> int | None:
-        """Return the code of a padded tap; None where padding is no value of the alphabet."""
+        """Return the code of a padded tap; None if the alphabet has no value for padding."""
         return 0

@@ -15,24 +15,24 @@ from xnorflow.ir.layers import Scores
 
 @dataclass(frozen=True, eq=False)
 class LayerGraph:
-    """Layers in order of execution, and everything that follows from them alone.
+    """The layers of a network in order of execution, with the feature maps between them.
 
     Parameters
     ----------
     name : str
-        A valid identifier; names the generated Verilog.
+        An identifier; the generated Verilog is named after it.
     shape : tuple of int
-        Height, width, channels of an input frame.
+        Height, width and channels of an input frame.
     layers : tuple of Layer
-        In order; the last is a `Scores`.
+        Layers in order of execution; the last is a `Scores`.
     classes : tuple of str
-        Names of the classes, empty if unknown.
+        Names of the classes, one per score; empty if unknown.
     notes : tuple of str
-        What a user should know of the import, one sentence each.
+        Facts about the import that a user should know, one sentence each.
     order : InputOrder, optional
         The order in which users hold samples; row, column, channel by default.
     samples : InputKind
-        What samples are; uint8 by default.
+        The kind of samples; uint8 by default.
     """
 
     name: str
@@ -45,12 +45,12 @@ class LayerGraph:
 
     @property
     def input_order(self) -> InputOrder:
-        """The order of samples, given or by default."""
+        """The order in which users hold samples."""
         return natural(self.shape) if self.order is None else self.order
 
     @cached_property
     def features(self) -> tuple[Features, ...]:
-        """Feature maps: before the first layer, then after each."""
+        """The feature map before the first layer, then the map after each layer."""
         maps = [Features(*self.shape, self.samples.alphabet)]
         for layer in self.layers:
             maps.append(layer.output(maps[-1]))

@@ -18,7 +18,10 @@ MAX_PRODUCT_BITS = 62
 
 
 def _any_tap(x: Mask, w: Window) -> Mask:
-    """Return for every window of `x`, [height, width, channels], whether a tap of it is true."""
+    """Return whether any tap is true, for each position of the window on `x`.
+
+    `x` is [height, width, channels], the result is [output height, output width, channels].
+    """
     top, left, bottom, right = w.pads
     x = np.pad(x, ((top, bottom), (left, right), (0, 0)))
     view = np.lib.stride_tricks.sliding_window_view(x, w.extent, axis=(0, 1))
@@ -27,7 +30,7 @@ def _any_tap(x: Mask, w: Window) -> Mask:
 
 
 def _check_table(table: Ints, alphabet: Alphabet) -> None:
-    """Check the codes of a table and the alphabet they belong to."""
+    """Check the codes of a table and their alphabet."""
     codes = integers(table, 2, "table's codes")
     check_alphabet(alphabet)
     need(
@@ -38,12 +41,13 @@ def _check_table(table: Ints, alphabet: Alphabet) -> None:
 
 @dataclass(frozen=True, eq=False)
 class InputTable(Layer):
-    """Quantises raw samples by table: ``code = table[channel or 0, sample's code]``.
+    """A table that quantises samples: ``code = table[channel, sample's code]``.
 
     Parameters
     ----------
     table : int64 array [1 or channels, levels of the samples]
-        Output code for the code of each sample; a uint8 sample is its own code.
+        Output code for each code of a sample; a uint8 sample is its own code. A single row serves
+        all channels.
     alphabet : Alphabet
         Alphabet of the output codes.
     """
@@ -54,10 +58,13 @@ class InputTable(Layer):
     quantises: ClassVar[bool] = True
 
     def output(self, inp: Features) -> Features:
-        """Keep the shape, change the alphabet."""
+        """Return features of the input's shape and the table's alphabet."""
         levels = inp.alphabet.levels
         if self.table.shape not in ((1, levels), (inp.channels, levels)):
-            raise ValueError(f"table {self.table.shape} does not fit {inp}")
+            raise ValueError(
+                f"a table of {self.table.shape} does not fit {inp.channels} channels with {levels}"
+                f" levels: it has to be [1 or {inp.channels}, {levels}]"
+            )
         return Features(*inp.shape, self.alphabet)
 
     def check(self, inp: Features) -> None:
@@ -65,11 +72,11 @@ class InputTable(Layer):
         _check_table(self.table, self.alphabet)
 
     def depends(self, alive: Mask) -> Mask:
-        """Return the same."""
+        """Return `alive`: each output depends on one input."""
         return alive
 
     def mirrored(self, mask: Mask, before: LayersBefore) -> tuple[InputTable, Ints]:
-        """Turn the codes of marked channels upside down."""
+        """Reverse the codes of marked channels: ``levels - 1 - code``."""
         table = np.broadcast_to(self.table, (len(mask), self.table.shape[1]))
         turned = self.alphabet.levels - 1 - table
         layer = replace(self, table=np.where(mask[:, None], turned, table))
@@ -78,23 +85,23 @@ class InputTable(Layer):
 
 @dataclass(frozen=True, eq=False)
 class Flatten(Layer):
-    """Reads the frame, in its row, column, channel order, as the channels of a single pixel."""
+    """A frame's features, in row, column, channel order, as the channels of a single pixel."""
 
     kind: ClassVar[str] = "flatten"
 
     def output(self, inp: Features) -> Features:
-        """Return one pixel of all features."""
+        """Return a map of one pixel that has all features as channels."""
         return Features(1, 1, inp.size, inp.alphabet)
 
     def check(self, inp: Features) -> None:
-        """Accept anything: there are no fields."""
+        """Do nothing: there are no fields."""
 
     def depends(self, alive: Mask) -> Mask:
-        """Return the same values as one pixel."""
+        """Return the values of `alive` as one pixel."""
         return alive.reshape(1, 1, -1)
 
     def mirrored(self, mask: Mask, before: LayersBefore) -> tuple[Flatten, Ints]:
-        """Mirror whole channels of the map before."""
+        """Mirror channels of the map before; NotMirrored if `mask` splits a channel's pixels."""
         pixels = mask.reshape(-1, before.features().channels)
         if (pixels != pixels[0]).any():
             raise NotMirrored(
@@ -107,18 +114,18 @@ class Flatten(Layer):
 
 @dataclass(frozen=True, eq=False)
 class Conv(Layer):
-    """Cross-correlation to integer accumulators; a dense layer is the 1 x 1 case on one pixel.
+    """Cross-correlation with integer accumulators; a dense layer is the 1 x 1 case on one pixel.
 
     Parameters
     ----------
     weights : int64 array [out_channels, kernel_rows, kernel_cols, in_channels]
-        Weight values.
+        Values of the weights.
     alphabet : Alphabet
-        Alphabet the weights are taken from.
+        Alphabet that contains all weights.
     window : Window
-        Its kernel equals the weights' middle axes.
+        Geometry; the kernel equals the middle axes of the weights.
     pad_value : int
-        Value that a padded feature has; it need not be in the input's alphabet.
+        Value of a padded feature; it need not be in the input's alphabet.
     """
 
     weights: Ints
@@ -133,9 +140,10 @@ class Conv(Layer):
         return int(np.prod(self.weights.shape))
 
     def bounds(self, inp: Alphabet) -> tuple[Ints, Ints]:
-        """Return the least and greatest accumulator per output channel, int64 [out_channels].
+        """Return bounds of each output channel's accumulator, two int64 arrays [out_channels].
 
-        Padding is taken into account as one more value that any feature might have.
+        Any feature is assumed to have any value of the alphabet or, with padding, `pad_value`. The
+        arrays hold Python integers (dtype object) if a bound might exceed int64.
         """
         lo, hi = inp.lo, inp.hi
         if any(self.window.pads):
@@ -143,15 +151,18 @@ class Conv(Layer):
         flat = self.weights.reshape(len(self.weights), -1)
         positive, negative = np.maximum(flat, 0).sum(1), np.minimum(flat, 0).sum(1)
         if max(abs(lo), abs(hi)) * int((positive - negative).max()) >= 1 << 62:
-            # Beyond int64, in Python's integers: a sum that wraps would look like a small one.
+            # Python's integers do not overflow; a sum that wrapped would pass as a small one.
             positive, negative = positive.astype(object), negative.astype(object)
         return positive * lo + negative * hi, positive * hi + negative * lo
 
     def output(self, inp: Features) -> Features:
-        """Return the accumulators, in steps of 1 between the worst-case bounds of all channels."""
+        """Return the output's shape and, as alphabet, all integers between its bounds."""
         out, rows, cols, channels = self.weights.shape
         if channels != inp.channels or (rows, cols) != self.window.kernel:
-            raise ValueError(f"weights {self.weights.shape} do not fit {inp.shape}")
+            raise ValueError(
+                f"weights [out, rows, columns, in] of {self.weights.shape} do not fit"
+                f" {inp.channels} input channels and a kernel of {self.window.kernel}"
+            )
         height, width = self.window.output(inp.height, inp.width)
         if min(height, width) < 1:
             raise ValueError(f"a window of {self.window.extent} does not fit {inp.shape}")
@@ -166,16 +177,18 @@ class Conv(Layer):
         codes, rest = np.divmod(weights - a.lo, a.step)
         need(
             not rest.any() and codes.min() >= 0 and codes.max() < a.levels,
-            f"a weight is not in {a}",
+            f"a weight is not in {a}, the alphabet of its weights, which lie between"
+            f" {weights.min()} and {weights.max()}",
         )
         need(
             type(self.pad_value) is int and abs(self.pad_value) <= MAX_VALUE,
-            f"{self.pad_value!r} is no value for padding",
+            f"{self.pad_value!r} is no value for padding: an integer from {-MAX_VALUE} to"
+            f" {MAX_VALUE} is needed",
         )
         check_window(self.window, inp, every=False)
 
     def depends(self, alive: Mask) -> Mask:
-        """Return for every window whether any of its taps is alive in any channel."""
+        """Return, for each position of the window, whether a tap in any channel is `alive`."""
         there = _any_tap(np.asarray(alive.any(axis=2, keepdims=True)), self.window)
         return np.broadcast_to(there, (*there.shape[:2], len(self.weights)))
 
@@ -186,20 +199,20 @@ class Conv(Layer):
         return layer, np.zeros(len(mask), np.int64)
 
     def code_of_padding(self, inp: Alphabet) -> int | None:
-        """Return the code of `pad_value`, if the alphabet has it."""
+        """Return the code of `pad_value`, None if `inp` lacks that value, and 0 without padding."""
         return inp.code_of(self.pad_value) if any(self.window.pads) else 0
 
 
 @dataclass(frozen=True, eq=False)
 class MaxPool(Layer):
-    """Maximum over a window, minimum in the marked channels; a padded tap never wins.
+    """Maximum over a window, or minimum in marked channels; padding is left out of both.
 
     Parameters
     ----------
     window : Window
-        Geometry; every window holds at least one tap that isn't padded.
+        Geometry; at every position, the window has at least one tap that isn't padded.
     minimum : bool array [channels]
-        Channels whose minimum is taken.
+        Whether a channel takes the minimum.
     """
 
     window: Window
@@ -208,34 +221,41 @@ class MaxPool(Layer):
     picks: ClassVar[bool] = True
 
     def output(self, inp: Features) -> Features:
-        """Change the height and width."""
+        """Return features with the window's output height and width."""
         height, width = self.window.output(inp.height, inp.width)
         if min(height, width) < 1 or self.minimum.shape != (inp.channels,):
             raise ValueError(f"pool {self.window} does not fit {inp.shape}")
         return Features(height, width, inp.channels, inp.alphabet)
 
     def check(self, inp: Features) -> None:
-        """Check the marks and the window."""
+        """Check `minimum` and the window."""
         need(
             isinstance(self.minimum, np.ndarray) and self.minimum.dtype == np.bool_,
-            "its marks of a minimum are not bool",
+            "its field minimum is not bool",
         )
         check_window(self.window, inp, every=True)
 
     def depends(self, alive: Mask) -> Mask:
-        """Return for every window whether any of its taps is alive."""
+        """Return, for each position of the window, whether any tap is `alive`."""
         return _any_tap(alive, self.window)
 
     def mirrored(self, mask: Mask, before: LayersBefore) -> tuple[MaxPool, Ints]:
-        """Take the minimum in place of the maximum of what is mirrored before."""
+        """Swap minimum and maximum in marked channels, and mirror these channels before."""
         return replace(self, minimum=self.minimum ^ mask), before.mirror(mask)
 
 
 @dataclass(frozen=True, eq=False)
 class SumPool(Layer):
-    """Sum over a window, channel by channel; the divisor of an average is left to thresholds.
+    """Sum over a window, channel by channel.
 
-    Padded taps count as code `pad_code`.
+    An average-pool is such a sum; the division is absorbed by the thresholds after it.
+
+    Parameters
+    ----------
+    window : Window
+        Geometry.
+    pad_code : int
+        Code of the input's alphabet that padded taps have.
     """
 
     window: Window
@@ -243,7 +263,7 @@ class SumPool(Layer):
     kind: ClassVar[str] = "sumpool"
 
     def output(self, inp: Features) -> Features:
-        """Change height, width and alphabet: a sum of n features is n times as wide."""
+        """Return the sums: the alphabet of a sum of n features is n times as wide."""
         height, width = self.window.output(inp.height, inp.width)
         if min(height, width) < 1:
             raise ValueError(f"pool {self.window} does not fit {inp.shape}")
@@ -255,16 +275,17 @@ class SumPool(Layer):
         """Check the pad code and the window."""
         need(
             type(self.pad_code) is int and 0 <= self.pad_code < inp.alphabet.levels,
-            "its pad code is out of range",
+            f"its pad code is out of range: {self.pad_code!r} is none of the"
+            f" {inp.alphabet.levels} codes of its input",
         )
         check_window(self.window, inp, every=False)
 
     def depends(self, alive: Mask) -> Mask:
-        """Return for every window whether any of its taps is alive."""
+        """Return, for each position of the window, whether any tap is `alive`."""
         return _any_tap(alive, self.window)
 
     def mirrored(self, mask: Mask, before: LayersBefore) -> tuple[SumPool, Ints]:
-        """Sum what is mirrored before; padding has to be in the middle of the values."""
+        """Mirror channels before; NotMirrored if padding is not in the middle of the alphabet."""
         mirror = before.mirror(mask) * int(np.prod(self.window.kernel))
         if any(self.window.pads) and mirror[mask].any():
             raise NotMirrored(
@@ -282,12 +303,12 @@ class SumPool(Layer):
 
 @dataclass(frozen=True, eq=False)
 class Threshold(Layer):
-    """Quantises values: ``code = number of thresholds[channel] that value reaches (>=)``.
+    """Thresholds that quantise values: a code is the number of thresholds that are <= the value.
 
     Parameters
     ----------
     thresholds : int64 array [channels, levels - 1]
-        Ascending along the last axis.
+        In ascending order along the last axis.
     alphabet : Alphabet
         Alphabet of the output codes.
     """
@@ -298,13 +319,16 @@ class Threshold(Layer):
     quantises: ClassVar[bool] = True
 
     def output(self, inp: Features) -> Features:
-        """Keep the shape, change the alphabet."""
+        """Return features of the input's shape and the codes' alphabet."""
         if self.thresholds.shape != (inp.channels, self.alphabet.levels - 1):
-            raise ValueError(f"thresholds {self.thresholds.shape} do not fit {inp}")
+            raise ValueError(
+                f"thresholds of {self.thresholds.shape} do not fit: {inp.channels} channels and"
+                f" {self.alphabet.levels} levels need {(inp.channels, self.alphabet.levels - 1)}"
+            )
         return Features(*inp.shape, self.alphabet)
 
     def check(self, inp: Features) -> None:
-        """Check the thresholds and their order."""
+        """Check the type and the order of the thresholds."""
         check_alphabet(self.alphabet)
         t = self.thresholds
         need(
@@ -314,11 +338,11 @@ class Threshold(Layer):
         need((t[:, 1:] >= t[:, :-1]).all(), "thresholds descend")
 
     def depends(self, alive: Mask) -> Mask:
-        """Return the same."""
+        """Return `alive`: each output depends on one input."""
         return alive
 
     def mirrored(self, mask: Mask, before: LayersBefore) -> tuple[Threshold, Ints]:
-        """Mirror the thresholds with what is mirrored before."""
+        """Mirror marked channels before, and their thresholds with them."""
         source = before.mirror(mask)
         # v < t exactly where mirror - v >= mirror - t + 1.
         turned = (source[:, None] + 1 - self.thresholds)[:, ::-1]
@@ -328,10 +352,10 @@ class Threshold(Layer):
 
 @dataclass(frozen=True, eq=False)
 class CodeTable(Layer):
-    """Replaces codes: ``code = table[channel, code]``.
+    """A table that replaces codes: ``new code = table[channel, code]``.
 
-    Behind thresholds that number the intervals of a value it gives any function of that value,
-    rising or not.
+    After thresholds that number intervals of a value, it computes any function of that value that
+    is constant on each interval, whether or not it is monotone.
 
     Parameters
     ----------
@@ -347,9 +371,12 @@ class CodeTable(Layer):
     quantises: ClassVar[bool] = True
 
     def output(self, inp: Features) -> Features:
-        """Keep the shape, change the alphabet."""
+        """Return features of the input's shape and the table's alphabet."""
         if self.table.shape != (inp.channels, inp.alphabet.levels):
-            raise ValueError(f"table {self.table.shape} does not fit {inp}")
+            raise ValueError(
+                f"a table of {self.table.shape} does not fit: its input needs"
+                f" [channels, levels] of {(inp.channels, inp.alphabet.levels)}"
+            )
         return Features(*inp.shape, self.alphabet)
 
     def check(self, inp: Features) -> None:
@@ -357,11 +384,11 @@ class CodeTable(Layer):
         _check_table(self.table, self.alphabet)
 
     def depends(self, alive: Mask) -> Mask:
-        """Return the same."""
+        """Return `alive`: each output depends on one input."""
         return alive
 
     def mirrored(self, mask: Mask, before: LayersBefore) -> tuple[CodeTable, Ints]:
-        """Turn the codes of marked channels upside down."""
+        """Reverse the codes of marked channels: ``levels - 1 - code``."""
         turned = self.alphabet.levels - 1 - self.table
         layer = replace(self, table=np.where(mask[:, None], turned, self.table))
         return layer, np.full(len(mask), self.alphabet.lo + self.alphabet.hi)
@@ -446,26 +473,26 @@ class Rescale(Layer):
 
 @dataclass(frozen=True, eq=False)
 class Scores(Layer):
-    """Turns the last accumulators [1, 1, classes] into integer scores; always the last layer.
+    """Integer scores from the last accumulators [1, 1, classes]; always the last layer.
 
-    Without `ranks`, ``score = value + offsets[class]``. With `ranks`, the float32 score of the
-    imported network is not affine in the value with one factor for all classes; then
-    ``score = ranks[class, value - rank_lo[class]]``, the rank of that float32 score among all that
-    any class can reach, equal ranks for equal floats.
+    Without `ranks`, ``score = value + offsets[class]``. Ranks are needed where the imported
+    network's float32 scores are not affine in the values with one factor for all classes. Then
+    ``score = ranks[class, value - rank_lo[class]]``: the position of the float32 score among all
+    that any class can reach, in ascending order and with equal ranks for equal floats.
 
     Parameters
     ----------
     offsets : int64 array [classes]
-        Zero where `ranks` is given.
+        Offset of each class; all 0 with `ranks`.
     ranks : int64 array [classes, n], optional
-        See above; rows are padded with -1 beyond a class's reachable values.
+        Ranks by class and value; rows end in -1 beyond the values that a class can reach.
     rank_lo : int64 array [classes], optional
-        Least reachable value per class.
-    floats : float32 array, optional
-        ``floats[score - floats_lo]`` (or ``floats[rank]``) is the imported network's score; it is
-        absent where the table would be large.
+        Least value that each class can reach; given if `ranks` is.
+    floats : float32 array [m], optional
+        The imported network's score for each integer score, ``floats[score - floats_lo]``; absent
+        if the table would be large.
     floats_lo : int
-        Score of the table's first entry; 0 with `ranks`.
+        Integer score of the first entry of `floats`; 0 with `ranks`.
     """
 
     offsets: Ints
@@ -476,9 +503,12 @@ class Scores(Layer):
     kind: ClassVar[str] = "scores"
 
     def output(self, inp: Features) -> Features:
-        """Return the bounds of the scores."""
+        """Return the scores' shape, [1, 1, classes], and the integers between their bounds."""
         if inp.shape != (1, 1, len(self.offsets)):
-            raise ValueError(f"scores for {len(self.offsets)} classes do not fit {inp.shape}")
+            raise ValueError(
+                f"scores for {len(self.offsets)} classes do not fit a map of {inp.shape}: it has to"
+                f" be {(1, 1, len(self.offsets))}"
+            )
         if self.ranks is not None:
             return Features(*inp.shape, Alphabet(0, 1, int(self.ranks.max()) + 1))
         low = inp.alphabet.lo + int(self.offsets.min())
@@ -486,16 +516,30 @@ class Scores(Layer):
         return Features(*inp.shape, Alphabet(low, 1, high - low + 1))
 
     def to_float(self, scores: NDArray[Any]) -> NDArray[np.float32]:
-        """Return the imported network's float32 scores; ValueError where no table was kept."""
+        """Return the imported network's float32 scores, in the shape of `scores`.
+
+        Parameters
+        ----------
+        scores : int64 array
+            Integer scores, of any shape.
+
+        Raises
+        ------
+        ValueError
+            If the network has no table of float scores.
+        """
         if self.floats is None:
             raise ValueError("no table of float scores was kept for this network")
         return self.floats[np.asarray(scores) - self.floats_lo]
 
     def check(self, inp: Features) -> None:
-        """Check offsets and ranks."""
+        """Check the types, shapes and ranges of all fields."""
         classes = len(integers(self.offsets, 1, "offsets"))
         low, high = int(self.offsets.min()), int(self.offsets.max())
-        need(low >= -MAX_VALUE and high <= MAX_VALUE, "an offset is too large")
+        need(
+            low >= -MAX_VALUE and high <= MAX_VALUE,
+            f"an offset is too large: {low} to {high} exceed {MAX_VALUE} in magnitude",
+        )
         if self.floats is not None:
             need(
                 isinstance(self.floats, np.ndarray)
@@ -503,19 +547,22 @@ class Scores(Layer):
                 and self.floats.ndim == 1,
                 "its table of float scores is not float32 with 1 axis",
             )
-        need(type(self.floats_lo) is int, "its table of float scores begins at no whole number")
+        need(type(self.floats_lo) is int, "its field floats_lo is not an integer")
         if self.ranks is None:
             need(self.rank_lo is None, "it has rank_lo, but no ranks")
             return
         ranks, lo = integers(self.ranks, 2, "ranks"), integers(self.rank_lo, 1, "rank_lo")
         need(len(ranks) == len(lo) == classes, f"its ranks are not for {classes} classes")
-        need(not self.offsets.any(), "it has ranks and offsets")
-        need(ranks.min() >= -1 and 0 <= ranks.max() < 1 << MAX_BITS, "a rank is out of range")
+        need(not self.offsets.any(), "it has both ranks and offsets")
+        need(
+            ranks.min() >= -1 and 0 <= ranks.max() < 1 << MAX_BITS,
+            f"a rank is out of range: ranks lie between -1 and {(1 << MAX_BITS) - 1}",
+        )
 
     def depends(self, alive: Mask) -> Mask:
-        """Return the same."""
+        """Return `alive`: each output depends on one input."""
         return alive
 
     def mirrored(self, mask: Mask, before: LayersBefore) -> tuple[Scores, Ints]:
-        """Raise TypeError: nothing follows scores that could ask for it."""
+        """Raise TypeError: no layer follows the scores, so none can ask to mirror them."""
         raise TypeError("scores are not mirrored: nothing follows them")

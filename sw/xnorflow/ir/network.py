@@ -1,4 +1,4 @@
-"""The integer network as users hold it: layers that can be called and that have a digest."""
+"""The integer network that users hold: it can be called on samples, and it has a digest."""
 
 from __future__ import annotations
 
@@ -18,13 +18,17 @@ from xnorflow.ir.layer_graph import LayerGraph
 def labels(scores: NDArray[Any]) -> Ints:
     """Return the label of each frame.
 
-    It is the class of the greatest score, the first of equal ones; a single score means label 1
-    where it is above 0, else label 0.
+    It is the class with the greatest score, the first of these if several are equal. With a single
+    score it is 1 if the score is above 0, else 0.
 
     Parameters
     ----------
     scores : int64 array [frames, classes]
-        The scores.
+        Scores of a network.
+
+    Returns
+    -------
+    int64 array [frames]
     """
     if scores.shape[1] == 1:
         return (scores[:, 0] > 0).astype(np.int64)
@@ -35,7 +39,7 @@ def labels(scores: NDArray[Any]) -> Ints:
 class IntegerNetwork(LayerGraph):
     """A trained network in integers only; calling it runs the golden model.
 
-    Its parameters are those of `LayerGraph`.
+    It has the parameters of `LayerGraph`.
     """
 
     @cached_property
@@ -55,8 +59,9 @@ class IntegerNetwork(LayerGraph):
 
         Parameters
         ----------
-        x : uint8 array [frames, height, width, channels], [frames, height, width] or [frames, n]
-            Raw samples; the latter two where the shapes allow it.
+        x : array [frames, ...]
+            Samples of the network's kind (`samples`; uint8 by default) in any shape that
+            `input_order` can read, such as [frames, height, width, channels] or [frames, n].
 
         Returns
         -------
@@ -66,9 +71,9 @@ class IntegerNetwork(LayerGraph):
         Raises
         ------
         xnorflow.errors.BadInput
-            If `x` is not uint8 or has another shape.
+            If the type, the shape or a value of `x` does not fit the network.
         """
-        # The one import upwards: users call a network, and the golden model says what that means.
+        # The one import of a higher room: users call a network, and the golden model computes it.
         from xnorflow_sim import golden
 
         return golden.run(self, x)

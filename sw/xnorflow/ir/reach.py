@@ -1,4 +1,4 @@
-"""Finds what in a network does not depend on its input at all, by the geometry of its windows."""
+"""Check that every score depends on the input, by the geometry of the windows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from xnorflow.ir.layer_graph import LayerGraph
 
 
 def reached(net: LayerGraph) -> Mask:
-    """Return which scores have a way to the input that is not all padding: bool [classes]."""
+    """Return which scores can depend on the input rather than on padding alone, bool [classes]."""
     alive: Mask = np.ones(net.shape, np.bool_)
     for layer, _, _ in net:
         alive = layer.depends(alive)
@@ -18,14 +18,14 @@ def reached(net: LayerGraph) -> Mask:
 
 
 def verify_reached(net: LayerGraph) -> None:
-    """Refuse a network with a score that padding alone decides.
+    """Check that no score is decided by padding alone.
 
-    Its hardware would send that score without waiting for a frame.
+    Hardware would send such a score without waiting for a frame.
 
     Raises
     ------
     UnsupportedModel
-        Names the layer and the score.
+        If there is such a score; the message names it.
     """
     alive = reached(net)
     if not alive.all():

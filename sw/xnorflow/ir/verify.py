@@ -1,4 +1,4 @@
-"""Checks what every pass must leave true of an integer network, and every file must hold."""
+"""Checks of an integer network: lowering has to pass them, and every file that is read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from xnorflow.ir.layer_graph import LayerGraph
 from xnorflow.ir.layers import InputTable, Scores
 
 MAX_RANK = 16
-"""Most dimensions of the imported file's input."""
+"""Most dimensions that the imported file's input may have."""
 
 
 def verify(net: LayerGraph) -> None:
@@ -24,7 +24,7 @@ def verify(net: LayerGraph) -> None:
     Raises
     ------
     ValueError
-        With the layer and what is wrong with it.
+        If a check fails; the message names the layer and what is wrong with it.
     """
     if not _is_name(net.name):
         raise ValueError(f"the network's name {net.name!r} is not an identifier")
@@ -34,7 +34,10 @@ def verify(net: LayerGraph) -> None:
     if len(set(names)) != len(names):
         raise ValueError(f"two layers share a name: {names}")
     if min(net.shape) < 1 or math.prod(net.shape) > MAX_FEATURES:
-        raise ValueError(f"frames of {net.shape} are not possible")
+        raise ValueError(
+            f"frames of {net.shape} are not possible: sizes are at least 1, and a frame has at most"
+            f" {MAX_FEATURES} features"
+        )
     if net.order is not None:
         _order(net.order, math.prod(net.shape))
     _samples(net.samples, net.shape[2])
@@ -50,31 +53,37 @@ def verify(net: LayerGraph) -> None:
         except ValueError as e:
             raise ValueError(f"layer {layer.name!r}: {e}") from e
     if len(net.classes) not in (0, len(net.scores.offsets)):
-        raise ValueError(f"{len(net.classes)} names of classes are not one for each score")
+        raise ValueError(
+            f"{len(net.classes)} names of classes are not one for each of the"
+            f" {len(net.scores.offsets)} scores"
+        )
 
 
 def _order(order: InputOrder, features: int) -> None:
-    """Check how samples become a frame of so many features."""
+    """Check the order of samples of a frame with `features` features."""
     shape, gather = order.shape, order.gather
     whole = isinstance(shape, tuple) and 0 < len(shape) <= MAX_RANK and min(shape) >= 1
     need(whole and order.size <= MAX_FEATURES, f"an input of shape {shape} is not possible")
     need(order.channels in ("first", "last", ""), f"channels {order.channels!r} are unknown")
     need(order.layout in ("", *LAYOUTS), f"layout {order.layout!r} is unknown")
     if gather is None:
-        need(order.size == features, f"an input of shape {shape} is no frame")
+        need(
+            order.size == features,
+            f"an input of shape {shape} does not have the {features} features of a frame",
+        )
         return
     integers(gather, 1, "places in the input")
     need(
         len(gather) == features and gather.min() >= 0 and gather.max() < order.size,
-        "the places in the input are not those of a frame",
+        f"the places in the input are not {features} numbers from 0 to {order.size - 1}",
     )
 
 
 def _samples(kind: InputKind, channels: int) -> None:
-    """Check what samples are."""
+    """Check the kind of samples."""
     a, quantiser = kind.alphabet, kind.quantiser
     check_alphabet(a)
-    need(a.bits <= MAX_SAMPLE_BITS, f"samples of {a} are too wide")
+    need(a.bits <= MAX_SAMPLE_BITS, f"samples of {a} are too wide: at most {MAX_SAMPLE_BITS} bits")
     if quantiser is None:
         return
     codes = integers(quantiser.codes, 2, "input's codes")
@@ -98,6 +107,9 @@ def _checked_output(layer: Layer, inp: Features) -> Features:
     """Check one layer; return its output."""
     layer.check(inp)
     out = layer.output(inp)
-    need(out.size <= MAX_FEATURES, f"features of {out.shape} are too many")
+    need(
+        out.size <= MAX_FEATURES,
+        f"features of {out.shape} are too many: a map may have {MAX_FEATURES}",
+    )
     check_alphabet(out.alphabet)
     return out

@@ -1,8 +1,17 @@
 """Lower an imported network of float operations to an integer network.
 
-`passes` bring the graph to a plain form, `write_layers` walks along it and writes integer layers;
-decisions are found by evaluating the float32 operations over all integers that can reach them
-(`evaluate`). That is exact; `fixed_point` rounds what has no exact form, where a user asks for it.
+1. `host_quantiser` takes away what the host does, if the network takes floats.
+2. `passes` bring the graph to a plain form.
+3. `write_layers` walks along it; `pending` collects elementwise operations until a layer needs
+   integers. `evaluate` then computes their float32 values for all integers that can reach them,
+   `common_scale` writes these values as one scale times integers, and `thresholds` turns them into
+   a layer. `negate` mirrors channels whose values fall.
+4. `scores` finds integer scores with the order of the float scores.
+5. `pads` sets the codes of padding.
+
+All of that is exact. What has no exact form is refused, or rounded by the rule of `fixed_point` if
+the user asked for it.
+
 May import `graph`, `ir` and `xnorflow.errors`.
 """
 
@@ -25,21 +34,21 @@ from xnorflow.lower.write_layers import walk
 def lower(graph: Graph, fixed: FixedPoint | None = None) -> IntegerNetwork:
     """Turn an imported network into integers.
 
-    The scores order any two classes of a frame exactly as the graph's float32 scores do, ties
-    included, with each sum of products rounded once to float32. `IntegerNetwork.notes` says where
-    a framework's own order of summation could round otherwise.
+    Its scores order any two classes of a frame exactly as the graph's float32 scores do, ties
+    included, if each sum of products is rounded to float32 once. `IntegerNetwork.notes` names the
+    sums for which a framework's own order of summation could round differently.
 
     Parameters
     ----------
     graph : Graph
-        As the frontend read it.
+        An imported network, from `xnorflow.frontend.read`.
     fixed : FixedPoint, optional
         How to round what has no exact integer form; without it, that is refused.
 
     Returns
     -------
     IntegerNetwork
-        Verified.
+        A network that passes `xnorflow.ir.verify`.
 
     Raises
     ------
@@ -81,7 +90,7 @@ def lowering_steps(
     Raises
     ------
     xnorflow.errors.UnsupportedModel
-        As `lower`.
+        As for `lower`.
     """
     for name, step in tidy(graph):
         yield name, step
@@ -93,9 +102,7 @@ def lowering_steps(
     yield "integer", net
 
 
-def write(
-    graph: Graph, fixed: FixedPoint | None = None
-) -> tuple[IntegerNetwork, tuple[Mark, ...]]:
+def write(graph: Graph, fixed: FixedPoint | None = None) -> tuple[IntegerNetwork, tuple[Mark, ...]]:
     """Write the integer network of a tidy graph.
 
     Returns
@@ -114,6 +121,7 @@ def write(
     try:
         net, marks = walk(graph, fixed=fixed)
     except OffCentre:
+        # Alphabets with 0 in the middle are wider, so they are used only where they are needed.
         net, marks = walk(graph, centred=True, fixed=fixed)
     verify(net)
     net = resolve_pads(net)

@@ -1,4 +1,4 @@
-"""Write the float values of a tensor as one scale times integers."""
+"""The search for one scale that makes the float values of a tensor integers."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ MAX_CODE_BITS = 16
 """Widest activation code that a layer may read."""
 
 MAX_DENOMINATOR = 128
-"""Largest denominator of a ratio of two values that is looked for."""
+"""Largest product of the two denominators that `find` tries."""
 
 MAX_PARTS = 4096
-"""Most parts into which the spacing of normalised samples is divided."""
+"""Most parts into which `_normalised` divides the spacing of values."""
 
 LARGEST_NORMALISED = 1 << 20
-"""Magnitudes of normalised samples stay below this; their codes are few."""
+"""Limit of the integers' magnitudes in `_normalised`; they have few codes, so it may be larger."""
 
 LARGEST = 1 << MAX_CODE_BITS
-"""Magnitudes stay below this, so that sums of some have room in an accumulator."""
+"""Limit of the integers' magnitudes, so that sums of several fit an accumulator."""
 
 ROUNDING = 2.0**-23
-"""Distance of neighbouring float32 values, relative to the larger."""
+"""Greatest difference of neighbouring float32 values, relative to their magnitude."""
 
 _DENORMAL = 2.0**-149
 
@@ -42,11 +42,12 @@ class Grid:
     Parameters
     ----------
     scale : float
-        Greater than 0.
+        Value of the integer 1; greater than 0.
     alphabet : Alphabet
-        The integers; some may have no value.
+        An alphabet that contains all integers; it may contain others.
     exact : bool
-        Each value is the product exactly; else it is within the rounding of the largest one.
+        Whether each value equals the product exactly; otherwise they differ by at most the rounding
+        of the largest value.
     """
 
     scale: float
@@ -60,15 +61,20 @@ class Grid:
 
 
 def find(values: Floats) -> Grid | None:
-    """Find the coarsest grid that holds all `values`, or None where there is none.
+    """Return the coarsest grid that holds all `values`, or None if there is none.
 
-    First an exact one; then one with each value within its own rounding; then one with each value
-    within the rounding of the largest, for values that are sums, such as scaled pixels less a mean.
+    The first of these grids that exists is taken:
+
+    1. one that holds the values exactly;
+    2. one with each value within its own rounding;
+    3. one with each value within the rounding of the largest value, as in sums such as scaled
+       pixels less a mean;
+    4. one of equally spaced values with zero anywhere between two of them (`_normalised`).
 
     Parameters
     ----------
     values : float32 array
-        All values that a tensor takes.
+        All values that a tensor takes, in any order and shape.
     """
     v = np.unique(values).astype(np.float64)
     if not np.isfinite(v).all() or len(v) > 1 << MAX_CODE_BITS:
@@ -94,10 +100,10 @@ def find(values: Floats) -> Grid | None:
 
 
 def _normalised(v: Doubles, tolerance: Doubles) -> Grid | None:
-    """Find the grid of equally spaced values whose zero lies anywhere between two of them.
+    """Return the grid of equally spaced values with zero anywhere between two of them, or None.
 
-    Samples less a mean and divided by a deviation are such: with the spacing in `q` parts, zero is
-    a whole number of parts away.
+    Samples that are normalised, ``(x - mean) / deviation``, are such values. The spacing is divided
+    into the least number `q` of parts for which zero is a whole number of parts away.
     """
     count = len(v) - 1
     spacing = (v[-1] - v[0]) / count
@@ -120,7 +126,10 @@ def _normalised(v: Doubles, tolerance: Doubles) -> Grid | None:
 
 
 def _exact(v: Doubles) -> Grid | None:
-    """Return the grid of the values' greatest common divisor, which any floats have."""
+    """Return the grid of the values' greatest common divisor; None if its integers are too large.
+
+    Floats are integers times powers of two, so they always have a common divisor.
+    """
     ratios = [x.as_integer_ratio() for x in v.tolist()]
     denominator = max(d for _, d in ratios)
     numerators = [n * (denominator // d) for n, d in ratios]
@@ -132,16 +141,17 @@ def _exact(v: Doubles) -> Grid | None:
 
 
 def _alphabet(integers: Ints) -> Alphabet | None:
-    """Return the alphabet of ascending integers, or None where it is too wide for a code."""
+    """Return the alphabet of ascending integers, or None if it is too wide for a code."""
     step = int(np.gcd.reduce(np.diff(integers)))
     alphabet = Alphabet(int(integers[0]), step, int(integers[-1] - integers[0]) // step + 1)
     return alphabet if alphabet.bits <= MAX_CODE_BITS else None
 
 
 def _steps(v: Doubles) -> Doubles:
-    """Return the distances of neighbours as multiples of the least, averaged over its like.
+    """Return the differences of neighbouring values, as multiples of the least difference.
 
-    Each is taken locally, so that the rounding of one value does not add up over many.
+    The least is averaged over all that are nearly as small. Differences are local, so that the
+    rounding errors of many values do not add up.
     """
     distances = np.diff(v)
     least = distances.min()
@@ -149,7 +159,10 @@ def _steps(v: Doubles) -> Doubles:
 
 
 def _try(v: Doubles, steps: Doubles, d: int, q: int, tolerance: Doubles) -> Grid | None:
-    """Try a grid where the least distance is `d` spacings and zero is a `q`-th of one off."""
+    """Return a grid in which the least difference is `d` spacings, and zero lies on `q`-ths of one.
+
+    Returns None if the values do not fit it within `tolerance`.
+    """
     k = np.concatenate([[0], np.cumsum(np.rint(steps * d))])
     spacing = (v[-1] - v[0]) / k[-1]
     if spacing == 0 or (np.abs(v[0] + spacing * k - v) > 2 * tolerance.max()).any():
@@ -170,7 +183,11 @@ def _try(v: Doubles, steps: Doubles, d: int, q: int, tolerance: Doubles) -> Grid
 
 
 def _scale(v: Doubles, integers: Ints, guess: float, tolerance: Doubles) -> float | None:
-    """Choose the scale: one that is exact if there is one, else the first that is near enough."""
+    """Choose the scale that makes `integers` the values `v`, or None if none is near enough.
+
+    An exact scale is preferred, then one whose rounded products are the values, then any other
+    within `tolerance`.
+    """
     at = [int(np.abs(integers[integers != 0]).min()), int(np.abs(integers).max())]
     candidates: list[Any] = [guess, np.float32(guess)]
     candidates += [abs(v[np.abs(integers) == n][0]) / n for n in at]

@@ -1,4 +1,8 @@
-"""Float32 values of a chain of elementwise operations, over all integers that can reach it."""
+"""The float32 values of a chain of elementwise operations, over all integers that can reach it.
+
+`Reach` says which integers can occur, an `Expression` turns them into float32 values, and `steps`
+finds the integers at which the value changes, which a layer can use as thresholds.
+"""
 
 from __future__ import annotations
 
@@ -14,30 +18,33 @@ from xnorflow.graph.ops import Elementwise, Floats, Op
 from xnorflow.ir import Ints
 
 CHUNK = 1 << 21
-"""Values that are evaluated at a time."""
+"""Number of values that are evaluated at a time."""
 
 EXHAUSTIVE = 1 << 28
-"""Values beyond which steps are found by bisection instead."""
+"""Most values that are all evaluated; with more, steps are found by bisection."""
 
 MAX_LEVELS = 1 << 16
 """Most values of one channel that still count as quantised."""
 
 
 def change(before: Floats, after: Floats) -> Ints:
-    """Return +1, -1 or 0 where values rise, fall or stay, infinite ones too."""
+    """Return +1 where `after` is greater than `before`, -1 where it is less, and 0 elsewhere.
+
+    There is no subtraction, so infinite values may be compared.
+    """
     return (after > before).astype(np.int64) - (after < before)
 
 
 @dataclass(frozen=True, eq=False)
 class Reach:
-    """Integers that can occur: ``lo, lo + step, ... hi`` in each channel.
+    """The integers that can occur in each channel: ``lo, lo + step, ... hi``.
 
     Parameters
     ----------
     lo, hi : int64 array [channels]
-        Least and greatest.
+        Least and greatest integer.
     step : int
-        At least 1, the same in all channels.
+        Difference of neighbouring integers in all channels, at least 1.
     """
 
     lo: Ints
@@ -46,16 +53,19 @@ class Reach:
 
     @property
     def rows(self) -> int:
-        """Integers of the channel that has most."""
+        """Number of integers in the channel that has most."""
         return int((self.hi - self.lo).max()) // self.step + 1
 
     def integers(self, first: int, last: int) -> Ints:
-        """Return rows `first` to `last` of all channels; one that has fewer repeats its hi."""
+        """Return integers number `first` to `last - 1` of each channel, [last - first, channels].
+
+        A channel that has fewer repeats its greatest.
+        """
         rows = np.arange(first, last, dtype=np.int64)[:, None]
         return np.minimum(self.lo + self.step * rows, self.hi)
 
     def chunks(self) -> Iterator[Ints]:
-        """Return all integers in pieces; the last row of each piece is the next one's first."""
+        """Yield all integers in pieces [rows, channels]; consecutive pieces share one row."""
         size = max(2, CHUNK // len(self.lo))
         for first in range(0, max(1, self.rows - 1), size - 1):
             yield self.integers(first, min(first + size, self.rows))
@@ -63,32 +73,32 @@ class Reach:
 
 @dataclass(frozen=True, eq=False)
 class Expression:
-    """A float32 value as a function of an integer: ``ops`` applied to ``integer * unit``.
+    """A float32 value as a function of an integer: `ops` applied to ``integer * unit``.
 
-    The product is exact (float64) and rounded once to float32.
+    The product is computed in float64 and rounded once to float32.
 
     Parameters
     ----------
     unit : float64 array, [] or [channels]
-        At least 0.
+        Float value of the integer 1, at least 0.
     ops : tuple of Elementwise
-        In order.
+        Operations in order of execution.
     """
 
     unit: NDArray[np.float64]
     ops: tuple[Elementwise, ...] = ()
 
     def start(self, integers: Ints) -> Floats:
-        """Return the float32 values before the first operation."""
+        """Return the float32 values of int64 [..., channels] before the first operation."""
         return (integers * self.unit).astype(np.float32)
 
     def apply(self, x: Floats) -> Floats:
-        """Run the operations alone, on float32 [..., channels].
+        """Compute the result of the operations for float32 values [..., channels].
 
         Raises
         ------
         UnsupportedModel
-            Where one of them makes a NaN.
+            If an operation makes a NaN, or the last one makes values that float32 cannot hold.
         """
         for op in self.ops:
             with np.errstate(all="ignore"):
@@ -118,38 +128,39 @@ class Expression:
 
     @property
     def monotone(self) -> bool:
-        """Whether it rises or falls throughout in every channel, as its operations tell."""
+        """Whether it is known to be monotone in every channel, from the kinds of its operations."""
         return all(op.monotone for op in self.ops)
 
     def __call__(self, integers: Ints) -> Floats:
-        """Evaluate for int64 [..., channels]."""
+        """Compute the float32 values of integers, int64 [..., channels]."""
         return self.apply(self.start(integers))
 
     def select(self, channels: Ints) -> Expression:
-        """Take the given channels only, in that order; they may repeat."""
+        """Return the expression for the given channels, in that order; they may repeat."""
         unit = self.unit[channels] if self.unit.ndim else self.unit
         return Expression(unit, tuple(op.mapped(lambda c: c[channels]) for op in self.ops))
 
     def direction(self, reach: Reach) -> Ints:
-        """Return +1, -1 or 0 per channel for a value that rises, falls or stays over `reach`.
+        """Return +1, -1 or 0 for each channel whose value rises, falls or stays over `reach`.
 
-        Right only where the expression is monotone.
+        The result is meaningful only if the expression is monotone.
         """
         return change(self(reach.lo), self(reach.hi))
 
 
 @dataclass(frozen=True, eq=False)
 class Steps:
-    """A staircase per channel: where its value changes, and to what.
+    """A step function of each channel: the integers at which its value changes, and the values.
 
     Parameters
     ----------
     first : float32 array [channels]
         Value at the channel's least integer.
     channel, at : int64 array [steps]
-        The first integer with the new value; sorted by channel, then integer.
+        Channel of each step, and the first integer with the new value; sorted by channel, then by
+        integer.
     before, after : float32 array [steps]
-        Value just below `at`, and from `at` on.
+        Value just below `at`, and value from `at` on.
     """
 
     first: Floats
@@ -160,42 +171,49 @@ class Steps:
 
     @property
     def values(self) -> Floats:
-        """All values taken, float32 [n]."""
+        """All values that occur in any channel, float32 [n], ascending."""
         return np.unique(np.concatenate([self.first, self.after]))
 
     @property
     def direction(self) -> Ints:
-        """+1, -1 or 0 per channel for a staircase that rises, falls or is flat."""
+        """+1, -1 or 0 for each channel that rises, falls or is constant, if it is monotone."""
         out = np.zeros(len(self.first), np.int64)
         out[self.channel] = np.where(self.after > self.before, 1, -1)
         return out
 
     @property
     def monotone(self) -> bool:
-        """Whether each channel only rises or only falls."""
+        """Whether each channel only rises, or only falls."""
         rises = np.where(self.after > self.before, 1, -1)
         return bool((rises == self.direction[self.channel]).all())
 
 
 def steps(expression: Expression, reach: Reach, where: Op) -> Steps:
-    """Find every change of value over all reachable integers.
+    """Return every change of an expression's value over all reachable integers.
+
+    All values are computed if there are at most `EXHAUSTIVE`; otherwise the changes of a monotone
+    expression are found by bisection.
 
     Parameters
     ----------
+    expression : Expression
+        The function.
+    reach : Reach
+        The integers that can occur.
     where : Op
-        Named in errors.
+        Operation that errors name.
 
     Raises
     ------
     UnsupportedModel
-        If a channel takes more than `MAX_LEVELS` values, or is not known to be monotone and has
-        too many integers to try them all.
+        If a channel takes more than `MAX_LEVELS` values, or if the expression is not known to be
+        monotone and has more than `EXHAUSTIVE` values.
     """
     every = reach.rows * len(reach.lo) <= EXHAUSTIVE
     if not every and not expression.monotone:
         raise UnsupportedModel(
             f"it neither rises nor falls throughout, and {reach.rows * len(reach.lo)} values can"
-            " reach it.",
+            f" reach it, of which at most {EXHAUSTIVE} can be tried.",
             node=where.node,
             op=where.op,
             hint="a function that rises or falls throughout, or a narrower layer before it.",
@@ -208,7 +226,10 @@ def steps(expression: Expression, reach: Reach, where: Op) -> Steps:
 
 
 def monotone(expression: Expression, reach: Reach) -> bool:
-    """Tell whether a value rises or falls throughout in every channel over `reach`."""
+    """Return whether an expression is monotone in every channel over `reach`.
+
+    False if this is not known, and there are too many values to compute them all.
+    """
     if expression.monotone:
         return True
     if reach.rows * len(reach.lo) > EXHAUSTIVE:
@@ -223,9 +244,11 @@ def monotone(expression: Expression, reach: Reach) -> bool:
 
 
 _Found = tuple[Ints, Ints, Floats, Floats]
+"""`channel`, `at`, `before` and `after` of `Steps`, in any order of the steps."""
 
 
 def _exhaust(expression: Expression, reach: Reach, where: Op) -> _Found:
+    """Find the steps by computing all values."""
     parts: list[_Found] = []
     count = np.zeros(len(reach.lo), np.int64)
     for integers in reach.chunks():
@@ -246,7 +269,10 @@ def _exhaust(expression: Expression, reach: Reach, where: Op) -> _Found:
 
 
 def _bisect(expression: Expression, reach: Reach, where: Op) -> _Found:
-    """Halve each interval whose ends differ, down to neighbouring integers."""
+    """Find the steps of a monotone expression by bisection, for all channels at once.
+
+    An interval whose ends have different values is halved until its ends are neighbours.
+    """
     channel = np.arange(len(reach.lo), dtype=np.int64)
     low, high = np.zeros_like(channel), (reach.hi - reach.lo) // reach.step
     below, above = expression(reach.lo[None])[0], expression(reach.hi[None])[0]

@@ -1,8 +1,8 @@
-"""Turns a network's own quantiser of its input into thresholds that the host compares floats with.
+"""Thresholds with which the host quantises float samples as the network's first quantiser does.
 
-What stands between the input and its first quantiser acts on each sample alone and rises or falls
-throughout, in float32. So the samples at which its value changes are found by bisection over all
-float32 numbers, in the executors' own arithmetic, and the host needs no arithmetic of its own.
+The operations from the input to the first quantiser act on each sample alone and are monotone in
+float32. So bisection over all float32 numbers, in the executors' own arithmetic, finds the samples
+at which the quantiser's value changes; the host only compares samples with them.
 """
 
 from __future__ import annotations
@@ -21,44 +21,51 @@ from xnorflow.lower.evaluate import Expression, Reach, Steps, steps
 from xnorflow.lower.pending import quantises
 
 LARGEST = 0x7F7FFFFF
-"""Bits of the largest finite float32."""
+"""The largest finite float32 as an unsigned integer of the same bits."""
 
 
 def _follows(op: g.Op) -> bool:
-    """Tell whether an operation rises or falls throughout, for any float32 number."""
+    """Return whether an operation is exact and monotone for all float32 numbers."""
     if not isinstance(op, g.Elementwise) or isinstance(op, CastOp):
-        # Floats that an integer type cannot hold give anything.
+        # A cast of a float that the integer type cannot hold has no defined result.
         return False
     return op.monotone and not approximate((op,))
 
 
 def float_of(order: Ints) -> g.Floats:
-    """Return the float32 numbers that have the given places in the order of all, 0 being 0."""
+    """Return the float32 numbers at the given positions in ascending order, with 0.0 at 0."""
     bits = np.where(order >= 0, order, 0x80000000 - order).astype(np.uint32)
     return bits.view(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
 class OfFloats(Expression):
-    """A value as a function of a float32 number, given by its place in their order."""
+    """An expression of a float32 number, which is given by its position in ascending order."""
 
     def start(self, integers: Ints) -> g.Floats:
-        """Return the numbers themselves."""
+        """Return the float32 numbers at these positions."""
         return float_of(integers)
 
     def select(self, channels: Ints) -> OfFloats:
-        """Take the given channels only, in that order; they may repeat."""
+        """Return the expression for the given channels, in that order; they may repeat."""
         chosen = super().select(channels)
         return OfFloats(chosen.unit, chosen.ops)
 
 
 def quantise_on_host(graph: g.Graph) -> g.Graph:
-    """Let the host quantise float samples, if the graph takes such; the rest takes its codes.
+    """Move the input's quantiser to the host, if the graph takes float samples.
+
+    Returns
+    -------
+    Graph
+        `graph` itself if it takes integers. Otherwise a graph of the same function that takes the
+        host's codes: its first operation looks up their values, and `samples` has the quantiser.
 
     Raises
     ------
     UnsupportedModel
-        If the network does not quantise its input.
+        If the network does not begin with monotone operations and a quantiser of at most
+        `MAX_SAMPLE_BITS` bits.
     """
     if not graph.takes_floats:
         return graph
@@ -75,7 +82,7 @@ def quantise_on_host(graph: g.Graph) -> g.Graph:
             "it is not preceded by a quantiser of the network's float input.",
             node=where.node,
             op=where.op,
-            hint="a quantiser as the first layer, or integer samples.",
+            hint="a quantiser as the first layer, or integer samples (--input uint8, for example).",
         )
     channels = graph.shape[2]
     reach = Reach(np.full(channels, -LARGEST), np.full(channels, LARGEST))
@@ -106,7 +113,10 @@ def _scaling(scale: InputScale) -> tuple[g.Op, ...]:
 
 
 def _thresholds(found: Steps, values: g.Floats) -> HostQuantiser:
-    """Put the steps of each channel into rows of one length; one row where all are the same."""
+    """Build the host's quantiser: a row of thresholds and codes per channel, or one if all agree.
+
+    Rows that are shorter than the longest end in thresholds of infinity.
+    """
     channels = len(found.first)
     longest = int(np.bincount(found.channel, minlength=channels).max()) if len(found.at) else 0
     thresholds = np.full((channels, longest), np.inf, np.float32)

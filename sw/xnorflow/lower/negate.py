@@ -1,7 +1,8 @@
-"""Mirror channels of the last layer's output, exactly.
+"""Mirroring of channels of the last layer's output, exactly.
 
-A threshold counts the values that reach it, so it wants every channel to rise. A channel whose
-float value falls, as with a negative batch-norm gamma, is negated where its weights are.
+The code of a `Threshold` rises with its input. Where a channel's float value falls as its integer
+rises, as with a negative batch-norm gamma, each integer v is replaced by ``mirror - v``. Mostly
+this negates the weights of the channel, and the mirror is 0.
 """
 
 from __future__ import annotations
@@ -14,46 +15,46 @@ from xnorflow.ir.layer import Mask, NotMirrored
 
 
 class OffCentre(UnsupportedModel):
-    """Padding of 0 that negation would move: it is not in the middle of the alphabet."""
+    """Error for padding of 0 that mirroring would move: it is not in the middle of the alphabet."""
 
 
 @dataclass
 class _Before:
-    """The layers before the last one; mirroring changes them in place."""
+    """The layers before the last; `mirror` changes the list in place."""
 
     layers: list[ir.Layer]
     shape: tuple[int, int, int]
 
     def features(self) -> ir.Features:
-        """Return the feature map that the layers make."""
+        """Return the feature map after the last of the layers."""
         return ir.LayerGraph("partial", self.shape, tuple(self.layers)).features[-1]
 
     def mirror(self, mask: Mask) -> ir.Ints:
-        """Mirror channels of that map."""
+        """Mirror the marked channels of that map, and return their mirrors, int64 [channels]."""
         return negate(self.layers, self.shape, mask)
 
 
 def negate(layers: list[ir.Layer], shape: tuple[int, int, int], mask: Mask) -> ir.Ints:
-    """Rewrite `layers` so that value v of a marked channel becomes ``mirror - v``.
+    """Replace `layers` so that each value v of a marked channel becomes ``mirror - v``.
 
     Parameters
     ----------
     layers : list of Layer
-        From the input on; changed in place.
+        The layers from the input on; changed in place.
     shape : tuple of int
         Height, width and channels of the input.
     mask : bool array [channels]
-        Channels of the last layer's output.
+        Channels of the last layer's output to mirror.
 
     Returns
     -------
     int64 array [channels]
-        The mirror of each channel; right where `mask` is set.
+        The mirror of each channel; only those marked in `mask` are meaningful.
 
     Raises
     ------
     UnsupportedModel
-        Where the layers leave no place to do it.
+        If the channels cannot be mirrored; `OffCentre` if padding is the reason.
     """
     last, before = layers[-1], _Before(layers[:-1], shape)
     try:

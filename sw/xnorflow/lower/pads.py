@@ -1,4 +1,4 @@
-"""Padding: float values to integers, and what padded sums count."""
+"""Padding: its integer in convolutions, and its code in sums."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from xnorflow.lower.common_scale import ROUNDING
 
 
 def pad_value(op: ops.ConvOp, scale: float) -> int:
-    """Return the integer that padded features of `op` have, where activations are scaled so."""
+    """Return the integer of a padded feature of `op`, whose inputs are `scale` times integers.
+
+    Raises
+    ------
+    UnsupportedModel
+        If the padding is not an integer multiple of `scale`.
+    """
     if not any(op.window.pads):
         return 0
     value = float(np.float32(op.pad_value))
@@ -30,7 +36,7 @@ def pad_value(op: ops.ConvOp, scale: float) -> int:
 
 
 def check_pool(op: ops.MaxPoolOp, height: int, width: int) -> None:
-    """Refuse windows of padding alone: their maximum would be minus infinity."""
+    """Raise UnsupportedModel if a window covers padding alone: its maximum would be -infinity."""
     w, size = op.window, (height, width)
     out = w.output(height, width)
     for axis in (0, 1):
@@ -38,22 +44,31 @@ def check_pool(op: ops.MaxPoolOp, height: int, width: int) -> None:
         taps = first[:, None] + np.arange(w.kernel[axis]) * w.dilation[axis]
         if not ((taps >= 0) & (taps < size[axis])).any(1).all():
             raise UnsupportedModel(
-                "a window of it holds nothing but padding.",
+                f"a window of it holds nothing but padding: its pads (top, left, bottom, right) are"
+                f" {w.pads}, its kernel is {w.kernel}.",
                 node=op.node,
                 op=op.op,
-                hint="less padding.",
+                hint="less padding, so that every window includes a pixel.",
             )
 
 
 def resolve_pads(net: ir.IntegerNetwork) -> ir.IntegerNetwork:
-    """Set the code of 0 for padded sums, now that no channel will be negated any more."""
+    """Set the pad code of each padded sum to the code of 0.
+
+    This comes last, because mirroring a channel changes which code stands for 0.
+
+    Raises
+    ------
+    UnsupportedModel
+        If the alphabet of a padded sum's input has no 0.
+    """
     layers = list(net.layers)
     for index, (layer, inp, _) in enumerate(net):
         if isinstance(layer, ir.SumPool) and any(layer.window.pads):
             code = inp.alphabet.code_of(0)
             if code is None:
                 raise UnsupportedModel(
-                    "its padding of 0 is beyond the range of what it pools.",
+                    f"its padding of 0 is none of the values that it pools, {inp.alphabet}.",
                     node=(*layer.sources, layer.name)[0],
                     op="AveragePool",
                     hint="an average pool without padding.",

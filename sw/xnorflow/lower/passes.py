@@ -1,4 +1,4 @@
-"""Passes over the imported graph: check its constants, and bring it to a plain form."""
+"""Passes over the imported graph, which check its constants and bring it to a plain form."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from xnorflow.ir import Window
 
 Shape = tuple[int, int, int]
 MAX_FOLDED_WEIGHTS = 1 << 26
-"""Most weights that a layer may have with a pick of features folded into it."""
+"""Most weights that a layer may have after `fold_picks`."""
 
 
 def output_shape(op: g.Op, shape: Shape) -> Shape:
-    """Return the height, width and channels after `op`.
+    """Return the height, width and channels after `op`, for an input of `shape`.
 
     Raises
     ------
     UnsupportedModel
-        If its window or weights do not fit, or it is of no known kind.
+        If the window or the weights do not fit the input, or the kind of operation is unknown.
     """
     height, width, channels = shape
     if isinstance(op, g.Elementwise):
@@ -34,7 +34,7 @@ def output_shape(op: g.Op, shape: Shape) -> Shape:
         return 1, 1, height * width * channels
     if not isinstance(op, g.WindowReduction):
         raise UnsupportedModel(
-            "there is no integer form of it: the shape that it makes is not known.",
+            "there is no integer form of this operation.",
             node=op.node,
             op=op.op,
         )
@@ -59,7 +59,14 @@ def output_shape(op: g.Op, shape: Shape) -> Shape:
 
 
 def check_constants(graph: g.Graph) -> g.Graph:
-    """Refuse NaN, infinity, division by zero and constants that do not fit their channels."""
+    """Return `graph` if its constants are valid.
+
+    Raises
+    ------
+    UnsupportedModel
+        For NaN, infinity, division by zero, a scale that is not positive, and constants that do not
+        fit their channels.
+    """
     shape = graph.shape
     factor = graph.input_scale.factor
     with np.errstate(over="ignore"):
@@ -99,7 +106,7 @@ def check_constants(graph: g.Graph) -> g.Graph:
 
 
 def _check_constant(op: g.Op, name: str, value: NDArray[Any], channels: int) -> None:
-    # An infinite bound or threshold is one that is never reached.
+    # An infinite bound or threshold is never reached, so it is valid.
     may_be_infinite = name in ("lo", "hi", "thresholds", "constant")
     if np.isnan(value).any() or not (may_be_infinite or np.isfinite(value).all()):
         what = "NaN" if np.isnan(value).any() else "infinity"
@@ -116,7 +123,7 @@ def _check_constant(op: g.Op, name: str, value: NDArray[Any], channels: int) -> 
 
 
 def split_bias(graph: g.Graph) -> g.Graph:
-    """Make each convolution's bias an addition of its own."""
+    """Replace each convolution's bias by an addition after the convolution."""
     ops: list[g.Op] = []
     for op in graph.ops:
         if isinstance(op, g.ConvOp) and op.bias is not None:
@@ -127,7 +134,7 @@ def split_bias(graph: g.Graph) -> g.Graph:
 
 
 def drop_identities(graph: g.Graph) -> g.Graph:
-    """Drop flattening of a single pixel, and pools of a single tap."""
+    """Remove each flattening of a single pixel and each pool of a single tap."""
     ops, shape = [], graph.shape
     for op in graph.ops:
         flat = isinstance(op, g.FlattenOp) and shape[:2] == (1, 1)
@@ -139,12 +146,12 @@ def drop_identities(graph: g.Graph) -> g.Graph:
 
 
 def hoist_elementwise(graph: g.Graph) -> g.Graph:
-    """Move operations behind a Flatten ahead of it, where all pixels share their constants.
+    """Move elementwise operations from after a Flatten to before it, if pixels share constants.
 
-    There they become thresholds per channel of the layer whose values they act on.
+    There they become thresholds per channel of the layer before, rather than per feature.
     """
     ops: list[g.Op] = []
-    flattened: int | None = None  # channels before a Flatten that stands last in ops
+    flattened: int | None = None  # Channels before the Flatten that is the last of ops, if any.
     shape = graph.shape
     for op in graph.ops:
         before, shape = shape, output_shape(op, shape)
@@ -158,7 +165,7 @@ def hoist_elementwise(graph: g.Graph) -> g.Graph:
 
 
 def _shared(op: g.Elementwise, channels: int) -> g.Elementwise | None:
-    """Return `op` with the constants of one pixel, or None where pixels differ."""
+    """Return `op` with the constants of one pixel, or None if pixels have different constants."""
     same = True
 
     def first_pixel(c: NDArray[Any]) -> NDArray[Any]:
@@ -176,15 +183,17 @@ def _repeated(constant: NDArray[Any], times: int) -> NDArray[Any]:
 
 
 def split_averages(graph: g.Graph) -> g.Graph:
-    """Make each average a sum and a division.
+    """Replace each average-pool by a sum-pool and a division.
 
-    Where windows at the border have fewer taps, the division has a divisor per feature behind the
-    next Flatten, and what stands between goes with it.
+    If windows at the border count fewer taps, the divisor depends on the pixel. Then the division
+    and the elementwise operations after it move behind the next Flatten, where every feature is a
+    channel of its own.
 
     Raises
     ------
     UnsupportedModel
-        If there is no Flatten to follow.
+        If the divisor depends on the pixel, and the next operation that is not elementwise is no
+        Flatten.
     """
     ops: list[g.Op] = []
     shape, waiting = graph.shape, list(graph.ops)
@@ -205,7 +214,7 @@ def split_averages(graph: g.Graph) -> g.Graph:
             behind += 1
         if behind == len(waiting) or not isinstance(waiting[behind], g.FlattenOp):
             raise UnsupportedModel(
-                "its windows at the border have other divisors.",
+                "its windows at the border have other divisors than those inside.",
                 node=op.node,
                 op=op.op,
                 hint="no padding, count_include_pad=1, or a dense layer right behind it.",
@@ -219,7 +228,7 @@ def split_averages(graph: g.Graph) -> g.Graph:
 
 
 def fold_picks(graph: g.Graph) -> g.Graph:
-    """Put layers that only pick features into the weights of the layers behind them."""
+    """Fold convolutions that only pick features into the weights of the convolutions after them."""
     ops: list[g.Op] = []
     shape = before = graph.shape
     for op in graph.ops:
@@ -237,7 +246,11 @@ def fold_picks(graph: g.Graph) -> g.Graph:
 
 
 def _picked(pick: g.ConvOp, layer: g.ConvOp, shape: Shape) -> g.ConvOp | None:
-    """Fold a pick from a map of `shape` into the layer behind it; None if it is none, or pads."""
+    """Return `layer` with `pick`, which reads a map of `shape`, folded into its weights.
+
+    Returns None if `pick` does not copy one feature to each of its outputs, is padded or dilated,
+    or does not fit the padding of `layer`, or if there would be too many weights.
+    """
     one, two = pick.window, layer.window
     ones = pick.weights.reshape(len(pick.weights), -1)
     picks = (np.isin(ones, (0, 1)).all() and (ones.sum(1) == 1).all()) and pick.bias is None
@@ -278,4 +291,4 @@ PASSES = (
     hoist_elementwise,
     drop_identities,
 )
-"""In order; each gives a graph of the same function."""
+"""The passes in order; each takes a graph and returns one that computes the same function."""

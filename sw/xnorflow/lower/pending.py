@@ -1,9 +1,15 @@
-"""A tensor on its way to integers: what the last layer makes, and the float maths still to do.
+"""A tensor on its way to integers: the layers written so far, and the operations that wait.
 
-Whatever elementwise operations stand between two reductions wait here until something needs
-integers, and then become one table, one set of thresholds, or nothing. Max-pools wait with them:
-they commute with what is monotone, and follow the thresholds as pools of codes. What neither rises
-nor falls throughout becomes thresholds that number its intervals, and a table behind them.
+Elementwise operations between two reductions wait in a `Pending` until the next reduction needs
+integers. Then they become
+
+* an input table, if no layer is written yet (`_table`);
+* nothing, if the value is a scale times the last layer's integer (`_absorb`);
+* thresholds, if the value is monotone (`_threshold`);
+* or else thresholds that number the intervals of the value, and a table after them (`_code_table`).
+
+Max-pools wait as well. They commute with monotone operations, so they are written after the
+thresholds, as pools of codes.
 """
 
 from __future__ import annotations
@@ -41,19 +47,31 @@ QUANTISERS = (
     QuantizeLinearOp,
     TruncOp,
 )
+"""Operations that make few values of many."""
 ROUNDING_FUNCTIONS = frozenset(
     {"Round", "Floor", "Ceil", "Where", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal"}
 )
+"""Functions that make few values of many."""
 ONE_SCALE = "one scale for the whole tensor, or scales that are small multiples of one."
 MAX_THRESHOLDS = 1 << 24
+"""Most thresholds, or entries of a table, of one layer."""
 MAX_MULTIPLE = 256
-"""Largest multiple of a common scale that is put into weights."""
+"""Largest multiple of a common scale by which a channel's weights are multiplied."""
 Units = NDArray[np.float64]
+"""Float value of the integer 1: a scalar for all channels, or [channels]."""
 
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """A max-pool that waits: `after` of the pending operations come before it."""
+    """A max-pool that waits.
+
+    Parameters
+    ----------
+    op : MaxPoolOp
+        The pool.
+    after : int
+        Number of waiting operations that come before it.
+    """
 
     op: g.MaxPoolOp
     after: int
@@ -79,12 +97,12 @@ class Mark:
 
 
 class Pending:
-    """Integer layers so far, and the float expression that is pending on their output.
+    """The integer layers written so far, and the float expression that waits on their output.
 
     Parameters
     ----------
     graph : Graph
-        Its input is where this starts.
+        The graph that is lowered; only its input, samples and notes are read.
     centred : bool
         Give what padded sums read an alphabet with 0 in its middle.
     fixed : FixedPoint, optional
@@ -99,22 +117,24 @@ class Pending:
     rounded : bool
         Weights or values were rounded on the way, so that no float sum is of interest any more.
     layers : list of Layer
-        Written so far.
+        Layers written so far.
     notes : list of str
-        What a user should know.
-    reach, unit : Reach, float64 array
-        Integers that the last layer makes, and the float value of 1, for all or per channel.
-    ops, pools : list
-        Operations, and max-pools between them, that wait.
+        Facts that a user should know, one sentence each.
+    reach : Reach
+        Integers that the last layer can make.
+    unit : float64 array, [] or [channels]
+        Float value of the integer 1.
+    ops : list of Elementwise
+        Operations that wait.
+    pools : list of Pool
+        Max-pools that wait.
     exact : bool
-        The floats are exactly integer times unit.
+        Whether ``unit * integer`` is the float value exactly, without rounding.
     error : float64 array [channels]
-        How far the framework's own floats may be from ours, before the operations.
+        Bound of the difference between the framework's floats and ``unit * integer``.
     """
 
-    def __init__(
-        self, graph: g.Graph, *, centred: bool, fixed: FixedPoint | None = None
-    ) -> None:
+    def __init__(self, graph: g.Graph, *, centred: bool, fixed: FixedPoint | None = None) -> None:
         """Start at the input."""
         self.shape, self.centred, self.fixed = graph.shape, centred, fixed
         self.at, self.rounded = 0, False
@@ -140,9 +160,21 @@ class Pending:
         self._known: list[tuple[ir.Layer, ir.Features]] = []
 
     def settle(self, consumer: g.Op, *, zero: bool = False, uniform: bool = True) -> None:
-        """Leave integers that are the value but for a scale; nothing is pending afterwards.
+        """Write layers until the value is a scale times the last layer's integer, and none waits.
 
-        With `zero`, the alphabet holds 0 too; with `uniform`, all channels have the same scale.
+        Parameters
+        ----------
+        consumer : Op
+            Operation that needs integers; errors name it unless a quantiser is to blame.
+        zero : bool
+            Whether the alphabet has to contain 0, for padding.
+        uniform : bool
+            Whether all channels have to have the same scale.
+
+        Raises
+        ------
+        UnsupportedModel
+            If the values are no integer multiples of one scale, or too many.
         """
         if not self.layers:
             self._table(consumer, zero)
@@ -150,7 +182,7 @@ class Pending:
             self._codes(consumer, zero)
 
     def add(self, op: g.Elementwise) -> None:
-        """Let an operation wait; pools that it does not commute with are written before it."""
+        """Append an operation to those that wait; pools that do not commute with it are written."""
         if self.pools and not op.monotone:
             if self.layers:
                 self.write_pools(np.ones(len(self.reach.lo), np.int64))
@@ -159,13 +191,19 @@ class Pending:
         self.ops.append(op)
 
     def add_pool(self, op: g.MaxPoolOp) -> None:
-        """Let a max-pool wait; what it does not commute with becomes codes before it."""
+        """Append a max-pool to those that wait; operations that are not monotone become codes."""
         if not monotone(self.expression(), self.reach):
             self.settle(op, uniform=False)
         self.pools.append(Pool(op, len(self.ops)))
 
     def settle_multiples(self, consumer: g.Op) -> ir.Ints:
-        """Settle; channels may have scales that are small multiples of one, which are returned."""
+        """Settle as `settle` does, but allow scales that are small multiples of a common one.
+
+        Returns
+        -------
+        int64 array [channels]
+            The multiple of each channel, by which the consumer has to multiply its weights.
+        """
         channels = np.ones(len(self.reach.lo), np.int64)
         if not self.layers or self._absorb(zero=False, uniform=True):
             if not self.layers:
@@ -186,7 +224,7 @@ class Pending:
         return np.broadcast_to(grid.alphabet.values(codes), channels.shape)
 
     def _note_reach(self) -> None:
-        """Note where samples do not reach all that the input's quantiser is declared for."""
+        """Add a note if samples do not reach all integers of the input's quantiser."""
         at = next((i for i, op in enumerate(self.ops) if isinstance(op, g.QuantOp)), None)
         if at is None:
             return
@@ -253,6 +291,7 @@ class Pending:
         self._after_codes(Grid(scale, alphabet, exact=True), direction)
 
     def _table(self, consumer: g.Op, zero: bool) -> None:
+        """Write an input table: the code of each sample's value after the operations that wait."""
         self._note_reach()
         expression = self.expression()
         values = expression(self.reach.integers(0, self.samples.levels))
@@ -278,7 +317,7 @@ class Pending:
         self._after_codes(grid, expression.direction(self.reach))
 
     def _absorb(self, zero: bool, uniform: bool) -> bool:
-        """Settle without a layer, where the value is a scale times the integer as it is."""
+        """Return whether the value is a scale times the integer; if so, settle without a layer."""
         alphabet = self.alphabet()
         mirrors = isinstance(self.layers[-1], ir.Conv) or alphabet.lo == -alphabet.hi
         if zero and (alphabet.code_of(0) is None or (self.centred and not mirrors)):
@@ -292,7 +331,10 @@ class Pending:
         return True
 
     def _linear(self, uniform: bool) -> Units | None:
-        """Return the scale, or scales, for `_absorb`; None where there is none."""
+        """Return the scale or scales by which the integers give the value, or None without such.
+
+        It also updates `exact` and `error` for that scale.
+        """
         reach = self.reach
         quantised = any(isinstance(op, QUANTISERS) for op in self.ops)
         if quantised or reach.rows * len(reach.lo) > MAX_THRESHOLDS:
@@ -317,6 +359,7 @@ class Pending:
         return squeeze(scale)
 
     def _threshold(self, consumer: g.Op, zero: bool) -> None:
+        """Write thresholds for the value, or `_code_table` if it is not monotone."""
         where = self.where(consumer)
         expression, reach = self.expression(), self.reach
         found = steps(expression, reach, where)
@@ -324,7 +367,7 @@ class Pending:
         if grid.alphabet.levels * len(reach.lo) > MAX_THRESHOLDS:
             raise UnsupportedModel(
                 f"{grid.alphabet.levels} levels in {len(reach.lo)} channels are too many"
-                " thresholds.",
+                f" thresholds: at most {MAX_THRESHOLDS} are possible.",
                 node=where.node,
                 op=where.op,
                 hint="fewer activation bits.",
@@ -354,7 +397,7 @@ class Pending:
         intervals, table = intervals_and_codes(found, self.reach, grid)
         if table.size > MAX_THRESHOLDS:
             raise UnsupportedModel(
-                f"it takes a table of {table.size} codes.",
+                f"it takes a table of {table.size} codes; at most {MAX_THRESHOLDS} are possible.",
                 node=self.ops[-1].node,
                 op=self.ops[-1].op,
                 hint="fewer activation bits, or a function that rises or falls throughout.",
@@ -379,7 +422,7 @@ class Pending:
         self._after_codes(grid, np.ones(len(self.reach.lo), np.int64))
 
     def _after_codes(self, grid: Grid, direction: ir.Ints) -> None:
-        """Go on from codes that a table or thresholds made, and write the pools that waited."""
+        """Write the pools that wait, and make the codes of the last layer the present value."""
         self.write_pools(direction)
         alphabet, channels = grid.alphabet, len(self.reach.lo)
         self.reach = Reach(
@@ -390,9 +433,13 @@ class Pending:
         self.marks.append(Mark(self.layers[-1], self.at, grid.scale))
 
     def write_pools(self, direction: ir.Ints) -> None:
-        """Write the max-pools that waited, on what rises (+1) or falls with the integers.
+        """Write the max-pools that wait.
 
-        A pool whose own values go the other way becomes a minimum.
+        Parameters
+        ----------
+        direction : int64 array [channels]
+            +1 where the last layer's output rises with the integers of `reach`, -1 where it falls.
+            A pool whose own input goes the other way becomes a minimum.
         """
         for pool in self.pools:
             own = Expression(self.unit, tuple(self.ops[: pool.after])).direction(self.reach)
@@ -404,11 +451,11 @@ class Pending:
         self.pools = []
 
     def expression(self) -> Expression:
-        """Return the float value as a function of the integer, max-pools aside."""
+        """Return the float value as a function of the last layer's integer, without the pools."""
         return Expression(self.unit, tuple(self.ops))
 
     def alphabet(self) -> ir.Alphabet:
-        """Return the alphabet of the last layer; earlier ones are worked out once."""
+        """Return the alphabet of the last layer's output; results for unchanged layers are kept."""
         known = self._known
         while known and (
             len(known) > len(self.layers)
@@ -421,15 +468,16 @@ class Pending:
         return known[-1][1].alphabet
 
     def where(self, consumer: g.Op) -> g.Op:
-        """Return the operation to blame for values that are no integers: the last quantiser."""
+        """Return the operation that an error should name: the last quantiser that waits, if any."""
         quantisers = [op for op in self.ops if quantises(op)]
         return quantisers[-1] if quantisers else consumer
 
     def _grid(self, values: g.Floats, consumer: g.Op, zero: bool) -> Grid:
+        """Return the grid that holds all `values`, and 0 with `zero`; UnsupportedModel if none."""
         if zero and not self.centred:
             values = np.append(values, np.float32(0))
         elif zero:
-            # Zeros alone would be unipolar; any scale will do for them.
+            # A grid of zeros alone would be unipolar, without 0 in its middle; any scale will do.
             values = values if values.any() else np.array([1], np.float32)
             values = np.concatenate([-values, np.zeros_like(values), values])
         grid = find(values)
@@ -467,29 +515,29 @@ class Pending:
         )
 
     def reduction(self) -> str:
-        """Name the layer that made the present integers."""
+        """Return the name of the layer that computed the present integers."""
         passing = (ir.MaxPool, ir.Flatten)
         return next(x.name for x in reversed(self.layers) if not isinstance(x, passing))
 
     def name(self, base: str, *, numbered: bool = True) -> str:
-        """Return a name that no layer has yet; `base` itself unless `numbered`."""
+        """Return a new name: `base` and a number; the first has none unless `numbered`."""
         count = self._names[base]
         self._names[base] += 1
         return f"{base}{count}" if numbered or count else base
 
 
 def quantises(op: g.Op) -> bool:
-    """Tell whether an operation is one that makes few values of many."""
+    """Return whether an operation makes few values of many."""
     return isinstance(op, QUANTISERS) or (
         isinstance(op, FunctionOp) and op.function in ROUNDING_FUNCTIONS
     )
 
 
 def squeeze(unit: Units) -> Units:
-    """Return a scalar where all channels agree."""
+    """Return a scalar if all channels have the same unit, else `unit` itself."""
     return np.array(unit.flat[0]) if (unit == unit.flat[0]).all() else unit
 
 
 def sources(*ops: g.Op) -> tuple[str, ...]:
-    """Return the names of the imported nodes, each once."""
+    """Return the names of the imported nodes of some operations, each once."""
     return tuple(dict.fromkeys(op.node for op in ops if op.node))

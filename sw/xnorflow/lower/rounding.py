@@ -1,8 +1,8 @@
-"""How far a framework's own float32 sum may lie from the correctly rounded one.
+"""Bounds of the difference between a framework's float32 sum and the correctly rounded sum.
 
-A sum of products is exact, in whatever order, if every partial sum is a small enough multiple of
-one float. Else the framework's result depends on its order of summation, and all that can be said
-is a bound.
+A sum of products is exact in every order of summation if each partial sum is a multiple of one
+float, and small enough for a float32 mantissa. Otherwise the framework's result depends on its
+order of summation, and only a bound of its error is known.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MANTISSA = 24
 """Bits of a float32 mantissa."""
 
 ORDER_OF_SUMMATION = "are not exact in every order of summation"
-"""What a network's notes say of sums that a framework may round otherwise."""
+"""Words by which a network's notes name sums that a framework may round differently."""
 
 _SMALLEST, _LARGEST = 2.0**-149, 2.0**127
 
@@ -34,14 +34,19 @@ def significand(value: float) -> int:
 
 
 def check_range(unit: Floats64, total: Ints, where: Op) -> None:
-    """Refuse sums that float32 may not hold: whether they overflow depends on their order.
+    """Check that sums cannot overflow float32, in any order of summation.
 
     Parameters
     ----------
     unit, total
         As for `sum_error`.
     where : Op
-        Named in the error.
+        Operation that the error names.
+
+    Raises
+    ------
+    UnsupportedModel
+        If a sum might overflow.
     """
     largest = float((total * unit).max())
     if largest >= float(np.finfo(np.float32).max):
@@ -54,23 +59,23 @@ def check_range(unit: Floats64, total: Ints, where: Op) -> None:
 
 
 def sum_error(unit: Floats64, total: Ints, terms: Ints | int, *, exact: bool) -> Floats64:
-    """Bound the error of float32 sums of ``integer * unit``.
+    """Compute a bound of the error of float32 sums of terms ``integer * unit``.
 
     Parameters
     ----------
     unit : float64 array, [] or [channels]
-        Value of the integer 1.
+        Float value of the integer 1.
     total : int64 array [channels]
-        Largest sum of the terms' magnitudes, as integers.
+        Largest sum of the terms' magnitudes, in integers.
     terms : int or int64 array [channels]
-        Number of terms of a sum.
+        Number of terms in a sum.
     exact : bool
-        The terms are exact multiples of the unit.
+        Whether the terms are exact multiples of the unit.
 
     Returns
     -------
     float64 array [channels]
-        0 where the sum is exact in any order.
+        The bound; 0 where the sum is exact in every order of summation.
     """
     units = np.broadcast_to(unit, total.shape)
     m = np.array([significand(float(u)) for u in np.unique(units)], dtype=object)
@@ -83,7 +88,19 @@ def sum_error(unit: Floats64, total: Ints, terms: Ints | int, *, exact: bool) ->
 
 
 def uncertain_channels(expression: Expression, steps: Steps, step: int, error: Floats64) -> int:
-    """Count the channels of which a step lies within `error` of being elsewhere."""
+    """Count the channels in which an error of up to `error` could move a step.
+
+    Parameters
+    ----------
+    expression : Expression
+        The function that has the steps.
+    steps : Steps
+        Its steps.
+    step : int
+        Difference of neighbouring integers.
+    error : float64 array [channels]
+        Bound of the error of the float value before the expression's operations.
+    """
     picked = np.flatnonzero(error[steps.channel] > 0)
     if not len(picked):
         return 0
@@ -98,7 +115,10 @@ def uncertain_channels(expression: Expression, steps: Steps, step: int, error: F
 
 
 def approximated_channels(expression: Expression, steps: Steps, step: int) -> int:
-    """Count the channels of which a step hangs on how an executor approximates a function."""
+    """Count the channels in which a step depends on how an executor approximates a function.
+
+    Parameters are those of `uncertain_channels`.
+    """
     if not len(steps.at):
         return 0
     part = expression.select(steps.channel)

@@ -1,4 +1,4 @@
-"""The tail of a network: integer scores with exactly the order and ties of the float scores."""
+"""Integer scores at a network's end, with exactly the order and the ties of the float scores."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from xnorflow.ir import Ints
 from xnorflow.lower.evaluate import Expression, Reach, change
 
 MAX_VALUES = 1 << 26
-"""Most scores, over all classes, that are evaluated."""
+"""Most scores, over all classes, that are computed."""
 
 MAX_RANKS = 1 << 22
 """Most entries of a table of ranks."""
@@ -23,9 +23,14 @@ MAX_FLOATS = 1 << 20
 
 @dataclass(frozen=True, eq=False)
 class ScoreTail:
-    """How accumulators become scores; see `xnorflow.ir.Scores`.
+    """The fields of an `xnorflow.ir.Scores` layer, and whether it takes negated accumulators.
 
-    With `falls`, the scores are those of the negated accumulators; not with ranks.
+    Parameters
+    ----------
+    offsets, ranks, rank_lo, floats, floats_lo
+        As in `xnorflow.ir.Scores`.
+    falls : bool
+        Whether the accumulators have to be negated first; never with ranks.
     """
 
     offsets: Ints
@@ -37,20 +42,24 @@ class ScoreTail:
 
 
 def find(expression: Expression, reach: Reach, where: Op) -> ScoreTail:
-    """Find the simplest scores that order all reachable float32 scores as they are.
+    """Return the simplest integer scores that have the order of all reachable float32 scores.
 
-    In turn: the accumulators, the accumulators with an integer offset per class, ranks. A single
-    score is above 0 where its float is above its `cut`; not as a rank.
+    It tries the accumulators, then the accumulators with an integer offset per class, then ranks.
+    Without ranks, a single score is above 0 exactly if its float is above its `cut`.
 
     Parameters
     ----------
+    expression : Expression
+        The float scores as a function of the accumulators.
+    reach : Reach
+        Accumulators that can occur.
     where : Op
-        Named in errors.
+        Operation that errors name.
 
     Raises
     ------
     UnsupportedModel
-        If a table of ranks would be needed but be too large.
+        If there are more than `MAX_VALUES` scores, or more than `MAX_RANKS` ranks.
     """
     classes = len(reach.lo)
     if reach.rows * classes > MAX_VALUES:
@@ -67,7 +76,7 @@ def find(expression: Expression, reach: Reach, where: Op) -> ScoreTail:
                 low, floats = table
                 kept = floats if len(floats) <= MAX_FLOATS else None
                 if classes == 1:
-                    # The number of scores up to the cut becomes the number of those up to 0.
+                    # Shift the scores so that those up to 0 are the floats up to the cut.
                     first = 1 - int(np.searchsorted(floats, cut(values), side="right"))
                     offsets, low = offsets + (first - low), first
                 return ScoreTail(offsets, floats=kept, floats_lo=low, falls=falls)
@@ -77,13 +86,17 @@ def find(expression: Expression, reach: Reach, where: Op) -> ScoreTail:
 def cut(values: Floats) -> np.float32:
     """Return the float above which a single score means label 1.
 
-    It is 0, or 0.5 where all values are probabilities.
+    It is 0, or 0.5 if all values lie between 0 and 1, as probabilities do.
     """
     return np.float32(0.5 if values.min() >= 0 and values.max() <= 1 else 0)
 
 
 def _estimate(integers: Ints, values: Floats) -> Ints | None:
-    """Guess offsets from the float scores as affine functions with a common factor."""
+    """Estimate integer offsets, as if the scores were affine functions with a common factor.
+
+    Returns None if there is no factor, or if an offset would be too large. `_table` has to check
+    the result.
+    """
     x, y = integers.astype(np.float64), values.astype(np.float64)
     span = x[-1] - x[0]
     widest = int(np.abs(span).argmax())
@@ -96,13 +109,16 @@ def _estimate(integers: Ints, values: Floats) -> Ints | None:
         start = start - start[0]
     if np.abs(start).max() >= 1 << 24:
         return None
-    # All relative to one class, so that a common fraction rounds alike.
+    # Round relative to one class, so that a fraction that all offsets share rounds in one way.
     first = np.rint(start[0])
     return (first + np.rint(start - start[0])).astype(np.int64)
 
 
 def _table(scores: Ints, values: Floats) -> tuple[int, Floats] | None:
-    """Return the float of each integer score, or None if that is no strictly rising function."""
+    """Return the least integer score, and the float of each score from there on.
+
+    Returns None if the float is not a strictly rising function of the integer score.
+    """
     low = int(scores.min())
     size = int(scores.max()) - low + 1
     if size > MAX_VALUES:
@@ -113,7 +129,7 @@ def _table(scores: Ints, values: Floats) -> tuple[int, Floats] | None:
     known[(scores - low).ravel()] = True
     if (floats[scores - low] != values).any() or (np.diff(floats[known]) <= 0).any():
         return None
-    # Scores that none reaches, in between, get the float below.
+    # Unreachable scores get the float of the next reachable score below.
     return low, floats[np.maximum.accumulate(np.where(known, np.arange(size), 0))]
 
 
@@ -135,7 +151,7 @@ def _ranks(integers: Ints, values: Floats, reach: Reach, where: Op) -> ScoreTail
 
 def _too_large(count: int, where: Op) -> UnsupportedModel:
     return UnsupportedModel(
-        f"its scores need a table of {count} entries.",
+        f"its scores need a table of {count} entries, which is too large.",
         node=where.node,
         op=where.op,
         hint="one scale for all classes after the last layer, or a narrower last layer.",

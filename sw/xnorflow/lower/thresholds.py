@@ -1,4 +1,4 @@
-"""Staircases to integer thresholds."""
+"""Conversion of step functions (`xnorflow.lower.evaluate.Steps`) to integer thresholds."""
 
 from __future__ import annotations
 
@@ -10,15 +10,25 @@ from xnorflow.lower.evaluate import Reach, Steps
 
 
 def mirrored(steps: Steps, reach: Reach, mirror: Ints) -> tuple[Steps, Reach]:
-    """Turn falling channels into rising ones: value v becomes ``mirror - v`` in them."""
+    """Return steps and reach in which falling channels rise: v becomes ``mirror - v`` there.
+
+    Parameters
+    ----------
+    steps : Steps
+        Monotone steps.
+    reach : Reach
+        Integers that can occur.
+    mirror : int64 array [channels]
+        Mirrors of the falling channels, from `xnorflow.lower.negate.negate`.
+    """
     falling = steps.direction < 0
     f = falling[steps.channel]
-    # The last integer before a fall is the first one after the rise that it becomes.
+    # The last integer before a fall becomes the first integer after a rise.
     at = np.where(f, mirror[steps.channel] - steps.at + reach.step, steps.at)
     before = np.where(f, steps.after, steps.before)
     after = np.where(f, steps.before, steps.after)
     first = steps.first.copy()
-    # The last change of a falling channel leads to the value it now starts with.
+    # The value after a falling channel's last step is now the first.
     first[steps.channel[f]] = steps.after[f]
     order = np.lexsort((at, steps.channel))
     low, high = mirror - reach.hi, mirror - reach.lo
@@ -31,8 +41,17 @@ def mirrored(steps: Steps, reach: Reach, mirror: Ints) -> tuple[Steps, Reach]:
 def thresholds(steps: Steps, reach: Reach, grid: Grid) -> Ints:
     """Return ascending thresholds for rising channels, int64 [channels, levels - 1].
 
-    A code that every value reaches has the channel's least integer as its threshold, one that none
-    reaches has one more than the greatest.
+    The threshold of a code that every value reaches is the channel's least integer; that of a code
+    that no value reaches is one more than the greatest integer.
+
+    Parameters
+    ----------
+    steps : Steps
+        Steps that rise in all channels.
+    reach : Reach
+        Integers that can occur.
+    grid : Grid
+        The grid of the steps' values.
     """
     levels = np.arange(grid.alphabet.levels - 1)
     out = np.where(
@@ -47,15 +66,24 @@ def thresholds(steps: Steps, reach: Reach, grid: Grid) -> Ints:
 
 
 def intervals_and_codes(steps: Steps, reach: Reach, grid: Grid) -> tuple[Ints, Ints]:
-    """Number the intervals of a staircase, and give the code of each.
+    """Return thresholds that number the intervals between steps, and the code of each interval.
+
+    Parameters
+    ----------
+    steps : Steps
+        Steps of any direction.
+    reach : Reach
+        Integers that can occur.
+    grid : Grid
+        The grid of the steps' values.
 
     Returns
     -------
     thresholds : int64 array [channels, most - 1]
-        The first integer of each interval but the first, ascending; one more than the channel's
-        greatest where it has fewer intervals than another channel.
+        First integer of each interval but the first, ascending. A channel with fewer than `most`
+        intervals has one more than its greatest integer in the remaining places.
     codes : int64 array [channels, most]
-        0 where there is no interval.
+        Code of each interval; 0 in the remaining places.
     """
     channels = len(steps.first)
     count = np.bincount(steps.channel, minlength=channels)

@@ -1,4 +1,4 @@
-"""The walk along a tidy graph that writes the integer layers."""
+"""The walk along a graph that writes the integer layers."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from xnorflow.ir.alphabet import weight_alphabet
 from xnorflow.lower import scores
 from xnorflow.lower.common_scale import MAX_CODE_BITS
 from xnorflow.lower.evaluate import Reach
+from xnorflow.lower.fixed_point import FixedPoint, affine
 from xnorflow.lower.negate import negate
 from xnorflow.lower.pads import check_pool, pad_value
 from xnorflow.lower.passes import Shape, output_shape
-from xnorflow.lower.fixed_point import FixedPoint, affine
 from xnorflow.lower.pending import ONE_SCALE, Mark, Pending, quantises, sources, squeeze
 from xnorflow.lower.rounding import MANTISSA, ORDER_OF_SUMMATION, check_range, sum_error
 
 SQUASHING = frozenset({"Sigmoid", "Tanh", "Erf", "Softsign"})
-"""Functions that rise everywhere and, but for Sigmoid, keep the sign; floats saturate."""
+"""Functions that rise everywhere, but saturate in floats; all but Sigmoid keep the sign."""
 MAX_WEIGHT = 1 << 15
-"""Largest integer weight, the scales of its inputs included."""
+"""Largest integer weight after its multiplication by its input's multiple of a common scale."""
 
 
 def walk(
@@ -33,7 +33,7 @@ def walk(
     Parameters
     ----------
     graph : Graph
-        As the passes of `xnorflow.lower.passes` leave it.
+        A graph that went through the passes of `xnorflow.lower.passes`.
     centred : bool
         Give what padded sums read an alphabet with 0 in its middle.
     fixed : FixedPoint, optional
@@ -49,7 +49,7 @@ def walk(
     Raises
     ------
     UnsupportedModel
-        Naming the node that has no exact integer form.
+        If a node has no exact integer form; the message names it.
     """
     p, shape = Pending(graph, centred=centred, fixed=fixed), graph.shape
     for at, op in enumerate(graph.ops):
@@ -67,7 +67,9 @@ def walk(
             case ops.ConvOp():
                 _convolve(p, op, shape)
             case _:
-                raise UnsupportedModel("there is no integer form of it.", node=op.node, op=op.op)
+                raise UnsupportedModel(
+                    "there is no integer form of this operation.", node=op.node, op=op.op
+                )
         shape = output_shape(op, shape)
     p.at = len(graph.ops)
     _finish(p, graph, shape)
@@ -84,6 +86,7 @@ def walk(
 
 
 def _convolve(p: Pending, op: ops.ConvOp, shape: Shape) -> None:
+    """Write a convolution or dense layer: integer weights, bounds, and the error of its floats."""
     multiples = p.settle_multiples(op)
     alphabet = p.alphabet()
     if alphabet.bits > MAX_CODE_BITS:
@@ -99,7 +102,11 @@ def _convolve(p: Pending, op: ops.ConvOp, shape: Shape) -> None:
     weights = op.weights.astype(np.int64) * multiples
     if (multiples > 1).any() and np.abs(weights).max() > MAX_WEIGHT:
         raise UnsupportedModel(
-            "the scales of its inputs differ too much.", node=op.node, op=op.op, hint=ONE_SCALE
+            f"the scales of its inputs differ too much: they would make a weight"
+            f" {np.abs(weights).max()}, and {MAX_WEIGHT} is the largest.",
+            node=op.node,
+            op=op.op,
+            hint=ONE_SCALE,
         )
     common = max(1, int(np.gcd.reduce(weights, axis=None)))
     weights = (weights // common).astype(np.int64)
@@ -139,6 +146,7 @@ def _convolve(p: Pending, op: ops.ConvOp, shape: Shape) -> None:
 
 
 def _sum(p: Pending, op: ops.SumPoolOp) -> None:
+    """Write a sum-pool."""
     p.settle(op, zero=any(op.window.pads), uniform=False)
     taps = int(np.prod(op.window.kernel))
     lo, hi, step = p.reach.lo, p.reach.hi, p.reach.step
@@ -162,6 +170,7 @@ def _sum(p: Pending, op: ops.SumPoolOp) -> None:
 
 
 def _flatten(p: Pending, op: ops.Op, shape: Shape) -> None:
+    """Write a flattening."""
     p.settle(op, uniform=False)
     pixels = shape[0] * shape[1]
     p.layers.append(ir.Flatten(p.name("flatten"), sources=sources(op)))
@@ -172,7 +181,7 @@ def _flatten(p: Pending, op: ops.Op, shape: Shape) -> None:
 
 
 def _tail(p: Pending, where: ops.Op) -> scores.ScoreTail:
-    """Find the scores; behind thresholds where a quantiser at the end leaves few values."""
+    """Find the scores, after thresholds if a quantiser at the end makes that simpler."""
     quantised = any(quantises(op) for op in p.ops)
     try:
         tail = scores.find(p.expression(), p.reach, where)
@@ -186,7 +195,7 @@ def _tail(p: Pending, where: ops.Op) -> scores.ScoreTail:
 
 
 def _drop_squashing(p: Pending) -> None:
-    """Drop functions at the end that keep the order of the scores, as far as floats show it."""
+    """Remove squashing functions at the end, which keep the order of scores up to saturation."""
     while p.ops:
         last = p.ops[-1]
         if not isinstance(last, FunctionOp) or last.function not in SQUASHING:
@@ -260,10 +269,14 @@ def _scores_in_fixed_point(p: Pending, where: ops.Op) -> bool:
 
 
 def _finish(p: Pending, graph: ops.Graph, shape: Shape) -> None:
-    """Write the scores."""
+    """Write the scores, the last layer."""
     where = p.ops[-1] if p.ops else graph.ops[-1] if graph.ops else ops.Op()
     if not any(isinstance(layer, ir.Conv) for layer in p.layers):
-        raise UnsupportedModel("it has no convolution or dense layer.", node=graph.name)
+        raise UnsupportedModel(
+            "it has no convolution or dense layer.",
+            node=graph.name,
+            hint="a network with at least one of them.",
+        )
     if shape[:2] != (1, 1):
         raise UnsupportedModel(
             f"the network ends in a map of {shape[0]} x {shape[1]}, not in one score per class.",

@@ -63,7 +63,7 @@ def test_images_are_described_by_what_is_wrong_with_them(large, folder):
         (" ".join(["3", *words[1:]]), None),
         (" ".join(words[:-1]), f"{len(words) - 1} words instead of {len(words)}"),
         (" ".join(["xyz", *words[1:]]), "word 0 is 'xyz'"),
-        (original + "\n", "spaces alone"),
+        (original + "\n", "in its white space only"),
     ):
         path.write_text(content)
         (found,) = altered(large, folder)

@@ -221,9 +221,9 @@ def test_an_older_folder_is_no_difference(tmp_path, monkeypatch):
     [
         ({"rtl": 61}, "rtl=61 and gates=0 frames were asked for; there are 60"),
         ({"rtl": -1}, "rtl=-1"),
-        ({"gates": 1}, "hand in what simulates a netlist"),
+        ({"gates": 1}, "`netlist` is needed"),
         ({"cycles": 100}, "cycles is for hardware"),
-        ({"file": demo.model_path()}, "is a file itself"),
+        ({"file": demo.model_path()}, "as it is a model file"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(images, options, message):

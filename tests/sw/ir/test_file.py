@@ -221,7 +221,7 @@ WRONG = {
     "notes": (lambda h, a: h.update(notes="A note."), "not a list of texts"),
     "sources": (layer(1, sources=["a", None]), "not a list of texts"),
     "floats": (array("8.floats", np.zeros(30)), "float scores is not float32"),
-    "first float": (layer(8, floats_lo=None), "begins at no whole number"),
+    "first float": (layer(8, floats_lo=None), "floats_lo is not an integer"),
     "rank_lo": (array("8.rank_lo", np.zeros(3, np.int64)), "for 4 classes"),
 }
 
