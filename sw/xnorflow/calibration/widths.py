@@ -14,7 +14,7 @@ from xnorflow.calibration.samples import Samples
 from xnorflow.errors import BadInput, UnsupportedModel
 from xnorflow.graph import execute
 from xnorflow.graph.ops import Graph
-from xnorflow.ir import IntegerNetwork, Ints
+from xnorflow.ir import IntegerNetwork, Ints, labels
 from xnorflow.lower import tidy, write
 from xnorflow.lower.fixed_point import (
     LEAST_BITS,
@@ -171,13 +171,13 @@ class _Tried:
 
     def labels(self) -> Ints:
         """Return the label of every frame."""
-        return _labels(golden.run_frames(self.net, self.codes))
+        return labels(golden.run_frames(self.net, self.codes))
 
     def differs(self, want: Ints) -> bool:
         """Tell whether any frame has another label; stops at the first."""
         for first in range(0, len(want), execute.BATCH):
             part = slice(first, first + execute.BATCH)
-            got = _labels(golden.run_frames(self.net, self.codes[part]))
+            got = labels(golden.run_frames(self.net, self.codes[part]))
             if (got != want[part]).any():
                 return True
         return False
@@ -204,15 +204,9 @@ def _ranges(graph: Graph, x: NDArray[np.float64], margin: float) -> tuple[Range,
     )
 
 
-def _labels(scores: Ints) -> Ints:
-    from xnorflow.ir import labels
-
-    return labels(scores)
-
-
 def _labels_in_double(scores: NDArray[np.float64]) -> Ints:
     if scores.shape[1] == 1:
-        return (scores[:, 0] > cut(scores)).astype(np.int64)
+        return (scores[:, 0] > cut(scores.astype(np.float32))).astype(np.int64)
     return scores.argmax(1).astype(np.int64)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +60,8 @@ def _apply(op: g.Op, x: Doubles) -> Doubles:
     match op:
         case g.Elementwise():
             with np.errstate(all="ignore"):
-                return np.asarray(_in_double(op).apply(x), np.float64)
+                values: Any = x
+                return np.asarray(_in_double(op).apply(values), np.float64)
         case g.ConvOp():
             return _convolve(op, x)
         case g.MaxPoolOp():
@@ -79,7 +81,7 @@ def _in_double(op: g.Elementwise) -> g.Elementwise:
     """Return the operation with float64 constants."""
     if isinstance(op, FunctionOp):
         return replace(op, operands=tuple(_operand_in_double(o) for o in op.operands))
-    changed = {}
+    changed: dict[str, Any] = {}
     for f in fields(op):
         value = getattr(op, f.name)
         if isinstance(value, np.ndarray) and value.dtype == np.float32:

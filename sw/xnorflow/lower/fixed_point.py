@@ -8,8 +8,8 @@ The rule, for a width of B bits:
 * A value that a layer reads and that no quantiser of the network makes integers of is rounded to
   ``s * k`` with ``s = most / (2**(B-1) - 1)`` and k of B bits, or ``s = most / (2**B - 1)`` where
   the value is never negative; `most` is its largest magnitude on the calibration data, and what
-  lies beyond saturates. B is at most `MAX_CODE_BITS` here, and `MOST_TABLE_BITS` behind a function that is
-  neither affine nor a bound.
+  lies beyond saturates. B is at most `MAX_CODE_BITS` here, and `MOST_TABLE_BITS` behind a function
+  that is neither affine nor a bound.
 * Factors and offsets that differ between the classes become integers of B bits and one unit.
 
 Everything that has an exact integer form keeps it. The integer network is then the definition:
