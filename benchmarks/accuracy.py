@@ -5,6 +5,7 @@ Run: python benchmarks/accuracy.py
 
 from __future__ import annotations
 
+import argparse
 import sys
 
 from networks import TRAINED
@@ -15,6 +16,7 @@ import xnorflow as xf
 
 def main() -> None:
     """Print a line per network; exit with 1 if accuracy, scores or labels differ."""
+    argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0]).parse_args()
     failed = False
     print("| network | images | accuracy | expected | outside scores | labels of ONNX Runtime |")
     print("|---|---|---|---|---|---|")

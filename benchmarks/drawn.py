@@ -58,6 +58,10 @@ class _Drawing:
         minimum = self.rng.random(self.map.channels) < 0.1
         self.add(ir.MaxPool(f"layer{len(self.layers)}", window, minimum))
 
+    def average(self, window: ir.Window) -> None:
+        pad = int(self.rng.integers(self.map.alphabet.levels))
+        self.add(ir.SumPool(f"layer{len(self.layers)}", window, pad))
+
 
 def network(seed: int, fabric: str) -> ir.IntegerNetwork:
     """Draw a network: convolutions, pools and dense layers, or dense layers alone."""
@@ -89,6 +93,21 @@ def network(seed: int, fabric: str) -> ir.IntegerNetwork:
     return ir.IntegerNetwork(f"drawn{seed}", d.shape, tuple(d.layers))
 
 
+def averages(seed: int) -> ir.IntegerNetwork:
+    """Draw a small network with three average pools, the first of them of the samples."""
+    rng = np.random.default_rng(seed)
+    d = _Drawing(rng, (16, 16, int(rng.integers(2, 17))))
+    for side in (int(rng.integers(2, 5)), 2, 0):
+        pads = (int(rng.integers(2)) if side else 0,) * 4
+        kernel = (side, side) if side else (d.map.height, d.map.width)
+        d.average(ir.Window(kernel, kernel, pads=pads))
+        d.threshold(CODES[rng.integers(len(CODES))])
+    d.add(ir.Flatten("flatten"))
+    d.conv(10, ir.Window(), ir.BIPOLAR)
+    d.add(ir.Scores("scores", np.zeros(10, np.int64)))
+    return ir.IntegerNetwork(f"averages{seed}", d.shape, tuple(d.layers))
+
+
 @dataclass(frozen=True)
 class Sample:
     """A design to measure: a network and how to fold it.
@@ -96,7 +115,7 @@ class Sample:
     Parameters
     ----------
     network : str
-        Name in `networks.TRAINED`, that of the demo network, or "drawn" with a seed.
+        Name in `networks.TRAINED`, that of the demo network, or "drawn" or "averages" with a seed.
     cycles : int
         Target in cycles per frame for the compiler; 0 for a folding that is drawn from `seed`.
     seed : int
@@ -118,6 +137,8 @@ class Sample:
         """Assemble the design, with a record's folding: which is best changes with the model."""
         if self.network.startswith("drawn"):
             net = network(int(self.network.removeprefix("drawn")), fabric)
+        elif self.network.startswith("averages"):
+            net = averages(int(self.network.removeprefix("averages")))
         else:
             source = trained(self.network)
             net = xf.load(source.path, input_scale=source.scale)
@@ -165,4 +186,5 @@ def samples(fabric: str) -> list[Sample]:
     known = {DEMO, *(t.name for t in TRAINED)}
     chosen = [Sample(name, cycles) for name, all_ in targets[fabric].items() for cycles in all_]
     assert all(s.network in known for s in chosen)
-    return chosen + [Sample(f"drawn{seed}", seed=seed) for seed in range(1, 49)]
+    chosen += [Sample(f"drawn{seed}", seed=seed) for seed in range(1, 49)]
+    return chosen + [Sample(f"averages{seed}", seed=seed) for seed in range(1, 6)]

@@ -16,6 +16,8 @@ from xnorflow.resources import terms as parts
 from xnorflow.resources import usage as fpga
 from xnorflow.resources.coefficients import Coefficients
 
+COEFFICIENTS = Path(str(fpga.__file__)).with_name("coefficients.json")
+"""What the compiler reads."""
 Reals = NDArray[np.float64]
 PRICE = 0.1
 """Penalty of a kind of component whose packing differs from all others', in relative errors."""
@@ -24,7 +26,7 @@ AGAINST = {
     False: "against Yosys's counts, neither packed nor placed",
 }
 """Tools that designs were measured with, by whether they were packed."""
-Row = tuple[str, parts.Features, Mapping[str, int]]
+Row = tuple[str, parts.Terms, Mapping[str, int]]
 """Component, features and measured counts."""
 
 
@@ -41,7 +43,7 @@ def nonnegative(a: Reals, b: Reals, sweeps: int = 5000) -> Reals:
     return x
 
 
-def _own(features: parts.Features) -> parts.Features:
+def _own(features: parts.Terms) -> parts.Terms:
     """Return the terms without those of whole designs and those that are known exactly."""
     return {
         name: v
@@ -102,7 +104,7 @@ def _without_free_constants(fitted: dict[str, float]) -> dict[str, float]:
     return {n: v for n, v in fitted.items() if n.partition(":")[0] not in empty}
 
 
-def components(design: Design, family: Family) -> list[tuple[str, parts.Features]]:
+def components(design: Design, family: Family) -> list[tuple[str, parts.Terms]]:
     """Return the features of all components of a design by the components' names."""
     each = [*(parts.engine(e, family) for e in design.shape.engines), parts.ends(design.shape)]
     return [part for found in each for part in found.items()]
@@ -113,9 +115,9 @@ def _far(design: Design, family: Family) -> float:
     return sum(features.get(parts.FAR, 0.0) for _, features in components(design, family))
 
 
-def summed(design: Design, family: Family, found: Coefficients) -> parts.Features:
+def summed(design: Design, family: Family, found: Coefficients) -> parts.Terms:
     """Return the terms that a whole design's counts are linear in."""
-    total: parts.Features = {}
+    total: parts.Terms = {}
     for part in components(design, family):
         for name, value in found.summed(*part).items():
             total[name] = total.get(name, 0.0) + value
@@ -220,7 +222,34 @@ def fit_family(
     }
 
 
+def fit_array(
+    designs: Sequence[Design],
+    records: Sequence[Mapping[str, Any]],
+    family: Family,
+    kind: str,
+    known: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return a family's coefficients with those of one kind of array fitted anew.
+
+    All others, and the errors that were stated with them, stay as they are.
+    """
+    samples = [
+        (name, features, counts)
+        for d, r in zip(designs, records, strict=True)
+        for name, features, counts in rows(d, r["parts"], family)
+        if name == "array" and kind in features
+    ]
+    if not samples:
+        raise SystemExit(f"no record of {family.name} has an array of the kind {kind}")
+    found = {key: {**known[key], **fit_components(samples, key)} for key in ("lut", "ff")}
+    for key in ("lut", "ff"):
+        estimates = [sum(found[key][n] * v for n, v in f.items()) for _, f, _ in samples]
+        measured = np.array([counts[key] for _, _, counts in samples], float)
+        said = errors(np.array(estimates), measured)
+        print(f"{family.name} {kind} {key}: {said} ({len(samples)} arrays)")
+    return {**known, **found}
+
+
 def write(fitted: Mapping[str, Any]) -> None:
     """Write the coefficients for the compiler."""
-    path = Path(str(fpga.__file__)).with_name("coefficients.json")
-    path.write_text(json.dumps(fitted, indent=1, sort_keys=True) + "\n")
+    COEFFICIENTS.write_text(json.dumps(fitted, indent=1, sort_keys=True) + "\n")

@@ -22,8 +22,8 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from ..tests.bench import check, check_schedule, check_verilog
-from ..tests.strategies import Case, cases
+from tests.bench import check, check_schedule, check_verilog
+from tests.strategies import Case, cases
 
 
 def main() -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import shutil
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
@@ -102,8 +102,12 @@ def _assigned(path: Path, line: int) -> str:
 
 
 def main() -> None:
-    """Print the shares of a record: ``hot_spots.py SAMPLES LIBRARY``."""
-    show(by_part(Path(sys.argv[1]), Path(sys.argv[2])))
+    """Print the shares of a record."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("samples", type=Path, help="record of perf")
+    parser.add_argument("library", type=Path, help="simulation that it sampled, with line numbers")
+    options = parser.parse_args()
+    show(by_part(options.samples, options.library))
 
 
 def show(counted: Counter[str], most: int = 40) -> None:

@@ -10,6 +10,7 @@ prints the error of both halves.
 
 Run: python benchmarks/resources.py collect [--family ecp5|ice40|gowin|xilinx] [--limit N]
      python benchmarks/resources.py fit
+     python benchmarks/resources.py fit --network averages --array sumpool    # and nothing else
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any
 
 from count_cells import count
 from drawn import samples
-from fit_resources import fit_family
+from fit_resources import COEFFICIENTS, fit_array, fit_family
 from fit_resources import write as save
 
 from xnorflow.design.design import Design
@@ -72,12 +73,12 @@ def fits(design: Design, board: str) -> bool:
     return bool(taken.luts <= device.luts.use() and taken.ram_blocks <= device.ram_blocks.use())
 
 
-def collect(fabrics: list[str], limit: int | None) -> None:
-    """Measure the designs that have no record yet."""
+def collect(fabrics: list[str], network: str, limit: int | None) -> None:
+    """Measure the designs of networks whose names begin with `network` that have no record yet."""
     records = read()
     for fabric in fabrics:
         board = BOARDS[fabric]
-        for sample in samples(fabric)[:limit]:
+        for sample in [s for s in samples(fabric) if s.network.startswith(network)][:limit]:
             key, started = f"{fabric}/{sample.name}", time.monotonic()
             try:
                 design = sample.design(board, fabric)
@@ -102,12 +103,13 @@ def collect(fabrics: list[str], limit: int | None) -> None:
             print(f"{key}: {whole}, {time.monotonic() - started:.0f} s", flush=True)
 
 
-def fit() -> None:
-    """Fit every family that has records of today's designs."""
+def fit(network: str, kind: str | None) -> None:
+    """Fit every family that has records of today's designs; with `kind`, that array alone."""
     records, fitted = read(), {}
+    known = json.loads(COEFFICIENTS.read_text())
     for fabric, board in BOARDS.items():
         designs, chosen = [], []
-        for sample in samples(fabric):
+        for sample in [s for s in samples(fabric) if s.network.startswith(network)]:
             record = records.get(f"{fabric}/{sample.name}")
             if record is None:
                 continue
@@ -118,7 +120,10 @@ def fit() -> None:
             if same and min(room) >= 0:
                 designs.append(design)
                 chosen.append(record)
-        if len(designs) > 1:
+        if kind is not None:
+            family = fpga(board).family
+            fitted[fabric] = fit_array(designs, chosen, family, kind, known[fabric])
+        elif len(designs) > 1:
             packed = find_board(board).open
             fitted[fabric] = fit_family(designs, chosen, fpga(board).family, packed)
             for name, text in fitted[fabric]["errors"].items():
@@ -131,12 +136,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=("collect", "fit"))
     parser.add_argument("--family", choices=BOARDS)
+    parser.add_argument("--network", default="", help="beginning of the networks' names")
+    parser.add_argument("--array", choices=("maxpool", "sumpool"), help="fit this array alone")
     parser.add_argument("--limit", type=int, help="most designs of each family")
     options = parser.parse_args()
     if options.what == "collect":
-        collect([options.family] if options.family else list(BOARDS), options.limit)
+        collect(
+            [options.family] if options.family else list(BOARDS), options.network, options.limit
+        )
     else:
-        fit()
+        fit(options.network, options.array)
 
 
 if __name__ == "__main__":

@@ -45,9 +45,6 @@ FAMILIES = {family.name: family for family in (fpga(part).family for part in fpg
 
 MADE_BY_LOWERING = {"LookupOp"}
 """Operations that no file has."""
-NOT_MEASURED = {"sumpool", "sumpool: bits"}
-"""Terms of arrays that no family has coefficients of, so that estimates count them as nothing: the
-drawn designs that ``benchmarks/resources.py`` synthesises have no average pools."""
 
 
 def names_in(files: Iterable[Path]) -> set[str]:
@@ -154,13 +151,8 @@ def lacking(kind: str, family: Family) -> set[str]:
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("kind", terms.ARRAYS)
 def test_every_term_of_an_array_has_a_coefficient(kind: str, family: str) -> None:
-    without = lacking(kind, FAMILIES[family]) - NOT_MEASURED
+    without = lacking(kind, FAMILIES[family])
     assert not without, f"resources/coefficients.json of {family} lacks {sorted(without)}"
-
-
-def test_terms_that_were_not_measured_are_still_without_a_coefficient() -> None:
-    without = {t for kind in terms.ARRAYS for f in FAMILIES.values() for t in lacking(kind, f)}
-    assert without == NOT_MEASURED, "NOT_MEASURED names terms that have a coefficient"
 
 
 def test_every_array_that_is_built_has_a_spec() -> None:

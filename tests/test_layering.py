@@ -141,7 +141,7 @@ ROOMS = {
     " hw.array",
     "xnorflow.resources": "plan storage devices ir errors hw.spec hw.fabric hw.array",
     "xnorflow.design": "plan resources schedule devices ir errors inputs outputs version hw.spec"
-    " hw.top sim.golden sim.interface sim.locate sim.verilator",
+    " hw.top sim.golden sim.interface sim.locate sim.simulation sim.verilator",
     "xnorflow.folding": "design plan resources schedule storage devices ir errors inputs hw.spec"
     " hw.array",
     "xnorflow.comparison": "resources devices errors",

@@ -173,10 +173,10 @@ def apply(layer: Layer, x: NDArray[Any], inp: Features) -> NDArray[Any]:
 @apply.register
 def _input(layer: InputTable, x: NDArray[Any], inp: Features) -> NDArray[Any]:
     a = layer.alphabet
-    table = a.values(layer.table).astype(_exact_dtype(max(abs(a.lo), abs(a.hi))))
-    if len(table) == 1:
-        return table[0][x]
-    return table[np.arange(inp.channels), x]
+    table: NDArray[Any] = a.values(layer.table).astype(_exact_dtype(max(abs(a.lo), abs(a.hi))))
+    channel = 0 if len(table) == 1 else np.arange(inp.channels)
+    values: NDArray[Any] = table[channel, x]
+    return values
 
 
 @apply.register
@@ -242,7 +242,8 @@ def _sum_pool(layer: SumPool, x: NDArray[Any], inp: Features) -> NDArray[Any]:
     taps = layer.window.kernel[0] * layer.window.kernel[1]
     dtype = _exact_dtype(max(abs(inp.alphabet.lo), abs(inp.alphabet.hi)) * taps)
     pad = inp.alphabet.lo + inp.alphabet.step * layer.pad_code
-    return windows(x.astype(dtype, copy=False), layer.window, pad).sum(axis=(3, 4))
+    patches = windows(x.astype(dtype, copy=False), layer.window, pad)
+    return np.asarray(patches.sum(axis=(3, 4)))
 
 
 @apply.register

@@ -74,7 +74,11 @@ def test_a_folding_file_is_kept_to(tmp_path: Path) -> None:
         ({"cycles": "90"}, "a whole number, not '90'"),
         ({"cycles": True}, "a whole number, not True"),
         ({"cycles": 1, "board": "ulx3s-85f"}, "out of reach"),
-        ({"clock": 0}, "not possible"),
+        ({"clock": 0}, "a clock of 0 MHz is not possible; it has to be a number above 0"),
+        ({"clock": 10_000}, "a clock of 10000 MHz is not possible.* below 10,000"),
+        ({"clock": float("nan")}, "a clock of nan MHz"),
+        ({"clock": "50"}, "a clock of '50' MHz"),
+        ({"clock": True}, "a clock of True MHz"),
         ({"board": "none-such"}, "none-such"),
     ],
 )

@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from xnorflow.design.clock import Clock
 from xnorflow.design.design import Design
 from xnorflow.devices.tables import fpga
 from xnorflow.errors import BadInput
@@ -106,9 +107,9 @@ def build(
         raise BadInput(
             f"{seeds} seeds (--seeds) would not place and route at all; 1 or more would work"
         )
+    wish = (design.clock if clock is None else Clock.given(clock)).mhz
     told = progress or (lambda step, doing: None)
     with whole_folder(directory / FOLDER) as folder:
-        wish = clock or design.clock.mhz
         match target.flow:
             case OpenFlow():
                 content = OpenBuild(design, target, folder, told).build(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os.path import isfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -48,8 +49,12 @@ def program(directory: str | Path, *, flash: bool = False) -> tuple[str, float]:
             name, core_only = content["bitstream"], content["core_only"]
             weights = content.get("weights_address")
             board = find_board(content["board"])
-            if not isinstance(name, str | None):
-                raise ValueError(f"its bitstream is {name!r}")
+            if name is not None and not (
+                isinstance(name, str) and name and name == Path(name).name
+            ):
+                raise ValueError(f"its bitstream is {name!r}, not the name of a file beside it")
+            if not isinstance(core_only, bool):
+                raise ValueError(f"its core_only is {core_only!r}")
     except BadInput as e:
         raise BadInput(
             f"{directory} holds no bitstream ({e}); make one with: xnorflow build {directory}"
@@ -64,8 +69,8 @@ def program(directory: str | Path, *, flash: bool = False) -> tuple[str, float]:
             f"the bitstream in {folder} only measures the accelerator and has no link; make another"
             f" with: xnorflow build {directory}"
         )
-    bitstream = folder / Path(name).name
-    if not bitstream.is_file():
+    bitstream = folder / name
+    if not isfile(bitstream):
         raise BadInput(f"{bitstream} is missing; make it with: xnorflow build {directory}")
     if weights is not None and not flash:
         raise BadInput(

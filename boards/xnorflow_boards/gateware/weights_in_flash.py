@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from xnorflow.design.design import Design
+from xnorflow.errors import CheckFailed
 from xnorflow_hw.link.flash_format import image
 from xnorflow_hw.link.flash_loader import LoaderSpec
 
@@ -24,10 +25,15 @@ def loader_for(design: Design, clock_hz: float) -> LoaderSpec | None:
 def with_weights(bitstream: bytes, design: Design) -> bytes:
     """Return the content of the flash from address 0 on: bitstream, filling, and weights.
 
-    A design without SPRAM has its bitstream alone.
+    A design without SPRAM has its bitstream alone. CheckFailed if the bitstream is longer than the
+    place before the weights.
     """
     sections = design.emitted.sections
     if not sections:
         return bitstream
-    assert len(bitstream) <= WEIGHTS_ADDRESS
+    if len(bitstream) > WEIGHTS_ADDRESS:
+        raise CheckFailed(
+            f"the bitstream has {len(bitstream):,} bytes and reaches into the flash's place of the"
+            f" weights, which begins at byte {WEIGHTS_ADDRESS:,}; one for an iCE40 UP5K is shorter"
+        )
     return bitstream.ljust(WEIGHTS_ADDRESS, ERASED) + image(sections)

@@ -19,18 +19,15 @@ from numpy.typing import NDArray
 
 from xnorflow.errors import CheckFailed
 from xnorflow_boards.host.protocol import (
-    VERSION,
     Decoder,
     Identity,
     Message,
-    Reply,
-    Request,
     encode,
     hello,
     identity,
 )
 from xnorflow_boards.host.transport import LinkDown, Transport
-from xnorflow_hw.link.link_format import NOT_LOADED, WRONGLY_LOADED
+from xnorflow_hw.link.link_format import NOT_LOADED, VERSION, WRONGLY_LOADED, Reply, Request
 
 Progress = Callable[[int, int], object]
 """Is called with the numbers of frames that are answered and of all frames."""

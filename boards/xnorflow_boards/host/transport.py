@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from xnorflow.errors import BadInput, ToolMissing
@@ -67,7 +68,7 @@ class SerialTransport:
             ) from e
         self.name = port
         self._failures = (serial.SerialException, OSError)
-        self._open = lambda: serial.serial_for_url(
+        self._open: Callable[[], Any] = lambda: serial.serial_for_url(
             port,
             baud,
             timeout=POLL,
@@ -76,7 +77,7 @@ class SerialTransport:
             exclusive=True,
         )
         try:
-            self._port: Any = self._open()
+            self._port = self._open()
         except (*self._failures, ValueError) as e:
             raise BadInput(f"cannot open the port {port} at {baud} baud: {e}") from e
 

@@ -34,7 +34,8 @@ from xnorflow_boards.flows.report import netlist_cells
 from xnorflow_boards.gateware import board_top as tops
 from xnorflow_boards.simulated.preloaded import preloaded
 from xnorflow_sim import golden
-from xnorflow_sim.verilator.runner import Run, Simulator
+from xnorflow_sim.simulation import Run
+from xnorflow_sim.verilator.runner import Simulator
 
 _NETLIST = "netlist.v"
 _INCLUDE = re.compile(r'^`include "([\w.]+)"$', re.MULTILINE)

@@ -108,16 +108,31 @@ class DotSpec:
 
 
 class Weightless:
-    """The answers of an array that has no weights."""
+    """The answers of an array of lanes that has no weights."""
 
+    lanes: int
     simd: ClassVar[int] = 1
     pixels: ClassVar[int] = 1
     weight_words: ClassVar[int] = 0
     word_bits: ClassVar[int] = 0
     weight_planes: ClassVar[int] = 1
-    acc_bits: ClassVar[int] = 0
     rom: ClassVar[RomSpec | None] = None
     form: ClassVar[SumForm | None] = None
+
+    @property
+    def acc_bits(self) -> int:
+        """Width in bits of the accumulated sum, 0 if nothing is summed."""
+        return 0
+
+    @property
+    def lanes_out(self) -> int:
+        """Number of values per result."""
+        return self.lanes
+
+    @property
+    def size(self) -> str:
+        """Its size in words."""
+        return f"{self.lanes} lanes"
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,19 +154,9 @@ class MaxSpec(Weightless):
     minimum: NDArray[Any]
 
     @property
-    def lanes_out(self) -> int:
-        """Number of values per result."""
-        return self.lanes
-
-    @property
     def out_bits(self) -> int:
         """Width of a value in bits."""
         return self.bits
-
-    @property
-    def size(self) -> str:
-        """Its size in words."""
-        return f"{self.lanes} lanes"
 
     def latency(self, *, compares: bool = False) -> int:
         """Return the cycles from the last beat to the result; this array never compares."""
@@ -177,14 +182,9 @@ class SumSpec(Weightless):
     out_bits: int
 
     @property
-    def lanes_out(self) -> int:
-        """Number of values per result."""
-        return self.lanes
-
-    @property
-    def size(self) -> str:
-        """Its size in words."""
-        return f"{self.lanes} lanes"
+    def acc_bits(self) -> int:
+        """Width in bits of the accumulated sum."""
+        return self.out_bits
 
     def latency(self, *, compares: bool = False) -> int:
         """Return the cycles from the last beat to the result; this array never compares."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from xnorflow_hw.base import names
 from xnorflow_hw.base.conversion import convert
-from xnorflow_hw.fabric.popcount import PROLOGUE
+from xnorflow_hw.fabric.primitives import PROLOGUE
 from xnorflow_hw.spec import AcceleratorSpec
 from xnorflow_hw.top import processes
 from xnorflow_hw.top.accelerator import Accelerator

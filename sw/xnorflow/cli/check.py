@@ -15,7 +15,13 @@ from rich.table import Table
 
 from xnorflow.cli import console
 from xnorflow.cli.files import check_output, whole_file
-from xnorflow.cli.options import input_options, json_option, target_options
+from xnorflow.cli.options import (
+    input_options,
+    jobs_option,
+    json_option,
+    limit_option,
+    target_options,
+)
 from xnorflow.data import read_images
 from xnorflow.errors import BadInput
 
@@ -43,7 +49,7 @@ LISTED = 5
     metavar="IMAGES",
     help="An .npz with x and optional y, a .npy, or a folder of PNG.",
 )
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N images.")
+@limit_option
 @click.option(
     "--rtl",
     type=click.IntRange(min=0),
@@ -79,20 +85,14 @@ LISTED = 5
 @click.option(
     "--allow-ties", is_flag=True, help="Do not fail if only equal scores are ordered differently."
 )
-@click.option(
-    "--jobs",
-    type=click.IntRange(min=1),
-    default=1,
-    metavar="N",
-    show_default=True,
-    help="Processes that share the simulated frames.",
-)
+@jobs_option
 @target_options
 @input_options
 @json_option
 @click.pass_context
 def command(
     ctx: click.Context,
+    /,
     model: Path | None,
     data: Path | None,
     limit: int | None,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from xnorflow.cli import console
 from xnorflow.cli.files import check_output, whole_file
 from xnorflow.cli.folders import whole_folder
-from xnorflow.cli.options import input_options, json_option, load_model
+from xnorflow.cli.options import input_options, json_option, limit_option, load_model
 from xnorflow.data import read_images
 from xnorflow.errors import BadInput
 
@@ -52,7 +52,7 @@ SUFFIXES = {"onnx": ".onnx", "qonnx": ".onnx", "npz": ".npz", "hex": "", "c": ".
     metavar="IMAGES",
     help="Images to execute the written files on, instead of random frames.",
 )
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N images.")
+@limit_option
 @input_options
 @json_option
 def command(

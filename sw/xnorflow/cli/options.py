@@ -93,6 +93,17 @@ target_options = _all(
         help="Clock for which frames per second are computed.",
     ),
 )
+limit_option = click.option(
+    "--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N images."
+)
+jobs_option = click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="N",
+    show_default=True,
+    help="Processes that share the simulated frames.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, not a table.")
 
 

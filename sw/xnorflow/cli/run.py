@@ -11,7 +11,7 @@ import numpy as np
 from xnorflow import ir
 from xnorflow.cli import console
 from xnorflow.cli.files import check_output, whole_file
-from xnorflow.cli.options import json_option
+from xnorflow.cli.options import json_option, limit_option
 from xnorflow.data import read_images
 from xnorflow.design.design import Design
 from xnorflow.errors import BadInput, CheckFailed
@@ -40,7 +40,7 @@ SLACK = 0.3
     help="Bits per second of the serial port, by default those that DIR was built for.",
 )
 @click.option("--rtscts", is_flag=True, help="Use RTS and CTS, which have to be connected.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N images.")
+@limit_option
 @click.option("--check", is_flag=True, help="Compare every score with the golden model's.")
 @click.option(
     "--timeout",

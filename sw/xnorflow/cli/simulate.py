@@ -11,7 +11,14 @@ import numpy as np
 from xnorflow import ir
 from xnorflow.cli import console
 from xnorflow.cli.files import check_output, whole_file
-from xnorflow.cli.options import input_options, json_option, load_model, target_options
+from xnorflow.cli.options import (
+    input_options,
+    jobs_option,
+    json_option,
+    limit_option,
+    load_model,
+    target_options,
+)
 from xnorflow.data import read_images
 from xnorflow.design.design import Design
 from xnorflow.errors import BadInput
@@ -34,15 +41,8 @@ from xnorflow.errors import BadInput
     help="golden: the NumPy model; rtl: the Verilog in Verilator; cocotb: a cocotb testbench in"
     " Verilator.",
 )
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N images.")
-@click.option(
-    "--jobs",
-    type=click.IntRange(min=1),
-    default=1,
-    metavar="N",
-    show_default=True,
-    help="Processes that share the frames (rtl).",
-)
+@limit_option
+@jobs_option
 @click.option(
     "--stalls",
     type=click.FloatRange(0, 1, max_open=True),

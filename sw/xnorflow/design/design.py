@@ -31,7 +31,8 @@ from xnorflow_hw.top.verilog import Emitted, emit
 from xnorflow_sim.interface import Interface, Tap
 
 if TYPE_CHECKING:
-    from xnorflow_sim.verilator.runner import Run, Simulator
+    from xnorflow_sim.simulation import Run
+    from xnorflow_sim.verilator.runner import Simulator
 
 
 @dataclass(frozen=True, eq=False)

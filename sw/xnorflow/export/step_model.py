@@ -19,6 +19,7 @@ from xnorflow.graph.function_ops import (
     QuantizeLinearOp,
     TruncOp,
 )
+from xnorflow.ir import Window
 from xnorflow.lower.passes import output_shape
 
 NOT_FLOAT = (CastOp, FunctionOp, QuantizeLinearOp)
@@ -170,7 +171,7 @@ def _quant(op: g.QuantOp, b: OnnxBuilder, name: str, scale: str, zero: str) -> N
     )
 
 
-def _sum(window: g.Window, b: OnnxBuilder, name: str) -> None:
+def _sum(window: Window, b: OnnxBuilder, name: str) -> None:
     """Append the sum of each channel's taps, by a convolution with ones, which rounds alike."""
     b.to_map()
     channels = b.shape[2]
@@ -187,7 +188,7 @@ def _average(op: g.AveragePoolOp, b: OnnxBuilder, name: str) -> None:
 def _convolve(op: g.ConvOp, b: OnnxBuilder, name: str) -> None:
     scale = np.asarray(op.scale, np.float32)
     weights = op.weights.astype(np.float32) * (scale[:, None, None, None] if scale.ndim else scale)
-    if b.shape[:2] == (1, 1) and op.window == g.Window():
+    if b.shape[:2] == (1, 1) and op.window == Window():
         b.to_flat()
         b.add("MatMul", name, b.store(f"{name}.weights", weights[:, 0, 0].T))
         if op.bias is not None:

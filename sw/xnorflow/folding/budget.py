@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from xnorflow.devices.tables import Fpga
 from xnorflow.plan.memories import RESERVED
-from xnorflow.resources.usage import Resources, ram_blocks
+from xnorflow.resources.usage import Resources
+from xnorflow.storage.blocks import ram_blocks
 
 HEADROOM = {"LUT": 0.80, "FF": 0.80, "block RAM": 1.0}
 """Share of each resource that a design may fill. As logic fills up, placement and routing become

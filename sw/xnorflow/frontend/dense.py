@@ -14,11 +14,10 @@ from xnorflow.frontend.registry import Result, activation, handles
 from xnorflow.frontend.values import Activation, Constant, LayoutError, Rearrangement, Value
 from xnorflow.frontend.weights import layer_weights
 from xnorflow.graph import ops as graph
+from xnorflow.graph.quantisers import Floats
 
 
-def product(
-    node: Node, x: Activation, matrix: Constant, bias: graph.Floats | None = None
-) -> Result:
+def product(node: Node, x: Activation, matrix: Constant, bias: Floats | None = None) -> Result:
     """Import the product of the features' last axis and a matrix [in, out].
 
     Features of one row make a dense layer, with the matrix's rows in the order of the frame.

@@ -14,7 +14,7 @@ from xnorflow.frontend.tensors import type_name
 from xnorflow.frontend.values import Constant, Value
 from xnorflow.graph import ops
 from xnorflow.graph.function_ops import TruncOp
-from xnorflow.graph.quantisers import ROUNDINGS, integer_range
+from xnorflow.graph.quantisers import ROUNDINGS, Floats, integer_range
 
 QUANTS = ("Quant", "IntQuant")
 """Two names of one operator."""
@@ -33,7 +33,7 @@ def constant_parameters(node: Node, inputs: Sequence[Value | None]) -> list[NDAr
     return values
 
 
-def whole_parameter(node: Node, value: NDArray[Any], what: str) -> ops.Floats:
+def whole_parameter(node: Node, value: NDArray[Any], what: str) -> Floats:
     """Return a parameter as float32; it may be stored as integers of at most `MAX_BITS` bits."""
     if value.dtype.kind in "iu" and np.abs(value).max(initial=0) < 1 << MAX_BITS:
         return value.astype(np.float32)
@@ -108,7 +108,7 @@ def trunc_operation(node: Node, parameters: Sequence[NDArray[Any]]) -> TruncOp:
     return TruncOp(scale, zero, factor, out_scale, zero / factor, limits, rounding, **where)
 
 
-def float_parameter(node: Node, value: NDArray[Any], what: str) -> ops.Floats:
+def float_parameter(node: Node, value: NDArray[Any], what: str) -> Floats:
     """Return a finite float32 parameter; UnsupportedModel for other types and values."""
     if value.dtype != np.float32:
         raise node.unsupported(f"its {what} has type {value.dtype}.", "float32.")
@@ -117,7 +117,7 @@ def float_parameter(node: Node, value: NDArray[Any], what: str) -> ops.Floats:
     return value
 
 
-def bipolar_scale(node: Node, parameters: Sequence[NDArray[Any]]) -> ops.Floats:
+def bipolar_scale(node: Node, parameters: Sequence[NDArray[Any]]) -> Floats:
     """Return the scale of a BipolarQuant from its inputs after the first."""
     if len(parameters) != 1:
         raise node.unsupported(

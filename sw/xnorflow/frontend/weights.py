@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xnorflow.frontend.node import Node
 from xnorflow.frontend.values import Constant
-from xnorflow.graph.ops import Floats
+from xnorflow.graph.quantisers import Floats
 from xnorflow.ir import Ints
 
 MAX_WEIGHT = 1 << 15

@@ -25,6 +25,7 @@ from xnorflow.frontend.values import (
 )
 from xnorflow.frontend.weights import layer_weights
 from xnorflow.graph import ops
+from xnorflow.graph.quantisers import Floats
 from xnorflow.ir import Ints, Window
 
 Pads = tuple[int, int, int, int]
@@ -317,7 +318,7 @@ def _of_frame(weights: NDArray[Any], seen: View, channels: int) -> NDArray[Any]:
     return np.ascontiguousarray(made.transpose(0, 2, 1, 3) if seen.swapped else made)
 
 
-def bias(node: Node, value: Value | None, out: int) -> ops.Floats | None:
+def bias(node: Node, value: Value | None, out: int) -> Floats | None:
     """Return an optional bias as float32 [out]; UnsupportedModel if it is not constant."""
     if value is None:
         return None

@@ -8,6 +8,7 @@ lowering can find integer thresholds by evaluating them.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
@@ -34,7 +35,7 @@ class Op:
     op: str = field(default="", kw_only=True)
 
 
-class Elementwise(Op):
+class Elementwise(Op, ABC):
     """An operation on each value alone.
 
     Constants have shape [] or [channels]; `apply` broadcasts them along the last axis. The
@@ -67,9 +68,9 @@ class Elementwise(Op):
             if isinstance(value, np.ndarray):
                 yield f.name, value
 
+    @abstractmethod
     def apply(self, x: Floats) -> Floats:
         """Compute the result for float32 values [..., channels], rounded as the executors do."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False)

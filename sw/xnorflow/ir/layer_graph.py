@@ -62,7 +62,7 @@ class LayerGraph:
 
     @property
     def scores(self) -> Scores:
-        """The last layer."""
-        last = self.layers[-1]
-        assert isinstance(last, Scores)
+        """The last layer; ValueError if it is not a `Scores`."""
+        if not self.layers or not isinstance(last := self.layers[-1], Scores):
+            raise ValueError("the last layer is not a Scores")
         return last

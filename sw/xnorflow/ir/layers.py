@@ -530,7 +530,8 @@ class Scores(Layer):
         """
         if self.floats is None:
             raise ValueError("no table of float scores was kept for this network")
-        return self.floats[np.asarray(scores) - self.floats_lo]
+        floats: NDArray[np.float32] = self.floats[np.asarray(scores) - self.floats_lo]
+        return floats
 
     def check(self, inp: Features) -> None:
         """Check the types, shapes and ranges of all fields."""

@@ -30,9 +30,8 @@ def labels(scores: NDArray[Any]) -> Ints:
     -------
     int64 array [frames]
     """
-    if scores.shape[1] == 1:
-        return (scores[:, 0] > 0).astype(np.int64)
-    return scores.argmax(axis=1).astype(np.int64)
+    found = scores[:, 0] > 0 if scores.shape[1] == 1 else scores.argmax(axis=1)
+    return np.asarray(found, np.int64)
 
 
 @dataclass(frozen=True, eq=False)

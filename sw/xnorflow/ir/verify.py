@@ -28,8 +28,7 @@ def verify(net: LayerGraph) -> None:
     """
     if not _is_name(net.name):
         raise ValueError(f"the network's name {net.name!r} is not an identifier")
-    if not net.layers or not isinstance(net.layers[-1], Scores):
-        raise ValueError("the last layer is not a Scores")
+    scores = net.scores
     names = [layer.name for layer in net.layers]
     if len(set(names)) != len(names):
         raise ValueError(f"two layers share a name: {names}")
@@ -52,10 +51,10 @@ def verify(net: LayerGraph) -> None:
             features = _checked_output(layer, features)
         except ValueError as e:
             raise ValueError(f"layer {layer.name!r}: {e}") from e
-    if len(net.classes) not in (0, len(net.scores.offsets)):
+    if len(net.classes) not in (0, len(scores.offsets)):
         raise ValueError(
             f"{len(net.classes)} names of classes are not one for each of the"
-            f" {len(net.scores.offsets)} scores"
+            f" {len(scores.offsets)} scores"
         )
 
 

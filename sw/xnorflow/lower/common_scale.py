@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xnorflow.graph.ops import Floats
+from xnorflow.graph.quantisers import Floats
 from xnorflow.ir import BIPOLAR, UNIPOLAR, Alphabet, Ints
 
 MAX_CODE_BITS = 16

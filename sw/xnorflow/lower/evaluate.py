@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow.errors import UnsupportedModel
-from xnorflow.graph.ops import Elementwise, Floats, Op
+from xnorflow.graph.ops import Elementwise, Op
+from xnorflow.graph.quantisers import Floats
 from xnorflow.ir import Ints
 
 CHUNK = 1 << 21

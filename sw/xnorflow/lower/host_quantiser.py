@@ -15,6 +15,7 @@ from xnorflow.errors import UnsupportedModel
 from xnorflow.graph import ops as g
 from xnorflow.graph.function_ops import CastOp, approximate
 from xnorflow.graph.input_scale import InputScale
+from xnorflow.graph.quantisers import Floats
 from xnorflow.ir import Alphabet, InputKind, Ints
 from xnorflow.ir.input_kind import MAX_SAMPLE_BITS, HostQuantiser
 from xnorflow.lower.evaluate import Expression, Reach, Steps, steps
@@ -32,7 +33,7 @@ def _follows(op: g.Op) -> bool:
     return op.monotone and not approximate((op,))
 
 
-def float_of(order: Ints) -> g.Floats:
+def float_of(order: Ints) -> Floats:
     """Return the float32 numbers at the given positions in ascending order, with 0.0 at 0."""
     bits = np.where(order >= 0, order, 0x80000000 - order).astype(np.uint32)
     return bits.view(np.float32)
@@ -42,7 +43,7 @@ def float_of(order: Ints) -> g.Floats:
 class OfFloats(Expression):
     """An expression of a float32 number, which is given by its position in ascending order."""
 
-    def start(self, integers: Ints) -> g.Floats:
+    def start(self, integers: Ints) -> Floats:
         """Return the float32 numbers at these positions."""
         return float_of(integers)
 
@@ -112,7 +113,7 @@ def _scaling(scale: InputScale) -> tuple[g.Op, ...]:
     return ()
 
 
-def _thresholds(found: Steps, values: g.Floats) -> HostQuantiser:
+def _thresholds(found: Steps, values: Floats) -> HostQuantiser:
     """Build the host's quantiser: a row of thresholds and codes per channel, or one if all agree.
 
     Rows that are shorter than the longest end in thresholds of infinity.

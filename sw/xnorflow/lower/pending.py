@@ -30,7 +30,7 @@ from xnorflow.graph.function_ops import (
     TruncOp,
     approximate,
 )
-from xnorflow.graph.quantisers import integer_range
+from xnorflow.graph.quantisers import Floats, integer_range
 from xnorflow.lower.common_scale import ROUNDING, Grid, find
 from xnorflow.lower.evaluate import Expression, Reach, Steps, monotone, steps
 from xnorflow.lower.fixed_point import MOST_TABLE_BITS, FixedPoint, affine, quantiser, rescaling
@@ -472,7 +472,7 @@ class Pending:
         quantisers = [op for op in self.ops if quantises(op)]
         return quantisers[-1] if quantisers else consumer
 
-    def _grid(self, values: g.Floats, consumer: g.Op, zero: bool) -> Grid:
+    def _grid(self, values: Floats, consumer: g.Op, zero: bool) -> Grid:
         """Return the grid that holds all `values`, and 0 with `zero`; UnsupportedModel if none."""
         if zero and not self.centred:
             values = np.append(values, np.float32(0))

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from xnorflow.errors import UnsupportedModel
-from xnorflow.graph.ops import Floats, Op
+from xnorflow.graph.ops import Op
+from xnorflow.graph.quantisers import Floats
 from xnorflow.ir import Ints
 from xnorflow.lower.evaluate import Expression, Reach, change
 

@@ -65,7 +65,8 @@ class _Link:
         """Return how many words, of this and of other frames, leave before each `time`."""
         frame = np.floor((time - self.emits[0]) / self.cycles)
         within = np.searchsorted(self.emits, time - frame * self.cycles - SLACK)
-        return (frame * len(self.emits)).astype(np.int64) + within
+        words: ir.Ints = (frame * len(self.emits)).astype(np.int64) + within
+        return words
 
 
 def _link(box: GearboxSpec, elements: int, cycles: int, results: int) -> _Link:
@@ -115,7 +116,7 @@ def queue_depth(b: BufferSpec, latency: int, link: _Link) -> int:
     # Results leave evenly, starting late enough that each is there when its turn comes.
     delay = (reduction * per_reduction - result).max()
     held = delay + result[freeing] - np.arange(b.reductions) * per_reduction
-    least = (latency + 2 + link.wait + held.max()) / per_reduction
+    least = float(latency + 2 + link.wait + held.max()) / per_reduction
     return max(2, b.repeat if b.pixels > 1 else 0, ceil(least - SLACK))
 
 

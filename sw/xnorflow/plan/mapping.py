@@ -13,9 +13,9 @@ import numpy as np
 
 from xnorflow import ir
 from xnorflow.errors import BadInput, UnsupportedModel
-from xnorflow.plan.layer_rules import StageRule, TailRule, reductions, rule_of
+from xnorflow.plan.layer_rules import StageRule, reductions, rule_of
 from xnorflow.plan.reductions import Fold, Reduction
-from xnorflow.plan.tail_constants import MAX_TABLE_BITS, Affine, Incoming, offset_tail
+from xnorflow.plan.tail_constants import MAX_TABLE_BITS, Affine, Incoming, TailRule, offset_tail
 from xnorflow_hw import spec
 from xnorflow_hw.base.names import plain
 from xnorflow_hw.spec import geometry

@@ -116,7 +116,7 @@ def array(e: EngineSummary, family: Family) -> Terms:
 
 
 def _pool(e: EngineSummary, family: Family) -> Terms:
-    return {e.kind: 1, f"{e.kind}: bits": e.pe * max(e.act_bits, e.acc_bits)}
+    return {e.kind: 1, f"{e.kind}: bits": e.pe * (e.acc_bits or e.act_bits)}
 
 
 def _dot(e: EngineSummary, family: Family) -> Terms:
@@ -238,7 +238,7 @@ def tail(e: EngineSummary, family: Family) -> Terms:
     # A comparison with a constant threshold takes fewer LUTs.
     name = "searches" + (CONSTANT if e.threshold_rows == 1 else "")
     return {
-        f"{name}: bits": lanes * e.out_bits * e.acc_bits,
+        f"{name}: bits": lanes * e.out_bits * (e.acc_bits or e.act_bits),
         f"{name}: bits of codes": lanes * e.out_bits,
         **{f"searches, {key}": value for key, value in found.items()},
         f"{WHOLE}ROM blocks": threshold_rom(e, family)[1],

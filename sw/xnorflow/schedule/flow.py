@@ -98,7 +98,8 @@ class _Stage:
 
     def offered(self, issues: Ints) -> Ints:
         """Return when each result would reach the end of the queue if no other were before it."""
-        return issues[self.last[self.reduction]] + self.latency + 1
+        times: Ints = issues[self.last[self.reduction]] + self.latency + 1
+        return times
 
 
 class Flow:

@@ -57,6 +57,11 @@ def test_bad_requests_are_refused_and_leave_nothing(net, design, tmp_path):
         ({"board": "ulx4s"}, "unknown board 'ulx4s'"),
         ({"board": "zcu104", "core_only": True}, "no open tool flow that could place"),
         ({"seeds": 0}, "0 seeds"),
+        ({"clock": 0}, "a clock of 0 MHz is not possible"),
+        ({"clock": -1.0}, "a clock of -1.0 MHz is not possible"),
+        ({"clock": float("nan")}, "a clock of nan MHz is not possible"),
+        ({"clock": 10_000}, "a clock of 10000 MHz is not possible.* below 10,000"),
+        ({"clock": "12"}, "a clock of '12' MHz is not possible; it has to be a number"),
         ({"clock": 500}, "the PLL cannot make 500 MHz from 12 MHz: it gives 16 to 275 MHz"),
         ({"baud": 100_000_000}, "off 100000000 baud"),
     ):
@@ -86,6 +91,34 @@ def test_program_needs_a_bitstream(design):
     )
     with pytest.raises(BadInput, match="only measures the accelerator"):
         program(design)
+
+
+BUILT = {
+    "format": "xnorflow-build-1",
+    "bitstream": "digits.bin",
+    "core_only": False,
+    "board": "icebreaker",
+}
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({}, r"digits\.bin is missing; make it with: xnorflow build"),
+        ({"bitstream": "b" * 300}, "b is missing; make it with"),
+        ({"bitstream": 5}, "its bitstream is 5, not the name of a file beside it"),
+        ({"bitstream": ["digits.bin"]}, "its bitstream is .*, not the name of a file"),
+        ({"bitstream": ""}, "its bitstream is '', not the name of a file"),
+        ({"bitstream": "../digits.bin"}, "its bitstream is '../digits.bin', not the name"),
+        ({"core_only": "no"}, "its core_only is 'no'"),
+        ({"board": 5}, "unknown board 5"),
+    ],
+)
+def test_program_names_the_bitstream_that_is_not_there(tmp_path, fields, error):
+    (tmp_path / FOLDER).mkdir()
+    (tmp_path / FOLDER / "build.json").write_text(json.dumps(BUILT | fields))
+    with pytest.raises(BadInput, match=error):
+        program(tmp_path)
 
 
 @pytest.mark.slow

@@ -115,6 +115,13 @@ def test_the_flash_image_has_the_weights_behind_the_bitstream(design):
     assert max(map(len, design.emitted.sections)) == 4608
 
 
+def test_a_bitstream_does_not_reach_into_the_weights(design):
+    longest = bytes(WEIGHTS_ADDRESS)
+    assert with_weights(longest, design)[WEIGHTS_ADDRESS:] == image(design.emitted.sections)
+    with pytest.raises(CheckFailed, match="has 131,073 bytes and reaches into the flash's place"):
+        with_weights(longest + b"b", design)
+
+
 def test_the_loader_has_what_the_image_has(design):
     loader = tops.linked(design, 24e6, 1_000_000).loader.spec
     data = image(design.emitted.sections)

@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 from xnorflow_hw.array.dot import DotArray
 from xnorflow_hw.array.tail import OffsetTail, TableTail, ThresholdTail
 from xnorflow_hw.base.pipeline import delay, index_shape
-from xnorflow_hw.fabric.popcount import PROLOGUE
+from xnorflow_hw.fabric.primitives import PROLOGUE
 
 from ..harness import pack, run_pulses, unpack, with_bubbles
 from ..verilog import lint, simulate

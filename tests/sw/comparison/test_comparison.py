@@ -12,25 +12,8 @@ from xnorflow.errors import BadInput
 from xnorflow.resources.engine import DesignSummary, EngineSummary
 from xnorflow_hw.spec import GearboxSpec
 
-FIRST = EngineSummary(
-    "conv0",
-    "conv",
-    900,
-    64,
-    27,
-    3072,
-    16,
-    3,
-    32400,
-    36,
-    48,
-    96,
-    24,
-    8,
-    acc_bits=13,
-    threshold_rows=4,
-    threshold_levels=1,
-)
+from ..engines import FIRST, dense
+
 SECOND = EngineSummary(
     "conv1",
     "conv",
@@ -52,9 +35,7 @@ SECOND = EngineSummary(
     gearbox=GearboxSpec(1, 48, 48, 48, 6),
 )
 POOL = EngineSummary("pool1", "maxpool", 196, 64, 4, 50176, 32, 1, 1568, 0, 0, 56, 32, 1)
-LAST = EngineSummary(
-    "fc", "conv", 1, 10, 12544, 12544, 1, 8, 15680, 15680, 8, 1568, 8, 1, acc_bits=14, out_bits=16
-)
+LAST = dense(12544, acc_bits=14)
 DESIGN = DesignSummary("small_cnv", (FIRST, SECOND, POOL, LAST), 32400, 40000)
 BOARDS = ["ulx3s-85f", "icebreaker", "arty-a7-35", "zcu104"]
 GPUS = ["t4", "a100", "h100", "l4", "rtx3090", "orin-nano"]

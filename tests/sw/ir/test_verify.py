@@ -330,6 +330,8 @@ def test_scores_are_last_and_nowhere_else() -> None:
     for layers in ((), (ir.Flatten("flat"),), (last, ir.Flatten("flat"))):
         with pytest.raises(ValueError, match="the last layer is not a Scores"):
             verify(ir.IntegerNetwork("net", (1, 1, 1), layers))
+        with pytest.raises(ValueError, match="the last layer is not a Scores"):
+            _ = ir.IntegerNetwork("net", (1, 1, 1), layers).scores
     verify(ir.IntegerNetwork("net", (1, 1, 1), (last,)))
     for between in ((), (ir.Flatten("flat"),), (dense([1]),)):
         with pytest.raises(ValueError, match="layer 'first': scores can only be last"):

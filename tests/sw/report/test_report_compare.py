@@ -13,31 +13,12 @@ from xnorflow.devices.figure import Figure, Origin
 from xnorflow.errors import BadInput
 from xnorflow.report import html, plot
 from xnorflow.report.table import cell, table
-from xnorflow.resources.engine import DesignSummary, EngineSummary
+from xnorflow.resources.engine import DesignSummary
 
-CONV = EngineSummary(
-    "conv0",
-    "conv",
-    900,
-    64,
-    27,
-    3072,
-    16,
-    3,
-    32400,
-    36,
-    48,
-    96,
-    24,
-    8,
-    acc_bits=13,
-    threshold_rows=4,
-    threshold_levels=1,
-)
-FC = EngineSummary(
-    "fc", "conv", 1, 10, 57600, 57600, 1, 8, 72000, 72000, 8, 7200, 8, 1, acc_bits=16, out_bits=16
-)
-DESIGN = DesignSummary("small_cnv", (CONV, FC), 72000, 80000, Origin.SIMULATED, "RTL simulation")
+from ..engines import FIRST, dense
+
+FC = dense(57600, acc_bits=16)
+DESIGN = DesignSummary("small_cnv", (FIRST, FC), 72000, 80000, Origin.SIMULATED, "RTL simulation")
 
 
 @pytest.fixture(scope="module")

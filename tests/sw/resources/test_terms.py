@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from xnorflow.compiler import compile_network
+from xnorflow import ir
+from xnorflow.compiler import DEFAULT_CLOCK, assembler, compile_network
 from xnorflow.devices.tables import fpga as device
 from xnorflow.folding.budget import Budget
 from xnorflow.folding.costs import Prices
+from xnorflow.plan.reductions import Fold
 from xnorflow.resources import coefficients
 from xnorflow.resources import terms as parts
 from xnorflow.resources import usage as fpga
@@ -196,6 +199,28 @@ def test_gearboxes_have_the_features_of_their_kind(
     box: GearboxSpec, expected: dict[str, float]
 ) -> None:
     assert parts.gearbox(box) == expected
+
+
+def test_a_pool_has_the_bits_of_its_sums_or_codes_and_so_have_the_searches_behind_it() -> None:
+    steps = (np.array([[1, 2, 3]] * 4), ir.Alphabet(0, 1, 4))
+    window = ir.Window((2, 2), (2, 2))
+    for pool, bits in (
+        (ir.SumPool("pool", window), 10),  # Four codes of 8 bits.
+        (ir.MaxPool("pool", window, np.zeros(4, bool)), 8),
+    ):
+        layers = (
+            pool,
+            ir.Threshold("steps", *steps),
+            ir.Flatten("flat"),
+            ir.Conv("dense", np.ones((3, 1, 1, 16), np.int64), ir.BIPOLAR, ir.Window()),
+            ir.Scores("scores", np.zeros(3, np.int64)),
+        )
+        net = ir.IntegerNetwork("net", (4, 4, 4), layers)
+        assemble = assembler(net, "ulx3s-85f", DEFAULT_CLOCK)
+        engine = assemble((Fold(2, 2), Fold(1, 1)), 1000).shape.engines[0]
+        found = parts.engine(engine, ECP5)
+        assert found["array"] == {engine.kind: 1, f"{engine.kind}: bits": 2 * bits}
+        assert found["tail"]["searches: bits"] == 2 * 2 * bits
 
 
 def test_coefficients_that_are_there_are_whole() -> None:
