@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from xnorflow.ir import IntegerNetwork
 if TYPE_CHECKING:
     from xnorflow.comparison.comparison import Comparison
     from xnorflow.graph.ops import Graph
+    from xnorflow.lower.fixed_point import FixedPoint
 
 
 def load(
@@ -103,7 +104,7 @@ def load(
             if calibrate is not None:
                 raise BadInput("calibration data are for fixed point; ask for it with fixed_point")
             return lower(graph)
-        return in_fixed_point(graph, fixed_point, calibrate)
+        return in_fixed_point(graph, fixed_point, calibrate).net
     if fixed_point is not None:
         raise BadInput(f"{path} is already in integers; leave out fixed point")
     if scale != InputScale() or input != "uint8":
@@ -115,12 +116,31 @@ def load(
     return replace(net, order=replace(net.input_order, layout=said)) if said else net
 
 
+@dataclass(frozen=True, eq=False)
+class Rounded:
+    """A network for which fixed point was asked.
+
+    Parameters
+    ----------
+    graph : Graph
+        What it is lowered from.
+    fixed : FixedPoint or None
+        Width and ranges; None where the network has an exact integer form.
+    net : IntegerNetwork
+        Its notes say what the rounding did.
+    """
+
+    graph: Graph
+    fixed: FixedPoint | None
+    net: IntegerNetwork
+
+
 def in_fixed_point(
     graph: Graph,
     fixed_point: int | str,
     calibrate: NDArray[Any] | str | Path | None = None,
     progress: Callable[[int], object] | None = None,
-) -> IntegerNetwork:
+) -> Rounded:
     """Lower an imported network, in fixed point where it has no exact integer form.
 
     Parameters
@@ -131,6 +151,11 @@ def in_fixed_point(
         As for `load`.
     progress : callable, optional
         Is called with each width that is tried.
+
+    Returns
+    -------
+    Rounded
+        The network, and how it was rounded.
 
     Raises
     ------
@@ -148,9 +173,10 @@ def in_fixed_point(
     try:
         net = lower(graph)
     except UnsupportedModel:
-        return widths.choose(graph, width, data, progress).net
+        found = widths.choose(graph, width, data, progress)
+        return Rounded(found.graph, found.fixed, found.net)
     note = "Fixed point was not needed: the network has an exact integer form."
-    return replace(net, notes=(*net.notes, note))
+    return Rounded(graph, None, replace(net, notes=(*net.notes, note)))
 
 
 def compare(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +51,11 @@ class Distance:
 
 
 def distances(
-    graph: Graph, net: IntegerNetwork, marks: Sequence[Mark], x: NDArray[np.float64], codes: NDArray
+    graph: Graph,
+    net: IntegerNetwork,
+    marks: Sequence[Mark],
+    x: NDArray[np.float64],
+    codes: NDArray[Any],
 ) -> tuple[Distance, ...]:
     """Measure every layer whose output stands for a value of the graph.
 

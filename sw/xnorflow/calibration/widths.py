@@ -17,6 +17,7 @@ from xnorflow.graph.ops import Graph
 from xnorflow.ir import IntegerNetwork, Ints, labels
 from xnorflow.lower import tidy, write
 from xnorflow.lower.fixed_point import (
+    FIXED_POINT,
     LEAST_BITS,
     MOST_BITS,
     FixedPoint,
@@ -215,7 +216,7 @@ def _notes(
 ) -> tuple[str, ...]:
     what = "drawn samples (give your own with --calibrate)" if samples.drawn else "samples"
     first = (
-        f"Fixed point of {bits} bits{' (auto)' if width == 'auto' else ''}: on"
+        f"{FIXED_POINT} {bits} bits{' (auto)' if width == 'auto' else ''}: on"
         f" {len(samples.x)} {what}, {differ} have another label than the file has in float64."
     )
     return (first, *(f"Fixed point, {d}." for d in far))

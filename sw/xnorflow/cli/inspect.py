@@ -11,7 +11,13 @@ from rich.table import Table
 
 from xnorflow import ir
 from xnorflow.cli import console
-from xnorflow.cli.options import input_options, json_option, load_model, model_argument
+from xnorflow.cli.options import (
+    Reading,
+    input_options,
+    json_option,
+    load_model,
+    model_argument,
+)
 from xnorflow.graph.input_scale import InputScale
 from xnorflow.plan.buildable import check_buildable
 
@@ -73,9 +79,7 @@ def _takes(model: Path, input_scale: str) -> str | None:
 @json_option
 def command(
     model: Path,
-    input_type: str,
-    input_scale: str,
-    layout: str | None,
+    reading: Reading,
     passes: bool,
     board: str | None,
     as_json: bool,
@@ -94,7 +98,7 @@ def command(
     """
     if board is not None and not passes:
         raise click.UsageError("--board goes with --passes")
-    net = load_model(model, input_type, input_scale, layout)
+    net = load_model(model, reading)
     with console.working("looking for hardware"):
         check_buildable(net)
     if passes:
@@ -106,9 +110,7 @@ def command(
                     model,
                     net,
                     board,
-                    input_type=input_type,
-                    input_scale=input_scale,
-                    layout=layout,
+                    reading,
                 )
             )
         if as_json:
@@ -129,7 +131,7 @@ def command(
                 "input_shape": net.shape,
                 "input": net.input_order.describe(net.shape),
                 "samples": str(net.samples),
-                "takes": _takes(model, input_scale),
+                "takes": _takes(model, reading.input_scale),
                 "classes": net.classes,
                 "notes": net.notes,
                 "layers": rows,
@@ -159,7 +161,7 @@ def command(
             f"{r['weight_bits']:,}" if "weight_bits" in r else "",
         )
     console.out.print(table)
-    takes = _takes(model, input_scale)
+    takes = _takes(model, reading.input_scale)
     console.out.print(
         f"x: {net.samples} {net.input_order.describe(net.shape)}"
         + (f"; the model takes {takes}" if takes else ""),

@@ -34,6 +34,8 @@ LEAST_BITS, MOST_BITS = 2, 24
 """Widths that may be asked for."""
 MOST_TABLE_BITS = 10
 """Most bits of a value that is no affine function of a sum: it takes a threshold per step."""
+FIXED_POINT = "Fixed point of"
+"""Beginning of the note of a network that was rounded."""
 ASK = "fixed point: --fixed-point auto (fixed_point='auto'), or a number of bits"
 Doubles = NDArray[np.float64]
 
