@@ -113,7 +113,7 @@ _INPUT_OPTIONS = _all(
     click.option(
         "--fixed-point",
         metavar="BITS|auto",
-        help="Round what has no exact integer form, such as real weights, to so many bits; auto takes"
+        help="Round what has no exact integer form, such as real weights, to BITS bits; auto takes"
         " the fewest that keep the labels of the calibration data.",
     ),
     click.option(
