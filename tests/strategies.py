@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from xnorflow import ir
 from xnorflow.ir.reach import reached
 from xnorflow.ir.verify import verify
-from xnorflow.plan.layer_rules import reductions
+from xnorflow.plan.layer_rules import StageRule, reductions, rule_of
 from xnorflow.plan.reductions import Fold
 from xnorflow_hw.spec.geometry import border_classes
 
@@ -81,7 +81,7 @@ class Case:
             text = f"{layer.name}: {out.shape} {out.alphabet} {getattr(layer, 'window', '')}"
             if isinstance(layer, ir.Conv):
                 text += f" {layer.alphabet} pad {layer.pad_value}"
-            if isinstance(layer, ir.Conv | ir.MaxPool | ir.SumPool):
+            if isinstance(rule_of(layer), StageRule):
                 text += f" {next(folds)}"
             lines.append(text)
         return "\n  ".join(lines)

@@ -1,18 +1,20 @@
 """Every table of layers, arrays, tails or operations has an entry for each of their classes.
 
-For a new class, a test fails for every table that has no entry, and names that table.
+For a new class, a test fails for every table that has no entry, and names the class and the file.
 """
 
 import ast
 import inspect
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
+from importlib import import_module
 from itertools import product
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import pytest
+from amaranth.lib.wiring import Component
 
 from xnorflow import frontend, graph, ir, lower
 from xnorflow.devices.tables import Family, fpga, fpgas
@@ -25,9 +27,12 @@ from xnorflow.resources.engine import EngineSummary
 from xnorflow_hw.array import baked_array, factory, stored_sums
 from xnorflow_hw.fabric import popcount
 from xnorflow_hw.spec import ArraySpec, TailSpec
+from xnorflow_hw.spec.arrays import Weightless
 from xnorflow_sim.golden import apply
 
 ROOT = Path(__file__).parents[1]
+LAYERS_OF, PASSES = "sw/xnorflow/lower/write_layers.py", "sw/xnorflow/lower/passes.py"
+REFERENCE = "tests/sw/lower/reference.py"
 
 
 def subclasses(base: type[Any]) -> set[type[Any]]:
@@ -45,6 +50,8 @@ FAMILIES = {family.name: family for family in (fpga(part).family for part in fpg
 
 MADE_BY_LOWERING = {"LookupOp"}
 """Operations that no file has."""
+REPLACED_BY_A_PASS = {"AveragePoolOp"}
+"""Operations that no graph has any more when layers are written."""
 
 
 def names_in(files: Iterable[Path]) -> set[str]:
@@ -59,8 +66,42 @@ def names_in(files: Iterable[Path]) -> set[str]:
     return found
 
 
+def parts_of(file: str, kind: type[ast.AST]) -> Iterator[Any]:
+    """Yield the nodes of one kind in the syntax tree of a file."""
+    for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"))):
+        if isinstance(node, kind):
+            yield node
+
+
+def last_name(node: ast.AST) -> str:
+    """Return the last part of a dotted name."""
+    return ast.unparse(node).rpartition(".")[2]
+
+
+def cases_in(file: str) -> set[str]:
+    """Return the classes that a file has a `case` for."""
+    return {last_name(node.cls) for node in parts_of(file, ast.MatchClass)}
+
+
+def first_arguments(file: str, function: str) -> set[str]:
+    """Return the names that a file gives to a function, or to a method, as its first argument."""
+    return {
+        last_name(node.args[0])
+        for node in parts_of(file, ast.Call)
+        if node.args and last_name(node.func) == function
+    }
+
+
 def room(module: Any) -> list[Path]:
     return sorted(Path(module.__file__).parent.glob("*.py"))
+
+
+def components(of: Any) -> set[type[Any]]:
+    """Return the components that a room has, whether anything builds them or not."""
+    for file in room(of):
+        if file.stem != "__init__":
+            import_module(f"{of.__package__}.{file.stem}")
+    return {c for c in subclasses(Component) if c.__module__.startswith(f"{of.__package__}.")}
 
 
 def test_there_is_something_to_look_at() -> None:
@@ -70,28 +111,32 @@ def test_there_is_something_to_look_at() -> None:
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_every_layer_is_whole(layer: type[Layer]) -> None:
-    assert not inspect.isabstract(layer), f"{layer.__name__} lacks {layer.__abstractmethods__}"
+    without = sorted(layer.__abstractmethods__)
+    assert not without, f"{layer.__name__} of ir/layers.py lacks {', '.join(without)}"
+    assert layer.kind, f"{layer.__name__} has no name for its kind"
     assert ir.KINDS[layer.kind] is layer
 
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_the_golden_model_computes_every_layer(layer: type[Layer]) -> None:
-    assert apply.dispatch(layer) is not apply.dispatch(object), "golden.py lacks it"
+    known = apply.dispatch(layer) is not apply.dispatch(object)
+    assert known, f"sim/xnorflow_sim/golden.py lacks {layer.__name__}"
 
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_every_layer_has_a_rule_for_hardware(layer: type[Layer]) -> None:
-    assert layer in RULES, "plan/layer_rules.py lacks it"
+    assert layer in RULES, f"RULES of plan/layer_rules.py lacks {layer.__name__}"
 
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_lowering_writes_every_layer(layer: type[Layer]) -> None:
-    assert layer.__name__ in names_in(room(lower)), "nothing in lower/ makes it"
+    made = names_in(room(lower))
+    assert layer.__name__ in made, f"nothing in lower/ makes a {layer.__name__} (write_layers.py)"
 
 
 @pytest.mark.parametrize("layer", [c for c in LAYERS if isinstance(RULES.get(c), StageRule)])
 def test_the_resource_model_knows_the_array_of_every_layer(layer: type[Layer]) -> None:
-    assert layer.kind in terms.ARRAYS, "resources/terms.py lacks it"
+    assert layer.kind in terms.ARRAYS, f"ARRAYS of resources/terms.py lacks {layer.kind!r}"
 
 
 def engines(kind: str, family: Family) -> Iterator[EngineSummary]:
@@ -156,56 +201,96 @@ def test_every_term_of_an_array_has_a_coefficient(kind: str, family: str) -> Non
 
 
 def test_every_array_that_is_built_has_a_spec() -> None:
-    assert set(factory.ARRAYS) == set(get_args(ArraySpec)), "ArraySpec of spec/arrays.py lacks it"
-    assert set(factory.TAILS) == set(get_args(TailSpec)), "TailSpec of spec/tails.py lacks it"
+    for table, union, where in (
+        (factory.ARRAYS, ArraySpec, "ArraySpec of spec/arrays.py"),
+        (factory.TAILS, TailSpec, "TailSpec of spec/tails.py"),
+    ):
+        without = {c.__name__ for c in set(table).difference(get_args(union))}
+        assert not without, f"{where} lacks {sorted(without)}"
+
+
+@pytest.mark.parametrize("spec", get_args(ArraySpec))
+def test_every_spec_of_an_array_has_all_answers(spec: type[Any]) -> None:
+    asked = {"lanes_out", "out_bits", "size", "latency", *inspect.get_annotations(Weightless)}
+    without = sorted(asked - {*dir(spec), *(f.name for f in fields(spec))})
+    assert not without, f"{spec.__name__} of spec/arrays.py lacks {', '.join(without)}"
+
+
+def test_every_array_of_the_room_is_one_that_the_factory_builds() -> None:
+    there = {c.__name__ for c in components(factory) if c.__name__.endswith("Array")}
+    without = there - {c.__name__ for c in get_args(factory.Array)}
+    assert there and not without, f"Array of array/factory.py lacks {sorted(without)}"
 
 
 @pytest.mark.parametrize("array", get_args(factory.Array))
 def test_every_array_has_a_model_that_a_test_holds_it_to(array: type[Any]) -> None:
     assert callable(getattr(array, "model", None)), f"{array.__module__} has no model()"
-    tests = names_in((ROOT / "tests/hw/array").glob("test_*.py"))
-    assert array.__name__ in tests and "model" in tests, "nothing in tests/hw/array tests it"
+    tests = [names_in([file]) for file in (ROOT / "tests/hw/array").glob("test_*.py")]
+    tested = any({array.__name__, "model"} <= names for names in tests)
+    assert tested, f"nothing in tests/hw/array holds {array.__name__} to its model()"
+
+
+@pytest.mark.parametrize("array", get_args(factory.Array))
+def test_every_array_is_described(array: type[Any]) -> None:
+    lines = (ROOT / "docs/hardware.md").read_text(encoding="utf-8").splitlines()
+    headings = " ".join(line for line in lines if line.startswith("### "))
+    known = array.__name__ in headings.replace(",", " ").split()
+    assert known, f"docs/hardware.md has no heading with {array.__name__}"
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_every_layer_is_described(layer: type[Layer]) -> None:
+    page = (ROOT / "docs/hardware.md").read_text(encoding="utf-8")
+    assert f"`{layer.__name__}`" in page, f"docs/hardware.md says nothing of {layer.__name__}"
 
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_random_networks_have_every_layer(layer: type[Layer]) -> None:
-    assert layer.__name__ in names_in([ROOT / "tests/strategies.py"]), "strategies.py lacks it"
+    drawn = layer.__name__ in first_arguments("tests/strategies.py", "add")
+    assert drawn, f"tests/strategies.py draws no {layer.__name__}"
 
 
 @pytest.mark.parametrize("spec", get_args(ArraySpec))
 def test_every_array_is_built(spec: type[Any]) -> None:
-    assert spec in factory.ARRAYS, "array/factory.py lacks it"
+    assert spec in factory.ARRAYS, f"ARRAYS of array/factory.py lacks {spec.__name__}"
 
 
 @pytest.mark.parametrize("spec", get_args(TailSpec))
 def test_every_tail_is_built(spec: type[Any]) -> None:
-    assert spec in factory.TAILS, "array/factory.py lacks it"
+    assert spec in factory.TAILS, f"TAILS of array/factory.py lacks {spec.__name__}"
 
 
 def test_every_array_is_made_by_a_rule() -> None:
     made = names_in(room(inspect.getmodule(StageRule)))
-    assert {c.__name__ for c in get_args(ArraySpec)} <= made
-    assert {c.__name__ for c in get_args(TailSpec)} <= made
+    without = {c.__name__ for c in (*get_args(ArraySpec), *get_args(TailSpec))} - made
+    assert not without, f"no rule in plan/layer_rules.py makes {sorted(without)}"
 
 
 @pytest.mark.parametrize("op", OPS)
 def test_every_operation_is_imported_from_some_operator(op: type[Op]) -> None:
     used = names_in(room(frontend)) | names_in(room(graph)) | MADE_BY_LOWERING
-    assert op.__name__ in used, "no handler in frontend/ makes it"
+    assert op.__name__ in used, f"no handler in frontend/ makes a {op.__name__}"
 
 
 @pytest.mark.parametrize("op", OPS)
 def test_every_operation_is_lowered(op: type[Op]) -> None:
-    if not issubclass(op, Elementwise):
-        assert op.__name__ in names_in(room(lower)), "nothing in lower/ takes it"
+    if op.__name__ in REPLACED_BY_A_PASS:
+        assert op.__name__ in names_in([ROOT / PASSES]), f"{PASSES} does not replace {op.__name__}"
+    elif not issubclass(op, Elementwise):
+        assert op.__name__ in cases_in(LAYERS_OF), f"{LAYERS_OF} has no case for {op.__name__}"
+
+
+@pytest.mark.parametrize("op", [op for op in OPS if not issubclass(op, Elementwise)])
+def test_every_operation_has_a_reference_in_float32(op: type[Op]) -> None:
+    assert op.__name__ in cases_in(REFERENCE), f"{REFERENCE} has no case for {op.__name__}"
 
 
 @pytest.mark.parametrize("op", OPS)
 def test_the_shape_after_every_operation_is_known(op: type[Op]) -> None:
     made = object.__new__(op)
     weights = np.ones((3, 1, 1, 2), np.int64)
-    fields = {"window": ir.Window(), "weights": weights, "node": "any", "op": op.__name__}
-    for name, value in fields.items():
+    given = {"window": ir.Window(), "weights": weights, "node": "any", "op": op.__name__}
+    for name, value in given.items():
         object.__setattr__(made, name, value)
     assert len(output_shape(made, (4, 5, 2))) == 3
 

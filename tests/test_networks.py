@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, find, given, settings
 
 from xnorflow import ir
 from xnorflow.errors import BadInput, UnsupportedModel
@@ -26,6 +26,21 @@ quiet = {
 @given(cases(frames=3))
 def test_hardware_equals_golden_model_and_schedule(case: Case) -> None:
     check(case)
+
+
+KINDS = [kind for kind in ir.KINDS.values() if kind.__module__.startswith("xnorflow.")]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_a_drawn_network_has_a_layer_of_this_kind(kind: type[ir.Layer]) -> None:
+    """So every kind is simulated, however seldom it is drawn."""
+    check(
+        find(
+            cases(frames=2),
+            lambda case: any(isinstance(layer, kind) for layer in case.net.layers),
+            settings=settings(max_examples=1000, phases=[Phase.generate], **quiet),
+        )
+    )
 
 
 @settings(max_examples=300, **quiet)

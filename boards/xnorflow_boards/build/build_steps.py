@@ -50,21 +50,23 @@ class BuildSteps:
     def plan(
         self, wish: float, core: Callable[[float], tops.Core], **overrides: str
     ) -> tuple[Plan, float]:
-        """Write sources, constraints and scripts into the folder.
+        """Write the sources, constraints and scripts that the tools are to run on.
 
         Parameters
         ----------
         wish : float
-            Wished clock in MHz.
+            Clock to aim for, in MHz; the PLL makes the nearest that it can.
         core : callable
-            Builds the core of the top module for a clock in Hz.
+            Returns what the top module surrounds, given the clock in Hz.
         **overrides : str
             Options of Amaranth's platform, such as ``synth_opts``.
 
         Returns
         -------
-        Plan, float
-            What Amaranth planned, and the clock in MHz that the PLL makes.
+        plan : Plan
+            Amaranth's build plan.
+        clock : float
+            Clock that the PLL makes, in MHz.
 
         Raises
         ------

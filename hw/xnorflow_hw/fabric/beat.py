@@ -157,7 +157,7 @@ class BeatSum:
 
     @property
     def counted(self) -> int:
-        """Number of lanes that are not spared."""
+        """Number of lanes that the sum covers: all of them but the spared one."""
         return self.simd - self.spared
 
     @property

@@ -60,7 +60,26 @@ def recoded_value(bits: Value, simd: int) -> Value:
 
 
 def masks(simd: int) -> tuple[int, int]:
-    """Return the lanes that hold a T, and those that hold a T or a plain lane, as bits."""
+    """Return masks of what the lanes hold once they are recoded, lane 0 in the lowest bit.
+
+    Parameters
+    ----------
+    simd : int
+        Number of lanes.
+
+    Returns
+    -------
+    parities : int
+        Lanes that hold a T, the parity of three.
+    singles : int
+        Lanes that hold a T or, outside all triples, what they held before: those of weight 1 in the
+        count. The others hold a D or an E.
+
+    Examples
+    --------
+    >>> [f"{mask:07b}" for mask in masks(7)]
+    ['0100100', '1100100']
+    """
     first = triples(simd)
     parities = sum(4 << k for k in first)
     return parities, ((1 << simd) - 1) & ~sum(3 << k for k in first)

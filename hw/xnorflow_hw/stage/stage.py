@@ -99,7 +99,9 @@ class Stage(wiring.Component):
         )
         self.latency = self.buffer.latency + self.array.latency
         self.latency += sum(tail.latency for tail in self.tails)
-        assert self.latency == stage_latency(spec.array, spec.tails)
+        assert self.latency == stage_latency(spec.array, spec.tails), (
+            f"{type(spec.array).__name__} or a tail has another latency than what was built of it"
+        )
         self.sections: tuple[tuple[int, ...], ...] = getattr(self.array, "sections", ())
         self.modules: dict[str, str] = {}
         self.images: dict[str, str] = {}

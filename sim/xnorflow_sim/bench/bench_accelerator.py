@@ -68,6 +68,12 @@ class Bench:
             Probability that the sender offers nothing, or the receiver is not ready, in a cycle.
         stop_after : (int, int), optional
             Numbers of input and output beats after which to return, in the middle of a frame.
+
+        Raises
+        ------
+        AssertionError
+            If a beat is wrong, changes before it is accepted or should not be there, or if no beat
+            passes either stream for `idle_limit` cycles.
         """
         dut, draw = self.dut, self.random.random
         words = [word for n in frames for word in self.beats[n]]

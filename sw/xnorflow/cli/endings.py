@@ -124,7 +124,7 @@ def flush() -> None:
 
 @contextmanager
 def no_children_left() -> Iterator[None]:
-    """Kill the processes started within this context that still run if an exception ends it."""
+    """Kill every process that was started in this block and still runs when an error ends it."""
     before = children(os.getpid())
     try:
         yield

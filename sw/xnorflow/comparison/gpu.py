@@ -162,7 +162,7 @@ class GpuEstimate:
 
 
 def supports(gpu: Gpu, data_type: DataType) -> bool:
-    """Return whether there is a sourced peak rate for a data type."""
+    """Return whether the GPU's peak rate for a data type is known from a source."""
     return gpu.tops[data_type].usable
 
 

@@ -92,14 +92,19 @@ def fastest(part: Reduction) -> int:
 
 
 def for_cycles(parts: Sequence[Reduction], cycles: int) -> tuple[Fold, ...]:
-    """Choose the folding with the fewest lanes for every reduction.
+    """Choose for every reduction the folding with the fewest lanes that is fast enough.
 
     Parameters
     ----------
     parts : sequence of Reduction
-        Reductions of a network.
+        Reductions of a network, in order.
     cycles : int
-        Most cycles per frame of each.
+        Most cycles that each may take for a frame.
+
+    Returns
+    -------
+    tuple of Fold
+        One for each reduction.
 
     Raises
     ------

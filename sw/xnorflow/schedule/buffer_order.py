@@ -78,6 +78,11 @@ def result_order(b: BufferSpec) -> tuple[Ints, Ints]:
     A reduction here is one pass over a window, or over a group of windows that are computed at
     once; each yields one result per window.
 
+    Parameters
+    ----------
+    b : BufferSpec
+        Buffer of the stage.
+
     Returns
     -------
     reduction : int64 array [results]

@@ -51,14 +51,20 @@ def _last_minus_first(flow: Flow) -> int:
 
 
 def predict(spec: AcceleratorSpec, frames: int = 5) -> Timing:
-    """Predict the initiation interval and the latency.
+    """Predict, to the cycle, when an accelerator answers frames that come without a pause.
 
     Parameters
     ----------
     spec : AcceleratorSpec
         Complete hardware.
     frames : int
-        Frames that are sent back to back at full speed; the interval is that of the last two.
+        Number of frames, at least 2, that are sent back to back to a receiver that never stalls.
+        The interval is the one between the answers to the last two.
+
+    Returns
+    -------
+    Timing
+        Interval, latency, and the cycle of every answer.
     """
     limit, busiest = bound(spec)
     flow = Flow(spec, frames)

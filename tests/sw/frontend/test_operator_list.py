@@ -1,9 +1,14 @@
 """docs/operators.md lists the operators that are read; run this file to write its tables."""
 
+import inspect
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
 import onnx
+import pytest
 
+from xnorflow import frontend
 from xnorflow.frontend import constants
 from xnorflow.frontend.integers import float_quant
 from xnorflow.frontend.model_file import OLDEST_OPSET
@@ -82,13 +87,32 @@ def split(text):
 
 def test_the_page_lists_what_is_read():
     _, inside, _ = split(PAGE.read_text(encoding="utf-8"))
-    assert inside == tables(), f"run python {Path(__file__).name} to write the tables"
+    here = Path(__file__).relative_to(PAGE.parents[1])
+    assert inside == tables(), f"docs/operators.md is not up to date; python {here} writes it"
 
 
 def test_every_family_has_a_table_and_every_standard_operator_is_one_of_onnx():
     assert {family for family, _ in HANDLERS} == set(TITLES)
     assert all(versions(op) for family, op in HANDLERS if family == STANDARD)
     assert not any(versions(op) for op in QONNX_ONLY)
+
+
+def handlers(module):
+    """Give the public functions of a module that import nodes, by what they take and return."""
+    for name, function in inspect.getmembers(module, inspect.isfunction):
+        takes = list(inspect.signature(function).parameters)[:2] == ["node", "inputs"]
+        gives = function.__annotations__.get("return") == "Result"
+        if takes and gives and function.__module__ == module.__name__ and name[0] != "_":
+            yield function
+
+
+@pytest.mark.parametrize("name", [module.name for module in iter_modules(frontend.__path__)])
+def test_every_function_that_imports_a_node_is_marked(name):
+    registered = {entry.handler for entry in HANDLERS.values()}
+    found = set(handlers(import_module(f"{frontend.__name__}.{name}")))
+    assert found or name != "windows"
+    without = sorted(f.__name__ for f in found - registered)
+    assert not without, f"frontend/{name}.py: {without} lack @handles"
 
 
 if __name__ == "__main__":
