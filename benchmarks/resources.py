@@ -60,8 +60,8 @@ def write(records: dict[str, dict[str, Any]]) -> None:
 
 def signature(design: Design) -> str:
     """Return a digest of all that the model knows of a design, cheaper than the design's own."""
-    # Records that are older than far tiles are valid for today's designs.
-    known = repr(design.shape).replace(", far=False", "")
+    # Records that are older than far tiles or computed codes are valid for today's designs.
+    known = repr(design.shape).replace(", far=False", "").replace(", computed=None", "")
     return hashlib.sha256(known.encode()).hexdigest()[:16]
 
 

@@ -44,6 +44,15 @@ CODES = (
     ir.Alphabet(0, 1, 16),
     ir.Alphabet(5, 1, 1),
 )
+UNIFORM = (
+    ir.Alphabet(0, 1, 5),
+    ir.Alphabet(-4, 1, 8),
+    ir.Alphabet(0, 1, 16),
+    ir.Alphabet(-11, 1, 23),
+    ir.Alphabet(0, 1, 64),
+    ir.UINT8,
+    ir.UINT8,
+)
 WEIGHTS = (
     ir.BIPOLAR,
     ir.TERNARY,
@@ -162,7 +171,29 @@ class _Builder:
             window = windows(self.draw, self.map, every_window=True)
             self.add(ir.MaxPool, window, self.rng.random(self.map.channels) < 0.4)
 
+    def uniform(self) -> None:
+        """Add the thresholds of a uniform quantiser, whose roundings may be off by one."""
+        alphabet, a = one_of(self.draw, UNIFORM), self.map.alphabet
+        channels, steps = self.map.channels, np.arange(alphabet.levels - 1)
+        width = max(1.0, a.hi - a.lo) * self.rng.uniform(0.3, 3, (channels, 1)) / alphabet.levels
+        kind = one_of(self.draw, ("any", "dyadic", "off"))
+        if kind == "dyadic":  # Half of the codes begin behind their ties.
+            width = 2.0 ** np.rint(np.log2(width))
+        middle = np.rint(self.rng.normal((a.lo + a.hi) / 2, 1 + (a.hi - a.lo) / 9, (channels, 1)))
+        at = middle + (steps + 0.5 - alphabet.levels // 2) * width
+        values = np.ceil(at).astype(np.int64)
+        if kind == "dyadic":
+            values += (at == values) & ((steps + alphabet.lo) % 2 == 0)
+        elif kind == "off":
+            values += self.rng.random(values.shape) < 0.2
+        # Thresholds beyond all values are where lowering puts them.
+        values = np.clip(np.maximum.accumulate(values, axis=1), a.lo, a.hi + 1)
+        self.add(ir.Threshold, values, alphabet)
+
     def threshold(self) -> None:
+        if chance(self.draw, 25):
+            self.uniform()
+            return
         alphabet, a = one_of(self.draw, CODES), self.map.alphabet
         shape = (self.map.channels, alphabet.levels - 1)
         # Most of a sum's values lie near the middle of its range.

@@ -17,6 +17,7 @@ from xnorflow.schedule.timing import Timing
 from xnorflow.version import __version__
 from xnorflow_hw.spec import (
     AcceleratorSpec,
+    AffineSpec,
     DotSpec,
     GearboxSpec,
     OffsetSpec,
@@ -106,6 +107,20 @@ def _tail(tail: TailSpec) -> dict[str, Any]:
                 "rows": rows,
                 "lanes": lanes,
                 "thresholds": thresholds,
+                "rom": tail.rom.storage,
+            }
+        case AffineSpec():
+            rows, lanes = tail.multiply.shape
+            return {
+                "kind": "affine",
+                "rows": rows,
+                "lanes": lanes,
+                "levels": tail.levels,
+                "factor_bits": tail.factor_bits,
+                "shift": tail.shift,
+                "ties": bool(tail.ties.any()),
+                "late": tail.late is not None,
+                "multiplier": tail.multiplier,
                 "rom": tail.rom.storage,
             }
         case OffsetSpec():

@@ -15,7 +15,7 @@ from xnorflow import ir
 from xnorflow.errors import BadInput, UnsupportedModel
 from xnorflow.plan.layer_rules import StageRule, TailRule, reductions, rule_of
 from xnorflow.plan.reductions import Fold, Reduction
-from xnorflow.plan.tail_constants import MAX_TABLE_BITS, Affine, Incoming, offset_tail
+from xnorflow.plan.tail_constants import MAX_TABLE_BITS, Affine, Incoming, Span, offset_tail
 from xnorflow_hw import spec
 from xnorflow_hw.base.names import plain
 from xnorflow_hw.spec import geometry
@@ -187,16 +187,26 @@ def _tails(
     reduction: Reduction, array: spec.ArraySpec, meaning: Affine
 ) -> tuple[spec.TailSpec, ...]:
     tails: list[spec.TailSpec] = []
-    bits = array.out_bits
+    bits, span = array.out_bits, _span(reduction, array, meaning)
     for layer, inp, out in reduction.tails:
         rule = rule_of(layer)
         assert isinstance(rule, TailRule)
-        tail, after = rule.tail(layer, Incoming(meaning, array.lanes_out, bits, inp, out))
+        tail, after = rule.tail(layer, Incoming(meaning, array.lanes_out, bits, inp, out, span))
         tails.append(tail)
         bits = tail.out_bits
-        meaning = after or meaning
+        if after is not None:
+            meaning, span = after, Span.of_codes(out.alphabet.levels, after)
     if reduction.weighted and not tails:
         # The next stage expects codes, which start at 0, so the lowest sum is subtracted.
         sums = reduction.out.alphabet
         tails.append(offset_tail(meaning.plus(-sums.lo), array.lanes_out, sums.bits))
     return tuple(tails)
+
+
+def _span(reduction: Reduction, array: spec.ArraySpec, meaning: Affine) -> Span:
+    """Return the values of an array that can occur."""
+    layer = reduction.layer
+    if isinstance(layer, ir.Conv):
+        low, high = layer.bounds(reduction.inp.alphabet)
+        return Span.of_values(low, high, meaning, array.out_bits)
+    return Span.of_codes(reduction.out.alphabet.levels, meaning)

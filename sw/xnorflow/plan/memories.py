@@ -21,6 +21,7 @@ from xnorflow_hw.memory.spram_rom import LOAD_BITS, number
 from xnorflow_hw.spec import (
     IN_SPRAM,
     AcceleratorSpec,
+    AffineSpec,
     DotSpec,
     OffsetSpec,
     RomSpec,
@@ -37,6 +38,11 @@ RESERVED = 4
 """Blocks of RAM left free for what surrounds the accelerator: the host link and its queue."""
 
 
+def _late_words(tail: AffineSpec) -> tuple[int, int]:
+    """Return the words, and the bits per word, of each lane's memory of late codes."""
+    return tail.rows << tail.out_bits, 1
+
+
 def _words(tail: TailSpec, sum_bits: int) -> tuple[int, int]:
     """Return the words, and the bits per word, of a tail's constants.
 
@@ -46,6 +52,8 @@ def _words(tail: TailSpec, sum_bits: int) -> tuple[int, int]:
         case ThresholdSpec():
             rows, lanes, levels = tail.thresholds.shape
             return rows, lanes * levels * (sum_bits + 1)
+        case AffineSpec():
+            return tail.rows, tail.word_bits
         case OffsetSpec():
             rows, lanes = tail.offset.shape
             return rows, lanes * (int(abs(tail.offset).max()).bit_length() + 1)
@@ -95,7 +103,13 @@ class _Stages(StorageChoice):
         if not compared:
             # The tail then has several memories, each of several words even if there is one row.
             chosen = RomSpec("logic" if chosen.storage == "constants" else chosen.storage)
+        if isinstance(tail, AffineSpec) and tail.late is not None:
+            return replace(tail, rom=chosen, late_rom=self._own(*_late_words(tail)))
         return replace(tail, rom=chosen)
+
+    def _own(self, depth: int, width: int) -> RomSpec:
+        """Choose the storage of a memory that each lane has for itself."""
+        return RomSpec(self.rom(depth, width).storage)
 
     def stage(self, s: StageSpec) -> StageSpec:
         """Return a stage with the storage of all its memories chosen."""
@@ -150,6 +164,13 @@ def _memories(s: StageSpec, choice: StorageChoice) -> Iterator[tuple[int, int]]:
     for tail in s.tails:
         depth, width = _words(tail, bits)
         yield choice.takes(depth, width, tail.rom)[1], depth * width
+        if isinstance(tail, AffineSpec) and tail.late is not None:
+            depth, width = _late_words(tail)
+            at_once = s.lanes_out * s.buffer.pixels
+            yield (
+                at_once * choice.takes(depth, width, tail.late_rom)[1],
+                at_once * depth * width,
+            )
         bits = tail.out_bits
     if s.buffer.ram == "block":
         b = s.buffer

@@ -122,6 +122,10 @@ def engine_blocks(engine: EngineSummary, family: Family) -> dict[str, int]:
     found = {"buffer": engine.at_once * buffer.ram_blocks, "array": weights.ram_blocks}
     where = "tail" if engine.tail_bits else "array"
     found[where] = found.get(where, 0) + terms.threshold_rom(engine, family)[1]
+    if engine.computed is not None:
+        found["tail"] = found.get("tail", 0) + terms.computed_blocks(
+            engine.computed, engine, family
+        )
     return found
 
 
