@@ -253,8 +253,35 @@ class _Builder:
         if a.bits <= 8 and chance(self.draw, 30):
             ranks = np.sort(self.rng.integers(0, 400, (classes, a.hi - a.lo + 1)), axis=1)
             self.add(ir.Scores, zeros, ranks, np.full(classes, a.lo))
+        elif a.bits <= 24 and chance(self.draw, 35):
+            self.add(ir.Scores, zeros, steps=self.chain(classes, max(abs(a.lo), abs(a.hi))))
+        elif chance(self.draw, 20):
+            factor = self.draw(st.integers(2, 9))
+            self.add(ir.Scores, self.rng.integers(-500, 500, classes), factor=factor)
         else:
             self.add(ir.Scores, self.rng.integers(-500, 500, classes) * chance(self.draw, 70))
+
+    def chain(self, classes: int, largest: int) -> tuple[ir.ScoreStep, ...]:
+        """Draw steps whose sums stay below 50 bits, some of them with more than 24."""
+        steps, bits = [], max(1, largest.bit_length())
+        for _ in range(self.draw(st.integers(1, 4))):
+            room = min(28, 48 - bits)
+            if room < 2:
+                break
+            if chance(self.draw, 60):
+                width = self.draw(st.integers(1, room))
+                multiply = self.rng.integers(-(1 << width), 1 << width, classes)
+                add = np.zeros(classes, np.int64)
+                bits += width
+            else:
+                width = self.draw(st.integers(0, min(room, 4)))
+                multiply = np.full(classes, 1 << width)
+                bits = max(bits + width, room) + 1
+                add = self.rng.integers(-(1 << room), 1 << room, classes)
+            shift = self.draw(st.integers(0, 3))
+            steps.append(ir.ScoreStep(multiply, add, shift))
+            bits = max(1, bits - shift)
+        return tuple(steps)
 
 
 def _fold(draw: Any, part: Any) -> Fold:

@@ -297,3 +297,25 @@ def affine_latency(*, bits: int, multiplier: Multiplier, ties: bool, late: bool)
     """
     product = multiplier_latency(bits=bits, multiplier=multiplier)
     return 1 + product + 1 + 1 + ties + 2 * late
+
+
+def score_step_latency(
+    *, product: bool, bits: int, multiplier: Multiplier, adds: bool, rounds: bool
+) -> int:
+    """Return the cycles of a step of the unit that computes scores.
+
+    Parameters
+    ----------
+    product : bool
+        Whether there is a product; one of logic takes a cycle for magnitudes before it and one to
+        give it its sign, in which it is also added.
+    bits, multiplier
+        As for `multiplier_latency`.
+    adds, rounds : bool
+        Whether there is a sum, and whether it is rounded: one cycle to find the place, one to add.
+    """
+    cycles = int(adds) + 2 * rounds
+    if product:
+        cycles += multiplier_latency(bits=bits, multiplier=multiplier)
+        cycles += (1 + (not adds)) * (multiplier == "logic")
+    return cycles

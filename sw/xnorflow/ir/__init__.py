@@ -32,6 +32,7 @@ from xnorflow.ir.layers import (
     Threshold,
 )
 from xnorflow.ir.network import IntegerNetwork, labels
+from xnorflow.ir.score_steps import ScoreStep
 
 __all__ = [
     "Alphabet",
@@ -51,6 +52,7 @@ __all__ = [
     "MAX_BITS",
     "MaxPool",
     "NAMED_ALPHABETS",
+    "ScoreStep",
     "Scores",
     "SumPool",
     "TERNARY",

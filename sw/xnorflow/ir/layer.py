@@ -18,6 +18,9 @@ from xnorflow.ir.features import Features
 
 Mask = NDArray[np.bool_]
 
+OMITTED = {"omitted": True}
+"""Metadata of a field that files leave out where it has its default, as older files do."""
+
 KINDS: dict[str, type[Layer]] = {}
 """Every class of layers by its `kind`, the name that files have for it."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 from xnorflow.ir.alphabet import MAX_BITS, Alphabet, Ints, weight_alphabet
 from xnorflow.ir.features import Features, Window
 from xnorflow.ir.field_checks import MAX_VALUE, check_alphabet, check_window, integers, need
-from xnorflow.ir.layer import Layer, LayersBefore, Mask, NotMirrored
+from xnorflow.ir.layer import OMITTED, Layer, LayersBefore, Mask, NotMirrored
+from xnorflow.ir.score_steps import ScoreStep, check_steps, reached
+
+MAX_FACTOR = 1 << 16
+"""Largest factor of scores: there are no more classes than that."""
+MAX_EXPONENT = 256
+"""Largest magnitude of the exponent of scores; those of float32 values are smaller."""
 
 
 def _any_tap(x: Mask, w: Window) -> Mask:
@@ -368,15 +374,16 @@ class CodeTable(Layer):
 class Scores(Layer):
     """Turns the last accumulators [1, 1, classes] into integer scores; always the last layer.
 
-    Without `ranks`, ``score = value + offsets[class]``. With `ranks`, the float32 score of the
-    imported network is not affine in the value with one factor for all classes; then
-    ``score = ranks[class, value - rank_lo[class]]``, the rank of that float32 score among all that
-    any class can reach, equal ranks for equal floats.
+    Without `ranks` and `steps`, ``score = factor * value + offsets[class]``. Where no such score
+    has the order of the imported network's float32 scores, there is one of two other forms. With
+    `steps`, the score is the float32 score itself, as an integer multiple of ``2 ** exponent``.
+    With `ranks`, ``score = ranks[class, value - rank_lo[class]]``, the rank of that float32 score
+    among all that any class can reach, equal ranks for equal floats.
 
     Parameters
     ----------
     offsets : int64 array [classes]
-        Zero where `ranks` is given.
+        Zero where `ranks` or `steps` are given.
     ranks : int64 array [classes, n], optional
         See above; rows are padded with -1 beyond a class's reachable values.
     rank_lo : int64 array [classes], optional
@@ -386,6 +393,12 @@ class Scores(Layer):
         absent where the table would be large.
     floats_lo : int
         Score of the table's first entry; 0 with `ranks`.
+    factor : int
+        See above, at least 1; 1 with `ranks` or `steps`.
+    steps : tuple of ScoreStep
+        The chain that computes float32 scores in integers.
+    exponent : int
+        With `steps`, the float32 score is ``score * 2 ** exponent``.
     """
 
     offsets: Ints
@@ -393,6 +406,9 @@ class Scores(Layer):
     rank_lo: Ints | None = None
     floats: NDArray[np.float32] | None = None
     floats_lo: int = 0
+    factor: int = field(default=1, metadata=OMITTED)
+    steps: tuple[ScoreStep, ...] = field(default=(), metadata=OMITTED)
+    exponent: int = field(default=0, metadata=OMITTED)
     kind: ClassVar[str] = "scores"
 
     def output(self, inp: Features) -> Features:
@@ -401,18 +417,23 @@ class Scores(Layer):
             raise ValueError(f"scores for {len(self.offsets)} classes do not fit {inp.shape}")
         if self.ranks is not None:
             return Features(*inp.shape, Alphabet(0, 1, int(self.ranks.max()) + 1))
-        low = inp.alphabet.lo + int(self.offsets.min())
-        high = inp.alphabet.hi + int(self.offsets.max())
+        low, high = inp.alphabet.lo, inp.alphabet.hi
+        if self.steps:
+            low, high = reached(self.steps, len(self.offsets), low, high)
+        low = self.factor * low + int(self.offsets.min())
+        high = self.factor * high + int(self.offsets.max())
         return Features(*inp.shape, Alphabet(low, 1, high - low + 1))
 
     def to_float(self, scores: NDArray[Any]) -> NDArray[np.float32]:
         """Return the imported network's float32 scores; ValueError where no table was kept."""
+        if self.steps:
+            return np.ldexp(np.asarray(scores, np.float64), self.exponent).astype(np.float32)
         if self.floats is None:
             raise ValueError("no table of float scores was kept for this network")
         return self.floats[np.asarray(scores) - self.floats_lo]
 
     def check(self, inp: Features) -> None:
-        """Check offsets and ranks."""
+        """Check offsets, steps and ranks."""
         classes = len(integers(self.offsets, 1, "offsets"))
         low, high = int(self.offsets.min()), int(self.offsets.max())
         need(low >= -MAX_VALUE and high <= MAX_VALUE, "an offset is too large")
@@ -424,12 +445,23 @@ class Scores(Layer):
                 "its table of float scores is not float32 with 1 axis",
             )
         need(type(self.floats_lo) is int, "its table of float scores begins at no whole number")
+        need(
+            type(self.factor) is int and 1 <= self.factor <= MAX_FACTOR,
+            "its factor is out of range",
+        )
+        need(
+            type(self.exponent) is int and abs(self.exponent) <= MAX_EXPONENT,
+            "its exponent is out of range",
+        )
+        check_steps(self.steps, classes, inp.alphabet.lo, inp.alphabet.hi)
+        other = self.ranks is not None or self.steps
+        need(not (other and (self.offsets.any() or self.factor != 1)), "it has two forms of scores")
         if self.ranks is None:
             need(self.rank_lo is None, "it has rank_lo, but no ranks")
             return
         ranks, lo = integers(self.ranks, 2, "ranks"), integers(self.rank_lo, 1, "rank_lo")
         need(len(ranks) == len(lo) == classes, f"its ranks are not for {classes} classes")
-        need(not self.offsets.any(), "it has ranks and offsets")
+        need(not self.steps, "it has ranks and steps")
         need(ranks.min() >= -1 and 0 <= ranks.max() < 1 << MAX_BITS, "a rank is out of range")
 
     def depends(self, alive: Mask) -> Mask:

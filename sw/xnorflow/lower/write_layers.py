@@ -203,6 +203,11 @@ def _finish(p: Pending, graph: ops.Graph, shape: Shape) -> None:
         p.notes.append("The score is a rank: it does not tell the label by its sign.")
     if tail.ranks is not None:
         p.notes.append("The scores are ranks of the imported network's float scores.")
+    if tail.chain is not None:
+        p.notes.append(
+            "The scores are the imported network's float32 scores, as integer multiples of"
+            f" 2**{tail.chain.exponent}."
+        )
     if p.error.any():
         p.notes.append(
             f"The float sums of {p.reduction()} {ORDER_OF_SUMMATION};"
@@ -216,6 +221,8 @@ def _finish(p: Pending, graph: ops.Graph, shape: Shape) -> None:
             tail.rank_lo,
             tail.floats,
             tail.floats_lo,
+            tail.factor,
+            *(() if tail.chain is None else (tail.chain.steps, tail.chain.exponent)),
             sources=sources(*p.ops),
         )
     )

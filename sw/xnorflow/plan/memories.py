@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import inf
-from typing import assert_never
+from typing import Any, assert_never
 
 from xnorflow.devices.tables import Family, Fpga, fpgas
 from xnorflow.storage.blocks import StorageChoice, ram_blocks, spram_number
@@ -25,6 +25,7 @@ from xnorflow_hw.spec import (
     DotSpec,
     OffsetSpec,
     RomSpec,
+    ScoreSpec,
     StageSpec,
     TableSpec,
     TailSpec,
@@ -132,11 +133,31 @@ class _Stages(StorageChoice):
         buffer = replace(s.buffer, ram=ram)
         return replace(s, buffer=buffer, array=array, tails=tuple(tails))
 
+    def scores(self, unit: ScoreSpec | None) -> ScoreSpec | None:
+        """Return the unit of scores, if there is one, with the storage of its memories chosen."""
+        if unit is None:
+            return None
+        steps = []
+        for step in unit.steps:
+            chosen: dict[str, Any] = {name: self._own(*own) for name, own in step.words.items()}
+            steps.append(replace(step, **chosen))
+        return replace(unit, steps=tuple(steps))
+
 
 def blocks(spec: AcceleratorSpec, family: Family) -> int:
     """Return how many blocks of RAM an accelerator takes on a family."""
     choice = StorageChoice(family)
-    return sum(_blocks(s, choice) for s in spec.stages)
+    return sum(_blocks(s, choice) for s in spec.stages) + score_blocks(spec.scores, family)
+
+
+def score_blocks(unit: ScoreSpec | None, family: Family) -> int:
+    """Return how many blocks of RAM the unit of scores takes on a family."""
+    choice = StorageChoice(family)
+    return sum(
+        choice.takes(*words, getattr(step, name))[1]
+        for step in (unit.steps if unit else ())
+        for name, words in step.words.items()
+    )
 
 
 def fill(spec: AcceleratorSpec, family: Family) -> float:
@@ -222,7 +243,8 @@ def with_memories(spec: AcceleratorSpec, device: Fpga | None) -> AcceleratorSpec
     before = None
     for price in _prices(family.block_luts.use()):
         choice = _Stages(family, price, device is not None, in_sprams)
-        made = replace(spec, stages=tuple(choice.stage(s) for s in spec.stages))
+        stages = tuple(choice.stage(s) for s in spec.stages)
+        made = replace(spec, stages=stages, scores=choice.scores(spec.scores))
         if blocks(made, family) <= left:
             break
         before = made
@@ -294,7 +316,7 @@ def _between(
         _blocks(a, choice) - _blocks(b, choice)
         for a, b in zip(many.stages, few.stages, strict=True)
     ]
-    over = sum(_blocks(s, choice) for s in many.stages) - left
+    over = blocks(many, choice.family) - left
     changed = []
     for k in sorted(range(len(saved)), key=saved.__getitem__):
         if over > 0 and saved[k]:

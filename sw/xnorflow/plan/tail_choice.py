@@ -7,9 +7,17 @@ from math import ceil
 
 from xnorflow.devices.tables import Family, Fpga, fpgas
 from xnorflow.storage.blocks import StorageChoice, rom_luts
-from xnorflow_hw.spec import AcceleratorSpec, AffineSpec, StageSpec, TailSpec, ThresholdSpec
+from xnorflow_hw.spec import (
+    AcceleratorSpec,
+    AffineSpec,
+    ScoreSpec,
+    StageSpec,
+    TailSpec,
+    ThresholdSpec,
+)
 from xnorflow_hw.spec.kinds import Fabric
 from xnorflow_hw.spec.latency import ceil_log2, multiplier_latency
+from xnorflow_hw.spec.scores import SIGNIFICANT
 from xnorflow_hw.spec.stage_latency import compares
 
 GENERIC = "ulx3s-85f"
@@ -101,7 +109,50 @@ def with_tails(spec: AcceleratorSpec, device: Fpga | None) -> AcceleratorSpec:
         changed, taken = _stage(stage, family, left)
         stages.append(changed)
         left -= taken
-    return replace(spec, stages=tuple(stages))
+    return replace(spec, stages=tuple(stages), scores=_scores(spec.scores, family, left))
+
+
+def _scores(unit: ScoreSpec | None, family: Family, left: int) -> ScoreSpec | None:
+    """Return the unit of scores, if there is one, with its multipliers chosen."""
+    if unit is None or not left:
+        return unit
+    steps = []
+    for step in unit.steps:
+        widths = (step.value_bits, step.factor_bits + 1)
+        needed = unit.lanes * dsp_blocks(widths, DSP_OPERANDS[family.fabric])
+        if step.places is None and needed <= left:
+            left -= needed
+            step = replace(step, multiplier="dsp")
+        steps.append(step)
+    return replace(unit, steps=tuple(steps))
+
+
+def score_luts(unit: ScoreSpec) -> float:
+    """Estimate the LUTs of the unit of scores, without memories."""
+    found = 0.0
+    for step in unit.steps:
+        if step.places is None and step.multiplier == "logic":
+            narrow, wide = sorted((step.value_bits, step.factor_bits))
+            found += step.value_bits + narrow + 2 * (narrow - 1) * (wide + 1) + step.total_bits
+        found += step.total_bits * step.adds
+        if step.rounds:
+            # The place is found by a chain of ORs; it sets two masks of as many bits.
+            found += step.total_bits + 5 * (step.total_bits - 1 - SIGNIFICANT)
+    return unit.lanes * found + 2 * unit.beats.bit_length()
+
+
+def score_registers(unit: ScoreSpec) -> float:
+    """Estimate the flip-flops of the unit of scores, without memories."""
+    found = float(unit.in_bits)
+    for step in unit.steps:
+        if step.places is None:
+            narrow, wide = sorted((step.value_bits, step.factor_bits))
+            logic = step.multiplier == "logic"
+            found += step.value_bits + (narrow - 1) * (wide + 2) if logic else narrow + wide
+        found += step.total_bits * step.adds
+        if step.rounds:
+            found += 2 * step.total_bits + 2 * (step.total_bits - 1 - SIGNIFICANT)
+    return unit.lanes * found + unit.latency
 
 
 def _stage(stage: StageSpec, family: Family, left: int) -> tuple[StageSpec, int]:

@@ -44,6 +44,10 @@ class Affine:
         scaled = values[None] * self.denominator - self.offset[..., None]
         return -((-scaled) // self.numerator)
 
+    def times(self, factor: int) -> Affine:
+        """Return the meaning multiplied by a positive factor."""
+        return Affine(self.numerator * factor, self.denominator, self.offset * factor)
+
     def plus(self, values: ir.Ints | int) -> Affine:
         """Return the meaning with `values`, a scalar or an array [channels], added."""
         return Affine(self.numerator, self.denominator, self.offset + self.denominator * values)
@@ -199,11 +203,14 @@ def code_table_tail(layer: ir.Layer, given: Incoming) -> tuple[spec.TableSpec, A
 
 
 def scores_tail(layer: ir.Layer, given: Incoming) -> tuple[spec.TailSpec, None]:
-    """Return the tail that computes scores: a table of ranks, or one that adds offsets."""
-    assert isinstance(layer, ir.Scores)
+    """Return the tail that computes scores: a table of ranks, or one that adds offsets.
+
+    Scores with steps have none.
+    """
+    assert isinstance(layer, ir.Scores) and not layer.steps
     if layer.ranks is not None and layer.rank_lo is not None:
         return _rank_table(layer, given.meaning, given.lanes, given.bits), None
-    meaning = given.meaning.plus(layer.offsets)
+    meaning = given.meaning.times(layer.factor).plus(layer.offsets)
     return offset_tail(meaning, given.lanes, _signed_bits(given.out.alphabet)), None
 
 

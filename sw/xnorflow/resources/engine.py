@@ -35,6 +35,23 @@ class ComputedCodes:
 
 
 @dataclass(frozen=True)
+class ScoreUnit:
+    """Summary of the unit that computes float32 scores in integers.
+
+    Parameters
+    ----------
+    luts, ffs : float
+        LUTs and flip-flops, as counted from the widths of its sums.
+    memories : tuple of (int, int, RomSpec)
+        Words of each memory, bits per word, and storage.
+    """
+
+    luts: float
+    ffs: float
+    memories: tuple[tuple[int, int, RomSpec], ...]
+
+
+@dataclass(frozen=True)
 class EngineSummary:
     """Summary of a layer and the engine that computes it.
 
@@ -181,6 +198,8 @@ class DesignSummary:
         Gearbox behind the last engine, unless it is only wires.
     score_bits : int
         Bits of an output beat.
+    scores : ScoreUnit, optional
+        Unit behind the last engine that computes scores.
     """
 
     name: str
@@ -194,6 +213,7 @@ class DesignSummary:
     table_bits: int = 0
     output: GearboxSpec | None = None
     score_bits: int = 0
+    scores: ScoreUnit | None = None
 
     def __post_init__(self) -> None:
         """Check that there are engines and that times are positive."""

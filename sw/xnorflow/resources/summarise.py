@@ -7,10 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from xnorflow.plan.reductions import Reduction
-from xnorflow.plan.tail_choice import affine_logic, affine_registers
-from xnorflow.resources.engine import ComputedCodes, DesignSummary, EngineSummary
+from xnorflow.plan.tail_choice import affine_logic, affine_registers, score_luts, score_registers
+from xnorflow.resources.engine import ComputedCodes, DesignSummary, EngineSummary, ScoreUnit
 from xnorflow_hw.array.tail import search_steps
-from xnorflow_hw.spec import AcceleratorSpec, AffineSpec, GearboxSpec, StageSpec, ThresholdSpec
+from xnorflow_hw.spec import (
+    AcceleratorSpec,
+    AffineSpec,
+    GearboxSpec,
+    ScoreSpec,
+    StageSpec,
+    ThresholdSpec,
+)
 from xnorflow_hw.spec.stage_latency import compares
 
 
@@ -135,7 +142,16 @@ def design_summary(
         table_bits=0 if plain else bits,
         output=last if last.needed else None,
         score_bits=described.out_lanes * described.score_bits,
+        scores=None if described.scores is None else _score_unit(described.scores),
     )
+
+
+def _score_unit(unit: ScoreSpec) -> ScoreUnit:
+    """Return the summary of the unit of scores."""
+    memories = tuple(
+        (*words, getattr(step, name)) for step in unit.steps for name, words in step.words.items()
+    )
+    return ScoreUnit(score_luts(unit), score_registers(unit), memories)
 
 
 def engine_summaries(

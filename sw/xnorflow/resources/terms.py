@@ -12,7 +12,7 @@ from collections.abc import Callable
 from math import ceil, gcd, prod
 
 from xnorflow.devices.tables import Family
-from xnorflow.resources.engine import ComputedCodes, DesignSummary, EngineSummary
+from xnorflow.resources.engine import ComputedCodes, DesignSummary, EngineSummary, ScoreUnit
 from xnorflow.storage.blocks import StorageChoice, ram_luts, rom_luts
 from xnorflow_hw.array import stored_sums as stored
 from xnorflow_hw.fabric import copies, xnor_sum
@@ -339,10 +339,25 @@ def engine(e: EngineSummary, family: Family) -> dict[str, Terms]:
     }
 
 
-def ends(d: DesignSummary) -> dict[str, Terms]:
+def scores(unit: ScoreUnit | None, family: Family) -> Terms:
+    """Return the terms of the unit of scores."""
+    if unit is None:
+        return {}
+    memories = StorageChoice(family)
+    taken = [memories.takes(*memory) for memory in unit.memories]
+    return {
+        "scores: LUTs": unit.luts,
+        "scores: flip-flops": unit.ffs,
+        "scores, ROMs: LUTs": sum(luts for luts, _ in taken),
+        f"{WHOLE}ROM blocks": sum(blocks for _, blocks in taken),
+    }
+
+
+def ends(d: DesignSummary, family: Family) -> dict[str, Terms]:
     """Return the terms of the components before the first engine and after the last one."""
     return {
         "input": {"input": 1, "input: bits": d.input_bits, "input: bits of tables": d.table_bits},
         "output": gearbox(d.output),
+        **({} if d.scores is None else {"scores": scores(d.scores, family)}),
         "top": {"design": 1, "design: bits of scores": d.score_bits, f"{WHOLE}designs": 1},
     }

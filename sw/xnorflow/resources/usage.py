@@ -156,5 +156,13 @@ def design_resources(design: DesignSummary, family: Family) -> Resources:
     """
     total = sum((engine_resources(e, family) for e in design.engines), Resources())
     coefficients = fitted()[family.coefficients]
-    ends = (coefficients.part(*part) for part in terms.ends(design).items())
-    return sum((Resources(*found) for found in ends), total)
+    ends = (coefficients.part(*part) for part in terms.ends(design, family).items())
+    total = sum((Resources(*found) for found in ends), total)
+    return total + Resources(ram_blocks=score_blocks(design, family))
+
+
+def score_blocks(design: DesignSummary, family: Family) -> int:
+    """Count the blocks of RAM of the unit of scores."""
+    memories = StorageChoice(family)
+    unit = design.scores
+    return sum(memories.takes(*memory)[1] for memory in (unit.memories if unit else ()))
