@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from xnorflow import ir
 from xnorflow.ir.reach import reached
+from xnorflow.ir.score_steps import rounded
 from xnorflow.ir.verify import verify
 from xnorflow.plan.layer_rules import reductions
 from xnorflow.plan.reductions import Fold
@@ -262,7 +263,7 @@ class _Builder:
             self.add(ir.Scores, self.rng.integers(-500, 500, classes) * chance(self.draw, 70))
 
     def chain(self, classes: int, largest: int) -> tuple[ir.ScoreStep, ...]:
-        """Draw steps whose sums stay below 50 bits, some of them with more than 24."""
+        """Draw steps whose sums stay below 55 bits, some of them with more than 24."""
         steps, bits = [], max(1, largest.bit_length())
         for _ in range(self.draw(st.integers(1, 4))):
             room = min(28, 48 - bits)
@@ -278,9 +279,10 @@ class _Builder:
                 multiply = np.full(classes, 1 << width)
                 bits = max(bits + width, room) + 1
                 add = self.rng.integers(-(1 << room), 1 << room, classes)
+            # What a shift drops is always 0, and constants are floats, as in imported networks.
             shift = self.draw(st.integers(0, 3))
+            multiply, add = (rounded(c) << shift for c in (multiply, add))
             steps.append(ir.ScoreStep(multiply, add, shift))
-            bits = max(1, bits - shift)
         return tuple(steps)
 
 

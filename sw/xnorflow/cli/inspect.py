@@ -12,8 +12,11 @@ from rich.table import Table
 from xnorflow import ir
 from xnorflow.cli import console
 from xnorflow.cli.options import input_options, json_option, load_model, model_argument
+from xnorflow.devices.tables import fpgas
 from xnorflow.graph.input_scale import InputScale
 from xnorflow.plan.buildable import check_buildable
+from xnorflow.plan.tail_choice import GENERIC
+from xnorflow.resources.scores import inspected
 
 
 def _row(layer: ir.Layer, inp: ir.Features, out: ir.Features) -> dict[str, Any]:
@@ -117,6 +120,7 @@ def command(
             pass_list.show(found)
         return
     rows = [_row(*step) for step in net]
+    scores = inspected(net, fpgas()[GENERIC].family)
     total = {
         "macs": sum(r.get("macs", 0) for r in rows),
         "weight_bits": sum(r.get("weight_bits", 0) for r in rows),
@@ -133,6 +137,7 @@ def command(
                 "classes": net.classes,
                 "notes": net.notes,
                 "layers": rows,
+                "scores": {**vars(scores), "family": fpgas()[GENERIC].family.name},
                 **total,
             }
         )
@@ -163,6 +168,13 @@ def command(
     console.out.print(
         f"x: {net.samples} {net.input_order.describe(net.shape)}"
         + (f"; the model takes {takes}" if takes else ""),
+        highlight=False,
+        markup=False,
+    )
+    console.out.print(
+        f"scores: {scores.form}, {scores.bits} bits; about {scores.luts:,} LUTs and"
+        f" {scores.ram_blocks} blocks of RAM beside the last layer's sums"
+        f" (estimated for {fpgas()[GENERIC].family.name})",
         highlight=False,
         markup=False,
     )

@@ -411,6 +411,17 @@ class Scores(Layer):
     exponent: int = field(default=0, metadata=OMITTED)
     kind: ClassVar[str] = "scores"
 
+    @property
+    def form(self) -> str:
+        """Name of the way in which scores are computed."""
+        if self.steps:
+            return f"float32 operations as {len(self.steps)} integer steps"
+        if self.ranks is not None:
+            return "table of ranks"
+        if self.factor != 1:
+            return f"sums times {self.factor}, plus offsets"
+        return "sums plus offsets"
+
     def output(self, inp: Features) -> Features:
         """Return the bounds of the scores."""
         if inp.shape != (1, 1, len(self.offsets)):

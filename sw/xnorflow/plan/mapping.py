@@ -78,7 +78,7 @@ def mapped(
     last = stages[-1]
     gearboxes.append(spec.GearboxSpec(last.out_bits, group, lanes, group, out_lanes))
     alphabet = net.features[-1].alphabet
-    unit = _score_unit(parts[-1], folds[-1], last, out_lanes) if net.scores.steps else None
+    unit = unit_of_scores(parts[-1], folds[-1], last, out_lanes) if net.scores.steps else None
     signed = unit is not None or isinstance(last.tails[-1], spec.OffsetSpec)
     width = (unit or last).out_bits if signed else alphabet.bits
     return spec.AcceleratorSpec(
@@ -94,7 +94,9 @@ def mapped(
     )
 
 
-def _score_unit(part: Reduction, fold: Fold, stage: spec.StageSpec, lanes: int) -> spec.ScoreSpec:
+def unit_of_scores(
+    part: Reduction, fold: Fold, stage: spec.StageSpec, lanes: int
+) -> spec.ScoreSpec:
     """Return the unit that computes the scores of the last stage's values."""
     layer = part.tails[-1][0]
     assert isinstance(layer, ir.Scores)

@@ -142,11 +142,11 @@ def design_summary(
         table_bits=0 if plain else bits,
         output=last if last.needed else None,
         score_bits=described.out_lanes * described.score_bits,
-        scores=None if described.scores is None else _score_unit(described.scores),
+        scores=None if described.scores is None else score_summary(described.scores),
     )
 
 
-def _score_unit(unit: ScoreSpec) -> ScoreUnit:
+def score_summary(unit: ScoreSpec) -> ScoreUnit:
     """Return the summary of the unit of scores."""
     memories = tuple(
         (*words, getattr(step, name)) for step in unit.steps for name, words in step.words.items()
