@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import ceil, log2
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ from xnorflow.errors import UnsupportedModel
 from xnorflow.graph import ops as g
 from xnorflow.graph.function_ops import FunctionOp
 from xnorflow.ir import Alphabet, Ints
+from xnorflow.ir.layers import MAX_PRODUCT_BITS
 from xnorflow.lower.common_scale import MAX_CODE_BITS
 
 LEAST_BITS, MOST_BITS = 2, 24
@@ -261,9 +263,12 @@ def rescaling(factor: Doubles, offset: Doubles, largest: int) -> Rescaling:
 
     Notes
     -----
-    The shift leaves each product an error of at most an eighth of a code.
+    The shift leaves each product an error of at most an eighth of a code, unless that took more
+    than `MAX_PRODUCT_BITS`: then codes would lie far beyond the bounds that limit them.
     """
-    shift = max(0, int(largest).bit_length() + 2)
+    reached = float(np.abs(factor).max()) * largest + float(np.abs(offset).max()) + 1
+    room = MAX_PRODUCT_BITS - 2 - ceil(log2(reached))
+    shift = max(0, min(int(largest).bit_length() + 2, room))
     scale = float(1 << shift)
     return Rescaling(
         np.rint(factor * scale).astype(np.int64),
