@@ -61,8 +61,10 @@ def write(records: dict[str, dict[str, Any]]) -> None:
 
 def signature(design: Design) -> str:
     """Return a digest of all that the model knows of a design, cheaper than the design's own."""
-    # Records that are older than far tiles or blocks are valid for today's designs.
-    known = repr(design.shape).replace(", far=False", "").replace(", blocks=1", "")
+    # Records that are older than far tiles, blocks, computed codes and scores are valid for today.
+    known = repr(design.shape)
+    for absent in (", far=False", ", blocks=1", ", computed=None", ", scores=None"):
+        known = known.replace(absent, "")
     return hashlib.sha256(known.encode()).hexdigest()[:16]
 
 

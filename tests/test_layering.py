@@ -132,6 +132,7 @@ ROOMS = {
     # The compiler.
     "xnorflow.frontend": "graph ir errors inputs",
     "xnorflow.lower": "graph ir errors",
+    "xnorflow.calibration": "lower graph ir errors sim.golden",
     "xnorflow.graph": "ir errors",
     "xnorflow.ir": "npz errors inputs",
     "xnorflow.devices": "errors hw.spec",

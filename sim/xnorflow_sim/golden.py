@@ -25,10 +25,12 @@ from xnorflow.ir.layers import (
     Flatten,
     InputTable,
     MaxPool,
+    Rescale,
     Scores,
     SumPool,
     Threshold,
 )
+from xnorflow.ir.score_steps import run as run_steps
 
 BATCH_BYTES = 1 << 26
 """Most memory for the largest feature map of a batch, in bytes."""
@@ -266,6 +268,14 @@ def _threshold(layer: Threshold, x: NDArray[Any], inp: Features) -> NDArray[Any]
 
 
 @apply.register
+def _rescale(layer: Rescale, x: NDArray[Any], inp: Features) -> NDArray[Any]:
+    a = layer.alphabet
+    scaled = (x.astype(np.int64) * layer.multiply + layer.offset) >> layer.shift
+    codes = np.clip(scaled, layer.least, layer.most)
+    return a.values(codes).astype(_exact_dtype(max(abs(a.lo), abs(a.hi))))
+
+
+@apply.register
 def _code_table(layer: CodeTable, x: NDArray[Any], inp: Features) -> NDArray[Any]:
     codes = (x.astype(np.int64) - inp.alphabet.lo) // inp.alphabet.step
     table = layer.alphabet.values(layer.table).astype(np.float32)
@@ -275,8 +285,10 @@ def _code_table(layer: CodeTable, x: NDArray[Any], inp: Features) -> NDArray[Any
 @apply.register
 def _scores(layer: Scores, x: NDArray[Any], inp: Features) -> NDArray[Any]:
     values = x.astype(np.int64)
+    if layer.steps:
+        return run_steps(layer.steps, values)
     if layer.ranks is None or layer.rank_lo is None:
-        return values + layer.offsets
+        return layer.factor * values + layer.offsets
     at = values - layer.rank_lo
     inside = np.clip(at, 0, layer.ranks.shape[1] - 1)
     ranks = np.where(at == inside, layer.ranks[np.arange(inp.channels), inside], -1)

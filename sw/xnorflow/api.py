@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from xnorflow.errors import BadInput
+from numpy.typing import NDArray
+
+from xnorflow.errors import BadInput, UnsupportedModel
 from xnorflow.ir import IntegerNetwork
 
 if TYPE_CHECKING:
     from xnorflow.comparison.comparison import Comparison
+    from xnorflow.graph.ops import Graph
+    from xnorflow.lower.fixed_point import FixedPoint
 
 
 def load(
@@ -22,6 +26,8 @@ def load(
     input_scale: float | Fraction | str = 1.0,
     layout: str | None = None,
     name: str | None = None,
+    fixed_point: int | str | None = None,
+    calibrate: NDArray[Any] | str | Path | None = None,
 ) -> IntegerNetwork:
     """Import a trained model and lower it to an integer network.
 
@@ -44,6 +50,14 @@ def load(
         or channels first. The rule is in ``docs/input.md``.
     name : str, optional
         Name of the network; by default that of the file.
+    fixed_point : int or "auto", optional
+        Round what has no exact integer form (real weights, and values that no quantiser makes
+        integers of) to so many bits, 2 to 24, instead of refusing it. "auto" takes the fewest with
+        which every calibration sample has the label that it has in float64. What has an exact form
+        keeps it. The rule is in ``docs/fixed_point.md``; the notes of the network say what it did.
+    calibrate : array [frames, ...] or path, optional
+        Samples for `fixed_point`, in the form that the network takes, or a file of them; without
+        it, samples are drawn at random.
 
     Returns
     -------
@@ -85,7 +99,14 @@ def load(
         raise BadInput(f"{path} is no regular file")
     said, scale = known_layout(layout), InputScale.of(input_scale)
     if path.suffix != ".npz":
-        return lower(read(path, input_scale=input_scale, name=name, layout=layout, input=input))
+        graph = read(path, input_scale=input_scale, name=name, layout=layout, input=input)
+        if fixed_point is None:
+            if calibrate is not None:
+                raise BadInput("calibration data are for fixed point; ask for it with fixed_point")
+            return lower(graph)
+        return in_fixed_point(graph, fixed_point, calibrate).net
+    if fixed_point is not None:
+        raise BadInput(f"{path} is already in integers; leave out fixed point")
     if scale != InputScale() or input != "uint8":
         raise BadInput(
             f"{path} already says what its samples are; leave out the kind of input and the input"
@@ -93,6 +114,69 @@ def load(
         )
     net = ir_file.load(path)
     return replace(net, order=replace(net.input_order, layout=said)) if said else net
+
+
+@dataclass(frozen=True, eq=False)
+class Rounded:
+    """A network for which fixed point was asked.
+
+    Parameters
+    ----------
+    graph : Graph
+        What it is lowered from.
+    fixed : FixedPoint or None
+        Width and ranges; None where the network has an exact integer form.
+    net : IntegerNetwork
+        Its notes say what the rounding did.
+    """
+
+    graph: Graph
+    fixed: FixedPoint | None
+    net: IntegerNetwork
+
+
+def in_fixed_point(
+    graph: Graph,
+    fixed_point: int | str,
+    calibrate: NDArray[Any] | str | Path | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> Rounded:
+    """Lower an imported network, in fixed point where it has no exact integer form.
+
+    Parameters
+    ----------
+    graph : Graph
+        As the frontend read it.
+    fixed_point, calibrate
+        As for `load`.
+    progress : callable, optional
+        Is called with each width that is tried.
+
+    Returns
+    -------
+    Rounded
+        The network, and how it was rounded.
+
+    Raises
+    ------
+    xnorflow.errors.BadInput, xnorflow.errors.UnsupportedModel
+        As `load`.
+    """
+    from xnorflow.calibration import samples, widths
+    from xnorflow.data import read_images
+    from xnorflow.lower import lower
+
+    width = widths.known_width(fixed_point)
+    if isinstance(calibrate, str | Path):
+        calibrate = read_images(calibrate).x
+    data = samples.drawn(graph) if calibrate is None else samples.given(graph, calibrate)
+    try:
+        net = lower(graph)
+    except UnsupportedModel:
+        found = widths.choose(graph, width, data, progress)
+        return Rounded(found.graph, found.fixed, found.net)
+    note = "Fixed point was not needed: the network has an exact integer form."
+    return Rounded(graph, None, replace(net, notes=(*net.notes, note)))
 
 
 def compare(

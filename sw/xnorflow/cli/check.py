@@ -16,6 +16,7 @@ from rich.table import Table
 from xnorflow.cli import console
 from xnorflow.cli.files import check_output, whole_file
 from xnorflow.cli.options import (
+    Reading,
     input_options,
     jobs_option,
     json_option,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 COUNTED = (
     *("rtl", "gates", "board", "fps", "cycles", "folding", "clock"),
-    *("input", "input_scale", "layout"),
+    *("input", "input_scale", "layout", "fixed_point", "calibrate"),
 )
 """Options that --against takes from the earlier evidence."""
 LISTED = 5
@@ -101,6 +102,7 @@ def command(
     against: Path | None,
     allow_ties: bool,
     jobs: int,
+    reading: Reading,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -125,7 +127,9 @@ def command(
     from xnorflow.evidence.record import changes, read_evidence
 
     before = None
-    options["input"] = options.pop("input_type")
+    options |= vars(reading)
+    if reading.calibrate is not None:
+        options["calibrate"] = str(reading.calibrate)
     if against is not None:
         given = [
             name.replace("input_type", "input")
@@ -199,6 +203,8 @@ def _repeated(before: Evidence, path: Path) -> dict[str, Any]:
         "input": (str,),
         "input_scale": (int, float, str),
         "layout": (str, type(None)),
+        "fixed_point": (str, int, type(None)),
+        "calibrate": (str, type(None)),
     }
     found = {name: before.options.get(name) for name in kinds}
     for name, known in kinds.items():

@@ -9,7 +9,13 @@ import click
 
 from xnorflow.cli import console
 from xnorflow.cli.files import check_output, whole_file
-from xnorflow.cli.options import input_options, json_option, load_model, model_argument
+from xnorflow.cli.options import (
+    Reading,
+    input_options,
+    json_option,
+    load_model,
+    model_argument,
+)
 
 
 def _names(text: str) -> list[str]:
@@ -73,9 +79,7 @@ def command(
     folding: Path | None,
     clock: float | None,
     output: Path | None,
-    input_type: str,
-    input_scale: str,
-    layout: str | None,
+    reading: Reading,
     as_json: bool,
 ) -> None:
     """Compare throughput, latency, resources and energy of a model on FPGAs and GPUs.
@@ -92,7 +96,7 @@ def command(
     from xnorflow.report.table import table
 
     check_output(output, "a report is", ".html", ".json", ".png", ".svg")
-    net = load_model(model, input_type, input_scale, layout)
+    net = load_model(model, reading)
     boards = _names(fpga)
     with console.working("folding and scheduling"):
         result = compare(

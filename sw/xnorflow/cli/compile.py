@@ -10,6 +10,7 @@ from rich.table import Table
 
 from xnorflow.cli import console
 from xnorflow.cli.options import (
+    Reading,
     input_options,
     json_option,
     load_model,
@@ -107,9 +108,7 @@ def command(
     clock: float | None,
     pareto: bool,
     plot: Path | None,
-    input_type: str,
-    input_scale: str,
-    layout: str | None,
+    reading: Reading,
     as_json: bool,
 ) -> None:
     """Turn a model into Verilog, ROM images and design.json.
@@ -136,7 +135,7 @@ def command(
     elif output is None:
         raise click.UsageError("give a folder to write with -o, or --pareto to write no design")
     started = time.monotonic()
-    net = load_model(model, input_type, input_scale, layout)
+    net = load_model(model, reading)
     if output is None:
         assert board is not None
         front.show(net, board, clock, plot, as_json)

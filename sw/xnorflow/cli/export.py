@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 from xnorflow.cli import console
 from xnorflow.cli.files import check_output, whole_file
 from xnorflow.cli.folders import whole_folder
-from xnorflow.cli.options import input_options, json_option, limit_option, load_model
+from xnorflow.cli.options import (
+    Reading,
+    input_options,
+    json_option,
+    limit_option,
+    load_model,
+    read_model,
+)
 from xnorflow.data import read_images
 from xnorflow.errors import BadInput
 
@@ -62,9 +69,7 @@ def command(
     passes: Path | None,
     data: Path | None,
     limit: int | None,
-    input_type: str,
-    input_scale: str,
-    layout: str | None,
+    reading: Reading,
     as_json: bool,
 ) -> None:
     """Write the integer network of a model for other tools.
@@ -94,12 +99,12 @@ def command(
         )
     if chosen != "hex":
         check_output(output, "networks are", *dict.fromkeys(s for s in SUFFIXES.values() if s))
-    net = _network(model, input_type, input_scale, layout)
+    net = _network(model, reading)
     x = None if data is None else read_images(data).first(limit).x
     made: list[Exported] = []
     files: tuple[str, ...] = ()
     if passes is not None:
-        made += _steps(model, passes, input_scale, layout, x)
+        made += _steps(model, passes, reading, x)
     if output is not None:
         wrote, files = _write(net, output, chosen, x)
         made += wrote
@@ -161,30 +166,26 @@ def _format(output: Path | None, kind: str | None) -> str:
     return kind
 
 
-def _network(model: Path, input_type: str, input_scale: str, layout: str | None) -> IntegerNetwork:
+def _network(model: Path, reading: Reading) -> IntegerNetwork:
     if not model.is_dir():
-        return load_model(model, input_type, input_scale, layout)
-    if layout is not None:
-        raise BadInput(
-            f"--layout: {model} is compiled already; give the option to 'xnorflow compile'"
-        )
+        return load_model(model, reading)
+    reading.check_compiled(model)
     from xnorflow.design.design import Design
 
     return Design.describe(model).net
 
 
 def _steps(
-    model: Path, passes: Path, input_scale: str, layout: str | None, x: NDArray[np.uint8] | None
+    model: Path, passes: Path, reading: Reading, x: NDArray[np.uint8] | None
 ) -> tuple[Exported, ...]:
     from dataclasses import replace
 
     from xnorflow.export.checked import export_steps
-    from xnorflow.frontend import read
 
-    graph = read(model, input_scale=input_scale, layout=layout)
+    graph, fixed = read_model(model, reading)
     known = {path.name for path in passes.glob("[0-9][0-9]_*.onnx")} if passes.is_dir() else set()
     with whole_folder(passes, known) as folder:
-        made = export_steps(graph, folder, x=x, stages=console.progress)
+        made = export_steps(graph, folder, fixed=fixed, x=x, stages=console.progress)
     return tuple(replace(e, path=passes / e.path.name) for e in made)
 
 

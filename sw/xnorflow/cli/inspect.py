@@ -11,9 +11,18 @@ from rich.table import Table
 
 from xnorflow import ir
 from xnorflow.cli import console
-from xnorflow.cli.options import input_options, json_option, load_model, model_argument
+from xnorflow.cli.options import (
+    Reading,
+    input_options,
+    json_option,
+    load_model,
+    model_argument,
+)
+from xnorflow.devices.tables import fpgas
 from xnorflow.graph.input_scale import InputScale
 from xnorflow.plan.buildable import check_buildable
+from xnorflow.plan.tail_choice import GENERIC
+from xnorflow.resources.scores import inspected
 
 
 def _row(layer: ir.Layer, inp: ir.Features, out: ir.Features) -> dict[str, Any]:
@@ -75,9 +84,7 @@ def _takes(model: Path, input_scale: str) -> str | None:
 @json_option
 def command(
     model: Path,
-    input_type: str,
-    input_scale: str,
-    layout: str | None,
+    reading: Reading,
     passes: bool,
     board: str | None,
     as_json: bool,
@@ -96,7 +103,7 @@ def command(
     """
     if board is not None and not passes:
         raise click.UsageError("--board goes with --passes")
-    net = load_model(model, input_type, input_scale, layout)
+    net = load_model(model, reading)
     with console.working("looking for hardware"):
         check_buildable(net)
     if passes:
@@ -108,9 +115,7 @@ def command(
                     model,
                     net,
                     board,
-                    input_type=input_type,
-                    input_scale=input_scale,
-                    layout=layout,
+                    reading,
                 )
             )
         if as_json:
@@ -119,6 +124,7 @@ def command(
             pass_list.show(found)
         return
     rows = [_row(*step) for step in net]
+    scores = inspected(net, fpgas()[GENERIC].family)
     total = {
         "macs": sum(r.get("macs", 0) for r in rows),
         "weight_bits": sum(r.get("weight_bits", 0) for r in rows),
@@ -131,10 +137,11 @@ def command(
                 "input_shape": net.shape,
                 "input": net.input_order.describe(net.shape),
                 "samples": str(net.samples),
-                "takes": _takes(model, input_scale),
+                "takes": _takes(model, reading.input_scale),
                 "classes": net.classes,
                 "notes": net.notes,
                 "layers": rows,
+                "scores": {**vars(scores), "family": fpgas()[GENERIC].family.name},
                 **total,
             }
         )
@@ -161,10 +168,17 @@ def command(
             f"{r['weight_bits']:,}" if "weight_bits" in r else "",
         )
     console.out.print(table)
-    takes = _takes(model, input_scale)
+    takes = _takes(model, reading.input_scale)
     console.out.print(
         f"x: {net.samples} {net.input_order.describe(net.shape)}"
         + (f"; the model takes {takes}" if takes else ""),
+        highlight=False,
+        markup=False,
+    )
+    console.out.print(
+        f"scores: {scores.form}, {scores.bits} bits; about {scores.luts:,} LUTs and"
+        f" {scores.ram_blocks} blocks of RAM beside the last layer's sums"
+        f" (estimated for {fpgas()[GENERIC].family.name})",
         highlight=False,
         markup=False,
     )

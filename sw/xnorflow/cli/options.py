@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 from xnorflow import ir
 from xnorflow.cli.console import working
 from xnorflow.ir.input_order import LAYOUTS
+
+if TYPE_CHECKING:
+    from xnorflow.graph.ops import Graph
+    from xnorflow.lower.fixed_point import FixedPoint
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -42,7 +48,43 @@ class Scale(click.ParamType):
 
 
 model_argument = click.argument("model", type=click.Path(path_type=Path))
-input_options = _all(
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a user says of how a model file and its samples are read.
+
+    Parameters
+    ----------
+    input, input_scale, layout, fixed_point, calibrate
+        As for `xnorflow.load`.
+    """
+
+    input: str = "uint8"
+    input_scale: str = "1"
+    layout: str | None = None
+    fixed_point: str | None = None
+    calibrate: Path | None = None
+
+    def check_compiled(self, model: Path) -> None:
+        """Refuse what only the import of a model file can honour, for a folder with a design.
+
+        Raises
+        ------
+        BadInput
+            If a layout or fixed point was asked for.
+        """
+        from xnorflow.errors import BadInput
+
+        for name in ("layout", "fixed_point", "calibrate"):
+            if getattr(self, name) is not None:
+                raise BadInput(
+                    f"--{name.replace('_', '-')}: {model} is compiled already; give the option to"
+                    " 'xnorflow compile'"
+                )
+
+
+_INPUT_OPTIONS = _all(
     click.option(
         "--input",
         "input_type",
@@ -68,7 +110,41 @@ input_options = _all(
         help="Order of the samples in your data, if the shapes leave a choice: as in the model"
         " file, channels last or channels first.",
     ),
+    click.option(
+        "--fixed-point",
+        metavar="BITS|auto",
+        help="Round what has no exact integer form, such as real weights, to BITS bits; auto takes"
+        " the fewest that keep the labels of the calibration data.",
+    ),
+    click.option(
+        "--calibrate",
+        type=click.Path(path_type=Path),
+        metavar="IMAGES",
+        help="Data for --fixed-point, an .npz with x, an .npy or a folder of PNG.  [default: drawn"
+        " samples]",
+    ),
 )
+
+
+def input_options(f: F) -> F:
+    """Add the options that say how a model is read; the command gets them as `reading`."""
+
+    @functools.wraps(f)
+    def command(
+        *args: Any,
+        input_type: str,
+        input_scale: str,
+        layout: str | None,
+        fixed_point: str | None,
+        calibrate: Path | None,
+        **options: Any,
+    ) -> Any:
+        reading = Reading(input_type, input_scale, layout, fixed_point, calibrate)
+        return f(*args, reading=reading, **options)
+
+    return cast(F, _INPUT_OPTIONS(command))
+
+
 target_options = _all(
     click.option("--board", metavar="B", help="Board to build for, e.g. ulx3s-85f."),
     click.option(
@@ -107,11 +183,23 @@ jobs_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, not a table.")
 
 
-def load_model(
-    path: Path, input_type: str, input_scale: str, layout: str | None = None
-) -> ir.IntegerNetwork:
-    """Load a model while a spinner is shown; the parameters are those of `xnorflow.load`."""
+def load_model(path: Path, reading: Reading) -> ir.IntegerNetwork:
+    """Load a model while a spinner is shown."""
     from xnorflow.api import load
 
-    with working(f"importing {path.name}"):
-        return load(path, input=input_type, input_scale=input_scale, layout=layout)
+    what = "" if reading.fixed_point is None else " and choosing fixed-point widths"
+    with working(f"importing {path.name}{what}"):
+        return load(path, **vars(reading))
+
+
+def read_model(path: Path, reading: Reading) -> tuple[Graph, FixedPoint | None]:
+    """Read a model file for its lowering step by step, and choose its fixed point if asked for."""
+    from xnorflow.api import in_fixed_point
+    from xnorflow.frontend import read
+
+    graph = read(path, input=reading.input, input_scale=reading.input_scale, layout=reading.layout)
+    if reading.fixed_point is None:
+        return graph, None
+    with working("choosing fixed-point widths"):
+        found = in_fixed_point(graph, reading.fixed_point, reading.calibrate)
+    return found.graph, found.fixed

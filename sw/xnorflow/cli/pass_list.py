@@ -7,6 +7,7 @@ from pathlib import Path
 
 from xnorflow import ir
 from xnorflow.cli import console
+from xnorflow.cli.options import Reading, read_model
 from xnorflow.compiler import compile_network
 from xnorflow.devices.tables import fpga
 from xnorflow.plan.hardware_passes import accelerator
@@ -17,10 +18,7 @@ def reports(
     model: Path,
     net: ir.IntegerNetwork,
     board: str | None,
-    *,
-    input_type: str,
-    input_scale: str,
-    layout: str | None,
+    reading: Reading,
 ) -> Iterator[PassReport]:
     """Yield what each pass of lowering did, if the model is an ONNX file, and of the hardware.
 
@@ -32,14 +30,11 @@ def reports(
         The network that it holds.
     board : str, optional
         The board that the hardware is planned for, at the folding that `compile` would choose.
-    input_type, input_scale, layout
-        As the options of the same names.
+    reading : Reading
+        How the file is read.
     """
     if model.suffix == ".onnx":
-        from xnorflow.frontend import read
-
-        graph = read(model, input=input_type, input_scale=input_scale, layout=layout)
-        yield from lowering_passes(graph)
+        yield from lowering_passes(*read_model(model, reading))
     design = compile_network(net, board, must_fit=False)
     watch = HardwareWatch()
     accelerator(

@@ -12,6 +12,7 @@ from xnorflow import ir
 from xnorflow.cli import console
 from xnorflow.cli.files import check_output, whole_file
 from xnorflow.cli.options import (
+    Reading,
     input_options,
     jobs_option,
     json_option,
@@ -82,9 +83,7 @@ def command(
     cycles: int | None,
     folding: Path | None,
     clock: float | None,
-    input_type: str,
-    input_scale: str,
-    layout: str | None,
+    reading: Reading,
     as_json: bool,
 ) -> None:
     """Run images through a model or a compiled design.
@@ -100,10 +99,8 @@ def command(
     """
     check_output(output, "results are", ".npz")
     check_output(waves, "waveforms are", ".vcd")
-    if model.is_dir() and layout is not None:
-        raise BadInput(
-            f"--layout: {model} is compiled already; give the option to 'xnorflow compile'"
-        )
+    if model.is_dir():
+        reading.check_compiled(model)
     targets = {
         "--board": board,
         "--fps": fps,
@@ -125,7 +122,7 @@ def command(
             design = Design.read(model)
         net = design.net
     else:
-        net = load_model(model, input_type, input_scale, layout)
+        net = load_model(model, reading)
         if engine != "golden":
             from xnorflow.compiler import compile_network
 

@@ -32,6 +32,7 @@ from xnorflow.evidence.tool_versions import tool_versions
 from xnorflow.frontend import read
 from xnorflow.graph.input_scale import InputScale
 from xnorflow.ir.input_kind import FILE
+from xnorflow.lower.fixed_point import FIXED_POINT
 from xnorflow.lower.rounding import ORDER_OF_SUMMATION
 from xnorflow.version import __version__
 from xnorflow_sim import golden
@@ -85,6 +86,8 @@ def check(
     input: str = "uint8",
     input_scale: float | Fraction | str = 1.0,
     layout: str | None = None,
+    fixed_point: int | str | None = None,
+    calibrate: str | Path | None = None,
     rtl: int | None = None,
     gates: int = 0,
     board: str | None = None,
@@ -110,8 +113,9 @@ def check(
         Labels of the images, for the accuracy.
     file : path, optional
         The file that a ``network.npz`` or a design was made from, for the executor.
-    input, input_scale, layout
-        As for `xnorflow.load`.
+    input, input_scale, layout, fixed_point, calibrate
+        As for `xnorflow.load`. What fixed point rounds may give other scores than the file; that is
+        counted, and is no failure.
     rtl : int, optional
         Number of images that run through the Verilog; by default 10 for a folder, and else 0.
     gates : int
@@ -149,6 +153,8 @@ def check(
         "input": input,
         "input_scale": str(input_scale) if isinstance(input_scale, Fraction) else input_scale,
         "layout": layout,
+        "fixed_point": fixed_point,
+        "calibrate": None if calibrate is None else str(calibrate),
         "board": board,
         "fps": fps,
         "cycles": cycles,
@@ -242,7 +248,7 @@ def _subject(
         made = Design.describe(model)
         text = read_text(model, made)
         return Subject(made.net, *_origin(model, made.net, file, options), made, text)
-    net = load(model, **_reading(options))
+    net = load(model, **_loading(options))
     design = compile_network(net, **targets) if hardware else None
     if given and not hardware:
         raise BadInput(
@@ -263,6 +269,11 @@ def _reading(options: dict[str, Any]) -> dict[str, Any]:
     return {name: options[name] for name in ("input", "input_scale", "layout")}
 
 
+def _loading(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that say how a network is made of a file."""
+    return _reading(options) | {name: options[name] for name in ("fixed_point", "calibrate")}
+
+
 def _scale(file: Path, options: dict[str, Any]) -> InputScale:
     """Return the scaling of samples to a file's input; the file decides it for "file" samples."""
     if options["input"] == FILE:
@@ -281,7 +292,7 @@ def _origin(
     if file is None:
         return None, (f"{model.name} came without the file it was made from; none was executed",)
     # The import also protects the executor, because it refuses hostile files.
-    made = load(file, **_reading(options), name=net.name)
+    made = load(file, **_loading(options), name=net.name)
     if made.digest != net.digest:
         return Path(file), (f"{model.name} is not what this version makes of {Path(file).name}",)
     return Path(file), ()
@@ -301,7 +312,8 @@ def _against_file(
     with opened(executor.tool) as tick:
         found = executor.run(net.input_order.samples(x, net.shape), tick)
     exact = not any(ORDER_OF_SUMMATION in note for note in net.notes)
-    outcome = Outcome("golden", GOLDEN, executor.tool, len(x), exact=exact)
+    rounded = any(FIXED_POINT in note for note in net.notes)
+    outcome = Outcome("golden", GOLDEN, executor.tool, len(x), exact=exact, rounded=rounded)
     if found.scores.shape != scores.shape:
         got, want = found.scores.shape[1], scores.shape[1]
         return replace(outcome, failure=f"{file.name} has {got} scores, the network {want}"), []

@@ -20,6 +20,7 @@ from xnorflow.export.integer_model import integer_model
 from xnorflow.export.step_model import step_model
 from xnorflow.graph.ops import Graph
 from xnorflow.lower import lowering_steps
+from xnorflow.lower.fixed_point import FixedPoint
 from xnorflow.lower.rounding import ORDER_OF_SUMMATION
 
 Tick = Callable[[int, int], object]
@@ -132,6 +133,7 @@ def export_steps(
     graph: Graph,
     folder: str | Path,
     *,
+    fixed: FixedPoint | None = None,
     x: NDArray[Any] | None = None,
     stages: Stages | None = None,
 ) -> tuple[Exported, ...]:
@@ -143,6 +145,8 @@ def export_steps(
         An imported network, from `xnorflow.frontend.read`.
     folder : path
         Existing folder, which gets ``00_imported.onnx`` and so on.
+    fixed : FixedPoint, optional
+        How to round what has no exact integer form.
     x : uint8 array [N, ...], optional
         Frames on which the files are executed; random ones by default.
     stages : callable, optional
@@ -165,7 +169,7 @@ def export_steps(
         If the executor is not installed.
     """
     opened = stages or (lambda title: nullcontext(lambda done, total: None))
-    steps = list(lowering_steps(graph))
+    steps = list(lowering_steps(graph, fixed))
     net = steps[-1][1]
     assert isinstance(net, ir.IntegerNetwork)
     frames = _frames(net, x)

@@ -12,7 +12,7 @@ from xnorflow.frontend.node import Node
 from xnorflow.frontend.quantise import float_parameter
 from xnorflow.frontend.registry import Result, activation, handles
 from xnorflow.frontend.values import Activation, Constant, LayoutError, Rearrangement, Value
-from xnorflow.frontend.weights import integer_weights
+from xnorflow.frontend.weights import layer_weights
 from xnorflow.graph import ops as graph
 from xnorflow.graph.quantisers import Floats
 
@@ -73,10 +73,10 @@ def product(node: Node, x: Activation, matrix: Constant, bias: Floats | None = N
                 np.arange(rows.size, dtype=np.int64).reshape(x.index.shape),
             ),
         )
-    weights, scale = integer_weights(node, matrix, 1)
+    weights, scale = layer_weights(node, matrix, 1)
     elements((out, deep), MAX_WEIGHTS, what="its weights", node=node.name, op=node.op)
-    # Put the rows into the order of the frame. The rows of a feature that is read twice are added.
-    summed = np.zeros((deep, out), np.int64)
+    # The rows of the matrix in the order of the frame; a feature that is read twice has the sum.
+    summed = np.zeros((deep, out), weights.dtype)
     np.add.at(summed, channels, weights)
     ordered = np.ascontiguousarray(summed.T)
     before: tuple[graph.Op, ...] = ()

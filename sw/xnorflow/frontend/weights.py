@@ -1,4 +1,4 @@
-"""Integer weights and their scales, from a quantiser or recovered from float values."""
+"""Weights as integers and their scales, or as real numbers where there are no integers."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ PROBES = 16
 """Number of magnitudes that are tried first; float weights that do not fit mostly fail there."""
 
 
-def integer_weights(node: Node, constant: Constant, axis: int) -> tuple[Ints, Floats]:
-    """Return integers and positive scales whose product is the constant.
+def layer_weights(
+    node: Node, constant: Constant, axis: int
+) -> tuple[Ints, Floats] | tuple[Floats, Floats]:
+    """Return integers and positive scales whose product is the constant, or its real values.
 
     The first of these that exists is taken:
 
@@ -34,7 +36,8 @@ def integer_weights(node: Node, constant: Constant, axis: int) -> tuple[Ints, Fl
        to float32, as exporters leave them that store quantised values or fuse a batch normalisation
        into weights;
     3. integers of at most `MAX_NEAR` that give the values within the rounding of the largest, which
-       adds a note to the node.
+       adds a note to the node;
+    4. the real weights, which lowering refuses unless the user asked for fixed point.
 
     Parameters
     ----------
@@ -47,15 +50,15 @@ def integer_weights(node: Node, constant: Constant, axis: int) -> tuple[Ints, Fl
 
     Returns
     -------
-    weights : int64 array
-        Integers in the shape of the constant.
+    weights : int64 or float32 array
+        Shaped like the constant.
     scale : float32 scalar or [out]
-        Positive scale, of all weights or of each output channel.
+        1 where the weights are real.
 
     Raises
     ------
     UnsupportedModel
-        If no such integers exist, or one exceeds `MAX_WEIGHT`.
+        If the weights are empty, not finite or of another type.
     """
     value = constant.value
     if value.dtype != np.float32:
@@ -66,30 +69,22 @@ def integer_weights(node: Node, constant: Constant, axis: int) -> tuple[Ints, Fl
     flat_rows = rows.reshape(len(rows), -1)
     found = _given(constant, axis) or _recovered(flat_rows)
     near = _near(flat_rows) if found is None else None
-    if near is not None:
-        node.notes.append(
-            f"The weights of {node.op} {node.name!r} are whole multiples of one scale, except for"
-            " their rounding; the file's own sums may differ in their last places."
-        )
     found = found or near
+    real = value, np.ones((), np.float32)
     if found is None:
-        raise node.unsupported(
-            "its weights are not integers times one scale per output channel.",
-            "quantised weights: a BipolarQuant or Quant node, or values such as -s and +s.",
-        )
+        return real
     codes, scale = found
     # Lowering takes positive scales only, so the sign of a scale goes into the weights.
     codes = codes * np.sign(scale)[:, None]
     scale = np.where(scale == 0, np.float32(1), np.abs(scale))
     if np.abs(codes).max() > MAX_WEIGHT or not (codes == np.rint(codes)).all():
-        raise node.unsupported(
-            f"its integer weights exceed {MAX_WEIGHT} or are fractions.",
-            "weights of at most 8 bits and an integer zero point.",
-        )
+        return real
     if near is None and not (codes.astype(np.float32) * scale[:, None] == flat_rows).all():
-        raise node.unsupported(
-            "its weights were multiplied by a scale after the quantiser, which rounded them.",
-            "a multiplication of the layer's output instead, or a scale that is a power of two.",
+        return real
+    if near is not None:
+        node.notes.append(
+            f"The weights of {node.op} {node.name!r} are whole multiples of one scale, except for"
+            " their rounding; the file's own sums may differ in their last places."
         )
     whole = np.moveaxis(codes.astype(np.int64).reshape(rows.shape), 0, axis)
     return whole, scale[:1].reshape(()) if (scale == scale[0]).all() else scale

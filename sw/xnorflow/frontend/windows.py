@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xnorflow.frontend.limits import MAX_FEATURES, MAX_WEIGHTS, elements
 from xnorflow.frontend.node import Node
@@ -21,7 +23,7 @@ from xnorflow.frontend.values import (
     Value,
     channels_first,
 )
-from xnorflow.frontend.weights import integer_weights
+from xnorflow.frontend.weights import layer_weights
 from xnorflow.graph import ops
 from xnorflow.graph.quantisers import Floats
 from xnorflow.ir import Ints, Window
@@ -292,7 +294,7 @@ def conv(node: Node, inputs: Sequence[Value | None]) -> Result:
         kept = 1
     for depth in (channels // kept, x.frame[2] // kept):
         elements((out, *kernel, depth), MAX_WEIGHTS, what="its weights", node=node.name, op=node.op)
-    weights, scale = integer_weights(node, stored, 0)
+    weights, scale = layer_weights(node, stored, 0)
     weights = weights.transpose(0, 2, 3, 1)
     if kept != groups:
         weights = ops.widened(weights, groups)
@@ -324,14 +326,14 @@ def _within_groups(channels: Ints, frame: int, groups: int) -> Ints | None:
     return parts if parts.min() >= 0 and parts.max() < frame // groups else None
 
 
-def _of_frame(weights: Ints, order: Ints, channels: int) -> Ints:
+def _of_frame(weights: NDArray[Any], order: Ints, channels: int) -> NDArray[Any]:
     """Bring the inputs of weights [out, rows, columns, in] into the order of the frame.
 
     Each group of inputs then has so many `channels`; input k of group g is ``order[g, k]`` of them.
     """
     groups, (out, *kernel, _) = len(order), weights.shape
     by_input = np.moveaxis(weights.reshape(groups, out // groups, *weights.shape[1:]), 4, 1)
-    made = np.zeros((groups, channels, out // groups, *kernel), np.int64)
+    made = np.zeros((groups, channels, out // groups, *kernel), weights.dtype)
     # A channel that the node reads twice has the sum of both weights.
     np.add.at(made, (np.arange(groups)[:, None], order), by_input)
     return np.moveaxis(made, 1, 4).reshape(out, *kernel, channels)

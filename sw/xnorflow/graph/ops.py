@@ -132,10 +132,15 @@ class BatchNormOp(Elementwise):
     var: Floats
     epsilon: float
 
+    def folded(self) -> tuple[Floats, Floats]:
+        """Return the constants a and b."""
+        a = self.gamma * (np.float32(1) / np.sqrt(self.var + np.float32(self.epsilon)))
+        return a, self.beta - self.mean * a
+
     def apply(self, x: Floats) -> Floats:
         """Compute the result; see `Elementwise.apply`."""
-        a = self.gamma * (np.float32(1) / np.sqrt(self.var + np.float32(self.epsilon)))
-        return x * a + (self.beta - self.mean * a)
+        a, b = self.folded()
+        return x * a + b
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,16 +256,16 @@ class WindowReduction(Op):
 
 @dataclass(frozen=True, eq=False)
 class ConvOp(WindowReduction):
-    """Cross-correlation with quantised weights; a dense layer is the 1 x 1 case on one pixel.
+    """Cross-correlation; dense layers are 1 x 1 on one pixel.
 
     The weights of the imported file are ``weights * scale``.
 
     Parameters
     ----------
-    weights : int64 array [out, kernel_rows, kernel_cols, in / groups]
-        Integer weights.
+    weights : int64 or float32 array [out, kernel_rows, kernel_cols, in / groups]
+        Integers, or real weights that have no integer form.
     scale : float32 scalar or [out]
-        Scale of the weights, positive.
+        Positive; 1 for real weights.
     window : Window
         Geometry; the kernel equals the middle axes of the weights.
     pad_value : float
@@ -269,20 +274,28 @@ class ConvOp(WindowReduction):
         Bias, which is added after the sum; lowering treats it as an `AddOp`.
     groups : int
         Equal parts of the channels; each part of the outputs sums over its part of the inputs only.
+    rounded : bool
+        The weights were real and have been rounded to fixed point.
     """
 
-    weights: Ints
+    weights: NDArray[Any]
     scale: Floats
     window: Window = Window()
     pad_value: float = 0.0
     bias: Floats | None = None
     groups: int = 1
+    rounded: bool = False
+
+    @property
+    def real(self) -> bool:
+        """Whether the weights are real numbers that have no integer form."""
+        return self.weights.dtype.kind == "f"
 
 
-def widened(weights: Ints, groups: int) -> Ints:
+def widened(weights: NDArray[Any], groups: int) -> NDArray[Any]:
     """Return the weights [out, ..., in] of all inputs: 0 for those of other groups."""
     out, *kernel, channels = weights.shape
-    wide = np.zeros((groups, out // groups, *kernel, groups, channels), np.int64)
+    wide = np.zeros((groups, out // groups, *kernel, groups, channels), weights.dtype)
     for g in range(groups):
         wide[g, ..., g, :] = weights.reshape(groups, out // groups, *kernel, channels)[g]
     return wide.reshape(out, *kernel, groups * channels)

@@ -8,6 +8,7 @@ reference implementation in the ``qonnx`` package rounds; the tests compare ever
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,8 +62,8 @@ def quant_codes(
 
     Parameters
     ----------
-    x : float32 array
-        Values to quantise; `scale` and `zero_point` broadcast against it.
+    x : float32 or float64 array
+        What is quantised; `scale` and `zero_point` broadcast against it.
     scale, zero_point : float32 array
         The affine grid.
     bits : float
@@ -83,8 +84,10 @@ def quant_codes(
         If `rounding` is not one of `ROUNDINGS`.
     """
     one = np.float32(1)
-    y = np.asarray(x / scale + zero_point, np.float32)
-    if signed and bits == 1:  # Brevitas exports bipolar weights, -1 and +1, in this way.
+    y: NDArray[Any] = x / scale + zero_point
+    if x.dtype != np.float64:
+        y = np.asarray(y, np.float32)
+    if signed and bits == 1:  # Brevitas exports binary weights so, and means bipolar ones.
         return np.where(y >= 0, one, -one)
     lo, hi = (np.float32(end) for end in integer_range(bits, signed, narrow))
     y = np.where(y > hi, hi, y)

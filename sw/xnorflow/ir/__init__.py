@@ -28,11 +28,13 @@ from xnorflow.ir.layers import (
     Flatten,
     InputTable,
     MaxPool,
+    Rescale,
     Scores,
     SumPool,
     Threshold,
 )
 from xnorflow.ir.network import IntegerNetwork, labels
+from xnorflow.ir.score_steps import ScoreStep
 
 __all__ = [
     "Alphabet",
@@ -52,6 +54,8 @@ __all__ = [
     "MAX_BITS",
     "MaxPool",
     "NAMED_ALPHABETS",
+    "Rescale",
+    "ScoreStep",
     "Scores",
     "SumPool",
     "TERNARY",

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 
-MAX_BITS = 24
-"""Widest feature code and accumulator; float32 holds every integer of this width exactly."""
+MAX_BITS = 48
+"""Widest accumulator; float64 holds sums of integers of this width exactly."""
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from xnorflow.ir.features import Features
 
 Mask = NDArray[np.bool_]
 
-ADDED_LATER = {"added later": True}
-"""Metadata of a field that files had none for at first: they leave its default out, so that a
-network keeps its digest and is still read by whoever knows nothing of the field."""
+OMITTED = {"omitted": True}
+"""Metadata of a field that files leave out where it has its default: a network from before that
+keeps its digest, and is still read by whoever knows nothing of the field."""
 KINDS: dict[str, type[Layer]] = {}
 """Every layer class by its `kind`, which is its name in files."""
 

@@ -1,4 +1,4 @@
-"""Lower an imported network of float operations to an integer network, exactly.
+"""Lower an imported network of float operations to an integer network.
 
 1. `host_quantiser` takes away what the host does, if the network takes floats.
 2. `passes` bring the graph to a plain form.
@@ -8,6 +8,9 @@
    a layer. `negate` mirrors channels whose values fall.
 4. `scores` finds integer scores with the order of the float scores.
 5. `pads` sets the codes of padding.
+
+All of that is exact. What has no exact form is refused, or rounded by the rule of `fixed_point` if
+the user asked for it.
 
 May import `graph`, `ir` and `xnorflow.errors`.
 """
@@ -19,15 +22,17 @@ from collections.abc import Iterator
 from xnorflow.graph.ops import Graph
 from xnorflow.ir import IntegerNetwork
 from xnorflow.ir.verify import verify
+from xnorflow.lower.fixed_point import FixedPoint, refuse_real_weights, round_weights
 from xnorflow.lower.host_quantiser import quantise_on_host
 from xnorflow.lower.negate import OffCentre
 from xnorflow.lower.pads import resolve_pads
 from xnorflow.lower.passes import PASSES, check_constants
+from xnorflow.lower.pending import Mark
 from xnorflow.lower.write_layers import walk
 
 
-def lower(graph: Graph) -> IntegerNetwork:
-    """Build the integer network of an imported network.
+def lower(graph: Graph, fixed: FixedPoint | None = None) -> IntegerNetwork:
+    """Turn an imported network into integers.
 
     Its scores order any two classes of a frame exactly as the graph's float32 scores do, ties
     included, if each sum of products is rounded to float32 once. `IntegerNetwork.notes` names the
@@ -37,6 +42,8 @@ def lower(graph: Graph) -> IntegerNetwork:
     ----------
     graph : Graph
         An imported network, from `xnorflow.frontend.read`.
+    fixed : FixedPoint, optional
+        How to round what has no exact integer form; without it, that is refused.
 
     Returns
     -------
@@ -46,40 +53,77 @@ def lower(graph: Graph) -> IntegerNetwork:
     Raises
     ------
     xnorflow.errors.UnsupportedModel
-        If the graph has no exact integer form; the message names the node.
+        If the graph has no integer form; it names the node.
     """
-    *_, (_, net) = lowering_steps(graph)
+    *_, (_, net) = lowering_steps(graph, fixed)
     assert isinstance(net, IntegerNetwork)
     return net
 
 
-def lowering_steps(graph: Graph) -> Iterator[tuple[str, Graph | IntegerNetwork]]:
-    """Yield the name and the result of each step of `lower`.
+def tidy(graph: Graph) -> Iterator[tuple[str, Graph]]:
+    """Bring a graph to the plain form that layers are written from, step by step.
 
     Yields
     ------
-    name : str
-        "imported", then the name of each pass, and last "integer".
-    result : Graph or IntegerNetwork
-        The imported graph without the operations that the host computes, then the graph after each
-        pass, and last the integer network. All order the scores of a frame in the same way.
+    str, Graph
+        Name of the step, and what it made.
+    """
+    graph = quantise_on_host(check_constants(graph))
+    yield "imported", graph
+    for step in PASSES:
+        graph = step(graph)
+        yield step.__name__, graph
+
+
+def lowering_steps(
+    graph: Graph, fixed: FixedPoint | None = None
+) -> Iterator[tuple[str, Graph | IntegerNetwork]]:
+    """Lower step by step.
+
+    Yields
+    ------
+    str, Graph or IntegerNetwork
+        Name of the step, and what it made: of the imported graph itself, without what the host
+        does, of each pass and, last, of the walk that writes the integer network. All order the
+        scores of a frame alike, but for the rounding of weights to fixed point.
 
     Raises
     ------
     xnorflow.errors.UnsupportedModel
         As for `lower`.
     """
-    graph = quantise_on_host(check_constants(graph))
-    yield "imported", graph
-    for tidy in PASSES:
-        graph = tidy(graph)
-        yield tidy.__name__, graph
+    for name, step in tidy(graph):
+        yield name, step
+        graph = step
+    if fixed is not None:
+        graph = round_weights(graph, fixed.bits)
+        yield round_weights.__name__, graph
+    net, _ = write(graph, fixed)
+    yield "integer", net
+
+
+def write(graph: Graph, fixed: FixedPoint | None = None) -> tuple[IntegerNetwork, tuple[Mark, ...]]:
+    """Write the integer network of a tidy graph.
+
+    Returns
+    -------
+    net : IntegerNetwork
+        Verified.
+    marks : tuple of Mark
+        Which of its layers' outputs stand for which values of the graph.
+
+    Raises
+    ------
+    xnorflow.errors.UnsupportedModel
+        As `lower`.
+    """
+    graph = refuse_real_weights(graph)
     try:
-        net = walk(graph)
+        net, marks = walk(graph, fixed=fixed)
     except OffCentre:
         # Alphabets with 0 in the middle are wider, so they are used only where they are needed.
-        net = walk(graph, centred=True)
+        net, marks = walk(graph, centred=True, fixed=fixed)
     verify(net)
     net = resolve_pads(net)
     verify(net)
-    yield "integer", net
+    return net, marks

@@ -269,7 +269,7 @@ def _picked(pick: g.ConvOp, layer: g.ConvOp, shape: Shape) -> g.ConvOp | None:
         one.kernel != one.stride or any(n % s for n, s in zip(shape[:2], one.stride, strict=True))
     ):
         return None
-    wide = np.zeros((len(layer.weights), *size, shape[2]), np.int64)
+    wide = np.zeros((len(layer.weights), *size, shape[2]), layer.weights.dtype)
     if wide.size > MAX_FOLDED_WEIGHTS:
         return None
     picked, weights = (g.widened(op.weights, op.groups) for op in (pick, layer))

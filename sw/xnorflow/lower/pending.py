@@ -31,8 +31,9 @@ from xnorflow.graph.function_ops import (
     approximate,
 )
 from xnorflow.graph.quantisers import Floats, integer_range
-from xnorflow.lower.common_scale import ROUNDING, Grid, find
+from xnorflow.lower.common_scale import MAX_CODE_BITS, ROUNDING, Grid, find
 from xnorflow.lower.evaluate import Expression, Reach, Steps, monotone, steps
+from xnorflow.lower.fixed_point import MOST_TABLE_BITS, FixedPoint, affine, quantiser, rescaling
 from xnorflow.lower.negate import negate
 from xnorflow.lower.rounding import ORDER_OF_SUMMATION, approximated_channels, uncertain_channels
 from xnorflow.lower.thresholds import intervals_and_codes, mirrored, thresholds
@@ -76,6 +77,25 @@ class Pool:
     after: int
 
 
+@dataclass(frozen=True, eq=False)
+class Mark:
+    """A place where the output of a layer stands for a value of the graph.
+
+    Parameters
+    ----------
+    layer : Layer
+        Its integers times `unit` are the value.
+    at : int
+        The operation that the value enters, by its place in the graph.
+    unit : float
+        Value of the integer 1.
+    """
+
+    layer: ir.Layer
+    at: int
+    unit: float
+
+
 class Pending:
     """The integer layers written so far, and the float expression that waits on their output.
 
@@ -84,10 +104,18 @@ class Pending:
     graph : Graph
         The graph that is lowered; only its input, samples and notes are read.
     centred : bool
-        Whether the inputs of padded sums get an alphabet with 0 in its middle.
+        Give what padded sums read an alphabet with 0 in its middle.
+    fixed : FixedPoint, optional
+        How values that are no integers become such; without it they are refused.
 
     Attributes
     ----------
+    at : int
+        The operation that is being lowered, by its place in the graph.
+    marks : list of Mark
+        Where layers' outputs stand for values of the graph.
+    rounded : bool
+        Weights or values were rounded on the way, so that no float sum is of interest any more.
     layers : list of Layer
         Layers written so far.
     notes : list of str
@@ -106,9 +134,11 @@ class Pending:
         Bound of the difference between the framework's floats and ``unit * integer``.
     """
 
-    def __init__(self, graph: g.Graph, *, centred: bool) -> None:
-        """Start at the graph's input, with no layers."""
-        self.shape, self.centred = graph.shape, centred
+    def __init__(self, graph: g.Graph, *, centred: bool, fixed: FixedPoint | None = None) -> None:
+        """Start at the input."""
+        self.shape, self.centred, self.fixed = graph.shape, centred, fixed
+        self.at, self.rounded = 0, False
+        self.marks: list[Mark] = []
         self.layers: list[ir.Layer] = []
         self.notes = list(graph.notes)
         channels = graph.shape[2]
@@ -149,7 +179,7 @@ class Pending:
         if not self.layers:
             self._table(consumer, zero)
         elif not self._absorb(zero, uniform):
-            self._threshold(consumer, zero)
+            self._codes(consumer, zero)
 
     def add(self, op: g.Elementwise) -> None:
         """Append an operation to those that wait; pools that do not commute with it are written."""
@@ -175,6 +205,10 @@ class Pending:
             The multiple of each channel, by which the consumer has to multiply its weights.
         """
         channels = np.ones(len(self.reach.lo), np.int64)
+        if self.fixed is not None and self.layers and self.alphabet().bits > MAX_CODE_BITS:
+            # Sums of pooled codes may be wider than what a layer reads.
+            self._codes(consumer, zero=False)
+            return channels
         if not self.layers or self._absorb(zero=False, uniform=True):
             if not self.layers:
                 self.settle(consumer)
@@ -184,7 +218,7 @@ class Pending:
         grid = find(unit.astype(np.float32)) if unit is not None else None
         if grid is None or grid.alphabet.hi > MAX_MULTIPLE:
             self.exact, self.error = before
-            self._threshold(consumer, zero=False)
+            self._codes(consumer, zero=False)
             return channels
         assert unit is not None
         self.write_pools(channels)
@@ -211,12 +245,76 @@ class Pending:
                 " --input-scale say so."
             )
 
+    def _codes(self, consumer: g.Op, zero: bool) -> None:
+        """Write thresholds; in fixed point, round what has none, or a great many."""
+        if self.fixed is None or any(quantises(op) for op in self.ops):
+            self._threshold(consumer, zero)
+            return
+        if not self.rounded:
+            try:
+                self._threshold(consumer, zero)
+                return
+            except UnsupportedModel:
+                pass
+        self._round(consumer, zero)
+
+    def _round(self, consumer: g.Op, zero: bool) -> None:
+        """Round the value that enters the present operation to fixed point."""
+        assert self.fixed is not None
+        self.rounded = True
+        value = affine(self.ops)
+        bounds = (-np.inf, np.inf) if value is None else (value.lo.min(), value.hi.max())
+        scale, alphabet = self.fixed.grid(self.at, signed=zero and self.centred, bounds=bounds)
+        channels = len(self.reach.lo)
+        if value is None:
+            scale, alphabet = self.fixed.grid(self.at, most_bits=MOST_TABLE_BITS)
+            self.ops.append(quantiser(scale, alphabet, consumer.node))
+            self._threshold(consumer, zero)
+            return
+        factor = np.broadcast_to(value.factor * self.unit / scale, channels).copy()
+        offset = np.broadcast_to(value.offset / scale - alphabet.lo, channels).copy()
+        falls = factor < 0
+        if falls.any():
+            mirror = negate(self.layers, self.shape, falls)
+            offset[falls] += factor[falls] * mirror[falls]
+            factor[falls] *= -1
+        largest = int(np.maximum(np.abs(self.reach.lo), np.abs(self.reach.hi)).max())
+        found = rescaling(factor, offset, largest)
+        least, most = (
+            np.clip(np.rint(np.broadcast_to(end, channels) / scale), alphabet.lo, alphabet.hi)
+            for end in (value.lo, value.hi)
+        )
+        self.layers.append(
+            ir.Rescale(
+                self.name(f"{self.layers[-1].name}_rescale", numbered=False),
+                found.multiply,
+                found.offset,
+                least.astype(np.int64) - alphabet.lo,
+                most.astype(np.int64) - alphabet.lo,
+                found.shift,
+                alphabet,
+                sources=sources(*self.ops),
+            )
+        )
+        direction = np.where(falls, -1, 1).astype(np.int64)
+        self._after_codes(Grid(scale, alphabet, exact=True), direction)
+
     def _table(self, consumer: g.Op, zero: bool) -> None:
         """Write an input table: the code of each sample's value after the operations that wait."""
         self._note_reach()
         expression = self.expression()
         values = expression(self.reach.integers(0, self.samples.levels))
-        grid = self._grid(values, consumer, zero)
+        try:
+            grid = self._grid(values, consumer, zero)
+        except UnsupportedModel:
+            if self.fixed is None or any(quantises(op) for op in self.ops):
+                raise
+            self.rounded = True
+            scale, alphabet = self.fixed.grid(self.at, signed=zero and self.centred)
+            self.ops.append(quantiser(scale, alphabet, consumer.node))
+            expression = self.expression()
+            values = expression(self.reach.integers(0, self.samples.levels))
+            grid = Grid(scale, alphabet, exact=True)
         table = grid.codes(values).T
         if (table == table[0]).all():
             table = table[:1]
@@ -341,6 +439,7 @@ class Pending:
         )
         self.unit, self.ops, self.exact = np.array(grid.scale), [], grid.exact
         self.error = np.zeros(channels)
+        self.marks.append(Mark(self.layers[-1], self.at, grid.scale))
 
     def write_pools(self, direction: ir.Ints) -> None:
         """Write the max-pools that wait.
@@ -407,7 +506,7 @@ class Pending:
         return grid
 
     def _note_rounding(self, uncertain: int) -> None:
-        if self.error.any():
+        if self.error.any() and not self.rounded:
             self.notes.append(
                 f"The float sums of {self.reduction()} {ORDER_OF_SUMMATION};"
                 f" in {uncertain} of {len(self.error)} channels a decision lies within the bound"

@@ -12,11 +12,12 @@ from xnorflow.ir.alphabet import weight_alphabet
 from xnorflow.lower import scores
 from xnorflow.lower.common_scale import MAX_CODE_BITS
 from xnorflow.lower.evaluate import Reach
+from xnorflow.lower.fixed_point import LEAST_BITS, FixedPoint, affine
 from xnorflow.lower.negate import negate
 from xnorflow.lower.pads import check_pool, pad_value
 from xnorflow.lower.passes import Shape, output_shape
-from xnorflow.lower.pending import ONE_SCALE, Pending, quantises, sources, squeeze
-from xnorflow.lower.rounding import ORDER_OF_SUMMATION, check_range, sum_error
+from xnorflow.lower.pending import ONE_SCALE, Mark, Pending, quantises, sources, squeeze
+from xnorflow.lower.rounding import MANTISSA, ORDER_OF_SUMMATION, check_range, sum_error
 
 SQUASHING = frozenset({"Sigmoid", "Tanh", "Erf", "Softsign"})
 """Functions that rise everywhere, but saturate in floats; all but Sigmoid keep the sign."""
@@ -24,28 +25,35 @@ MAX_WEIGHT = 1 << 15
 """Largest integer weight after its multiplication by its input's multiple of a common scale."""
 
 
-def walk(graph: ops.Graph, *, centred: bool = False) -> ir.IntegerNetwork:
-    """Build the integer network of a graph.
+def walk(
+    graph: ops.Graph, *, centred: bool = False, fixed: FixedPoint | None = None
+) -> tuple[ir.IntegerNetwork, tuple[Mark, ...]]:
+    """Write the layers of a tidy graph; padded sums still lack their pad code.
 
     Parameters
     ----------
     graph : Graph
         A graph that went through the passes of `xnorflow.lower.passes`.
     centred : bool
-        Whether the inputs of padded sums get an alphabet with 0 in its middle.
+        Give what padded sums read an alphabet with 0 in its middle.
+    fixed : FixedPoint, optional
+        How values that are no integers become such; without it they are refused.
 
     Returns
     -------
-    IntegerNetwork
-        Its padded sums still need `xnorflow.lower.pads.resolve_pads`.
+    net : IntegerNetwork
+        Layers.
+    marks : tuple of Mark
+        Which layers' outputs stand for which values of the graph.
 
     Raises
     ------
     UnsupportedModel
         If a node has no exact integer form; the message names it.
     """
-    p, shape = Pending(graph, centred=centred), graph.shape
-    for op in graph.ops:
+    p, shape = Pending(graph, centred=centred, fixed=fixed), graph.shape
+    for at, op in enumerate(graph.ops):
+        p.at = at
         match op:
             case ops.Elementwise():
                 p.add(op)
@@ -63,8 +71,9 @@ def walk(graph: ops.Graph, *, centred: bool = False) -> ir.IntegerNetwork:
                     "there is no integer form of this operation.", node=op.node, op=op.op
                 )
         shape = output_shape(op, shape)
+    p.at = len(graph.ops)
     _finish(p, graph, shape)
-    return ir.IntegerNetwork(
+    net = ir.IntegerNetwork(
         graph.name,
         graph.shape,
         tuple(p.layers),
@@ -73,6 +82,7 @@ def walk(graph: ops.Graph, *, centred: bool = False) -> ir.IntegerNetwork:
         graph.order,
         graph.samples,
     )
+    return net, tuple(p.marks)
 
 
 def _convolve(p: Pending, op: ops.ConvOp, shape: Shape) -> None:
@@ -87,9 +97,11 @@ def _convolve(p: Pending, op: ops.ConvOp, shape: Shape) -> None:
             hint=f"a quantiser of at most {MAX_CODE_BITS} bits before it.",
         )
     scale = float(p.unit)
+    assert not op.real, "real weights have been rounded or refused"
+    p.rounded = p.rounded or op.rounded
     # Each output sums over the inputs of its own group.
     of_output = np.repeat(multiples.reshape(op.groups, -1), len(op.weights) // op.groups, axis=0)
-    weights = op.weights * of_output[:, None, None]
+    weights = op.weights.astype(np.int64) * of_output[:, None, None]
     if (multiples > 1).any() and np.abs(weights).max() > MAX_WEIGHT:
         raise UnsupportedModel(
             f"the scales of its inputs differ too much: they would make a weight"
@@ -112,9 +124,10 @@ def _convolve(p: Pending, op: ops.ConvOp, shape: Shape) -> None:
         sources=sources(op),
     )
     lo, hi = layer.bounds(alphabet)
-    if max(-int(lo.min()), int(hi.max()), int(hi.max() - lo.min())) >= 1 << ir.MAX_BITS:
+    most_bits = ir.MAX_BITS if p.rounded else MANTISSA
+    if max(-int(lo.min()), int(hi.max()), int(hi.max() - lo.min())) >= 1 << most_bits:
         raise UnsupportedModel(
-            f"its accumulators go from {lo.min()} to {hi.max()}, more than {ir.MAX_BITS} bits.",
+            f"its accumulators go from {lo.min()} to {hi.max()}, more than {most_bits} bits.",
             node=op.node,
             op=op.op,
             hint="fewer bits of weights or activations.",
@@ -145,9 +158,10 @@ def _sum(p: Pending, op: ops.SumPoolOp) -> None:
         step = int(np.gcd.reduce(np.append(p.reach.lo, step)))
     total = np.maximum(np.abs(lo), np.abs(hi)) * taps
     p.layers.append(ir.SumPool(p.name("pool"), op.window, sources=sources(op)))
-    if p.alphabet().bits > ir.MAX_BITS or total.max() >= 1 << ir.MAX_BITS:
+    most_bits = ir.MAX_BITS if p.rounded else MANTISSA
+    if p.alphabet().bits > most_bits or total.max() >= 1 << most_bits:
         raise UnsupportedModel(
-            f"its sums take more than {ir.MAX_BITS} bits.",
+            f"its sums take more than {most_bits} bits.",
             node=op.node,
             op=op.op,
             hint="a quantiser before it, or a smaller window.",
@@ -198,6 +212,79 @@ def _drop_squashing(p: Pending) -> None:
         )
 
 
+def _scores_in_fixed_point(p: Pending, graph: ops.Graph, where: ops.Op) -> bool:
+    """Write scores of real factors and offsets as integers, unless they have an exact form.
+
+    Returns
+    -------
+    bool
+        Whether they were written.
+    """
+    assert p.fixed is not None
+    if not p.rounded:
+        try:
+            tail = _tail(p, where)
+        except UnsupportedModel:
+            tail = None
+        if tail is not None and tail.ranks is None:
+            return False
+    value = affine(p.ops)
+    if value is None or value.clips:
+        return False
+    classes = len(p.reach.lo)
+    factor = np.broadcast_to(value.factor * p.unit, classes)
+    offset = np.broadcast_to(value.offset, classes)
+    shared = bool((factor == factor[0]).all()) and factor[0] > 0
+    largest = int(np.maximum(np.abs(p.reach.lo), np.abs(p.reach.hi)).max())
+    bits = min(p.fixed.bits, ir.MAX_BITS - 2 - largest.bit_length())
+    if not shared and bits < LEAST_BITS:
+        raise UnsupportedModel(
+            f"its sums of {largest.bit_length()} bits leave no room for a factor per class.",
+            node=where.node,
+            op=where.op,
+            hint="fewer bits of fixed point.",
+        )
+    unit = factor[0] if shared else np.abs(factor).max() / ((1 << (bits - 1)) - 1)
+    unit = float(unit) or 1.0
+    if np.abs(offset / unit).max() >= 1 << (ir.MAX_BITS - 2):
+        raise UnsupportedModel(
+            "its offsets are too large beside its factors for fixed point.",
+            node=where.node,
+            op=where.op,
+            hint="a bias of the size of the sums.",
+        )
+    offsets = np.rint(offset / unit).astype(np.int64)
+    named = sources(*p.ops)
+    if not shared:
+        multiply, low, high = np.rint(factor / unit).astype(np.int64), p.reach.lo, p.reach.hi
+        falls = multiply < 0
+        if falls.any():
+            mirror = negate(p.layers, graph.shape, falls)
+            offsets = np.where(falls, offsets + multiply * mirror, offsets)
+            low, high = np.where(falls, mirror - high, low), np.where(falls, mirror - low, high)
+            multiply = np.abs(multiply)
+        ends = multiply * low + offsets, multiply * high + offsets
+        least, most = int(ends[0].min()), int(ends[1].max())
+        alphabet = ir.Alphabet(least, 1, most - least + 1)
+        p.layers.append(
+            ir.Rescale(
+                p.name("score_rescale", numbered=False),
+                multiply,
+                offsets - least,
+                np.zeros(classes, np.int64),
+                np.full(classes, alphabet.levels - 1),
+                0,
+                alphabet,
+                sources=named,
+            )
+        )
+        offsets = np.zeros(classes, np.int64)
+    p.rounded = True
+    p.layers.append(ir.Scores("scores", offsets, sources=named))
+    p.marks.append(Mark(p.layers[-1], p.at, unit))
+    return True
+
+
 def _finish(p: Pending, graph: ops.Graph, shape: Shape) -> None:
     """Write the scores, the last layer."""
     where = p.ops[-1] if p.ops else graph.ops[-1] if graph.ops else ops.Op()
@@ -216,6 +303,8 @@ def _finish(p: Pending, graph: ops.Graph, shape: Shape) -> None:
         )
     p.write_pools(np.ones(len(p.reach.lo), np.int64))
     _drop_squashing(p)
+    if p.fixed is not None and _scores_in_fixed_point(p, graph, where):
+        return
     tail = _tail(p, where)
     offsets = tail.offsets
     if tail.falls:
@@ -224,7 +313,12 @@ def _finish(p: Pending, graph: ops.Graph, shape: Shape) -> None:
         p.notes.append("The score is a rank: it does not tell the label by its sign.")
     if tail.ranks is not None:
         p.notes.append("The scores are ranks of the imported network's float scores.")
-    if p.error.any():
+    if tail.chain is not None:
+        p.notes.append(
+            "The scores are the imported network's float32 scores, as integer multiples of"
+            f" 2**{tail.chain.exponent}."
+        )
+    if p.error.any() and not p.rounded:
         p.notes.append(
             f"The float sums of {p.reduction()} {ORDER_OF_SUMMATION};"
             " the imported network's own scores may differ in their last places."
@@ -237,6 +331,8 @@ def _finish(p: Pending, graph: ops.Graph, shape: Shape) -> None:
             tail.rank_lo,
             tail.floats,
             tail.floats_lo,
+            tail.factor,
+            *(() if tail.chain is None else (tail.chain.steps, tail.chain.exponent)),
             sources=sources(*p.ops),
         )
     )

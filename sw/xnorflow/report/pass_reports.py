@@ -9,6 +9,7 @@ from typing import NamedTuple
 from xnorflow import ir
 from xnorflow.graph.ops import Graph, Op
 from xnorflow.lower import lowering_steps
+from xnorflow.lower.fixed_point import FixedPoint
 from xnorflow_hw.spec import AcceleratorSpec, StageSpec
 
 
@@ -31,7 +32,7 @@ class PassReport(NamedTuple):
     changes: tuple[str, ...]
 
 
-def lowering_passes(graph: Graph) -> Iterator[PassReport]:
+def lowering_passes(graph: Graph, fixed: FixedPoint | None = None) -> Iterator[PassReport]:
     """Lower an imported network, and yield a report of every step.
 
     Raises
@@ -40,7 +41,7 @@ def lowering_passes(graph: Graph) -> Iterator[PassReport]:
         If the network has no exact integer form.
     """
     before: list[str] = []
-    for name, made in lowering_steps(graph):
+    for name, made in lowering_steps(graph, fixed):
         if isinstance(made, Graph):
             lines = [_operation(op) for op in made.ops]
             yield PassReport(name, f"{len(lines)} operations", _changes(before, lines))

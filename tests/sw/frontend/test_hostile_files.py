@@ -12,6 +12,7 @@ from xnorflow.errors import UnsupportedModel, XnorflowError
 from xnorflow.frontend import read
 from xnorflow.frontend.limits import MAX_NODES
 from xnorflow.graph import ops
+from xnorflow.lower import lower
 
 from .onnx_models import QONNX, Model, f32, signs
 
@@ -30,7 +31,7 @@ def refused(path, *texts, megabytes=16):
     tracemalloc.start()
     try:
         with pytest.raises(UnsupportedModel) as caught:
-            read(path)
+            lower(read(path))
         assert tracemalloc.get_traced_memory()[1] < megabytes * MEGABYTES
     finally:
         tracemalloc.stop()

@@ -13,9 +13,9 @@ from xnorflow.ir.verify import verify
 
 FEATURES = 1 << 24
 """Most features of a map; one more is 97 x 257 x 673."""
-VALUE = 1 << 25
+VALUE = 1 << 49
 """Largest magnitude of a value."""
-LEVELS = 1 << 24
+LEVELS = 1 << 48
 """Most values of an alphabet."""
 LEAST, MOST = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 

@@ -13,7 +13,7 @@ from xnorflow.errors import UnsupportedModel
 from xnorflow.graph import ops as g
 from xnorflow.graph.input_scale import InputScale
 from xnorflow.ir import Window
-from xnorflow.lower import evaluate, lower, pending, scores
+from xnorflow.lower import evaluate, lower, pending, scores, write_layers
 from xnorflow.lower.evaluate import Expression, Reach, steps
 from xnorflow.lower.pads import check_pool, resolve_pads
 from xnorflow.lower.passes import check_constants, output_shape
@@ -214,8 +214,8 @@ BIPOLAR = g.MultiThresholdOp(f32([[128]]), 2.0, -1.0)
 @pytest.fixture
 def twelve_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Accumulators of 12 bits, so that all their values are soon evaluated."""
-    assert ir.MAX_BITS == 24
-    monkeypatch.setattr(ir, "MAX_BITS", 12)
+    assert write_layers.MANTISSA == 24
+    monkeypatch.setattr(write_layers, "MANTISSA", 12)
 
 
 @pytest.mark.usefixtures("twelve_bits")

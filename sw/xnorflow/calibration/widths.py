@@ -1,0 +1,222 @@
+"""The width of fixed point: the one asked for, or the least that keeps the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xnorflow.calibration.distance import Distance, distances
+from xnorflow.calibration.samples import Samples
+from xnorflow.errors import BadInput, UnsupportedModel
+from xnorflow.graph import execute
+from xnorflow.graph.ops import Graph
+from xnorflow.ir import IntegerNetwork, Ints, labels
+from xnorflow.lower import tidy, write
+from xnorflow.lower.fixed_point import (
+    FIXED_POINT,
+    LEAST_BITS,
+    MOST_BITS,
+    FixedPoint,
+    Range,
+    quantise_input,
+    round_weights,
+)
+from xnorflow.lower.host_quantiser import quantise_on_host
+from xnorflow.lower.pending import Mark
+from xnorflow.lower.scores import cut
+from xnorflow_sim import golden
+
+Width = int | Literal["auto"]
+MARGIN = 2.0
+"""Factor by which ranges seen on drawn samples are widened: real data may go further."""
+SPARE_BITS = 3
+"""Bits that "auto" adds to those that drawn samples need: one for the margin, two for real data."""
+
+
+def known_width(value: int | str) -> Width:
+    """Return a width that a user gave.
+
+    Raises
+    ------
+    BadInput
+        If it is neither "auto" nor a whole number of 2 to 24 bits.
+    """
+    if value == "auto":
+        return "auto"
+    try:
+        bits = int(value)
+    except (TypeError, ValueError):
+        bits = 0
+    if isinstance(value, bool) or not LEAST_BITS <= bits <= MOST_BITS or bits != float(value):
+        raise BadInput(
+            f"fixed point of {value!r} is not possible; {LEAST_BITS} to {MOST_BITS} bits are, or"
+            " auto"
+        )
+    return bits
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """A network in fixed point, and how far it is from the file in float64.
+
+    Parameters
+    ----------
+    graph : Graph
+        What it was lowered from: as imported, with a quantiser for float samples where there was
+        none.
+    fixed : FixedPoint
+        Width and ranges.
+    net : IntegerNetwork
+        Its notes tell the rest.
+    distances : tuple of Distance
+        By layer, on the calibration data.
+    differ, count : int
+        Frames with another label than in float64, of so many.
+    """
+
+    graph: Graph
+    fixed: FixedPoint
+    net: IntegerNetwork
+    distances: tuple[Distance, ...]
+    differ: int
+    count: int
+
+
+def choose(
+    graph: Graph,
+    width: Width,
+    samples: Samples,
+    progress: Callable[[int], object] | None = None,
+) -> Chosen:
+    """Lower a network in fixed point.
+
+    Parameters
+    ----------
+    graph : Graph
+        As the frontend read it.
+    width : int or "auto"
+        Bits of weights and values; "auto" takes the fewest with which every sample has the label
+        that it has in float64, and the most where none do.
+    samples : Samples
+        Calibration data.
+    progress : callable, optional
+        Is called with each width that is tried.
+
+    Raises
+    ------
+    xnorflow.errors.UnsupportedModel
+        If the network cannot be mapped in fixed point either; it names the node.
+    """
+    x = samples.values(graph)
+    want = _labels_in_double(execute.scores(graph, x))
+    widths = range(LEAST_BITS, MOST_BITS + 1) if width == "auto" else (width,)
+    found: _Tried | None = None
+    error: UnsupportedModel | None = None
+    for bits in widths:
+        if progress:
+            progress(bits)
+        try:
+            tried = _Tried.of(graph, bits, samples, x)
+        except UnsupportedModel as e:
+            # More bits can be too many for a table; fewer have been tried before.
+            error = e
+            if found is not None:
+                break
+            continue
+        found = tried
+        if not tried.differs(want):
+            if width == "auto" and samples.drawn:
+                found = _Tried.of(graph, min(bits + SPARE_BITS, MOST_BITS), samples, x)
+            break
+    if found is None:
+        assert error is not None
+        raise error
+    differ = int((found.labels() != want).sum())
+    far = distances(found.plain, found.net, found.marks, found.x, found.codes)
+    notes = _notes(found.fixed.bits, width, samples, far, differ)
+    net = replace(found.net, notes=(*found.net.notes, *notes))
+    return Chosen(found.graph, found.fixed, net, far, differ, len(x))
+
+
+@dataclass(frozen=True, eq=False)
+class _Tried:
+    """A network at one width, with the frames that it is judged by."""
+
+    graph: Graph
+    plain: Graph
+    fixed: FixedPoint
+    net: IntegerNetwork
+    marks: tuple[Mark, ...]
+    x: NDArray[np.float64]
+    codes: NDArray[np.uint8] | NDArray[np.uint16]
+
+    @classmethod
+    def of(cls, graph: Graph, bits: int, samples: Samples, x: NDArray[np.float64]) -> _Tried:
+        """Lower a network at a width; `x` are the samples as the first operation reads them."""
+        if graph.takes_floats:
+            graph = _quantised(graph, bits, x, samples.drawn)
+        *_, (_, plain) = tidy(graph)
+        if graph.takes_floats:
+            frames = plain.samples.encode(samples.x)
+            x = plain.samples.alphabet.values(frames).astype(np.float64)
+        else:
+            a = plain.samples.alphabet
+            frames = ((samples.x - a.lo) // a.step).astype(plain.samples.dtype)
+        fixed = FixedPoint(bits, _ranges(plain, x, MARGIN if samples.drawn else 1.0))
+        net, marks = write(round_weights(plain, bits), fixed)
+        return cls(graph, plain, fixed, net, marks, x, frames)
+
+    def labels(self) -> Ints:
+        """Return the label of every frame."""
+        return labels(golden.run_frames(self.net, self.codes))
+
+    def differs(self, want: Ints) -> bool:
+        """Tell whether any frame has another label; stops at the first."""
+        for first in range(0, len(want), execute.BATCH):
+            part = slice(first, first + execute.BATCH)
+            got = labels(golden.run_frames(self.net, self.codes[part]))
+            if (got != want[part]).any():
+                return True
+        return False
+
+
+def _quantised(graph: Graph, bits: int, x: NDArray[np.float64], drawn: bool) -> Graph:
+    """Return the graph with a quantiser of its float samples."""
+    try:
+        quantise_on_host(graph)
+    except UnsupportedModel:
+        margin = MARGIN if drawn else 1.0
+        return quantise_input(graph, bits, Range(x.min() * margin, x.max() * margin))
+    return graph
+
+
+def _ranges(graph: Graph, x: NDArray[np.float64], margin: float) -> tuple[Range, ...]:
+    low = np.full(len(graph.ops) + 1, np.inf)
+    high = -low
+    for first in range(0, len(x), execute.BATCH):
+        for at, (_, values) in enumerate(execute.run(graph, x[first : first + execute.BATCH])):
+            low[at], high[at] = min(low[at], values.min()), max(high[at], values.max())
+    return tuple(
+        Range(float(a) * margin, float(b) * margin) for a, b in zip(low, high, strict=True)
+    )
+
+
+def _labels_in_double(scores: NDArray[np.float64]) -> Ints:
+    if scores.shape[1] == 1:
+        return (scores[:, 0] > cut(scores.astype(np.float32))).astype(np.int64)
+    return scores.argmax(1).astype(np.int64)
+
+
+def _notes(
+    bits: int, width: Width, samples: Samples, far: tuple[Distance, ...], differ: int
+) -> tuple[str, ...]:
+    what = "drawn samples (give your own with --calibrate)" if samples.drawn else "samples"
+    first = (
+        f"{FIXED_POINT} {bits} bits{' (auto)' if width == 'auto' else ''}: on"
+        f" {len(samples.x)} {what}, {differ} have another label than the file has in float64."
+    )
+    return (first, *(f"Fixed point, {d}." for d in far))
