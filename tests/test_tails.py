@@ -261,7 +261,7 @@ def test_dsp_blocks_run_out(monkeypatch: pytest.MonkeyPatch) -> None:
     from xnorflow.plan import tail_choice
 
     net, folds = quantised(8), (Fold(6, 3), Fold(1, 6))
-    for free, multiplier in ((5, "logic"), (6, "dsp")):
+    for free, multiplier in ((11, "logic"), (12, "dsp")):
         monkeypatch.setattr(tail_choice, "free_dsps", lambda device, free=free: free)
         tail = tail_of(net, "ulx3s-85f", folds)
         assert isinstance(tail, AffineSpec) and tail.multiplier == multiplier
