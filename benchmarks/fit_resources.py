@@ -24,7 +24,7 @@ AGAINST = {
     False: "against Yosys's counts, neither packed nor placed",
 }
 """Tools that designs were measured with, by whether they were packed."""
-Row = tuple[str, parts.Features, Mapping[str, int]]
+Row = tuple[str, parts.Terms, Mapping[str, int]]
 """Component, features and measured counts."""
 
 
@@ -41,7 +41,7 @@ def nonnegative(a: Reals, b: Reals, sweeps: int = 5000) -> Reals:
     return x
 
 
-def _own(features: parts.Features) -> parts.Features:
+def _own(features: parts.Terms) -> parts.Terms:
     """Return the terms without those of whole designs and those that are known exactly."""
     return {
         name: v
@@ -102,7 +102,7 @@ def _without_free_constants(fitted: dict[str, float]) -> dict[str, float]:
     return {n: v for n, v in fitted.items() if n.partition(":")[0] not in empty}
 
 
-def components(design: Design, family: Family) -> list[tuple[str, parts.Features]]:
+def components(design: Design, family: Family) -> list[tuple[str, parts.Terms]]:
     """Return the features of all components of a design by the components' names."""
     each = [
         *(parts.engine(e, family) for e in design.shape.engines),
@@ -116,9 +116,9 @@ def _far(design: Design, family: Family) -> float:
     return sum(features.get(parts.FAR, 0.0) for _, features in components(design, family))
 
 
-def summed(design: Design, family: Family, found: Coefficients) -> parts.Features:
+def summed(design: Design, family: Family, found: Coefficients) -> parts.Terms:
     """Return the terms that a whole design's counts are linear in."""
-    total: parts.Features = {}
+    total: parts.Terms = {}
     for part in components(design, family):
         for name, value in found.summed(*part).items():
             total[name] = total.get(name, 0.0) + value

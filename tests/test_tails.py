@@ -18,7 +18,7 @@ from xnorflow.plan.layer_rules import reductions
 from xnorflow.plan.memories import blocks
 from xnorflow.plan.reductions import Fold
 from xnorflow.plan.tail_choice import DSP_OPERANDS, dsp_blocks, free_dsps
-from xnorflow.resources.scores import inspected
+from xnorflow.resources.score_form import inspected
 from xnorflow.resources.usage import design_resources
 from xnorflow_hw.spec import AffineSpec, TableSpec, ThresholdSpec
 from xnorflow_sim import golden

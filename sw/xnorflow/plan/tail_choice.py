@@ -19,7 +19,7 @@ from xnorflow_hw.spec import (
 )
 from xnorflow_hw.spec.kinds import Fabric
 from xnorflow_hw.spec.latency import ceil_log2, multiplier_latency
-from xnorflow_hw.spec.scores import SIGNIFICANT
+from xnorflow_hw.spec.score_unit import SIGNIFICANT
 from xnorflow_hw.spec.stage_latency import compares
 
 GENERIC = "ulx3s-85f"
