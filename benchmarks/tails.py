@@ -39,8 +39,7 @@ from xnorflow.ir import Window
 from xnorflow.lower import lower
 from xnorflow.resources import usage
 from xnorflow_boards.catalogue import board as find_board
-from xnorflow_boards.flows.family import TOP
-from xnorflow_boards.flows.report import netlist_cells
+from xnorflow_boards.flows.report import cells_of_log
 
 BOARD = "ulx3s-85f"
 Ops = list[g.Op]
@@ -173,12 +172,12 @@ def measure(name: str, frames: int) -> str:
     with tempfile.TemporaryDirectory() as folder:
         counted = _Count(design, find_board(BOARD), Path(folder), lambda step, doing: None)
         used = counted.packed()
-        cells = netlist_cells((Path(folder) / "cells.json").read_text())[TOP]
+        dsps, _ = cells_of_log((Path(folder) / "pack.log").read_text())["MULT18X18D"]
     estimated = design.summary()["resources"]
     tails = ", ".join(sorted({type(t).__name__[:-4] for s in design.spec.stages for t in s.tails}))
     return (
         f"| {name} | {design.ii} | {form(net.scores)}; {tails} | {used['lut']} | {used['ff']}"
-        f" | {used['bram']} | {cells.get('MULT18X18D', 0)} | {estimated['lut']} / {estimated['ff']}"
+        f" | {used['bram']} | {dsps} | {estimated['lut']} / {estimated['ff']}"
         f" / {estimated['bram']} | {simulated} |"
     )
 
