@@ -415,7 +415,8 @@ class Scores(Layer):
     def form(self) -> str:
         """Name of the way in which scores are computed."""
         if self.steps:
-            return f"float32 operations as {len(self.steps)} integer steps"
+            number = len(self.steps)
+            return f"float32 operations as {number} integer step{'s' * (number > 1)}"
         if self.ranks is not None:
             return "table of ranks"
         if self.factor != 1:
