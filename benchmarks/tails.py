@@ -4,7 +4,12 @@ Networks with random weights are lowered from float32 operations, compiled for a
 synthesised as for a bitstream and packed by nextpnr. Each last layer is measured twice, once with
 plain sums as scores; the difference is what its scores take beside the array.
 
+`--fit` synthesises small networks with these components as modules of their own, on a board of each
+family, fits the coefficients that the resource model has for computed codes and for scores, and
+leaves all others as they are.
+
 Run: python benchmarks/tails.py [NAME ...] [--frames N]
+     python benchmarks/tails.py --fit [FAMILY ...]
 
 With frames, every design is also run in Verilator, and every score compared.
 """
@@ -12,22 +17,29 @@ With frames, every design is also run in Verilator, and every score compared.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from count_cells import _Count
+from count_cells import _Count, count
+from fit_resources import Row, fit_components, rows
 from numpy.typing import NDArray
+from resources import BOARDS
 
 from xnorflow import ir
 from xnorflow.compiler import compile_network
+from xnorflow.design.design import Design
+from xnorflow.devices.tables import fpga
 from xnorflow.errors import XnorflowError
 from xnorflow.graph import ops as g
 from xnorflow.ir import Window
 from xnorflow.lower import lower
+from xnorflow.resources import usage
 from xnorflow_boards.catalogue import board as find_board
+from xnorflow_boards.flows.report import cells_of_log
 
 BOARD = "ulx3s-85f"
 Ops = list[g.Op]
@@ -160,21 +172,88 @@ def measure(name: str, frames: int) -> str:
     with tempfile.TemporaryDirectory() as folder:
         counted = _Count(design, find_board(BOARD), Path(folder), lambda step, doing: None)
         used = counted.packed()
+        dsps, _ = cells_of_log((Path(folder) / "pack.log").read_text())["MULT18X18D"]
     estimated = design.summary()["resources"]
     tails = ", ".join(sorted({type(t).__name__[:-4] for s in design.spec.stages for t in s.tails}))
     return (
         f"| {name} | {design.ii} | {form(net.scores)}; {tails} | {used['lut']} | {used['ff']}"
-        f" | {used['bram']} | {used.get('dsp', 0)} | {estimated['lut']} / {estimated['ff']}"
+        f" | {used['bram']} | {dsps} | {estimated['lut']} / {estimated['ff']}"
         f" / {estimated['bram']} | {simulated} |"
     )
 
 
+def small_codes(bits: int, kind: str, channels: int) -> g.Graph:
+    """Return a dense network whose hidden codes have so many bits; they begin late if "late"."""
+    rng = np.random.default_rng(bits + channels)
+    made: Ops = [g.SubtractOp(_floats(127.5)), g.BipolarQuantOp(_floats(1))]
+    # Ties of decimal scales, which float32 breaks in either way, need many sums to come up.
+    inputs = 1000 if kind == "late" else 48
+    made.append(g.ConvOp(_weights(rng, (channels, 1, 1, inputs), 1), _floats(1)))
+    if kind == "late":
+        made += [
+            g.MultiplyOp(_floats(0.01)),
+            g.AddOp(_floats(rng.integers(-20, 20, channels) / 100)),
+        ]
+        scale = 0.1 * (1 << (8 - bits))
+    else:
+        made.append(_norm(rng, channels, 7.0))
+        scale = 4 / ((1 << bits) - 1)
+    made.append(g.QuantOp(_floats(scale), _floats(0), bits, True, False, op="Quant"))
+    made.append(g.ConvOp(_weights(rng, (6, 1, 1, channels), 1), _floats(1)))
+    return g.Graph(f"{kind}{bits}", (1, 1, inputs), tuple(made))
+
+
+FITTED: tuple[tuple[Callable[[], g.Graph], int], ...] = (
+    (lambda: small_codes(8, "plain", 40), 600),
+    (lambda: small_codes(8, "plain", 64), 100),
+    (lambda: small_codes(6, "plain", 40), 250),
+    (lambda: small_codes(8, "late", 40), 8000),
+    (lambda: small_codes(6, "late", 48), 2000),
+    (NETWORKS["512-10, batch norm"][0], 1024),
+    (NETWORKS["512-100, batch norm"][0], 6400),
+    (NETWORKS["256-10, int8, scale and bias"][0], 1024),
+)
+"""Networks on which coefficients are fitted, with the cycles that they are compiled for."""
+
+
+def _apart(design: Design, board: str) -> dict[str, dict[str, int]]:
+    """Synthesise a design with its components as modules, and return what each takes."""
+    target = find_board(board)
+    if not target.open:
+        return count(design, board)[1]
+    with tempfile.TemporaryDirectory() as folder:
+        return _Count(design, target, Path(folder), lambda step, doing: None).apart()
+
+
+def fit(families: list[str]) -> None:
+    """Fit the coefficients of computed codes and of scores on some families."""
+    coefficients = Path(usage.__file__).with_name("coefficients.json")
+    for family in families or BOARDS:
+        board, samples = BOARDS[family], list[Row]()
+        for make, cycles in FITTED:
+            design = compile_network(lower(make()), board, cycles=cycles, must_fit=False)
+            measured = _apart(design, board)
+            for component, terms, counts in rows(design, measured, fpga(board).family):
+                own = {n: v for n, v in terms.items() if n.startswith(("computed", "scores"))}
+                if own and len(own) == len(terms):
+                    samples.append((component, own, counts))
+                    print(family, design.net.name, component, own, counts, flush=True)
+        content = json.loads(coefficients.read_text())
+        for name in ("lut", "ff"):
+            content[family][name] |= fit_components(samples, name)
+        coefficients.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+
+
 def main() -> None:
-    """Print a row per network."""
+    """Print a row per network, or fit coefficients."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NETWORKS))
     parser.add_argument("--frames", type=int, default=0)
+    parser.add_argument("--fit", action="store_true", help="NAME is then a family")
     options = parser.parse_args()
+    if options.fit:
+        fit(options.names)
+        return
     for name in options.names or NETWORKS:
         try:
             print(measure(name, options.frames), flush=True)

@@ -33,6 +33,16 @@ def taps(w: ir.Window, oy: int, ox: int) -> list[tuple[int, int, int, int]]:
     ]
 
 
+def float32_of(value: int) -> int:
+    """Return the float32 number nearest to an integer, ties to even, by trying both neighbours."""
+    last = 1
+    while abs(value) >= last << 24:
+        last *= 2
+    low = value // last * last
+    below, above = value - low, low + last - value
+    return low if below < above or (below == above and low // last % 2 == 0) else low + last
+
+
 def layer(
     at: ir.Layer, x: dict[tuple[int, ...], int], inp: ir.Features, out: ir.Features
 ) -> dict[tuple[int, ...], int]:
@@ -66,7 +76,10 @@ def layer(
                 numbers = [values(inp.alphabet, code) for code in range(inp.alphabet.levels)]
                 value = values(at.alphabet, int(at.table[c, numbers.index(x[y, xx, c])]))
             case ir.Scores(ranks=None):
-                value = x[y, xx, c] + int(at.offsets[c])
+                value = at.factor * x[y, xx, c] + int(at.offsets[c])
+                for step in at.steps:
+                    value = value * int(step.multiply[c]) + int(step.add[c])
+                    value = float32_of(value) >> step.shift
             case ir.Scores():
                 assert at.ranks is not None and at.rank_lo is not None
                 value = int(at.ranks[c, x[y, xx, c] - int(at.rank_lo[c])])

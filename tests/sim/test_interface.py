@@ -55,7 +55,15 @@ def test_a_tap_reads_any_width(lanes: int, bits: int, data: st.DataObject) -> No
 
 @pytest.mark.parametrize(
     "changed",
-    [{"frame": 7}, {"out_bits": 12}, {"in_lanes": 0}, {"classes": 0}, {"top": "a b"}, {"top": ""}],
+    [
+        {"frame": 7},
+        {"out_bits": 12},
+        {"out_bits": 72},
+        {"in_lanes": 0},
+        {"classes": 0},
+        {"top": "a b"},
+        {"top": ""},
+    ],
 )
 def test_an_impossible_interface_is_refused(changed: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(changed))):

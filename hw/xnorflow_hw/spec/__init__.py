@@ -9,7 +9,7 @@ from xnorflow_hw.spec.arrays import ArraySpec, DotSpec, MaxSpec, SumSpec
 from xnorflow_hw.spec.buffer import BufferSpec
 from xnorflow_hw.spec.gearbox import GearboxSpec
 from xnorflow_hw.spec.rom import FAR_CYCLES, IN_BLOCKS, IN_SPRAM, NEAR, RomSpec, Tile, segments
-from xnorflow_hw.spec.scores import ScoreSpec, ScoreStepSpec
+from xnorflow_hw.spec.score_unit import ScoreSpec, ScoreStepSpec
 from xnorflow_hw.spec.tails import AffineSpec, OffsetSpec, TableSpec, TailSpec, ThresholdSpec
 
 __all__ = [

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from xnorflow_hw.spec.arrays import ArraySpec
 from xnorflow_hw.spec.buffer import BufferSpec
 from xnorflow_hw.spec.gearbox import GearboxSpec
-from xnorflow_hw.spec.scores import ScoreSpec
+from xnorflow_hw.spec.score_unit import ScoreSpec
 from xnorflow_hw.spec.tails import OffsetSpec, TailSpec
 
 

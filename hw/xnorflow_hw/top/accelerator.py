@@ -7,11 +7,11 @@ from typing import Any
 from amaranth.hdl import Cat, ClockDomain, ClockSignal, Elaboratable, Module, ResetSignal, Signal
 from amaranth.lib import wiring
 
-from xnorflow_hw.array.score_unit import ScoreUnit
 from xnorflow_hw.base.loop import Loop
 from xnorflow_hw.memory.spram_rom import LOAD_BITS
 from xnorflow_hw.spec import AcceleratorSpec
 from xnorflow_hw.spec.kinds import Style
+from xnorflow_hw.stage.score_unit import ScoreUnit
 from xnorflow_hw.stage.stage import Stage
 from xnorflow_hw.stream.gearbox import Gearbox
 from xnorflow_hw.stream.input import InputStage

@@ -22,7 +22,7 @@ from xnorflow.devices.tables import fpgas
 from xnorflow.graph.input_scale import InputScale
 from xnorflow.plan.buildable import check_buildable
 from xnorflow.plan.tail_choice import GENERIC
-from xnorflow.resources.scores import inspected
+from xnorflow.resources.score_form import inspected
 
 
 def _row(layer: ir.Layer, inp: ir.Features, out: ir.Features) -> dict[str, Any]:

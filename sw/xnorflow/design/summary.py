@@ -13,7 +13,7 @@ from xnorflow.plan.memories import sprams_of
 from xnorflow.plan.reductions import Fold, Reduction
 from xnorflow.plan.tail_choice import GENERIC
 from xnorflow.resources.engine import DesignSummary
-from xnorflow.resources.scores import score_form
+from xnorflow.resources.score_form import score_form
 from xnorflow.resources.usage import checked, design_resources, status
 from xnorflow.schedule.timing import Timing
 from xnorflow.version import __version__

@@ -535,7 +535,8 @@ class Scores(Layer):
     def form(self) -> str:
         """Name of the way in which scores are computed."""
         if self.steps:
-            return f"float32 operations as {len(self.steps)} integer steps"
+            number = len(self.steps)
+            return f"float32 operations as {number} integer step{'s' * (number > 1)}"
         if self.ranks is not None:
             return "table of ranks"
         if self.factor != 1:
@@ -604,7 +605,11 @@ class Scores(Layer):
         )
         check_steps(self.steps, classes, inp.alphabet.lo, inp.alphabet.hi)
         other = self.ranks is not None or self.steps
-        need(not (other and (self.offsets.any() or self.factor != 1)), "it has two forms of scores")
+        need(
+            not (other and self.offsets.any()),
+            f"it has {'steps' if self.steps else 'ranks'} and offsets",
+        )
+        need(not other or self.factor == 1, "it has two forms of scores")
         if self.ranks is None:
             need(self.rank_lo is None, "it has rank_lo, but no ranks")
             return

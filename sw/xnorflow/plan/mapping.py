@@ -15,7 +15,7 @@ from xnorflow import ir
 from xnorflow.errors import BadInput, UnsupportedModel
 from xnorflow.plan.layer_rules import StageRule, reductions, rule_of
 from xnorflow.plan.reductions import Fold, Reduction
-from xnorflow.plan.score_unit import score_unit
+from xnorflow.plan.score_constants import score_unit
 from xnorflow.plan.tail_constants import (
     MAX_TABLE_BITS,
     Affine,

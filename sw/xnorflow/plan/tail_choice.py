@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from math import ceil
 
+import numpy as np
+
 from xnorflow.devices.tables import Family, Fpga, fpgas
 from xnorflow.storage.blocks import StorageChoice, rom_luts
 from xnorflow_hw.spec import (
@@ -17,7 +19,7 @@ from xnorflow_hw.spec import (
 )
 from xnorflow_hw.spec.kinds import Fabric
 from xnorflow_hw.spec.latency import ceil_log2, multiplier_latency
-from xnorflow_hw.spec.scores import SIGNIFICANT
+from xnorflow_hw.spec.score_unit import SIGNIFICANT
 from xnorflow_hw.spec.stage_latency import compares
 
 GENERIC = "ulx3s-85f"
@@ -70,7 +72,11 @@ def affine_luts(tail: AffineSpec, pixels: int, memories: StorageChoice) -> float
 def affine_logic(tail: AffineSpec) -> float:
     """Estimate the LUTs of one lane of an affine tail, without memories."""
     narrow, wide = sorted((tail.acc_bits, tail.factor_bits))
-    product = 0 if tail.multiplier == "dsp" else narrow + 2 * (narrow - 1) * (wide + 1)
+    product = 0.0 if tail.multiplier == "dsp" else narrow + 2 * (narrow - 1) * (wide + 1)
+    if tail.rows == 1 and product:
+        # Factors are constants: there is no logic to mask copies, and none for a bit that is 0.
+        copies = np.bitwise_count(tail.multiply).mean() if wide == tail.acc_bits else narrow
+        product = max(0.0, float(copies) - 1) * (wide + 1)
     added = max(narrow + wide, tail.offset_bits)
     corrected = tail.out_bits + tail.shift / 3 if tail.ties.any() else 0
     if tail.late is not None:

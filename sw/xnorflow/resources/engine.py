@@ -35,7 +35,7 @@ class ComputedCodes:
 
 
 @dataclass(frozen=True)
-class ScoreUnit:
+class ScoreSummary:
     """Summary of the unit that computes float32 scores in integers.
 
     Parameters
@@ -206,7 +206,7 @@ class DesignSummary:
         Gearbox behind the last engine, unless it is only wires.
     score_bits : int
         Bits of an output beat.
-    scores : ScoreUnit, optional
+    scores : ScoreSummary, optional
         Unit behind the last engine that computes scores.
     """
 
@@ -221,7 +221,7 @@ class DesignSummary:
     table_bits: int = 0
     output: GearboxSpec | None = None
     score_bits: int = 0
-    scores: ScoreUnit | None = None
+    scores: ScoreSummary | None = None
 
     def __post_init__(self) -> None:
         """Check that there are engines and that times are positive."""

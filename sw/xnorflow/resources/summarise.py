@@ -8,7 +8,7 @@ import numpy as np
 
 from xnorflow.plan.reductions import Reduction
 from xnorflow.plan.tail_choice import affine_logic, affine_registers, score_luts, score_registers
-from xnorflow.resources.engine import ComputedCodes, DesignSummary, EngineSummary, ScoreUnit
+from xnorflow.resources.engine import ComputedCodes, DesignSummary, EngineSummary, ScoreSummary
 from xnorflow_hw.array.tail import search_steps
 from xnorflow_hw.spec import (
     AcceleratorSpec,
@@ -147,12 +147,12 @@ def design_summary(
     )
 
 
-def score_summary(unit: ScoreSpec) -> ScoreUnit:
+def score_summary(unit: ScoreSpec) -> ScoreSummary:
     """Return the summary of the unit of scores."""
     memories = tuple(
         (*words, getattr(step, name)) for step in unit.steps for name, words in step.words.items()
     )
-    return ScoreUnit(score_luts(unit), score_registers(unit), memories)
+    return ScoreSummary(score_luts(unit), score_registers(unit), memories)
 
 
 def engine_summaries(

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from math import ceil, gcd
 
 from xnorflow.devices.tables import Family
-from xnorflow.resources.engine import ComputedCodes, DesignSummary, EngineSummary, ScoreUnit
+from xnorflow.resources.engine import ComputedCodes, DesignSummary, EngineSummary, ScoreSummary
 from xnorflow.storage.blocks import StorageChoice, ram_luts, rom_luts
 from xnorflow_hw.array import stored_sums as stored
 from xnorflow_hw.fabric import copies, xnor_sum
@@ -340,7 +340,7 @@ def engine(e: EngineSummary, family: Family) -> dict[str, Terms]:
     }
 
 
-def scores(unit: ScoreUnit | None, family: Family) -> Terms:
+def scores(unit: ScoreSummary | None, family: Family) -> Terms:
     """Return the terms of the unit of scores."""
     if unit is None:
         return {}

@@ -134,7 +134,7 @@ def test_the_widest_steps():
         ({"exponent": 257}, "exponent"),
         ({"exponent": 0.5}, "exponent"),
         ({"factor": 2, "steps": STEPS}, "two forms"),
-        ({"offsets": np.array([0, 1]), "steps": STEPS}, "two forms"),
+        ({"offsets": np.array([0, 1]), "steps": STEPS}, "steps and offsets"),
         (
             {
                 "steps": STEPS,

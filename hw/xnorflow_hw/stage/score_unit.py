@@ -16,7 +16,7 @@ from xnorflow_hw.base.pipeline import delay
 from xnorflow_hw.memory.rom import IMAGE_BITS, Rom, field_words
 from xnorflow_hw.spec.kinds import Style
 from xnorflow_hw.spec.rom import RomSpec
-from xnorflow_hw.spec.scores import SIGNIFICANT, ScoreSpec, ScoreStepSpec
+from xnorflow_hw.spec.score_unit import SIGNIFICANT, ScoreSpec, ScoreStepSpec
 
 
 class _Constants:

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xnorflow_hw.array.score_unit import ScoreUnit, _nearest
 from xnorflow_hw.spec import ScoreSpec, ScoreStepSpec
 from xnorflow_hw.spec.latency import score_step_latency
+from xnorflow_hw.stage.score_unit import ScoreUnit, _nearest
 
 from ..convert import STYLE, to_verilog
 from ..harness import pack, run_stream, stalls, unpack
