@@ -252,9 +252,9 @@ class Pending:
                 return
             except UnsupportedModel:
                 pass
-        self._round(consumer, zero)
+        self.round(consumer, zero=zero)
 
-    def _round(self, consumer: g.Op, zero: bool) -> None:
+    def round(self, consumer: g.Op, *, zero: bool = False) -> None:
         """Round the value that enters the present operation to fixed point."""
         assert self.fixed is not None
         self.rounded = True
@@ -270,7 +270,15 @@ class Pending:
         factor = np.broadcast_to(value.factor * self.unit / scale, channels)
         offset = np.broadcast_to(value.offset / scale - alphabet.lo, channels)
         largest = int(np.maximum(np.abs(self.reach.lo), np.abs(self.reach.hi)).max())
-        found = rescaling(factor, offset, largest)
+        found = rescaling(factor, offset, largest, alphabet.levels)
+        if found is None:
+            raise UnsupportedModel(
+                "the factors or offsets of its inputs are too large beside their range for fixed"
+                " point.",
+                node=consumer.node,
+                op=consumer.op,
+                hint="calibration data like those it was trained on, or scales near 1.",
+            )
         least, most = (
             np.clip(np.rint(np.broadcast_to(end, channels) / scale), alphabet.lo, alphabet.hi)
             for end in (value.lo, value.hi)

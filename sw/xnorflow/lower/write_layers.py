@@ -88,6 +88,9 @@ def walk(
 def _convolve(p: Pending, op: ops.ConvOp, shape: Shape) -> None:
     """Write a convolution or dense layer: integer weights, bounds, and the error of its floats."""
     multiples = p.settle_multiples(op)
+    if p.fixed is not None and p.alphabet().bits > MAX_CODE_BITS and (multiples == 1).all():
+        # Sums of a pool, which are integers, but too wide for a layer to read.
+        p.round(op)
     alphabet = p.alphabet()
     if alphabet.bits > MAX_CODE_BITS:
         raise UnsupportedModel(
@@ -194,8 +197,11 @@ def _tail(p: Pending, where: ops.Op) -> scores.ScoreTail:
     return scores.find(p.expression(), p.reach, where)
 
 
-def _drop_squashing(p: Pending) -> None:
-    """Remove squashing functions at the end, which keep the order of scores up to saturation."""
+def _drop_squashing(p: Pending, graph: ops.Graph) -> None:
+    """Remove squashing functions at the end, which keep the order of scores up to saturation.
+
+    `p.at` becomes the place of the value before them, or -1 where the graph has no such value.
+    """
     while p.ops:
         last = p.ops[-1]
         if not isinstance(last, FunctionOp) or last.function not in SQUASHING:
@@ -203,6 +209,7 @@ def _drop_squashing(p: Pending) -> None:
         if not all(isinstance(o, tuple) and not o for o in last.operands):
             return
         p.ops.pop()
+        p.at = p.at - 1 if p.at > 0 and graph.ops[p.at - 1] is last else -1
         p.notes.append(
             f"{last.op} {last.node!r} at the end was dropped: it does not change the order of the"
             " scores."
@@ -264,7 +271,8 @@ def _scores_in_fixed_point(p: Pending, where: ops.Op) -> bool:
         offsets = np.zeros(classes, np.int64)
     p.rounded = True
     p.layers.append(ir.Scores("scores", offsets, sources=named))
-    p.marks.append(Mark(p.layers[-1], p.at, unit))
+    if p.at >= 0:
+        p.marks.append(Mark(p.layers[-1], p.at, unit))
     return True
 
 
@@ -285,7 +293,7 @@ def _finish(p: Pending, graph: ops.Graph, shape: Shape) -> None:
             hint="a global pool or a dense layer at the end.",
         )
     p.write_pools(np.ones(len(p.reach.lo), np.int64))
-    _drop_squashing(p)
+    _drop_squashing(p, graph)
     if p.fixed is not None and _scores_in_fixed_point(p, where):
         return
     tail = _tail(p, where)
