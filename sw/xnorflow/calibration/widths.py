@@ -50,9 +50,10 @@ def known_width(value: int | str) -> Width:
         return "auto"
     try:
         bits = int(value)
-    except (TypeError, ValueError):
-        bits = 0
-    if isinstance(value, bool) or not LEAST_BITS <= bits <= MOST_BITS or bits != float(value):
+        whole = bits == float(value)
+    except (TypeError, ValueError, OverflowError):
+        bits, whole = 0, False
+    if isinstance(value, bool) or not whole or not LEAST_BITS <= bits <= MOST_BITS:
         raise BadInput(
             f"fixed point of {value!r} is not possible; {LEAST_BITS} to {MOST_BITS} bits are, or"
             " auto"

@@ -86,7 +86,9 @@ class Mark:
     layer : Layer
         Its integers times `unit` are the value.
     at : int
-        The operation that the value enters, by its place in the graph.
+        The operation that the value enters, by its place in the graph; negative for the scores:
+        -1 is the graph's output, -2 what its last operation reads. So it holds for the graph before
+        what follows the last layer was folded into its weights, too.
     unit : float
         Value of the integer 1.
     """
