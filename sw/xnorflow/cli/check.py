@@ -303,6 +303,8 @@ def _show(found: Evidence, allow_ties: bool) -> None:
         say("DIFFERS", style="bold red")
     elif found.differs:
         say("equal but for ties", style="bold yellow")
+    elif any(o.rounded and (o.labels or o.order) for o in found.outcomes):
+        say("equal but for the rounding to fixed point", style="bold yellow")
     elif found.outcomes:
         say("EQUAL in everything that was compared", style="bold green")
 

@@ -23,6 +23,7 @@ from xnorflow.cli.options import (
 )
 from xnorflow.data import read_images
 from xnorflow.errors import BadInput
+from xnorflow.lower.fixed_point import FIXED_POINT
 
 if TYPE_CHECKING:
     from xnorflow.export.checked import Exported
@@ -122,10 +123,12 @@ def command(
         )
         return
     say: Callable[..., None] = console.out.print
+    fixed = any(note.startswith(FIXED_POINT) for note in net.notes)
+    rounding = "to fixed point" if fixed else "of float32 sums"
     for e in made:
         verdict = "every score is the golden model's" if e.path == output else "the same order"
         if e.differing:
-            verdict = f"the order differs in {e.differing} frames, by rounding of float32 sums"
+            verdict = f"the order differs in {e.differing} frames, by rounding {rounding}"
         say(
             f"{e.path.name}: {e.frames} frames in {e.tool}: {verdict}",
             highlight=False,

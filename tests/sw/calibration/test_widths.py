@@ -278,3 +278,11 @@ def test_a_layer_that_calibration_never_reaches_is_zero_or_refused(tmp_path):
     with pytest.raises(UnsupportedModel, match="too large beside their range"):
         made(1e30)
     assert frames(made(1.0).net).shape == (40, 8)
+
+
+def test_a_value_that_the_graph_lacks_has_no_distance(tmp_path):
+    """A pool behind the function is written before it: of the value between them there is none."""
+    model = Real(1, 2, 4, 4).scaled().conv(3, 2, 3).then("Tanh").pool("MaxPool").flat()
+    graph = read(model.save(tmp_path))
+    found = widths.choose(graph, 10, samples.drawn(graph))
+    assert [d.layer for d in found.distances] == ["input"] and found.differ == 0
