@@ -16,7 +16,7 @@ from rich.table import Table
 from xnorflow.cli import console
 from xnorflow.cli.files import check_output, whole_file
 from xnorflow.cli.options import (
-    Reading,
+    ReadingOptions,
     input_options,
     jobs_option,
     json_option,
@@ -102,7 +102,7 @@ def command(
     against: Path | None,
     allow_ties: bool,
     jobs: int,
-    reading: Reading,
+    reading: ReadingOptions,
     as_json: bool,
     **options: Any,
 ) -> None:

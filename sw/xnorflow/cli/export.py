@@ -14,7 +14,7 @@ from xnorflow.cli import console
 from xnorflow.cli.files import check_output, whole_file
 from xnorflow.cli.folders import whole_folder
 from xnorflow.cli.options import (
-    Reading,
+    ReadingOptions,
     input_options,
     json_option,
     limit_option,
@@ -70,7 +70,7 @@ def command(
     passes: Path | None,
     data: Path | None,
     limit: int | None,
-    reading: Reading,
+    reading: ReadingOptions,
     as_json: bool,
 ) -> None:
     """Write the integer network of a model for other tools.
@@ -169,7 +169,7 @@ def _format(output: Path | None, kind: str | None) -> str:
     return kind
 
 
-def _network(model: Path, reading: Reading) -> IntegerNetwork:
+def _network(model: Path, reading: ReadingOptions) -> IntegerNetwork:
     if not model.is_dir():
         return load_model(model, reading)
     reading.check_compiled(model)
@@ -179,7 +179,7 @@ def _network(model: Path, reading: Reading) -> IntegerNetwork:
 
 
 def _steps(
-    model: Path, passes: Path, reading: Reading, x: NDArray[np.uint8] | None
+    model: Path, passes: Path, reading: ReadingOptions, x: NDArray[np.uint8] | None
 ) -> tuple[Exported, ...]:
     from dataclasses import replace
 
