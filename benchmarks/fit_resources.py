@@ -68,7 +68,7 @@ def rows(design: Design, measured: Mapping[str, Mapping[str, int]], family: Fami
                 # Components are counted before these registers move.
                 total["ff"] -= min(total["ff"], moved.get(name, 0) + known)
                 found.append((name, features, total))
-    for name, features in parts.ends(design.shape).items():
+    for name, features in parts.ends(design.shape, family).items():
         key = "glue" if name == "top" else name
         features = _own(features)
         if features and key in measured:
@@ -106,7 +106,10 @@ def _without_free_constants(fitted: dict[str, float]) -> dict[str, float]:
 
 def components(design: Design, family: Family) -> list[tuple[str, parts.Terms]]:
     """Return the features of all components of a design by the components' names."""
-    each = [*(parts.engine(e, family) for e in design.shape.engines), parts.ends(design.shape)]
+    each = [
+        *(parts.engine(e, family) for e in design.shape.engines),
+        parts.ends(design.shape, family),
+    ]
     return [part for found in each for part in found.items()]
 
 

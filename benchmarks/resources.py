@@ -61,8 +61,10 @@ def write(records: dict[str, dict[str, Any]]) -> None:
 
 def signature(design: Design) -> str:
     """Return a digest of all that the model knows of a design, cheaper than the design's own."""
-    # Records that are older than far tiles are valid for today's designs.
-    known = repr(design.shape).replace(", far=False", "")
+    # Records that are older than far tiles, computed codes and scores are valid for today.
+    known = repr(design.shape)
+    for absent in (", far=False", ", computed=None", ", scores=None"):
+        known = known.replace(absent, "")
     return hashlib.sha256(known.encode()).hexdigest()[:16]
 
 

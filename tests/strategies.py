@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from xnorflow import ir
 from xnorflow.ir.reach import reached
+from xnorflow.ir.score_steps import rounded
 from xnorflow.ir.verify import verify
 from xnorflow.plan.layer_rules import StageRule, reductions, rule_of
 from xnorflow.plan.reductions import Fold
@@ -43,6 +44,15 @@ CODES = (
     ir.Alphabet(-1, 3, 6),
     ir.Alphabet(0, 1, 16),
     ir.Alphabet(5, 1, 1),
+)
+UNIFORM = (
+    ir.Alphabet(0, 1, 5),
+    ir.Alphabet(-4, 1, 8),
+    ir.Alphabet(0, 1, 16),
+    ir.Alphabet(-11, 1, 23),
+    ir.Alphabet(0, 1, 64),
+    ir.UINT8,
+    ir.UINT8,
 )
 WEIGHTS = (
     ir.BIPOLAR,
@@ -162,7 +172,29 @@ class _Builder:
             window = windows(self.draw, self.map, every_window=True)
             self.add(ir.MaxPool, window, self.rng.random(self.map.channels) < 0.4)
 
+    def uniform(self) -> None:
+        """Add the thresholds of a uniform quantiser, whose roundings may be off by one."""
+        alphabet, a = one_of(self.draw, UNIFORM), self.map.alphabet
+        channels, steps = self.map.channels, np.arange(alphabet.levels - 1)
+        width = max(1.0, a.hi - a.lo) * self.rng.uniform(0.3, 3, (channels, 1)) / alphabet.levels
+        kind = one_of(self.draw, ("any", "dyadic", "off"))
+        if kind == "dyadic":  # Half of the codes begin behind their ties.
+            width = 2.0 ** np.rint(np.log2(width))
+        middle = np.rint(self.rng.normal((a.lo + a.hi) / 2, 1 + (a.hi - a.lo) / 9, (channels, 1)))
+        at = middle + (steps + 0.5 - alphabet.levels // 2) * width
+        values = np.ceil(at).astype(np.int64)
+        if kind == "dyadic":
+            values += (at == values) & ((steps + alphabet.lo) % 2 == 0)
+        elif kind == "off":
+            values += self.rng.random(values.shape) < 0.2
+        # Thresholds beyond all values are where lowering puts them.
+        values = np.clip(np.maximum.accumulate(values, axis=1), a.lo, a.hi + 1)
+        self.add(ir.Threshold, values, alphabet)
+
     def threshold(self) -> None:
+        if chance(self.draw, 25):
+            self.uniform()
+            return
         alphabet, a = one_of(self.draw, CODES), self.map.alphabet
         shape = (self.map.channels, alphabet.levels - 1)
         # Most of a sum's values lie near the middle of its range.
@@ -222,8 +254,36 @@ class _Builder:
         if a.bits <= 8 and chance(self.draw, 30):
             ranks = np.sort(self.rng.integers(0, 400, (classes, a.hi - a.lo + 1)), axis=1)
             self.add(ir.Scores, zeros, ranks, np.full(classes, a.lo))
+        elif a.bits <= 24 and chance(self.draw, 35):
+            self.add(ir.Scores, zeros, steps=self.chain(classes, max(abs(a.lo), abs(a.hi))))
+        elif chance(self.draw, 20):
+            factor = self.draw(st.integers(2, 9))
+            self.add(ir.Scores, self.rng.integers(-500, 500, classes), factor=factor)
         else:
             self.add(ir.Scores, self.rng.integers(-500, 500, classes) * chance(self.draw, 70))
+
+    def chain(self, classes: int, largest: int) -> tuple[ir.ScoreStep, ...]:
+        """Draw steps whose sums stay below 55 bits, some of them with more than 24."""
+        steps, bits = [], max(1, largest.bit_length())
+        for _ in range(self.draw(st.integers(1, 4))):
+            room = min(28, 48 - bits)
+            if room < 2:
+                break
+            if chance(self.draw, 60):
+                width = self.draw(st.integers(1, room))
+                multiply = self.rng.integers(-(1 << width), 1 << width, classes)
+                add = np.zeros(classes, np.int64)
+                bits += width
+            else:
+                width = self.draw(st.integers(0, min(room, 4)))
+                multiply = np.full(classes, 1 << width)
+                bits = max(bits + width, room) + 1
+                add = self.rng.integers(-(1 << room), 1 << room, classes)
+            # What a shift drops is always 0, and constants are floats, as in imported networks.
+            shift = self.draw(st.integers(0, 3))
+            multiply, add = (rounded(c) << shift for c in (multiply, add))
+            steps.append(ir.ScoreStep(multiply, add, shift))
+        return tuple(steps)
 
 
 def _fold(draw: Any, part: Any) -> Fold:

@@ -30,6 +30,7 @@ from xnorflow.ir.layers import (
     SumPool,
     Threshold,
 )
+from xnorflow.ir.score_steps import run as run_steps
 
 BATCH_BYTES = 1 << 26
 """Most memory for the largest feature map of a batch, in bytes."""
@@ -276,8 +277,10 @@ def _code_table(layer: CodeTable, x: NDArray[Any], inp: Features) -> NDArray[Any
 @apply.register
 def _scores(layer: Scores, x: NDArray[Any], inp: Features) -> NDArray[Any]:
     values = x.astype(np.int64)
+    if layer.steps:
+        return run_steps(layer.steps, values)
     if layer.ranks is None or layer.rank_lo is None:
-        return values + layer.offsets
+        return layer.factor * values + layer.offsets
     at = values - layer.rank_lo
     inside = np.clip(at, 0, layer.ranks.shape[1] - 1)
     ranks = np.where(at == inside, layer.ranks[np.arange(inp.channels), inside], -1)

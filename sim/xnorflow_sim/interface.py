@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-SCORE_BITS = (8, 16, 24, 32)
+SCORE_BITS = tuple(range(8, 72, 8))
 """Widths in bits that a score can have."""
 
 
@@ -78,7 +78,7 @@ class Interface:
     out_lanes : int
         Number of scores per output beat.
     out_bits : int
-        Bits of each score: 8, 16, 24 or 32, signed.
+        Bits of each score, a multiple of 8 up to 64, signed.
     classes : int
         Number of scores per frame. They take ``ceil(classes / out_lanes)`` beats, and ``tlast``
         marks the last.
@@ -234,18 +234,18 @@ class Interface:
             raise ValueError(
                 f"scores {scores.min()} to {scores.max()} do not fit {self.out_bits} bits"
             )
-        lanes = np.zeros((len(scores), self.out_beats * self.out_lanes), "<i4")
+        lanes = np.zeros((len(scores), self.out_beats * self.out_lanes), "<i8")
         lanes[:, : self.classes] = scores
-        raw = lanes.view(np.uint8).reshape(-1, 4)[:, : self.out_bits // 8]
+        raw = lanes.view(np.uint8).reshape(-1, 8)[:, : self.out_bits // 8]
         return np.ascontiguousarray(raw).reshape(len(scores), self.out_beats, self.out_bytes)
 
     def _lanes(self, beats: NDArray[np.uint8]) -> NDArray[np.int64]:
         """Return every lane of raw output beats, sign-extended."""
         size = self.out_bits // 8
-        raw = np.zeros((beats.size // size, 4), np.uint8)
+        raw = np.zeros((beats.size // size, 8), np.uint8)
         # The score is in the highest bytes, so that an arithmetic shift extends its sign.
-        raw[:, 4 - size :] = beats.reshape(-1, size)
-        return (raw.view("<i4") >> (32 - self.out_bits)).astype(np.int64)
+        raw[:, 8 - size :] = beats.reshape(-1, size)
+        return (raw.view("<i8") >> (64 - self.out_bits)).astype(np.int64)
 
 
 @dataclass(frozen=True)

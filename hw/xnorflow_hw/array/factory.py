@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from xnorflow_hw.array.affine_tail import AffineTail
 from xnorflow_hw.array.baked_array import FORM, BakedArray
 from xnorflow_hw.array.dot import DotArray
 from xnorflow_hw.array.pool import MaxArray, SumArray
 from xnorflow_hw.array.tail import OffsetTail, TableTail, ThresholdTail
 from xnorflow_hw.spec import (
     IN_BLOCKS,
+    AffineSpec,
     ArraySpec,
     DotSpec,
     MaxSpec,
@@ -24,7 +26,8 @@ from xnorflow_hw.spec.kinds import Style
 from xnorflow_hw.spec.stage_latency import compares
 
 Array = DotArray | BakedArray | MaxArray | SumArray
-Tails = list[ThresholdTail | OffsetTail | TableTail]
+AnyTail = ThresholdTail | AffineTail | OffsetTail | TableTail
+Tails = list[AnyTail]
 
 
 def engine(
@@ -49,7 +52,7 @@ def engine(
     -------
     array : DotArray, BakedArray, MaxArray or SumArray
         The array, which compares with the thresholds itself if `compares`.
-    tails : list of ThresholdTail, OffsetTail or TableTail
+    tails : list of ThresholdTail, AffineTail, OffsetTail or TableTail
         The tails that remain.
 
     Raises
@@ -136,6 +139,13 @@ def _threshold(spec: ThresholdSpec, options: dict[str, Any]) -> ThresholdTail:
     return ThresholdTail(thresholds=spec.thresholds, **options)
 
 
+def _affine(spec: AffineSpec, options: dict[str, Any]) -> AffineTail:
+    bits = options.pop("acc_bits")
+    if bits != spec.acc_bits:
+        raise ValueError(f"values of {bits} bits do not fit a tail for {spec.acc_bits} bits")
+    return AffineTail(spec, **options)
+
+
 def _offset(spec: OffsetSpec, options: dict[str, Any]) -> OffsetTail:
     return OffsetTail(
         multiply=spec.multiply,
@@ -150,8 +160,9 @@ def _table(spec: TableSpec, options: dict[str, Any]) -> TableTail:
     return TableTail(table=spec.table, out_bits=spec.out_bits, **options)
 
 
-TAILS: dict[type[TailSpec], Callable[..., ThresholdTail | OffsetTail | TableTail]] = {
+TAILS: dict[type[TailSpec], Callable[..., AnyTail]] = {
     ThresholdSpec: _threshold,
+    AffineSpec: _affine,
     OffsetSpec: _offset,
     TableSpec: _table,
 }

@@ -9,10 +9,12 @@ from xnorflow_hw.spec.arrays import ArraySpec, DotSpec, MaxSpec, SumSpec
 from xnorflow_hw.spec.buffer import BufferSpec
 from xnorflow_hw.spec.gearbox import GearboxSpec
 from xnorflow_hw.spec.rom import FAR_CYCLES, IN_BLOCKS, IN_SPRAM, NEAR, RomSpec, Tile, segments
-from xnorflow_hw.spec.tails import OffsetSpec, TableSpec, TailSpec, ThresholdSpec
+from xnorflow_hw.spec.scores import ScoreSpec, ScoreStepSpec
+from xnorflow_hw.spec.tails import AffineSpec, OffsetSpec, TableSpec, TailSpec, ThresholdSpec
 
 __all__ = [
     "AcceleratorSpec",
+    "AffineSpec",
     "ArraySpec",
     "BufferSpec",
     "DotSpec",
@@ -25,6 +27,8 @@ __all__ = [
     "NEAR",
     "OffsetSpec",
     "RomSpec",
+    "ScoreSpec",
+    "ScoreStepSpec",
     "StageSpec",
     "SumSpec",
     "TableSpec",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from xnorflow_hw.spec.arrays import ArraySpec
 from xnorflow_hw.spec.buffer import BufferSpec
 from xnorflow_hw.spec.gearbox import GearboxSpec
+from xnorflow_hw.spec.scores import ScoreSpec
 from xnorflow_hw.spec.tails import OffsetSpec, TailSpec
 
 
@@ -84,9 +85,10 @@ class StageSpec:
 
     @property
     def unused_lanes_hold_0(self) -> bool:
-        """Whether the lanes past the last channel are 0. An offset tail leaves sums in them."""
+        """Whether the lanes past the last channel are 0; those of sums are not."""
         ragged = self.channels % self.lanes_out != 0
-        return not (ragged and self.tails and isinstance(self.tails[-1], OffsetSpec))
+        offset = bool(self.tails) and isinstance(self.tails[-1], OffsetSpec)
+        return not (ragged and (offset or (not self.tails and self.array.weight_words > 0)))
 
     @property
     def out_bits(self) -> int:
@@ -113,9 +115,11 @@ class AcceleratorSpec:
     out_lanes : int
         Number of scores per beat of m_axis.
     score_bits : int
-        Width of a score on m_axis: 8, 16, 24 or 32 bits.
+        Width of a score on m_axis: a multiple of 8 bits up to 64.
     score_signed : bool
-        Whether the last stage's values are sign-extended to that width, or zero-extended.
+        Whether the last values are sign-extended to that width, or zero-extended.
+    scores : ScoreSpec, optional
+        Unit behind the last gearbox that computes scores, if the last stage does not.
     """
 
     name: str
@@ -126,6 +130,7 @@ class AcceleratorSpec:
     out_lanes: int
     score_bits: int
     score_signed: bool
+    scores: ScoreSpec | None = None
 
     @property
     def output_beats(self) -> int:

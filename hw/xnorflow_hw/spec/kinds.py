@@ -25,6 +25,13 @@ Storage = Literal["auto", "block", "constants", "distributed", "logic", "spram"]
 "distributed" LUTs that form a memory. "logic" is LUTs that logic behind them may share, and "spram"
 single-port RAM that is loaded after power-up.
 """
+Multiplier = Literal["dsp", "logic"]
+"""What a product of two values that vary is built of.
+
+"dsp" is a plain multiplication, for which the tools take DSP blocks where the family has them.
+"logic" is a tree of adders, which they cannot turn into one.
+"""
 
 FABRICS: tuple[Fabric, ...] = get_args(Fabric)
 STYLES: tuple[Style, ...] = get_args(Style)
+MULTIPLIERS: tuple[Multiplier, ...] = get_args(Multiplier)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from xnorflow_hw.spec.kinds import Fabric, Storage, SumForm
+from xnorflow_hw.spec.kinds import Fabric, Multiplier, Storage, SumForm
 from xnorflow_hw.spec.rom import IN_BLOCKS, RomSpec
 
 BUFFER_LATENCY = 2
@@ -268,3 +268,54 @@ def dot_latency(
 def threshold_latency(*, bits: int) -> int:
     """Return the cycles of a threshold tail with codes of `bits` bits, two per search step."""
     return 2 * bits
+
+
+def multiplier_latency(*, bits: int, multiplier: Multiplier) -> int:
+    """Return the cycles of a product; one of logic has a register after every level of its tree.
+
+    Parameters
+    ----------
+    bits : int
+        Bits of the narrower operand, one partial product each.
+    multiplier : {"dsp", "logic"}
+        What the product is built of.
+    """
+    return 1 if multiplier == "dsp" else max(1, ceil_log2(bits))
+
+
+def affine_latency(*, bits: int, multiplier: Multiplier, ties: bool, late: bool) -> int:
+    """Return the cycles of an affine tail: constants, product, sum, code, and its corrections.
+
+    Parameters
+    ----------
+    bits, multiplier
+        As for `multiplier_latency`.
+    ties : bool
+        Whether some ties are broken, for which there is one cycle more.
+    late : bool
+        Whether some codes begin late, for which there are two: one to read and one to subtract.
+    """
+    product = multiplier_latency(bits=bits, multiplier=multiplier)
+    return 1 + product + 1 + 1 + ties + 2 * late
+
+
+def score_step_latency(
+    *, product: bool, bits: int, multiplier: Multiplier, adds: bool, rounds: bool
+) -> int:
+    """Return the cycles of a step of the unit that computes scores.
+
+    Parameters
+    ----------
+    product : bool
+        Whether there is a product; one of logic takes a cycle for magnitudes before it and one to
+        give it its sign, in which it is also added.
+    bits, multiplier
+        As for `multiplier_latency`.
+    adds, rounds : bool
+        Whether there is a sum, and whether it is rounded: one cycle to find the place, one to add.
+    """
+    cycles = int(adds) + 2 * rounds
+    if product:
+        cycles += multiplier_latency(bits=bits, multiplier=multiplier)
+        cycles += (1 + (not adds)) * (multiplier == "logic")
+    return cycles

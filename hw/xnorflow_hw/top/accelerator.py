@@ -7,6 +7,7 @@ from typing import Any
 from amaranth.hdl import Cat, ClockDomain, ClockSignal, Elaboratable, Module, ResetSignal, Signal
 from amaranth.lib import wiring
 
+from xnorflow_hw.array.score_unit import ScoreUnit
 from xnorflow_hw.base.loop import Loop
 from xnorflow_hw.memory.spram_rom import LOAD_BITS
 from xnorflow_hw.spec import AcceleratorSpec
@@ -59,8 +60,16 @@ class Accelerator(Elaboratable):
             Gearbox(**vars(box)) if box.needed or not zero else None
             for box, zero in zip(spec.gearboxes, clean, strict=True)
         ]
+        self.scores = (
+            None
+            if spec.scores is None
+            else ScoreUnit(spec.scores, name=f"{spec.name}_scores", style=style)
+        )
         self.modules: dict[str, str] = {}
         self.images: dict[str, str] = {}
+        if self.scores is not None:
+            self.modules |= self.scores.modules
+            self.images |= self.scores.images
         for stage in self.stages:
             self.modules |= stage.modules
             self.images |= stage.images
@@ -125,6 +134,10 @@ class Accelerator(Elaboratable):
                 wiring.connect(m, source, self.stages[k].i)
                 source = self.stages[k].o
                 sources.append(source)
+        if self.scores is not None:
+            m.submodules.scores = self.scores
+            wiring.connect(m, source, self.scores.i)
+            source = self.scores.o
         enable = LOAD_BITS
         for stage in self.stages:
             if stage.sections:

@@ -18,8 +18,11 @@ from xnorflow.cli.options import (
     load_model,
     model_argument,
 )
+from xnorflow.devices.tables import fpgas
 from xnorflow.graph.input_scale import InputScale
 from xnorflow.plan.buildable import check_buildable
+from xnorflow.plan.tail_choice import GENERIC
+from xnorflow.resources.scores import inspected
 
 
 def _row(layer: ir.Layer, inp: ir.Features, out: ir.Features) -> dict[str, Any]:
@@ -119,6 +122,7 @@ def command(
             pass_list.show(found)
         return
     rows = [_row(*step) for step in net]
+    scores = inspected(net, fpgas()[GENERIC].family)
     total = {
         "macs": sum(r.get("macs", 0) for r in rows),
         "weight_bits": sum(r.get("weight_bits", 0) for r in rows),
@@ -135,6 +139,7 @@ def command(
                 "classes": net.classes,
                 "notes": net.notes,
                 "layers": rows,
+                "scores": {**vars(scores), "family": fpgas()[GENERIC].family.name},
                 **total,
             }
         )
@@ -165,6 +170,13 @@ def command(
     console.out.print(
         f"x: {net.samples} {net.input_order.describe(net.shape)}"
         + (f"; the model takes {takes}" if takes else ""),
+        highlight=False,
+        markup=False,
+    )
+    console.out.print(
+        f"scores: {scores.form}, {scores.bits} bits; about {scores.luts:,} LUTs and"
+        f" {scores.ram_blocks} blocks of RAM beside the last layer's sums"
+        f" (estimated for {fpgas()[GENERIC].family.name})",
         highlight=False,
         markup=False,
     )

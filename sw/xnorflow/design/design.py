@@ -20,6 +20,7 @@ from xnorflow.errors import CheckFailed
 from xnorflow.inputs import blaming
 from xnorflow.plan.hardware_passes import accelerator
 from xnorflow.plan.layer_rules import reductions
+from xnorflow.plan.mapping import sent
 from xnorflow.plan.memories import load_bits
 from xnorflow.plan.reductions import Fold, Reduction
 from xnorflow.resources.engine import DesignSummary
@@ -415,7 +416,13 @@ class Design:
         for part in self.parts:
             layer = part.tails[-1][0] if part.tails else part.layer
             v = values[layer.name].astype(np.int64)
-            if not isinstance(layer, ir.Scores):
+            if isinstance(layer, ir.Scores) and layer.steps:
+                # The stage sends what the unit of scores starts from.
+                before = part.tails[-2][0] if len(part.tails) > 1 else part.layer
+                v = values[before.name].astype(np.int64)
+                meaning, _ = sent(part, self.folds[-1])
+                v = (v * meaning.denominator - meaning.offset[0]) // meaning.numerator
+            elif not isinstance(layer, ir.Scores):
                 a = part.final.alphabet
                 v = (v - a.lo) // a.step
             taps[part.name] = v

@@ -11,12 +11,15 @@ from xnorflow.devices.tables import Family, fpga, fpgas
 from xnorflow.plan.fabric import fabric
 from xnorflow.plan.memories import sprams_of
 from xnorflow.plan.reductions import Fold, Reduction
+from xnorflow.plan.tail_choice import GENERIC
 from xnorflow.resources.engine import DesignSummary
+from xnorflow.resources.scores import score_form
 from xnorflow.resources.usage import checked, design_resources, status
 from xnorflow.schedule.timing import Timing
 from xnorflow.version import __version__
 from xnorflow_hw.spec import (
     AcceleratorSpec,
+    AffineSpec,
     DotSpec,
     GearboxSpec,
     OffsetSpec,
@@ -108,6 +111,20 @@ def _tail(tail: TailSpec) -> dict[str, Any]:
                 "thresholds": thresholds,
                 "rom": tail.rom.storage,
             }
+        case AffineSpec():
+            rows, lanes = tail.multiply.shape
+            return {
+                "kind": "affine",
+                "rows": rows,
+                "lanes": lanes,
+                "levels": tail.levels,
+                "factor_bits": tail.factor_bits,
+                "shift": tail.shift,
+                "ties": bool(tail.ties.any()),
+                "late": tail.late is not None,
+                "multiplier": tail.multiplier,
+                "rom": tail.rom.storage,
+            }
         case OffsetSpec():
             rows, lanes = tail.offset.shape
             return {"kind": "offsets", "rows": rows, "lanes": lanes, "rom": tail.rom.storage}
@@ -182,6 +199,28 @@ def _resources(design: Summarised, family: Family) -> dict[str, Any]:
     }
 
 
+def _scores(design: Summarised) -> dict[str, Any]:
+    """Return how the scores are computed; resources are those on the board or on a usual family."""
+    family = fpga(design.board or GENERIC).family
+    spec = design.spec
+    found = score_form(design.net.scores, spec.stages[-1], spec.scores, family)
+    entry = {
+        "form": found.form,
+        "bits": found.bits,
+        "exponent": design.net.scores.exponent,
+        "lut": found.luts,
+        "bram": found.ram_blocks,
+        "family": family.name,
+        "kind": status(family),
+    }
+    if spec.scores is not None:
+        entry |= {
+            "latency": spec.scores.latency,
+            "multipliers": [s.multiplier for s in spec.scores.steps if s.places is None],
+        }
+    return entry
+
+
 def summary(design: Summarised) -> dict[str, Any]:
     """Return the content of ``design.json``, a dictionary of plain values.
 
@@ -219,6 +258,7 @@ def summary(design: Summarised) -> dict[str, Any]:
             )
         ],
         "output_gearbox": _gearbox(spec.gearboxes[-1]),
+        "scores": _scores(design),
         "input": {
             "samples": str(net.samples),
             "x": net.input_order.describe(net.shape),

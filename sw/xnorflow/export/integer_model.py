@@ -297,7 +297,12 @@ def _scores(
     layer: ir.Scores, b: OnnxBuilder, inp: ir.Features, out: ir.Features, qonnx: bool
 ) -> None:
     b.to_flat()
+    if layer.steps:
+        _steps(layer, b)
+        return
     b.add("Cast", "sums", to=TensorProto.INT64)
+    if layer.factor != 1:
+        b.add("Mul", "multiples", b.store("factor", np.array(layer.factor)))
     if layer.ranks is None or layer.rank_lo is None:
         b.add("Add", "scores", b.store("offsets", layer.offsets))
         return
@@ -305,3 +310,27 @@ def _scores(
     starts = np.arange(classes, dtype=np.int64) * width - layer.rank_lo
     b.add("Add", "entries", b.store("starts", starts))
     b.add("Gather", "scores", b.store("ranks", layer.ranks.ravel()), "@", axis=0)
+
+
+def _steps(layer: ir.Scores, b: OnnxBuilder) -> None:
+    """Append the steps of scores: float32 rounds each operation as a step does."""
+    for k, step in enumerate(layer.steps):
+        shifts = (step.multiply & (step.multiply - 1) == 0) & (step.multiply > 0)
+        floats = [c.astype(np.float32) for c in (step.multiply, step.add)]
+        exact = all(
+            (f.astype(np.float64).astype(np.int64) == c).all()
+            for f, c in zip(floats, (step.multiply, step.add), strict=True)
+        )
+        if not exact or (step.add.any() and not shifts.all()):
+            raise UnsupportedModel(
+                "float32 does not hold the constants of its scores, or would round them twice.",
+                node=layer.name,
+                op="Scores",
+                hint="the weights alone, as .npz, hex or C; or scales that are float32 values.",
+            )
+        b.add("Mul", f"product_{k}", b.store(f"multiply_{k}", floats[0]))
+        if step.add.any():
+            b.add("Add", f"sum_{k}", b.store(f"add_{k}", floats[1]))
+        if step.shift:
+            b.add("Mul", f"step_{k}", b.store(f"scale_{k}", np.array(0.5**step.shift, np.float32)))
+    b.add("Cast", "scores", to=TensorProto.INT64)

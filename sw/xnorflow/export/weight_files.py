@@ -27,6 +27,9 @@ AXES = {
     "offsets": "class",
     "ranks": "class, value - rank_lo",
     "rank_lo": "class",
+    "multiply": "step, class",
+    "add": "step, class",
+    "shift": "step",
 }
 """Meaning of the axes of each parameter."""
 
@@ -83,6 +86,10 @@ def parameters(net: ir.IntegerNetwork) -> Iterator[Parameter]:
             if isinstance(layer, ir.Conv) and f.name == "weights":
                 alphabet = layer.alphabet
             yield Parameter(layer.name, f.name, values.astype(np.int64), alphabet)
+        if isinstance(layer, ir.Scores) and layer.steps:
+            for name in ("multiply", "add", "shift"):
+                stacked = np.array([getattr(step, name) for step in layer.steps], np.int64)
+                yield Parameter(layer.name, name, stacked, None)
 
 
 def save_weights(net: ir.IntegerNetwork, path: str | Path, kind: WeightFormat) -> tuple[str, ...]:

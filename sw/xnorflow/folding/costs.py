@@ -19,7 +19,7 @@ from xnorflow.folding.narrowest import foldings
 from xnorflow.ir import Ints
 from xnorflow.plan.fabric import form_on
 from xnorflow.plan.reductions import Fold, Reduction
-from xnorflow.resources.engine import EngineSummary
+from xnorflow.resources.engine import ComputedCodes, EngineSummary
 from xnorflow.resources.usage import Resources, engine_resources, gearbox_resources
 from xnorflow.schedule import regrouping
 from xnorflow.storage.blocks import spram_number
@@ -109,7 +109,24 @@ def refolded(example: EngineSummary, part: Reduction, fold: Fold, family: Family
         buffer_ram="auto",
         repeat=repeat if conv else words,
         tail_bits=ceil(example.tail_bits * fold.pe * fold.pixels / example.pe / example.at_once),
+        computed=_computed_codes(example, fold, repeat, before),
         queue_depth=max(repeat + 1 if fold.pixels > 1 else 1, ceil((_PIPELINE + 2) / beats)),
+    )
+
+
+def _computed_codes(
+    example: EngineSummary, fold: Fold, repeat: int, before: int
+) -> ComputedCodes | None:
+    """Return the tail that computes codes at a folding, given the passes of the example's."""
+    if (tail := example.computed) is None:
+        return None
+    return replace(
+        tail,
+        rows=ceil(tail.rows * repeat / before),
+        word_bits=ceil(tail.word_bits * fold.pe / example.pe),
+        late_depth=ceil(tail.late_depth * repeat / before),
+        rom=None,
+        late_rom=None,
     )
 
 

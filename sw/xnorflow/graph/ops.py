@@ -132,10 +132,15 @@ class BatchNormOp(Elementwise):
     var: Floats
     epsilon: float
 
+    def folded(self) -> tuple[Floats, Floats]:
+        """Return the constants a and b."""
+        a = self.gamma * (np.float32(1) / np.sqrt(self.var + np.float32(self.epsilon)))
+        return a, self.beta - self.mean * a
+
     def apply(self, x: Floats) -> Floats:
         """Compute the result; see `Elementwise.apply`."""
-        a = self.gamma * (np.float32(1) / np.sqrt(self.var + np.float32(self.epsilon)))
-        return x * a + (self.beta - self.mean * a)
+        a, b = self.folded()
+        return x * a + b
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,6 +34,7 @@ from xnorflow.ir.layers import (
     Threshold,
 )
 from xnorflow.ir.network import IntegerNetwork, labels
+from xnorflow.ir.score_steps import ScoreStep
 
 __all__ = [
     "Alphabet",
@@ -54,6 +55,7 @@ __all__ = [
     "MaxPool",
     "NAMED_ALPHABETS",
     "Rescale",
+    "ScoreStep",
     "Scores",
     "SumPool",
     "TERNARY",

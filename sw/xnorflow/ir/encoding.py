@@ -16,6 +16,7 @@ from xnorflow.ir.input_kind import UINT8_KIND, HostQuantiser, InputKind
 from xnorflow.ir.input_order import InputOrder
 from xnorflow.ir.layer import KINDS
 from xnorflow.ir.layer_graph import LayerGraph
+from xnorflow.ir.score_steps import ScoreStep
 
 FORMAT = "xnorflow-network-1"
 FORMAT_2 = "xnorflow-network-2"
@@ -38,6 +39,8 @@ def to_arrays(net: LayerGraph) -> tuple[str, dict[str, NDArray[Any]]]:
         entry: dict[str, Any] = {"kind": layer.kind}
         for f in fields(layer):
             value = getattr(layer, f.name)
+            if f.metadata.get("omitted") and value == f.default:
+                continue
             if isinstance(value, np.ndarray):
                 arrays[f"{index}.{f.name}"] = value
                 value = {"array": f"{index}.{f.name}"}
@@ -45,6 +48,10 @@ def to_arrays(net: LayerGraph) -> tuple[str, dict[str, NDArray[Any]]]:
                 value = {"alphabet": [value.lo, value.step, value.levels]}
             elif isinstance(value, Window):
                 value = {"window": [value.kernel, value.stride, value.dilation, value.pads]}
+            elif f.name == "steps":
+                value = [
+                    _step(step, f"{index}.{f.name}.{k}", arrays) for k, step in enumerate(value)
+                ]
             entry[f.name] = value
         layers.append(entry)
     header: dict[str, Any] = {
@@ -79,6 +86,12 @@ def to_arrays(net: LayerGraph) -> tuple[str, dict[str, NDArray[Any]]]:
     return json.dumps(header), arrays
 
 
+def _step(step: ScoreStep, name: str, arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
+    """Return the entry of a step, whose arrays get names that begin with `name`."""
+    arrays[f"{name}.multiply"], arrays[f"{name}.add"] = step.multiply, step.add
+    return {"step": [{"array": f"{name}.multiply"}, {"array": f"{name}.add"}, step.shift]}
+
+
 def _ints(values: Any, count: int) -> tuple[int, ...]:
     """Return a list of `count` ints as a tuple; ValueError for anything else, such as a bool."""
     if not isinstance(values, list) or [type(v) for v in values] != [int] * count:
@@ -107,8 +120,10 @@ def _value(value: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
         case {"window": [kernel, stride, dilation, pads]}:
             sizes: Any = [_ints(kernel, 2), _ints(stride, 2), _ints(dilation, 2), _ints(pads, 4)]
             return Window(*sizes)
+        case {"step": [{"array": multiply}, {"array": add}, shift]}:
+            return ScoreStep(arrays[multiply], arrays[add], shift)
         case list():
-            return tuple(value)
+            return tuple(_value(v, arrays) if isinstance(v, dict) else v for v in value)
     return value
 
 

@@ -20,6 +20,9 @@ from xnorflow.ir.features import Features
 
 Mask = NDArray[np.bool_]
 
+OMITTED = {"omitted": True}
+"""Metadata of a field that files leave out where it has its default, as older files do."""
+
 KINDS: dict[str, type[Layer]] = {}
 """Every layer class by its `kind`, which is its name in files."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 from xnorflow.ir.alphabet import MAX_BITS, Alphabet, Ints, weight_alphabet
 from xnorflow.ir.features import Features, Window
 from xnorflow.ir.field_checks import MAX_VALUE, check_alphabet, check_window, integers, need
-from xnorflow.ir.layer import Layer, LayersBefore, Mask, NotMirrored
+from xnorflow.ir.layer import OMITTED, Layer, LayersBefore, Mask, NotMirrored
+from xnorflow.ir.score_steps import ScoreStep, check_steps, reached
+
+MAX_FACTOR = 1 << 16
+"""Largest factor of scores: there are no more classes than that."""
+MAX_EXPONENT = 256
+"""Largest magnitude of the exponent of scores; those of float32 values are smaller."""
 
 MAX_PRODUCT_BITS = 62
 """Widest sum of a product and an offset; int64 holds it."""
@@ -404,7 +410,7 @@ class Rescale(Layer):
     Parameters
     ----------
     multiply, offset : int64 array [channels]
-        Factor of the value, of any sign, and what is added to the product.
+        Factor of the value, at least 0, and what is added to the product.
     least, most : int64 array [channels]
         Bounds of the codes.
     shift : int
@@ -432,7 +438,7 @@ class Rescale(Layer):
     def check(self, inp: Features) -> None:
         """Check that no product or sum is wider than `MAX_PRODUCT_BITS`."""
         check_alphabet(self.alphabet)
-        integers(self.multiply, 1, "factors")
+        need(integers(self.multiply, 1, "factors").min() >= 0, "a factor is negative")
         integers(self.offset, 1, "offsets")
         least, most = integers(self.least, 1, "least codes"), integers(self.most, 1, "most codes")
         need(
@@ -446,7 +452,7 @@ class Rescale(Layer):
         )
         largest = max(abs(inp.alphabet.lo), abs(inp.alphabet.hi))
         # Python's integers: a product that wraps would look like a small one.
-        factor = max(abs(int(self.multiply.min())), abs(int(self.multiply.max())))
+        factor = int(self.multiply.max())
         offset = max(abs(int(self.offset.min())), abs(int(self.offset.max())))
         need(
             factor * largest + offset < 1 << MAX_PRODUCT_BITS,
@@ -458,13 +464,15 @@ class Rescale(Layer):
         return alive
 
     def mirrored(self, mask: Mask, before: LayersBefore) -> tuple[Rescale, Ints]:
-        """Turn the codes of marked channels upside down."""
-        # Rounding down of the negated sum: -(v >> s) - 1 == (-v - 1) >> s.
-        top = self.alphabet.levels << self.shift
+        """Turn the codes of marked channels upside down, with what is mirrored before."""
+        source = before.mirror(mask)
+        # For v = source - u, levels - 1 - ((v * m + b) >> s) is (u * m + turned) >> s, because
+        # -(t >> s) - 1 == (-t - 1) >> s.
+        top = (self.alphabet.levels << self.shift) - 1
+        turned = top - self.offset - source * self.multiply
         layer = replace(
             self,
-            multiply=np.where(mask, -self.multiply, self.multiply),
-            offset=np.where(mask, top - 1 - self.offset, self.offset),
+            offset=np.where(mask, turned, self.offset),
             least=np.where(mask, self.alphabet.levels - 1 - self.most, self.least),
             most=np.where(mask, self.alphabet.levels - 1 - self.least, self.most),
         )
@@ -475,15 +483,16 @@ class Rescale(Layer):
 class Scores(Layer):
     """Integer scores from the last accumulators [1, 1, classes]; always the last layer.
 
-    Without `ranks`, ``score = value + offsets[class]``. Ranks are needed where the imported
-    network's float32 scores are not affine in the values with one factor for all classes. Then
-    ``score = ranks[class, value - rank_lo[class]]``: the position of the float32 score among all
-    that any class can reach, in ascending order and with equal ranks for equal floats.
+    Without `ranks` and `steps`, ``score = factor * value + offsets[class]``. Where no such score
+    has the order of the imported network's float32 scores, there is one of two other forms. With
+    `steps`, the score is the float32 score itself, as an integer multiple of ``2 ** exponent``.
+    With `ranks`, ``score = ranks[class, value - rank_lo[class]]``, the rank of that float32 score
+    among all that any class can reach, equal ranks for equal floats.
 
     Parameters
     ----------
     offsets : int64 array [classes]
-        Offset of each class; all 0 with `ranks`.
+        Offset of each class; all 0 with `ranks` or `steps`.
     ranks : int64 array [classes, n], optional
         Ranks by class and value; rows end in -1 beyond the values that a class can reach.
     rank_lo : int64 array [classes], optional
@@ -493,6 +502,12 @@ class Scores(Layer):
         if the table would be large.
     floats_lo : int
         Integer score of the first entry of `floats`; 0 with `ranks`.
+    factor : int
+        See above, at least 1; 1 with `ranks` or `steps`.
+    steps : tuple of ScoreStep
+        The chain that computes float32 scores in integers.
+    exponent : int
+        With `steps`, the float32 score is ``score * 2 ** exponent``.
     """
 
     offsets: Ints
@@ -500,7 +515,21 @@ class Scores(Layer):
     rank_lo: Ints | None = None
     floats: NDArray[np.float32] | None = None
     floats_lo: int = 0
+    factor: int = field(default=1, metadata=OMITTED)
+    steps: tuple[ScoreStep, ...] = field(default=(), metadata=OMITTED)
+    exponent: int = field(default=0, metadata=OMITTED)
     kind: ClassVar[str] = "scores"
+
+    @property
+    def form(self) -> str:
+        """Name of the way in which scores are computed."""
+        if self.steps:
+            return f"float32 operations as {len(self.steps)} integer steps"
+        if self.ranks is not None:
+            return "table of ranks"
+        if self.factor != 1:
+            return f"sums times {self.factor}, plus offsets"
+        return "sums plus offsets"
 
     def output(self, inp: Features) -> Features:
         """Return the scores' shape, [1, 1, classes], and the integers between their bounds."""
@@ -511,8 +540,11 @@ class Scores(Layer):
             )
         if self.ranks is not None:
             return Features(*inp.shape, Alphabet(0, 1, int(self.ranks.max()) + 1))
-        low = inp.alphabet.lo + int(self.offsets.min())
-        high = inp.alphabet.hi + int(self.offsets.max())
+        low, high = inp.alphabet.lo, inp.alphabet.hi
+        if self.steps:
+            low, high = reached(self.steps, len(self.offsets), low, high)
+        low = self.factor * low + int(self.offsets.min())
+        high = self.factor * high + int(self.offsets.max())
         return Features(*inp.shape, Alphabet(low, 1, high - low + 1))
 
     def to_float(self, scores: NDArray[Any]) -> NDArray[np.float32]:
@@ -528,6 +560,8 @@ class Scores(Layer):
         ValueError
             If the network has no table of float scores.
         """
+        if self.steps:
+            return np.ldexp(np.asarray(scores, np.float64), self.exponent).astype(np.float32)
         if self.floats is None:
             raise ValueError("no table of float scores was kept for this network")
         floats: NDArray[np.float32] = self.floats[np.asarray(scores) - self.floats_lo]
@@ -549,12 +583,23 @@ class Scores(Layer):
                 "its table of float scores is not float32 with 1 axis",
             )
         need(type(self.floats_lo) is int, "its field floats_lo is not an integer")
+        need(
+            type(self.factor) is int and 1 <= self.factor <= MAX_FACTOR,
+            "its factor is out of range",
+        )
+        need(
+            type(self.exponent) is int and abs(self.exponent) <= MAX_EXPONENT,
+            "its exponent is out of range",
+        )
+        check_steps(self.steps, classes, inp.alphabet.lo, inp.alphabet.hi)
+        other = self.ranks is not None or self.steps
+        need(not (other and (self.offsets.any() or self.factor != 1)), "it has two forms of scores")
         if self.ranks is None:
             need(self.rank_lo is None, "it has rank_lo, but no ranks")
             return
         ranks, lo = integers(self.ranks, 2, "ranks"), integers(self.rank_lo, 1, "rank_lo")
         need(len(ranks) == len(lo) == classes, f"its ranks are not for {classes} classes")
-        need(not self.offsets.any(), "it has both ranks and offsets")
+        need(not self.steps, "it has ranks and steps")
         need(
             ranks.min() >= -1 and 0 <= ranks.max() < 1 << MAX_BITS,
             f"a rank is out of range: ranks lie between -1 and {(1 << MAX_BITS) - 1}",

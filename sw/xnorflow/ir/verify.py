@@ -13,6 +13,7 @@ from xnorflow.ir.input_order import LAYOUTS, InputOrder
 from xnorflow.ir.layer import Layer
 from xnorflow.ir.layer_graph import LayerGraph
 from xnorflow.ir.layers import InputTable, Scores
+from xnorflow.ir.score_steps import MAX_SCORE_BITS
 
 MAX_RANK = 16
 """Most dimensions that the imported file's input may have."""
@@ -110,5 +111,10 @@ def _checked_output(layer: Layer, inp: Features) -> Features:
         out.size <= MAX_FEATURES,
         f"features of {out.shape} are too many: a map may have {MAX_FEATURES}",
     )
-    check_alphabet(out.alphabet)
+    if isinstance(layer, Scores):
+        # Nothing follows scores, so they may be as wide as a result can be.
+        widest = max(abs(out.alphabet.lo), abs(out.alphabet.hi))
+        need(widest.bit_length() <= MAX_SCORE_BITS, "its scores are too wide")
+    else:
+        check_alphabet(out.alphabet)
     return out

@@ -293,8 +293,9 @@ def rescaling(factor: Doubles, offset: Doubles, largest: int, levels: int) -> Re
     furthest = float(np.abs(factor).max() * largest + np.abs(offset + 0.5).max()) + levels
     if not np.isfinite(furthest):
         return None
-    # One bit is left for the rounding of the factors: it adds at most half of `largest`.
-    shift = min(largest.bit_length() + 2, MAX_PRODUCT_BITS - 1 - math.frexp(furthest)[1])
+    # Two bits are left for the mirror image, whose offset has a sum of two products in it, and one
+    # for the rounding of the factors.
+    shift = min(largest.bit_length() + 2, MAX_PRODUCT_BITS - 3 - math.frexp(furthest)[1])
     if shift < 0:
         return None
     scale = float(1 << shift)

@@ -31,7 +31,7 @@ from xnorflow.graph.function_ops import (
     approximate,
 )
 from xnorflow.graph.quantisers import Floats, integer_range
-from xnorflow.lower.common_scale import ROUNDING, Grid, find
+from xnorflow.lower.common_scale import MAX_CODE_BITS, ROUNDING, Grid, find
 from xnorflow.lower.evaluate import Expression, Reach, Steps, monotone, steps
 from xnorflow.lower.fixed_point import MOST_TABLE_BITS, FixedPoint, affine, quantiser, rescaling
 from xnorflow.lower.negate import negate
@@ -207,6 +207,10 @@ class Pending:
             The multiple of each channel, by which the consumer has to multiply its weights.
         """
         channels = np.ones(len(self.reach.lo), np.int64)
+        if self.fixed is not None and self.layers and self.alphabet().bits > MAX_CODE_BITS:
+            # Sums of pooled codes may be wider than what a layer reads.
+            self._codes(consumer, zero=False)
+            return channels
         if not self.layers or self._absorb(zero=False, uniform=True):
             if not self.layers:
                 self.settle(consumer)
@@ -254,9 +258,9 @@ class Pending:
                 return
             except UnsupportedModel:
                 pass
-        self.round(consumer, zero=zero)
+        self._round(consumer, zero)
 
-    def round(self, consumer: g.Op, *, zero: bool = False) -> None:
+    def _round(self, consumer: g.Op, zero: bool) -> None:
         """Round the value that enters the present operation to fixed point."""
         assert self.fixed is not None
         self.rounded = True
@@ -269,8 +273,13 @@ class Pending:
             self.ops.append(quantiser(scale, alphabet, consumer.node))
             self._threshold(consumer, zero)
             return
-        factor = np.broadcast_to(value.factor * self.unit / scale, channels)
-        offset = np.broadcast_to(value.offset / scale - alphabet.lo, channels)
+        factor = np.broadcast_to(value.factor * self.unit / scale, channels).copy()
+        offset = np.broadcast_to(value.offset / scale - alphabet.lo, channels).copy()
+        falls = factor < 0
+        if falls.any():
+            mirror = negate(self.layers, self.shape, falls)
+            offset[falls] += factor[falls] * mirror[falls]
+            factor[falls] *= -1
         largest = int(np.maximum(np.abs(self.reach.lo), np.abs(self.reach.hi)).max())
         found = rescaling(factor, offset, largest, alphabet.levels)
         if found is None:
@@ -297,7 +306,7 @@ class Pending:
                 sources=sources(*self.ops),
             )
         )
-        direction = np.where(factor < 0, -1, 1).astype(np.int64)
+        direction = np.where(falls, -1, 1).astype(np.int64)
         self._after_codes(Grid(scale, alphabet, exact=True), direction)
 
     def _table(self, consumer: g.Op, zero: bool) -> None:

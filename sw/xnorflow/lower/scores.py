@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xnorflow.errors import UnsupportedModel
 from xnorflow.graph.ops import Op
 from xnorflow.graph.quantisers import Floats
 from xnorflow.ir import Ints
+from xnorflow.lower import score_chain
 from xnorflow.lower.evaluate import Expression, Reach, change
+from xnorflow.lower.score_chain import ScoreChain
+
+MAX_FACTOR = 1 << 12
+"""Largest factor that is tried."""
 
 MAX_VALUES = 1 << 26
 """Most scores, over all classes, that are computed."""
@@ -20,6 +27,12 @@ MAX_RANKS = 1 << 22
 
 MAX_FLOATS = 1 << 20
 """Most entries of a table of float scores."""
+
+SMALL_TABLE_BITS = 1 << 12
+"""Most bits of a table of ranks that is smaller in hardware than a chain of operations."""
+
+APART = (2.0**-10, 2.0**-20)
+"""Least distances at which two classes' offsets count as different, as parts of a sum's unit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +44,7 @@ class ScoreTail:
     offsets, ranks, rank_lo, floats, floats_lo
         As in `xnorflow.ir.Scores`.
     falls : bool
-        Whether the accumulators have to be negated first; never with ranks.
+        Whether the accumulators have to be negated first; never with ranks or a chain.
     """
 
     offsets: Ints
@@ -40,13 +53,17 @@ class ScoreTail:
     floats: Floats | None = None
     floats_lo: int = 0
     falls: bool = False
+    factor: int = 1
+    chain: ScoreChain | None = None
 
 
 def find(expression: Expression, reach: Reach, where: Op) -> ScoreTail:
     """Return the simplest integer scores that have the order of all reachable float32 scores.
 
-    It tries the accumulators, then the accumulators with an integer offset per class, then ranks.
-    Without ranks, a single score is above 0 exactly if its float is above its `cut`.
+    It tries, in turn: the accumulators; the accumulators with an integer offset per class; a
+    multiple of them with such offsets; where a table of ranks would not be small, the float32
+    operations in integers; and ranks. Without ranks, a single score is above 0 exactly if its float
+    is above its `cut`.
 
     Parameters
     ----------
@@ -71,17 +88,48 @@ def find(expression: Expression, reach: Reach, where: Op) -> ScoreTail:
     if not (direction > 0).any() or not (direction < 0).any():
         falls = bool((direction < 0).any())
         towards = -integers if falls else integers
-        for offsets in (np.zeros(classes, np.int64), _estimate(towards, values)):
-            table = _table(towards + offsets, values) if offsets is not None else None
-            if offsets is not None and table is not None:
+        for factor, offsets in _affine_forms(towards, values):
+            table = _table(factor * towards + offsets, values)
+            if table is not None:
                 low, floats = table
                 kept = floats if len(floats) <= MAX_FLOATS else None
                 if classes == 1:
                     # Shift the scores so that those up to 0 are the floats up to the cut.
                     first = 1 - int(np.searchsorted(floats, cut(values), side="right"))
                     offsets, low = offsets + (first - low), first
-                return ScoreTail(offsets, floats=kept, floats_lo=low, falls=falls)
+                return ScoreTail(offsets, floats=kept, floats_lo=low, falls=falls, factor=factor)
+    if classes > 1 and _table_bits(reach) > SMALL_TABLE_BITS:
+        chain = score_chain.find(expression, reach)
+        if chain is not None:
+            return ScoreTail(np.zeros(classes, np.int64), chain=chain)
     return _ranks(integers, values, reach, where)
+
+
+def _table_bits(reach: Reach) -> int:
+    """Return about how many bits a table of ranks takes, if all values are different."""
+    width, classes = int((reach.hi - reach.lo).max()) + 1, len(reach.lo)
+    return classes * width * (width * classes // reach.step).bit_length()
+
+
+def _affine_forms(integers: Ints, values: Floats) -> Iterator[tuple[int, Ints]]:
+    """Yield factors and offsets per class with which scores may be affine, simple ones first."""
+    yield 1, np.zeros(integers.shape[1], np.int64)
+    start = _starts(integers, values)
+    if start is None:
+        return
+    # All relative to one class, so that a common fraction rounds alike.
+    first = np.rint(start[0])
+    yield 1, (first + np.rint(start - start[0])).astype(np.int64)
+    for apart in APART:
+        # What offsets lack to whole numbers only has to have an order.
+        relative = start - start[0]
+        whole = np.floor(relative + apart)
+        order = np.sort(relative - whole)
+        places = order[np.append(True, np.diff(order) > apart)]
+        if len(places) > MAX_FACTOR:
+            return
+        rank = np.searchsorted(places, relative - whole, side="right") - 1
+        yield len(places), (len(places) * (first + whole) + rank).astype(np.int64)
 
 
 def cut(values: Floats) -> np.float32:
@@ -92,12 +140,8 @@ def cut(values: Floats) -> np.float32:
     return np.float32(0.5 if values.min() >= 0 and values.max() <= 1 else 0)
 
 
-def _estimate(integers: Ints, values: Floats) -> Ints | None:
-    """Estimate integer offsets, as if the scores were affine functions with a common factor.
-
-    Returns None if there is no factor, or if an offset would be too large. `_table` has to check
-    the result.
-    """
+def _starts(integers: Ints, values: Floats) -> NDArray[np.float64] | None:
+    """Guess offsets, in units of a sum, from float scores as affine functions of one slope."""
     x, y = integers.astype(np.float64), values.astype(np.float64)
     span = x[-1] - x[0]
     widest = int(np.abs(span).argmax())
@@ -108,11 +152,7 @@ def _estimate(integers: Ints, values: Floats) -> Ints | None:
     start = y[middle] / factor - x[middle]
     if np.abs(start).max() >= 1 << 24:
         start = start - start[0]
-    if np.abs(start).max() >= 1 << 24:
-        return None
-    # Round relative to one class, so that a fraction that all offsets share rounds in one way.
-    first = np.rint(start[0])
-    return (first + np.rint(start - start[0])).astype(np.int64)
+    return None if np.abs(start).max() >= 1 << 24 else start
 
 
 def _table(scores: Ints, values: Floats) -> tuple[int, Floats] | None:

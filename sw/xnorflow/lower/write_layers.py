@@ -12,7 +12,7 @@ from xnorflow.ir.alphabet import weight_alphabet
 from xnorflow.lower import scores
 from xnorflow.lower.common_scale import MAX_CODE_BITS
 from xnorflow.lower.evaluate import Reach
-from xnorflow.lower.fixed_point import FixedPoint, affine
+from xnorflow.lower.fixed_point import LEAST_BITS, FixedPoint, affine
 from xnorflow.lower.negate import negate
 from xnorflow.lower.pads import check_pool, pad_value
 from xnorflow.lower.passes import Shape, output_shape
@@ -88,9 +88,6 @@ def walk(
 def _convolve(p: Pending, op: ops.ConvOp, shape: Shape) -> None:
     """Write a convolution or dense layer: integer weights, bounds, and the error of its floats."""
     multiples = p.settle_multiples(op)
-    if p.fixed is not None and p.alphabet().bits > MAX_CODE_BITS and (multiples == 1).all():
-        # Sums of a pool, which are integers, but too wide for a layer to read.
-        p.round(op)
     alphabet = p.alphabet()
     if alphabet.bits > MAX_CODE_BITS:
         raise UnsupportedModel(
@@ -222,13 +219,15 @@ def _drop_squashing(p: Pending, graph: ops.Graph) -> int | None:
     return at
 
 
-def _scores_in_fixed_point(p: Pending, where: ops.Op, at: int | None) -> bool:
+def _scores_in_fixed_point(p: Pending, graph: ops.Graph, where: ops.Op, at: int | None) -> bool:
     """Write scores of real factors and offsets as integers, unless they have an exact form.
 
     Parameters
     ----------
     p : Pending
         All layers but the scores.
+    graph : Graph
+        The graph that is lowered.
     where : Op
         Operation that errors name.
     at : int or None
@@ -254,9 +253,18 @@ def _scores_in_fixed_point(p: Pending, where: ops.Op, at: int | None) -> bool:
     factor = np.broadcast_to(value.factor * p.unit, classes)
     offset = np.broadcast_to(value.offset, classes)
     shared = bool((factor == factor[0]).all()) and factor[0] > 0
-    unit = factor[0] if shared else np.abs(factor).max() / ((1 << (p.fixed.bits - 1)) - 1)
+    largest = int(np.maximum(np.abs(p.reach.lo), np.abs(p.reach.hi)).max())
+    bits = min(p.fixed.bits, ir.MAX_BITS - 2 - largest.bit_length())
+    if not shared and bits < LEAST_BITS:
+        raise UnsupportedModel(
+            f"its sums of {largest.bit_length()} bits leave no room for a factor per class.",
+            node=where.node,
+            op=where.op,
+            hint="fewer bits of fixed point.",
+        )
+    unit = factor[0] if shared else np.abs(factor).max() / ((1 << (bits - 1)) - 1)
     unit = float(unit) or 1.0
-    if np.abs(offset / unit).max() >= 1 << ir.MAX_BITS:
+    if np.abs(offset / unit).max() >= 1 << (ir.MAX_BITS - 2):
         raise UnsupportedModel(
             "its offsets are too large beside its factors for fixed point.",
             node=where.node,
@@ -266,18 +274,23 @@ def _scores_in_fixed_point(p: Pending, where: ops.Op, at: int | None) -> bool:
     offsets = np.rint(offset / unit).astype(np.int64)
     named = sources(*p.ops)
     if not shared:
-        multiply = np.rint(factor / unit).astype(np.int64)
-        ends = multiply * p.reach.lo + offsets, multiply * p.reach.hi + offsets
-        low, high = int(np.minimum(*ends).min()), int(np.maximum(*ends).max())
-        alphabet = ir.Alphabet(low, 1, high - low + 1)
-        least, most = np.zeros(classes, np.int64), np.full(classes, alphabet.levels - 1)
+        multiply, low, high = np.rint(factor / unit).astype(np.int64), p.reach.lo, p.reach.hi
+        falls = multiply < 0
+        if falls.any():
+            mirror = negate(p.layers, graph.shape, falls)
+            offsets = np.where(falls, offsets + multiply * mirror, offsets)
+            low, high = np.where(falls, mirror - high, low), np.where(falls, mirror - low, high)
+            multiply = np.abs(multiply)
+        ends = multiply * low + offsets, multiply * high + offsets
+        least, most = int(ends[0].min()), int(ends[1].max())
+        alphabet = ir.Alphabet(least, 1, most - least + 1)
         p.layers.append(
             ir.Rescale(
                 p.name("score_rescale", numbered=False),
                 multiply,
-                offsets - low,
-                least,
-                most,
+                offsets - least,
+                np.zeros(classes, np.int64),
+                np.full(classes, alphabet.levels - 1),
                 0,
                 alphabet,
                 sources=named,
@@ -309,7 +322,7 @@ def _finish(p: Pending, graph: ops.Graph, shape: Shape) -> None:
         )
     p.write_pools(np.ones(len(p.reach.lo), np.int64))
     at = _drop_squashing(p, graph)
-    if p.fixed is not None and _scores_in_fixed_point(p, where, at):
+    if p.fixed is not None and _scores_in_fixed_point(p, graph, where, at):
         return
     tail = _tail(p, where)
     offsets = tail.offsets
@@ -319,6 +332,11 @@ def _finish(p: Pending, graph: ops.Graph, shape: Shape) -> None:
         p.notes.append("The score is a rank: it does not tell the label by its sign.")
     if tail.ranks is not None:
         p.notes.append("The scores are ranks of the imported network's float scores.")
+    if tail.chain is not None:
+        p.notes.append(
+            "The scores are the imported network's float32 scores, as integer multiples of"
+            f" 2**{tail.chain.exponent}."
+        )
     if p.error.any() and not p.rounded:
         p.notes.append(
             f"The float sums of {p.reduction()} {ORDER_OF_SUMMATION};"
@@ -332,6 +350,8 @@ def _finish(p: Pending, graph: ops.Graph, shape: Shape) -> None:
             tail.rank_lo,
             tail.floats,
             tail.floats_lo,
+            tail.factor,
+            *(() if tail.chain is None else (tail.chain.steps, tail.chain.exponent)),
             sources=sources(*p.ops),
         )
     )

@@ -17,6 +17,7 @@ from xnorflow.plan.fabric import with_fabric
 from xnorflow.plan.mapping import mapped
 from xnorflow.plan.memories import with_memories
 from xnorflow.plan.reductions import Fold
+from xnorflow.plan.tail_choice import with_tails
 from xnorflow.plan.verify_spec import verify_spec
 from xnorflow_hw.spec import AcceleratorSpec
 
@@ -49,6 +50,7 @@ def _shrink(spec: AcceleratorSpec, device: Fpga | None) -> AcceleratorSpec:
 
 PASSES = (
     HardwarePass("fabric", "how each array sums a beat, and with which primitives", with_fabric),
+    HardwarePass("tails", "whether codes are searched for or computed, and how", with_tails),
     HardwarePass("depths", "depths of buffers and queues with which nothing waits", _depths),
     HardwarePass("shrink", "the least depths that delay no frame", _shrink),
     HardwarePass("memories", "what every memory is built of", with_memories),

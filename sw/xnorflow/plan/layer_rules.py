@@ -26,6 +26,7 @@ from xnorflow.plan.tail_constants import (
     Affine,
     TailRule,
     code_table_tail,
+    rescale_tail,
     scores_tail,
     threshold_tail,
 )
@@ -141,6 +142,7 @@ RULES: dict[type[ir.Layer], LayerRule] = {
     ir.MaxPool: StageRule(max_array),
     ir.SumPool: StageRule(sum_array),
     ir.Threshold: TailRule(threshold_tail),
+    ir.Rescale: TailRule(rescale_tail),
     ir.CodeTable: TailRule(code_table_tail),
     ir.Scores: TailRule(scores_tail),
 }

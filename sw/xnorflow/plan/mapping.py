@@ -15,7 +15,15 @@ from xnorflow import ir
 from xnorflow.errors import BadInput, UnsupportedModel
 from xnorflow.plan.layer_rules import StageRule, reductions, rule_of
 from xnorflow.plan.reductions import Fold, Reduction
-from xnorflow.plan.tail_constants import MAX_TABLE_BITS, Affine, Incoming, TailRule, offset_tail
+from xnorflow.plan.score_unit import score_unit
+from xnorflow.plan.tail_constants import (
+    MAX_TABLE_BITS,
+    Affine,
+    Incoming,
+    Span,
+    TailRule,
+    offset_tail,
+)
 from xnorflow_hw import spec
 from xnorflow_hw.base.names import plain
 from xnorflow_hw.spec import geometry
@@ -77,8 +85,9 @@ def mapped(
     last = stages[-1]
     gearboxes.append(spec.GearboxSpec(last.out_bits, group, lanes, group, out_lanes))
     alphabet = net.features[-1].alphabet
-    signed = isinstance(last.tails[-1], spec.OffsetSpec)
-    width = last.out_bits if signed else alphabet.bits
+    unit = unit_of_scores(parts[-1], folds[-1], last, out_lanes) if net.scores.steps else None
+    signed = unit is not None or isinstance(last.tails[-1], spec.OffsetSpec)
+    width = (unit or last).out_bits if signed else alphabet.bits
     return spec.AcceleratorSpec(
         plain(net.name),
         source,
@@ -88,7 +97,25 @@ def mapped(
         out_lanes,
         score_bits=8 * ceil((width + (not signed)) / 8),
         score_signed=signed,
+        scores=unit,
     )
+
+
+def unit_of_scores(
+    part: Reduction, fold: Fold, stage: spec.StageSpec, lanes: int
+) -> spec.ScoreSpec:
+    """Return the unit that computes the scores of the last stage's values."""
+    layer = part.tails[-1][0]
+    assert isinstance(layer, ir.Scores)
+    meaning, span = sent(part, fold)
+    return score_unit(layer, meaning, span, bits=stage.out_bits, lanes=lanes)
+
+
+def sent(part: Reduction, fold: Fold) -> tuple[Affine, Span]:
+    """Return what the values mean that a reduction's stage sends, and which can occur."""
+    rule = rule_of(part.layer)
+    assert isinstance(rule, StageRule)
+    return _tails(part, *rule.array(part, fold))[1:]
 
 
 def describe_input(net: ir.LayerGraph, group: int, lanes: int) -> spec.InputSpec:
@@ -177,7 +204,7 @@ def describe_stage(reduction: Reduction, fold: Fold) -> spec.StageSpec:
         depth=1,
         pixels=fold.pixels,
     )
-    tails = _tails(reduction, array, meaning)
+    tails, _, _ = _tails(reduction, array, meaning)
     return spec.StageSpec(
         plain(layer.name), buffer, array, tails, reduction.out_channels, queue_depth=2
     )
@@ -185,18 +212,34 @@ def describe_stage(reduction: Reduction, fold: Fold) -> spec.StageSpec:
 
 def _tails(
     reduction: Reduction, array: spec.ArraySpec, meaning: Affine
-) -> tuple[spec.TailSpec, ...]:
+) -> tuple[tuple[spec.TailSpec, ...], Affine, Span]:
+    """Return the tails of a stage, what the values that it sends mean, and which can occur."""
     tails: list[spec.TailSpec] = []
-    bits = array.out_bits
+    bits, span = array.out_bits, _span(reduction, array, meaning)
     for layer, inp, out in reduction.tails:
+        if isinstance(layer, ir.Scores) and layer.steps:
+            # A unit behind the last gearbox computes these.
+            return tuple(tails), meaning, span
         rule = rule_of(layer)
         assert isinstance(rule, TailRule)
-        tail, after = rule.tail(layer, Incoming(meaning, array.lanes_out, bits, inp, out))
+        tail, after = rule.tail(layer, Incoming(meaning, array.lanes_out, bits, inp, out, span))
         tails.append(tail)
         bits = tail.out_bits
-        meaning = after or meaning
+        if after is not None:
+            meaning, span = after, Span.of_codes(out.alphabet.levels, after)
     if reduction.weighted and not tails:
         # The next stage expects codes, which start at 0, so the lowest sum is subtracted.
         sums = reduction.out.alphabet
         tails.append(offset_tail(meaning.plus(-sums.lo), array.lanes_out, sums.bits))
-    return tuple(tails)
+        meaning = Affine(1, 1, np.full_like(meaning.offset, sums.lo))
+        span = Span.of_codes(sums.levels, meaning)
+    return tuple(tails), meaning, span
+
+
+def _span(reduction: Reduction, array: spec.ArraySpec, meaning: Affine) -> Span:
+    """Return the values of an array that can occur."""
+    layer = reduction.layer
+    if isinstance(layer, ir.Conv):
+        low, high = layer.bounds(reduction.inp.alphabet)
+        return Span.of_values(low, high, meaning, array.out_bits)
+    return Span.of_codes(reduction.out.alphabet.levels, meaning)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import inf
-from typing import assert_never
+from typing import Any, assert_never
 
 from xnorflow.devices.tables import Family, Fpga, fpgas
 from xnorflow.storage.blocks import StorageChoice, ram_blocks, spram_number
@@ -21,9 +21,11 @@ from xnorflow_hw.memory.spram_rom import LOAD_BITS, number
 from xnorflow_hw.spec import (
     IN_SPRAM,
     AcceleratorSpec,
+    AffineSpec,
     DotSpec,
     OffsetSpec,
     RomSpec,
+    ScoreSpec,
     StageSpec,
     TableSpec,
     TailSpec,
@@ -37,6 +39,11 @@ RESERVED = 4
 """Blocks of RAM left free for what surrounds the accelerator: the host link and its queue."""
 
 
+def _late_words(tail: AffineSpec) -> tuple[int, int]:
+    """Return the words, and the bits per word, of each lane's memory of late codes."""
+    return tail.rows << tail.out_bits, 1
+
+
 def _words(tail: TailSpec, sum_bits: int) -> tuple[int, int]:
     """Return the words, and the bits per word, of a tail's constants.
 
@@ -46,6 +53,8 @@ def _words(tail: TailSpec, sum_bits: int) -> tuple[int, int]:
         case ThresholdSpec():
             rows, lanes, levels = tail.thresholds.shape
             return rows, lanes * levels * (sum_bits + 1)
+        case AffineSpec():
+            return tail.rows, tail.word_bits
         case OffsetSpec():
             rows, lanes = tail.offset.shape
             return rows, lanes * (int(abs(tail.offset).max()).bit_length() + 1)
@@ -95,7 +104,13 @@ class _Stages(StorageChoice):
         if not compared:
             # The tail then has several memories, each of several words even if there is one row.
             chosen = RomSpec("logic" if chosen.storage == "constants" else chosen.storage)
+        if isinstance(tail, AffineSpec) and tail.late is not None:
+            return replace(tail, rom=chosen, late_rom=self._own(*_late_words(tail)))
         return replace(tail, rom=chosen)
+
+    def _own(self, depth: int, width: int) -> RomSpec:
+        """Choose the storage of a memory that each lane has for itself."""
+        return RomSpec(self.rom(depth, width).storage)
 
     def stage(self, s: StageSpec) -> StageSpec:
         """Return a stage with the storage of all its memories chosen."""
@@ -118,11 +133,31 @@ class _Stages(StorageChoice):
         buffer = replace(s.buffer, ram=ram)
         return replace(s, buffer=buffer, array=array, tails=tuple(tails))
 
+    def scores(self, unit: ScoreSpec | None) -> ScoreSpec | None:
+        """Return the unit of scores, if there is one, with the storage of its memories chosen."""
+        if unit is None:
+            return None
+        steps = []
+        for step in unit.steps:
+            chosen: dict[str, Any] = {name: self._own(*own) for name, own in step.words.items()}
+            steps.append(replace(step, **chosen))
+        return replace(unit, steps=tuple(steps))
+
 
 def blocks(spec: AcceleratorSpec, family: Family) -> int:
     """Return how many blocks of RAM an accelerator takes on a family."""
     choice = StorageChoice(family)
-    return sum(_blocks(s, choice) for s in spec.stages)
+    return sum(_blocks(s, choice) for s in spec.stages) + score_blocks(spec.scores, family)
+
+
+def score_blocks(unit: ScoreSpec | None, family: Family) -> int:
+    """Return how many blocks of RAM the unit of scores takes on a family."""
+    choice = StorageChoice(family)
+    return sum(
+        choice.takes(*words, getattr(step, name))[1]
+        for step in (unit.steps if unit else ())
+        for name, words in step.words.items()
+    )
 
 
 def fill(spec: AcceleratorSpec, family: Family) -> float:
@@ -150,6 +185,13 @@ def _memories(s: StageSpec, choice: StorageChoice) -> Iterator[tuple[int, int]]:
     for tail in s.tails:
         depth, width = _words(tail, bits)
         yield choice.takes(depth, width, tail.rom)[1], depth * width
+        if isinstance(tail, AffineSpec) and tail.late is not None:
+            depth, width = _late_words(tail)
+            at_once = s.lanes_out * s.buffer.pixels
+            yield (
+                at_once * choice.takes(depth, width, tail.late_rom)[1],
+                at_once * depth * width,
+            )
         bits = tail.out_bits
     if s.buffer.ram == "block":
         b = s.buffer
@@ -201,7 +243,8 @@ def with_memories(spec: AcceleratorSpec, device: Fpga | None) -> AcceleratorSpec
     before = None
     for price in _prices(family.block_luts.use()):
         choice = _Stages(family, price, device is not None, in_sprams)
-        made = replace(spec, stages=tuple(choice.stage(s) for s in spec.stages))
+        stages = tuple(choice.stage(s) for s in spec.stages)
+        made = replace(spec, stages=stages, scores=choice.scores(spec.scores))
         if blocks(made, family) <= left:
             break
         before = made
@@ -273,7 +316,7 @@ def _between(
         _blocks(a, choice) - _blocks(b, choice)
         for a, b in zip(many.stages, few.stages, strict=True)
     ]
-    over = sum(_blocks(s, choice) for s in many.stages) - left
+    over = blocks(many, choice.family) - left
     changed = []
     for k in sorted(range(len(saved)), key=saved.__getitem__):
         if over > 0 and saved[k]:

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import gcd
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xnorflow import ir
 from xnorflow.errors import UnsupportedModel
+from xnorflow.plan.affine_codes import AffineCodes, Staircase, fit
 from xnorflow.plan.weight_words import per_lane
 from xnorflow_hw import spec
 
 MAX_TABLE_BITS = 1 << 21
 """Largest table, in bits, that is put into one design."""
+FEWEST_LEVELS, MOST_LEVELS = 5, 256
+"""Fewest and most levels of codes that may be computed; fewer are found by search in two steps."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,9 +44,48 @@ class Affine:
         scaled = values[None] * self.denominator - self.offset[..., None]
         return -((-scaled) // self.numerator)
 
+    def times(self, factor: int) -> Affine:
+        """Return the meaning multiplied by a positive factor."""
+        return Affine(self.numerator * factor, self.denominator, self.offset * factor)
+
     def plus(self, values: ir.Ints | int) -> Affine:
         """Return the meaning with `values`, a scalar or an array [channels], added."""
         return Affine(self.numerator, self.denominator, self.offset + self.denominator * values)
+
+
+@dataclass(frozen=True, eq=False)
+class Span:
+    """Values P of an array that can occur: ``low, low + step, ... high``.
+
+    Parameters
+    ----------
+    low, high : int64 array [classes, channels]
+        Least and greatest, with a row per border class.
+    step : int
+        Distance of neighbours.
+    """
+
+    low: ir.Ints
+    high: ir.Ints
+    step: int = 1
+
+    @classmethod
+    def of_codes(cls, levels: int, meaning: Affine) -> Span:
+        """Return the span of codes or sums that start at 0, which all channels share."""
+        low = np.zeros_like(meaning.offset)
+        return cls(low, np.full_like(low, levels - 1))
+
+    @classmethod
+    def of_values(cls, low: ir.Ints, high: ir.Ints, meaning: Affine, bits: int) -> Span:
+        """Return the span of P of `bits` bits whose values lie between bounds [channels]."""
+        numerator, denominator, offset = meaning.numerator, meaning.denominator, meaning.offset
+        least = np.maximum(-((offset - low * denominator) // numerator), 0)
+        most = np.minimum((high * denominator - offset) // numerator, (1 << bits) - 1)
+        for _ in range(denominator - 1):
+            # Only every so many values of P stand for an integer.
+            least += (least * numerator + offset) % denominator != 0
+        step = denominator // gcd(numerator, denominator)
+        return cls(least, least + (most - least) // step * step, step)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +102,8 @@ class Incoming:
         Bits of a value.
     inp, out : Features
         Input and output of the tail's layer.
+    span : Span
+        Values that can occur.
     """
 
     meaning: Affine
@@ -63,6 +111,7 @@ class Incoming:
     bits: int
     inp: ir.Features
     out: ir.Features
+    span: Span
 
 
 @dataclass(frozen=True)
@@ -90,7 +139,77 @@ def threshold_tail(layer: ir.Layer, given: Incoming) -> tuple[spec.ThresholdSpec
     rows = [per_lane(t, given.lanes, never) for t in np.clip(table, -1, never)]
     a = layer.alphabet
     meaning = Affine(a.step, 1, np.full((len(table), given.inp.channels), a.lo, np.int64))
-    return spec.ThresholdSpec(np.concatenate(rows), a.bits), meaning
+    affine = _affine_tail(layer, given)
+    return spec.ThresholdSpec(np.concatenate(rows), a.bits, affine=affine), meaning
+
+
+_FITTED: WeakKeyDictionary[ir.Threshold, tuple[bytes, AffineCodes | None]] = WeakKeyDictionary()
+"""Affine codes of layers, which depend on no folding, and the bounds that they were found for."""
+
+
+def _affine_tail(layer: ir.Threshold, given: Incoming) -> spec.AffineSpec | None:
+    """Return the tail that computes the codes of thresholds, if they are uniform."""
+    a, span = layer.alphabet, given.span
+    if not FEWEST_LEVELS <= a.levels <= MOST_LEVELS:
+        return None
+    known = span.low.tobytes() + span.high.tobytes() + given.meaning.offset.tobytes()
+    if layer not in _FITTED or _FITTED[layer][0] != known:
+        table = given.meaning.threshold(layer.thresholds).reshape(-1, a.levels - 1)
+        stairs = Staircase(table, span.low.ravel(), span.high.ravel(), span.step)
+        _FITTED[layer] = known, fit(stairs)
+    found = _FITTED[layer][1]
+    if found is None:
+        return None
+
+    def rows(constants: NDArray[Any]) -> NDArray[Any]:
+        by_class = constants.reshape(*span.low.shape, *constants.shape[1:])
+        return np.concatenate([per_lane(c, given.lanes) for c in by_class])
+
+    return spec.AffineSpec(
+        rows(found.multiply),
+        rows(found.offset),
+        found.shift,
+        a.levels,
+        a.bits,
+        given.bits,
+        rows(found.ties),
+        None if found.late is None else rows(found.late),
+        step=span.step,
+    )
+
+
+def rescale_tail(layer: ir.Layer, given: Incoming) -> tuple[spec.AffineSpec, Affine]:
+    """Return the tail that scales values and rounds them to codes, and the meaning of the codes."""
+    assert isinstance(layer, ir.Rescale)
+    a, meaning, span = layer.alphabet, given.meaning, given.span
+    # A value is (P * numerator + offset) / denominator, so the shift takes the denominator along.
+    down = meaning.denominator.bit_length() - 1
+    assert meaning.denominator == 1 << down, "denominators are powers of two"
+    multiply = np.broadcast_to(layer.multiply * meaning.numerator, meaning.offset.shape)
+    offset = meaning.offset * layer.multiply + (layer.offset << down)
+    shift = layer.shift + down
+    limited = bool(layer.least.any() or (layer.most < a.levels - 1).any())
+    ends = (multiply * span.low + offset) >> shift, (multiply * span.high + offset) >> shift
+    inside = bool((ends[0] >= 0).all() and (ends[1] < a.levels).all())
+
+    def rows(constants: ir.Ints, value: int = 0) -> NDArray[Any]:
+        by_class = np.broadcast_to(constants, meaning.offset.shape)
+        return np.concatenate([per_lane(c, given.lanes, value) for c in by_class])
+
+    tail = spec.AffineSpec(
+        rows(multiply),
+        rows(offset),
+        shift,
+        a.levels,
+        a.bits,
+        given.bits,
+        np.zeros_like(rows(multiply)),
+        least=rows(layer.least) if limited else None,
+        most=rows(layer.most) if limited else None,
+        bounded=limited or not inside,
+        step=span.step & -span.step,
+    )
+    return tail, Affine(a.step, 1, np.full_like(meaning.offset, a.lo))
 
 
 def code_table_tail(layer: ir.Layer, given: Incoming) -> tuple[spec.TableSpec, Affine]:
@@ -118,11 +237,14 @@ def code_table_tail(layer: ir.Layer, given: Incoming) -> tuple[spec.TableSpec, A
 
 
 def scores_tail(layer: ir.Layer, given: Incoming) -> tuple[spec.TailSpec, None]:
-    """Return the tail that computes scores: a table of ranks, or one that adds offsets."""
-    assert isinstance(layer, ir.Scores)
+    """Return the tail that computes scores: a table of ranks, or one that adds offsets.
+
+    Scores with steps have none.
+    """
+    assert isinstance(layer, ir.Scores) and not layer.steps
     if layer.ranks is not None and layer.rank_lo is not None:
         return _rank_table(layer, given.meaning, given.lanes, given.bits), None
-    meaning = given.meaning.plus(layer.offsets)
+    meaning = given.meaning.times(layer.factor).plus(layer.offsets)
     return offset_tail(meaning, given.lanes, _signed_bits(given.out.alphabet)), None
 
 

@@ -37,6 +37,14 @@ def verify_spec(spec: AcceleratorSpec) -> None:
         spec.name,
         "the output's gearbox takes another stream",
     )
+    if spec.scores is not None:
+        unit = spec.scores
+        _need(
+            (unit.in_bits, unit.lanes, unit.beats) == (bits, spec.out_lanes, spec.output_beats),
+            spec.name,
+            "the unit of scores takes another stream",
+        )
+        bits = unit.out_bits
     _need(spec.score_bits >= bits, spec.name, "scores are wider than the output stream")
 
 

@@ -80,8 +80,8 @@ class Coefficients:
 
 def packed_as(component: str) -> str:
     """Return the kind of a component as regards packing; components of one kind pack alike."""
-    if component == "output":
-        return "gearbox"
+    if component in ("output", "scores"):
+        return "gearbox" if component == "output" else "tail"
     return component if component in ("array", "buffer", "gearbox", "queue", "tail") else "glue"
 
 

@@ -10,6 +10,48 @@ from xnorflow_hw.spec import GearboxSpec, RomSpec
 
 
 @dataclass(frozen=True)
+class ComputedCodes:
+    """Summary of a tail that computes codes by a product and a sum.
+
+    Parameters
+    ----------
+    rows, word_bits : int
+        Words of the memory of constants, and bits per word.
+    late_depth : int
+        Words of each lane's memory of late codes, of one bit each; 0 if there is none.
+    lane_luts, lane_ffs : float
+        LUTs and flip-flops of a lane, as counted from the widths of its sums.
+    rom, late_rom : RomSpec, optional
+        Storage of the memories; without it the model chooses.
+    """
+
+    rows: int
+    word_bits: int
+    late_depth: int
+    lane_luts: float
+    lane_ffs: float
+    rom: RomSpec | None = None
+    late_rom: RomSpec | None = None
+
+
+@dataclass(frozen=True)
+class ScoreUnit:
+    """Summary of the unit that computes float32 scores in integers.
+
+    Parameters
+    ----------
+    luts, ffs : float
+        LUTs and flip-flops, as counted from the widths of its sums.
+    memories : tuple of (int, int, RomSpec)
+        Words of each memory, bits per word, and storage.
+    """
+
+    luts: float
+    ffs: float
+    memories: tuple[tuple[int, int, RomSpec], ...]
+
+
+@dataclass(frozen=True)
 class EngineSummary:
     """Summary of a layer and the engine that computes it.
 
@@ -68,6 +110,8 @@ class EngineSummary:
         Bits of logic in those tails that the array does not compute itself.
     threshold_words : tuple of int
         Bits per word of each memory of the thresholds.
+    computed : ComputedCodes, optional
+        Tail that computes codes, if there is one.
     """
 
     name: str
@@ -103,6 +147,7 @@ class EngineSummary:
     form: str = ""
     tail_bits: int = 0
     threshold_words: tuple[int, ...] = ()
+    computed: ComputedCodes | None = None
 
     def __post_init__(self) -> None:
         """Check that sizes are positive."""
@@ -153,6 +198,8 @@ class DesignSummary:
         Gearbox behind the last engine, unless it is only wires.
     score_bits : int
         Bits of an output beat.
+    scores : ScoreUnit, optional
+        Unit behind the last engine that computes scores.
     """
 
     name: str
@@ -166,6 +213,7 @@ class DesignSummary:
     table_bits: int = 0
     output: GearboxSpec | None = None
     score_bits: int = 0
+    scores: ScoreUnit | None = None
 
     def __post_init__(self) -> None:
         """Check that there are engines and that times are positive."""

@@ -7,9 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from xnorflow.plan.reductions import Reduction
-from xnorflow.resources.engine import DesignSummary, EngineSummary
+from xnorflow.plan.tail_choice import affine_logic, affine_registers, score_luts, score_registers
+from xnorflow.resources.engine import ComputedCodes, DesignSummary, EngineSummary, ScoreUnit
 from xnorflow_hw.array.tail import search_steps
-from xnorflow_hw.spec import AcceleratorSpec, GearboxSpec, StageSpec, ThresholdSpec
+from xnorflow_hw.spec import (
+    AcceleratorSpec,
+    AffineSpec,
+    GearboxSpec,
+    ScoreSpec,
+    StageSpec,
+    ThresholdSpec,
+)
 from xnorflow_hw.spec.stage_latency import compares
 
 
@@ -19,8 +27,10 @@ def engine_summary(part: Reduction, stage: StageSpec, box: GearboxSpec) -> Engin
     taps = b.kernel[0] * b.kernel[1]
     rows = levels = 0
     words: tuple[int, ...] = ()
-    threshold_rom = None
+    threshold_rom = computed = None
     for tail in stage.tails:
+        if isinstance(tail, AffineSpec):
+            computed = _computed(tail)
         if isinstance(tail, ThresholdSpec):
             rows, _, levels = tail.thresholds.shape
             threshold_rom = tail.rom
@@ -59,6 +69,20 @@ def engine_summary(part: Reduction, stage: StageSpec, box: GearboxSpec) -> Engin
         form=a.form or "",
         tail_bits=_tail_bits(stage),
         threshold_words=words,
+        computed=computed,
+    )
+
+
+def _computed(tail: AffineSpec) -> ComputedCodes:
+    """Return the summary of a tail that computes codes."""
+    return ComputedCodes(
+        rows=tail.rows,
+        word_bits=tail.word_bits,
+        late_depth=0 if tail.late is None else tail.rows << tail.out_bits,
+        lane_luts=affine_logic(tail),
+        lane_ffs=affine_registers(tail),
+        rom=tail.rom,
+        late_rom=tail.late_rom,
     )
 
 
@@ -74,11 +98,14 @@ def _threshold_words(stage: StageSpec, tail: ThresholdSpec) -> tuple[int, ...]:
 
 
 def _tail_bits(stage: StageSpec) -> int:
-    """Return the bits of logic in a stage's tails, without the tail that its array computes."""
+    """Return the bits of logic in a stage's tails.
+
+    Neither the tail that its array computes nor one that computes codes is counted.
+    """
     fused = compares(stage.array, stage.tails)
     bits, found = stage.array.out_bits, 0
     for index, tail in enumerate(stage.tails):
-        if index or not fused:
+        if (index or not fused) and not isinstance(tail, AffineSpec):
             levels = tail.thresholds.shape[2] if isinstance(tail, ThresholdSpec) else 1
             found += stage.lanes_out * stage.buffer.pixels * levels * max(bits, tail.out_bits)
         bits = tail.out_bits
@@ -115,7 +142,16 @@ def design_summary(
         table_bits=0 if plain else bits,
         output=last if last.needed else None,
         score_bits=described.out_lanes * described.score_bits,
+        scores=None if described.scores is None else score_summary(described.scores),
     )
+
+
+def score_summary(unit: ScoreSpec) -> ScoreUnit:
+    """Return the summary of the unit of scores."""
+    memories = tuple(
+        (*words, getattr(step, name)) for step in unit.steps for name, words in step.words.items()
+    )
+    return ScoreUnit(score_luts(unit), score_registers(unit), memories)
 
 
 def engine_summaries(

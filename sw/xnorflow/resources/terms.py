@@ -12,7 +12,7 @@ from collections.abc import Callable
 from math import ceil, gcd, prod
 
 from xnorflow.devices.tables import Family
-from xnorflow.resources.engine import DesignSummary, EngineSummary
+from xnorflow.resources.engine import ComputedCodes, DesignSummary, EngineSummary, ScoreUnit
 from xnorflow.storage.blocks import StorageChoice, ram_luts, rom_luts
 from xnorflow_hw.array import stored_sums as stored
 from xnorflow_hw.fabric import copies, xnor_sum
@@ -220,10 +220,34 @@ def _kind(depth: int, blocks: int) -> str:
 
 def tail(e: EngineSummary, family: Family) -> Terms:
     """Return the terms of the tails that the array does not compute."""
+    found = {} if e.computed is None else _computed(e, e.computed, family)
     if not e.tail_bits:
-        return {}
+        return found
     if not e.threshold_levels:
-        return {"tails": 1, "tails: bits": e.tail_bits}
+        return {"tails": 1, "tails: bits": e.tail_bits, **found}
+    return {**_searches(e, family), **found}
+
+
+def _computed(e: EngineSummary, tail: ComputedCodes, family: Family) -> Terms:
+    """Return the terms of a tail that computes codes."""
+    lanes, memories = e.pe * e.at_once, StorageChoice(family)
+    luts, blocks = memories.takes(tail.rows, tail.word_bits, tail.rom)
+    each, own = memories.takes(tail.late_depth, 1, tail.late_rom) if tail.late_depth else (0, 0)
+    return {
+        "computed codes: LUTs": lanes * tail.lane_luts,
+        "computed codes: flip-flops": lanes * tail.lane_ffs,
+        "computed codes, ROMs: LUTs": luts + lanes * each,
+        f"{WHOLE}ROM blocks": blocks + lanes * own,
+    }
+
+
+def computed_blocks(tail: ComputedCodes, e: EngineSummary, family: Family) -> int:
+    """Return the blocks of RAM of an engine's tail that computes codes."""
+    return int(_computed(e, tail, family)[f"{WHOLE}ROM blocks"])
+
+
+def _searches(e: EngineSummary, family: Family) -> Terms:
+    """Return the terms of a tail that searches for codes."""
     lanes, memories = e.pe * e.at_once, StorageChoice(family)
     found: Terms = {"shared ROM: LUTs": 0, "own ROMs: LUTs": 0, "bits chosen": 0}
     for step, width in enumerate(e.threshold_words):
@@ -315,10 +339,25 @@ def engine(e: EngineSummary, family: Family) -> dict[str, Terms]:
     }
 
 
-def ends(d: DesignSummary) -> dict[str, Terms]:
+def scores(unit: ScoreUnit | None, family: Family) -> Terms:
+    """Return the terms of the unit of scores."""
+    if unit is None:
+        return {}
+    memories = StorageChoice(family)
+    taken = [memories.takes(*memory) for memory in unit.memories]
+    return {
+        "scores: LUTs": unit.luts,
+        "scores: flip-flops": unit.ffs,
+        "scores, ROMs: LUTs": sum(luts for luts, _ in taken),
+        f"{WHOLE}ROM blocks": sum(blocks for _, blocks in taken),
+    }
+
+
+def ends(d: DesignSummary, family: Family) -> dict[str, Terms]:
     """Return the terms of the components before the first engine and after the last one."""
     return {
         "input": {"input": 1, "input: bits": d.input_bits, "input: bits of tables": d.table_bits},
         "output": gearbox(d.output),
+        **({} if d.scores is None else {"scores": scores(d.scores, family)}),
         "top": {"design": 1, "design: bits of scores": d.score_bits, f"{WHOLE}designs": 1},
     }

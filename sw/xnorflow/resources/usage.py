@@ -122,6 +122,10 @@ def engine_blocks(engine: EngineSummary, family: Family) -> dict[str, int]:
     found = {"buffer": engine.at_once * buffer.ram_blocks, "array": weights.ram_blocks}
     where = "tail" if engine.tail_bits else "array"
     found[where] = found.get(where, 0) + terms.threshold_rom(engine, family)[1]
+    if engine.computed is not None:
+        found["tail"] = found.get("tail", 0) + terms.computed_blocks(
+            engine.computed, engine, family
+        )
     return found
 
 
@@ -152,5 +156,13 @@ def design_resources(design: DesignSummary, family: Family) -> Resources:
     """
     total = sum((engine_resources(e, family) for e in design.engines), Resources())
     coefficients = fitted()[family.coefficients]
-    ends = (coefficients.part(*part) for part in terms.ends(design).items())
-    return sum((Resources(*found) for found in ends), total)
+    ends = (coefficients.part(*part) for part in terms.ends(design, family).items())
+    total = sum((Resources(*found) for found in ends), total)
+    return total + Resources(ram_blocks=score_blocks(design, family))
+
+
+def score_blocks(design: DesignSummary, family: Family) -> int:
+    """Count the blocks of RAM of the unit of scores."""
+    memories = StorageChoice(family)
+    unit = design.scores
+    return sum(memories.takes(*memory)[1] for memory in (unit.memories if unit else ()))

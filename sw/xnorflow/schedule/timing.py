@@ -108,8 +108,10 @@ def latency_bound(spec: AcceleratorSpec) -> tuple[int, int]:
         )
         for s in spec.stages
     )
-    flow = Flow(replace(spec, stages=ample), 1)
+    flow = Flow(replace(spec, stages=ample, scores=None), 1)
     pipelines = sum(stage.latency for stage in flow._stages)
+    if spec.scores is not None:
+        pipelines += spec.scores.latency
     for stage in flow._stages:
         stage.latency = 0
     return _last_minus_first(flow), pipelines

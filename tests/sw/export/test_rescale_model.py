@@ -41,7 +41,8 @@ def every(net):
 def test_drawn_rescalings_are_the_golden_model(tmp_path_factory, seed, shift, levels, step, qonnx):
     rng = np.random.default_rng(seed)
     reach = min(2 * levels << shift, 1 << 60)
-    multiply, offset = (rng.integers(-reach // size, reach // size + 1, 2) for size in (255, 1))
+    multiply = rng.integers(0, reach // 255 + 1, 2)
+    offset = rng.integers(-reach, reach + 1, 2)
     least, most = np.sort(rng.integers(0, levels, (2, 2)), axis=0)
     alphabet = ir.Alphabet(-int(rng.integers(0, levels)), step, levels)
     net = network(ir.Rescale("rescale", multiply, offset, least, most, shift, alphabet))
@@ -53,7 +54,7 @@ def test_drawn_rescalings_are_the_golden_model(tmp_path_factory, seed, shift, le
 
 def test_quotients_of_negative_sums_are_rounded_down(tmp_path):
     rescale = ir.Rescale("r", ONES, 0 * ONES, 0 * ONES, 255 * ONES, 2, ir.Alphabet(-3, 1, 256))
-    shifted = ir.Rescale("r", -ONES, 512 * ONES, 0 * ONES, 255 * ONES, 3, ir.Alphabet(0, 1, 256))
+    shifted = ir.Rescale("r", 3 * ONES, 512 * ONES, 0 * ONES, 255 * ONES, 3, ir.Alphabet(0, 1, 256))
     for layer in (rescale, shifted):
         net = network(layer)
         export_network(net, tmp_path / "net.onnx", x=every(net))
@@ -68,7 +69,7 @@ def test_any_layer_may_follow(behind, flat, tmp_path):
     codes = np.full(size, 15)
     rescale = ir.Rescale(
         "rescale",
-        rng.integers(-99, 99, size),
+        rng.integers(0, 99, size),
         rng.integers(0, 4000, size),
         0 * codes,
         codes,
@@ -137,7 +138,7 @@ def test_other_layers_refuse_what_float32_does_not_hold(layer, tmp_path):
 
 
 def test_every_field_is_among_the_weights(tmp_path):
-    rescale = ir.Rescale("r", -3 * ONES, 7 * ONES, 0 * ONES, 5 * ONES, 4, ir.Alphabet(0, 1, 8))
+    rescale = ir.Rescale("r", 3 * ONES, -7 * ONES, 0 * ONES, 5 * ONES, 4, ir.Alphabet(0, 1, 8))
     net = network(rescale)
     assert save_weights(net, tmp_path / "w.npz", "npz")[1:5] == (
         "r.multiply",
@@ -146,7 +147,7 @@ def test_every_field_is_among_the_weights(tmp_path):
         "r.most",
     )
     with np.load(tmp_path / "w.npz") as arrays:
-        assert arrays["r.multiply"].tolist() == [-3, -3]
+        assert arrays["r.offset"].tolist() == [-7, -7]
         assert '"shift": 4' in str(arrays["about"])
     save_weights(net, tmp_path, "hex")
     assert "r.offset [2]: channel" in (tmp_path / "r.offset.hex").read_text()

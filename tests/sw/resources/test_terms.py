@@ -239,7 +239,7 @@ def test_a_guess_from_another_folding_is_near_the_design() -> None:
     design = SEARCH.assemble(chosen.folds, chosen.cycles)
     real = SEARCH.takes(design)
     assert chosen.takes.luts == pytest.approx(real.luts, rel=0.2)
-    ends = parts.ends(design.shape).items()
+    ends = parts.ends(design.shape, ECP5).items()
     ends_luts = sum(coefficients.fitted()[ECP5.coefficients].part(*found)[0] for found in ends)
     engines = sum(r.luts for e in design.shape.engines for r in engine_parts(e, ECP5).values())
     assert engines + ends_luts == pytest.approx(real.luts)
