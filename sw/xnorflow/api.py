@@ -85,6 +85,8 @@ def load(
     from xnorflow.lower import lower
 
     alphabet_of(input)
+    if calibrate is not None and fixed_point is None:
+        raise BadInput("calibration data are for fixed point; ask for it with fixed_point")
     path = Path(path)
     if path.is_dir():
         path = path / "network.npz"
@@ -101,8 +103,6 @@ def load(
     if path.suffix != ".npz":
         graph = read(path, input_scale=input_scale, name=name, layout=layout, input=input)
         if fixed_point is None:
-            if calibrate is not None:
-                raise BadInput("calibration data are for fixed point; ask for it with fixed_point")
             return lower(graph)
         return in_fixed_point(graph, fixed_point, calibrate).net
     if fixed_point is not None:

@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from xnorflow import ir
 from xnorflow.errors import BadInput
@@ -75,6 +76,10 @@ def layer(
             case ir.CodeTable():
                 numbers = [values(inp.alphabet, code) for code in range(inp.alphabet.levels)]
                 value = values(at.alphabet, int(at.table[c, numbers.index(x[y, xx, c])]))
+            case ir.Rescale():
+                total = x[y, xx, c] * int(at.multiply[c]) + int(at.offset[c])
+                code = total // 2**at.shift
+                value = values(at.alphabet, min(max(code, int(at.least[c])), int(at.most[c])))
             case ir.Scores(ranks=None):
                 value = at.factor * x[y, xx, c] + int(at.offsets[c])
                 for step in at.steps:
@@ -161,6 +166,47 @@ def test_codes_of_wide_alphabets_are_exact() -> None:
     for at, reached in ((alphabet.lo, 1), (alphabet.lo + 1, 0)):
         narrow = ir.Threshold("narrow", np.array([[at]]), ir.UNIPOLAR)
         assert of_a_table(ir.UNIPOLAR, 0, wide, narrow) == reached
+
+
+@settings(max_examples=100)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 50), st.integers(1, 1 << 16))
+def test_rescalings_are_those_of_pythons_integers(seed: int, shift: int, levels: int) -> None:
+    """Large and small products of either sign, with every bound in reach."""
+    rng = np.random.default_rng(seed)
+    inp = ir.Features(2, 3, 5, ir.Alphabet(-511, 2, 512))
+    reach = min(2 * levels << shift, 1 << 60)
+    multiply = rng.integers(0, reach // 511 + 1, 5)
+    offset = rng.integers(-reach, reach + 1, 5)
+    least, most = np.sort(rng.integers(0, levels, (2, 5)), axis=0)
+    alphabet = ir.Alphabet(int(rng.integers(-99, 99)), 3, levels)
+    rescale = ir.Rescale("r", multiply, offset, least, most, shift, alphabet)
+    rescale.check(inp)
+    codes = rng.integers(0, 512, (4, *inp.shape))
+    # Values come in any type that holds them.
+    for kind in (np.float32, np.float64, np.int64):
+        made = golden.apply(rescale, inp.alphabet.values(codes).astype(kind), inp)
+        for x, got in zip(inp.alphabet.values(codes), made, strict=True):
+            features = {at: int(x[at]) for at in product(*map(range, inp.shape))}
+            want = layer(rescale, features, inp, rescale.output(inp))
+            assert {at: int(got[at]) for at in want} == want
+
+
+@pytest.mark.parametrize("code", [(1 << 24) - 1, 1 << 24, (1 << 24) + 1, (1 << 40) + 1])
+def test_rescaled_codes_beyond_float32_are_exact(code: int) -> None:
+    one = np.ones(1, np.int64)
+    rescale = ir.Rescale(
+        "r", 0 * one, code * one, 0 * one, code * one, 0, ir.Alphabet(0, 1, code + 1)
+    )
+    assert of_a_table(ir.UNIPOLAR, 1, rescale) == code
+
+
+@pytest.mark.parametrize(
+    ("value", "code"), [(-9, 0), (-8, 0), (-5, 0), (-4, 1), (0, 2), (3, 2), (4, 3), (8, 4), (99, 4)]
+)
+def test_rescaling_rounds_down(value: int, code: int) -> None:
+    one = np.ones(1, np.int64)
+    rescale = ir.Rescale("r", one, 8 * one, 0 * one, 4 * one, 2, ir.Alphabet(0, 1, 5))
+    assert of_a_table(ir.Alphabet(value, 1, 1), 0, rescale) == code
 
 
 @pytest.mark.parametrize("lo", [-3, -2, 1, 2])

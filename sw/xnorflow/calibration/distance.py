@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from xnorflow.graph import execute
 from xnorflow.graph.ops import Graph
 from xnorflow.ir import IntegerNetwork
-from xnorflow.ir.layers import Scores
 from xnorflow.lower.pending import Mark
 from xnorflow_sim import golden
 
@@ -82,7 +81,7 @@ def distances(
             mark = wanted.get(id(layer))
             if mark is None:
                 continue
-            exact = values[-1 if isinstance(layer, Scores) else mark.at]
+            exact = values[mark.at]
             got = made.astype(np.float64).reshape(exact.shape) * mark.unit
             step = alphabets[id(layer)].alphabet.step * mark.unit
             off = np.abs(got - exact)

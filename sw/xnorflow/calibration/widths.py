@@ -13,11 +13,12 @@ from xnorflow.calibration.distance import Distance, distances
 from xnorflow.calibration.samples import Samples
 from xnorflow.errors import BadInput, UnsupportedModel
 from xnorflow.graph import execute
-from xnorflow.graph.ops import Graph
+from xnorflow.graph.ops import Graph, Op
 from xnorflow.ir import IntegerNetwork, Ints, labels
 from xnorflow.lower import tidy, write
 from xnorflow.lower.fixed_point import (
     FIXED_POINT,
+    LARGEST,
     LEAST_BITS,
     MOST_BITS,
     FixedPoint,
@@ -49,9 +50,10 @@ def known_width(value: int | str) -> Width:
         return "auto"
     try:
         bits = int(value)
-    except (TypeError, ValueError):
-        bits = 0
-    if isinstance(value, bool) or not LEAST_BITS <= bits <= MOST_BITS or bits != float(value):
+        whole = bits == float(value)
+    except (TypeError, ValueError, OverflowError):
+        bits, whole = 0, False
+    if isinstance(value, bool) or not whole or not LEAST_BITS <= bits <= MOST_BITS:
         raise BadInput(
             f"fixed point of {value!r} is not possible; {LEAST_BITS} to {MOST_BITS} bits are, or"
             " auto"
@@ -116,6 +118,7 @@ def choose(
     widths = range(LEAST_BITS, MOST_BITS + 1) if width == "auto" else (width,)
     found: _Tried | None = None
     error: UnsupportedModel | None = None
+    spare = 0
     for bits in widths:
         if progress:
             progress(bits)
@@ -130,14 +133,15 @@ def choose(
         found = tried
         if not tried.differs(want):
             if width == "auto" and samples.drawn:
-                found = _Tried.of(graph, min(bits + SPARE_BITS, MOST_BITS), samples, x)
+                found = _with_spare_bits(graph, found, samples, x)
+                spare = found.fixed.bits - bits
             break
     if found is None:
         assert error is not None
         raise error
     differ = int((found.labels() != want).sum())
     far = distances(found.plain, found.net, found.marks, found.x, found.codes)
-    notes = _notes(found.fixed.bits, width, samples, far, differ)
+    notes = _notes(found.fixed.bits, width, spare, samples, far, differ)
     net = replace(found.net, notes=(*found.net.notes, *notes))
     return Chosen(found.graph, found.fixed, net, far, differ, len(x))
 
@@ -184,13 +188,27 @@ class _Tried:
         return False
 
 
+def _with_spare_bits(
+    graph: Graph, least: _Tried, samples: Samples, x: NDArray[np.float64]
+) -> _Tried:
+    """Lower with `SPARE_BITS` more than the least width, or as many as can be mapped."""
+    for more in range(SPARE_BITS, 0, -1):
+        if least.fixed.bits + more > MOST_BITS:
+            continue
+        try:
+            return _Tried.of(graph, least.fixed.bits + more, samples, x)
+        except UnsupportedModel:
+            continue
+    return least
+
+
 def _quantised(graph: Graph, bits: int, x: NDArray[np.float64], drawn: bool) -> Graph:
     """Return the graph with a quantiser of its float samples."""
     try:
         quantise_on_host(graph)
     except UnsupportedModel:
-        margin = MARGIN if drawn else 1.0
-        return quantise_input(graph, bits, Range(x.min() * margin, x.max() * margin))
+        seen = _range(x.min(), x.max(), MARGIN if drawn else 1.0, Op(node=graph.name, op="input"))
+        return quantise_input(graph, bits, seen)
     return graph
 
 
@@ -199,10 +217,24 @@ def _ranges(graph: Graph, x: NDArray[np.float64], margin: float) -> tuple[Range,
     high = -low
     for first in range(0, len(x), execute.BATCH):
         for at, (_, values) in enumerate(execute.run(graph, x[first : first + execute.BATCH])):
-            low[at], high[at] = min(low[at], values.min()), max(high[at], values.max())
-    return tuple(
-        Range(float(a) * margin, float(b) * margin) for a, b in zip(low, high, strict=True)
-    )
+            # Unlike Python's, these keep NaN.
+            low[at] = np.minimum(low[at], values.min())
+            high[at] = np.maximum(high[at], values.max())
+    readers = (*graph.ops, Op(node=graph.name, op="output"))
+    return tuple(_range(a, b, margin, op) for a, b, op in zip(low, high, readers, strict=True))
+
+
+def _range(low: float, high: float, margin: float, reader: Op) -> Range:
+    """Return a range with its margin; UnsupportedModel if float32 does not hold it."""
+    found = Range(float(low) * margin, float(high) * margin)
+    if not max(-found.lo, found.hi) <= LARGEST:
+        raise UnsupportedModel(
+            f"what it reads goes from {low:g} to {high:g} on the calibration data.",
+            node=reader.node,
+            op=reader.op,
+            hint="calibration data for which all values stay within float32.",
+        )
+    return found
 
 
 def _labels_in_double(scores: NDArray[np.float64]) -> Ints:
@@ -212,11 +244,17 @@ def _labels_in_double(scores: NDArray[np.float64]) -> Ints:
 
 
 def _notes(
-    bits: int, width: Width, samples: Samples, far: tuple[Distance, ...], differ: int
+    bits: int,
+    width: Width,
+    spare: int,
+    samples: Samples,
+    far: tuple[Distance, ...],
+    differ: int,
 ) -> tuple[str, ...]:
+    how = f" (auto, {spare} of them to spare)" if spare else " (auto)" if width == "auto" else ""
     what = "drawn samples (give your own with --calibrate)" if samples.drawn else "samples"
     first = (
-        f"{FIXED_POINT} {bits} bits{' (auto)' if width == 'auto' else ''}: on"
+        f"{FIXED_POINT} {bits} bits{how}: on"
         f" {len(samples.x)} {what}, {differ} have another label than the file has in float64."
     )
     return (first, *(f"Fixed point, {d}." for d in far))

@@ -16,7 +16,7 @@ from rich.table import Table
 from xnorflow.cli import console
 from xnorflow.cli.files import check_output, whole_file
 from xnorflow.cli.options import (
-    Reading,
+    ReadingOptions,
     input_options,
     jobs_option,
     json_option,
@@ -102,7 +102,7 @@ def command(
     against: Path | None,
     allow_ties: bool,
     jobs: int,
-    reading: Reading,
+    reading: ReadingOptions,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -303,6 +303,8 @@ def _show(found: Evidence, allow_ties: bool) -> None:
         say("DIFFERS", style="bold red")
     elif found.differs:
         say("equal but for ties", style="bold yellow")
+    elif any(o.rounded and (o.labels or o.order) for o in found.outcomes):
+        say("equal but for the rounding to fixed point", style="bold yellow")
     elif found.outcomes:
         say("EQUAL in everything that was compared", style="bold green")
 

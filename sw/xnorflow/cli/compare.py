@@ -10,7 +10,7 @@ import click
 from xnorflow.cli import console
 from xnorflow.cli.files import check_output, whole_file
 from xnorflow.cli.options import (
-    Reading,
+    ReadingOptions,
     input_options,
     json_option,
     load_model,
@@ -79,7 +79,7 @@ def command(
     folding: Path | None,
     clock: float | None,
     output: Path | None,
-    reading: Reading,
+    reading: ReadingOptions,
     as_json: bool,
 ) -> None:
     """Compare throughput, latency, resources and energy of a model on FPGAs and GPUs.

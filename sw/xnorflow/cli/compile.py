@@ -10,7 +10,7 @@ from rich.table import Table
 
 from xnorflow.cli import console
 from xnorflow.cli.options import (
-    Reading,
+    ReadingOptions,
     input_options,
     json_option,
     load_model,
@@ -108,7 +108,7 @@ def command(
     clock: float | None,
     pareto: bool,
     plot: Path | None,
-    reading: Reading,
+    reading: ReadingOptions,
     as_json: bool,
 ) -> None:
     """Turn a model into Verilog, ROM images and design.json.

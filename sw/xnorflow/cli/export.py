@@ -14,7 +14,7 @@ from xnorflow.cli import console
 from xnorflow.cli.files import check_output, whole_file
 from xnorflow.cli.folders import whole_folder
 from xnorflow.cli.options import (
-    Reading,
+    ReadingOptions,
     input_options,
     json_option,
     limit_option,
@@ -23,6 +23,7 @@ from xnorflow.cli.options import (
 )
 from xnorflow.data import read_images
 from xnorflow.errors import BadInput
+from xnorflow.lower.fixed_point import FIXED_POINT
 
 if TYPE_CHECKING:
     from xnorflow.export.checked import Exported
@@ -69,7 +70,7 @@ def command(
     passes: Path | None,
     data: Path | None,
     limit: int | None,
-    reading: Reading,
+    reading: ReadingOptions,
     as_json: bool,
 ) -> None:
     """Write the integer network of a model for other tools.
@@ -122,10 +123,12 @@ def command(
         )
         return
     say: Callable[..., None] = console.out.print
+    fixed = any(note.startswith(FIXED_POINT) for note in net.notes)
+    rounding = "to fixed point" if fixed else "of float32 sums"
     for e in made:
         verdict = "every score is the golden model's" if e.path == output else "the same order"
         if e.differing:
-            verdict = f"the order differs in {e.differing} frames, by rounding of float32 sums"
+            verdict = f"the order differs in {e.differing} frames, by rounding {rounding}"
         say(
             f"{e.path.name}: {e.frames} frames in {e.tool}: {verdict}",
             highlight=False,
@@ -166,7 +169,7 @@ def _format(output: Path | None, kind: str | None) -> str:
     return kind
 
 
-def _network(model: Path, reading: Reading) -> IntegerNetwork:
+def _network(model: Path, reading: ReadingOptions) -> IntegerNetwork:
     if not model.is_dir():
         return load_model(model, reading)
     reading.check_compiled(model)
@@ -176,7 +179,7 @@ def _network(model: Path, reading: Reading) -> IntegerNetwork:
 
 
 def _steps(
-    model: Path, passes: Path, reading: Reading, x: NDArray[np.uint8] | None
+    model: Path, passes: Path, reading: ReadingOptions, x: NDArray[np.uint8] | None
 ) -> tuple[Exported, ...]:
     from dataclasses import replace
 

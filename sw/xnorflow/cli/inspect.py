@@ -12,7 +12,7 @@ from rich.table import Table
 from xnorflow import ir
 from xnorflow.cli import console
 from xnorflow.cli.options import (
-    Reading,
+    ReadingOptions,
     input_options,
     json_option,
     load_model,
@@ -84,7 +84,7 @@ def _takes(model: Path, input_scale: str) -> str | None:
 @json_option
 def command(
     model: Path,
-    reading: Reading,
+    reading: ReadingOptions,
     passes: bool,
     board: str | None,
     as_json: bool,

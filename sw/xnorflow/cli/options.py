@@ -51,7 +51,7 @@ model_argument = click.argument("model", type=click.Path(path_type=Path))
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadingOptions:
     """What a user says of how a model file and its samples are read.
 
     Parameters
@@ -139,7 +139,7 @@ def input_options(f: F) -> F:
         calibrate: Path | None,
         **options: Any,
     ) -> Any:
-        reading = Reading(input_type, input_scale, layout, fixed_point, calibrate)
+        reading = ReadingOptions(input_type, input_scale, layout, fixed_point, calibrate)
         return f(*args, reading=reading, **options)
 
     return cast(F, _INPUT_OPTIONS(command))
@@ -183,7 +183,7 @@ jobs_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, not a table.")
 
 
-def load_model(path: Path, reading: Reading) -> ir.IntegerNetwork:
+def load_model(path: Path, reading: ReadingOptions) -> ir.IntegerNetwork:
     """Load a model while a spinner is shown."""
     from xnorflow.api import load
 
@@ -192,7 +192,7 @@ def load_model(path: Path, reading: Reading) -> ir.IntegerNetwork:
         return load(path, **vars(reading))
 
 
-def read_model(path: Path, reading: Reading) -> tuple[Graph, FixedPoint | None]:
+def read_model(path: Path, reading: ReadingOptions) -> tuple[Graph, FixedPoint | None]:
     """Read a model file for its lowering step by step, and choose its fixed point if asked for."""
     from xnorflow.api import in_fixed_point
     from xnorflow.frontend import read

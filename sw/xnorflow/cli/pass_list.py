@@ -7,7 +7,7 @@ from pathlib import Path
 
 from xnorflow import ir
 from xnorflow.cli import console
-from xnorflow.cli.options import Reading, read_model
+from xnorflow.cli.options import ReadingOptions, read_model
 from xnorflow.compiler import compile_network
 from xnorflow.devices.tables import fpga
 from xnorflow.plan.hardware_passes import accelerator
@@ -18,7 +18,7 @@ def reports(
     model: Path,
     net: ir.IntegerNetwork,
     board: str | None,
-    reading: Reading,
+    reading: ReadingOptions,
 ) -> Iterator[PassReport]:
     """Yield what each pass of lowering did, if the model is an ONNX file, and of the hardware.
 
@@ -30,7 +30,7 @@ def reports(
         The network that it holds.
     board : str, optional
         The board that the hardware is planned for, at the folding that `compile` would choose.
-    reading : Reading
+    reading : ReadingOptions
         How the file is read.
     """
     if model.suffix == ".onnx":

@@ -12,7 +12,7 @@ from xnorflow import ir
 from xnorflow.cli import console
 from xnorflow.cli.files import check_output, whole_file
 from xnorflow.cli.options import (
-    Reading,
+    ReadingOptions,
     input_options,
     jobs_option,
     json_option,
@@ -83,7 +83,7 @@ def command(
     cycles: int | None,
     folding: Path | None,
     clock: float | None,
-    reading: Reading,
+    reading: ReadingOptions,
     as_json: bool,
 ) -> None:
     """Run images through a model or a compiled design.

@@ -248,7 +248,9 @@ def _subject(
         made = Design.describe(model)
         text = read_text(model, made)
         return Subject(made.net, *_origin(model, made.net, file, options), made, text)
-    net = load(model, **_loading(options))
+    # With its file, an archive leaves to it what says how files are read.
+    own = {"layout": options["layout"]} if kind == "network" and file else _loading(options)
+    net = load(model, **own)
     design = compile_network(net, **targets) if hardware else None
     if given and not hardware:
         raise BadInput(
@@ -312,7 +314,7 @@ def _against_file(
     with opened(executor.tool) as tick:
         found = executor.run(net.input_order.samples(x, net.shape), tick)
     exact = not any(ORDER_OF_SUMMATION in note for note in net.notes)
-    rounded = any(FIXED_POINT in note for note in net.notes)
+    rounded = any(note.startswith(FIXED_POINT) for note in net.notes)
     outcome = Outcome("golden", GOLDEN, executor.tool, len(x), exact=exact, rounded=rounded)
     if found.scores.shape != scores.shape:
         got, want = found.scores.shape[1], scores.shape[1]

@@ -193,6 +193,7 @@ def _table(value: object) -> dict[str, Any]:
 
 def _outcome(entry: dict[str, Any]) -> Outcome:
     values = {}
+    entry = {"rounded": False} | entry  # Evidence from before there was fixed point lacks it.
     for f in fields(Outcome):
         kind = {"str": str, "int": int, "bool": bool}[str(f.type)]
         if type(entry[f.name]) is not kind:

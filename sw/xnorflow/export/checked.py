@@ -48,7 +48,8 @@ class Exported:
         Number of frames on which it was executed.
     differing : int
         Number of frames whose order of scores differs from the golden model's; always 0, except for
-        a step of a network with float32 sums that depend on the order of summation.
+        a step of a network with float32 sums that depend on the order of summation, or one that
+        was rounded to fixed point.
     """
 
     path: Path
@@ -162,7 +163,8 @@ def export_steps(
     UnsupportedModel
         If the network cannot be lowered, or a step cannot be written as ONNX.
     CheckFailed
-        If a step orders scores differently, and no float32 sum of the network explains it.
+        If a step orders scores differently, and neither a float32 sum of the network nor fixed
+        point explains it.
     BadInput
         If a file cannot be written.
     ToolMissing
@@ -174,7 +176,7 @@ def export_steps(
     assert isinstance(net, ir.IntegerNetwork)
     frames = _frames(net, x)
     expected = _golden(net, frames)
-    rounded = any(ORDER_OF_SUMMATION in note for note in net.notes)
+    rounded = fixed is not None or any(ORDER_OF_SUMMATION in note for note in net.notes)
     made = []
     for number, (name, step) in enumerate(steps):
         path = Path(folder) / f"{number:02d}_{name}.onnx"

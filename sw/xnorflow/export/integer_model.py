@@ -2,7 +2,8 @@
 
 All values are integers in float32, which is exact up to 2**24 in every order of summation; a layer
 with larger sums is refused. Thresholds become comparisons and counts, or QONNX MultiThreshold
-nodes; input tables and ranks become Gather nodes; scores are int64.
+nodes; input tables and ranks become Gather nodes; a rescaling computes in int64, and leaves int64
+what float32 does not hold; scores are int64.
 """
 
 from __future__ import annotations
@@ -121,7 +122,7 @@ def _flatten(
 def _conv(layer: ir.Conv, b: OnnxBuilder, inp: ir.Features, out: ir.Features, qonnx: bool) -> None:
     pad = layer.pad_value if any(layer.window.pads) else 0
     magnitude = np.abs(layer.weights).reshape(len(layer.weights), -1).sum(1)
-    _need_exact(int(magnitude.max()) * _furthest(inp, pad), layer)
+    _need_exact(max(int(magnitude.max()), 1) * _furthest(inp, pad), layer)
     if inp.shape[:2] == (1, 1) and layer.window == ir.Window() and layer.groups == 1:
         b.to_flat()
         weights = layer.weights[:, 0, 0].T.astype(np.float32)
@@ -159,6 +160,7 @@ def window_attributes(window: ir.Window, pads: tuple[int, ...]) -> dict[str, Any
 def _max_pool(
     layer: ir.MaxPool, b: OnnxBuilder, inp: ir.Features, out: ir.Features, qonnx: bool
 ) -> None:
+    _need_exact(_furthest(inp), layer)
     b.to_map()
     signs = None
     if layer.minimum.any():
@@ -251,6 +253,7 @@ def _code_table(
     layer: ir.CodeTable, b: OnnxBuilder, inp: ir.Features, out: ir.Features, qonnx: bool
 ) -> None:
     name, a = layer.name, inp.alphabet
+    _need_exact(_furthest(inp), layer)
     channels, levels = layer.table.shape
     b.add("Sub", f"{name}_from_lowest", b.store(f"{name}_lowest", np.array(a.lo, np.float32)))
     if a.step != 1:
@@ -261,6 +264,38 @@ def _code_table(
     values = layer.alphabet.values(layer.table).astype(np.float32)
     b.add("Gather", name, b.store(f"{name}_table", values.ravel(), layer.alphabet), "@", axis=0)
     b.mark(out.shape, out.alphabet)
+
+
+@_write.register
+def _rescale(
+    layer: ir.Rescale, b: OnnxBuilder, inp: ir.Features, out: ir.Features, qonnx: bool
+) -> None:
+    name, a = layer.name, layer.alphabet
+    wide = _furthest(out) > EXACT
+
+    def stored(what: str, numbers: ir.Ints) -> str:
+        return b.per_channel(f"{name}_{what}", numbers, np.int64)
+
+    b.add("Cast", f"{name}_integers", to=TensorProto.INT64)
+    b.add("Mul", f"{name}_products", stored("factors", layer.multiply))
+    total = b.add("Add", f"{name}_sums", stored("offsets", layer.offset))
+    if layer.shift:
+        # ONNX's quotient is rounded towards 0, but without its remainder, which has the sign of
+        # the divisor, a sum is a multiple of it.
+        divisor = b.store(f"{name}_divisor", np.array(1 << layer.shift, np.int64))
+        rest = b.add("Mod", f"{name}_rest", divisor)
+        b.at = total
+        b.add("Sub", f"{name}_multiples", rest)
+        b.add("Div", f"{name}_shifted", divisor)
+    b.add("Max", f"{name}_at_least", stored("least", layer.least))
+    b.add("Min", f"{name}_codes", stored("most", layer.most))
+    if a.step != 1:
+        b.add("Mul", f"{name}_steps", b.store(f"{name}_step", np.array(a.step, np.int64)))
+    lowest = b.store(f"{name}_lowest", np.array(a.lo, np.int64))
+    b.add("Add", name if wide else f"{name}_values", lowest)
+    if not wide:
+        b.add("Cast", name, to=TensorProto.FLOAT)
+    b.mark(out.shape, out.alphabet, TensorProto.INT64 if wide else TensorProto.FLOAT)
 
 
 @_write.register

@@ -115,14 +115,22 @@ class OnnxBuilder:
         self._names[name] = count + 1
         return f"{name}_{count}" if count or name == "x" else name
 
-    def mark(self, shape: tuple[int, int, int], alphabet: Alphabet | None = None) -> None:
-        """Record the shape of the last tensor, and annotate it with the type of `alphabet`."""
+    def mark(
+        self,
+        shape: tuple[int, int, int],
+        alphabet: Alphabet | None = None,
+        kind: int = TensorProto.FLOAT,
+    ) -> None:
+        """Record the shape and the ONNX element type of the last tensor.
+
+        It is annotated with the type of `alphabet`.
+        """
         self.shape = shape
         height, width, channels = shape
         dims: list[str | int | None] = ["frames", channels]
         if not self.flat:
             dims += [height, width]
-        self._values.append(helper.make_tensor_value_info(self.at, TensorProto.FLOAT, dims))
+        self._values.append(helper.make_tensor_value_info(self.at, kind, dims))
         if alphabet is not None:
             self._types[self.at] = datatype(alphabet)
 

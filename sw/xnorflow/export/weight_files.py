@@ -23,6 +23,7 @@ AXES = {
     "thresholds": "channel, threshold in ascending order",
     "table": "input channel or one for all, sample",
     "minimum": "channel whose minimum is taken",
+    **dict.fromkeys(("multiply", "offset", "least", "most"), "channel"),
     "offsets": "class",
     "ranks": "class, value - rank_lo",
     "rank_lo": "class",

@@ -67,10 +67,9 @@ def _apply(op: g.Op, x: Doubles) -> Doubles:
         case g.MaxPoolOp():
             return _windows(x, op.window, -np.inf).max(axis=(3, 4))
         case g.SumPoolOp():
-            return _windows(x, op.window, 0).sum(axis=(3, 4))
+            return _sums(x, op.window)
         case g.AveragePoolOp():
-            counts = op.counts(*x.shape[1:3])[None, :, :, None]
-            return _windows(x, op.window, 0).sum(axis=(3, 4)) / counts
+            return _sums(x, op.window) / op.counts(*x.shape[1:3])[None, :, :, None]
         case g.FlattenOp():
             return x.reshape(len(x), 1, 1, -1)
         case _:
@@ -99,8 +98,15 @@ def _convolve(op: g.ConvOp, x: Doubles) -> Doubles:
     weights = g.widened(op.weights, op.groups).astype(np.float64)
     weights *= np.asarray(op.scale, np.float64).reshape(-1, 1, 1, 1)
     patches = _windows(x, op.window, op.pad_value)
-    sums = patches.reshape(*patches.shape[:3], -1) @ weights.reshape(len(weights), -1).T
+    with np.errstate(all="ignore"):
+        # What overflowed before stays infinite, or becomes NaN.
+        sums = patches.reshape(*patches.shape[:3], -1) @ weights.reshape(len(weights), -1).T
     return sums if op.bias is None else sums + op.bias.astype(np.float64)
+
+
+def _sums(x: Doubles, window: Window) -> Doubles:
+    with np.errstate(all="ignore"):
+        return np.asarray(_windows(x, window, 0).sum(axis=(3, 4)))
 
 
 def _windows(x: Doubles, window: Window, pad: float) -> Doubles:

@@ -18,9 +18,9 @@ hardware and golden model equal it bit for bit.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import ceil, log2
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,8 @@ MOST_TABLE_BITS = 10
 """Most bits of a value that is no affine function of a sum: it takes a threshold per step."""
 FIXED_POINT = "Fixed point of"
 """Beginning of the note of a network that was rounded."""
+TINY, LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+"""Least normal and greatest float32."""
 ASK = "fixed point: --fixed-point auto (fixed_point='auto'), or a number of bits"
 Doubles = NDArray[np.float64]
 
@@ -81,9 +83,14 @@ class FixedPoint:
         lo, hi = max(seen.lo, bounds[0]), min(seen.hi, bounds[1])
         if lo >= 0 and not signed:
             top = (1 << bits) - 1
-            return hi / top or 1.0, Alphabet(0, 1, top + 1)
+            return _unit(hi, top), Alphabet(0, 1, top + 1)
         top = (1 << (bits - 1)) - 1
-        return max(-lo, hi) / top or 1.0, Alphabet(-top, 1, 2 * top + 1)
+        return _unit(max(-lo, hi), top), Alphabet(-top, 1, 2 * top + 1)
+
+
+def _unit(most: float, top: int) -> float:
+    """Return a unit with which the integer `top` is `most`, and which is a normal float32."""
+    return max(most / top, TINY) if most > 0 else 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,8 +115,11 @@ class AffineValue:
     def times(self, by: Doubles) -> AffineValue:
         """Multiply by constants."""
         with np.errstate(invalid="ignore"):
-            ends = np.where(by == 0, 0, self.lo * by), np.where(by == 0, 0, self.hi * by)
-        return AffineValue(self.factor * by, self.offset * by, np.minimum(*ends), np.maximum(*ends))
+            ends = self.lo * by, self.hi * by
+            low, high = np.minimum(*ends), np.maximum(*ends)
+        # Zero times infinity: no bound.
+        low, high = np.where(np.isnan(low), -np.inf, low), np.where(np.isnan(high), np.inf, high)
+        return AffineValue(self.factor * by, self.offset * by, low, high)
 
     def plus(self, value: Doubles) -> AffineValue:
         """Add constants."""
@@ -206,9 +216,16 @@ def round_weights(graph: g.Graph, bits: int) -> g.Graph:
 
 def _rounded(op: g.ConvOp, weights: Doubles, bits: int, *, shared: bool) -> g.ConvOp:
     largest = np.abs(weights).reshape(1 if shared else len(weights), -1).max(1)
+    if not largest.max() <= LARGEST:
+        raise UnsupportedModel(
+            "its weights, times the factors behind it, are beyond float32.",
+            node=op.node,
+            op=op.op,
+            hint="factors near 1 behind the last layer.",
+        )
     scale = (np.where(largest == 0, 1, largest) / ((1 << (bits - 1)) - 1)).astype(np.float32)
     # A float32 scale may be too small to hold any quotient: weights below it are zeros.
-    scale = np.maximum(scale, np.finfo(np.float32).tiny)
+    scale = np.maximum(scale, np.float32(TINY))
     codes = np.rint(weights / scale.astype(np.float64).reshape(-1, 1, 1, 1)).astype(np.int64)
     return replace(
         op, weights=codes, scale=scale.reshape(()) if len(scale) == 1 else scale, rounded=True
@@ -251,7 +268,7 @@ class Rescaling:
     shift: int
 
 
-def rescaling(factor: Doubles, offset: Doubles, largest: int) -> Rescaling:
+def rescaling(factor: Doubles, offset: Doubles, largest: int, levels: int) -> Rescaling | None:
     """Return integers for codes ``round(factor * x + offset)``, one half going up.
 
     Parameters
@@ -260,15 +277,27 @@ def rescaling(factor: Doubles, offset: Doubles, largest: int) -> Rescaling:
         From an integer to a code, before rounding.
     largest : int
         No integer is further from 0.
+    levels : int
+        Number of codes: what turns them upside down has to fit as well.
+
+    Returns
+    -------
+    Rescaling or None
+        None where the factors or offsets are so large that no shift fits.
 
     Notes
     -----
-    The shift leaves each product an error of at most an eighth of a code, unless that took more
-    than `MAX_PRODUCT_BITS`: then codes would lie far beyond the bounds that limit them.
+    The shift leaves each product an error of at most an eighth of a code. Where sums would be wider
+    than `MAX_PRODUCT_BITS` it is less, and the factors keep as many bits as fit.
     """
-    reached = float(np.abs(factor).max()) * largest + float(np.abs(offset).max()) + 1
-    room = MAX_PRODUCT_BITS - 2 - ceil(log2(reached))
-    shift = max(0, min(int(largest).bit_length() + 2, room))
+    furthest = float(np.abs(factor).max() * largest + np.abs(offset + 0.5).max()) + levels
+    if not np.isfinite(furthest):
+        return None
+    # Two bits are left for the mirror image, whose offset has a sum of two products in it, and one
+    # for the rounding of the factors.
+    shift = min(largest.bit_length() + 2, MAX_PRODUCT_BITS - 3 - math.frexp(furthest)[1])
+    if shift < 0:
+        return None
     scale = float(1 << shift)
     return Rescaling(
         np.rint(factor * scale).astype(np.int64),

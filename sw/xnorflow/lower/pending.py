@@ -86,7 +86,9 @@ class Mark:
     layer : Layer
         Its integers times `unit` are the value.
     at : int
-        The operation that the value enters, by its place in the graph.
+        The operation that the value enters, by its place in the graph; negative for the scores:
+        -1 is the graph's output, -2 what its last operation reads. So it holds for the graph before
+        what follows the last layer was folded into its weights, too.
     unit : float
         Value of the integer 1.
     """
@@ -279,7 +281,15 @@ class Pending:
             offset[falls] += factor[falls] * mirror[falls]
             factor[falls] *= -1
         largest = int(np.maximum(np.abs(self.reach.lo), np.abs(self.reach.hi)).max())
-        found = rescaling(factor, offset, largest)
+        found = rescaling(factor, offset, largest, alphabet.levels)
+        if found is None:
+            raise UnsupportedModel(
+                "the factors or offsets of its inputs are too large beside their range for fixed"
+                " point.",
+                node=consumer.node,
+                op=consumer.op,
+                hint="calibration data like those it was trained on, or scales near 1.",
+            )
         least, most = (
             np.clip(np.rint(np.broadcast_to(end, channels) / scale), alphabet.lo, alphabet.hi)
             for end in (value.lo, value.hi)

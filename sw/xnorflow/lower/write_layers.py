@@ -197,23 +197,44 @@ def _tail(p: Pending, where: ops.Op) -> scores.ScoreTail:
     return scores.find(p.expression(), p.reach, where)
 
 
-def _drop_squashing(p: Pending) -> None:
-    """Remove squashing functions at the end, which keep the order of scores up to saturation."""
+def _drop_squashing(p: Pending, graph: ops.Graph) -> int | None:
+    """Remove squashing functions at the end, which keep the order of scores up to saturation.
+
+    Returns
+    -------
+    int or None
+        Place of the value before them, -1 for the graph's output; None if the graph lacks it.
+    """
+    at: int | None = -1
     while p.ops:
         last = p.ops[-1]
         if not isinstance(last, FunctionOp) or last.function not in SQUASHING:
-            return
+            return at
         if not all(isinstance(o, tuple) and not o for o in last.operands):
-            return
+            return at
         p.ops.pop()
+        # A pool behind it has been written, but the graph has no value between the two.
+        at = None if at is None or graph.ops[at] is not last else at - 1
         p.notes.append(
             f"{last.op} {last.node!r} at the end was dropped: it does not change the order of the"
             " scores."
         )
+    return at
 
 
-def _scores_in_fixed_point(p: Pending, graph: ops.Graph, where: ops.Op) -> bool:
+def _scores_in_fixed_point(p: Pending, graph: ops.Graph, where: ops.Op, at: int | None) -> bool:
     """Write scores of real factors and offsets as integers, unless they have an exact form.
+
+    Parameters
+    ----------
+    p : Pending
+        All layers but the scores.
+    graph : Graph
+        The graph that is lowered.
+    where : Op
+        Operation that errors name.
+    at : int or None
+        Place in the graph of the value that the scores stand for, counted from its end.
 
     Returns
     -------
@@ -281,7 +302,8 @@ def _scores_in_fixed_point(p: Pending, graph: ops.Graph, where: ops.Op) -> bool:
         offsets = np.zeros(classes, np.int64)
     p.rounded = True
     p.layers.append(ir.Scores("scores", offsets, sources=named))
-    p.marks.append(Mark(p.layers[-1], p.at, unit))
+    if at is not None:
+        p.marks.append(Mark(p.layers[-1], at, unit))
     return True
 
 
@@ -302,8 +324,8 @@ def _finish(p: Pending, graph: ops.Graph, shape: Shape) -> None:
             hint="a global pool or a dense layer at the end.",
         )
     p.write_pools(np.ones(len(p.reach.lo), np.int64))
-    _drop_squashing(p)
-    if p.fixed is not None and _scores_in_fixed_point(p, graph, where):
+    at = _drop_squashing(p, graph)
+    if p.fixed is not None and _scores_in_fixed_point(p, graph, where, at):
         return
     tail = _tail(p, where)
     offsets = tail.offsets

@@ -120,3 +120,25 @@ def test_only_inputs_and_results_are_changes_that_matter(evidence):
         "rtl: none, now compared",
     ]
     assert all(c.matters for c in found)
+
+
+def test_evidence_from_before_fixed_point_is_read(evidence, tmp_path):
+    """It does not say whether the network was rounded: none was."""
+    path = tmp_path / "evidence.json"
+    evidence.write(path)
+    content = json.loads(path.read_text())
+    for outcome in content["outcomes"]:
+        assert outcome.pop("rounded") is False
+    path.write_text(json.dumps(content))
+    assert read_evidence(path) == evidence
+    content["outcomes"][0]["rounded"] = 1
+    path.write_text(json.dumps(content))
+    with pytest.raises(BadInput, match="rounded of an outcome is 1"):
+        read_evidence(path)
+
+
+@pytest.mark.parametrize("what", ["labels", "order", "scores"])
+def test_only_a_failure_counts_where_a_network_was_rounded(what):
+    outcome = Outcome("golden", "a", "b", 9, **{what: 1})
+    assert outcome.differs and not replace(outcome, rounded=True).differs
+    assert replace(outcome, rounded=True, failure="it broke").differs

@@ -69,7 +69,7 @@ def test_a_pass_that_changes_the_function_is_found(tmp_path, monkeypatch):
 
     steps = list(lowering.lowering_steps(graph))
     steps[2] = ("harmful", harmful(steps[2][1]))
-    monkeypatch.setattr(checked_export, "lowering_steps", lambda graph: steps)
+    monkeypatch.setattr(checked_export, "lowering_steps", lambda graph, fixed: steps)
     with pytest.raises(CheckFailed, match=r"02_harmful.onnx orders the scores of 1\d of 16"):
         export_steps(graph, tmp_path)
 
