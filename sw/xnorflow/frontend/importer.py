@@ -11,6 +11,7 @@ from xnorflow.errors import UnsupportedModel
 from xnorflow.frontend.constants import Folder
 from xnorflow.frontend.input_frame import InputFrame
 from xnorflow.frontend.model_file import ModelFile
+from xnorflow.frontend.narrow import is_narrow
 from xnorflow.frontend.node import STANDARD, Node
 from xnorflow.frontend.rearrange import moves_alone, rearrange
 from xnorflow.frontend.reframe import PixelConstants, reframed, unified
@@ -33,6 +34,9 @@ from xnorflow.graph import ops as graph
 SATURATING = frozenset({"Softmax", "LogSoftmax"})
 """Ends that make different scores equal where floats do."""
 AFTER_END = frozenset({*MOVES, "Cast", "Softmax", "LogSoftmax", "ArgMax", "TopK"})
+
+TAKE_NARROW = frozenset({*MOVES, "Cast", "CastLike", "DequantizeLinear"})
+"""Operators that ONNX defines for features of 2 or 4 bits."""
 
 
 @dataclass
@@ -125,7 +129,8 @@ class Walk:
                 "a network without branches and residual connections.",
             )
         other = next((v.dtype for v in features if v.dtype != FLOAT32), None)
-        if other is not None and not entry.any_type and not x.ended:
+        narrow = other is not None and is_narrow(other) and node.op not in TAKE_NARROW
+        if other is not None and (narrow or not entry.any_type) and not x.ended:
             raise node.unsupported(
                 f"its features are of type {other}.", "a Cast or DequantizeLinear to float32 first."
             )

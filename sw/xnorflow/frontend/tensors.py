@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from xnorflow.errors import UnsupportedModel
 from xnorflow.frontend.limits import MAX_CONSTANTS, MAX_FILE_BYTES, elements
+from xnorflow.frontend.narrow import NARROW
 
 Refuse = Callable[..., UnsupportedModel]
 
@@ -75,7 +76,8 @@ class TensorReader:
         def refuse(reason: str, hint: str = "") -> UnsupportedModel:
             return UnsupportedModel(f"{what} {reason}", node=node, op=op, hint=hint)
 
-        if tensor.data_type not in PLAIN:
+        narrow = NARROW.get(tensor.data_type)
+        if narrow is None and tensor.data_type not in PLAIN:
             raise refuse(
                 f"has element type {type_name(tensor.data_type)}.",
                 "float32 parameters and integer shapes.",
@@ -84,6 +86,10 @@ class TensorReader:
             raise refuse("is stored in segments.")
         count = elements(tensor.dims, self.elements_left, what=what, node=node, op=op)
         self.elements_left -= count
+        if narrow is not None:
+            size = narrow.bytes_of(count)
+            packed = self._packed(tensor, size, refuse)
+            return narrow.unpack(packed, count).reshape(tuple(tensor.dims))
         dtype = helper.tensor_dtype_to_np_dtype(tensor.data_type)
         if tensor.data_location == TensorProto.EXTERNAL:
             raw = self._external(tensor, count * dtype.itemsize, refuse)
@@ -94,14 +100,22 @@ class TensorReader:
         else:
             field = helper.tensor_dtype_to_field(tensor.data_type)
             stored, needed, unit = len(getattr(tensor, field)), count, "values"
-        if stored != needed:
-            shape = "x".join(map(str, tensor.dims)) or "one value"
-            raise refuse(f"of {shape} should hold {needed} {unit}, but {stored} are there.")
+        _need(tensor, stored, needed, unit, refuse)
         try:
             array = numpy_helper.to_array(tensor)
         except Exception as e:  # whatever a malformed tensor provokes in the package
             raise refuse(f"cannot be read: {e}") from e
         return _without_nan(array, refuse)
+
+    def _packed(self, tensor: onnx.TensorProto, size: int, refuse: Refuse) -> NDArray[np.uint8]:
+        """Return the bytes into which integers are packed; as numbers, each is one of them."""
+        if tensor.data_location == TensorProto.EXTERNAL:
+            return np.frombuffer(self._external(tensor, size, refuse), np.uint8)
+        if tensor.HasField("raw_data"):
+            _need(tensor, len(tensor.raw_data), size, "bytes", refuse)
+            return np.frombuffer(tensor.raw_data, np.uint8)
+        _need(tensor, len(tensor.int32_data), size, "packed bytes", refuse)
+        return (np.array(tensor.int32_data, np.int64) & 0xFF).astype(np.uint8)
 
     def _external(self, tensor: onnx.TensorProto, needed: int, refuse: Refuse) -> bytes:
         entries = {e.key: e.value for e in tensor.external_data}
@@ -142,6 +156,12 @@ class TensorReader:
         if len(raw) != length:
             raise refuse(f"needs more bytes than {location!r} has.")
         return raw
+
+
+def _need(tensor: onnx.TensorProto, stored: int, needed: int, unit: str, refuse: Refuse) -> None:
+    if stored != needed:
+        shape = "x".join(map(str, tensor.dims)) or "one value"
+        raise refuse(f"of {shape} should hold {needed} {unit}, but {stored} are there.")
 
 
 def _without_nan(array: NDArray[Any], refuse: Refuse) -> NDArray[Any]:

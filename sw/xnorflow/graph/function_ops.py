@@ -138,6 +138,9 @@ Rounding keeps the order, and what is evaluated in float64 is off by far less th
 float32 arguments move it, or than float32 shows.
 """
 
+NARROW = {"int2": (-2, 1), "uint2": (0, 3), "int4": (-8, 7), "uint4": (0, 15)}
+"""Integer types that NumPy itself lacks, with their limits; int8 holds their values."""
+
 RELATIVE, ABSOLUTE = 2.0**-21, 2.0**-23
 """How far an executor's approximation may be from ours: a part of the result, and so much more."""
 
@@ -252,7 +255,7 @@ class CastOp(Elementwise):
 class QuantizeLinearOp(Elementwise):
     """ONNX QuantizeLinear: ``saturate(round_half_even(x / scale) + zero_point)``.
 
-    `zero_point` is float32, as are the limits `lo` and `hi` of the integer type `to`.
+    Scale and zero point are float32; `to` names an integer type of NumPy or of `NARROW`.
     """
 
     scale: Array
@@ -261,9 +264,22 @@ class QuantizeLinearOp(Elementwise):
 
     def apply(self, x: Array) -> Array:
         """Evaluate."""
-        limits = np.iinfo(self.to)
+        low, high = self.limits
         y = np.rint(x / self.scale) + self.zero_point
-        return np.clip(y, np.float32(limits.min), np.float32(limits.max)).astype(self.to)
+        return np.clip(y, np.float32(low), np.float32(high)).astype(self.held_as)
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """Least and greatest integer of the type."""
+        if self.to in NARROW:
+            return NARROW[self.to]
+        info = np.iinfo(self.to)
+        return int(info.min), int(info.max)
+
+    @property
+    def held_as(self) -> np.dtype[Any]:
+        """Type of NumPy in which the integers are computed with."""
+        return np.dtype(np.int8 if self.to in NARROW else self.to)
 
 
 @dataclass(frozen=True, eq=False)
