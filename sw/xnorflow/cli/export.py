@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow.cli import console
@@ -69,10 +68,11 @@ def command(
 ) -> None:
     """Write the integer network of a model for other tools.
 
-    The ONNX file takes uint8 [frames, rows, columns, channels] and returns int64 scores. It has
-    standard operators only, opens in Netron and has QONNX's data types. After writing, it is
-    executed, and its scores have to be those of the golden model. Weights can be written as npz,
-    as hex images or as a C header.
+    The ONNX file takes samples as the network does, [frames, rows, columns, channels], as the
+    narrowest integers that hold them or as float32, and returns int64 scores. It has standard
+    operators only, opens in Netron and has QONNX's data types. After writing, it is executed, and
+    its scores have to be those of the golden model. Weights can be written as npz, as hex images
+    or as a C header.
 
     \b
     Examples:
@@ -99,7 +99,7 @@ def command(
     made: list[Exported] = []
     files: tuple[str, ...] = ()
     if passes is not None:
-        made += _steps(model, passes, input_scale, layout, x)
+        made += _steps(model, passes, input_type, input_scale, layout, x)
     if output is not None:
         wrote, files = _write(net, output, chosen, x)
         made += wrote
@@ -174,14 +174,19 @@ def _network(model: Path, input_type: str, input_scale: str, layout: str | None)
 
 
 def _steps(
-    model: Path, passes: Path, input_scale: str, layout: str | None, x: NDArray[np.uint8] | None
+    model: Path,
+    passes: Path,
+    input_type: str,
+    input_scale: str,
+    layout: str | None,
+    x: NDArray[Any] | None,
 ) -> tuple[Exported, ...]:
     from dataclasses import replace
 
     from xnorflow.export.checked import export_steps
     from xnorflow.frontend import read
 
-    graph = read(model, input_scale=input_scale, layout=layout)
+    graph = read(model, input=input_type, input_scale=input_scale, layout=layout)
     known = {path.name for path in passes.glob("[0-9][0-9]_*.onnx")} if passes.is_dir() else set()
     with whole_folder(passes, known) as folder:
         made = export_steps(graph, folder, x=x, stages=console.progress)
@@ -189,7 +194,7 @@ def _steps(
 
 
 def _write(
-    net: IntegerNetwork, output: Path, kind: str, x: NDArray[np.uint8] | None
+    net: IntegerNetwork, output: Path, kind: str, x: NDArray[Any] | None
 ) -> tuple[list[Exported], tuple[str, ...]]:
     from dataclasses import replace
 

@@ -17,6 +17,7 @@ from xnorflow.errors import BadInput, CheckFailed
 from xnorflow.evidence.executor import Executor
 from xnorflow.evidence.score_orders import compare_orders
 from xnorflow.export.integer_model import integer_model
+from xnorflow.export.samples import random_samples
 from xnorflow.export.step_model import step_model
 from xnorflow.graph.ops import Graph
 from xnorflow.lower import lowering_steps
@@ -52,13 +53,6 @@ class Exported:
     differing: int = 0
 
 
-def random_frames(net: ir.LayerGraph, count: int = FRAMES) -> NDArray[np.uint8]:
-    """Draw frames, the same every time: random samples, and one frame each of 0 and of 255."""
-    x = np.random.default_rng(0).integers(0, 256, (count, *net.shape), np.uint8)
-    x[:1], x[1:2] = 0, 255
-    return x
-
-
 def export_network(
     net: ir.IntegerNetwork,
     path: str | Path,
@@ -74,20 +68,20 @@ def export_network(
     net : IntegerNetwork
         From `xnorflow.load`.
     path : path
-        The file. Its input ``x`` is uint8 [frames, rows, columns, channels], its output ``scores``
-        int64 [frames, classes].
+        The file. Its input ``x`` is [frames, rows, columns, channels] in samples of the network's
+        kind, its output ``scores`` int64 [frames, classes].
     qonnx : bool
         Write thresholds as QONNX MultiThreshold nodes; everything is of standard operators
         otherwise. Types are annotated as QONNX does either way.
-    x : uint8 array [N, ...], optional
-        Frames to execute it on; random ones otherwise.
+    x : array [N, ...], optional
+        Frames of a user's samples to execute it on; random ones otherwise.
     progress : callable, optional
         Is told of frames done and in all.
 
     Raises
     ------
     UnsupportedModel
-        If float32 cannot hold the network's sums.
+        If float32 cannot hold the network's sums, or no integers of 16 bits its samples.
     CheckFailed
         If the file's scores are not the golden model's; the file is removed.
     BadInput
@@ -95,10 +89,10 @@ def export_network(
     """
     path = Path(path)
     _save(integer_model(net, qonnx=qonnx), path)
-    frames = _frames(net, x)
+    samples, frames = _frames(net, x)
     try:
         executor = Executor(path)
-        found = executor.run(frames, progress).scores
+        found = executor.run(samples, progress).scores
         wrong = (found != _golden(net, frames)).any(axis=1)
         if wrong.any():
             raise CheckFailed(
@@ -126,8 +120,8 @@ def export_steps(
         As the frontend read it.
     folder : path
         Where to write ``00_imported.onnx`` and so on; it is there.
-    x : uint8 array [N, ...], optional
-        Frames to execute them on; random ones otherwise.
+    x : array [N, ...], optional
+        Frames of a user's samples to execute them on; random ones otherwise.
     stages : callable, optional
         Opens a bar with a title; what it gives is told of frames done and in all.
 
@@ -142,7 +136,7 @@ def export_steps(
     steps = list(lowering_steps(graph))
     net = steps[-1][1]
     assert isinstance(net, ir.IntegerNetwork)
-    frames = _frames(net, x)
+    samples, frames = _frames(net, x)
     expected = _golden(net, frames)
     rounded = any(ORDER_OF_SUMMATION in note for note in net.notes)
     made = []
@@ -154,7 +148,7 @@ def export_steps(
                 continue
             _save(step_model(step), path)
             executor = Executor(path)
-            order = compare_orders(executor.run(frames, tick).scores, expected).order
+            order = compare_orders(executor.run(samples, tick).scores, expected).order
         if order.any() and not rounded:
             raise CheckFailed(
                 f"{path.name} orders the scores of {int(order.sum())} of {len(frames)} frames"
@@ -164,15 +158,19 @@ def export_steps(
     return tuple(made)
 
 
-def _frames(net: ir.LayerGraph, x: NDArray[Any] | None) -> NDArray[np.uint8]:
-    """Return frames in the order of the file's input, which is that of the hardware's stream."""
+def _frames(net: ir.LayerGraph, x: NDArray[Any] | None) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return frames in the order of the stream, which is the file's: samples, and their codes."""
     from xnorflow_sim import golden
 
-    return random_frames(net) if x is None else golden.frames(net, x)
+    if x is None:
+        samples = random_samples(net.samples, net.shape, FRAMES)
+        return samples, net.samples.encode(samples)
+    codes = golden.frames(net, x)
+    return net.input_order.frames(np.asarray(x), net.shape), codes
 
 
-def _golden(net: ir.LayerGraph, frames: NDArray[np.uint8]) -> ir.Ints:
-    """Compute the golden model's scores of such frames."""
+def _golden(net: ir.LayerGraph, frames: NDArray[Any]) -> ir.Ints:
+    """Compute the golden model's scores of frames of codes."""
     from xnorflow_sim import golden
 
     scores = []

@@ -1,7 +1,7 @@
 """Writes an ONNX graph node by node, and follows the shape of the one tensor that runs through it.
 
 Tensors are [frames, channels, rows, columns] in float32, or [frames, channels] where there is one
-pixel and a dense layer asked for it. The input is uint8 [frames, rows, columns, channels].
+pixel and a dense layer asked for it. The input is [frames, rows, columns, channels].
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ class OnnxBuilder:
         Of the network.
     shape : tuple of int
         Rows, columns and channels of a frame.
+    samples : int
+        ONNX's element type of the input ``x``.
 
     Attributes
     ----------
@@ -53,8 +55,9 @@ class OnnxBuilder:
         Whether it is [frames, channels].
     """
 
-    def __init__(self, name: str, shape: tuple[int, int, int]) -> None:
+    def __init__(self, name: str, shape: tuple[int, int, int], samples: int) -> None:
         """Start with the input, brought to channels-first order."""
+        self.samples = samples
         self.name, self.shape, self.flat = name, shape, False
         self._frame = shape
         self._nodes: list[onnx.NodeProto] = []
@@ -109,6 +112,10 @@ class OnnxBuilder:
         self._values.append(helper.make_tensor_value_info(self.at, TensorProto.FLOAT, dims))
         if alphabet is not None:
             self._types[self.at] = datatype(alphabet)
+
+    def annotate(self, tensor: str, alphabet: Alphabet) -> None:
+        """Note the type that a tensor's values fit."""
+        self._types[tensor] = datatype(alphabet)
 
     def per_channel(self, name: str, values: NDArray[Any], dtype: type = np.float32) -> str:
         """Keep one value for all, or one per channel, so that it broadcasts over a map."""
@@ -180,7 +187,7 @@ class OnnxBuilder:
         classes : sequence of str
             Their names, empty where unknown.
         """
-        given = helper.make_tensor_value_info("x", TensorProto.UINT8, ["frames", *self._frame])
+        given = helper.make_tensor_value_info("x", self.samples, ["frames", *self._frame])
         made = [helper.make_tensor_value_info(n, kind, ["frames", k]) for n, kind, k in outputs]
         graph = helper.make_graph(
             self._nodes, self.name, [given], made, list(self._stored.values())

@@ -7,10 +7,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from xnorflow.errors import UnsupportedModel
 from xnorflow.export import step_functions as steps
 from xnorflow.export.integer_model import window_attributes
 from xnorflow.export.onnx_builder import QONNX, OnnxBuilder
+from xnorflow.export.samples import element_type, read_samples
 from xnorflow.graph import ops as g
 from xnorflow.graph.function_ops import (
     CastOp,
@@ -26,26 +26,24 @@ NOT_FLOAT = (CastOp, FunctionOp, QuantizeLinearOp)
 
 
 def step_model(graph: g.Graph) -> onnx.ModelProto:
-    """Write an imported network as a model from uint8 frames to float32 scores.
+    """Write an imported network as a model from samples to float32 scores.
 
     Parameters
     ----------
     graph : Graph
-        What to write. The model's input ``x`` is uint8 [frames, rows, columns, channels].
+        What to write. The model's input ``x`` is [frames, rows, columns, channels], of the type
+        that `xnorflow.export.samples.element_type` chooses for the network's kind of samples.
 
     Raises
     ------
     UnsupportedModel
         If an operation has no ONNX node here.
     """
-    if not graph.samples.plain:
-        raise UnsupportedModel(
-            f"its samples are {graph.samples}, and the files of lowering steps take uint8.",
-            node=graph.name,
-            hint="uint8 samples, or the integer network alone, without --passes.",
-        )
-    b = OnnxBuilder(graph.name, graph.shape)
-    b.add("Cast", "samples", to=TensorProto.FLOAT)
+    b = OnnxBuilder(graph.name, graph.shape, element_type(graph.samples, graph.name))
+    if graph.samples.plain:
+        b.add("Cast", "samples", to=TensorProto.FLOAT)
+    else:
+        read_samples(b, graph.samples)
     scale = graph.input_scale
     if scale.divisor:
         b.add("Div", "input", b.store("input_divisor", np.array(scale.divisor, np.float32)))
@@ -121,6 +119,10 @@ def _write_op(op: g.Op, b: OnnxBuilder, name: str) -> None:
             steps.write_dequantize_linear(op, b, name)
         case TruncOp():
             steps.write_trunc(op, b, name)
+        case g.LookupOp():
+            b.add("Cast", f"{name}.indices", to=TensorProto.INT64)
+            values = b.store(f"{name}.values", np.array(op.values, np.float32))
+            b.add("Gather", name, values, "@", axis=0)
         case g.FlattenOp():
             b.flatten(name)
         case g.MaxPoolOp():
