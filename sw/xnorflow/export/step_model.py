@@ -15,6 +15,7 @@ from xnorflow.graph import ops as g
 from xnorflow.graph.function_ops import (
     CastOp,
     DequantizeLinearOp,
+    DividedOp,
     FunctionOp,
     QuantizeLinearOp,
     TruncOp,
@@ -111,6 +112,11 @@ def _write_op(op: g.Op, b: OnnxBuilder, name: str) -> None:
             )
         case FunctionOp():
             steps.write_function(op, b, name, _write_op)
+        case DividedOp():
+            # All divisors give the same.
+            divide = g.DivideOp(np.array(op.divisors[0], np.float32))
+            for i, inner in enumerate((divide, *op.behind)):
+                _write_op(inner, b, f"{name}.{i}")
         case CastOp():
             steps.write_cast(op, b, name)
         case QuantizeLinearOp():

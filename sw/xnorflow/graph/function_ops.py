@@ -294,6 +294,60 @@ class DequantizeLinearOp(Elementwise):
         return (x.astype(np.float32) - self.zero_point) * self.scale
 
 
+class OtherDivisors(UnsupportedModel):
+    """Error for an average whose windows have different divisors, where that shows."""
+
+
+@dataclass(frozen=True, eq=False)
+class DividedOp(Elementwise):
+    """Division by one of several numbers, which the place decides, and operations behind it.
+
+    It is a function of the value alone where all numbers give the same, as ahead of a sign;
+    anything else is an error.
+
+    Parameters
+    ----------
+    divisors : tuple of float
+        The numbers, all positive.
+    behind : tuple of Elementwise
+        Operations on the quotient, in order; none that executors approximate.
+    """
+
+    divisors: tuple[float, ...]
+    behind: Chain
+
+    def apply(self, x: Array) -> Array:
+        """Evaluate; OtherDivisors where the numbers give different values."""
+        first, *others = (run(self.behind, x / np.float32(d)) for d in self.divisors)
+        if any((y != first).any() for y in others):
+            raise OtherDivisors(
+                "its windows at the border have other divisors.",
+                node=self.node,
+                op=self.op,
+                hint="no padding, count_include_pad=1, a sign right behind the pool, or a dense"
+                " layer or convolution of the whole map; other averages would have to be rounded"
+                " to fixed point, which is not done yet.",
+            )
+        return first
+
+    @property
+    def monotone(self) -> bool:
+        """Whether what is behind rises or falls throughout.
+
+        Then values that all numbers give on both sides of every step are given between steps, too.
+        """
+        return all(op.monotone for op in self.behind)
+
+    def mapped(self, change: Callable[[Array], Array]) -> DividedOp:
+        """Change the constants of the operations behind the division."""
+        return replace(self, behind=tuple(op.mapped(change) for op in self.behind))
+
+    def constants(self) -> Iterator[tuple[str, Array]]:
+        """Return the constants of the operations behind the division."""
+        for op in self.behind:
+            yield from op.constants()
+
+
 @dataclass(frozen=True, eq=False)
 class TruncOp(Elementwise):
     """QONNX Trunc, operation by operation as its reference computes it.

@@ -7,16 +7,34 @@ decisions are found by evaluating the float32 operations over all integers that 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from xnorflow.graph.ops import Graph
+from xnorflow.graph.function_ops import OtherDivisors
+from xnorflow.graph.ops import AveragePoolOp, Graph
 from xnorflow.ir import IntegerNetwork
 from xnorflow.ir.verify import verify
+from xnorflow.lower.averages import split_averages, spread_averages
 from xnorflow.lower.host_quantiser import quantise_on_host
 from xnorflow.lower.negate import OffCentre
 from xnorflow.lower.pads import resolve_pads
-from xnorflow.lower.passes import PASSES, check_constants
+from xnorflow.lower.passes import (
+    check_constants,
+    drop_identities,
+    fold_picks,
+    hoist_elementwise,
+    split_bias,
+)
 from xnorflow.lower.write_layers import walk
+
+PASSES: tuple[Callable[[Graph], Graph], ...] = (
+    check_constants,
+    fold_picks,
+    split_bias,
+    split_averages,
+    hoist_elementwise,
+    drop_identities,
+)
+"""In order; each gives a graph of the same function."""
 
 
 def lower(graph: Graph) -> IntegerNetwork:
@@ -62,8 +80,21 @@ def lowering_steps(graph: Graph) -> Iterator[tuple[str, Graph | IntegerNetwork]]
         As `lower`.
     """
     graph = quantise_on_host(check_constants(graph))
+    steps = _steps(graph, PASSES)
+    if any(isinstance(op, AveragePoolOp) and any(op.uncounted) for op in graph.ops):
+        try:
+            steps = iter(list(steps))
+        except OtherDivisors:
+            spread = (spread_averages if tidy is split_averages else tidy for tidy in PASSES)
+            steps = _steps(graph, spread)
+    yield from steps
+
+
+def _steps(
+    graph: Graph, passes: Iterable[Callable[[Graph], Graph]]
+) -> Iterator[tuple[str, Graph | IntegerNetwork]]:
     yield "imported", graph
-    for tidy in PASSES:
+    for tidy in passes:
         graph = tidy(graph)
         yield tidy.__name__, graph
     try:

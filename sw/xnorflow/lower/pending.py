@@ -19,6 +19,7 @@ from xnorflow.errors import UnsupportedModel
 from xnorflow.graph import ops as g
 from xnorflow.graph.function_ops import (
     CastOp,
+    DividedOp,
     FunctionOp,
     QuantizeLinearOp,
     TruncOp,
@@ -37,6 +38,7 @@ QUANTISERS = (
     g.MultiThresholdOp,
     g.SignOp,
     CastOp,
+    DividedOp,
     QuantizeLinearOp,
     TruncOp,
 )
