@@ -60,5 +60,5 @@ def is_integer(dtype: np.dtype[Any]) -> bool:
 
 
 def widened(values: NDArray[Any]) -> NDArray[Any]:
-    """Return integers of 2 or 4 bits as int8, all of which hold them; others as they are."""
+    """Return integers of 2 or 4 bits as int8, which holds them all; others as they are."""
     return values.astype(np.int8) if is_narrow(values.dtype) else values
