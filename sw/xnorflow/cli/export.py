@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow.cli import console
@@ -75,10 +74,11 @@ def command(
 ) -> None:
     """Write the integer network of a model for other tools.
 
-    The ONNX file takes uint8 [frames, rows, columns, channels] and returns int64 scores. It has
-    standard operators only, opens in Netron and has QONNX's data types. After writing, it is
-    executed, and its scores have to be those of the golden model. Weights can be written as npz,
-    as hex images or as a C header.
+    The ONNX file takes samples as the network does, [frames, rows, columns, channels], as the
+    narrowest integers that hold them or as float32, and returns int64 scores. It has standard
+    operators only, opens in Netron and has QONNX's data types. After writing, it is executed, and
+    its scores have to be those of the golden model. Weights can be written as npz, as hex images
+    or as a C header.
 
     \b
     Examples:
@@ -179,7 +179,7 @@ def _network(model: Path, reading: ReadingOptions) -> IntegerNetwork:
 
 
 def _steps(
-    model: Path, passes: Path, reading: ReadingOptions, x: NDArray[np.uint8] | None
+    model: Path, passes: Path, reading: ReadingOptions, x: NDArray[Any] | None
 ) -> tuple[Exported, ...]:
     from dataclasses import replace
 
@@ -193,7 +193,7 @@ def _steps(
 
 
 def _write(
-    net: IntegerNetwork, output: Path, kind: str, x: NDArray[np.uint8] | None
+    net: IntegerNetwork, output: Path, kind: str, x: NDArray[Any] | None
 ) -> tuple[list[Exported], tuple[str, ...]]:
     from dataclasses import replace
 

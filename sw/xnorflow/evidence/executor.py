@@ -13,11 +13,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from xnorflow.errors import BadInput, CheckFailed, ToolMissing
 from xnorflow.graph.input_scale import InputScale
@@ -36,6 +37,13 @@ PLAIN = InputScale()
 """The scaling that leaves samples unchanged."""
 ENDS = ("Softmax", "LogSoftmax", "ArgMax", "TopK")
 """Operators at a network's end that keep or use only the order of its scores."""
+NARROW = {
+    f"tensor({name})": np.dtype(getattr(ml_dtypes, name))
+    for name in ("int2", "uint2", "int4", "uint4")
+}
+"""Element types that ONNX Runtime takes in no array, by its own names."""
+HELD = "held_as_int8:"
+"""Stands before the name of the twin that such a tensor has in the model of one node."""
 MOVES = ("Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")
 """Operators that may stand between the scores and the output besides `ENDS`."""
 
@@ -177,13 +185,13 @@ class Executor:
         Returns
         -------
         dict of str to array
-            Every tensor by its name in the file, [N, ...].
+            Every tensor by its name in the file, [N, ...]; integers of 2 and 4 bits as int8.
         """
         kept: dict[str, list[NDArray[Any]]] = {}
         for frame in arrange(x, self.shape):
             for name, value in self._execute(self._sample(frame), keep=True).items():
                 if name not in self._constants:
-                    kept.setdefault(name, []).append(np.asarray(value))
+                    kept.setdefault(name, []).append(_widened(np.asarray(value)))
         return {name: np.stack(values) for name, values in kept.items()}
 
     def _sample(self, frame: NDArray[np.uint8]) -> Tensors:
@@ -260,19 +268,47 @@ class Executor:
         names = [name for name in dict.fromkeys(node.input) if name]
         made = [name for name in node.output if name]
         if index not in self._sessions:
-            given = [
-                helper.make_tensor_value_info(
-                    name, helper.np_dtype_to_tensor_dtype(known[name].dtype), None
-                )
-                for name in names
-            ]
-            graph = helper.make_graph(
-                [node], "node", given, [onnx.ValueInfoProto(name=name) for name in made]
-            )
-            model = helper.make_model(graph, opset_imports=self._opsets, ir_version=self._ir)
-            self._sessions[index] = self._compile(model, what)
-        values = self._sessions[index].run(made, {name: known[name] for name in names})
-        return dict(zip(made, values, strict=True))
+            types = {name: known[name].dtype for name in names}
+            session = self._compile(self._one_node(node, types, {}), what)
+            # What has no array in ONNX Runtime goes in and out as the bytes that hold it.
+            narrow = {o.name: NARROW[o.type] for o in session.get_outputs() if o.type in NARROW}
+            if narrow:
+                session = self._compile(self._one_node(node, types, narrow), what)
+            self._sessions[index] = session, narrow
+        session, narrow = self._sessions[index]
+        given = {name: _widened(known[name]) for name in names}
+        outputs = [f"{HELD}{name}" if name in narrow else name for name in made]
+        values = dict(zip(made, session.run(outputs, given), strict=True))
+        return values | {name: values[name].astype(dtype) for name, dtype in narrow.items()}
+
+    def _one_node(
+        self,
+        node: onnx.NodeProto,
+        types: Mapping[str, np.dtype[Any]],
+        narrow: Mapping[str, np.dtype[Any]],
+    ) -> onnx.ModelProto:
+        """Write a model of a node alone; integers of 2 and 4 bits are int8 outside of it."""
+        alone = onnx.NodeProto()
+        alone.CopyFrom(node)
+        nodes, given = [alone], []
+        for name, dtype in types.items():
+            kind = helper.np_dtype_to_tensor_dtype(dtype)
+            if dtype in NARROW.values():
+                held = f"{HELD}{name}"
+                nodes.insert(0, helper.make_node("Cast", [name], [held], to=kind))
+                for i, used in enumerate(alone.input):
+                    alone.input[i] = held if used == name else used
+                kind = TensorProto.INT8
+            given.append(helper.make_tensor_value_info(name, kind, None))
+        outputs = []
+        for name in filter(None, node.output):
+            made = name
+            if name in narrow:
+                made = f"{HELD}{name}"
+                nodes.append(helper.make_node("Cast", [name], [made], to=TensorProto.INT8))
+            outputs.append(onnx.ValueInfoProto(name=made))
+        graph = helper.make_graph(nodes, "node", given, outputs)
+        return helper.make_model(graph, opset_imports=self._opsets, ir_version=self._ir)
 
     def _qonnx(self, node: onnx.NodeProto, known: Mapping[str, NDArray[Any]]) -> Tensors:
         from qonnx.custom_op.registry import getCustomOp
@@ -284,6 +320,10 @@ class Executor:
         context = {name: known[name] for name in node.input if name}
         getCustomOp(plain, onnx_opset_version=version).execute_node(context, None)
         return {name: np.asarray(context[name]) for name in node.output}
+
+
+def _widened(values: NDArray[Any]) -> NDArray[Any]:
+    return values.astype(np.int8) if values.dtype in NARROW.values() else values
 
 
 def _runtime() -> Any:

@@ -17,6 +17,7 @@ from xnorflow.errors import BadInput, CheckFailed
 from xnorflow.evidence.executor import Executor
 from xnorflow.evidence.score_orders import compare_orders
 from xnorflow.export.integer_model import integer_model
+from xnorflow.export.samples import random_samples
 from xnorflow.export.step_model import step_model
 from xnorflow.graph.ops import Graph
 from xnorflow.lower import lowering_steps
@@ -58,18 +59,6 @@ class Exported:
     differing: int = 0
 
 
-def random_frames(net: ir.LayerGraph, count: int = FRAMES) -> NDArray[np.uint8]:
-    """Return `count` frames, the same every time: one of 0, one of 255, the others random.
-
-    Returns
-    -------
-    uint8 array [count, height, width, channels]
-    """
-    x = np.random.default_rng(0).integers(0, 256, (count, *net.shape), np.uint8)
-    x[:1], x[1:2] = 0, 255
-    return x
-
-
 def export_network(
     net: ir.IntegerNetwork,
     path: str | Path,
@@ -85,13 +74,13 @@ def export_network(
     net : IntegerNetwork
         A network, from `xnorflow.load`.
     path : path
-        The file to write. Its input ``x`` is uint8 [frames, rows, columns, channels], its output
-        ``scores`` is int64 [frames, classes].
+        The file. Its input ``x`` is [frames, rows, columns, channels] in samples of the network's
+        kind, its output ``scores`` int64 [frames, classes].
     qonnx : bool
-        Whether to write thresholds as QONNX MultiThreshold nodes; otherwise all operators are
-        standard ones. In both cases types are annotated as in QONNX.
-    x : uint8 array [N, ...], optional
-        Frames on which the file is executed; random ones by default.
+        Write thresholds as QONNX MultiThreshold nodes; everything is of standard operators
+        otherwise. Types are annotated as QONNX does either way.
+    x : array [N, ...], optional
+        Frames of a user's samples to execute it on; random ones otherwise.
     progress : callable, optional
         Called with the numbers of frames done and of all frames, after each.
 
@@ -103,8 +92,7 @@ def export_network(
     Raises
     ------
     UnsupportedModel
-        If samples are not uint8, if float32 cannot hold the network's sums, or if a layer has no
-        ONNX nodes.
+        If float32 cannot hold the network's sums, or no integers of 16 bits its samples.
     CheckFailed
         If a score differs from the golden model's; the file is then removed.
     BadInput
@@ -114,10 +102,10 @@ def export_network(
     """
     path = Path(path)
     _save(integer_model(net, qonnx=qonnx), path)
-    frames = _frames(net, x)
+    samples, frames = _frames(net, x)
     try:
         executor = Executor(path)
-        found = executor.run(frames, progress).scores
+        found = executor.run(samples, progress).scores
         wrong = (found != _golden(net, frames)).any(axis=1)
         if wrong.any():
             raise CheckFailed(
@@ -148,8 +136,8 @@ def export_steps(
         Existing folder, which gets ``00_imported.onnx`` and so on.
     fixed : FixedPoint, optional
         How to round what has no exact integer form.
-    x : uint8 array [N, ...], optional
-        Frames on which the files are executed; random ones by default.
+    x : array [N, ...], optional
+        Frames of a user's samples on which the files are executed; random ones by default.
     stages : callable, optional
         Opens a progress bar for each file, see `Stages`.
 
@@ -174,7 +162,7 @@ def export_steps(
     steps = list(lowering_steps(graph, fixed))
     net = steps[-1][1]
     assert isinstance(net, ir.IntegerNetwork)
-    frames = _frames(net, x)
+    samples, frames = _frames(net, x)
     expected = _golden(net, frames)
     rounded = fixed is not None or any(ORDER_OF_SUMMATION in note for note in net.notes)
     made = []
@@ -186,7 +174,7 @@ def export_steps(
                 continue
             _save(step_model(step), path)
             executor = Executor(path)
-            order = compare_orders(executor.run(frames, tick).scores, expected).order
+            order = compare_orders(executor.run(samples, tick).scores, expected).order
         if order.any() and not rounded:
             raise CheckFailed(
                 f"{path.name} orders the scores of {int(order.sum())} of {len(frames)} frames"
@@ -196,15 +184,19 @@ def export_steps(
     return tuple(made)
 
 
-def _frames(net: ir.LayerGraph, x: NDArray[Any] | None) -> NDArray[np.uint8]:
-    """Return frames in the order of the written file's input, which is that of the stream."""
+def _frames(net: ir.LayerGraph, x: NDArray[Any] | None) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return frames in the order of the stream, which is the file's: samples, and their codes."""
     from xnorflow_sim import golden
 
-    return random_frames(net) if x is None else golden.frames(net, x)
+    if x is None:
+        samples = random_samples(net.samples, net.shape, FRAMES)
+        return samples, net.samples.encode(samples)
+    codes = golden.frames(net, x)
+    return net.input_order.frames(np.asarray(x), net.shape), codes
 
 
-def _golden(net: ir.LayerGraph, frames: NDArray[np.uint8]) -> ir.Ints:
-    """Compute the golden model's scores of frames in that order, int64 [N, classes]."""
+def _golden(net: ir.LayerGraph, frames: NDArray[Any]) -> ir.Ints:
+    """Compute the golden model's scores of frames of codes."""
     from xnorflow_sim import golden
 
     scores = []

@@ -18,11 +18,10 @@ from onnx import TensorProto
 from xnorflow import ir
 from xnorflow.errors import UnsupportedModel
 from xnorflow.export.onnx_builder import QONNX, OnnxBuilder, datatype
+from xnorflow.export.samples import MAX_COMPARISONS, element_type, read_samples
 
 EXACT = 1 << 24
 """Largest integer up to which float32 holds every integer."""
-MAX_COMPARISONS = 1 << 27
-"""Most comparisons of a layer of thresholds for one frame."""
 
 
 def integer_model(net: ir.IntegerNetwork, *, qonnx: bool = False) -> onnx.ModelProto:
@@ -31,7 +30,9 @@ def integer_model(net: ir.IntegerNetwork, *, qonnx: bool = False) -> onnx.ModelP
     Parameters
     ----------
     net : IntegerNetwork
-        The network.
+        The network. The model's input ``x`` is [frames, rows, columns, channels], of the type that
+        `xnorflow.export.samples.element_type` chooses for the network's kind of samples; its output
+        ``scores`` is int64 [frames, classes].
     qonnx : bool
         Whether to write thresholds as QONNX MultiThreshold nodes; otherwise all operators are
         standard ones. In both cases types are annotated as in QONNX.
@@ -45,19 +46,15 @@ def integer_model(net: ir.IntegerNetwork, *, qonnx: bool = False) -> onnx.ModelP
     Raises
     ------
     UnsupportedModel
-        If samples are not uint8, if float32 cannot hold a layer's sums, if a layer would take too
-        much memory, or if no ONNX nodes compute it.
+        If no element type holds the samples, float32 cannot hold a layer's sums, a layer would
+        take too much memory, or no nodes compute it.
     """
-    if not net.samples.plain:
-        raise UnsupportedModel(
-            f"its samples are {net.samples}, but the exported file takes uint8.",
-            node=net.name,
-            hint="uint8 samples, or the weights alone, as .npz, hex or C.",
-        )
-    b = OnnxBuilder(net.name, net.shape)
-    if not isinstance(net.layers[0], ir.InputTable):
-        b.add("Cast", "samples", to=TensorProto.FLOAT)
-        b.mark(net.shape, ir.UINT8)
+    samples = net.samples
+    b = OnnxBuilder(net.name, net.shape, element_type(samples, net.name))
+    if samples.quantiser is None and not samples.plain:
+        b.annotate("x", samples.alphabet)
+    if samples.quantiser is not None or not isinstance(net.layers[0], ir.InputTable):
+        read_samples(b, samples)
     for layer, inp, out in net:
         _write(layer, b, inp, out, qonnx)
     about = {"xnorflow_network": net.digest}
@@ -101,12 +98,17 @@ def _input(
     layer: ir.InputTable, b: OnnxBuilder, inp: ir.Features, out: ir.Features, qonnx: bool
 ) -> None:
     values = layer.alphabet.values(layer.table)
-    b.add("Cast", f"{layer.name}_samples", to=TensorProto.INT64)
+    name, a = layer.name, inp.alphabet
+    b.add("Cast", f"{name}_samples", to=TensorProto.INT64)
+    if a.lo:
+        b.add("Sub", f"{name}_from_lowest", b.store(f"{name}_lowest", np.array(a.lo, np.int64)))
+    if a.step != 1:
+        b.add("Div", f"{name}_codes", b.store(f"{name}_step", np.array(a.step, np.int64)))
     if len(values) > 1:
-        rows = b.per_channel(f"{layer.name}_rows", 256 * np.arange(len(values)), np.int64)
-        b.add("Add", f"{layer.name}_entries", rows)
-    table = b.store(f"{layer.name}_table", values.astype(np.float32).ravel(), layer.alphabet)
-    b.add("Gather", layer.name, table, "@", axis=0)
+        rows = b.per_channel(f"{name}_rows", a.levels * np.arange(len(values)), np.int64)
+        b.add("Add", f"{name}_entries", rows)
+    table = b.store(f"{name}_table", values.astype(np.float32).ravel(), layer.alphabet)
+    b.add("Gather", name, table, "@", axis=0)
     b.mark(out.shape, out.alphabet)
 
 

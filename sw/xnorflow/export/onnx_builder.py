@@ -2,7 +2,7 @@
 
 It tracks the name and the shape of the last tensor. Tensors are float32 [frames, channels, rows,
 columns], or *flat*, [frames, channels], for maps of one pixel after a dense layer or a flattening.
-The input is uint8 [frames, rows, columns, channels].
+The input is [frames, rows, columns, channels].
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ class OnnxBuilder:
         Name of the network.
     shape : tuple of int
         Rows, columns and channels of a frame.
+    samples : int
+        ONNX's element type of the input ``x``.
 
     Attributes
     ----------
@@ -56,8 +58,9 @@ class OnnxBuilder:
         Whether the last tensor is [frames, channels].
     """
 
-    def __init__(self, name: str, shape: tuple[int, int, int]) -> None:
-        """Start with the input, and bring it to channels-first order."""
+    def __init__(self, name: str, shape: tuple[int, int, int], samples: int) -> None:
+        """Start with the input, brought to channels-first order."""
+        self.samples = samples
         self.name, self.shape, self.flat = name, shape, False
         self._frame = shape
         self._nodes: list[onnx.NodeProto] = []
@@ -134,6 +137,10 @@ class OnnxBuilder:
         if alphabet is not None:
             self._types[self.at] = datatype(alphabet)
 
+    def annotate(self, tensor: str, alphabet: Alphabet) -> None:
+        """Note the type that a tensor's values fit."""
+        self._types[tensor] = datatype(alphabet)
+
     def per_channel(self, name: str, values: NDArray[Any], dtype: type = np.float32) -> str:
         """Store a scalar or [channels] in a shape that broadcasts over the last tensor."""
         values = np.asarray(values, dtype)
@@ -208,7 +215,7 @@ class OnnxBuilder:
         classes : sequence of str
             Names of the classes, which go into the doc_string; empty if unknown.
         """
-        given = helper.make_tensor_value_info("x", TensorProto.UINT8, ["frames", *self._frame])
+        given = helper.make_tensor_value_info("x", self.samples, ["frames", *self._frame])
         made = [helper.make_tensor_value_info(n, kind, ["frames", k]) for n, kind, k in outputs]
         graph = helper.make_graph(
             self._nodes, self.name, [given], made, list(self._stored.values())

@@ -103,12 +103,11 @@ def write_cast(op: f.CastOp, b: OnnxBuilder, name: str) -> None:
 
 def write_quantize_linear(op: f.QuantizeLinearOp, b: OnnxBuilder, name: str) -> None:
     """Append the nodes of a QuantizeLinear; that operator itself has too few element types."""
-    limits = np.iinfo(op.to)
     _with(b, "Div", name, "scale", op.scale)
     b.add("Round", f"{name}.rounded")
     _with(b, "Add", name, "zero_point", op.zero_point)
-    _clip(b, name, float(limits.min), float(limits.max))
-    write_cast(f.CastOp(op.to), b, name)
+    _clip(b, name, *map(float, op.limits))
+    write_cast(f.CastOp(op.held_as.name), b, name)
 
 
 def write_dequantize_linear(op: f.DequantizeLinearOp, b: OnnxBuilder, name: str) -> None:

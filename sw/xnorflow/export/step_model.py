@@ -7,14 +7,15 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from xnorflow.errors import UnsupportedModel
 from xnorflow.export import step_functions as steps
 from xnorflow.export.integer_model import group_attribute, window_attributes
 from xnorflow.export.onnx_builder import QONNX, OnnxBuilder
+from xnorflow.export.samples import element_type, read_samples
 from xnorflow.graph import ops as g
 from xnorflow.graph.function_ops import (
     CastOp,
     DequantizeLinearOp,
+    DividedOp,
     FunctionOp,
     QuantizeLinearOp,
     TruncOp,
@@ -32,27 +33,19 @@ def step_model(graph: g.Graph) -> onnx.ModelProto:
     Parameters
     ----------
     graph : Graph
-        An imported network, before or after some passes of the lowering.
-
-    Returns
-    -------
-    onnx.ModelProto
-        Its input ``x`` is uint8 [frames, rows, columns, channels], its output is float32 [frames,
-        classes].
+        What to write. The model's input ``x`` is [frames, rows, columns, channels], of the type
+        that `xnorflow.export.samples.element_type` chooses for the network's kind of samples.
 
     Raises
     ------
     UnsupportedModel
         If samples are not uint8, or no ONNX nodes compute an operation.
     """
-    if not graph.samples.plain:
-        raise UnsupportedModel(
-            f"its samples are {graph.samples}, but the files of lowering steps take uint8.",
-            node=graph.name,
-            hint="uint8 samples, or the integer network alone, without --passes.",
-        )
-    b = OnnxBuilder(graph.name, graph.shape)
-    b.add("Cast", "samples", to=TensorProto.FLOAT)
+    b = OnnxBuilder(graph.name, graph.shape, element_type(graph.samples, graph.name))
+    if graph.samples.plain:
+        b.add("Cast", "samples", to=TensorProto.FLOAT)
+    else:
+        read_samples(b, graph.samples)
     scale = graph.input_scale
     if scale.divisor:
         b.add("Div", "input", b.store("input_divisor", np.array(scale.divisor, np.float32)))
@@ -120,6 +113,11 @@ def _write_op(op: g.Op, b: OnnxBuilder, name: str) -> None:
             )
         case FunctionOp():
             steps.write_function(op, b, name, _write_op)
+        case DividedOp():
+            # All divisors give the same.
+            divide = g.DivideOp(np.array(op.divisors[0], np.float32))
+            for i, inner in enumerate((divide, *op.behind)):
+                _write_op(inner, b, f"{name}.{i}")
         case CastOp():
             steps.write_cast(op, b, name)
         case QuantizeLinearOp():
@@ -128,6 +126,10 @@ def _write_op(op: g.Op, b: OnnxBuilder, name: str) -> None:
             steps.write_dequantize_linear(op, b, name)
         case TruncOp():
             steps.write_trunc(op, b, name)
+        case g.LookupOp():
+            b.add("Cast", f"{name}.indices", to=TensorProto.INT64)
+            values = b.store(f"{name}.values", np.array(op.values, np.float32))
+            b.add("Gather", name, values, "@", axis=0)
         case g.FlattenOp():
             b.flatten(name)
         case g.MaxPoolOp():

@@ -19,6 +19,7 @@ from onnx.reference import ReferenceEvaluator
 from xnorflow.frontend.broadcast import residue_note
 from xnorflow.frontend.integers import linear_constant
 from xnorflow.frontend.limits import MAX_FOLDED, elements
+from xnorflow.frontend.narrow import is_narrow, widened
 from xnorflow.frontend.node import QONNX, STANDARD, Node
 from xnorflow.frontend.quantise import QUANTS, bipolar_scale, quant_parameters
 from xnorflow.frontend.reshape import MOVES, move
@@ -89,6 +90,9 @@ GATHERING = frozenset(
 )
 """Operators whose result has at most as many elements as their inputs together."""
 
+CASTS = ("Cast", "CastLike")
+"""Operators that make numbers of integers of 2 or 4 bits, and such integers of numbers."""
+
 
 class Folder:
     """An evaluator of one file's nodes whose inputs are all constants.
@@ -140,6 +144,12 @@ class Folder:
             )
         if node.op == "Constant":
             return Constant(_constant(node))
+        narrow = next((v.dtype for v in values if v is not None and is_narrow(v.dtype)), None)
+        if narrow is not None and not linear and node.op not in (*MOVES, *CASTS):
+            raise node.unsupported(
+                f"its constants are of type {narrow}, with which no operator computes.",
+                "a DequantizeLinear or a Cast of them first.",
+            )
         # The budget also bounds long chains of nodes whose results are all kept.
         shape = values[0].shape if values and values[0] is not None else ()
         if not quantiser and not linear and node.op not in MOVES:
@@ -191,7 +201,14 @@ class Folder:
         )
 
     def _evaluate(self, node: Node, values: list[NDArray[Any] | None]) -> Constant:
-        return Constant(checked(node, self.evaluate(node, values, first=True)[0]))
+        if node.op in CASTS and values[0] is not None:
+            values = [widened(values[0]), *values[1:]]
+        made = checked(node, self.evaluate(node, values, first=True)[0])
+        if is_narrow(made.dtype) and values[0] is not None and (widened(made) != values[0]).any():
+            raise node.unsupported(
+                f"it converts constants that {made.dtype} cannot hold.", "a Clip before it."
+            )
+        return Constant(made)
 
     def evaluate(
         self, node: Node, values: Sequence[NDArray[Any] | None], *, first: bool = False

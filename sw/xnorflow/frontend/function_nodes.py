@@ -105,7 +105,9 @@ def cast(node: Node, inputs: Sequence[Value | None]) -> Result:
         known, name = number in CASTS, type_name(number)
         to = helper.tensor_dtype_to_np_dtype(number) if known else FLOAT32
     if not known:
-        raise node.unsupported(f"it converts features to {name}.", "float32, bool or integers.")
+        raise node.unsupported(
+            f"it converts features to {name}.", "float32, bool, or integers of at least 8 bits."
+        )
     if to == x.dtype:
         return x, ()
     pad = float(np.array(x.pad_value).astype(x.dtype).astype(to)) if x.padded else 0.0

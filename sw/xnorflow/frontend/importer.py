@@ -19,6 +19,7 @@ from xnorflow.errors import UnsupportedModel
 from xnorflow.frontend.constants import Folder
 from xnorflow.frontend.input_frame import InputFrame
 from xnorflow.frontend.model_file import ModelFile
+from xnorflow.frontend.narrow import is_narrow
 from xnorflow.frontend.node import STANDARD, Node
 from xnorflow.frontend.rearrange import moves_alone, rearrange
 from xnorflow.frontend.reframe import PixelConstants, reframed, unified
@@ -42,6 +43,9 @@ SATURATING = frozenset({"Softmax", "LogSoftmax"})
 """Operators at a network's end that saturate in floats, which makes different scores equal."""
 AFTER_END = frozenset({*MOVES, "Cast", "Softmax", "LogSoftmax", "ArgMax", "TopK"})
 """Operators that may follow one that ends a network."""
+
+TAKE_NARROW = frozenset({*MOVES, "Cast", "CastLike", "DequantizeLinear"})
+"""Operators that ONNX defines for features of 2 or 4 bits."""
 
 
 @dataclass
@@ -145,7 +149,8 @@ class Walk:
                 "a network without branches and residual connections.",
             )
         other = next((v.dtype for v in features if v.dtype != FLOAT32), None)
-        if other is not None and not entry.any_type and not x.ended:
+        narrow = other is not None and is_narrow(other) and node.op not in TAKE_NARROW
+        if other is not None and (narrow or not entry.any_type) and not x.ended:
             raise node.unsupported(
                 f"its features are of type {other}.", "a Cast or DequantizeLinear to float32 first."
             )

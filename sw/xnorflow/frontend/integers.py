@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from xnorflow.frontend.broadcast import apply
+from xnorflow.frontend.narrow import is_integer
 from xnorflow.frontend.node import QONNX, Node
 from xnorflow.frontend.quantise import constant_parameters, integer_range_of, trunc_operation
 from xnorflow.frontend.registry import Result, activation, handles
@@ -57,8 +58,8 @@ def linear_parameters(
     zero = given[1] if len(given) > 1 else np.zeros((), np.uint8)
     if scale.dtype != np.float32 or not np.isfinite(scale).all() or not (scale > 0).all():
         raise node.unsupported("its scale is not float32 and positive.", "positive scales.")
-    if zero.dtype.kind not in "iu":
-        raise node.unsupported(f"its zero point has type {zero.dtype}.", "8-bit integers.")
+    if not is_integer(zero.dtype):
+        raise node.unsupported(f"its zero point has type {zero.dtype}.", "integers.")
     axis = node.integer("axis", 1)
     axis += len(shape) if axis < 0 else 0
 
@@ -101,7 +102,7 @@ def quantize_linear(node: Node, inputs: Sequence[Value | None]) -> Result:
 def dequantize_linear(node: Node, inputs: Sequence[Value | None]) -> Result:
     """Import a conversion of quantised integers to floats."""
     x = activation(node, inputs[0])
-    if x.dtype.kind not in "iu":
+    if not is_integer(x.dtype):
         raise node.unsupported(f"its features are of type {x.dtype}.", "integers.")
     if node.integer("output_dtype", 0) not in (0, TensorProto.FLOAT):
         raise node.unsupported("its result has another type than float32.", "float32.")
@@ -127,9 +128,9 @@ def linear_constant(node: Node, inputs: Sequence[Constant | None]) -> Constant:
     if node.op == "QuantizeLinear":
         if x.value.dtype != np.float32:
             raise node.unsupported(f"its input has type {x.value.dtype}.", "float32.")
-        quantise = QuantizeLinearOp(scale, zero, _target(node, dtype).name)
-        return Constant(quantise.apply(x.value))
-    if x.value.dtype.kind not in "iu" or node.integer("output_dtype", 0) not in (0, 1):
+        to = _target(node, dtype)
+        return Constant(QuantizeLinearOp(scale, zero, to.name).apply(x.value).astype(to))
+    if not is_integer(x.value.dtype) or node.integer("output_dtype", 0) not in (0, 1):
         raise node.unsupported("it does not turn integers into float32.", "integers.")
     codes = x.value.astype(np.float32) - zero
     return Constant(codes * scale, codes, scale)

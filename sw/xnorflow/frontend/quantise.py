@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
 
+from xnorflow.frontend.narrow import NARROW
 from xnorflow.frontend.node import Node
 from xnorflow.frontend.tensors import type_name
 from xnorflow.frontend.values import Constant, Value
@@ -42,18 +43,19 @@ def whole_parameter(node: Node, value: NDArray[Any], what: str) -> Floats:
 
 def integer_range_of(node: Node, data_type: int) -> np.dtype[Any]:
     """Return the NumPy type of an ONNX integer type, which is given by its number."""
-    integers: dict[int, str] = {
-        TensorProto.INT8: "int8",
-        TensorProto.UINT8: "uint8",
-        TensorProto.INT16: "int16",
-        TensorProto.UINT16: "uint16",
-        TensorProto.INT32: "int32",
+    integers: dict[int, np.dtype[Any]] = {
+        TensorProto.INT8: np.dtype(np.int8),
+        TensorProto.UINT8: np.dtype(np.uint8),
+        TensorProto.INT16: np.dtype(np.int16),
+        TensorProto.UINT16: np.dtype(np.uint16),
+        TensorProto.INT32: np.dtype(np.int32),
+        **{number: narrow.dtype for number, narrow in NARROW.items()},
     }
     if data_type not in integers:
         raise node.unsupported(
-            f"it quantises to {type_name(data_type)}.", "integers of 8, 16 or (signed) 32 bits."
+            f"it quantises to {type_name(data_type)}.", "integers of 2, 4, 8 or 16 bits."
         )
-    return np.dtype(integers[data_type])
+    return integers[data_type]
 
 
 def bit_width(node: Node, width: NDArray[Any]) -> float:

@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from xnorflow.errors import UnsupportedModel
 from xnorflow.frontend.limits import MAX_CONSTANTS, MAX_FILE_BYTES, elements
+from xnorflow.frontend.narrow import NARROW
 
 Refuse = Callable[..., UnsupportedModel]
 
@@ -81,7 +82,8 @@ class TensorReader:
         def refuse(reason: str, hint: str = "") -> UnsupportedModel:
             return UnsupportedModel(f"{what} {reason}", node=node, op=op, hint=hint)
 
-        if tensor.data_type not in PLAIN:
+        narrow = NARROW.get(tensor.data_type)
+        if narrow is None and tensor.data_type not in PLAIN:
             raise refuse(
                 f"has element type {type_name(tensor.data_type)}.",
                 "float32 parameters and integer shapes.",
@@ -90,6 +92,10 @@ class TensorReader:
             raise refuse("is stored in segments.", "a tensor in one piece.")
         count = elements(tensor.dims, self.elements_left, what=what, node=node, op=op)
         self.elements_left -= count
+        if narrow is not None:
+            size = narrow.bytes_of(count)
+            packed = self._packed(tensor, size, refuse)
+            return narrow.unpack(packed, count).reshape(tuple(tensor.dims))
         dtype = helper.tensor_dtype_to_np_dtype(tensor.data_type)
         if tensor.data_location == TensorProto.EXTERNAL:
             raw = self._external(tensor, count * dtype.itemsize, refuse)
@@ -100,17 +106,22 @@ class TensorReader:
         else:
             field = helper.tensor_dtype_to_field(tensor.data_type)
             stored, needed, unit = len(getattr(tensor, field)), count, "values"
-        if stored != needed:
-            shape = "x".join(map(str, tensor.dims)) or "one value"
-            raise refuse(
-                f"of {shape} should hold {needed} {unit}, but {stored} are there.",
-                "export the model again and copy the whole file.",
-            )
+        _need(tensor, stored, needed, unit, refuse)
         try:
             array = numpy_helper.to_array(tensor)
         except Exception as e:  # The package may raise anything for a malformed tensor.
             raise refuse(f"cannot be read: {e}") from e
         return _without_nan(array, refuse)
+
+    def _packed(self, tensor: onnx.TensorProto, size: int, refuse: Refuse) -> NDArray[np.uint8]:
+        """Return the bytes into which integers are packed; as numbers, each is one of them."""
+        if tensor.data_location == TensorProto.EXTERNAL:
+            return np.frombuffer(self._external(tensor, size, refuse), np.uint8)
+        if tensor.HasField("raw_data"):
+            _need(tensor, len(tensor.raw_data), size, "bytes", refuse)
+            return np.frombuffer(tensor.raw_data, np.uint8)
+        _need(tensor, len(tensor.int32_data), size, "packed bytes", refuse)
+        return (np.array(tensor.int32_data, np.int64) & 0xFF).astype(np.uint8)
 
     def _external(self, tensor: onnx.TensorProto, needed: int, refuse: Refuse) -> bytes:
         """Read `needed` bytes of external data from a file in the model's folder."""
@@ -156,6 +167,15 @@ class TensorReader:
                 "export the model again and copy its data file whole.",
             )
         return raw
+
+
+def _need(tensor: onnx.TensorProto, stored: int, needed: int, unit: str, refuse: Refuse) -> None:
+    if stored != needed:
+        shape = "x".join(map(str, tensor.dims)) or "one value"
+        raise refuse(
+            f"of {shape} should hold {needed} {unit}, but {stored} are there.",
+            "export the model again and copy the whole file.",
+        )
 
 
 def _without_nan(array: NDArray[Any], refuse: Refuse) -> NDArray[Any]:

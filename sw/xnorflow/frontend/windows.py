@@ -153,11 +153,11 @@ def _pair(node: Node, name: str, default: tuple[int, ...] = (1, 1)) -> Pair:
     return values[0], values[1]
 
 
-def _window(node: Node, x: Activation, seen: View, kernel: Pair) -> Window:
+def _window(node: Node, x: Activation, seen: View, kernel: Pair, *, ceil: bool = True) -> Window:
     """Return a node's window, with rows and columns as the node sees them.
 
     Its pads are the node's own, without those of a Pad node before it. With `ceil_mode`, the output
-    size is rounded up by more padding at the end.
+    size is rounded up by more padding at the end, unless `ceil` is false.
     """
     stride, dilation = _pair(node, "strides"), _pair(node, "dilations")
     inner, own = seen.pads, seen.size(x)
@@ -180,7 +180,7 @@ def _window(node: Node, x: Activation, seen: View, kernel: Pair) -> Window:
             total = max(0, last + extent - size[axis])
             small, large = total // 2, total - total // 2
             starts[axis], ends[axis] = (small, large) if auto == "SAME_UPPER" else (large, small)
-        if node.integer("ceil_mode", 0) and not auto.startswith("SAME"):
+        if ceil and node.integer("ceil_mode", 0) and not auto.startswith("SAME"):
             span = size[axis] + starts[axis] + ends[axis] - extent
             ends[axis] += -span % stride[axis]
             last = -(-span // stride[axis]) * stride[axis]
@@ -401,9 +401,10 @@ def average_pool(node: Node, inputs: Sequence[Value | None]) -> Result:
     x = activation(node, inputs[0])
     seen = view(node, x)
     inner = seen.pads
-    own = _window(node, x, seen, _pair(node, "kernel_shape", ()))
+    kernel = _pair(node, "kernel_shape", ())
+    own = _window(node, x, seen, kernel)
     counted = bool(node.integer("count_include_pad", 0))
-    if any(own.pads) and counted and node.integer("ceil_mode", 0):
+    if counted and own != _window(node, x, seen, kernel, ceil=False):
         raise node.unsupported(
             "with ceil_mode, executors count padding in different ways.",
             "ceil_mode=0, or count_include_pad=0.",

@@ -139,6 +139,9 @@ Rounding keeps the order of values. Functions that are computed in float64 have 
 difference that neighbouring float32 arguments make, or below the precision of float32.
 """
 
+NARROW = {"int2": (-2, 1), "uint2": (0, 3), "int4": (-8, 7), "uint4": (0, 15)}
+"""Integer types that NumPy itself lacks, with their limits; int8 holds their values."""
+
 RELATIVE, ABSOLUTE = 2.0**-21, 2.0**-23
 """Bound of an executor's difference from us: ``abs(result) * RELATIVE + ABSOLUTE``."""
 
@@ -264,7 +267,7 @@ class QuantizeLinearOp(Elementwise):
     scale, zero_point : float32 scalar or [channels]
         The affine grid.
     to : str
-        Name of the NumPy integer type to whose range the result saturates.
+        Name of the integer type, of NumPy or of `NARROW`, to whose range the result saturates.
     """
 
     scale: Array
@@ -273,9 +276,22 @@ class QuantizeLinearOp(Elementwise):
 
     def apply(self, x: Array) -> Array:
         """Compute the result; see `Elementwise.apply`."""
-        limits = np.iinfo(self.to)
+        low, high = self.limits
         y = np.rint(x / self.scale) + self.zero_point
-        return np.clip(y, np.float32(limits.min), np.float32(limits.max)).astype(self.to)
+        return np.clip(y, np.float32(low), np.float32(high)).astype(self.held_as)
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """Least and greatest integer of the type."""
+        if self.to in NARROW:
+            return NARROW[self.to]
+        info = np.iinfo(self.to)
+        return int(info.min), int(info.max)
+
+    @property
+    def held_as(self) -> np.dtype[Any]:
+        """Type of NumPy in which the integers are computed with."""
+        return np.dtype(np.int8 if self.to in NARROW else self.to)
 
 
 @dataclass(frozen=True, eq=False)
@@ -288,6 +304,60 @@ class DequantizeLinearOp(Elementwise):
     def apply(self, x: Array) -> Array:
         """Compute the result; see `Elementwise.apply`."""
         return (x.astype(np.float32) - self.zero_point) * self.scale
+
+
+class OtherDivisors(UnsupportedModel):
+    """Error for an average whose windows have different divisors, where that shows."""
+
+
+@dataclass(frozen=True, eq=False)
+class DividedOp(Elementwise):
+    """Division by one of several numbers, which the place decides, and operations behind it.
+
+    It is a function of the value alone where all numbers give the same, as ahead of a sign;
+    anything else is an error.
+
+    Parameters
+    ----------
+    divisors : tuple of float
+        The numbers, all positive.
+    behind : tuple of Elementwise
+        Operations on the quotient, in order; none that executors approximate.
+    """
+
+    divisors: tuple[float, ...]
+    behind: Chain
+
+    def apply(self, x: Array) -> Array:
+        """Evaluate; OtherDivisors where the numbers give different values."""
+        first, *others = (run(self.behind, x / np.float32(d)) for d in self.divisors)
+        if any((y != first).any() for y in others):
+            raise OtherDivisors(
+                "its windows at the border have other divisors.",
+                node=self.node,
+                op=self.op,
+                hint="no padding, count_include_pad=1, a sign right behind the pool, or a dense"
+                " layer or convolution of the whole map; other averages would have to be rounded"
+                " to fixed point, which is not done yet.",
+            )
+        return first
+
+    @property
+    def monotone(self) -> bool:
+        """Whether what is behind rises or falls throughout.
+
+        Then values that all numbers give on both sides of every step are given between steps, too.
+        """
+        return all(op.monotone for op in self.behind)
+
+    def mapped(self, change: Callable[[Array], Array]) -> DividedOp:
+        """Change the constants of the operations behind the division."""
+        return replace(self, behind=tuple(op.mapped(change) for op in self.behind))
+
+    def constants(self) -> Iterator[tuple[str, Array]]:
+        """Return the constants of the operations behind the division."""
+        for op in self.behind:
+            yield from op.constants()
 
 
 @dataclass(frozen=True, eq=False)

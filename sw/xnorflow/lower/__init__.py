@@ -17,18 +17,37 @@ May import `graph`, `ir` and `xnorflow.errors`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from xnorflow.graph.ops import Graph
+from xnorflow.graph.function_ops import OtherDivisors
+from xnorflow.graph.ops import AveragePoolOp, Graph
 from xnorflow.ir import IntegerNetwork
 from xnorflow.ir.verify import verify
+from xnorflow.lower.averages import split_averages, spread_averages
 from xnorflow.lower.fixed_point import FixedPoint, refuse_real_weights, round_weights
 from xnorflow.lower.host_quantiser import quantise_on_host
 from xnorflow.lower.negate import OffCentre
 from xnorflow.lower.pads import resolve_pads
-from xnorflow.lower.passes import PASSES, check_constants
+from xnorflow.lower.passes import (
+    check_constants,
+    drop_identities,
+    fold_picks,
+    hoist_elementwise,
+    split_bias,
+)
 from xnorflow.lower.pending import Mark
 from xnorflow.lower.write_layers import walk
+
+Pass = Callable[[Graph], Graph]
+PASSES: tuple[Pass, ...] = (
+    check_constants,
+    fold_picks,
+    split_bias,
+    split_averages,
+    hoist_elementwise,
+    drop_identities,
+)
+"""In order; each gives a graph of the same function."""
 
 
 def lower(graph: Graph, fixed: FixedPoint | None = None) -> IntegerNetwork:
@@ -60,8 +79,15 @@ def lower(graph: Graph, fixed: FixedPoint | None = None) -> IntegerNetwork:
     return net
 
 
-def tidy(graph: Graph) -> Iterator[tuple[str, Graph]]:
+def tidy(graph: Graph, passes: Iterable[Pass] = PASSES) -> Iterator[tuple[str, Graph]]:
     """Bring a graph to the plain form that layers are written from, step by step.
+
+    Parameters
+    ----------
+    graph : Graph
+        An imported network.
+    passes : iterable of callable
+        Passes in order.
 
     Yields
     ------
@@ -70,7 +96,7 @@ def tidy(graph: Graph) -> Iterator[tuple[str, Graph]]:
     """
     graph = quantise_on_host(check_constants(graph))
     yield "imported", graph
-    for step in PASSES:
+    for step in passes:
         graph = step(graph)
         yield step.__name__, graph
 
@@ -92,7 +118,21 @@ def lowering_steps(
     xnorflow.errors.UnsupportedModel
         As for `lower`.
     """
-    for name, step in tidy(graph):
+    steps = _steps(graph, fixed, PASSES)
+    if any(isinstance(op, AveragePoolOp) and any(op.uncounted) for op in graph.ops):
+        try:
+            steps = iter(list(steps))
+        except OtherDivisors:
+            spread = (spread_averages if step is split_averages else step for step in PASSES)
+            steps = _steps(graph, fixed, spread)
+    yield from steps
+
+
+def _steps(
+    graph: Graph, fixed: FixedPoint | None, passes: Iterable[Pass]
+) -> Iterator[tuple[str, Graph | IntegerNetwork]]:
+    """Yield the steps with these passes."""
+    for name, step in tidy(graph, passes):
         yield name, step
         graph = step
     if fixed is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -181,55 +180,6 @@ def _shared(op: g.Elementwise, channels: int) -> g.Elementwise | None:
     return one if same else None
 
 
-def _repeated(constant: NDArray[Any], times: int) -> NDArray[Any]:
-    return np.concatenate([constant] * times)
-
-
-def split_averages(graph: g.Graph) -> g.Graph:
-    """Replace each average-pool by a sum-pool and a division.
-
-    If windows at the border count fewer taps, the divisor depends on the pixel. Then the division
-    and the elementwise operations after it move behind the next Flatten, where every feature is a
-    channel of its own.
-
-    Raises
-    ------
-    UnsupportedModel
-        If the divisor depends on the pixel, and the next operation that is not elementwise is no
-        Flatten.
-    """
-    ops: list[g.Op] = []
-    shape, waiting = graph.shape, list(graph.ops)
-    while waiting:
-        op = waiting.pop(0)
-        before, shape = shape, output_shape(op, shape)
-        if not isinstance(op, g.AveragePoolOp):
-            ops.append(op)
-            continue
-        counts = op.counts(*before[:2]).astype(np.float32)
-        ops.append(g.SumPoolOp(op.window, node=op.node, op=op.op))
-        if (counts == counts[0, 0]).all():
-            divisor = np.array(counts[0, 0])
-            waiting.insert(0, g.DivideOp(divisor, node=op.node, op=op.op))
-            continue
-        behind = 0
-        while behind < len(waiting) and isinstance(waiting[behind], g.Elementwise):
-            behind += 1
-        if behind == len(waiting) or not isinstance(waiting[behind], g.FlattenOp):
-            raise UnsupportedModel(
-                "its windows at the border have other divisors than those inside.",
-                node=op.node,
-                op=op.op,
-                hint="no padding, count_include_pad=1, or a dense layer right behind it.",
-            )
-        flat = waiting.pop(behind)
-        divide = g.DivideOp(np.repeat(counts.ravel(), before[2]), node=op.node, op=op.op)
-        between = [e for e in waiting[:behind] if isinstance(e, g.Elementwise)]
-        moved = [e.mapped(partial(_repeated, times=counts.size)) for e in between]
-        waiting[:behind] = [flat, divide, *moved]
-    return replace(graph, ops=tuple(ops))
-
-
 def fold_picks(graph: g.Graph) -> g.Graph:
     """Fold convolutions that only pick features into the weights of the convolutions after them."""
     ops: list[g.Op] = []
@@ -287,14 +237,3 @@ def _picked(pick: g.ConvOp, layer: g.ConvOp, shape: Shape) -> g.ConvOp | None:
         (top * rows, left * cols, bottom * rows, right * cols),
     )
     return replace(layer, weights=wide, window=window, groups=1)
-
-
-PASSES = (
-    check_constants,
-    fold_picks,
-    split_bias,
-    split_averages,
-    hoist_elementwise,
-    drop_identities,
-)
-"""The passes in order; each takes a graph and returns one that computes the same function."""

@@ -25,6 +25,7 @@ from xnorflow.errors import UnsupportedModel
 from xnorflow.graph import ops as g
 from xnorflow.graph.function_ops import (
     CastOp,
+    DividedOp,
     FunctionOp,
     QuantizeLinearOp,
     TruncOp,
@@ -44,6 +45,7 @@ QUANTISERS = (
     g.MultiThresholdOp,
     g.SignOp,
     CastOp,
+    DividedOp,
     QuantizeLinearOp,
     TruncOp,
 )

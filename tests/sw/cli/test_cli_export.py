@@ -11,6 +11,7 @@ from xnorflow import demo, load
 from xnorflow.evidence.executor import Executor
 from xnorflow.ir import file as ir_file
 
+from ...test_sample_kinds import model as kinds_model
 from ..evidence import small_design
 from .test_cli import refused, run
 
@@ -68,6 +69,26 @@ def test_each_step_of_the_lowering_is_a_file_and_a_folder_of_them_is_replaced(he
         assert all(name in text for name in names) and "wrote steps" in text
     Path("steps/mine.txt").write_text("not to be lost")
     assert "holds other files" in refused("export", MODEL, "--passes", "steps")
+
+
+@pytest.mark.parametrize(("kind", "element"), [("int8", "INT8"), ("uint12", "UINT16")])
+def test_the_kind_of_samples_goes_for_the_network_and_for_each_step(
+    here: Path, kind: str, element: str
+) -> None:
+    kinds_model(here / "kinds.onnx", "Sign")
+    x = np.random.default_rng(3).integers(-128 if kind == "int8" else 0, 128, (9, 2, 3, 4))
+    np.save("x.npy", x)
+    text = run(
+        *("export", "kinds.onnx", "--input", kind, "--data", "x.npy"),
+        *("-o", "net.onnx", "--passes", "steps"),
+    ).stdout
+    assert "net.onnx: 9 frames in" in text
+    net = load("kinds.onnx", input=kind)
+    for path in (Path("net.onnx"), *Path("steps").iterdir()):
+        given = onnx.load(path).graph.input[0].type.tensor_type.elem_type
+        assert onnx.TensorProto.DataType.Name(given) == element
+        scores = Executor(path).run(net.input_order.frames(x, net.shape)).scores
+        np.testing.assert_array_equal(scores.argmax(1), net(x).argmax(1))
 
 
 def test_weights_go_by_suffix_or_format(here: Path) -> None:

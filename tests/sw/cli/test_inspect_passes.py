@@ -6,7 +6,7 @@ from click.testing import CliRunner, Result
 
 from xnorflow.cli import main
 from xnorflow.demo import model_path
-from xnorflow.lower.passes import PASSES as LOWERING
+from xnorflow.lower import PASSES as LOWERING
 from xnorflow.plan.hardware_passes import PASSES as PLANNING
 
 

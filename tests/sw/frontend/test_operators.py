@@ -342,7 +342,7 @@ def test_pools_that_cannot_be_mapped(tmp_path):
     m(
         "AveragePool",
         "x",
-        kernel_shape=[3, 3],
+        kernel_shape=[4, 4],
         strides=[3, 3],
         pads=[1, 1, 1, 1],
         count_include_pad=1,
@@ -350,7 +350,8 @@ def test_pools_that_cannot_be_mapped(tmp_path):
     )
     fails(m.save(tmp_path), "count padding", "ceil_mode=0")
     m = Model(1, 2, 7, 7)
-    m("Conv", m("AveragePool", "x", kernel_shape=[3, 3], pads=[1] * 4), signs(RNG, 3, 2, 7, 7))
+    y = m("AveragePool", "x", kernel_shape=[3, 3], pads=[1] * 4)
+    m("MatMul", m("Flatten", m("Conv", y, signs(RNG, 3, 2, 6, 6))), signs(RNG, 12, 3))
     with pytest.raises(UnsupportedModel, match=r"divisors.*count_include_pad=1"):
         lower(read(m.save(tmp_path)))
     m = Model(1, 2, 4, 4, opset=18)

@@ -14,7 +14,7 @@ from xnorflow.graph import ops
 from ..lower.reference import run
 from .onnx_models import execute, random_frames
 
-MODELS = Path(__file__).parents[3] / "shared/data/models"
+MODELS = Path(__file__).parents[4] / "shared/data/models"
 
 pytestmark = pytest.mark.skipif(not MODELS.is_dir(), reason="needs ../shared/data/models")
 

@@ -177,7 +177,7 @@ def test_averages_with_other_divisors_before_a_convolution_are_refused(tmp_path)
     m = Model(1, 2, 7, 7)
     x = m("Sign", m("Add", first(m, 2, 3), f32(0.5)))
     x = m("AveragePool", x, kernel_shape=[2, 2], pads=[1, 1, 1, 1])
-    m("MatMul", m("Flatten", m("Conv", x, signs(RNG, 2, 3, 6, 6))), signs(RNG, 2, 4))
+    m("MatMul", m("Flatten", m("Conv", x, signs(RNG, 2, 3, 5, 5))), signs(RNG, 8, 4))
     with pytest.raises(UnsupportedModel, match="AveragePool.*other divisors.*dense layer"):
         lower(read(m.save(tmp_path)))
 

@@ -9,7 +9,7 @@ from xnorflow.frontend import read
 from xnorflow.lower import lower
 from xnorflow_sim import golden
 
-DATA = Path(__file__).parents[3] / "shared/data"
+DATA = Path(__file__).parents[4] / "shared/data"
 
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data")
 
