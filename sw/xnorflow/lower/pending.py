@@ -91,6 +91,7 @@ class Pending:
         self.notes = list(graph.notes)
         channels = graph.shape[2]
         self.samples = graph.samples.alphabet
+        self.given = ir.Features(*graph.shape, self.samples)
         self.reach = Reach(
             np.full(channels, self.samples.lo),
             np.full(channels, self.samples.hi),
@@ -245,7 +246,7 @@ class Pending:
             return
         direction = found.direction
         if (direction < 0).any():
-            mirror = negate(self.layers, self.shape, direction < 0)
+            mirror = negate(self.layers, self.given, direction < 0)
             found, reach = mirrored(found, reach, mirror)
         self.layers.append(
             ir.Threshold(
@@ -324,7 +325,7 @@ class Pending:
         ):
             known.pop()
         for layer in self.layers[len(known) :]:
-            before = known[-1][1] if known else ir.Features(*self.shape, self.samples)
+            before = known[-1][1] if known else self.given
             known.append((layer, layer.output(before)))
         return known[-1][1].alphabet
 
