@@ -381,3 +381,19 @@ def test_data_can_be_brought_into_the_file_s_own_order(tmp_path, layout):
     net = xf.load(m.save(tmp_path), layout=layout)
     form = {"nhwc": last, "nchw": x}.get(layout or "", x.reshape(6, -1))
     np.testing.assert_array_equal(net.input_order.samples(form, net.shape), x.reshape(6, 60))
+
+
+@pytest.mark.parametrize("repeated", [False, True])
+def test_gemm_that_transposes_its_features(tmp_path, repeated):
+    if repeated:
+        m = Model(1, 6)
+        y = m("Concat", "x", m("Slice", "x", np.array([0]), np.array([2]), np.array([1])), axis=1)
+        y = m("Gemm", m("Transpose", y), signs(RNG, 8, 5), transA=1)
+    else:
+        m = Model(1, 4, 4)
+        y = m("Transpose", m("Squeeze", "x", np.array([0])))
+        y = m("Gemm", y, signs(RNG, 4, 5), transA=1)
+        y = m("Reshape", m("Sign", m("Sub", y, f32(0.5))), np.array([1, -1]))
+        y = m("MatMul", y, signs(RNG, 20, 5))
+    path, x = m.save(tmp_path), samples((6,) if repeated else (4, 4), 40)
+    assert same_order(xf.load(path)(x), executed(path, x))
