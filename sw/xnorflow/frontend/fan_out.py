@@ -34,7 +34,10 @@ def concat(node: Node, inputs: Sequence[Value | None]) -> Result:
     if len({p.dtype for p in parts}) > 1 or not all(
         p.frame == first.frame and same_source(p, first) for p in parts
     ):
-        raise node.unsupported("it joins tensors of different shape or type: a branch.")
+        raise node.unsupported(
+            "it joins tensors of different shape or type: a branch.",
+            "functions of one tensor, value by value, or parts of one tensor.",
+        )
     padding = {p.pad_value for p in parts if p.padded}
     if len(padding) > 1:
         raise node.unsupported("it joins features with different padding.")

@@ -170,9 +170,9 @@ Value = Constant | Activation
 
 def same_source(a: Activation, b: Activation) -> bool:
     """Tell whether two tensors come from frames that were put together in one way."""
-    if a.source is None or b.source is None or a.source.gather is b.source.gather:
+    if a.source is None or b.source is None:
         return True
-    return np.array_equal(a.source.gather, b.source.gather)
+    return a.source.frame == b.source.frame and np.array_equal(a.source.gather, b.source.gather)
 
 
 @dataclass(frozen=True, eq=False)

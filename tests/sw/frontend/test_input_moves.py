@@ -397,3 +397,28 @@ def test_gemm_that_transposes_its_features(tmp_path, repeated):
         y = m("MatMul", y, signs(RNG, 20, 5))
     path, x = m.save(tmp_path), samples((6,) if repeated else (4, 4), 40)
     assert same_order(xf.load(path)(x), executed(path, x))
+
+
+@pytest.mark.parametrize("copies_first", [False, True])
+def test_copies_with_constants_of_their_own_meet_copies_of_one(tmp_path, copies_first):
+    m = Model(1, 2, 3)
+    over = m("Greater", m("Concat", "x", "x", axis=1), f32([[40], [80], [120], [160]]))
+    under = m("Less", "x", f32([[200], [220]]))
+    under = m("Concat", under, under, axis=1)
+    y = m("And", *((over, under) if copies_first else (under, over)))
+    m("MatMul", m("Flatten", m("Cast", y, to=1)), signs(RNG, 12, 5))
+    path, x = m.save(tmp_path), samples((2, 3), 40)
+    assert same_order(xf.load(path)(x), executed(path, x))
+
+
+@pytest.mark.parametrize("shape", [(1, 6), (6, 1), (1, 2, 3), (1, 6, 1)])
+@pytest.mark.parametrize("scalar_first", [False, True])
+def test_frames_of_one_order_and_other_channels_meet(tmp_path, shape, scalar_first):
+    m = Model(1, *shape)
+    size = int(np.prod(shape[1:]))
+    limits = f32(np.linspace(20, 150, shape[-1]))
+    over, under = m("Greater", "x", limits), m("Less", "x", f32(200))
+    y = m("And", *((under, over) if scalar_first else (over, under)))
+    m("MatMul", m("Flatten", m("Cast", y, to=1)), signs(RNG, size * shape[0], 5))
+    path, x = m.save(tmp_path), samples(shape, 40)
+    assert same_order(xf.load(path)(x), executed(path, x))
