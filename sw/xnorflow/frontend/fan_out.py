@@ -40,7 +40,9 @@ def concat(node: Node, inputs: Sequence[Value | None]) -> Result:
         )
     padding = {p.pad_value for p in parts if p.padded}
     if len(padding) > 1:
-        raise node.unsupported("it joins features with different padding.")
+        raise node.unsupported(
+            "it joins features with different padding.", "padding behind it, or of one value."
+        )
     rank = first.index.ndim
     axis = node.integer("axis", 0)
     axis += rank if axis < 0 else 0

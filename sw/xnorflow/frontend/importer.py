@@ -161,7 +161,9 @@ class Walk:
         x = outputs[0]
         if not isinstance(x, Activation):
             raise UnsupportedModel(
-                "the output does not depend on the input.", node=self.file.outputs[0]
+                "the output does not depend on the input.",
+                node=self.file.outputs[0],
+                hint="an output that is computed of the input.",
             )
         if any(other is not x for other in outputs):
             names = ", ".join(map(repr, self.file.outputs[:8]))

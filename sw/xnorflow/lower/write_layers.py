@@ -185,7 +185,11 @@ def _finish(p: Pending, graph: ops.Graph, shape: Shape) -> None:
     """Write the scores."""
     where = p.ops[-1] if p.ops else graph.ops[-1] if graph.ops else ops.Op()
     if not any(isinstance(layer, ir.Conv) for layer in p.layers):
-        raise UnsupportedModel("it has no convolution or dense layer.", node=graph.name)
+        raise UnsupportedModel(
+            "it has no convolution or dense layer.",
+            node=graph.name,
+            hint="a network with at least one; nothing else has weights to build.",
+        )
     if shape[:2] != (1, 1):
         raise UnsupportedModel(
             f"the network ends in a map of {shape[0]} x {shape[1]}, not in one score per class.",

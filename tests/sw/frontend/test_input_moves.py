@@ -264,6 +264,21 @@ def test_a_file_with_channels_last_takes_them_first_if_asked(tmp_path):
     assert same_order(xf.load(path, layout="nchw")(x.transpose(0, 3, 1, 2)), want)
 
 
+def test_a_file_with_one_channel_last(tmp_path):
+    m = Model(1, 4, 5, 1)
+    convolved(m, m("Transpose", quantised(m), perm=[0, 3, 1, 2]), 1, (4, 5))
+    path = m.save(tmp_path)
+    x = samples((4, 5, 1))
+    want = executed(path, x)
+    for layout in (None, "file", "nhwc"):
+        net = xf.load(path, layout=layout)
+        for given_x in (x, x.reshape(6, -1), x[..., 0]):
+            assert same_order(net(given_x), want)
+    net = xf.load(path, layout="nchw")
+    for given_x in (x.transpose(0, 3, 1, 2), x.reshape(6, -1)):
+        assert same_order(net(given_x), want)
+
+
 def test_two_readings_of_one_shape_are_noted(tmp_path):
     m = Model(1, 4, 4, 4)
     convolved(m, quantised(m), 4, (4, 4))
