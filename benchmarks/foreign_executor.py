@@ -34,17 +34,27 @@ TYPES: dict[int, Any] = {
 """Types of elements that occur, by their number in a file."""
 
 
-def execute(model: onnx.ModelProto, feeds: Mapping[str, Array]) -> list[Array]:
-    """Return the outputs of a model for its inputs."""
+def execute(
+    model: onnx.ModelProto, feeds: Mapping[str, Array], *, wide: bool = False
+) -> list[Array]:
+    """Return the outputs of a model for its inputs; with `wide`, float32 is float64 throughout."""
     opset = next(i.version for i in model.opset_import if i.domain in ("", "ai.onnx"))
     env: dict[str, Array] = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
     env.update(feeds)
+    if wide:
+        env = {n: _widened(a) for n, a in env.items()}
     for node in model.graph.node:
         attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
         inputs = [env[i] if i else None for i in node.input]
         outputs = evaluate(node.op_type, inputs, attributes, opset, len(node.output))
+        if wide:
+            outputs = [_widened(o) for o in outputs]
         env.update({n: o for n, o in zip(node.output, outputs, strict=False) if n})
     return [env[o.name] for o in model.graph.output]
+
+
+def _widened(array: Array) -> Array:
+    return array.astype(np.float64) if array.dtype == np.float32 else array
 
 
 def evaluate(
@@ -100,6 +110,11 @@ PLAIN: dict[str, Callable[..., Any]] = {
     "Exp": np.exp,
     "Tanh": np.tanh,
     "Reciprocal": lambda x: 1 / x,
+    "Softplus": lambda x: np.log(1 + np.exp(x)),
+    "HardSwish": lambda x: (
+        x * np.maximum(0, np.minimum(1, x / x.dtype.type(6) + x.dtype.type(0.5)))
+    ),
+    "CastLike": lambda x, like: x.astype(like.dtype),
     "Sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "Softsign": lambda x: x / (1 + np.abs(x)),
     "Identity": lambda x: x,
@@ -123,7 +138,19 @@ PLAIN: dict[str, Callable[..., Any]] = {
 }
 """Operators without attributes, value by value, with NumPy's broadcasting."""
 
-TRUTH = {"Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal", "Where", "Not", "And", "Or", "Xor"}
+TRUTH = {
+    "CastLike",
+    "Greater",
+    "GreaterOrEqual",
+    "Less",
+    "LessOrEqual",
+    "Equal",
+    "Where",
+    "Not",
+    "And",
+    "Or",
+    "Xor",
+}
 """Those of them whose output has not the type of the first input."""
 
 
@@ -198,10 +225,9 @@ def _concat(g: list[Any], a: Attributes, opset: int, n: int) -> Array:
 
 def _split(g: list[Any], a: Attributes, opset: int, n: int) -> tuple[Array, ...]:
     x, axis = g[0], a.get("axis", 0)
-    if opset >= 13:
-        sizes = None if len(g) < 2 else [int(i) for i in g[1]]
-    else:
-        sizes = a.get("split")
+    sizes = a.get("split")
+    if opset >= 13 and len(g) > 1:
+        sizes = [int(i) for i in g[1]]
     if sizes is None:
         parts = a.get("num_outputs", n)
         each = ceil(x.shape[axis] / parts)
@@ -295,7 +321,10 @@ def _taps(x: Array, a: Attributes, kernel: Sequence[int], fill: Any) -> list[Arr
     """Return the input of each kernel element at every output, the row-major order of a kernel."""
     size = x.shape[2:]
     strides, dilations, first, last, out = _windows(a, size, kernel)
-    reach = [(o - 1) * s + (k - 1) * d + 1 for o, s, k, d in zip(out, strides, kernel, dilations, strict=True)]
+    reach = [
+        (o - 1) * s + (k - 1) * d + 1
+        for o, s, k, d in zip(out, strides, kernel, dilations, strict=True)
+    ]
     widths = [(0, 0), (0, 0)]
     widths += [(f, max(e, r - f - n)) for f, e, r, n in zip(first, last, reach, size, strict=True)]
     padded = np.pad(x, widths, constant_values=fill)
@@ -319,7 +348,11 @@ def _conv(g: list[Any], a: Attributes, opset: int, n: int) -> Array:
     parts = []
     for k in range(groups):
         some = [
-            np.einsum("ni...,oi->no...", t[:, k * into : (k + 1) * into], flat[k * outof : (k + 1) * outof, :, j])
+            np.einsum(
+                "ni...,oi->no...",
+                t[:, k * into : (k + 1) * into],
+                flat[k * outof : (k + 1) * outof, :, j],
+            )
             for j, t in enumerate(taps)
         ]
         parts.append(_sum(*some))
@@ -345,8 +378,13 @@ def _average_pool(g: list[Any], a: Attributes, opset: int, n: int) -> Array:
         _, _, _, _, out = _windows(a, x.shape[2:], kernel)
         strides = a.get("strides", [1] * len(kernel))
         dilations = a.get("dilations", [1] * len(kernel))
-        reach = [(o - 1) * s + (k - 1) * d + 1 for o, s, k, d in zip(out, strides, kernel, dilations, strict=True)]
-        beyond = [(0, 0), (0, 0)] + [(0, max(r - s, 0)) for r, s in zip(reach, wide.shape[2:], strict=True)]
+        reach = [
+            (o - 1) * s + (k - 1) * d + 1
+            for o, s, k, d in zip(out, strides, kernel, dilations, strict=True)
+        ]
+        beyond = [(0, 0), (0, 0)] + [
+            (0, max(r - s, 0)) for r, s in zip(reach, wide.shape[2:], strict=True)
+        ]
         wide, ones = np.pad(wide, beyond), np.pad(ones, beyond)
         cut = (slice(None), slice(None), *(slice(r) for r in reach))
         plain = {"strides": strides, "dilations": dilations}
@@ -366,7 +404,9 @@ def _reduce(function: Callable[..., Array], input_from: int) -> Callable[..., Ar
         axes = _axes(g, a, input_from, opset)
         if not axes and a.get("noop_with_empty_axes", 0):
             return g[0]
-        made = function(g[0], axis=tuple(axes) if axes else None, keepdims=bool(a.get("keepdims", 1)))
+        made = function(
+            g[0], axis=tuple(axes) if axes else None, keepdims=bool(a.get("keepdims", 1))
+        )
         return np.asarray(made, g[0].dtype)
 
     return over
@@ -444,6 +484,75 @@ def _leaky_relu(g: list[Any], a: Attributes, opset: int, n: int) -> Array:
     return np.where(g[0] < 0, np.float32(a.get("alpha", 0.01)) * g[0], g[0])
 
 
+def _elu(g: list[Any], a: Attributes, opset: int, n: int) -> Array:
+    alpha = np.float32(a.get("alpha", 1.0))
+    return np.where(g[0] < 0, alpha * (np.exp(g[0]) - np.float32(1)), g[0])
+
+
+def _thresholded_relu(g: list[Any], a: Attributes, opset: int, n: int) -> Array:
+    return np.where(g[0] > np.float32(a.get("alpha", 1.0)), g[0], np.zeros_like(g[0]))
+
+
+def _less_zero(x: Array, zero: Array | None, at: Sequence[int] = ()) -> Array:
+    codes = x.astype(np.int32)
+    if zero is None:
+        return codes
+    return codes - zero.astype(np.int32).reshape(at if zero.ndim and zero.size > 1 else ())
+
+
+def _conv_integer(g: list[Any], a: Attributes, opset: int, n: int) -> Array:
+    x, w, zero_x, zero_w = [*g, None, None][:4]
+    return _conv(
+        [_less_zero(x, zero_x), _less_zero(w, zero_w, [-1] + [1] * (w.ndim - 1))], a, opset, n
+    )
+
+
+def _matmul_integer(g: list[Any], a: Attributes, opset: int, n: int) -> Array:
+    x, w, zero_x, zero_w = [*g, None, None][:4]
+    return _less_zero(x, zero_x, [-1, 1]) @ _less_zero(w, zero_w, [1, -1])
+
+
+def _requantized(total: Array, scale: Array, zero: Array) -> Array:
+    limits = np.iinfo(zero.dtype)
+    codes = np.rint(total.astype(np.float32) * scale) + zero.astype(np.float32)
+    return np.clip(codes, limits.min, limits.max).astype(zero.dtype)
+
+
+def _qlinear_conv(g: list[Any], a: Attributes, opset: int, n: int) -> Array:
+    x, scale_x, zero_x, w, scale_w, zero_w, scale_y, zero_y, bias = [*g, None][:9]
+    at = [1, -1] + [1] * (x.ndim - 2)
+    total = _conv(
+        [_less_zero(x, zero_x), _less_zero(w, zero_w, [-1] + [1] * (w.ndim - 1))], a, opset, n
+    )
+    if bias is not None:
+        total = total + bias.reshape(at)
+    scale = scale_x * scale_w / scale_y
+    return _requantized(total, scale.reshape(at) if scale.size > 1 else scale, zero_y)
+
+
+def _qlinear_matmul(g: list[Any], a: Attributes, opset: int, n: int) -> Array:
+    x, scale_x, zero_x, w, scale_w, zero_w, scale_y, zero_y = g
+    total = _less_zero(x, zero_x, [-1, 1]) @ _less_zero(w, zero_w, [1, -1])
+    return _requantized(total, scale_x * scale_w / scale_y, zero_y)
+
+
+def _space_to_depth(g: list[Any], a: Attributes, opset: int, n: int) -> Array:
+    x, b = g[0], a["blocksize"]
+    k, c, h, w = x.shape
+    cells = x.reshape(k, c, h // b, b, w // b, b)
+    return cells.transpose(0, 3, 5, 1, 2, 4).reshape(k, c * b * b, h // b, w // b)
+
+
+def _depth_to_space(g: list[Any], a: Attributes, opset: int, n: int) -> Array:
+    x, b = g[0], a["blocksize"]
+    k, c, h, w = x.shape
+    if a.get("mode", b"DCR") == b"DCR":
+        cells = x.reshape(k, b, b, c // (b * b), h, w).transpose(0, 3, 4, 1, 5, 2)
+    else:
+        cells = x.reshape(k, c // (b * b), b, b, h, w).transpose(0, 1, 4, 2, 5, 3)
+    return cells.reshape(k, c // (b * b), h * b, w * b)
+
+
 NAMED: dict[str, Callable[[list[Any], Attributes, int, int], Any]] = {
     "ArgMax": _arg_max,
     "AveragePool": _average_pool,
@@ -483,5 +592,13 @@ NAMED: dict[str, Callable[[list[Any], Attributes, int, int], Any]] = {
     "TopK": _top_k,
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
+    "ThresholdedRelu": _thresholded_relu,
+    "Elu": _elu,
+    "DepthToSpace": _depth_to_space,
+    "SpaceToDepth": _space_to_depth,
+    "QLinearMatMul": _qlinear_matmul,
+    "QLinearConv": _qlinear_conv,
+    "MatMulInteger": _matmul_integer,
+    "ConvInteger": _conv_integer,
 }
 """The other operators: inputs, attributes, operator set and number of outputs to output."""

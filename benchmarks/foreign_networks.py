@@ -54,8 +54,12 @@ class Drawn:
         "label", the first or last greatest; or "order", the classes in falling order.
     pictures : bool
         Whether a frame may also be given with its channels last.
+    last : bool
+        Whether the file's input has its channels last.
     exact : bool
         Whether the sums behind the scores are exact in float32.
+    steady : bool
+        Whether all values on the way are.
     """
 
     model: onnx.ModelProto
@@ -66,7 +70,9 @@ class Drawn:
     scale: Any
     end: str
     pictures: bool
+    last: bool
     exact: bool
+    steady: bool
 
 
 class Draft:
@@ -80,6 +86,7 @@ class Draft:
         self.float: Any = np.float32
         self.style = rng.integers(4)
         self.count = 0
+        self.steady = True
         self.exact = True
         """Whether the present values are multiples of a power of two, so that sums are exact."""
 
@@ -100,7 +107,9 @@ class Draft:
     def __getitem__(self, name: str) -> Array:
         return self.env[name]
 
-    def several(self, operator: str, *inputs: str, outputs: int = 1, **attributes: Any) -> list[str]:
+    def several(
+        self, operator: str, *inputs: str, outputs: int = 1, **attributes: Any
+    ) -> list[str]:
         """Write a node and return the names of its outputs."""
         encoded = {k: v.encode() if isinstance(v, str) else v for k, v in attributes.items()}
         values = [self.env[i] if i else None for i in inputs]
@@ -119,7 +128,12 @@ class Draft:
         """Store a constant, as an initializer or as a node, and return its name."""
         array = np.ascontiguousarray(array).reshape(np.shape(array))
         ways = ["raw", "raw", "typed", "node"]
-        if self.opset >= 12 and array.ndim < 2 and array.size and array.dtype in (np.float32, np.int64):
+        if (
+            self.opset >= 12
+            and array.ndim < 2
+            and array.size
+            and array.dtype in (np.float32, np.int64)
+        ):
             ways.append("value")
         if self.opset >= 9 and array.size > 1 and np.all(array == array.flat[0]):
             ways.append("shape")
@@ -131,12 +145,16 @@ class Draft:
             return self.op("Constant", value=numpy_helper.from_array(array, self.new("t")))
         if way == "shape":
             shape = self.store(np.array(array.shape, np.int64))
-            return self.op("ConstantOfShape", shape, value=numpy_helper.from_array(array.reshape(-1)[:1]))
+            return self.op(
+                "ConstantOfShape", shape, value=numpy_helper.from_array(array.reshape(-1)[:1])
+            )
         name = self.new("p")
         self.env[name] = array
         if way == "typed" and array.dtype in (np.float32, np.float64, np.int64):
             kind = NUMBER[array.dtype]
-            self.stored.append(helper.make_tensor(name, kind, array.shape, array.reshape(-1).tolist()))
+            self.stored.append(
+                helper.make_tensor(name, kind, array.shape, array.reshape(-1).tolist())
+            )
         else:
             self.stored.append(numpy_helper.from_array(array, name))
         return name
@@ -256,18 +274,32 @@ class Draft:
             lambda: self.either("Add", x, self.number(np.zeros([1] * self.pick([0, 1])))),
             lambda: self.op("Sub", x, self.number(0)),
             lambda: self.op("Div", x, self.number(1)),
-            lambda: self.squeeze(self.unsqueeze(x, [k := int(self.rng.integers(1, v.ndim + 1))]), [k]),
+            lambda: self.squeeze(
+                self.unsqueeze(x, [k := int(self.rng.integers(1, v.ndim + 1))]), [k]
+            ),
             lambda: self.op("Concat", x, axis=1),
             lambda: self.op(self.pick(["Sum", "Max", "Min"]), x),
-            lambda: self.part(x, int(self.rng.integers(1, v.ndim)), 0, v.shape[-1]) if v.ndim == 2 else x,
-            lambda: self.op("Concat", *self.parts(x, 1, [1, v.shape[1] - 1]), axis=1) if v.shape[1] > 1 else x,
+            lambda: (
+                self.part(x, int(self.rng.integers(1, v.ndim)), 0, v.shape[-1])
+                if v.ndim == 2
+                else x
+            ),
+            lambda: (
+                self.op("Concat", *self.parts(x, 1, [1, v.shape[1] - 1]), axis=1)
+                if v.shape[1] > 1
+                else x
+            ),
             lambda: self.clip(x, None, None),
             lambda: self.cast(self.cast(x, np.float64), self.float),
         ]
         if self.opset >= 8:
             ways.append(lambda: self.op("Expand", x, self.store(np.ones(v.ndim, np.int64))))
         if v.ndim > 2:
-            ways.append(lambda: self.turn(self.turn(x, [0, *range(2, v.ndim), 1]), [0, v.ndim - 1, *range(1, v.ndim - 1)]))
+            ways.append(
+                lambda: self.turn(
+                    self.turn(x, [0, *range(2, v.ndim), 1]), [0, v.ndim - 1, *range(1, v.ndim - 1)]
+                )
+            )
         else:
             ways.append(lambda: self.op("Flatten", x))
             ways.append(lambda: self.op("Transpose", self.op("Transpose", x), perm=[1, 0]))
@@ -306,6 +338,8 @@ class Draft:
     def cuts(self, x: str, axis: int) -> Array:
         """Choose one threshold, or one per channel, shaped to broadcast."""
         v = self[x]
+        if self.chance(0.02):
+            return np.array(self.pick([1e30, -1e30, 3e4]))
         if self.chance(0.4):
             return np.array(self.cut(x)).reshape([1] * self.pick([0, 1]))
         per = np.array([self.cut(x) for _ in range(v.shape[axis])])
@@ -325,7 +359,11 @@ def whole(d: Draft, shape: Sequence[int], out_axis: int) -> Array:
     elif way == "bits":
         w = d.rng.choice([0.0, 1.0], shape)
     else:
-        w = d.rng.integers(-4, 4, shape).astype(float) if way == "int3" else d.rng.integers(-8, 8, shape) * 1.0
+        w = (
+            d.rng.integers(-4, 4, shape).astype(float)
+            if way == "int3"
+            else d.rng.integers(-8, 8, shape) * 1.0
+        )
     if not w.any():
         w.flat[0] = 1
     if d.chance(0.3):
@@ -356,7 +394,9 @@ def weights(d: Draft, w: Array) -> str:
         lambda: d.either("Mul", d.store(w * 0.5), d.number(2)),
         lambda: d.op("Concat", d.store(w[:1]), d.store(w[1:]), axis=0),
         lambda: d.part(d.store(np.concatenate([w, w[:1] * 3])), 0, 0, w.shape[0]),
-        lambda: d.op("Gather", d.store(w[::-1].copy()), d.store(np.arange(w.shape[0])[::-1].copy())),
+        lambda: d.op(
+            "Gather", d.store(w[::-1].copy()), d.store(np.arange(w.shape[0])[::-1].copy())
+        ),
         lambda: d.op("Sum", d.store(w), d.store(w), d.store(-w)),
         lambda: d.clip(d.store(w), float(w.min()), float(w.max())),
         lambda: unfolded(d, w) if d.chance(0.1) else d.op("Identity", d.store(w)),
@@ -364,7 +404,9 @@ def weights(d: Draft, w: Array) -> str:
     ]
     if np.all(w == np.rint(w)):
         ways.append(lambda: d.cast(d.store(w.astype(np.int8)), f))
-        ways.append(lambda: d.cast(d.op("Mul", d.store(w.astype(np.int32)), d.store(np.int32(1))), f))
+        ways.append(
+            lambda: d.cast(d.op("Mul", d.store(w.astype(np.int32)), d.store(np.int32(1))), f)
+        )
         if d.opset >= 10 and f is np.float32:
             zero = d.pick([None, 0, 3])
             ways.append(lambda: _dequantized(d, w, zero))
@@ -377,7 +419,14 @@ def weights(d: Draft, w: Array) -> str:
         ]
         if d.opset >= 9:
             some.append(lambda: d.op("Sign", d.store(latent)))
-            some.append(lambda: d.op("Where", d.op("Greater", d.store(latent), d.number(0)), d.number(1), d.number(-1)))
+            some.append(
+                lambda: d.op(
+                    "Where",
+                    d.op("Greater", d.store(latent), d.number(0)),
+                    d.number(1),
+                    d.number(-1),
+                )
+            )
         ways += [lambda: d.either("Mul", d.pick(some)(), d.store(alpha))] * 6
     return d.pick(ways)()
 
@@ -408,7 +457,11 @@ def affine(d: Draft, x: str, axis: int) -> str:
 
     def per(values: Array) -> str:
         made = values if d.chance(0.6) else values[:1]
-        return d.number(d.at_channels(made, v.ndim, axis) if len(made) == n else made.reshape([1] * d.pick([0, 1])))
+        return d.number(
+            d.at_channels(made, v.ndim, axis)
+            if len(made) == n
+            else made.reshape([1] * d.pick([0, 1]))
+        )
 
     def variadic(operator: str, *given: str) -> str:
         # They broadcast from operator set 8 on.
@@ -435,8 +488,105 @@ def affine(d: Draft, x: str, axis: int) -> str:
         lambda: d.op("Add", x, x),
         lambda: d.op("Abs", d.op("Add", x, per(shift))),
     ]
+    if d.chance(0.25):
+        return d.pick([curved, integral, masked, cropped])(d, x, axis)
     if axis == 1:
         ways += [lambda: normalise(d, x)] * 6
+    return d.pick(ways)()
+
+
+def curved(d: Draft, x: str, axis: int) -> str:
+    """Write a function that is no straight line."""
+    span = float(np.abs(d[x]).max()) or 1.0
+    small = d.op("Mul", x, d.number(2.0 ** -round(np.log2(span))))
+    d.exact = d.steady = False
+    ways: list[Callable[[], str]] = [
+        lambda: d.op(d.pick(["Tanh", "Sigmoid", "Softsign", "Softplus", "Elu"]), small),
+        lambda: d.op("Elu", small, alpha=0.5),
+        lambda: d.op("Pow", small, d.number(d.pick([2, 3]))),
+        lambda: d.op("Sqrt", d.op("Relu", x)),
+        lambda: d.op("Sqrt", d.op("Abs", x)),
+        lambda: d.op("Reciprocal", d.op("Add", d.op("Abs", x), d.number(0.5))),
+        lambda: d.op(
+            "PRelu",
+            x,
+            d.number(d.at_channels(d.rng.choice([-1, -0.5, 2], d[x].shape[axis]), d[x].ndim, axis)),
+        ),
+        lambda: d.op("HardSigmoid", small),
+        lambda: d.op("Mul", small, d.op("HardSigmoid", small, alpha=0.25)),
+    ]
+    if d.opset >= 10:
+        ways.append(lambda: d.op("ThresholdedRelu", small, alpha=0.25))
+        ways.append(lambda: d.op("ThresholdedRelu", x))
+    if d.opset >= 14:
+        ways.append(lambda: d.op("HardSwish", small))
+    return d.pick(ways)()
+
+
+def integral(d: Draft, x: str, axis: int) -> str:
+    """Write arithmetic on integers."""
+    y = d.cast(x, np.int32)
+
+    def stored(value: int) -> str:
+        return d.store(np.full([1] * d.pick([0, 1]), value, np.int32))
+
+    ways: list[Callable[[str], str]] = [
+        lambda v: d.op("Div", v, stored(d.pick([2, 3, -2]))),
+        lambda v: d.either("Mul", v, stored(d.pick([3, -1]))),
+        lambda v: d.either("Add", v, stored(d.pick([3, -7]))),
+        lambda v: d.op("Sub", stored(d.pick([3, -7])), v),
+        lambda v: d.op(d.pick(["Neg", "Abs"]), v),
+        lambda v: d.cast(v, np.int64) if d[v].dtype == np.int32 else v,
+    ]
+    if d.opset >= 12:
+        ways.append(
+            lambda v: d.cast(d.op(d.pick(["Max", "Min"]), d.cast(v, np.int32), stored(1)), np.int32)
+        )
+        ways.append(lambda v: d.cast(d.clip(v, -5, 9), np.int32))
+    for _ in range(d.pick([1, 2])):
+        y = d.pick(ways)(y)
+        y = d.cast(y, np.int32) if d[y].dtype != np.int32 else y
+    if d.opset >= 15 and d.chance(0.3):
+        return d.op("CastLike", y, d.number(0))
+    return d.cast(y, d.float)
+
+
+def masked(d: Draft, x: str, axis: int) -> str:
+    """Write a choice between functions of one value."""
+    if d.opset < 9:
+        return x
+    n = d[x].shape[axis]
+    middle = d.number(d.cut(x))
+    ways: list[Callable[[], str]] = [
+        lambda: d.op(
+            "Where",
+            d.store(d.at_channels(d.rng.random(n) < 0.5, d[x].ndim, axis)),
+            x,
+            d.op("Neg", x),
+        ),
+        lambda: d.op("Where", d.op("Greater", x, middle), x, d.op("Mul", x, d.number(0.5))),
+        lambda: d.op("Where", d.op("Less", x, middle), middle, x),
+        lambda: d.op("Mul", x, d.cast(d.op("Greater", x, middle), d.float)),
+        lambda: d.op(
+            "Where",
+            d.op("Not", d.op("Greater", x, middle)),
+            d.number(-3),
+            d.op("Add", x, d.number(1)),
+        ),
+    ]
+    return d.pick(ways)()
+
+
+def cropped(d: Draft, x: str, axis: int) -> str:
+    """Write what loses the finer or the larger part of a value."""
+    ways: list[Callable[[], str]] = [
+        lambda: d.cast(d.cast(x, np.float16), d.float) if np.abs(d[x]).max() < 3e4 else x,
+        lambda: d.clip(x, d.cut(x), None),
+        lambda: d.clip(x, None, d.cut(x)),
+        lambda: d.cast(d.cast(d.clip(x, -100, 100), np.int8), d.float),
+        lambda: d.op("Floor", d.op("Mul", x, d.number(0.5))),
+        lambda: d.op("Sub", x, d.op("Floor", d.op("Mul", x, d.number(0.25)))),
+    ]
     return d.pick(ways)()
 
 
@@ -459,7 +609,7 @@ def normalise(d: Draft, x: str) -> str:
         more["spatial"] = 1
     if d.opset >= 14 and d.chance(0.3):
         more["training_mode"] = 0
-    d.exact = False
+    d.exact = d.steady = False
     return d.op("BatchNormalization", x, *(d.number(p) for p in (gamma, beta, mean, var)), **more)
 
 
@@ -476,14 +626,20 @@ def truth(d: Draft, x: str, t: Array) -> str:
 
 def two(d: Draft, condition: str) -> str:
     """Write two values for a condition."""
-    low, high = d.pick([(-1, 1)] * 6 + [(0, 1)] * 2 + [(1, -1), (-0.5, 0.5), (0, 2), (-1, 2), (1, 2)])
+    low, high = d.pick(
+        [(-1, 1)] * 6 + [(0, 1)] * 2 + [(1, -1), (-0.5, 0.5), (0, 2), (-1, 2), (1, 2)]
+    )
     if d.opset >= 9 and d.chance(0.5):
         shape = [1] * d.pick([0, 0, 1])
-        return d.op("Where", condition, d.number(np.full(shape, high)), d.number(np.full(shape, low)))
+        return d.op(
+            "Where", condition, d.number(np.full(shape, high)), d.number(np.full(shape, low))
+        )
     bits = d.cast(condition, d.float)
     if d.chance(0.3):
         bits = d.cast(d.cast(condition, np.int32), d.float)
-    scaled = d.either("Mul", bits, d.number(high - low)) if high - low != 1 or d.chance(0.3) else bits
+    scaled = (
+        d.either("Mul", bits, d.number(high - low)) if high - low != 1 or d.chance(0.3) else bits
+    )
     return d.either("Add", scaled, d.number(low)) if low or d.chance(0.2) else scaled
 
 
@@ -529,7 +685,11 @@ def quantise(d: Draft, x: str, axis: int) -> str:
         kind = d.pick([np.int8, np.uint8])
         zero = d.pick([0, 3, 128]) if kind is np.uint8 else d.pick([0, -2])
         scale = d.store(np.float32(step / d.pick([1, 2])))
-        given = [scale] if kind is np.uint8 and zero == 0 and d.chance(0.5) else [scale, d.store(np.array(zero, kind))]
+        given = (
+            [scale]
+            if kind is np.uint8 and zero == 0 and d.chance(0.5)
+            else [scale, d.store(np.array(zero, kind))]
+        )
         codes = d.op("QuantizeLinear", d.op("Sub", x, d.number(middle)), *given)
         if d.opset >= 12:
             codes = d.clip(codes, max(zero - 3, 0 if kind is np.uint8 else -128), zero + 3)
@@ -537,7 +697,11 @@ def quantise(d: Draft, x: str, axis: int) -> str:
 
     def ratio() -> str:
         d_ = d.op("Sub", x, d.number(middle + step / 1024))
-        return d.op("Div", d_, d.op("Abs", d_)) if 0 not in d[d_] else two(d, truth(d, x, np.array(middle)))
+        return (
+            d.op("Div", d_, d.op("Abs", d_))
+            if 0 not in d[d_]
+            else two(d, truth(d, x, np.array(middle)))
+        )
 
     ways: list[Callable[[], str]] = [lambda: two(d, truth(d, x, d.cuts(x, axis)))] * 5
     ways += [
@@ -549,27 +713,69 @@ def quantise(d: Draft, x: str, axis: int) -> str:
         lambda: two(d, pair("And")),
         lambda: two(d, pair("Or")),
         lambda: two(d, pair("Xor")),
-        lambda: d.op("Sub", d.cast(truth(d, x, d.cuts(x, axis)), f), d.cast(truth(d, x, d.cuts(x, axis)), f)),
-        lambda: two(d, truth(d, d.op("Mul", d_ := d.op("Sub", x, d.number(middle)), d_), np.array(step * step))),
-        lambda: two(d, truth(d, d.op("Abs", d.op("Sub", x, d.number(middle))), np.array(step * 0.75))),
+        lambda: d.op(
+            "Sub", d.cast(truth(d, x, d.cuts(x, axis)), f), d.cast(truth(d, x, d.cuts(x, axis)), f)
+        ),
+        lambda: two(
+            d,
+            truth(
+                d, d.op("Mul", d_ := d.op("Sub", x, d.number(middle)), d_), np.array(step * step)
+            ),
+        ),
+        lambda: two(
+            d, truth(d, d.op("Abs", d.op("Sub", x, d.number(middle))), np.array(step * 0.75))
+        ),
     ]
     if d.opset >= 9:
         ways += [
             lambda: d.op("Sign", centred()),
             lambda: d.op("Sign", d.op("Add", d.op("Sign", centred()), d.number(0.5))),
             lambda: d.op("Neg", d.op("Sign", centred())),
-            lambda: d.clip(d.op("Add", d.op("Mul", d.op("Sign", centred()), d.number(2)), d.number(1)), -1, 1),
+            lambda: d.clip(
+                d.op("Add", d.op("Mul", d.op("Sign", centred()), d.number(2)), d.number(1)), -1, 1
+            ),
         ]
     if d.opset >= 11:
-        ways.append(lambda: d.op("Round", d.op("HardSigmoid", x, alpha=float(np.float32(0.5 / step)), beta=0.5)))
-        ways.append(lambda: two(d, d.op("Equal", d.op("Floor", d.op("Div", x, d.number(step))), d.number(1))))
+        ways.append(
+            lambda: d.op(
+                "Round", d.op("HardSigmoid", x, alpha=float(np.float32(0.5 / step)), beta=0.5)
+            )
+        )
+        ways.append(
+            lambda: two(
+                d, d.op("Equal", d.op("Floor", d.op("Div", x, d.number(step))), d.number(1))
+            )
+        )
     if d.opset >= 10 and f is np.float32:
         ways += [qdq, qdq]
+    if d.opset >= 13 and f is np.float32:
+        ways.append(lambda: per_axis(d, x, axis, step))
+    if d.opset >= 9:
+        ways.append(lambda: nested(d, x, axis))
     made = d.pick(ways)()
     if d.chance(0.15):
         made = d.either("Mul", made, d.number(d.pick([0.5, 2, -1, 0.25])))
     d.exact = True
     return made
+
+
+def per_axis(d: Draft, x: str, axis: int, step: float) -> str:
+    """Write QuantizeLinear with a scale per channel, and the codes as floats."""
+    n = d[x].shape[axis]
+    scale = d.store((step * d.rng.choice([0.5, 1, 2], n)).astype(np.float32))
+    kind = d.pick([np.int8, np.uint8])
+    zero = d.store(d.rng.integers(0, 4, n).astype(kind))
+    more = {} if axis == 1 and d.chance(0.5) else {"axis": d.pick([axis, axis - d[x].ndim])}
+    codes = d.op("QuantizeLinear", x, scale, zero, **more)
+    return d.clip(d.cast(codes, d.float), 0, 6)
+
+
+def nested(d: Draft, x: str, axis: int) -> str:
+    """Write a staircase as choices in one another."""
+    y = two(d, truth(d, x, d.cuts(x, axis)))
+    for value in (d.pick([-1, 0, 2]), d.pick([1, 3]))[: d.pick([1, 2])]:
+        y = d.op("Where", truth(d, x, d.cuts(x, axis)), d.number(value), y)
+    return y
 
 
 # Layers
@@ -579,10 +785,14 @@ def window(d: Draft, x: str, size: Sequence[int], what: str) -> tuple[list[int],
     """Draw a kernel with its attributes for a convolution ("conv") or a pool ("max", "average")."""
     kernel = [int(d.rng.integers(1, min(4, s + 1))) for s in size]
     a: dict[str, Any] = {}
-    dilate = what == "conv" or what == "max" and d.opset >= 10 or what == "average" and d.opset >= 19
+    dilate = (
+        what == "conv" or what == "max" and d.opset >= 10 or what == "average" and d.opset >= 19
+    )
     if dilate and d.chance(0.25):
         dilations = [int(d.rng.integers(1, 3)) for _ in size]
-        dilations = [q if (k - 1) * q < s else 1 for q, k, s in zip(dilations, kernel, size, strict=True)]
+        dilations = [
+            q if (k - 1) * q < s else 1 for q, k, s in zip(dilations, kernel, size, strict=True)
+        ]
         a["dilations"] = dilations
     if d.chance(0.5):
         a["strides"] = [int(d.rng.integers(1, 3)) for _ in size]
@@ -591,7 +801,10 @@ def window(d: Draft, x: str, size: Sequence[int], what: str) -> tuple[list[int],
         if d.chance(0.3):
             a["pads"] = [0] * (2 * len(size))
     elif way < 0.7:
-        reach = [(k - 1) * q + 1 for k, q in zip(kernel, a.get("dilations", [1] * len(size)), strict=True)]
+        reach = [
+            (k - 1) * q + 1
+            for k, q in zip(kernel, a.get("dilations", [1] * len(size)), strict=True)
+        ]
         limit = [k - 1 if what != "conv" else r - 1 for k, r in zip(kernel, reach, strict=True)]
         a["pads"] = [int(d.rng.integers(0, min(m, 2) + 1)) for m in (*limit, *limit)]
     else:
@@ -624,6 +837,11 @@ def convolution(d: Draft, x: str, whole_map: bool = False, outputs: int | None =
         a["group"] = groups
     out = outputs or groups * int(d.rng.integers(1, max(2, 6 // groups + 1)))
     w = whole(d, [out, n // groups, *kernel], 0)
+    if d.chance(0.06):
+        w = w * d.rng.uniform(0.1, 1, out if d.chance(0.5) else 1).astype(d.float).reshape(
+            -1, *[1] * (w.ndim - 1)
+        )
+        d.exact = d.steady = False
     given = [x, weights(d, w)]
     if d.chance(0.4):
         given.append(d.number(bias(d, out)))
@@ -654,6 +872,68 @@ def padded(d: Draft, x: str) -> str:
     return d.op("Pad", x, *given, **more)
 
 
+def integer_layer(d: Draft, x: str, outputs: int) -> str:
+    """Write a layer on integer codes of values that are small whole numbers."""
+    v = d[x]
+    signed = bool(v.min() < 0)
+    kind = np.int8 if signed else np.uint8
+    zero = 0 if d.chance(0.5) else d.pick([1, 2])
+    codes = d.cast(d.either("Add", x, d.number(zero)) if zero else x, kind)
+    dims = [outputs, v.shape[1], *[min(2, s) for s in v.shape[2:]]]
+    w = d.rng.choice([-1, 1, 1, 3], dims).astype(np.int8)
+    zero_w = d.pick([None, 0, 1])
+    stored_w = d.store(
+        (w + (zero_w or 0)).astype(np.int8).T.copy()
+        if v.ndim == 2
+        else (w + (zero_w or 0)).astype(np.int8)
+    )
+    zeros = [d.store(np.array(zero, kind))] if zero or zero_w is not None or d.chance(0.5) else []
+    if zero_w is not None:
+        zeros.append(d.store(np.array(zero_w, np.int8)))
+    if d.chance(0.5):
+        more: dict[str, Any] = {"pads": [0, 1, 1, 0]} if v.ndim == 4 and d.chance(0.3) else {}
+        operator = "MatMulInteger" if v.ndim == 2 else "ConvInteger"
+        y = d.cast(d.op(operator, codes, stored_w, *zeros, **more), np.float32)
+        return d.op("Mul", y, d.number(0.5)) if d.chance(0.5) else y
+    one = d.store(np.float32(d.pick([1, 0.5])))
+    zero_x = d.store(np.array(zero, kind))
+    weight_zero = d.store(np.array(zero_w or 0, np.int8))
+    out = d.store(np.float32(d.pick([0.5, 1, 2])))
+    zero_y = d.store(np.array(d.pick([0, 5]), kind))
+    operator = "QLinearMatMul" if v.ndim == 2 else "QLinearConv"
+    given = [codes, one, zero_x, stored_w, one, weight_zero, out, zero_y]
+    if v.ndim > 2 and d.chance(0.4):
+        given.append(d.store(d.rng.integers(-3, 4, outputs).astype(np.int32)))
+    return d.op("DequantizeLinear", d.op(operator, *given), out, zero_y)
+
+
+def codes_fit(d: Draft, x: str) -> bool:
+    """Return whether all values are small whole numbers."""
+    v = d[x]
+    return (
+        d.opset >= 10
+        and d.float is np.float32
+        and bool(np.all(v == np.rint(v)) and np.abs(v).max() < 50)
+    )
+
+
+def pointwise(d: Draft, x: str) -> str:
+    """Write a convolution of one pixel as MatMul on the last axis."""
+    rank, n = d[x].ndim, d[x].shape[1]
+    y = d.turn(x, [0, *range(2, rank), 1])
+    y = d.op("MatMul", y, weights(d, whole(d, [n, int(d.rng.integers(2, 6))], 1)))
+    return d.turn(y, [0, rank - 1, *range(1, rank - 1)])
+
+
+def copies(d: Draft, x: str) -> str:
+    """Write several functions of one tensor side by side."""
+    some = [
+        d.pick([two(d, truth(d, x, d.cuts(x, 1))), d.op("Neg", x), x])
+        for _ in range(d.pick([2, 3]))
+    ]
+    return d.op("Concat", *some, axis=1 if d.opset < 11 else d.pick([1, 1 - d[x].ndim]))
+
+
 def pool(d: Draft, x: str) -> str:
     """Write a pool."""
     size = d[x].shape[2:]
@@ -663,8 +943,9 @@ def pool(d: Draft, x: str) -> str:
     _, a = window(d, x, size, "average")
     counts = int(np.prod(a["kernel_shape"]))
     d.exact = d.exact and counts & (counts - 1) == 0
+    d.steady = d.steady and d.exact
     if a.get("auto_pad", "").startswith("SAME") or any(a.get("pads", ())) or a.get("ceil_mode"):
-        d.exact = False
+        d.exact = d.steady = False
     return d.op("AveragePool", x, **a)
 
 
@@ -673,7 +954,12 @@ def shuffled(d: Draft, x: str) -> str:
     v = d[x]
     n = v.shape[1]
     ways: list[Callable[[], str]] = [
-        lambda: d.op("Gather", x, d.store(d.rng.permutation(n)), axis=d.pick([1, 1 - v.ndim]) if d.opset >= 11 else 1),
+        lambda: d.op(
+            "Gather",
+            x,
+            d.store(d.rng.permutation(n)),
+            axis=d.pick([1, 1 - v.ndim]) if d.opset >= 11 else 1,
+        ),
         lambda: d.part(x, 1, 0, max(1, n - 1)),
         lambda: d.op("Concat", *d.parts(x, 1, [1, n - 1])[::-1], axis=1) if n > 1 else x,
         lambda: d.part(x, v.ndim - 1, 0, v.shape[-1]),
@@ -707,12 +993,17 @@ def flat(d: Draft, x: str, batch: int) -> str:
     def computed() -> str:
         at = d.op("Gather", d.op("Shape", x), d.store(np.array(0, np.int64)), axis=0)
         tail = d.pick([-1, n])
-        return d.op("Reshape", x, d.op("Concat", d.unsqueeze(at, [0]), d.store(np.array([tail], np.int64)), axis=0))
+        return d.op(
+            "Reshape",
+            x,
+            d.op("Concat", d.unsqueeze(at, [0]), d.store(np.array([tail], np.int64)), axis=0),
+        )
 
     def averaged() -> str:
         axes = list(range(2, v.ndim))
         count = int(np.prod(v.shape[2:]))
         d.exact = d.exact and count & (count - 1) == 0
+        d.steady = d.steady and d.exact
         way = d.pick(["global", "mean", "sum", "max"])
         if way == "global":
             y = d.op(d.pick(["GlobalAveragePool", "GlobalMaxPool"]), x)
@@ -774,14 +1065,23 @@ def dense(d: Draft, x: str, outputs: int) -> str:
         return d.squeeze(y, [1]) if d.chance(0.7) else d.op("Flatten", y)
 
     def conv() -> str:
-        y = d.op("Conv", d.unsqueeze(x, [2, 3]), weights(d, np.ascontiguousarray(w.T)[..., None, None]))
+        y = d.op(
+            "Conv", d.unsqueeze(x, [2, 3]), weights(d, np.ascontiguousarray(w.T)[..., None, None])
+        )
         return d.op("Flatten", y) if d.chance(0.5) else d.squeeze(y, [2, 3])
 
     def one() -> str:
         y = d.reshape(x, [n])
-        y = d.op("MatMul", y, weights(d, w)) if d.chance(0.5) else d.op("MatMul", weights(d, np.ascontiguousarray(w.T)), y)
+        y = (
+            d.op("MatMul", y, weights(d, w))
+            if d.chance(0.5)
+            else d.op("MatMul", weights(d, np.ascontiguousarray(w.T)), y)
+        )
         return d.unsqueeze(y, [0])
 
+    if d.chance(0.06):
+        w = w * d.rng.uniform(0.1, 1, outputs if d.chance(0.5) else 1).astype(d.float)
+        d.exact = d.steady = False
     ways: list[Callable[[], str]] = [gemm] * 12 + [matmul] * 6 + [with_bias] * 4 + [row] * 3
     ways += [left] if d.chance(0.3) else [column]
     if d.float is np.float32:
@@ -797,9 +1097,11 @@ def end(d: Draft, x: str) -> tuple[str, str]:
     way = d.rng.random()
     if way < 0.4:
         return x, "scores"
-    if way < 0.55:
+    if way < 0.52:
         y = affine(d, x, 1)
         return y, "scores"
+    if way < 0.55:
+        return (quantise(d, x, 1) if d.exact else x), "scores"
     if way < 0.62:
         return d.op("Div", x, d.number(d.pick([3.0, 0.7, 16]))), "scores"
     if way < 0.68:
@@ -836,8 +1138,12 @@ def data(rng: np.random.Generator, shape: Sequence[int], kind: str) -> Array:
     """Draw samples of one kind, by an even or a patchy law."""
     if kind == "float":
         return rng.normal(0, 1, shape).astype(np.float32)
-    low, high = {"uint8": (0, 255), "int8": (-128, 127), "bits": (0, 1), "bipolar": (-1, 1)}.get(kind) or (
-        (0, 2 ** int(kind[4:]) - 1) if kind[0] == "u" else (-(2 ** (int(kind[3:]) - 1)), 2 ** (int(kind[3:]) - 1) - 1)
+    low, high = {"uint8": (0, 255), "int8": (-128, 127), "bits": (0, 1), "bipolar": (-1, 1)}.get(
+        kind
+    ) or (
+        (0, 2 ** int(kind[4:]) - 1)
+        if kind[0] == "u"
+        else (-(2 ** (int(kind[3:]) - 1)), 2 ** (int(kind[3:]) - 1) - 1)
     )
     if kind == "bipolar":
         x = rng.choice([-1, 1], shape)
@@ -845,7 +1151,9 @@ def data(rng: np.random.Generator, shape: Sequence[int], kind: str) -> Array:
         x = rng.choice([low, high, (low + high) // 2], shape)
     else:
         x = rng.integers(low, high + 1, shape)
-    small = np.uint8 if low >= 0 and high < 256 else np.int8 if low >= -128 and high < 128 else np.int16
+    small = (
+        np.uint8 if low >= 0 and high < 256 else np.int8 if low >= -128 and high < 128 else np.int16
+    )
     return x.astype(small)
 
 
@@ -864,9 +1172,20 @@ def draw(seed: int) -> Drawn:
     channels = int(rng.integers(1, 5))
     side = [int(i) for i in rng.integers(3, 8, rank - 2)]
     last = rank > 2 and d.chance(0.2)
-    frame = [int(rng.integers(3, 20))] if rank == 2 else [*side, channels] if last else [channels, *side]
-    kind = d.pick(["uint8"] * 6 + ["int8", "bits", "bipolar", "uint4", "int4", "uint10", "int3", "float", "file"])
-    scale = d.pick([1.0] * 5 + ["1/255", 1 / 255, Fraction(1, 4), 0.5, "1/256", 1 / 128, np.float32(1 / 255)])
+    frame = (
+        [int(rng.integers(3, 20))]
+        if rank == 2
+        else [*side, channels]
+        if last
+        else [channels, *side]
+    )
+    kind = d.pick(
+        ["uint8"] * 6
+        + ["int8", "bits", "bipolar", "uint4", "int4", "uint10", "int3", "float", "file"]
+    )
+    scale = d.pick(
+        [1.0] * 5 + ["1/255", 1 / 255, Fraction(1, 4), 0.5, "1/256", 1 / 128, np.float32(1 / 255)]
+    )
     element: Any = np.float32
     if kind == "file":
         element, scale = d.pick([np.uint8, np.int8]), 1.0
@@ -882,7 +1201,9 @@ def draw(seed: int) -> Drawn:
     fed = (samples if element is np.int32 else samples.astype(element)).astype(element)
     if element is np.float32:
         fed = _scaled(samples.astype(np.float32), scale)
-    d.exact = scale not in ("1/255", 1 / 255) and not isinstance(scale, np.float32) and kind != "float"
+    d.exact = d.steady = (
+        scale not in ("1/255", 1 / 255) and not isinstance(scale, np.float32) and kind != "float"
+    )
 
     source = d.pick(["x", "input.1", "images", "0"])
     d.env[source] = fed[: batch or 6]
@@ -891,6 +1212,9 @@ def draw(seed: int) -> Drawn:
         x = d.cast(x, d.float)
     if d.chance(0.2):
         x = d.noise(x)
+    if kind != "float" and d.chance(0.25) and not last:
+        x = woven(d, x) if d.chance(0.4) else entered(d, x)
+        rank = d[x].ndim
     if kind == "float" or d.chance(0.25):
         x = quantise(d, x, rank - 1 if last or rank == 2 else 1)
     elif d.chance(0.3):
@@ -903,17 +1227,33 @@ def draw(seed: int) -> Drawn:
         for _ in range(d.pick([1, 1, 2, 3])):
             if d.chance(0.15):
                 x = shuffled(d, x)
-            x = convolution(d, x)
+            if d.chance(0.05):
+                x = quantise(d, woven(d, x), 1)
+            if d.chance(0.08):
+                x = copies(d, x)
+            if d.chance(0.06):
+                x = pointwise(d, x)
+            elif d.chance(0.08) and codes_fit(d, x):
+                x = integer_layer(d, x, int(rng.integers(1, 6)))
+            else:
+                x = convolution(d, x)
             pictures = pictures or (rank == 4 and not last)
+            if d.chance(0.1):
+                break  # what follows the layer follows when it is flat
             x = after(d, x, True)
         if d.chance(0.1):
             x = convolution(d, x, whole_map=True)
             x = after(d, x, False)
         x = flat(d, x, batch)
-        if not d.exact:
-            x = quantise(d, x, 1)
+        if not d.exact or len(np.unique(d[x])) > 32:
+            x = after(d, x, False)
     for _ in range(d.pick([0, 1, 1, 2])):
-        x = dense(d, x, int(rng.integers(2, 9)))
+        outputs = int(rng.integers(2, 9))
+        x = (
+            integer_layer(d, x, outputs)
+            if d.chance(0.08) and codes_fit(d, x)
+            else dense(d, x, outputs)
+        )
         x = after(d, x, False)
     if d[x].shape[1] > 400:
         raise TooLarge
@@ -921,7 +1261,9 @@ def draw(seed: int) -> Drawn:
     exact = d.exact
     x, what = end(d, x)
     model = _model(d, source, x, batch, element, frame)
-    return Drawn(model, samples, fed, batch or FRAMES, kind, scale, what, pictures, exact)
+    return Drawn(
+        model, samples, fed, batch or FRAMES, kind, scale, what, pictures, last, exact, d.steady
+    )
 
 
 def _scaled(x: Array, scale: Any) -> Array:
@@ -932,6 +1274,119 @@ def _scaled(x: Array, scale: Any) -> Array:
     if isinstance(scale, np.float32):
         return x * scale
     return x / f(255) if scale == 1 / 255 else x * f(scale)
+
+
+def entered(d: Draft, x: str) -> str:
+    """Write moves ahead of the first layer."""
+    v = d[x]
+    n = v.shape[1]
+    if v.ndim == 2:
+        ways: list[Callable[[], str]] = [
+            lambda: d.reshape(x, [-1, 1, n]),
+            lambda: d.op("Gather", x, d.store(d.rng.permutation(n)), axis=1),
+            lambda: (
+                d.op("Gather", x, d.store(np.array([-1, 0, 0, 1])), axis=1) if d.opset >= 11 else x
+            ),
+            lambda: d.part(x, 1, 1, n),
+            lambda: d.op("Concat", x, d.part(x, 1, 0, 2), axis=1),
+            lambda: d.op("Flatten", d.unsqueeze(x, [1])),
+        ]
+        if n % 2 == 0:
+            ways.append(lambda: d.reshape(x, [0, 2, n // 2]))
+            ways.append(lambda: d.reshape(x, [-1, 1, 2, n // 2]))
+            ways.append(lambda: d.turn(d.reshape(x, [-1, n // 2, 2]), [0, 2, 1]))
+        if n % 4 == 0:
+            ways.append(lambda: d.turn(d.reshape(x, [-1, n // 4, 2, 2]), [0, 3, 1, 2]))
+        return d.pick(ways)()
+    size = v.shape[2:]
+    ways = [
+        lambda: d.part(x, 2, 1, size[0]),
+        lambda: d.turn(x, [0, 1, *range(2, v.ndim)[::-1]]),
+        lambda: d.op("Gather", x, d.store(d.rng.integers(0, n, 3)), axis=1),
+        lambda: shuffled(d, x),
+        lambda: padded(d, x),
+        lambda: d.op("Concat", x, x, axis=v.ndim - 1),
+    ]
+    if d.opset >= 10:
+        back = [np.array([k], np.int64) for k in (-1, -(2**63) + 1, 2, -1)]
+        every = [np.array([k], np.int64) for k in (d.pick([0, 1]), INT64_MAX, v.ndim - 1, 2)]
+        ways.append(lambda: d.op("Slice", x, *map(d.store, back)))
+        ways.append(lambda: d.op("Slice", x, *map(d.store, every)))
+    if v.ndim == 4 and size[0] % 2 == 0 and size[1] % 2 == 0:
+        ways.append(lambda: d.op("SpaceToDepth", x, blocksize=2))
+    if v.ndim == 4 and n == 4:
+        mode = {} if d.opset < 11 else d.pick([{}, {"mode": "DCR"}, {"mode": "CRD"}])
+        ways.append(lambda: d.op("DepthToSpace", x, blocksize=2, **mode))
+    if v.ndim == 4:
+        ways.append(lambda: d.op("Tile", x, d.store(np.array([1, 1, 1, 2], np.int64))))
+        ways.append(lambda: d.unsqueeze(d.squeeze(d.part(x, 1, 0, 1), [1]), [1]))
+    return d.pick(ways)()
+
+
+def moves(d: Draft, shape: Sequence[int]) -> list[Callable[[str], str]]:
+    """Return moves that fit features of a shape."""
+    rank = len(shape)
+    axis = int(d.rng.integers(1, rank))
+    size = shape[axis]
+    shuffle = d.rng.permutation(size)
+    some = d.rng.integers(0, size, int(d.rng.integers(1, size + 2)))
+    start, end = sorted(int(i) for i in d.rng.choice(size + 1, 2, replace=False))
+    order = [0, *(int(i) for i in 1 + d.rng.permutation(rank - 1))]
+    ways: list[Callable[[str], str]] = [
+        lambda y: d.op("Gather", y, d.store(shuffle), axis=axis),
+        lambda y: d.op("Gather", y, d.store(some), axis=axis),
+        lambda y: d.op("Concat", y, y, axis=axis),
+        lambda y: d.part(y, axis, start, end),
+    ]
+    if rank > 2:
+        ways += [lambda y: d.turn(y, order)] * 2
+    if size > 1:
+        ways.append(lambda y: d.op("Concat", *d.parts(y, axis, [1, size - 1])[::-1], axis=axis))
+    repeats = [2 if i == axis else 1 for i in range(rank)]
+    ways.append(lambda y: d.op("Tile", y, d.store(np.array(repeats, np.int64))))
+    return ways
+
+
+def woven(d: Draft, x: str) -> str:
+    """Write two ways of moves and functions of one value that meet again."""
+    ends = [x, x]
+
+    def stepped(y: str) -> str:
+        v = d[y]
+        axis = int(d.rng.integers(1, v.ndim))
+        limits = d.at_channels(np.array([d.cut(y) for _ in range(v.shape[axis])]), v.ndim, axis)
+        ways = [
+            lambda: two(d, truth(d, y, limits)),
+            lambda: d.either("Mul", y, d.number(np.sign(limits) + 0.5)),
+            lambda: d.op("Sub", y, d.number(limits)),
+            lambda: d.op("Max", y, d.number(limits)) if d.opset >= 8 else y,
+            lambda: d.op("Neg", y),
+        ]
+        return d.pick(ways)()
+
+    for _ in range(int(d.rng.integers(1, 5))):
+        way = d.pick(["first", "second", "move", "move"])
+        if way == "move" and d[ends[0]].size < 200 * len(d[x]):
+            move = d.pick(moves(d, d[ends[0]].shape))
+            same = ends[0] == ends[1] and d.chance(0.5)
+            ends = [move(ends[0])] * 2 if same else [move(y) for y in ends]
+        elif way == "first":
+            ends[0] = stepped(ends[0])
+        else:
+            ends[1] = stepped(ends[1])
+    a, b = ends if d.chance(0.5) else ends[::-1]
+    axis = d[a].ndim - 1
+    ways: list[Callable[[], str]] = [
+        lambda: two(d, d.op("And", truth(d, a, d.cuts(a, axis)), truth(d, b, d.cuts(b, 1)))),
+        lambda: d.op("Add", a, b),
+        lambda: d.op("Sub", a, two(d, truth(d, b, d.cuts(b, 1)))),
+        lambda: d.op("Concat", a, b, axis=int(d.rng.integers(1, axis + 1))),
+    ]
+    if d.opset >= 8:
+        ways.append(lambda: d.op("Max", a, b))
+    if d.opset >= 9:
+        ways.append(lambda: d.op("Where", truth(d, a, d.cuts(a, 1)), b, d.op("Neg", a)))
+    return d.pick(ways)()
 
 
 def centre(d: Draft, x: str) -> str:
@@ -973,7 +1428,9 @@ def after(d: Draft, x: str, spatial: bool) -> str:
     return x
 
 
-def _model(d: Draft, source: str, x: str, batch: int, element: Any, frame: list[int]) -> onnx.ModelProto:
+def _model(
+    d: Draft, source: str, x: str, batch: int, element: Any, frame: list[int]
+) -> onnx.ModelProto:
     if d.chance(0.1):
         d.op("Identity", d.pick(list(d.env)))  # a node that nothing reads
     first: Any = batch or d.pick(["N", "batch_size", None])
@@ -985,7 +1442,11 @@ def _model(d: Draft, source: str, x: str, batch: int, element: Any, frame: list[
         stored = [helper.make_tensor_value_info(t.name, t.data_type, t.dims) for t in d.stored]
         given = stored + given if d.chance(0.3) else given + stored
     domain = "ai.onnx" if d.chance(0.05) else ""
-    graph = helper.make_graph(d.nodes, d.pick(["g", "main graph", "torch_jit"]), given, [out], d.stored)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid(domain, d.opset)], ir_version=ir)
+    graph = helper.make_graph(
+        d.nodes, d.pick(["g", "main graph", "torch_jit"]), given, [out], d.stored
+    )
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid(domain, d.opset)], ir_version=ir
+    )
     onnx.checker.check_model(model)
     return model
