@@ -98,6 +98,7 @@ class Tally:
     reasons: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
     frames: int = 0
+    varied: int = 0
     doubtful: int = 0
     floats: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
@@ -184,6 +185,7 @@ def hold(seed: int, drawn: Drawn, folder: Path, tally: Tally) -> None:
     if drawn.samples.ndim == 4 and seed % 4 == 0:
         wrong |= not laid_out(seed, drawn, path, net(drawn.samples), tally)
     tally.outcomes["differs" if wrong else "agrees"] += 1
+    tally.varied += not wrong and len(np.unique(ours, axis=0)) > 1
 
 
 def laid_out(seed: int, drawn: Drawn, path: Path, scores: Array, tally: Tally) -> bool:
@@ -245,6 +247,7 @@ def main() -> int:
         print(f"{n:5} {reason}\n        {tally.examples[reason]}")
     print(f"not compared: {dict(unfit)}; {tally.frames} frames, {tally.doubtful} of them in doubt")
     print(f"float scores: {dict(tally.floats)}")
+    print(f"networks that agree, and whose outputs differ between frames: {tally.varied}")
     print(f"networks: {dict(tally.outcomes)}; seeds to {seed - 1}")
     return 1 if tally.faults else 0
 

@@ -644,6 +644,26 @@ def two(d: Draft, condition: str) -> str:
 
 
 def quantise(d: Draft, x: str, axis: int) -> str:
+    """Write a function that has few values; one that is lively, if some attempts find it."""
+    for _ in range(5):
+        before = len(d.nodes), len(d.stored), d.exact, d.steady
+        made = staircase(d, x, axis)
+        v = d[made]
+        lively = (v != v[:1]).any(0).mean() if len(v) > 1 else len(np.unique(v)) > 1
+        if lively > 0.3:
+            break
+        if d.chance(0.9):
+            for name in [o for node in d.nodes[before[0] :] for o in node.output]:
+                del d.env[name]
+            for stored in d.stored[before[1] :]:
+                del d.env[stored.name]
+            del d.nodes[before[0] :], d.stored[before[1] :]
+            d.exact, d.steady = before[2:]
+            made = ""
+    return made or staircase(d, x, axis)
+
+
+def staircase(d: Draft, x: str, axis: int) -> str:
     """Write a function of one value that has few values; its results are small dyadic numbers."""
     f = d.float
     span = float(np.ptp(d[x])) or 1.0
@@ -1083,7 +1103,7 @@ def dense(d: Draft, x: str, outputs: int) -> str:
         w = w * d.rng.uniform(0.1, 1, outputs if d.chance(0.5) else 1).astype(d.float)
         d.exact = d.steady = False
     ways: list[Callable[[], str]] = [gemm] * 12 + [matmul] * 6 + [with_bias] * 4 + [row] * 3
-    ways += [left] if d.chance(0.3) else [column]
+    ways += [d.pick([left, column, matmul])]
     if d.float is np.float32:
         ways += [conv] * 2
     if d[x].shape[0] == 1 and d.chance(0.5):
@@ -1099,7 +1119,8 @@ def end(d: Draft, x: str) -> tuple[str, str]:
         return x, "scores"
     if way < 0.52:
         y = affine(d, x, 1)
-        return y, "scores"
+        squashed = d.nodes[-1].op_type in ("Sigmoid", "Tanh", "Softsign")
+        return y, "monotone" if squashed else "scores"
     if way < 0.55:
         return (quantise(d, x, 1) if d.exact else x), "scores"
     if way < 0.62:
@@ -1168,7 +1189,7 @@ def draw(seed: int) -> Drawn:
     rng = np.random.default_rng(seed)
     d = Draft(rng, int(rng.integers(7, 25)))
     rank = d.pick([2, 2, 3, 4, 4, 4])
-    batch = d.pick([0] * 20 + [1] * 14 + [2, 3])
+    batch = d.pick([0] * 50 + [1] * 35 + [2, 3])
     channels = int(rng.integers(1, 5))
     side = [int(i) for i in rng.integers(3, 8, rank - 2)]
     last = rank > 2 and d.chance(0.2)
