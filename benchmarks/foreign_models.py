@@ -59,7 +59,8 @@ def executed(drawn: Drawn) -> tuple[Array, Array, Array]:
     for i in range(0, len(drawn.fed), drawn.batch):
         fed = drawn.fed[i : i + drawn.batch]
         ours.append(execute(drawn.model, {name: fed})[0].reshape(len(fed), -1))
-        wide.append(execute(drawn.model, {name: fed}, wide=True)[0].reshape(len(fed), -1))
+        fine = {name: drawn.fine[i : i + drawn.batch]}
+        wide.append(execute(drawn.model, fine, wide=True)[0].reshape(len(fed), -1))
         try:
             theirs.append(np.asarray(session.run(None, {name: fed})[0]).reshape(len(fed), -1))
         except Exception as error:

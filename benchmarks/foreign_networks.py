@@ -43,6 +43,8 @@ class Drawn:
         Frames in the file's own shape, as the public API takes them.
     fed : array [FRAMES, ...]
         What the file's input tensor gets for them.
+    fine : array [FRAMES, ...]
+        The same in float64, before any rounding.
     batch : int
         Frames that the file takes at once.
     kind : str
@@ -65,6 +67,7 @@ class Drawn:
     model: onnx.ModelProto
     samples: Array
     fed: Array
+    fine: Array
     batch: int
     kind: str
     scale: Any
@@ -1220,8 +1223,9 @@ def draw(seed: int) -> Drawn:
     if rank == 2 and d.chance(0.03):
         d.float = np.float64
     fed = (samples if element is np.int32 else samples.astype(element)).astype(element)
+    fine = fed
     if element is np.float32:
-        fed = _scaled(samples.astype(np.float32), scale)
+        fed, fine = (_scaled(samples.astype(t), scale) for t in (np.float32, np.float64))
     d.exact = d.steady = (
         scale not in ("1/255", 1 / 255) and not isinstance(scale, np.float32) and kind != "float"
     )
@@ -1283,16 +1287,31 @@ def draw(seed: int) -> Drawn:
     x, what = end(d, x)
     model = _model(d, source, x, batch, element, frame)
     return Drawn(
-        model, samples, fed, batch or FRAMES, kind, scale, what, pictures, last, exact, d.steady
+        model,
+        samples,
+        fed,
+        fine,
+        batch or FRAMES,
+        kind,
+        scale,
+        what,
+        pictures,
+        last,
+        exact,
+        d.steady,
     )
 
 
 def _scaled(x: Array, scale: Any) -> Array:
-    """Return samples as the documentation of the input scale says: divided by n, or multiplied."""
-    f = np.float32
+    """Return samples as the documentation of the input scale says: divided by n, or multiplied.
+
+    They are computed in the element type that they have.
+    """
+    f = x.dtype.type
+    scale = f(scale) if isinstance(scale, np.float32) else scale
     if isinstance(scale, str | Fraction):
         return x / f(Fraction(scale).denominator)
-    if isinstance(scale, np.float32):
+    if isinstance(scale, np.floating):
         return x * scale
     return x / f(255) if scale == 1 / 255 else x * f(scale)
 
