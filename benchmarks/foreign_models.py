@@ -44,9 +44,10 @@ class Unfit(Exception):
 
 
 def executed(drawn: Drawn) -> tuple[Array, Array, Array]:
-    """Return the file's outputs by both executors [frames, n], and by ours in float64 [k, frames, n].
+    """Return the file's outputs by both executors, and by ours in float64.
 
-    The latter also for samples that are a little less and a little greater, where that tells.
+    Their shapes are [frames, n] and [k, frames, n]; the last are also for samples that are a little
+    less and a little greater, where that tells.
     """
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
