@@ -292,6 +292,6 @@ def _constant(node: Node) -> NDArray[Any]:
         return np.array(node.number(name, 0.0), np.float32)
     if name == "value_int":
         return np.array(node.integer(name, 0), np.int64)
-    if name == "value_ints":
-        return np.array(node.integers(name), np.int64)
+    if name in ("value_floats", "value_ints"):
+        return checked(node, node.array(name))
     raise node.unsupported("its value is not a plain tensor.", "a dense tensor of numbers.")

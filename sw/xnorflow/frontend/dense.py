@@ -49,7 +49,7 @@ def product(node: Node, x: Activation, matrix: Constant, bias: Floats | None = N
     if x.index.shape[-1] != features:
         raise node.unsupported(
             f"its matrix has {features} rows for {x.index.shape[-1]} features.",
-            "a row for each feature.",
+            "a matrix with a row for each feature.",
         )
     if x.padded:
         raise node.unsupported("its input is padded.", "padding before a convolution or pool.")
@@ -113,7 +113,8 @@ def gemm(node: Node, inputs: Sequence[Value | None]) -> Result:
             "it does not multiply flat features by a constant matrix.",
             "features [1, n] and constant weights.",
         )
-    if node.integer("transA", 0):
+    turned = bool(node.integer("transA", 0))
+    if turned:
         x = replace(x, index=x.index.T)
     if node.integer("transB", 0):
         shape = matrix.value.shape
@@ -121,7 +122,12 @@ def gemm(node: Node, inputs: Sequence[Value | None]) -> Result:
             None if a is None else np.broadcast_to(a, shape).T for a in (matrix.codes, matrix.scale)
         )
         matrix = Constant(matrix.value.T, codes, scale)
-    x, ops = product(node, x, matrix)
+    try:
+        x, ops = product(node, x, matrix)
+    except LayoutError as e:
+        if turned:
+            raise LayoutError(e, *(replace(c, index=c.index.T) for c in e.choices)) from e
+        raise
     alpha, beta = (np.float32(node.number(n, 1.0)) for n in ("alpha", "beta"))
     if not np.isfinite([alpha, beta]).all():
         raise node.unsupported(

@@ -126,7 +126,8 @@ def clip(node: Node, inputs: Sequence[Value | None]) -> Result:
         ends[i] = float(value.value.reshape(()))
     if not ends[0] <= ends[1]:
         raise node.unsupported(
-            f"its limits {ends[0]} and {ends[1]} are in the wrong order.", "min <= max."
+            f"its limits {ends[0]} and {ends[1]} are in the wrong order.",
+            "a lower limit that is not above the upper one.",
         )
     return apply(node, x, [], lambda: ops.ClipOp(*ends, node=node.name, op=node.op))
 

@@ -36,7 +36,7 @@ def concat(node: Node, inputs: Sequence[Value | None]) -> Result:
     ):
         raise node.unsupported(
             "it joins tensors of different shape or type: a branch.",
-            "functions of one and the same tensor, or a network without branches.",
+            "functions of one tensor, value by value, or parts of one tensor.",
         )
     padding = {p.pad_value for p in parts if p.padded}
     if len(padding) > 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from copy import copy as copy_of
 from typing import Any
 
+import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import AttributeProto, helper, numpy_helper
@@ -139,6 +140,15 @@ class Node:
         """Return a float attribute, which is a float32 number."""
         attribute = self._get(name, AttributeProto.FLOAT)
         return default if attribute is None else attribute.f
+
+    def array(self, name: str) -> NDArray[Any]:
+        """Return the numbers of a list, float32 or int64 [n], which may be long."""
+        attribute = self._attributes[name]
+        if attribute.type == AttributeProto.FLOATS:
+            return np.array(attribute.floats, np.float32)
+        if attribute.type == AttributeProto.INTS:
+            return np.array(attribute.ints, np.int64)
+        raise self.unsupported(f"attribute {name!r} has the wrong type.")
 
     def text(self, name: str, default: str) -> str:
         """Return a string attribute."""

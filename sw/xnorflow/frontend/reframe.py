@@ -15,6 +15,7 @@ import numpy as np
 from xnorflow.frontend.values import Activation, Rearrangement, Step, extended, same_source
 from xnorflow.graph import ops
 from xnorflow.graph.channel_constants import gathered
+from xnorflow.ir import Ints
 
 
 class PixelConstants(Exception):
@@ -87,9 +88,11 @@ def unified(features: Sequence[Activation]) -> list[Activation]:
         return list(features)
     for target in features:
         try:
-            return [x if same_source(x, target) else _like(x, target) for x in features]
+            made = [x if same_source(x, target) else _like(x, target) for x in features]
         except PixelConstants:
             continue
+        if all(same_source(x, target) for x in made):
+            return made
     return list(features)
 
 
@@ -104,6 +107,22 @@ def _like(x: Activation, target: Activation) -> Activation:
     wanted = places[0, new]
     index = np.where(x.index < 0, -1, places[1, old[x.index]])
     if (wanted < 0).any() or (index[x.index >= 0] < 0).any():
+        return x  # They look at different samples.
+    shape = target.index.shape
+    if x.index.shape == shape and np.array_equal(_samples(x), _samples(target)):
+        # Of a sample that a frame holds twice the copy that is read in that very place is meant.
+        inside = target.index >= 0
+        wanted[target.index[inside]] = x.index[inside]
+        index = target.index
+    # Copies may have constants of their own, so that no other can stand for one of them.
+    inside = x.index >= 0
+    if not np.array_equal(wanted[index[inside]], x.index[inside]):
         return x
     (made,) = reframed([x], Rearrangement(wanted.reshape(target.source.frame), index))
     return made
+
+
+def _samples(x: Activation) -> Ints:
+    """Return the position in the file's input of each element; -1 for padding."""
+    assert x.source is not None
+    return np.where(x.index < 0, -1, x.source.gather[x.index])

@@ -175,9 +175,9 @@ Value = Constant | Activation
 
 def same_source(a: Activation, b: Activation) -> bool:
     """Return whether the frames of two tensors hold the same samples in the same order."""
-    if a.source is None or b.source is None or a.source.gather is b.source.gather:
+    if a.source is None or b.source is None:
         return True
-    return np.array_equal(a.source.gather, b.source.gather)
+    return a.source.frame == b.source.frame and np.array_equal(a.source.gather, b.source.gather)
 
 
 @dataclass(frozen=True, eq=False)

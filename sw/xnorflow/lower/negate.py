@@ -23,26 +23,29 @@ class _Before:
     """The layers before the last; `mirror` changes the list in place."""
 
     layers: list[ir.Layer]
-    shape: tuple[int, int, int]
+    given: ir.Features
 
     def features(self) -> ir.Features:
         """Return the feature map after the last of the layers."""
-        return ir.LayerGraph("partial", self.shape, tuple(self.layers)).features[-1]
+        features = self.given
+        for layer in self.layers:
+            features = layer.output(features)
+        return features
 
     def mirror(self, mask: Mask) -> ir.Ints:
         """Mirror the marked channels of that map, and return their mirrors, int64 [channels]."""
-        return negate(self.layers, self.shape, mask)
+        return negate(self.layers, self.given, mask)
 
 
-def negate(layers: list[ir.Layer], shape: tuple[int, int, int], mask: Mask) -> ir.Ints:
+def negate(layers: list[ir.Layer], given: ir.Features, mask: Mask) -> ir.Ints:
     """Replace `layers` so that each value v of a marked channel becomes ``mirror - v``.
 
     Parameters
     ----------
     layers : list of Layer
         The layers from the input on; changed in place.
-    shape : tuple of int
-        Height, width and channels of the input.
+    given : Features
+        The input of the first layer.
     mask : bool array [channels]
         Channels of the last layer's output to mirror.
 
@@ -56,7 +59,7 @@ def negate(layers: list[ir.Layer], shape: tuple[int, int, int], mask: Mask) -> i
     UnsupportedModel
         If the channels cannot be mirrored; `OffCentre` if padding is the reason.
     """
-    last, before = layers[-1], _Before(layers[:-1], shape)
+    last, before = layers[-1], _Before(layers[:-1], given)
     try:
         layer, mirror = last.mirrored(mask, before)
     except NotMirrored as e:

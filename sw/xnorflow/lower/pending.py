@@ -140,13 +140,14 @@ class Pending:
 
     def __init__(self, graph: g.Graph, *, centred: bool, fixed: FixedPoint | None = None) -> None:
         """Start at the input."""
-        self.shape, self.centred, self.fixed = graph.shape, centred, fixed
+        self.centred, self.fixed = centred, fixed
         self.at, self.rounded = 0, False
         self.marks: list[Mark] = []
         self.layers: list[ir.Layer] = []
         self.notes = list(graph.notes)
         channels = graph.shape[2]
         self.samples = graph.samples.alphabet
+        self.given = ir.Features(*graph.shape, self.samples)
         self.reach = Reach(
             np.full(channels, self.samples.lo),
             np.full(channels, self.samples.hi),
@@ -279,7 +280,7 @@ class Pending:
         offset = np.broadcast_to(value.offset / scale - alphabet.lo, channels).copy()
         falls = factor < 0
         if falls.any():
-            mirror = negate(self.layers, self.shape, falls)
+            mirror = negate(self.layers, self.given, falls)
             offset[falls] += factor[falls] * mirror[falls]
             factor[falls] *= -1
         largest = int(np.maximum(np.abs(self.reach.lo), np.abs(self.reach.hi)).max())
@@ -400,7 +401,7 @@ class Pending:
             return
         direction = found.direction
         if (direction < 0).any():
-            mirror = negate(self.layers, self.shape, direction < 0)
+            mirror = negate(self.layers, self.given, direction < 0)
             found, reach = mirrored(found, reach, mirror)
         self.layers.append(
             ir.Threshold(
@@ -484,7 +485,7 @@ class Pending:
         ):
             known.pop()
         for layer in self.layers[len(known) :]:
-            before = known[-1][1] if known else ir.Features(*self.shape, self.samples)
+            before = known[-1][1] if known else self.given
             known.append((layer, layer.output(before)))
         return known[-1][1].alphabet
 

@@ -280,7 +280,7 @@ def _scores_in_fixed_point(p: Pending, graph: ops.Graph, where: ops.Op, at: int 
         multiply, low, high = np.rint(factor / unit).astype(np.int64), p.reach.lo, p.reach.hi
         falls = multiply < 0
         if falls.any():
-            mirror = negate(p.layers, graph.shape, falls)
+            mirror = negate(p.layers, p.given, falls)
             offsets = np.where(falls, offsets + multiply * mirror, offsets)
             low, high = np.where(falls, mirror - high, low), np.where(falls, mirror - low, high)
             multiply = np.abs(multiply)
@@ -330,7 +330,7 @@ def _finish(p: Pending, graph: ops.Graph, shape: Shape) -> None:
     tail = _tail(p, where)
     offsets = tail.offsets
     if tail.falls:
-        offsets = offsets - negate(p.layers, graph.shape, np.full(len(offsets), True))
+        offsets = offsets - negate(p.layers, p.given, np.full(len(offsets), True))
     if tail.ranks is not None and len(offsets) == 1:
         p.notes.append("The score is a rank: it does not tell the label by its sign.")
     if tail.ranks is not None:

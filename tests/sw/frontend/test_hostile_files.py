@@ -524,10 +524,20 @@ def test_constants_that_become_nan(tmp_path):
 
 def test_constant_nodes(tmp_path):
     m = Model(1, 4)
-    m("Add", "x", m("Constant", value_floats=[1.0]))
+    m("Add", "x", m("Constant", value_strings=["1.0"]))
     assert refused(m.save(tmp_path), "plain tensor").op == "Constant"
     m = Model(1, 4)
     y = m("Add", "x", m("Constant", value_float=2.0))
     y = m("Reshape", y, m("Constant", value_ints=[1, 4]))
-    m("Mul", y, m("Constant", value=helper.make_tensor("v", TensorProto.FLOAT, [], [3.0])))
-    assert [op.value for op in read(m.save(tmp_path)).ops] == [2, 3]
+    y = m("Mul", y, m("Constant", value=helper.make_tensor("v", TensorProto.FLOAT, [], [3.0])))
+    m("Sub", y, m("Constant", value_floats=[4.0]))
+    assert [op.value for op in read(m.save(tmp_path)).ops] == [2, 3, 4]
+
+
+def test_constant_nodes_hold_lists_of_any_length(tmp_path):
+    for name, kind in (("value_floats", np.float32), ("value_ints", np.int64)):
+        m = Model(1, 70)
+        listed = [kind(i % 3 - 1).item() for i in range(70)]
+        m("Add", "x", m("Cast", m("Constant", **{name: listed}), to=TensorProto.FLOAT))
+        (op,) = read(m.save(tmp_path)).ops
+        np.testing.assert_array_equal(op.value.ravel(), listed)

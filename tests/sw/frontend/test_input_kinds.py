@@ -246,3 +246,16 @@ def test_data_of_the_wrong_type_say_the_cure(tmp_path, x, cure):
     with pytest.raises(xf.BadInput, match=cure):
         net(x.reshape(2, 12))
     assert QONNX
+
+
+def test_sums_of_bits_that_are_flattened_and_fall(tmp_path):
+    r = np.random.default_rng(4)
+    m = Model(1, 2, 3, 3)
+    y = m("Sign", m("Sub", "x", f32(0.5)))
+    y = m("Conv", y, f32(r.choice([-1, 1], (3, 2, 2, 2))))
+    y = m("Mul", m("Flatten", y), f32(np.repeat([-1, 1, -2], 4) * r.choice([1, 2], 12)))
+    y = m("Sign", m("Sub", y, f32(r.choice([0.25, 0.75], 12))))
+    m("MatMul", y, f32(r.choice([-1, 1], (12, 4))))
+    path = m.save(tmp_path)
+    x = r.integers(0, 2, (40, 2, 3, 3), np.uint8)
+    assert same_order(xf.load(path, input="bits")(x), executed(path, x.astype(np.float32)))

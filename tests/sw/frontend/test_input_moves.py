@@ -264,6 +264,21 @@ def test_a_file_with_channels_last_takes_them_first_if_asked(tmp_path):
     assert same_order(xf.load(path, layout="nchw")(x.transpose(0, 3, 1, 2)), want)
 
 
+def test_a_file_with_one_channel_last(tmp_path):
+    m = Model(1, 4, 5, 1)
+    convolved(m, m("Transpose", quantised(m), perm=[0, 3, 1, 2]), 1, (4, 5))
+    path = m.save(tmp_path)
+    x = samples((4, 5, 1))
+    want = executed(path, x)
+    for layout in (None, "file", "nhwc"):
+        net = xf.load(path, layout=layout)
+        for given_x in (x, x.reshape(6, -1), x[..., 0]):
+            assert same_order(net(given_x), want)
+    net = xf.load(path, layout="nchw")
+    for given_x in (x.transpose(0, 3, 1, 2), x.reshape(6, -1)):
+        assert same_order(net(given_x), want)
+
+
 def test_two_readings_of_one_shape_are_noted(tmp_path):
     m = Model(1, 4, 4, 4)
     convolved(m, quantised(m), 4, (4, 4))
@@ -381,3 +396,44 @@ def test_data_can_be_brought_into_the_file_s_own_order(tmp_path, layout):
     net = xf.load(m.save(tmp_path), layout=layout)
     form = {"nhwc": last, "nchw": x}.get(layout or "", x.reshape(6, -1))
     np.testing.assert_array_equal(net.input_order.samples(form, net.shape), x.reshape(6, 60))
+
+
+@pytest.mark.parametrize("repeated", [False, True])
+def test_gemm_that_transposes_its_features(tmp_path, repeated):
+    if repeated:
+        m = Model(1, 6)
+        y = m("Concat", "x", m("Slice", "x", np.array([0]), np.array([2]), np.array([1])), axis=1)
+        y = m("Gemm", m("Transpose", y), signs(RNG, 8, 5), transA=1)
+    else:
+        m = Model(1, 4, 4)
+        y = m("Transpose", m("Squeeze", "x", np.array([0])))
+        y = m("Gemm", y, signs(RNG, 4, 5), transA=1)
+        y = m("Reshape", m("Sign", m("Sub", y, f32(0.5))), np.array([1, -1]))
+        y = m("MatMul", y, signs(RNG, 20, 5))
+    path, x = m.save(tmp_path), samples((6,) if repeated else (4, 4), 40)
+    assert same_order(xf.load(path)(x), executed(path, x))
+
+
+@pytest.mark.parametrize("copies_first", [False, True])
+def test_copies_with_constants_of_their_own_meet_copies_of_one(tmp_path, copies_first):
+    m = Model(1, 2, 3)
+    over = m("Greater", m("Concat", "x", "x", axis=1), f32([[40], [80], [120], [160]]))
+    under = m("Less", "x", f32([[200], [220]]))
+    under = m("Concat", under, under, axis=1)
+    y = m("And", *((over, under) if copies_first else (under, over)))
+    m("MatMul", m("Flatten", m("Cast", y, to=1)), signs(RNG, 12, 5))
+    path, x = m.save(tmp_path), samples((2, 3), 40)
+    assert same_order(xf.load(path)(x), executed(path, x))
+
+
+@pytest.mark.parametrize("shape", [(1, 6), (6, 1), (1, 2, 3), (1, 6, 1)])
+@pytest.mark.parametrize("scalar_first", [False, True])
+def test_frames_of_one_order_and_other_channels_meet(tmp_path, shape, scalar_first):
+    m = Model(1, *shape)
+    size = int(np.prod(shape[1:]))
+    limits = f32(np.linspace(20, 150, shape[-1]))
+    over, under = m("Greater", "x", limits), m("Less", "x", f32(200))
+    y = m("And", *((under, over) if scalar_first else (over, under)))
+    m("MatMul", m("Flatten", m("Cast", y, to=1)), signs(RNG, size * shape[0], 5))
+    path, x = m.save(tmp_path), samples(shape, 40)
+    assert same_order(xf.load(path)(x), executed(path, x))

@@ -11,6 +11,7 @@ from xnorflow.lower.negate import OffCentre, negate
 from xnorflow_sim import golden
 
 SHAPE = (4, 4, 2)
+BYTES = ir.Features(*SHAPE, ir.Alphabet(0, 1, 256))
 UINT2 = ir.Alphabet(0, 1, 4)
 
 
@@ -40,7 +41,7 @@ def test_marked_channels_are_mirrored(seed, length):
     x = r.integers(0, 256, (5, *SHAPE), np.uint8)
     before = values(part, x)
     mask = np.array([True, False, True])[: before.shape[-1]]
-    mirror = negate(part, SHAPE, mask)
+    mirror = negate(part, BYTES, mask)
     np.testing.assert_array_equal(values(part, x), np.where(mask, mirror - before, before))
 
 
@@ -51,10 +52,26 @@ def test_a_flattened_channel_is_mirrored_as_a_whole():
     before = values(part, x)
     pixels = before.shape[-1] // 3
     mask = np.tile([True, False, False], pixels)
-    mirror = negate(part, SHAPE, mask)
+    mirror = negate(part, BYTES, mask)
     np.testing.assert_array_equal(values(part, x), np.where(mask, mirror - before, before))
     with pytest.raises(UnsupportedModel, match="flatten0"):
-        negate(part, SHAPE, np.arange(3 * pixels) == 0)
+        negate(part, BYTES, np.arange(3 * pixels) == 0)
+
+
+def test_samples_that_are_not_bytes_are_mirrored_as_well():
+    r = np.random.default_rng(0)
+    kind = ir.InputKind(ir.BIPOLAR)
+    table = ir.InputTable("input", np.array([[0, 1], [1, 0]]), ir.BIPOLAR)
+    part = [table, ir.Flatten("flatten0")]
+    x = r.choice(np.array([-1, 1], np.int8), (5, *SHAPE))
+
+    def run():
+        net = ir.IntegerNetwork("n", SHAPE, tuple(part), samples=kind)
+        return list(golden.trace(net, x))[-1][1]
+
+    before, mask = run(), np.tile([True, False], 16)
+    mirror = negate(part, ir.Features(*SHAPE, ir.BIPOLAR), mask)
+    np.testing.assert_array_equal(run(), np.where(mask, mirror - before, before))
 
 
 def test_a_padded_sum_stays_exact_or_is_refused():
@@ -64,10 +81,10 @@ def test_a_padded_sum_stays_exact_or_is_refused():
     mask = np.array([True, False, True])
     part = [*layers(r, ir.TERNARY)[:3], replace(padded, pad_code=1)]
     before = values(part, x)
-    assert not negate(part, SHAPE, mask)[mask].any()
+    assert not negate(part, BYTES, mask)[mask].any()
     np.testing.assert_array_equal(values(part, x), np.where(mask, -before, before))
     with pytest.raises(OffCentre):
-        negate([*layers(r, UINT2)[:3], padded], SHAPE, mask)
+        negate([*layers(r, UINT2)[:3], padded], BYTES, mask)
 
 
 def test_the_weight_alphabet_widens_where_it_must():
