@@ -212,6 +212,76 @@ def test_floats_of_a_bipolar_network_and_a_scale(tmp_path):
     np.testing.assert_array_equal(net(x), xf.load(path, input_scale="1/255")(x.astype(np.uint8)))
 
 
+def beside(values, features=12):
+    """Floats at these values and right beside them, and others."""
+    at = [np.nextafter(f32(v), f32(to)) for v in values for to in (-9, v, 9)]
+    x = f32(RNG.normal(0, 1.5, (40, features)))
+    x[:24] = RNG.choice(at, (24, features))
+    return x
+
+
+def ternary(m, x):
+    inner = m("Where", m("Less", x, f32(-0.5)), f32(-1), f32(0))
+    return m("Where", m("Greater", x, f32(0.5)), f32(1), inner)
+
+
+def truths(m, x):
+    return m("Sum", *(m("Cast", m("Greater", x, f32(t)), to=1) for t in (-1.5, 0, 0.25)))
+
+
+def difference(m, x):
+    up, down = (m(op, x, f32(t)) for op, t in (("Greater", 1), ("Less", -0.25)))
+    return m("Sub", m("Cast", up, to=1), m("Cast", down, to=1))
+
+
+def band(m, x):
+    inside = m("And", m("GreaterOrEqual", x, f32(-0.5)), m("LessOrEqual", x, f32(1)))
+    return m("Where", inside, f32(1), f32(-1))
+
+
+def one_value(m, x):
+    return m("Cast", m("Equal", m("Mul", x, f32(2)), f32(-1)), to=1)
+
+
+def mended(m, x):
+    return m("Add", m("Sign", x), m("Cast", m("Equal", x, f32(0)), to=1))
+
+
+def clipped_behind(m, x):
+    return m("Clip", m("Round", m("Div", x, f32(0.25))), f32(-3), f32(3))
+
+
+@pytest.mark.parametrize("channels", [False, True])
+@pytest.mark.parametrize(
+    "way", [ternary, truths, difference, band, one_value, mended, clipped_behind]
+)
+def test_floats_of_quantisers_that_are_put_together(tmp_path, way, channels):
+    m = Model(1, 12)
+    shift = f32(np.arange(12) % 3 - 1) if channels else f32(0)
+    y = way(m, m("Sub", m("Neg", "x"), shift))
+    m("MatMul", y, f32(RNG.integers(-3, 4, (12, 5))))
+    path = m.save(tmp_path)
+    x = beside([-1.5, -1, -0.5, -0.25, -0.125, 0, 0.125, 0.25, 0.5, 0.625, 0.875, 1, 1.5])
+    want = executed(path, x)
+    assert np.unique(want).size > 2
+    assert same_order(xf.load(path, input="float")(x), want)
+
+
+def test_floats_of_a_rounding_that_nothing_clips(tmp_path):
+    m = Model(1, 12)
+    dense(m, m("Mul", m("Round", "x"), f32(0.5)))
+    with pytest.raises(xf.UnsupportedModel, match="takes more than 65536") as e:
+        xf.load(m.save(tmp_path), input="float")
+    assert e.value.op == "Round"
+
+
+def test_floats_of_a_function_with_many_values(tmp_path):
+    m = Model(1, 12)
+    dense(m, m("Add", m("Sign", "x"), m("Mul", "x", "x")))
+    with pytest.raises(xf.UnsupportedModel, match="not preceded by a quantiser"):
+        xf.load(m.save(tmp_path), input="float")
+
+
 def test_floats_that_no_quantiser_takes(tmp_path):
     m = Model(1, 12)
     dense(m, "x")
