@@ -22,26 +22,29 @@ class _Before:
     """The layers before the last one; mirroring changes them in place."""
 
     layers: list[ir.Layer]
-    shape: tuple[int, int, int]
+    frame: ir.Features
 
     def features(self) -> ir.Features:
         """Return the feature map that the layers make."""
-        return ir.LayerGraph("partial", self.shape, tuple(self.layers)).features[-1]
+        made = self.frame
+        for layer in self.layers:
+            made = layer.output(made)
+        return made
 
     def mirror(self, mask: Mask) -> ir.Ints:
         """Mirror channels of that map."""
-        return negate(self.layers, self.shape, mask)
+        return negate(self.layers, self.frame, mask)
 
 
-def negate(layers: list[ir.Layer], shape: tuple[int, int, int], mask: Mask) -> ir.Ints:
+def negate(layers: list[ir.Layer], frame: ir.Features, mask: Mask) -> ir.Ints:
     """Rewrite `layers` so that value v of a marked channel becomes ``mirror - v``.
 
     Parameters
     ----------
     layers : list of Layer
         From the input on; changed in place.
-    shape : tuple of int
-        Height, width and channels of the input.
+    frame : Features
+        The input.
     mask : bool array [channels]
         Channels of the last layer's output.
 
@@ -55,7 +58,7 @@ def negate(layers: list[ir.Layer], shape: tuple[int, int, int], mask: Mask) -> i
     UnsupportedModel
         Where the layers leave no place to do it.
     """
-    last, before = layers[-1], _Before(layers[:-1], shape)
+    last, before = layers[-1], _Before(layers[:-1], frame)
     try:
         layer, mirror = last.mirrored(mask, before)
     except NotMirrored as e:

@@ -70,6 +70,8 @@ class Pending:
 
     Attributes
     ----------
+    frame : Features
+        The input.
     layers : list of Layer
         Written so far.
     notes : list of str
@@ -86,11 +88,12 @@ class Pending:
 
     def __init__(self, graph: g.Graph, *, centred: bool) -> None:
         """Start at the input."""
-        self.shape, self.centred = graph.shape, centred
+        self.centred = centred
         self.layers: list[ir.Layer] = []
         self.notes = list(graph.notes)
         channels = graph.shape[2]
         self.samples = graph.samples.alphabet
+        self.frame = ir.Features(*graph.shape, self.samples)
         self.reach = Reach(
             np.full(channels, self.samples.lo),
             np.full(channels, self.samples.hi),
@@ -245,7 +248,7 @@ class Pending:
             return
         direction = found.direction
         if (direction < 0).any():
-            mirror = negate(self.layers, self.shape, direction < 0)
+            mirror = negate(self.layers, self.frame, direction < 0)
             found, reach = mirrored(found, reach, mirror)
         self.layers.append(
             ir.Threshold(
@@ -324,7 +327,7 @@ class Pending:
         ):
             known.pop()
         for layer in self.layers[len(known) :]:
-            before = known[-1][1] if known else ir.Features(*self.shape, self.samples)
+            before = known[-1][1] if known else self.frame
             known.append((layer, layer.output(before)))
         return known[-1][1].alphabet
 

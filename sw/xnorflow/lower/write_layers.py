@@ -198,7 +198,7 @@ def _finish(p: Pending, graph: ops.Graph, shape: Shape) -> None:
     tail = _tail(p, where)
     offsets = tail.offsets
     if tail.falls:
-        offsets = offsets - negate(p.layers, graph.shape, np.full(len(offsets), True))
+        offsets = offsets - negate(p.layers, p.frame, np.full(len(offsets), True))
     if tail.ranks is not None and len(offsets) == 1:
         p.notes.append("The score is a rank: it does not tell the label by its sign.")
     if tail.ranks is not None:

@@ -267,6 +267,20 @@ def test_floats_of_quantisers_that_are_put_together(tmp_path, way, channels):
     assert same_order(xf.load(path, input="float")(x), want)
 
 
+@pytest.mark.parametrize("kind", ["float", "int4", "bits", "uint12"])
+def test_quantised_samples_of_which_flat_channels_fall(tmp_path, kind):
+    m = Model(1, 2, 3, 4)
+    y = m("Conv", m("Sign", m("Sub", "x", f32(0.25))), signs(RNG, 3, 2, 2, 2))
+    # Its divisors differ from pixel to pixel, so that what follows is of flat features.
+    y = m("AveragePool", y, kernel_shape=[2, 2], pads=[1, 0, 0, 1], strides=[1, 2])
+    y = m("Sign", m("Add", m("Mul", y, f32(0.5, -1, -0.25).reshape(3, 1, 1)), f32(0.125)))
+    dense(m, m("Flatten", y), 12)
+    path = m.save(tmp_path)
+    low, high, _ = KINDS.get(kind, (-4, 4, 1))
+    x = RNG.integers(low, high + 1, (24, 2, 3, 4))
+    assert same_order(xf.load(path, input=kind)(x), executed(path, x))
+
+
 def test_floats_of_a_rounding_that_nothing_clips(tmp_path):
     m = Model(1, 12)
     dense(m, m("Mul", m("Round", "x"), f32(0.5)))

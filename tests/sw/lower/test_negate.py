@@ -11,6 +11,7 @@ from xnorflow.lower.negate import OffCentre, negate
 from xnorflow_sim import golden
 
 SHAPE = (4, 4, 2)
+FRAME = ir.Features(*SHAPE, ir.UINT8)
 UINT2 = ir.Alphabet(0, 1, 4)
 
 
@@ -40,7 +41,7 @@ def test_marked_channels_are_mirrored(seed, length):
     x = r.integers(0, 256, (5, *SHAPE), np.uint8)
     before = values(part, x)
     mask = np.array([True, False, True])[: before.shape[-1]]
-    mirror = negate(part, SHAPE, mask)
+    mirror = negate(part, FRAME, mask)
     np.testing.assert_array_equal(values(part, x), np.where(mask, mirror - before, before))
 
 
@@ -51,10 +52,10 @@ def test_a_flattened_channel_is_mirrored_as_a_whole():
     before = values(part, x)
     pixels = before.shape[-1] // 3
     mask = np.tile([True, False, False], pixels)
-    mirror = negate(part, SHAPE, mask)
+    mirror = negate(part, FRAME, mask)
     np.testing.assert_array_equal(values(part, x), np.where(mask, mirror - before, before))
     with pytest.raises(UnsupportedModel, match="flatten0"):
-        negate(part, SHAPE, np.arange(3 * pixels) == 0)
+        negate(part, FRAME, np.arange(3 * pixels) == 0)
 
 
 def test_a_padded_sum_stays_exact_or_is_refused():
@@ -64,16 +65,16 @@ def test_a_padded_sum_stays_exact_or_is_refused():
     mask = np.array([True, False, True])
     part = [*layers(r, ir.TERNARY)[:3], replace(padded, pad_code=1)]
     before = values(part, x)
-    assert not negate(part, SHAPE, mask)[mask].any()
+    assert not negate(part, FRAME, mask)[mask].any()
     np.testing.assert_array_equal(values(part, x), np.where(mask, -before, before))
     with pytest.raises(OffCentre):
-        negate([*layers(r, UINT2)[:3], padded], SHAPE, mask)
+        negate([*layers(r, UINT2)[:3], padded], FRAME, mask)
 
 
 def test_the_weight_alphabet_widens_where_it_must():
     weights = np.array([-2, 1]).reshape(1, 1, 1, 2)
     conv = ir.Conv("conv0", weights, ir.Alphabet(-2, 1, 4))
     part: list[ir.Layer] = [conv]
-    negate(part, (1, 1, 2), np.array([True]))
+    negate(part, ir.Features(1, 1, 2, ir.UINT8), np.array([True]))
     np.testing.assert_array_equal(part[0].weights.ravel(), [2, -1])
     assert part[0].alphabet == ir.Alphabet(-4, 1, 8)
