@@ -18,8 +18,8 @@ MAX_CODE_BITS = 16
 MAX_DENOMINATOR = 128
 """Largest denominator of a ratio of two values that is looked for."""
 
-MAX_PARTS = 4096
-"""Most parts into which the spacing of normalised samples is divided."""
+MAX_PARTS = 10_000
+"""Most parts into which the spacing of normalised samples is divided: means have four decimals."""
 
 LARGEST_NORMALISED = 1 << 20
 """Magnitudes of normalised samples stay below this; their codes are few."""
@@ -97,12 +97,12 @@ def _normalised(v: Doubles, tolerance: Doubles) -> Grid | None:
     """Find the grid of equally spaced values whose zero lies anywhere between two of them.
 
     Samples less a mean and divided by a deviation are such: with the spacing in `q` parts, zero is
-    a whole number of parts away.
+    a whole number of parts away. Two values have one spacing, so bits are such, too.
     """
     count = len(v) - 1
     spacing = (v[-1] - v[0]) / count
     steps = np.arange(count + 1)
-    if count < 2 or (np.abs(v[0] + spacing * steps - v) > 2 * tolerance).any():
+    if (np.abs(v[0] + spacing * steps - v) > 2 * tolerance).any():
         return None
     offset = v[0] / spacing
     for q in range(MAX_DENOMINATOR + 1, MAX_PARTS + 1):

@@ -64,6 +64,19 @@ def test_integers(tmp_path, kind, quantised):
                 net(np.where(np.arange(12) == 3, outside, x))
 
 
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "int16"])
+def test_normalised_integers_need_no_quantiser(tmp_path, kind):
+    low, high, step = KINDS[kind]
+    m = Model(1, 12)
+    y = m("Div", m("Sub", m("Div", "x", f32(high)), f32(0.1307)), f32(0.3081))
+    y = m("Sign", m("Add", m("MatMul", y, signs(RNG, 12, 9)), f32(0.17)))
+    dense(m, y, 9)
+    path = m.save(tmp_path)
+    x = RNG.integers(0, (high - low) // step + 1, (32, 12)) * step + low
+    x = x.astype(np.uint8) if kind == "uint8" else x
+    assert same_order(xf.load(path, input=kind)(x), executed(path, x))
+
+
 @pytest.mark.parametrize("scale", ["1/128", 0.3])
 def test_a_scale_for_signed_samples(tmp_path, scale):
     m = Model(1, 12)
