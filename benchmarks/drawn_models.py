@@ -27,7 +27,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,8 @@ class Record:
         How many of their floats are not the file's, where a note says that its sums round.
     hardware : str
         What became of its Verilog.
+    varied : bool
+        Its scores are not the same in all frames.
     tags : list of str
         What it is made of.
     """
@@ -82,6 +84,7 @@ class Record:
     frames: int = 0
     scores: int = 0
     hardware: str = ""
+    varied: bool = False
     tags: tuple[str, ...] = ()
 
 
@@ -169,11 +172,12 @@ class Check:
             return Record(seed, origin, "not executed", plain(str(e)), tags=tags)
         if not np.isfinite(found.scores.astype(np.float64)).all():
             return Record(seed, origin, "not executed", "scores are not finite", tags=tags)
-        record = self.compared(seed, origin, net, scores, found.scores, drawn, twin, tags)
-        if not self.rtl or record.outcome not in ("same", "explained"):
+        record = self.compared(seed, origin, net, scores, found.scores, drawn, twin)
+        record = replace(record, varied=bool((scores != scores[0]).any()), tags=tags)
+        if not self.rtl or record.outcome not in ("same", "explained") or not record.varied:
             return record
         self.rtl -= 1
-        return Record(**(asdict(record) | {"hardware": self.hardware(net, drawn.x), "tags": tags}))
+        return replace(record, hardware=self.hardware(net, drawn.x))
 
     def compared(
         self,
@@ -184,20 +188,19 @@ class Check:
         want: NDArray[Any],
         drawn: Drawn,
         twin: onnx.ModelProto | None,
-        tags: tuple[str, ...],
     ) -> Record:
         """Compare the golden model's scores with the executor's."""
         n = len(scores)
         if scores.shape != want.shape:
-            return Record(seed, origin, "differs", "number of scores", n, scores.size, "", tags)
+            return Record(seed, origin, "differs", "number of scores", n, scores.size)
         rules = [rule for said, rule in RULES.items() if any(said in note for note in net.notes)]
         orders, floats = differing(net, scores, want)
         labels = self.labels_differ(net, scores, want, drawn.cut)
         if not orders and not labels and (not floats or rules):
-            return Record(seed, origin, "same", "", n, floats, "", tags)
+            return Record(seed, origin, "same", "", n, floats)
         if not rules:
             why = f"{orders} orders, {floats} floats, {labels} labels; no note says so"
-            return Record(seed, origin, "differs", why, n, floats, "", tags)
+            return Record(seed, origin, "differs", why, n, floats)
         path = self.folder / f"drawn_{seed}_exact.onnx"
         onnx.save(ahead(drawn.model if twin is None else twin, drawn.ends_in), path)
         exact = ExactSums(path).frames(drawn.taken)
@@ -205,8 +208,8 @@ class Check:
         other = self.labels_differ(net, scores, exact, drawn.cut)
         if left or other:
             why = f"{left} orders, {other} labels with exact sums too; {', '.join(rules)}"
-            return Record(seed, origin, "differs", why, n, floats, "", tags)
-        return Record(seed, origin, "explained", ", ".join(rules), n, floats, "", tags)
+            return Record(seed, origin, "differs", why, n, floats)
+        return Record(seed, origin, "explained", ", ".join(rules), n, floats)
 
     @staticmethod
     def labels_differ(
@@ -237,6 +240,7 @@ def summary(records: list[Record]) -> int:
     print(f"\n{len(records)} networks, {sum(r.frames for r in records)} frames compared")
     names = ("same", "explained", "differs", "refused", "not executed", "not exported")
     last = [r for r in records if r.outcome == "same" and r.scores]
+    print(f"scores vary between frames: {sum(r.varied for r in records)} networks")
     print(f"same order with floats off in their last places: {len(last)} networks")
     for origin in ("nodes", "torchscript", "dynamo"):
         own = Counter(r.outcome for r in records if r.origin == origin)
@@ -287,7 +291,10 @@ def main() -> int:
         for number, seed in enumerate(seeds, 1):
             folder = args.keep or Path(temporary)
             folder.mkdir(parents=True, exist_ok=True)
-            record = Check(folder, args.rtl)(seed)
+            try:
+                record = Check(folder, args.rtl)(seed)
+            except Exception as e:  # Whatever it is, it should have been a refusal.
+                record = Record(seed, origin_of(seed), "differs", f"{type(e).__name__}: {e}"[:200])
             args.rtl -= bool(record.hardware)
             records.append(record)
             if args.o:
