@@ -77,6 +77,19 @@ def test_normalised_integers_need_no_quantiser(tmp_path, kind):
     assert same_order(xf.load(path, input=kind)(x), executed(path, x))
 
 
+@pytest.mark.parametrize("kind", ["bits", "bipolar", "uint8"])
+def test_normalised_integers_beside_padding_of_zero(tmp_path, kind):
+    low, high, step = KINDS[kind]
+    m = Model(1, 2, 4, 4)
+    y = m("Div", m("Sub", m("Div", "x", f32(high)), f32(0.1307)), f32(0.3081))
+    y = m("Conv", y, signs(RNG, 3, 2, 3, 3), pads=[1, 1, 1, 1])
+    dense(m, m("Flatten", m("Sign", m("Add", y, f32(0.17)))), 48)
+    path = m.save(tmp_path)
+    x = RNG.integers(0, (high - low) // step + 1, (32, 2, 4, 4)) * step + low
+    x = x.astype(np.uint8) if kind == "uint8" else x
+    assert same_order(xf.load(path, input=kind)(x), executed(path, x))
+
+
 @pytest.mark.parametrize("scale", ["1/128", 0.3])
 def test_a_scale_for_signed_samples(tmp_path, scale):
     m = Model(1, 12)
