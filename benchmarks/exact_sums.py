@@ -8,6 +8,7 @@ whole multiples of one number, but for their rounding, are taken as such multipl
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,27 +31,44 @@ FUNCTIONS = frozenset(
     }
 )
 """Functions of which every executor has an approximation of its own."""
-NOTHING = np.zeros(0)
+ONE = np.array(1.0)
 MOST = 4096
 """Largest multiple that is looked for."""
 
 
-def snapped(x: NDArray[Any], others: Doubles = NOTHING, *, weights: bool = False) -> Doubles | None:
-    """Return values as exact multiples of one number, None where they are none but for rounding.
+@dataclass(frozen=True, eq=False)
+class Multiples:
+    """Values as integers times a unit, whose sums are exact; else as they are, times 1.
 
     Parameters
     ----------
-    x : array
-    others : float64 array
-        Values that the same tensor has in other frames.
-    weights : bool
-        The number is a float32.
+    values : float64 array
+    unit : float64 array, [] or [outputs]
+        Of weights there may be one per output.
+    whole : bool
+        The values are integers.
     """
-    x = x.astype(np.float64)
-    v = np.unique(np.abs(np.concatenate([x.ravel(), others])))
+
+    values: Doubles
+    unit: Doubles
+    whole: bool
+
+
+def unit_of(values: Doubles, *, weights: bool = False, float_unit: bool = True) -> float | None:
+    """Return what values are whole multiples of, but for rounding; None where there is nothing.
+
+    Parameters
+    ----------
+    values : float64 array
+    weights : bool
+        The unit is a float32.
+    float_unit : bool
+        A float32 is preferred, where several numbers give the values.
+    """
+    v = np.unique(np.abs(values))
     v = v[v > 0]
-    if len(v) < 2:
-        return x
+    if not len(v):
+        return 1.0
     top = float(v[-1])
     for most in range(1, MOST + 1):
         unit = top / most
@@ -62,10 +80,10 @@ def snapped(x: NDArray[Any], others: Doubles = NOTHING, *, weights: bool = False
         # The file's own scale gives all of its values; that of weights is a float32 in any case.
         near = np.float32(unit)
         scales = [near, np.nextafter(near, np.float32(0)), np.nextafter(near, np.float32(np.inf))]
+        if not float_unit and not weights and ((k * unit).astype(np.float32) == v).all():
+            return unit
         own = (float(s) for s in scales if (k.astype(np.float32) * s == v.astype(np.float32)).all())
-        return np.asarray(
-            np.rint(x / unit) * next(own, float(near) if weights else unit), np.float64
-        )
+        return next(own, float(near) if weights else unit)
     return None
 
 
@@ -76,11 +94,15 @@ class ExactSums(Executor):
     ----------
     path : path
         As for `Executor`.
+    float_unit : bool
+        Which unit is preferred where the values of a tensor are multiples of several numbers, all
+        of them within their rounding.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, float_unit: bool = True) -> None:
         """Read the file."""
-        self._exact: dict[str, Doubles] = {}
+        self._float_unit = float_unit
+        self._exact: dict[str, Multiples] = {}
         self._seen: dict[str, set[float]] = {}
         self._learned: dict[str, list[float]] = {}
         super().__init__(path)
@@ -111,54 +133,69 @@ class ExactSums(Executor):
             return {node.output[0]: made.astype(np.float32)}
         return super()._step(index, known)
 
-    def _operand(self, name: str, known: Mapping[str, NDArray[Any]], axis: int) -> Doubles:
-        """Return an input of a sum; a constant's multiples are of one number per channel."""
+    def _operand(self, name: str, known: Mapping[str, NDArray[Any]]) -> Multiples:
+        """Return what a sum is of: as learned from all frames, or the sum of a sum."""
         if name in self._exact:
             return self._exact[name]
         value = known[name].astype(np.float64)
-        weights = name in self._constants
-        if not weights:
-            self._seen.setdefault(name, set()).update(np.unique(value).tolist())
-        known_values = np.array(self._learned.get(name, []))
-        made = snapped(value, known_values, weights=weights)
-        if made is not None or not weights or value.ndim < 2:
-            return value if made is None else made
-        rows = []
-        for row in np.moveaxis(value, axis, 0):
-            made = snapped(row, weights=True)
-            rows.append(row if made is None else made)
-        return np.moveaxis(np.stack(rows), 0, axis)
+        self._seen.setdefault(name, set()).update(np.unique(value).tolist())
+        seen = np.array(self._learned.get(name, np.unique(value)))
+        unit = unit_of(seen, float_unit=self._float_unit)
+        if unit is None:
+            return Multiples(value, ONE, whole=False)
+        return Multiples(np.rint(value / unit), np.array(unit), whole=True)
+
+    def _weights(self, value: NDArray[Any], axis: int) -> Multiples:
+        """Return weights as multiples of one number, or of one for each output."""
+        value = value.astype(np.float64)
+        unit = unit_of(value, weights=True)
+        if unit is not None:
+            return Multiples(np.rint(value / unit), np.array(unit), whole=True)
+        rows = np.moveaxis(value, axis, 0)
+        units = [unit_of(row, weights=True) for row in rows]
+        if any(u is None for u in units):
+            return Multiples(value, ONE, whole=False)
+        made = np.array(units, np.float64)
+        codes = np.rint(rows / made.reshape(-1, *[1] * (rows.ndim - 1)))
+        return Multiples(np.moveaxis(codes, 0, axis), made, whole=True)
 
     def _sum(self, node: onnx.NodeProto, known: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
         plain = onnx.NodeProto()
         plain.CopyFrom(node)
-        axis = 0
-        if node.op_type == "MatMul" or (node.op_type == "Gemm" and not attributes.get("transB")):
-            axis = -1
-        given = [self._operand(node.input[0], known, 0)]
-        bias = None
+        x = self._operand(node.input[0], known)
+        given: list[NDArray[Any]] = [x.values]
+        unit, whole, bias = x.unit, x.whole, None
+        channels = 1 if node.op_type == "Conv" else -1
         match node.op_type:
             case "Conv" | "MatMul" | "Gemm":
-                given.append(self._operand(node.input[1], known, axis))
+                first = node.op_type == "Conv" or attributes.get("transB")
+                w = self._weights(known[node.input[1]], 0 if first else -1)
+                given.append(w.values)
+                unit, whole = unit * w.unit, whole and w.whole
                 bias = known[node.input[2]] if len(node.input) > 2 else None
                 del plain.input[2:]
             case "ReduceSum" | "ReduceMean":
                 given += [known[name] for name in node.input[1:]]
         total = self._double(plain, given)
-        count = 1.0
+        count: Any = 1.0
         if node.op_type in ("AveragePool", "GlobalAveragePool", "ReduceMean"):
-            # The sum is rounded, then the quotient.
-            count = self._count(node, attributes, given[0], total)
-            made = (total * count).astype(np.float32) / np.asarray(count, np.float32)
-        else:
-            made = total.astype(np.float32)
-        self._exact[node.output[0]] = total
+            count = self._count(node, attributes, x.values, total)
+            total = np.rint(total * count) if whole else total * count
+        if unit.ndim:
+            shape = [1] * total.ndim
+            shape[channels] = -1
+            unit = unit.reshape(shape)
+        # A mean's sum is rounded, then the quotient.
+        made = (total * unit).astype(np.float32) / np.asarray(count, np.float32)
         if bias is not None:
             beta = np.float32(attributes.get("beta", 1.0))
-            shape = (-1, *[1] * (made.ndim - 2)) if node.op_type == "Conv" else bias.shape
-            made = made + (bias * beta if beta != 1 else bias).reshape(shape)
-            del self._exact[node.output[0]]
+            around = (-1, *[1] * (made.ndim - 2)) if node.op_type == "Conv" else bias.shape
+            made = made + (bias * beta if beta != 1 else bias).reshape(around)
+        elif unit.ndim or np.ndim(count) or count != 1:
+            self._exact.pop(node.output[0], None)
+        else:
+            self._exact[node.output[0]] = Multiples(total, unit, whole)
         return np.asarray(made, np.float32)
 
     def _count(
