@@ -83,7 +83,7 @@ def unit_of(values: Doubles, *, weights: bool = False, float_unit: bool = True) 
         if not float_unit and not weights and ((k * unit).astype(np.float32) == v).all():
             return unit
         own = (float(s) for s in scales if (k.astype(np.float32) * s == v.astype(np.float32)).all())
-        return next(own, float(near) if weights else unit)
+        return next(own, float(near) if weights or float_unit else unit)
     return None
 
 
