@@ -381,3 +381,23 @@ def test_data_can_be_brought_into_the_file_s_own_order(tmp_path, layout):
     net = xf.load(m.save(tmp_path), layout=layout)
     form = {"nhwc": last, "nchw": x}.get(layout or "", x.reshape(6, -1))
     np.testing.assert_array_equal(net.input_order.samples(form, net.shape), x.reshape(6, 60))
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_pictures_of_one_channel_that_is_the_files_last(tmp_path, turned):
+    m = Model(1, 4, 6, 1)
+    y = m("Transpose", quantised(m), perm=[0, 3, 2, 1] if turned else [0, 3, 1, 2])
+    convolved(m, y, 1, (6, 4) if turned else (4, 6))
+    path = m.save(tmp_path)
+    x = samples((4, 6, 1))
+    want = executed(path, x)
+    flat = x.reshape(len(x), -1)
+    for layout, ways in {
+        None: (x, flat, x[..., 0], x.transpose(0, 3, 1, 2)),
+        "file": (x, flat),
+        "nhwc": (x, flat),
+        "nchw": (x.transpose(0, 3, 1, 2), flat),
+    }.items():
+        net = xf.load(path, layout=layout)
+        for data in ways:
+            assert same_order(net(data), want), (layout, data.shape)
