@@ -157,13 +157,18 @@ def _exact_unit(values: Floats) -> np.float32 | None:
 def _near(rows: Floats) -> tuple[Floats, Floats] | None:
     """Return small integers and scales that give the values within the rounding of the largest.
 
-    Weights that were computed as ``2 * round(3 * v) / 3 - 1`` are an example. None if there are
-    none.
+    So are weights that were computed as ``2 * round(3 * v) / 3 - 1``. One unit for all channels is
+    taken where there is one: that of a channel hangs on how its own values are rounded, and equal
+    sums of different channels would become unequal.
     """
     units = np.empty(len(rows), np.float32)
+    common = _near_unit(np.unique(np.abs(rows[rows != 0])).astype(np.float64))
+    if common is not None:
+        units[:] = common
+        return np.rint(rows / units[:, None]), units
     for i, row in enumerate(np.abs(rows)):
         values = np.unique(row[row > 0]).astype(np.float64)
-        unit = _near_unit(values) if len(values) else 1.0
+        unit = _near_unit(values)
         if unit is None:
             return None
         units[i] = unit
@@ -171,7 +176,8 @@ def _near(rows: Floats) -> tuple[Floats, Floats] | None:
 
 
 def _near_unit(values: NDArray[np.float64]) -> float | None:
-    """Return the unit for `_near` of positive, ascending values; None if there is none."""
+    if not len(values):
+        return 1.0
     least, most = values[0], values[-1]
     for divisor in range(1, MAX_NEAR + 1):
         count = np.rint(most / least * divisor)

@@ -276,9 +276,9 @@ def channels_of(shape: tuple[int, ...], frame: tuple[int, int, int], gather: Int
         As in `InputOrder`.
     """
     if len(shape) < 2 or frame[2] == 1:
-        if len(shape) < 3:
-            return ""
-        return "first" if shape[0] == 1 else "last" if shape[-1] == 1 else ""
+        # The one channel is the axis that has one place.
+        ends = (shape[0], shape[-1]) if len(shape) > 2 else ()
+        return "first" if ends[:1] == (1,) else "last" if ends[1:] == (1,) else ""
     first = np.array(np.unravel_index(gather[: frame[2]], shape))
     moving = np.flatnonzero((first != first[:, :1]).any(axis=1)).tolist()
     return "first" if moving == [0] else "last" if moving == [len(shape) - 1] else ""

@@ -18,8 +18,8 @@ MAX_CODE_BITS = 16
 MAX_DENOMINATOR = 128
 """Largest product of the two denominators that `find` tries."""
 
-MAX_PARTS = 4096
-"""Most parts into which `_normalised` divides the spacing of values."""
+MAX_PARTS = 10_000
+"""Most parts into which the spacing of normalised samples is divided: means have four decimals."""
 
 LARGEST_NORMALISED = 1 << 20
 """Limit of the integers' magnitudes in `_normalised`; they have few codes, so it may be larger."""
@@ -103,12 +103,13 @@ def _normalised(v: Doubles, tolerance: Doubles) -> Grid | None:
     """Return the grid of equally spaced values with zero anywhere between two of them, or None.
 
     Samples that are normalised, ``(x - mean) / deviation``, are such values. The spacing is divided
-    into the least number `q` of parts for which zero is a whole number of parts away.
+    into the least number `q` of parts for which zero is a whole number of parts away. Two values
+    have one spacing, so bits are such values, too.
     """
     count = len(v) - 1
     spacing = (v[-1] - v[0]) / count
     steps = np.arange(count + 1)
-    if count < 2 or (np.abs(v[0] + spacing * steps - v) > 2 * tolerance).any():
+    if (np.abs(v[0] + spacing * steps - v) > 2 * tolerance).any():
         return None
     offset = v[0] / spacing
     for q in range(MAX_DENOMINATOR + 1, MAX_PARTS + 1):

@@ -1,8 +1,10 @@
 """Thresholds with which the host quantises float samples as the network's first quantiser does.
 
-The operations from the input to the first quantiser act on each sample alone and are monotone in
-float32. So bisection over all float32 numbers, in the executors' own arithmetic, finds the samples
-at which the quantiser's value changes; the host only compares samples with them.
+What stands between the input and its first quantiser acts on each sample alone. It is put together
+of pieces, each of which rises or falls throughout, in float32, and takes few values: a comparison,
+a rounding that is clipped. So the samples at which a piece's value changes are found by bisection
+over all float32 numbers, in the executors' own arithmetic, and the host needs no arithmetic of its
+own.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import numpy as np
 
 from xnorflow.errors import UnsupportedModel
 from xnorflow.graph import ops as g
-from xnorflow.graph.function_ops import CastOp, approximate
+from xnorflow.graph.function_ops import CastOp, Chain, FunctionOp, approximate
 from xnorflow.graph.input_scale import InputScale
 from xnorflow.graph.quantisers import Floats
 from xnorflow.ir import Alphabet, InputKind, Ints
@@ -23,6 +25,7 @@ from xnorflow.lower.pending import quantises
 
 LARGEST = 0x7F7FFFFF
 """The largest finite float32 as an unsigned integer of the same bits."""
+ONE = np.array(1.0)
 
 
 def _follows(op: g.Op) -> bool:
@@ -71,23 +74,8 @@ def quantise_on_host(graph: g.Graph) -> g.Graph:
     if not graph.takes_floats:
         return graph
     ops = (*_scaling(graph.input_scale), *graph.ops)
-    count = 0
-    while count < len(ops) and _follows(ops[count]):
-        count += 1
-        if quantises(ops[count - 1]):
-            break
-    before = tuple(op for op in ops[:count] if isinstance(op, g.Elementwise))
-    if not before or not quantises(before[-1]):
-        where = ops[min(count, len(ops) - 1)]
-        raise UnsupportedModel(
-            "it is not preceded by a quantiser of the network's float input.",
-            node=where.node,
-            op=where.op,
-            hint="a quantiser as the first layer, or integer samples (--input uint8, for example).",
-        )
-    channels = graph.shape[2]
-    reach = Reach(np.full(channels, -LARGEST), np.full(channels, LARGEST))
-    found = steps(OfFloats(np.array(1.0), before), reach, before[-1])
+    before, found = _quantiser(ops, graph.shape[2])
+    count = len(before)
     values = found.values
     if len(values) > 1 << MAX_SAMPLE_BITS:
         raise UnsupportedModel(
@@ -103,6 +91,84 @@ def quantise_on_host(graph: g.Graph) -> g.Graph:
         samples=InputKind(Alphabet(0, 1, len(values)), _thresholds(found, values)),
         takes_floats=False,
     )
+
+
+def pieces(chain: Chain) -> tuple[Chain, ...] | None:
+    """Return what rises or falls throughout and takes few values, the chain being made of that.
+
+    Where none of the pieces changes its value, the chain does not. None where the chain takes
+    many values.
+    """
+    quantised = False
+    for n, op in enumerate(chain):
+        if _follows(op):
+            quantised = quantised or quantises(op)
+        elif quantised:
+            return (chain[:n],)
+        elif isinstance(op, FunctionOp):
+            return _of_operands(chain[:n], op)
+        else:
+            return None
+    return (chain,) if quantised else None
+
+
+def _of_operands(before: Chain, op: FunctionOp) -> tuple[Chain, ...] | None:
+    """Return the pieces of a function that reads its input several times, or turns round."""
+    made: list[Chain] = []
+    for operand in _ordering(op) or op.operands:
+        if isinstance(operand, np.ndarray):
+            continue
+        own = pieces((*before, *operand))
+        if own is None:
+            return None
+        made += own
+    return tuple(made)
+
+
+def _ordering(op: FunctionOp) -> tuple[Chain, ...]:
+    """Return the comparisons that tell whether a value equals a constant; none of other ops."""
+    if op.function != "Equal" or not any(isinstance(o, np.ndarray) for o in op.operands):
+        return ()
+    return tuple((replace(op, function=name),) for name in ("GreaterOrEqual", "Greater"))
+
+
+def _quantiser(ops: tuple[g.Op, ...], channels: int) -> tuple[Chain, Steps]:
+    """Find the shortest start of a network that takes few values, and where these change."""
+    reach = Reach(np.full(channels, -LARGEST), np.full(channels, LARGEST))
+    many: UnsupportedModel | None = None
+    chain: Chain = ()
+    for op in ops:
+        if not isinstance(op, g.Elementwise):
+            break
+        chain = (*chain, op)
+        parts = pieces(chain)
+        if parts is None:
+            continue
+        try:
+            return chain, _joined(chain, [steps(OfFloats(ONE, p), reach, p[-1]) for p in parts])
+        except UnsupportedModel as e:
+            # What follows may clip it.
+            many = many or e
+    if many:
+        raise many
+    where = next((op for op in ops if not _follows(op)), ops[-1])
+    raise UnsupportedModel(
+        "it is not preceded by a quantiser of the network's float input.",
+        node=where.node,
+        op=where.op,
+        hint="a quantiser as the first layer, or integer samples.",
+    )
+
+
+def _joined(chain: Chain, found: list[Steps]) -> Steps:
+    """Return the steps of a chain, which lie where one of its pieces has one."""
+    channel, at = np.unique(np.concatenate([[f.channel, f.at] for f in found], axis=1), axis=1)
+    whole = OfFloats(ONE, chain)
+    first = whole(np.full((1, len(found[0].first)), -LARGEST))[0]
+    own = whole.select(channel)
+    before, after = own(at - 1), own(at)
+    moved = before != after
+    return Steps(first, channel[moved], at[moved], before[moved], after[moved])
 
 
 def _scaling(scale: InputScale) -> tuple[g.Op, ...]:

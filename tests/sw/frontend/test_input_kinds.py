@@ -64,6 +64,32 @@ def test_integers(tmp_path, kind, quantised):
                 net(np.where(np.arange(12) == 3, outside, x))
 
 
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "int16"])
+def test_normalised_integers_need_no_quantiser(tmp_path, kind):
+    low, high, step = KINDS[kind]
+    m = Model(1, 12)
+    y = m("Div", m("Sub", m("Div", "x", f32(high)), f32(0.1307)), f32(0.3081))
+    y = m("Sign", m("Add", m("MatMul", y, signs(RNG, 12, 9)), f32(0.17)))
+    dense(m, y, 9)
+    path = m.save(tmp_path)
+    x = RNG.integers(0, (high - low) // step + 1, (32, 12)) * step + low
+    x = x.astype(np.uint8) if kind == "uint8" else x
+    assert same_order(xf.load(path, input=kind)(x), executed(path, x))
+
+
+@pytest.mark.parametrize("kind", ["bits", "bipolar", "uint8"])
+def test_normalised_integers_beside_padding_of_zero(tmp_path, kind):
+    low, high, step = KINDS[kind]
+    m = Model(1, 2, 4, 4)
+    y = m("Div", m("Sub", m("Div", "x", f32(high)), f32(0.1307)), f32(0.3081))
+    y = m("Conv", y, signs(RNG, 3, 2, 3, 3), pads=[1, 1, 1, 1])
+    dense(m, m("Flatten", m("Sign", m("Add", y, f32(0.17)))), 48)
+    path = m.save(tmp_path)
+    x = RNG.integers(0, (high - low) // step + 1, (32, 2, 4, 4)) * step + low
+    x = x.astype(np.uint8) if kind == "uint8" else x
+    assert same_order(xf.load(path, input=kind)(x), executed(path, x))
+
+
 @pytest.mark.parametrize("scale", ["1/128", 0.3])
 def test_a_scale_for_signed_samples(tmp_path, scale):
     m = Model(1, 12)
@@ -210,6 +236,90 @@ def test_floats_of_a_bipolar_network_and_a_scale(tmp_path):
     net = xf.load(path, input="float", input_scale="1/255")
     assert same_order(net(x), execute(path, taken.reshape(32, 1, 1, 12)))
     np.testing.assert_array_equal(net(x), xf.load(path, input_scale="1/255")(x.astype(np.uint8)))
+
+
+def beside(values, features=12):
+    """Floats at these values and right beside them, and others."""
+    at = [np.nextafter(f32(v), f32(to)) for v in values for to in (-9, v, 9)]
+    x = f32(RNG.normal(0, 1.5, (40, features)))
+    x[:24] = RNG.choice(at, (24, features))
+    return x
+
+
+def ternary(m, x):
+    inner = m("Where", m("Less", x, f32(-0.5)), f32(-1), f32(0))
+    return m("Where", m("Greater", x, f32(0.5)), f32(1), inner)
+
+
+def truths(m, x):
+    return m("Sum", *(m("Cast", m("Greater", x, f32(t)), to=1) for t in (-1.5, 0, 0.25)))
+
+
+def difference(m, x):
+    up, down = (m(op, x, f32(t)) for op, t in (("Greater", 1), ("Less", -0.25)))
+    return m("Sub", m("Cast", up, to=1), m("Cast", down, to=1))
+
+
+def band(m, x):
+    inside = m("And", m("GreaterOrEqual", x, f32(-0.5)), m("LessOrEqual", x, f32(1)))
+    return m("Where", inside, f32(1), f32(-1))
+
+
+def one_value(m, x):
+    return m("Cast", m("Equal", m("Mul", x, f32(2)), f32(-1)), to=1)
+
+
+def mended(m, x):
+    return m("Add", m("Sign", x), m("Cast", m("Equal", x, f32(0)), to=1))
+
+
+def clipped_behind(m, x):
+    return m("Clip", m("Round", m("Div", x, f32(0.25))), f32(-3), f32(3))
+
+
+@pytest.mark.parametrize("channels", [False, True])
+@pytest.mark.parametrize(
+    "way", [ternary, truths, difference, band, one_value, mended, clipped_behind]
+)
+def test_floats_of_quantisers_that_are_put_together(tmp_path, way, channels):
+    m = Model(1, 12)
+    shift = f32(np.arange(12) % 3 - 1) if channels else f32(0)
+    y = way(m, m("Sub", m("Neg", "x"), shift))
+    m("MatMul", y, f32(RNG.integers(-3, 4, (12, 5))))
+    path = m.save(tmp_path)
+    x = beside([-1.5, -1, -0.5, -0.25, -0.125, 0, 0.125, 0.25, 0.5, 0.625, 0.875, 1, 1.5])
+    want = executed(path, x)
+    assert np.unique(want).size > 2
+    assert same_order(xf.load(path, input="float")(x), want)
+
+
+@pytest.mark.parametrize("kind", ["float", "int4", "bits", "uint12"])
+def test_quantised_samples_of_which_flat_channels_fall(tmp_path, kind):
+    m = Model(1, 2, 3, 4)
+    y = m("Conv", m("Sign", m("Sub", "x", f32(0.25))), signs(RNG, 3, 2, 2, 2))
+    # Its divisors differ from pixel to pixel, so that what follows is of flat features.
+    y = m("AveragePool", y, kernel_shape=[2, 2], pads=[1, 0, 0, 1], strides=[1, 2])
+    y = m("Sign", m("Add", m("Mul", y, f32(0.5, -1, -0.25).reshape(3, 1, 1)), f32(0.125)))
+    dense(m, m("Flatten", y), 12)
+    path = m.save(tmp_path)
+    low, high, _ = KINDS.get(kind, (-4, 4, 1))
+    x = RNG.integers(low, high + 1, (24, 2, 3, 4))
+    assert same_order(xf.load(path, input=kind)(x), executed(path, x))
+
+
+def test_floats_of_a_rounding_that_nothing_clips(tmp_path):
+    m = Model(1, 12)
+    dense(m, m("Mul", m("Round", "x"), f32(0.5)))
+    with pytest.raises(xf.UnsupportedModel, match="takes more than 65536") as e:
+        xf.load(m.save(tmp_path), input="float")
+    assert e.value.op == "Round"
+
+
+def test_floats_of_a_function_with_many_values(tmp_path):
+    m = Model(1, 12)
+    dense(m, m("Add", m("Sign", "x"), m("Mul", "x", "x")))
+    with pytest.raises(xf.UnsupportedModel, match="not preceded by a quantiser"):
+        xf.load(m.save(tmp_path), input="float")
 
 
 def test_floats_that_no_quantiser_takes(tmp_path):

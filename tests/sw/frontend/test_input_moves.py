@@ -437,3 +437,23 @@ def test_frames_of_one_order_and_other_channels_meet(tmp_path, shape, scalar_fir
     m("MatMul", m("Flatten", m("Cast", y, to=1)), signs(RNG, size * shape[0], 5))
     path, x = m.save(tmp_path), samples(shape, 40)
     assert same_order(xf.load(path)(x), executed(path, x))
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_pictures_of_one_channel_that_is_the_files_last(tmp_path, turned):
+    m = Model(1, 4, 6, 1)
+    y = m("Transpose", quantised(m), perm=[0, 3, 2, 1] if turned else [0, 3, 1, 2])
+    convolved(m, y, 1, (6, 4) if turned else (4, 6))
+    path = m.save(tmp_path)
+    x = samples((4, 6, 1))
+    want = executed(path, x)
+    flat = x.reshape(len(x), -1)
+    for layout, ways in {
+        None: (x, flat, x[..., 0], x.transpose(0, 3, 1, 2)),
+        "file": (x, flat),
+        "nhwc": (x, flat),
+        "nchw": (x.transpose(0, 3, 1, 2), flat),
+    }.items():
+        net = xf.load(path, layout=layout)
+        for data in ways:
+            assert same_order(net(data), want), (layout, data.shape)

@@ -6,6 +6,7 @@ import pytest
 from xnorflow import ir
 from xnorflow.errors import UnsupportedModel
 from xnorflow.frontend import read
+from xnorflow.graph import ops
 from xnorflow.lower import lower
 from xnorflow_sim import golden
 
@@ -283,6 +284,22 @@ def test_weights_that_are_binarised_in_the_graph(tmp_path, name):
     (conv,) = graph.ops
     assert np.abs(conv.weights).max() == (3 if name == "dorefa" else 1)
     assert ("residue" in name) == any("y - t + t" in note for note in graph.notes)
+
+
+def test_weights_off_by_their_rounding_have_one_scale(tmp_path):
+    # A third stands there as 0.33333337 and 0.33333325; some rows have one of them alone.
+    m = Model(1, 12)
+    stored = f32(np.random.default_rng(4).normal(size=(9, 12)))
+    stored[0], stored[1] = 0.5, -0.5
+    stored[2, 0] = 9
+    weights = m("Transpose", LIVE["dorefa"](m, stored), perm=[1, 0])
+    m("MatMul", m("Sign", m("Sub", "x", f32(127.5))), weights)
+    path = m.save(tmp_path)
+    (conv,) = [op for op in read(path).ops if isinstance(op, ops.ConvOp)]
+    assert np.asarray(conv.scale).size == 1 or len(np.unique(conv.scale)) == 1
+    assert conv.weights[:2].ravel().tolist() == [1] * 12 + [-1] * 12
+    # So classes that have one sum have one score.
+    assert lower(read(path)).scores.ranks is None
 
 
 def opset_network(opset):

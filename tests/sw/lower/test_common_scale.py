@@ -47,7 +47,7 @@ def test_grids(values, alphabet, exact):
 @pytest.mark.parametrize(
     "values",
     [
-        [1, np.sqrt(2)],
+        [1, np.sqrt(2), 7],
         [0, 1, np.inf],
         [0.1, 0.1000001, 7],
         np.sqrt(np.arange(300)),
@@ -56,6 +56,16 @@ def test_grids(values, alphabet, exact):
 )
 def test_no_grid(values):
     assert find(np.asarray(values, f)) is None
+
+
+@pytest.mark.parametrize("mean", [0.1307, 0.4914, 0.5071])
+@pytest.mark.parametrize("samples", [[0, 1], [-1, 1]])
+def test_two_normalised_values_are_one_bit(samples, mean):
+    values = (np.array(samples, f) - f(mean)) / f(0.3081)
+    grid = find(values)
+    assert grid.alphabet.levels == 2
+    off = np.abs(grid.alphabet.values(np.arange(2)) * grid.scale - values)
+    assert off.max() <= np.abs(values).max() * 2.0**-23
 
 
 @given(

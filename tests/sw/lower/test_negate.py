@@ -91,6 +91,6 @@ def test_the_weight_alphabet_widens_where_it_must():
     weights = np.array([-2, 1]).reshape(1, 1, 1, 2)
     conv = ir.Conv("conv0", weights, ir.Alphabet(-2, 1, 4))
     part: list[ir.Layer] = [conv]
-    negate(part, (1, 1, 2), np.array([True]))
+    negate(part, ir.Features(1, 1, 2, ir.UINT8), np.array([True]))
     np.testing.assert_array_equal(part[0].weights.ravel(), [2, -1])
     assert part[0].alphabet == ir.Alphabet(-4, 1, 8)

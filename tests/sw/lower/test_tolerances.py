@@ -89,12 +89,14 @@ def test_values_have_their_own_precision_where_one_scale_allows_it() -> None:
 @pytest.mark.parametrize(("least", "fits"), [(126, True), (128, True), (129, False)])
 def test_ratios_are_looked_for_up_to_a_denominator(least: int, fits: bool) -> None:
     # One spacing and a part of it that is an n-th: the scale is no power of two, so rounded.
-    values = (np.array([1, 1 + least]) * 0.1).astype(np.float32)
+    # Not all are equally spaced: those have finer parts.
+    integers = [1, 1 + least, 1 + 3 * least]
+    values = (np.array(integers) * 0.1).astype(np.float32)
     grid = find(values)
     assert (grid is not None) == fits
     if grid:
         assert not grid.exact
-        assert grid.alphabet.values(grid.codes(values)).tolist() == [1, 1 + least]
+        assert grid.alphabet.values(grid.codes(values)).tolist() == integers
 
 
 @pytest.mark.parametrize(("off", "fits"), [(1, True), (2, True), (3, False)])
