@@ -195,9 +195,27 @@ class _Builder:
         values = np.clip(np.maximum.accumulate(values, axis=1), a.lo, a.hi + 1)
         self.add(ir.Threshold, values, alphabet)
 
+    def rescale(self) -> None:
+        """Add codes that are computed, mostly within their range, and bounds per channel."""
+        alphabet, a, channels = one_of(self.draw, CODES), self.map.alphabet, self.map.channels
+        shift, top = self.draw(st.integers(0, 9)), alphabet.levels - 1
+        width = max(1.0, a.hi - a.lo) * self.rng.uniform(0.2, 3, channels) / alphabet.levels
+        multiply = np.rint((1 << shift) / width).astype(np.int64)
+        multiply[self.rng.random(channels) < 0.1] = 0
+        middle = self.rng.normal((a.lo + a.hi) / 2, 1 + (a.hi - a.lo) / 9, channels)
+        offset = np.rint((top + 1) / 2 * (1 << shift) - middle * multiply).astype(np.int64)
+        least, most = np.zeros(channels, np.int64), np.full(channels, top)
+        if chance(self.draw, 40):
+            ends = np.sort(self.rng.integers(0, top + 1, (2, channels)), axis=0)
+            least, most = ends[0], ends[1]
+        self.add(ir.Rescale, multiply, offset, least, most, shift, alphabet)
+
     def threshold(self) -> None:
         if chance(self.draw, 25):
             self.uniform()
+            return
+        if chance(self.draw, 20):
+            self.rescale()
             return
         alphabet, a = one_of(self.draw, CODES), self.map.alphabet
         shape = (self.map.channels, alphabet.levels - 1)

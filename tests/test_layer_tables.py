@@ -31,7 +31,7 @@ from xnorflow_hw.spec.arrays import Weightless
 from xnorflow_sim.golden import apply
 
 ROOT = Path(__file__).parents[1]
-LAYERS_OF, PASSES = "sw/xnorflow/lower/write_layers.py", "sw/xnorflow/lower/passes.py"
+LAYERS_OF, AVERAGES = "sw/xnorflow/lower/write_layers.py", "sw/xnorflow/lower/averages.py"
 REFERENCE = "tests/sw/lower/reference.py"
 
 
@@ -275,7 +275,9 @@ def test_every_operation_is_imported_from_some_operator(op: type[Op]) -> None:
 @pytest.mark.parametrize("op", OPS)
 def test_every_operation_is_lowered(op: type[Op]) -> None:
     if op.__name__ in REPLACED_BY_A_PASS:
-        assert op.__name__ in names_in([ROOT / PASSES]), f"{PASSES} does not replace {op.__name__}"
+        assert op.__name__ in names_in([ROOT / AVERAGES]), (
+            f"{AVERAGES} does not replace {op.__name__}"
+        )
     elif not issubclass(op, Elementwise):
         assert op.__name__ in cases_in(LAYERS_OF), f"{LAYERS_OF} has no case for {op.__name__}"
 

@@ -162,14 +162,18 @@ def in_fixed_point(
     xnorflow.errors.BadInput, xnorflow.errors.UnsupportedModel
         As `load`.
     """
-    from xnorflow.calibration import samples, widths
+    from xnorflow.calibration import calibration_data, widths
     from xnorflow.data import read_images
     from xnorflow.lower import lower
 
     width = widths.known_width(fixed_point)
     if isinstance(calibrate, str | Path):
         calibrate = read_images(calibrate).x
-    data = samples.drawn(graph) if calibrate is None else samples.given(graph, calibrate)
+    data = (
+        calibration_data.drawn(graph)
+        if calibrate is None
+        else calibration_data.given(graph, calibrate)
+    )
     try:
         net = lower(graph)
     except UnsupportedModel:

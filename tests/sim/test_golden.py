@@ -57,10 +57,12 @@ def layer(
             case ir.Flatten():
                 value = list(x.values())[index]
             case ir.Conv():
+                inputs = inp.channels // at.groups
+                first = c // (out.channels // at.groups) * inputs
                 value = sum(
-                    int(at.weights[c, ky, kx, i]) * x.get((iy, ix, i), at.pad_value)
+                    int(at.weights[c, ky, kx, i]) * x.get((iy, ix, first + i), at.pad_value)
                     for ky, kx, iy, ix in taps(at.window, y, xx)
-                    for i in range(inp.channels)
+                    for i in range(inputs)
                 )
             case ir.MaxPool():
                 found = [

@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from xnorflow.calibration.calibration_data import Samples
 from xnorflow.calibration.distance import Distance, distances
-from xnorflow.calibration.samples import Samples
 from xnorflow.errors import BadInput, UnsupportedModel
 from xnorflow.graph import execute
 from xnorflow.graph.ops import Graph, Op

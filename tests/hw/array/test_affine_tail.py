@@ -55,8 +55,8 @@ def draw(rng, *, pe, acc_bits, levels, rows, shift, form, multiplier, step=1):
         acc_bits,
         ties,
         late,
-        step,
-        multiplier,
+        step=step,
+        multiplier=multiplier,
     )
 
 

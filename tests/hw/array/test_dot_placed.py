@@ -176,8 +176,8 @@ def test_a_single_word_is_not_recoded():
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"bits": 2}, "needs one pixel, codes of one bit"),
-        ({"pixels": 2, "lanes": (0, 1)}, "needs one pixel, codes of one bit"),
+        ({"bits": 2}, "needs one pixel, one block, codes of one bit"),
+        ({"pixels": 2, "lanes": (0, 1)}, "needs one pixel, one block, codes of one bit"),
         ({"fabric": "ecp5"}, "not 'ecp5' with 'logic'"),
         ({"rom": IN_BLOCKS}, "not 'xilinx7' with 'block'"),
     ],

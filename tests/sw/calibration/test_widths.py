@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from xnorflow.calibration import samples, widths
+from xnorflow.calibration import calibration_data, widths
 from xnorflow.errors import BadInput, UnsupportedModel
 from xnorflow.frontend import read
 from xnorflow.graph import execute
@@ -24,9 +24,9 @@ def files(name, folder):
     graph = read(NETWORKS[name]().save(folder), input="float" if name == "perceptron" else "uint8")
     rng = np.random.default_rng(3)
     if name == "perceptron":
-        return graph, samples.given(graph, rng.normal(size=(60, 6)))
+        return graph, calibration_data.given(graph, rng.normal(size=(60, 6)))
     x = rng.random((60, *graph.shape)) * rng.random((60, 1, 1, 1))
-    return graph, samples.given(graph, np.rint(255 * x).astype(np.uint8))
+    return graph, calibration_data.given(graph, np.rint(255 * x).astype(np.uint8))
 
 
 def differing(graph, net, given):
@@ -85,7 +85,7 @@ def test_a_width_that_was_asked_for_is_taken_whatever_it_does(name, bits, tmp_pa
 
 def test_drawn_samples_leave_bits_to_spare_and_the_note_says_so(tmp_path):
     graph, _ = files("lenet", tmp_path)
-    drawn = samples.drawn(graph)
+    drawn = calibration_data.drawn(graph)
     found = widths.choose(graph, "auto", drawn)
     least = found.fixed.bits - widths.SPARE_BITS
     assert widths.choose(graph, least, drawn).differ == 0
@@ -94,7 +94,7 @@ def test_drawn_samples_leave_bits_to_spare_and_the_note_says_so(tmp_path):
     assert f"{found.fixed.bits} bits (auto, 3 of them to spare): on 256 drawn samples" in note
     assert "give your own with --calibrate" in note
     # Twice the range: the same integers stand for values twice as far apart.
-    own = widths.choose(graph, 8, samples.Samples(drawn.x))
+    own = widths.choose(graph, 8, calibration_data.Samples(drawn.x))
     for wide, seen in zip(
         widths.choose(graph, 8, drawn).fixed.ranges, own.fixed.ranges, strict=True
     ):
@@ -104,7 +104,7 @@ def test_drawn_samples_leave_bits_to_spare_and_the_note_says_so(tmp_path):
 @pytest.mark.parametrize("most", [0, 1, 2, 3, 4])
 def test_as_many_bits_are_spared_as_can_be_mapped(most, tmp_path, monkeypatch):
     graph, _ = files("lenet", tmp_path)
-    drawn = samples.drawn(graph)
+    drawn = calibration_data.drawn(graph)
     least = widths.choose(graph, "auto", drawn).fixed.bits - widths.SPARE_BITS
     of = widths._Tried.of
 
@@ -127,11 +127,11 @@ def test_no_width_is_beyond_the_most(tmp_path, monkeypatch):
     graph = read(Real(1, 6).then("MatMul", two).save(tmp_path))
     tried = []
     x = np.random.default_rng(0).integers(0, 256, (40, 1, 1, 6)).astype(np.uint8)
-    found = widths.choose(graph, "auto", samples.given(graph, x), tried.append)
+    found = widths.choose(graph, "auto", calibration_data.given(graph, x), tried.append)
     assert tried == list(range(2, MOST_BITS + 1)) and found.fixed.bits == MOST_BITS
     assert found.differ > 0 and f"{found.differ} have another label" in found.net.notes[0]
     monkeypatch.setattr(widths, "MOST_BITS", 4)
-    drawn = widths.choose(graph, "auto", samples.drawn(graph))
+    drawn = widths.choose(graph, "auto", calibration_data.drawn(graph))
     assert drawn.fixed.bits == 4
 
 
@@ -208,7 +208,7 @@ def test_a_squashing_function_at_the_end_is_no_distance(tmp_path):
     for op in ("Sigmoid", "Tanh"):
         model = Real(1, 8).scaled().dense(8, 6).then("Relu").dense(6, 3).then(op)
         graph = read(model.save(tmp_path))
-        found = widths.choose(graph, 10, samples.drawn(graph))
+        found = widths.choose(graph, 10, calibration_data.drawn(graph))
         assert found.distances[-1].layer == "scores" and found.distances[-1].error < 0.02
 
 
@@ -227,7 +227,7 @@ def test_samples_of_floats_keep_the_quantiser_that_there_is(tmp_path):
     model = Real(1, 6)
     model.at = model.quant(model.at, 4, scale=0.25)
     graph = read(model.dense(6, 3).save(tmp_path), input="float")
-    found = widths.choose(graph, 9, samples.drawn(graph))
+    found = widths.choose(graph, 9, calibration_data.drawn(graph))
     assert found.net.samples.alphabet.levels == 16 and found.graph is graph
 
 
@@ -235,7 +235,7 @@ def test_a_single_score_has_its_label_by_sign(tmp_path):
     model = Real(1, 8).scaled(mean=0.5).dense(8, 5, bias=False).then("Relu").dense(5, 1)
     graph = read(model.save(tmp_path))
     x = np.random.default_rng(0).integers(0, 256, (60, 1, 1, 8)).astype(np.uint8)
-    given = samples.given(graph, x)
+    given = calibration_data.given(graph, x)
     found = widths.choose(graph, "auto", given)
     want = execute.scores(graph, given.values(graph))[:, 0] > 0
     assert 5 < want.sum() < 55
@@ -247,7 +247,7 @@ def test_all_samples_count_whatever_their_number(rows, tmp_path):
     graph, given = files("lenet", tmp_path)
     x = np.resize(given.x, (rows, *given.x.shape[1:])).astype(np.uint8)
     x[-1] = 255
-    found = widths.choose(graph, 6, samples.given(graph, x))
+    found = widths.choose(graph, 6, calibration_data.given(graph, x))
     assert found.count == rows and found.fixed.ranges[0].hi == 255
 
 
@@ -265,14 +265,14 @@ def test_values_beyond_float32_are_refused(ops, why, tmp_path):
         model.then(op, *constants)
     graph = read(model.dense(6, 3).save(tmp_path))
     with pytest.raises(UnsupportedModel, match=why):
-        widths.choose(graph, 8, samples.drawn(graph))
+        widths.choose(graph, 8, calibration_data.drawn(graph))
 
 
 def test_a_layer_that_calibration_never_reaches_is_zero_or_refused(tmp_path):
     def made(factor):
         model = Real(1, 8).scaled().dense(8, 6).then("Sub", f32(100)).then("Relu")
         graph = read(model.then("Mul", f32(factor)).dense(6, 3).save(tmp_path))
-        return widths.choose(graph, 8, samples.drawn(graph))
+        return widths.choose(graph, 8, calibration_data.drawn(graph))
 
     assert made(1.0).differ == 0
     with pytest.raises(UnsupportedModel, match="too large beside their range"):
@@ -284,5 +284,5 @@ def test_a_value_that_the_graph_lacks_has_no_distance(tmp_path):
     """A pool behind the function is written before it: of the value between them there is none."""
     model = Real(1, 2, 4, 4).scaled().conv(3, 2, 3).then("Tanh").pool("MaxPool").flat()
     graph = read(model.save(tmp_path))
-    found = widths.choose(graph, 10, samples.drawn(graph))
+    found = widths.choose(graph, 10, calibration_data.drawn(graph))
     assert [d.layer for d in found.distances] == ["input"] and found.differ == 0

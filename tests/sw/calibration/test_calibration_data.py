@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from xnorflow.calibration import samples
+from xnorflow.calibration import calibration_data
 from xnorflow.errors import BadInput
 from xnorflow.frontend import read
 from xnorflow.graph.input_scale import InputScale
@@ -27,7 +27,7 @@ def test_samples_come_in_the_order_of_the_file_or_of_the_stream(tmp_path):
     x = data(5, 2, 11, 9)
     want = x.transpose(0, 2, 3, 1)
     for form in (x, want, x.reshape(5, -1)):
-        found = samples.given(net, form)
+        found = calibration_data.given(net, form)
         np.testing.assert_array_equal(found.x, want)
         assert not found.drawn
     # Div in the file is an operation; an input scale comes before the first one.
@@ -39,7 +39,7 @@ def test_samples_come_in_the_order_of_the_file_or_of_the_stream(tmp_path):
 )
 def test_the_input_scale_comes_before_the_first_operation(scale, want):
     net = graph(input_scale=InputScale.of(scale))
-    values = samples.given(net, np.full((1, 3, 4, 2), 51, np.uint8)).values(net)
+    values = calibration_data.given(net, np.full((1, 3, 4, 2), 51, np.uint8)).values(net)
     assert values.dtype == np.float64 and values.shape == (1, 3, 4, 2)
     np.testing.assert_allclose(values, want, rtol=1e-15)
 
@@ -49,7 +49,7 @@ def test_samples_are_gathered_as_frames_are():
     net = graph(order=InputOrder((2, 3, 4), places))
     x = data(3, 2, 3, 4)
     np.testing.assert_array_equal(
-        samples.given(net, x).x.reshape(3, -1), x.reshape(3, -1)[:, places]
+        calibration_data.given(net, x).x.reshape(3, -1), x.reshape(3, -1)[:, places]
     )
 
 
@@ -64,14 +64,14 @@ def test_samples_are_gathered_as_frames_are():
 )
 def test_integers_keep_their_values(alphabet, kind, values):
     x = np.random.default_rng(0).choice(np.array(values, kind), (4, 3, 4, 2))
-    found = samples.given(graph(alphabet), x)
+    found = calibration_data.given(graph(alphabet), x)
     np.testing.assert_array_equal(found.x, x)
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64, np.uint8, np.int16, bool])
 def test_floats_may_be_of_any_number(kind):
     x = data(2, 3, 4, 2, high=2).astype(kind)
-    np.testing.assert_array_equal(samples.given(graph(floats=True), x).x, x)
+    np.testing.assert_array_equal(calibration_data.given(graph(floats=True), x).x, x)
 
 
 @pytest.mark.parametrize(
@@ -95,33 +95,33 @@ def test_floats_may_be_of_any_number(kind):
 )
 def test_what_does_not_fit_is_refused(net, x, why):
     with pytest.raises(BadInput, match=why):
-        samples.given(net, x)
+        calibration_data.given(net, x)
 
 
 @pytest.mark.parametrize("alphabet", [None, BIPOLAR, Alphabet(-8, 1, 16), Alphabet(0, 1, 1 << 16)])
 def test_drawn_samples_fill_the_range_and_are_always_the_same(alphabet):
     net = graph(alphabet)
-    found, again = samples.drawn(net), samples.drawn(net)
+    found, again = calibration_data.drawn(net), calibration_data.drawn(net)
     a = net.samples.alphabet
-    assert found.drawn and found.x.shape == (samples.DRAWN, 3, 4, 2)
+    assert found.drawn and found.x.shape == (calibration_data.DRAWN, 3, 4, 2)
     np.testing.assert_array_equal(found.x, again.x)
     assert not ((found.x - a.lo) % a.step).any()
     assert found.x.min() >= a.lo and found.x.max() <= a.hi
     assert found.x.max() - found.x.min() >= 0.98 * (a.hi - a.lo)
-    spread = found.x.reshape(samples.DRAWN, -1).std(1)
+    spread = found.x.reshape(calibration_data.DRAWN, -1).std(1)
     assert spread.max() > 2 * spread.min(), "all of one contrast"
     # They are samples as a user would give them.
     if alphabet is not None:
-        np.testing.assert_array_equal(samples.given(net, found.x).x, found.x)
+        np.testing.assert_array_equal(calibration_data.given(net, found.x).x, found.x)
 
 
 def test_drawn_floats_are_normal_numbers():
-    found = samples.drawn(graph(floats=True), 2000)
+    found = calibration_data.drawn(graph(floats=True), 2000)
     assert found.drawn and found.x.dtype == np.float32
     assert abs(found.x.mean()) < 0.02 and abs(found.x.std() - 1) < 0.02
 
 
 def test_a_file_with_floats_has_the_shape_of_its_input(tmp_path):
     net = read(Real(1, 6).dense(6, 3).save(tmp_path), input="float")
-    assert samples.drawn(net).x.shape == (samples.DRAWN, 1, 1, 6)
-    assert samples.given(net, np.zeros((2, 6))).x.shape == (2, 1, 1, 6)
+    assert calibration_data.drawn(net).x.shape == (calibration_data.DRAWN, 1, 1, 6)
+    assert calibration_data.given(net, np.zeros((2, 6))).x.shape == (2, 1, 1, 6)
