@@ -48,7 +48,7 @@ RULES = {
     ORDER_OF_SUMMATION: "order of a float32 sum",
     "executors approximate it": "approximated function",
     "y - t + t": "residue of a straight-through estimator",
-    "but for their rounding": "weights off by their rounding",
+    "their rounding; the file": "weights off by their rounding",
 }
 """What a network's notes say, and the rule that a difference then falls under."""
 SQUASHING = ("Sigmoid", "Tanh", "Erf", "Softsign")

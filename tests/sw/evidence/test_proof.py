@@ -160,7 +160,7 @@ def test_a_turned_weight_bit_in_the_folder_is_found_and_located(tmp_path):
     )
     rtl, gates = found.outcomes
     assert rtl.scores > 0 and rtl.first.startswith("layer dense0, frame")
-    assert "is not what this version writes" in gates.failure
+    assert "differs from what this version writes" in gates.failure
 
 
 @pytest.mark.rtl
