@@ -5,7 +5,7 @@
    `rearrange` follows those that only move features, and a handler imports each other node.
 3. `input_samples` decides the kind of samples, `input_frame` the order in which users hold them.
 
-A handler is a function marked with `@handles` in any module of this room; all modules are imported
+A handler is a function marked with `@handles` in a module of `operators`; all of those are imported
 here, which registers their handlers. `values` has the tensors that handlers take and return. May
 import `graph` and `ir`.
 """
@@ -13,9 +13,10 @@ import `graph` and `ir`.
 from importlib import import_module
 from pkgutil import iter_modules
 
+from xnorflow.frontend import operators
 from xnorflow.frontend.read import read
 
-for _module in iter_modules(__path__):
-    import_module(f"{__name__}.{_module.name}")
+for _module in iter_modules(operators.__path__):
+    import_module(f"{operators.__name__}.{_module.name}")
 
 __all__ = ["read"]

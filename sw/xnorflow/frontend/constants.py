@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
-from xnorflow.frontend.broadcast import residue_note
-from xnorflow.frontend.integers import linear_constant
 from xnorflow.frontend.limits import MAX_FOLDED, elements
 from xnorflow.frontend.narrow import is_narrow, widened
 from xnorflow.frontend.node import QONNX, STANDARD, Node
-from xnorflow.frontend.quantise import QUANTS, bipolar_scale, quant_parameters
-from xnorflow.frontend.reshape import MOVES, move
+from xnorflow.frontend.operators.broadcast import residue_note
+from xnorflow.frontend.operators.integers import linear_constant
+from xnorflow.frontend.operators.quantise import QUANTS, bipolar_scale, quant_parameters
+from xnorflow.frontend.operators.reshape import MOVES, move
 from xnorflow.frontend.values import Constant
 from xnorflow.graph import ops
 

@@ -21,10 +21,10 @@ from xnorflow.frontend.input_frame import InputFrame
 from xnorflow.frontend.model_file import ModelFile
 from xnorflow.frontend.narrow import is_narrow
 from xnorflow.frontend.node import STANDARD, Node
-from xnorflow.frontend.rearrange import moves_alone, rearrange
+from xnorflow.frontend.operators.rearrange import moves_alone, rearrange
+from xnorflow.frontend.operators.reshape import MOVES
 from xnorflow.frontend.reframe import PixelConstants, reframed, unified
 from xnorflow.frontend.registry import HANDLERS, Entry, Result, activation, handles
-from xnorflow.frontend.reshape import MOVES
 from xnorflow.frontend.values import (
     FLOAT32,
     Activation,

@@ -21,6 +21,7 @@ from xnorflow.graph.quantisers import Floats
 from xnorflow.ir import Alphabet, InputKind, Ints
 from xnorflow.ir.input_kind import MAX_SAMPLE_BITS, HostQuantiser
 from xnorflow.lower.evaluate import Expression, Reach, Steps, steps
+from xnorflow.lower.fixed_point import ASK
 from xnorflow.lower.pending import quantises
 
 LARGEST = 0x7F7FFFFF
@@ -156,7 +157,7 @@ def _quantiser(ops: tuple[g.Op, ...], channels: int) -> tuple[Chain, Steps]:
         "it is not preceded by a quantiser of the network's float input.",
         node=where.node,
         op=where.op,
-        hint="a quantiser as the first layer, or integer samples.",
+        hint=f"a quantiser as the first layer, or integer samples; or {ASK}.",
     )
 
 

@@ -34,7 +34,14 @@ from xnorflow.graph.function_ops import (
 from xnorflow.graph.quantisers import Floats, integer_range
 from xnorflow.lower.common_scale import MAX_CODE_BITS, ROUNDING, Grid, find
 from xnorflow.lower.evaluate import Expression, Reach, Steps, monotone, steps
-from xnorflow.lower.fixed_point import MOST_TABLE_BITS, FixedPoint, affine, quantiser, rescaling
+from xnorflow.lower.fixed_point import (
+    ASK,
+    MOST_TABLE_BITS,
+    FixedPoint,
+    affine,
+    quantiser,
+    rescaling,
+)
 from xnorflow.lower.negate import negate
 from xnorflow.lower.rounding import ORDER_OF_SUMMATION, approximated_channels, uncertain_channels
 from xnorflow.lower.thresholds import intervals_and_codes, mirrored, thresholds
@@ -507,7 +514,8 @@ class Pending:
             where = self.where(consumer)
             what, hint = "the values it gives", ONE_SCALE
             if where is consumer:
-                what, hint = "its inputs", "a quantiser before it, with " + ONE_SCALE
+                what = "its inputs"
+                hint = f"a quantiser before it, with {ONE_SCALE.rstrip('.')}; or {ASK}."
             if isinstance(consumer, g.SumPoolOp):
                 hint = "bias and batch normalisation behind the pool, or " + hint
             raise UnsupportedModel(

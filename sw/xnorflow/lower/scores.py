@@ -14,6 +14,7 @@ from xnorflow.graph.quantisers import Floats
 from xnorflow.ir import Ints
 from xnorflow.lower import score_chain
 from xnorflow.lower.evaluate import Expression, Reach, change
+from xnorflow.lower.fixed_point import ASK
 from xnorflow.lower.score_chain import ScoreChain
 
 MAX_FACTOR = 1 << 12
@@ -195,5 +196,5 @@ def _too_large(count: int, where: Op) -> UnsupportedModel:
         f"its scores need a table of {count} entries, which is too large.",
         node=where.node,
         op=where.op,
-        hint="one scale for all classes after the last layer, or a narrower last layer.",
+        hint=f"one scale for all classes after the last layer, a narrower last layer, or {ASK}.",
     )

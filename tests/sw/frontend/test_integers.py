@@ -199,7 +199,7 @@ def test_float_quantisers_are_refused(tmp_path):
 
 
 def test_helper_types_are_those_of_onnx():
-    from xnorflow.frontend.quantise import integer_range_of
+    from xnorflow.frontend.operators.quantise import integer_range_of
 
     for name in ("INT8", "UINT8", "INT16", "UINT16", "INT32"):
         number = TensorProto.DataType.Value(name)

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from xnorflow.errors import UnsupportedModel
-from xnorflow.frontend import dense, limits, model_file, read, windows
+from xnorflow.frontend import limits, model_file, read
 from xnorflow.frontend.limits import MAX_FEATURES, MAX_RANK, elements
+from xnorflow.frontend.operators import dense, windows
 from xnorflow.graph import ops
 
 from .onnx_models import QONNX, Model, f32

@@ -8,13 +8,12 @@ from pkgutil import iter_modules
 import onnx
 import pytest
 
-from xnorflow import frontend
-from xnorflow.frontend import constants
-from xnorflow.frontend.integers import float_quant
+from xnorflow.frontend import constants, operators
 from xnorflow.frontend.model_file import OLDEST_OPSET
 from xnorflow.frontend.node import DOMAINS, MICROSOFT, QONNX, QONNX_ONLY, STANDARD
+from xnorflow.frontend.operators.integers import float_quant
+from xnorflow.frontend.operators.reshape import MOVES
 from xnorflow.frontend.registry import HANDLERS
-from xnorflow.frontend.reshape import MOVES
 
 PAGE = Path(__file__).parents[3] / "docs/operators.md"
 START, END = "<!-- from the registry -->\n", "<!-- end -->\n"
@@ -106,13 +105,13 @@ def handlers(module):
             yield function
 
 
-@pytest.mark.parametrize("name", [module.name for module in iter_modules(frontend.__path__)])
+@pytest.mark.parametrize("name", [module.name for module in iter_modules(operators.__path__)])
 def test_every_function_that_imports_a_node_is_marked(name):
     registered = {entry.handler for entry in HANDLERS.values()}
-    found = set(handlers(import_module(f"{frontend.__name__}.{name}")))
+    found = set(handlers(import_module(f"{operators.__name__}.{name}")))
     assert found or name != "windows"
     without = sorted(f.__name__ for f in found - registered)
-    assert not without, f"frontend/{name}.py: {without} lack @handles"
+    assert not without, f"frontend/operators/{name}.py: {without} lack @handles"
 
 
 if __name__ == "__main__":

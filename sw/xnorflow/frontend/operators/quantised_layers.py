@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xnorflow.frontend.broadcast import apply
-from xnorflow.frontend.dense import product
 from xnorflow.frontend.node import MICROSOFT, Node
-from xnorflow.frontend.quantise import constant_parameters
+from xnorflow.frontend.operators.broadcast import apply
+from xnorflow.frontend.operators.dense import product
+from xnorflow.frontend.operators.quantise import constant_parameters
+from xnorflow.frontend.operators.windows import GEOMETRY, conv
 from xnorflow.frontend.registry import Result, activation, handles
 from xnorflow.frontend.values import FLOAT32, Activation, Constant, Value
-from xnorflow.frontend.windows import GEOMETRY, conv
 from xnorflow.graph import ops
 from xnorflow.graph.function_ops import DequantizeLinearOp, QuantizeLinearOp
 

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from xnorflow.frontend.limits import MAX_FEATURES, MAX_WEIGHTS, elements
 from xnorflow.frontend.node import Node
-from xnorflow.frontend.one_dimensional import also_along_a_line
-from xnorflow.frontend.picks import also_picked
-from xnorflow.frontend.quantise import float_parameter
+from xnorflow.frontend.operators.one_dimensional import also_along_a_line
+from xnorflow.frontend.operators.picks import also_picked
+from xnorflow.frontend.operators.quantise import float_parameter
+from xnorflow.frontend.operators.weights import layer_weights
 from xnorflow.frontend.registry import Result, activation, handles
 from xnorflow.frontend.values import (
     Activation,
@@ -23,7 +24,6 @@ from xnorflow.frontend.values import (
     Value,
     channels_first,
 )
-from xnorflow.frontend.weights import layer_weights
 from xnorflow.graph import ops
 from xnorflow.graph.quantisers import Floats
 from xnorflow.ir import Ints, Window

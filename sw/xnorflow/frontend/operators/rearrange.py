@@ -10,8 +10,8 @@ import numpy as np
 from xnorflow.frontend.constants import Folder
 from xnorflow.frontend.limits import MAX_FEATURES, elements
 from xnorflow.frontend.node import STANDARD, Node
+from xnorflow.frontend.operators.reshape import MOVES, WITH_OPERAND, move
 from xnorflow.frontend.registry import Result, activation, handles
-from xnorflow.frontend.reshape import MOVES, WITH_OPERAND, move
 from xnorflow.frontend.values import Activation, Constant, Value
 from xnorflow.ir import Ints
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xnorflow.frontend.broadcast import Make, apply, combined
 from xnorflow.frontend.limits import MAX_WEIGHTS, elements
 from xnorflow.frontend.node import QONNX, Node
-from xnorflow.frontend.quantise import (
+from xnorflow.frontend.operators.broadcast import Make, apply, combined
+from xnorflow.frontend.operators.quantise import (
     QUANT_ATTRIBUTES,
     QUANTS,
     bipolar_scale,

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto, helper
 
-from xnorflow.frontend.broadcast import combined
 from xnorflow.frontend.node import Node
+from xnorflow.frontend.operators.broadcast import combined
 from xnorflow.frontend.registry import Result, activation, handles
 from xnorflow.frontend.tensors import type_name
 from xnorflow.frontend.values import FLOAT32, Activation, Constant, Value

@@ -10,10 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from xnorflow.frontend.broadcast import apply
 from xnorflow.frontend.narrow import is_integer
 from xnorflow.frontend.node import QONNX, Node
-from xnorflow.frontend.quantise import constant_parameters, integer_range_of, trunc_operation
+from xnorflow.frontend.operators.broadcast import apply
+from xnorflow.frontend.operators.quantise import (
+    constant_parameters,
+    integer_range_of,
+    trunc_operation,
+)
 from xnorflow.frontend.registry import Result, activation, handles
 from xnorflow.frontend.values import FLOAT32, Constant, Value
 from xnorflow.graph import ops

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xnorflow.frontend.broadcast import chain_of
 from xnorflow.frontend.limits import MAX_FEATURES, MAX_WEIGHTS, elements
 from xnorflow.frontend.node import Node
+from xnorflow.frontend.operators.broadcast import chain_of
 from xnorflow.frontend.registry import Result, handles
 from xnorflow.frontend.values import Activation, Value, fork, same_source
 from xnorflow.graph import ops

@@ -9,10 +9,10 @@ import numpy as np
 
 from xnorflow.frontend.limits import MAX_FEATURES, MAX_WEIGHTS, elements
 from xnorflow.frontend.node import Node
-from xnorflow.frontend.quantise import float_parameter
+from xnorflow.frontend.operators.quantise import float_parameter
+from xnorflow.frontend.operators.weights import layer_weights
 from xnorflow.frontend.registry import Result, activation, handles
 from xnorflow.frontend.values import Activation, Constant, LayoutError, Rearrangement, Value
-from xnorflow.frontend.weights import layer_weights
 from xnorflow.graph import ops as graph
 from xnorflow.graph.quantisers import Floats
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from xnorflow.frontend.limits import MAX_WEIGHTS, elements
 from xnorflow.frontend.node import Node
+from xnorflow.frontend.operators.windows import axes_of
 from xnorflow.frontend.registry import Result, activation, handles
 from xnorflow.frontend.values import Activation, Constant, LayoutError, Rearrangement, Value
-from xnorflow.frontend.windows import axes_of
 from xnorflow.graph import ops
 from xnorflow.ir import Ints, Window
 
