@@ -5,6 +5,13 @@ The tests do the same with a small fixed number. Run for example::
     python benchmarks/fuzz.py 200                 # Amaranth's simulator, every beat
     python benchmarks/fuzz.py 20 --verilator      # generated Verilog, with stalls
     python benchmarks/fuzz.py 5000 --schedule     # the prediction alone against its bound
+    python benchmarks/fuzz.py 2000 --executor     # golden model against ONNX Runtime and loops
+    python benchmarks/fuzz.py 200 --verilator --with affine scores groups rescale
+
+With ``--executor`` the golden model is held to what shares no arithmetic with it: plain loops over
+Python's integers, and ONNX Runtime on the exported network. What a file in float32 does not hold
+(sums beyond 2**24, constants of scores) is compared with the loops alone and counted. With
+``--with`` every network has at least one of the parts. The last lines count the parts drawn.
 
 A failing network is shrunk and printed with the seed that draws it again.
 """
@@ -15,15 +22,77 @@ import argparse
 import random
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.bench import check, check_schedule, check_verilog
+from tests.sim.test_golden import frame
 from tests.strategies import Case, cases
+
+from xnorflow import ir
+from xnorflow.errors import UnsupportedModel
+from xnorflow.export.integer_model import integer_model
+from xnorflow.plan.hardware_passes import accelerator
+from xnorflow_hw.spec import AffineSpec
+
+PARTS = {
+    "affine": "thresholds that hardware computes as an affine function",
+    "scores": "a unit of float32 scores",
+    "groups": "a convolution in groups, depthwise ones among them",
+    "depthwise": "a convolution with a group for each input channel",
+    "rescale": "codes that are computed, as fixed point has them",
+}
+
+
+def parts(case: Case) -> set[str]:
+    """Return those of `PARTS` that a drawn network has."""
+    spec = accelerator(case.net, case.folds, in_lanes=case.in_lanes, out_lanes=case.out_lanes)
+    computed = sum(isinstance(tail, AffineSpec) for stage in spec.stages for tail in stage.tails)
+    rescaled = sum(isinstance(layer, ir.Rescale) for layer in case.net.layers)
+    found = {"rescale"} if rescaled else set()
+    if computed > rescaled:
+        found.add("affine")
+    if spec.scores is not None:
+        found.add("scores")
+    for layer, inp, _ in case.net:
+        if isinstance(layer, ir.Conv) and layer.groups > 1:
+            found.add("groups")
+            if layer.groups == inp.channels:
+                found.add("depthwise")
+    return found
+
+
+def check_executor(case: Case, seen: Counter[str]) -> None:
+    """Hold the golden model to plain loops, and to ONNX Runtime where a file holds the network."""
+    scores = case.net(case.x)
+    seen["networks whose scores vary"] += bool((scores != scores[0]).any())
+    seen["frames"] += len(scores)
+    np.testing.assert_array_equal(scores, [frame(case.net, x) for x in case.x])
+    try:
+        model = integer_model(case.net)
+    except UnsupportedModel:
+        seen["networks that no file in float32 holds"] += 1
+        return
+    np.testing.assert_array_equal(scores, executed(model.SerializeToString(), case.x))
+    seen["networks in ONNX Runtime"] += 1
+
+
+def executed(model: bytes, x: Any) -> Any:
+    """Return what ONNX Runtime makes of a model without optimisation, in one thread."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return session.run(None, {"x": x})[0]
 
 
 def main() -> None:
@@ -38,15 +107,32 @@ def main() -> None:
     what.add_argument(
         "--schedule", action="store_true", help="only compare the predicted interval with its bound"
     )
+    what.add_argument(
+        "--executor", action="store_true", help="only compare the golden model with executors"
+    )
+    parser.add_argument(
+        "--with",
+        dest="wanted",
+        nargs="+",
+        choices=PARTS,
+        default=[],
+        help="; ".join(f"{name}: {text}" for name, text in PARTS.items()),
+    )
     parser.add_argument("--no-shrink", action="store_true")
     options = parser.parse_args()
+    seen: Counter[str] = Counter()
     held: Callable[[Case], None] = lambda case: check(case, thorough=True)  # noqa: E731
     if options.verilator:
         held = check_verilog
     elif options.schedule:
         held = check_schedule
+    elif options.executor:
+        held = lambda case: check_executor(case, seen)  # noqa: E731
     phases = (Phase.generate,) if options.no_shrink else (Phase.generate, Phase.shrink)
-    count, started = 0, time.monotonic()
+    count, drawn, started = 0, Counter[str](), time.monotonic()
+    networks = cases()
+    if options.wanted:
+        networks = networks.filter(lambda case: bool(parts(case) & set(options.wanted)))
 
     @seed(options.seed)
     @settings(
@@ -57,12 +143,13 @@ def main() -> None:
         suppress_health_check=list(HealthCheck),
         print_blob=False,
     )
-    @given(cases())
+    @given(networks)
     def fuzz(case: Case) -> None:
         nonlocal count
         count += 1
         if count % 10 == 0:
             print(f"\r{count} networks, {time.monotonic() - started:.0f} s", end="", flush=True)
+        drawn.update(parts(case))
         held(case)
 
     print(f"seed {options.seed}")
@@ -72,6 +159,8 @@ def main() -> None:
         print(f"\nfailed; the same networks again: --seed {options.seed}")
         raise
     print(f"\r{count} networks in {time.monotonic() - started:.0f} s: no difference")
+    for what_is, number in (drawn | seen).items():
+        print(f"{number:7,} {PARTS.get(what_is, what_is)}")
 
 
 if __name__ == "__main__":
