@@ -13,7 +13,7 @@ from xnorflow.calibration.calibration_data import Samples
 from xnorflow.calibration.distance import Distance, distances
 from xnorflow.errors import BadInput, UnsupportedModel
 from xnorflow.graph import execute
-from xnorflow.graph.ops import Graph, Op
+from xnorflow.graph.ops import Graph, LookupOp, MultiplyOp, Op
 from xnorflow.ir import IntegerNetwork, Ints, labels
 from xnorflow.lower import tidy, write
 from xnorflow.lower.fixed_point import (
@@ -140,7 +140,9 @@ def choose(
         assert error is not None
         raise error
     differ = int((found.labels() != want).sum())
-    far = distances(found.plain, found.net, found.marks, found.x, found.codes)
+    exact = found.plain if found.graph is graph else _without_lookup(found.plain)
+    given = found.x if found.graph is graph else x
+    far = distances(exact, found.net, found.marks, given, found.codes)
     notes = _notes(found.fixed.bits, width, spare, samples, far, differ)
     net = replace(found.net, notes=(*found.net.notes, *notes))
     return Chosen(found.graph, found.fixed, net, far, differ, len(x))
@@ -210,6 +212,17 @@ def _quantised(graph: Graph, bits: int, x: NDArray[np.float64], drawn: bool) -> 
         seen = _range(x.min(), x.max(), MARGIN if drawn else 1.0, Op(node=graph.name, op="input"))
         return quantise_input(graph, bits, seen)
     return graph
+
+
+def _without_lookup(graph: Graph) -> Graph:
+    """Return a graph that reads the values that the host rounds, in place of their codes.
+
+    It has as many operations.
+    """
+    lookup, *rest = graph.ops
+    assert isinstance(lookup, LookupOp), lookup
+    same = MultiplyOp(np.ones((), np.float32), node=lookup.node, op=lookup.op)
+    return replace(graph, ops=(same, *rest))
 
 
 def _ranges(graph: Graph, x: NDArray[np.float64], margin: float) -> tuple[Range, ...]:

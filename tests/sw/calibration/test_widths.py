@@ -184,6 +184,33 @@ def test_more_bits_leave_less_error_in_every_layer(tmp_path):
         assert b.error < a.error / 30 or a.layer == "input" and b.error < 1e-6
 
 
+@pytest.mark.parametrize("bits", [3, 8, 12])
+def test_errors_contain_the_rounding_of_float_samples(bits, tmp_path):
+    """The file reads the samples as they are, not what the host rounds them to."""
+    graph, given = files("perceptron", tmp_path)
+    found = widths.choose(graph, bits, given)
+    unit = np.abs(given.x).max() / (2 ** (bits - 1) - 1)
+    off = np.rint(given.x / unit) * unit - given.x
+    errors = {d.layer: d.error for d in found.distances}
+    want = np.sqrt((off**2).mean() / (given.x**2).mean())
+    assert errors["input"] == pytest.approx(want, rel=1e-4)
+    # What follows is an affine function with many inputs: its error is of the same size.
+    assert want / 10 < errors["scores"] < want * 10
+
+
+def test_what_a_file_rounds_itself_is_no_error(tmp_path):
+    """The first quantiser is the file's own; only the weights behind it are rounded."""
+    m = Real(1, 6)
+    m.at = m.quant(m.at, 4, scale=0.25)
+    graph = read(m.dense(6, 4).save(tmp_path), input="float")
+    given = calibration_data.given(graph, np.random.default_rng(3).normal(size=(60, 6)))
+    few, more = (
+        {d.layer: d.error for d in widths.choose(graph, bits, given).distances} for bits in (3, 12)
+    )
+    assert few["input"] == more["input"] == 0
+    assert few["scores"] > 0.01 and more["scores"] < 0.001
+
+
 def test_weights_of_many_bits_beside_values_of_sixteen(tmp_path):
     """At 24 bits sums have up to 48, so that no factor of a rescaling can be exact."""
     graph, given = files("lenet", tmp_path)
