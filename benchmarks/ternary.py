@@ -1,0 +1,151 @@
+"""Measure a convolution with ternary weights (TWN) against one with binary weights.
+
+Ternary weights are two binary planes, each with a popcount of its own (docs/hardware.md, 2). The
+first table has the cells of the layer's stage after Yosys, at the same folding for both, beside the
+model's estimate. The second compares, after place and route, sixteen sums of a beat as two planes
+give them with a masked form, which the arrays do not have: one popcount, whose lanes agree only
+where weights are not 0. With a bit `n` that is 1 for weights other than 0 and a sign `s`, two
+planes count ``2 * popcount(n & (x XNOR s)) + zeros``, so either form gives the other but for a
+constant of the channel. The masked form is built here of the present popcount, of ``x & n`` and
+``s | ~n``, the latter from memory.
+
+Run: python benchmarks/ternary.py [--board B] [--channels N] [--size N] [--folds PE,SIMD ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+from count_cells import apart
+from popcount import run
+
+from xnorflow import ir
+from xnorflow.compiler import assembler, clock_for
+from xnorflow.devices.tables import fpga
+from xnorflow.plan.reductions import Fold
+from xnorflow.resources.usage import engine_resources
+from xnorflow_hw.fabric.popcount import module_name, verilog_module
+from xnorflow_hw.fabric.primitives import PROLOGUE
+from xnorflow_hw.spec.latency import popcount_latency
+
+LAYER = "layer"
+ROWS = 16
+FORMS = ("tree", "dense")
+
+
+def network(channels: int, size: int, weights: ir.Alphabet) -> ir.IntegerNetwork:
+    """Build the layer between an input table and a sum over the frame."""
+    rng = np.random.default_rng(1)
+    values = weights.values(rng.integers(0, weights.levels, (channels, 3, 3, channels)))
+    window = ir.Window((3, 3), (1, 1), (1, 1), (1, 1, 1, 1))
+    layers = (
+        ir.InputTable("samples", np.arange(256)[None] // 128, ir.BIPOLAR),
+        ir.Conv(LAYER, values, weights, window),
+        ir.Threshold("sign", rng.integers(-9, 10, (channels, 1)), ir.BIPOLAR),
+        ir.SumPool("pool", ir.Window((size, size))),
+        ir.Scores("scores", np.zeros(channels, np.int64)),
+    )
+    return ir.IntegerNetwork("net", (size, size, channels), layers)
+
+
+def layers(board: str, channels: int, size: int, folds: list[Fold]) -> None:
+    """Print a line per folding and kind of weights."""
+    print(
+        "| PE, SIMD | cycles | weights | weight bits | LUT | FF | block RAM | estimated LUT, FF |"
+    )
+    print("|" + "---|" * 8)
+    for fold in folds:
+        for name, weights in (("binary", ir.BIPOLAR), ("ternary", ir.TERNARY)):
+            net = network(channels, size, weights)
+            made = assembler(net, board, clock_for(board, None))((fold, Fold(fold.pe, fold.pe)), 0)
+            found = apart(made, board)
+            own = [cells for part, cells in found.items() if part.startswith(f"{LAYER}.")]
+            lut, ff, ram = (sum(cells[n] for cells in own) for n in ("lut", "ff", "bram"))
+            engine = made.shape.engines[0]
+            guess = engine_resources(engine, fpga(board).family)
+            print(
+                f"| {fold.pe}, {fold.simd} | {engine.cycles:,} | {name} |"
+                f" {engine.rom_depth * engine.rom_width:,} | {lut:,} | {ff:,} | {ram} |"
+                f" {guess.luts:,.0f}, {guess.ffs:,.0f} |",
+                flush=True,
+            )
+
+
+def sums(simd: int, form: str | None, *, masked: bool) -> str:
+    """Write the bench of a beat's sums for ECP5; without a form, registers in their place."""
+    kind = {"form": form, "fabric": "generic" if form == "tree" else "ecp5"}
+    latency = 0 if form is None else popcount_latency(simd, **kind)
+    bits = simd.bit_length() + (not masked)
+    lines = [] if form is None else [PROLOGUE, verilog_module(simd, latency, **kind)]
+    lines.append(f"""\
+module top(input clk, input xi, input wi, output reg o);
+  reg [{simd - 1}:0] x;
+  reg [{2 * simd * ROWS - 1}:0] w;
+  wire [{bits * ROWS - 1}:0] n;
+  reg [{bits * ROWS - 1}:0] counts, out;
+  reg [3:0] k = 0;
+  always @(posedge clk) begin
+    x <= {{x, xi}};
+    w <= {{w, wi}};
+    k <= k + 1;
+    counts <= n;
+    out <= k == 0 ? counts : out >> 1;
+    o <= out[0];
+  end""")
+    for row in range(ROWS):
+        total = f"n[{bits * row} +: {bits}]"
+        planes = [f"w[{simd * (2 * row + p)} +: {simd}]" for p in range(2)]
+        if form is None:
+            last = 2 * simd * (row + 1) - bits
+            lines.append(f"  assign {total} = w[{last} +: {bits}] ^ x[0 +: {bits}];")
+            continue
+        clock = ".clk(clk), " if latency else ""
+        module = module_name(simd, latency, **kind)
+        if masked:
+            lines.append(
+                f"  {module} p{row} ({clock}.x(x & {planes[0]}), .w({planes[1]}), .n({total}));"
+            )
+            continue
+        for p in range(2):
+            lines.append(f"  wire [{bits - 2}:0] n{row}_{p};")
+            lines.append(f"  {module} p{row}_{p} ({clock}.x(x), .w({planes[p]}), .n(n{row}_{p}));")
+        lines.append(f"  assign {total} = n{row}_0 + n{row}_1;")
+    return "\n".join([*lines, "endmodule", ""])
+
+
+def beats(widths: list[int]) -> None:
+    """Print a line per width and form."""
+    print("| lanes | form | two planes: LUT, FF, MHz | masked: LUT, FF, MHz |")
+    print("|" + "---|" * 4)
+    for simd in widths:
+        for form in FORMS:
+            texts = []
+            for masked in (False, True):
+                bits = simd.bit_length() + (not masked)
+                around = run(sums(simd, None, masked=masked), "ecp5")
+                got = run(sums(simd, form, masked=masked), "ecp5")
+                luts = got.luts - around.luts + bits * ROWS
+                speed = "-" if got.fmax is None else f"{got.fmax:.0f}"
+                texts.append(
+                    f"{luts / ROWS:.1f}, {(got.flip_flops - around.flip_flops) / ROWS:.1f}, {speed}"
+                )
+            print(f"| {simd} | {form} | {' | '.join(texts)} |", flush=True)
+
+
+def main() -> None:
+    """Print both tables."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--board", default="ulx3s-85f", help="of an open flow")
+    parser.add_argument("--channels", type=int, default=64)
+    parser.add_argument("--size", type=int, default=16)
+    parser.add_argument("--folds", nargs="*", default=["32,64", "8,64", "4,16"])
+    parser.add_argument("--widths", type=int, nargs="*", default=[15, 63])
+    options = parser.parse_args()
+    folds = [Fold(*map(int, text.split(","))) for text in options.folds]
+    layers(options.board, options.channels, options.size, folds)
+    beats(options.widths)
+
+
+if __name__ == "__main__":
+    main()
