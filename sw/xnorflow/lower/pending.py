@@ -239,6 +239,12 @@ class Pending:
         codes = grid.codes(unit.astype(np.float32))
         return np.broadcast_to(grid.alphabet.values(codes), channels.shape)
 
+    def carry_tail(self) -> None:
+        """Write a pool of one tap behind a flattening, which has no results to apply a tail to."""
+        if isinstance(self.layers[-1], ir.Flatten):
+            none = np.zeros(len(self.reach.lo), np.bool_)
+            self.layers.append(ir.MaxPool(self.name("pool"), ir.Window(), none))
+
     def _note_reach(self) -> None:
         """Add a note if samples do not reach all integers of the input's quantiser."""
         at = next((i for i, op in enumerate(self.ops) if isinstance(op, g.QuantOp)), None)
@@ -259,6 +265,7 @@ class Pending:
 
     def _codes(self, consumer: g.Op, zero: bool) -> None:
         """Write thresholds; in fixed point, round what has none, or a great many."""
+        self.carry_tail()
         if self.fixed is None or any(quantises(op) for op in self.ops):
             self._threshold(consumer, zero)
             return

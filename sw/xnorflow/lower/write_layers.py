@@ -324,6 +324,7 @@ def _finish(p: Pending, graph: ops.Graph, shape: Shape) -> None:
             hint="a global pool or a dense layer at the end.",
         )
     p.write_pools(np.ones(len(p.reach.lo), np.int64))
+    p.carry_tail()
     at = _drop_squashing(p, graph)
     if p.fixed is not None and _scores_in_fixed_point(p, graph, where, at):
         return

@@ -13,6 +13,7 @@ from xnorflow.graph import ops as g
 from xnorflow.graph.input_scale import InputScale
 from xnorflow.ir import Window
 from xnorflow.lower import lower
+from xnorflow.plan.layer_rules import reductions
 from xnorflow_sim import golden
 
 from . import reference
@@ -457,3 +458,43 @@ DENSE = conv(1, 3, 36, (1, 1))
 def test_what_has_no_integer_form_is_refused_by_name(ops, message):
     with pytest.raises(UnsupportedModel, match=message):
         lower(network(*ops))
+
+
+def per_feature(seed, features):
+    """Batch normalisation whose constants differ from pixel to pixel; it rises in all of them."""
+    r = np.random.default_rng(seed)
+    gamma, beta, mean = (f32(r.normal(size=features)) for _ in range(3))
+    return g.BatchNormOp(np.abs(gamma), beta, 9 * mean, f32(r.uniform(0.5, 2, features)), 0.001)
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+def test_what_differs_from_pixel_to_pixel_behind_a_flattening_has_hardware(pooled):
+    """Hardware applies thresholds to results of a stage, so a pool of one tap carries them."""
+    pool = (g.MaxPoolOp(Window((2, 2), (2, 2))),) if pooled else ()
+    size = 4 if pooled else 16
+    graph = network(
+        CENTRE,
+        SIGN,
+        conv(0, 4, 1),
+        *pool,
+        g.FlattenOp(),
+        per_feature(1, 4 * size),
+        SIGN,
+        conv(1, 3, 4 * size, (1, 1)),
+    )
+    net = check(graph, frames(graph.shape, 2))
+    kinds = [type(layer) for layer in net.layers]
+    at = kinds.index(ir.Flatten)
+    assert kinds[at + 1 : at + 3] == [ir.MaxPool, ir.Threshold]
+    assert net.layers[at + 1].window == Window()
+    assert reductions(net)
+
+
+def test_constants_of_a_channel_need_no_pool_behind_a_flattening():
+    graph = network(CENTRE, SIGN, conv(0, 4, 1), g.FlattenOp(), SIGN, conv(1, 3, 64, (1, 1)))
+    assert ir.MaxPool not in [type(layer) for layer in check(graph, frames(graph.shape, 2)).layers]
+
+
+def test_scores_of_a_flattened_map_have_hardware():
+    graph = network(CENTRE, SIGN, conv(0, 4, 1), g.FlattenOp(), per_feature(1, 64))
+    assert reductions(check(graph, frames(graph.shape, 2)))
