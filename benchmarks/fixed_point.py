@@ -4,10 +4,10 @@ Three networks: a published one for particle jets (5 classes, real biases betwee
 two that are trained here on MNIST, with a fixed seed: a LeNet whose first and last layers are real
 and whose middle is binary with a scale per filter, as in XNOR-Net, and one as Larq writes them,
 binary convolutions and a real dense layer at the end. The files run in ONNX Runtime without
-optimisation. Ranges and the width `auto` come from 200 training images, which the test set does not
-hold (the jets come without training samples, so theirs are drawn).
+optimisation. Ranges and the width `auto` come from 200 training images, or as many as asked for,
+which the test set does not hold (the jets come without training samples, so theirs are drawn).
 
-Run: python benchmarks/fixed_point.py [--folder FOLDER] [--bits 8 12 16 auto] [NAME ...]
+Run: python benchmarks/fixed_point.py [--folder FOLDER] [--calibration N] [--bits 8 auto] [NAME ...]
 
 With a folder, trained files are kept there and used again.
 """
@@ -34,8 +34,6 @@ from xnorflow.evidence.score_orders import compare_orders
 from xnorflow.ir import IntegerNetwork
 
 CASES = Path(os.environ.get("XNORFLOW_CASES", DATA.parent / "cases"))
-CALIBRATION = 200
-"""Training images that ranges are taken from."""
 RTL_FRAMES = 4
 CYCLES = 40_000
 """Aim of cycles per frame for the Verilog."""
@@ -206,7 +204,7 @@ TRAINED = {"lenet_xnor": lenet, "larq_float_end": larq}
 NAMES = ("qkeras_jettagging", *TRAINED)
 
 
-def find(name: str, folder: Path, epochs: int) -> Network:
+def find(name: str, folder: Path, epochs: int, calibration: int) -> Network:
     """Return a network, and train it first if the folder does not hold it."""
     if name not in TRAINED:
         path = CASES / "networks" / f"{name}.onnx"
@@ -216,7 +214,7 @@ def find(name: str, folder: Path, epochs: int) -> Network:
     if not path.exists():
         train(TRAINED[name], path, epochs)
     with np.load(DATA / "datasets" / "mnist.npz", allow_pickle=False) as z:
-        x, y, first = z["x_test"], z["y_test"], z["x_train"][:CALIBRATION]
+        x, y, first = z["x_test"], z["y_test"], z["x_train"][:calibration]
     return Network(path, x[:, None], y, first[:, None], {"input_scale": 1 / 255}, 255.0)
 
 
@@ -249,6 +247,7 @@ def main() -> None:
     parser.add_argument("--bits", nargs="*", default=["8", "12", "16", "auto"])
     parser.add_argument("--folder", type=Path, help="where trained files are kept")
     parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--calibration", type=int, default=200, help="training images for ranges")
     options = parser.parse_args()
     if unknown := set(options.names) - set(NAMES):
         parser.error(f"there is no network {', '.join(sorted(unknown))}")
@@ -260,7 +259,7 @@ def main() -> None:
         folder = options.folder or Path(scratch)
         folder.mkdir(exist_ok=True)
         for name in options.names or NAMES:
-            network = find(name, folder, options.epochs)
+            network = find(name, folder, options.epochs, options.calibration)
             want = in_float(network)
             for bits in options.bits:
                 line(name, network, want, bits)

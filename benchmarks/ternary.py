@@ -31,7 +31,6 @@ from xnorflow_hw.spec.latency import popcount_latency
 
 LAYER = "layer"
 ROWS = 16
-FORMS = ("tree", "dense")
 
 
 def network(channels: int, size: int, weights: ir.Alphabet) -> ir.IntegerNetwork:
@@ -114,12 +113,12 @@ module top(input clk, input xi, input wi, output reg o);
     return "\n".join([*lines, "endmodule", ""])
 
 
-def beats(widths: list[int]) -> None:
+def beats(widths: list[int], forms: list[str]) -> None:
     """Print a line per width and form."""
     print("| lanes | form | two planes: LUT, FF, MHz | masked: LUT, FF, MHz |")
     print("|" + "---|" * 4)
     for simd in widths:
-        for form in FORMS:
+        for form in forms:
             texts = []
             for masked in (False, True):
                 bits = simd.bit_length() + (not masked)
@@ -139,12 +138,13 @@ def main() -> None:
     parser.add_argument("--board", default="ulx3s-85f", help="of an open flow")
     parser.add_argument("--channels", type=int, default=64)
     parser.add_argument("--size", type=int, default=16)
-    parser.add_argument("--folds", nargs="*", default=["32,64", "8,64", "4,16"])
-    parser.add_argument("--widths", type=int, nargs="*", default=[15, 63])
+    parser.add_argument("--folds", nargs="*", default=["8,64", "4,16"])
+    parser.add_argument("--widths", type=int, nargs="*", default=[63])
+    parser.add_argument("--forms", nargs="*", default=["dense"], choices=["tree", "dense"])
     options = parser.parse_args()
     folds = [Fold(*map(int, text.split(","))) for text in options.folds]
     layers(options.board, options.channels, options.size, folds)
-    beats(options.widths)
+    beats(options.widths, options.forms)
 
 
 if __name__ == "__main__":
