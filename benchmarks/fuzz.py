@@ -153,14 +153,19 @@ def main() -> None:
         held(case)
 
     print(f"seed {options.seed}")
+    ended = "no difference"
     try:
         fuzz()
+    except KeyboardInterrupt:
+        count, ended = count - 1, "no difference; interrupted in the next, whose parts are counted"
     except BaseException:
         print(f"\nfailed; the same networks again: --seed {options.seed}")
         raise
-    print(f"\r{count} networks in {time.monotonic() - started:.0f} s: no difference")
+    print(f"\r{count} networks in {time.monotonic() - started:.0f} s: {ended}")
     for what_is, number in (drawn | seen).items():
         print(f"{number:7,} {PARTS.get(what_is, what_is)}")
+    if count < options.examples:
+        raise SystemExit(f"{options.examples} networks were asked for")
 
 
 if __name__ == "__main__":
