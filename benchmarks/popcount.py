@@ -24,6 +24,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from count_cells import counts
+
 from xnorflow_boards.flows.ecp5 import improve
 from xnorflow_boards.flows.report import cells_of_log
 from xnorflow_hw.fabric.popcount import forms, module_name, verilog_module
@@ -117,8 +119,8 @@ module top(input clk, input xi, input wi, output reg o);
     return "\n".join([*lines, "endmodule", ""])
 
 
-def run(text: str, fabric: str) -> Result:
-    """Synthesise, place and route."""
+def run(text: str, fabric: str, *, place: bool = True) -> Result:
+    """Synthesise, and place and route where an open tool does and `place` is set."""
     with tempfile.TemporaryDirectory() as folder:
         at = Path(folder)
         (at / "top.v").write_text(text)
@@ -132,9 +134,8 @@ def run(text: str, fabric: str) -> Result:
         cells = json.loads(statistics[statistics.index("{") :])["modules"]["\\top"]
         cells = cells["num_cells_by_type"]
         flip_flops = sum(n for cell, n in cells.items() if FLIP_FLOPS.fullmatch(cell))
-        if fabric not in PLACE:
-            luts = sum(n for cell, n in cells.items() if re.fullmatch(r"LUT\d(_2)?", cell))
-            return Result(luts, flip_flops, None)
+        if fabric not in PLACE or not place:
+            return Result(counts(cells)["lut"], flip_flops, None)
         if fabric == "ecp5":
             improve(at / "top.json")
         (at / "top.cst").write_text(
