@@ -19,7 +19,6 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,101 +68,14 @@ class Network:
     divisor: float = 1.0
 
 
-class Binary:
-    """Layers of signs for PyTorch, made when it is there."""
-
-    def __init__(self, alpha: bool) -> None:
-        """Make layers; with `alpha`, weights have the scale mean|w| of their filter."""
-        import torch
-        from torch import nn
-        from torch.nn import functional
-
-        class Through(torch.autograd.Function):
-            @staticmethod
-            def forward(ctx: Any, x: Any) -> Any:
-                ctx.save_for_backward(x)
-                return torch.where(x >= 0, 1.0, -1.0)
-
-            @staticmethod
-            def backward(ctx: Any, grad: Any) -> Any:
-                return grad * (ctx.saved_tensors[0].abs() <= 1)
-
-        class Sign(nn.Module):
-            def forward(self, x: Any) -> Any:
-                if torch.onnx.is_in_onnx_export():
-                    return torch.where(x >= 0, torch.tensor(1.0), torch.tensor(-1.0))
-                return Through.apply(x)
-
-        class Weights(nn.Module):
-            def forward(self, w: Any) -> Any:
-                scale = w.abs().flatten(1).mean(1) if alpha else torch.ones(len(w))
-                return Through.apply(w) * scale.detach().reshape(-1, *[1] * (w.dim() - 1))
-
-        class Conv(nn.Conv2d):
-            def forward(self, x: Any) -> Any:
-                return functional.conv2d(x, Weights()(self.weight))
-
-            def fixed(self) -> Any:
-                made = nn.Conv2d(self.in_channels, self.out_channels, self.kernel_size, bias=False)
-                made.weight.data = Weights()(self.weight).detach()
-                return made
-
-        class Dense(nn.Linear):
-            def forward(self, x: Any) -> Any:
-                return functional.linear(x, Weights()(self.weight))
-
-            def fixed(self) -> Any:
-                made = nn.Linear(self.in_features, self.out_features, bias=False)
-                made.weight.data = Weights()(self.weight).detach()
-                return made
-
-        self.sign, self.conv, self.dense = Sign, Conv, Dense
-
-
-def lenet() -> tuple[Any, float, float]:
-    """Build LeNet as XNOR-Net has it; with the divisor and the mean of its samples."""
-    from torch import nn
-
-    b = Binary(alpha=True)
-    model = nn.Sequential(
-        nn.Conv2d(1, 20, 5),
-        nn.BatchNorm2d(20, eps=1e-4),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.BatchNorm2d(20, eps=1e-4),
-        b.sign(),
-        b.conv(20, 50, 5, bias=False),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.BatchNorm2d(50, eps=1e-4),
-        b.sign(),
-        nn.Flatten(),
-        b.dense(800, 500, bias=False),
-        nn.ReLU(),
-        nn.Linear(500, 10),
-    )
-    return model, 0.3081, 0.1307
-
-
-def larq() -> tuple[Any, float, float]:
-    """Build binary convolutions, the first of real samples, and a real dense layer."""
-    from torch import nn
-
-    b = Binary(alpha=False)
-    layers: list[Any] = [b.conv(1, 32, 3, bias=False), nn.MaxPool2d(2)]
-    layers += [nn.BatchNorm2d(32, eps=1e-3), b.sign(), b.conv(32, 64, 3, bias=False)]
-    layers += [nn.MaxPool2d(2), nn.BatchNorm2d(64, eps=1e-3), b.sign()]
-    layers += [b.conv(64, 64, 3, bias=False), nn.BatchNorm2d(64, eps=1e-3)]
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(576, 10)), 0.5, 0.5
-
-
-def train(make: Callable[[], tuple[Any, float, float]], path: Path, epochs: int) -> None:
+def train(name: str, path: Path, epochs: int) -> None:
     """Train on MNIST and write the file."""
     import torch
+    from binary_modules import TRAINED, Scaled, with_plain_weights
     from torch import nn
 
     torch.manual_seed(SEED)
-    model, spread, mean = make()
+    model, spread, mean = TRAINED[name]()
     with np.load(DATA / "datasets" / "mnist.npz", allow_pickle=False) as z:
         x = torch.tensor(z["x_train"][:, None].astype(np.float32) / 255)
         y = torch.tensor(z["y_train"].astype(np.int64))
@@ -180,16 +92,8 @@ def train(make: Callable[[], tuple[Any, float, float]], path: Path, epochs: int)
             schedule.step()
     print(f"{path.stem}: {epochs} epochs in {time.monotonic() - started:.0f} s", file=sys.stderr)
 
-    class Scaled(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.layers = nn.Sequential(*(m.fixed() if hasattr(m, "fixed") else m for m in model))
-
-        def forward(self, x: Any) -> Any:
-            return self.layers((x - mean) / spread)
-
     torch.onnx.export(
-        Scaled().eval(),
+        Scaled(with_plain_weights(model), spread, mean).eval(),
         (torch.zeros(1, 1, 28, 28),),
         str(path),
         dynamo=False,
@@ -200,19 +104,20 @@ def train(make: Callable[[], tuple[Any, float, float]], path: Path, epochs: int)
     )
 
 
-TRAINED = {"lenet_xnor": lenet, "larq_float_end": larq}
-NAMES = ("qkeras_jettagging", *TRAINED)
+TRAINED_HERE = ("lenet_xnor", "larq_float_end")
+"""Names of networks in `binary_modules`, which needs PyTorch."""
+NAMES = ("qkeras_jettagging", *TRAINED_HERE)
 
 
 def find(name: str, folder: Path, epochs: int, calibration: int) -> Network:
     """Return a network, and train it first if the folder does not hold it."""
-    if name not in TRAINED:
+    if name not in TRAINED_HERE:
         path = CASES / "networks" / f"{name}.onnx"
         with np.load(path.with_suffix(".npz"), allow_pickle=False) as z:
             return Network(path, z["x"], None, None, {"input": "float"})
     path = folder / f"{name}.onnx"
     if not path.exists():
-        train(TRAINED[name], path, epochs)
+        train(name, path, epochs)
     with np.load(DATA / "datasets" / "mnist.npz", allow_pickle=False) as z:
         x, y, first = z["x_test"], z["y_test"], z["x_train"][:calibration]
     return Network(path, x[:, None], y, first[:, None], {"input_scale": 1 / 255}, 255.0)

@@ -13,37 +13,23 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
-from count_cells import apart
+from single_layer import LAYER, WINDOW, measured, network
 
 from xnorflow import ir
-from xnorflow.compiler import assembler, clock_for
-from xnorflow.devices.tables import fpga
 from xnorflow.folding import narrowest
 from xnorflow.graph.ops import widened
 from xnorflow.plan.layer_rules import reductions
-from xnorflow.plan.reductions import Fold
-from xnorflow.resources.usage import engine_resources
-
-LAYER = "layer"
 
 
-def network(channels: int, size: int, *, dense: bool) -> ir.IntegerNetwork:
-    """Build the layer between an input table and a sum over the frame."""
+def layer_of(channels: int, size: int, *, dense: bool) -> ir.IntegerNetwork:
+    """Build the network of the layer, of either kind."""
     rng = np.random.default_rng(1)
     weights = rng.choice([-1, 1], (channels, 3, 3, 1))
-    window = ir.Window((3, 3), (1, 1), (1, 1), (1, 1, 1, 1))
     if dense:
-        layer = ir.Conv(LAYER, widened(weights, channels), ir.TERNARY, window)
+        layer = ir.Conv(LAYER, widened(weights, channels), ir.TERNARY, WINDOW)
     else:
-        layer = ir.Conv(LAYER, weights, ir.BIPOLAR, window, groups=channels)
-    layers = (
-        ir.InputTable("samples", np.arange(256)[None] // 128, ir.BIPOLAR),
-        layer,
-        ir.Threshold("sign", rng.integers(-4, 5, (channels, 1)), ir.BIPOLAR),
-        ir.SumPool("pool", ir.Window((size, size))),
-        ir.Scores("scores", np.zeros(channels, np.int64)),
-    )
-    return ir.IntegerNetwork("net", (size, size, channels), layers)
+        layer = ir.Conv(LAYER, weights, ir.BIPOLAR, WINDOW, groups=channels)
+    return network(layer, rng.integers(-4, 5, (channels, 1)), size)
 
 
 def main() -> None:
@@ -57,27 +43,18 @@ def main() -> None:
     print("cycles | layer | PE | SIMD | weight bits | LUT | FF | block RAM | estimated LUT, FF")
     for at_once in options.at_once:
         for dense in (True, False):
-            net = network(options.channels, options.size, dense=dense)
-            parts = reductions(net)
+            net = layer_of(options.channels, options.size, dense=dense)
             cycles = options.size**2 * 9 * -(-options.channels // at_once)
-            fold = narrowest.fold_reduction(parts[0], cycles, 1)
+            fold = narrowest.fold_reduction(reductions(net)[0], cycles, 1)
             assert fold is not None
-            build = assembler(net, options.board, clock_for(options.board, None))
-            made = build((fold, Fold(fold.pe, fold.pe)), cycles)
-            found = apart(made, options.board)
-            own = [cells for name, cells in found.items() if name.startswith(f"{LAYER}.")]
-            lut, ff, ram = (sum(cells[n] for cells in own) for n in ("lut", "ff", "bram"))
-            engine = made.shape.engines[0]
-            guess = engine_resources(engine, fpga(options.board).family)
+            made = measured(net, options.board, fold, cycles)
             print(
-                f"{engine.cycles:,} | {'dense' if dense else 'depthwise'} | {fold.pe} | {fold.simd}"
-                f" | {engine.rom_depth * engine.rom_width:,} | {lut:,} | {ff:,} | {ram}"
-                f" | {guess.luts:,.0f}, {guess.ffs:,.0f}",
+                f"{made.engine.cycles:,} | {'dense' if dense else 'depthwise'} | {fold.pe} |"
+                f" {fold.simd} | {made}",
                 flush=True,
             )
-            for name, cells in found.items():
-                if name.startswith(f"{LAYER}."):
-                    print(f"    {name}: {cells}", flush=True)
+            for name, cells in made.parts.items():
+                print(f"    {name}: {cells}", flush=True)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ Run: python benchmarks/popcount.py [--widths 8 128] [--fabrics ecp5] [--forms de
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import subprocess
@@ -27,7 +26,7 @@ from pathlib import Path
 from count_cells import counts
 
 from xnorflow_boards.flows.ecp5 import improve
-from xnorflow_boards.flows.report import cells_of_log
+from xnorflow_boards.flows.report import cells_of_log, netlist_cells
 from xnorflow_hw.fabric.popcount import forms, module_name, verilog_module
 from xnorflow_hw.fabric.primitives import PROLOGUE
 from xnorflow_hw.fabric.recode import triples
@@ -53,7 +52,6 @@ PLACE = {
     " --vopt family=GW2A-18C --vopt cst=top.cst --freq 150",
 }
 CELLS = {"ecp5": "TRELLIS_COMB", "ice40": "ICESTORM_LC", "gowin": "LUT4"}
-FLIP_FLOPS = re.compile(r"TRELLIS_FF|SB_DFF\w*|DFF\w*|FD[RSCP]E?")
 PINS = {"clk": 4, "xi": 25, "wi": 26, "o": 27}
 """Pins of the Gowin part, which nextpnr wants to be placed."""
 
@@ -67,6 +65,31 @@ class Result:
     fmax: float | None
 
 
+def bench(lanes: int, weights: int, counts: int) -> str:
+    """Write the beginning of a bench: shift registers `x` and `w`, and one that takes counts `n`.
+
+    Parameters
+    ----------
+    lanes, weights, counts : int
+        Bits of `x`, of `w` and of `n`.
+    """
+    return f"""\
+module top(input clk, input xi, input wi, output reg o);
+  reg [{lanes - 1}:0] x;
+  reg [{weights - 1}:0] w;
+  wire [{counts - 1}:0] n;
+  reg [{counts - 1}:0] counts, out;
+  reg [3:0] k = 0;
+  always @(posedge clk) begin
+    x <= {{x, xi}};
+    w <= {{w, wi}};
+    k <= k + 1;
+    counts <= n;
+    out <= k == 0 ? counts : out >> 1;
+    o <= out[0];
+  end"""
+
+
 def top(simd: int, rows: int, fabric: str, form: str | None) -> str:
     """Write the bench; without a form, bits of a register take the place of the counts."""
     bits = simd.bit_length()
@@ -76,21 +99,7 @@ def top(simd: int, rows: int, fabric: str, form: str | None) -> str:
         kind = {"form": form, "fabric": "generic" if form == "tree" else fabric}
         latency = popcount_latency(simd, **kind)
         lines.append(verilog_module(simd, latency, **kind))
-    lines.append(f"""\
-module top(input clk, input xi, input wi, output reg o);
-  reg [{simd - 1}:0] x;
-  reg [{simd * rows - 1}:0] w;
-  wire [{bits * rows - 1}:0] n;
-  reg [{bits * rows - 1}:0] counts, out;
-  reg [3:0] k = 0;
-  always @(posedge clk) begin
-    x <= {{x, xi}};
-    w <= {{w, wi}};
-    k <= k + 1;
-    counts <= n;
-    out <= k == 0 ? counts : out >> 1;
-    o <= out[0];
-  end""")
+    lines.append(bench(simd, simd * rows, bits * rows))
     lanes = "x"
     if form == "recoded":
         lane = [f"x[{k}]" for k in range(simd)]
@@ -130,12 +139,9 @@ def run(text: str, fabric: str, *, place: bool = True) -> Result:
         )
         script = "from pyosys import libyosys as y; y.run_pass('script top.ys', y.Design())"
         subprocess.run([sys.executable, "-c", script], cwd=at, check=True, capture_output=True)
-        statistics = (at / "cells.json").read_text()
-        cells = json.loads(statistics[statistics.index("{") :])["modules"]["\\top"]
-        cells = cells["num_cells_by_type"]
-        flip_flops = sum(n for cell, n in cells.items() if FLIP_FLOPS.fullmatch(cell))
+        cells = counts(netlist_cells((at / "cells.json").read_text())["top"])
         if fabric not in PLACE or not place:
-            return Result(counts(cells)["lut"], flip_flops, None)
+            return Result(cells["lut"], cells["ff"], None)
         if fabric == "ecp5":
             improve(at / "top.json")
         (at / "top.cst").write_text(
@@ -157,7 +163,7 @@ def run(text: str, fabric: str, *, place: bool = True) -> Result:
         placed = cells_of_log(log)
         luts = placed[CELLS[fabric]][0]
         speeds = re.findall(r"Max frequency for clock.*?: ([\d.]+) MHz", log)
-        return Result(luts, flip_flops, float(speeds[-1]))
+        return Result(luts, cells["ff"], float(speeds[-1]))
 
 
 def main() -> None:

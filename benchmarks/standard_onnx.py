@@ -108,6 +108,19 @@ def standard(path: Path) -> onnx.ModelProto:
     return model
 
 
+def session(model: onnx.ModelProto, threads: int, fuse: bool) -> onnxruntime.InferenceSession:
+    """Return ONNX Runtime's session of a model; with `fuse` it merges operators."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    if not fuse:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+
 class Executor:
     """ONNX Runtime in float32 on a file, with a number of threads.
 
@@ -115,15 +128,7 @@ class Executor:
     """
 
     def __init__(self, path: Path, threads: int = 1, fuse: bool = True) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        if not fuse:
-            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        self.session = onnxruntime.InferenceSession(
-            standard(path).SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        self.session = session(standard(path), threads, fuse)
 
     def __call__(self, x: NDArray[np.uint8], scale: float, batch: int = 100) -> NDArray[np.float32]:
         """Return the float32 scores [N, classes] of uint8 frames [N, H, W] or [N, H, W, C]."""

@@ -17,35 +17,22 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
-from count_cells import apart
-from popcount import run
+from popcount import ROWS, bench, run
+from single_layer import LAYER, WINDOW, measured, network
 
 from xnorflow import ir
-from xnorflow.compiler import assembler, clock_for
-from xnorflow.devices.tables import fpga
 from xnorflow.plan.reductions import Fold
-from xnorflow.resources.usage import engine_resources
 from xnorflow_hw.fabric.popcount import module_name, verilog_module
 from xnorflow_hw.fabric.primitives import PROLOGUE
 from xnorflow_hw.spec.latency import popcount_latency
 
-LAYER = "layer"
-ROWS = 16
 
-
-def network(channels: int, size: int, weights: ir.Alphabet) -> ir.IntegerNetwork:
-    """Build the layer between an input table and a sum over the frame."""
+def layer_of(channels: int, size: int, weights: ir.Alphabet) -> ir.IntegerNetwork:
+    """Build the network of the layer with drawn weights of an alphabet."""
     rng = np.random.default_rng(1)
     values = weights.values(rng.integers(0, weights.levels, (channels, 3, 3, channels)))
-    window = ir.Window((3, 3), (1, 1), (1, 1), (1, 1, 1, 1))
-    layers = (
-        ir.InputTable("samples", np.arange(256)[None] // 128, ir.BIPOLAR),
-        ir.Conv(LAYER, values, weights, window),
-        ir.Threshold("sign", rng.integers(-9, 10, (channels, 1)), ir.BIPOLAR),
-        ir.SumPool("pool", ir.Window((size, size))),
-        ir.Scores("scores", np.zeros(channels, np.int64)),
-    )
-    return ir.IntegerNetwork("net", (size, size, channels), layers)
+    layer = ir.Conv(LAYER, values, weights, WINDOW)
+    return network(layer, rng.integers(-9, 10, (channels, 1)), size)
 
 
 def layers(board: str, channels: int, size: int, folds: list[Fold]) -> None:
@@ -56,18 +43,9 @@ def layers(board: str, channels: int, size: int, folds: list[Fold]) -> None:
     print("|" + "---|" * 8)
     for fold in folds:
         for name, weights in (("binary", ir.BIPOLAR), ("ternary", ir.TERNARY)):
-            net = network(channels, size, weights)
-            made = assembler(net, board, clock_for(board, None))((fold, Fold(fold.pe, fold.pe)), 0)
-            found = apart(made, board)
-            own = [cells for part, cells in found.items() if part.startswith(f"{LAYER}.")]
-            lut, ff, ram = (sum(cells[n] for cells in own) for n in ("lut", "ff", "bram"))
-            engine = made.shape.engines[0]
-            guess = engine_resources(engine, fpga(board).family)
+            made = measured(layer_of(channels, size, weights), board, fold, 0)
             print(
-                f"| {fold.pe}, {fold.simd} | {engine.cycles:,} | {name} |"
-                f" {engine.rom_depth * engine.rom_width:,} | {lut:,} | {ff:,} | {ram} |"
-                f" {guess.luts:,.0f}, {guess.ffs:,.0f} |",
-                flush=True,
+                f"| {fold.pe}, {fold.simd} | {made.engine.cycles:,} | {name} | {made} |", flush=True
             )
 
 
@@ -77,21 +55,7 @@ def sums(simd: int, form: str | None, *, masked: bool) -> str:
     latency = 0 if form is None else popcount_latency(simd, **kind)
     bits = simd.bit_length() + (not masked)
     lines = [] if form is None else [PROLOGUE, verilog_module(simd, latency, **kind)]
-    lines.append(f"""\
-module top(input clk, input xi, input wi, output reg o);
-  reg [{simd - 1}:0] x;
-  reg [{2 * simd * ROWS - 1}:0] w;
-  wire [{bits * ROWS - 1}:0] n;
-  reg [{bits * ROWS - 1}:0] counts, out;
-  reg [3:0] k = 0;
-  always @(posedge clk) begin
-    x <= {{x, xi}};
-    w <= {{w, wi}};
-    k <= k + 1;
-    counts <= n;
-    out <= k == 0 ? counts : out >> 1;
-    o <= out[0];
-  end""")
+    lines.append(bench(simd, 2 * simd * ROWS, bits * ROWS))
     for row in range(ROWS):
         total = f"n[{bits * row} +: {bits}]"
         planes = [f"w[{simd * (2 * row + p)} +: {simd}]" for p in range(2)]
