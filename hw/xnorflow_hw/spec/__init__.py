@@ -4,15 +4,28 @@ Imports no Amaranth, so that the cycle model can read the same objects, and noth
 project.
 """
 
-from xnorflow_hw.spec.accelerator import AcceleratorSpec, InputSpec, StageSpec
-from xnorflow_hw.spec.arrays import ArraySpec, DotSpec, MaxSpec, SumSpec
+from xnorflow_hw.spec.accelerator import (
+    AcceleratorSpec,
+    FrontSpec,
+    InputSpec,
+    StageSpec,
+    StreamSpec,
+)
+from xnorflow_hw.spec.arrays import ArraySpec, DotSpec, JoinedSpec, MaxSpec, SumSpec
 from xnorflow_hw.spec.buffer import BufferSpec
 from xnorflow_hw.spec.gearbox import GearboxSpec
+from xnorflow_hw.spec.joining import JoinSpec, PortSpec, StretchSpec
 from xnorflow_hw.spec.rom import FAR_CYCLES, IN_BLOCKS, IN_SPRAM, NEAR, RomSpec, Tile, segments
 from xnorflow_hw.spec.score_unit import ScoreSpec, ScoreStepSpec
 from xnorflow_hw.spec.tails import AffineSpec, OffsetSpec, TableSpec, TailSpec, ThresholdSpec
 
 __all__ = [
+    "StretchSpec",
+    "PortSpec",
+    "JoinSpec",
+    "JoinedSpec",
+    "StreamSpec",
+    "FrontSpec",
     "AcceleratorSpec",
     "AffineSpec",
     "ArraySpec",

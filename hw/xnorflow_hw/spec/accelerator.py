@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from xnorflow_hw.spec.arrays import ArraySpec
 from xnorflow_hw.spec.buffer import BufferSpec
 from xnorflow_hw.spec.gearbox import GearboxSpec
+from xnorflow_hw.spec.joining import JoinSpec, StretchSpec
 from xnorflow_hw.spec.score_unit import ScoreSpec
 from xnorflow_hw.spec.tails import OffsetSpec, TailSpec
 
@@ -51,6 +52,10 @@ class InputSpec:
         return self.frame // self.group * ceil(self.group / self.lanes)
 
 
+FrontSpec = BufferSpec | JoinSpec | StretchSpec
+"""All that can stand in front of an array."""
+
+
 @dataclass(frozen=True, eq=False)
 class StageSpec:
     """Spec of a stage: one reduction layer and the layers behind it that work on its results.
@@ -59,8 +64,9 @@ class StageSpec:
     ----------
     name : str
         Identifier, after the network's layer.
-    buffer : BufferSpec
-        The buffer that delivers the windows.
+    buffer : BufferSpec or JoinSpec or StretchSpec
+        What delivers the beats of the array: windows of a map, several streams together or in turn,
+        or a map of another size.
     array : ArraySpec
         The array that reduces them.
     tails : tuple of TailSpec
@@ -72,7 +78,7 @@ class StageSpec:
     """
 
     name: str
-    buffer: BufferSpec
+    buffer: FrontSpec
     array: ArraySpec
     tails: tuple[TailSpec, ...]
     channels: int
@@ -97,8 +103,37 @@ class StageSpec:
 
 
 @dataclass(frozen=True, eq=False)
+class StreamSpec:
+    """Spec of a stream from one part of the accelerator to another.
+
+    Parameters
+    ----------
+    source : int
+        The part that sends it: 0 is the input stage, and k + 1 is stage k. Where several streams
+        have the same source, each carries all of its beats.
+    sink : int
+        The stage that reads it, or the number of stages for the output.
+    box : GearboxSpec
+        The gearbox on its way; one that is not `needed` is wires.
+    port : int
+        Input of the sink, from 0.
+    queue : int
+        Beats that a queue behind the gearbox can hold, 0 without one.
+    ram : str
+        What the queue is built of: "auto", "block" or "distributed".
+    """
+
+    source: int
+    sink: int
+    box: GearboxSpec
+    port: int = 0
+    queue: int = 0
+    ram: str = "auto"
+
+
+@dataclass(frozen=True, eq=False)
 class AcceleratorSpec:
-    """Spec of the whole chain, from the stream of samples to the stream of scores.
+    """Spec of the whole accelerator, from the stream of samples to the stream of scores.
 
     Parameters
     ----------
@@ -107,9 +142,10 @@ class AcceleratorSpec:
     input : InputSpec
         The input stage.
     stages : tuple of StageSpec
-        The stages, in order.
-    gearboxes : tuple of GearboxSpec
-        One before each stage and one before the output. Those that are not `needed` are wires.
+        The stages, in order of execution.
+    streams : tuple of StreamSpec
+        The streams between the parts, ordered by sink and port. In a chain there is one into each
+        stage and one to the output.
     classes : int
         Number of scores per frame.
     out_lanes : int
@@ -125,12 +161,17 @@ class AcceleratorSpec:
     name: str
     input: InputSpec
     stages: tuple[StageSpec, ...]
-    gearboxes: tuple[GearboxSpec, ...]
+    streams: tuple[StreamSpec, ...]
     classes: int
     out_lanes: int
     score_bits: int
     score_signed: bool
     scores: ScoreSpec | None = None
+
+    @property
+    def gearboxes(self) -> tuple[GearboxSpec, ...]:
+        """The gearboxes of all streams, in order."""
+        return tuple(stream.box for stream in self.streams)
 
     @property
     def output_beats(self) -> int:

@@ -7,13 +7,22 @@ leave it, how long it takes, and what its weights are if it has any.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from numpy.typing import NDArray
 
 from xnorflow_hw.spec.kinds import Fabric, SumForm
-from xnorflow_hw.spec.latency import MAX_LATENCY, SUM_LATENCY, baked_latency, dot_latency
+from xnorflow_hw.spec.latency import (
+    JOINED_LATENCY,
+    MAX_LATENCY,
+    SUM_LATENCY,
+    baked_latency,
+    dot_latency,
+)
 from xnorflow_hw.spec.rom import IN_BLOCKS, RomSpec
+
+JoinedOp = Literal["sum", "product", "maximum", "minimum", "copy"]
+"""How an array combines the values of its ports."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,5 +211,47 @@ class SumSpec(Weightless):
         return SUM_LATENCY
 
 
-ArraySpec = DotSpec | MaxSpec | SumSpec
+@dataclass(frozen=True, eq=False)
+class JoinedSpec(Weightless):
+    """Spec of an array that computes each value from the codes of one or more ports.
+
+    Port k contributes ``v_k = factors[k] * code_k + offsets[k]``. The result is the sum, product,
+    maximum or minimum of all v_k, or "copy", the v_k of the port whose turn it is; it is a code, so
+    it is not negative.
+
+    Parameters
+    ----------
+    op : JoinedOp
+        See above.
+    bits : tuple of int
+        Width in bits of the codes of each port.
+    factors : int64 array [rows, ports, lanes]
+        Factor of each port's codes. A single row serves all beats; otherwise there is one for every
+        beat of a pixel, or one for every beat of a frame.
+    offsets : int64 array [rows, ports, lanes]
+        What is added to each product; the number of rows may be another than that of `factors`.
+    out_bits : int
+        Width of a result in bits.
+    held : tuple of bool
+        Whether all lanes of a port read its single code.
+    """
+
+    op: JoinedOp
+    bits: tuple[int, ...]
+    factors: NDArray[Any]
+    offsets: NDArray[Any]
+    out_bits: int
+    held: tuple[bool, ...]
+
+    @property
+    def lanes(self) -> int:  # type: ignore[override]
+        """Number of values per result."""
+        return int(self.factors.shape[2])
+
+    def latency(self, *, compares: bool = False) -> int:
+        """Return the cycles from a beat to its result; this array never compares."""
+        return JOINED_LATENCY
+
+
+ArraySpec = DotSpec | MaxSpec | SumSpec | JoinedSpec
 """All arrays there are."""

@@ -19,6 +19,8 @@ MAX_LATENCY = 2
 """Cycles of a maximum array: one to complement and one to compare."""
 SUM_LATENCY = 1
 """Cycles of a sum array: its accumulator."""
+JOINED_LATENCY = 3
+"""Cycles of a joined array: to read the constants, to scale the codes, and to combine them."""
 OFFSET_LATENCY = 2
 """Cycles of an offset tail: one to read the constants and one to add."""
 TABLE_LATENCY = 1

@@ -74,16 +74,19 @@ def mapped(
             f" {frame} and 1 to {classes} would work"
         )
     flat = parts[0].inp.shape == (1, 1, frame)
-    stages, gearboxes = [], []
+    stages: list[spec.StageSpec] = []
+    streams: list[spec.StreamSpec] = []
     group, lanes = (frame if flat else net.shape[2]), in_lanes
     source = describe_input(net, group, in_lanes)
     for part, fold in zip(parts, folds, strict=True):
         bits = part.inp.alphabet.bits
-        gearboxes.append(spec.GearboxSpec(bits, group, lanes, part.inp.channels, fold.simd))
+        box = spec.GearboxSpec(bits, group, lanes, part.inp.channels, fold.simd)
+        streams.append(spec.StreamSpec(len(stages), len(stages), box))
         stages.append(describe_stage(part, fold))
         group, lanes = part.out_channels, stages[-1].lanes_out
     last = stages[-1]
-    gearboxes.append(spec.GearboxSpec(last.out_bits, group, lanes, group, out_lanes))
+    box = spec.GearboxSpec(last.out_bits, group, lanes, group, out_lanes)
+    streams.append(spec.StreamSpec(len(stages), len(stages), box))
     alphabet = net.features[-1].alphabet
     unit = unit_of_scores(parts[-1], folds[-1], last, out_lanes) if net.scores.steps else None
     signed = unit is not None or isinstance(last.tails[-1], spec.OffsetSpec)
@@ -92,7 +95,7 @@ def mapped(
         plain(net.name),
         source,
         tuple(stages),
-        tuple(gearboxes),
+        tuple(streams),
         classes,
         out_lanes,
         score_bits=8 * ceil((width + (not signed)) / 8),
