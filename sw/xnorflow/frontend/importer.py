@@ -54,8 +54,6 @@ from xnorflow.frontend.ways_out import way_out
 from xnorflow.graph import ops as graph
 from xnorflow.graph.join_ops import JoinOp
 
-SATURATING = frozenset({"Softmax", "LogSoftmax"})
-"""Operators at a network's end that saturate in floats, which makes different scores equal."""
 AFTER_END = frozenset({*MOVES, "Cast", "Softmax", "LogSoftmax", "ArgMax", "TopK", "OneHot"})
 """Operators that may follow one that ends a network."""
 
@@ -135,9 +133,8 @@ class Walk:
                 if not readers[name]:
                     # What nothing reads any more need not be kept.
                     env.pop(name, None)
-        self.notes.extend(folder.notes)
         made = heads([(name, env[name]) for name in self.file.outputs])
-        self.notes.extend(made.notes)
+        self.notes.extend((*made.end_notes, *folder.notes, *made.notes))
         if self.file.dropped and not is_chain(made):
             self.notes.append(
                 f"{self.file.dropped} nodes that depend on the input were left out: no output"
@@ -240,8 +237,6 @@ class Walk:
         if any(v.raw for v in features) and not result.raw and source is not None:
             source = replace(source, told=source.told or _tell(source, new))
         self.notes.extend(node.notes)
-        if result.ended and not x.ended:
-            self.notes.append(dropped(node))
         ended = result.ended or (x.ended if node.op != "OneHot" else "")
         return replace(result, ended=ended, made_by=step, source=source)
 
@@ -265,20 +260,6 @@ def _tell(source: InputFrame, ops: Sequence[graph.Op]) -> bool:
     """Return whether the operations of the first layer depend on rows, columns and channels."""
     first = next((op for op in ops if not isinstance(op, graph.Elementwise)), None)
     return source.frame[:2] != (1, 1) and not isinstance(first, graph.FlattenOp | JoinOp)
-
-
-def dropped(node: Node) -> str:
-    """Return the note on a node at the end that was dropped, and on what that may change."""
-    text = (
-        f"{node.op} {node.name!r} at the end was dropped: it does not change the order of the"
-        " scores."
-    )
-    if node.op in SATURATING:
-        text += (
-            " Where it saturates in float32 it makes different scores equal, so that a label of the"
-            " file itself, the first of equal ones, can differ there."
-        )
-    return text
 
 
 def _rearranged(
