@@ -82,9 +82,8 @@ def test_a_map_and_one_pixel(tmp_path, op, first):
 
 def test_a_map_and_a_vector(tmp_path):
     m, s = map_model()
-    row = m(
-        "MatMul", m("Flatten", m("GlobalAveragePool", s)), signs(np.random.default_rng(2), 4, 4)
-    )
+    row = m("Flatten", m("GlobalAveragePool", s))
+    row = m("MatMul", row, signs(np.random.default_rng(2), 4, 4))
     row = m("Reshape", row, ints(1, 4, 1, 1))
     agrees(head_of(m, m("Add", conv(m, s, 4, 4), row)), tmp_path)
 
