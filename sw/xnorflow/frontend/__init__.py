@@ -8,8 +8,8 @@
 
 A handler is a function marked with `@handles` in a module of `operators`; all of those are imported
 here, which registers their handlers. `values` has the tensors that handlers take and return, each
-with the `steps` that make it; `arrangement` has the layers that move features. May import `graph` and
-`ir`.
+with the `steps` that make it; `arrangement` has the layers that move features. May import `graph`
+and `ir`.
 """
 
 from importlib import import_module

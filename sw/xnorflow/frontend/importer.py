@@ -24,6 +24,7 @@ from xnorflow.frontend.arrangement import arranged
 from xnorflow.frontend.constants import Folder
 from xnorflow.frontend.heads import Heads, heads
 from xnorflow.frontend.input_frame import InputFrame
+from xnorflow.frontend.limits import MAX_BUILT, MAX_STEPS
 from xnorflow.frontend.model_file import ModelFile
 from xnorflow.frontend.narrow import is_narrow
 from xnorflow.frontend.node import STANDARD, Node
@@ -39,7 +40,7 @@ from xnorflow.frontend.registry import (
     activation,
     handles,
 )
-from xnorflow.frontend.steps import Step, extended
+from xnorflow.frontend.steps import Step, Tally, extended
 from xnorflow.frontend.values import (
     FLOAT32,
     Activation,
@@ -98,11 +99,14 @@ class Walk:
         The input's frame, if no layer may ask for another one.
     notes : list of str
         Facts that a user should know, one sentence each; `run` adds to them.
+    tally : Tally
+        The operations that were built so far.
     """
 
     file: ModelFile
     frame: InputFrame | None = None
     notes: list[str] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
 
     def run(self) -> Heads:
         """Import every node, and return the outputs with the operations that compute them.
@@ -237,6 +241,11 @@ class Walk:
         if any(v.raw for v in features) and not result.raw and source is not None:
             source = replace(source, told=source.told or _tell(source, new))
         self.notes.extend(node.notes)
+        if self.tally.count(step) > MAX_STEPS or self.tally.weights > MAX_BUILT:
+            raise node.unsupported(
+                "the network is too large up to here.",
+                f"at most {MAX_STEPS} operations with {MAX_BUILT} weights.",
+            )
         ended = result.ended or (x.ended if node.op != "OneHot" else "")
         return replace(result, ended=ended, made_by=step, source=source)
 

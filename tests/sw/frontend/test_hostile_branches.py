@@ -10,12 +10,16 @@ from hypothesis import strategies as st
 from onnx import helper
 
 from xnorflow.errors import UnsupportedModel, XnorflowError
-from xnorflow.frontend import read
+from xnorflow.frontend import importer, read
+from xnorflow.graph import ops
 
 from .branching import conv, executed, head, imported, saved, trunk
 from .onnx_models import Model, f32, signs
 
 MEGABYTES = 1 << 20
+_errors = onnxruntime.capi.onnxruntime_pybind11_state
+REFUSED = (_errors.Fail, _errors.InvalidArgument, _errors.InvalidGraph, _errors.RuntimeException)
+"""Errors of ONNX Runtime for networks that are none."""
 
 
 def small(count=4):
@@ -104,6 +108,26 @@ def test_huge_results_are_refused_before_they_are_made(tmp_path, how):
     refused_cheaply(m, tmp_path, text)
 
 
+@pytest.mark.parametrize("limit", ["MAX_STEPS", "MAX_BUILT"])
+def test_what_is_built_is_counted(tmp_path, monkeypatch, limit):
+    """Picks take weights that are in no file; operations that are needed twice count once."""
+    m, s = small(64)
+    turned = m.store(np.arange(63, -1, -1))
+    y = s
+    for _ in range(4):
+        y = m("Add", y, m("Gather", m("Relu", y), turned, axis=1))
+    path = saved(m, tmp_path)
+    picks = [op for op in read(path).ops if isinstance(op, ops.ConvOp)]
+    assert sum(p.weights.size for p in picks) == 4 * 64 * 64
+    steps = len(read(path).ops)
+    enough = {"MAX_STEPS": steps, "MAX_BUILT": 4 * 64 * 64}[limit]
+    monkeypatch.setattr(importer, limit, enough)
+    assert read(path).ops
+    monkeypatch.setattr(importer, limit, enough - 1)
+    with pytest.raises(UnsupportedModel, match="Add.*too large up to here"):
+        read(path)
+
+
 def test_shapes_that_do_not_fit_are_refused(tmp_path):
     m, s = small()
     m("Add", s, m("MatMul", s, signs(np.random.default_rng(1), 4, 3)))
@@ -179,7 +203,7 @@ def test_any_wiring_gives_a_network_or_an_error(tmp_path_factory, data):
     x = f32(np.random.default_rng(1).integers(0, 256, (2, 2, 4, 4)))
     try:
         want = executed(path, x)
-    except onnxruntime.capi.onnxruntime_pybind11_state.Fail:
+    except REFUSED:
         return  # It checks nodes that no output needs as well.
     got = imported(graph, x)
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5 * max(1, np.abs(want).max()))
