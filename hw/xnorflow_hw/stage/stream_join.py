@@ -55,8 +55,10 @@ class StreamJoin(wiring.Component):
         2 clock cycles, as in a buffer.
     rows : int
         Number of values of `o_row`.
+    names : list of str
+        Names of the streams of all ports, in order.
     inputs : list of stream
-        The streams of all ports, in order.
+        These streams.
 
     Raises
     ------
@@ -71,13 +73,13 @@ class StreamJoin(wiring.Component):
         """Check the parameters and declare the ports."""
         check_join(spec)
         self.spec, self.rows = spec, spec.rows
-        names = ["i"] if len(spec.ports) == 1 else [f"i_{k}" for k in range(len(spec.ports))]
-        self._names = names
+        ports = range(len(spec.ports))
+        self.names = ["i"] if len(ports) == 1 else [f"i_{k}" for k in ports]
         super().__init__(
             {
                 **{
                     name: In(stream.Signature(port.word_bits))
-                    for name, port in zip(names, spec.ports, strict=True)
+                    for name, port in zip(self.names, spec.ports, strict=True)
                 },
                 "permit": In(1),
                 "o_valid": Out(1),
@@ -93,7 +95,7 @@ class StreamJoin(wiring.Component):
     @property
     def inputs(self) -> list[Any]:
         """The streams of all ports, in order."""
-        return [getattr(self, name) for name in self._names]
+        return [getattr(self, name) for name in self.names]
 
     def model(self, *beats: NDArray[Any]) -> dict[str, NDArray[Any]]:
         """Return the beats of whole frames, in order of issue.
