@@ -182,7 +182,7 @@ class Accelerator(Elaboratable):
                 wiring.connect(m, source, gearbox.i)
                 source = gearbox.o
             if queue is not None:
-                m.submodules[f"{name}_queue"] = queue
+                m.submodules[f"{name}_stream_queue"] = queue
                 wiring.connect(m, source, queue.i)
                 source = queue.o
             if not to_stage:
