@@ -50,7 +50,7 @@ def verify(net: LayerGraph) -> None:
             need(_is_name(layer.name), "its name is not an identifier")
             need(
                 reads == (0,) or not isinstance(layer, InputTable),
-                "a table can only read the samples",
+                "a table can only be first, on the samples",
             )
             _readers(net, layer, readers)
             maps.append(_checked_output(layer, [maps[k] for k in reads]))
