@@ -15,8 +15,7 @@ from xnorflow.ir.features import Window
 from xnorflow.ir.input_kind import UINT8_KIND, HostQuantiser, InputKind
 from xnorflow.ir.input_order import InputOrder
 from xnorflow.ir.layer import KINDS
-from xnorflow.ir.layer_graph import LayerGraph
-from xnorflow.ir.output import Output
+from xnorflow.ir.layer_graph import LayerGraph, Output
 from xnorflow.ir.score_steps import ScoreStep
 
 FORMAT = "xnorflow-network-1"

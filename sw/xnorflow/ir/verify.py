@@ -12,9 +12,8 @@ from xnorflow.ir.input_kind import MAX_SAMPLE_BITS, InputKind
 from xnorflow.ir.input_order import LAYOUTS, InputOrder
 from xnorflow.ir.joins import AllScores, Join
 from xnorflow.ir.layer import Layer
-from xnorflow.ir.layer_graph import LayerGraph
+from xnorflow.ir.layer_graph import LayerGraph, Output
 from xnorflow.ir.layers import InputTable, Scores
-from xnorflow.ir.output import Output
 from xnorflow.ir.score_steps import MAX_SCORE_BITS
 
 MAX_RANK = 16
