@@ -178,7 +178,8 @@ def from_arrays(header: str, arrays: Mapping[str, NDArray[Any]]) -> LayerGraph:
 def _output(entry: Any, arrays: Mapping[str, NDArray[Any]]) -> Output:
     shape = entry["shape"]
     gather = arrays[entry["gather"]["array"]]
-    return Output(*_texts([entry["name"]]), _ints(shape, len(shape)), gather)
+    (name,) = _texts([entry["name"]])
+    return Output(name, _ints(shape, len(shape)), gather)
 
 
 def _samples(entry: Any, arrays: Mapping[str, NDArray[Any]]) -> InputKind:
