@@ -143,7 +143,9 @@ class GraphBuilder(Builder):
 
     def fork(self) -> None:
         """Add branches from the current map, or from one before it, and join them."""
-        kind: type[ir.Join] = one_of(self.draw, (ir.Add, ir.Add, ir.Concat, ir.Maximum, ir.Multiply))
+        kind: type[ir.Join] = one_of(
+            self.draw, (ir.Add, ir.Add, ir.Concat, ir.Maximum, ir.Multiply)
+        )
         number = 2 if kind is ir.Multiply else one_of(self.draw, (2, 2, 3, 1))
         starts = [self.at] * number
         size = self.map.shape[:2]
