@@ -20,7 +20,7 @@ SCORES = "scores"
 """Name of the output of a network whose scores are its file's only output, and a vector."""
 
 
-def labels(scores: NDArray[Any], axis: int = 1) -> Ints:
+def labels(scores: NDArray[Any], axis: int | None = 1) -> Ints:
     """Return the label of each frame, or of each pixel.
 
     It is the class with the greatest score, the first of these if several are equal. With a single
@@ -30,13 +30,15 @@ def labels(scores: NDArray[Any], axis: int = 1) -> Ints:
     ----------
     scores : int64 array [frames, classes], or with more axes
         Scores of a network.
-    axis : int
-        The axis of the classes.
+    axis : int or None
+        The axis of the classes; None if each score is the only one of its pixel.
 
     Returns
     -------
     int64 array [frames], or of the shape of `scores` without the axis of the classes
     """
+    if axis is None:
+        return np.asarray(scores > 0, np.int64)
     found = scores.take(0, axis) > 0 if scores.shape[axis] == 1 else scores.argmax(axis)
     return np.asarray(found, np.int64)
 
@@ -114,11 +116,11 @@ class IntegerNetwork(LayerGraph):
         """
         return {output.name: output.of(scores) for output in self.named}
 
-    def class_axis(self, output: Output) -> int:
+    def class_axis(self, output: Output) -> int | None:
         """Return the axis of the classes of an output [frames, ...].
 
         It is the one along which the scores of a pixel are, wherever the file has them; the first
-        behind the frames if no axis has them all.
+        behind the frames if no axis has them all. None if each pixel has one score, and no axis.
         """
         first, channels = 0, 1
         for layer in self.score_layers:
@@ -130,7 +132,7 @@ class IntegerNetwork(LayerGraph):
         for axis, size in enumerate(output.shape):
             if size == channels and (np.diff(places, axis=axis) == 1).all():
                 return axis + 1
-        return 1
+        return 1 if channels > 1 else None
 
     def labels_of(self, scores: NDArray[Any]) -> dict[str, Ints]:
         """Return the labels of each output, by name, of scores in the order of the golden model.
@@ -151,7 +153,8 @@ class IntegerNetwork(LayerGraph):
     def label_count(self) -> int:
         """Number of classes that labels of the file's first output can be."""
         first = self.named[0]
-        return first.shape[self.class_axis(first) - 1]
+        axis = self.class_axis(first)
+        return 2 if axis is None else first.shape[axis - 1]
 
     def accuracy(self, scores: NDArray[Any], y: NDArray[Any]) -> float | None:
         """Return the share of labels of the file's first output that are those of `y`.
