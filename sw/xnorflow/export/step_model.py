@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import onnx
 from numpy.typing import NDArray
@@ -30,7 +32,7 @@ from xnorflow.graph.join_ops import (
     StretchOp,
     SumOp,
 )
-from xnorflow.ir import Window
+from xnorflow.ir import UINT8, Features, Window
 from xnorflow.lower.passes import output_shape
 
 NOT_FLOAT = (CastOp, FunctionOp, QuantizeLinearOp)
@@ -68,11 +70,10 @@ def step_model(graph: g.Graph) -> onnx.ModelProto:
     for index, (op, reads) in enumerate(zip(graph.ops, graph.reads, strict=True)):
         name = f"{op.node or type(op).__name__}.{index}"
         read = [places[k] for k in reads]
+        shape = _shape_after(op, [place.shape for place in read])
         if isinstance(op, JoinOp):
-            shape = op.output_shape(*(place.shape for place in read))
             _write_join(op, b, name, read)
         else:
-            shape = output_shape(op, read[0].shape)
             b.go(read[0])
             _write_op(op, b, name)
         if isinstance(op, NOT_FLOAT):
@@ -97,6 +98,19 @@ def step_model(graph: g.Graph) -> onnx.ModelProto:
         b.finish("Reshape", name, b.store(f"{name}.shape", target))
     ends = [(n, TensorProto.FLOAT, o.shape) for n, o in zip(names, graph.outputs, strict=True)]
     return b.model(ends, about={}, classes=graph.classes)
+
+
+def _shape_after(op: g.Op, shapes: Sequence[tuple[int, int, int]]) -> tuple[int, int, int]:
+    """Return the height, width and channels after an operation on values of `shapes`."""
+    match op:
+        case JoinOp():
+            return op.output_shape(*shapes)
+        case StretchOp():
+            return op.layer.output(Features(*shapes[0], UINT8)).shape
+        case AddMapOp():
+            return shapes[0]
+        case _:
+            return output_shape(op, shapes[0])
 
 
 def _write_join(op: JoinOp, b: OnnxBuilder, name: str, places: list[Place]) -> None:
