@@ -8,7 +8,7 @@ float result is the integer result, whatever the order of summation.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import singledispatch
+from functools import reduce, singledispatch
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from xnorflow.errors import BadInput
 from xnorflow.ir.alphabet import Ints
 from xnorflow.ir.features import Features, Window
+from xnorflow.ir.joins import Add, AllScores, Concat, Join, Maximum, Multiply
 from xnorflow.ir.layer import Layer
 from xnorflow.ir.layer_graph import LayerGraph
 from xnorflow.ir.layers import (
@@ -31,6 +32,7 @@ from xnorflow.ir.layers import (
     Threshold,
 )
 from xnorflow.ir.score_steps import run as run_steps
+from xnorflow.ir.stretches import AddMap, Stretch
 
 BATCH_BYTES = 1 << 26
 """Most memory for the largest feature map of a batch, in bytes."""
@@ -103,12 +105,12 @@ def run_frames(
     net: LayerGraph, x: NDArray[Any], progress: Callable[[int, int], object] | None = None
 ) -> Ints:
     """Compute the scores of frames that `frames` made; otherwise as `run`."""
-    out = np.empty((len(x), net.features[-1].channels), np.int64)
+    out = np.empty((len(x), net.score_count), np.int64)
     step = max(1, BATCH_BYTES // (8 * _widest(net)))
     for first in range(0, len(x), step):
         batch = x[first : first + step]
         for layer, values in trace(net, batch):
-            if isinstance(layer, Scores):
+            if layer is net.layers[-1]:
                 out[first : first + step] = values.reshape(len(batch), -1)
         if progress:
             progress(first + len(batch), len(x))
@@ -132,11 +134,21 @@ def trace(net: LayerGraph, x: NDArray[Any]) -> Iterator[tuple[Layer, NDArray[Any
     values : array [N, height, width, channels]
         Its output: integers, in a dtype that holds them exactly.
     """
-    values: NDArray[Any] = x
-    if not isinstance(net.layers[0], InputTable):
-        values = net.samples.alphabet.values(x).astype(np.float32)
-    for layer, inp, _ in net:
-        values = apply(layer, values, inp)
+    samples: NDArray[Any] = net.samples.alphabet.values(x).astype(np.float32)
+    maps: dict[int, NDArray[Any]] = {0: samples}
+    for k, (layer, reads) in enumerate(zip(net.layers, net.reads, strict=True)):
+        read = [maps[at] for at in reads]
+        if isinstance(layer, Join):
+            values = join(layer, *read)
+        else:
+            # A table is indexed by codes.
+            inp = x if isinstance(layer, InputTable) else read[0]
+            values = apply(layer, inp, net.features[reads[0]])
+        maps[k + 1] = values
+        # What nothing later reads is dropped.
+        for at in set(reads):
+            if net.readers[at][-1] == k:
+                del maps[at]
         yield layer, values
 
 
@@ -299,6 +311,73 @@ def _scores(layer: Scores, x: NDArray[Any], inp: Features) -> NDArray[Any]:
             f" {score}: the network's file is wrong"
         )
     return ranks
+
+
+@apply.register
+def _stretch(layer: Stretch, x: NDArray[Any], inp: Features) -> NDArray[Any]:
+    return layer.stretched(x, 0)
+
+
+@apply.register
+def _add_map(layer: AddMap, x: NDArray[Any], inp: Features) -> NDArray[Any]:
+    return _exact(x.astype(np.int64) + layer.values)
+
+
+@singledispatch
+def join(layer: Join, *maps: NDArray[Any]) -> NDArray[Any]:
+    """Compute a layer that joins maps.
+
+    Parameters
+    ----------
+    layer : Join
+        Layer to compute.
+    *maps : array [N, height, width, channels]
+        Values of its inputs; those of one pixel or one channel are broadcast.
+
+    Returns
+    -------
+    array [N, height, width, channels]
+        Values of its output.
+
+    Raises
+    ------
+    TypeError
+        If the golden model does not know the layer's type.
+    """
+    raise TypeError(f"the golden model knows no layer of type {type(layer).__name__}")
+
+
+@join.register
+def _add(layer: Add, *maps: NDArray[Any]) -> NDArray[Any]:
+    scaled = (m * x.astype(np.int64) for m, x in zip(layer.multiply, maps, strict=True))
+    return _exact(sum(scaled))
+
+
+@join.register
+def _multiply(layer: Multiply, *maps: NDArray[Any]) -> NDArray[Any]:
+    a, b = maps
+    return _exact(a.astype(np.int64) * b.astype(np.int64))
+
+
+@join.register
+def _maximum(layer: Maximum, *maps: NDArray[Any]) -> NDArray[Any]:
+    scaled = (m * x.astype(np.int64) for m, x in zip(layer.multiply, maps, strict=True))
+    return _exact(reduce(np.minimum if layer.minimum else np.maximum, scaled))
+
+
+@join.register
+def _concat(layer: Concat, *maps: NDArray[Any]) -> NDArray[Any]:
+    return np.concatenate(maps, 1 + layer.axis)
+
+
+@join.register
+def _all_scores(layer: AllScores, *maps: NDArray[Any]) -> NDArray[Any]:
+    return np.concatenate([x.reshape(len(x), 1, 1, -1) for x in maps], 3)
+
+
+def _exact(values: Any) -> NDArray[Any]:
+    """Return int64 values in the narrowest float type that holds them exactly."""
+    return np.asarray(values.astype(_exact_dtype(int(np.abs(values).max(initial=0)))))
 
 
 def windows(x: NDArray[Any], window: Window, pad: float) -> NDArray[Any]:

@@ -9,7 +9,7 @@ Hold = Literal["none", "pixel", "frame"]
 """How long a port's beats are kept: not at all, for all beats of a pixel, or for all pixels of a
 frame."""
 Fill = Literal["repeat", "zeros", "blocks"]
-"""What the pixels of a cell hold: copies, the value at the top left alone, or blocks of channels."""
+"""What the pixels of a cell hold: copies, a value at the top left alone, or blocks of channels."""
 
 
 @dataclass(frozen=True)
@@ -170,4 +170,3 @@ class StretchSpec:
     def frame_words(self) -> int:
         """Number of words of one frame of the input."""
         return self.height * self.width * self.words
-

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from xnorflow.errors import UnsupportedModel
 from xnorflow.graph import ops as g
 from xnorflow.graph.function_ops import FunctionOp, Operand
+from xnorflow.graph.join_ops import AddMapOp, JoinOp, StretchOp
 from xnorflow.ir import Window
 
 Doubles = NDArray[np.float64]
@@ -34,16 +35,27 @@ def run(graph: g.Graph, x: Doubles) -> Iterator[tuple[g.Op, Doubles]]:
     op : Op
         The operation that reads the values; last, an empty one that stands for the end.
     values : float64 array [frames, height, width, channels]
-        Its input, or at the end the output.
+        Its input, the first of several, or at the end the output: of several outputs, those of
+        `Graph.outputs` one after the other as channels of one pixel.
 
     Raises
     ------
     UnsupportedModel
         If an operation is of no known kind.
     """
-    for op in graph.ops:
-        yield op, x
-        x = _apply(op, x)
+    made = {op.name: k for k, op in enumerate(graph.ops) if op.name}
+    last_read = {at: k for k, reads in enumerate(graph.reads) for at in reads}
+    last_read |= {made[o.value]: len(graph.ops) for o in graph.outputs}
+    values = {-1: x}
+    for k, (op, reads) in enumerate(zip(graph.ops, graph.reads, strict=True)):
+        inputs = [values[at] for at in reads]
+        yield op, inputs[0]
+        values[k] = x = op.apply(*inputs) if isinstance(op, JoinOp) else _apply(op, *inputs)
+        for at in [at for at in values if last_read.get(at, k) <= k and at != k]:
+            del values[at]
+    if graph.outputs:
+        parts = [values[made[o.value]].reshape(len(x), -1)[:, o.gather] for o in graph.outputs]
+        x = np.concatenate(parts, 1)[:, None, None]
     yield g.Op(node=graph.name, op="output"), x
 
 
@@ -72,6 +84,10 @@ def _apply(op: g.Op, x: Doubles) -> Doubles:
             return _sums(x, op.window) / op.counts(*x.shape[1:3])[None, :, :, None]
         case g.FlattenOp():
             return x.reshape(len(x), 1, 1, -1)
+        case AddMapOp():
+            return x + op.value
+        case StretchOp():
+            return op.layer.stretched(x, 0.0)
         case _:
             raise UnsupportedModel("it cannot be computed in float64.", node=op.node, op=op.op)
 

@@ -1,4 +1,6 @@
-"""The network as it was imported: a chain of float32 operations in the file's own order.
+"""The network as it was imported: a graph of float32 operations in the file's own order.
+
+Most networks are chains, in which each operation reads the value of the one before it.
 
 The frontend builds it, lowering reads it. Every tensor is in row, column, channel order, whatever
 the layout in the file, and every constant is a float32 scalar or has one value per channel. The
@@ -11,6 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -18,7 +21,7 @@ from numpy.typing import NDArray
 
 from xnorflow.graph.input_scale import InputScale
 from xnorflow.graph.quantisers import Floats, quant_codes
-from xnorflow.ir import InputKind, InputOrder, Ints, Window
+from xnorflow.ir import FRAME, InputKind, InputOrder, Ints, Window
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,10 +32,17 @@ class Op:
     ----------
     node, op : str
         Name and operator of the imported node, for messages.
+    name : str
+        Name of the value that it makes, where another operation names it.
+    inputs : tuple of str
+        Names of the values that it reads, `FRAME` for the network's input; empty for an operation
+        that reads the value before it.
     """
 
     node: str = field(default="", kw_only=True)
     op: str = field(default="", kw_only=True)
+    name: str = field(default="", kw_only=True)
+    inputs: tuple[str, ...] = field(default=(), kw_only=True)
 
 
 class Elementwise(Op, ABC):
@@ -356,6 +366,28 @@ class FlattenOp(Op):
 
 
 @dataclass(frozen=True, eq=False)
+class GraphOutput:
+    """An output of the file.
+
+    Parameters
+    ----------
+    name : str
+        Its name in the file.
+    value : str
+        Name of the operation whose value it is.
+    shape : tuple of int
+        Its shape in the file, without the axis of frames.
+    gather : int64 array [elements]
+        Position in the value, in row, column, channel order, of each element of the output.
+    """
+
+    name: str
+    value: str
+    shape: tuple[int, ...]
+    gather: Ints
+
+
+@dataclass(frozen=True, eq=False)
 class Graph:
     """An imported network.
 
@@ -367,6 +399,9 @@ class Graph:
         Height, width and channels of the input.
     ops : tuple of Op
         Operations in order of execution.
+    outputs : tuple of GraphOutput
+        Outputs of the file, if they are more than one vector of scores, which the last operation
+        makes.
     input_scale : InputScale
         Scaling of samples to the file's input.
     classes : tuple of str
@@ -390,3 +425,30 @@ class Graph:
     order: InputOrder | None = None
     samples: InputKind = InputKind()
     takes_floats: bool = False
+    outputs: tuple[GraphOutput, ...] = ()
+
+    @cached_property
+    def reads(self) -> tuple[tuple[int, ...], ...]:
+        """The operations whose values each one reads, as indices into `ops`; -1 for the input.
+
+        Raises
+        ------
+        ValueError
+            If an operation reads a value that is not made before it.
+        """
+        index, found = {FRAME: -1}, []
+        for k, op in enumerate(self.ops):
+            unknown = [name for name in op.inputs if name not in index]
+            if unknown:
+                raise ValueError(
+                    f"{op.op} {op.node!r} reads {unknown[0]!r}, which nothing before it makes"
+                )
+            found.append(tuple(index[name] for name in op.inputs) or (k - 1,))
+            if op.name:
+                index[op.name] = k
+        return tuple(found)
+
+    @property
+    def chain(self) -> bool:
+        """Whether every operation reads the value before it, and the last makes the output."""
+        return not self.outputs and all(r == (k - 1,) for k, r in enumerate(self.reads))

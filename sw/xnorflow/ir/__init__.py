@@ -1,10 +1,10 @@
 """The integer network: what the compiler lowers to and everything else starts from.
 
-A network is a chain of layers over feature maps ``[height, width, channels]``. A feature is stored
-as an unsigned *code*; its alphabet says which integer the code stands for. All arithmetic is on
-integers, so every tool that reads a network computes the same numbers. This room may import NumPy,
-`xnorflow.errors`, `xnorflow.inputs` and `xnorflow.npz`; calling a network also imports the golden
-model.
+A network is a graph of layers, mostly a chain, over feature maps ``[height, width, channels]``. A
+feature is stored as an unsigned *code*; its alphabet says which integer the code stands for. All
+arithmetic is on integers, so every tool that reads a network computes the same numbers. This room
+may import NumPy, `xnorflow.errors`, `xnorflow.inputs` and `xnorflow.npz`; calling a network also
+imports the golden model.
 """
 
 from xnorflow.ir.alphabet import (
@@ -20,7 +20,8 @@ from xnorflow.ir.alphabet import (
 from xnorflow.ir.features import Features, Window
 from xnorflow.ir.input_kind import InputKind
 from xnorflow.ir.input_order import InputOrder
-from xnorflow.ir.layer import KINDS, Layer
+from xnorflow.ir.joins import Add, AllScores, Concat, Join, Maximum, Multiply
+from xnorflow.ir.layer import FRAME, KINDS, Layer
 from xnorflow.ir.layer_graph import LayerGraph
 from xnorflow.ir.layers import (
     CodeTable,
@@ -34,9 +35,21 @@ from xnorflow.ir.layers import (
     Threshold,
 )
 from xnorflow.ir.network import IntegerNetwork, labels
+from xnorflow.ir.output import Output
 from xnorflow.ir.score_steps import ScoreStep
+from xnorflow.ir.stretches import AddMap, Stretch
 
 __all__ = [
+    "Add",
+    "AddMap",
+    "AllScores",
+    "Concat",
+    "FRAME",
+    "Join",
+    "Maximum",
+    "Multiply",
+    "Output",
+    "Stretch",
     "Alphabet",
     "BIPOLAR",
     "CodeTable",

@@ -16,11 +16,16 @@ from xnorflow.ir.input_kind import UINT8_KIND, HostQuantiser, InputKind
 from xnorflow.ir.input_order import InputOrder
 from xnorflow.ir.layer import KINDS
 from xnorflow.ir.layer_graph import LayerGraph
+from xnorflow.ir.output import Output
 from xnorflow.ir.score_steps import ScoreStep
 
 FORMAT = "xnorflow-network-1"
 FORMAT_2 = "xnorflow-network-2"
 """Format of networks with an order or a kind of samples; an older version has to refuse them."""
+
+FORMAT_3 = "xnorflow-network-3"
+"""Format of networks that are no chain or have several outputs."""
+FORMATS = (FORMAT, FORMAT_2, FORMAT_3)
 
 
 def to_arrays(net: LayerGraph) -> tuple[str, dict[str, NDArray[Any]]]:
@@ -74,9 +79,17 @@ def to_arrays(net: LayerGraph) -> tuple[str, dict[str, NDArray[Any]]]:
         if order.gather is not None:
             arrays["order.gather"] = order.gather
             header["order"]["gather"] = {"array": "order.gather"}
+    if net.outputs:
+        header["outputs"] = [
+            {"name": o.name, "shape": o.shape, "gather": {"array": f"output.{k}.gather"}}
+            for k, o in enumerate(net.outputs)
+        ]
+        arrays |= {f"output.{k}.gather": o.gather for k, o in enumerate(net.outputs)}
+    if net.outputs or not net.chain:
+        header["format"] = FORMAT_3
     if not net.samples.plain:
         kind = net.samples
-        header["format"] = FORMAT_2
+        header["format"] = max(FORMAT_2, header["format"])
         a = kind.alphabet
         header["samples"] = {"alphabet": {"alphabet": [a.lo, a.step, a.levels]}, "quantised": False}
         if kind.quantiser is not None:
@@ -143,8 +156,8 @@ def from_arrays(header: str, arrays: Mapping[str, NDArray[Any]]) -> LayerGraph:
         If `to_arrays` cannot have written the header.
     """
     content = json.loads(header)
-    if content["format"] not in (FORMAT, FORMAT_2):
-        raise ValueError(f"its format is {content['format']!r}, not {FORMAT!r} or {FORMAT_2!r}")
+    if content["format"] not in FORMATS:
+        raise ValueError(f"its format is {content['format']!r}, none of {', '.join(FORMATS)}")
     layers = []
     for entry in content["layers"]:
         kind = KINDS[entry.pop("kind")]
@@ -159,7 +172,14 @@ def from_arrays(header: str, arrays: Mapping[str, NDArray[Any]]) -> LayerGraph:
         _texts(content["notes"]),
         _order(content["order"], arrays) if "order" in content else None,
         _samples(content["samples"], arrays) if "samples" in content else UINT8_KIND,
+        tuple(_output(entry, arrays) for entry in content.get("outputs", ())),
     )
+
+
+def _output(entry: Any, arrays: Mapping[str, NDArray[Any]]) -> Output:
+    shape = entry["shape"]
+    gather = arrays[entry["gather"]["array"]]
+    return Output(*_texts([entry["name"]]), _ints(shape, len(shape)), gather)
 
 
 def _samples(entry: Any, arrays: Mapping[str, NDArray[Any]]) -> InputKind:

@@ -37,8 +37,6 @@ def load(path: str | Path) -> IntegerNetwork:
         if header.shape or header.dtype.kind != "U":
             raise ValueError(f"its header is {header.dtype} of shape {list(header.shape)}")
         read = from_arrays(str(header), arrays)
-        net = IntegerNetwork(
-            read.name, read.shape, read.layers, read.classes, read.notes, read.order, read.samples
-        )
+        net = IntegerNetwork(**vars(read))
         verify(net)
     return net

@@ -23,6 +23,8 @@ Mask = NDArray[np.bool_]
 OMITTED = {"omitted": True}
 """Metadata of a field that files leave out where it has its default: a network from before that
 keeps its digest, and is still read by whoever knows nothing of the field."""
+FRAME = ""
+"""Name of the network's input among the inputs of a layer; no layer can have it."""
 KINDS: dict[str, type[Layer]] = {}
 """Every layer class by its `kind`, which is its name in files."""
 
@@ -67,10 +69,14 @@ class Layer(ABC):
         An identifier that is unique in the network.
     sources : tuple of str
         Names of the imported file's nodes that it was made from.
+    inputs : tuple of str
+        Names of the layers whose maps it reads, `FRAME` for the frame itself; empty for a layer
+        that reads the map before it.
     """
 
     name: str
     sources: tuple[str, ...] = field(default=(), kw_only=True)
+    inputs: tuple[str, ...] = field(default=(), kw_only=True, metadata=OMITTED)
 
     kind: ClassVar[str] = ""
     quantises: ClassVar[bool] = False

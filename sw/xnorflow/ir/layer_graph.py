@@ -1,4 +1,7 @@
-"""The layers of a network with the feature maps between them."""
+"""The layers of a network with the feature maps between them.
+
+A network is a directed acyclic graph. Most are chains, in which each layer reads the map before it.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,10 @@ from functools import cached_property
 from xnorflow.ir.features import Features
 from xnorflow.ir.input_kind import UINT8_KIND, InputKind
 from xnorflow.ir.input_order import InputOrder, natural
-from xnorflow.ir.layer import Layer
+from xnorflow.ir.joins import AllScores
+from xnorflow.ir.layer import FRAME, Layer
 from xnorflow.ir.layers import Scores
+from xnorflow.ir.output import Output
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +29,7 @@ class LayerGraph:
     shape : tuple of int
         Height, width and channels of an input frame.
     layers : tuple of Layer
-        Layers in order of execution; the last is a `Scores`.
+        Layers in order of execution; the last is a `Scores`, or an `AllScores` of several.
     classes : tuple of str
         Names of the classes, one per score; empty if unknown.
     notes : tuple of str
@@ -33,6 +38,9 @@ class LayerGraph:
         The order in which users hold samples; row, column, channel by default.
     samples : InputKind
         The kind of samples; uint8 by default.
+    outputs : tuple of Output
+        Outputs of the imported file, where they are more than one vector of scores; empty if the
+        scores are its only output.
     """
 
     name: str
@@ -42,6 +50,7 @@ class LayerGraph:
     notes: tuple[str, ...] = ()
     order: InputOrder | None = None
     samples: InputKind = UINT8_KIND
+    outputs: tuple[Output, ...] = ()
 
     @property
     def input_order(self) -> InputOrder:
@@ -49,16 +58,51 @@ class LayerGraph:
         return natural(self.shape) if self.order is None else self.order
 
     @cached_property
+    def reads(self) -> tuple[tuple[int, ...], ...]:
+        """The maps that each layer reads, as indices into `features`.
+
+        Raises
+        ------
+        ValueError
+            If a layer reads one that does not come before it.
+        """
+        index, found = {FRAME: 0}, []
+        for k, layer in enumerate(self.layers):
+            unknown = [name for name in layer.inputs if name not in index]
+            if unknown:
+                raise ValueError(
+                    f"layer {layer.name!r} reads {unknown[0]!r}, which is no layer before it"
+                )
+            found.append(tuple(index[name] for name in layer.inputs) or (k,))
+            index[layer.name] = k + 1
+        return tuple(found)
+
+    @property
+    def chain(self) -> bool:
+        """Whether every layer reads the map before it, and no other."""
+        return all(maps == (k,) for k, maps in enumerate(self.reads))
+
+    @cached_property
+    def readers(self) -> tuple[tuple[int, ...], ...]:
+        """The layers that read each map of `features`, as indices into `layers`."""
+        found: list[list[int]] = [[] for _ in range(len(self.layers) + 1)]
+        for k, maps in enumerate(self.reads):
+            for at in maps:
+                found[at].append(k)
+        return tuple(map(tuple, found))
+
+    @cached_property
     def features(self) -> tuple[Features, ...]:
         """The feature map before the first layer, then the map after each layer."""
         maps = [Features(*self.shape, self.samples.alphabet)]
-        for layer in self.layers:
-            maps.append(layer.output(maps[-1]))
+        for layer, read in zip(self.layers, self.reads, strict=True):
+            maps.append(layer.output(*(maps[k] for k in read)))
         return tuple(maps)
 
     def __iter__(self) -> Iterator[tuple[Layer, Features, Features]]:
-        """Yield each layer with its input and output feature maps."""
-        yield from zip(self.layers, self.features, self.features[1:], strict=False)
+        """Yield each layer with its input, the first of several, and its output feature map."""
+        for k, (layer, read) in enumerate(zip(self.layers, self.reads, strict=True)):
+            yield layer, self.features[read[0]], self.features[k + 1]
 
     @property
     def scores(self) -> Scores:
@@ -66,3 +110,18 @@ class LayerGraph:
         if not self.layers or not isinstance(last := self.layers[-1], Scores):
             raise ValueError("the last layer is not a Scores")
         return last
+
+    @property
+    def score_layers(self) -> tuple[Scores, ...]:
+        """The layers that make the scores, in the order of the scores: one for each output."""
+        if not isinstance(last := self.layers[-1], AllScores):
+            return (self.scores,)
+        found = [self.layers[k - 1] for k in self.reads[-1]]
+        if wrong := [layer.name for layer in found if not isinstance(layer, Scores)]:
+            raise ValueError(f"layer {last.name!r} reads {wrong[0]!r}, which makes no scores")
+        return tuple(layer for layer in found if isinstance(layer, Scores))
+
+    @property
+    def score_count(self) -> int:
+        """Number of scores of a frame, those of all outputs together."""
+        return self.features[-1].size

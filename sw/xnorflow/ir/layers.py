@@ -492,7 +492,10 @@ class Rescale(Layer):
 
 @dataclass(frozen=True, eq=False)
 class Scores(Layer):
-    """Integer scores from the last accumulators [1, 1, classes]; always the last layer.
+    """Integer scores from the last accumulators; nothing but an `AllScores` follows.
+
+    On a map of several pixels, each pixel has a score per class, and the scores of a frame are in
+    row, column, channel order.
 
     Without `ranks` and `steps`, ``score = factor * value + offsets[class]``. Where no such score
     has the order of the imported network's float32 scores, there is one of two other forms. With
@@ -544,11 +547,11 @@ class Scores(Layer):
         return "sums plus offsets"
 
     def output(self, inp: Features) -> Features:
-        """Return the scores' shape, [1, 1, classes], and the integers between their bounds."""
-        if inp.shape != (1, 1, len(self.offsets)):
+        """Return the input's shape and the integers between the scores' bounds."""
+        if inp.channels != len(self.offsets):
             raise ValueError(
                 f"scores for {len(self.offsets)} classes do not fit a map of {inp.shape}: it has to"
-                f" be {(1, 1, len(self.offsets))}"
+                f" have {len(self.offsets)} channels"
             )
         if self.ranks is not None:
             return Features(*inp.shape, Alphabet(0, 1, int(self.ranks.max()) + 1))

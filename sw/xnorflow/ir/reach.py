@@ -11,10 +11,10 @@ from xnorflow.ir.layer_graph import LayerGraph
 
 def reached(net: LayerGraph) -> Mask:
     """Return which scores can depend on the input rather than on padding alone, bool [classes]."""
-    alive: Mask = np.ones(net.shape, np.bool_)
-    for layer, _, _ in net:
-        alive = layer.depends(alive)
-    return alive.reshape(-1)
+    maps: list[Mask] = [np.ones(net.shape, np.bool_)]
+    for layer, reads in zip(net.layers, net.reads, strict=True):
+        maps.append(layer.depends(*(maps[k] for k in reads)))
+    return maps[-1].reshape(-1)
 
 
 def verify_reached(net: LayerGraph) -> None:
@@ -32,7 +32,7 @@ def verify_reached(net: LayerGraph) -> None:
         raise UnsupportedModel(
             f"score {int(np.argmin(alive))} does not depend on the input: every window on its way"
             " holds padding only",
-            node=net.scores.name,
+            node=net.layers[-1].name,
             op="Scores",
             hint="less padding, so that some input takes part in every score.",
         )

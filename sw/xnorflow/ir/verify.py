@@ -10,9 +10,11 @@ from xnorflow.ir.features import Features
 from xnorflow.ir.field_checks import MAX_FEATURES, check_alphabet, integers, need
 from xnorflow.ir.input_kind import MAX_SAMPLE_BITS, InputKind
 from xnorflow.ir.input_order import LAYOUTS, InputOrder
+from xnorflow.ir.joins import AllScores, Join
 from xnorflow.ir.layer import Layer
 from xnorflow.ir.layer_graph import LayerGraph
 from xnorflow.ir.layers import InputTable, Scores
+from xnorflow.ir.output import Output
 from xnorflow.ir.score_steps import MAX_SCORE_BITS
 
 MAX_RANK = 16
@@ -29,7 +31,8 @@ def verify(net: LayerGraph) -> None:
     """
     if not _is_name(net.name):
         raise ValueError(f"the network's name {net.name!r} is not an identifier")
-    scores = net.scores
+    if not net.layers or not isinstance(net.layers[-1], Scores | AllScores):
+        raise ValueError("the last layer is not a Scores")
     names = [layer.name for layer in net.layers]
     if len(set(names)) != len(names):
         raise ValueError(f"two layers share a name: {names}")
@@ -41,21 +44,77 @@ def verify(net: LayerGraph) -> None:
     if net.order is not None:
         _order(net.order, math.prod(net.shape))
     _samples(net.samples, net.shape[2])
-    features = Features(*net.shape, net.samples.alphabet)
-    for index, layer in enumerate(net.layers):
+    maps = [Features(*net.shape, net.samples.alphabet)]
+    for layer, reads, readers in zip(net.layers, _reads(net), net.readers[1:], strict=True):
         try:
             need(_is_name(layer.name), "its name is not an identifier")
-            need(index == 0 or not isinstance(layer, InputTable), "a table can only be first")
             need(
-                layer is net.layers[-1] or not isinstance(layer, Scores), "scores can only be last"
+                reads == (0,) or not isinstance(layer, InputTable),
+                "a table can only read the samples",
             )
-            features = _checked_output(layer, features)
+            _readers(net, layer, readers)
+            maps.append(_checked_output(layer, [maps[k] for k in reads]))
         except ValueError as e:
             raise ValueError(f"layer {layer.name!r}: {e}") from e
-    if len(net.classes) not in (0, len(scores.offsets)):
+    count = maps[-1].size
+    if len(net.classes) not in (0, count):
         raise ValueError(
-            f"{len(net.classes)} names of classes are not one for each of the"
-            f" {len(scores.offsets)} scores"
+            f"{len(net.classes)} names of classes are not one for each of the {count} scores"
+        )
+    _outputs(net.outputs, count)
+
+
+def _reads(net: LayerGraph) -> tuple[tuple[int, ...], ...]:
+    """Check the types of all layers' inputs; return the maps that each layer reads."""
+    for layer in net.layers:
+        inputs = layer.inputs
+        need(
+            isinstance(inputs, tuple) and all(isinstance(name, str) for name in inputs),
+            f"layer {layer.name!r}: its inputs are no names of layers",
+        )
+        need(
+            len(inputs) == 1 or not inputs or isinstance(layer, Join),
+            f"layer {layer.name!r} reads {len(inputs)} maps, but joins none",
+        )
+    return net.reads
+
+
+def _readers(net: LayerGraph, layer: Layer, readers: tuple[int, ...]) -> None:
+    """Check that a layer's map is read, and its scores by nothing but an `AllScores`."""
+    if layer is net.layers[-1]:
+        return
+    need(readers, "nothing reads its output")
+    others = [net.layers[k] for k in readers if not isinstance(net.layers[k], AllScores)]
+    need(not isinstance(layer, Scores) or not others, "scores can only be last")
+    need(not isinstance(layer, AllScores), "scores can only be last")
+    need(
+        isinstance(layer, Scores) or len(others) == len(readers),
+        "it makes no scores, but is read as if it did",
+    )
+
+
+def _outputs(outputs: object, count: int) -> None:
+    """Check the file's outputs of a network with `count` scores."""
+    need(
+        isinstance(outputs, tuple) and all(isinstance(o, Output) for o in outputs),
+        "the outputs are no outputs",
+    )
+    assert isinstance(outputs, tuple)
+    names = [o.name for o in outputs]
+    need(
+        all(isinstance(name, str) and name for name in names) and len(set(names)) == len(names),
+        f"the outputs' names {names} are no different texts",
+    )
+    for o in outputs:
+        whole = isinstance(o.shape, tuple) and len(o.shape) <= MAX_RANK
+        need(
+            whole and all(type(n) is int and n >= 1 for n in o.shape),
+            f"an output of shape {o.shape!r} is not possible",
+        )
+        gather = integers(o.gather, 1, "places among the scores")
+        need(
+            len(gather) == o.size and gather.min() >= 0 and gather.max() < count,
+            f"the places of output {o.name!r} are not {o.size} numbers from 0 to {count - 1}",
         )
 
 
@@ -103,15 +162,15 @@ def _is_name(name: object) -> bool:
     return isinstance(name, str) and name.isascii() and name.isidentifier()
 
 
-def _checked_output(layer: Layer, inp: Features) -> Features:
+def _checked_output(layer: Layer, inputs: list[Features]) -> Features:
     """Check one layer; return its output."""
-    layer.check(inp)
-    out = layer.output(inp)
+    layer.check(*inputs)
+    out = layer.output(*inputs)
     need(
         out.size <= MAX_FEATURES,
         f"features of {out.shape} are too many: a map may have {MAX_FEATURES}",
     )
-    if isinstance(layer, Scores):
+    if isinstance(layer, Scores | AllScores):
         # Nothing follows scores, so they may be as wide as a result can be.
         widest = max(abs(out.alphabet.lo), abs(out.alphabet.hi))
         need(widest.bit_length() <= MAX_SCORE_BITS, "its scores are too wide")
