@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from xnorflow.ir import Ints
-from xnorflow.schedule import joined_order, stretch_order
 from xnorflow.schedule.buffer_order import first_reads, places, result_order, row_ends
 from xnorflow.schedule.regrouping import NEVER
+from xnorflow.schedule.stretch_order import first_and_last_reads
 from xnorflow_hw.spec import BufferSpec, JoinSpec, StageSpec, StretchSpec
 from xnorflow_hw.spec.stage_latency import stage_latency
 
@@ -112,15 +112,6 @@ class _Stored(StageTimes):
         """Let each issue wait for the word that it reads first."""
         earliest[self.read] = writes[0][self.word] + 1
 
-    def _blockers(self, freed: Ints, ends: Ints, place: Ints, capacity: int) -> Ints:
-        """Return the issue that frees the place of each word.
-
-        A word can go to place p once an output row has ended that frees more than p - capacity
-        places.
-        """
-        row = np.searchsorted(freed, place - capacity, side="right")
-        return np.where(place < capacity, -1, ends[np.minimum(row, len(ends) - 1)])
-
 
 class WindowTimes(_Stored):
     """Issues of a stage of windows: the first that waits for each word, and the last of each
@@ -147,8 +138,12 @@ class WindowTimes(_Stored):
         row_end, freed = row_ends(b)
         ends = np.searchsorted(beats, (row_end + per_frame * b.cycles).ravel())
         freed = (freed + per_frame * b.height * b.row_places).ravel()
+        # A word can go to place p once an output row has ended that frees more than p - capacity
+        # places.
         place = places(b, np.arange(frames * b.frame_words))
-        self.blocker = self._blockers(freed, ends, place, b.depth // b.place_words)
+        capacity = b.depth // b.place_words
+        row = np.searchsorted(freed, place - capacity, side="right")
+        self.blocker = np.where(place < capacity, -1, ends[np.minimum(row, len(ends) - 1)])
 
 
 class StretchTimes(_Stored):
@@ -158,14 +153,14 @@ class StretchTimes(_Stored):
         beats = np.arange(frames * b.cycles)
         super().__init__(spec, beats, beats, beats, beats)
         per_frame = np.arange(frames)[:, None]
-        first = stretch_order.first_reads(b)
-        read = np.flatnonzero(first >= 0)
-        self.word = (read + per_frame * b.frame_words).ravel()
-        self.read = (first[read] + per_frame * b.cycles).ravel()
-        row_end, freed = stretch_order.row_ends(b)
-        ends = (row_end + per_frame * b.cycles).ravel()
-        freed = (freed + per_frame * b.frame_words).ravel()
-        self.blocker = self._blockers(freed, ends, np.arange(frames * b.frame_words), b.depth)
+        first, freed = first_and_last_reads(b)
+        kept = np.flatnonzero(b.kept())
+        self.word = (kept + per_frame * b.frame_words).ravel()
+        self.read = (first + per_frame * b.cycles).ravel()
+        # Words that are not kept need no space.
+        self.blocker = np.full(frames * b.frame_words, -1)
+        ends = (freed + per_frame * b.cycles).ravel()
+        self.blocker[self.word[b.depth :]] = ends[: max(0, len(ends) - b.depth)]
 
 
 class JoinTimes(StageTimes):
@@ -175,10 +170,7 @@ class JoinTimes(StageTimes):
         beats = np.arange(frames * join.cycles)
         super().__init__(spec, beats, beats, beats, beats)
         per_frame = np.arange(frames)[:, None] * join.cycles
-        self.taken = [
-            (joined_order.taken_at(join, port) + per_frame).ravel()
-            for port in range(len(join.ports))
-        ]
+        self.taken = [(join.takes(port) + per_frame).ravel() for port in range(len(join.ports))]
 
     def space(self, port: int, issues: Ints | None) -> Ints:
         """Return the issue that takes each beat of a port."""
