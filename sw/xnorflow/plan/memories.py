@@ -312,7 +312,8 @@ def _in_sprams(spec: AcceleratorSpec, device: Fpga, left: float) -> frozenset[st
         return frozenset()
     choice = _Stages(device.family, device.family.block_luts.use(), True)
     usual = [choice.stage(s) for s in spec.stages]
-    over = sum(_blocks(s, choice) for s in usual) - left
+    queues = sum(queue_blocks(choice.stream(s), device.family) for s in spec.streams)
+    over = sum(_blocks(s, choice) for s in usual) + queues - left
     if over <= 0:
         return frozenset()
     # For each number of SPRAMs, the most blocks that it can save, and the stages that do so.

@@ -80,6 +80,18 @@ class Flow:
         # A unit that computes scores only delays them while the sink accepts them.
         return last if self.spec.scores is None else last + self.spec.scores.latency
 
+    def brought(self, s: int) -> Ints:
+        """Return when the beats of stream `s` leave its gearbox, in cycles: int64 array [beats]."""
+        times = self._out[s]
+        assert times is not None
+        return times
+
+    def taken(self, s: int) -> Ints:
+        """Return when the sink of stream `s` takes its beats, in cycles: int64 array [beats]."""
+        times = self._arrived[s]
+        assert times is not None
+        return times
+
     def with_stage(self, k: int, spec: StageSpec) -> Flow:
         """Return the flow in which stage `k` is replaced by one that has no more space.
 
@@ -128,20 +140,34 @@ class Flow:
         RuntimeError
             If there is no fixed point after `MAX_SWEEPS` sweeps.
         """
-        for _ in range(MAX_SWEEPS):
-            moved = False
-            for k, streams in enumerate(self._to):
-                for s in streams:
-                    moved |= self._link(s)
-                if k < len(self._stages):
-                    moved |= self._stage(k)
-            if not moved:
+        for sweep in range(MAX_SWEEPS):
+            if not (self._backward() if sweep % 2 else self._forward()):
                 return True
             if latest is not None and (self.sent > latest).any():
                 return False
         raise RuntimeError(
             f"the schedule of {self.spec.name} found no fixed point in {MAX_SWEEPS} sweeps"
         )
+
+    def _forward(self) -> bool:
+        """Recompute all times from source to sink; return whether any changed."""
+        moved = False
+        for k, streams in enumerate(self._to):
+            for s in streams:
+                moved |= self._link(s)
+            if k < len(self._stages):
+                moved |= self._stage(k)
+        return moved
+
+    def _backward(self) -> bool:
+        """Recompute them from sink to source: what holds back reaches everything before at once."""
+        moved = False
+        for k, streams in reversed(list(enumerate(self._to))):
+            if k < len(self._stages):
+                moved |= self._stage(k)
+            for s in reversed(streams):
+                moved |= self._link(s)
+        return moved
 
     def _link(self, s: int) -> bool:
         """Compute the transfers of stream `s`; return whether any changed."""
