@@ -4,9 +4,9 @@ A join waits for the beats of its longest way. What comes over the others waits 
 then. The longest way needs no queue, and so it still holds back whatever is before it; were there
 queues on all ways, a part before a slow one would run ahead and fill them.
 
-Depths are read off the exact schedule with more room than anything needs. With room for just as many
-beats as a queue holds there, the same schedule keeps to all rules; and hardware that does everything
-as early as it can is never later.
+Depths are read off the exact schedule with more room than anything needs. With room for just as
+many beats as a queue holds there, the same schedule keeps to all rules; and hardware that does
+everything as early as it can is never later.
 """
 
 from __future__ import annotations
