@@ -22,7 +22,7 @@ from xnorflow.ir.input_kind import InputKind
 from xnorflow.ir.input_order import InputOrder
 from xnorflow.ir.joins import Add, AllScores, Concat, Join, Maximum, Multiply
 from xnorflow.ir.layer import FRAME, KINDS, Layer
-from xnorflow.ir.layer_graph import LayerGraph
+from xnorflow.ir.layer_graph import LayerGraph, Output
 from xnorflow.ir.layers import (
     CodeTable,
     Conv,
@@ -35,7 +35,6 @@ from xnorflow.ir.layers import (
     Threshold,
 )
 from xnorflow.ir.network import IntegerNetwork, labels
-from xnorflow.ir.output import Output
 from xnorflow.ir.score_steps import ScoreStep
 from xnorflow.ir.stretches import AddMap, Stretch
 
