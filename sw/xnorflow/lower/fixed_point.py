@@ -201,7 +201,7 @@ def round_weights(graph: g.Graph, bits: int) -> g.Graph:
             continue
         behind = ops[at + 1 :]
         tail = [o for o in behind if isinstance(o, g.Elementwise)]
-        value = affine(tail) if len(tail) == len(behind) else None
+        value = affine(tail) if len(tail) == len(behind) and graph.chain else None
         if value is None or value.clips:
             ops[at] = _rounded(op, op.weights.astype(np.float64), bits, shared=False)
             continue
