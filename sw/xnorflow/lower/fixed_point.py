@@ -232,13 +232,6 @@ def _rounded(op: g.ConvOp, weights: Doubles, bits: int, *, shared: bool) -> g.Co
     )
 
 
-def quantise_input(graph: g.Graph, bits: int, seen: Range) -> g.Graph:
-    """Let the host round float samples that the network does not quantise itself."""
-    fixed = FixedPoint(bits, (seen,))
-    scale, alphabet = fixed.grid(0)
-    return replace(graph, ops=(quantiser(scale, alphabet, graph.name), *graph.ops))
-
-
 def quantiser(scale: float, alphabet: Alphabet, node: str) -> g.QuantOp:
     """Return the operation that rounds values to a grid; one half goes to the even integer."""
     signed = alphabet.lo < 0

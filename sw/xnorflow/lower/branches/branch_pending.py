@@ -18,8 +18,8 @@ from xnorflow.lower.fixed_point import FixedPoint
 from xnorflow.lower.negate import OffCentre
 from xnorflow.lower.pending import Mark, Pending, Units, quantises
 
-RECODED = 16
-"""Most values for which integers that are fewer than their alphabet has become codes."""
+RECODED = 4
+"""Most values that become codes where the alphabet has more, as behind picked channels."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,9 +12,36 @@ from xnorflow.graph.function_ops import FunctionOp
 from xnorflow.lower.branches import affine_form
 from xnorflow.lower.branches.branch_pending import BranchPending
 from xnorflow.lower.branches.exact_integers import clip, first_bend
-from xnorflow.lower.branches.integers import Operand, round_to
+from xnorflow.lower.branches.integers import Operand, round_to, rounded
 from xnorflow.lower.branches.joins import greatest
+from xnorflow.lower.branches.streams import stream_unit
+from xnorflow.lower.common_scale import MAX_CODE_BITS
 from xnorflow.lower.fixed_point import MOST_TABLE_BITS, affine, quantiser
+
+
+class Branch(BranchPending):
+    """A `BranchPending` that makes affine values of bends before it rounds."""
+
+    def _round(self, consumer: g.Op, zero: bool) -> None:
+        """Round the value that enters the present operation to fixed point."""
+        assert self.fixed is not None
+        bent = affine(self.ops) is None and _slope(self.ops[first_bend(self)]) is not None
+        summed = isinstance(consumer, g.SumPoolOp) and not zero
+        if not bent and not summed:
+            super()._round(consumer, zero)
+            return
+        seen = self.fixed.ranges[self.at]
+        unit = stream_unit(max(-seen.lo, seen.hi), self.fixed.bits)
+        found = operand(self, consumer, unit)
+        if found.p is not self:
+            self.__dict__.update(found.p.__dict__)
+            found.p = self
+        if summed:
+            rounded(found, unit, consumer)
+        elif affine(self.ops) is None or self.alphabet().bits > MAX_CODE_BITS:
+            super()._round(consumer, zero)
+        elif not self._absorb(zero, uniform=True):
+            super()._round(consumer, zero)
 
 
 def operand(p: BranchPending, consumer: g.Op, unit: float | None) -> Operand:
@@ -96,13 +123,15 @@ def _two_sides(
     before, rest = p.ops[:at], suffix[len(tail) :]
     p.ops = []
     held = p.close(p.at)
-    sides = []
+    sides, marks = [], list(p.written.marks)
     for by in (np.array(1, np.float32), slope):
-        side = BranchPending(p.written, held)
+        side = Branch(p.written, held)
         scale = [g.MultiplyOp(by, node=kink.node, op=kink.op)] if (by != 1).any() else []
         side.ops = [*before, *scale, *tail, *turn]
         sides.append(operand(side, consumer, unit))
     made = greatest(sides, kink, unit, minimum=False)
-    joined = BranchPending(p.written, replace(made, at=p.at))
+    # Neither side stands for a value of the graph.
+    p.written.marks[:] = marks
+    joined = Branch(p.written, replace(made, at=p.at))
     joined.ops = [*made.ops, *turn, *rest]
     return joined

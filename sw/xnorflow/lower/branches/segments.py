@@ -14,6 +14,7 @@ from xnorflow.graph.input_scale import InputScale
 from xnorflow.graph.join_ops import AddMapOp, JoinOp, StretchOp
 from xnorflow.ir import FRAME, Features
 from xnorflow.ir.alphabet import UINT8
+from xnorflow.lower.fixed_point import FixedPoint, Range, quantiser
 from xnorflow.lower.host_quantiser import quantise_on_host
 from xnorflow.lower.passes import Shape, output_shape
 
@@ -250,6 +251,12 @@ def host_quantised(graph: g.Graph) -> g.Graph:
         graph, input_scale=made.input_scale, samples=made.samples, takes_floats=made.takes_floats
     )
     return replace(whole, graph=graph, pieces=tuple(pieces)).assembled()
+
+
+def quantise_input(graph: g.Graph, bits: int, seen: Range) -> g.Graph:
+    """Let the host round float samples that the network does not quantise itself."""
+    scale, alphabet = FixedPoint(bits, (seen,)).grid(0)
+    return behind_input(graph, quantiser(scale, alphabet, graph.name))
 
 
 def behind_input(graph: g.Graph, op: g.Op) -> g.Graph:

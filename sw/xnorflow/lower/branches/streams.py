@@ -6,10 +6,18 @@ from collections.abc import Mapping
 
 from xnorflow.graph.join_ops import AddMapOp, ConcatOp, MaximumOp, StretchOp, SumOp
 from xnorflow.lower.branches.segments import Pieces
-from xnorflow.lower.fixed_point import FixedPoint
+from xnorflow.lower.fixed_point import MOST_BITS, TINY, FixedPoint
 
 SAME_UNIT = (AddMapOp, ConcatOp, MaximumOp, StretchOp, SumOp)
 """Operations whose result has the unit of what they read."""
+
+MORE_BITS = 4
+"""Bits that values have more than weights and codes where they are only added or compared."""
+
+
+def stream_unit(most: float, bits: int) -> float:
+    """Return the unit of values of a magnitude of at most `most`, for a width of fixed point."""
+    return max(most / ((1 << (min(bits + MORE_BITS, MOST_BITS) - 1)) - 1), TINY) if most else 1.0
 
 
 def units(whole: Pieces, fixed: FixedPoint, places: Mapping[str, int]) -> dict[str, float]:
@@ -45,5 +53,4 @@ def units(whole: Pieces, fixed: FixedPoint, places: Mapping[str, int]) -> dict[s
     for value in stream:
         seen = fixed.ranges[places[value]]
         most[of(value)] = max(most.get(of(value), 0.0), -seen.lo, seen.hi)
-    top = (1 << (fixed.bits - 1)) - 1
-    return {value: (most[of(value)] / top) or 1.0 for value in stream}
+    return {value: stream_unit(most[of(value)], fixed.bits) for value in stream}

@@ -21,7 +21,7 @@ from xnorflow.lower.branches import joins, stretches
 from xnorflow.lower.branches.branch_pending import BranchPending, Value, Written
 from xnorflow.lower.branches.common_unit import exact_unit
 from xnorflow.lower.branches.integers import Operand, no_common_unit, rounded, whole
-from xnorflow.lower.branches.operands import operand
+from xnorflow.lower.branches.operands import Branch, operand
 from xnorflow.lower.branches.outputs import write_outputs
 from xnorflow.lower.branches.segments import Piece, cut
 from xnorflow.lower.branches.streams import units
@@ -77,7 +77,7 @@ class _Walker:
     def _begin(self, value: str) -> BranchPending:
         """Return what goes on from a value."""
         found = self.open.pop(value, None)
-        return BranchPending(self.written, self.values[value]) if found is None else found
+        return Branch(self.written, self.values[value]) if found is None else found
 
     def step(self, piece: Piece) -> None:
         """Write a piece."""

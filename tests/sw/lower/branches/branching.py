@@ -51,9 +51,7 @@ class Builder:
         half = kernel // 2
         window = Window((kernel, kernel), (stride, stride), pads=(half,) * 4)
         constant = None if bias is None else np.asarray(bias, np.float32)
-        return self.add(
-            g.ConvOp(w, f32(scale), window, pad, constant, groups, op="Conv"), x
-        )
+        return self.add(g.ConvOp(w, f32(scale), window, pad, constant, groups, op="Conv"), x)
 
     def sign(self, x: str) -> str:
         return self.add(g.BipolarQuantOp(f32(1.0), op="BipolarQuant"), x)
