@@ -52,7 +52,7 @@ def clock_for(board: str | None, clock: float | None) -> Clock:
 def assembler(net: ir.IntegerNetwork, board: str | None, clock: Clock) -> Assemble:
     """Return a function that builds the design for a folding and a target in cycles per frame."""
     frame, group = stream_lanes.input_groups(net)
-    classes = len(net.scores.offsets)
+    classes = net.score_count
 
     def assemble(folds: tuple[Fold, ...], target: int) -> Design:
         return Design.assemble(
