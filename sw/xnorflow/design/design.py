@@ -19,10 +19,11 @@ from xnorflow.devices.tables import fpga
 from xnorflow.errors import CheckFailed
 from xnorflow.inputs import blaming
 from xnorflow.plan.hardware_passes import accelerator
-from xnorflow.plan.layer_rules import reductions
+from xnorflow.plan.joints.joint import Joint
+from xnorflow.plan.layer_rules import Part, reductions
 from xnorflow.plan.mapping import sent
 from xnorflow.plan.memories import load_bits
-from xnorflow.plan.reductions import Fold, Reduction
+from xnorflow.plan.reductions import Fold
 from xnorflow.resources.engine import DesignSummary
 from xnorflow.resources.summarise import design_summary
 from xnorflow.schedule import timing
@@ -128,8 +129,8 @@ class Design:
         return self.clock.mhz * 1e6 / self.ii
 
     @cached_property
-    def parts(self) -> tuple[Reduction, ...]:
-        """The network's reductions."""
+    def parts(self) -> tuple[Part, ...]:
+        """The network's reductions and joints."""
         return reductions(self.net)
 
     @cached_property
@@ -407,14 +408,19 @@ class Design:
         from xnorflow_sim import golden
 
         values = {layer.name: v for layer, v in golden.trace(self.net, x)}
-        first = self.net.layers[0]
+        readers = self.net.readers[0]
+        first = self.net.layers[readers[0]]
         taps: dict[str, ir.Ints] = {"input": x.astype(np.int64)}
-        if isinstance(first, ir.InputTable):
+        if isinstance(first, ir.InputTable) and len(readers) == 1:
             taps["input"] = (
                 values[first.name].astype(np.int64) - first.alphabet.lo
             ) // first.alphabet.step
         for part in self.parts:
             layer = part.tails[-1][0] if part.tails else part.layer
+            if isinstance(part, Joint) and part.label:
+                # It turns codes of the map that its layer reads into others.
+                read = self.net.reads[self.net.layers.index(layer)][0]
+                layer = self.net.layers[read - 1] if read else layer
             v = values[layer.name].astype(np.int64)
             if isinstance(layer, ir.Scores) and layer.steps:
                 # The stage sends what the unit of scores starts from.
@@ -422,7 +428,7 @@ class Design:
                 v = values[before.name].astype(np.int64)
                 meaning, _ = sent(part, self.folds[-1])
                 v = (v * meaning.denominator - meaning.offset[0]) // meaning.numerator
-            elif not isinstance(layer, ir.Scores):
+            elif not isinstance(layer, ir.Scores | ir.AllScores) or part is not self.parts[-1]:
                 a = part.final.alphabet
                 v = (v - a.lo) // a.step
             taps[part.name] = v

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol, assert_never
 
 from xnorflow import ir
@@ -9,8 +10,9 @@ from xnorflow.design.clock import Clock
 from xnorflow.design.folder import FORMAT
 from xnorflow.devices.tables import Family, fpga, fpgas
 from xnorflow.plan.fabric import fabric
+from xnorflow.plan.layer_rules import Part
 from xnorflow.plan.memories import sprams_of
-from xnorflow.plan.reductions import Fold, Reduction
+from xnorflow.plan.reductions import Fold
 from xnorflow.plan.tail_choice import GENERIC
 from xnorflow.resources.engine import DesignSummary
 from xnorflow.resources.score_form import score_form
@@ -20,10 +22,15 @@ from xnorflow.version import __version__
 from xnorflow_hw.spec import (
     AcceleratorSpec,
     AffineSpec,
+    BufferSpec,
     DotSpec,
+    FrontSpec,
     GearboxSpec,
+    JoinSpec,
     OffsetSpec,
     StageSpec,
+    StreamSpec,
+    StretchSpec,
     TableSpec,
     TailSpec,
     ThresholdSpec,
@@ -64,7 +71,7 @@ class Summarised(Protocol):
         """Reason why no faster folding fits the board."""
 
     @property
-    def parts(self) -> tuple[Reduction, ...]:
+    def parts(self) -> tuple[Part, ...]:
         """Reductions of the network."""
 
     @property
@@ -141,35 +148,80 @@ def _tail(tail: TailSpec) -> dict[str, Any]:
             assert_never(tail)
 
 
-def _layer(part: Reduction, fold: Fold, stage: StageSpec, box: GearboxSpec) -> dict[str, Any]:
-    b, a = stage.buffer, stage.array
-    window: dict[str, Any] = {
-        "kernel": b.kernel,
-        "stride": b.stride,
-        "dilation": b.dilation,
-        "pads": b.pads,
+def _front(front: FrontSpec) -> dict[str, Any]:
+    """Describe what delivers the beats of a stage."""
+    match front:
+        case BufferSpec() as b:
+            window = {
+                "kernel": b.kernel,
+                "stride": b.stride,
+                "dilation": b.dilation,
+                "pads": b.pads,
+            }
+            return {"window": window, "buffer": _memory(b.depth, b.word_bits, b.ram)}
+        case StretchSpec() as b:
+            stretch = {"factors": b.factors, "fill": b.fill, "crop": b.crop}
+            return {"stretch": stretch, "buffer": _memory(b.depth, b.word_bits, b.ram)}
+        case JoinSpec():
+            return {"join": {"holds": [p.hold for p in front.ports], "turns": front.turns}}
+        case other:
+            raise TypeError(f"a front of type {type(other).__name__} has no description")
+
+
+def _memory(depth: int, width: int, kind: str) -> dict[str, Any]:
+    return {"depth": depth, "width": width, "kind": kind}
+
+
+def _input(part: Part, stream: StreamSpec, parts: Sequence[Part]) -> dict[str, Any]:
+    """Describe one of several inputs of a stage."""
+    f, box = part.inputs[stream.port], stream.box
+    return {
+        "from": parts[stream.source - 1].name if stream.source else "input",
+        "shape": f.shape,
+        "alphabet": str(f.alphabet),
+        "gearbox": _gearbox(box),
+        "queue": _memory(stream.queue, box.lanes_out * box.bits, stream.ram),
     }
+
+
+def _layers(design: Summarised) -> list[dict[str, Any]]:
+    """Describe all parts of a design."""
+    found = []
+    parts, spec = design.parts, design.spec
+    for k, (part, fold) in enumerate(zip(parts, design.folds, strict=True)):
+        streams = [stream for stream in spec.streams if stream.sink == k]
+        entry = _layer(part, fold, spec.stages[k], streams[0].box)
+        if part.reads != (k,):
+            entry["inputs"] = [_input(part, stream, parts) for stream in streams]
+        found.append(entry)
+    return found
+
+
+def _layer(part: Part, fold: Fold, stage: StageSpec, box: GearboxSpec) -> dict[str, Any]:
+    b, a = stage.buffer, stage.array
+    front = _front(b)
+    buffer = {"buffer": front.pop("buffer")} if "buffer" in front else {}
     entry: dict[str, Any] = {
         "name": part.name,
-        "kind": part.layer.kind,
+        "kind": part.kind,
         "nodes": part.layer.sources,
         "input_shape": part.inp.shape,
         "output_shape": part.final.shape,
         "input_alphabet": str(part.inp.alphabet),
         "output_alphabet": str(part.final.alphabet),
-        "window": window,
+        **front,
         "pe": fold.pe,
         "simd": fold.simd,
         "pixels": fold.pixels,
         "cycles": b.cycles,
         "gearbox": _gearbox(box),
-        "buffer": {"depth": b.depth, "width": b.word_bits, "kind": b.ram},
+        **buffer,
         "queue_depth": stage.queue_depth,
         "tails": [_tail(tail) for tail in stage.tails],
     }
     if isinstance(a, DotSpec) and isinstance(part.layer, ir.Conv):
         depth, planes, pe, simd = a.weights.shape
-        window["pad_value"] = part.layer.pad_value
+        front["window"]["pad_value"] = part.layer.pad_value
         entry |= {
             "weight_alphabet": str(part.layer.alphabet),
             "groups": part.layer.groups,
@@ -204,11 +256,11 @@ def _scores(design: Summarised) -> dict[str, Any]:
     """Return how the scores are computed; resources are those on the board or on a usual family."""
     family = fpga(design.board or GENERIC).family
     spec = design.spec
-    found = score_form(design.net.scores, spec.stages[-1], spec.scores, family)
+    found = score_form(design.net.score_layers, spec.stages[-1], spec.scores, family)
     entry = {
         "form": found.form,
         "bits": found.bits,
-        "exponent": design.net.scores.exponent,
+        "exponent": design.net.score_layers[0].exponent,
         "lut": found.luts,
         "bram": found.ram_blocks,
         "family": family.name,
@@ -252,12 +304,7 @@ def summary(design: Summarised) -> dict[str, Any]:
         "limit": design.limit,
         "kind": "estimated by the exact cycle model",
         "notes": net.notes,
-        "layers": [
-            _layer(*each)
-            for each in zip(
-                design.parts, design.folds, spec.stages, spec.gearboxes[:-1], strict=True
-            )
-        ],
+        "layers": _layers(design),
         "output_gearbox": _gearbox(spec.gearboxes[-1]),
         "scores": _scores(design),
         "input": {

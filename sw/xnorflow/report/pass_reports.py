@@ -10,7 +10,7 @@ from xnorflow import ir
 from xnorflow.graph.ops import Graph, Op
 from xnorflow.lower import lowering_steps
 from xnorflow.lower.fixed_point import FixedPoint
-from xnorflow_hw.spec import AcceleratorSpec, StageSpec
+from xnorflow_hw.spec import AcceleratorSpec, JoinSpec, StageSpec
 
 
 class PassReport(NamedTuple):
@@ -69,8 +69,8 @@ class HardwareWatch:
         """Add the report of a pass; the accelerator calls this after each one."""
         changes = []
         for k, stage in enumerate(after.stages):
-            new = _stage(stage)
-            old = {} if before is None else _stage(before.stages[k])
+            new = _stage(stage) | _queues(after, k)
+            old = {} if before is None else _stage(before.stages[k]) | _queues(before, k)
             changed = [
                 f"{what} {old[what]} -> {value}" if what in old else f"{what} {value}"
                 for what, value in new.items()
@@ -79,6 +79,15 @@ class HardwareWatch:
             if changed:
                 changes.append(f"{stage.name}: {', '.join(changed)}")
         self.reports.append(PassReport(name, decides, tuple(changes)))
+
+
+def _queues(spec: AcceleratorSpec, k: int) -> dict[str, str]:
+    """Return, by name, the queues in front of a stage, as text."""
+    return {
+        f"queue of input {s.port}": f"{s.queue} x {s.box.lanes_out * s.box.bits} {s.ram}"
+        for s in spec.streams
+        if s.sink == k and s.queue
+    }
 
 
 def _changes(before: Sequence[str], after: Sequence[str]) -> tuple[str, ...]:
@@ -104,7 +113,8 @@ def _stage(stage: StageSpec) -> dict[str, str]:
     if a.rom is not None:
         tiles = f" in {len(a.rom.tiles)} tiles" if len(a.rom.tiles) > 1 else ""
         found[f"weights {a.weight_words} x {a.word_bits}"] = f"{a.rom.storage}{tiles}"
-    found["buffer"] = f"{b.depth} x {b.word_bits} {b.ram}"
+    if not isinstance(b, JoinSpec):
+        found["buffer"] = f"{b.depth} x {b.word_bits} {b.ram}"
     found["queue"] = str(stage.queue_depth)
     for k, tail in enumerate(stage.tails):
         found[f"tail {k + 1}" if k else "tail"] = tail.rom.storage

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from xnorflow.resources.terms import CONSTANT, FAR, WHOLE, Terms
+from xnorflow.resources.terms import CONSTANT, COUNTED, FAR, WHOLE, Terms
 
 FORMS = (": lanes", ": adders", ": bits of counts")
 """Endings of the names of those terms that arrays of every form have."""
@@ -65,7 +65,7 @@ class Coefficients:
             sum(of.get(name, 0.0) * value for name, value in found.items())
             for of in (self.whole_lut, self.whole_ff)
         )
-        return luts, ffs + terms.get(FAR, 0.0)
+        return luts + terms.get(COUNTED, 0.0), ffs + terms.get(FAR, 0.0)
 
     def summed(self, component: str, terms: Terms) -> Terms:
         """Compute the terms of the second step: those that `whole_lut` and `whole_ff` weight."""

@@ -52,6 +52,29 @@ class ScoreSummary:
 
 
 @dataclass(frozen=True)
+class JointSummary:
+    """Summary of what an engine has that joins streams or changes the size of a map.
+
+    Parameters
+    ----------
+    luts, ffs : float
+        LUTs and flip-flops of its array and of what holds its beats, as counted from widths.
+    buffered : bool
+        Whether it has a buffer, as one that changes the size of a map has.
+    gearboxes : tuple of GearboxSpec
+        Gearboxes before its further inputs.
+    queues : tuple of (int, int, str)
+        Beats of each queue before its inputs, bits per beat, and storage.
+    """
+
+    luts: float
+    ffs: float
+    buffered: bool = False
+    gearboxes: tuple[GearboxSpec, ...] = ()
+    queues: tuple[tuple[int, int, str], ...] = ()
+
+
+@dataclass(frozen=True)
 class EngineSummary:
     """Summary of a layer and the engine that computes it.
 
@@ -114,6 +137,8 @@ class EngineSummary:
         Groups of a grouped convolution at once: equal parts of the inputs and output channels.
     computed : ComputedCodes, optional
         Tail that computes codes, if there is one.
+    joint : JointSummary, optional
+        What an engine has that joins streams instead of reducing windows.
     """
 
     name: str
@@ -151,6 +176,7 @@ class EngineSummary:
     threshold_words: tuple[int, ...] = ()
     blocks: int = 1
     computed: ComputedCodes | None = None
+    joint: JointSummary | None = None
 
     def __post_init__(self) -> None:
         """Check that sizes are positive."""

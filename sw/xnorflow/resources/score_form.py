@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xnorflow import ir
@@ -39,14 +40,14 @@ class ScoreForm:
 
 
 def score_form(
-    scores: ir.Scores, stage: StageSpec, unit: ScoreSpec | None, family: Family
+    scores: Sequence[ir.Scores], stage: StageSpec, unit: ScoreSpec | None, family: Family
 ) -> ScoreForm:
     """Return how scores are computed, and what that takes on a family.
 
     Parameters
     ----------
-    scores : Scores
-        The layer.
+    scores : sequence of Scores
+        The layers, one for each output.
     stage : StageSpec
         The last stage.
     unit : ScoreSpec or None
@@ -54,6 +55,7 @@ def score_form(
     family : Family
         FPGA family to estimate for.
     """
+    form = "; ".join(dict.fromkeys(layer.form for layer in scores))
     memories = StorageChoice(family)
     luts, bits, blocks = 0.0, stage.out_bits, 0
     if unit is not None:
@@ -70,12 +72,14 @@ def score_form(
             luts = fitted()[family.coefficients].part(
                 "tail", {"tails": 1, "tails: bits": lanes * max(stage.array.out_bits, bits)}
             )[0]
-    return ScoreForm(scores.form, bits, round(luts), blocks)
+    return ScoreForm(form, bits, round(luts), blocks)
 
 
 def inspected(net: ir.LayerGraph, family: Family) -> ScoreForm:
     """Return how a network's scores are computed, one at a time and without DSP blocks."""
     part, fold = reductions(net)[-1], Fold(1, 1)
     stage = describe_stage(part, fold, last=True)
-    unit = unit_of_scores(part, fold, stage, 1) if net.scores.steps else None
-    return score_form(net.scores, stage, unit, family)
+    layers = net.score_layers
+    alone = layers[-1] is net.layers[-1]
+    unit = unit_of_scores(part, fold, stage, 1) if alone and layers[-1].steps else None
+    return score_form(layers, stage, unit, family)

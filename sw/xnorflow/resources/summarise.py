@@ -6,25 +6,33 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xnorflow.plan.reductions import Reduction
+from xnorflow.plan.layer_rules import Part
 from xnorflow.plan.tail_choice import affine_logic, affine_registers, score_luts, score_registers
-from xnorflow.resources.engine import ComputedCodes, DesignSummary, EngineSummary, ScoreSummary
+from xnorflow.resources.engine import (
+    ComputedCodes,
+    DesignSummary,
+    EngineSummary,
+    JointSummary,
+    ScoreSummary,
+)
 from xnorflow_hw.array.tail import search_steps
 from xnorflow_hw.spec import (
     AcceleratorSpec,
     AffineSpec,
-    GearboxSpec,
+    BufferSpec,
+    JoinedSpec,
+    JoinSpec,
     ScoreSpec,
     StageSpec,
+    StreamSpec,
     ThresholdSpec,
 )
 from xnorflow_hw.spec.stage_latency import compares
 
 
-def engine_summary(part: Reduction, stage: StageSpec, box: GearboxSpec) -> EngineSummary:
-    """Return the summary of a stage and of the gearbox before it."""
+def engine_summary(part: Part, stage: StageSpec, streams: Sequence[StreamSpec]) -> EngineSummary:
+    """Return the summary of a stage and of the gearboxes and queues before it."""
     b, a = stage.buffer, stage.array
-    taps = b.kernel[0] * b.kernel[1]
     rows = levels = 0
     words: tuple[int, ...] = ()
     threshold_rom = computed = None
@@ -35,23 +43,26 @@ def engine_summary(part: Reduction, stage: StageSpec, box: GearboxSpec) -> Engin
             rows, _, levels = tail.thresholds.shape
             threshold_rom = tail.rom
             words = _threshold_words(stage, tail)
+    windows = isinstance(b, BufferSpec)
+    kernel = b.kernel if isinstance(b, BufferSpec) else (1, 1)
+    box = streams[0].box
     return EngineSummary(
         name=part.name,
-        kind=part.layer.kind,
+        kind=part.kind,
         positions=part.out.height * part.out.width,
         channels=part.out_channels,
-        reduction=taps * part.group_inputs,
+        reduction=kernel[0] * kernel[1] * part.group_inputs,
         inputs=part.inp.size,
         pe=a.lanes_out,
         simd=a.simd,
         cycles=b.cycles,
         rom_depth=a.weight_words,
         rom_width=a.word_bits,
-        buffer_depth=b.depth,
+        buffer_depth=0 if isinstance(b, JoinSpec) else b.depth,
         buffer_width=b.word_bits,
         act_bits=part.inp.alphabet.bits,
         weight_planes=a.weight_planes,
-        acc_bits=a.acc_bits,
+        acc_bits=a.acc_bits if windows else a.out_bits,
         threshold_rows=rows,
         threshold_levels=levels,
         out_bits=stage.out_bits,
@@ -60,17 +71,52 @@ def engine_summary(part: Reduction, stage: StageSpec, box: GearboxSpec) -> Engin
         at_once=b.pixels,
         rom=a.rom,
         threshold_rom=threshold_rom,
-        buffer_ram=b.ram,
+        buffer_ram="auto" if isinstance(b, JoinSpec) else b.ram,
         frame=(b.height, b.width),
         windows=b.output,
-        kernel=b.kernel,
-        repeat=b.repeat,
-        padded=any(b.pads),
+        kernel=kernel,
+        repeat=b.repeat if isinstance(b, BufferSpec) else 1,
+        padded=any(b.pads) if isinstance(b, BufferSpec) else False,
         form=a.form or "",
         tail_bits=_tail_bits(stage),
         threshold_words=words,
         blocks=a.blocks,
         computed=computed,
+        joint=joint_summary(stage, streams),
+    )
+
+
+def joint_summary(stage: StageSpec, streams: Sequence[StreamSpec]) -> JointSummary | None:
+    """Return what a stage has that joins streams; None if it reduces windows."""
+    front, a = stage.buffer, stage.array
+    if isinstance(front, BufferSpec):
+        return None
+    assert isinstance(a, JoinedSpec)
+    luts = ffs = 0.0
+    widths = []
+    for port, bits in enumerate(a.bits):
+        factors = a.factors[:, port]
+        wide = bits + int(abs(factors).max()).bit_length()
+        widths.append(wide)
+        # A product with a constant adds a copy of the code for each further bit of the constant.
+        copies = np.bitwise_count(abs(factors)).max(0) - 1
+        varies = (factors != factors[:1]).any(0)
+        luts += float(np.where(varies, bits * (wide - bits), np.maximum(copies, 0) * wide).sum())
+        luts += wide * int((a.offsets[:, port] != 0).any(0).sum())
+        ffs += wide * a.lanes
+    combined = widths[0] * widths[-1] if a.op == "product" else sum(widths[1:])
+    luts += a.lanes * (combined if a.op != "maximum" and a.op != "minimum" else 2 * combined)
+    ffs += a.lanes * a.out_bits + front.word_bits
+    if isinstance(front, JoinSpec):
+        kept = sum(p.word_bits * p.words for p in front.ports if p.hold != "none")
+        counted = front.cycles.bit_length() + 4 * len(front.ports)
+        luts, ffs = luts + 2 * counted + kept / 2, ffs + counted + front.word_bits + kept
+    return JointSummary(
+        luts,
+        ffs,
+        buffered=not isinstance(front, JoinSpec),
+        gearboxes=tuple(s.box for s in streams[1:] if s.box.needed),
+        queues=tuple((s.queue, s.box.lanes_out * s.box.bits, s.ram) for s in streams if s.queue),
     )
 
 
@@ -114,7 +160,7 @@ def _tail_bits(stage: StageSpec) -> int:
 
 
 def design_summary(
-    name: str, parts: Sequence[Reduction], described: AcceleratorSpec, ii: int, latency: int
+    name: str, parts: Sequence[Part], described: AcceleratorSpec, ii: int, latency: int
 ) -> DesignSummary:
     """Return the summary of a whole accelerator.
 
@@ -122,8 +168,8 @@ def design_summary(
     ----------
     name : str
         Name of the network.
-    parts : sequence of Reduction
-        Reductions of the network.
+    parts : sequence of Reduction or Joint
+        Parts of the network.
     described : AcceleratorSpec
         Hardware of the network.
     ii, latency : int
@@ -156,8 +202,11 @@ def score_summary(unit: ScoreSpec) -> ScoreSummary:
 
 
 def engine_summaries(
-    parts: Sequence[Reduction], described: AcceleratorSpec
+    parts: Sequence[Part], described: AcceleratorSpec
 ) -> tuple[EngineSummary, ...]:
     """Return the summaries of all stages of an accelerator."""
-    stages = zip(parts, described.stages, described.gearboxes, strict=False)
-    return tuple(engine_summary(*each) for each in stages)
+    found = []
+    for k, (part, stage) in enumerate(zip(parts, described.stages, strict=True)):
+        streams = [stream for stream in described.streams if stream.sink == k]
+        found.append(engine_summary(part, stage, streams))
+    return tuple(found)

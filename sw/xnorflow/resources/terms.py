@@ -12,7 +12,13 @@ from collections.abc import Callable
 from math import ceil, gcd
 
 from xnorflow.devices.tables import Family
-from xnorflow.resources.engine import ComputedCodes, DesignSummary, EngineSummary, ScoreSummary
+from xnorflow.resources.engine import (
+    ComputedCodes,
+    DesignSummary,
+    EngineSummary,
+    JointSummary,
+    ScoreSummary,
+)
 from xnorflow.storage.blocks import StorageChoice, ram_luts, rom_luts
 from xnorflow_hw.array import stored_sums as stored
 from xnorflow_hw.fabric import copies, xnor_sum
@@ -28,6 +34,8 @@ SPARED = f"{WHOLE}spared "
 FAR = "flip-flops of far tiles"
 """Name of the term for flip-flops that are counted instead of fitted. The few that delay the row of
 a beat are not counted; thresholds are assumed to be read early enough to need none."""
+COUNTED = "LUTs of joints"
+"""Name of the term for LUTs that are counted instead of fitted."""
 SPREAD = 32
 """Most words of a ROM of six-input LUTs that takes as many LUTs in a flat design as by itself."""
 FEW = 64
@@ -328,14 +336,41 @@ def gearbox(box: GearboxSpec | None) -> Terms:
     }
 
 
+def _joined(joint: JointSummary) -> Terms:
+    """Return the terms of an array of a joint, which are counted instead of fitted."""
+    return {COUNTED: joint.luts, FAR: joint.ffs}
+
+
+def _stream_queues(joint: JointSummary | None, family: Family) -> Terms:
+    """Return the terms of the queues before the inputs of a joint."""
+    found: Terms = {}
+    for depth, width, ram in joint.queues if joint else ():
+        contents = _memory(depth, width, family, ram)
+        own = {
+            "queue": 1,
+            "queue: bits of addresses": _bits(depth),
+            "queue: bits of words": width,
+            **{f"queue: {key}": value for key, value in contents.items()},
+        }
+        found = _added(found, own)
+    return found
+
+
+def _added(first: Terms, second: Terms) -> Terms:
+    return {name: first.get(name, 0) + second.get(name, 0) for name in {**first, **second}}
+
+
 def engine(e: EngineSummary, family: Family) -> dict[str, Terms]:
     """Return the terms of each component of an engine, by the name of its module."""
+    boxes, joint = gearbox(e.gearbox), e.joint
+    for box in joint.gearboxes if joint else ():
+        boxes = _added(boxes, gearbox(box))
     return {
-        "gearbox": gearbox(e.gearbox),
-        "buffer": buffer(e, family),
-        "array": array(e, family),
+        "gearbox": boxes,
+        "buffer": buffer(e, family) if joint is None or joint.buffered else {},
+        "array": array(e, family) if joint is None else _joined(joint),
         "tail": tail(e, family),
-        "queue": queue(e, family),
+        "queue": _added(queue(e, family), _stream_queues(joint, family)),
         "glue": {"stage": 1, "stage: bits of credit": _bits(e.queue_depth + 1)},
     }
 

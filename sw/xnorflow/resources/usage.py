@@ -126,6 +126,8 @@ def engine_blocks(engine: EngineSummary, family: Family) -> dict[str, int]:
         found["tail"] = found.get("tail", 0) + terms.computed_blocks(
             engine.computed, engine, family
         )
+    for queue in engine.joint.queues if engine.joint else ():
+        found["queue"] = found.get("queue", 0) + memory(*queue[:2], family, queue[2]).ram_blocks
     return found
 
 
