@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 from xnorflow.devices.figure import Origin
 from xnorflow.errors import BadInput
@@ -72,6 +73,21 @@ class JoinSummary:
     memories: tuple[tuple[int, int], ...] = ()
     roms: tuple[tuple[int, int], ...] = ()
 
+    def widened(self, share: float) -> JoinSummary:
+        """Return the summary with `share` times as many lanes, approximately."""
+        return JoinSummary(
+            self.front_luts * share,
+            self.front_ffs * share,
+            self.array_luts * share,
+            self.array_ffs * share,
+            _widened(self.memories, share),
+            _widened(self.roms, share),
+        )
+
+
+def _widened(memories: tuple[tuple[int, int], ...], share: float) -> tuple[tuple[int, int], ...]:
+    return tuple((ceil(depth / share), ceil(width * share)) for depth, width in memories)
+
 
 @dataclass(frozen=True)
 class StreamSummary:
@@ -96,6 +112,11 @@ class StreamSummary:
     width: int
     ram: str = "auto"
     forked: bool = False
+
+    def widened(self, share: float) -> StreamSummary:
+        """Return the stream with `share` times as many lanes and no gearbox; `ram` is open."""
+        (queue, width), *_ = _widened(((self.queue, self.width),), share)
+        return StreamSummary(None, queue, width, forked=self.forked)
 
 
 @dataclass(frozen=True)
