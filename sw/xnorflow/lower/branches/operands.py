@@ -38,9 +38,9 @@ class Branch(BranchPending):
             found.p = self
         if summed:
             rounded(found, unit, consumer)
-        elif affine(self.ops) is None or self.alphabet().bits > MAX_CODE_BITS:
-            super()._round(consumer, zero)
-        elif not self._absorb(zero, uniform=True):
+            return
+        narrow = affine(self.ops) is not None and self.alphabet().bits <= MAX_CODE_BITS
+        if not narrow or not self._absorb(zero, uniform=True):
             super()._round(consumer, zero)
 
 
