@@ -76,6 +76,6 @@ def score_form(
 def inspected(net: ir.LayerGraph, family: Family) -> ScoreForm:
     """Return how a network's scores are computed, one at a time and without DSP blocks."""
     part, fold = reductions(net)[-1], Fold(1, 1)
-    stage = describe_stage(part, fold)
+    stage = describe_stage(part, fold, last=True)
     unit = unit_of_scores(part, fold, stage, 1) if net.scores.steps else None
     return score_form(net.scores, stage, unit, family)
