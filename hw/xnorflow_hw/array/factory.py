@@ -8,6 +8,7 @@ from typing import Any
 from xnorflow_hw.array.affine_tail import AffineTail
 from xnorflow_hw.array.baked_array import FORM, BakedArray
 from xnorflow_hw.array.dot import DotArray
+from xnorflow_hw.array.joined import JoinedArray
 from xnorflow_hw.array.pool import MaxArray, SumArray
 from xnorflow_hw.array.tail import OffsetTail, TableTail, ThresholdTail
 from xnorflow_hw.spec import (
@@ -15,6 +16,7 @@ from xnorflow_hw.spec import (
     AffineSpec,
     ArraySpec,
     DotSpec,
+    JoinedSpec,
     MaxSpec,
     OffsetSpec,
     SumSpec,
@@ -25,7 +27,7 @@ from xnorflow_hw.spec import (
 from xnorflow_hw.spec.kinds import Style
 from xnorflow_hw.spec.stage_latency import compares
 
-Array = DotArray | BakedArray | MaxArray | SumArray
+Array = DotArray | BakedArray | MaxArray | SumArray | JoinedArray
 AnyTail = ThresholdTail | AffineTail | OffsetTail | TableTail
 Tails = list[AnyTail]
 
@@ -50,7 +52,7 @@ def engine(
 
     Returns
     -------
-    array : DotArray, BakedArray, MaxArray or SumArray
+    array : DotArray, BakedArray, MaxArray, SumArray or JoinedArray
         The array, which compares with the thresholds itself if `compares`.
     tails : list of ThresholdTail, AffineTail, OffsetTail or TableTail
         The tails that remain.
@@ -134,7 +136,18 @@ def _sum(
     return SumArray(lanes=spec.lanes, bits=spec.bits, out_bits=spec.out_bits, rows=rows)
 
 
-ARRAYS: dict[type[ArraySpec], Callable[..., Array]] = {DotSpec: _dot, MaxSpec: _max, SumSpec: _sum}
+def _joined(
+    spec: JoinedSpec, rows: int, compared: ThresholdSpec | None, style: Style, name: str
+) -> JoinedArray:
+    return JoinedArray(spec, rows=rows, style=style, name=name)
+
+
+ARRAYS: dict[type[ArraySpec], Callable[..., Array]] = {
+    DotSpec: _dot,
+    MaxSpec: _max,
+    SumSpec: _sum,
+    JoinedSpec: _joined,
+}
 """What builds the array of each spec."""
 
 

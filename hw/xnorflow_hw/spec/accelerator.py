@@ -1,4 +1,4 @@
-"""Specs of a whole accelerator: its input, its stages and the chain that they form."""
+"""Specs of a whole accelerator: its input, its stages and the streams between them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from xnorflow_hw.spec.arrays import ArraySpec
+from xnorflow_hw.spec.arrays import ArraySpec, JoinedSpec
 from xnorflow_hw.spec.buffer import BufferSpec
 from xnorflow_hw.spec.gearbox import GearboxSpec
 from xnorflow_hw.spec.joining import JoinSpec, StretchSpec
@@ -94,7 +94,9 @@ class StageSpec:
         """Whether the lanes past the last channel are 0; those of sums are not."""
         ragged = self.channels % self.lanes_out != 0
         offset = bool(self.tails) and isinstance(self.tails[-1], OffsetSpec)
-        return not (ragged and (offset or (not self.tails and self.array.weight_words > 0)))
+        # Joined arrays add constants to their lanes, also to unused ones.
+        any_value = self.array.weight_words > 0 or isinstance(self.array, JoinedSpec)
+        return not (ragged and (offset or (not self.tails and any_value)))
 
     @property
     def out_bits(self) -> int:

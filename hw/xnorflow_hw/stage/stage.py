@@ -1,7 +1,7 @@
-"""A stage: one reduction of the network, from the stream of its input to that of its output.
+"""A stage: one reduction of the network, from the streams of its inputs to that of its output.
 
-Feature buffer, array and tails pass pulses with a fixed latency and never stall. The queue at the
-end takes their results, and the buffer issues the last beat of a reduction only while the queue has
+Front, array and tails pass pulses with a fixed latency and never stall. The queue at the
+end takes their results, and the front issues the last beat of a reduction only while the queue has
 a free place for its result.
 """
 
@@ -18,12 +18,16 @@ from xnorflow_hw.array.dot import DotArray
 from xnorflow_hw.array.factory import engine
 from xnorflow_hw.base.pipeline import delay
 from xnorflow_hw.memory.spram_rom import LOAD_BITS
-from xnorflow_hw.spec import BufferSpec, StageSpec
+from xnorflow_hw.spec import BufferSpec, FrontSpec, JoinSpec, StageSpec, StretchSpec
 from xnorflow_hw.spec.kinds import Style
 from xnorflow_hw.spec.stage_latency import stage_latency
 from xnorflow_hw.stage.banked_buffer import BankedBuffer
 from xnorflow_hw.stage.feature_buffer import FeatureBuffer
 from xnorflow_hw.stage.pixel_queue import PixelQueue
+from xnorflow_hw.stage.stream_join import StreamJoin
+from xnorflow_hw.stage.stretch_buffer import StretchBuffer
+
+Front = FeatureBuffer | BankedBuffer | StreamJoin | StretchBuffer
 
 
 def feature_buffer(spec: BufferSpec) -> FeatureBuffer | BankedBuffer:
@@ -55,6 +59,25 @@ def feature_buffer(spec: BufferSpec) -> FeatureBuffer | BankedBuffer:
     return BankedBuffer(**options)
 
 
+def front(spec: FrontSpec) -> Front:
+    """Build what stands in front of a stage's array.
+
+    Raises
+    ------
+    ValueError
+        If it refuses its parameters.
+    """
+    match spec:
+        case BufferSpec():
+            return feature_buffer(spec)
+        case JoinSpec():
+            return StreamJoin(spec)
+        case StretchSpec():
+            return StretchBuffer(spec)
+        case _:
+            raise ValueError(f"no front of a stage is built of a {type(spec).__name__}")
+
+
 class Stage(wiring.Component):
     """Computes one reduction layer and the layers behind it that work on its results.
 
@@ -69,8 +92,9 @@ class Stage(wiring.Component):
 
     Members
     -------
-    i : In(stream.Signature(word_bits))
-        Features, one word of the buffer per beat.
+    i, or i_0, i_1, ... : In(stream.Signature(word_bits))
+        Features of each port, one word of the buffer or of the port per beat; `i` if there is one
+        port.
     o : Out(stream.Signature(lanes_out * out_bits))
         Features of the output, ``spec.lanes_out`` per beat.
     load : In(LOAD_BITS + number of SPRAMs)
@@ -81,16 +105,25 @@ class Stage(wiring.Component):
     latency : int
         Clock cycles from the issue of a reduction's last beat to its result's entry into the queue;
         see `stage_latency`. The result can leave one cycle later.
+    names : list of str
+        Names of the streams of all ports, in order.
+    inputs : list of stream
+        These streams.
     sections : tuple of tuple of int
         Words to be loaded into each SPRAM; empty where there is none.
     modules, images : dict of str to str
         Verilog modules, by name, to append to the design, and hex images, by file name, to lie
         beside it.
+
+    Raises
+    ------
+    ValueError
+        If a part refuses its parameters, or the beats of the front do not fit the array.
     """
 
     def __init__(self, spec: StageSpec, *, style: Style = "amaranth", prefix: str = "") -> None:
         self.spec = spec
-        self.buffer = feature_buffer(spec.buffer)
+        self.buffer = front(spec.buffer)
         name = f"{prefix}{spec.name}"
         self.array, self.tails = engine(
             spec.array, spec.tails, rows=self.buffer.rows, style=style, name=name
@@ -106,20 +139,32 @@ class Stage(wiring.Component):
         for part in (self.array, *self.tails):
             self.modules |= getattr(part, "modules", {})
             self.images |= getattr(part, "images", {})
+        if len(self.array.i_data) != len(self.buffer.o_data):
+            raise ValueError(
+                f"beats of {len(self.buffer.o_data)} bits do not fit the array of {spec.name!r},"
+                f" which takes {len(self.array.i_data)}"
+            )
+        self.names = self.buffer.names if isinstance(self.buffer, StreamJoin) else ["i"]
         super().__init__(
             {
-                "i": In(stream.Signature(spec.buffer.word_bits)),
+                **{name: self.buffer.signature.members[name] for name in self.names},
                 "o": Out(stream.Signature(spec.lanes_out * spec.out_bits)),
                 **({"load": In(LOAD_BITS + len(self.sections))} if self.sections else {}),
             }
         )
+
+    @property
+    def inputs(self) -> list[Any]:
+        """The streams of all ports, in order."""
+        return [getattr(self, name) for name in self.names]
 
     def elaborate(self, platform: Any) -> Module:
         """Connect the parts, and count the results that are in the pipeline or in the queue."""
         m = Module()
         m.submodules.buffer = buffer = self.buffer
         m.submodules.array = array = self.array
-        wiring.connect(m, wiring.flipped(self.i), buffer.i)
+        for name, i in zip(self.names, self.inputs, strict=True):
+            wiring.connect(m, wiring.flipped(i), getattr(buffer, name))
         m.d.comb += [
             array.i_valid.eq(buffer.o_valid),
             array.i_data.eq(buffer.o_data),
@@ -129,10 +174,12 @@ class Stage(wiring.Component):
         ]
         if isinstance(array, DotArray) and self.sections:
             m.d.comb += array.load.eq(self.load)
-        if "i_pad" in array.signature.members:
+        if "i_pad" in array.signature.members and isinstance(buffer, FeatureBuffer):
             m.d.comb += array.i_pad.eq(buffer.o_pad)
         if isinstance(buffer, BankedBuffer):
             m.d.comb += array.i_turn.eq(buffer.o_turn)
+        if "i_port" in array.signature.members and isinstance(buffer, StreamJoin):
+            m.d.comb += array.i_port.eq(buffer.o_port)
         valid, values, row = array.o_valid, array.o_values, array.o_row
         for index, tail in enumerate(self.tails):
             m.submodules[f"tail_{index}"] = tail

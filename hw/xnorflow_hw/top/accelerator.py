@@ -1,4 +1,4 @@
-"""The accelerator: input stage, gearboxes and stages in a chain, between two AXI-Streams."""
+"""The accelerator: input stage, stages and the streams between them, between two AXI-Streams."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from amaranth.lib import wiring
 
 from xnorflow_hw.base.loop import Loop
 from xnorflow_hw.memory.spram_rom import LOAD_BITS
-from xnorflow_hw.spec import AcceleratorSpec
+from xnorflow_hw.spec import AcceleratorSpec, StreamSpec
 from xnorflow_hw.spec.kinds import Style
 from xnorflow_hw.stage.score_unit import ScoreUnit
 from xnorflow_hw.stage.stage import Stage
+from xnorflow_hw.stream.fork import Fork
 from xnorflow_hw.stream.gearbox import Gearbox
 from xnorflow_hw.stream.input import InputStage
+from xnorflow_hw.stream.stream_queue import StreamQueue
 
 
 class Accelerator(Elaboratable):
@@ -53,12 +55,25 @@ class Accelerator(Elaboratable):
             group=spec.input.group,
         )
         self.stages = [Stage(s, style=style, prefix=f"{spec.name}_") for s in spec.stages]
+        _check_streams(spec, [len(stage.names) for stage in self.stages])
         # A gearbox that regroups nothing is still needed where lanes past a group's end are not 0:
         # it clears them.
         clean = [True, *(stage.unused_lanes_hold_0 for stage in spec.stages)]
         self.gearboxes = [
-            Gearbox(**vars(box)) if box.needed or not zero else None
-            for box, zero in zip(spec.gearboxes, clean, strict=True)
+            Gearbox(**vars(s.box)) if s.box.needed or not clean[s.source] else None
+            for s in spec.streams
+        ]
+        self.queues = [
+            StreamQueue(width=s.box.bits * s.box.lanes_out, depth=s.queue, ram=s.ram)
+            if s.queue
+            else None
+            for s in spec.streams
+        ]
+        parts: list[InputStage | Stage] = [self.input, *self.stages]
+        readers = [sum(s.source == k for s in spec.streams) for k in range(len(parts))]
+        self.forks = [
+            Fork(width=len(part.o.payload), sinks=count) if count > 1 else None
+            for part, count in zip(parts, readers, strict=True)
         ]
         self.scores = (
             None
@@ -86,7 +101,6 @@ class Accelerator(Elaboratable):
         self.m_axis_tlast = Signal(name="m_axis_tlast")
         self.taps = []
         if taps:
-            parts: list[InputStage | Stage] = [self.input, *self.stages]
             for k, part in enumerate(parts):
                 self.taps.append(
                     (
@@ -111,7 +125,7 @@ class Accelerator(Elaboratable):
             self.ports.append(self.load)
 
     def elaborate(self, platform: Any) -> Module:
-        """Connect the input stage, gearboxes and stages, and extend the scores to whole bytes."""
+        """Connect the input stage, stages and streams, and extend the scores to whole bytes."""
         m = Module()
         m.domains += ClockDomain("sync", local=True)
         m.d.comb += [ClockSignal().eq(self.clk), ResetSignal().eq(self.rst)]
@@ -121,19 +135,7 @@ class Accelerator(Elaboratable):
             self.input.i.valid.eq(self.s_axis_tvalid),
             self.s_axis_tready.eq(self.input.i.ready),
         ]
-        source = self.input.o
-        sources = [source]
-        for k, gearbox in enumerate(self.gearboxes):
-            name = self.stages[k].spec.name if k < len(self.stages) else "output"
-            if gearbox is not None:
-                m.submodules[f"{name}_gearbox"] = gearbox
-                wiring.connect(m, source, gearbox.i)
-                source = gearbox.o
-            if k < len(self.stages):
-                m.submodules[name] = self.stages[k]
-                wiring.connect(m, source, self.stages[k].i)
-                source = self.stages[k].o
-                sources.append(source)
+        source = self._connect(m)
         if self.scores is not None:
             m.submodules.scores = self.scores
             wiring.connect(m, source, self.scores.i)
@@ -144,6 +146,7 @@ class Accelerator(Elaboratable):
                 own = self.load[enable : enable + len(stage.sections)]
                 m.d.comb += stage.load.eq(Cat(self.load[:LOAD_BITS], own))
                 enable += len(stage.sections)
+        sources = [self.input.o, *(stage.o for stage in self.stages)]
         for (valid, data), tapped in zip(self.taps, sources, strict=False):
             m.d.comb += [valid.eq(tapped.valid & tapped.ready), data.eq(tapped.payload)]
 
@@ -165,3 +168,80 @@ class Accelerator(Elaboratable):
         with m.If(self.m_axis_tvalid & self.m_axis_tready):
             beat.advance(m)
         return m
+
+    def _connect(self, m: Module) -> Any:
+        """Add the stages and connect the streams between the parts; return that to the output."""
+        left = [self._outputs(m, 0)]
+        streams = zip(self.spec.streams, self.gearboxes, self.queues, strict=True)
+        for s, gearbox, queue in streams:
+            to_stage = s.sink < len(self.stages)
+            name = self._sink_name(s)
+            source = left[s.source].pop(0)
+            if gearbox is not None:
+                m.submodules[f"{name}_gearbox"] = gearbox
+                wiring.connect(m, source, gearbox.i)
+                source = gearbox.o
+            if queue is not None:
+                m.submodules[f"{name}_stream_queue"] = queue
+                wiring.connect(m, source, queue.i)
+                source = queue.o
+            if not to_stage:
+                return source
+            stage = self.stages[s.sink]
+            if s.port == 0:
+                m.submodules[stage.spec.name] = stage
+            wiring.connect(m, source, stage.inputs[s.port])
+            if s.port == len(stage.inputs) - 1:
+                left.append(self._outputs(m, s.sink + 1))
+        raise AssertionError("no stream leads to the output")
+
+    def _outputs(self, m: Module, k: int) -> list[Any]:
+        """Return the streams out of part `k`, one for each of its readers."""
+        part = self.stages[k - 1] if k else self.input
+        fork = self.forks[k]
+        if fork is None:
+            return [part.o]
+        name = self.stages[k - 1].spec.name if k else "input_stage"
+        m.submodules[f"{name}_fork"] = fork
+        wiring.connect(m, part.o, fork.i)
+        return fork.outputs
+
+    def _sink_name(self, s: StreamSpec) -> str:
+        """Return what the parts on a stream are named after: the sink, with a port if needed."""
+        if s.sink == len(self.stages):
+            return "output"
+        stage = self.stages[s.sink]
+        return stage.spec.name if len(stage.names) == 1 else f"{stage.spec.name}_i{s.port}"
+
+
+def _check_streams(spec: AcceleratorSpec, ports: list[int]) -> None:
+    """Check that one stream leads into every port, and that each comes from a part before it.
+
+    Parameters
+    ----------
+    spec : AcceleratorSpec
+        Its streams are looked at.
+    ports : list of int
+        Number of inputs of each stage.
+
+    Raises
+    ------
+    ValueError
+        If streams are missing, in another order, or from a part that does not come before.
+    """
+    wanted = [(k, port) for k, count in enumerate([*ports, 1]) for port in range(count)]
+    found = [(s.sink, s.port) for s in spec.streams]
+    if found != wanted:
+        raise ValueError(
+            f"streams lead to the (sink, port) {found}; they have to be, in this order, {wanted}"
+        )
+    for s in spec.streams:
+        if not 0 <= s.source <= s.sink:
+            raise ValueError(
+                f"the stream into port {s.port} of stage {s.sink} comes from part {s.source}; it"
+                " has to be the input stage, 0, or one that comes before, up to"
+                f" {s.sink}"
+            )
+    unread = sorted(set(range(len(ports) + 1)) - {s.source for s in spec.streams})
+    if unread:
+        raise ValueError(f"no stream leaves part {unread[0]}; each part needs a reader")

@@ -22,7 +22,7 @@ from xnorflow.ir.input_kind import InputKind
 from xnorflow.ir.input_order import InputOrder
 from xnorflow.ir.joins import Add, AllScores, Concat, Join, Maximum, Multiply
 from xnorflow.ir.layer import FRAME, KINDS, Layer
-from xnorflow.ir.layer_graph import LayerGraph
+from xnorflow.ir.layer_graph import LayerGraph, Output
 from xnorflow.ir.layers import (
     CodeTable,
     Conv,
@@ -34,8 +34,7 @@ from xnorflow.ir.layers import (
     SumPool,
     Threshold,
 )
-from xnorflow.ir.network import IntegerNetwork, labels
-from xnorflow.ir.output import Output
+from xnorflow.ir.network import SCORES, IntegerNetwork, labels, result_arrays
 from xnorflow.ir.score_steps import ScoreStep
 from xnorflow.ir.stretches import AddMap, Stretch
 
@@ -68,6 +67,7 @@ __all__ = [
     "MaxPool",
     "NAMED_ALPHABETS",
     "Rescale",
+    "SCORES",
     "ScoreStep",
     "Scores",
     "SumPool",
@@ -77,4 +77,5 @@ __all__ = [
     "UNIPOLAR",
     "Window",
     "labels",
+    "result_arrays",
 ]

@@ -15,8 +15,7 @@ from xnorflow.ir.features import Window
 from xnorflow.ir.input_kind import UINT8_KIND, HostQuantiser, InputKind
 from xnorflow.ir.input_order import InputOrder
 from xnorflow.ir.layer import KINDS
-from xnorflow.ir.layer_graph import LayerGraph
-from xnorflow.ir.output import Output
+from xnorflow.ir.layer_graph import LayerGraph, Output
 from xnorflow.ir.score_steps import ScoreStep
 
 FORMAT = "xnorflow-network-1"
@@ -179,7 +178,8 @@ def from_arrays(header: str, arrays: Mapping[str, NDArray[Any]]) -> LayerGraph:
 def _output(entry: Any, arrays: Mapping[str, NDArray[Any]]) -> Output:
     shape = entry["shape"]
     gather = arrays[entry["gather"]["array"]]
-    return Output(*_texts([entry["name"]]), _ints(shape, len(shape)), gather)
+    (name,) = _texts([entry["name"]])
+    return Output(name, _ints(shape, len(shape)), gather)
 
 
 def _samples(entry: Any, arrays: Mapping[str, NDArray[Any]]) -> InputKind:

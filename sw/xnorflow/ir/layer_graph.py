@@ -5,17 +5,50 @@ A network is a directed acyclic graph. Most are chains, in which each layer read
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from xnorflow.ir.alphabet import Ints
 from xnorflow.ir.features import Features
 from xnorflow.ir.input_kind import UINT8_KIND, InputKind
 from xnorflow.ir.input_order import InputOrder, natural
 from xnorflow.ir.joins import AllScores
 from xnorflow.ir.layer import FRAME, Layer
 from xnorflow.ir.layers import Scores
-from xnorflow.ir.output import Output
+
+
+@dataclass(frozen=True, eq=False)
+class Output:
+    """An output of the imported file.
+
+    Parameters
+    ----------
+    name : str
+        Its name in the file.
+    shape : tuple of int
+        Its shape without the axis of frames.
+    gather : int64 array [elements]
+        Index among a frame's scores of each element, in the order of the output's own shape.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    gather: Ints
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    def of(self, scores: NDArray[Any]) -> NDArray[Any]:
+        """Return the output [frames, *shape] of scores [frames, score_count], of any dtype."""
+        return np.asarray(scores)[:, self.gather].reshape(len(scores), *self.shape)
 
 
 @dataclass(frozen=True, eq=False)

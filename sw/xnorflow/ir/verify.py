@@ -12,9 +12,8 @@ from xnorflow.ir.input_kind import MAX_SAMPLE_BITS, InputKind
 from xnorflow.ir.input_order import LAYOUTS, InputOrder
 from xnorflow.ir.joins import AllScores, Join
 from xnorflow.ir.layer import Layer
-from xnorflow.ir.layer_graph import LayerGraph
+from xnorflow.ir.layer_graph import LayerGraph, Output
 from xnorflow.ir.layers import InputTable, Scores
-from xnorflow.ir.output import Output
 from xnorflow.ir.score_steps import MAX_SCORE_BITS
 
 MAX_RANK = 16
@@ -50,7 +49,7 @@ def verify(net: LayerGraph) -> None:
             need(_is_name(layer.name), "its name is not an identifier")
             need(
                 reads == (0,) or not isinstance(layer, InputTable),
-                "a table can only read the samples",
+                "a table can only be first, on the samples",
             )
             _readers(net, layer, readers)
             maps.append(_checked_output(layer, [maps[k] for k in reads]))

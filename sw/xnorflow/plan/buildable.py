@@ -28,6 +28,7 @@ def check_buildable(net: ir.IntegerNetwork) -> None:
         If there is no hardware for a layer; the message names the layer.
     """
     describe_input(net, math.prod(net.shape), 1)
-    for part in reductions(net):
-        describe_stage(part, Fold(1, 1))
+    parts = reductions(net)
+    for part in parts:
+        describe_stage(part, Fold(1, 1), last=part is parts[-1])
     verify_reached(net)

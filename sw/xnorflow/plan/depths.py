@@ -33,13 +33,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow import ir
-from xnorflow.schedule import bounds, buffer_order, regrouping, timing
+from xnorflow.plan.queues import with_queues
+from xnorflow.schedule import bounds, buffer_order, regrouping, stretch_order, timing
 from xnorflow.schedule.flow import Flow
-from xnorflow_hw.spec import AcceleratorSpec, BufferSpec, GearboxSpec, StageSpec
+from xnorflow_hw.spec import (
+    AcceleratorSpec,
+    BufferSpec,
+    FrontSpec,
+    GearboxSpec,
+    JoinSpec,
+    StageSpec,
+    StretchSpec,
+)
 from xnorflow_hw.spec.stage_latency import stage_latency
 
 SLACK = 1e-6
 """Cycles of tolerance against floating-point rounding; distinct times differ by at least 1 / T."""
+
+
+MOST_WORK = 1 << 24
+"""Largest search for the least depths of a network that branches, as `_work` counts."""
+MOST_WITHOUT = 4
+"""Deepest queue for which the search tries whether it can do without."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,22 +111,35 @@ def buffer_depth(b: BufferSpec, link: _Link) -> int:
     return max(1, int((last + 1 - before).max())) * b.place_words
 
 
-def queue_depth(b: BufferSpec, latency: int, link: _Link) -> int:
+def stretch_depth(b: StretchSpec, link: _Link) -> int:
+    """Compute how many words the buffer of a stretch needs behind a link."""
+    per_beat = link.cycles / b.cycles
+    kept = replace(link, emits=link.emits[b.kept()])
+    first, freed = stretch_order.first_and_last_reads(b)
+    start = (kept.emits + 1 - first * per_beat).max()
+    there = kept.words_before(start + freed * per_beat + 1)
+    return max(b.minimum_depth, int((there - np.arange(len(freed))).max()))
+
+
+def queue_depth(b: FrontSpec, latency: int, link: _Link) -> int:
     """Compute how many places the queue of a stage needs before a link.
 
     A reduction occupies a place from its last issue until one cycle after its last result has left.
 
     Parameters
     ----------
-    b : BufferSpec
-        Feature buffer of the stage.
+    b : BufferSpec or JoinSpec or StretchSpec
+        What delivers the beats of the stage.
     latency : int
         Latency of the stage in cycles.
     link : _Link
         Transfers from the stage to what follows.
     """
-    reduction, freeing = buffer_order.result_order(b)
     per_reduction, per_result = link.cycles / b.reductions, link.cycles / b.results
+    if not isinstance(b, BufferSpec):
+        # Every beat is a result.
+        return max(2, ceil((latency + 2 + link.wait) / per_reduction - SLACK))
+    reduction, freeing = buffer_order.result_order(b)
     result = np.arange(b.results) * per_result
     # Results leave evenly, starting late enough that each is there when its turn comes.
     delay = (reduction * per_reduction - result).max()
@@ -134,31 +162,49 @@ def with_depths(spec: AcceleratorSpec) -> AcceleratorSpec:
         The same hardware with depths at which the initiation interval reaches its bound.
     """
     elements = bounds.elements_per_frame(spec)
-    busy, results = spec.input.beats, spec.input.beats
     stages = list(spec.stages)
-    for k, box in enumerate(spec.gearboxes):
-        busy = max(busy, regrouping.gearbox_cycles(box, elements[k]))
+    queues = [1] * len(stages)
+    for stream, passed in zip(spec.streams, elements, strict=True):
+        k, box = stream.source, stream.box
+        source = spec.stages[k - 1].buffer if k else None
+        busy = source.cycles if source else spec.input.beats
+        results = source.results if source else spec.input.beats
+        busy = max(busy, regrouping.gearbox_cycles(box, passed))
         if k:
             before = stages[k - 1]
-            link = _link(box, elements[k], busy, results)
             latency = stage_latency(before.array, before.tails)
-            depth = queue_depth(before.buffer, latency, link)
-            stages[k - 1] = replace(before, queue_depth=depth)
-        if k < len(stages):
-            b = stages[k].buffer
-            link = _link(box, elements[k], max(busy, b.cycles), results)
+            depth = queue_depth(before.buffer, latency, _link(box, passed, busy, results))
+            queues[k - 1] = max(queues[k - 1], depth)
+        if stream.sink < len(stages):
+            stage = stages[stream.sink]
+            link = _link(box, passed, max(busy, stage.buffer.cycles), results)
+            stages[stream.sink] = replace(stage, buffer=_deep(stage.buffer, link))
+    stages = [replace(s, queue_depth=q) for s, q in zip(stages, queues, strict=True)]
+    return with_queues(replace(spec, stages=tuple(stages)))
+
+
+def _deep(front: FrontSpec, link: _Link) -> FrontSpec:
+    """Return what delivers the beats of a stage, with the depth that it needs behind a link."""
+    match front:
+        case BufferSpec() as b:
             depth = buffer_depth(b, link)
             if b.pixels > 1:
                 # The address counters of banks wrap by overflow, which needs a power of two.
                 depth = 1 << (depth - 1).bit_length()
-            stages[k] = replace(stages[k], buffer=replace(b, depth=depth))
-            busy, results = b.cycles, b.results
-    return replace(spec, stages=tuple(stages))
+            return replace(b, depth=depth)
+        case StretchSpec() as b:
+            return replace(b, depth=stretch_depth(b, link))
+        case JoinSpec():
+            return front
+        case other:
+            raise TypeError(f"a front of type {type(other).__name__} has no depth")
 
 
-def buffer_depths(b: BufferSpec) -> Sequence[int]:
+def buffer_depths(b: FrontSpec) -> Sequence[int]:
     """Return the possible depths of a buffer, ascending, up to its present depth."""
-    if b.pixels == 1:
+    if isinstance(b, JoinSpec):
+        return [0]
+    if isinstance(b, StretchSpec) or b.pixels == 1:
         return range(b.minimum_depth, b.depth + 1)
     # The address counters of banks wrap by overflow, which needs a power of two.
     first, last = (b.minimum_depth - 1).bit_length(), (b.depth - 1).bit_length()
@@ -168,7 +214,8 @@ def buffer_depths(b: BufferSpec) -> Sequence[int]:
 def queue_depths(stage: StageSpec) -> Sequence[int]:
     """Return the possible depths of a stage's queue, ascending, up to its present depth."""
     b = stage.buffer
-    return range(max(2, b.repeat) if b.pixels > 1 else 1, stage.queue_depth + 1)
+    least = max(2, b.repeat) if isinstance(b, BufferSpec) and b.pixels > 1 else 1
+    return range(least, stage.queue_depth + 1)
 
 
 def shrunk(spec: AcceleratorSpec) -> AcceleratorSpec:
@@ -177,6 +224,8 @@ def shrunk(spec: AcceleratorSpec) -> AcceleratorSpec:
     Less space never makes any transfer earlier, so each depth has a least value, which a binary
     search finds. The stages are searched one after the other; afterwards, reducing any single depth
     would make the accelerator slower.
+
+    Large networks that branch keep their depths: their schedules take too long to search.
 
     Parameters
     ----------
@@ -188,22 +237,62 @@ def shrunk(spec: AcceleratorSpec) -> AcceleratorSpec:
     AcceleratorSpec
         The same hardware with the least depths.
     """
-    flow = Flow(spec, 4 + ceil(timing.latency(spec) / bounds.bound(spec)[0]))
+    frames = 4 + ceil(timing.latency(spec) / bounds.bound(spec)[0])
+    if any(stream.queue for stream in spec.streams) and _work(spec, frames) > MOST_WORK:
+        return spec
+    flow = Flow(spec, frames)
     flow.solve()
     wanted = flow.sent
     for k in range(len(spec.stages)):
         stage = flow.spec.stages[k]
         flow = _least(flow, k, buffer_depths(stage.buffer), _with_buffer, wanted)
         flow = _least(flow, k, queue_depths(stage), _with_queue, wanted)
+    for s in range(len(spec.streams)):
+        flow = _least_queue(flow, s, wanted)
     return flow.spec
 
 
+def _work(spec: AcceleratorSpec, frames: int) -> int:
+    """Return how much a search for the least depths has to compute, roughly: depths times beats."""
+    depths = 2 * len(spec.stages) + sum(stream.queue > 0 for stream in spec.streams)
+    beats = sum(s.buffer.results + s.buffer.height * s.buffer.width for s in spec.stages)
+    return depths * beats * frames
+
+
 def _with_buffer(stage: StageSpec, depth: int) -> StageSpec:
-    return replace(stage, buffer=replace(stage.buffer, depth=depth))
+    front = stage.buffer
+    assert not isinstance(front, JoinSpec)
+    return replace(stage, buffer=replace(front, depth=depth))
 
 
 def _with_queue(stage: StageSpec, depth: int) -> StageSpec:
     return replace(stage, queue_depth=depth)
+
+
+def _least_queue(flow: Flow, s: int, wanted: NDArray[Any]) -> Flow:
+    """Return the flow in which the queue of stream `s` has the least depth that delays no output.
+
+    The parameters are those of `_least`.
+    """
+    queue = flow.spec.streams[s].queue
+    if queue and queue <= MOST_WITHOUT:
+        without = Flow(_with_stream(flow.spec, s, 0), flow.frames)
+        if without.solve(wanted):
+            return without
+    low = 1
+    while low < queue:
+        middle = (low + queue) // 2
+        tried = flow.with_stream(s, replace(flow.spec.streams[s], queue=middle))
+        if tried.solve(wanted):
+            flow, queue = tried, middle
+        else:
+            low = middle + 1
+    return flow
+
+
+def _with_stream(spec: AcceleratorSpec, s: int, queue: int) -> AcceleratorSpec:
+    changed = replace(spec.streams[s], queue=queue)
+    return replace(spec, streams=(*spec.streams[:s], changed, *spec.streams[s + 1 :]))
 
 
 def _least(

@@ -13,7 +13,7 @@ so every threshold on the accumulator becomes a threshold on P, rounded up.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import assert_never
 
 import numpy as np
@@ -21,11 +21,29 @@ from numpy.typing import NDArray
 
 from xnorflow import ir
 from xnorflow.errors import UnsupportedModel
+from xnorflow.plan.joints.fronts import (
+    all_scores,
+    concat_lanes,
+    score_lanes,
+    side_by_side,
+    stretch_lanes,
+    stretched,
+    together,
+)
+from xnorflow.plan.joints.joined_arrays import (
+    added_array,
+    constant_array,
+    copy_array,
+    extreme_array,
+    product_array,
+)
+from xnorflow.plan.joints.joint import Joint, JointRule
 from xnorflow.plan.reductions import Fold, Reduction
 from xnorflow.plan.tail_constants import (
     Affine,
     TailRule,
     code_table_tail,
+    input_table_tail,
     rescale_tail,
     scores_tail,
     threshold_tail,
@@ -127,7 +145,15 @@ class StageRule:
 
 @dataclass(frozen=True)
 class InputRule:
-    """Rule for a layer that becomes the table of the input stage."""
+    """Rule for a layer that becomes the table of the input stage.
+
+    Parameters
+    ----------
+    tail : TailRule
+        Rule where others read the samples, too, so that the table becomes a tail.
+    """
+
+    tail: TailRule
 
 
 @dataclass(frozen=True)
@@ -135,10 +161,13 @@ class WireRule:
     """Rule for a layer that only renames features: it needs no hardware but an order of words."""
 
 
-LayerRule = StageRule | TailRule | InputRule | WireRule
+LayerRule = StageRule | TailRule | InputRule | WireRule | JointRule
+
+_COPY = JointRule(together, copy_array, kind="copy")
+"""What holds the tails of a map that others read, too."""
 
 RULES: dict[type[ir.Layer], LayerRule] = {
-    ir.InputTable: InputRule(),
+    ir.InputTable: InputRule(TailRule(input_table_tail)),
     ir.Flatten: WireRule(),
     ir.Conv: StageRule(conv_array, weighted=True),
     ir.MaxPool: StageRule(max_array),
@@ -147,8 +176,18 @@ RULES: dict[type[ir.Layer], LayerRule] = {
     ir.Rescale: TailRule(rescale_tail),
     ir.CodeTable: TailRule(code_table_tail),
     ir.Scores: TailRule(scores_tail),
+    ir.Add: JointRule(together, added_array),
+    ir.AddMap: JointRule(together, constant_array),
+    ir.Maximum: JointRule(together, extreme_array),
+    ir.Multiply: JointRule(together, product_array),
+    ir.Concat: JointRule(side_by_side, copy_array, concat_lanes),
+    ir.AllScores: JointRule(all_scores, copy_array, score_lanes),
+    ir.Stretch: JointRule(stretched, copy_array, stretch_lanes),
 }
 """Rule for each class of layers."""
+
+Part = Reduction | Joint
+"""All that becomes a stage."""
 
 
 def rule_of(layer: object) -> LayerRule:
@@ -165,34 +204,114 @@ def rule_of(layer: object) -> LayerRule:
     raise TypeError(f"there is no hardware for layers of type {type(layer).__name__}")
 
 
-def reductions(net: ir.LayerGraph) -> tuple[Reduction, ...]:
-    """Return the reductions of a network, in order, each with the layers that become its tails.
+def tail_rule_of(layer: ir.Layer) -> TailRule:
+    """Return the rule for a layer that has become a tail."""
+    rule = rule_of(layer)
+    if isinstance(rule, InputRule):
+        return rule.tail
+    assert isinstance(rule, TailRule)
+    return rule
+
+
+class _Walk:
+    """The parts of a network, while its layers are visited in order."""
+
+    def __init__(self, net: ir.LayerGraph) -> None:
+        self.net = net
+        self.parts: list[Part] = []
+        # What sends each map: 0 is the input, k + 1 the part with number k.
+        self.source = {0: 0}
+        # The map that each part sends so far; a flattened map is another one.
+        self.sends: list[int] = []
+        self.names = {layer.name for layer in net.layers}
+
+    def visit(self, k: int) -> None:
+        """Add the layer with number k to a part, or as a part."""
+        layer, reads = self.net.layers[k], self.net.reads[k]
+        inputs = tuple(self.net.features[r] for r in reads)
+        out = self.net.features[k + 1]
+        match rule_of(layer):
+            case StageRule(weighted=weighted):
+                sources = self._sources(reads)
+                found = Reduction(layer, inputs[0], out, weighted, (), sources)  # type: ignore[arg-type]
+                self._add(k, found)
+            case JointRule() as rule:
+                sources = self._sources(reads)
+                if isinstance(layer, ir.Stretch) and inputs[0].alphabet != out.alphabet:
+                    inputs, sources = self._recoded(layer, inputs[0], sources)
+                self._add(k, Joint(layer, rule, inputs, out, sources))
+            case TailRule():
+                self._tail(k, layer, reads[0])
+            case InputRule():
+                if self.net.readers[0] == (k,):
+                    self.source[k + 1] = 0
+                else:
+                    self._held_tail(k, layer, 0)
+            case WireRule():
+                self.source[k + 1] = self.source[reads[0]]
+            case rule:
+                assert_never(rule)
+
+    def _sources(self, reads: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(self.source[r] for r in reads)
+
+    def _add(self, k: int, part: Part) -> None:
+        self.parts.append(part)
+        self.sends.append(k + 1)
+        self.source[k + 1] = len(self.parts)
+
+    def _tail(self, k: int, layer: ir.Layer, read: int) -> None:
+        """Add a tail to the part before it, or to a copy where others read the map, too."""
+        at = self.source[read] - 1
+        if at >= 0 and self.sends[at] == read and len(self.net.readers[read]) == 1:
+            inp, out = self.net.features[read], self.net.features[k + 1]
+            self.parts[at] = self.parts[at].with_tail(layer, inp, out)
+            self.sends[at] = k + 1
+            self.source[k + 1] = at + 1
+        elif self.net.chain:
+            raise UnsupportedModel(
+                "it has to follow a convolution, a dense layer or a pool directly, because"
+                " hardware applies it to their results",
+                node=layer.name,
+                op=type(layer).__name__,
+                hint="at least one such layer before it.",
+            )
+        else:
+            self._held_tail(k, layer, read)
+
+    def _held_tail(self, k: int, layer: ir.Layer, read: int) -> None:
+        """Add a part that does nothing but the work of a tail."""
+        inp, out = self.net.features[read], self.net.features[k + 1]
+        sources = self._sources((read,))
+        self._add(k, Joint(layer, _COPY, (inp,), inp, sources).with_tail(layer, inp, out))
+
+    def _recoded(
+        self, layer: ir.Stretch, inp: ir.Features, sources: tuple[int, ...]
+    ) -> tuple[tuple[ir.Features, ...], tuple[int, ...]]:
+        """Add a part that turns a map's codes into those of an alphabet with 0."""
+        name = f"{layer.name}_codes"
+        while name in self.names:
+            name += "_"
+        self.names.add(name)
+        out = ir.Features(*inp.shape, layer.alphabet(inp.alphabet))
+        self.parts.append(Joint(layer, _COPY, (inp,), out, sources, label=name))
+        self.sends.append(-1)
+        return (out,), (len(self.parts),)
+
+
+def reductions(net: ir.LayerGraph) -> tuple[Part, ...]:
+    """Return the parts of a network, in order, each with the layers that become its tails.
+
+    A network that is a chain has nothing but reductions.
 
     Raises
     ------
     UnsupportedModel
-        If a threshold, table or scores layer does not follow a reduction.
+        If a threshold, table or scores layer of a chain does not follow a reduction.
     TypeError
         If there is no rule for a layer.
     """
-    found: list[Reduction] = []
-    for layer, inp, out in net:
-        match rule_of(layer):
-            case StageRule(weighted=weighted):
-                found.append(Reduction(layer, inp, out, weighted))  # type: ignore[arg-type]
-            case TailRule():
-                if not found or found[-1].final is not inp:
-                    raise UnsupportedModel(
-                        "it has to follow a convolution, a dense layer or a pool directly, because"
-                        " hardware applies it to their results",
-                        node=layer.name,
-                        op=type(layer).__name__,
-                        hint="at least one such layer before it.",
-                    )
-                last = found[-1]
-                found[-1] = replace(last, tails=(*last.tails, (layer, inp, out)))
-            case InputRule() | WireRule():
-                pass
-            case rule:
-                assert_never(rule)
-    return tuple(found)
+    walk = _Walk(net)
+    for k in range(len(net.layers)):
+        walk.visit(k)
+    return tuple(walk.parts)

@@ -13,7 +13,9 @@ import numpy as np
 
 from xnorflow import ir
 from xnorflow.errors import BadInput, UnsupportedModel
-from xnorflow.plan.layer_rules import StageRule, reductions, rule_of
+from xnorflow.plan.joints.joined_arrays import code_tail
+from xnorflow.plan.joints.joint import Joint
+from xnorflow.plan.layer_rules import Part, StageRule, reductions, rule_of, tail_rule_of
 from xnorflow.plan.reductions import Fold, Reduction
 from xnorflow.plan.score_constants import score_unit
 from xnorflow.plan.tail_constants import (
@@ -21,8 +23,8 @@ from xnorflow.plan.tail_constants import (
     Affine,
     Incoming,
     Span,
-    TailRule,
     offset_tail,
+    signed_bits,
 )
 from xnorflow_hw import spec
 from xnorflow_hw.base.names import plain
@@ -66,29 +68,32 @@ def mapped(
         )
     for part, fold in zip(parts, folds, strict=True):
         part.check(fold)
-    frame, classes = int(np.prod(net.shape)), len(net.scores.offsets)
+    frame, classes = int(np.prod(net.shape)), net.score_count
     if not (1 <= in_lanes <= frame and 1 <= out_lanes <= classes):
         raise BadInput(
             f"{in_lanes} samples per input beat and {out_lanes} scores per output beat are not"
             f" possible: a frame of {net.name} has {frame} samples and {classes} scores, so 1 to"
             f" {frame} and 1 to {classes} would work"
         )
-    flat = parts[0].inp.shape == (1, 1, frame)
     stages: list[spec.StageSpec] = []
     streams: list[spec.StreamSpec] = []
-    group, lanes = (frame if flat else net.shape[2]), in_lanes
-    source = describe_input(net, group, in_lanes)
+    sent = [(input_group(net, parts), in_lanes)]
+    source = describe_input(net, *sent[0])
     for part, fold in zip(parts, folds, strict=True):
-        bits = part.inp.alphabet.bits
-        box = spec.GearboxSpec(bits, group, lanes, part.inp.channels, fold.simd)
-        streams.append(spec.StreamSpec(len(stages), len(stages), box))
-        stages.append(describe_stage(part, fold))
-        group, lanes = part.out_channels, stages[-1].lanes_out
+        stage = describe_stage(part, fold, last=part is parts[-1])
+        for port, (read, f) in enumerate(zip(part.reads, part.inputs, strict=True)):
+            lanes = fold.simd if isinstance(part, Reduction) else port_lanes(stage, port, fold)
+            channels = f.size if isinstance(part.layer, ir.AllScores) else f.channels
+            box = spec.GearboxSpec(f.alphabet.bits, *sent[read], channels, lanes)
+            streams.append(spec.StreamSpec(read, len(stages), box, port))
+        stages.append(stage)
+        sent.append((part.out_channels, stage.lanes_out))
     last = stages[-1]
-    box = spec.GearboxSpec(last.out_bits, group, lanes, group, out_lanes)
+    box = spec.GearboxSpec(last.out_bits, *sent[-1], classes, out_lanes)
     streams.append(spec.StreamSpec(len(stages), len(stages), box))
     alphabet = net.features[-1].alphabet
-    unit = unit_of_scores(parts[-1], folds[-1], last, out_lanes) if net.scores.steps else None
+    steps = isinstance(net.layers[-1], ir.Scores) and net.scores.steps
+    unit = unit_of_scores(parts[-1], folds[-1], last, out_lanes) if steps else None
     signed = unit is not None or isinstance(last.tails[-1], spec.OffsetSpec)
     width = (unit or last).out_bits if signed else alphabet.bits
     return spec.AcceleratorSpec(
@@ -104,21 +109,43 @@ def mapped(
     )
 
 
-def unit_of_scores(
-    part: Reduction, fold: Fold, stage: spec.StageSpec, lanes: int
-) -> spec.ScoreSpec:
+def input_group(net: ir.LayerGraph, parts: Sequence[Part]) -> int:
+    """Return the samples per group of the input stream.
+
+    A group is a pixel; if all that read the frame are dense layers, it is the whole frame.
+    """
+    frame = int(np.prod(net.shape))
+    read = [f for part in parts for r, f in zip(part.reads, part.inputs, strict=True) if not r]
+    return frame if all(f.shape == (1, 1, frame) for f in read) else net.shape[2]
+
+
+def port_lanes(stage: spec.StageSpec, port: int, fold: Fold) -> int:
+    """Return the lanes of a beat that a joint's port takes."""
+    front = stage.buffer
+    return front.ports[port].lanes if isinstance(front, spec.JoinSpec) else fold.simd
+
+
+def unit_of_scores(part: Part, fold: Fold, stage: spec.StageSpec, lanes: int) -> spec.ScoreSpec:
     """Return the unit that computes the scores of the last stage's values."""
     layer = part.tails[-1][0]
     assert isinstance(layer, ir.Scores)
     meaning, span = sent(part, fold)
-    return score_unit(layer, meaning, span, bits=stage.out_bits, lanes=lanes)
+    pixels = part.out.height * part.out.width
+    return score_unit(layer, meaning, span, bits=stage.out_bits, lanes=lanes, pixels=pixels)
 
 
-def sent(part: Reduction, fold: Fold) -> tuple[Affine, Span]:
-    """Return what the values mean that a reduction's stage sends, and which can occur."""
+def sent(part: Part, fold: Fold) -> tuple[Affine, Span]:
+    """Return what the values mean that the last stage sends, and which can occur."""
+    return _tails(part, *_array(part, fold), last=True)[1:]
+
+
+def _array(part: Part, fold: Fold) -> tuple[spec.ArraySpec, Affine]:
+    """Return the array of a part and the meaning of its values."""
+    if isinstance(part, Joint):
+        return part.rule.array(part, fold.pe)
     rule = rule_of(part.layer)
     assert isinstance(rule, StageRule)
-    return _tails(part, *rule.array(part, fold))[1:]
+    return rule.array(part, fold)
 
 
 def describe_input(net: ir.LayerGraph, group: int, lanes: int) -> spec.InputSpec:
@@ -138,8 +165,9 @@ def describe_input(net: ir.LayerGraph, group: int, lanes: int) -> spec.InputSpec
     UnsupportedModel
         If the table that turns samples into codes would be too large.
     """
-    first, samples = net.layers[0], net.samples.alphabet
-    if isinstance(first, ir.InputTable):
+    samples, reader = net.samples.alphabet, net.readers[0]
+    first = net.layers[reader[0]]
+    if isinstance(first, ir.InputTable) and len(reader) == 1:
         table, bits = first.table, first.alphabet.bits
     else:
         table, bits = np.arange(samples.levels, dtype=np.int64)[None], samples.bits
@@ -156,21 +184,39 @@ def describe_input(net: ir.LayerGraph, group: int, lanes: int) -> spec.InputSpec
         raise UnsupportedModel(
             f"the table that turns samples into codes would hold {len(table)} x {size} entries of"
             f" {bits} bits, more than the {MAX_TABLE_BITS} bits that one design may have.",
-            node=net.layers[0].name,
+            node=first.name,
             op="Input",
             hint="samples of fewer bits, or a quantiser of fewer levels.",
         )
     return spec.InputSpec(lanes, bits, table, group, int(np.prod(net.shape)))
 
 
-def describe_stage(reduction: Reduction, fold: Fold) -> spec.StageSpec:
-    """Build the specification of a reduction at a folding; its depths are still to be chosen.
+def describe_stage(part: Part, fold: Fold, *, last: bool) -> spec.StageSpec:
+    """Build the specification of a part at a folding; its depths are still to be chosen.
+
+    Parameters
+    ----------
+    part : Reduction or Joint
+        Part of a network.
+    fold : Fold
+        Its folding.
+    last : bool
+        Whether it is the last one, which sends the scores.
 
     Raises
     ------
     UnsupportedModel
-        If there is no hardware for the reduction at any folding.
+        If there is no hardware for the part at any folding.
     """
+    array, meaning = _array(part, fold)
+    # Depths depend on the neighbouring engines, so a later pass chooses them.
+    front = _windows(part, fold) if isinstance(part, Reduction) else part.rule.front(part, fold.pe)
+    tails, _, _ = _tails(part, array, meaning, last=last)
+    return spec.StageSpec(plain(part.name), front, array, tails, part.out_channels, queue_depth=2)
+
+
+def _windows(reduction: Reduction, fold: Fold) -> spec.BufferSpec:
+    """Return the buffer of a reduction, which delivers its windows."""
     layer, inp = reduction.layer, reduction.inp
     w = layer.window
     if not geometry.minimum_depth(inp.height, inp.width, 1, w.kernel, w.stride, w.dilation, w.pads):
@@ -180,17 +226,13 @@ def describe_stage(reduction: Reduction, fold: Fold) -> spec.StageSpec:
             op=type(layer).__name__,
             hint="less padding or a smaller stride.",
         )
-    rule = rule_of(layer)
-    assert isinstance(rule, StageRule)
-    array, meaning = rule.array(reduction, fold)
     words, repeat = ceil(inp.channels / fold.simd), reduction.repeat(fold)
     a, pad_code = inp.alphabet, reduction.pad_code()
 
     def pad_word(used: int) -> int:
         return sum((pad_code or 0) << (a.bits * lane) for lane in range(used))
 
-    # Depths depend on the neighbouring engines, so a later pass chooses them.
-    buffer = spec.BufferSpec(
+    return spec.BufferSpec(
         word_bits=fold.simd * a.bits,
         words=words,
         height=inp.height,
@@ -207,42 +249,65 @@ def describe_stage(reduction: Reduction, fold: Fold) -> spec.StageSpec:
         depth=1,
         pixels=fold.pixels,
     )
-    tails, _, _ = _tails(reduction, array, meaning)
-    return spec.StageSpec(
-        plain(layer.name), buffer, array, tails, reduction.out_channels, queue_depth=2
-    )
 
 
 def _tails(
-    reduction: Reduction, array: spec.ArraySpec, meaning: Affine
+    part: Part, array: spec.ArraySpec, meaning: Affine, *, last: bool
 ) -> tuple[tuple[spec.TailSpec, ...], Affine, Span]:
     """Return the tails of a stage, what the values that it sends mean, and which can occur."""
     tails: list[spec.TailSpec] = []
-    bits, span = array.out_bits, _span(reduction, array, meaning)
-    for layer, inp, out in reduction.tails:
+    bits, span = array.out_bits, _span(part, array, meaning)
+
+    def send_codes(tail: spec.OffsetSpec, a: ir.Alphabet) -> None:
+        nonlocal bits, meaning, span
+        tails.append(tail)
+        bits, meaning = tail.out_bits, Affine(a.step, 1, np.full_like(meaning.offset, a.lo))
+        span = Span.of_codes(a.levels, meaning)
+
+    if isinstance(part.layer, ir.Multiply) and _needs_codes(part, meaning):
+        send_codes(code_tail(meaning, part.out, array.lanes_out), part.out.alphabet)
+    for layer, inp, out in part.tails:
         if isinstance(layer, ir.Scores) and layer.steps:
+            if not last:
+                raise UnsupportedModel(
+                    "the float32 operations of its scores are computed where the scores leave, and"
+                    " only for a single output",
+                    node=(*layer.sources, layer.name)[0],
+                    op="Scores",
+                    hint="one output, or scores that are sums plus offsets.",
+                )
+            if len(meaning.offset) > 1:
+                # The unit that computes these has one row of constants for all pixels.
+                a = inp.alphabet
+                send_codes(offset_tail(meaning.plus(-a.lo), array.lanes_out, a.bits), a)
             # A unit behind the last gearbox computes these.
             return tuple(tails), meaning, span
-        rule = rule_of(layer)
-        assert isinstance(rule, TailRule)
-        tail, after = rule.tail(layer, Incoming(meaning, array.lanes_out, bits, inp, out, span))
+        given = Incoming(meaning, array.lanes_out, bits, inp, out, span, joined=not last)
+        tail, after = tail_rule_of(layer).tail(layer, given)
         tails.append(tail)
         bits = tail.out_bits
         if after is not None:
             meaning, span = after, Span.of_codes(out.alphabet.levels, after)
-    if reduction.weighted and not tails:
+    if part.weighted and not tails:
         # The next stage expects codes, which start at 0, so the lowest sum is subtracted.
-        sums = reduction.out.alphabet
-        tails.append(offset_tail(meaning.plus(-sums.lo), array.lanes_out, sums.bits))
-        meaning = Affine(1, 1, np.full_like(meaning.offset, sums.lo))
-        span = Span.of_codes(sums.levels, meaning)
+        sums = part.out.alphabet
+        send_codes(offset_tail(meaning.plus(-sums.lo), array.lanes_out, sums.bits), sums)
+    if isinstance(part.layer, ir.AllScores):
+        tails.append(offset_tail(meaning, array.lanes_out, signed_bits(part.out.alphabet)))
     return tuple(tails), meaning, span
 
 
-def _span(reduction: Reduction, array: spec.ArraySpec, meaning: Affine) -> Span:
+def _needs_codes(part: Part, meaning: Affine) -> bool:
+    """Return whether the products of a joint have to be turned into codes."""
+    a = part.out.alphabet
+    return a.lo < 0 or (not part.tails and (a.lo, a.step) != (0, meaning.numerator))
+
+
+def _span(part: Part, array: spec.ArraySpec, meaning: Affine) -> Span:
     """Return the values of an array that can occur."""
-    layer = reduction.layer
-    if isinstance(layer, ir.Conv):
-        low, high = layer.bounds(reduction.inp.alphabet)
+    if isinstance(part, Reduction) and isinstance(part.layer, ir.Conv):
+        low, high = part.layer.bounds(part.inp.alphabet)
         return Span.of_values(low, high, meaning, array.out_bits)
-    return Span.of_codes(reduction.out.alphabet.levels, meaning)
+    if isinstance(part.layer, ir.Multiply):
+        return Span.of_codes(part.out.alphabet.hi // meaning.numerator + 1, meaning)
+    return Span.of_codes(part.out.alphabet.levels, meaning)

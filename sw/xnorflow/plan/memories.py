@@ -22,11 +22,16 @@ from xnorflow_hw.spec import (
     IN_SPRAM,
     AcceleratorSpec,
     AffineSpec,
+    BufferSpec,
     DotSpec,
+    FrontSpec,
+    JoinSpec,
     OffsetSpec,
     RomSpec,
     ScoreSpec,
     StageSpec,
+    StreamSpec,
+    StretchSpec,
     TableSpec,
     TailSpec,
     ThresholdSpec,
@@ -127,11 +132,31 @@ class _Stages(StorageChoice):
         for index, tail in enumerate(s.tails):
             tails.append(self.tail(tail, bits, index == 0 and compares(array, s.tails)))
             bits = tail.out_bits
-        ram = self.ram(s.buffer.depth, s.buffer.word_bits)
-        if ram == "distributed" and not self.board:
-            ram = "auto"  # Not every family has such memory.
-        buffer = replace(s.buffer, ram=ram)
-        return replace(s, buffer=buffer, array=array, tails=tuple(tails))
+        return replace(s, buffer=self._front(s.buffer), array=array, tails=tuple(tails))
+
+    def _front(self, front: FrontSpec) -> FrontSpec:
+        """Return what delivers a stage's beats with the storage of its memory chosen."""
+        match front:
+            case BufferSpec():
+                return replace(front, ram=self._fifo(front.depth, front.word_bits))
+            case StretchSpec():
+                return replace(front, ram=self._fifo(front.depth, front.word_bits))
+            case JoinSpec():
+                return front
+            case other:
+                raise TypeError(f"a front of type {type(other).__name__} has no memory")
+
+    def _fifo(self, depth: int, width: int) -> str:
+        """Choose the storage of a memory that is written, too."""
+        ram = self.ram(depth, width)
+        # Not every family has distributed memory.
+        return "auto" if ram == "distributed" and not self.board else ram
+
+    def stream(self, stream: StreamSpec) -> StreamSpec:
+        """Return a stream with the storage of its queue, if there is one, chosen."""
+        if not stream.queue:
+            return stream
+        return replace(stream, ram=self._fifo(*_queue_words(stream)))
 
     def scores(self, unit: ScoreSpec | None) -> ScoreSpec | None:
         """Return the unit of scores, if there is one, with the storage of its memories chosen."""
@@ -147,7 +172,18 @@ class _Stages(StorageChoice):
 def blocks(spec: AcceleratorSpec, family: Family) -> int:
     """Return how many blocks of RAM an accelerator takes on a family."""
     choice = StorageChoice(family)
-    return sum(_blocks(s, choice) for s in spec.stages) + score_blocks(spec.scores, family)
+    queues = sum(queue_blocks(stream, family) for stream in spec.streams)
+    return sum(_blocks(s, choice) for s in spec.stages) + queues + score_blocks(spec.scores, family)
+
+
+def _queue_words(stream: StreamSpec) -> tuple[int, int]:
+    """Return the words, and the bits per word, of a stream's queue."""
+    return stream.queue, stream.box.lanes_out * stream.box.bits
+
+
+def queue_blocks(stream: StreamSpec, family: Family) -> int:
+    """Return how many blocks of RAM the queue of a stream takes on a family."""
+    return ram_blocks(*_queue_words(stream), family.ram_shapes) if stream.ram == "block" else 0
 
 
 def score_blocks(unit: ScoreSpec | None, family: Family) -> int:
@@ -193,8 +229,8 @@ def _memories(s: StageSpec, choice: StorageChoice) -> Iterator[tuple[int, int]]:
                 at_once * depth * width,
             )
         bits = tail.out_bits
-    if s.buffer.ram == "block":
-        b = s.buffer
+    b = s.buffer
+    if not isinstance(b, JoinSpec) and b.ram == "block":
         found = b.pixels * ram_blocks(b.depth, b.word_bits, choice.family.ram_shapes)
         yield found, b.pixels * b.depth * b.word_bits
 
@@ -244,7 +280,8 @@ def with_memories(spec: AcceleratorSpec, device: Fpga | None) -> AcceleratorSpec
     for price in _prices(family.block_luts.use()):
         choice = _Stages(family, price, device is not None, in_sprams)
         stages = tuple(choice.stage(s) for s in spec.stages)
-        made = replace(spec, stages=stages, scores=choice.scores(spec.scores))
+        streams = tuple(choice.stream(s) for s in spec.streams)
+        made = replace(spec, stages=stages, streams=streams, scores=choice.scores(spec.scores))
         if blocks(made, family) <= left:
             break
         before = made
@@ -275,7 +312,8 @@ def _in_sprams(spec: AcceleratorSpec, device: Fpga, left: float) -> frozenset[st
         return frozenset()
     choice = _Stages(device.family, device.family.block_luts.use(), True)
     usual = [choice.stage(s) for s in spec.stages]
-    over = sum(_blocks(s, choice) for s in usual) - left
+    queues = sum(queue_blocks(choice.stream(s), device.family) for s in spec.streams)
+    over = sum(_blocks(s, choice) for s in usual) + queues - left
     if over <= 0:
         return frozenset()
     # For each number of SPRAMs, the most blocks that it can save, and the stages that do so.

@@ -6,7 +6,7 @@ values.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, gcd
 from typing import Protocol
 
@@ -73,6 +73,8 @@ class Reduction:
         is reduced by itself: it is a group of its own.
     tails : tuple of (Layer, Features, Features)
         Layers that act on the reduced values, each with its input and output.
+    reads : tuple of int
+        What sends its input: 0 is the network's input, and k + 1 the part with number k.
     """
 
     layer: Windowed
@@ -80,11 +82,22 @@ class Reduction:
     out: ir.Features
     weighted: bool
     tails: tuple[tuple[ir.Layer, ir.Features, ir.Features], ...] = ()
+    reads: tuple[int, ...] = (0,)
 
     @property
     def name(self) -> str:
         """Name of the layer."""
         return self.layer.name
+
+    @property
+    def kind(self) -> str:
+        """Kind of the layer, such as "conv"."""
+        return self.layer.kind
+
+    @property
+    def inputs(self) -> tuple[ir.Features, ...]:
+        """The map that it reads, as the only one."""
+        return (self.inp,)
 
     @property
     def final(self) -> ir.Features:
@@ -112,6 +125,10 @@ class Reduction:
     def group_outputs(self) -> int:
         """Number of output channels of a group."""
         return self.out_channels // self.groups
+
+    def with_tail(self, layer: ir.Layer, inp: ir.Features, out: ir.Features) -> Reduction:
+        """Return the reduction with one more tail."""
+        return replace(self, tails=(*self.tails, (layer, inp, out)))
 
     def groups_at_once(self, fold: Fold) -> int:
         """Return how many groups a beat holds inputs of at a folding."""

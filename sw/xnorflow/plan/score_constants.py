@@ -15,7 +15,7 @@ from xnorflow_hw import spec
 
 
 def score_unit(
-    layer: ir.Scores, meaning: Affine, span: Span, *, bits: int, lanes: int
+    layer: ir.Scores, meaning: Affine, span: Span, *, bits: int, lanes: int, pixels: int = 1
 ) -> spec.ScoreSpec:
     """Return the unit that computes the scores of a chain.
 
@@ -33,8 +33,10 @@ def score_unit(
         Bits of a value.
     lanes : int
         Scores per beat.
+    pixels : int
+        Pixels of the map of scores, each of which has a score per class.
     """
-    # A score is one pixel, whose window has a single border class.
+    # The mapping has made sure that there is a single border class.
     (offset,), classes = meaning.offset, len(layer.offsets)
     sums = ir.ScoreStep(
         np.full(classes, meaning.numerator), offset, meaning.denominator.bit_length() - 1
@@ -42,13 +44,13 @@ def score_unit(
     steps = (sums, *layer.steps)
     value_bits, found = bits + 1, []
     for step, reach in zip(steps, ranges(steps, span.low[0], span.high[0]), strict=True):
-        multiply = step.multiply
+        multiply, add = np.tile(step.multiply, pixels), np.tile(step.add, pixels)
         same = bool((multiply == multiply[0]).all())
         total_bits, result_bits = _width(reach.total), _width(reach.result)
         found.append(
             spec.ScoreStepSpec(
                 _by_beat(multiply, lanes, int(multiply[0]) if same else 0),
-                _by_beat(step.add, lanes, int(step.add[0]) if same and _alike(step.add) else 0),
+                _by_beat(add, lanes, int(add[0]) if same and _alike(add) else 0),
                 step.shift,
                 value_bits,
                 total_bits,

@@ -104,6 +104,8 @@ class Incoming:
         Input and output of the tail's layer.
     span : Span
         Values that can occur.
+    joined : bool
+        Whether what the tail sends is joined with others: scores then are codes.
     """
 
     meaning: Affine
@@ -112,6 +114,7 @@ class Incoming:
     inp: ir.Features
     out: ir.Features
     span: Span
+    joined: bool = False
 
 
 @dataclass(frozen=True)
@@ -236,19 +239,35 @@ def code_table_tail(layer: ir.Layer, given: Incoming) -> tuple[spec.TableSpec, A
     return tail, Affine(a.step, 1, np.full_like(given.meaning.offset, a.lo))
 
 
+def input_table_tail(layer: ir.Layer, given: Incoming) -> tuple[spec.TableSpec, Affine]:
+    """Return the tail that looks samples up in a table, and its meaning.
+
+    Raises
+    ------
+    UnsupportedModel
+        If the table would have more than `MAX_TABLE_BITS` bits.
+    """
+    assert isinstance(layer, ir.InputTable)
+    entries = np.broadcast_to(layer.table, (given.inp.channels, layer.table.shape[1]))
+    same = ir.CodeTable(layer.name, entries, layer.alphabet, sources=layer.sources)
+    return code_table_tail(same, given)
+
+
 def scores_tail(layer: ir.Layer, given: Incoming) -> tuple[spec.TailSpec, None]:
     """Return the tail that computes scores: a table of ranks, or one that adds offsets.
 
-    Scores with steps have none.
+    Scores with steps have none. Those of several outputs are joined, so they are sent as codes.
     """
     assert isinstance(layer, ir.Scores) and not layer.steps
     if layer.ranks is not None and layer.rank_lo is not None:
         return _rank_table(layer, given.meaning, given.lanes, given.bits), None
-    meaning = given.meaning.times(layer.factor).plus(layer.offsets)
-    return offset_tail(meaning, given.lanes, _signed_bits(given.out.alphabet)), None
+    meaning, a = given.meaning.times(layer.factor).plus(layer.offsets), given.out.alphabet
+    if given.joined:
+        return offset_tail(meaning.plus(-a.lo), given.lanes, a.bits), None
+    return offset_tail(meaning, given.lanes, signed_bits(a)), None
 
 
-def _signed_bits(alphabet: ir.Alphabet) -> int:
+def signed_bits(alphabet: ir.Alphabet) -> int:
     """Return the bits of a two's complement integer that holds every value of an alphabet."""
     return max(int(alphabet.hi).bit_length(), int(~min(alphabet.lo, 0)).bit_length()) + 1
 

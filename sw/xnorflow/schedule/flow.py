@@ -5,6 +5,9 @@ Each component obeys rules of the form "event i happens no earlier than event j 
 them, the hardware does everything at the earliest times that satisfy all rules. These times are the
 least fixed point of monotone maps over (max, +). They are found by sweeping from source to sink
 until no time changes; a rule ``t[i] >= t[i-1] + 1`` over a whole array is one running maximum.
+
+Where several streams have one source, each sink takes a beat at a time of its own. The source has
+sent the beat when the last of them has taken it, and offers the next one from the cycle after.
 """
 
 from __future__ import annotations
@@ -16,90 +19,14 @@ import numpy as np
 
 from xnorflow.ir import Ints
 from xnorflow.schedule.bounds import elements_per_frame
-from xnorflow.schedule.buffer_order import first_reads, places, result_order, row_ends
+from xnorflow.schedule.issues import in_order, stage_times
 from xnorflow.schedule.regrouping import NEVER, GearboxTimes
-from xnorflow_hw.spec import AcceleratorSpec, StageSpec
-from xnorflow_hw.spec.stage_latency import stage_latency
+from xnorflow_hw.spec import AcceleratorSpec, StageSpec, StreamSpec
 
 MAX_SWEEPS = 20_000
 """Sweeps after which `Flow.solve` gives up; far more than any design is known to need."""
 
-
-def _in_order(earliest: Ints, ramp: Ints | None = None) -> Ints:
-    """Compute the earliest times at which events can happen one after the other.
-
-    Parameters
-    ----------
-    earliest : int64 array [events]
-        Cycle before which each event cannot happen.
-    ramp : int64 array [events], optional
-        Any two events are at least as many cycles apart as their entries here; by default
-        consecutive events are one cycle apart.
-    """
-    if ramp is None:
-        ramp = np.arange(len(earliest))
-    return np.maximum.accumulate(earliest - ramp) + ramp
-
-
-class _Stage:
-    """Issues of a stage that anything can hold back.
-
-    These are the first issue that waits for each word and the last issue of each reduction. Between
-    two of them there is one issue per cycle, so the others need not be computed.
-
-    Parameters
-    ----------
-    spec : StageSpec
-        Stage whose issues are computed.
-    frames : int
-        Number of frames.
-    """
-
-    def __init__(self, spec: StageSpec, frames: int) -> None:
-        self.spec, b = spec, spec.buffer
-        self.latency = stage_latency(spec.array, spec.tails)
-        per_frame = np.arange(frames)[:, None]
-        first = first_reads(b)
-        read = np.flatnonzero(first >= 0)
-        self.word = (read + per_frame * b.frame_words).ravel()
-        reads = (first[read] + per_frame * b.cycles).ravel()
-        lasts = np.arange(b.beats_per_reduction - 1, frames * b.cycles, b.beats_per_reduction)
-        self.beats = np.union1d(reads, lasts)
-        self.read, self.last = (np.searchsorted(self.beats, x) for x in (reads, lasts))
-        reduction, freeing = result_order(b)
-        self.reduction = (reduction + per_frame * b.reductions).ravel()
-        self.freeing = (freeing + per_frame * b.results).ravel()
-        row_end, freed = row_ends(b)
-        ends = np.searchsorted(self.beats, (row_end + per_frame * b.cycles).ravel())
-        freed = (freed + per_frame * b.height * b.row_places).ravel()
-        # A word can go to place p once an output row has ended that frees more than p - capacity
-        # places.
-        place = places(b, np.arange(frames * b.frame_words))
-        capacity = b.depth // b.place_words
-        row = np.searchsorted(freed, place - capacity, side="right")
-        self.blocker = np.where(place < capacity, -1, ends[np.minimum(row, len(ends) - 1)])
-
-    def space(self, issues: Ints | None) -> Ints:
-        """Return the earliest time at which the buffer has space for each word, in cycles."""
-        if issues is None:
-            return np.full(len(self.blocker), NEVER)
-        return np.where(self.blocker < 0, NEVER, issues[self.blocker] + 1)
-
-    def issues(self, writes: Ints, pops: Ints | None) -> Ints:
-        """Compute the times of the issues from those of words written and results popped."""
-        earliest = np.full(len(self.beats), NEVER)
-        earliest[self.read] = writes[self.word] + 1
-        earliest[0] = max(earliest[0], self.beats[0])
-        if pops is not None:
-            gated = self.last[self.spec.queue_depth :]
-            freed = pops[self.freeing[: len(gated)]]
-            earliest[gated] = np.maximum(earliest[gated], freed + 1)
-        return _in_order(earliest, self.beats)
-
-    def offered(self, issues: Ints) -> Ints:
-        """Return when each result would reach the end of the queue if no other were before it."""
-        times: Ints = issues[self.last[self.reduction]] + self.latency + 1
-        return times
+_STATE = ("_stages", "_into", "_out", "_arrived", "_issues", "_linked", "_issued", "_taken")
 
 
 class Flow:
@@ -123,40 +50,76 @@ class Flow:
 
     def __init__(self, spec: AcceleratorSpec, frames: int) -> None:
         self.spec, self.frames = spec, frames
-        self._stages = [_Stage(s, frames) for s in spec.stages]
+        self._stages = [stage_times(s, frames) for s in spec.stages]
         self._boxes = [
-            GearboxTimes(g, elements * frames) if g.needed else None
-            for g, elements in zip(spec.gearboxes, elements_per_frame(spec), strict=True)
+            GearboxTimes(stream.box, elements * frames) if stream.box.needed else None
+            for stream, elements in zip(spec.streams, elements_per_frame(spec), strict=True)
         ]
-        links, stages = len(self._boxes), len(self._stages)
-        # Transfers into each gearbox (or, without one, into what follows) and out of it.
-        self._into: list[Ints | None] = [None] * links
-        self._out: list[Ints | None] = [None] * links
-        self._issues: list[Ints | None] = [None] * stages
+        streams, parts = len(spec.streams), len(spec.stages) + 1
+        self._from = [
+            [s for s in range(streams) if spec.streams[s].source == k] for k in range(parts)
+        ]
+        self._to = [[s for s in range(streams) if spec.streams[s].sink == k] for k in range(parts)]
+        # Transfers into each gearbox (or, without one, into what follows), out of it, and into the
+        # sink, which are others than those out of the gearbox where there is a queue between.
+        self._into: list[Ints | None] = [None] * streams
+        self._out: list[Ints | None] = [None] * streams
+        self._arrived: list[Ints | None] = [None] * streams
+        self._issues: list[Ints | None] = [None] * len(spec.stages)
+        # When each part has sent its beats to all who read them.
+        self._taken: list[Ints | None] = [None] * parts
         # The arrays that these were last computed from, to see whether any has changed.
-        self._linked: list[tuple[Ints | None, ...]] = [()] * links
-        self._issued: list[tuple[Ints | None, ...]] = [()] * stages
+        self._linked: list[tuple[Ints | None, ...]] = [()] * streams
+        self._issued: list[tuple[Ints | None, ...]] = [()] * len(spec.stages)
 
     @property
     def sent(self) -> Ints:
         """Times of the transfers on ``m_axis``, in cycles: int64 array [beats]."""
-        last = self._out[-1]
+        last = self._arrived[-1]
         assert last is not None
         # A unit that computes scores only delays them while the sink accepts them.
         return last if self.spec.scores is None else last + self.spec.scores.latency
+
+    def brought(self, s: int) -> Ints:
+        """Return when the beats of stream `s` leave its gearbox, in cycles: int64 array [beats]."""
+        times = self._out[s]
+        assert times is not None
+        return times
+
+    def taken(self, s: int) -> Ints:
+        """Return when the sink of stream `s` takes its beats, in cycles: int64 array [beats]."""
+        times = self._arrived[s]
+        assert times is not None
+        return times
 
     def with_stage(self, k: int, spec: StageSpec) -> Flow:
         """Return the flow in which stage `k` is replaced by one that has no more space.
 
         Less space makes nothing earlier, so the known times are lower bounds to start from.
         """
-        other = copy(self)
         stages = (*self.spec.stages[:k], spec, *self.spec.stages[k + 1 :])
-        other.spec = replace(self.spec, stages=stages)
-        for name in ("_stages", "_into", "_out", "_issues", "_linked", "_issued"):
+        other = self._like(replace(self.spec, stages=stages))
+        other._stages[k] = stage_times(spec, self.frames)
+        other._issued[k] = ()
+        for s in self._to[k]:
+            other._linked[s] = ()
+        return other
+
+    def with_stream(self, s: int, spec: StreamSpec) -> Flow:
+        """Return the flow in which stream `s` is replaced by one whose queue has no more space.
+
+        Both have a queue.
+        """
+        streams = (*self.spec.streams[:s], spec, *self.spec.streams[s + 1 :])
+        other = self._like(replace(self.spec, streams=streams))
+        other._linked[s] = ()
+        return other
+
+    def _like(self, spec: AcceleratorSpec) -> Flow:
+        other = copy(self)
+        other.spec = spec
+        for name in _STATE:
             setattr(other, name, list(getattr(self, name)))
-        other._stages[k] = _Stage(spec, self.frames)
-        other._linked[k] = other._issued[k] = ()
         return other
 
     def solve(self, latest: Ints | None = None) -> bool:
@@ -177,9 +140,8 @@ class Flow:
         RuntimeError
             If there is no fixed point after `MAX_SWEEPS` sweeps.
         """
-        for _ in range(MAX_SWEEPS):
-            moved = [self._link(k) | self._stage(k) for k in range(len(self._boxes))]
-            if not any(moved):
+        for sweep in range(MAX_SWEEPS):
+            if not (self._backward() if sweep % 2 else self._forward()):
                 return True
             if latest is not None and (self.sent > latest).any():
                 return False
@@ -187,28 +149,72 @@ class Flow:
             f"the schedule of {self.spec.name} found no fixed point in {MAX_SWEEPS} sweeps"
         )
 
-    def _link(self, k: int) -> bool:
-        """Compute the transfers into and out of gearbox `k`; return whether any changed."""
-        given = self._issues[k - 1] if k else self._into[0]
-        taken = self._issues[k] if k < len(self._stages) else None
-        if _same(self._linked[k], (given, taken)):
+    def _forward(self) -> bool:
+        """Recompute all times from source to sink; return whether any changed."""
+        moved = False
+        for k, streams in enumerate(self._to):
+            for s in streams:
+                moved |= self._link(s)
+            if k < len(self._stages):
+                moved |= self._stage(k)
+        return moved
+
+    def _backward(self) -> bool:
+        """Recompute them from sink to source: what holds back reaches everything before at once."""
+        moved = False
+        for k, streams in reversed(list(enumerate(self._to))):
+            if k < len(self._stages):
+                moved |= self._stage(k)
+            for s in reversed(streams):
+                moved |= self._link(s)
+        return moved
+
+    def _link(self, s: int) -> bool:
+        """Compute the transfers of stream `s`; return whether any changed."""
+        stream = self.spec.streams[s]
+        k, sink = stream.source, stream.sink
+        given = self._issues[k - 1] if k else self._taken[0]
+        taken = self._issues[sink] if sink < len(self._stages) else None
+        siblings = tuple(self._into[t] for t in self._from[k]) if len(self._from[k]) > 1 else ()
+        popped = self._arrived[s] if stream.queue else None
+        seen = (given, taken, popped, *siblings)
+        if _same(self._linked[s], seen):
             return False
-        self._linked[k] = given, taken
+        self._linked[s] = seen
         if k:
             assert given is not None
             offered = self._stages[k - 1].offered(given)
         else:
             offered = self._accept(given)
-        if k < len(self._stages):
-            blocked = self._stages[k].space(taken)
+        if siblings and (others := self._all(k)) is not None:
+            # A beat is there for all sinks at once, after each of them has taken the one before.
+            offered = offered.copy()
+            offered[1:] = np.maximum(offered[1:], others[:-1] + 1)
+        if sink < len(self._stages):
+            blocked = self._stages[sink].space(stream.port, taken)
         else:
             blocked = np.full(self.spec.output_beats * self.frames, NEVER)
-        box = self._boxes[k]
+        ready = blocked if not stream.queue else _space(stream.queue, popped, len(blocked))
+        box = self._boxes[s]
         if box is None:
-            accepts = emits = _in_order(np.maximum(offered, blocked))
+            accepts = emits = in_order(np.maximum(offered, ready))
         else:
-            accepts, emits = box.solve(offered, blocked)
-        return _update(self._into, k, accepts) | _update(self._out, k, emits)
+            accepts, emits = box.solve(offered, ready)
+        moved = _update(self._into, s, accepts) | _update(self._out, s, emits)
+        if moved:
+            self._taken[k] = self._all(k)
+        if stream.queue:
+            emits = in_order(np.maximum(emits + 1, blocked))
+        return moved | _update(self._arrived, s, emits)
+
+    def _all(self, k: int) -> Ints | None:
+        """Return when each beat of part `k` has been taken by all, as far as that is known."""
+        times = None
+        for s in self._from[k]:
+            into = self._into[s]
+            if into is not None:
+                times = into if times is None else np.maximum(times, into)
+        return times
 
     def _accept(self, after: Ints | None) -> Ints:
         """Compute the transfers on ``s_axis`` and return when the input register offers each.
@@ -218,19 +224,28 @@ class Flow:
         earliest = np.zeros(self.spec.input.beats * self.frames, np.int64)
         if after is not None:
             earliest[1:] = np.maximum(earliest[1:], after[:-1])
-        self.accepts = _in_order(earliest)
+        self.accepts = in_order(earliest)
         return self.accepts + 1
 
     def _stage(self, k: int) -> bool:
-        """Compute the issues of stage `k`, if there is one; return whether any changed."""
-        if k == len(self._stages):
+        """Compute the issues of stage `k`; return whether any changed."""
+        pops = self._taken[k + 1]
+        writes = [self._arrived[s] for s in self._to[k]]
+        seen = (pops, *writes)
+        if _same(self._issued[k], seen):
             return False
-        writes, pops = self._out[k], self._into[k + 1]
-        if _same(self._issued[k], (writes, pops)):
-            return False
-        self._issued[k] = writes, pops
-        assert writes is not None
-        return _update(self._issues, k, self._stages[k].issues(writes, pops))
+        self._issued[k] = seen
+        known = [w for w in writes if w is not None]
+        assert len(known) == len(writes)
+        return _update(self._issues, k, self._stages[k].issues(known, pops))
+
+
+def _space(queue: int, popped: Ints | None, beats: int) -> Ints:
+    """Return when a queue has space for each beat, given when beats leave it."""
+    ready = np.full(beats, NEVER)
+    if popped is not None:
+        ready[queue:] = popped[:-queue] + 1
+    return ready
 
 
 def _same(before: tuple[Ints | None, ...], now: tuple[Ints | None, ...]) -> bool:

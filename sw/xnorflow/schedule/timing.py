@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from xnorflow.schedule.bounds import bound
+from xnorflow.schedule.bounds import bound, elements_per_frame
 from xnorflow.schedule.flow import Flow
-from xnorflow_hw.spec import AcceleratorSpec
+from xnorflow_hw.spec import AcceleratorSpec, BufferSpec, FrontSpec, JoinSpec, StretchSpec
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,34 @@ def predict(spec: AcceleratorSpec, frames: int = 5) -> Timing:
     )
 
 
+def ample(spec: AcceleratorSpec, frames: int) -> AcceleratorSpec:
+    """Return an accelerator with all the space that so many frames can want.
+
+    Streams without a queue get none.
+    """
+    stages = tuple(
+        replace(s, buffer=_ample(s.buffer, frames), queue_depth=frames * s.buffer.results)
+        for s in spec.stages
+    )
+    streams = tuple(
+        replace(stream, queue=frames * elements) if stream.queue else stream
+        for stream, elements in zip(spec.streams, elements_per_frame(spec), strict=True)
+    )
+    return replace(spec, stages=stages, streams=streams)
+
+
+def _ample(front: FrontSpec, frames: int) -> FrontSpec:
+    match front:
+        case BufferSpec() as b:
+            return replace(b, depth=(frames + 1) * b.height * b.row_places * b.place_words)
+        case StretchSpec() as b:
+            return replace(b, depth=(frames + 1) * b.frame_words)
+        case JoinSpec():
+            return front
+        case other:
+            raise TypeError(f"a front of type {type(other).__name__} has no depth")
+
+
 def latency_bound(spec: AcceleratorSpec) -> tuple[int, int]:
     """Compute the two parts that a frame's latency is made of.
 
@@ -98,18 +126,9 @@ def latency_bound(spec: AcceleratorSpec) -> tuple[int, int]:
     pipelines : int
         Cycles through the pipelines of all stages.
     """
-    ample = tuple(
-        replace(
-            s,
-            buffer=replace(
-                s.buffer, depth=2 * s.buffer.height * s.buffer.row_places * s.buffer.place_words
-            ),
-            queue_depth=s.buffer.results,
-        )
-        for s in spec.stages
-    )
-    flow = Flow(replace(spec, stages=ample, scores=None), 1)
+    flow = Flow(replace(ample(spec, 1), scores=None), 1)
     pipelines = sum(stage.latency for stage in flow._stages)
+    pipelines += sum(stream.queue > 0 for stream in spec.streams)
     if spec.scores is not None:
         pipelines += spec.scores.latency
     for stage in flow._stages:

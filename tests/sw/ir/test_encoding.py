@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from xnorflow import ir
-from xnorflow.ir.encoding import FORMAT, FORMAT_2, from_arrays, to_arrays
+from xnorflow.ir.encoding import FORMATS, from_arrays, to_arrays
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -106,9 +106,9 @@ def test_steps_and_levels_are_at_least_one(step: int, levels: int) -> None:
         changed(alphabet([-5, step, levels]))
 
 
-@pytest.mark.parametrize("name", ["xnorflow-network-0", "xnorflow-network-3", "", 1, None])
+@pytest.mark.parametrize("name", ["xnorflow-network-0", "xnorflow-network-4", "", 1, None])
 def test_other_formats_are_refused(name: Any) -> None:
-    assert (FORMAT, FORMAT_2) == ("xnorflow-network-1", "xnorflow-network-2")
+    assert FORMATS == ("xnorflow-network-1", "xnorflow-network-2", "xnorflow-network-3")
     with pytest.raises(ValueError, match="its format is"):
         changed(lambda header: header.update(format=name))
 

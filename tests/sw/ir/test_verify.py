@@ -278,7 +278,6 @@ EDGES: dict[str, tuple[Make, list[Any], list[Any], str]] = {
         [1, 3, 0],
         "layer 'scores'",
     ),
-    "pixels of scores": (lambda size: net(shape=size), [(1, 1, 1)], [(1, 2, 1), (2, 1, 1)], "fit"),
     "rank": (
         ranked,
         [[[0], [-1]], [[LEVELS - 1], [-1]]],

@@ -1,0 +1,196 @@
+"""Compute when stages issue the beats of their arrays: windows, joined streams, or larger maps.
+
+Each front has its own order of beats; credit and results are the same for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from xnorflow.ir import Ints
+from xnorflow.schedule.buffer_order import first_reads, places, result_order, row_ends
+from xnorflow.schedule.regrouping import NEVER
+from xnorflow.schedule.stretch_order import first_and_last_reads
+from xnorflow_hw.spec import BufferSpec, JoinSpec, StageSpec, StretchSpec
+from xnorflow_hw.spec.stage_latency import stage_latency
+
+
+def in_order(earliest: Ints, ramp: Ints | None = None) -> Ints:
+    """Compute the earliest times at which events can happen one after the other.
+
+    Parameters
+    ----------
+    earliest : int64 array [events]
+        Cycle before which each event cannot happen.
+    ramp : int64 array [events], optional
+        Any two events are at least as many cycles apart as their entries here; by default
+        consecutive events are one cycle apart.
+    """
+    if ramp is None:
+        ramp = np.arange(len(earliest))
+    return np.maximum.accumulate(earliest - ramp) + ramp
+
+
+class StageTimes:
+    """Issues of a stage that anything can hold back.
+
+    Between two of them there is one issue per cycle, so the others need not be computed.
+
+    Parameters
+    ----------
+    spec : StageSpec
+        Stage whose issues are computed.
+    beats : int64 array [issues]
+        Numbers of the issues that are computed, counted across frames.
+    last : int64 array [reductions]
+        Index in `beats` of the last issue of each reduction.
+    reduction : int64 array [results]
+        Reduction that each result comes from, in the order in which results leave.
+    freeing : int64 array [reductions]
+        Result of each reduction that frees its place in the queue.
+    """
+
+    def __init__(
+        self, spec: StageSpec, beats: Ints, last: Ints, reduction: Ints, freeing: Ints
+    ) -> None:
+        self.spec, self.beats, self.last = spec, beats, last
+        self.reduction, self.freeing = reduction, freeing
+        self.latency = stage_latency(spec.array, spec.tails)
+
+    def space(self, port: int, issues: Ints | None) -> Ints:
+        """Return the earliest time, in cycles, at which each beat of a port can be taken."""
+        raise NotImplementedError
+
+    def needed(self, earliest: Ints, writes: Sequence[Ints]) -> None:
+        """Raise the `earliest` times of issues to those at which the beats of all ports are there.
+
+        Parameters
+        ----------
+        earliest : int64 array [issues]
+            Changed in place.
+        writes : sequence of int64 array
+            Times at which the beats of each port are taken.
+        """
+        raise NotImplementedError
+
+    def issues(self, writes: Sequence[Ints], pops: Ints | None) -> Ints:
+        """Compute the times of the issues from those of beats taken and results popped."""
+        earliest = np.full(len(self.beats), NEVER)
+        self.needed(earliest, writes)
+        earliest[0] = max(earliest[0], self.beats[0])
+        if pops is not None:
+            gated = self.last[self.spec.queue_depth :]
+            freed = pops[self.freeing[: len(gated)]]
+            earliest[gated] = np.maximum(earliest[gated], freed + 1)
+        return in_order(earliest, self.beats)
+
+    def offered(self, issues: Ints) -> Ints:
+        """Return when each result would reach the end of the queue if no other were before it."""
+        times: Ints = issues[self.last[self.reduction]] + self.latency + 1
+        return times
+
+
+class _Stored(StageTimes):
+    """Issues that read words from a memory, in which space is freed row by row."""
+
+    word: Ints
+    """Words that some issue waits for, across frames."""
+    read: Ints
+    """Index in `beats` of the issue that waits for each of them."""
+    blocker: Ints
+    """Index in `beats` of the issue that frees the place of each word, -1 where it is free."""
+
+    def space(self, port: int, issues: Ints | None) -> Ints:
+        """Return the earliest time at which the memory has space for each word, in cycles."""
+        if issues is None:
+            return np.full(len(self.blocker), NEVER)
+        return np.where(self.blocker < 0, NEVER, issues[self.blocker] + 1)
+
+    def needed(self, earliest: Ints, writes: Sequence[Ints]) -> None:
+        """Let each issue wait for the word that it reads first."""
+        earliest[self.read] = writes[0][self.word] + 1
+
+
+class WindowTimes(_Stored):
+    """Issues of a stage of windows: the first that waits for each word, and the last of each
+    reduction.
+    """
+
+    def __init__(self, spec: StageSpec, b: BufferSpec, frames: int) -> None:
+        per_frame = np.arange(frames)[:, None]
+        first = first_reads(b)
+        read = np.flatnonzero(first >= 0)
+        self.word = (read + per_frame * b.frame_words).ravel()
+        reads = (first[read] + per_frame * b.cycles).ravel()
+        lasts = np.arange(b.beats_per_reduction - 1, frames * b.cycles, b.beats_per_reduction)
+        beats = np.union1d(reads, lasts)
+        reduction, freeing = result_order(b)
+        super().__init__(
+            spec,
+            beats,
+            np.searchsorted(beats, lasts),
+            (reduction + per_frame * b.reductions).ravel(),
+            (freeing + per_frame * b.results).ravel(),
+        )
+        self.read = np.searchsorted(beats, reads)
+        row_end, freed = row_ends(b)
+        ends = np.searchsorted(beats, (row_end + per_frame * b.cycles).ravel())
+        freed = (freed + per_frame * b.height * b.row_places).ravel()
+        # A word can go to place p once an output row has ended that frees more than p - capacity
+        # places.
+        place = places(b, np.arange(frames * b.frame_words))
+        capacity = b.depth // b.place_words
+        row = np.searchsorted(freed, place - capacity, side="right")
+        self.blocker = np.where(place < capacity, -1, ends[np.minimum(row, len(ends) - 1)])
+
+
+class StretchTimes(_Stored):
+    """Issues of a stage that makes a map of another size: every one is a result."""
+
+    def __init__(self, spec: StageSpec, b: StretchSpec, frames: int) -> None:
+        beats = np.arange(frames * b.cycles)
+        super().__init__(spec, beats, beats, beats, beats)
+        per_frame = np.arange(frames)[:, None]
+        first, freed = first_and_last_reads(b)
+        kept = np.flatnonzero(b.kept())
+        self.word = (kept + per_frame * b.frame_words).ravel()
+        self.read = (first + per_frame * b.cycles).ravel()
+        # Words that are not kept need no space.
+        self.blocker = np.full(frames * b.frame_words, -1)
+        ends = (freed + per_frame * b.cycles).ravel()
+        self.blocker[self.word[b.depth :]] = ends[: max(0, len(ends) - b.depth)]
+
+
+class JoinTimes(StageTimes):
+    """Issues of a stage that joins streams: each takes beats in the very cycle of the issue."""
+
+    def __init__(self, spec: StageSpec, join: JoinSpec, frames: int) -> None:
+        beats = np.arange(frames * join.cycles)
+        super().__init__(spec, beats, beats, beats, beats)
+        per_frame = np.arange(frames)[:, None] * join.cycles
+        self.taken = [(join.takes(port) + per_frame).ravel() for port in range(len(join.ports))]
+
+    def space(self, port: int, issues: Ints | None) -> Ints:
+        """Return the issue that takes each beat of a port."""
+        taken = self.taken[port]
+        return np.full(len(taken), NEVER) if issues is None else issues[taken]
+
+    def needed(self, earliest: Ints, writes: Sequence[Ints]) -> None:
+        """Let each issue wait for a beat of every port that it takes one from."""
+        for taken, times in zip(self.taken, writes, strict=True):
+            earliest[taken] = np.maximum(earliest[taken], times)
+
+
+def stage_times(spec: StageSpec, frames: int) -> StageTimes:
+    """Return what computes the issues of a stage."""
+    match spec.buffer:
+        case BufferSpec() as b:
+            return WindowTimes(spec, b, frames)
+        case JoinSpec() as join:
+            return JoinTimes(spec, join, frames)
+        case StretchSpec() as b:
+            return StretchTimes(spec, b, frames)
+        case other:
+            raise TypeError(f"no schedule for a front of type {type(other).__name__}")
