@@ -321,3 +321,13 @@ def test_functions_of_parts_of_the_input_meet(tmp_path):
     y = m("Mul", m("Sub", a, f32(100)), m("Sub", b, f32(120)))
     head(m, y, 72)
     agrees(m, tmp_path)
+
+
+def test_the_input_in_another_order_meets_a_layer_of_it(tmp_path):
+    m = Model(1, 4, 4, 2)
+    last = m("Sub", "x", f32(100, 120))
+    y = m("Conv", nchw(m, "x"), signs(np.random.default_rng(1), 8, 2, 3, 3), pads=[1] * 4)
+    cut = m("Slice", last, ints(0, 1), ints(3, 4), ints(1, 2))
+    both = m("Add", nhwc(m, m("MaxPool", y, kernel_shape=[2, 2])), m("Tile", cut, ints(1, 1, 1, 4)))
+    head(m, both, 72)
+    agrees(m, tmp_path)
