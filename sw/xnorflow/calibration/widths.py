@@ -16,7 +16,8 @@ from xnorflow.graph import execute
 from xnorflow.graph.ops import Graph, LookupOp, MultiplyOp, Op
 from xnorflow.ir import IntegerNetwork, Ints, labels
 from xnorflow.lower import tidy, write
-from xnorflow.lower.branches.segments import host_quantised, quantise_input
+from xnorflow.lower.branches.segments import branches, host_quantised, quantise_input
+from xnorflow.lower.branches.weights import round_all_weights
 from xnorflow.lower.fixed_point import (
     FIXED_POINT,
     LARGEST,
@@ -24,7 +25,6 @@ from xnorflow.lower.fixed_point import (
     MOST_BITS,
     FixedPoint,
     Range,
-    round_weights,
 )
 from xnorflow.lower.host_quantiser import quantise_on_host
 from xnorflow.lower.pending import Mark
@@ -175,7 +175,7 @@ class _Tried:
             a = plain.samples.alphabet
             frames = ((samples.x - a.lo) // a.step).astype(plain.samples.dtype)
         fixed = FixedPoint(bits, _ranges(plain, x, MARGIN if samples.drawn else 1.0))
-        net, marks = write(round_weights(plain, bits), fixed)
+        net, marks = write(round_all_weights(plain, bits), fixed)
         return cls(graph, plain, fixed, net, marks, x, frames)
 
     def labels(self, part: slice = slice(None)) -> Ints:
@@ -210,7 +210,7 @@ def _with_spare_bits(
 def _quantised(graph: Graph, bits: int, x: NDArray[np.float64], drawn: bool) -> Graph:
     """Return the graph with a quantiser of its float samples."""
     try:
-        quantise_on_host(graph) if graph.chain else host_quantised(graph)
+        host_quantised(graph) if branches(graph) else quantise_on_host(graph)
     except UnsupportedModel:
         seen = _range(x.min(), x.max(), MARGIN if drawn else 1.0, Op(node=graph.name, op="input"))
         return quantise_input(graph, bits, seen)

@@ -25,6 +25,9 @@ PIXEL = Window()
 CROPPED = 4
 """Sizes of cells that are tried where a map is too small to tell, beginning with the least."""
 
+PICK = 10
+"""Cost of a pick in comparison with other moves."""
+
 Moves = tuple[ops.Op, ...]
 
 
@@ -42,10 +45,10 @@ def arranged(node: Node, frame: Frame, wanted: Ints, pad: float = 0.0) -> Moves 
     pad : float
         Value of the padding.
 
-    Raises
-    ------
-    UnsupportedModel
-        If the weights of a pick are too large.
+    Returns
+    -------
+    tuple of Op or None
+        None also if a pick would have too many weights.
     """
     if wanted.shape == frame and np.array_equal(wanted.ravel(), np.arange(wanted.size)):
         return ()
@@ -57,21 +60,24 @@ def arranged(node: Node, frame: Frame, wanted: Ints, pad: float = 0.0) -> Moves 
     if made is None and wanted.shape[:2] == (1, 1):
         size = math.prod(frame)
         picked = _picked(node, (1, 1, size), wanted[0, 0])
+        if picked is None:
+            return None
         made = (ops.FlattenOp(node=node.name, op=node.op), *picked)
     return made
 
 
 def cost(moves: Moves) -> int:
     """Return a rough measure of the hardware of moves, to choose between ways."""
-    return sum(10 if isinstance(op, ops.ConvOp) else 1 for op in moves)
+    return sum(PICK if isinstance(op, ops.ConvOp) else 1 for op in moves)
 
 
-def _picked(node: Node, frame: Frame, channels: Ints) -> Moves:
-    """Return the pick of channels in every pixel; nothing if it leaves them as they are."""
+def _picked(node: Node, frame: Frame, channels: Ints) -> Moves | None:
+    """Return the pick of channels in every pixel; none if it leaves them, None if too large."""
     if np.array_equal(channels, np.arange(frame[2])):
         return ()
     size = (len(channels), frame[2])
-    elements(size, MAX_WEIGHTS, what="its pick of features", node=node.name, op=node.op)
+    if math.prod(size) > MAX_WEIGHTS:
+        return None
     weights = np.zeros(size, np.int64)
     weights[np.arange(len(channels)), channels] = 1
     return (_conv(node, weights[:, None, None]),)
@@ -97,6 +103,11 @@ def strided(node: Node, frame: Frame, wanted: Ints, *, tight: bool = False) -> M
         Position in it of each feature; none is padding.
     tight : bool
         Whether the kernel ends at the last tap if it may; otherwise it covers the frame.
+
+    Raises
+    ------
+    UnsupportedModel
+        If its weights are too large; None is returned instead if it is `tight`.
     """
     height, width, channels = frame
     start, stride, kernel = [], [], []
@@ -120,6 +131,8 @@ def strided(node: Node, frame: Frame, wanted: Ints, *, tight: bool = False) -> M
     if not (wanted % channels == channel).all():
         return None
     deep = (len(channel), kernel[0], kernel[1], channels)
+    if tight and math.prod(deep) > MAX_WEIGHTS:
+        return None
     elements(deep, MAX_WEIGHTS, what="its pick of features", node=node.name, op=node.op)
     weights: Ints = np.zeros(deep, np.int64)
     weights[np.arange(len(channel)), start[0], start[1], channel] = 1
@@ -205,16 +218,15 @@ def _stretched(
     seen = picks[picks[..., 0] >= 0]
     if (seen == seen[0]).all():
         picked = _picked(node, frame, seen[0])
-        if factors == (1, 1) and not any(crop):
+        if picked is None or (factors == (1, 1) and not any(crop)):
             return picked
         stretch = StretchOp(factors, "repeat", crop, node=node.name, op=node.op)
         return (stretch, *picked) if factors == (1, 1) else (*picked, stretch)
-    if len(picks[..., 0].ravel()) * picks.shape[2] * frame[2] > MAX_WEIGHTS:
-        return None
     # What is cropped everywhere may be anything.
     channels = np.where(picks < 0, seen[0], picks).reshape(-1)
     stretch = StretchOp(factors, "blocks", crop, node=node.name, op=node.op)
-    return (*_picked(node, frame, channels), stretch)
+    picked = _picked(node, frame, channels)
+    return None if picked is None else (*picked, stretch)
 
 
 def _padded(node: Node, frame: Frame, wanted: Ints, pad: float) -> Moves | None:
@@ -244,7 +256,8 @@ def _padded(node: Node, frame: Frame, wanted: Ints, pad: float) -> Moves | None:
         before = list(moves)
         rows, window = np.eye(len(used[2]), dtype=np.int64)[:, None, None], PIXEL
     size = (channels, *rows.shape[1:])
-    elements(size, MAX_WEIGHTS, what="its pick of features", node=node.name, op=node.op)
+    if math.prod(size) > MAX_WEIGHTS:
+        return None
     weights = np.zeros(size, np.int64)
     weights[used[2]] = rows
     bias = None

@@ -84,14 +84,17 @@ def heads(named: Sequence[tuple[str, Value]]) -> Heads:
             return Heads(ops, (), source, x.index.size, notes)
     listing = listed([x.made_by for _, x in kept], named=True)
     outputs = []
-    for (name, x), value in zip(kept, listing.ends, strict=True):
-        if value == FRAME:
+    for (name, x), end in zip(kept, listing.ends, strict=True):
+        if end == FRAME:
             raise UnsupportedModel(
-                "the output is the input, moved.",
+                "the output is the input in another order.",
                 node=name,
-                hint="outputs that layers or functions make.",
+                hint="outputs that layers or functions compute.",
             )
-        outputs.append(GraphOutput(name, value, x.index.shape[1:], x.index.ravel()))
+        shape = x.index.shape
+        outputs.append(
+            GraphOutput(name, end, shape[1:] if shape[:1] == (1,) else shape, x.index.ravel())
+        )
     size = sum(x.index.size for _, x in kept)
     return Heads(listing.ops, tuple(outputs), source, size, notes)
 

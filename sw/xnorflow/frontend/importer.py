@@ -7,7 +7,8 @@ Each node takes the first of these ways that applies:
 3. its handler imports it (`Walk._import`), with features regrouped if it needs them in another
    order (`_rearranged`): those of the input by the host, others by layers.
 
-Branches that need the input in different orders are imported once more, from one fixed frame.
+Files whose branches need the input in different orders, or that have constants which differ from
+pixel to pixel in the order that a layer needs, are walked over once more, from one fixed frame.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from xnorflow.errors import UnsupportedModel
 from xnorflow.frontend.arrangement import arranged
 from xnorflow.frontend.constants import Folder
 from xnorflow.frontend.heads import Heads, heads
@@ -114,7 +114,8 @@ class Walk:
         UnsupportedModel
             If a node cannot be imported; the message names the first.
         FrameConflict
-            If branches need different frames of the input.
+            If branches need different frames of the input, or a layer one in which constants
+            differ from pixel to pixel.
         """
         folder = Folder(self.file.opset)
         env: dict[str, Value] = {n: Constant(a) for n, a in self.file.constants.items()}
@@ -232,7 +233,7 @@ class Walk:
         if isinstance(outcome, Joined):
             result = outcome.made
             source, step = agreed_source(features), result.made_by
-            new = _operations_behind(features, step)
+            new: Sequence[graph.Op] = _operations_behind(features, step)
         else:
             result, new = outcome
             source, step = x.source, extended(x.made_by, new, x.frame)
@@ -299,18 +300,21 @@ def _rearranged(
     Raises
     ------
     UnsupportedModel
-        If no choice works; it is `error`, or names the operation whose constants prevent it.
+        If no choice works; it is `error`.
+    FrameConflict
+        If constants of operations on the input would differ from pixel to pixel.
     """
     features = [v for v in inputs if isinstance(v, Activation)]
     raw = all(v.raw and same_source(v, features[0]) for v in features)
-    blame: graph.Op | None = None
+    other: InputFrame | None = None
     for choice in error.choices if raw else ():
         if (choice.wanted < 0).any():
             continue
         try:
             moved = iter(reframed(features, choice))
-        except PixelConstants as e:
-            blame = e.op
+        except PixelConstants:
+            source = features[0].source
+            other = source.reframed(choice.wanted) if source is not None else None
             continue
         again = [next(moved) if isinstance(v, Activation) else v for v in inputs]
         node.notes.clear()
@@ -318,6 +322,9 @@ def _rearranged(
             return again, entry.handler(node, again)
         except LayoutError:
             continue
+    if other is not None:
+        # From a fixed frame, constants that differ from pixel to pixel can be added.
+        raise FrameConflict(other)
     if error.instead is not None:
         node.notes.clear()
         return list(inputs), error.instead()
@@ -325,15 +332,7 @@ def _rearranged(
         outcome = _by_layers(node, inputs, entry, error)
         if outcome is not None:
             return list(inputs), outcome
-    if blame is None:
-        raise error
-    raise UnsupportedModel(
-        f"its constants differ from pixel to pixel in the order that {node.op} {node.name!r}"
-        " needs.",
-        node=blame.node,
-        op=blame.op,
-        hint="constants per tensor or per channel.",
-    )
+    raise error
 
 
 def _by_layers(

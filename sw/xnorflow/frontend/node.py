@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from copy import copy as copy_of
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import onnx
@@ -33,6 +33,13 @@ QONNX_ONLY = frozenset(
 
 MAX_LIST = 64
 """Most entries of an attribute that is a list."""
+
+
+class Where(TypedDict):
+    """Where an operation comes from: the parameters `node` and `op` of `xnorflow.graph.ops.Op`."""
+
+    node: str
+    op: str
 
 
 class Node:
@@ -87,6 +94,11 @@ class Node:
                     "each attribute once, with a value.",
                 )
             self._attributes[attribute.name] = attribute
+
+    @property
+    def where(self) -> Where:
+        """Its name and its operator, for the operations that are made of it."""
+        return {"node": self.name, "op": self.op}
 
     @property
     def family(self) -> str | None:

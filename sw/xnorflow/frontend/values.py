@@ -171,7 +171,7 @@ class LayoutError(UnsupportedModel):
 
 
 class FrameConflict(Exception):
-    """Error for tensors that were made of different frames of the input.
+    """Error for tensors that need different frames of the input.
 
     Parameters
     ----------

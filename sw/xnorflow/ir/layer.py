@@ -85,7 +85,7 @@ class Layer(ABC):
     """Whether each output equals one of the inputs in its window, as in a max-pool."""
 
     def __init_subclass__(cls) -> None:
-        """Register a subclass under its `kind`, if it has one; TypeError if another class has it."""
+        """Register a subclass with a `kind` under it; TypeError if another class has it."""
         if not cls.kind:
             return
         if cls.kind in KINDS:

@@ -25,8 +25,9 @@ from xnorflow.graph.ops import AveragePoolOp, Graph
 from xnorflow.ir import IntegerNetwork
 from xnorflow.ir.verify import verify
 from xnorflow.lower.averages import split_averages, spread_averages
-from xnorflow.lower.branches.segments import host_quantised, lifted
+from xnorflow.lower.branches.segments import branches, host_quantised, lifted
 from xnorflow.lower.branches.walk import walk as branches_walk
+from xnorflow.lower.branches.weights import round_all_weights
 from xnorflow.lower.fixed_point import FixedPoint, refuse_real_weights, round_weights
 from xnorflow.lower.host_quantiser import quantise_on_host
 from xnorflow.lower.negate import OffCentre
@@ -98,7 +99,7 @@ def tidy(graph: Graph, passes: Iterable[Pass] = PASSES) -> Iterator[tuple[str, G
         Name of the step, and what it made.
     """
     graph = lifted(check_constants)(graph)
-    graph = quantise_on_host(graph) if graph.chain else host_quantised(graph)
+    graph = host_quantised(graph) if branches(graph) else quantise_on_host(graph)
     yield "imported", graph
     for step in passes:
         graph = lifted(step)(graph)
@@ -140,7 +141,7 @@ def _steps(
         yield name, step
         graph = step
     if fixed is not None:
-        graph = round_weights(graph, fixed.bits)
+        graph = round_all_weights(graph, fixed.bits)
         yield round_weights.__name__, graph
     net, _ = write(graph, fixed)
     yield "integer", net
@@ -162,7 +163,7 @@ def write(graph: Graph, fixed: FixedPoint | None = None) -> tuple[IntegerNetwork
         As `lower`.
     """
     graph = refuse_real_weights(graph)
-    walked = walk if graph.chain else branches_walk
+    walked = branches_walk if branches(graph) else walk
     try:
         net, marks = walked(graph, fixed=fixed)
     except OffCentre:

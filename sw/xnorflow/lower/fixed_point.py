@@ -193,15 +193,18 @@ def refuse_real_weights(graph: g.Graph) -> g.Graph:
     return graph
 
 
-def round_weights(graph: g.Graph, bits: int) -> g.Graph:
-    """Round real weights to integers of `bits` bits; the module says by which rule."""
+def round_weights(graph: g.Graph, bits: int, *, last: bool = True) -> g.Graph:
+    """Round real weights of a chain to integers of `bits` bits; the module says by which rule.
+
+    Without `last`, the scores are not made at its end, so no layer counts as the last one.
+    """
     ops = list(graph.ops)
     for at, op in enumerate(ops):
         if not isinstance(op, g.ConvOp) or not op.real:
             continue
         behind = ops[at + 1 :]
         tail = [o for o in behind if isinstance(o, g.Elementwise)]
-        value = affine(tail) if len(tail) == len(behind) and graph.chain else None
+        value = affine(tail) if len(tail) == len(behind) and last else None
         if value is None or value.clips:
             ops[at] = _rounded(op, op.weights.astype(np.float64), bits, shared=False)
             continue

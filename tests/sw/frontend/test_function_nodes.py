@@ -166,28 +166,25 @@ def refused(tmp_path, m, *texts):
         assert text in str(caught.value)
 
 
-def test_functions_that_read_themselves_again_and_again_are_refused(tmp_path):
+def test_functions_that_read_themselves_again_and_again_are_joined(tmp_path):
     def doubling(m, x):
         y = m("Abs", x)
         for _ in range(40):
             y = m("Mul", m("Add", y, x), m("Sub", y, x))
         return y
 
-    refused(tmp_path, network(doubling), "operations", "at most 200")
+    graph = read(network(doubling).save(tmp_path))
+    assert not graph.chain and len(graph.ops) < 150
 
 
 def test_tensors_that_broadcast_each_other_are_refused(tmp_path):
-    m = Model(1, 1 << 12)
+    m = Model(1, 1 << 13)
     wide = m("Reshape", m("Relu", "x"), np.array([-1, 1]))
     m("Add", wide, "x")
-    refused(tmp_path, m, "Add_2", "branch")
+    refused(tmp_path, m, "Add_2", "its result of 8192x8192 is too large")
 
 
 def test_what_cannot_be_read_says_why(tmp_path):
-    def residual(m, x):
-        return m("Add", x, m("Conv", x, signs(RNG, 4, 4, 1, 1)))
-
-    refused(tmp_path, network(residual), "Add_", "branch")
     refused(tmp_path, network(lambda m, x: m("Cast", x, to=10)), "Cast_", "FLOAT16")
     refused(tmp_path, network(lambda m, x: m("Add", x, np.float64(1))), "float64")
     refused(tmp_path, network(lambda m, x: m("Not", x)), "Not_", "bool")

@@ -226,16 +226,12 @@ def test_missing_pieces(tmp_path):
     refused(m.save(tmp_path), "does not depend on the input")
 
 
-def test_several_inputs_and_outputs(tmp_path):
+def test_several_inputs(tmp_path):
     m = Model(1, 4)
-    y = m("Sign", "x")
-    m("Relu", y)
+    m("Relu", m("Sign", "x"))
     proto = m.proto()
     proto.graph.input.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, [1]))
     refused(stored(tmp_path, proto), "'x', 'z'")
-    proto = m.proto()
-    proto.graph.output.append(helper.make_tensor_value_info(y, TensorProto.FLOAT, None))
-    refused(stored(tmp_path, proto), "several outputs")
 
 
 @pytest.mark.parametrize("dims", [[2**31, 2**31], [2**62, 4], [10**9], [-1, 4], [1] * 40])

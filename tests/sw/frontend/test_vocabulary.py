@@ -153,14 +153,6 @@ def test_two_halves_of_different_functions(tmp_path):
     lowered_exactly(m.save(tmp_path))
 
 
-def test_branches_side_by_side_are_refused(tmp_path):
-    m = Model(1, 2, 6, 6)
-    x = m("Sign", first(m, 2, 4))
-    m("Concat", x, m("Conv", x, signs(RNG, 4, 4, 1, 1)), axis=1)
-    with pytest.raises(UnsupportedModel, match="Concat.*branch"):
-        read(m.save(tmp_path))
-
-
 @pytest.mark.parametrize("attributes", [{"pads": [1, 1, 1, 1]}, {"ceil_mode": 1}], ids=str)
 def test_averages_that_do_not_count_their_padding(tmp_path, attributes):
     m = Model(1, 2, 7, 7)

@@ -48,7 +48,7 @@ def arithmetic(node: Node, inputs: Sequence[Value | None]) -> Outcome:
         return function_of(node, node.op, inputs)
     assert isinstance(x, Activation) and isinstance(constant, Constant)
     value = float_parameter(node, constant.value, "constant")
-    where = {"node": node.name, "op": node.op}
+    where = node.where
     make: dict[str, Make] = {
         "Add": lambda v: ops.AddOp(v, **where),
         "Mul": lambda v: ops.MultiplyOp(v, **where),

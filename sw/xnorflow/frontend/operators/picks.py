@@ -39,7 +39,7 @@ def also_picked(handler: LayerHandler) -> LayerHandler:
 
 
 def pick(node: Node, x: Activation) -> Moves | None:
-    """Return the convolution that picks features [1, channels, rows, columns]; None if irregular."""
+    """Return the convolution that picks features [1, channels, rows, columns]; None if not."""
     if x.index.ndim != 4 or len(x.index) != 1 or x.padded:
         return None
     return strided(node, x.frame, x.index[0].transpose(1, 2, 0))

@@ -96,7 +96,7 @@ def trunc_operation(node: Node, parameters: Sequence[NDArray[Any]]) -> TruncOp:
         raise node.unsupported("its scale is not positive.", "positive scales.")
     bits_in, bits_out = (bit_width(node, parameters[i]) for i in (2, -1))
     rounding = rounding_mode(node, "FLOOR")
-    where = {"node": node.name, "op": node.op}
+    where = node.where
     if len(parameters) == 4:
         power = np.array(2.0 ** (bits_in - bits_out), np.float32)
         return TruncOp(scale, zero, power, scale, zero, None, rounding, **where)

@@ -121,15 +121,19 @@ def view(node: Node, x: Activation) -> View:
         inside.shape[1] - 1 - int(rows[-1]),
         inside.shape[2] - 1 - int(cols[-1]),
     )
-    wanted = found[0].transpose(1, 2, 0)
-    index = np.full_like(x.index, -1)
-    index[:, :, rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1] = channels_first(wanted.shape)
+
+    def rearrangement() -> Rearrangement:
+        wanted = found[0].transpose(1, 2, 0)
+        index = np.full_like(x.index, -1)
+        index[:, :, rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1] = channels_first(wanted.shape)
+        return Rearrangement(wanted, index)
+
     if (found < 0).any():
         raise LayoutError(
             node.unsupported(
                 "its input is padded along the channels.", "padding of rows and columns only."
             ),
-            Rearrangement(wanted, index),
+            rearrangement(),
         )
     plain = channels_first(x.frame)
     channels = found[0, :, 0, 0] % x.frame[2]
@@ -144,7 +148,7 @@ def view(node: Node, x: Activation) -> View:
             "its input features are in an order other than channels, rows, columns.",
             "the plain layout [1, channels, height, width].",
         ),
-        Rearrangement(wanted, index),
+        rearrangement(),
     )
 
 

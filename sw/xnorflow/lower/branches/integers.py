@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from xnorflow import ir
 from xnorflow.errors import UnsupportedModel
 from xnorflow.graph import ops as g
-from xnorflow.lower.branches.branch_pending import BranchPending
+from xnorflow.lower.branches.branch_pending import BranchPending, Held
 from xnorflow.lower.branches.exact_integers import write
 from xnorflow.lower.evaluate import Reach
 from xnorflow.lower.fixed_point import ASK, affine, rescaling
@@ -78,8 +78,16 @@ def whole(found: Operand, unit: float) -> bool:
     return True
 
 
-def round_to(p: BranchPending, unit: float, consumer: g.Op) -> None:
+def round_to(
+    p: BranchPending, unit: float, consumer: g.Op, *, signed: bool = False
+) -> NDArray[np.int64]:
     """Write a `Rescale` that rounds an affine value with bounds to whole multiples of a unit.
+
+    Returns
+    -------
+    int64 array [channels]
+        -1 for channels whose integers have the opposite sign, else +1. There are none but with
+        `signed`, and only where no layer before can be mirrored.
 
     Raises
     ------
@@ -88,6 +96,10 @@ def round_to(p: BranchPending, unit: float, consumer: g.Op) -> None:
     """
     value = affine(p.ops)
     assert value is not None, "only affine values are rounded"
+    signs = np.ones(len(p.reach.lo), np.int64)
+    if signed and isinstance(p.layers[-1], Held):
+        signs = np.where(np.broadcast_to(value.factor, signs.shape) < 0, -1, 1)
+        value = value.times(signs.astype(np.float64))
     p.carry_tail()
     channels = len(p.reach.lo)
     factor = np.broadcast_to(value.factor * p.unit / unit, channels).copy()
@@ -129,16 +141,19 @@ def round_to(p: BranchPending, unit: float, consumer: g.Op) -> None:
         np.minimum(high, np.rint(np.clip(bounds[1], least, most)).astype(np.int64)),
     )
     p.unit, p.ops = np.array(unit), []
-    p.marks.append(Mark(p.layers[-1], p.at, unit))
+    if (signs > 0).all():
+        p.marks.append(Mark(p.layers[-1], p.at, unit))
+    return signs
 
 
-def rounded(found: Operand, unit: float, consumer: g.Op) -> Operand:
-    """Round an operand to a unit, unless its factors are that unit."""
-    if (found.factor == unit).all():
+def rounded(found: Operand, unit: float, consumer: g.Op, *, signed: bool = False) -> Operand:
+    """Round an operand to a unit, unless its factors are that unit; `signed` as for `round_to`."""
+    if (found.factor == unit).all() or (signed and (np.abs(found.factor) == unit).all()):
         return found
-    round_to(found.p, unit, consumer)
-    channels = found.channels
-    return Operand(found.p, np.full(channels, unit), np.zeros(channels), False, np.zeros(channels))
+    signs = round_to(found.p, unit, consumer, signed=signed)
+    none = np.zeros(found.channels)
+    factor = np.asarray(signs * unit, np.float64)
+    return Operand(found.p, factor, none, False, none)
 
 
 def too_large(consumer: g.Op) -> UnsupportedModel:

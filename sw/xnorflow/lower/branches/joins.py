@@ -182,7 +182,7 @@ def _plus(offset: Doubles, op: g.Op) -> tuple[g.Elementwise, ...]:
 def _rounded(operands: Sequence[Operand], unit: float | None, op: g.Op) -> list[Operand]:
     if unit is None:
         raise no_common_unit(op)
-    return [rounded(o, unit, op) for o in operands]
+    return [rounded(o, unit, op, signed=True) for o in operands]
 
 
 def same_unit(
@@ -215,11 +215,22 @@ def same_unit(
         if all(made):
             return operands, common, [np.ones(1, np.int64) for _ in operands], np.zeros(channels)
     operands = _rounded(operands, unit, op)
-    left = [np.broadcast_to(o.offset, channels) for o in operands]
-    if any(o.any() for o in left):
-        raise no_common_unit(op)
+    if any(o.offset.any() for o in operands):
+        operands = [_without_offset(o, unit, op) for o in operands]
     assert unit is not None
-    return operands, unit, [np.ones(1, np.int64) for _ in operands], np.zeros(channels)
+    signs = [np.rint(o.factor / unit).astype(np.int64) for o in operands]
+    return operands, unit, signs, np.zeros(channels)
+
+
+def _without_offset(o: Operand, unit: float | None, op: g.Op) -> Operand:
+    """Round the offset of an operand whose factors are the unit already."""
+    if not o.offset.any():
+        return o
+    assert unit is not None, op
+    o.offset = np.rint(o.offset / unit) * unit
+    if not whole(o, unit):
+        raise too_large(op)
+    return o
 
 
 def greatest(operands: Sequence[Operand], op: g.Op, unit: float | None, *, minimum: bool) -> Value:

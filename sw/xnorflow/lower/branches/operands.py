@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xnorflow.graph import ops as g
 from xnorflow.graph.function_ops import FunctionOp
-from xnorflow.lower.branches import affine_form
+from xnorflow.lower.branches import affine_form, exact_integers
 from xnorflow.lower.branches.branch_pending import BranchPending
 from xnorflow.lower.branches.exact_integers import clip, first_bend
 from xnorflow.lower.branches.integers import Operand, round_to, rounded
@@ -38,9 +38,9 @@ class Branch(BranchPending):
             found.p = self
         if summed:
             rounded(found, unit, consumer)
-        elif affine(self.ops) is None or self.alphabet().bits > MAX_CODE_BITS:
-            super()._round(consumer, zero)
-        elif not self._absorb(zero, uniform=True):
+            return
+        narrow = affine(self.ops) is not None and self.alphabet().bits <= MAX_CODE_BITS
+        if not narrow or not self._absorb(zero, uniform=True):
             super()._round(consumer, zero)
 
 
@@ -73,19 +73,20 @@ def operand(p: BranchPending, consumer: g.Op, unit: float | None) -> Operand:
         if slope is not None:
             p = _two_sides(p, at, slope, consumer, unit)
             continue
+        if unit is not None and affine(p.ops) is not None:
+            if not exact_integers.settle(p, zero=False):
+                round_to(p, unit, consumer)
+            continue
         if isinstance(kink, g.ClipOp) and clip(p, at, kink):
             continue
         if unit is None or p.fixed is None:
             # Every value becomes a code.
             p.settle(consumer, uniform=False)
             continue
-        if affine(p.ops) is None:
-            scale, alphabet = p.fixed.grid(p.at, most_bits=MOST_TABLE_BITS)
-            p.rounded = True
-            p.ops.append(quantiser(scale, alphabet, consumer.node))
-            p.plain(consumer)
-            continue
-        round_to(p, unit, consumer)
+        scale, alphabet = p.fixed.grid(p.at, most_bits=MOST_TABLE_BITS)
+        p.rounded = True
+        p.ops.append(quantiser(scale, alphabet, consumer.node))
+        p.plain(consumer)
 
 
 def _slope(op: g.Op) -> NDArray[np.float32] | None:

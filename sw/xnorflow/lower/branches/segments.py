@@ -22,6 +22,11 @@ BETWEEN = (JoinOp, AddMapOp, StretchOp)
 """Operations that stand between two chains."""
 
 
+def branches(graph: g.Graph) -> bool:
+    """Return whether a graph is more than one chain of operations."""
+    return not graph.chain or any(isinstance(op, BETWEEN) for op in graph.ops)
+
+
 @dataclass(frozen=True, eq=False)
 class Piece:
     """A chain of operations, or a single one of `BETWEEN`.
@@ -200,7 +205,7 @@ def lifted(step: Callable[[g.Graph], g.Graph]) -> Callable[[g.Graph], g.Graph]:
     """Return a pass over chains as one over all graphs, which acts on each chain of a graph."""
 
     def whole(graph: g.Graph) -> g.Graph:
-        if graph.chain:
+        if not branches(graph):
             return step(graph)
         whole = cut(graph)
         shapes = whole.shapes()
@@ -261,7 +266,7 @@ def quantise_input(graph: g.Graph, bits: int, seen: Range) -> g.Graph:
 
 def behind_input(graph: g.Graph, op: g.Op) -> g.Graph:
     """Return a graph in which `op` stands between the input and all that reads it."""
-    if graph.chain:
+    if not branches(graph):
         return replace(graph, ops=(op, *graph.ops))
     name = _unused(graph)
     ops = tuple(_redirected(graph, name))

@@ -29,9 +29,12 @@ def stretch(p: BranchPending, op: StretchOp, unit: float | None) -> Value:
     cells = op.factors[0] * op.factors[1]
     found = operand(p, op, unit)
     factor, offset = found.factor, found.offset
-    parts = [v.reshape(cells, -1) for v in (factor, offset)]
-    alike = op.fill == "zeros" or all((v == v[0]).all() for v in parts)
-    if not alike or (op.fill == "zeros" and offset.any()) or (factor <= 0).any():
+    if op.fill == "zeros":
+        moved = bool(offset.any())
+    else:
+        parts = (v.reshape(cells, -1) for v in (factor, offset))
+        moved = any((v != v[0]).any() for v in parts)
+    if moved or (factor <= 0).any():
         found = _pure(found, op, unit)
     p, reach = found.p, found.p.reach
     p.ops = []

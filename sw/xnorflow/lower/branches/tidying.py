@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from xnorflow import ir
+from xnorflow.lower.passes import Shape
 from xnorflow.lower.pending import Mark
 
 TAILS = (ir.Threshold, ir.CodeTable, ir.Rescale, ir.Scores)
@@ -67,21 +68,50 @@ class Layers:
                 kept.append(layer)
         self.layers = kept[::-1]
 
-    def fold_signs(self) -> None:
-        """Multiply the factors of an `Add` by those of an `Add` that alone reads it."""
-        readers = self.readers
-        by_name = {x.name: k for k, x in enumerate(self.layers)}
-        gone: dict[str, str] = {}
-        for layer in self.layers:
-            if not isinstance(layer, ir.Add) or len(layer.inputs) != 1:
+    def merge_sums(self, shape: Shape, samples: ir.InputKind) -> None:
+        """Let a sum read what a sum reads that nothing else does."""
+        at = 0
+        while at < len(self.layers):
+            made = self._merged(self.layers[at], shape, samples)
+            if made is None:
+                at += 1
                 continue
-            at = by_name.get(layer.inputs[0])
-            before = self.layers[at] if at is not None else None
-            if isinstance(before, ir.Add) and readers[before.name] == 1 and at is not None:
-                self.layers[at] = replace(before, multiply=before.multiply * layer.multiply)
-                gone[layer.name] = before.name
-        self.layers = [x for x in self.layers if x.name not in gone]
-        self.renamed(gone)
+            before, layer = made
+            self.layers[at] = layer
+            self.layers.remove(before)
+            at -= 1
+
+    def _merged(
+        self, layer: ir.Layer, shape: Shape, samples: ir.InputKind
+    ) -> tuple[ir.Layer, ir.Layer] | None:
+        """Return a sum that a sum alone reads, and the sum in place of both; None without such."""
+        if not isinstance(layer, ir.Add):
+            return None
+        readers, by_name = self.readers, {x.name: x for x in self.layers}
+        for k, name in enumerate(layer.inputs):
+            before = by_name.get(name)
+            if not isinstance(before, ir.Add) or readers[name] > 1:
+                continue
+            own = before.multiply * layer.multiply[k]
+            rows = [*layer.multiply[:k], *own, *layer.multiply[k + 1 :]]
+            inputs = (*layer.inputs[:k], *before.inputs, *layer.inputs[k + 1 :])
+            multiply = np.stack(np.broadcast_arrays(*rows))
+            named = tuple(dict.fromkeys((*before.sources, *layer.sources)))
+            made = replace(layer, multiply=multiply, inputs=inputs, sources=named)
+            features = self._features(shape, samples)
+            try:
+                made.check(*(features[n] for n in inputs))
+            except ValueError:
+                continue
+            return before, made
+        return None
+
+    def _features(self, shape: Shape, samples: ir.InputKind) -> dict[str, ir.Features]:
+        """Return the map of every layer."""
+        found = {ir.FRAME: ir.Features(*shape, samples.alphabet)}
+        for layer in self.layers:
+            found[layer.name] = layer.output(*(found[n] for n in layer.inputs))
+        return found
 
     def separate_tails(self) -> None:
         """Put a copy between a layer that has several readers and a tail."""

@@ -144,7 +144,7 @@ class _Walker:
         made = Layers(self.written.layers, self.written.marks)
         made.merge_equal()
         made.drop_unread()
-        made.fold_signs()
+        made.merge_sums(graph.shape, graph.samples)
         made.separate_tails()
         layers, marks = made.finished()
         notes = tuple(dict.fromkeys(self.written.notes))

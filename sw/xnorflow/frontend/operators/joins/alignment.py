@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import permutations
+from itertools import chain
 
 import numpy as np
 
-from xnorflow.frontend.arrangement import Moves, arranged, cost
+from xnorflow.frontend.arrangement import PICK, Moves, arranged, cost
 from xnorflow.frontend.input_frame import Frame
 from xnorflow.frontend.limits import MAX_FEATURES, elements
 from xnorflow.frontend.node import Node
@@ -104,7 +104,7 @@ def aligned(node: Node, features: Sequence[Activation]) -> tuple[Frame, Ints, li
             total = sum(map(cost, found))
             if total < least:
                 best, least = (frame, index, found), total
-            if not total:
+            if total < PICK:
                 break
     if best is None:
         raise node.unsupported(
@@ -150,7 +150,9 @@ def _frames(features: Sequence[Activation], shape: tuple[int, ...]) -> Iterator[
             index = x.index.reshape(shape)
             if new(x.frame, index):
                 yield x.frame, index
-    for axes in layouts(shape):
+    for axes in chain((own_layout(x, shape) for x in features[:MAX_FRAMES]), layouts(shape)):
+        if axes is None:
+            continue
         frame, index = laid_out(shape, axes)
         if new(frame, index):
             yield frame, index
@@ -159,8 +161,8 @@ def _frames(features: Sequence[Activation], shape: tuple[int, ...]) -> Iterator[
 MAX_FRAMES = 4
 """Most frames of the tensors themselves that are tried."""
 
-Axes = tuple[int | None, int | None, int | None]
-"""The axes of a tensor that are rows, columns and channels; None for a size of 1."""
+Axes = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+"""The axes of a tensor that are rows, columns and channels; none for a size of 1."""
 
 
 def layouts(shape: tuple[int, ...]) -> Iterator[Axes]:
@@ -172,21 +174,37 @@ def layouts(shape: tuple[int, ...]) -> Iterator[Axes]:
     if len(large) > 3:
         return
     likely = [a for a in (1, len(shape) - 1) if a in large]
-    channels: list[int | None] = [*dict.fromkeys([*likely, *large])]
-    if len(large) < 3:
-        channels.append(None)
-    for channel in channels:
-        rest: list[int | None] = [a for a in large if a != channel]
-        rest = [None] * (2 - len(rest)) + rest
-        for rows, columns in dict.fromkeys(permutations(rest)):
-            yield rows, columns, channel
+    channels = [(a,) for a in dict.fromkeys([*likely, *large])]
+    for channel in [*channels, ()] if len(large) < 3 else channels:
+        rest = [(a,) for a in large if (a,) != channel]
+        lines: list[tuple[int, ...]] = [*[()] * (2 - len(rest)), *rest]
+        yield lines[0], lines[1], channel
+
+
+def own_layout(x: Activation, shape: tuple[int, ...]) -> Axes | None:
+    """Return the axes of a shape that are the rows, columns and channels of a tensor's frame.
+
+    Axes along which features are repeated are of the channels. None if an axis is of several.
+    """
+    index = x.index.reshape((1,) * (len(shape) - x.index.ndim) + x.index.shape)
+    _, width, channels = x.frame
+    places = (index // channels // width, index // channels % width, index % channels)
+    found: tuple[list[int], ...] = ([], [], [])
+    for axis, size in enumerate(shape):
+        if size == 1:
+            continue
+        moving = [k for k, p in enumerate(places) if np.diff(p, axis=axis).any()]
+        if len(moving) > 1:
+            return None
+        found[moving[0] if moving else 2].append(axis)
+    rows, columns, deep = map(tuple, found)
+    return rows, columns, deep
 
 
 def laid_out(shape: tuple[int, ...], axes: Axes) -> tuple[Frame, Ints]:
     """Return the frame that a layout makes of a shape, and the position of each element in it."""
-    height, width, channels = (1 if a is None else shape[a] for a in axes)
-    moved = np.arange(math.prod(shape), dtype=np.int64).reshape(height, width, channels)
-    named = [a for a in axes if a is not None]
-    squeezed = moved.reshape([shape[a] for a in named])
-    ordered = squeezed.transpose(np.argsort(named)) if named else squeezed
+    height, width, channels = (math.prod(shape[a] for a in part) for part in axes)
+    named = [a for part in axes for a in part]
+    moved = np.arange(math.prod(shape), dtype=np.int64).reshape([shape[a] for a in named])
+    ordered = moved.transpose(np.argsort(named)) if named else moved
     return (height, width, channels), np.ascontiguousarray(ordered).reshape(shape)

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from xnorflow.frontend.node import Node
 from xnorflow.frontend.operators.broadcast import NotOneTensor, combined
-from xnorflow.frontend.operators.joins.alignment import grown, join
-from xnorflow.frontend.operators.joins.on_branches import on_each, plus, times
+from xnorflow.frontend.operators.joins.alignment import grown, join, realised
+from xnorflow.frontend.operators.joins.on_branches import on_each, plus, repeats, times, widened
 from xnorflow.frontend.registry import Joined, Outcome
 from xnorflow.frontend.steps import extended
-from xnorflow.frontend.values import FLOAT32, Activation, Constant, Value
+from xnorflow.frontend.values import FLOAT32, Activation, Constant, LayoutError, Value
 from xnorflow.graph import ops
 from xnorflow.graph.function_ops import CastOp, FunctionOp
 from xnorflow.graph.join_ops import MaximumOp, ProductOp, SumOp
@@ -53,10 +53,31 @@ def function_of(
         If the function cannot be computed of branches, or their shapes or layouts do not fit.
     """
     arguments = [v for v in inputs if v is not None]
+    constants = [v.value for v in arguments if isinstance(v, Constant)]
+    arguments = [_spread(node, v, constants) for v in arguments]
     try:
         return combined(node, function, arguments, dtype=dtype)
     except NotOneTensor:
         return Joined(meet(node, function, arguments))
+    except LayoutError as e:
+        features = [v for v in arguments if isinstance(v, Activation)]
+        if len(features) > 1 or not repeats(features[0]):
+            raise
+
+        def instead() -> Outcome:
+            x = realised(node, features[0])
+            again = [x if v is features[0] else v for v in arguments]
+            return Joined(tensor(combined(node, function, again, dtype=dtype), again))
+
+        raise LayoutError(e, *e.choices, by_layers=False, instead=instead) from e
+
+
+def _spread(node: Node, value: Value, constants: Sequence[NDArray[Any]]) -> Value:
+    """Return features that are broadcast to larger constants, and constants as they are."""
+    if isinstance(value, Activation):
+        for constant in constants:
+            value = widened(node, value, constant)
+    return value
 
 
 def tensor(outcome: Outcome, inputs: Sequence[Value | None]) -> Activation:
@@ -76,9 +97,8 @@ def meet(node: Node, function: str, arguments: Sequence[Value]) -> Activation:
     types = {v.dtype for v in arguments if isinstance(v, Activation)}
     dtype = next((v.dtype for v in reversed(arguments) if isinstance(v, Activation)), FLOAT32)
     if len(types - {BOOL}) > 1:
-        raise node.unsupported(
-            f"it joins branches of types {sorted(map(str, types))}.", "one type."
-        )
+        listed = " and ".join(sorted(map(str, types)))
+        raise node.unsupported(f"it joins branches of types {listed}.", "one type for all.")
     values = [_as_floats(node, v) for v in arguments]
     match function:
         case "Add" | "Sum":

@@ -24,12 +24,15 @@ Make = Callable[[NDArray[Any]], ops.Elementwise]
 
 
 def widened(node: Node, x: Activation, constant: NDArray[Any]) -> Activation:
-    """Return a tensor that is broadcast to a larger constant, in positions alone."""
+    """Return a tensor that is broadcast to a larger constant, in positions alone.
+
+    The axis of frames is not.
+    """
     try:
         shape = np.broadcast_shapes(x.index.shape, constant.shape)
     except ValueError:
         return x  # The operation says that they do not fit.
-    if math.prod(shape) <= x.index.size:
+    if math.prod(shape) <= x.index.size or shape[0] != x.index.shape[0]:
         return x
     elements(shape, MAX_FEATURES, what="its result", node=node.name, op=node.op)
     return replace(x, index=np.broadcast_to(x.index, shape))
@@ -95,7 +98,7 @@ def plus_map(
         x = realised(node, x)
     value = np.zeros(math.prod(x.frame), np.float32)
     value[x.index] = np.broadcast_to(constant, x.index.shape)
-    where = {"node": node.name, "op": node.op}
+    where = node.where
     done: tuple[ops.Op, ...] = (AddMapOp(value.reshape(x.frame), **where),)
     if negated:
         # c - x and -x + c are the same float.

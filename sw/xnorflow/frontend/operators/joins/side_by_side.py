@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from xnorflow.frontend.arrangement import Moves, arranged, cost
+from xnorflow.frontend.arrangement import PICK, Moves, arranged, cost
 from xnorflow.frontend.input_frame import Frame
 from xnorflow.frontend.node import Node
 from xnorflow.frontend.operators.joins.alignment import (
@@ -17,6 +17,7 @@ from xnorflow.frontend.operators.joins.alignment import (
     grown,
     laid_out,
     layouts,
+    own_layout,
     whole,
 )
 from xnorflow.frontend.steps import extended, joined
@@ -25,6 +26,9 @@ from xnorflow.graph import ops
 from xnorflow.graph.function_ops import CastOp
 from xnorflow.graph.join_ops import ConcatOp
 from xnorflow.ir import Ints
+
+MAX_OWN = 4
+"""Most parts whose own layouts are tried."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +83,7 @@ def beside(node: Node, parts: Sequence[Activation], axis: int) -> Activation:
         total = sum(cost(s.moves) for s in slabs)
         if total < least:
             best, least = (along, slabs), total
-        if not total:
+        if total < PICK:
             break
     if best is None:
         raise node.unsupported(
@@ -104,10 +108,12 @@ def _ways(node: Node, parts: Sequence[Activation], axis: int) -> Iterator[tuple[
     """Yield ways to put parts side by side: the axis of the frame, and the slabs."""
     shape = list(parts[0].index.shape)
     shape[axis] = sum(p.index.shape[axis] for p in parts)
-    for axes in layouts(tuple(shape)):
-        if axis not in axes:
+    own = [own_layout(p, p.index.shape) for p in parts[:MAX_OWN]]
+    ways = [*(a for a in own if a is not None), *layouts(tuple(shape))]
+    for axes in dict.fromkeys(ways):
+        if (axis,) not in axes:
             continue
-        along = axes.index(axis)
+        along = axes.index((axis,))
         found = [_laid(node, p, axes, along) for p in parts]
         slabs = [s for s in found if s is not None]
         if len(slabs) == len(parts):

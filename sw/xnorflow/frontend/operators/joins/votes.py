@@ -1,4 +1,4 @@
-"""Labels that a network goes on to compute with: an arg-max whose label is made one-hot, as votes."""
+"""Labels that a network computes with: an arg-max whose label is made one-hot, as in votes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from xnorflow.frontend.limits import MAX_WEIGHTS, elements
 from xnorflow.frontend.node import Node
 from xnorflow.frontend.operators.joins.alignment import grown, join, realised
 from xnorflow.frontend.registry import Joined, Outcome, activation, handles
-from xnorflow.frontend.values import FLOAT32, Activation, Constant, Value
+from xnorflow.frontend.values import Activation, Constant, Value
 from xnorflow.graph import ops
 from xnorflow.graph.function_ops import CastOp, FunctionOp
 from xnorflow.graph.join_ops import StretchOp, SumOp
@@ -64,7 +64,7 @@ def one_hot(node: Node, inputs: Sequence[Value | None]) -> Outcome:
 
 def _first_greatest(node: Node, x: Activation) -> Activation:
     """Return, as bool, which of the scores [1, classes] is the first of the greatest."""
-    where = {"node": node.name, "op": node.op}
+    where = node.where
     x = realised(node, x)
     count = x.index.size
     if x.frame != (1, 1, count):
@@ -85,9 +85,6 @@ def _first_greatest(node: Node, x: Activation) -> Activation:
     # One less for each class before that has the greatest score, too.
     order = reached.index.ravel()
     weights = np.zeros((count, count), np.int64)
-    weights[order[:, None], order] = np.eye(count, dtype=np.int64) - np.tri(count, k=-1).astype(int)
+    weights[order[:, None], order] = np.eye(count) - np.tri(count, k=-1)
     first = ops.ConvOp(weights[:, None, None], ONE, **where)
-    made = grown(
-        reached, first, FunctionOp("GreaterOrEqual", ((), np.ones((), np.float32)), **where)
-    )
-    return replace(made, dtype=FLOAT32)
+    return grown(reached, first, FunctionOp("GreaterOrEqual", ((), ONE), **where))
