@@ -45,6 +45,17 @@ def test_inspect_says_what_is_read_and_what_comes_out(here: Path) -> None:
     assert len(content["scores"]["layers"]) == 2
 
 
+def test_passes_say_what_queues_they_make(here: Path) -> None:
+    found = json.loads(run("inspect", "net.npz", "--passes", "--json").stdout)["passes"]
+    changes = {p["name"]: p["changes"] for p in found}
+    (mapped,) = (line for line in changes["map"] if line.startswith("all: array "))
+    assert "joins 2 maps in turn" in mapped
+    (made,) = (line for line in changes["depths"] if line.startswith("conv -> sum: "))
+    assert made.startswith("conv -> sum: queue ") and made.endswith(" auto")
+    lowered = changes.get("integer", [])
+    assert not lowered or "sum: add, 4 x 5 x 3 of {-24..24}, reads deep, signs" in lowered
+
+
 def test_golden_scores_are_written_by_name(here: Path) -> None:
     args = ["simulate", "net.npz", "--data", "x.npz", "--engine", "golden", "-o", "out.npz"]
     text = run(*args).stdout
