@@ -73,7 +73,7 @@ def test_queues_and_forks_are_counted() -> None:
     wires = StreamSummary(None, 0, 8)
     assert joins.extra_counts([wires]) == (0, 0)
     fork = StreamSummary(None, 0, 8, forked=True)
-    assert joins.extra_counts([fork, fork]) == (2 * joins.READY_LUTS, 2)
+    assert joins.extra_counts([fork, fork]) == (2 * joins.FORK_LUTS, 2)
     for depth, ram in ((1, "auto"), (16, "auto"), (16, "distributed")):
         luts, ffs = joins.extra_counts([StreamSummary(None, depth, 8, ram)])
         assert luts > 0 and ffs >= depth.bit_length()
