@@ -10,13 +10,13 @@ from .strategies import Case
 from .test_networks import quiet
 
 
-@settings(max_examples=25, **quiet)
+@settings(max_examples=15, **quiet)
 @given(branching_cases(frames=3))
 def test_hardware_equals_golden_model_and_schedule(case: Case) -> None:
     check(case)
 
 
-@settings(max_examples=200, **quiet)
-@given(branching_cases(frames=1))
+@settings(max_examples=40, **quiet)
+@given(branching_cases(frames=1, forks=2))
 def test_interval_reaches_its_bound(case: Case) -> None:
     check_schedule(case)

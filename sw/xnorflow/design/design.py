@@ -411,6 +411,7 @@ class Design:
         from xnorflow_sim import golden
 
         values = {layer.name: v for layer, v in golden.trace(self.net, x)}
+        values[ir.FRAME] = self.net.samples.alphabet.values(x)
         readers = self.net.readers[0]
         first = self.net.layers[readers[0]]
         taps: dict[str, ir.Ints] = {"input": x.astype(np.int64)}
@@ -421,10 +422,9 @@ class Design:
         for part in self.parts:
             layer = part.tails[-1][0] if part.tails else part.layer
             if isinstance(part, Joint) and part.label:
-                # It turns codes of the map that its layer reads into others.
-                read = self.net.reads[self.net.layers.index(layer)][0]
-                layer = self.net.layers[read - 1] if read else layer
-            v = values[layer.name].astype(np.int64)
+                v = self._prepared(part, values)
+            else:
+                v = values[layer.name].astype(np.int64)
             if isinstance(layer, ir.Scores) and layer.steps:
                 # The stage sends what the unit of scores starts from.
                 before = part.tails[-2][0] if len(part.tails) > 1 else part.layer
@@ -436,6 +436,17 @@ class Design:
                 v = (v - a.lo) // a.step
             taps[part.name] = v
         return taps
+
+    def _prepared(self, part: Joint, values: Mapping[str, NDArray[Any]]) -> ir.Ints:
+        """Return what a part sends that prepares a layer's input, which no layer computes."""
+        names = [layer.name for layer in self.net.layers]
+        (read,) = self.net.reads[names.index(part.layer.name)]
+        v: ir.Ints = values[names[read - 1] if read else ir.FRAME].astype("int64")
+        # A copy has other codes for the same values.
+        if part.kind == "copy":
+            return v
+        assert isinstance(part.layer, ir.Stretch)
+        return part.layer.stretched(v, 0)
 
 
 def text_digest(verilog: str, images: Mapping[str, str]) -> str:

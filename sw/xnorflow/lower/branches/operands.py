@@ -38,9 +38,11 @@ class Branch(BranchPending):
             found.p = self
         if summed:
             rounded(found, unit, consumer)
-        elif affine(self.ops) is None or self.alphabet().bits > MAX_CODE_BITS:
-            super()._round(consumer, zero)
-        elif not self._absorb(zero, uniform=True):
+        elif (
+            affine(self.ops) is None
+            or self.alphabet().bits > MAX_CODE_BITS
+            or not self._absorb(zero, uniform=True)
+        ):
             super()._round(consumer, zero)
 
 
