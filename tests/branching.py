@@ -7,7 +7,6 @@ from typing import Any
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from xnorflow.ir.joins import AllScores
 from xnorflow.plan.joints.joint import Joint
 from xnorflow.plan.layer_rules import Part, reductions
 from xnorflow.plan.reductions import Fold
@@ -32,9 +31,6 @@ def branching_cases(draw: Any, *, frames: int = 3, forks: int = 1) -> Case:
     """
     drawn = draw(graph_cases(frames=frames, forks=forks))
     net = drawn.net
-    # Only a single output has scores with steps.
-    several = isinstance(net.layers[-1], AllScores)
-    assume(not (several and any(layer.steps for layer in net.score_layers)))
     parts = reductions(net)
     folds = tuple(fold_of(draw, part) for part in parts)
     assume(all(p.cycles(f) <= MAX_PART_CYCLES for p, f in zip(parts, folds, strict=True)))

@@ -427,21 +427,37 @@ class Design:
                 v = values[layer.name].astype(np.int64)
             if isinstance(layer, ir.Scores) and layer.steps:
                 # The stage sends what the unit of scores starts from.
-                before = part.tails[-2][0] if len(part.tails) > 1 else part.layer
-                v = values[before.name].astype(np.int64)
-                meaning, _ = sent(part, self.folds[-1])
-                v = (v * meaning.denominator - meaning.offset[0]) // meaning.numerator
+                v = self._read(layer.name, values)
+                if part is self.parts[-1]:
+                    meaning, _ = sent(part, self.folds[-1])
+                    v = (v * meaning.denominator - meaning.offset[0]) // meaning.numerator
+                else:
+                    a = part.tails[-1][1].alphabet
+                    v = (v - a.lo) // a.step
+            elif isinstance(layer, ir.AllScores) and self.spec.scores is not None:
+                a = part.out.alphabet
+                heads = [
+                    self._read(head.name, values) if head.steps else values[head.name]
+                    for head in self.net.score_layers
+                ]
+                v = np.concatenate([h.reshape(len(h), 1, 1, -1) for h in heads], axis=3)
+                v = (v.astype(np.int64) - a.lo) // a.step
             elif not isinstance(layer, ir.Scores | ir.AllScores) or part is not self.parts[-1]:
                 a = part.final.alphabet
                 v = (v - a.lo) // a.step
             taps[part.name] = v
         return taps
 
+    def _read(self, name: str, values: Mapping[str, NDArray[Any]]) -> ir.Ints:
+        """Return the map that a layer with one input reads."""
+        names = [layer.name for layer in self.net.layers]
+        (read,) = self.net.reads[names.index(name)]
+        v: ir.Ints = values[names[read - 1] if read else ir.FRAME].astype("int64")
+        return v
+
     def _prepared(self, part: Joint, values: Mapping[str, NDArray[Any]]) -> ir.Ints:
         """Return what a part sends that prepares a layer's input, which no layer computes."""
-        names = [layer.name for layer in self.net.layers]
-        (read,) = self.net.reads[names.index(part.layer.name)]
-        v: ir.Ints = values[names[read - 1] if read else ir.FRAME].astype("int64")
+        v = self._read(part.layer.name, values)
         # A copy has other codes for the same values.
         if part.kind == "copy":
             return v

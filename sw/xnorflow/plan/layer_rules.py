@@ -38,6 +38,7 @@ from xnorflow.plan.joints.joined_arrays import (
     product_array,
 )
 from xnorflow.plan.joints.joint import Joint, JointRule
+from xnorflow.plan.joints.several_outputs import joined_maps
 from xnorflow.plan.reductions import Fold, Reduction
 from xnorflow.plan.tail_constants import (
     Affine,
@@ -246,6 +247,9 @@ class _Walk:
                     full = whole.output(*inputs)
                     inputs, sources = self._before(whole, rule, "whole", inputs, full, sources)
                     layer = replace(layer, factors=(1, 1), fill="repeat")
+                elif isinstance(layer, ir.AllScores):
+                    inputs = joined_maps(self.net)
+                    out = layer.output(*inputs)
                 self._add(k, Joint(layer, rule, inputs, out, sources))
             case TailRule():
                 self._tail(k, layer, reads[0])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from xnorflow import ir
 from xnorflow.devices.tables import Family
 from xnorflow.plan.layer_rules import reductions
-from xnorflow.plan.mapping import describe_stage, unit_of_scores
+from xnorflow.plan.mapping import describe_stage, has_steps, unit_of_scores
 from xnorflow.plan.reductions import Fold
 from xnorflow.resources import terms
 from xnorflow.resources.coefficients import fitted
@@ -78,8 +78,7 @@ def score_form(
 def inspected(net: ir.LayerGraph, family: Family) -> ScoreForm:
     """Return how a network's scores are computed, one at a time and without DSP blocks."""
     part, fold = reductions(net)[-1], Fold(1, 1)
-    stage = describe_stage(part, fold, last=True)
+    stage = describe_stage(part, fold, last=True, steps=has_steps(net))
     layers = net.score_layers
-    alone = layers[-1] is net.layers[-1]
-    unit = unit_of_scores(part, fold, stage, 1) if alone and layers[-1].steps else None
+    unit = unit_of_scores(net, part, fold, stage, 1)
     return score_form(layers, stage, unit, family)
