@@ -88,7 +88,7 @@ def test_a_folding_file_need_not_name_joins(tmp_path: Path) -> None:
     made = compile_network(net, folding=path)
     assert [(f.pe, f.simd) for f in made.folds] == [(1, 1)] * len(made.folds)
     path.write_text(json.dumps({"layers": {**layers, "scaled": {"pe": 4, "simd": 4}}}))
-    assert compile_network(net, folding=path).folds[5].pe == 4
+    assert compile_network(net, folding=path).folds[4].pe == 4
 
 
 @pytest.mark.parametrize("name", SMALL)
