@@ -91,7 +91,7 @@ class Case:
             text = f"{layer.name}: {out.shape} {out.alphabet} {getattr(layer, 'window', '')}"
             if isinstance(layer, ir.Conv):
                 text += f" {layer.alphabet} pad {layer.pad_value} groups {layer.groups}"
-            if isinstance(rule_of(layer), StageRule):
+            if isinstance(rule_of(layer), StageRule) and self.net.chain:
                 text += f" {next(folds)}"
             lines.append(text)
         return "\n  ".join(lines)

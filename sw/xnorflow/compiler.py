@@ -15,8 +15,8 @@ from xnorflow.errors import BadInput
 from xnorflow.folding import folding_file, narrowest, stream_lanes
 from xnorflow.folding.board_fit import BoardFit
 from xnorflow.folding.search import Assemble, Fitted
-from xnorflow.plan.layer_rules import reductions
-from xnorflow.plan.reductions import Fold, Reduction
+from xnorflow.plan.layer_rules import Part, reductions
+from xnorflow.plan.reductions import Fold
 
 Progress = Callable[[str], object]
 """Callback that receives a line of text about what is being tried."""
@@ -52,7 +52,7 @@ def clock_for(board: str | None, clock: float | None) -> Clock:
 def assembler(net: ir.IntegerNetwork, board: str | None, clock: Clock) -> Assemble:
     """Return a function that builds the design for a folding and a target in cycles per frame."""
     frame, group = stream_lanes.input_groups(net)
-    classes = len(net.scores.offsets)
+    classes = net.score_count
 
     def assemble(folds: tuple[Fold, ...], target: int) -> Design:
         return Design.assemble(
@@ -201,7 +201,7 @@ def _described(found: Fitted) -> Design:
     return replace(found.design, limit=found.limit)
 
 
-def _fewest_lanes(parts: Sequence[Reduction], assemble: Assemble, cycles: int | None) -> Design:
+def _fewest_lanes(parts: Sequence[Part], assemble: Assemble, cycles: int | None) -> Design:
     """Build the design with the fewest XNOR lanes for a target in cycles per frame.
 
     Without a target it is the fastest design with at most `DEFAULT_LANES` lanes.

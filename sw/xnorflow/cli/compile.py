@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.table import Table
@@ -25,13 +26,16 @@ def design_table(design: Design) -> Table:
     table = Table(title=f"{design.net.name}: folding")
     for name in ("layer", "kind"):
         table.add_column(name, no_wrap=True)
-    layers = design.summary()["layers"]
+    summary = design.summary()
+    layers, streams = summary["layers"], summary.get("streams", [])
     several = any(layer["pixels"] > 1 for layer in layers)
     widths = ("PE", "SIMD", *(["pixels"] if several else []))
     for name in (*widths, "cycles", "of II", "weight ROM", "buffer"):
         table.add_column(name, justify="right")
+    if streams:
+        table.add_column("reads", overflow="fold")
     for layer in layers:
-        rom, buffer = layer.get("rom"), layer["buffer"]
+        rom, buffer = layer.get("rom"), layer.get("buffer")
         conv = rom is not None
         table.add_row(
             layer["name"],
@@ -43,9 +47,23 @@ def design_table(design: Design) -> Table:
             f"{100 * layer['cycles'] / design.ii:.0f} %",
             f"{rom['depth']} x {rom['width']}" if rom else "",
             (f"{layer['pixels']} x " if layer["pixels"] > 1 else "")
-            + f"{buffer['depth']} x {buffer['width']}",
+            + f"{buffer['depth']} x {buffer['width']}"
+            if buffer
+            else "",
+            *([_reads(layer["name"], streams)] if streams else []),
         )
     return table
+
+
+def _reads(name: str, streams: list[dict[str, Any]]) -> str:
+    """Return what a part reads, each with the beats and bits of its queue if there is one."""
+    read = []
+    for stream in streams:
+        if stream["sink"] == name:
+            queue = stream["queue"]
+            size = f" ({queue['depth']} x {queue['width']})" if queue else ""
+            read.append(stream["source"] + size)
+    return ", ".join(read)
 
 
 def describe(design: Design) -> str:

@@ -22,7 +22,7 @@ from xnorflow.devices.tables import fpgas
 from xnorflow.graph.input_scale import InputScale
 from xnorflow.plan.buildable import check_buildable
 from xnorflow.plan.tail_choice import GENERIC
-from xnorflow.resources.score_form import inspected
+from xnorflow.resources.score_form import ScoreForm, inspected
 
 
 def _row(layer: ir.Layer, inp: ir.Features, out: ir.Features) -> dict[str, Any]:
@@ -43,6 +43,11 @@ def _row(layer: ir.Layer, inp: ir.Features, out: ir.Features) -> dict[str, Any]:
             "dilation": window.dilation,
             "pads": window.pads,
         }
+    for name in ("factors", "fill", "crop", "axis"):
+        if hasattr(layer, name):
+            row[name] = getattr(layer, name)
+    if isinstance(layer, ir.Maximum):
+        row["minimum"] = layer.minimum
     if isinstance(layer, ir.Conv):
         row |= {
             "pad_value": layer.pad_value if any(layer.window.pads) else None,
@@ -55,6 +60,13 @@ def _row(layer: ir.Layer, inp: ir.Features, out: ir.Features) -> dict[str, Any]:
 
 
 def _window(row: dict[str, Any]) -> str:
+    if "axis" in row:
+        return ("rows", "columns", "channels")[row["axis"]]
+    if "fill" in row:
+        crop = f" crop {','.join(map(str, row['crop']))}" if any(row["crop"]) else ""
+        return f"{'x'.join(map(str, row['factors']))} {row['fill']}{crop}"
+    if row.get("minimum"):
+        return "minimum"
     groups = f" in {row['groups']} groups" if row.get("groups", 1) > 1 else ""
     if "kernel" not in row or row["output_shape"][:2] == row["input_shape"][:2] == (1, 1):
         return groups.lstrip()
@@ -68,6 +80,23 @@ def _window(row: dict[str, Any]) -> str:
         text += f" pad {','.join(map(str, row['pads']))}"
         text += f" of {value:+d}" if value else " of 0" if value is not None else ""
     return text + groups
+
+
+def _read_names(net: ir.LayerGraph) -> list[str]:
+    """Return what each layer reads, empty where it is the map before it."""
+    names = ["x", *(layer.name for layer in net.layers)]
+    return [
+        "" if maps == (k,) else ", ".join(names[at] for at in maps)
+        for k, maps in enumerate(net.reads)
+    ]
+
+
+def _scores_json(scores: tuple[ScoreForm, ...]) -> dict[str, Any]:
+    """Return how scores are computed; of several layers, each on its own in `layers`."""
+    family = {"family": fpgas()[GENERIC].family.name}
+    if len(scores) == 1:
+        return {**vars(scores[0]), **family}
+    return {"layers": [vars(found) for found in scores], **family}
 
 
 def _takes(model: Path, input_scale: str) -> str | None:
@@ -124,6 +153,9 @@ def command(
             pass_list.show(found)
         return
     rows = [_row(*step) for step in net]
+    names = ["x", *(layer.name for layer in net.layers)]
+    for row, reads in zip(rows, net.reads, strict=True):
+        row["reads"] = [names[k] for k in reads]
     scores = inspected(net, fpgas()[GENERIC].family)
     total = {
         "macs": sum(r.get("macs", 0) for r in rows),
@@ -141,7 +173,8 @@ def command(
                 "classes": net.classes,
                 "notes": net.notes,
                 "layers": rows,
-                "scores": {**vars(scores), "family": fpgas()[GENERIC].family.name},
+                "scores": _scores_json(scores),
+                "outputs": {o.name: o.shape for o in net.outputs},
                 **total,
             }
         )
@@ -153,13 +186,17 @@ def command(
         padding=(0, 1, 0, 0),
         pad_edge=False,
     )
-    for name in ("layer", "window", "output", "values", "weights"):
-        table.add_column(name, no_wrap=name not in ("window", "values"), overflow="fold")
+    columns = ["layer", "window", "output", "values", "weights"]
+    if not net.chain:
+        columns.insert(1, "reads")
+    for name in columns:
+        table.add_column(name, no_wrap=name not in ("reads", "window", "values"), overflow="fold")
     for name in ("MAC", "weight\nbits"):
         table.add_column(name, justify="right", no_wrap=True, overflow="fold")
-    for r in rows:
+    for r, read in zip(rows, _read_names(net), strict=True):
         table.add_row(
             r["name"],
+            *([] if net.chain else [read]),
             _window(r),
             "x".join(map(str, r["output_shape"])),
             r["output_alphabet"].strip("{}"),
@@ -175,12 +212,19 @@ def command(
         highlight=False,
         markup=False,
     )
-    console.out.print(
-        f"scores: {scores.form}, {scores.bits} bits; about {scores.luts:,} LUTs and"
-        f" {scores.ram_blocks} blocks of RAM beside the last layer's sums"
-        f" (estimated for {fpgas()[GENERIC].family.name})",
-        highlight=False,
-        markup=False,
-    )
+    for layer, form in zip(net.score_layers, scores, strict=True):
+        what, sums = "scores", "the last layer's sums"
+        if len(scores) > 1:
+            what, sums = layer.name, "the sums before them"
+        console.out.print(
+            f"{what}: {form.form}, {form.bits} bits; about {form.luts:,} LUTs and"
+            f" {form.ram_blocks} blocks of RAM beside {sums}"
+            f" (estimated for {fpgas()[GENERIC].family.name})",
+            highlight=False,
+            markup=False,
+        )
+    for output in net.outputs:
+        size = " x ".join(map(str, output.shape))
+        console.out.print(f"output {output.name}: {size} scores", highlight=False, markup=False)
     for note in net.notes:
         console.out.print(f"note: {note}", highlight=False, markup=False)

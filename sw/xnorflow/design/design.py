@@ -19,10 +19,10 @@ from xnorflow.devices.tables import fpga
 from xnorflow.errors import CheckFailed
 from xnorflow.inputs import blaming
 from xnorflow.plan.hardware_passes import accelerator
-from xnorflow.plan.layer_rules import reductions
+from xnorflow.plan.layer_rules import Part, reductions
 from xnorflow.plan.mapping import sent
 from xnorflow.plan.memories import load_bits
-from xnorflow.plan.reductions import Fold, Reduction
+from xnorflow.plan.reductions import Fold
 from xnorflow.resources.engine import DesignSummary
 from xnorflow.resources.summarise import design_summary
 from xnorflow.schedule import timing
@@ -47,7 +47,7 @@ class Design:
     net : IntegerNetwork
         Network that the design computes.
     folds : tuple of Fold
-        Folding of each reduction of the network.
+        Folding of each part of the network.
     spec : AcceleratorSpec
         Complete description of the hardware.
     board : str or None
@@ -128,8 +128,8 @@ class Design:
         return self.clock.mhz * 1e6 / self.ii
 
     @cached_property
-    def parts(self) -> tuple[Reduction, ...]:
-        """The network's reductions."""
+    def parts(self) -> tuple[Part, ...]:
+        """The network's parts that are stages: reductions, and joints where it branches."""
         return reductions(self.net)
 
     @cached_property
@@ -410,26 +410,39 @@ class Design:
         from xnorflow_sim import golden
 
         values = {layer.name: v for layer, v in golden.trace(self.net, x)}
+        values[ir.FRAME] = self.net.samples.alphabet.values(x)
         first = self.net.layers[0]
         taps: dict[str, ir.Ints] = {"input": x.astype(np.int64)}
-        if isinstance(first, ir.InputTable):
-            taps["input"] = (
-                values[first.name].astype(np.int64) - first.alphabet.lo
-            ) // first.alphabet.step
-        for part in self.parts:
+        if isinstance(first, ir.InputTable) and self.net.readers[0] == (0,):
+            taps["input"] = _codes(values[first.name], first.alphabet)
+        for k, part in enumerate(self.parts):
+            v = values[self._sent_by(part)].astype(np.int64)
             layer = part.tails[-1][0] if part.tails else part.layer
-            v = values[layer.name].astype(np.int64)
-            if isinstance(layer, ir.Scores) and layer.steps:
+            if k < len(self.parts) - 1 or not isinstance(layer, ir.Scores | ir.AllScores):
+                v = _codes(v, part.final.alphabet)
+            elif isinstance(layer, ir.Scores) and layer.steps:
                 # The stage sends what the unit of scores starts from.
                 before = part.tails[-2][0] if len(part.tails) > 1 else part.layer
-                v = values[before.name].astype(np.int64)
                 meaning, _ = sent(part, self.folds[-1])
+                v = values[before.name].astype(np.int64)
                 v = (v * meaning.denominator - meaning.offset[0]) // meaning.numerator
-            elif not isinstance(layer, ir.Scores):
-                a = part.final.alphabet
-                v = (v - a.lo) // a.step
             taps[part.name] = v
         return taps
+
+    def _sent_by(self, part: Part) -> str:
+        """Return the name of the layer whose values a part sends."""
+        if part.tails:
+            return part.tails[-1][0].name
+        if part.name == part.layer.name:
+            return part.layer.name
+        # A part with a name of its own recodes the map that its layer reads.
+        names = (ir.FRAME, *(layer.name for layer in self.net.layers))
+        return names[self.net.reads[names.index(part.layer.name) - 1][0]]
+
+
+def _codes(values: NDArray[Any], alphabet: ir.Alphabet) -> ir.Ints:
+    """Return the codes of values of an alphabet."""
+    return (values.astype("int64") - alphabet.lo) // alphabet.step
 
 
 def text_digest(verilog: str, images: Mapping[str, str]) -> str:

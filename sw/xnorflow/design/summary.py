@@ -9,21 +9,26 @@ from xnorflow.design.clock import Clock
 from xnorflow.design.folder import FORMAT
 from xnorflow.devices.tables import Family, fpga, fpgas
 from xnorflow.plan.fabric import fabric
+from xnorflow.plan.layer_rules import Part
 from xnorflow.plan.memories import sprams_of
-from xnorflow.plan.reductions import Fold, Reduction
+from xnorflow.plan.reductions import Fold
 from xnorflow.plan.tail_choice import GENERIC
 from xnorflow.resources.engine import DesignSummary
-from xnorflow.resources.score_form import score_form
+from xnorflow.resources.score_form import score_forms
 from xnorflow.resources.usage import checked, design_resources, status
 from xnorflow.schedule.timing import Timing
 from xnorflow.version import __version__
 from xnorflow_hw.spec import (
     AcceleratorSpec,
     AffineSpec,
+    BufferSpec,
     DotSpec,
+    FrontSpec,
     GearboxSpec,
+    JoinSpec,
     OffsetSpec,
     StageSpec,
+    StretchSpec,
     TableSpec,
     TailSpec,
     ThresholdSpec,
@@ -64,8 +69,8 @@ class Summarised(Protocol):
         """Reason why no faster folding fits the board."""
 
     @property
-    def parts(self) -> tuple[Reduction, ...]:
-        """Reductions of the network."""
+    def parts(self) -> tuple[Part, ...]:
+        """Parts of the network that are stages."""
 
     @property
     def shape(self) -> DesignSummary:
@@ -141,35 +146,53 @@ def _tail(tail: TailSpec) -> dict[str, Any]:
             assert_never(tail)
 
 
-def _layer(part: Reduction, fold: Fold, stage: StageSpec, box: GearboxSpec) -> dict[str, Any]:
-    b, a = stage.buffer, stage.array
-    window: dict[str, Any] = {
-        "kernel": b.kernel,
-        "stride": b.stride,
-        "dilation": b.dilation,
-        "pads": b.pads,
-    }
+def _front(front: FrontSpec) -> dict[str, Any]:
+    """Return the entries of what delivers a stage's beats."""
+    match front:
+        case BufferSpec():
+            window = {
+                "kernel": front.kernel,
+                "stride": front.stride,
+                "dilation": front.dilation,
+                "pads": front.pads,
+            }
+            return {"window": window, "buffer": _buffer(front)}
+        case StretchSpec():
+            stretch = {"factors": front.factors, "fill": front.fill, "crop": front.crop}
+            return {"stretch": stretch, "buffer": _buffer(front)}
+        case JoinSpec():
+            ports = [{"lanes": p.lanes, "bits": p.bits, "held": p.hold} for p in front.ports]
+            return {"join": {"turns": front.turns, "ports": ports}}
+        case _:
+            assert_never(front)
+
+
+def _buffer(front: BufferSpec | StretchSpec) -> dict[str, Any]:
+    return {"depth": front.depth, "width": front.word_bits, "kind": front.ram}
+
+
+def _layer(part: Part, fold: Fold, stage: StageSpec, box: GearboxSpec) -> dict[str, Any]:
+    front, a = _front(stage.buffer), stage.array
     entry: dict[str, Any] = {
         "name": part.name,
-        "kind": part.layer.kind,
+        "kind": part.kind,
         "nodes": part.layer.sources,
         "input_shape": part.inp.shape,
         "output_shape": part.final.shape,
         "input_alphabet": str(part.inp.alphabet),
         "output_alphabet": str(part.final.alphabet),
-        "window": window,
+        **front,
         "pe": fold.pe,
         "simd": fold.simd,
         "pixels": fold.pixels,
-        "cycles": b.cycles,
+        "cycles": stage.buffer.cycles,
         "gearbox": _gearbox(box),
-        "buffer": {"depth": b.depth, "width": b.word_bits, "kind": b.ram},
         "queue_depth": stage.queue_depth,
         "tails": [_tail(tail) for tail in stage.tails],
     }
     if isinstance(a, DotSpec) and isinstance(part.layer, ir.Conv):
         depth, planes, pe, simd = a.weights.shape
-        window["pad_value"] = part.layer.pad_value
+        front["window"]["pad_value"] = part.layer.pad_value
         entry |= {
             "weight_alphabet": str(part.layer.alphabet),
             "groups": part.layer.groups,
@@ -183,6 +206,23 @@ def _layer(part: Reduction, fold: Fold, stage: StageSpec, box: GearboxSpec) -> d
             "accumulator_bits": a.acc_bits,
         }
     return entry
+
+
+def _streams(design: Summarised) -> list[dict[str, Any]]:
+    """Return the streams between the parts, each with its source, its sink and its queue."""
+    names = ["input", *(part.name for part in design.parts), "output"]
+    return [
+        {
+            "source": names[s.source],
+            "sink": names[s.sink + 1],
+            "port": s.port,
+            "gearbox": _gearbox(s.box),
+            "queue": {"depth": s.queue, "width": s.box.bits * s.box.lanes_out, "kind": s.ram}
+            if s.queue
+            else None,
+        }
+        for s in design.spec.streams
+    ]
 
 
 def _resources(design: Summarised, family: Family) -> dict[str, Any]:
@@ -204,22 +244,42 @@ def _scores(design: Summarised) -> dict[str, Any]:
     """Return how the scores are computed; resources are those on the board or on a usual family."""
     family = fpga(design.board or GENERIC).family
     spec = design.spec
-    found = score_form(design.net.scores, spec.stages[-1], spec.scores, family)
-    entry = {
-        "form": found.form,
-        "bits": found.bits,
-        "exponent": design.net.scores.exponent,
-        "lut": found.luts,
-        "bram": found.ram_blocks,
-        "family": family.name,
-        "kind": status(family),
-    }
+    layers = design.net.score_layers
+    forms = score_forms(design.net, design.parts, spec.stages, spec.scores, family)
+    known = {"family": family.name, "kind": status(family)}
+    each = [
+        {
+            "form": found.form,
+            "bits": found.bits,
+            "exponent": layer.exponent,
+            "lut": found.luts,
+            "bram": found.ram_blocks,
+        }
+        for layer, found in zip(layers, forms, strict=True)
+    ]
+    if len(each) > 1:
+        named = [{"name": x.name, **entry} for x, entry in zip(layers, each, strict=True)]
+        return {"layers": named, **known}
+    entry = {**each[0], **known}
     if spec.scores is not None:
         entry |= {
             "latency": spec.scores.latency,
             "multipliers": [s.multiplier for s in spec.scores.steps if s.places is None],
         }
     return entry
+
+
+def _outputs(net: ir.IntegerNetwork) -> list[dict[str, Any]]:
+    """Return the file's outputs, each with the range of its places among the scores of a frame."""
+    return [
+        {
+            "name": output.name,
+            "shape": output.shape,
+            "first": int(output.gather.min()),
+            "last": int(output.gather.max()),
+        }
+        for output in net.outputs
+    ]
 
 
 def summary(design: Summarised) -> dict[str, Any]:
@@ -234,6 +294,8 @@ def summary(design: Summarised) -> dict[str, Any]:
         Design to describe.
     """
     net, spec, interface = design.net, design.spec, design.interface
+    # The gearbox of a stage with several inputs is that of the first; all are with the streams.
+    boxes = [s.box for s in spec.streams if s.port == 0][: len(spec.stages)]
     content: dict[str, Any] = {
         "format": FORMAT,
         "xnorflow": __version__,
@@ -254,12 +316,12 @@ def summary(design: Summarised) -> dict[str, Any]:
         "notes": net.notes,
         "layers": [
             _layer(*each)
-            for each in zip(
-                design.parts, design.folds, spec.stages, spec.gearboxes[:-1], strict=True
-            )
+            for each in zip(design.parts, design.folds, spec.stages, boxes, strict=True)
         ],
+        **({} if net.chain else {"streams": _streams(design)}),
         "output_gearbox": _gearbox(spec.gearboxes[-1]),
         "scores": _scores(design),
+        **({"outputs": _outputs(net)} if net.outputs else {}),
         "input": {
             "samples": str(net.samples),
             "x": net.input_order.describe(net.shape),

@@ -12,7 +12,8 @@ from xnorflow.devices.tables import Family
 from xnorflow.folding import stream_lanes
 from xnorflow.folding.costs import EngineOptions, LinkOptions, Prices
 from xnorflow.ir import Ints
-from xnorflow.plan.reductions import Fold, Reduction
+from xnorflow.plan.layer_rules import Part
+from xnorflow.plan.reductions import Fold
 from xnorflow.resources.engine import EngineSummary
 from xnorflow.resources.usage import Resources
 
@@ -43,8 +44,8 @@ class Chain:
     ----------
     net : IntegerNetwork
         Network to fold.
-    parts : sequence of Reduction
-        Reductions of the network.
+    parts : sequence of Reduction or Joint
+        Parts of the network.
     examples : sequence of EngineSummary
         Summary of each reduction at some folding.
     family : Family
@@ -58,7 +59,7 @@ class Chain:
     def __init__(
         self,
         net: ir.IntegerNetwork,
-        parts: Sequence[Reduction],
+        parts: Sequence[Part],
         examples: Sequence[EngineSummary],
         family: Family,
         pixels: int,
@@ -69,7 +70,7 @@ class Chain:
             for p, e in zip(parts, examples, strict=True)
         ]
         self.frame, self.group = stream_lanes.input_groups(net)
-        self.classes = len(net.scores.offsets)
+        self.classes = net.score_count
         self.family = family
         first, last = self.engines[0], self.engines[-1]
         self._input_bits = parts[0].inp.alphabet.bits

@@ -18,7 +18,9 @@ from xnorflow.devices.tables import Family
 from xnorflow.folding.narrowest import foldings
 from xnorflow.ir import Ints
 from xnorflow.plan.fabric import form_on
-from xnorflow.plan.reductions import Fold, Reduction
+from xnorflow.plan.joints.joint import Joint
+from xnorflow.plan.layer_rules import Part
+from xnorflow.plan.reductions import Fold
 from xnorflow.resources.engine import ComputedCodes, EngineSummary
 from xnorflow.resources.usage import Resources, engine_resources, gearbox_resources
 from xnorflow.schedule import regrouping
@@ -50,7 +52,7 @@ def _priced(table: Reals, prices: Prices) -> Reals:
     return table @ np.array([1.0, prices.ff, prices.block])
 
 
-def refolded(example: EngineSummary, part: Reduction, fold: Fold, family: Family) -> EngineSummary:
+def refolded(example: EngineSummary, part: Part, fold: Fold, family: Family) -> EngineSummary:
     """Return the summary of an engine at another folding than that of `example`.
 
     It has no gearbox. The depths of its buffer and queue are approximate, because the exact ones
@@ -60,13 +62,15 @@ def refolded(example: EngineSummary, part: Reduction, fold: Fold, family: Family
     ----------
     example : EngineSummary
         Summary of the engine at some folding.
-    part : Reduction
-        Reduction that the engine computes.
+    part : Reduction or Joint
+        Part that the engine computes.
     fold : Fold
         Folding to describe.
     family : Family
         FPGA family that decides the form of the array's sums.
     """
+    if isinstance(part, Joint):
+        return _rejoined(example, part, fold)
     conv = part.weighted
     words, blocks = ceil(part.inp.channels / fold.simd), part.groups_at_once(fold)
     repeat = part.repeat(fold)
@@ -110,9 +114,34 @@ def refolded(example: EngineSummary, part: Reduction, fold: Fold, family: Family
         threshold_rom=None,
         buffer_ram="auto",
         repeat=repeat,
+        streams=tuple(stream.widened(1) for stream in example.streams),
         tail_bits=ceil(example.tail_bits * fold.pe * fold.pixels / example.pe / example.at_once),
         computed=_computed_codes(example, fold, repeat, before),
         queue_depth=max(repeat + 1 if fold.pixels > 1 else 1, ceil((_PIPELINE + 2) / beats)),
+    )
+
+
+def _rejoined(example: EngineSummary, part: Joint, fold: Fold) -> EngineSummary:
+    """Return the summary of a joint at another folding than that of `example`."""
+    share, repeat = fold.pe / example.pe, part.repeat(fold)
+    before = ceil(part.out_channels / example.pe)
+    assert example.join is not None
+    return replace(
+        example,
+        pe=fold.pe,
+        cycles=part.cycles(fold),
+        buffer_depth=ceil(example.buffer_depth / share),
+        buffer_width=ceil(example.buffer_width * share),
+        threshold_rows=ceil(example.threshold_rows * repeat / before),
+        gearbox=None,
+        threshold_words=tuple(ceil(w * share) for w in example.threshold_words),
+        threshold_rom=None,
+        buffer_ram="auto",
+        tail_bits=ceil(example.tail_bits * share),
+        computed=_computed_codes(example, fold, repeat, before),
+        queue_depth=_PIPELINE + 2,
+        join=example.join.widened(share),
+        streams=tuple(stream.widened(share) for stream in example.streams),
     )
 
 
@@ -137,8 +166,8 @@ class EngineOptions:
 
     Parameters
     ----------
-    part : Reduction
-        Reduction to fold.
+    part : Reduction or Joint
+        Part to fold.
     example : EngineSummary
         Summary of its engine at some folding.
     family : Family
@@ -165,7 +194,7 @@ class EngineOptions:
     """
 
     def __init__(
-        self, part: Reduction, example: EngineSummary, family: Family, pixels: int, sprams: int = 0
+        self, part: Part, example: EngineSummary, family: Family, pixels: int, sprams: int = 0
     ) -> None:
         self.part = part
         self.folds: list[Fold] = []

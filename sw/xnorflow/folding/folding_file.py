@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from xnorflow.errors import BadInput
-from xnorflow.folding.narrowest import fastest, fold_reduction
+from xnorflow.folding.narrowest import fastest, fold_reduction, lanes_before
 from xnorflow.inputs import read_json
-from xnorflow.plan.reductions import Fold, Reduction
+from xnorflow.plan.layer_rules import Part
+from xnorflow.plan.reductions import Fold
 
 FINN_ENGINE = re.compile(r"(MatrixVectorActivation|MVAU|StreamingFCLayer)", re.IGNORECASE)
 
@@ -35,7 +36,7 @@ def _entry(name: str, value: Any, path: Path, *, ours: bool) -> Fold:
     return Fold(*map(int, numbers))
 
 
-def _entries(content: Any, path: Path, parts: Sequence[Reduction]) -> tuple[dict[str, Any], bool]:
+def _entries(content: Any, path: Path, parts: Sequence[Part]) -> tuple[dict[str, Any], bool]:
     """Return a file's entries by layer name, and whether the file is in our format."""
     if not isinstance(content, dict):
         raise BadInput(
@@ -78,7 +79,7 @@ def _number(engine: str) -> int:
 
 
 def read_folding(
-    path: str | Path, parts: Sequence[Reduction], cycles: int | None = None
+    path: str | Path, parts: Sequence[Part], cycles: int | None = None
 ) -> tuple[Fold, ...]:
     """Read a folding file, in our format or FINN's, for the reductions of a network.
 
@@ -91,8 +92,8 @@ def read_folding(
     ----------
     path : path
         Folding file, JSON.
-    parts : sequence of Reduction
-        Reductions of the network.
+    parts : sequence of Reduction or Joint
+        Parts of the network.
     cycles : int, optional
         Target in cycles per frame for layers that the file does not name (usually pools). Without
         it they become as fast as the slowest layer that the file names.
@@ -100,7 +101,7 @@ def read_folding(
     Returns
     -------
     tuple of Fold
-        Folding of each reduction.
+        Folding of each part.
 
     Raises
     ------
@@ -120,14 +121,14 @@ def read_folding(
     given = [p.cycles(folds[p.name]) for p in parts if p.name in folds]
     target = cycles or max([*given, *(fastest(p) for p in parts)])
     result: list[Fold] = []
-    lanes = 1
+    sent = [1]
     for part in parts:
-        fold = folds.get(part.name) or fold_reduction(part, target, lanes)
+        fold = folds.get(part.name) or fold_reduction(part, target, lanes_before(part, sent))
         if fold is None:
             raise BadInput(
                 f"{path}: layer {part.name!r}, for which it has no entry, cannot reach {target}"
                 f" cycles per frame: it needs at least {fastest(part)}"
             )
         result.append(fold)
-        lanes = fold.pe if part.weighted else fold.simd
+        sent.append(fold.pe if part.weighted else fold.simd)
     return tuple(result)

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from math import ceil
 
 from xnorflow.errors import BadInput
+from xnorflow.plan.joints.joint import Joint
+from xnorflow.plan.layer_rules import Part
 from xnorflow.plan.reductions import Fold, Reduction
 
 MAX_PIXELS = 8
@@ -34,7 +36,12 @@ def _grouped(part: Reduction, pixels: int = 1) -> list[Fold]:
     return [Fold(pe, simd, pixels) for pe, simd in (*parts, *whole)]
 
 
-def foldings(part: Reduction, pixels: int = MAX_PIXELS) -> list[Fold]:
+def _widths(part: Part) -> list[int]:
+    """Return the useful lanes of a pool or of a joint, or the useful SIMD of a convolution."""
+    return part.widths if isinstance(part, Joint) else _useful(part.inp.channels)
+
+
+def foldings(part: Part, pixels: int = MAX_PIXELS) -> list[Fold]:
     """Return every folding of a reduction for which no narrower one needs as few passes.
 
     PE and SIMD need not divide the channels, nor the pixels at once the row; those of a grouped
@@ -42,13 +49,13 @@ def foldings(part: Reduction, pixels: int = MAX_PIXELS) -> list[Fold]:
 
     Parameters
     ----------
-    part : Reduction
-        Reduction to fold.
+    part : Reduction or Joint
+        Part to fold.
     pixels : int
         Most output pixels at once.
     """
-    widths = _useful(part.inp.channels)
-    if not part.weighted:
+    widths = _widths(part)
+    if isinstance(part, Joint) or not part.weighted:
         return [Fold(width, width) for width in widths]
     at_once = [n for n in _useful(part.out.width) if n <= pixels and not part.refusal(n)]
     if part.groups > 1:
@@ -61,17 +68,17 @@ def foldings(part: Reduction, pixels: int = MAX_PIXELS) -> list[Fold]:
     ]
 
 
-def fold_reduction(part: Reduction, cycles: int, previous_lanes: int) -> Fold | None:
+def fold_reduction(part: Part, cycles: int, previous_lanes: int) -> Fold | None:
     """Choose the folding of a reduction with the fewest lanes that is fast enough.
 
     Among foldings with as many lanes, the widest SIMD wins, because it needs the fewest
-    accumulators. A pool keeps the lanes of the engine before it if they suffice, because then there
-    is no need for a gearbox.
+    accumulators. A pool or a joint keeps the lanes of the engine before it if they suffice, because
+    then there is no need for a gearbox.
 
     Parameters
     ----------
-    part : Reduction
-        Reduction to fold.
+    part : Reduction or Joint
+        Part to fold.
     cycles : int
         Most cycles per frame.
     previous_lanes : int
@@ -82,9 +89,10 @@ def fold_reduction(part: Reduction, cycles: int, previous_lanes: int) -> Fold | 
     Fold or None
         None if no folding is fast enough.
     """
-    if not part.weighted:
-        widths = _useful(part.inp.channels)
-        if previous_lanes <= part.inp.channels:
+    if isinstance(part, Joint) or not part.weighted:
+        widths = _widths(part)
+        within = part.aligned if isinstance(part, Joint) else 0
+        if previous_lanes <= widths[-1] and not (within and within % previous_lanes):
             widths = [previous_lanes, *[w for w in widths if w > previous_lanes]]
         for width in widths:
             if part.cycles(Fold(width, width)) <= cycles:
@@ -105,25 +113,35 @@ def fold_reduction(part: Reduction, cycles: int, previous_lanes: int) -> Fold | 
     return best[2] if best else None
 
 
-def fastest(part: Reduction) -> int:
-    """Return the fewest cycles per frame that a reduction reaches with one pixel at once."""
+def fastest(part: Part) -> int:
+    """Return the fewest cycles per frame that a part reaches with one pixel at once."""
+    if isinstance(part, Joint):
+        return min(part.cycles(Fold(width, width)) for width in part.widths)
     return part.cycles(Fold(part.out_channels, part.inp.channels))
 
 
-def for_cycles(parts: Sequence[Reduction], cycles: int) -> tuple[Fold, ...]:
+def lanes_before(part: Part, sent: Sequence[int]) -> int:
+    """Return the most lanes of those that send what a part reads.
+
+    `sent` are the lanes that the input, taken as 1, and the parts so far send.
+    """
+    return max(sent[read] for read in part.reads)
+
+
+def for_cycles(parts: Sequence[Part], cycles: int) -> tuple[Fold, ...]:
     """Choose for every reduction the folding with the fewest lanes that is fast enough.
 
     Parameters
     ----------
-    parts : sequence of Reduction
-        Reductions of a network, in order.
+    parts : sequence of Reduction or Joint
+        Parts of a network, in order.
     cycles : int
         Most cycles that each may take for a frame.
 
     Returns
     -------
     tuple of Fold
-        One for each reduction.
+        One for each part.
 
     Raises
     ------
@@ -131,9 +149,9 @@ def for_cycles(parts: Sequence[Reduction], cycles: int) -> tuple[Fold, ...]:
         If a reduction cannot be that fast; the message names the slowest one and its limit.
     """
     folds: list[Fold] = []
-    lanes = 1
+    sent = [1]
     for part in parts:
-        fold = fold_reduction(part, cycles, lanes)
+        fold = fold_reduction(part, cycles, lanes_before(part, sent))
         if fold is None:
             slowest = max(parts, key=fastest)
             raise BadInput(
@@ -141,17 +159,17 @@ def for_cycles(parts: Sequence[Reduction], cycles: int) -> tuple[Fold, ...]:
                 f" {fastest(slowest)}; ask for that or more"
             )
         folds.append(fold)
-        lanes = fold.pe if part.weighted else fold.simd
+        sent.append(fold.pe if part.weighted else fold.simd)
     return tuple(folds)
 
 
-def default_cycles(parts: Sequence[Reduction], lanes: int) -> int:
+def default_cycles(parts: Sequence[Part], lanes: int) -> int:
     """Compute the fastest target, in cycles per frame, that needs at most so many lanes.
 
     Parameters
     ----------
-    parts : sequence of Reduction
-        Reductions of a network.
+    parts : sequence of Reduction or Joint
+        Parts of a network.
     lanes : int
         Most XNOR lanes, summed over all engines with weights.
     """

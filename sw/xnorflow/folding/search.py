@@ -22,6 +22,7 @@ from xnorflow import ir
 from xnorflow.devices.tables import Fpga
 from xnorflow.errors import BadInput
 from xnorflow.folding import narrowest
+from xnorflow.folding.branches import Branches, is_chain
 from xnorflow.folding.budget import Budget
 from xnorflow.folding.cheapest import Chain, FoldingChoice
 from xnorflow.folding.costs import Prices
@@ -109,7 +110,7 @@ class Fit:
         self.parts = parts = reductions(net)
         folds = narrowest.for_cycles(parts, narrowest.default_cycles(parts, EXAMPLE_LANES))
         example = accelerator(net, folds, in_lanes=1, device=device)
-        self.chain = Chain(
+        self.chain = (Chain if is_chain(parts) else Branches)(
             net, parts, engine_summaries(parts, example), device.family, pixels, device.spram_number
         )
         self._worth = float(device.family.block_luts.use())

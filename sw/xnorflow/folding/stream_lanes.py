@@ -6,6 +6,7 @@ from math import ceil, prod
 
 from xnorflow import ir
 from xnorflow.plan.layer_rules import reductions
+from xnorflow.plan.mapping import input_group
 from xnorflow.plan.reductions import Fold
 
 MAX_INPUT_LANES = 8
@@ -15,11 +16,9 @@ MAX_INPUT_LANES = 8
 def input_groups(net: ir.IntegerNetwork) -> tuple[int, int]:
     """Return the samples per frame and per group of the input stream.
 
-    A group is a pixel; if the first layer is a dense layer on a flat frame, it is the whole frame.
+    A group is a pixel; if only dense layers on a flat frame read it, it is the whole frame.
     """
-    frame = prod(net.shape)
-    flat = reductions(net)[0].inp.shape == (1, 1, frame)
-    return frame, frame if flat else net.shape[2]
+    return prod(net.shape), input_group(net, reductions(net))
 
 
 def input_lanes(group: int, frame: int, first: Fold, cycles: int) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 
 from xnorflow import ir
 from xnorflow.errors import BadInput, UnsupportedModel
-from xnorflow.plan.joints.arrays import code_tail
+from xnorflow.plan.joints.joined_arrays import code_tail
 from xnorflow.plan.joints.joint import Joint
 from xnorflow.plan.layer_rules import Part, StageRule, reductions, rule_of, tail_rule_of
 from xnorflow.plan.reductions import Fold, Reduction
@@ -165,8 +165,9 @@ def describe_input(net: ir.LayerGraph, group: int, lanes: int) -> spec.InputSpec
     UnsupportedModel
         If the table that turns samples into codes would be too large.
     """
-    first, samples = net.layers[0], net.samples.alphabet
-    if isinstance(first, ir.InputTable):
+    samples, reader = net.samples.alphabet, net.readers[0]
+    first = net.layers[reader[0]]
+    if isinstance(first, ir.InputTable) and len(reader) == 1:
         table, bits = first.table, first.alphabet.bits
     else:
         table, bits = np.arange(samples.levels, dtype=np.int64)[None], samples.bits
@@ -183,7 +184,7 @@ def describe_input(net: ir.LayerGraph, group: int, lanes: int) -> spec.InputSpec
         raise UnsupportedModel(
             f"the table that turns samples into codes would hold {len(table)} x {size} entries of"
             f" {bits} bits, more than the {MAX_TABLE_BITS} bits that one design may have.",
-            node=net.layers[0].name,
+            node=first.name,
             op="Input",
             hint="samples of fewer bits, or a quantiser of fewer levels.",
         )

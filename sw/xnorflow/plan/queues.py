@@ -17,7 +17,7 @@ from math import ceil
 import numpy as np
 
 from xnorflow.ir import Ints
-from xnorflow.schedule import bounds, timing
+from xnorflow.schedule import bounds
 from xnorflow.schedule.flow import Flow
 from xnorflow_hw.spec import AcceleratorSpec, JoinSpec, StreamSpec
 
@@ -42,18 +42,36 @@ def with_queues(spec: AcceleratorSpec) -> AcceleratorSpec:
     joined = [_joined(spec, stream) for stream in spec.streams]
     if not any(joined):
         return spec
-    roomy = [
-        replace(stream, queue=_most(spec, stream) if join else 0)
-        for stream, join in zip(spec.streams, joined, strict=True)
-    ]
-    streams = _without_longest(replace(spec, streams=tuple(roomy)))
+    one = Flow(_roomy(spec, joined, 1), 1)
+    one.solve()
     limit = bounds.bound(spec)[0]
-    for _ in range(ROUNDS):
-        flow = _steady(replace(spec, streams=streams), limit)
+    # As many frames as it takes to become steady; none of their beats finds a queue full.
+    frames = 4 + ceil(int(one.sent[-1]) / limit)
+    streams, longest = _without_longest(one, _roomy(spec, joined, frames).streams)
+    for attempt in range(ROUNDS):
+        flow = Flow(replace(spec, streams=streams), frames)
+        flow.solve()
         if _interval(flow) <= limit:
             break
-        spec = _deeper(spec)
-    return replace(spec, streams=tuple(_measured(flow, s) for s in range(len(streams))))
+        streams = tuple(
+            replace(stream, queue=max(2, 2 * stream.queue)) if s in longest else stream
+            for s, stream in enumerate(streams)
+        )
+        if attempt:
+            spec = _deeper(spec)
+    stages = flow.spec.stages
+    return replace(
+        spec, stages=stages, streams=tuple(_measured(flow, s) for s in range(len(streams)))
+    )
+
+
+def _roomy(spec: AcceleratorSpec, joined: list[bool], frames: int) -> AcceleratorSpec:
+    """Return the hardware with queues that hold so many frames where `joined` says so."""
+    streams = [
+        replace(stream, queue=frames * _front(spec, stream).port_beats(stream.port) if join else 0)
+        for stream, join in zip(spec.streams, joined, strict=True)
+    ]
+    return replace(spec, streams=tuple(streams))
 
 
 def _joined(spec: AcceleratorSpec, stream: StreamSpec) -> bool:
@@ -70,45 +88,52 @@ def _front(spec: AcceleratorSpec, stream: StreamSpec) -> JoinSpec:
     return front
 
 
-def _most(spec: AcceleratorSpec, stream: StreamSpec) -> int:
-    """Return more beats than a queue ever has to hold: two frames of them."""
-    return 2 * _front(spec, stream).port_beats(stream.port)
+def _without_longest(
+    flow: Flow, roomy: tuple[StreamSpec, ...]
+) -> tuple[tuple[StreamSpec, ...], set[int]]:
+    """Return streams with little room on the longest way to each join, and which these are.
 
+    If several ways are equally long, none of them needs a queue.
 
-def _without_longest(spec: AcceleratorSpec) -> tuple[StreamSpec, ...]:
-    """Return the streams, with no more than a turn's room on the longest way to each join."""
-    flow = Flow(spec, 1)
-    flow.solve()
-    streams = list(spec.streams)
-    for k, stage in enumerate(spec.stages):
+    Parameters
+    ----------
+    flow : Flow
+        Solved schedule of one frame.
+    roomy : tuple of StreamSpec
+        Streams with more room than any needs.
+    """
+    streams, found = list(roomy), set[int]()
+    for k, stage in enumerate(flow.spec.stages):
         into = [s for s, stream in enumerate(streams) if stream.sink == k and stream.queue]
         if not into:
             continue
-        longest = max(into, key=lambda s: _lateness(flow, s))
         front = stage.buffer
         assert isinstance(front, JoinSpec)
-        # In turn, beats also wait while the other ports have theirs.
-        room = front.turns[streams[longest].port] if front.turns else 0
-        streams[longest] = replace(streams[longest], queue=room)
-    return tuple(streams)
+        late = {s: _needed(flow, s) for s in into}
+        last = max(into, key=lambda s: float(late[s].mean()))
+        if front.turns:
+            # In turn, beats also wait while the other ports have theirs.
+            streams[last] = replace(streams[last], queue=max(2, front.turns[streams[last].port]))
+            found.add(last)
+            continue
+        for s in into:
+            if np.array_equal(late[s], late[last]):
+                streams[s] = replace(streams[s], queue=0)
+                found.add(s)
+    return tuple(streams), found
 
 
-def _lateness(flow: Flow, s: int) -> float:
-    """Return the time, in cycles, at which a stream has brought what an issue needs, on average."""
+def _needed(flow: Flow, s: int) -> Ints:
+    """Return the times, in cycles, at which a stream has brought what each issue needs.
+
+    In turn, they are those of its own beats.
+    """
     stream = flow.spec.streams[s]
     front = _front(flow.spec, stream)
-    taken = front.takes(stream.port)
     if front.turns:
-        return float(flow.brought(s).mean())
-    latest = np.searchsorted(taken, np.arange(front.cycles), side="right") - 1
-    return float(flow.brought(s)[latest].mean())
-
-
-def _steady(spec: AcceleratorSpec, limit: int) -> Flow:
-    """Return the solved schedule of as many frames as it takes to become steady."""
-    flow = Flow(spec, 4 + ceil(timing.latency(spec) / limit))
-    flow.solve()
-    return flow
+        return flow.brought(s)
+    latest = np.searchsorted(front.takes(stream.port), np.arange(front.cycles), side="right") - 1
+    return flow.brought(s)[latest]
 
 
 def _interval(flow: Flow) -> int:

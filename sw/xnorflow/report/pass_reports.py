@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from difflib import ndiff
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from xnorflow import ir
 from xnorflow.graph.ops import Graph, Op
 from xnorflow.lower import lowering_steps
 from xnorflow.lower.fixed_point import FixedPoint
-from xnorflow_hw.spec import AcceleratorSpec, StageSpec
+from xnorflow_hw.spec import AcceleratorSpec, BufferSpec, JoinSpec, StageSpec, StretchSpec
 
 
 class PassReport(NamedTuple):
@@ -43,10 +43,11 @@ def lowering_passes(graph: Graph, fixed: FixedPoint | None = None) -> Iterator[P
     before: list[str] = []
     for name, made in lowering_steps(graph, fixed):
         if isinstance(made, Graph):
-            lines = [_operation(op) for op in made.ops]
+            lines = [_operation(op, made) for op in made.ops]
             yield PassReport(name, f"{len(lines)} operations", _changes(before, lines))
         else:
-            lines = [_layer(*step) for step in made]
+            reads = _reads(made)
+            lines = [_layer(*step) + read for step, read in zip(made, reads, strict=True)]
             yield PassReport(name, f"{len(lines)} integer layers", tuple(f"+ {x}" for x in lines))
         before = lines
 
@@ -78,16 +79,44 @@ class HardwareWatch:
             ]
             if changed:
                 changes.append(f"{stage.name}: {', '.join(changed)}")
+        changes += _queues(before, after)
         self.reports.append(PassReport(name, decides, tuple(changes)))
+
+
+def _queues(before: AcceleratorSpec | None, after: AcceleratorSpec) -> list[str]:
+    """Return a line for each stream whose queue a pass has changed."""
+    names = ["input", *(stage.name for stage in after.stages)]
+    sinks = [*(stage.name for stage in after.stages), "output"]
+    old = [(0, "auto")] * len(after.streams)
+    if before is not None:
+        old = [(s.queue, s.ram) for s in before.streams]
+    return [
+        f"{names[s.source]} -> {sinks[s.sink]}: queue {s.queue} x {s.box.bits * s.box.lanes_out}"
+        f" {s.ram}"
+        for s, known in zip(after.streams, old, strict=True)
+        if (s.queue, s.ram) != known
+    ]
 
 
 def _changes(before: Sequence[str], after: Sequence[str]) -> tuple[str, ...]:
     return tuple(line.rstrip() for line in ndiff(before, after) if line[0] in "+-")
 
 
-def _operation(op: Op) -> str:
+def _operation(op: Op, graph: Graph) -> str:
     name = type(op).__name__.removesuffix("Op")
-    return f"{name} of {op.op} {op.node}" if op.node else name
+    text = f"{name} of {op.op} {op.node}" if op.node else name
+    if op.inputs and not graph.chain:
+        text += f" reads {', '.join(read or 'the frame' for read in op.inputs)}"
+    return f"{op.name}: {text}" if op.name and not graph.chain else text
+
+
+def _reads(net: ir.LayerGraph) -> list[str]:
+    """Return, for each layer, what it reads in words; empty where it reads the map before it."""
+    names = ["the frame", *(layer.name for layer in net.layers)]
+    return [
+        "" if maps == (k,) else f", reads {', '.join(names[at] for at in maps)}"
+        for k, maps in enumerate(net.reads)
+    ]
 
 
 def _layer(layer: ir.Layer, inp: ir.Features, out: ir.Features) -> str:
@@ -104,7 +133,13 @@ def _stage(stage: StageSpec) -> dict[str, str]:
     if a.rom is not None:
         tiles = f" in {len(a.rom.tiles)} tiles" if len(a.rom.tiles) > 1 else ""
         found[f"weights {a.weight_words} x {a.word_bits}"] = f"{a.rom.storage}{tiles}"
-    found["buffer"] = f"{b.depth} x {b.word_bits} {b.ram}"
+    match b:
+        case BufferSpec() | StretchSpec():
+            found["buffer"] = f"{b.depth} x {b.word_bits} {b.ram}"
+        case JoinSpec():
+            found["joins"] = f"{len(b.ports)} maps {'in turn' if b.turns else 'together'}"
+        case _:
+            assert_never(b)
     found["queue"] = str(stage.queue_depth)
     for k, tail in enumerate(stage.tails):
         found[f"tail {k + 1}" if k else "tail"] = tail.rom.storage

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 from xnorflow.devices.figure import Origin
 from xnorflow.errors import BadInput
@@ -52,6 +53,73 @@ class ScoreSummary:
 
 
 @dataclass(frozen=True)
+class JoinSummary:
+    """Summary of a joined array and of what takes the beats of its ports.
+
+    Parameters
+    ----------
+    front_luts, front_ffs, array_luts, array_ffs : float
+        LUTs and flip-flops of both, as counted from their structure.
+    memories : tuple of (int, int)
+        Words and bits per word of each memory that holds a map of one pixel.
+    roms : tuple of (int, int)
+        Words and bits per word of each memory of constants.
+    """
+
+    front_luts: float
+    front_ffs: float
+    array_luts: float
+    array_ffs: float
+    memories: tuple[tuple[int, int], ...] = ()
+    roms: tuple[tuple[int, int], ...] = ()
+
+    def widened(self, share: float) -> JoinSummary:
+        """Return the summary with `share` times as many lanes, approximately."""
+        return JoinSummary(
+            self.front_luts * share,
+            self.front_ffs * share,
+            self.array_luts * share,
+            self.array_ffs * share,
+            _widened(self.memories, share),
+            _widened(self.roms, share),
+        )
+
+
+def _widened(memories: tuple[tuple[int, int], ...], share: float) -> tuple[tuple[int, int], ...]:
+    return tuple((ceil(depth / share), ceil(width * share)) for depth, width in memories)
+
+
+@dataclass(frozen=True)
+class StreamSummary:
+    """Summary of a stream into an engine.
+
+    Parameters
+    ----------
+    gearbox : GearboxSpec or None
+        Gearbox on its way, unless it is only wires.
+    queue : int
+        Beats that its queue can hold, 0 without one.
+    width : int
+        Bits of a beat behind the gearbox.
+    ram : str
+        Storage of the queue: "block", "distributed", or "auto" if the model is to choose.
+    forked : bool
+        Whether other streams have the same source.
+    """
+
+    gearbox: GearboxSpec | None
+    queue: int
+    width: int
+    ram: str = "auto"
+    forked: bool = False
+
+    def widened(self, share: float) -> StreamSummary:
+        """Return the stream with `share` times as many lanes and no gearbox; `ram` is open."""
+        (queue, width), *_ = _widened(((self.queue, self.width),), share)
+        return StreamSummary(None, queue, width, forked=self.forked)
+
+
+@dataclass(frozen=True)
 class EngineSummary:
     """Summary of a layer and the engine that computes it.
 
@@ -67,7 +135,7 @@ class EngineSummary:
         Output channels.
     reduction : int
         Input values per output value: kernel area x input channels of a group for a convolution,
-        kernel area for a pool.
+        kernel area for a pool, number of maps for a join.
     inputs : int
         Input values per frame.
     pe, simd : int
@@ -114,6 +182,11 @@ class EngineSummary:
         Groups of a grouped convolution at once: equal parts of the inputs and output channels.
     computed : ComputedCodes, optional
         Tail that computes codes, if there is one.
+    join : JoinSummary, optional
+        The array and its front, of a layer that joins maps or makes one of another size.
+    streams : tuple of StreamSummary
+        The streams into the engine, unless there is one without queue and fork. `gearbox` is that
+        of the first.
     """
 
     name: str
@@ -151,6 +224,8 @@ class EngineSummary:
     threshold_words: tuple[int, ...] = ()
     blocks: int = 1
     computed: ComputedCodes | None = None
+    join: JoinSummary | None = None
+    streams: tuple[StreamSummary, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that sizes are positive."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xnorflow import ir
 from xnorflow.devices.tables import Family
-from xnorflow.plan.layer_rules import reductions
+from xnorflow.plan.layer_rules import Part, reductions
 from xnorflow.plan.mapping import describe_stage, unit_of_scores
 from xnorflow.plan.reductions import Fold
 from xnorflow.resources import terms
@@ -73,9 +74,42 @@ def score_form(
     return ScoreForm(scores.form, bits, round(luts), blocks)
 
 
-def inspected(net: ir.LayerGraph, family: Family) -> ScoreForm:
+def score_forms(
+    net: ir.LayerGraph,
+    parts: Sequence[Part],
+    stages: Sequence[StageSpec],
+    unit: ScoreSpec | None,
+    family: Family,
+) -> tuple[ScoreForm, ...]:
+    """Return how each layer of scores is computed, in the order of the scores.
+
+    Parameters
+    ----------
+    net : LayerGraph
+        The network.
+    parts : sequence of Reduction or Joint
+        Its parts.
+    stages : sequence of StageSpec
+        Their stages.
+    unit : ScoreSpec or None
+        The unit behind the last stage, if that does not compute the scores itself.
+    family : Family
+        FPGA family to estimate for.
+    """
+    found = []
+    for scores in net.score_layers:
+        # Scores are tails, and nothing is done to them within a stage.
+        at = next(k for k, part in enumerate(parts) if part.tails and part.tails[-1][0] is scores)
+        found.append(score_form(scores, stages[at], unit, family))
+    return tuple(found)
+
+
+def inspected(net: ir.LayerGraph, family: Family) -> tuple[ScoreForm, ...]:
     """Return how a network's scores are computed, one at a time and without DSP blocks."""
-    part, fold = reductions(net)[-1], Fold(1, 1)
-    stage = describe_stage(part, fold, last=True)
-    unit = unit_of_scores(part, fold, stage, 1) if net.scores.steps else None
-    return score_form(net.scores, stage, unit, family)
+    parts, fold = reductions(net), Fold(1, 1)
+    stages = [describe_stage(part, fold, last=part is parts[-1]) for part in parts]
+    last = net.layers[-1]
+    unit = None
+    if isinstance(last, ir.Scores) and last.steps:
+        unit = unit_of_scores(parts[-1], fold, stages[-1], 1)
+    return score_forms(net, parts, stages, unit, family)

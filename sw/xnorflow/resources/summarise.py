@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import assert_never
 
 import numpy as np
 
-from xnorflow.plan.reductions import Reduction
+from xnorflow.plan.layer_rules import Part
 from xnorflow.plan.tail_choice import affine_logic, affine_registers, score_luts, score_registers
-from xnorflow.resources.engine import ComputedCodes, DesignSummary, EngineSummary, ScoreSummary
+from xnorflow.resources.engine import (
+    ComputedCodes,
+    DesignSummary,
+    EngineSummary,
+    ScoreSummary,
+    StreamSummary,
+)
+from xnorflow.resources.joins import join_summary, stream_summaries
 from xnorflow_hw.array.tail import search_steps
 from xnorflow_hw.spec import (
     AcceleratorSpec,
     AffineSpec,
-    GearboxSpec,
+    BufferSpec,
+    JoinSpec,
     ScoreSpec,
     StageSpec,
+    StretchSpec,
     ThresholdSpec,
 )
 from xnorflow_hw.spec.stage_latency import compares
 
 
-def engine_summary(part: Reduction, stage: StageSpec, box: GearboxSpec) -> EngineSummary:
-    """Return the summary of a stage and of the gearbox before it."""
+def engine_summary(
+    part: Part, stage: StageSpec, streams: tuple[StreamSummary, ...]
+) -> EngineSummary:
+    """Return the summary of a stage and of the streams into it."""
     b, a = stage.buffer, stage.array
-    taps = b.kernel[0] * b.kernel[1]
     rows = levels = 0
     words: tuple[int, ...] = ()
     threshold_rom = computed = None
@@ -35,43 +47,68 @@ def engine_summary(part: Reduction, stage: StageSpec, box: GearboxSpec) -> Engin
             rows, _, levels = tail.thresholds.shape
             threshold_rom = tail.rom
             words = _threshold_words(stage, tail)
-    return EngineSummary(
+    plain = len(streams) == 1 and not streams[0].queue and not streams[0].forked
+    common = EngineSummary(
         name=part.name,
-        kind=part.layer.kind,
+        kind=part.kind,
         positions=part.out.height * part.out.width,
         channels=part.out_channels,
-        reduction=taps * part.group_inputs,
-        inputs=part.inp.size,
+        reduction=len(part.inputs),
+        inputs=sum(f.size for f in part.inputs),
         pe=a.lanes_out,
         simd=a.simd,
         cycles=b.cycles,
         rom_depth=a.weight_words,
         rom_width=a.word_bits,
-        buffer_depth=b.depth,
-        buffer_width=b.word_bits,
+        buffer_depth=0,
+        buffer_width=0,
         act_bits=part.inp.alphabet.bits,
         weight_planes=a.weight_planes,
         acc_bits=a.acc_bits,
         threshold_rows=rows,
         threshold_levels=levels,
         out_bits=stage.out_bits,
-        gearbox=box if box.needed else None,
+        gearbox=streams[0].gearbox,
         queue_depth=stage.queue_depth,
         at_once=b.pixels,
         rom=a.rom,
         threshold_rom=threshold_rom,
-        buffer_ram=b.ram,
-        frame=(b.height, b.width),
+        frame=part.inp.shape[:2],
         windows=b.output,
-        kernel=b.kernel,
-        repeat=b.repeat,
-        padded=any(b.pads),
         form=a.form or "",
         tail_bits=_tail_bits(stage),
         threshold_words=words,
         blocks=a.blocks,
         computed=computed,
+        join=join_summary(stage),
+        streams=() if plain else streams,
     )
+    match b:
+        case BufferSpec():
+            return replace(
+                common,
+                reduction=b.kernel[0] * b.kernel[1] * part.group_inputs,
+                buffer_depth=b.depth,
+                buffer_width=b.word_bits,
+                buffer_ram=b.ram,
+                frame=(b.height, b.width),
+                kernel=b.kernel,
+                repeat=b.repeat,
+                padded=any(b.pads),
+            )
+        case StretchSpec():
+            return replace(
+                common,
+                buffer_depth=b.depth,
+                buffer_width=b.word_bits,
+                buffer_ram=b.ram,
+                kernel=b.factors,
+                padded=b.fill == "zeros",
+            )
+        case JoinSpec():
+            return common
+        case _:
+            assert_never(b)
 
 
 def _computed(tail: AffineSpec) -> ComputedCodes:
@@ -114,7 +151,7 @@ def _tail_bits(stage: StageSpec) -> int:
 
 
 def design_summary(
-    name: str, parts: Sequence[Reduction], described: AcceleratorSpec, ii: int, latency: int
+    name: str, parts: Sequence[Part], described: AcceleratorSpec, ii: int, latency: int
 ) -> DesignSummary:
     """Return the summary of a whole accelerator.
 
@@ -122,8 +159,8 @@ def design_summary(
     ----------
     name : str
         Name of the network.
-    parts : sequence of Reduction
-        Reductions of the network.
+    parts : sequence of Reduction or Joint
+        Parts of the network.
     described : AcceleratorSpec
         Hardware of the network.
     ii, latency : int
@@ -156,8 +193,8 @@ def score_summary(unit: ScoreSpec) -> ScoreSummary:
 
 
 def engine_summaries(
-    parts: Sequence[Reduction], described: AcceleratorSpec
+    parts: Sequence[Part], described: AcceleratorSpec
 ) -> tuple[EngineSummary, ...]:
     """Return the summaries of all stages of an accelerator."""
-    stages = zip(parts, described.stages, described.gearboxes, strict=False)
-    return tuple(engine_summary(*each) for each in stages)
+    into = stream_summaries(described)[:-1]
+    return tuple(engine_summary(*each) for each in zip(parts, described.stages, into, strict=True))

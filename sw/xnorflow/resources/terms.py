@@ -12,7 +12,14 @@ from collections.abc import Callable
 from math import ceil, gcd
 
 from xnorflow.devices.tables import Family
-from xnorflow.resources.engine import ComputedCodes, DesignSummary, EngineSummary, ScoreSummary
+from xnorflow.resources.engine import (
+    ComputedCodes,
+    DesignSummary,
+    EngineSummary,
+    JoinSummary,
+    ScoreSummary,
+)
+from xnorflow.resources.joins import extra_counts
 from xnorflow.storage.blocks import StorageChoice, ram_luts, rom_luts
 from xnorflow_hw.array import stored_sums as stored
 from xnorflow_hw.fabric import copies, xnor_sum
@@ -67,7 +74,7 @@ def in_blocks(e: EngineSummary, family: Family) -> dict[str, int]:
 
 def _buffer_registers(e: EngineSummary, family: Family) -> int:
     """Return the bits of the buffer's output register that move into registers of block RAM."""
-    if not family.ram_registers or e.buffer_depth == 1 or e.padded:
+    if not family.ram_registers or e.buffer_depth <= 1 or e.padded:
         return 0
     kind = StorageChoice(family).ram_of(e.buffer_depth, e.buffer_width, e.buffer_ram)
     return e.at_once * e.buffer_width * (kind == "block")
@@ -82,7 +89,9 @@ def _registers(memories: StorageChoice, depth: int, width: int, rom: RomSpec | N
 
 
 def buffer(e: EngineSummary, family: Family) -> Terms:
-    """Return the terms of the feature buffer."""
+    """Return the terms of the feature buffer, or of what takes the beats of several ports."""
+    if not e.buffer_depth and e.join is not None:
+        return _join_front(e.join, family)
     height, width = e.frame
     rows, columns = e.windows
     words = ceil(e.inputs // (height * width) * e.act_bits / e.buffer_width)
@@ -102,6 +111,14 @@ def buffer(e: EngineSummary, family: Family) -> Terms:
     }
 
 
+def _join_front(join: JoinSummary, family: Family) -> Terms:
+    found: Terms = {"joins: LUTs": join.front_luts, "joins: flip-flops": join.front_ffs}
+    for depth, width in join.memories:
+        for name, value in _memory(depth, width, family, "auto").items():
+            found[f"buffer: {name}"] = found.get(f"buffer: {name}", 0) + value
+    return found
+
+
 def array(e: EngineSummary, family: Family) -> Terms:
     """Return the terms of the array, with its ROM and the thresholds that it compares with.
 
@@ -110,9 +127,46 @@ def array(e: EngineSummary, family: Family) -> Terms:
     TypeError
         If there is no entry in `ARRAYS` for layers of this kind.
     """
+    if e.join is not None:
+        return _joined(e.join, family)
     if e.kind not in ARRAYS:
         raise TypeError(f"no resources are known of the array of a layer of kind {e.kind!r}")
     return ARRAYS[e.kind](e, family)
+
+
+def _joined(join: JoinSummary, family: Family) -> Terms:
+    memories = StorageChoice(family)
+    taken = [memories.takes(*words, None) for words in join.roms]
+    return {
+        "joins: LUTs": join.array_luts,
+        "joins: flip-flops": join.array_ffs,
+        "joins, ROMs: LUTs": sum(luts for luts, _ in taken),
+        f"{WHOLE}ROM blocks": sum(blocks for _, blocks in taken),
+    }
+
+
+def streams(e: EngineSummary, family: Family) -> Terms:
+    """Return the terms of the forks and queues of an engine's streams, and of their memories.
+
+    Gearboxes beside that of the first port have terms of their own, see `gearboxes`.
+    """
+    luts, ffs = extra_counts(e.streams)
+    found: Terms = {"joins: LUTs": luts, "joins: flip-flops": ffs}
+    for stream in e.streams:
+        if stream.queue > 1:
+            memory = _memory(stream.queue, stream.width, family, stream.ram)
+            found["queue: memory"] = found.get("queue: memory", 0) + memory.get("memory", 0)
+    return found
+
+
+def gearboxes(e: EngineSummary) -> Terms:
+    """Return the terms of all gearboxes before an engine."""
+    boxes = [stream.gearbox for stream in e.streams] or [e.gearbox]
+    found: Terms = {}
+    for box in boxes:
+        for name, value in gearbox(box).items():
+            found[name] = found.get(name, 0) + value
+    return found
 
 
 def _pool(e: EngineSummary, family: Family) -> Terms:
@@ -331,7 +385,8 @@ def gearbox(box: GearboxSpec | None) -> Terms:
 def engine(e: EngineSummary, family: Family) -> dict[str, Terms]:
     """Return the terms of each component of an engine, by the name of its module."""
     return {
-        "gearbox": gearbox(e.gearbox),
+        "gearbox": gearboxes(e),
+        **({"streams": streams(e, family)} if e.streams else {}),
         "buffer": buffer(e, family),
         "array": array(e, family),
         "tail": tail(e, family),

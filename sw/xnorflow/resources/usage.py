@@ -120,6 +120,13 @@ def engine_blocks(engine: EngineSummary, family: Family) -> dict[str, int]:
     buffer = memory(engine.buffer_depth, engine.buffer_width, family, engine.buffer_ram)
     weights = read_only(engine.rom_depth, engine.rom_width, family, engine.rom)
     found = {"buffer": engine.at_once * buffer.ram_blocks, "array": weights.ram_blocks}
+    if engine.join is not None:
+        memories, roms = engine.join.memories, engine.join.roms
+        found["buffer"] += sum(memory(*words, family).ram_blocks for words in memories)
+        found["array"] += sum(read_only(*words, family).ram_blocks for words in roms)
+    queues = [s for s in engine.streams if s.queue > 1]
+    if queues:
+        found["streams"] = sum(memory(s.queue, s.width, family, s.ram).ram_blocks for s in queues)
     where = "tail" if engine.tail_bits else "array"
     found[where] = found.get(where, 0) + terms.threshold_rom(engine, family)[1]
     if engine.computed is not None:

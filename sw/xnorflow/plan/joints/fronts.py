@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import ceil
 
 from xnorflow import ir
+from xnorflow.errors import UnsupportedModel
 from xnorflow.plan.joints.joint import Joint, common_lanes
 from xnorflow_hw import spec
 from xnorflow_hw.spec.joining import Hold
@@ -38,6 +40,12 @@ def _ports(joint: Joint, lanes: int, channels: list[int]) -> tuple[spec.PortSpec
     )
 
 
+def _turns(beats: Iterable[int]) -> tuple[int, ...]:
+    """Return the beats of each port's turn; a single port needs no turns."""
+    found = tuple(beats)
+    return found if len(found) > 1 else ()
+
+
 def side_by_side(joint: Joint, lanes: int) -> spec.JoinSpec:
     """Return the join of a `Concat`, which takes the beats of its maps in turn."""
     layer, (height, width, channels) = joint.layer, joint.out.shape
@@ -48,7 +56,7 @@ def side_by_side(joint: Joint, lanes: int) -> spec.JoinSpec:
         1: [f.width for f in joint.inputs],
         2: [1] * len(joint.inputs),
     }[layer.axis]
-    turns = tuple(n * port.words for n, port in zip(per_turn, ports, strict=True))
+    turns = _turns(n * port.words for n, port in zip(per_turn, ports, strict=True))
     words = sum(port.words for port in ports) if layer.axis == 2 else ceil(channels / lanes)
     return spec.JoinSpec(ports, height, width, words, turns)
 
@@ -63,8 +71,8 @@ def concat_lanes(joint: Joint) -> int:
 def all_scores(joint: Joint, lanes: int) -> spec.JoinSpec:
     """Return the join of all scores of a frame, one output after the other."""
     ports = _ports(joint, lanes, [f.size for f in joint.inputs])
-    turns = tuple(port.words for port in ports)
-    return spec.JoinSpec(ports, 1, 1, sum(turns), turns)
+    words = sum(port.words for port in ports)
+    return spec.JoinSpec(ports, 1, 1, words, _turns(port.words for port in ports))
 
 
 def score_lanes(joint: Joint) -> int:
@@ -73,7 +81,13 @@ def score_lanes(joint: Joint) -> int:
 
 
 def stretched(joint: Joint, lanes: int) -> spec.StretchSpec:
-    """Return the buffer of a `Stretch`; its depth is still to be chosen."""
+    """Return the buffer of a `Stretch`; its depth is still to be chosen.
+
+    Raises
+    ------
+    UnsupportedModel
+        If all values are cropped, so that only zeros are left.
+    """
     layer, inp = joint.layer, joint.inp
     assert isinstance(layer, ir.Stretch)
     a, zero = inp.alphabet, inp.alphabet.code_of(0) or 0
@@ -82,7 +96,7 @@ def stretched(joint: Joint, lanes: int) -> spec.StretchSpec:
     def word(used: int) -> int:
         return sum(zero << (a.bits * lane) for lane in range(used))
 
-    return spec.StretchSpec(
+    front = spec.StretchSpec(
         word_bits=lanes * a.bits,
         words=words,
         height=inp.height,
@@ -94,6 +108,14 @@ def stretched(joint: Joint, lanes: int) -> spec.StretchSpec:
         zero_word_last=word(inp.channels - (words - 1) * lanes),
         depth=1,
     )
+    if not front.kept().any():
+        raise UnsupportedModel(
+            "cropping leaves nothing but zeros of it, so its output is constant",
+            node=(*layer.sources, layer.name)[0],
+            op="Stretch",
+            hint="less cropping.",
+        )
+    return front
 
 
 def stretch_lanes(joint: Joint) -> int:
