@@ -16,8 +16,8 @@ from xnorflow.graph import execute
 from xnorflow.graph.ops import Graph, LookupOp, MultiplyOp, Op
 from xnorflow.ir import IntegerNetwork, Ints, labels
 from xnorflow.lower import tidy, write
+from xnorflow.lower.branches.round_weights import round_all_weights
 from xnorflow.lower.branches.segments import branches, host_quantised, quantise_input
-from xnorflow.lower.branches.weights import round_all_weights
 from xnorflow.lower.fixed_point import (
     FIXED_POINT,
     LARGEST,

@@ -11,7 +11,7 @@ from xnorflow import ir
 from xnorflow.graph import ops as g
 from xnorflow.lower.branches.branch_pending import Value
 from xnorflow.lower.branches.common_unit import common_unit, exact_unit
-from xnorflow.lower.branches.integers import (
+from xnorflow.lower.branches.operand import (
     Operand,
     no_common_unit,
     rounded,
