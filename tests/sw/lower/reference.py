@@ -6,7 +6,7 @@ powers of two sees exactly what any framework computes.
 
 import numpy as np
 
-from xnorflow.graph import ops
+from xnorflow.graph import join_ops, ops
 
 
 def windows(x, window, pad):
@@ -25,9 +25,40 @@ def windows(x, window, pad):
     return out
 
 
-def step(op, x):
+def cell(op, x):
+    """Stretch and crop a map, pixel by pixel."""
+    (fy, fx), (top, left, bottom, right) = op.factors, op.crop
+    n, rows, cols, channels = x.shape
+    channels //= fy * fx if op.fill == "blocks" else 1
+    out = np.zeros((n, rows * fy, cols * fx, channels), x.dtype)
+    for y in range(rows * fy):
+        for z in range(cols * fx):
+            pixel, (i, j) = x[:, y // fy, z // fx], (y % fy, z % fx)
+            if op.fill == "blocks":
+                out[:, y, z] = pixel[:, (i * fx + j) * channels : (i * fx + j + 1) * channels]
+            elif op.fill == "repeat" or (i, j) == (0, 0):
+                out[:, y, z] = pixel
+    return out[:, top : rows * fy - bottom, left : cols * fx - right]
+
+
+def step(op, x, *others):
     """Run one operation on float32 [frames, rows, columns, channels]."""
     match op:
+        case join_ops.SumOp():
+            for sign, other in zip(op.signs[1:], others, strict=True):
+                x = (x + np.float32(sign) * other).astype(np.float32)
+            return x
+        case join_ops.ProductOp():
+            return x * others[0]
+        case join_ops.MaximumOp():
+            stack = np.stack(np.broadcast_arrays(x, *others))
+            return stack.min(0) if op.minimum else stack.max(0)
+        case join_ops.ConcatOp():
+            return np.concatenate([x, *others], op.axis + 1)
+        case join_ops.AddMapOp():
+            return x + op.value
+        case join_ops.StretchOp():
+            return cell(op, x)
         case ops.Elementwise():
             with np.errstate(all="ignore"):
                 return op.apply(x)
@@ -57,6 +88,11 @@ def run(graph, x):
     n, factor = graph.input_scale.divisor, graph.input_scale.factor
     values = x.astype(np.float32)
     values = values / np.float32(n) if n else values * np.float32(factor)
-    for op in graph.ops:
-        values = step(op, values)
-    return values.reshape(len(x), -1)
+    made = [values]
+    for op, reads in zip(graph.ops, graph.reads, strict=True):
+        made.append(step(op, *(made[k + 1] for k in reads)))
+    if not graph.outputs:
+        return made[-1].reshape(len(x), -1)
+    at = {op.name: k + 1 for k, op in enumerate(graph.ops) if op.name}
+    parts = [made[at[o.value]].reshape(len(x), -1)[:, o.gather] for o in graph.outputs]
+    return np.concatenate(parts, 1)
