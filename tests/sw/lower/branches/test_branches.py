@@ -306,3 +306,12 @@ def test_float_samples_are_quantised_ahead_of_a_fork():
         y = two.add(SumOp((1, 1), op="Add"), *(two.conv("", 3, 8) for _ in range(2)))
         two.head(y, 288, 10)
         lower(two.graph(takes_floats=True))
+
+
+def test_products_beyond_float32_are_refused():
+    b, s = start()
+    x = b.conv(s, 8, 8, weights=(-127, 126))
+    y = b.add(ProductOp(op="Mul"), x, x)
+    b.head(y, 288, 10)
+    with pytest.raises(UnsupportedModel, match="'n5': its products take more than 24 bits"):
+        lower(b.graph())
