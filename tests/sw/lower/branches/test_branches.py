@@ -20,7 +20,7 @@ from xnorflow.graph.join_ops import (
 from xnorflow.ir import Window
 from xnorflow.lower import lower
 
-from .branching import Builder, check, f32, float_scores, in_order, samples
+from .branching import Builder, check, f32, float_scores, samples, scores
 
 
 def start(seed: int = 0) -> tuple[Builder, str]:
@@ -255,7 +255,7 @@ def test_outputs_are_parts_of_the_scores():
     assert net.outputs[1].shape == (4, 6, 6) and isinstance(net.layers[-1], ir.AllScores)
     graph = two_outputs()
     x = samples(graph, 5)
-    assert in_order(net, net(x)).shape == float_scores(graph, x).shape
+    assert scores(net, x).shape == float_scores(graph, x).shape
     assert lower(map_output()).outputs[0].shape == (4, 6, 6)
 
 
@@ -306,3 +306,12 @@ def test_float_samples_are_quantised_ahead_of_a_fork():
         y = two.add(SumOp((1, 1), op="Add"), *(two.conv("", 3, 8) for _ in range(2)))
         two.head(y, 288, 10)
         lower(two.graph(takes_floats=True))
+
+
+def test_products_beyond_float32_are_refused():
+    b, s = start()
+    x = b.conv(s, 8, 8, weights=(-127, 126))
+    y = b.add(ProductOp(op="Mul"), x, x)
+    b.head(y, 288, 10)
+    with pytest.raises(UnsupportedModel, match="'n5': its products take more than 24 bits"):
+        lower(b.graph())

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow import ir
+from xnorflow.errors import UnsupportedModel
 from xnorflow.graph import ops as g
 from xnorflow.lower.branches.branch_pending import Value
 from xnorflow.lower.branches.common_unit import common_unit, exact_unit
-from xnorflow.lower.branches.integers import (
+from xnorflow.lower.branches.operand import (
     Operand,
     no_common_unit,
     rounded,
@@ -352,6 +353,14 @@ def product(operands: Sequence[Operand], op: g.Op) -> Value:
     step = int(np.gcd.reduce(np.append(parts, (first - ends.min(0)).ravel())))
     reach = Reach(ends.min(0), ends.max(0), max(1, step))
     largest = a.largest * b.largest
+    bits = ir.MAX_BITS - 2 if a.p.rounded or b.p.rounded else MANTISSA
+    if largest.max() >= 1 << bits:
+        raise UnsupportedModel(
+            f"its products take more than {bits} bits.",
+            node=op.node,
+            op=op.op,
+            hint="a quantiser before it.",
+        )
     magnitude = np.abs(a.factor) * a.largest, np.abs(b.factor) * b.largest
     exact = a.exact and b.exact
     error = a.error * magnitude[1] + b.error * magnitude[0] + a.error * b.error
