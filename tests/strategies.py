@@ -133,7 +133,7 @@ def windows(draw: Any, inp: ir.Features, *, every_window: bool) -> ir.Window:
     return ir.Window((ky, kx), (sy, sx), (dy, dx), (t, left, b, right))
 
 
-class _Builder:
+class Builder:
     """Builder of a network, layer by layer."""
 
     def __init__(self, draw: Any) -> None:
@@ -346,7 +346,7 @@ def _fold_groups(draw: Any, part: Any, pixels: int) -> Fold:
 @st.composite
 def cases(draw: Any, *, frames: int = 4) -> Case:
     """Draw a whole network with a folding and frames."""
-    b = _Builder(draw)
+    b = Builder(draw)
     if chance(draw, 80):
         b.samples()
     for _ in range(draw(st.integers(0, 3))):

@@ -21,7 +21,8 @@ class Run:
     Parameters
     ----------
     scores : int64 [N, classes]
-        Score of each class, frame by frame.
+        Score of each class, frame by frame, in the order of the stream. `Design.simulate` has those
+        of the file's first output, in the file's own shape.
     first_in, last_in, first_out, last_out : int64 [N]
         Cycle of each frame's first and last beat on the two streams, counted from the first cycle
         after reset.
@@ -31,6 +32,10 @@ class Run:
         Number of each shard's first frame; every shard began with a reset.
     taps : dict of str to uint64 [N, beats, lanes]
         Features that passed each probe, by the probe's name.
+    outputs : dict of str to int64 [N, ...]
+        The file's outputs in their own shapes, by name; empty if only the stream is known.
+    output_labels : dict of str to int64 [N, ...]
+        The labels of each output, by the same names.
     """
 
     scores: Integers
@@ -41,10 +46,17 @@ class Run:
     cycles: int
     starts: Integers
     taps: dict[str, NDArray[np.uint64]] = field(default_factory=dict)
+    outputs: dict[str, Integers] = field(default_factory=dict)
+    output_labels: dict[str, Integers] = field(default_factory=dict)
 
     @cached_property
     def labels(self) -> Integers:
-        """Label of each frame, ``int64 [N]``; see `xnorflow.ir.labels`."""
+        """Label of each frame, ``int64 [N]``, or of each pixel of a map; see `xnorflow.ir.labels`.
+
+        Of several outputs, these are the labels of the first.
+        """
+        for found in self.output_labels.values():
+            return found
         return ir.labels(self.scores)
 
     @cached_property
@@ -75,9 +87,12 @@ class Run:
     def save(self, path: Path) -> None:
         """Write ``scores``, ``labels``, ``ii`` and ``latency`` to an ``.npz`` file.
 
-        An ``ii`` that could not be measured is left out.
+        An ``ii`` that could not be measured is left out. Several outputs, or a map, are written by
+        name too; see `xnorflow.ir.result_arrays`.
         """
-        arrays = {"scores": self.scores, "labels": self.labels, "latency": np.array(self.latency)}
+        outputs = self.outputs or {ir.SCORES: self.scores}
+        arrays = ir.result_arrays(outputs, self.output_labels or {ir.SCORES: self.labels})
+        arrays["latency"] = np.array(self.latency)
         if self.ii is not None:
             arrays["ii"] = np.array(self.ii)
         with path.open("wb") as file:

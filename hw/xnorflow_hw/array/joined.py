@@ -92,8 +92,8 @@ class JoinedArray(wiring.Component):
         self._widths = [
             bits * (1 if held else lanes) for bits, held in zip(spec.bits, spec.held, strict=True)
         ]
-        self.factors = _Constants(spec.factors, f"{name}_factors", style)
-        self.offsets = _Constants(spec.offsets, f"{name}_offsets", style)
+        self.factors = _BeatConstants(spec.factors, f"{name}_factors", style)
+        self.offsets = _BeatConstants(spec.offsets, f"{name}_offsets", style)
         self.modules = self.factors.modules | self.offsets.modules
         self.images = self.factors.images | self.offsets.images
         self.in_turn = spec.op == "copy" and ports > 1
@@ -214,7 +214,7 @@ class JoinedArray(wiring.Component):
                 )
 
 
-class _Constants:
+class _BeatConstants:
     """Constants of every port and lane, in rows that are used one after the other.
 
     Those that are the same in all rows are constants in logic; the others are read from a memory.

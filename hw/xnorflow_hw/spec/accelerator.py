@@ -1,4 +1,4 @@
-"""Specs of a whole accelerator: its input, its stages and the chain that they form."""
+"""Specs of a whole accelerator: its input, its stages and the streams between them."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ class JoinSpec:
 class StretchSpec:
     """Spec of the front of a stage that makes a map of larger or cropped size.
 
-    A word of the input that no beat of the output reads is dropped: it can be taken in any cycle.
+    Words of a pixel that no beat of the output reads are dropped: they can be taken in any cycle.
     All others are kept, and numbered through all frames in the order in which they arrive. Kept
     word n can be taken in cycle t if n - depth is below the number of every word that is read by a
     beat issued in a cycle >= t, in this frame or a later one. So a word is freed with the issue
@@ -164,8 +164,8 @@ class StretchSpec:
     fill : Fill
         What the pixels of a cell hold.
     crop : tuple of int
-        Rows and columns of the output that are left out: top, left, bottom, right. With "blocks",
-        none are; a stage of its own can crop.
+        Rows and columns of the output that are left out: top, left, bottom, right. With "blocks"
+        some words of a pixel at the border may be kept that no beat reads.
     zero_word : int
         What the pixels without a value deliver, with "zeros".
     zero_word_last : int

@@ -1,4 +1,4 @@
-"""Builds stages: a `StageSpec` becomes a feature buffer, an array, tails and an output queue.
+"""Builds stages: a `StageSpec` becomes a buffer or a join, an array, tails and an output queue.
 
 May import `array`, `memory`, `spec` and `base`.
 """

@@ -1,7 +1,7 @@
 """Front of a stage that makes a map of larger or cropped size.
 
-Words that no beat reads are dropped where they arrive. The others are numbered through all frames,
-so that every decision is the sign of a difference of numbers, as in a feature buffer.
+Words of pixels that no beat reads are dropped where they arrive. The others are numbered through
+all frames, so that every decision is the sign of a difference of numbers, as in a feature buffer.
 """
 
 from __future__ import annotations
@@ -126,8 +126,9 @@ class StretchBuffer(wiring.Component):
 
         self._accept(m, issue, freed, write)
         # The number of the newest word minus that of the beat's word, negative if it is missing.
-        ahead = Signal(bits_for(max(spec.depth, spec.words) + 1) + 1, init=-1)
-        back = _move(m, [(when, -words) for when, words in step], len(ahead), "back")
+        span = bits_for(max(spec.depth, 2 * spec.words) + 1) + 1
+        ahead = Signal(span, init=(-1 - self._start) % (1 << span))
+        back = _move(m, [(when, -words) for when, words in step], span, "back")
         m.d.sync += ahead.eq(add(ahead, Mux(issue, back, 0), write))
         m.d.comb += issue.eq(self.permit & (~reads | ~ahead[-1]))
         m.d.comb += self.o_issued.eq(issue)
@@ -165,7 +166,7 @@ class StretchBuffer(wiring.Component):
         word, column, _ = nest.loops
         (_, _), (_, columns) = spec.used
         always = Const(1, 1)
-        pixel_end, row_end = word.last & column_last, nest.last(2)
+        row_end = nest.last(2)
         match spec.fill:
             case "zeros":
                 return [(always, 0), (reads, 1)], [(always, 0), (reads, 1)]
@@ -177,35 +178,70 @@ class StretchBuffer(wiring.Component):
                 ]
                 return step, [(always, 0), (row_last & column_last, 1)]
             case "blocks":
-                # An output row reads one part of each pixel; the parts before it have been read.
-                skipped = spec.words - spec.factors[1] * spec.out_words
-                step = [
-                    (always, 1),
-                    (pixel_end, 1 + skipped),
-                    (row_end & ~row_last, 1 - (columns - 1) * spec.words),
-                    (row_end & row_last, 1),
-                ]
-                first_pixel = Signal(init=1)
-                with m.If(issue & pixel_end):
-                    m.d.sync += first_pixel.eq(column.last)
-                freed = [
-                    (always, 0),
-                    (first_pixel | row_last, 1),
-                    (row_last & pixel_end & ~column.last, 1 + skipped),
-                ]
-                return step, freed
+                return self._blocks(m, nest, issue, column_last, row_last)
             case _:
                 raise ValueError(f"a cell cannot be filled with {spec.fill!r}")
+
+    def _blocks(
+        self, m: Module, nest: Nest, issue: Value, column_last: Value, row_last: Value
+    ) -> tuple[list[Move], list[Move]]:
+        """Return the moves of a map whose pixels are blocks.
+
+        A pixel consists of parts, one for each row of its cell. An output row reads one part of all
+        pixels, and of the first and the last pixel perhaps only some columns of that part. While it
+        is the last one of its cells, all earlier parts have been read.
+        """
+        spec, words = self.spec, self.spec.out_words
+        word, column, _ = nest.loops
+        _, (_, columns) = spec.used
+        (fy, fx), (top, left, _, _) = spec.factors, spec.crop
+        part = fx * words
+        begin, end = left % fx * words, ((left + spec.output[1] - 1) % fx + 1) * words
+        last_part = (top + spec.output[0] - 1) % fy
+        pixel_end, row_end, frame_end = word.last & column_last, nest.last(2), nest.last(3)
+        to_next_pixel = spec.words - part + 1
+        to_next_row = part + begin - end + 1
+        new_row: list[Move] = [
+            (row_end & row_last, to_next_row),
+            (frame_end, spec.words - last_part * part - end + 1 + self._start),
+        ]
+        step = [
+            (Const(1, 1), 1),
+            (pixel_end, to_next_pixel),
+            (row_end & ~row_last, to_next_row - (columns - 1) * spec.words),
+            *new_row,
+        ]
+        first_pixel = Signal(init=1)
+        with m.If(issue & pixel_end):
+            m.d.sync += first_pixel.eq(column.last)
+        first_end = part if columns > 1 else end
+        freed = [
+            (Const(1, 1), 0),
+            (first_pixel | row_last, 1),
+            (first_pixel & pixel_end & ~row_last, part + begin - first_end + 1),
+            (row_last & pixel_end & ~column.last, to_next_pixel),
+            *new_row,
+        ]
+        return step, freed
+
+    @property
+    def _start(self) -> int:
+        """Number of the first kept word of a frame that is read."""
+        spec = self.spec
+        if spec.fill != "blocks":
+            return 0
+        (fy, fx), (top, left) = spec.factors, spec.crop[:2]
+        return (top % fy * fx + left % fx) * spec.out_words
 
     def _accept(self, m: Module, issue: Value, freed: list[Move], write: Signal) -> None:
         """Accept words while there is space, and those that are dropped at any time.
 
         The register `overfull` holds the words held minus the depth, so its sign tells whether
-        there is space.
+        there is space. Some words of blocks are freed before they are there.
         """
         spec = self.spec
-        span = bits_for(spec.depth) + 1
-        overfull = Signal(span, init=-spec.depth % (1 << span))
+        span = bits_for(spec.depth + (2 * spec.words if spec.fill == "blocks" else 0)) + 1
+        overfull = Signal(span, init=(-spec.depth - self._start) % (1 << span))
         less = _move(m, [(when, -words) for when, words in freed], span, "freed")
         m.d.sync += overfull.eq(add(overfull, Mux(issue, less, 0), write))
         keep: Value = Const(1, 1)
@@ -242,7 +278,7 @@ class StretchBuffer(wiring.Component):
             address.advance(m)
 
         width = bits_for(depth - 1)
-        read = Signal(width, name="read_address")
+        read = Signal(width, init=self._start % depth, name="read_address")
         m.d.comb += reader.addr.eq(read)
         around = [(when, words % depth) for when, words in step]
         further, wrapped = Signal(width + 1), Signal(width + 1)
@@ -316,12 +352,10 @@ def check_stretch(spec: StretchSpec) -> None:
         raise ValueError(f"fill is {spec.fill!r}; known are {', '.join(get_args(Fill))}")
     if spec.ram not in RAM_KINDS:
         raise ValueError(f"ram is {spec.ram!r}; known are {', '.join(RAM_KINDS)}")
-    if spec.fill == "blocks" and (
-        any(spec.crop) or spec.words % (spec.factors[0] * spec.factors[1])
-    ):
+    if spec.fill == "blocks" and spec.words % (spec.factors[0] * spec.factors[1]):
         raise ValueError(
-            f"blocks of {spec.factors} with crop {spec.crop} and {spec.words} words; words have to"
-            " be a multiple of the blocks, and cropping takes a stage of its own"
+            f"words is {spec.words}; it has to be a multiple of the blocks, {spec.factors[0]} x"
+            f" {spec.factors[1]}"
         )
     for word in (spec.zero_word, spec.zero_word_last):
         if word < 0 or word.bit_length() > spec.word_bits:

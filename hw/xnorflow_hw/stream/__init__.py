@@ -1,4 +1,4 @@
-"""Builds what stands on the stream between stages: the input stage and the gearboxes.
+"""Builds what stands on the streams between stages: input stage, forks, gearboxes and queues.
 
 These know widths and groups, but no layers. May import `spec` and `base`.
 """

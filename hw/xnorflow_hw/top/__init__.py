@@ -1,4 +1,4 @@
-"""Builds an `AcceleratorSpec`: the chain of its stages, and the Verilog of that.
+"""Builds an `AcceleratorSpec`: its stages with the streams between them, and the Verilog of that.
 
 May import every room of `xnorflow_hw` but `axi` and `link`.
 """

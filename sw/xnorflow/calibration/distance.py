@@ -76,7 +76,7 @@ def distances(
     total: dict[int, list[float]] = {}
     for first in range(0, len(x), execute.BATCH):
         part = slice(first, first + execute.BATCH)
-        values = [v for _, v in execute.run(graph, x[part])]
+        values = list(execute.values(graph, x[part]))
         for layer, made in golden.trace(net, codes[part]):
             mark = wanted.get(id(layer))
             if mark is None:

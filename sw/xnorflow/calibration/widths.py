@@ -16,6 +16,7 @@ from xnorflow.graph import execute
 from xnorflow.graph.ops import Graph, LookupOp, MultiplyOp, Op
 from xnorflow.ir import IntegerNetwork, Ints, labels
 from xnorflow.lower import tidy, write
+from xnorflow.lower.branches.segments import host_quantised, quantise_input
 from xnorflow.lower.fixed_point import (
     FIXED_POINT,
     LARGEST,
@@ -23,7 +24,6 @@ from xnorflow.lower.fixed_point import (
     MOST_BITS,
     FixedPoint,
     Range,
-    quantise_input,
     round_weights,
 )
 from xnorflow.lower.host_quantiser import quantise_on_host
@@ -114,7 +114,7 @@ def choose(
         If the network cannot be mapped in fixed point either; it names the node.
     """
     x = samples.values(graph)
-    want = _labels_in_double(execute.scores(graph, x))
+    want = _labels_in_double(execute.scores(graph, x), graph)
     widths = range(LEAST_BITS, MOST_BITS + 1) if width == "auto" else (width,)
     found: _Tried | None = None
     error: UnsupportedModel | None = None
@@ -139,7 +139,7 @@ def choose(
     if found is None:
         assert error is not None
         raise error
-    differ = int((found.labels() != want).sum())
+    differ = int((found.labels() != want).any(1).sum())
     exact, given = found.plain, found.x
     if found.graph is not graph:
         # The host rounds samples that the file reads as they are.
@@ -178,16 +178,17 @@ class _Tried:
         net, marks = write(round_weights(plain, bits), fixed)
         return cls(graph, plain, fixed, net, marks, x, frames)
 
-    def labels(self) -> Ints:
-        """Return the label of every frame."""
-        return labels(golden.run_frames(self.net, self.codes))
+    def labels(self, part: slice = slice(None)) -> Ints:
+        """Return the label of every frame and output, [frames, outputs]."""
+        scores = golden.run_frames(self.net, self.codes[part])
+        outputs = [o.of(scores).reshape(len(scores), -1) for o in self.net.outputs] or [scores]
+        return np.stack([labels(s) for s in outputs], 1)
 
     def differs(self, want: Ints) -> bool:
         """Tell whether any frame has another label; stops at the first."""
         for first in range(0, len(want), execute.BATCH):
             part = slice(first, first + execute.BATCH)
-            got = labels(golden.run_frames(self.net, self.codes[part]))
-            if (got != want[part]).any():
+            if (self.labels(part) != want[part]).any():
                 return True
         return False
 
@@ -209,7 +210,7 @@ def _with_spare_bits(
 def _quantised(graph: Graph, bits: int, x: NDArray[np.float64], drawn: bool) -> Graph:
     """Return the graph with a quantiser of its float samples."""
     try:
-        quantise_on_host(graph)
+        quantise_on_host(graph) if graph.chain else host_quantised(graph)
     except UnsupportedModel:
         seen = _range(x.min(), x.max(), MARGIN if drawn else 1.0, Op(node=graph.name, op="input"))
         return quantise_input(graph, bits, seen)
@@ -223,7 +224,13 @@ def _without_lookup(graph: Graph) -> Graph:
     """
     lookup, *rest = graph.ops
     assert isinstance(lookup, LookupOp), lookup
-    same = MultiplyOp(np.ones((), np.float32), node=lookup.node, op=lookup.op)
+    same = MultiplyOp(
+        np.ones((), np.float32),
+        node=lookup.node,
+        op=lookup.op,
+        name=lookup.name,
+        inputs=lookup.inputs,
+    )
     return replace(graph, ops=(same, *rest))
 
 
@@ -231,12 +238,19 @@ def _ranges(graph: Graph, x: NDArray[np.float64], margin: float) -> tuple[Range,
     low = np.full(len(graph.ops) + 1, np.inf)
     high = -low
     for first in range(0, len(x), execute.BATCH):
-        for at, (_, values) in enumerate(execute.run(graph, x[first : first + execute.BATCH])):
+        for at, values in enumerate(execute.values(graph, x[first : first + execute.BATCH])):
             # Unlike Python's, these keep NaN.
             low[at] = np.minimum(low[at], values.min())
             high[at] = np.maximum(high[at], values.max())
     readers = (*graph.ops, Op(node=graph.name, op="output"))
+    if not graph.chain:
+        first_readers = {at: op for op, reads in reversed(_reads(graph)) for at in reads}
+        readers = tuple(first_readers.get(at - 1, readers[-1]) for at in range(len(readers)))
     return tuple(_range(a, b, margin, op) for a, b, op in zip(low, high, readers, strict=True))
+
+
+def _reads(graph: Graph) -> list[tuple[Op, tuple[int, ...]]]:
+    return list(zip(graph.ops, graph.reads, strict=True))
 
 
 def _range(low: float, high: float, margin: float, reader: Op) -> Range:
@@ -252,7 +266,14 @@ def _range(low: float, high: float, margin: float, reader: Op) -> Range:
     return found
 
 
-def _labels_in_double(scores: NDArray[np.float64]) -> Ints:
+def _labels_in_double(scores: NDArray[np.float64], graph: Graph) -> Ints:
+    """Return the label of every frame and output, [frames, outputs]."""
+    ends = np.cumsum([o.gather.size for o in graph.outputs])[:-1]
+    parts = np.split(scores, ends, axis=1) if graph.outputs else [scores]
+    return np.stack([_label_in_double(part) for part in parts], 1)
+
+
+def _label_in_double(scores: NDArray[np.float64]) -> Ints:
     if scores.shape[1] == 1:
         return (scores[:, 0] > cut(scores.astype(np.float32))).astype(np.int64)
     return scores.argmax(1).astype(np.int64)

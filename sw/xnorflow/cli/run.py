@@ -53,7 +53,7 @@ SLACK = 0.3
     "--output",
     type=click.Path(path_type=Path),
     metavar="OUT.npz",
-    help="Write scores and labels.",
+    help="Write scores and labels, and each output by name if there are several or a map.",
 )
 @json_option
 def command(
@@ -111,7 +111,6 @@ def command(
     answers.check()
 
     scores = face.unpack(answers.results.reshape(len(x), face.out_beats, face.out_bytes))
-    labels = ir.labels(scores)
     result: dict[str, Any] = {
         "frames": len(x),
         "seconds": answers.seconds,
@@ -120,7 +119,7 @@ def command(
         "sent_again": driver.statistics.lost,
     }
     if images.y is not None:
-        result["accuracy"] = float((labels == images.y).mean())
+        result["accuracy"] = design.net.accuracy(scores, images.y)
     if check:
         with console.progress("golden model") as tick:
             expected = golden.run_frames(design.net, x, tick)
@@ -132,8 +131,10 @@ def command(
             )
         result["mismatches"] = 0
     if output is not None:
+        net = design.net
+        arrays = ir.result_arrays(net.in_file_shape(scores), net.labels_of(scores))
         with whole_file(output) as part:
-            np.savez_compressed(part, allow_pickle=False, scores=scores, labels=labels)
+            np.savez_compressed(part, allow_pickle=False, **arrays)
     if as_json:
         console.print_json(result)
     else:
@@ -181,5 +182,5 @@ def _report(result: dict[str, Any]) -> None:
     )
     if "mismatches" in result:
         say("every score equals the golden model's", style="green", highlight=False)
-    if "accuracy" in result:
+    if result.get("accuracy") is not None:
         say(f"accuracy {100 * result['accuracy']:.2f} %", highlight=False)

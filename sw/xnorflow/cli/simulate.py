@@ -23,6 +23,7 @@ from xnorflow.cli.options import (
 from xnorflow.data import read_images
 from xnorflow.design.design import Design
 from xnorflow.errors import BadInput
+from xnorflow.evidence.score_orders import tied
 
 
 @click.command("simulate")
@@ -57,7 +58,8 @@ from xnorflow.errors import BadInput
     "--output",
     type=click.Path(path_type=Path),
     metavar="OUT.npz",
-    help="File for scores, labels and, with rtl, ii and latency.",
+    help="File for scores, labels, each output by name if there are several or a map, and, with"
+    " rtl, ii and latency.",
 )
 @click.option(
     "--waves",
@@ -132,7 +134,7 @@ def command(
     from xnorflow_sim import golden
 
     x = golden.frames(net, images.x)
-    images.check_labels(len(net.scores.offsets))
+    images.check_labels(net.label_count)
     with console.progress("golden model") as tick:
         scores = golden.run_frames(net, x, tick)
     result: dict[str, Any] = {"engine": engine, "frames": len(x)}
@@ -149,7 +151,6 @@ def command(
                 progress=tick,
                 expected=scores,
             )
-        scores = run.scores
         result |= {
             "mismatches": 0,
             "ii": run.ii,
@@ -161,23 +162,21 @@ def command(
     elif engine == "cocotb":
         assert design is not None
         result |= _cocotb(design, x, scores, seed, waves)
-    labels = ir.labels(scores)
-    result["ties"] = _ties(scores)
+    # The hardware's scores equal the golden model's: anything else is an error.
+    result["ties"] = tied(net, scores)
     result["notes"] = net.notes
+    if net.outputs:
+        result["outputs"] = {o.name: o.shape for o in net.outputs}
     if images.y is not None:
-        result["accuracy"] = float((labels == images.y).mean())
+        result["accuracy"] = net.accuracy(scores, images.y)
     if output is not None:
+        arrays |= ir.result_arrays(net.in_file_shape(scores), net.labels_of(scores))
         with whole_file(output) as part:
-            np.savez_compressed(part, allow_pickle=False, scores=scores, labels=labels, **arrays)
+            np.savez_compressed(part, allow_pickle=False, **arrays)
     if as_json:
         console.print_json(result)
         return
     _report(result, stalls)
-
-
-def _ties(scores: np.ndarray[Any, Any]) -> int:
-    """Return the number of frames in which several classes have the greatest score."""
-    return int(((scores == scores.max(1, keepdims=True)).sum(1) > 1).sum())
 
 
 def _refuse_useless(model: Path, engine: str, waves: str, stalls: str, targets: list[str]) -> None:
@@ -246,7 +245,10 @@ def _report(result: dict[str, Any], stalls: float) -> None:
             f" {result['predicted_latency']})" + (" under stalls" if stalls else ""),
             highlight=False,
         )
-    if "accuracy" in result:
+    for name, shape in result.get("outputs", {}).items():
+        size = " x ".join(map(str, shape))
+        say(f"output {name}: {size} scores", highlight=False, markup=False)
+    if result.get("accuracy") is not None:
         say(f"accuracy {100 * result['accuracy']:.2f} %", highlight=False)
     if result["ties"]:
         say(

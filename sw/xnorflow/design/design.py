@@ -322,7 +322,7 @@ class Design:
         check : bool
             Whether to compare all scores with those of the golden model.
         expected : int64 array [frames, classes], optional
-            Scores of the golden model; computed if they are not given.
+            Scores of the golden model, in its own order; computed if they are not given.
         progress : callable, optional
             Callback that receives the number of frames done and the number of all frames.
         waves : path, optional
@@ -332,7 +332,8 @@ class Design:
         -------
         Run
             Scores, int64 [frames, classes], labels, initiation interval and latency in cycles, and
-            the cycle in which every frame was done.
+            the cycle in which every frame was done. Of several outputs, the scores and labels are
+            those of the first; all are in `Run.outputs`, in the file's own shapes.
 
         Raises
         ------
@@ -366,7 +367,9 @@ class Design:
                     f"{int(wrong.sum())} of {len(x)} frames differ from the golden model; "
                     + self.locate(x[first : first + 1], first)
                 )
-        return run
+        outputs, labels = self.net.in_file_shape(run.scores), self.net.labels_of(run.scores)
+        scores = outputs[self.net.named[0].name]
+        return replace(run, scores=scores, outputs=outputs, output_labels=labels)
 
     def locate(self, x: NDArray[Any], frame: int = 0) -> str:
         """Describe in words where the hardware first differs from the golden model on a frame.

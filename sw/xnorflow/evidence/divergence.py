@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -115,17 +114,18 @@ def _quantised(
     """
     from xnorflow_sim import golden
 
-    waiting: tuple[str, str] | None = None
-    # Thresholds before a table only number intervals, so they correspond to no node.
-    numbering = {id(a) for a, b in pairwise(net.layers) if isinstance(b, ir.CodeTable)}
-    for layer, values in golden.trace(net, golden.frames(net, x)):
+    # What each map's values correspond to: a layer and a node.
+    stands: list[tuple[str, str] | None] = [None]
+    steps = zip(golden.trace(net, golden.frames(net, x)), net.reads, net.readers[1:], strict=True)
+    for (layer, values), reads, readers in steps:
+        found = stands[reads[0]] if layer.picks else None
         if layer.quantises:
-            known = layer.sources and id(layer) not in numbering
-            waiting = (layer.name, layer.sources[-1]) if known else None
-        elif not layer.picks:
-            waiting = None
-        if waiting:
-            yield *waiting, values.astype(np.int64)
+            # Thresholds before a table only number intervals, so they correspond to no node.
+            numbers = any(isinstance(net.layers[k], ir.CodeTable) for k in readers)
+            found = (layer.name, layer.sources[-1]) if layer.sources and not numbers else None
+        stands.append(found)
+        if found:
+            yield *found, values.astype(np.int64)
 
 
 def _readings(tensor: NDArray[Any], values: NDArray[np.int64]) -> Iterator[NDArray[Any]]:

@@ -7,7 +7,7 @@ the same. QONNX operators run in the ``qonnx`` package, node by node.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -50,19 +50,23 @@ MOVES = ("Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")
 
 @dataclass(frozen=True, eq=False)
 class Outputs:
-    """The output of a file for N frames.
+    """The outputs of a file for N frames.
 
     Parameters
     ----------
     scores : float array [N, K]
-        Scores, taken before a Softmax, ArgMax or TopK at the end.
+        Scores, taken before a Softmax, ArgMax or TopK at the end; those of several outputs one
+        after the other, each in the file's own order.
     labels : int64 array [N] or None
         The file's own labels: the output of its ArgMax or TopK, or the greatest output of its
-        Softmax. None if it ends in scores.
+        Softmax. None if it ends in scores, or has several outputs.
+    sizes : tuple of int
+        Number of scores of each output.
     """
 
     scores: NDArray[Any]
     labels: NDArray[np.int64] | None
+    sizes: tuple[int, ...]
 
 
 def arrange(x: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
@@ -99,17 +103,20 @@ class Executor:
     Parameters
     ----------
     path : path
-        An ONNX or QONNX file with one input and one output. Only the frontend checks a file for
-        hostile content, so import it first.
+        An ONNX or QONNX file with one input. Only the frontend checks a file for hostile content,
+        so import it first.
     scale : InputScale
         Scaling of samples to the file's input.
+    outputs : sequence of str
+        Names of the outputs to compute; the first of the file if there are none.
 
     Attributes
     ----------
     tool : str
         Name and version of the executor.
     ended : str
-        Operator at the end that only orders the scores; empty if there is none.
+        Operator at the end that only orders the scores, of the first output that has one; empty if
+        there is none.
 
     Raises
     ------
@@ -121,7 +128,9 @@ class Executor:
         If ONNX Runtime or qonnx is not installed.
     """
 
-    def __init__(self, path: str | Path, scale: InputScale = PLAIN) -> None:
+    def __init__(
+        self, path: str | Path, scale: InputScale = PLAIN, outputs: Sequence[str] = ()
+    ) -> None:
         """Read the file, and compile it for ONNX Runtime if that has all its operators."""
         self.path, self.scale = Path(path), scale
         self._runtime = _runtime()
@@ -135,9 +144,17 @@ class Executor:
         self.shape = tuple(d.dim_value for d in inputs[0].type.tensor_type.shape.dim)[1:]
         kind = helper.tensor_dtype_to_np_dtype(inputs[0].type.tensor_type.elem_type)
         self._raw = kind if kind.kind in "iu" else None
-        self.output = graph.output[0].name
-        self.nodes = _in_order(graph.node, self.output, {self.input, *self._constants}, self.path)
-        self.scores, self.ended = _scores_tensor(self.nodes, self.output)
+        there = [o.name for o in graph.output]
+        if unknown := [name for name in outputs if name not in there]:
+            raise BadInput(f"{self.path.name} has no output {unknown[0]!r}, but {there}")
+        self.outputs = tuple(outputs) or (there[0],)
+        self.output = self.outputs[0]
+        known = {self.input, *self._constants}
+        self.nodes = _in_order(graph.node, self.outputs, known, self.path)
+        ends = [_scores_tensor(self.nodes, name) for name in self.outputs]
+        self.scores = tuple(tensor for tensor, _ in ends)
+        self.ended = next((ended for _, ended in ends if ended), "")
+        self._wanted = sorted({*self.scores, *self.outputs})
         self._versions = {o.domain: o.version for o in model.opset_import}
         self._opsets = [o for o in model.opset_import if o.domain in RUNTIME]
         self._ir = model.ir_version
@@ -149,7 +166,7 @@ class Executor:
         if own:
             self.tool = f"qonnx {metadata.version('qonnx')} on {runtime}"
         else:
-            self._whole = self._session(model, {self.scores, self.output})
+            self._whole = self._session(model)
         self._fold()
 
     def run(self, x: NDArray[np.uint8], progress: Progress | None = None) -> Outputs:
@@ -168,16 +185,19 @@ class Executor:
             If the executor fails on the file.
         """
         scores, labels = [], []
+        sizes: tuple[int, ...] = ()
         for i, frame in enumerate(arrange(x, self.shape)):
             if self._whole is None:
                 found = self._execute(self._sample(frame))
             else:
                 found = self._run_whole(frame)
-            scores.append(np.asarray(found[self.scores]).reshape(-1))
+            parts = [np.asarray(found[name]).reshape(-1) for name in self.scores]
+            sizes = tuple(len(part) for part in parts)
+            scores.append(np.concatenate(parts))
             labels.append(np.asarray(found[self.output]).reshape(-1))
             if progress:
                 progress(i + 1, len(x))
-        return Outputs(np.stack(scores), self._labels(np.stack(labels)))
+        return Outputs(np.stack(scores), self._labels(np.stack(labels)), sizes)
 
     def tensors(self, x: NDArray[np.uint8]) -> Tensors:
         """Compute every tensor of the file that depends on the frames, node by node.
@@ -200,20 +220,20 @@ class Executor:
 
     def _labels(self, out: NDArray[Any]) -> NDArray[np.int64] | None:
         """Return the labels that the file's output states, None if it states none."""
-        if not self.ended:
+        if not self.ended or len(self.outputs) > 1:
             return None
         if self.ended in ("Softmax", "LogSoftmax"):
             return out.argmax(1).astype(np.int64)
         # The first output of TopK holds scores, which do not name a class.
         return out[:, 0].astype(np.int64) if out.dtype.kind in "iu" else None
 
-    def _session(self, model: onnx.ModelProto, wanted: set[str]) -> Any:
-        """Compile the file's live nodes as one ONNX Runtime session that outputs `wanted`."""
+    def _session(self, model: onnx.ModelProto) -> Any:
+        """Compile the file's live nodes as one ONNX Runtime session for scores and outputs."""
         plain = onnx.ModelProto()
         plain.CopyFrom(model)
         del plain.graph.node[:], plain.graph.output[:], plain.graph.value_info[:]
         plain.graph.node.extend(self.nodes)
-        plain.graph.output.extend(onnx.ValueInfoProto(name=name) for name in sorted(wanted))
+        plain.graph.output.extend(onnx.ValueInfoProto(name=name) for name in self._wanted)
         return self._compile(plain, self.path.name)
 
     def _compile(self, model: onnx.ModelProto, what: str) -> Any:
@@ -230,9 +250,9 @@ class Executor:
 
     def _run_whole(self, frame: NDArray[np.uint8]) -> Tensors:
         assert self._whole is not None
-        names = sorted({self.scores, self.output})
         try:
-            return dict(zip(names, self._whole.run(names, self._sample(frame)), strict=True))
+            made = self._whole.run(self._wanted, self._sample(frame))
+            return dict(zip(self._wanted, made, strict=True))
         except Exception as e:  # ONNX Runtime's errors share no base class.
             raise CheckFailed(f"ONNX Runtime fails on {self.path.name}: {_first_line(e)}") from e
 
@@ -243,12 +263,12 @@ class Executor:
                 self._constants |= self._step(index, self._constants)
 
     def _execute(self, values: Tensors, keep: bool = False) -> Tensors:
-        """Run node by node; return all tensors with `keep`, else only scores and output."""
+        """Run node by node; return all tensors with `keep`, else only scores and outputs."""
         known = self._constants | values
         for index, node in enumerate(self.nodes):
             if not all(name in self._constants for name in node.output if name):
                 known |= self._step(index, known)
-        return known if keep else {name: known[name] for name in {self.scores, self.output}}
+        return known if keep else {name: known[name] for name in self._wanted}
 
     def _step(self, index: int, known: Mapping[str, NDArray[Any]]) -> Tensors:
         node = self.nodes[index]
@@ -345,11 +365,13 @@ def _read(path: Path) -> onnx.ModelProto:
         raise BadInput(f"{path} is not a readable ONNX file: {_first_line(e)}") from e
 
 
-def _in_order(nodes: Any, output: str, known: set[str], path: Path) -> tuple[onnx.NodeProto, ...]:
-    """Return the nodes that the output depends on, each after those that compute its inputs."""
+def _in_order(
+    nodes: Any, outputs: Sequence[str], known: set[str], path: Path
+) -> tuple[onnx.NodeProto, ...]:
+    """Return the nodes that the outputs depend on, each after those that compute its inputs."""
     maker = {name: node for node in nodes for name in node.output if name}
     live: dict[int, onnx.NodeProto] = {}
-    todo = [output]
+    todo = list(outputs)
     while todo:
         node = maker.get(todo.pop())
         if node is not None and id(node) not in live:

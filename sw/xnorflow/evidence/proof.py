@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -23,33 +23,24 @@ from xnorflow.api import load
 from xnorflow.compiler import compile_network
 from xnorflow.design.design import Design
 from xnorflow.errors import BadInput, CheckFailed
+from xnorflow.evidence.against_file import GOLDEN, Stages, Tick, against_file, compared
 from xnorflow.evidence.design_text import DesignText, alterations, locate_first, read_text
-from xnorflow.evidence.divergence import first_divergence
-from xnorflow.evidence.executor import Executor, Outputs
-from xnorflow.evidence.record import Evidence, Outcome
-from xnorflow.evidence.score_orders import compare_orders, hanging
+from xnorflow.evidence.record import Evidence, Outcome, array_digest
+from xnorflow.evidence.score_orders import tied
 from xnorflow.evidence.tool_versions import tool_versions
 from xnorflow.frontend import read
 from xnorflow.graph.input_scale import InputScale
 from xnorflow.ir.input_kind import FILE
-from xnorflow.lower.fixed_point import FIXED_POINT
-from xnorflow.lower.rounding import ORDER_OF_SUMMATION
 from xnorflow.version import __version__
 from xnorflow_sim import golden
 
-Tick = Callable[[int, int], object]
-Stages = Callable[[str], AbstractContextManager[Tick]]
-"""Opens a progress bar with a title; it yields a function of the items done and of all items."""
 NetlistRun = tuple[str, ir.Ints]
 """Names of the tools that synthesised and simulated a netlist, and the scores."""
 PrepareNetlist = Callable[[Design], Callable[[NDArray[np.uint8]], NetlistRun]]
 """Takes a design, and refuses it at once if it has to; returns a function that runs frames."""
 
-GOLDEN = "golden model"
 FOLDER_FRAMES = 10
 """Default number of frames that run through the Verilog of a design's folder."""
-EXAMPLES = 24
-"""Number of frames, besides one that differs, in which the first differing layer is searched."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +173,7 @@ def check(
     notes = [*subject.net.notes, *subject.notes]
     if subject.file is not None:
         scale = _scale(subject.file, options)
-        outcome, said = _against_file(subject, x, scores, scale, opened)
+        outcome, said = against_file(subject.net, subject.file, x, scores, scale, opened)
         outcomes.append(outcome)
         notes += said
     tools = tool_versions(rtl=rtl > 0 or gates > 0)
@@ -210,8 +201,8 @@ def check(
             "file_sha256": None if file is None else _file_digest(Path(file)),
         },
         data={
-            "sha256": _array_digest(x),
-            "labels_sha256": None if y is None else _array_digest(np.asarray(y, np.int64)),
+            "sha256": array_digest(x),
+            "labels_sha256": None if y is None else array_digest(np.asarray(y, np.int64)),
             "frames": len(x),
             "shape": list(x.shape[1:]),
         },
@@ -229,8 +220,8 @@ def check(
         outcomes=tuple(outcomes),
         alterations=altered,
         notes=tuple(dict.fromkeys(notes)),
-        tied=hanging(scores) if scores.shape[1] > 1 else 0,
-        accuracy=None if y is None else float((ir.labels(scores) == y).mean()),
+        tied=tied(subject.net, scores),
+        accuracy=None if y is None else subject.net.accuracy(scores, y),
     )
 
 
@@ -300,90 +291,6 @@ def _origin(
     return Path(file), ()
 
 
-def _against_file(
-    subject: Subject,
-    x: NDArray[Any],
-    scores: ir.Ints,
-    scale: InputScale,
-    opened: Stages,
-) -> tuple[Outcome, list[str]]:
-    """Compare the golden model with the file in its executor; return the outcome and remarks."""
-    net, file = subject.net, subject.file
-    assert file is not None
-    executor = Executor(file, scale)
-    with opened(executor.tool) as tick:
-        found = executor.run(net.input_order.samples(x, net.shape), tick)
-    exact = not any(ORDER_OF_SUMMATION in note for note in net.notes)
-    rounded = any(note.startswith(FIXED_POINT) for note in net.notes)
-    outcome = Outcome("golden", GOLDEN, executor.tool, len(x), exact=exact, rounded=rounded)
-    if found.scores.shape != scores.shape:
-        got, want = found.scores.shape[1], scores.shape[1]
-        return replace(outcome, failure=f"{file.name} has {got} scores, the network {want}"), []
-    outcome = _compared(outcome, scores, found.scores, _floats(net, scores, found))
-    if outcome.differs:
-        wrong = _differing(scores, found.scores, outcome)
-        frames = np.unique([wrong, *range(min(EXAMPLES, len(x)))])
-        place = first_divergence(net, executor, x[frames], frames)
-        last = f"frame {wrong}, in the scores; all quantised layers agree"
-        outcome = replace(outcome, first=last if place is None else str(place))
-    notes = []
-    if executor.ended:
-        said = f"scores of {file.name} are those ahead of its {executor.ended}"
-        if found.labels is not None and (other := int((found.labels != ir.labels(scores)).sum())):
-            said += f", which gives another label to {other} of {len(x)} frames"
-        notes.append(said)
-    return outcome, notes
-
-
-def _floats(net: ir.IntegerNetwork, scores: ir.Ints, found: Outputs) -> NDArray[np.bool_] | None:
-    """Mark scores whose float differs from the file's in any bit; None without such floats."""
-    if net.scores.floats is None:
-        return None
-    return np.asarray(net.scores.to_float(scores) != found.scores)
-
-
-def _differing(a: NDArray[Any], b: NDArray[Any], outcome: Outcome) -> int:
-    """Return the first frame with the worst difference.
-
-    Reversed pairs of scores are the worst, then labels, then other differences of order.
-    """
-    orders = compare_orders(a, b)
-    for flags in (orders.reversed, orders.labels, orders.order):
-        if flags.any():
-            return int(flags.argmax())
-    return 0
-
-
-def _compared(
-    outcome: Outcome,
-    scores: NDArray[Any],
-    expected: NDArray[Any],
-    wrong: NDArray[np.bool_] | None,
-) -> Outcome:
-    """Return `outcome` with its counts and digests filled in.
-
-    Parameters
-    ----------
-    outcome : Outcome
-        Outcome without counts.
-    scores, expected : array [N, K]
-        Scores under test, and those that they are compared with.
-    wrong : bool array [N, K] or None
-        Single scores that differ; None if they cannot be compared.
-    """
-    orders = compare_orders(scores, expected)
-    return replace(
-        outcome,
-        labels=int(orders.labels.sum()),
-        order=int(orders.order.sum()),
-        ties=int(orders.ties.sum()),
-        scores=0 if wrong is None else int(wrong.sum()),
-        total=0 if wrong is None else wrong.size,
-        digest=_array_digest(scores),
-        expected=_array_digest(expected),
-    )
-
-
 def _text(design: Design, text: DesignText) -> tuple[tuple[str, ...], list[str]]:
     """Compare the text of a folder with its record and with what this version writes.
 
@@ -428,7 +335,7 @@ def _rtl(
     except (CheckFailed, BadInput) as e:
         return replace(outcome, failure=str(e))
     wrong = run.scores != scores
-    outcome = _compared(outcome, run.scores, scores, wrong)
+    outcome = compared(outcome, run.scores, scores, wrong)
     if wrong.any():
         frame = int(wrong.any(1).argmax())
         try:
@@ -460,18 +367,11 @@ def _gates(
     except CheckFailed as e:
         return replace(outcome, failure=str(e))
     wrong = got != scores
-    outcome = _compared(replace(outcome, tool=tool), got, scores, wrong)
+    outcome = compared(replace(outcome, tool=tool), got, scores, wrong)
     if wrong.any():
         frame, score = np.argwhere(wrong)[0]
         outcome = replace(outcome, first=f"frame {frame}, score {score}")
     return outcome
-
-
-def _array_digest(a: NDArray[Any]) -> str:
-    a = np.ascontiguousarray(a)
-    h = hashlib.sha256(f"{a.dtype.str} {a.shape}\n".encode())
-    h.update(a.tobytes())
-    return h.hexdigest()
 
 
 def _file_digest(path: Path) -> str:

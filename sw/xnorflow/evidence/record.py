@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from xnorflow.errors import BadInput
 
@@ -266,3 +270,11 @@ def _short(value: object) -> str:
     text = "" if value is None else str(value)
     hexadecimal = len(text) == 64 and all(c in "0123456789abcdef" for c in text)
     return f"{text[:12]}..." if hexadecimal else text
+
+
+def array_digest(a: NDArray[Any]) -> str:
+    """Return the SHA-256 of an array, its type and its shape, in hexadecimal."""
+    a = np.ascontiguousarray(a)
+    h = hashlib.sha256(f"{a.dtype.str} {a.shape}\n".encode())
+    h.update(a.tobytes())
+    return h.hexdigest()

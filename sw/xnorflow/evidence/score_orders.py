@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xnorflow import ir
+
 PAIRS = 1 << 23
 """Number of pairs of scores that are compared at a time."""
+FEW = 256
+"""Most scores of a frame that are compared pair by pair; more are sorted."""
 
 Flags = NDArray[np.bool_]
 
@@ -38,13 +43,34 @@ class Orders:
         return self.order & ~self.ties
 
 
-def compare_orders(a: NDArray[Any], b: NDArray[Any]) -> Orders:
+def compare_orders(a: NDArray[Any], b: NDArray[Any], sizes: Sequence[int] = ()) -> Orders:
     """Compare the order of two arrays of scores [N, K], pair by pair.
 
     Scores are compared within each frame. For networks with a single score, those of all frames are
     compared with each other, and labels never differ.
+
+    Parameters
+    ----------
+    a, b : array [N, K]
+        Scores.
+    sizes : sequence of int
+        Number of scores of each output, whose scores are only compared with each other; all are of
+        one output if it is empty.
     """
+    if len(sizes) > 1:
+        cuts = np.cumsum(sizes)[:-1]
+        parts = [
+            compare_orders(x, y)
+            for x, y in zip(np.split(a, cuts, 1), np.split(b, cuts, 1), strict=True)
+        ]
+        order = np.any([p.order for p in parts], axis=0)
+        against = np.any([p.reversed for p in parts], axis=0)
+        return Orders(np.any([p.labels for p in parts], axis=0), order, order & ~against)
     n, k = a.shape
+    if k > FEW:
+        found = np.array([_sorted_orders(x, y) for x, y in zip(a, b, strict=True)]).reshape(-1, 2)
+        order, against = found.T
+        return Orders(a.argmax(1) != b.argmax(1), order, order & ~against)
     order, against = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
     if k == 1:
         others = (a.T, b.T)
@@ -65,11 +91,47 @@ def compare_orders(a: NDArray[Any], b: NDArray[Any]) -> Orders:
     return Orders(a.argmax(1) != b.argmax(1), order, order & ~against)
 
 
+def _sorted_orders(a: NDArray[Any], b: NDArray[Any]) -> tuple[bool, bool]:
+    """Return whether any pair of scores [K] has another order, and whether the opposite one."""
+    (_, ranks_a), (_, ranks_b) = (np.unique(s, return_inverse=True) for s in (a, b))
+    if (ranks_a == ranks_b).all():
+        return False, False
+    by = np.lexsort([ranks_b, ranks_a])
+    first = np.flatnonzero(np.diff(ranks_a[by], prepend=-1))
+    least = np.minimum.reduceat(ranks_b[by], first)
+    most = np.maximum.accumulate(np.maximum.reduceat(ranks_b[by], first))
+    return True, bool((most[:-1] > least[1:]).any())
+
+
 def _signs(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.int8]:
     """Return the sign of ``a - b`` without the subtraction, which could round to 0 or overflow."""
     return (a > b).astype(np.int8) - (a < b)
 
 
-def hanging(scores: NDArray[Any]) -> int:
-    """Count the frames in which several classes share the highest score [N, K]."""
-    return int(((scores == scores.max(1, keepdims=True)).sum(1) > 1).sum())
+def hanging(scores: NDArray[Any], axis: int = 1) -> int:
+    """Count the frames in which several classes share the highest score, in any pixel.
+
+    Parameters
+    ----------
+    scores : array [N, K], or with more axes
+        Scores.
+    axis : int
+        The axis of the classes.
+    """
+    tied = (scores == scores.max(axis, keepdims=True)).sum(axis) > 1
+    return int(tied.reshape(len(scores), -1).any(1).sum())
+
+
+def tied(net: ir.IntegerNetwork, scores: NDArray[Any]) -> int:
+    """Count the frames in which a label of the file's first output depends on a tie.
+
+    Parameters
+    ----------
+    net : IntegerNetwork
+        The network.
+    scores : int64 array [N, score_count]
+        Scores in the golden model's order.
+    """
+    first = net.named[0]
+    axis = net.class_axis(first)
+    return 0 if axis is None else hanging(first.of(scores), axis)

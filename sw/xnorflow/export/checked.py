@@ -75,7 +75,8 @@ def export_network(
         A network, from `xnorflow.load`.
     path : path
         The file. Its input ``x`` is [frames, rows, columns, channels] in samples of the network's
-        kind, its output ``scores`` int64 [frames, classes].
+        kind, its output ``scores`` int64 [frames, classes]; a network with named outputs gives each
+        of them by its name, int64 in the shape that it has in the imported file.
     qonnx : bool
         Write thresholds as QONNX MultiThreshold nodes; everything is of standard operators
         otherwise. Types are annotated as QONNX does either way.
@@ -104,7 +105,7 @@ def export_network(
     _save(integer_model(net, qonnx=qonnx), path)
     samples, frames = _frames(net, x)
     try:
-        executor = Executor(path)
+        executor = Executor(path, outputs=_output_names(path))
         found = executor.run(samples, progress).scores
         wrong = (found != _golden(net, frames)).any(axis=1)
         if wrong.any():
@@ -173,8 +174,9 @@ def export_steps(
                 made.append(export_network(step, path, x=x, progress=tick))
                 continue
             _save(step_model(step), path)
-            executor = Executor(path)
-            order = compare_orders(executor.run(samples, tick).scores, expected).order
+            executor = Executor(path, outputs=_output_names(path))
+            found = executor.run(samples, tick)
+            order = compare_orders(found.scores, expected, found.sizes).order
         if order.any() and not rounded:
             raise CheckFailed(
                 f"{path.name} orders the scores of {int(order.sum())} of {len(frames)} frames"
@@ -195,15 +197,18 @@ def _frames(net: ir.LayerGraph, x: NDArray[Any] | None) -> tuple[NDArray[Any], N
     return net.input_order.frames(np.asarray(x), net.shape), codes
 
 
-def _golden(net: ir.LayerGraph, frames: NDArray[Any]) -> ir.Ints:
-    """Compute the golden model's scores of frames of codes."""
+def _golden(net: ir.IntegerNetwork, frames: NDArray[Any]) -> ir.Ints:
+    """Compute the elements of all outputs, in the file's order, of frames of codes."""
     from xnorflow_sim import golden
 
-    scores = []
-    for first in range(0, len(frames), FRAMES):
-        *_, (_, values) = golden.trace(net, frames[first : first + FRAMES])
-        scores.append(values.reshape(len(values), -1))
-    return np.concatenate(scores)
+    parts = [frames[first : first + FRAMES] for first in range(0, len(frames), FRAMES)]
+    scores = np.concatenate([golden.run_frames(net, part) for part in parts])
+    return scores[:, np.concatenate([output.gather for output in net.named])]
+
+
+def _output_names(path: Path) -> list[str]:
+    """Return the names of a file's outputs."""
+    return [output.name for output in onnx.load(path, load_external_data=False).graph.output]
 
 
 def _save(model: onnx.ModelProto, path: Path) -> None:

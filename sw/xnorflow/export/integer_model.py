@@ -17,11 +17,9 @@ from onnx import TensorProto
 
 from xnorflow import ir
 from xnorflow.errors import UnsupportedModel
+from xnorflow.export.join_nodes import EXACT, furthest, write_add_map, write_join, write_stretch
 from xnorflow.export.onnx_builder import QONNX, OnnxBuilder, datatype
 from xnorflow.export.samples import MAX_COMPARISONS, element_type, read_samples
-
-EXACT = 1 << 24
-"""Largest integer up to which float32 holds every integer."""
 
 
 def integer_model(net: ir.IntegerNetwork, *, qonnx: bool = False) -> onnx.ModelProto:
@@ -31,8 +29,9 @@ def integer_model(net: ir.IntegerNetwork, *, qonnx: bool = False) -> onnx.ModelP
     ----------
     net : IntegerNetwork
         The network. The model's input ``x`` is [frames, rows, columns, channels], of the type that
-        `xnorflow.export.samples.element_type` chooses for the network's kind of samples; its output
-        ``scores`` is int64 [frames, classes].
+        `xnorflow.export.samples.element_type` chooses for the network's kind of samples. Its output
+        ``scores`` is int64 [frames, classes]; of a network with named outputs, each has its name
+        and shape, and is int64.
     qonnx : bool
         Whether to write thresholds as QONNX MultiThreshold nodes; otherwise all operators are
         standard ones. In both cases types are annotated as in QONNX.
@@ -40,8 +39,7 @@ def integer_model(net: ir.IntegerNetwork, *, qonnx: bool = False) -> onnx.ModelP
     Returns
     -------
     onnx.ModelProto
-        Its input ``x`` is uint8 [frames, rows, columns, channels], its output ``scores`` is int64
-        [frames, classes].
+        The model.
 
     Raises
     ------
@@ -53,15 +51,35 @@ def integer_model(net: ir.IntegerNetwork, *, qonnx: bool = False) -> onnx.ModelP
     b = OnnxBuilder(net.name, net.shape, element_type(samples, net.name))
     if samples.quantiser is None and not samples.plain:
         b.annotate("x", samples.alphabet)
-    if samples.quantiser is not None or not isinstance(net.layers[0], ir.InputTable):
+    names = [b.reserve(output.name) for output in net.outputs]
+    tables = all(isinstance(net.layers[k], ir.InputTable) for k in net.readers[0])
+    if samples.quantiser is not None or not tables:
         read_samples(b, samples)
-    for layer, inp, out in net:
-        _write(layer, b, inp, out, qonnx)
+    places = [b.place]
+    for layer, reads, out in zip(net.layers, net.reads, net.features[1:], strict=True):
+        inputs = [net.features[k] for k in reads]
+        if isinstance(layer, ir.Join):
+            write_join(layer, b, [places[k] for k in reads], inputs, out)
+        else:
+            b.go(places[reads[0]])
+            _write(layer, b, inputs[0], out, qonnx)
+        places.append(b.place)
     about = {"xnorflow_network": net.digest}
     about |= {f"note_{i}": note for i, note in enumerate(net.notes)}
-    return b.model(
-        [(b.at, TensorProto.INT64, len(net.scores.offsets))], about=about, classes=net.classes
-    )
+    if not net.outputs:
+        shape: tuple[int, ...] = (net.score_count,)
+        if not b.flat and net.features[-1].shape[:2] != (1, 1):
+            b.flatten("scores_of_all_pixels")
+        return b.model([(b.at, TensorProto.INT64, shape)], about=about, classes=net.classes)
+    b.flatten("all_scores")
+    every = b.at
+    for name, output in zip(names, net.outputs, strict=True):
+        b.at = every
+        b.add("Gather", f"{name}_elements", b.store(f"{name}_places", output.gather), axis=1)
+        target = np.array([0, *output.shape], np.int64)
+        b.finish("Reshape", name, b.store(f"{name}_shape", target))
+    made = [(n, TensorProto.INT64, o.shape) for n, o in zip(names, net.outputs, strict=True)]
+    return b.model(made, about=about, classes=net.classes)
 
 
 def _need_exact(largest: int, layer: ir.Layer) -> None:
@@ -73,11 +91,6 @@ def _need_exact(largest: int, layer: ir.Layer) -> None:
             op=type(layer).__name__,
             hint="the weights alone, as .npz, hex or C; or fewer bits of weights or activations.",
         )
-
-
-def _furthest(features: ir.Features, *others: int) -> int:
-    """Return the largest magnitude of the features' values and of `others`."""
-    return max(abs(features.alphabet.lo), abs(features.alphabet.hi), *map(abs, others))
 
 
 @singledispatch
@@ -113,6 +126,20 @@ def _input(
 
 
 @_write.register
+def _add_map(
+    layer: ir.AddMap, b: OnnxBuilder, inp: ir.Features, out: ir.Features, qonnx: bool
+) -> None:
+    write_add_map(layer, b, inp, out)
+
+
+@_write.register
+def _stretch(
+    layer: ir.Stretch, b: OnnxBuilder, inp: ir.Features, out: ir.Features, qonnx: bool
+) -> None:
+    write_stretch(layer, b, inp, out)
+
+
+@_write.register
 def _flatten(
     layer: ir.Flatten, b: OnnxBuilder, inp: ir.Features, out: ir.Features, qonnx: bool
 ) -> None:
@@ -124,7 +151,7 @@ def _flatten(
 def _conv(layer: ir.Conv, b: OnnxBuilder, inp: ir.Features, out: ir.Features, qonnx: bool) -> None:
     pad = layer.pad_value if any(layer.window.pads) else 0
     magnitude = np.abs(layer.weights).reshape(len(layer.weights), -1).sum(1)
-    _need_exact(max(int(magnitude.max()), 1) * _furthest(inp, pad), layer)
+    _need_exact(max(int(magnitude.max()), 1) * furthest(inp, pad), layer)
     if inp.shape[:2] == (1, 1) and layer.window == ir.Window() and layer.groups == 1:
         b.to_flat()
         weights = layer.weights[:, 0, 0].T.astype(np.float32)
@@ -162,14 +189,14 @@ def window_attributes(window: ir.Window, pads: tuple[int, ...]) -> dict[str, Any
 def _max_pool(
     layer: ir.MaxPool, b: OnnxBuilder, inp: ir.Features, out: ir.Features, qonnx: bool
 ) -> None:
-    _need_exact(_furthest(inp), layer)
+    _need_exact(furthest(inp), layer)
     b.to_map()
     signs = None
     if layer.minimum.any():
         signs = b.per_channel(f"{layer.name}_signs", np.where(layer.minimum, -1, 1))
         b.add("Mul", f"{layer.name}_turned", signs)
     # No value is below the padding, and every window has a real tap, so padding changes no maximum.
-    pads = b.pad_pool(layer.name, layer.window, -_furthest(inp))
+    pads = b.pad_pool(layer.name, layer.window, -furthest(inp))
     name = layer.name if signs is None else f"{layer.name}_greatest"
     b.add("MaxPool", name, **window_attributes(layer.window, pads))
     if signs is not None:
@@ -182,7 +209,7 @@ def _sum_pool(
     layer: ir.SumPool, b: OnnxBuilder, inp: ir.Features, out: ir.Features, qonnx: bool
 ) -> None:
     taps = layer.window.kernel[0] * layer.window.kernel[1]
-    _need_exact(taps * _furthest(inp), layer)
+    _need_exact(taps * furthest(inp), layer)
     b.to_map()
     value = inp.alphabet.lo + inp.alphabet.step * layer.pad_code
     pads = b.pad_sum(layer.name, layer.window, value)
@@ -255,7 +282,7 @@ def _code_table(
     layer: ir.CodeTable, b: OnnxBuilder, inp: ir.Features, out: ir.Features, qonnx: bool
 ) -> None:
     name, a = layer.name, inp.alphabet
-    _need_exact(_furthest(inp), layer)
+    _need_exact(furthest(inp), layer)
     channels, levels = layer.table.shape
     b.add("Sub", f"{name}_from_lowest", b.store(f"{name}_lowest", np.array(a.lo, np.float32)))
     if a.step != 1:
@@ -273,7 +300,7 @@ def _rescale(
     layer: ir.Rescale, b: OnnxBuilder, inp: ir.Features, out: ir.Features, qonnx: bool
 ) -> None:
     name, a = layer.name, layer.alphabet
-    wide = _furthest(out) > EXACT
+    wide = furthest(out) > EXACT
 
     def stored(what: str, numbers: ir.Ints) -> str:
         return b.per_channel(f"{name}_{what}", numbers, np.int64)
@@ -304,20 +331,22 @@ def _rescale(
 def _scores(
     layer: ir.Scores, b: OnnxBuilder, inp: ir.Features, out: ir.Features, qonnx: bool
 ) -> None:
-    b.to_flat()
+    if inp.shape[:2] == (1, 1):
+        b.to_flat()
     if layer.steps:
         _steps(layer, b)
-        return
-    b.add("Cast", "sums", to=TensorProto.INT64)
-    if layer.factor != 1:
-        b.add("Mul", "multiples", b.store("factor", np.array(layer.factor)))
-    if layer.ranks is None or layer.rank_lo is None:
-        b.add("Add", "scores", b.store("offsets", layer.offsets))
-        return
-    classes, width = layer.ranks.shape
-    starts = np.arange(classes, dtype=np.int64) * width - layer.rank_lo
-    b.add("Add", "entries", b.store("starts", starts))
-    b.add("Gather", "scores", b.store("ranks", layer.ranks.ravel()), "@", axis=0)
+    else:
+        b.add("Cast", "sums", to=TensorProto.INT64)
+        if layer.factor != 1:
+            b.add("Mul", "multiples", b.store("factor", np.array(layer.factor)))
+        if layer.ranks is None or layer.rank_lo is None:
+            b.add("Add", "scores", b.per_channel("offsets", layer.offsets, np.int64))
+        else:
+            classes, width = layer.ranks.shape
+            starts = np.arange(classes, dtype=np.int64) * width - layer.rank_lo
+            b.add("Add", "entries", b.per_channel("starts", starts, np.int64))
+            b.add("Gather", "scores", b.store("ranks", layer.ranks.ravel()), "@", axis=0)
+    b.mark(out.shape, None, TensorProto.INT64)
 
 
 def _steps(layer: ir.Scores, b: OnnxBuilder) -> None:
@@ -336,9 +365,9 @@ def _steps(layer: ir.Scores, b: OnnxBuilder) -> None:
                 op="Scores",
                 hint="the weights alone, as .npz, hex or C; or scales that are float32 values.",
             )
-        b.add("Mul", f"product_{k}", b.store(f"multiply_{k}", floats[0]))
+        b.add("Mul", f"product_{k}", b.per_channel(f"multiply_{k}", floats[0]))
         if step.add.any():
-            b.add("Add", f"sum_{k}", b.store(f"add_{k}", floats[1]))
+            b.add("Add", f"sum_{k}", b.per_channel(f"add_{k}", floats[1]))
         if step.shift:
             b.add("Mul", f"step_{k}", b.store(f"scale_{k}", np.array(0.5**step.shift, np.float32)))
     b.add("Cast", "scores", to=TensorProto.INT64)

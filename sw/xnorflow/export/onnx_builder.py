@@ -1,14 +1,15 @@
-"""A builder of ONNX graphs that are a chain of nodes.
+"""A builder of ONNX graphs, node by node.
 
-It tracks the name and the shape of the last tensor. Tensors are float32 [frames, channels, rows,
-columns], or *flat*, [frames, channels], for maps of one pixel after a dense layer or a flattening.
-The input is [frames, rows, columns, channels].
+It tracks the name and the shape of the last tensor, and can go back to another. Tensors are float32
+[frames, channels, rows, columns], or *flat*, [frames, channels], for maps of one pixel after a
+dense layer or a flattening. The input is [frames, rows, columns, channels].
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,25 @@ def datatype(alphabet: Alphabet) -> str:
     if alphabet.lo >= 0:
         return f"UINT{max(1, alphabet.hi.bit_length())}"
     return f"INT{1 + max((-alphabet.lo - 1).bit_length(), max(0, alphabet.hi).bit_length())}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A tensor that a builder can go back to.
+
+    Parameters
+    ----------
+    at : str
+        Its name.
+    shape : tuple of int
+        Rows, columns and channels.
+    flat : bool
+        Whether it is [frames, channels].
+    """
+
+    at: str
+    shape: tuple[int, int, int]
+    flat: bool
 
 
 class OnnxBuilder:
@@ -75,6 +95,26 @@ class OnnxBuilder:
         else:
             target = np.array([0, channels, height, width], np.int64)
             self.add("Reshape", "channels_first", self.store("frame", target))
+
+    @property
+    def place(self) -> Place:
+        """The last tensor."""
+        return Place(self.at, self.shape, self.flat)
+
+    def go(self, place: Place) -> None:
+        """Continue from another tensor."""
+        self.at, self.shape, self.flat = place.at, place.shape, place.flat
+
+    def reserve(self, name: str) -> str:
+        """Return a name for an output, which no node gets: `name`, or one like it if taken."""
+        return self._unique(name)
+
+    def finish(self, op: str, name: str, *others: str, **attributes: Any) -> None:
+        """Append the node of an output with a name from `reserve`."""
+        self._nodes.append(
+            helper.make_node(op, [self.at, *others], [name], name=name, **attributes)
+        )
+        self.at = name
 
     def add(self, op: str, name: str, *others: str, domain: str = "", **attributes: Any) -> str:
         """Append a node and return the name of its output, which becomes the last tensor.
@@ -199,7 +239,7 @@ class OnnxBuilder:
 
     def model(
         self,
-        outputs: Sequence[tuple[str, int, int]],
+        outputs: Sequence[tuple[str, int, Sequence[int]]],
         *,
         about: dict[str, str],
         classes: Sequence[str],
@@ -208,15 +248,18 @@ class OnnxBuilder:
 
         Parameters
         ----------
-        outputs : sequence of (str, int, int)
-            Name, ONNX element type and number of features of each output [frames, features].
+        outputs : sequence of (str, int, sequence of int)
+            Name, ONNX element type and shape, without the axis of frames, of each output.
         about : dict of str to str
             Metadata of the model.
         classes : sequence of str
             Names of the classes, which go into the doc_string; empty if unknown.
         """
         given = helper.make_tensor_value_info("x", self.samples, ["frames", *self._frame])
-        made = [helper.make_tensor_value_info(n, kind, ["frames", k]) for n, kind, k in outputs]
+        made = [
+            helper.make_tensor_value_info(name, kind, ["frames", *shape])
+            for name, kind, shape in outputs
+        ]
         graph = helper.make_graph(
             self._nodes, self.name, [given], made, list(self._stored.values())
         )

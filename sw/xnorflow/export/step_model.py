@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import onnx
 from numpy.typing import NDArray
@@ -9,7 +11,8 @@ from onnx import TensorProto
 
 from xnorflow.export import step_functions as steps
 from xnorflow.export.integer_model import group_attribute, window_attributes
-from xnorflow.export.onnx_builder import QONNX, OnnxBuilder
+from xnorflow.export.join_nodes import stretch_nodes
+from xnorflow.export.onnx_builder import QONNX, OnnxBuilder, Place
 from xnorflow.export.samples import element_type, read_samples
 from xnorflow.graph import ops as g
 from xnorflow.graph.function_ops import (
@@ -20,7 +23,16 @@ from xnorflow.graph.function_ops import (
     QuantizeLinearOp,
     TruncOp,
 )
-from xnorflow.ir import Window
+from xnorflow.graph.join_ops import (
+    AddMapOp,
+    ConcatOp,
+    JoinOp,
+    MaximumOp,
+    ProductOp,
+    StretchOp,
+    SumOp,
+)
+from xnorflow.ir import UINT8, Features, Window
 from xnorflow.lower.passes import output_shape
 
 NOT_FLOAT = (CastOp, FunctionOp, QuantizeLinearOp)
@@ -42,6 +54,7 @@ def step_model(graph: g.Graph) -> onnx.ModelProto:
         If samples are not uint8, or no ONNX nodes compute an operation.
     """
     b = OnnxBuilder(graph.name, graph.shape, element_type(graph.samples, graph.name))
+    names = [b.reserve(output.name) for output in graph.outputs]
     if graph.samples.plain:
         b.add("Cast", "samples", to=TensorProto.FLOAT)
     else:
@@ -52,22 +65,74 @@ def step_model(graph: g.Graph) -> onnx.ModelProto:
     elif scale.factor != 1:
         b.add("Mul", "input", b.store("input_scale", np.array(scale.factor, np.float32)))
     b.mark(graph.shape)
-    shape = graph.shape
-    for index, op in enumerate(graph.ops):
+    # The last entry is the samples', which an index of -1 names.
+    places = {-1: b.place}
+    for index, (op, reads) in enumerate(zip(graph.ops, graph.reads, strict=True)):
         name = f"{op.node or type(op).__name__}.{index}"
-        shape = output_shape(op, shape)
-        _write_op(op, b, name)
+        read = [places[k] for k in reads]
+        shape = _shape_after(op, [place.shape for place in read])
+        if isinstance(op, JoinOp):
+            _write_join(op, b, name, read)
+        else:
+            b.go(read[0])
+            _write_op(op, b, name)
         if isinstance(op, NOT_FLOAT):
             b.shape = shape
         else:
             b.mark(shape)
-    if shape[:2] == (1, 1):
-        b.to_flat()
-    else:
-        b.flatten("flattened")
-    features = int(np.prod(shape))
-    b.add("Identity", "scores")
-    return b.model([(b.at, TensorProto.FLOAT, features)], about={}, classes=graph.classes)
+        places[index] = b.place
+    if not graph.outputs:
+        if b.shape[:2] == (1, 1):
+            b.to_flat()
+        else:
+            b.flatten("flattened")
+        features = int(np.prod(b.shape))
+        b.add("Identity", "scores")
+        return b.model([(b.at, TensorProto.FLOAT, [features])], about={}, classes=graph.classes)
+    made = {op.name: k for k, op in enumerate(graph.ops) if op.name}
+    for name, output in zip(names, graph.outputs, strict=True):
+        b.go(places[made[output.value]])
+        b.flatten(f"{name}.flat")
+        b.add("Gather", f"{name}.elements", b.store(f"{name}.places", output.gather), axis=1)
+        target = np.array([0, *output.shape], np.int64)
+        b.finish("Reshape", name, b.store(f"{name}.shape", target))
+    ends = [(n, TensorProto.FLOAT, o.shape) for n, o in zip(names, graph.outputs, strict=True)]
+    return b.model(ends, about={}, classes=graph.classes)
+
+
+def _shape_after(op: g.Op, shapes: Sequence[tuple[int, int, int]]) -> tuple[int, int, int]:
+    """Return the height, width and channels after an operation on values of `shapes`."""
+    match op:
+        case JoinOp():
+            return op.output_shape(*shapes)
+        case StretchOp():
+            return op.layer.output(Features(*shapes[0], UINT8)).shape
+        case AddMapOp():
+            return shapes[0]
+        case _:
+            return output_shape(op, shapes[0])
+
+
+def _write_join(op: JoinOp, b: OnnxBuilder, name: str, places: list[Place]) -> None:
+    """Append the nodes of an operation on several values; UnsupportedModel if there are none."""
+    names = []
+    for place in places:
+        b.go(place)
+        b.to_map()
+        names.append(b.at)
+    b.at = names[0]
+    match op:
+        case SumOp():
+            for k, (sign, other) in enumerate(zip(op.signs[1:], names[1:], strict=True)):
+                b.add("Add" if sign > 0 else "Sub", f"{name}.{k}", other)
+        case ProductOp():
+            b.add("Mul", name, names[1])
+        case MaximumOp():
+            b.add("Min" if op.minimum else "Max", name, *names[1:])
+        case ConcatOp():
+            b.add("Concat", name, *names[1:], axis=(2, 3, 1)[op.axis])
+        case _:
+            raise steps.no_node(op)
 
 
 def _write_op(op: g.Op, b: OnnxBuilder, name: str) -> None:
@@ -132,6 +197,11 @@ def _write_op(op: g.Op, b: OnnxBuilder, name: str) -> None:
             b.add("Gather", name, values, "@", axis=0)
         case g.FlattenOp():
             b.flatten(name)
+        case AddMapOp():
+            b.to_map()
+            b.add("Add", name, b.store(f"{name}.map", op.value.transpose(2, 0, 1)))
+        case StretchOp():
+            stretch_nodes(op.layer, b, name)
         case g.MaxPoolOp():
             b.to_map()
             pads = b.pad_pool(name, op.window, -np.inf)

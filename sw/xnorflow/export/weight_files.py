@@ -23,15 +23,20 @@ AXES = {
     "thresholds": "channel, threshold in ascending order",
     "table": "input channel or one for all, sample",
     "minimum": "channel whose minimum is taken",
-    **dict.fromkeys(("multiply", "offset", "least", "most"), "channel"),
+    **dict.fromkeys(("rescale.multiply", "offset", "least", "most"), "channel"),
+    **dict.fromkeys(("add.multiply", "maximum.multiply"), "input, channel or one for all"),
+    "values": "row or one for all, column or one for all, channel or one for all",
     "offsets": "class",
     "ranks": "class, value - rank_lo",
     "rank_lo": "class",
-    "multiply": "step, class",
-    "add": "step, class",
-    "shift": "step",
+    "scores.multiply": "step, class",
+    "scores.add": "step, class",
+    "scores.shift": "step",
+    "places": "element of the output in its own order; its place among the scores of a frame",
 }
-"""Meaning of the axes of each parameter."""
+"""Meaning of the axes of each parameter, by its field, or by the layer's kind and the field."""
+OUTPUT = "output"
+"""Begins the name of what belongs to an output; no layer's name has the dot behind it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +51,20 @@ class Parameter:
         The content of the field; for weights these are values, not codes.
     alphabet : Alphabet or None
         Alphabet of the values; None if they may be any integers.
+    kind : str
+        Kind of the layer.
     """
 
     layer: str
     field: str
     values: NDArray[np.int64]
     alphabet: ir.Alphabet | None
+    kind: str = ""
+
+    @property
+    def axes(self) -> str:
+        """Meaning of the axes of the values."""
+        return AXES.get(f"{self.kind}.{self.field}") or AXES.get(self.field, "")
 
     @property
     def name(self) -> str:
@@ -76,7 +89,7 @@ class Parameter:
 
 
 def parameters(net: ir.IntegerNetwork) -> Iterator[Parameter]:
-    """Yield the integer arrays of a network, layer by layer."""
+    """Yield the integer arrays of a network, layer by layer, then the places of its outputs."""
     for layer in net.layers:
         for f in fields(layer):
             values = getattr(layer, f.name)
@@ -85,11 +98,13 @@ def parameters(net: ir.IntegerNetwork) -> Iterator[Parameter]:
             alphabet = None
             if isinstance(layer, ir.Conv) and f.name == "weights":
                 alphabet = layer.alphabet
-            yield Parameter(layer.name, f.name, values.astype(np.int64), alphabet)
+            yield Parameter(layer.name, f.name, values.astype(np.int64), alphabet, layer.kind)
         if isinstance(layer, ir.Scores) and layer.steps:
             for name in ("multiply", "add", "shift"):
                 stacked = np.array([getattr(step, name) for step in layer.steps], np.int64)
-                yield Parameter(layer.name, name, stacked, None)
+                yield Parameter(layer.name, name, stacked, None, layer.kind)
+    for k, output in enumerate(net.outputs):
+        yield Parameter(f"{OUTPUT}.{k}", "places", output.gather, None)
 
 
 def save_weights(net: ir.IntegerNetwork, path: str | Path, kind: WeightFormat) -> tuple[str, ...]:
@@ -147,7 +162,8 @@ def narrowest(values: NDArray[np.int64]) -> str:
 def about(net: ir.IntegerNetwork) -> dict[str, Any]:
     """Return a description of a network and its layers without their arrays, for JSON."""
     layers = []
-    for layer, inp, out in net:
+    names = ("", *(layer.name for layer in net.layers))
+    for (layer, inp, out), reads in zip(net, net.reads, strict=True):
         entry: dict[str, Any] = {
             "name": layer.name,
             "kind": layer.kind,
@@ -156,6 +172,8 @@ def about(net: ir.IntegerNetwork) -> dict[str, Any]:
             "output_shape": out.shape,
             "output_alphabet": str(out.alphabet),
         }
+        if not net.chain:
+            entry["reads"] = [names[k] for k in reads]
         for f in fields(layer):
             value = getattr(layer, f.name)
             match value:
@@ -165,16 +183,22 @@ def about(net: ir.IntegerNetwork) -> dict[str, Any]:
                     entry[f.name] = {w.name: getattr(value, w.name) for w in fields(value)}
                 case int() | None:
                     entry[f.name] = value
+                case str() | tuple() if f.name in ("factors", "fill", "crop"):
+                    entry[f.name] = value
                 case _:  # Arrays are written on their own; names are above, sources left out.
                     pass
         layers.append(entry)
+    outputs = [
+        {"name": output.name, "shape": output.shape, "places": f"{OUTPUT}.{k}.places"}
+        for k, output in enumerate(net.outputs)
+    ]
     return {
         "xnorflow": __version__,
         "network": net.name,
         "digest": net.digest,
         "classes": net.classes,
         "layers": layers,
-    }
+    } | ({"outputs": outputs} if net.outputs else {})
 
 
 def _save_npz(net: ir.IntegerNetwork, path: Path) -> tuple[str, ...]:
@@ -201,7 +225,7 @@ def _hex(net: ir.IntegerNetwork, p: Parameter) -> str:
     if p.alphabet is not None:
         meaning = f"value = {p.alphabet.lo} + {p.alphabet.step} * code"
     lines = [
-        f"// {net.name} {p.name} {list(p.values.shape)}: {AXES.get(p.field, '')}",
+        f"// {net.name} {p.name} {list(p.values.shape)}: {p.axes}",
         f"// {bits} bits each, {meaning}; a line per index of axis 0, the first code lowest",
     ]
     for row in rows:
@@ -227,7 +251,7 @@ def _c_header(net: ir.IntegerNetwork) -> str:
         name = _c_name(f"{net.name}_{p.layer}_{p.field}")
         of = f", of {p.alphabet}" if p.alphabet is not None else ""
         parts.append(
-            f"/* {p.name}: {AXES.get(p.field, '')}{of} */\n"
+            f"/* {p.name}: {p.axes}{of} */\n"
             f"static const {kind} {name}{sizes} = {_braces(p.values)};"
         )
     return "\n\n".join([*parts, "#endif"]) + "\n"

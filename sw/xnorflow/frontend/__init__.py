@@ -11,12 +11,12 @@ import `graph` and `ir`.
 """
 
 from importlib import import_module
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 
 from xnorflow.frontend import operators
 from xnorflow.frontend.read import read
 
-for _module in iter_modules(operators.__path__):
-    import_module(f"{operators.__name__}.{_module.name}")
+for _module in walk_packages(operators.__path__, f"{operators.__name__}."):
+    import_module(_module.name)
 
 __all__ = ["read"]

@@ -1,22 +1,28 @@
-"""The walk over a file's nodes that imports each, and finds the chain of operations to the output.
+"""The walk over a file's nodes that imports each, and finds the operations that make its outputs.
 
 Each node takes the first of these ways that applies:
 
 1. its inputs are constants: it is evaluated (`Walk._static`);
 2. it only moves features: positions are moved, without an operation (`rearrange`);
-3. its handler imports it (`Walk._import`), with the input's frames regrouped if it needs channels
-   in another order (`_rearranged`).
+3. its handler imports it (`Walk._import`), with features regrouped if it needs them in another
+   order (`_rearranged`): those of the input by the host, others by layers.
+
+Branches that need the input in different orders are imported once more, from one fixed frame.
 """
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from xnorflow.errors import UnsupportedModel
+from xnorflow.frontend.arrangement import arranged
 from xnorflow.frontend.constants import Folder
+from xnorflow.frontend.heads import Heads, heads
 from xnorflow.frontend.input_frame import InputFrame
 from xnorflow.frontend.model_file import ModelFile
 from xnorflow.frontend.narrow import is_narrow
@@ -24,28 +30,62 @@ from xnorflow.frontend.node import STANDARD, Node
 from xnorflow.frontend.operators.rearrange import moves_alone, rearrange
 from xnorflow.frontend.operators.reshape import MOVES
 from xnorflow.frontend.reframe import PixelConstants, reframed, unified
-from xnorflow.frontend.registry import HANDLERS, Entry, Result, activation, handles
+from xnorflow.frontend.registry import (
+    HANDLERS,
+    Entry,
+    Joined,
+    Outcome,
+    Result,
+    activation,
+    handles,
+)
+from xnorflow.frontend.steps import Step, extended
 from xnorflow.frontend.values import (
     FLOAT32,
     Activation,
     Constant,
+    FrameConflict,
     LayoutError,
     Value,
-    extended,
-    fork,
-    operations,
+    agreed_source,
     same_source,
 )
 from xnorflow.frontend.ways_out import way_out
 from xnorflow.graph import ops as graph
+from xnorflow.graph.join_ops import JoinOp
 
 SATURATING = frozenset({"Softmax", "LogSoftmax"})
 """Operators at a network's end that saturate in floats, which makes different scores equal."""
-AFTER_END = frozenset({*MOVES, "Cast", "Softmax", "LogSoftmax", "ArgMax", "TopK"})
+AFTER_END = frozenset({*MOVES, "Cast", "Softmax", "LogSoftmax", "ArgMax", "TopK", "OneHot"})
 """Operators that may follow one that ends a network."""
 
 TAKE_NARROW = frozenset({*MOVES, "Cast", "CastLike", "DequantizeLinear"})
 """Operators that ONNX defines for features of 2 or 4 bits."""
+
+
+def imported(file: ModelFile) -> tuple[Heads, list[str]]:
+    """Return the outputs of a file with the operations that make them, and notes for the user.
+
+    Raises
+    ------
+    UnsupportedModel
+        If a node cannot be imported; the message names the first.
+    """
+    walk = Walk(file)
+    try:
+        return walk.run(), walk.notes
+    except FrameConflict as e:
+        shape = file.input_shape[1:]
+        fixed = Walk(file, _whole_frame(e.sources) or InputFrame.of(shape))
+        return fixed.run(), fixed.notes
+
+
+def _whole_frame(sources: Sequence[InputFrame]) -> InputFrame | None:
+    """Return the first frame that holds every sample exactly once."""
+    for s in sources:
+        if np.array_equal(np.sort(s.gather), np.arange(math.prod(s.shape))):
+            return s
+    return None
 
 
 @dataclass
@@ -56,49 +96,71 @@ class Walk:
     ----------
     file : ModelFile
         The file.
-    ops : list of Op
-        Operations from the input to the output; empty before `run`.
+    frame : InputFrame, optional
+        The input's frame, if no layer may ask for another one.
     notes : list of str
         Facts that a user should know, one sentence each; `run` adds to them.
     """
 
     file: ModelFile
-    ops: list[graph.Op] = field(default_factory=list)
+    frame: InputFrame | None = None
     notes: list[str] = field(default_factory=list)
 
-    def run(self) -> Activation:
-        """Import every node and return the output; `ops` are then the operations that compute it.
+    def run(self) -> Heads:
+        """Import every node, and return the outputs with the operations that compute them.
 
         Raises
         ------
         UnsupportedModel
             If a node cannot be imported; the message names the first.
+        FrameConflict
+            If branches need different frames of the input.
         """
         folder = Folder(self.file.opset)
         env: dict[str, Value] = {n: Constant(a) for n, a in self.file.constants.items()}
-        source = InputFrame.of(self.file.input_shape[1:])
-        env[self.file.input] = Activation(source.frame, source.index, source=source, raw=True)
-        needed = {n for node in self.file.nodes for n in node.inputs} | set(self.file.outputs)
+        source = self.frame or InputFrame.of(self.file.input_shape[1:])
+        raw = self.frame is None
+        env[self.file.input] = Activation(source.frame, source.index, source=source, raw=raw)
+        readers = Counter(n for node in self.file.nodes for n in set(node.inputs))
+        readers.update(self.file.outputs)
         for node in self.file.nodes:
             inputs = [env.get(name) if name else None for name in node.inputs]
             while inputs and inputs[-1] is None:
                 inputs.pop()
-            used = [name for name in node.outputs if name in needed]
-            value: Value | None = self._static(node, inputs, folder)
-            if value is None and moves_alone(node) and not _ended(inputs):
-                self._allowed(node, inputs)
-                made = rearrange(node, inputs, folder)
-                env.update((n, a) for n, a in zip(node.outputs, made, strict=False) if n in used)
-                continue
-            if value is None:
-                value = self._import(node, inputs)
-            if used != list(node.outputs[:1]) and node.op != "TopK":
-                raise node.unsupported(
-                    f"its outputs {used} are used.", "only the first output of a node."
-                )
-            env.update(dict.fromkeys(used, value))
+            used = [name for name in node.outputs if name in readers]
+            env.update(self._imported(node, inputs, used, folder))
+            for name in set(node.inputs):
+                readers[name] -= 1
+                if not readers[name]:
+                    # What nothing reads any more need not be kept.
+                    env.pop(name, None)
         self.notes.extend(folder.notes)
-        return self._output(env)
+        made = heads([(name, env[name]) for name in self.file.outputs])
+        self.notes.extend(made.notes)
+        if self.file.dropped and not is_chain(made):
+            self.notes.append(
+                f"{self.file.dropped} nodes that depend on the input were left out: no output"
+                " depends on them."
+            )
+        return made
+
+    def _imported(
+        self, node: Node, inputs: list[Value | None], used: Sequence[str], folder: Folder
+    ) -> dict[str, Value]:
+        """Return the tensors that a node makes, as far as they are used."""
+        node.notes.clear()
+        value: Value | None = self._static(node, inputs, folder)
+        if value is None and moves_alone(node) and not _ended(inputs):
+            self._allowed(node, inputs)
+            made = rearrange(node, inputs, folder)
+            return {n: a for n, a in zip(node.outputs, made, strict=False) if n in used}
+        if value is None:
+            value = self._import(node, inputs)
+        if list(used) != list(node.outputs[:1]) and node.op != "TopK":
+            raise node.unsupported(
+                f"its outputs {list(used)} are used.", "only the first output of a node."
+            )
+        return dict.fromkeys(used, value)
 
     def _static(
         self, node: Node, inputs: Sequence[Value | None], folder: Folder
@@ -118,7 +180,7 @@ class Walk:
     def _allowed(node: Node, inputs: Sequence[Value | None]) -> Entry:
         """Return the entry that imports a node; UnsupportedModel if none may."""
         features = [v for v in inputs if isinstance(v, Activation)]
-        x = features[0]
+        x = next((v for v in features if v.ended), features[0])
         if x.ended and node.op not in AFTER_END:
             raise node.unsupported(
                 f"it follows {x.ended!r}, which ends a network.",
@@ -146,7 +208,7 @@ class Walk:
         if len(features) > 1 and not entry.joins:
             raise node.unsupported(
                 "it combines two tensors that both depend on the input.",
-                "a network without branches and residual connections.",
+                "one tensor that depends on the input, and constants.",
             )
         other = next((v.dtype for v in features if v.dtype != FLOAT32), None)
         narrow = other is not None and is_narrow(other) and node.op not in TAKE_NARROW
@@ -162,58 +224,46 @@ class Walk:
         same = iter(unified([v for v in inputs if isinstance(v, Activation)]))
         inputs = [next(same) if isinstance(v, Activation) else v for v in inputs]
         try:
-            result, ops = entry.handler(node, inputs)
+            outcome = entry.handler(node, inputs)
         except LayoutError as e:
-            inputs, (result, ops) = _rearranged(node, inputs, entry, e)
+            inputs, outcome = _rearranged(node, inputs, entry, e)
         features = [v for v in inputs if isinstance(v, Activation)]
         x = features[0]
-        source = x.source
-        if x.raw and not result.raw and source is not None:
-            first = next((op for op in ops if not isinstance(op, graph.Elementwise)), None)
-            flat = source.frame[:2] == (1, 1) or isinstance(first, graph.FlattenOp)
-            source = replace(source, told=not flat)
+        if isinstance(outcome, Joined):
+            result = outcome.made
+            source, step = agreed_source(features), result.made_by
+            new = _operations_behind(features, step)
+        else:
+            result, new = outcome
+            source, step = x.source, extended(x.made_by, new, x.frame)
+        if any(v.raw for v in features) and not result.raw and source is not None:
+            source = replace(source, told=source.told or _tell(source, new))
         self.notes.extend(node.notes)
         if result.ended and not x.ended:
             self.notes.append(dropped(node))
-        return replace(
-            result,
-            ended=result.ended or x.ended,
-            made_by=extended(fork([v.made_by for v in features]), ops, x.frame),
-            source=source,
-        )
+        ended = result.ended or (x.ended if node.op != "OneHot" else "")
+        return replace(result, ended=ended, made_by=step, source=source)
 
-    def _output(self, env: dict[str, Value]) -> Activation:
-        outputs = [env[name] for name in self.file.outputs]
-        x = outputs[0]
-        if not isinstance(x, Activation):
-            raise UnsupportedModel(
-                "the output does not depend on the input.",
-                node=self.file.outputs[0],
-                hint="scores that are computed from the input.",
-            )
-        if any(other is not x for other in outputs):
-            names = ", ".join(map(repr, self.file.outputs[:8]))
-            raise UnsupportedModel(
-                f"the network has several outputs: {names}.",
-                node=self.file.outputs[-1],
-                hint="one output with a score per class.",
-            )
-        if x.padded:
-            raise UnsupportedModel(
-                "the output is padded.",
-                node=self.file.outputs[0],
-                hint="a Pad node only before a convolution or pool.",
-            )
-        self.ops = list(operations(x.made_by))
-        if x.frame[0] * x.frame[1] > 1:
-            self.ops.append(graph.FlattenOp(node=self.file.outputs[0], op="output"))
-        if not np.array_equal(x.index.ravel(), np.arange(np.prod(x.frame))):
-            raise UnsupportedModel(
-                "the output's scores are in another order than row, column, channel.",
-                node=self.file.outputs[0],
-                hint="classifier scores [1, classes].",
-            )
-        return x
+
+def is_chain(made: Heads) -> bool:
+    """Return whether every operation reads the value before it, and the last makes the output."""
+    return not made.outputs and not any(op.inputs for op in made.ops)
+
+
+def _operations_behind(features: Sequence[Activation], step: Step | None) -> list[graph.Op]:
+    """Return the operations between the first of several tensors and what is made of them."""
+    starts = [x.made_by for x in features]
+    found: list[graph.Op] = []
+    while step is not None and all(step is not start for start in starts):
+        found.insert(0, step.op)
+        step = step.reads[0]
+    return found
+
+
+def _tell(source: InputFrame, ops: Sequence[graph.Op]) -> bool:
+    """Return whether the operations of the first layer depend on rows, columns and channels."""
+    first = next((op for op in ops if not isinstance(op, graph.Elementwise)), None)
+    return source.frame[:2] != (1, 1) and not isinstance(first, graph.FlattenOp | JoinOp)
 
 
 def dropped(node: Node) -> str:
@@ -232,17 +282,18 @@ def dropped(node: Node) -> str:
 
 def _rearranged(
     node: Node, inputs: Sequence[Value | None], entry: Entry, error: LayoutError
-) -> tuple[list[Value | None], Result]:
-    """Import a node after the input's frames were regrouped into an order that it can read.
+) -> tuple[list[Value | None], Outcome]:
+    """Import a node after features were regrouped into an order that it can read.
 
-    The host puts samples into any order, so this works for features that only elementwise
-    operations separate from the input. The error's choices are tried in order.
+    The host puts samples into any order, so it does that for features that only elementwise
+    operations separate from the input; for others layers do. The error's choices are tried in
+    order.
 
     Returns
     -------
     inputs : list of Value
         The node's inputs in the new frame.
-    result : Result
+    outcome : Outcome
         What the handler returned for them.
 
     Raises
@@ -254,6 +305,8 @@ def _rearranged(
     raw = all(v.raw and same_source(v, features[0]) for v in features)
     blame: graph.Op | None = None
     for choice in error.choices if raw else ():
+        if (choice.wanted < 0).any():
+            continue
         try:
             moved = iter(reframed(features, choice))
         except PixelConstants as e:
@@ -265,6 +318,13 @@ def _rearranged(
             return again, entry.handler(node, again)
         except LayoutError:
             continue
+    if error.instead is not None:
+        node.notes.clear()
+        return list(inputs), error.instead()
+    if error.by_layers and len(features) == 1:
+        outcome = _by_layers(node, inputs, entry, error)
+        if outcome is not None:
+            return list(inputs), outcome
     if blame is None:
         raise error
     raise UnsupportedModel(
@@ -274,6 +334,35 @@ def _rearranged(
         op=blame.op,
         hint="constants per tensor or per channel.",
     )
+
+
+def _by_layers(
+    node: Node, inputs: Sequence[Value | None], entry: Entry, error: LayoutError
+) -> Outcome | None:
+    """Import a node after layers that move its input's features; None if no choice works."""
+    (x,) = (v for v in inputs if isinstance(v, Activation))
+    for choice in error.choices:
+        moves = arranged(node, x.frame, choice.wanted, x.pad_value)
+        if moves is None:
+            continue
+        height, width, channels = choice.wanted.shape
+        moved = replace(
+            x,
+            frame=(height, width, channels),
+            index=choice.index,
+            raw=False,
+            made_by=extended(x.made_by, moves, x.frame),
+        )
+        node.notes.clear()
+        try:
+            outcome = entry.handler(node, [moved if v is x else v for v in inputs])
+        except LayoutError:
+            continue
+        if isinstance(outcome, Joined):
+            return outcome
+        made, done = outcome
+        return made, (*moves, *done)
+    return None
 
 
 def _ended(inputs: Sequence[Value | None]) -> bool:

@@ -61,6 +61,8 @@ class ModelFile:
         Version of the standard operators.
     doc : str
         The model's doc_string; empty if it is longer than `MAX_DOC`.
+    dropped : int
+        Number of nodes that depend on the input, but that no output depends on.
     """
 
     nodes: tuple[Node, ...]
@@ -72,6 +74,7 @@ class ModelFile:
     outputs: tuple[str, ...]
     opset: int
     doc: str
+    dropped: int = 0
 
 
 def load(path: Path) -> ModelFile:
@@ -146,7 +149,22 @@ def load(path: Path) -> ModelFile:
         outputs,
         opset,
         doc,
+        _dropped(nodes, ordered, inputs[0].name),
     )
+
+
+def _dropped(nodes: list[Node], kept: list[Node], source: str) -> int:
+    """Return how many nodes were dropped that depend on the input `source`.
+
+    Of nodes that are not in the order of execution, some may not be counted.
+    """
+    reached, names = {id(n) for n in kept}, {source}
+    count = 0
+    for node in nodes:
+        if names.intersection(node.inputs):
+            names.update(node.outputs)
+            count += id(node) not in reached
+    return count
 
 
 def _parse(path: Path) -> onnx.ModelProto:

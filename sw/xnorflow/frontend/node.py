@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from copy import copy as copy_of
 from typing import Any
 
@@ -168,7 +169,8 @@ class Node:
         """Return a two-dimensional copy of a node along a line: its geometry, with one row."""
         copy = copy_of(self)
         copy._attributes = dict(self._attributes)
-        for name, row in (("kernel_shape", 1), ("strides", 1), ("dilations", 1), ("pads", 0)):
+        rows = {"kernel_shape": 1, "strides": 1, "dilations": 1, "pads": 0, "output_padding": 0}
+        for name, row in rows.items():
             values = self.integers(name)
             if values is None:
                 continue
@@ -177,6 +179,14 @@ class Node:
                 raise self.unsupported(f"its {name} are {values}.", "one axis, as its input has.")
             wide = [part for value in values for part in (row, value)]
             copy._attributes[name] = helper.make_attribute(name, wide)
+        return copy
+
+    def changed(self, lists: Mapping[str, tuple[int, ...]], *, without: Iterable[str]) -> Node:
+        """Return a copy with other lists of integers as attributes, and without some attributes."""
+        copy = copy_of(self)
+        copy._attributes = {n: a for n, a in self._attributes.items() if n not in without}
+        for name, values in lists.items():
+            copy._attributes[name] = helper.make_attribute(name, values)
         return copy
 
     def standalone(self, inputs: list[str], outputs: list[str]) -> onnx.NodeProto:

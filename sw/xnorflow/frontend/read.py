@@ -7,7 +7,7 @@ import re
 from fractions import Fraction
 from pathlib import Path
 
-from xnorflow.frontend.importer import Walk
+from xnorflow.frontend.importer import imported
 from xnorflow.frontend.input_samples import input_samples
 from xnorflow.frontend.model_file import load
 from xnorflow.graph import ops
@@ -54,21 +54,20 @@ def read(
     scale = InputScale.of(input_scale)
     said = known_layout(layout)
     file = load(path)
-    walk = Walk(file)
-    end = walk.run()
-    assert end.source is not None
-    order = end.source.order(said)
-    samples = input_samples(file, input, scale, walk.ops)
+    made, notes = imported(file)
+    order = made.source.order(said)
+    samples = input_samples(file, input, scale, made.ops)
     return ops.Graph(
         identifier(path.stem if name is None else name),
-        end.source.frame,
-        tuple(walk.ops),
+        made.source.frame,
+        made.ops,
         samples.scale,
-        _classes(file.doc, end.index.size),
-        (*order.notes(), *samples.notes, *walk.notes),
+        _classes(file.doc, made.size),
+        (*order.notes(), *samples.notes, *notes),
         order,
         samples.kind,
         samples.floats,
+        made.outputs,
     )
 
 

@@ -12,7 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from xnorflow.frontend.values import Activation, Rearrangement, Step, extended, same_source
+from xnorflow.frontend.steps import Step, extended
+from xnorflow.frontend.values import Activation, FrameConflict, Rearrangement, same_source
 from xnorflow.graph import ops
 from xnorflow.graph.channel_constants import gathered
 from xnorflow.ir import Ints
@@ -55,7 +56,7 @@ def reframed(features: Sequence[Activation], choice: Rearrangement) -> list[Acti
         chain: list[Step] = []
         while step is not None and id(step) not in known:
             chain.append(step)
-            step = step.before
+            (step,) = step.reads
         made = None if step is None else known[id(step)]
         for old in reversed(chain):
             # A flattening is left out: the operations after it have constants per feature.
@@ -79,25 +80,30 @@ def reframed(features: Sequence[Activation], choice: Rearrangement) -> list[Acti
 
 
 def unified(features: Sequence[Activation]) -> list[Activation]:
-    """Return tensors in one frame, if they are raw and one of their frames suits all.
+    """Return tensors in one frame of the input, to which raw ones are moved.
 
-    Otherwise it returns them unchanged.
+    Raises
+    ------
+    FrameConflict
+        If no frame suits all.
     """
-    first = features[0]
-    if all(same_source(x, first) for x in features) or not all(x.raw for x in features):
+    if all(same_source(x, features[0]) for x in features):
         return list(features)
-    for target in features:
+    settled = [x for x in features if not x.raw]
+    for target in settled[:1] or features:
         try:
             made = [x if same_source(x, target) else _like(x, target) for x in features]
         except PixelConstants:
             continue
         if all(same_source(x, target) for x in made):
             return made
-    return list(features)
+    raise FrameConflict(*(x.source for x in (*settled, *features) if x.source is not None))
 
 
 def _like(x: Activation, target: Activation) -> Activation:
-    """Return a raw tensor in the frame of another, or unchanged if they read different samples."""
+    """Return a raw tensor in the frame of another, or unchanged if that is not possible."""
+    if not x.raw:
+        return x
     assert x.source is not None and target.source is not None
     old, new = x.source.gather, target.source.gather
     size = math.prod(x.source.shape)

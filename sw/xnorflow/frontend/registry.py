@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from xnorflow.frontend.node import STANDARD, Node
 from xnorflow.frontend.values import Activation, Value
@@ -11,8 +12,26 @@ from xnorflow.graph.ops import Op
 
 Result = tuple[Activation, tuple[Op, ...]]
 """Result of an import: the node's output, and the operations that compute it from its input."""
-Handler = Callable[[Node, Sequence[Value | None]], Result]
+
+
+@dataclass(frozen=True, eq=False)
+class Joined:
+    """Result of an import that reads several tensors, or a part of what its inputs read.
+
+    Parameters
+    ----------
+    made : Activation
+        The node's output, with the operations that make it.
+    """
+
+    made: Activation
+
+
+Outcome = Result | Joined
+Handler = Callable[[Node, Sequence[Value | None]], Outcome]
 """A function that imports a node: it takes the node and its inputs, None for absent ones."""
+LayerHandler = Callable[[Node, Sequence[Value | None]], Result]
+"""A handler of nodes that read one tensor."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +49,7 @@ class Entry:
     any_type : bool
         Whether features may have other element types than float32.
     joins : bool
-        Whether several inputs may be features, if they are elementwise functions of one tensor.
+        Whether several inputs may be features.
     """
 
     handler: Handler
@@ -44,6 +63,9 @@ HANDLERS: dict[tuple[str, str], Entry] = {}
 """Entries by family (see `xnorflow.frontend.node.DOMAINS`) and operator."""
 
 
+AnyHandler = TypeVar("AnyHandler", bound=Handler)
+
+
 def handles(
     *ops: str,
     attributes: str = "",
@@ -51,10 +73,10 @@ def handles(
     family: str = STANDARD,
     any_type: bool = False,
     joins: bool = False,
-) -> Callable[[Handler], Handler]:
+) -> Callable[[AnyHandler], AnyHandler]:
     """Return a decorator that registers a function as the handler of operators; see `Entry`."""
 
-    def register(handler: Handler) -> Handler:
+    def register(handler: AnyHandler) -> AnyHandler:
         for op in ops:
             HANDLERS[family, op] = Entry(
                 handler, frozenset(attributes.split()), inputs, any_type, joins

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xnorflow.errors import UnsupportedModel
 from xnorflow.frontend.input_frame import Frame, InputFrame
-from xnorflow.graph.ops import FlattenOp, Op
+from xnorflow.frontend.steps import Step
 from xnorflow.ir import Ints
 
 FLOAT32 = np.dtype(np.float32)
@@ -58,70 +58,6 @@ class Constant:
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
-    """An operation on the way from the input to a tensor, linked to the step before it.
-
-    Parameters
-    ----------
-    op : Op
-        The operation.
-    before : Step or None
-        The step that computes its input; None for the network's input.
-    depth : int
-        Number of steps from the input, this one included.
-    frame : tuple of int
-        Height, width and channels of the frame that the operation's node reads.
-    """
-
-    op: Op
-    before: Step | None
-    depth: int
-    frame: Frame
-
-
-def extended(step: Step | None, ops: Iterable[Op], frame: Frame) -> Step | None:
-    """Return the last step after a node's operations are appended; the node reads `frame`."""
-    for op in ops:
-        step = Step(op, step, step.depth + 1 if step else 1, frame)
-    return step
-
-
-def flattened_from(step: Step | None, start: Step | None) -> Frame | None:
-    """Return the frame that is flattened first between `start` and a step; None if none is."""
-    found = None
-    while step is not start:
-        assert step is not None, "start is not on the way"
-        found = step.frame if isinstance(step.op, FlattenOp) else found
-        step = step.before
-    return found
-
-
-def operations(step: Step | None, start: Step | None = None) -> tuple[Op, ...]:
-    """Return the operations after `start` up to a step, in order of execution."""
-    found: list[Op] = []
-    while step is not start:
-        assert step is not None, "start is not on the way"
-        found.append(step.op)
-        step = step.before
-    return tuple(reversed(found))
-
-
-def fork(steps: Sequence[Step | None]) -> Step | None:
-    """Return the last step that all `steps` have in common; None for the input."""
-    first, *others = steps
-    for other in others:
-        while first is not other:
-            a, b = (s.depth if s else 0 for s in (first, other))
-            if a >= b:
-                assert first is not None
-                first = first.before
-            else:
-                assert other is not None
-                other = other.before
-    return first
-
-
-@dataclass(frozen=True, eq=False)
 class Activation:
     """A tensor that depends on the input.
 
@@ -145,6 +81,8 @@ class Activation:
         if there is none.
     dtype : dtype
         Element type.
+    labels : tuple of int, optional
+        If the node that ended it is an arg-max, the shape of the labels in the file.
     made_by : Step, optional
         Last of the operations that compute it; None for the input.
     source : InputFrame, optional
@@ -160,6 +98,7 @@ class Activation:
     low: float = -np.inf
     ended: str = ""
     dtype: np.dtype[Any] = FLOAT32
+    labels: tuple[int, ...] | None = None
     made_by: Step | None = None
     source: InputFrame | None = None
     raw: bool = False
@@ -171,6 +110,11 @@ class Activation:
 
 
 Value = Constant | Activation
+
+
+def dtype_of(value: Value) -> np.dtype[Any]:
+    """Return the element type of features or of a constant."""
+    return value.dtype if isinstance(value, Activation) else value.value.dtype
 
 
 def same_source(a: Activation, b: Activation) -> bool:
@@ -203,14 +147,51 @@ class LayoutError(UnsupportedModel):
     ----------
     error : UnsupportedModel
         The error for the user, if no other frame helps.
-    choices : Rearrangement
-        Frames that the node could read, the best first.
+    *choices : Rearrangement
+        Frames that the node could read, the best first. The host makes them of the input's frame,
+        if it can.
+    by_layers : bool
+        Whether layers that move features may make them as well.
+    instead : callable, optional
+        Imports the node in the present frame in a way that takes more hardware.
     """
 
-    def __init__(self, error: UnsupportedModel, *choices: Rearrangement) -> None:
+    def __init__(
+        self,
+        error: UnsupportedModel,
+        *choices: Rearrangement,
+        by_layers: bool = True,
+        instead: Callable[[], Any] | None = None,
+    ) -> None:
         """Copy the message of `error`."""
         super().__init__(error.reason, node=error.node, op=error.op, hint=error.hint)
         self.choices = choices
+        self.by_layers = by_layers
+        self.instead = instead
+
+
+class FrameConflict(Exception):
+    """Error for tensors that were made of different frames of the input.
+
+    Parameters
+    ----------
+    sources : tuple of InputFrame
+        The frames.
+    """
+
+    def __init__(self, *sources: InputFrame) -> None:
+        super().__init__("the branches read the input in different orders")
+        self.sources = sources
+
+
+def agreed_source(features: Sequence[Activation]) -> InputFrame | None:
+    """Return the frame of the input that all tensors were made of; FrameConflict if they differ."""
+    sources = [x.source for x in features if x.source is not None]
+    for x in features:
+        if not same_source(x, features[0]):
+            raise FrameConflict(*sources)
+    told = any(s.told for s in sources)
+    return replace(sources[0], told=told) if sources else None
 
 
 def channels_first(frame: Frame) -> Ints:

@@ -59,6 +59,19 @@ def run(graph: g.Graph, x: Doubles) -> Iterator[tuple[g.Op, Doubles]]:
     yield g.Op(node=graph.name, op="output"), x
 
 
+def values(graph: g.Graph, x: Doubles) -> Iterator[Doubles]:
+    """Yield the input, and then what each operation makes; the parameters are those of `run`."""
+    last_read = {at: k for k, reads in enumerate(graph.reads) for at in reads}
+    made = {-1: x}
+    yield x
+    for k, (op, reads) in enumerate(zip(graph.ops, graph.reads, strict=True)):
+        inputs = [made[at] for at in reads]
+        made[k] = op.apply(*inputs) if isinstance(op, JoinOp) else _apply(op, *inputs)
+        yield made[k]
+        for at in [at for at in made if last_read.get(at, -1) <= k]:
+            del made[at]
+
+
 def scores(graph: g.Graph, x: Doubles) -> Doubles:
     """Compute the output of each frame, [frames, classes]; the parameters are those of `run`."""
     made = []

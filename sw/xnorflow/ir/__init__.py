@@ -34,7 +34,7 @@ from xnorflow.ir.layers import (
     SumPool,
     Threshold,
 )
-from xnorflow.ir.network import IntegerNetwork, labels
+from xnorflow.ir.network import SCORES, IntegerNetwork, labels, result_arrays
 from xnorflow.ir.score_steps import ScoreStep
 from xnorflow.ir.stretches import AddMap, Stretch
 
@@ -67,6 +67,7 @@ __all__ = [
     "MaxPool",
     "NAMED_ALPHABETS",
     "Rescale",
+    "SCORES",
     "ScoreStep",
     "Scores",
     "SumPool",
@@ -76,4 +77,5 @@ __all__ = [
     "UNIPOLAR",
     "Window",
     "labels",
+    "result_arrays",
 ]

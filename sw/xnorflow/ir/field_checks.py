@@ -29,6 +29,11 @@ def integers(a: object, axes: int, what: str) -> NDArray[Any]:
     return a
 
 
+def magnitude(a: NDArray[Any]) -> int:
+    """Return the largest magnitude in an int64 array, for the least int64 too."""
+    return max(abs(int(a.min())), abs(int(a.max())))
+
+
 def check_alphabet(a: Alphabet) -> None:
     """Raise ValueError if an alphabet's values or codes are too wide."""
     need(

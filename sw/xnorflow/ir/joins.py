@@ -17,7 +17,7 @@ import numpy as np
 
 from xnorflow.ir.alphabet import MAX_BITS, Alphabet, Ints
 from xnorflow.ir.features import Features
-from xnorflow.ir.field_checks import MAX_VALUE, integers, need
+from xnorflow.ir.field_checks import MAX_VALUE, integers, magnitude, need
 from xnorflow.ir.layer import Layer, LayersBefore, Mask, NotMirrored
 
 MAX_INPUTS = 256
@@ -91,7 +91,7 @@ def _check_factors(multiply: Ints, inputs: Sequence[Features]) -> None:
         factors.shape in ((len(inputs), 1), (len(inputs), channels)),
         f"factors of {factors.shape} do not fit {len(inputs)} maps of {channels} channels",
     )
-    need(abs(factors).max() <= MAX_VALUE, f"a factor exceeds {MAX_VALUE} in magnitude")
+    need(magnitude(factors) <= MAX_VALUE, f"a factor exceeds {MAX_VALUE} in magnitude")
 
 
 def _scaled(multiply: Ints, inputs: Sequence[Features]) -> tuple[Ints, Ints, int]:
@@ -138,7 +138,7 @@ class Add(Join):
         """Check the factors and the width of the sums."""
         _check_number(inputs)
         _check_factors(self.multiply, inputs)
-        _check_products(int(abs(self.multiply).max()), inputs)
+        _check_products(magnitude(self.multiply), inputs)
 
 
 def _check_products(factor: int, inputs: Sequence[Features]) -> None:
@@ -209,7 +209,7 @@ class Maximum(Join):
         _check_number(inputs)
         _check_factors(self.multiply, inputs)
         need(type(self.minimum) is bool, "its field minimum is not a bool")
-        _check_products(int(abs(self.multiply).max()), inputs)
+        _check_products(magnitude(self.multiply), inputs)
 
 
 @dataclass(frozen=True, eq=False)

@@ -85,7 +85,9 @@ class Layer(ABC):
     """Whether each output equals one of the inputs in its window, as in a max-pool."""
 
     def __init_subclass__(cls) -> None:
-        """Register a subclass under its `kind`; TypeError if another class has it."""
+        """Register a subclass under its `kind`, if it has one; TypeError if another class has it."""
+        if not cls.kind:
+            return
         if cls.kind in KINDS:
             raise TypeError(f"two layers are of kind {cls.kind!r}")
         KINDS[cls.kind] = cls

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from xnorflow.ir.alphabet import MAX_BITS, Alphabet, Ints
 from xnorflow.ir.features import Features
-from xnorflow.ir.field_checks import MAX_FEATURES, MAX_VALUE, integers, need
+from xnorflow.ir.field_checks import MAX_FEATURES, MAX_VALUE, integers, magnitude, need
 from xnorflow.ir.layer import Layer, LayersBefore, Mask, NotMirrored
 
 Fill = Literal["repeat", "zeros", "blocks"]
@@ -71,6 +71,12 @@ class Stretch(Layer):
         need(
             len(self.crop) == 4 and all(type(c) is int and c >= 0 for c in self.crop),
             f"crop {self.crop!r} is not possible",
+        )
+        # The whole map is made before it is cropped.
+        cell = 1 if self.fill == "blocks" else self.factors[0] * self.factors[1]
+        need(
+            inp.size * cell <= MAX_FEATURES,
+            f"factors {self.factors!r} are too large: a map may have {MAX_FEATURES} features",
         )
 
     def depends(self, alive: Mask) -> Mask:
@@ -149,8 +155,8 @@ class AddMap(Layer):
     def check(self, inp: Features) -> None:
         """Check the constants."""
         values = integers(self.values, 3, "constants")
-        need(abs(values).max() <= MAX_VALUE, f"a constant exceeds {MAX_VALUE} in magnitude")
-        largest = max(abs(inp.alphabet.lo), abs(inp.alphabet.hi)) + int(abs(values).max())
+        need(magnitude(values) <= MAX_VALUE, f"a constant exceeds {MAX_VALUE} in magnitude")
+        largest = max(abs(inp.alphabet.lo), abs(inp.alphabet.hi)) + magnitude(values)
         need(largest < 1 << MAX_BITS, f"its sums could take more than {MAX_BITS} bits")
 
     def depends(self, alive: Mask) -> Mask:

@@ -8,6 +8,7 @@
    a layer. `negate` mirrors channels whose values fall.
 4. `scores` finds integer scores with the order of the float scores.
 5. `pads` sets the codes of padding.
+6. `branches` does the same for networks that branch, chain by chain.
 
 All of that is exact. What has no exact form is refused, or rounded by the rule of `fixed_point` if
 the user asked for it.
@@ -24,6 +25,8 @@ from xnorflow.graph.ops import AveragePoolOp, Graph
 from xnorflow.ir import IntegerNetwork
 from xnorflow.ir.verify import verify
 from xnorflow.lower.averages import split_averages, spread_averages
+from xnorflow.lower.branches.segments import host_quantised, lifted
+from xnorflow.lower.branches.walk import walk as branches_walk
 from xnorflow.lower.fixed_point import FixedPoint, refuse_real_weights, round_weights
 from xnorflow.lower.host_quantiser import quantise_on_host
 from xnorflow.lower.negate import OffCentre
@@ -94,10 +97,11 @@ def tidy(graph: Graph, passes: Iterable[Pass] = PASSES) -> Iterator[tuple[str, G
     str, Graph
         Name of the step, and what it made.
     """
-    graph = quantise_on_host(check_constants(graph))
+    graph = lifted(check_constants)(graph)
+    graph = quantise_on_host(graph) if graph.chain else host_quantised(graph)
     yield "imported", graph
     for step in passes:
-        graph = step(graph)
+        graph = lifted(step)(graph)
         yield step.__name__, graph
 
 
@@ -158,11 +162,12 @@ def write(graph: Graph, fixed: FixedPoint | None = None) -> tuple[IntegerNetwork
         As `lower`.
     """
     graph = refuse_real_weights(graph)
+    walked = walk if graph.chain else branches_walk
     try:
-        net, marks = walk(graph, fixed=fixed)
+        net, marks = walked(graph, fixed=fixed)
     except OffCentre:
         # Alphabets with 0 in the middle are wider, so they are used only where they are needed.
-        net, marks = walk(graph, centred=True, fixed=fixed)
+        net, marks = walked(graph, centred=True, fixed=fixed)
     verify(net)
     net = resolve_pads(net)
     verify(net)

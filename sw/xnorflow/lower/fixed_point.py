@@ -201,7 +201,7 @@ def round_weights(graph: g.Graph, bits: int) -> g.Graph:
             continue
         behind = ops[at + 1 :]
         tail = [o for o in behind if isinstance(o, g.Elementwise)]
-        value = affine(tail) if len(tail) == len(behind) else None
+        value = affine(tail) if len(tail) == len(behind) and graph.chain else None
         if value is None or value.clips:
             ops[at] = _rounded(op, op.weights.astype(np.float64), bits, shared=False)
             continue
@@ -230,13 +230,6 @@ def _rounded(op: g.ConvOp, weights: Doubles, bits: int, *, shared: bool) -> g.Co
     return replace(
         op, weights=codes, scale=scale.reshape(()) if len(scale) == 1 else scale, rounded=True
     )
-
-
-def quantise_input(graph: g.Graph, bits: int, seen: Range) -> g.Graph:
-    """Let the host round float samples that the network does not quantise itself."""
-    fixed = FixedPoint(bits, (seen,))
-    scale, alphabet = fixed.grid(0)
-    return replace(graph, ops=(quantiser(scale, alphabet, graph.name), *graph.ops))
 
 
 def quantiser(scale: float, alphabet: Alphabet, node: str) -> g.QuantOp:

@@ -347,7 +347,10 @@ class Pending:
             table = table[:1]
         self.layers.append(
             ir.InputTable(
-                "input", np.ascontiguousarray(table), grid.alphabet, sources=sources(*self.ops)
+                self.name("input", numbered=False),
+                np.ascontiguousarray(table),
+                grid.alphabet,
+                sources=sources(*self.ops),
             )
         )
         self._after_codes(grid, expression.direction(self.reach))

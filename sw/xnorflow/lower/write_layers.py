@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from xnorflow import ir
@@ -51,8 +53,42 @@ def walk(
     UnsupportedModel
         If a node has no exact integer form; the message names it.
     """
-    p, shape = Pending(graph, centred=centred, fixed=fixed), graph.shape
-    for at, op in enumerate(graph.ops):
+    p = Pending(graph, centred=centred, fixed=fixed)
+    shape = write_chain(p, graph.ops, graph.shape, range(len(graph.ops)))
+    p.at = len(graph.ops)
+    _finish(p, graph, shape)
+    net = ir.IntegerNetwork(
+        graph.name,
+        graph.shape,
+        tuple(p.layers),
+        graph.classes,
+        tuple(p.notes),
+        graph.order,
+        graph.samples,
+    )
+    return net, tuple(p.marks)
+
+
+def write_chain(p: Pending, chain: Sequence[ops.Op], shape: Shape, places: Sequence[int]) -> Shape:
+    """Write the layers of a chain of operations; the last elementwise ones and max-pools wait.
+
+    Parameters
+    ----------
+    p : Pending
+        What the chain begins with.
+    chain : sequence of Op
+        The operations.
+    shape : tuple of int
+        Height, width and channels of what the first operation reads.
+    places : sequence of int
+        Place in the graph of what enters each operation.
+
+    Returns
+    -------
+    tuple of int
+        Shape of what the last operation makes.
+    """
+    for at, op in zip(places, chain, strict=True):
         p.at = at
         match op:
             case ops.Elementwise():
@@ -71,18 +107,7 @@ def walk(
                     "there is no integer form of this operation.", node=op.node, op=op.op
                 )
         shape = output_shape(op, shape)
-    p.at = len(graph.ops)
-    _finish(p, graph, shape)
-    net = ir.IntegerNetwork(
-        graph.name,
-        graph.shape,
-        tuple(p.layers),
-        graph.classes,
-        tuple(p.notes),
-        graph.order,
-        graph.samples,
-    )
-    return net, tuple(p.marks)
+    return shape
 
 
 def _convolve(p: Pending, op: ops.ConvOp, shape: Shape) -> None:
@@ -214,7 +239,7 @@ def _drop_squashing(p: Pending, graph: ops.Graph) -> int | None:
             return at
         p.ops.pop()
         # A pool behind it has been written, but the graph has no value between the two.
-        at = None if at is None or graph.ops[at] is not last else at - 1
+        at = None if at is None or -at > len(graph.ops) or graph.ops[at] is not last else at - 1
         p.notes.append(
             f"{last.op} {last.node!r} at the end was dropped: it does not change the order of the"
             " scores."
@@ -222,19 +247,19 @@ def _drop_squashing(p: Pending, graph: ops.Graph) -> int | None:
     return at
 
 
-def _scores_in_fixed_point(p: Pending, graph: ops.Graph, where: ops.Op, at: int | None) -> bool:
+def _scores_in_fixed_point(p: Pending, where: ops.Op, at: int | None, name: str) -> bool:
     """Write scores of real factors and offsets as integers, unless they have an exact form.
 
     Parameters
     ----------
     p : Pending
         All layers but the scores.
-    graph : Graph
-        The graph that is lowered.
     where : Op
         Operation that errors name.
     at : int or None
         Place in the graph of the value that the scores stand for, counted from its end.
+    name : str
+        Name of the layer.
 
     Returns
     -------
@@ -301,7 +326,7 @@ def _scores_in_fixed_point(p: Pending, graph: ops.Graph, where: ops.Op, at: int 
         )
         offsets = np.zeros(classes, np.int64)
     p.rounded = True
-    p.layers.append(ir.Scores("scores", offsets, sources=named))
+    p.layers.append(ir.Scores(name, offsets, sources=named))
     if at is not None:
         p.marks.append(Mark(p.layers[-1], at, unit))
     return True
@@ -323,10 +348,27 @@ def _finish(p: Pending, graph: ops.Graph, shape: Shape) -> None:
             op=where.op,
             hint="a global pool or a dense layer at the end.",
         )
+    write_scores(p, graph, where)
+
+
+def write_scores(p: Pending, graph: ops.Graph, where: ops.Op, name: str = "scores") -> None:
+    """Write the scores of what waits.
+
+    Parameters
+    ----------
+    p : Pending
+        All layers but the scores.
+    graph : Graph
+        The operations up to the scores, or the last of them.
+    where : Op
+        Operation that errors name.
+    name : str
+        Name of the layer.
+    """
     p.write_pools(np.ones(len(p.reach.lo), np.int64))
     p.carry_tail()
     at = _drop_squashing(p, graph)
-    if p.fixed is not None and _scores_in_fixed_point(p, graph, where, at):
+    if p.fixed is not None and _scores_in_fixed_point(p, where, at, name):
         return
     tail = _tail(p, where)
     offsets = tail.offsets
@@ -348,7 +390,7 @@ def _finish(p: Pending, graph: ops.Graph, shape: Shape) -> None:
         )
     p.layers.append(
         ir.Scores(
-            "scores",
+            name,
             offsets,
             tail.ranks,
             tail.rank_lo,

@@ -174,6 +174,20 @@ def test_values(stalls):
     assert found == [beats_of(reference(FRAMES))] * 2
 
 
+@pytest.mark.parametrize("cycles", [7, 90, 311])
+def test_a_reset_empties_all_parts(cycles):
+    found = []
+
+    def script(bench):
+        bench.reset()
+        bench.send(FRAMES[::-1], cycles=cycles)
+        bench.reset()
+        found.extend(bench.send(FRAMES).beats)
+
+    Bench(branching(), script)
+    assert found == beats_of(reference(FRAMES))
+
+
 def test_a_queue_that_is_too_short_leaves_the_accelerator_stuck():
     """The sum of all pixels needs the whole frame, and so has everything else to keep it."""
     for queues in ({"shortcut": 4}, {"pooled": 4}):

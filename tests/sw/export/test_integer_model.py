@@ -16,6 +16,7 @@ from xnorflow.export.integer_model import integer_model
 from xnorflow.export.onnx_builder import datatype
 from xnorflow_sim import golden
 
+from ...graph_strategies import GraphCase, graph_cases
 from ...strategies import Case, cases
 
 quiet = {
@@ -41,6 +42,59 @@ def test_a_drawn_network_gives_the_golden_scores_in_onnx_runtime(tmp_path_factor
 @given(cases(frames=3))
 def test_a_drawn_network_gives_the_golden_scores_in_qonnx(tmp_path_factory, case: Case):
     export_network(case.net, tmp_path_factory.mktemp("net") / "net.onnx", qonnx=True, x=case.x)
+
+
+@settings(max_examples=120, **quiet)
+@given(graph_cases(frames=3))
+def test_a_drawn_graph_gives_the_golden_scores_in_onnx_runtime(tmp_path_factory, case: GraphCase):
+    path = tmp_path_factory.mktemp("net") / "net.onnx"
+    made = export_network(case.net, path, x=case.x)
+    assert made.tool.startswith("ONNX Runtime") and made.frames == 3
+    onnx.checker.check_model(onnx.load(path), full_check=True)
+    for name, values in case.net.evaluate(case.x).items():
+        named = [name] if case.net.outputs else []
+        scores = Executor(path, outputs=named).run(case.x).scores
+        np.testing.assert_array_equal(scores, values.reshape(len(values), -1))
+
+
+@settings(max_examples=30, **quiet)
+@given(graph_cases(frames=3))
+def test_a_drawn_graph_gives_the_golden_scores_in_qonnx(tmp_path_factory, case: GraphCase):
+    export_network(case.net, tmp_path_factory.mktemp("net") / "net.onnx", qonnx=True, x=case.x)
+
+
+def test_outputs_have_their_names_and_shapes(tmp_path):
+    import onnxruntime
+
+    conv = ir.Conv("conv", np.array([[[[1]]], [[[-1]]]]), ir.BIPOLAR)
+    layers = (conv, ir.Scores("scores", np.arange(2)))
+    places = np.arange(12).reshape(2, 3, 2)
+    outputs = (
+        ir.Output("conv", (2, 2, 3), places.transpose(2, 0, 1).ravel()),
+        ir.Output("x", (6,), places[..., 1].ravel()),
+    )
+    net = ir.IntegerNetwork("net", (2, 3, 1), layers, outputs=outputs)
+    export_network(net, tmp_path / "net.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "net.onnx")
+    x = np.arange(6, dtype=np.uint8).reshape(1, 2, 3, 1)
+    # A file cannot have an output that is called as its input is.
+    first, second = session.run(["conv", "x_0"], {"x": x})
+    np.testing.assert_array_equal(first, net.evaluate(x)["conv"])
+    np.testing.assert_array_equal(second, net.evaluate(x)["x"])
+
+
+def test_sums_that_float32_does_not_hold_are_joined_in_integers(tmp_path):
+    conv = ir.Conv("conv", np.array([[[[1]]]]), ir.UNIPOLAR)
+    add = ir.Add("sum", np.array([[1 << 30], [-3]]), inputs=("conv", ""))
+    most = ir.Maximum("most", np.array([[1], [1 << 30]]), True, inputs=("sum", "conv"))
+    both = ir.Concat("both", 2, inputs=("most", "sum"))
+    stretch = ir.Stretch("larger", (2, 1), "zeros")
+    constant = ir.AddMap("constant", np.array([[[1], [5]]]).reshape(1, 1, 2))
+    layers = (conv, add, most, both, stretch, constant, ir.Scores("scores", np.arange(2)))
+    places = np.arange(8)
+    net = ir.IntegerNetwork("net", (2, 1, 1), layers, outputs=(ir.Output("map", (8,), places),))
+    assert net.evaluate(np.full((1, 2, 1, 1), 255, np.uint8))["map"].max() > 1 << 37
+    export_network(net, tmp_path / "net.onnx")
 
 
 def test_the_batch_is_free_and_frames_are_channels_last(tmp_path):

@@ -13,6 +13,8 @@ from xnorflow.export import save_weights
 from xnorflow.export.weight_files import narrowest, parameters
 from xnorflow_sim.verilator import toolchain
 
+from ..ir.test_graphs import network
+
 
 @pytest.fixture(scope="module")
 def net():
@@ -45,6 +47,35 @@ def test_an_npz_holds_every_parameter_in_the_narrowest_type(net, tmp_path):
     conv = next(e for e in about["layers"] if e["name"] == "conv1")
     assert conv["alphabet"] == {"lo": -3, "step": 2, "levels": 4}
     assert conv["window"]["kernel"] == [3, 3]
+
+
+def test_a_network_that_branches_says_what_each_layer_reads_and_where_outputs_are(tmp_path):
+    made = network()
+    names = save_weights(made, tmp_path / "w.npz", "npz")
+    with np.load(tmp_path / "w.npz") as arrays:
+        about = json.loads(str(arrays["about"]))
+        for output, entry in zip(made.outputs, about["outputs"], strict=True):
+            assert (entry["name"], tuple(entry["shape"])) == (output.name, output.shape)
+            np.testing.assert_array_equal(arrays[entry["places"]], output.gather)
+        np.testing.assert_array_equal(arrays["sum.multiply"], [[1], [-2]])
+        np.testing.assert_array_equal(arrays["position.values"], made.layers[6].values)
+    assert "output.0.places" in names
+    layers = {entry["name"]: entry for entry in about["layers"]}
+    assert layers["sum"]["reads"] == ["a", "b"] and layers["a"]["reads"] == [""]
+    assert layers["position"]["reads"] == ["both"]
+    assert layers["larger"]["factors"] == [2, 3] and layers["larger"]["fill"] == "repeat"
+    assert layers["both"]["axis"] == 2 and layers["most"]["minimum"] is True
+    axes = {p.name: p.axes for p in parameters(made)}
+    assert axes["sum.multiply"] == "input, channel or one for all"
+    assert axes["output.1.places"].startswith("element of the output")
+
+
+def test_files_of_outputs_are_not_named_as_a_model_likes(tmp_path):
+    made = network()
+    away = replace(made.outputs[0], name="../away")
+    save_weights(replace(made, outputs=(away,)), tmp_path, "hex")
+    assert (tmp_path / "output.0.places.hex").is_file()
+    assert not (tmp_path.parent / "away.hex").exists()
 
 
 def test_hex_lines_hold_the_codes_of_a_channel_the_first_lowest(net, tmp_path):

@@ -1,7 +1,7 @@
 """Import of elementwise nodes: their constants are broadcast and become constants per channel.
 
-A node may read several tensors if each is an elementwise function of the same tensor; then the node
-is imported as one operation on that tensor.
+A node that reads several tensors, each an elementwise function of one tensor, is imported as one
+operation on that tensor.
 """
 
 from __future__ import annotations
@@ -14,18 +14,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xnorflow.errors import UnsupportedModel
+from xnorflow.frontend.input_frame import Frame
 from xnorflow.frontend.node import Node
-from xnorflow.frontend.registry import Result
+from xnorflow.frontend.registry import Joined, Outcome, Result
+from xnorflow.frontend.steps import Step, extended, fork
 from xnorflow.frontend.values import (
     Activation,
     Constant,
     LayoutError,
     Rearrangement,
-    Step,
     Value,
-    flattened_from,
-    fork,
-    operations,
     same_source,
 )
 from xnorflow.graph import ops
@@ -34,6 +33,14 @@ from xnorflow.graph.function_ops import Chain, FunctionOp, Operand, compute, sam
 Make = Callable[..., ops.Elementwise]
 MAX_OPERATIONS = 200
 """Most operations in one function of a tensor; an operation that is read twice counts twice."""
+
+
+class NotOneTensor(UnsupportedModel):
+    """Error for tensors that are not elementwise functions of one tensor."""
+
+    def __init__(self, error: UnsupportedModel) -> None:
+        """Copy the message of `error`."""
+        super().__init__(error.reason, node=error.node, op=error.op, hint=error.hint)
 
 
 def per_channel(node: Node, x: Activation, constant: NDArray[Any]) -> NDArray[Any] | None:
@@ -96,6 +103,7 @@ def apply(node: Node, x: Activation, constants: Sequence[NDArray[Any]], make: Ma
                 "its constant differs from pixel to pixel.", "constants per tensor or per channel."
             ),
             *_choices(x),
+            by_layers=False,
         )
     op = make(*values)
     with np.errstate(all="ignore"):
@@ -137,8 +145,8 @@ def combined(
     inputs: Sequence[Value | None],
     *,
     dtype: np.dtype[Any] | None = None,
-) -> Result:
-    """Import a function of `xnorflow.graph.function_ops`.
+) -> Outcome:
+    """Import a function of one tensor, of `xnorflow.graph.function_ops`.
 
     Parameters
     ----------
@@ -153,7 +161,7 @@ def combined(
 
     Raises
     ------
-    UnsupportedModel
+    NotOneTensor
         If the activations are not all elementwise functions of one tensor, or if the function has
         more than `MAX_OPERATIONS` operations.
     LayoutError
@@ -166,13 +174,15 @@ def combined(
         if constant.dtype.kind not in "biuf":
             raise node.unsupported(f"its constant has type {constant.dtype}.", "numbers.")
     x = _aligned(node, features, max((c.ndim for c in constants), default=0))
-    start = fork([v.made_by for v in features])
-    ways = [operations(v.made_by, start) for v in features]
+    parted = fork([v.made_by for v in features])
+    if parted is None:
+        raise _branch(node)
+    ways = [parted.operations(k) for k in range(len(features))]
     values = [per_channel(node, x, c) for c in constants]
     before: tuple[ops.Op, ...] = ()
-    frames = [flattened_from(v.made_by, start) for v in features]
-    base = next((f for f in frames if f), x.frame)
-    if any(frames) or (any(v is None for v in values) and x.index.ndim <= 2 and not x.padded):
+    flattened = parted.flattened()
+    base = flattened or x.frame
+    if flattened or (any(v is None for v in values) and x.index.ndim <= 2 and not x.padded):
         # After a flattening every feature is a channel of its own.
         before = (ops.FlattenOp(node=node.name, op=node.op),)
         size = math.prod(x.frame)
@@ -188,6 +198,7 @@ def combined(
                 "its constant differs from pixel to pixel.", "constants per tensor or per channel."
             ),
             *_choices(x),
+            by_layers=False,
         )
     of_chains, of_values = iter(chains), iter(kept)
     operands: tuple[Operand, ...] = tuple(
@@ -197,17 +208,32 @@ def combined(
     rest = without_residue(function, operands)
     if rest is not None:
         node.notes.append(residue_note(node))
-        return replace(x, low=-np.inf), (*before, *rest)
+        return _made(features, parted.start, base, replace(x, low=-np.inf), (*before, *rest))
     op = FunctionOp(function, operands, node=node.name, op=node.op)
     if op.size > MAX_OPERATIONS:
-        raise node.unsupported(
-            f"it is a function of one tensor with {op.size} operations.",
-            f"at most {MAX_OPERATIONS} operations between two layers that read a tensor again.",
+        raise NotOneTensor(
+            node.unsupported(
+                f"it is a function of one tensor with {op.size} operations.",
+                f"at most {MAX_OPERATIONS} operations between two layers that read a tensor again.",
+            )
         )
     made = replace(x, dtype=x.dtype if dtype is None else dtype, low=_low(op, features))
     if x.padded:
         made = replace(made, pad_value=_pad(node, function, arguments, iter(kept), x.frame[2]))
-    return made, (*before, op)
+    return _made(features, parted.start, base, made, (*before, op))
+
+
+def _made(
+    features: Sequence[Activation],
+    start: Step | None,
+    frame: Frame,
+    made: Activation,
+    done: tuple[ops.Op, ...],
+) -> Outcome:
+    """Return the result of operations on the value of `start`, a map of a frame."""
+    if len(features) == 1:
+        return made, done
+    return Joined(replace(made, made_by=extended(start, done, frame)))
 
 
 def residue_note(node: Node) -> str:
@@ -250,7 +276,7 @@ def without_residue(function: str, operands: Sequence[Operand]) -> Chain | None:
 def _aligned(node: Node, features: Sequence[Activation], rank: int) -> Activation:
     """Return the first of `features`, which all have to hold the same features in the same places.
 
-    It is broadcast to at least `rank` dimensions. UnsupportedModel if the tensors differ.
+    It is broadcast to at least `rank` dimensions. NotOneTensor if the tensors differ.
     """
     x = features[0]
     try:
@@ -272,12 +298,8 @@ def _aligned(node: Node, features: Sequence[Activation], rank: int) -> Activatio
     return x if index.shape == x.index.shape else replace(x, index=index)
 
 
-def chain_of(node: Node, start: Step | None, x: Activation) -> Chain:
-    """Return the operations behind `start` that make `x`; UnsupportedModel if they mix features."""
-    return _elementwise(node, operations(x.made_by, start))
-
-
 def _elementwise(node: Node, way: Sequence[ops.Op]) -> Chain:
+    """Return elementwise operations; NotOneTensor if others are among them."""
     chain = tuple(op for op in way if isinstance(op, ops.Elementwise))
     if len(chain) < len(way):
         raise _branch(node)
@@ -297,10 +319,12 @@ def _flattened(way: Sequence[ops.Op], pixels: int) -> tuple[ops.Op, ...]:
     return (*before, *way[at + 1 :])
 
 
-def _branch(node: Node) -> Exception:
-    return node.unsupported(
-        "it combines two tensors that both depend on the input: a branch.",
-        "a network without branches and residual connections.",
+def _branch(node: Node) -> NotOneTensor:
+    return NotOneTensor(
+        node.unsupported(
+            "it combines branches: tensors that depend on the input in different ways.",
+            "sums, products, maxima, minima, comparisons and concatenations of branches.",
+        )
     )
 
 

@@ -43,7 +43,11 @@ def arg_max(node: Node, inputs: Sequence[Value | None]) -> Result:
     _one_axis(node, x, node.integer("axis", 0))
     if node.integer("select_last_index", 0):
         raise node.unsupported("it takes the last of equal scores.", "select_last_index=0.")
-    return replace(x, ended=node.name), ()
+    axis = node.integer("axis", 0)
+    shape = [1 if a == axis % x.index.ndim else n for a, n in enumerate(x.index.shape)]
+    if not node.integer("keepdims", 1):
+        shape.pop(axis)
+    return replace(x, ended=node.name, labels=tuple(shape)), ()
 
 
 @handles("TopK", attributes="axis k largest sorted", inputs=(1, 2))

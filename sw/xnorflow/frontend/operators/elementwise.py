@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from xnorflow.frontend.limits import MAX_WEIGHTS, elements
 from xnorflow.frontend.node import QONNX, Node
 from xnorflow.frontend.operators.broadcast import Make, apply, combined
+from xnorflow.frontend.operators.joins.meeting import function_of
+from xnorflow.frontend.operators.joins.on_branches import on_each, plus_map, repeats, widened
 from xnorflow.frontend.operators.quantise import (
     QUANT_ATTRIBUTES,
     QUANTS,
@@ -20,14 +23,15 @@ from xnorflow.frontend.operators.quantise import (
     float_parameter,
     quant_parameters,
 )
-from xnorflow.frontend.registry import Result, activation, handles
-from xnorflow.frontend.values import FLOAT32, Activation, Constant, Value
+from xnorflow.frontend.registry import Joined, Outcome, Result, activation, handles
+from xnorflow.frontend.values import FLOAT32, Activation, Constant, LayoutError, Value
 from xnorflow.graph import ops
+from xnorflow.graph.quantisers import Floats
 
 
 @handles("Add", "Mul", "Sub", "Div", inputs=(2, 2), any_type=True, joins=True)
-def arithmetic(node: Node, inputs: Sequence[Value | None]) -> Result:
-    """Import arithmetic of features and a constant, or of two functions of one tensor."""
+def arithmetic(node: Node, inputs: Sequence[Value | None]) -> Outcome:
+    """Import arithmetic of features and a constant, or of two tensors."""
     first, second = inputs
     types = {v.dtype if isinstance(v, Activation) else v.value.dtype for v in inputs if v}
     if len(types) > 1:
@@ -41,8 +45,9 @@ def arithmetic(node: Node, inputs: Sequence[Value | None]) -> Result:
         raise node.unsupported("it divides by zero.", "a divisor without zeros.")
     plain = isinstance(x, Activation) and isinstance(constant, Constant) and types == {FLOAT32}
     if not plain or (node.op == "Div" and reverse):
-        return combined(node, node.op, inputs)
+        return function_of(node, node.op, inputs)
     assert isinstance(x, Activation) and isinstance(constant, Constant)
+    value = float_parameter(node, constant.value, "constant")
     where = {"node": node.name, "op": node.op}
     make: dict[str, Make] = {
         "Add": lambda v: ops.AddOp(v, **where),
@@ -50,7 +55,26 @@ def arithmetic(node: Node, inputs: Sequence[Value | None]) -> Result:
         "Sub": lambda v: ops.SubtractOp(v, reverse, **where),
         "Div": lambda v: ops.DivideOp(v, **where),
     }
-    return apply(node, x, [float_parameter(node, constant.value, "constant")], make[node.op])
+    x = widened(node, x, value)
+    try:
+        return apply(node, x, [value], make[node.op])
+    except LayoutError as e:
+        instead: Callable[[], Outcome] | None = None
+        if node.op in ("Add", "Sub") and not x.padded:
+            added = -value if node.op == "Sub" and not reverse else value
+            negated = node.op == "Sub" and reverse
+            instead = partial(_added_map, node, x, added, negated=negated)
+        elif repeats(x):
+            instead = partial(_on_each, node, x, value, make[node.op])
+        raise LayoutError(e, *e.choices, by_layers=False, instead=instead) from e
+
+
+def _added_map(node: Node, x: Activation, value: Floats, *, negated: bool) -> Outcome:
+    return Joined(plus_map(node, x, value, negated=negated))
+
+
+def _on_each(node: Node, x: Activation, value: Floats, make: Make) -> Outcome:
+    return Joined(on_each(node, x, value, make))
 
 
 @handles("BatchNormalization", attributes="epsilon momentum training_mode spatial", inputs=(5, 5))
@@ -95,7 +119,7 @@ def batch_normalization(node: Node, inputs: Sequence[Value | None]) -> Result:
 
 
 @handles("Relu", "Sign", any_type=True)
-def unary(node: Node, inputs: Sequence[Value | None]) -> Result:
+def unary(node: Node, inputs: Sequence[Value | None]) -> Outcome:
     """Import a rectifier or a sign."""
     x = activation(node, inputs[0])
     if x.dtype != FLOAT32:
@@ -110,7 +134,7 @@ def unary(node: Node, inputs: Sequence[Value | None]) -> Result:
 
 
 @handles("Clip", attributes="min max", inputs=(1, 3), any_type=True)
-def clip(node: Node, inputs: Sequence[Value | None]) -> Result:
+def clip(node: Node, inputs: Sequence[Value | None]) -> Outcome:
     """Import a clip to an interval; its ends are attributes before operator set 11."""
     x = activation(node, inputs[0])
     if x.dtype != FLOAT32:
@@ -132,7 +156,7 @@ def clip(node: Node, inputs: Sequence[Value | None]) -> Result:
     return apply(node, x, [], lambda: ops.ClipOp(*ends, node=node.name, op=node.op))
 
 
-def _integer_clip(node: Node, x: Activation, limits: Sequence[Value | None]) -> Result:
+def _integer_clip(node: Node, x: Activation, limits: Sequence[Value | None]) -> Outcome:
     """Import a clip of integers."""
     if x.dtype.kind not in "iu":
         raise node.unsupported(f"its features are of type {x.dtype}.", "float32 or integers.")

@@ -7,14 +7,14 @@ from dataclasses import replace
 from functools import wraps
 
 from xnorflow.frontend.node import Node
-from xnorflow.frontend.registry import Handler, Result
+from xnorflow.frontend.registry import LayerHandler, Result
 from xnorflow.frontend.values import Activation, Constant, LayoutError, Value
 
 LINE = 3
 """Number of dimensions of features along a line."""
 
 
-def also_along_a_line(handler: Handler) -> Handler:
+def also_along_a_line(handler: LayerHandler) -> LayerHandler:
     """Return a handler of convolutions or pools that takes one-dimensional ones as well."""
 
     @wraps(handler)
@@ -27,7 +27,7 @@ def also_along_a_line(handler: Handler) -> Handler:
             result, ops = handler(node.with_rows(), high)
         except LayoutError as e:
             low = [replace(c, index=c.index[:, :, 0]) for c in e.choices]
-            raise LayoutError(e, *low) from e
+            raise LayoutError(e, *low, by_layers=e.by_layers) from e
         return replace(result, index=result.index[:, :, 0]), ops
 
     return lifted

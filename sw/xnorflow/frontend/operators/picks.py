@@ -9,17 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import wraps
 
-import numpy as np
-
-from xnorflow.frontend.limits import MAX_WEIGHTS, elements
+from xnorflow.frontend.arrangement import Moves, strided
 from xnorflow.frontend.node import Node
-from xnorflow.frontend.registry import Handler, Result
+from xnorflow.frontend.registry import LayerHandler, Result
 from xnorflow.frontend.values import Activation, LayoutError, Value, channels_first
-from xnorflow.graph import ops
-from xnorflow.ir import Ints, Window
 
 
-def also_picked(handler: Handler) -> Handler:
+def also_picked(handler: LayerHandler) -> LayerHandler:
     """Return a handler of convolutions or pools that reads regular picks as well."""
 
     @wraps(handler)
@@ -31,46 +27,19 @@ def also_picked(handler: Handler) -> Handler:
             if not isinstance(x, Activation):
                 raise
             # The host can put samples into any order, without a layer.
-            layer = None if x.raw else pick(node, x)
-            if layer is None:
+            layers = None if x.raw else pick(node, x)
+            if layers is None:
                 raise
         frame = (x.index.shape[2], x.index.shape[3], x.index.shape[1])
         picked = Activation(frame, channels_first(frame), low=x.low, dtype=x.dtype)
         result, behind = handler(node, [picked, *inputs[1:]])
-        return result, (layer, *behind)
+        return result, (*layers, *behind)
 
     return picking
 
 
-def pick(node: Node, x: Activation) -> ops.ConvOp | None:
-    """Build the convolution that picks features [1, channels, height, width]; None if irregular.
-
-    In a regular pick, the row and the column of each feature in the frame are an offset of its
-    channel plus a common stride times its own row and column.
-    """
+def pick(node: Node, x: Activation) -> Moves | None:
+    """Return the convolution that picks features [1, channels, rows, columns]; None if irregular."""
     if x.index.ndim != 4 or len(x.index) != 1 or x.padded:
         return None
-    height, width, channels = x.frame
-    found = x.index[0]
-    start, stride, kernel = [], [], []
-    axes = ((found // channels // width, 1, height), (found // channels % width, 2, width))
-    for at, axis, size in axes:
-        first = np.take(at, [0], axis)
-        count = found.shape[axis]
-        step = int((np.take(at, [1], axis) - first).ravel()[0]) if count > 1 else size
-        shape = [-1 if a == axis else 1 for a in range(3)]
-        regular = first[:, :1, :1] + step * np.arange(count).reshape(shape)
-        if step < 1 or not (at == regular).all():
-            return None
-        start.append(first[:, 0, 0])
-        stride.append(step)
-        kernel.append(size - step * (count - 1))
-    channel = (found % channels)[:, 0, 0]
-    if not (found % channels == channel[:, None, None]).all():
-        return None
-    deep = (len(found), kernel[0], kernel[1], channels)
-    elements(deep, MAX_WEIGHTS, what="its pick of features", node=node.name, op=node.op)
-    weights: Ints = np.zeros(deep, np.int64)
-    weights[np.arange(len(found)), start[0], start[1], channel] = 1
-    window = Window((kernel[0], kernel[1]), (stride[0], stride[1]))
-    return ops.ConvOp(weights, np.ones((), np.float32), window, node=node.name, op=node.op)
+    return strided(node, x.frame, x.index[0].transpose(1, 2, 0))

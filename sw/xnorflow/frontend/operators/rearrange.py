@@ -11,6 +11,7 @@ from xnorflow.frontend.constants import Folder
 from xnorflow.frontend.limits import MAX_FEATURES, elements
 from xnorflow.frontend.node import STANDARD, Node
 from xnorflow.frontend.operators.reshape import MOVES, WITH_OPERAND, move
+from xnorflow.frontend.operators.stretches.resizing import ATTRIBUTES, resized
 from xnorflow.frontend.registry import Result, activation, handles
 from xnorflow.frontend.values import Activation, Constant, Value
 from xnorflow.ir import Ints
@@ -23,8 +24,10 @@ PICKS = {
     "DepthToSpace": ("blocksize mode", (1, 1)),
     "Tile": ("", (2, 2)),
     "Expand": ("", (2, 2)),
+    "Resize": (ATTRIBUTES, (1, 4)),
+    "Upsample": (ATTRIBUTES, (1, 2)),
 }
-"""Operators that the reference evaluator runs on positions: attributes, least and most inputs."""
+"""Operators that pick positions: attributes, least and most inputs."""
 
 
 def moves_alone(node: Node) -> bool:
@@ -54,6 +57,11 @@ def rearrange(node: Node, inputs: Sequence[Value | None], folder: Folder) -> tup
         operands = [v.value if isinstance(v, Constant) else None for v in inputs[1:]]
         return (replace(x, index=move(node, x.index, operands)),)
     x = activation(node, inputs[0])
+    if node.op in ("Resize", "Upsample"):
+        if any(isinstance(v, Activation) for v in inputs[1:]):
+            raise node.unsupported("its sizes depend on the input.", "constant sizes or scales.")
+        given = [None if v is None else _values(v) for v in inputs[1:]]
+        return (replace(x, index=resized(node, x.index, given)),)
     elements(_size(node, inputs), MAX_FEATURES, what="its result", node=node.name, op=node.op)
     values = [None if v is None else _values(v) for v in inputs]
     made = folder.evaluate(node, values)
@@ -92,7 +100,13 @@ def _never(node: Node, inputs: Sequence[Value | None]) -> Result:
     x = activation(node, inputs[0])
     if not x.ended:
         raise TypeError(f"{node.op} is a move and never imported")
-    return x, ()
+    if x.labels is None:
+        return x, ()
+    labels: tuple[int, ...] | None = None
+    if node.op in MOVES:
+        operands = [v.value if isinstance(v, Constant) else None for v in inputs[1:]]
+        labels = move(node, np.zeros(x.labels, np.int64), operands).shape
+    return replace(x, labels=labels), ()
 
 
 for _op, (_, _names) in MOVES.items():

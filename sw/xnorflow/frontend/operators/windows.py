@@ -101,9 +101,9 @@ def view(node: Node, x: Activation) -> View:
     ------
     LayoutError
         If the features are in an order that reordering channels, or swapping rows and columns, does
-        not explain.
+        not explain, or padded along the channels.
     UnsupportedModel
-        If the input is not four-dimensional, is padding only, or is padded along channels.
+        If the input is not four-dimensional, or is padding only.
     """
     if x.index.ndim != 4 or x.index.shape[0] != 1:
         raise node.unsupported(
@@ -115,16 +115,22 @@ def view(node: Node, x: Activation) -> View:
     if not rows.size:
         raise node.unsupported("its input is padding only.", "less padding.")
     found = x.index[:, :, rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
-    if (found < 0).any():
-        raise node.unsupported(
-            "its input is padded along the channels.", "padding of rows and columns only."
-        )
     pads = (
         int(rows[0]),
         int(cols[0]),
         inside.shape[1] - 1 - int(rows[-1]),
         inside.shape[2] - 1 - int(cols[-1]),
     )
+    wanted = found[0].transpose(1, 2, 0)
+    index = np.full_like(x.index, -1)
+    index[:, :, rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1] = channels_first(wanted.shape)
+    if (found < 0).any():
+        raise LayoutError(
+            node.unsupported(
+                "its input is padded along the channels.", "padding of rows and columns only."
+            ),
+            Rearrangement(wanted, index),
+        )
     plain = channels_first(x.frame)
     channels = found[0, :, 0, 0] % x.frame[2]
     if not x.raw or np.array_equal(np.sort(channels), np.arange(x.frame[2])):
@@ -133,9 +139,6 @@ def view(node: Node, x: Activation) -> View:
             seen = seen.transpose(0, 1, 3, 2) if swapped else seen
             if np.array_equal(found, seen):
                 return View(pads, channels, swapped)
-    wanted = found[0].transpose(1, 2, 0)
-    index = np.where(x.index < 0, -1, 0)
-    index[:, :, rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1] = channels_first(wanted.shape)
     raise LayoutError(
         node.unsupported(
             "its input features are in an order other than channels, rows, columns.",
