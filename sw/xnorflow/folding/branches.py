@@ -36,7 +36,7 @@ def is_chain(parts: Sequence[Part]) -> bool:
 
 
 @dataclass(frozen=True, eq=False)
-class _Link:
+class _PartStream:
     """The gearboxes of a stream between two parts.
 
     Parameters
@@ -80,7 +80,7 @@ class Branches:
         least = max(frame // group, *(int(e.cycles.min()) for e in self.engines))
         self.targets = self.targets[self.targets >= least]
 
-    def _links(self, parts: Sequence[Part], family: Family) -> Sequence[_Link]:
+    def _links(self, parts: Sequence[Part], family: Family) -> Sequence[_PartStream]:
         found = []
         for sink, part in enumerate(parts):
             tree = True
@@ -97,7 +97,7 @@ class Branches:
                     np.array([_port_lanes(part, port, int(w)) for w in after.widths]),
                     family,
                 )
-                found.append(_Link(read - 1, sink, options, tree))
+                found.append(_PartStream(read - 1, sink, options, tree))
                 tree = False
         return found
 
@@ -195,7 +195,7 @@ class Branches:
             total += float(matrix[lane, width])
         return total
 
-    def _ends(self, link: _Link, chosen: Sequence[int]) -> tuple[int, int]:
+    def _ends(self, link: _PartStream, chosen: Sequence[int]) -> tuple[int, int]:
         source, sink = self.engines[link.source], self.engines[link.sink]
         return int(source.lane_of[chosen[link.source]]), int(sink.width_of[chosen[link.sink]])
 

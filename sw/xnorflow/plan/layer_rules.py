@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from xnorflow import ir
 from xnorflow.errors import UnsupportedModel
-from xnorflow.plan.joints.arrays import (
+from xnorflow.plan.joints.joined_arrays import (
     added_array,
     constant_array,
     copy_array,

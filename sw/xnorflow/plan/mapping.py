@@ -13,7 +13,7 @@ import numpy as np
 
 from xnorflow import ir
 from xnorflow.errors import BadInput, UnsupportedModel
-from xnorflow.plan.joints.arrays import code_tail
+from xnorflow.plan.joints.joined_arrays import code_tail
 from xnorflow.plan.joints.joint import Joint
 from xnorflow.plan.layer_rules import Part, StageRule, reductions, rule_of, tail_rule_of
 from xnorflow.plan.reductions import Fold, Reduction

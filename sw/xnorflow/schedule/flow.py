@@ -19,7 +19,7 @@ import numpy as np
 
 from xnorflow.ir import Ints
 from xnorflow.schedule.bounds import elements_per_frame
-from xnorflow.schedule.fronts import in_order, stage_times
+from xnorflow.schedule.issues import in_order, stage_times
 from xnorflow.schedule.regrouping import NEVER, GearboxTimes
 from xnorflow_hw.spec import AcceleratorSpec, StageSpec, StreamSpec
 
