@@ -55,15 +55,10 @@ def arranged(node: Node, frame: Frame, wanted: Ints, pad: float = 0.0) -> Moves 
     if (wanted < 0).any():
         return _padded(node, frame, wanted, pad)
     made = _cells(node, frame, wanted)
-    if made is None:
-        made = strided(node, frame, wanted, tight=True)
     if made is None and wanted.shape[:2] == (1, 1):
-        size = math.prod(frame)
-        picked = _picked(node, (1, 1, size), wanted[0, 0])
-        if picked is None:
-            return None
-        made = (ops.FlattenOp(node=node.name, op=node.op), *picked)
-    return made
+        picked = _picked(node, (1, 1, math.prod(frame)), wanted[0, 0])
+        return None if picked is None else (ops.FlattenOp(node=node.name, op=node.op), *picked)
+    return strided(node, frame, wanted, tight=True) if made is None else made
 
 
 def cost(moves: Moves) -> int:
@@ -242,17 +237,13 @@ def _padded(node: Node, frame: Frame, wanted: Ints, pad: float) -> Moves | None:
     moves = arranged(node, frame, core)
     if moves is None:
         return None
-    *before, last = moves or (None,)
-    merged = isinstance(last, ops.ConvOp) and last.window.kernel == (1, 1)
+    lines = any((top, left, bottom, right))
+    before, last = list(moves[:-1]), moves[-1] if moves else None
     channels = wanted.shape[2]
-    if merged:
-        assert isinstance(last, ops.ConvOp)
+    if isinstance(last, ops.ConvOp) and (not lines or last.window == PIXEL):
         rows: NDArray[np.int64] = last.weights
         window = last.window
     else:
-        before = list(moves)
-        rows, window = np.eye(len(used[2]), dtype=np.int64)[:, None, None], PIXEL
-    if any((top, left, bottom, right)) and window.stride != (1, 1):
         before = list(moves)
         rows, window = np.eye(len(used[2]), dtype=np.int64)[:, None, None], PIXEL
     size = (channels, *rows.shape[1:])

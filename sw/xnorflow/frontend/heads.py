@@ -31,15 +31,18 @@ class Heads:
         The frame of the input.
     size : int
         Number of elements of all outputs together.
+    end_notes : tuple of str
+        Notes on nodes at the end that were dropped.
     notes : tuple of str
-        Facts that a user should know, one sentence each.
+        Notes on outputs that are left out.
     """
 
     ops: tuple[Op, ...]
     outputs: tuple[GraphOutput, ...]
     source: InputFrame
     size: int
-    notes: tuple[str, ...] = ()
+    end_notes: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def heads(named: Sequence[tuple[str, Value]]) -> Heads:
@@ -74,6 +77,7 @@ def heads(named: Sequence[tuple[str, Value]]) -> Heads:
         if all(value is not other for _, other in found):
             found.append((name, value))
     kept, notes = _without_copies(found)
+    ends = tuple(dict.fromkeys(x.end_note for _, x in kept if x.end_note))
     source = agreed_source([x for _, x in kept])
     assert source is not None
     if len(kept) == 1:
@@ -81,7 +85,7 @@ def heads(named: Sequence[tuple[str, Value]]) -> Heads:
         if np.array_equal(x.index.ravel(), np.arange(math.prod(x.frame))):
             step = _flattened(name, x)
             ops = listed([step], named=False).ops
-            return Heads(ops, (), source, x.index.size, notes)
+            return Heads(ops, (), source, x.index.size, ends, notes)
     listing = listed([x.made_by for _, x in kept], named=True)
     outputs = []
     for (name, x), end in zip(kept, listing.ends, strict=True):
@@ -96,7 +100,7 @@ def heads(named: Sequence[tuple[str, Value]]) -> Heads:
             GraphOutput(name, end, shape[1:] if shape[:1] == (1,) else shape, x.index.ravel())
         )
     size = sum(x.index.size for _, x in kept)
-    return Heads(listing.ops, tuple(outputs), source, size, notes)
+    return Heads(listing.ops, tuple(outputs), source, size, ends, notes)
 
 
 def _flattened(name: str, x: Activation) -> Step | None:

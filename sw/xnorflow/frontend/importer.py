@@ -24,6 +24,7 @@ from xnorflow.frontend.arrangement import arranged
 from xnorflow.frontend.constants import Folder
 from xnorflow.frontend.heads import Heads, heads
 from xnorflow.frontend.input_frame import InputFrame
+from xnorflow.frontend.limits import MAX_BUILT, MAX_STEPS
 from xnorflow.frontend.model_file import ModelFile
 from xnorflow.frontend.narrow import is_narrow
 from xnorflow.frontend.node import STANDARD, Node
@@ -39,7 +40,7 @@ from xnorflow.frontend.registry import (
     activation,
     handles,
 )
-from xnorflow.frontend.steps import Step, extended
+from xnorflow.frontend.steps import Step, Tally, extended
 from xnorflow.frontend.values import (
     FLOAT32,
     Activation,
@@ -54,8 +55,6 @@ from xnorflow.frontend.ways_out import way_out
 from xnorflow.graph import ops as graph
 from xnorflow.graph.join_ops import JoinOp
 
-SATURATING = frozenset({"Softmax", "LogSoftmax"})
-"""Operators at a network's end that saturate in floats, which makes different scores equal."""
 AFTER_END = frozenset({*MOVES, "Cast", "Softmax", "LogSoftmax", "ArgMax", "TopK", "OneHot"})
 """Operators that may follow one that ends a network."""
 
@@ -100,11 +99,14 @@ class Walk:
         The input's frame, if no layer may ask for another one.
     notes : list of str
         Facts that a user should know, one sentence each; `run` adds to them.
+    tally : Tally
+        The operations that were built so far.
     """
 
     file: ModelFile
     frame: InputFrame | None = None
     notes: list[str] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
 
     def run(self) -> Heads:
         """Import every node, and return the outputs with the operations that compute them.
@@ -135,9 +137,8 @@ class Walk:
                 if not readers[name]:
                     # What nothing reads any more need not be kept.
                     env.pop(name, None)
-        self.notes.extend(folder.notes)
         made = heads([(name, env[name]) for name in self.file.outputs])
-        self.notes.extend(made.notes)
+        self.notes.extend((*made.end_notes, *folder.notes, *made.notes))
         if self.file.dropped and not is_chain(made):
             self.notes.append(
                 f"{self.file.dropped} nodes that depend on the input were left out: no output"
@@ -240,8 +241,11 @@ class Walk:
         if any(v.raw for v in features) and not result.raw and source is not None:
             source = replace(source, told=source.told or _tell(source, new))
         self.notes.extend(node.notes)
-        if result.ended and not x.ended:
-            self.notes.append(dropped(node))
+        if self.tally.count(step) > MAX_STEPS or self.tally.weights > MAX_BUILT:
+            raise node.unsupported(
+                "the network is too large up to here.",
+                f"at most {MAX_STEPS} operations with {MAX_BUILT} weights.",
+            )
         ended = result.ended or (x.ended if node.op != "OneHot" else "")
         return replace(result, ended=ended, made_by=step, source=source)
 
@@ -265,20 +269,6 @@ def _tell(source: InputFrame, ops: Sequence[graph.Op]) -> bool:
     """Return whether the operations of the first layer depend on rows, columns and channels."""
     first = next((op for op in ops if not isinstance(op, graph.Elementwise)), None)
     return source.frame[:2] != (1, 1) and not isinstance(first, graph.FlattenOp | JoinOp)
-
-
-def dropped(node: Node) -> str:
-    """Return the note on a node at the end that was dropped, and on what that may change."""
-    text = (
-        f"{node.op} {node.name!r} at the end was dropped: it does not change the order of the"
-        " scores."
-    )
-    if node.op in SATURATING:
-        text += (
-            " Where it saturates in float32 it makes different scores equal, so that a label of the"
-            " file itself, the first of equal ones, can differ there."
-        )
-    return text
 
 
 def _rearranged(

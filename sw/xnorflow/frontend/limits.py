@@ -21,6 +21,10 @@ MAX_FEATURES = 1 << 24
 """Most elements of one frame between two nodes, padding included."""
 MAX_WEIGHTS = 1 << 26
 """Elements of one layer's weights, zeros included where groups have to be widened."""
+MAX_BUILT = 1 << 28
+"""Most weights of all layers together, those that move features included."""
+MAX_STEPS = 200_000
+"""Most operations that are built, whether an output needs them or not."""
 
 
 def elements(shape: Iterable[int], limit: int, *, what: str, node: str, op: str = "") -> int:

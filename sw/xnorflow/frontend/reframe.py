@@ -115,7 +115,7 @@ def _like(x: Activation, target: Activation) -> Activation:
     if (wanted < 0).any() or (index[x.index >= 0] < 0).any():
         return x  # They look at different samples.
     shape = target.index.shape
-    if x.index.shape == shape and np.array_equal(_samples(x), _samples(target)):
+    if target.raw and x.index.shape == shape and np.array_equal(_samples(x), _samples(target)):
         # Of a sample that a frame holds twice the copy that is read in that very place is meant.
         inside = target.index >= 0
         wanted[target.index[inside]] = x.index[inside]

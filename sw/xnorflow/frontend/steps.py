@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from xnorflow.frontend.input_frame import Frame
 from xnorflow.graph.join_ops import JoinOp
-from xnorflow.graph.ops import Elementwise, FlattenOp, Op
+from xnorflow.graph.ops import ConvOp, Elementwise, FlattenOp, Op
 
 MAX_WAY = 2000
 """Most operations that are looked at for where the ways to several tensors part."""
@@ -40,6 +40,28 @@ def extended(step: Step | None, ops: Iterable[Op], frame: Frame) -> Step | None:
     for op in ops:
         step = Step(op, (step,), step.depth + 1 if step else 1, frame)
     return step
+
+
+class Tally:
+    """A count of the operations that are built, and of their weights."""
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self._known: dict[int, Step] = {}
+        self.weights = 0
+
+    def count(self, step: Step | None) -> int:
+        """Count what a step depends on, as far as it was not counted before; return all steps."""
+        todo = [step]
+        while todo:
+            step = todo.pop()
+            if step is None or id(step) in self._known:
+                continue
+            self._known[id(step)] = step
+            if isinstance(step.op, ConvOp):
+                self.weights += step.op.weights.size
+            todo.extend(step.reads)
+        return len(self._known)
 
 
 def joined(op: JoinOp, steps: Sequence[Step | None], frame: Frame) -> Step:

@@ -81,6 +81,8 @@ class Activation:
         if there is none.
     dtype : dtype
         Element type.
+    end_note : str
+        What a user should know about that node.
     labels : tuple of int, optional
         If the node that ended it is an arg-max, the shape of the labels in the file.
     made_by : Step, optional
@@ -98,6 +100,7 @@ class Activation:
     low: float = -np.inf
     ended: str = ""
     dtype: np.dtype[Any] = FLOAT32
+    end_note: str = ""
     labels: tuple[int, ...] | None = None
     made_by: Step | None = None
     source: InputFrame | None = None

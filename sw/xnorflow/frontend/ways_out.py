@@ -7,14 +7,11 @@ ANY = (
     " (docs/operators.md lists all)."
 )
 FEED_FORWARD = "a feed-forward network of convolutions and dense layers."
-NO_BRANCH = "a network without branches and residual connections."
 BATCH_NORM = "BatchNormalization, whose statistics are constant in inference."
 STATIC_SCALES = "static quantisation: QuantizeLinear with constant scales."
+QDQ = "QuantizeLinear and DequantizeLinear around the plain operator (the QDQ format)."
 
 WAYS_OUT = {
-    "Resize": "no resizing between layers, or a network that ends before it.",
-    "Upsample": "no resizing between layers, or a network that ends before it.",
-    "ConvTranspose": "a convolution, or a network that ends before it.",
     "Einsum": "MatMul, Gemm or Conv with constant weights.",
     "InstanceNormalization": BATCH_NORM,
     "LayerNormalization": BATCH_NORM,
@@ -23,8 +20,9 @@ WAYS_OUT = {
     "LRN": BATCH_NORM,
     "DynamicQuantizeLinear": STATIC_SCALES,
     "DynamicQuantizeMatMul": STATIC_SCALES,
-    "QLinearAdd": NO_BRANCH,
-    "QLinearConcat": NO_BRANCH,
+    "QLinearAdd": QDQ,
+    "QLinearMul": QDQ,
+    "QLinearConcat": QDQ,
     "LSTM": FEED_FORWARD,
     "GRU": FEED_FORWARD,
     "RNN": FEED_FORWARD,

@@ -22,6 +22,7 @@ MAP, ROW = (1, 2, 6, 5), (1, 6)
 NEWEST = 23
 """Operator sets up to here are ONNX Runtime's."""
 W = f32(RNG.choice([-1, 1], (4, 2, 3, 3)))
+WT = f32(RNG.choice([-1, 1], (2, 3, 3, 2)))
 A = {name: f32(RNG.uniform(1, 3, 2)) for name in ("gamma", "beta", "mean", "var")}
 M64 = f32(RNG.choice([-1, 1], (6, 4)))
 
@@ -127,6 +128,32 @@ CASES = {
         (MAP, 7, 24, [W], {"auto_pad": "VALID"}),
         (MAP, 7, 24, [W[:, :1]], {"group": 2}),
     ],
+    "ConvTranspose": [
+        (MAP, 7, 24, [WT], {}),
+        (MAP, 7, 24, [WT, f32(1, 2, 3)], {"kernel_shape": [3, 2]}),
+        (MAP, 7, 24, [WT], {"strides": [2, 3], "pads": [1, 0, 0, 1], "output_padding": [1, 0]}),
+        (MAP, 7, 24, [WT], {"strides": [1, 2], "dilations": [2, 1]}),
+        (MAP, 7, 24, [WT], {"auto_pad": "VALID"}),
+        # The reference evaluator fails with groups.
+        (MAP, 7, 23, [WT], {"group": 2, "strides": [2, 2]}),
+    ],
+    "Resize": [
+        (MAP, 10, 10, [f32(1, 1, 2, 3)], {}),
+        (MAP, 10, 10, [f32(1, 1, 0.5, 1.2)], {"mode": "nearest"}),
+        (MAP, 11, 24, [f32([]), f32(1, 1, 2, 3)], {}),
+        (MAP, 11, 24, [f32([]), f32(1, 1, 0.5, 2)], {"mode": "nearest"}),
+        (MAP, 13, 24, ["", "", ints(1, 2, 12, 5)], {}),
+        (MAP, 13, 24, ["", f32(1, 1, 2, 2)], {"coordinate_transformation_mode": "asymmetric"}),
+        (MAP, 13, 24, ["", f32(1, 1, 3, 3)], {"nearest_mode": "floor"}),
+        (MAP, 18, 24, ["", f32(2, 2)], {"axes": [2, 3], "antialias": 0}),
+        # The reference evaluator fails with negative axes.
+        (MAP, 19, 23, ["", "", ints(12, 10)], {"axes": [-2, -1]}),
+    ],
+    "Upsample": [
+        (MAP, 7, 8, [], {"scales": [1.0, 1.0, 2.0, 3.0]}),
+        (MAP, 9, 9, [f32(1, 1, 2, 3)], {"mode": "nearest"}),
+    ],
+    "Mean": [(MAP, 8, 24, [], {}), (MAP, 8, 24, ["x"], {})],
     "MaxPool": [
         (MAP, 7, 24, [], {"kernel_shape": [2, 3]}),
         (MAP, 7, 24, [], {"kernel_shape": [2, 2], "strides": [2, 2], "pads": [1, 0, 0, 1]}),
@@ -240,8 +267,14 @@ FUNCTIONS = {
 }
 INTEGER_LAYERS = {"ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"}
 """They have tests of their own, with all optional inputs left out and given."""
-ELSEWHERE = {"ArgMax", "TopK", *INTEGER_LAYERS, *(op for family, op in HANDLERS if family)}
-"""Endings whose outputs are no scores, and the operators of other domains."""
+ELSEWHERE = {
+    "ArgMax",
+    "TopK",
+    "OneHot",
+    *INTEGER_LAYERS,
+    *(op for family, op in HANDLERS if family),
+}
+"""Endings whose outputs are no scores, what needs one, and the operators of other domains."""
 
 
 def test_every_operator_is_here():

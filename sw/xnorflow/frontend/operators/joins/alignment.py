@@ -150,7 +150,12 @@ def _frames(features: Sequence[Activation], shape: tuple[int, ...]) -> Iterator[
             index = x.index.reshape(shape)
             if new(x.frame, index):
                 yield x.frame, index
-    for axes in chain((own_layout(x, shape) for x in features[:MAX_FRAMES]), layouts(shape)):
+    tried = features[:MAX_FRAMES]
+    for axes in chain(
+        (own_layout(x, shape) for x in tried),
+        layouts(shape),
+        (own_layout(x, shape, repeated=True) for x in tried),
+    ):
         if axes is None:
             continue
         frame, index = laid_out(shape, axes)
@@ -181,10 +186,11 @@ def layouts(shape: tuple[int, ...]) -> Iterator[Axes]:
         yield lines[0], lines[1], channel
 
 
-def own_layout(x: Activation, shape: tuple[int, ...]) -> Axes | None:
+def own_layout(x: Activation, shape: tuple[int, ...], *, repeated: bool = False) -> Axes | None:
     """Return the axes of a shape that are the rows, columns and channels of a tensor's frame.
 
-    Axes along which features are repeated are of the channels. None if an axis is of several.
+    None if an axis is of several, or if features are repeated along one; with `repeated`, that is
+    one of the channels.
     """
     index = x.index.reshape((1,) * (len(shape) - x.index.ndim) + x.index.shape)
     _, width, channels = x.frame
@@ -194,7 +200,7 @@ def own_layout(x: Activation, shape: tuple[int, ...]) -> Axes | None:
         if size == 1:
             continue
         moving = [k for k, p in enumerate(places) if np.diff(p, axis=axis).any()]
-        if len(moving) > 1:
+        if len(moving) > 1 or not (moving or repeated):
             return None
         found[moving[0] if moving else 2].append(axis)
     rows, columns, deep = map(tuple, found)
