@@ -8,7 +8,8 @@
    `affine_form` finds these constants, `common_unit` one unit for several operands. Where there is
    none, fixed point rounds to the unit that `streams` has for all joins of a stream, and
    `round_weights` the weights.
-4. `write_joins` and `write_stretches` write the layers, `write_outputs` the scores of each output.
+4. `write_joins`, `write_concat` and `write_stretches` write the layers, `write_outputs` the scores
+   of each output.
 5. `tidying` merges equal layers, drops those that nobody reads, and merges sums.
 
 No layer before a fork is changed for the sake of one of its readers.

@@ -17,7 +17,7 @@ from xnorflow.graph.join_ops import (
     StretchOp,
     SumOp,
 )
-from xnorflow.lower.branches import write_joins, write_stretches
+from xnorflow.lower.branches import write_concat, write_joins, write_stretches
 from xnorflow.lower.branches.branch_pending import BranchPending, Value, Written
 from xnorflow.lower.branches.common_unit import exact_unit
 from xnorflow.lower.branches.operand import Operand, no_common_unit, rounded, whole
@@ -115,7 +115,7 @@ class _Walker:
                 return write_joins.greatest(read, op, made, minimum=op.minimum)
             case ConcatOp():
                 read = [operand(p, op, made) for p in begun]
-                return write_joins.side_by_side(read, op.axis, op, made)
+                return write_concat.side_by_side(read, op.axis, op, made)
             case ProductOp():
                 read = [
                     _pure(operand(p, op, unit), op, unit)

@@ -315,3 +315,30 @@ def test_products_beyond_float32_are_refused():
     b.head(y, 288, 10)
     with pytest.raises(UnsupportedModel, match="'n5': its products take more than 24 bits"):
         lower(b.graph())
+
+
+def test_what_rounds_in_float32_is_done_behind_a_concatenation_as_it_is():
+    """Thresholds of float32 operations stay where they are, between any two sums."""
+    b, s = start()
+    rng = np.random.default_rng(5)
+    norms = []
+    for channels in (3, 5):
+        a, c = rng.uniform(-1, 1, channels), rng.uniform(-4, 4, channels)
+        norms.append((np.float32(a), np.float32(c)))
+    parts = [
+        b.norm(b.conv(s, 8, n, weights=(-2, 1)), *norm)
+        for n, norm in zip((3, 5), norms, strict=True)
+    ]
+    x = b.sign(b.add(ConcatOp(2, op="Concat"), *parts))
+    b.head(b.conv(x, 8, 8), 288, 10)
+    net = lower(b.graph())
+    at = kinds(net).index("concat")
+    threshold = next(x for x in net.layers[at:] if isinstance(x, ir.Threshold))
+    signs = [x for x in net.layers[at:] if isinstance(x, ir.Add)]
+    factor, offset = (np.concatenate(v) for v in zip(*norms, strict=True))
+    falls = (signs[0].multiply[0] < 0) if signs else np.zeros(8, bool)
+    assert (falls == (factor < 0)).all()
+    for channel, (t,) in enumerate(threshold.thresholds):
+        sums = np.arange(t - 1, t + 1) * (-1 if falls[channel] else 1)
+        values = sums.astype(np.float32) * factor[channel] + offset[channel]
+        assert (values >= 0).tolist() == [False, True]
