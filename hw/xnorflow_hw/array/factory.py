@@ -8,6 +8,7 @@ from typing import Any
 from xnorflow_hw.array.affine_tail import AffineTail
 from xnorflow_hw.array.baked_array import FORM, BakedArray
 from xnorflow_hw.array.dot import DotArray
+from xnorflow_hw.array.mac import MacArray
 from xnorflow_hw.array.pool import MaxArray, SumArray
 from xnorflow_hw.array.tail import OffsetTail, TableTail, ThresholdTail
 from xnorflow_hw.spec import (
@@ -15,6 +16,7 @@ from xnorflow_hw.spec import (
     AffineSpec,
     ArraySpec,
     DotSpec,
+    MacSpec,
     MaxSpec,
     OffsetSpec,
     SumSpec,
@@ -25,7 +27,7 @@ from xnorflow_hw.spec import (
 from xnorflow_hw.spec.kinds import Style
 from xnorflow_hw.spec.stage_latency import compares
 
-Array = DotArray | BakedArray | MaxArray | SumArray
+Array = DotArray | BakedArray | MacArray | MaxArray | SumArray
 AnyTail = ThresholdTail | AffineTail | OffsetTail | TableTail
 Tails = list[AnyTail]
 
@@ -50,7 +52,7 @@ def engine(
 
     Returns
     -------
-    array : DotArray, BakedArray, MaxArray or SumArray
+    array : DotArray, BakedArray, MacArray, MaxArray or SumArray
         The array, which compares with the thresholds itself if `compares`.
     tails : list of ThresholdTail, AffineTail, OffsetTail or TableTail
         The tails that remain.
@@ -122,6 +124,12 @@ def _dot(
     )
 
 
+def _mac(
+    spec: MacSpec, rows: int, compared: ThresholdSpec | None, style: Style, name: str
+) -> MacArray:
+    return MacArray(spec, rows=rows, style=style, name=f"{name}_weights")
+
+
 def _max(
     spec: MaxSpec, rows: int, compared: ThresholdSpec | None, style: Style, name: str
 ) -> MaxArray:
@@ -134,7 +142,12 @@ def _sum(
     return SumArray(lanes=spec.lanes, bits=spec.bits, out_bits=spec.out_bits, rows=rows)
 
 
-ARRAYS: dict[type[ArraySpec], Callable[..., Array]] = {DotSpec: _dot, MaxSpec: _max, SumSpec: _sum}
+ARRAYS: dict[type[ArraySpec], Callable[..., Array]] = {
+    DotSpec: _dot,
+    MacSpec: _mac,
+    MaxSpec: _max,
+    SumSpec: _sum,
+}
 """What builds the array of each spec."""
 
 

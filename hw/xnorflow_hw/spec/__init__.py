@@ -5,7 +5,7 @@ project.
 """
 
 from xnorflow_hw.spec.accelerator import AcceleratorSpec, InputSpec, StageSpec
-from xnorflow_hw.spec.arrays import ArraySpec, DotSpec, MaxSpec, SumSpec
+from xnorflow_hw.spec.arrays import ArraySpec, DotSpec, MacSpec, MaxSpec, SumSpec, Weighted
 from xnorflow_hw.spec.buffer import BufferSpec
 from xnorflow_hw.spec.gearbox import GearboxSpec
 from xnorflow_hw.spec.rom import FAR_CYCLES, IN_BLOCKS, IN_SPRAM, NEAR, RomSpec, Tile, segments
@@ -23,6 +23,7 @@ __all__ = [
     "IN_BLOCKS",
     "IN_SPRAM",
     "InputSpec",
+    "MacSpec",
     "MaxSpec",
     "NEAR",
     "OffsetSpec",
@@ -35,5 +36,6 @@ __all__ = [
     "TailSpec",
     "ThresholdSpec",
     "Tile",
+    "Weighted",
     "segments",
 ]
