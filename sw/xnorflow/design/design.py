@@ -22,6 +22,7 @@ from xnorflow.plan.hardware_passes import accelerator
 from xnorflow.plan.layer_rules import reductions
 from xnorflow.plan.mapping import sent
 from xnorflow.plan.memories import load_bits
+from xnorflow.plan.products import multiplier_of
 from xnorflow.plan.reductions import Fold, Reduction
 from xnorflow.resources.engine import DesignSummary
 from xnorflow.resources.summarise import design_summary
@@ -420,7 +421,8 @@ class Design:
                 # The stage sends what the unit of scores starts from.
                 before = part.tails[-2][0] if len(part.tails) > 1 else part.layer
                 v = values[before.name].astype(np.int64)
-                meaning, _ = sent(part, self.folds[-1])
+                multiplier = multiplier_of(self.spec.stages[-1].array)
+                meaning, _ = sent(part, self.folds[-1], multiplier)
                 v = (v * meaning.denominator - meaning.offset[0]) // meaning.numerator
             elif not isinstance(layer, ir.Scores):
                 a = part.final.alphabet

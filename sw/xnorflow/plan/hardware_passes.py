@@ -1,5 +1,6 @@
 """The passes from an integer network and its folding to a finished `AcceleratorSpec`.
 
+`multipliers` chooses what multiplies in each layer, because the meaning of sums depends on it;
 `mapped` builds a spec in which every buffer holds a single word. Each of `PASSES` then decides one
 aspect of it, and `verify_spec` checks after every pass that the parts of the spec fit together.
 """
@@ -14,8 +15,10 @@ from xnorflow.devices.tables import Fpga
 from xnorflow.ir.reach import verify_reached
 from xnorflow.plan.depths import shrunk, with_depths
 from xnorflow.plan.fabric import with_fabric
+from xnorflow.plan.layer_rules import reductions
 from xnorflow.plan.mapping import mapped
 from xnorflow.plan.memories import with_memories
+from xnorflow.plan.products import multipliers
 from xnorflow.plan.reductions import Fold
 from xnorflow.plan.tail_choice import with_tails
 from xnorflow.plan.verify_spec import verify_spec
@@ -100,7 +103,8 @@ def accelerator(
     UnsupportedModel
         If there is no hardware for a layer.
     """
-    spec = mapped(net, folds, in_lanes=in_lanes, out_lanes=out_lanes)
+    products = multipliers(reductions(net), folds, device)
+    spec = mapped(net, folds, in_lanes=in_lanes, out_lanes=out_lanes, multipliers=products)
     verify_reached(net)
     verify_spec(spec)
     if watch is not None:

@@ -27,13 +27,19 @@ from xnorflow.plan.tail_constants import (
 from xnorflow_hw import spec
 from xnorflow_hw.base.names import plain
 from xnorflow_hw.spec import geometry
+from xnorflow_hw.spec.kinds import Multiplier
 
 MAX_STEPS = 64
 """Most steps for which a table of wide samples is built of comparators; see `InputStage`."""
 
 
 def mapped(
-    net: ir.LayerGraph, folds: Sequence[Fold], *, in_lanes: int, out_lanes: int
+    net: ir.LayerGraph,
+    folds: Sequence[Fold],
+    *,
+    in_lanes: int,
+    out_lanes: int,
+    multipliers: Sequence[Multiplier | None] = (),
 ) -> spec.AcceleratorSpec:
     """Build the specification of a network at a folding, in which depths are still to be chosen.
 
@@ -45,6 +51,9 @@ def mapped(
         Folding of each reduction of the network, in order.
     in_lanes, out_lanes : int
         Samples per input beat and scores per output beat.
+    multipliers : sequence of Multiplier or None
+        For each reduction, what its products are built of; planes where it is None, and everywhere
+        by default.
 
     Returns
     -------
@@ -77,15 +86,18 @@ def mapped(
     stages, gearboxes = [], []
     group, lanes = (frame if flat else net.shape[2]), in_lanes
     source = describe_input(net, group, in_lanes)
-    for part, fold in zip(parts, folds, strict=True):
+    multipliers = multipliers or [None] * len(parts)
+    for part, fold, multiplier in zip(parts, folds, multipliers, strict=True):
         bits = part.inp.alphabet.bits
         gearboxes.append(spec.GearboxSpec(bits, group, lanes, part.inp.channels, fold.simd))
-        stages.append(describe_stage(part, fold))
+        stages.append(describe_stage(part, fold, multiplier))
         group, lanes = part.out_channels, stages[-1].lanes_out
     last = stages[-1]
     gearboxes.append(spec.GearboxSpec(last.out_bits, group, lanes, group, out_lanes))
     alphabet = net.features[-1].alphabet
-    unit = unit_of_scores(parts[-1], folds[-1], last, out_lanes) if net.scores.steps else None
+    unit = None
+    if net.scores.steps:
+        unit = unit_of_scores(parts[-1], folds[-1], last, out_lanes, multipliers[-1])
     signed = unit is not None or isinstance(last.tails[-1], spec.OffsetSpec)
     width = (unit or last).out_bits if signed else alphabet.bits
     return spec.AcceleratorSpec(
@@ -102,20 +114,24 @@ def mapped(
 
 
 def unit_of_scores(
-    part: Reduction, fold: Fold, stage: spec.StageSpec, lanes: int
+    part: Reduction,
+    fold: Fold,
+    stage: spec.StageSpec,
+    lanes: int,
+    multiplier: Multiplier | None = None,
 ) -> spec.ScoreSpec:
     """Return the unit that computes the scores of the last stage's values."""
     layer = part.tails[-1][0]
     assert isinstance(layer, ir.Scores)
-    meaning, span = sent(part, fold)
+    meaning, span = sent(part, fold, multiplier)
     return score_unit(layer, meaning, span, bits=stage.out_bits, lanes=lanes)
 
 
-def sent(part: Reduction, fold: Fold) -> tuple[Affine, Span]:
+def sent(part: Reduction, fold: Fold, multiplier: Multiplier | None = None) -> tuple[Affine, Span]:
     """Return what the values mean that a reduction's stage sends, and which can occur."""
     rule = rule_of(part.layer)
     assert isinstance(rule, StageRule)
-    return _tails(part, *rule.array(part, fold))[1:]
+    return _tails(part, *rule.described(part, fold, multiplier))[1:]
 
 
 def describe_input(net: ir.LayerGraph, group: int, lanes: int) -> spec.InputSpec:
@@ -160,8 +176,12 @@ def describe_input(net: ir.LayerGraph, group: int, lanes: int) -> spec.InputSpec
     return spec.InputSpec(lanes, bits, table, group, int(np.prod(net.shape)))
 
 
-def describe_stage(reduction: Reduction, fold: Fold) -> spec.StageSpec:
+def describe_stage(
+    reduction: Reduction, fold: Fold, multiplier: Multiplier | None = None
+) -> spec.StageSpec:
     """Build the specification of a reduction at a folding; its depths are still to be chosen.
+
+    Without a multiplier, weights and codes of several bits are computed by planes.
 
     Raises
     ------
@@ -179,7 +199,7 @@ def describe_stage(reduction: Reduction, fold: Fold) -> spec.StageSpec:
         )
     rule = rule_of(layer)
     assert isinstance(rule, StageRule)
-    array, meaning = rule.array(reduction, fold)
+    array, meaning = rule.described(reduction, fold, multiplier)
     words, repeat = ceil(inp.channels / fold.simd), reduction.repeat(fold)
     a, pad_code = inp.alphabet, reduction.pad_code()
 

@@ -10,7 +10,7 @@ from xnorflow import ir
 from xnorflow.graph.ops import Graph, Op
 from xnorflow.lower import lowering_steps
 from xnorflow.lower.fixed_point import FixedPoint
-from xnorflow_hw.spec import AcceleratorSpec, StageSpec
+from xnorflow_hw.spec import AcceleratorSpec, MacSpec, StageSpec
 
 
 class PassReport(NamedTuple):
@@ -101,6 +101,8 @@ def _stage(stage: StageSpec) -> dict[str, str]:
     found = {"array": a.size}
     if a.form is not None:
         found["sums"] = a.form
+    if isinstance(a, MacSpec):
+        found["products"] = a.multiplier
     if a.rom is not None:
         tiles = f" in {len(a.rom.tiles)} tiles" if len(a.rom.tiles) > 1 else ""
         found[f"weights {a.weight_words} x {a.word_bits}"] = f"{a.rom.storage}{tiles}"
