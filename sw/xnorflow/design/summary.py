@@ -20,13 +20,14 @@ from xnorflow.version import __version__
 from xnorflow_hw.spec import (
     AcceleratorSpec,
     AffineSpec,
-    DotSpec,
     GearboxSpec,
+    MacSpec,
     OffsetSpec,
     StageSpec,
     TableSpec,
     TailSpec,
     ThresholdSpec,
+    Weighted,
 )
 from xnorflow_hw.top.verilog import Emitted
 from xnorflow_sim.interface import Interface
@@ -167,27 +168,30 @@ def _layer(part: Reduction, fold: Fold, stage: StageSpec, box: GearboxSpec) -> d
         "queue_depth": stage.queue_depth,
         "tails": [_tail(tail) for tail in stage.tails],
     }
-    if isinstance(a, DotSpec) and isinstance(part.layer, ir.Conv):
-        depth, planes, pe, simd = a.weights.shape
+    if isinstance(a, Weighted) and isinstance(part.layer, ir.Conv):
         window["pad_value"] = part.layer.pad_value
         entry |= {
             "weight_alphabet": str(part.layer.alphabet),
             "groups": part.layer.groups,
             "rom": {
-                "depth": depth,
-                "width": planes * pe * simd,
+                "depth": a.weight_words,
+                "width": a.word_bits,
                 "kind": a.rom.storage,
                 "tiles": len(a.rom.tiles),
                 **({"sprams": sprams_of(a)} if sprams_of(a) else {}),
             },
             "accumulator_bits": a.acc_bits,
         }
+    if isinstance(a, MacSpec):
+        entry["multiplier"] = a.multiplier
     return entry
 
 
 def _resources(design: Summarised, family: Family) -> dict[str, Any]:
     used = design_resources(design.shape, family)
     large = {"spram": used.sprams} if used.sprams else {}
+    if used.dsps:
+        large["dsp"] = used.dsps
     return {
         "lut": round(used.luts),
         "ff": round(used.ffs),
@@ -289,6 +293,7 @@ def summary(design: Summarised) -> dict[str, Any]:
                 "ff": device.ffs.use(),
                 "bram": device.ram_blocks.use(),
                 **({"spram": device.spram_number} if device.spram_number else {}),
+                **({"dsp": int(device.dsps.use())} if device.dsps.usable else {}),
             },
         }
     else:

@@ -35,6 +35,12 @@ def dsp_blocks(widths: tuple[int, int], operands: tuple[int, int]) -> int:
     return min(ceil(a / operands[0]) * ceil(b / operands[1]) for a, b in (widths, widths[::-1]))
 
 
+def tail_dsps(widths: tuple[int, int] | None, family: Family) -> int:
+    """Return the DSP blocks of a tail's product; 0 where products become none."""
+    operands = DSP_OPERANDS.get(family.fabric)
+    return 0 if widths is None or operands is None else dsp_blocks(widths, operands)
+
+
 def free_dsps(device: Fpga | None) -> int:
     """Return the DSP blocks that an accelerator may take; 0 where products become no DSP blocks."""
     if device is None or device.family.fabric not in DSP_OPERANDS or not device.dsps.usable:

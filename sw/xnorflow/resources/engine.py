@@ -7,6 +7,23 @@ from dataclasses import dataclass
 from xnorflow.devices.figure import Origin
 from xnorflow.errors import BadInput
 from xnorflow_hw.spec import GearboxSpec, RomSpec
+from xnorflow_hw.spec.kinds import Multiplier
+
+
+@dataclass(frozen=True)
+class Products:
+    """Summary of what multiplies in an array of multipliers.
+
+    Parameters
+    ----------
+    multiplier : Multiplier
+        What a product is built of.
+    weight_bits : int
+        Bits of a weight.
+    """
+
+    multiplier: Multiplier
+    weight_bits: int
 
 
 @dataclass(frozen=True)
@@ -23,6 +40,8 @@ class ComputedCodes:
         LUTs and flip-flops of a lane, as counted from the widths of its sums.
     rom, late_rom : RomSpec, optional
         Storage of the memories; without it the model chooses.
+    dsp_widths : (int, int), optional
+        Bits of the operands of a lane's product, if it is in DSP blocks.
     """
 
     rows: int
@@ -32,6 +51,7 @@ class ComputedCodes:
     lane_ffs: float
     rom: RomSpec | None = None
     late_rom: RomSpec | None = None
+    dsp_widths: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -44,11 +64,14 @@ class ScoreSummary:
         LUTs and flip-flops, as counted from the widths of its sums.
     memories : tuple of (int, int, RomSpec)
         Words of each memory, bits per word, and storage.
+    dsp_widths : tuple of (int, int)
+        Bits of the operands of each product that is in DSP blocks.
     """
 
     luts: float
     ffs: float
     memories: tuple[tuple[int, int, RomSpec], ...]
+    dsp_widths: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,6 +137,8 @@ class EngineSummary:
         Groups of a grouped convolution at once: equal parts of the inputs and output channels.
     computed : ComputedCodes, optional
         Tail that computes codes, if there is one.
+    products : Products, optional
+        What multiplies, if the array does; then it has neither planes nor a form.
     """
 
     name: str
@@ -151,6 +176,7 @@ class EngineSummary:
     threshold_words: tuple[int, ...] = ()
     blocks: int = 1
     computed: ComputedCodes | None = None
+    products: Products | None = None
 
     def __post_init__(self) -> None:
         """Check that sizes are positive."""

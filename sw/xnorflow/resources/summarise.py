@@ -8,12 +8,19 @@ import numpy as np
 
 from xnorflow.plan.reductions import Reduction
 from xnorflow.plan.tail_choice import affine_logic, affine_registers, score_luts, score_registers
-from xnorflow.resources.engine import ComputedCodes, DesignSummary, EngineSummary, ScoreSummary
+from xnorflow.resources.engine import (
+    ComputedCodes,
+    DesignSummary,
+    EngineSummary,
+    Products,
+    ScoreSummary,
+)
 from xnorflow_hw.array.tail import search_steps
 from xnorflow_hw.spec import (
     AcceleratorSpec,
     AffineSpec,
     GearboxSpec,
+    MacSpec,
     ScoreSpec,
     StageSpec,
     ThresholdSpec,
@@ -71,6 +78,7 @@ def engine_summary(part: Reduction, stage: StageSpec, box: GearboxSpec) -> Engin
         threshold_words=words,
         blocks=a.blocks,
         computed=computed,
+        products=Products(a.multiplier, a.weight_bits) if isinstance(a, MacSpec) else None,
     )
 
 
@@ -84,6 +92,7 @@ def _computed(tail: AffineSpec) -> ComputedCodes:
         lane_ffs=affine_registers(tail),
         rom=tail.rom,
         late_rom=tail.late_rom,
+        dsp_widths=(tail.acc_bits, tail.factor_bits) if tail.multiplier == "dsp" else None,
     )
 
 
@@ -152,7 +161,13 @@ def score_summary(unit: ScoreSpec) -> ScoreSummary:
     memories = tuple(
         (*words, getattr(step, name)) for step in unit.steps for name, words in step.words.items()
     )
-    return ScoreSummary(score_luts(unit), score_registers(unit), memories)
+    products = tuple(
+        (step.value_bits, step.factor_bits + 1)
+        for step in unit.steps
+        if step.places is None and step.multiplier == "dsp"
+        for _ in range(unit.lanes)
+    )
+    return ScoreSummary(score_luts(unit), score_registers(unit), memories, products)
 
 
 def engine_summaries(
