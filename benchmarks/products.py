@@ -33,8 +33,7 @@ from xnorflow import ir
 from xnorflow.compiler import clock_for
 from xnorflow.design.design import Design
 from xnorflow.devices.tables import fpga
-from xnorflow.plan.hardware_passes import PASSES
-from xnorflow.plan.mapping import mapped
+from xnorflow.plan.hardware_passes import accelerator
 from xnorflow.plan.reductions import Fold
 from xnorflow.resources import usage
 from xnorflow.schedule import timing
@@ -111,9 +110,7 @@ def network(size: Size) -> ir.IntegerNetwork:
 def assembled(size: Size, multiplier: Multiplier | None, board: str) -> Design:
     """Return the design of a size with one kind of array."""
     net, fold = network(size), Fold(size.pe, size.simd)
-    spec = mapped(net, [fold], in_lanes=1, out_lanes=1, multipliers=[multiplier])
-    for _, _, run in PASSES:
-        spec = run(spec, fpga(board))
+    spec = accelerator(net, [fold], in_lanes=1, device=fpga(board), products=[multiplier])
     clock = clock_for(board, None)
     return Design(net, (fold,), spec, board, clock, timing.predict(spec))
 

@@ -23,6 +23,7 @@ from xnorflow.plan.reductions import Fold
 from xnorflow.plan.tail_choice import with_tails
 from xnorflow.plan.verify_spec import verify_spec
 from xnorflow_hw.spec import AcceleratorSpec
+from xnorflow_hw.spec.kinds import Multiplier
 
 
 class HardwarePass(NamedTuple):
@@ -74,6 +75,7 @@ def accelerator(
     in_lanes: int,
     out_lanes: int = 1,
     device: Fpga | None = None,
+    products: Sequence[Multiplier | None] | None = None,
     watch: Watcher | None = None,
 ) -> AcceleratorSpec:
     """Build the complete specification of the hardware for a network and its folding.
@@ -88,6 +90,9 @@ def accelerator(
         Samples per input beat and scores per output beat.
     device : Fpga, optional
         FPGA for which memories and arithmetic are chosen; without one, the hardware suits any.
+    products : sequence of Multiplier or None, optional
+        For each reduction, what multiplies in its array, planes where it is None; chosen by cost if
+        it is not given.
     watch : callable, optional
         Callback that is called after every pass.
 
@@ -103,7 +108,8 @@ def accelerator(
     UnsupportedModel
         If there is no hardware for a layer.
     """
-    products = multipliers(reductions(net), folds, device)
+    if products is None:
+        products = multipliers(reductions(net), folds, device)
     spec = mapped(net, folds, in_lanes=in_lanes, out_lanes=out_lanes, multipliers=products)
     verify_reached(net)
     verify_spec(spec)

@@ -2,7 +2,8 @@
 
 An array of planes (`DotSpec`) adds codes once for every plane of the weights. An array of
 multipliers (`MacSpec`) has products in DSP blocks, as long as the device has some left, or in LUTs.
-Where codes or weights have a single bit, or weights are ternary, planes are always taken.
+Where codes or weights have a single bit, or weights are ternary, or where no device is known, planes
+are always taken.
 """
 
 from __future__ import annotations
@@ -12,10 +13,9 @@ from dataclasses import dataclass
 from math import ceil
 
 from xnorflow import ir
-from xnorflow.devices.tables import Family, Fpga, fpgas
+from xnorflow.devices.tables import Family, Fpga
 from xnorflow.plan.fabric import form_on
 from xnorflow.plan.reductions import Fold, Reduction
-from xnorflow.plan.tail_choice import GENERIC
 from xnorflow.plan.weight_words import weight_bits
 from xnorflow.storage.blocks import StorageChoice
 from xnorflow_hw.fabric import xnor_sum
@@ -170,7 +170,8 @@ def multipliers(
 ) -> tuple[Multiplier | None, ...]:
     """Choose what multiplies in each layer of a network.
 
-    Layers that save the most LUTs per DSP block take theirs first. Without a device there are none.
+    Layers that save the most LUTs per DSP block take theirs first. Without a device all have
+    planes, which suit any.
 
     Parameters
     ----------
@@ -181,8 +182,9 @@ def multipliers(
     device : Fpga or None
         FPGA to build for.
     """
-    family = (device or fpgas()[GENERIC]).family
-    left = 0 if device is None else device.dsp_number
+    if device is None:
+        return (None,) * len(parts)
+    family, left = device.family, device.dsp_number
     wishes = [choose(p, f, family, left) for p, f in zip(parts, folds, strict=True)]
     chosen: list[Multiplier | None] = [None] * len(parts)
     for k in sorted(range(len(parts)), key=lambda k: -wishes[k].saved / max(1, wishes[k].dsps)):
