@@ -2,8 +2,8 @@
 
 An array of planes (`DotSpec`) adds codes once for every plane of the weights. An array of
 multipliers (`MacSpec`) has products in DSP blocks, as long as the device has some left, or in LUTs.
-Where codes or weights have a single bit, or weights are ternary, or where no device is known, planes
-are always taken.
+Where codes or weights have a single bit, where weights are ternary, or where no device is known,
+planes are always taken.
 """
 
 from __future__ import annotations
