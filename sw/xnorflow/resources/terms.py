@@ -155,6 +155,7 @@ def _mac(e: EngineSummary, products: Products, family: Family) -> Terms:
     found: Terms = {
         "array": 1,
         "array: bits of sums": sums * e.acc_bits,
+        "products: bits of sums": sums * e.acc_bits,
         "products: LUTs": sums * own,
         "products: bits of adders": sums * adder_bits(lanes, bits, width),
         f"products of {multiplier}: flip-flops": sums
