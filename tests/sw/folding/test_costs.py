@@ -101,4 +101,4 @@ def test_a_budget_names_the_dsp_blocks_that_are_missing() -> None:
     assert budget.dsps == 28
     assert not budget.exceeded(Resources(dsps=28))
     assert budget.exceeded(Resources(dsps=29)) == ["29 DSP of 28"]
-    assert board_budget(fpga("tangnano9k"), 64).dsps == 0
+    assert board_budget(fpga("icebreaker"), 64).dsps == 0
