@@ -15,8 +15,7 @@ from xnorflow.devices.tables import Fpga
 from xnorflow.ir.reach import verify_reached
 from xnorflow.plan.depths import shrunk, with_depths
 from xnorflow.plan.fabric import with_fabric
-from xnorflow.plan.layer_rules import reductions
-from xnorflow.plan.mapping import mapped
+from xnorflow.plan.mapping import folded, mapped
 from xnorflow.plan.memories import with_memories
 from xnorflow.plan.products import multipliers
 from xnorflow.plan.reductions import Fold
@@ -109,7 +108,7 @@ def accelerator(
         If there is no hardware for a layer.
     """
     if products is None:
-        products = multipliers(reductions(net), folds, device)
+        products = multipliers(folded(net, folds), folds, device)
     spec = mapped(net, folds, in_lanes=in_lanes, out_lanes=out_lanes, multipliers=products)
     verify_reached(net)
     verify_spec(spec)

@@ -33,6 +33,27 @@ MAX_STEPS = 64
 """Most steps for which a table of wide samples is built of comparators; see `InputStage`."""
 
 
+def folded(net: ir.LayerGraph, folds: Sequence[Fold]) -> tuple[Reduction, ...]:
+    """Return the reductions of a network, and check that a folding fits them.
+
+    Raises
+    ------
+    BadInput
+        If it does not.
+    UnsupportedModel
+        If there is no hardware for a layer.
+    """
+    parts = reductions(net)
+    if len(folds) != len(parts):
+        raise BadInput(
+            f"the folding has {len(folds)} entries, but {net.name} has {len(parts)} layers to fold:"
+            f" {', '.join(part.name for part in parts)}"
+        )
+    for part, fold in zip(parts, folds, strict=True):
+        part.check(fold)
+    return parts
+
+
 def mapped(
     net: ir.LayerGraph,
     folds: Sequence[Fold],
@@ -67,14 +88,7 @@ def mapped(
     UnsupportedModel
         If there is no hardware for a layer.
     """
-    parts = reductions(net)
-    if len(folds) != len(parts):
-        raise BadInput(
-            f"the folding has {len(folds)} entries, but {net.name} has {len(parts)} layers to fold:"
-            f" {', '.join(part.name for part in parts)}"
-        )
-    for part, fold in zip(parts, folds, strict=True):
-        part.check(fold)
+    parts = folded(net, folds)
     frame, classes = int(np.prod(net.shape)), len(net.scores.offsets)
     if not (1 <= in_lanes <= frame and 1 <= out_lanes <= classes):
         raise BadInput(
