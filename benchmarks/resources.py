@@ -61,9 +61,17 @@ def write(records: dict[str, dict[str, Any]]) -> None:
 
 def signature(design: Design) -> str:
     """Return a digest of all that the model knows of a design, cheaper than the design's own."""
-    # Records that are older than far tiles, blocks, computed codes and scores are valid for today.
+    # Records that are older than these fields are valid for today.
     known = repr(design.shape)
-    for absent in (", far=False", ", blocks=1", ", computed=None", ", scores=None"):
+    for absent in (
+        ", far=False",
+        ", blocks=1",
+        ", computed=None",
+        ", scores=None",
+        ", products=None",
+        ", dsp_widths=None",
+        ", dsp_widths=()",
+    ):
         known = known.replace(absent, "")
     return hashlib.sha256(known.encode()).hexdigest()[:16]
 

@@ -27,11 +27,12 @@ from xnorflow.lower.branches.segments import BETWEEN, shape_between
 from xnorflow.lower.passes import output_shape
 from xnorflow.plan.layer_rules import RULES, StageRule
 from xnorflow.resources import coefficients, terms
-from xnorflow.resources.engine import EngineSummary
+from xnorflow.resources.engine import EngineSummary, Products
 from xnorflow_hw.array import baked_array, factory, stored_sums
 from xnorflow_hw.fabric import popcount
 from xnorflow_hw.spec import ArraySpec, TailSpec
 from xnorflow_hw.spec.arrays import Weightless
+from xnorflow_hw.spec.kinds import MULTIPLIERS
 from xnorflow_sim.golden import apply, join
 
 ROOT = Path(__file__).parents[1]
@@ -174,6 +175,9 @@ def engines(kind: str, family: Family) -> Iterator[EngineSummary]:
         act_bits=1,
     )
     yield from (replace(pool, act_bits=bits) for bits in (1, 2))
+    for multiplier in MULTIPLIERS:
+        products = Products(multiplier, 8)
+        yield replace(pool, products=products, rom_depth=40, rom_width=64, act_bits=8, acc_bits=20)
     choices = product(sorted(forms), (1, 40, 4000), (1, 2), (1, 2), (0, 1, 3))
     for form, words, bits, at_once, levels in choices:
         yield replace(

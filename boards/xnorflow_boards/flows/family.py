@@ -50,7 +50,9 @@ class Plan:
 
 @dataclass(frozen=True)
 class WithoutBlockRam:
-    """How a netlist is synthesised without block RAM, where Yosys has no model of it to simulate.
+    """How a netlist is synthesised without block RAM and DSP blocks.
+
+    Yosys has no model of these to simulate.
 
     Parameters
     ----------
@@ -63,7 +65,7 @@ class WithoutBlockRam:
     before: str = (
         "setattr -unset ram_style a:ram_style=block\nsetattr -unset rom_style a:rom_style=block"
     )
-    options: str = "-nobram"
+    options: str = "-nobram -nodsp"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +83,8 @@ class ToolFlow:
     cell_models : str
         Folder of Yosys's share with the Verilog models of the family's cells.
     simulated_without : WithoutBlockRam, optional
-        How to leave out block RAM in a netlist that is to be simulated; None where Yosys has a
-        model of it.
+        How to leave out block RAM and DSP blocks in a netlist that is to be simulated; None where
+        Yosys has models of them.
     """
 
     name: str

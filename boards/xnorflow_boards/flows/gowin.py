@@ -108,13 +108,14 @@ def _usage(cells: Cells, log: str) -> Usage:
     """Return what a design uses.
 
     nextpnr counts an ALU, which takes the place of a LUT, among the LUTs; a 16 x 4 memory takes the
-    place of four and has to be added.
+    place of four and has to be added. Two MULT9X9 take the place of a MULT18X18.
     """
     used, available = cells["LUT4"]
     used += 4 * cells.get("RAM16SDP4", (0, 0))[0]
-    multipliers = [cells[name] for name in ("MULT18X18", "MULT9X9") if name in cells]
+    whole, multipliers = cells.get("MULT18X18", (0, 0))
+    halves = cells.get("MULT9X9", (0, 0))[0]
     return Usage(
-        (used, available), cells["DFF"], cells["BSRAM"], multipliers[0] if multipliers else (0, 0)
+        (used, available), cells["DFF"], cells["BSRAM"], (whole + -(-halves // 2), multipliers)
     )
 
 

@@ -9,6 +9,7 @@ from xnorflow_hw.array.affine_tail import AffineTail
 from xnorflow_hw.array.baked_array import FORM, BakedArray
 from xnorflow_hw.array.dot import DotArray
 from xnorflow_hw.array.joined import JoinedArray
+from xnorflow_hw.array.mac import MacArray
 from xnorflow_hw.array.pool import MaxArray, SumArray
 from xnorflow_hw.array.tail import OffsetTail, TableTail, ThresholdTail
 from xnorflow_hw.spec import (
@@ -17,6 +18,7 @@ from xnorflow_hw.spec import (
     ArraySpec,
     DotSpec,
     JoinedSpec,
+    MacSpec,
     MaxSpec,
     OffsetSpec,
     SumSpec,
@@ -27,7 +29,7 @@ from xnorflow_hw.spec import (
 from xnorflow_hw.spec.kinds import Style
 from xnorflow_hw.spec.stage_latency import compares
 
-Array = DotArray | BakedArray | MaxArray | SumArray | JoinedArray
+Array = DotArray | BakedArray | MacArray | MaxArray | SumArray | JoinedArray
 AnyTail = ThresholdTail | AffineTail | OffsetTail | TableTail
 Tails = list[AnyTail]
 
@@ -52,7 +54,7 @@ def engine(
 
     Returns
     -------
-    array : DotArray, BakedArray, MaxArray, SumArray or JoinedArray
+    array : DotArray, BakedArray, MacArray, MaxArray, SumArray or JoinedArray
         The array, which compares with the thresholds itself if `compares`.
     tails : list of ThresholdTail, AffineTail, OffsetTail or TableTail
         The tails that remain.
@@ -124,6 +126,12 @@ def _dot(
     )
 
 
+def _mac(
+    spec: MacSpec, rows: int, compared: ThresholdSpec | None, style: Style, name: str
+) -> MacArray:
+    return MacArray(spec, rows=rows, style=style, name=f"{name}_weights")
+
+
 def _max(
     spec: MaxSpec, rows: int, compared: ThresholdSpec | None, style: Style, name: str
 ) -> MaxArray:
@@ -144,6 +152,7 @@ def _joined(
 
 ARRAYS: dict[type[ArraySpec], Callable[..., Array]] = {
     DotSpec: _dot,
+    MacSpec: _mac,
     MaxSpec: _max,
     SumSpec: _sum,
     JoinedSpec: _joined,

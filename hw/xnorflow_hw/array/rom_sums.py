@@ -8,11 +8,10 @@ from typing import Any
 from amaranth.hdl import Module, Value
 from numpy.typing import NDArray
 
+from xnorflow_hw.array.weight_memory import weight_memory
 from xnorflow_hw.base.pipeline import delay
 from xnorflow_hw.fabric import copies
 from xnorflow_hw.fabric.beat import BeatSum, Lane
-from xnorflow_hw.memory.rom import Rom, bit_words
-from xnorflow_hw.memory.spram_rom import STORAGE as SPRAM
 from xnorflow_hw.memory.spram_rom import SpramRom
 from xnorflow_hw.spec import RomSpec
 from xnorflow_hw.spec.kinds import Fabric, Style, SumForm
@@ -69,25 +68,14 @@ class RomSums:
         self.bits, self.blocks, self.style = bits, blocks, style
         self._beat = BeatSum(self.lanes, bits, tuple(coefficients), form, fabric, style)
         kept = self._beat.kept(weights)
-        words, width = bit_words(kept.reshape(self.depth, -1)), kept[0].size
-        self._rom: Rom | SpramRom
-        if rom.storage == SPRAM:
-            self._rom = SpramRom(
-                words=words, width=width, register=rom_register, name=name, style=style
-            )
-        else:
-            self._rom = Rom(
-                words=words,
-                width=width,
-                storage=rom.storage,
-                tiles=rom.tiles,
-                register=rom_register,
-                registers=rom.registers,
-                far=rom.far,
-                name=name,
-                style=style,
-                image_bits=image_bits,
-            )
+        self._rom = weight_memory(
+            kept.reshape(self.depth, -1),
+            rom,
+            name=name,
+            style=style,
+            image_bits=image_bits,
+            register=rom_register,
+        )
         if self._beat.early > self._rom.latency:
             raise ValueError(
                 "form 'recoded' needs weights of two words or more: recoding activations takes a"

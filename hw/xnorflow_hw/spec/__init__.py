@@ -11,7 +11,15 @@ from xnorflow_hw.spec.accelerator import (
     StageSpec,
     StreamSpec,
 )
-from xnorflow_hw.spec.arrays import ArraySpec, DotSpec, JoinedSpec, MaxSpec, SumSpec
+from xnorflow_hw.spec.arrays import (
+    ArraySpec,
+    DotSpec,
+    JoinedSpec,
+    MacSpec,
+    MaxSpec,
+    SumSpec,
+    Weighted,
+)
 from xnorflow_hw.spec.buffer import BufferSpec
 from xnorflow_hw.spec.gearbox import GearboxSpec
 from xnorflow_hw.spec.joining import JoinSpec, PortSpec, StretchSpec
@@ -36,6 +44,7 @@ __all__ = [
     "IN_BLOCKS",
     "IN_SPRAM",
     "InputSpec",
+    "MacSpec",
     "MaxSpec",
     "NEAR",
     "OffsetSpec",
@@ -48,5 +57,6 @@ __all__ = [
     "TailSpec",
     "ThresholdSpec",
     "Tile",
+    "Weighted",
     "segments",
 ]

@@ -11,13 +11,14 @@ from typing import Any, ClassVar, Literal
 
 from numpy.typing import NDArray
 
-from xnorflow_hw.spec.kinds import Fabric, SumForm
+from xnorflow_hw.spec.kinds import Fabric, Multiplier, SumForm
 from xnorflow_hw.spec.latency import (
     JOINED_LATENCY,
     MAX_LATENCY,
     SUM_LATENCY,
     baked_latency,
     dot_latency,
+    mac_latency,
 )
 from xnorflow_hw.spec.rom import IN_BLOCKS, RomSpec
 
@@ -25,8 +26,44 @@ JoinedOp = Literal["sum", "product", "maximum", "minimum", "copy"]
 """How an array combines the values of its ports."""
 
 
+class Weighted:
+    """The answers that all arrays with weights give alike."""
+
+    pe: int
+    simd: int
+    weights: NDArray[Any]
+    acc_bits: int
+    blocks: int
+
+    @property
+    def lanes_out(self) -> int:
+        """Number of values per result."""
+        return self.pe
+
+    @property
+    def block_lanes(self) -> int:
+        """Number of inputs per beat of an output channel."""
+        return self.simd // self.blocks
+
+    @property
+    def out_bits(self) -> int:
+        """Width of a value in bits."""
+        return self.acc_bits
+
+    @property
+    def weight_words(self) -> int:
+        """Words of the weights' memory."""
+        return len(self.weights)
+
+    @property
+    def size(self) -> str:
+        """Its size in words."""
+        blocks = f" in {self.blocks} blocks" if self.blocks > 1 else ""
+        return f"PE {self.pe}, SIMD {self.simd}{blocks}"
+
+
 @dataclass(frozen=True, eq=False)
-class DotSpec:
+class DotSpec(Weighted):
     """Spec of an XNOR-popcount array of PE x SIMD.
 
     Parameters
@@ -76,40 +113,14 @@ class DotSpec:
     blocks: int = 1
 
     @property
-    def lanes_out(self) -> int:
-        """Number of values per result."""
-        return self.pe
-
-    @property
-    def block_lanes(self) -> int:
-        """Number of inputs per beat of an output channel."""
-        return self.simd // self.blocks
-
-    @property
-    def out_bits(self) -> int:
-        """Width of a value in bits."""
-        return self.acc_bits
-
-    @property
-    def weight_words(self) -> int:
-        """Words of the weights' memory."""
-        return len(self.weights)
-
-    @property
     def word_bits(self) -> int:
-        """Bits of such a word."""
+        """Bits of a word of the weights' memory."""
         return int(self.weights[0].size)
 
     @property
     def weight_planes(self) -> int:
         """Bipolar planes of a weight."""
         return len(self.coefficients)
-
-    @property
-    def size(self) -> str:
-        """Its size in words."""
-        blocks = f" in {self.blocks} blocks" if self.blocks > 1 else ""
-        return f"PE {self.pe}, SIMD {self.simd}{blocks}"
 
     def latency(self, *, compares: bool = False) -> int:
         """Return the cycles from the last beat to the result, a code if the array compares."""
@@ -122,6 +133,68 @@ class DotSpec:
             depth=self.weight_words,
             form=self.form,
             fabric=self.fabric,
+            rom=self.rom,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class MacSpec(Weighted):
+    """Spec of an array of PE x SIMD multipliers, for codes and weights of several bits.
+
+    Parameters
+    ----------
+    pe : int
+        Number of output channels computed at once.
+    simd : int
+        Number of inputs per beat.
+    bits : int
+        Width of an activation code in bits.
+    weight_bits : int
+        Width of a weight in bits, in two's complement.
+    weights : int array [repeat * beats, pe, simd / blocks]
+        Weights, in the order in which the array reads them: that of a `DotSpec`.
+    acc_bits : int
+        Width in bits of the accumulated sum. A result is the sum plus ``2 ** (acc_bits - 1)``.
+    pixels, turn, lanes, rom, blocks
+        As those of a `DotSpec`.
+    multiplier : {"dsp", "logic"}
+        What the products are built of.
+    """
+
+    pe: int
+    simd: int
+    bits: int
+    weight_bits: int
+    weights: NDArray[Any]
+    acc_bits: int
+    pixels: int = 1
+    turn: int = 0
+    lanes: tuple[int, ...] = (0,)
+    multiplier: Multiplier = "logic"
+    rom: RomSpec = IN_BLOCKS
+    blocks: int = 1
+
+    weight_planes: ClassVar[int] = 1
+    form: ClassVar[SumForm | None] = None
+
+    @property
+    def word_bits(self) -> int:
+        """Bits of a word of the weights' memory."""
+        return int(self.weights[0].size) * self.weight_bits
+
+    @property
+    def products(self) -> int:
+        """Number of multipliers."""
+        return self.pe * self.block_lanes * self.pixels
+
+    def latency(self, *, compares: bool = False) -> int:
+        """Return the cycles from the last beat to the result; this array never compares."""
+        return mac_latency(
+            lanes=self.block_lanes,
+            bits=self.bits,
+            weight_bits=self.weight_bits,
+            multiplier=self.multiplier,
+            depth=self.weight_words,
             rom=self.rom,
         )
 
@@ -253,5 +326,5 @@ class JoinedSpec(Weightless):
         return JOINED_LATENCY
 
 
-ArraySpec = DotSpec | MaxSpec | SumSpec | JoinedSpec
+ArraySpec = DotSpec | MacSpec | MaxSpec | SumSpec | JoinedSpec
 """All arrays there are."""

@@ -267,6 +267,31 @@ def dot_latency(
     )
 
 
+def mac_latency(
+    *,
+    lanes: int,
+    bits: int,
+    weight_bits: int,
+    multiplier: Multiplier,
+    depth: int,
+    rom: RomSpec = IN_BLOCKS,
+) -> int:
+    """Return the cycles of a `MacArray` from the last beat to the result.
+
+    Parameters
+    ----------
+    lanes : int
+        Products that each sum of a beat has.
+    bits, weight_bits, multiplier, rom
+        As those of a `MacSpec`.
+    depth : int
+        Number of words of the memory of the weights.
+    """
+    read = rom_latency(depth, storage=rom.storage, registers=rom.registers, extra=rom.extra)
+    taken = multiplier_latency(bits=min(bits, weight_bits), multiplier=multiplier)
+    return 1 + read + taken + register_count(ceil_log2(lanes))
+
+
 def threshold_latency(*, bits: int) -> int:
     """Return the cycles of a threshold tail with codes of `bits` bits, two per search step."""
     return 2 * bits

@@ -16,6 +16,7 @@ from amaranth.lib.wiring import In, Out
 
 from xnorflow_hw.array.dot import DotArray
 from xnorflow_hw.array.factory import engine
+from xnorflow_hw.array.mac import MacArray
 from xnorflow_hw.base.pipeline import delay
 from xnorflow_hw.memory.spram_rom import LOAD_BITS
 from xnorflow_hw.spec import BufferSpec, FrontSpec, JoinSpec, StageSpec, StretchSpec
@@ -172,7 +173,7 @@ class Stage(wiring.Component):
             array.i_last.eq(buffer.o_last),
             array.i_row.eq(buffer.o_row),
         ]
-        if isinstance(array, DotArray) and self.sections:
+        if isinstance(array, DotArray | MacArray) and self.sections:
             m.d.comb += array.load.eq(self.load)
         if "i_pad" in array.signature.members and isinstance(buffer, FeatureBuffer):
             m.d.comb += array.i_pad.eq(buffer.o_pad)

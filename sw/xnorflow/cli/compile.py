@@ -90,6 +90,8 @@ def resources(design: Design) -> str | None:
         parts.append(f"{used[name]:,} {unit} ({share:.0f} %)")
     if "spram" in used:
         parts.append(f"{used['spram']} SPRAM of {used['device']['spram']}")
+    if "dsp" in used:
+        parts.append(f"{used['dsp']} DSP of {used['device']['dsp']}")
     return f"about {', '.join(parts)} of {design.board} ({used['kind']}; {used['error']})"
 
 

@@ -49,6 +49,7 @@ def _rows(net: ir.IntegerNetwork, board: str, clock: float | None) -> list[dict[
             "ff": round(f.takes.ffs),
             "bram": f.takes.ram_blocks,
             **({"spram": f.takes.sprams} if fpga(board).spram_number else {}),
+            **({"dsp": f.takes.dsps} if f.takes.dsps else {}),
             "limit": f.limit,
             "layers": {
                 part.name: {"pe": fold.pe, "simd": fold.simd}

@@ -36,9 +36,9 @@ class Row:
     column : str
         Kind of a GPU's estimate, see `xnorflow.comparison.gpu.COLUMN_TEXT`; "" for an FPGA.
     figures : mapping of str to Figure
-        "fps" and "latency"; where known also "energy", "clock", "ii", "luts", "ffs", "ram_blocks"
-        and their shares of the device ("luts_share", ...). For reference, "popcount_bound" is the
-        1-bit rate of a GPU's CUDA cores.
+        "fps" and "latency"; where known also "energy", "clock", "ii", "luts", "ffs",
+        "ram_blocks", "dsps" and their shares of the device ("luts_share", ...). For reference,
+        "popcount_bound" is the 1-bit rate of a GPU's CUDA cores.
     notes : tuple of str
         Remarks that a reader needs to interpret the figures.
     """
@@ -249,6 +249,10 @@ def _fpga_row(
         elif share > 100 * USABLE[name]:
             notes.append(f"tight: {share:.0f} % of the {name} (estimated)")
     sources[f"{fpga.board} {family.ram} shapes"] = family.ram_source
+    if used.dsps and family.dsp is not None:
+        _add_dsps(used.dsps, fpga, figures, notes)
+        sources[f"{fpga.board} DSP"] = fpga.dsps.source
+        sources[f"{fpga.board} products"] = family.dsp.source
     if fpga.power_w is not None and fpga.power_w.usable:
         watts = fpga.power_w.use()
         figures["energy"] = Figure(
@@ -269,6 +273,18 @@ def _fpga_row(
         figures,
         tuple(notes),
     )
+
+
+def _add_dsps(dsps: int, fpga: Fpga, figures: dict[str, Figure], notes: list[str]) -> None:
+    """Add the DSP blocks of a design to its figures, and a note if the part has too few."""
+    how = "what the tools take for the widths of the products"
+    figures["dsps"] = Figure(dsps, "DSP", Origin.ESTIMATED, how)
+    if not fpga.dsps.usable:
+        return
+    share = 100 * dsps / max(1.0, fpga.dsps.use())
+    figures["dsps_share"] = Figure(share, "%", Origin.ESTIMATED, "of the part's")
+    if share > 100:
+        notes.append(f"does not fit: {share:.0f} % of the DSP (estimated)")
 
 
 def _clock(fpga: Fpga, clock: float | Figure | None) -> Figure:

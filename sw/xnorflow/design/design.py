@@ -24,6 +24,7 @@ from xnorflow.plan.joints.joint import Joint
 from xnorflow.plan.layer_rules import Part, reductions
 from xnorflow.plan.mapping import sent
 from xnorflow.plan.memories import load_bits
+from xnorflow.plan.products import multiplier_of
 from xnorflow.plan.reductions import Fold
 from xnorflow.resources.engine import DesignSummary
 from xnorflow.resources.summarise import design_summary
@@ -431,7 +432,8 @@ class Design:
             v = self._read(layer.name, values)
             if not last:
                 return _codes(v, part.tails[-1][1].alphabet)
-            meaning, _ = sent(part, self.folds[-1])
+            multiplier = multiplier_of(self.spec.stages[-1].array)
+            meaning, _ = sent(part, self.folds[-1], multiplier)
             return (v * meaning.denominator - meaning.offset[0]) // meaning.numerator
         if isinstance(layer, ir.AllScores) and self.spec.scores is not None:
             heads = [

@@ -22,16 +22,17 @@ from xnorflow_hw.spec import (
     AcceleratorSpec,
     AffineSpec,
     BufferSpec,
-    DotSpec,
     FrontSpec,
     GearboxSpec,
     JoinSpec,
+    MacSpec,
     OffsetSpec,
     StageSpec,
     StretchSpec,
     TableSpec,
     TailSpec,
     ThresholdSpec,
+    Weighted,
 )
 from xnorflow_hw.top.verilog import Emitted
 from xnorflow_sim.interface import Interface
@@ -190,21 +191,22 @@ def _layer(part: Part, fold: Fold, stage: StageSpec, box: GearboxSpec) -> dict[s
         "queue_depth": stage.queue_depth,
         "tails": [_tail(tail) for tail in stage.tails],
     }
-    if isinstance(a, DotSpec) and isinstance(part.layer, ir.Conv):
-        depth, planes, pe, simd = a.weights.shape
+    if isinstance(a, Weighted) and isinstance(part.layer, ir.Conv):
         front["window"]["pad_value"] = part.layer.pad_value
         entry |= {
             "weight_alphabet": str(part.layer.alphabet),
             "groups": part.layer.groups,
             "rom": {
-                "depth": depth,
-                "width": planes * pe * simd,
+                "depth": a.weight_words,
+                "width": a.word_bits,
                 "kind": a.rom.storage,
                 "tiles": len(a.rom.tiles),
                 **({"sprams": sprams_of(a)} if sprams_of(a) else {}),
             },
             "accumulator_bits": a.acc_bits,
         }
+    if isinstance(a, MacSpec):
+        entry["multiplier"] = a.multiplier
     return entry
 
 
@@ -228,6 +230,8 @@ def _streams(design: Summarised) -> list[dict[str, Any]]:
 def _resources(design: Summarised, family: Family) -> dict[str, Any]:
     used = design_resources(design.shape, family)
     large = {"spram": used.sprams} if used.sprams else {}
+    if used.dsps:
+        large["dsp"] = used.dsps
     return {
         "lut": round(used.luts),
         "ff": round(used.ffs),
@@ -351,6 +355,7 @@ def summary(design: Summarised) -> dict[str, Any]:
                 "ff": device.ffs.use(),
                 "bram": device.ram_blocks.use(),
                 **({"spram": device.spram_number} if device.spram_number else {}),
+                **({"dsp": int(device.dsps.use())} if device.dsps.usable else {}),
             },
         }
     else:

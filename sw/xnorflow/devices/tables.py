@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from math import ceil
 from typing import Any, Literal, cast, get_args
 
 from xnorflow.devices.figure import Figure, Origin
@@ -96,6 +97,48 @@ class Datum:
 
 
 @dataclass(frozen=True)
+class Dsp:
+    """Which products of a code and a weight become DSP blocks on a family, and how many.
+
+    Codes are unsigned and weights signed.
+
+    Parameters
+    ----------
+    operands : (int, int)
+        Bits of the widest operands of a block.
+    source : Source
+        Source of the numbers.
+    signed : bool
+        Whether both operands are signed, so that a code takes one bit more.
+    halves : int
+        Bits up to which both operands take half a block; 0 if there are no halves.
+    narrowest : int
+        Fewest bits of an operand for which tools take a block.
+    least : int
+        Fewest bits of both operands together.
+    """
+
+    operands: tuple[int, int]
+    source: Source
+    signed: bool = False
+    halves: int = 0
+    narrowest: int = 1
+    least: int = 0
+
+    def blocks(self, code_bits: int, weight_bits: int) -> float:
+        """Return the blocks of a product, a whole or a half; 0 if it becomes logic."""
+        code = code_bits + self.signed
+        if min(code, weight_bits) < self.narrowest or code_bits + weight_bits < self.least:
+            return 0.0
+        if max(code, weight_bits) <= self.halves:
+            return 0.5
+        a, b = self.operands
+        return float(
+            min(ceil(x / a) * ceil(y / b) for x, y in ((code, weight_bits), (weight_bits, code)))
+        )
+
+
+@dataclass(frozen=True)
 class Family:
     """Properties that all parts of an FPGA family share.
 
@@ -137,6 +180,8 @@ class Family:
         Source of that shape.
     spram_luts : Datum, optional
         LUTs that an SPRAM is worth as long as neither is scarce.
+    dsp : Dsp, optional
+        DSP blocks that products of codes and weights take, if the family has any.
     """
 
     name: str
@@ -157,6 +202,7 @@ class Family:
     spram_shape: tuple[int, int] | None = None
     spram_source: Source | None = None
     spram_luts: Datum | None = None
+    dsp: Dsp | None = None
 
 
 @dataclass(frozen=True)
@@ -186,6 +232,11 @@ class Fpga:
     dsps: Datum
     power_w: Datum | None = None
     sprams: Datum | None = None
+
+    @property
+    def dsp_number(self) -> int:
+        """Number of DSP blocks that arrays may take; 0 if there are none, or none with a source."""
+        return int(self.dsps.use()) if self.family.dsp is not None and self.dsps.usable else 0
 
     @property
     def spram_number(self) -> int:
@@ -257,6 +308,15 @@ def _spram(
     return (depth, width), sources[family["spram_source"]], worth
 
 
+def _dsp(found: dict[str, Any] | None, sources: dict[str, Source]) -> Dsp | None:
+    """Return a family's DSP blocks, None if it has none."""
+    if found is None:
+        return None
+    (a, b), source = found["operands"], sources[found["source"]]
+    rest = {key: v for key, v in found.items() if key not in ("operands", "source")}
+    return Dsp((a, b), source, **rest)
+
+
 @cache
 def fpgas() -> Mapping[str, Fpga]:
     """Read the FPGAs of all known boards, by the board's name."""
@@ -280,6 +340,7 @@ def fpgas() -> Mapping[str, Fpga]:
             _datum(f["clock_mhz"], sources),
             tuple((d, w) for d, w in f.get("ram_pair_shapes", ())),
             *_spram(f, sources),
+            _dsp(f.get("dsp"), sources),
         )
     boards = {}
     for board, entry in data["boards"].items():

@@ -69,9 +69,10 @@ class Branches:
         family: Family,
         pixels: int,
         sprams: int = 0,
+        dsps: int = 0,
     ) -> None:
         self.engines = [
-            EngineOptions(p, e, family, pixels, sprams)
+            EngineOptions(p, e, family, pixels, sprams, dsps)
             for p, e in zip(parts, examples, strict=True)
         ]
         frame, group = stream_lanes.input_groups(net)
@@ -109,7 +110,7 @@ class Branches:
         cycles : int
             Most cycles per frame.
         prices : Prices
-            Prices of block RAM and flip-flops.
+            Prices of block RAM, flip-flops and DSP blocks.
         sprams : int
             Most SPRAMs that the folding may take.
 
@@ -200,14 +201,16 @@ class Branches:
         return int(source.lane_of[chosen[link.source]]), int(sink.width_of[chosen[link.sink]])
 
     def _choice(self, cycles: int, chosen: Sequence[int]) -> FoldingChoice:
-        takes, sprams = np.zeros(3), 0
+        takes, sprams, dsps = np.zeros(3), 0, 0
         for engine, index in zip(self.engines, chosen, strict=True):
             takes += engine.takes[index]
             sprams += int(engine.sprams[index])
+            dsps += int(engine.dsps[index])
         for link in self.links:
             takes += link.options.takes[self._ends(link, chosen)]
         folds = tuple(e.folds[i] for e, i in zip(self.engines, chosen, strict=True))
-        return FoldingChoice(cycles, folds, Resources(takes[0], takes[1], round(takes[2]), sprams))
+        found = Resources(takes[0], takes[1], round(takes[2]), sprams, dsps)
+        return FoldingChoice(cycles, folds, found)
 
 
 def _port_lanes(part: Part, port: int, width: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import inf
 
 from xnorflow.devices.tables import Fpga
 from xnorflow.plan.memories import RESERVED
@@ -33,12 +34,15 @@ class Budget:
         Limits of LUTs, flip-flops and blocks of RAM.
     ram : str
         Name of a block of RAM, for messages.
+    dsps : float
+        Limit of DSP blocks.
     """
 
     luts: float
     ffs: float
     ram_blocks: float
     ram: str
+    dsps: float = inf
 
     def exceeded(self, used: Resources) -> list[str]:
         """Return a phrase for each limit that is exceeded; an empty list if everything fits."""
@@ -48,6 +52,7 @@ class Budget:
             ("LUT", used.luts, self.luts),
             ("FF", used.ffs, self.ffs),
             (self.ram, used.ram_blocks, self.ram_blocks),
+            ("DSP", used.dsps, self.dsps),
         )
         return [
             f"{need:,.0f} {name} of {limit:,.0f}" for name, need, limit in lines if need > limit
@@ -99,4 +104,5 @@ def board_budget(device: Fpga, frame: int, *, whole: bool = False) -> Budget:
         device.ffs.use() * share["FF"] - LINK.ffs,
         device.ram_blocks.use() * share["block RAM"] - max(RESERVED, LINK.ram_blocks + queue),
         family.ram,
+        device.dsps.use() if device.dsps.usable else 0,
     )

@@ -52,8 +52,8 @@ class Chain:
         FPGA family whose resources are counted.
     pixels : int
         Most output pixels that an engine may compute at once.
-    sprams : int
-        SPRAMs that the device has.
+    sprams, dsps : int
+        SPRAMs and DSP blocks that the device has.
     """
 
     def __init__(
@@ -64,9 +64,10 @@ class Chain:
         family: Family,
         pixels: int,
         sprams: int = 0,
+        dsps: int = 0,
     ) -> None:
         self.engines = [
-            EngineOptions(p, e, family, pixels, sprams)
+            EngineOptions(p, e, family, pixels, sprams, dsps)
             for p, e in zip(parts, examples, strict=True)
         ]
         self.frame, self.group = stream_lanes.input_groups(net)
@@ -142,7 +143,7 @@ class Chain:
         cycles : int
             Most cycles per frame.
         prices : Prices
-            Prices of block RAM and flip-flops.
+            Prices of block RAM, flip-flops and DSP blocks.
         sprams : int
             Most SPRAMs that the folding may take.
 
@@ -199,13 +200,15 @@ class Chain:
         return best, pick
 
     def _choice(self, cycles: int, chosen: Sequence[int]) -> FoldingChoice:
-        takes, sprams = np.zeros(3), 0
+        takes, sprams, dsps = np.zeros(3), 0, 0
         for k, (engine, index) in enumerate(zip(self.engines, chosen, strict=True)):
             takes += engine.takes[index]
             sprams += int(engine.sprams[index])
+            dsps += int(engine.dsps[index])
             if k:
                 before = self.engines[k - 1]
                 lane = before.lane_of[chosen[k - 1]]
                 takes += self.links[k - 1].takes[lane, engine.width_of[index]]
         folds = tuple(e.folds[i] for e, i in zip(self.engines, chosen, strict=True))
-        return FoldingChoice(cycles, folds, Resources(takes[0], takes[1], round(takes[2]), sprams))
+        found = Resources(takes[0], takes[1], round(takes[2]), sprams, dsps)
+        return FoldingChoice(cycles, folds, found)

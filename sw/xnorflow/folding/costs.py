@@ -6,7 +6,7 @@ in arrays, so that the search can compare thousands of foldings at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import ceil
@@ -14,14 +14,17 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
+from xnorflow import ir
 from xnorflow.devices.tables import Family
 from xnorflow.folding.narrowest import foldings
 from xnorflow.ir import Ints
 from xnorflow.plan.fabric import form_on
 from xnorflow.plan.joints.joint import Joint
 from xnorflow.plan.layer_rules import Part
+from xnorflow.plan.products import can_multiply, choose, plane_number
 from xnorflow.plan.reductions import Fold
-from xnorflow.resources.engine import ComputedCodes, EngineSummary
+from xnorflow.plan.weight_words import weight_bits
+from xnorflow.resources.engine import ComputedCodes, EngineSummary, Products
 from xnorflow.resources.usage import Resources, engine_resources, gearbox_resources
 from xnorflow.schedule import regrouping
 from xnorflow.storage.blocks import spram_number
@@ -38,10 +41,11 @@ _PIPELINE = 12
 
 @dataclass(frozen=True)
 class Prices:
-    """Cost of a block RAM and of a flip-flop, in LUTs."""
+    """Cost of a block RAM, of a flip-flop and of a DSP block, in LUTs."""
 
     block: float = 0.0
     ff: float = 0.0
+    dsp: float = 0.0
 
 
 def _table(found: Sequence[Resources]) -> Reals:
@@ -52,7 +56,9 @@ def _priced(table: Reals, prices: Prices) -> Reals:
     return table @ np.array([1.0, prices.ff, prices.block])
 
 
-def refolded(example: EngineSummary, part: Part, fold: Fold, family: Family) -> EngineSummary:
+def refolded(
+    example: EngineSummary, part: Part, fold: Fold, family: Family, dsps: int = 0
+) -> EngineSummary:
     """Return the summary of an engine at another folding than that of `example`.
 
     It has no gearbox. The depths of its buffer and queue are approximate, because the exact ones
@@ -68,6 +74,8 @@ def refolded(example: EngineSummary, part: Part, fold: Fold, family: Family) -> 
         Folding to describe.
     family : Family
         FPGA family that decides the form of the array's sums.
+    dsps : int
+        DSP blocks that the array may take.
     """
     if isinstance(part, Joint):
         return _rejoined(example, part, fold)
@@ -81,6 +89,14 @@ def refolded(example: EngineSummary, part: Part, fold: Fold, family: Family) -> 
     depth = ceil(example.buffer_depth * words / example_words / fold.pixels)
     if fold.pixels > 1:
         depth = 1 << (depth - 1).bit_length()
+    multiplier = choose(part, fold, family, dsps).multiplier
+    products, planes, width = None, example.weight_planes, example.weight_planes
+    if can_multiply(part):
+        assert isinstance(part.layer, ir.Conv)
+        planes = width = plane_number(part.layer.weights)
+        if multiplier is not None:
+            planes, width = 1, weight_bits(part.layer.weights)
+            products = Products(multiplier, width)
     form = (
         form_on(
             family.fabric,
@@ -89,10 +105,10 @@ def refolded(example: EngineSummary, part: Part, fold: Fold, family: Family) -> 
             pixels=fold.pixels,
             blocks=blocks,
             bits=example.act_bits,
-            planes=example.weight_planes,
+            planes=planes,
             words=repeat * beats,
         )
-        if conv
+        if conv and products is None
         else ""
     )
     return replace(
@@ -103,7 +119,9 @@ def refolded(example: EngineSummary, part: Part, fold: Fold, family: Family) -> 
         at_once=fold.pixels,
         cycles=part.cycles(fold),
         rom_depth=repeat * beats if conv else 0,
-        rom_width=part.lanes(fold) * example.weight_planes if conv else 0,
+        rom_width=part.lanes(fold) * width if conv else 0,
+        weight_planes=planes,
+        products=products,
         buffer_depth=depth,
         buffer_width=fold.simd * example.act_bits,
         threshold_rows=ceil(example.threshold_rows * repeat / before),
@@ -158,7 +176,20 @@ def _computed_codes(
         late_depth=ceil(tail.late_depth * repeat / before),
         rom=None,
         late_rom=None,
+        # At other foldings, a product that finds no DSP block is built of logic.
+        dsp_widths=None,
     )
+
+
+def _shapes(
+    part: Part, example: EngineSummary, family: Family, pixels: int, dsps: int
+) -> Iterator[tuple[Fold, EngineSummary]]:
+    """Yield the summaries of all foldings, those that take DSP blocks also without any."""
+    for fold in foldings(part, pixels):
+        shape = refolded(example, part, fold, family, dsps)
+        yield fold, shape
+        if shape.products is not None and shape.products.multiplier == "dsp":
+            yield fold, refolded(example, part, fold, family)
 
 
 class EngineOptions:
@@ -174,19 +205,20 @@ class EngineOptions:
         FPGA family whose resources are counted.
     pixels : int
         Most output pixels at once.
-    sprams : int
-        SPRAMs that the device has.
+    sprams, dsps : int
+        SPRAMs and DSP blocks that the device has.
 
     Attributes
     ----------
     folds : list of Fold
-        The foldings; a folding is repeated for each storage that its weights may have.
+        The foldings; a folding is repeated for each storage that its weights may have, and with and
+        without DSP blocks.
     cycles : int array [folds]
         Beats per frame.
     takes : float array [folds, 3]
         LUTs, flip-flops and blocks of RAM.
-    sprams : int array [folds]
-        SPRAMs.
+    sprams, dsps : int array [folds]
+        SPRAMs and DSP blocks.
     widths, lanes : int array
         Distinct SIMD and distinct PE, ascending.
     width_of, lane_of : int array [folds]
@@ -194,13 +226,18 @@ class EngineOptions:
     """
 
     def __init__(
-        self, part: Part, example: EngineSummary, family: Family, pixels: int, sprams: int = 0
+        self,
+        part: Part,
+        example: EngineSummary,
+        family: Family,
+        pixels: int,
+        sprams: int = 0,
+        dsps: int = 0,
     ) -> None:
         self.part = part
         self.folds: list[Fold] = []
         takes: list[Resources] = []
-        for fold in foldings(part, pixels):
-            shape = refolded(example, part, fold, family)
+        for fold, shape in _shapes(part, example, family, pixels, dsps):
             # Weights that are stored in the LUTs of the sums have no storage to choose.
             choose = shape.rom is None and shape.rom_depth > 1
             for rom in (shape.rom, *IN_LUTS[:choose]):
@@ -215,13 +252,17 @@ class EngineOptions:
         self.cycles = np.array([part.cycles(f) for f in self.folds])
         self.takes = _table(takes)
         self.sprams = np.array([r.sprams for r in takes])
+        self.dsps = np.array([r.dsps for r in takes])
         self._with = {int(n): np.flatnonzero(self.sprams == n) for n in np.unique(self.sprams)}
         self.widths, self.width_of = np.unique([f.simd for f in self.folds], return_inverse=True)
         self.lanes, self.lane_of = np.unique([f.pe for f in self.folds], return_inverse=True)
 
     def cost(self, cycles: int, prices: Prices) -> Reals:
         """Return the cost of each folding in LUTs, infinite if it takes more than `cycles`."""
-        return np.where(self.cycles <= cycles, _priced(self.takes, prices), np.inf)
+        cost = _priced(self.takes, prices)
+        if prices.dsp:
+            cost = cost + prices.dsp * self.dsps
+        return np.where(self.cycles <= cycles, cost, np.inf)
 
     def best_by_lanes(self, cost: Reals, sprams: int = 0) -> tuple[Reals, Ints]:
         """Return the least cost for each entry of `lanes`, and the index of the folding with it.

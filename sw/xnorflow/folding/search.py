@@ -2,9 +2,10 @@
 
 At given prices of block RAM and flip-flops, the cheapest folding for a target is found exactly
 (`xnorflow.folding.cheapest`). At first, a block of RAM has the price that it is worth in LUTs. If
-the cheapest folding then exceeds the budget, the prices of flip-flops and of block RAM are raised
-step by step until it keeps to the budget. The fastest target for which this succeeds is found by
-bisection over the cycles per frame that foldings can have. Before a design has been assembled, the
+the cheapest folding then exceeds the budget, the prices of flip-flops, of block RAM and of DSP
+blocks, which cost nothing at first, are raised step by step until it keeps to the budget. The
+fastest target for which this succeeds is found by bisection over the cycles per frame that foldings
+can have. Before a design has been assembled, the
 depths of buffers and queues are only estimates; the assembled design corrects them, and only
 designs that fit as a whole are returned.
 """
@@ -39,6 +40,8 @@ EXAMPLE_LANES = 1024
 """XNOR lanes of the folding from whose summaries those of all other foldings are derived."""
 FF_PRICES = (0.0, 0.25, 1.0, 4.0, 16.0)
 """Prices of a flip-flop, in LUTs, that are tried in this order."""
+DSP_PRICES = (0.0, 16.0, 32.0, 64.0, 96.0, 128.0, 192.0, 256.0, 2.0**24)
+"""Prices of a DSP block, in LUTs, that are tried in this order."""
 PRICE_STEPS = 14
 """Steps of the bisection for the price of a block of RAM."""
 HUGE = 2.0**24
@@ -111,7 +114,13 @@ class Fit:
         folds = narrowest.for_cycles(parts, narrowest.default_cycles(parts, EXAMPLE_LANES))
         example = accelerator(net, folds, in_lanes=1, device=device)
         self.chain = (Chain if is_chain(parts) else Branches)(
-            net, parts, engine_summaries(parts, example), device.family, pixels, device.spram_number
+            net,
+            parts,
+            engine_summaries(parts, example),
+            device.family,
+            pixels,
+            device.spram_number,
+            device.dsp_number,
         )
         self._worth = float(device.family.block_luts.use())
         worth = device.family.spram_luts
@@ -153,29 +162,40 @@ class Fit:
         least = self.chain.cheapest(cycles, Prices(TIE, TIE), sprams)
         if least is None or least.takes.luts > budget.luts:
             return None
+        scarce = least.takes.dsps > budget.dsps
+        for dsp in DSP_PRICES if scarce else DSP_PRICES[:1]:
+            found = self._at_price(cycles, budget, sprams, dsp)
+            if found is not None:
+                return found
+        return None
+
+    def _at_price(
+        self, cycles: int, budget: Budget, sprams: int, dsp: float
+    ) -> FoldingChoice | None:
+        """Choose a folding that keeps to a budget, at a price of a DSP block."""
         for ff in FF_PRICES:
-            usual = self.chain.cheapest(cycles, Prices(self._worth, ff + TIE), sprams)
+            usual = self.chain.cheapest(cycles, Prices(self._worth, ff + TIE, dsp), sprams)
             if usual is not None and not budget.exceeded(usual.takes):
                 return usual
-            found = self._blocks_within(cycles, budget, ff + TIE, sprams)
+            found = self._blocks_within(cycles, budget, Prices(TIE, ff + TIE, dsp), sprams)
             if found is None or not budget.exceeded(found.takes):
                 return found
         return None
 
     def _blocks_within(
-        self, cycles: int, budget: Budget, ff: float, sprams: int
+        self, cycles: int, budget: Budget, prices: Prices, sprams: int
     ) -> FoldingChoice | None:
         """Choose a folding at the lowest price of block RAM at which there are blocks enough."""
-        found = self.chain.cheapest(cycles, Prices(TIE, ff), sprams)
+        found = self.chain.cheapest(cycles, prices, sprams)
         if found is None or found.takes.ram_blocks <= budget.ram_blocks:
             return found
         low, high = -4.0, log2(HUGE)
-        found = self.chain.cheapest(cycles, Prices(HUGE, ff), sprams)
+        found = self.chain.cheapest(cycles, replace(prices, block=HUGE), sprams)
         if found is None or found.takes.ram_blocks > budget.ram_blocks:
             return None
         for _ in range(PRICE_STEPS):
             middle = (low + high) / 2
-            tried = self.chain.cheapest(cycles, Prices(2.0**middle, ff), sprams)
+            tried = self.chain.cheapest(cycles, replace(prices, block=2.0**middle), sprams)
             if tried is not None and tried.takes.ram_blocks <= budget.ram_blocks:
                 high = middle
                 if tried.takes.luts <= found.takes.luts:

@@ -1,5 +1,6 @@
 """The passes from an integer network and its folding to a finished `AcceleratorSpec`.
 
+`multipliers` chooses what multiplies in each layer, because the meaning of sums depends on it;
 `mapped` builds a spec in which every buffer holds a single word. Each of `PASSES` then decides one
 aspect of it, and `verify_spec` checks after every pass that the parts of the spec fit together.
 """
@@ -14,12 +15,14 @@ from xnorflow.devices.tables import Fpga
 from xnorflow.ir.reach import verify_reached
 from xnorflow.plan.depths import shrunk, with_depths
 from xnorflow.plan.fabric import with_fabric
-from xnorflow.plan.mapping import mapped
+from xnorflow.plan.mapping import folded, mapped
 from xnorflow.plan.memories import with_memories
+from xnorflow.plan.products import multipliers
 from xnorflow.plan.reductions import Fold
 from xnorflow.plan.tail_choice import with_tails
 from xnorflow.plan.verify_spec import verify_spec
 from xnorflow_hw.spec import AcceleratorSpec
+from xnorflow_hw.spec.kinds import Multiplier
 
 
 class HardwarePass(NamedTuple):
@@ -71,6 +74,7 @@ def accelerator(
     in_lanes: int,
     out_lanes: int = 1,
     device: Fpga | None = None,
+    products: Sequence[Multiplier | None] | None = None,
     watch: Watcher | None = None,
 ) -> AcceleratorSpec:
     """Build the complete specification of the hardware for a network and its folding.
@@ -85,6 +89,9 @@ def accelerator(
         Samples per input beat and scores per output beat.
     device : Fpga, optional
         FPGA for which memories and arithmetic are chosen; without one, the hardware suits any.
+    products : sequence of Multiplier or None, optional
+        For each reduction, what multiplies in its array, planes where it is None; chosen by cost if
+        it is not given.
     watch : callable, optional
         Callback that is called after every pass.
 
@@ -100,7 +107,9 @@ def accelerator(
     UnsupportedModel
         If there is no hardware for a layer.
     """
-    spec = mapped(net, folds, in_lanes=in_lanes, out_lanes=out_lanes)
+    if products is None:
+        products = multipliers(folded(net, folds), folds, device)
+    spec = mapped(net, folds, in_lanes=in_lanes, out_lanes=out_lanes, multipliers=products)
     verify_reached(net)
     verify_spec(spec)
     if watch is not None:

@@ -7,7 +7,8 @@ With activations ``x = lo + step * u`` and weights ``w = sum(c_p * t_p) / den`` 
     offset = den * lo * sum(w) - step * (2**A - 1) * sum_p c_p * #{t_p = -1}
              + den * (pad - lo) * sum(w over padded taps)  # where pad is no value of the alphabet
 
-so every threshold on the accumulator becomes a threshold on P, rounded up.
+so every threshold on the accumulator becomes a threshold on P, rounded up. Where codes and weights
+have several bits, the array may multiply them instead (`multiplied_array`), with another meaning.
 """
 
 from __future__ import annotations
@@ -49,9 +50,10 @@ from xnorflow.plan.tail_constants import (
     scores_tail,
     threshold_tail,
 )
-from xnorflow.plan.weight_words import per_lane, rom_words, weight_planes
+from xnorflow.plan.weight_words import per_lane, rom_words, signed_bits, weight_bits, weight_planes
 from xnorflow_hw import spec
 from xnorflow_hw.spec import geometry
+from xnorflow_hw.spec.kinds import Multiplier
 
 
 def _padded_taps(reduction: Reduction) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -71,6 +73,23 @@ def _padded_taps(reduction: Reduction) -> tuple[NDArray[np.bool_], NDArray[np.bo
     return axes[0], axes[1]
 
 
+def _at_padding(reduction: Reduction) -> ir.Ints:
+    """Return what padding adds that is no value of the alphabet: [classes, channels].
+
+    Where the padding is a value of the alphabet there is a single class, with zeros.
+    """
+    conv, inp = reduction.layer, reduction.inp
+    assert isinstance(conv, ir.Conv)
+    if reduction.pad_code() is not None:
+        return np.zeros((1, len(conv.weights)), np.int64)
+    rows, cols = _padded_taps(reduction)
+    padded = rows[:, None, :, None] | cols[None, :, None, :]
+    padded = padded.reshape(-1, *conv.window.kernel)
+    taps = conv.weights.sum(3)
+    at_pad = np.einsum("kyx,oyx->ko", padded.astype(np.int64), taps)
+    return np.asarray((conv.pad_value - inp.alphabet.lo) * at_pad, np.int64)
+
+
 def conv_array(reduction: Reduction, fold: Fold) -> tuple[spec.DotSpec, Affine]:
     """Return the array of a convolution and the meaning of its P, with a row per border class.
 
@@ -88,14 +107,6 @@ def conv_array(reduction: Reduction, fold: Fold) -> tuple[spec.DotSpec, Affine]:
     base = denominator * a.lo * flat.sum(1) - a.step * ((1 << a.bits) - 1) * sum_minus
     highest = a.lo * flat.sum(1) + a.step * (a.levels - 1) * np.maximum(flat, 0).sum(1)
     most = int(((highest * denominator - base) // a.step).max())
-    offset = base[None]
-    if reduction.pad_code() is None:
-        rows, cols = _padded_taps(reduction)
-        padded = rows[:, None, :, None] | cols[None, :, None, :]
-        padded = padded.reshape(-1, *conv.window.kernel)
-        taps = conv.weights.sum(3)
-        at_pad = np.einsum("kyx,oyx->ko", padded.astype(np.int64), taps)
-        offset = base[None] + denominator * (conv.pad_value - a.lo) * at_pad
     array = spec.DotSpec(
         pe=fold.pe,
         simd=fold.simd,
@@ -108,7 +119,38 @@ def conv_array(reduction: Reduction, fold: Fold) -> tuple[spec.DotSpec, Affine]:
         lanes=banks.lanes,
         blocks=blocks,
     )
-    return array, Affine(a.step, denominator, offset)
+    return array, Affine(a.step, denominator, base + denominator * _at_padding(reduction))
+
+
+def multiplied_array(
+    reduction: Reduction, fold: Fold, multiplier: Multiplier
+) -> tuple[spec.MacSpec, Affine]:
+    """Return the array of a convolution that multiplies whole codes and weights.
+
+    With codes ``u`` its P is ``sum(w * u) + 2**(acc_bits - 1)``.
+    """
+    conv = reduction.layer
+    assert isinstance(conv, ir.Conv)
+    banks, blocks = reduction.banks(fold), reduction.groups_at_once(fold)
+    a, flat = reduction.inp.alphabet, conv.weights.reshape(len(conv.weights), -1)
+    most = (a.levels - 1) * int(np.maximum(flat, 0).sum(1).max())
+    least = (a.levels - 1) * int(np.minimum(flat, 0).sum(1).min())
+    bits = signed_bits(least, most)
+    array = spec.MacSpec(
+        pe=fold.pe,
+        simd=fold.simd,
+        bits=a.bits,
+        weight_bits=weight_bits(conv.weights),
+        weights=rom_words(conv.weights[None], fold, blocks)[:, 0],
+        acc_bits=bits,
+        pixels=fold.pixels,
+        turn=banks.turn,
+        lanes=banks.lanes,
+        multiplier=multiplier,
+        blocks=blocks,
+    )
+    base = a.lo * flat.sum(1) - (a.step << (bits - 1))
+    return array, Affine(a.step, 1, base + _at_padding(reduction))
 
 
 def max_array(reduction: Reduction, fold: Fold) -> tuple[spec.MaxSpec, Affine]:
@@ -138,10 +180,29 @@ class StageRule:
         Returns the stage's array and the meaning of its values, given a reduction and its folding.
     weighted : bool
         Whether the layer has weights; see `Reduction`.
+    multiplied : callable, optional
+        Returns the array that multiplies, given a multiplier, too, if the layer can have one.
     """
 
     array: Callable[[Reduction, Fold], tuple[spec.ArraySpec, Affine]]
     weighted: bool = False
+    multiplied: Callable[[Reduction, Fold, Multiplier], tuple[spec.ArraySpec, Affine]] | None = None
+
+    def described(
+        self, reduction: Reduction, fold: Fold, multiplier: Multiplier | None
+    ) -> tuple[spec.ArraySpec, Affine]:
+        """Return the array and the meaning of its values; without a multiplier it has planes.
+
+        Raises
+        ------
+        TypeError
+            If there is a multiplier, but no array of such layers multiplies.
+        """
+        if multiplier is None:
+            return self.array(reduction, fold)
+        if self.multiplied is None:
+            raise TypeError(f"no array multiplies for layer {reduction.name!r}")
+        return self.multiplied(reduction, fold, multiplier)
 
 
 @dataclass(frozen=True)
@@ -170,7 +231,7 @@ _COPY = JointRule(together, copy_array, kind="copy")
 RULES: dict[type[ir.Layer], LayerRule] = {
     ir.InputTable: InputRule(TailRule(input_table_tail)),
     ir.Flatten: WireRule(),
-    ir.Conv: StageRule(conv_array, weighted=True),
+    ir.Conv: StageRule(conv_array, weighted=True, multiplied=multiplied_array),
     ir.MaxPool: StageRule(max_array),
     ir.SumPool: StageRule(sum_array),
     ir.Threshold: TailRule(threshold_tail),

@@ -30,13 +30,40 @@ from xnorflow.plan.tail_constants import (
 from xnorflow_hw import spec
 from xnorflow_hw.base.names import plain
 from xnorflow_hw.spec import geometry
+from xnorflow_hw.spec.kinds import Multiplier
 
 MAX_STEPS = 64
 """Most steps for which a table of wide samples is built of comparators; see `InputStage`."""
 
 
+def folded(net: ir.LayerGraph, folds: Sequence[Fold]) -> tuple[Part, ...]:
+    """Return the parts of a network, and check that a folding fits them.
+
+    Raises
+    ------
+    BadInput
+        If it does not.
+    UnsupportedModel
+        If there is no hardware for a layer.
+    """
+    parts = reductions(net)
+    if len(folds) != len(parts):
+        raise BadInput(
+            f"the folding has {len(folds)} entries, but {net.name} has {len(parts)} layers to fold:"
+            f" {', '.join(part.name for part in parts)}"
+        )
+    for part, fold in zip(parts, folds, strict=True):
+        part.check(fold)
+    return parts
+
+
 def mapped(
-    net: ir.LayerGraph, folds: Sequence[Fold], *, in_lanes: int, out_lanes: int
+    net: ir.LayerGraph,
+    folds: Sequence[Fold],
+    *,
+    in_lanes: int,
+    out_lanes: int,
+    multipliers: Sequence[Multiplier | None] = (),
 ) -> spec.AcceleratorSpec:
     """Build the specification of a network at a folding, in which depths are still to be chosen.
 
@@ -48,6 +75,9 @@ def mapped(
         Folding of each reduction of the network, in order.
     in_lanes, out_lanes : int
         Samples per input beat and scores per output beat.
+    multipliers : sequence of Multiplier or None
+        For each reduction, what its products are built of; planes where it is None, and everywhere
+        by default.
 
     Returns
     -------
@@ -61,14 +91,7 @@ def mapped(
     UnsupportedModel
         If there is no hardware for a layer.
     """
-    parts = reductions(net)
-    if len(folds) != len(parts):
-        raise BadInput(
-            f"the folding has {len(folds)} entries, but {net.name} has {len(parts)} layers to fold:"
-            f" {', '.join(part.name for part in parts)}"
-        )
-    for part, fold in zip(parts, folds, strict=True):
-        part.check(fold)
+    parts = folded(net, folds)
     frame, classes = int(np.prod(net.shape)), net.score_count
     if not (1 <= in_lanes <= frame and 1 <= out_lanes <= classes):
         raise BadInput(
@@ -80,8 +103,10 @@ def mapped(
     streams: list[spec.StreamSpec] = []
     sent = [(input_group(net, parts), in_lanes)]
     source = describe_input(net, *sent[0])
-    for part, fold in zip(parts, folds, strict=True):
-        stage = describe_stage(part, fold, last=part is parts[-1], steps=has_steps(net))
+    multipliers = multipliers or [None] * len(parts)
+    steps = has_steps(net)
+    for part, fold, multiplier in zip(parts, folds, multipliers, strict=True):
+        stage = describe_stage(part, fold, multiplier, last=part is parts[-1], steps=steps)
         for port, (read, f) in enumerate(zip(part.reads, part.inputs, strict=True)):
             lanes = fold.simd if isinstance(part, Reduction) else port_lanes(stage, port, fold)
             channels = f.size if isinstance(part.layer, ir.AllScores) else f.channels
@@ -93,7 +118,7 @@ def mapped(
     box = spec.GearboxSpec(last.out_bits, *sent[-1], classes, out_lanes)
     streams.append(spec.StreamSpec(len(stages), len(stages), box))
     alphabet = net.features[-1].alphabet
-    unit = unit_of_scores(net, parts[-1], folds[-1], last, out_lanes)
+    unit = unit_of_scores(net, parts[-1], folds[-1], last, out_lanes, multipliers[-1])
     signed = unit is not None or isinstance(last.tails[-1], spec.OffsetSpec)
     width = (unit or last).out_bits if signed else alphabet.bits
     return spec.AcceleratorSpec(
@@ -131,7 +156,12 @@ def has_steps(net: ir.LayerGraph) -> bool:
 
 
 def unit_of_scores(
-    net: ir.LayerGraph, part: Part, fold: Fold, stage: spec.StageSpec, lanes: int
+    net: ir.LayerGraph,
+    part: Part,
+    fold: Fold,
+    stage: spec.StageSpec,
+    lanes: int,
+    multiplier: Multiplier | None = None,
 ) -> spec.ScoreSpec | None:
     """Return the unit that computes the scores of the last stage's values, if there is one.
 
@@ -147,10 +177,12 @@ def unit_of_scores(
         Stage of that part.
     lanes : int
         Scores per beat.
+    multiplier : Multiplier, optional
+        What multiplies in that part, if its array does.
     """
     if not has_steps(net):
         return None
-    meaning, span = sent(part, fold)
+    meaning, span = sent(part, fold, multiplier)
     pixels = part.out.height * part.out.width
     if isinstance(part.layer, ir.AllScores):
         assert isinstance(part, Joint)
@@ -161,18 +193,18 @@ def unit_of_scores(
     return score_unit(layer, meaning, span, bits=stage.out_bits, lanes=lanes, pixels=pixels)
 
 
-def sent(part: Part, fold: Fold) -> tuple[Affine, Span]:
+def sent(part: Part, fold: Fold, multiplier: Multiplier | None = None) -> tuple[Affine, Span]:
     """Return what the values mean that the last stage sends, and which can occur."""
-    return _tails(part, *_array(part, fold), last=True, steps=True)[1:]
+    return _tails(part, *_array(part, fold, multiplier), last=True, steps=True)[1:]
 
 
-def _array(part: Part, fold: Fold) -> tuple[spec.ArraySpec, Affine]:
+def _array(part: Part, fold: Fold, multiplier: Multiplier | None) -> tuple[spec.ArraySpec, Affine]:
     """Return the array of a part and the meaning of its values."""
     if isinstance(part, Joint):
         return part.rule.array(part, fold.pe)
     rule = rule_of(part.layer)
     assert isinstance(rule, StageRule)
-    return rule.array(part, fold)
+    return rule.described(part, fold, multiplier)
 
 
 def describe_input(net: ir.LayerGraph, group: int, lanes: int) -> spec.InputSpec:
@@ -218,7 +250,9 @@ def describe_input(net: ir.LayerGraph, group: int, lanes: int) -> spec.InputSpec
     return spec.InputSpec(lanes, bits, table, group, int(np.prod(net.shape)))
 
 
-def describe_stage(part: Part, fold: Fold, *, last: bool, steps: bool) -> spec.StageSpec:
+def describe_stage(
+    part: Part, fold: Fold, multiplier: Multiplier | None = None, *, last: bool, steps: bool
+) -> spec.StageSpec:
     """Build the specification of a part at a folding; its depths are still to be chosen.
 
     Parameters
@@ -227,17 +261,21 @@ def describe_stage(part: Part, fold: Fold, *, last: bool, steps: bool) -> spec.S
         Part of a network.
     fold : Fold
         Its folding.
+    multiplier : Multiplier, optional
+        What multiplies weights and codes of several bits; without one, planes are summed.
     last : bool
         Whether it is the last one, which sends the scores.
     steps : bool
         Whether a unit behind the last one computes them.
+
+    Without a multiplier, weights and codes of several bits are computed by planes.
 
     Raises
     ------
     UnsupportedModel
         If there is no hardware for the part at any folding.
     """
-    array, meaning = _array(part, fold)
+    array, meaning = _array(part, fold, multiplier)
     # Depths depend on the neighbouring engines, so a later pass chooses them.
     front = _windows(part, fold) if isinstance(part, Reduction) else part.rule.front(part, fold.pe)
     tails, _, _ = _tails(part, array, meaning, last=last, steps=steps)

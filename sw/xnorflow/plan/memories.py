@@ -22,8 +22,8 @@ from xnorflow_hw.spec import (
     IN_SPRAM,
     AcceleratorSpec,
     AffineSpec,
+    ArraySpec,
     BufferSpec,
-    DotSpec,
     FrontSpec,
     JoinSpec,
     OffsetSpec,
@@ -35,6 +35,7 @@ from xnorflow_hw.spec import (
     TableSpec,
     TailSpec,
     ThresholdSpec,
+    Weighted,
 )
 from xnorflow_hw.spec.stage_latency import compares
 
@@ -120,13 +121,13 @@ class _Stages(StorageChoice):
     def stage(self, s: StageSpec) -> StageSpec:
         """Return a stage with the storage of all its memories chosen."""
         array = s.array
-        if isinstance(array, DotSpec):
+        if isinstance(array, Weighted):
             if array.form == stored.FORM:
                 rom = stored.ROM
             elif s.name in self.sprams:
                 rom = IN_SPRAM
             else:
-                rom = self.rom(len(array.weights), array.weights[0].size)
+                rom = self.rom(array.weight_words, array.word_bits)
             array = replace(array, rom=rom)
         bits, tails = array.out_bits, []
         for index, tail in enumerate(s.tails):
@@ -215,8 +216,8 @@ def _blocks(s: StageSpec, choice: StorageChoice) -> int:
 def _memories(s: StageSpec, choice: StorageChoice) -> Iterator[tuple[int, int]]:
     """Yield the number of blocks and the number of bits of each memory of a stage."""
     bits = s.array.out_bits
-    if isinstance(s.array, DotSpec):
-        depth, width = len(s.array.weights), s.array.weights[0].size
+    if isinstance(s.array, Weighted):
+        depth, width = s.array.weight_words, s.array.word_bits
         yield choice.takes(depth, width, s.array.rom)[1], depth * width
     for tail in s.tails:
         depth, width = _words(tail, bits)
@@ -237,13 +238,13 @@ def _memories(s: StageSpec, choice: StorageChoice) -> Iterator[tuple[int, int]]:
 
 def sprams(spec: AcceleratorSpec) -> int:
     """Return how many SPRAMs hold the weights of an accelerator."""
-    return sum(sprams_of(s.array) for s in spec.stages if isinstance(s.array, DotSpec))
+    return sum(sprams_of(s.array) for s in spec.stages)
 
 
-def sprams_of(array: DotSpec) -> int:
+def sprams_of(array: ArraySpec) -> int:
     """Return how many SPRAMs hold the weights of an array."""
-    inside = array.rom.storage == IN_SPRAM.storage
-    return number(len(array.weights), array.weights[0].size) if inside else 0
+    inside = array.rom is not None and array.rom.storage == IN_SPRAM.storage
+    return number(array.weight_words, array.word_bits) if inside else 0
 
 
 def load_bits(spec: AcceleratorSpec) -> int:
@@ -319,9 +320,9 @@ def _in_sprams(spec: AcceleratorSpec, device: Fpga, left: float) -> frozenset[st
     # For each number of SPRAMs, the most blocks that it can save, and the stages that do so.
     best: dict[int, tuple[int, frozenset[str]]] = {0: (0, frozenset())}
     for s in usual:
-        if not isinstance(s.array, DotSpec) or s.array.rom.storage != "block":
+        if s.array.rom is None or s.array.rom.storage != "block":
             continue
-        depth, width = len(s.array.weights), s.array.weights[0].size
+        depth, width = s.array.weight_words, s.array.word_bits
         saves = choice.takes(depth, width, s.array.rom)[1]
         taken = spram_number(depth, width, device.family)
         for before, (saved, names) in sorted(best.items(), reverse=True):

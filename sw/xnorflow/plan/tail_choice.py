@@ -12,6 +12,8 @@ from xnorflow.storage.blocks import StorageChoice, rom_luts
 from xnorflow_hw.spec import (
     AcceleratorSpec,
     AffineSpec,
+    ArraySpec,
+    MacSpec,
     ScoreSpec,
     StageSpec,
     TailSpec,
@@ -33,11 +35,24 @@ def dsp_blocks(widths: tuple[int, int], operands: tuple[int, int]) -> int:
     return min(ceil(a / operands[0]) * ceil(b / operands[1]) for a, b in (widths, widths[::-1]))
 
 
+def tail_dsps(widths: tuple[int, int] | None, family: Family) -> int:
+    """Return the DSP blocks of a tail's product; 0 where products become none."""
+    operands = DSP_OPERANDS.get(family.fabric)
+    return 0 if widths is None or operands is None else dsp_blocks(widths, operands)
+
+
 def free_dsps(device: Fpga | None) -> int:
     """Return the DSP blocks that an accelerator may take; 0 where products become no DSP blocks."""
     if device is None or device.family.fabric not in DSP_OPERANDS or not device.dsps.usable:
         return 0
     return int(device.dsps.use())
+
+
+def array_dsps(array: ArraySpec, family: Family) -> int:
+    """Return the DSP blocks of an array's products."""
+    if not isinstance(array, MacSpec) or array.multiplier != "dsp" or family.dsp is None:
+        return 0
+    return ceil(array.products * family.dsp.blocks(array.bits, array.weight_bits))
 
 
 def search_luts(tail: ThresholdSpec, bits: int, pixels: int, memories: StorageChoice) -> float:
@@ -100,7 +115,7 @@ def affine_registers(tail: AffineSpec) -> float:
 def with_tails(spec: AcceleratorSpec, device: Fpga | None) -> AcceleratorSpec:
     """Choose between search and product for each layer of thresholds, by estimated cost.
 
-    Products take DSP blocks as long as the device has free ones.
+    Products take DSP blocks as long as the device has some that the arrays leave.
 
     Parameters
     ----------
@@ -111,6 +126,8 @@ def with_tails(spec: AcceleratorSpec, device: Fpga | None) -> AcceleratorSpec:
     """
     family = (device or fpgas()[GENERIC]).family
     left, stages = free_dsps(device), []
+    if left:
+        left -= sum(array_dsps(stage.array, family) for stage in spec.stages)
     for stage in spec.stages:
         changed, taken = _stage(stage, family, left)
         stages.append(changed)

@@ -42,6 +42,16 @@ def weight_planes(weights: ir.Ints) -> tuple[Bits, tuple[int, ...], int]:
     return np.stack(planes).astype(np.uint8), coefficients, 2
 
 
+def signed_bits(least: int, most: int) -> int:
+    """Return the bits of a two's complement integer that goes from `least` to `most`."""
+    return 1 + max(most.bit_length(), (-1 - least).bit_length() if least < 0 else 0)
+
+
+def weight_bits(weights: ir.Ints) -> int:
+    """Return the width in two's complement of the widest weight, 2 bits or more."""
+    return max(2, signed_bits(int(weights.min()), int(weights.max())))
+
+
 def padded_to(a: NDArray[Any], axis: int, size: int, value: int) -> NDArray[Any]:
     """Return an array with one axis extended at its end to `size` entries, filled with `value`."""
     widths = [(0, 0)] * a.ndim
@@ -55,7 +65,7 @@ def per_lane(a: NDArray[Any], lanes: int, value: int = 0) -> NDArray[Any]:
     return padded_to(a, 0, groups * lanes, value).reshape(groups, lanes, *a.shape[1:])
 
 
-def rom_words(bits: Bits, fold: Fold, blocks: int = 1) -> Bits:
+def rom_words(bits: NDArray[Any], fold: Fold, blocks: int = 1) -> NDArray[Any]:
     """Return the words of a weight ROM, in the order in which an engine reads them.
 
     With several pixels at once an engine walks through the kernel column by column, otherwise row
@@ -65,8 +75,8 @@ def rom_words(bits: Bits, fold: Fold, blocks: int = 1) -> Bits:
 
     Parameters
     ----------
-    bits : uint8 array [planes, out, rows, cols, in]
-        Weight bits; `in` are the inputs of a group.
+    bits : int array [planes, out, rows, cols, in]
+        Weight bits, or whole weights as a single plane; `in` are the inputs of a group.
     fold : Fold
         Folding of the engine.
     blocks : int
@@ -74,8 +84,9 @@ def rom_words(bits: Bits, fold: Fold, blocks: int = 1) -> Bits:
 
     Returns
     -------
-    uint8 array [repeat * beats, planes, pe, simd / blocks]
-        Words; `repeat` is the number of passes over the output channels, `beats` the beats of each.
+    int array [repeat * beats, planes, pe, simd / blocks]
+        Words, of the same type; `repeat` is the number of passes over the output channels, `beats`
+        the beats of each.
     """
     planes, _, rows, cols, _ = bits.shape
     lanes = fold.simd // blocks

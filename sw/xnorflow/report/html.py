@@ -43,6 +43,7 @@ FPGA_COLUMNS = {
     "luts": "LUT",
     "ffs": "FF",
     "ram_blocks": "block RAM",
+    "dsps": "DSP",
     "energy": "energy per frame",
 }
 

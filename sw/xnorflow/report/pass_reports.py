@@ -14,6 +14,7 @@ from xnorflow_hw.spec import (
     AcceleratorSpec,
     BufferSpec,
     JoinSpec,
+    MacSpec,
     StageSpec,
     StreamSpec,
     StretchSpec,
@@ -141,6 +142,8 @@ def _stage(stage: StageSpec) -> dict[str, str]:
     found = {"array": a.size}
     if a.form is not None:
         found["sums"] = a.form
+    if isinstance(a, MacSpec):
+        found["products"] = a.multiplier
     if a.rom is not None:
         tiles = f" in {len(a.rom.tiles)} tiles" if len(a.rom.tiles) > 1 else ""
         found[f"weights {a.weight_words} x {a.word_bits}"] = f"{a.rom.storage}{tiles}"

@@ -29,6 +29,7 @@ FPGA_COLUMNS = {
     "luts": "LUT",
     "ffs": "FF",
     "ram_blocks": "block RAM",
+    "dsps": "DSP",
     "energy": "energy",
 }
 

@@ -8,6 +8,23 @@ from math import ceil
 from xnorflow.devices.figure import Origin
 from xnorflow.errors import BadInput
 from xnorflow_hw.spec import GearboxSpec, RomSpec
+from xnorflow_hw.spec.kinds import Multiplier
+
+
+@dataclass(frozen=True)
+class Products:
+    """Summary of what multiplies in an array of multipliers.
+
+    Parameters
+    ----------
+    multiplier : Multiplier
+        What a product is built of.
+    weight_bits : int
+        Bits of a weight.
+    """
+
+    multiplier: Multiplier
+    weight_bits: int
 
 
 @dataclass(frozen=True)
@@ -24,6 +41,8 @@ class ComputedCodes:
         LUTs and flip-flops of a lane, as counted from the widths of its sums.
     rom, late_rom : RomSpec, optional
         Storage of the memories; without it the model chooses.
+    dsp_widths : (int, int), optional
+        Bits of the operands of a lane's product, if it is in DSP blocks.
     """
 
     rows: int
@@ -33,6 +52,7 @@ class ComputedCodes:
     lane_ffs: float
     rom: RomSpec | None = None
     late_rom: RomSpec | None = None
+    dsp_widths: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -45,11 +65,14 @@ class ScoreSummary:
         LUTs and flip-flops, as counted from the widths of its sums.
     memories : tuple of (int, int, RomSpec)
         Words of each memory, bits per word, and storage.
+    dsp_widths : tuple of (int, int)
+        Bits of the operands of each product that is in DSP blocks.
     """
 
     luts: float
     ffs: float
     memories: tuple[tuple[int, int, RomSpec], ...]
+    dsp_widths: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -187,6 +210,8 @@ class EngineSummary:
     streams : tuple of StreamSummary
         The streams into the engine, unless there is one without queue and fork. `gearbox` is that
         of the first.
+    products : Products, optional
+        What multiplies, if the array does; then it has neither planes nor a form.
     """
 
     name: str
@@ -226,6 +251,7 @@ class EngineSummary:
     computed: ComputedCodes | None = None
     join: JoinSummary | None = None
     streams: tuple[StreamSummary, ...] = ()
+    products: Products | None = None
 
     def __post_init__(self) -> None:
         """Check that sizes are positive."""

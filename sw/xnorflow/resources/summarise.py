@@ -14,6 +14,7 @@ from xnorflow.resources.engine import (
     ComputedCodes,
     DesignSummary,
     EngineSummary,
+    Products,
     ScoreSummary,
     StreamSummary,
 )
@@ -24,6 +25,7 @@ from xnorflow_hw.spec import (
     AffineSpec,
     BufferSpec,
     JoinSpec,
+    MacSpec,
     ScoreSpec,
     StageSpec,
     StretchSpec,
@@ -82,6 +84,7 @@ def engine_summary(
         computed=computed,
         join=join_summary(stage),
         streams=() if plain else streams,
+        products=Products(a.multiplier, a.weight_bits) if isinstance(a, MacSpec) else None,
     )
     match b:
         case BufferSpec():
@@ -121,6 +124,7 @@ def _computed(tail: AffineSpec) -> ComputedCodes:
         lane_ffs=affine_registers(tail),
         rom=tail.rom,
         late_rom=tail.late_rom,
+        dsp_widths=(tail.acc_bits, tail.factor_bits) if tail.multiplier == "dsp" else None,
     )
 
 
@@ -189,7 +193,13 @@ def score_summary(unit: ScoreSpec) -> ScoreSummary:
     memories = tuple(
         (*words, getattr(step, name)) for step in unit.steps for name, words in step.words.items()
     )
-    return ScoreSummary(score_luts(unit), score_registers(unit), memories)
+    products = tuple(
+        (step.value_bits, step.factor_bits + 1)
+        for step in unit.steps
+        if step.places is None and step.multiplier == "dsp"
+        for _ in range(unit.lanes)
+    )
+    return ScoreSummary(score_luts(unit), score_registers(unit), memories, products)
 
 
 def engine_summaries(

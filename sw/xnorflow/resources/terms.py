@@ -12,11 +12,13 @@ from collections.abc import Callable
 from math import ceil, gcd
 
 from xnorflow.devices.tables import Family
+from xnorflow.plan.products import adder_bits, product_luts, product_registers
 from xnorflow.resources.engine import (
     ComputedCodes,
     DesignSummary,
     EngineSummary,
     JoinSummary,
+    Products,
     ScoreSummary,
 )
 from xnorflow.resources.join_counts import extra_counts
@@ -173,7 +175,62 @@ def _pool(e: EngineSummary, family: Family) -> Terms:
     return {e.kind: 1, f"{e.kind}: bits": e.pe * (e.acc_bits or e.act_bits)}
 
 
+def _weights(e: EngineSummary, family: Family) -> Terms:
+    """Return the terms of a memory of weights of more than one word."""
+    luts, blocks = StorageChoice(family).takes(e.rom_depth, e.rom_width, e.rom)
+    spread = 0 if blocks else _spread(e.rom_depth, e.rom_width, family)
+    return {
+        # With n words there are at most 2**n different columns of bits; the tools merge equal ones.
+        "ROM: bits of registers": min(e.rom_width, 1 << min(e.rom_depth, 32)),
+        f"ROM of {_kind(e.rom_depth, blocks)}: LUTs": luts,
+        f"{WHOLE}ROM blocks": blocks,
+        f"{WHOLE}bits of ROM blocks": e.rom_width * (blocks > 0),
+        f"{WHOLE}bits of large ROMs of LUTs": spread,
+    }
+
+
+def _far(e: EngineSummary, family: Family) -> float:
+    """Return the flip-flops that far tiles of the weights need."""
+    registers, cycles = StorageChoice(family).far_registers(e.rom_depth, e.rom_width, e.rom)
+    # Far tiles answer later, so the activations need registers to wait for their weights.
+    return registers + cycles * e.at_once * e.simd * e.act_bits
+
+
+def _mac(e: EngineSummary, products: Products, family: Family) -> Terms:
+    """Return the terms of an array of multipliers."""
+    sums, bits, width = e.pe * e.at_once, e.act_bits, products.weight_bits
+    lanes, multiplier = e.block_lanes, products.multiplier
+    own = lanes * product_luts(bits, width) * (multiplier == "logic")
+    found: Terms = {
+        "array": 1,
+        "array: bits of sums": sums * e.acc_bits,
+        "products: bits of sums": sums * e.acc_bits,
+        "products: LUTs": sums * own,
+        "products: bits of adders": sums * adder_bits(lanes, bits, width),
+        f"products of {multiplier}: flip-flops": sums
+        * product_registers(lanes, bits, width, multiplier),
+        "array: bits of copies": e.at_once * e.simd * bits,
+        f"{WHOLE}chains": sums * (1 + lanes),
+    }
+    if e.rom_depth > 1:
+        found |= _weights(e, family)
+        found[FAR] = _far(e, family)
+    if e.reduction <= lanes:
+        found[f"{SPARED}bits of sums"] = sums * e.acc_bits
+    return found
+
+
+def array_dsps(e: EngineSummary, family: Family) -> int:
+    """Return the DSP blocks of an array."""
+    if e.products is None or e.products.multiplier != "dsp" or family.dsp is None:
+        return 0
+    number = e.pe * e.block_lanes * e.at_once
+    return ceil(number * family.dsp.blocks(e.act_bits, e.products.weight_bits))
+
+
 def _dot(e: EngineSummary, family: Family) -> Terms:
+    if e.products is not None:
+        return _mac(e, e.products, family)
     sums = e.pe * e.at_once
     found: Terms = {
         "array": 1,
@@ -182,15 +239,7 @@ def _dot(e: EngineSummary, family: Family) -> Terms:
     }
     memories = StorageChoice(family)
     if e.rom_depth > 1 and e.form != stored.FORM:
-        # With n words there are at most 2**n different columns of bits; the tools merge equal ones.
-        found["ROM: bits of registers"] = min(e.rom_width, 1 << min(e.rom_depth, 32))
-        luts, blocks = memories.takes(e.rom_depth, e.rom_width, e.rom)
-        found[f"ROM of {_kind(e.rom_depth, blocks)}: LUTs"] = luts
-        found[f"{WHOLE}ROM blocks"] = blocks
-        found[f"{WHOLE}bits of ROM blocks"] = e.rom_width * (blocks > 0)
-        found[f"{WHOLE}bits of large ROMs of LUTs"] = (
-            0 if blocks else _spread(e.rom_depth, e.rom_width, family)
-        )
+        found |= _weights(e, family)
     if e.threshold_levels and not e.tail_bits:
         luts, blocks = threshold_rom(e, family)
         found |= {
@@ -207,9 +256,7 @@ def _dot(e: EngineSummary, family: Family) -> Terms:
         found[f"{SPARED}bits of sums that turn"] = sums * e.acc_bits * (e.kernel[1] == 1)
     codes = e.simd * e.act_bits
     if e.rom_depth > 1 and e.form != stored.FORM:
-        registers, cycles = memories.far_registers(e.rom_depth, e.rom_width, e.rom)
-        # Far tiles answer later, so the activations need registers to wait for their weights.
-        found[FAR] = registers + cycles * e.at_once * codes
+        found[FAR] = _far(e, family)
     if e.threshold_levels and e.threshold_rows > 1 and not e.tail_bits:
         width = sum(e.threshold_words)
         found[FAR] = (

@@ -1,8 +1,8 @@
-"""Compute what a design takes on an FPGA: LUTs and flip-flops are estimated, block RAM is counted.
+"""Compute what a design takes on an FPGA: LUTs and flip-flops are estimated, the rest is counted.
 
 LUTs and flip-flops are the sums of a design's terms (`xnorflow.resources.terms`) times the fitted
 coefficients of a fabric. Block RAM is exact arithmetic: memories are cut into columns, each of one
-native shape.
+native shape. So are DSP blocks: every product takes what the tools take for its widths.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from xnorflow.devices.tables import Family
+from xnorflow.plan.tail_choice import tail_dsps
 from xnorflow.resources import terms
 from xnorflow.resources.coefficients import fitted
 from xnorflow.resources.engine import DesignSummary, EngineSummary
@@ -26,14 +27,15 @@ class Resources:
     ----------
     luts, ffs : float
         LUTs and flip-flops, estimated.
-    ram_blocks, sprams : int
-        Blocks of RAM and SPRAMs of the family.
+    ram_blocks, sprams, dsps : int
+        Blocks of RAM, SPRAMs and DSP blocks of the family.
     """
 
     luts: float = 0.0
     ffs: float = 0.0
     ram_blocks: int = 0
     sprams: int = 0
+    dsps: int = 0
 
     def __add__(self, other: Resources) -> Resources:
         """Return the sum of each resource."""
@@ -42,6 +44,7 @@ class Resources:
             self.ffs + other.ffs,
             self.ram_blocks + other.ram_blocks,
             self.sprams + other.sprams,
+            self.dsps + other.dsps,
         )
 
 
@@ -108,8 +111,11 @@ def checked(family: Family) -> str:
 def engine_parts(engine: EngineSummary, family: Family) -> dict[str, Resources]:
     """Compute what each component of an engine takes, by the component's name."""
     coefficients, blocks = fitted()[family.coefficients], engine_blocks(engine, family)
+    dsps = engine_dsps(engine, family)
     return {
-        name: Resources(*coefficients.part(name, found), blocks.get(name, 0))
+        name: Resources(
+            *coefficients.part(name, found), blocks.get(name, 0), dsps=dsps.get(name, 0)
+        )
         for name, found in terms.engine(engine, family).items()
         if found
     }
@@ -133,6 +139,15 @@ def engine_blocks(engine: EngineSummary, family: Family) -> dict[str, int]:
         found["tail"] = found.get("tail", 0) + terms.computed_blocks(
             engine.computed, engine, family
         )
+    return found
+
+
+def engine_dsps(engine: EngineSummary, family: Family) -> dict[str, int]:
+    """Count the DSP blocks of each component of an engine."""
+    found = {"array": terms.array_dsps(engine, family)}
+    if engine.computed is not None:
+        each = tail_dsps(engine.computed.dsp_widths, family)
+        found["tail"] = engine.pe * engine.at_once * each
     return found
 
 
@@ -165,7 +180,9 @@ def design_resources(design: DesignSummary, family: Family) -> Resources:
     coefficients = fitted()[family.coefficients]
     ends = (coefficients.part(*part) for part in terms.ends(design, family).items())
     total = sum((Resources(*found) for found in ends), total)
-    return total + Resources(ram_blocks=score_blocks(design, family))
+    unit = design.scores
+    dsps = sum(tail_dsps(widths, family) for widths in (unit.dsp_widths if unit else ()))
+    return total + Resources(ram_blocks=score_blocks(design, family), dsps=dsps)
 
 
 def score_blocks(design: DesignSummary, family: Family) -> int:

@@ -58,6 +58,13 @@ def test_usage(flow, log, lut, ff, bram, dsp):
     assert usage.summary()["lut"] == {"used": lut[0], "available": lut[1]}
 
 
+def test_two_small_multipliers_of_gowin_are_one():
+    log = GOWIN.replace("0/     20     0%", "2/     20    10%")
+    log += "Info: \t             MULT9X9:       3/     40     7%\n"
+    usage = {f.name: f for f in OPEN_FLOWS}["gowin"].usage(cells_of_log(log), log)
+    assert usage.dsp == (4, 20)
+
+
 def test_what_does_not_fit_is_named():
     log = ECP5.replace("4/     56     7%", "60/     56   107%")
     assert overfull(cells_of_log(ECP5)) == []

@@ -108,3 +108,33 @@ def test_dense_rates_derived_from_sparse_ones():
 def test_unknown_names_are_answered_with_the_known_ones(look_up):
     with pytest.raises(BadInput, match=r"'pc'.*known are .*(ulx3s-85f|a100)"):
         look_up("pc")
+
+
+@pytest.mark.parametrize(
+    ("board", "code", "weight", "blocks"),
+    [
+        ("ulx3s-85f", 8, 8, 1),
+        ("ulx3s-85f", 2, 3, 1),
+        ("ulx3s-85f", 18, 18, 1),
+        ("ulx3s-85f", 8, 24, 2),
+        ("icebreaker", 8, 8, 1),
+        ("icebreaker", 4, 4, 0),
+        ("icebreaker", 8, 3, 1),
+        ("icebreaker", 8, 24, 2),
+        ("tangnano20k", 8, 8, 0.5),
+        ("tangnano20k", 8, 9, 0.5),
+        ("tangnano20k", 9, 8, 1),
+        ("tangnano20k", 16, 16, 1),
+        ("tangnano20k", 2, 8, 0),
+        ("tangnano20k", 8, 3, 0),
+        ("tangnano20k", 3, 4, 0.5),
+        ("pynq-z1", 8, 8, 1),
+        ("pynq-z1", 4, 4, 0),
+        ("pynq-z1", 2, 7, 1),
+        ("pynq-z1", 24, 18, 1),
+        ("pynq-z1", 25, 17, 2),
+        ("pynq-z1", 8, 24, 1),
+    ],
+)
+def test_products_take_what_yosys_takes(board, code, weight, blocks):
+    assert devices.fpga(board).family.dsp.blocks(code, weight) == blocks

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from xnorflow import demo, load
+from xnorflow import demo, ir, load
 from xnorflow.compiler import assembler, clock_for
 from xnorflow.devices.tables import fpga, fpgas
+from xnorflow.folding.budget import board_budget
 from xnorflow.folding.costs import refolded
 from xnorflow.folding.narrowest import for_cycles
 from xnorflow.plan.fabric import form_on
@@ -14,6 +16,7 @@ from xnorflow.plan.layer_rules import reductions
 from xnorflow.plan.reductions import Fold
 from xnorflow.resources.coefficients import fitted
 from xnorflow.resources.summarise import engine_summaries
+from xnorflow.resources.usage import Resources, engine_resources
 from xnorflow_hw.array import stored_sums as stored
 
 from ...dense import dense_network
@@ -68,3 +71,34 @@ def test_every_form_that_is_chosen_has_been_measured() -> None:
         ):
             form = form_on(name, pe=pe, simd=simd, pixels=1, bits=bits, planes=1, words=words)
             assert any(k.startswith(form) and k.endswith("adders") for k in known), (device, form)
+
+
+@pytest.mark.parametrize("board", ["ulx3s-85f", "icebreaker", "tangnano20k", "pynq-z1"])
+@pytest.mark.parametrize("fold", [Fold(2, 4), Fold(5, 3), Fold(10, 16)])
+def test_products_are_those_that_are_priced(board: str, fold: Fold) -> None:
+    rng = np.random.default_rng(5)
+    alphabet = ir.Alphabet(-128, 1, 256)
+    layers = (
+        ir.InputTable("samples", np.arange(256)[None], ir.Alphabet(0, 1, 256)),
+        ir.Conv("layer", rng.integers(-128, 128, (10, 1, 1, 48)), alphabet),
+        ir.Scores("scores", np.zeros(10, np.int64)),
+    )
+    net = ir.IntegerNetwork("net", (1, 1, 48), layers)
+    parts, device = reductions(net), fpga(board)
+    assemble = assembler(net, board, clock_for(board, None))
+    (have,) = engine_summaries(parts, assemble((fold,), 480).spec)
+    (other,) = engine_summaries(parts, assemble((Fold(1, 2),), 480).spec)
+    priced = refolded(other, parts[0], fold, device.family, device.dsp_number)
+    for field in ("products", "form", "weight_planes", "rom_depth", "rom_width"):
+        assert getattr(priced, field) == getattr(have, field)
+    taken = engine_resources(have, device.family).dsps
+    assert engine_resources(priced, device.family).dsps == taken <= device.dsp_number
+    assert bool(taken) == (have.products is not None and have.products.multiplier == "dsp")
+
+
+def test_a_budget_names_the_dsp_blocks_that_are_missing() -> None:
+    budget = board_budget(fpga("ulx3s-25f"), 64)
+    assert budget.dsps == 28
+    assert not budget.exceeded(Resources(dsps=28))
+    assert budget.exceeded(Resources(dsps=29)) == ["29 DSP of 28"]
+    assert board_budget(fpga("icebreaker"), 64).dsps == 0
