@@ -18,6 +18,7 @@ from xnorflow.schedule.flow import Flow
 from xnorflow.schedule.timing import predict
 from xnorflow_hw.spec import AcceleratorSpec
 from xnorflow_hw.top.accelerator import Accelerator
+from xnorflow_sim import golden
 from xnorflow_sim.interface import Interface
 
 from .strategies import Case
@@ -190,7 +191,7 @@ def check(case: Case, *, thorough: bool = False) -> None:
     """
     net, x = case.net, case.x
     spec = accelerator(net, case.folds, in_lanes=case.in_lanes, out_lanes=case.out_lanes)
-    expected = net(x)
+    expected = golden.run(net, x)
     flow = Flow(spec, len(x))
     flow.solve()
     timing = predict(spec)

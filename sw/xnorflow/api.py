@@ -63,7 +63,8 @@ def load(
     -------
     IntegerNetwork
         The network in integers only. Calling it with frames runs the golden model and returns
-        scores, int64 [frames, classes].
+        scores, int64 [frames, classes]. Of a file with several outputs these are the first; that,
+        or a map, has the file's own shape. ``net.evaluate(x)`` returns all outputs by name.
 
     Raises
     ------

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow import ir
@@ -19,6 +20,7 @@ from xnorflow.devices.tables import fpga
 from xnorflow.errors import CheckFailed
 from xnorflow.inputs import blaming
 from xnorflow.plan.hardware_passes import accelerator
+from xnorflow.plan.joints.joint import Joint
 from xnorflow.plan.layer_rules import Part, reductions
 from xnorflow.plan.mapping import sent
 from xnorflow.plan.memories import load_bits
@@ -405,44 +407,63 @@ class Design:
         dict of str to int64 array [frames, rows, columns, channels]
             Codes by name of the tap; those of the last stage are scores.
         """
-        import numpy as np
-
         from xnorflow_sim import golden
 
         values = {layer.name: v for layer, v in golden.trace(self.net, x)}
         values[ir.FRAME] = self.net.samples.alphabet.values(x)
-        first = self.net.layers[0]
+        readers = self.net.readers[0]
+        first = self.net.layers[readers[0]]
         taps: dict[str, ir.Ints] = {"input": x.astype(np.int64)}
         if isinstance(first, ir.InputTable) and self.net.readers[0] == (0,):
             taps["input"] = _codes(values[first.name], first.alphabet)
-        for k, part in enumerate(self.parts):
-            v = values[self._sent_by(part)].astype(np.int64)
-            layer = part.tails[-1][0] if part.tails else part.layer
-            if k < len(self.parts) - 1 or not isinstance(layer, ir.Scores | ir.AllScores):
-                v = _codes(v, part.final.alphabet)
-            elif isinstance(layer, ir.Scores) and layer.steps:
-                # The stage sends what the unit of scores starts from.
-                before = part.tails[-2][0] if len(part.tails) > 1 else part.layer
-                meaning, _ = sent(part, self.folds[-1])
-                v = values[before.name].astype(np.int64)
-                v = (v * meaning.denominator - meaning.offset[0]) // meaning.numerator
-            taps[part.name] = v
+        for part in self.parts:
+            taps[part.name] = self._sent(part, values)
         return taps
 
-    def _sent_by(self, part: Part) -> str:
-        """Return the name of the layer whose values a part sends."""
-        if part.tails:
-            return part.tails[-1][0].name
-        if part.name == part.layer.name:
-            return part.layer.name
-        # A part with a name of its own recodes the map that its layer reads.
-        names = (ir.FRAME, *(layer.name for layer in self.net.layers))
-        return names[self.net.reads[names.index(part.layer.name) - 1][0]]
+    def _sent(self, part: Part, values: Mapping[str, NDArray[Any]]) -> ir.Ints:
+        """Return what the stage of a part sends, given the values of all layers."""
+        layer = part.tails[-1][0] if part.tails else part.layer
+        last = part is self.parts[-1]
+        if isinstance(part, Joint) and part.label:
+            return _codes(self._prepared(part, values), part.final.alphabet)
+        if isinstance(layer, ir.Scores) and layer.steps:
+            # The stage sends what the unit of scores starts from.
+            v = self._read(layer.name, values)
+            if not last:
+                return _codes(v, part.tails[-1][1].alphabet)
+            meaning, _ = sent(part, self.folds[-1])
+            return (v * meaning.denominator - meaning.offset[0]) // meaning.numerator
+        if isinstance(layer, ir.AllScores) and self.spec.scores is not None:
+            heads = [
+                self._read(head.name, values) if head.steps else values[head.name]
+                for head in self.net.score_layers
+            ]
+            joined = np.concatenate([h.reshape(len(h), 1, 1, -1) for h in heads], axis=3)
+            return _codes(joined, part.out.alphabet)
+        v = values[layer.name].astype(np.int64)
+        scores = last and isinstance(layer, ir.Scores | ir.AllScores)
+        return v if scores else _codes(v, part.final.alphabet)
+
+    def _read(self, name: str, values: Mapping[str, NDArray[Any]]) -> ir.Ints:
+        """Return the map that a layer with one input reads."""
+        names = [layer.name for layer in self.net.layers]
+        (read,) = self.net.reads[names.index(name)]
+        v: ir.Ints = values[names[read - 1] if read else ir.FRAME].astype("int64")
+        return v
+
+    def _prepared(self, part: Joint, values: Mapping[str, NDArray[Any]]) -> ir.Ints:
+        """Return what a part sends that prepares a layer's input, which no layer computes."""
+        v = self._read(part.layer.name, values)
+        # A copy has other codes for the same values.
+        if part.kind == "copy":
+            return v
+        assert isinstance(part.layer, ir.Stretch)
+        return part.layer.stretched(v, 0)
 
 
 def _codes(values: NDArray[Any], alphabet: ir.Alphabet) -> ir.Ints:
     """Return the codes of values of an alphabet."""
-    return (values.astype("int64") - alphabet.lo) // alphabet.step
+    return (values.astype(np.int64) - alphabet.lo) // alphabet.step
 
 
 def text_digest(verilog: str, images: Mapping[str, str]) -> str:

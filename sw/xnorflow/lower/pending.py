@@ -44,7 +44,6 @@ from xnorflow.lower.fixed_point import (
 )
 from xnorflow.lower.negate import negate
 from xnorflow.lower.rounding import ORDER_OF_SUMMATION, approximated_channels, uncertain_channels
-from xnorflow.lower.scores import SMALL_TABLE_BITS
 from xnorflow.lower.thresholds import intervals_and_codes, mirrored, thresholds
 
 QUANTISERS = (
@@ -124,8 +123,6 @@ class Pending:
     ----------
     at : int
         The operation that is being lowered, by its place in the graph.
-    table_bits : int
-        Most bits of a table of ranks that scores may have where operations would do.
     marks : list of Mark
         Where layers' outputs stand for values of the graph.
     rounded : bool
@@ -152,7 +149,6 @@ class Pending:
         """Start at the input."""
         self.centred, self.fixed = centred, fixed
         self.at, self.rounded = 0, False
-        self.table_bits = SMALL_TABLE_BITS
         self.marks: list[Mark] = []
         self.layers: list[ir.Layer] = []
         self.notes = list(graph.notes)

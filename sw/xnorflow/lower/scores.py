@@ -58,13 +58,7 @@ class ScoreTail:
     chain: ScoreChain | None = None
 
 
-LARGEST_TABLE_BITS = 1 << 21
-"""Most bits of a table of ranks that hardware has."""
-
-
-def find(
-    expression: Expression, reach: Reach, where: Op, *, table_bits: int = SMALL_TABLE_BITS
-) -> ScoreTail:
+def find(expression: Expression, reach: Reach, where: Op) -> ScoreTail:
     """Return the simplest integer scores that have the order of all reachable float32 scores.
 
     It tries, in turn: the accumulators; the accumulators with an integer offset per class; a
@@ -80,8 +74,6 @@ def find(
         Accumulators that can occur.
     where : Op
         Operation that errors name.
-    table_bits : int
-        Most bits of a table of ranks that is taken instead of operations.
 
     Raises
     ------
@@ -107,7 +99,7 @@ def find(
                     first = 1 - int(np.searchsorted(floats, cut(values), side="right"))
                     offsets, low = offsets + (first - low), first
                 return ScoreTail(offsets, floats=kept, floats_lo=low, falls=falls, factor=factor)
-    if classes > 1 and _table_bits(reach) > table_bits:
+    if classes > 1 and _table_bits(reach) > SMALL_TABLE_BITS:
         chain = score_chain.find(expression, reach)
         if chain is not None:
             return ScoreTail(np.zeros(classes, np.int64), chain=chain)

@@ -212,14 +212,14 @@ def _tail(p: Pending, where: ops.Op) -> scores.ScoreTail:
     """Find the scores, after thresholds if a quantiser at the end makes that simpler."""
     quantised = any(quantises(op) for op in p.ops)
     try:
-        tail = scores.find(p.expression(), p.reach, where, table_bits=p.table_bits)
+        tail = scores.find(p.expression(), p.reach, where)
         if tail.ranks is None or not quantised or len(tail.offsets) > 1:
             return tail
     except UnsupportedModel:
         if not quantised:
             raise
     p.settle(where)
-    return scores.find(p.expression(), p.reach, where, table_bits=p.table_bits)
+    return scores.find(p.expression(), p.reach, where)
 
 
 def _drop_squashing(p: Pending, graph: ops.Graph) -> int | None:

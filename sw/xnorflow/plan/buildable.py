@@ -7,7 +7,7 @@ import math
 from xnorflow import ir
 from xnorflow.ir.reach import verify_reached
 from xnorflow.plan.layer_rules import reductions
-from xnorflow.plan.mapping import describe_input, describe_stage
+from xnorflow.plan.mapping import describe_input, describe_stage, has_steps, unit_of_scores
 from xnorflow.plan.reductions import Fold
 
 
@@ -28,7 +28,8 @@ def check_buildable(net: ir.IntegerNetwork) -> None:
         If there is no hardware for a layer; the message names the layer.
     """
     describe_input(net, math.prod(net.shape), 1)
-    parts = reductions(net)
+    parts, fold = reductions(net), Fold(1, 1)
     for part in parts:
-        describe_stage(part, Fold(1, 1), last=part is parts[-1])
+        stage = describe_stage(part, fold, last=part is parts[-1], steps=has_steps(net))
+    unit_of_scores(net, parts[-1], fold, stage, 1)
     verify_reached(net)

@@ -13,7 +13,7 @@ so every threshold on the accumulator becomes a threshold on P, rounded up.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 import numpy as np
@@ -38,6 +38,7 @@ from xnorflow.plan.joints.joined_arrays import (
     product_array,
 )
 from xnorflow.plan.joints.joint import Joint, JointRule
+from xnorflow.plan.joints.several_outputs import joined_maps
 from xnorflow.plan.reductions import Fold, Reduction
 from xnorflow.plan.tail_constants import (
     Affine,
@@ -238,7 +239,17 @@ class _Walk:
             case JointRule() as rule:
                 sources = self._sources(reads)
                 if isinstance(layer, ir.Stretch) and inputs[0].alphabet != out.alphabet:
-                    inputs, sources = self._recoded(layer, inputs[0], sources)
+                    codes = ir.Features(*inputs[0].shape, out.alphabet)
+                    inputs, sources = self._before(layer, _COPY, "codes", inputs, codes, sources)
+                elif isinstance(layer, ir.Stretch) and layer.fill == "blocks" and any(layer.crop):
+                    # The buffer of blocks does not crop.
+                    whole = replace(layer, crop=(0, 0, 0, 0))
+                    full = whole.output(*inputs)
+                    inputs, sources = self._before(whole, rule, "whole", inputs, full, sources)
+                    layer = replace(layer, factors=(1, 1), fill="repeat")
+                elif isinstance(layer, ir.AllScores):
+                    inputs = joined_maps(self.net)
+                    out = layer.output(*inputs)
                 self._add(k, Joint(layer, rule, inputs, out, sources))
             case TailRule():
                 self._tail(k, layer, reads[0])
@@ -285,16 +296,21 @@ class _Walk:
         sources = self._sources((read,))
         self._add(k, Joint(layer, _COPY, (inp,), inp, sources).with_tail(layer, inp, out))
 
-    def _recoded(
-        self, layer: ir.Stretch, inp: ir.Features, sources: tuple[int, ...]
+    def _before(
+        self,
+        layer: ir.Stretch,
+        rule: JointRule,
+        label: str,
+        inputs: tuple[ir.Features, ...],
+        out: ir.Features,
+        sources: tuple[int, ...],
     ) -> tuple[tuple[ir.Features, ...], tuple[int, ...]]:
-        """Add a part that turns a map's codes into those of an alphabet with 0."""
-        name = f"{layer.name}_codes"
+        """Add a part that prepares a layer's input; return what the layer then reads."""
+        name = f"{layer.name}_{label}"
         while name in self.names:
             name += "_"
         self.names.add(name)
-        out = ir.Features(*inp.shape, layer.alphabet(inp.alphabet))
-        self.parts.append(Joint(layer, _COPY, (inp,), out, sources, label=name))
+        self.parts.append(Joint(layer, rule, inputs, out, sources, label=name))
         self.sends.append(-1)
         return (out,), (len(self.parts),)
 

@@ -15,6 +15,7 @@ from xnorflow import ir
 from xnorflow.errors import BadInput, UnsupportedModel
 from xnorflow.plan.joints.joined_arrays import code_tail
 from xnorflow.plan.joints.joint import Joint
+from xnorflow.plan.joints.several_outputs import scores_of_all
 from xnorflow.plan.layer_rules import Part, StageRule, reductions, rule_of, tail_rule_of
 from xnorflow.plan.reductions import Fold, Reduction
 from xnorflow.plan.score_constants import score_unit
@@ -80,7 +81,7 @@ def mapped(
     sent = [(input_group(net, parts), in_lanes)]
     source = describe_input(net, *sent[0])
     for part, fold in zip(parts, folds, strict=True):
-        stage = describe_stage(part, fold, last=part is parts[-1])
+        stage = describe_stage(part, fold, last=part is parts[-1], steps=has_steps(net))
         for port, (read, f) in enumerate(zip(part.reads, part.inputs, strict=True)):
             lanes = fold.simd if isinstance(part, Reduction) else port_lanes(stage, port, fold)
             channels = f.size if isinstance(part.layer, ir.AllScores) else f.channels
@@ -92,8 +93,7 @@ def mapped(
     box = spec.GearboxSpec(last.out_bits, *sent[-1], classes, out_lanes)
     streams.append(spec.StreamSpec(len(stages), len(stages), box))
     alphabet = net.features[-1].alphabet
-    steps = isinstance(net.layers[-1], ir.Scores) and net.scores.steps
-    unit = unit_of_scores(parts[-1], folds[-1], last, out_lanes) if steps else None
+    unit = unit_of_scores(net, parts[-1], folds[-1], last, out_lanes)
     signed = unit is not None or isinstance(last.tails[-1], spec.OffsetSpec)
     width = (unit or last).out_bits if signed else alphabet.bits
     return spec.AcceleratorSpec(
@@ -125,18 +125,45 @@ def port_lanes(stage: spec.StageSpec, port: int, fold: Fold) -> int:
     return front.ports[port].lanes if isinstance(front, spec.JoinSpec) else fold.simd
 
 
-def unit_of_scores(part: Part, fold: Fold, stage: spec.StageSpec, lanes: int) -> spec.ScoreSpec:
-    """Return the unit that computes the scores of the last stage's values."""
-    layer = part.tails[-1][0]
-    assert isinstance(layer, ir.Scores)
+def has_steps(net: ir.LayerGraph) -> bool:
+    """Return whether a unit behind the last stage computes scores, step by step."""
+    return any(layer.steps for layer in net.score_layers)
+
+
+def unit_of_scores(
+    net: ir.LayerGraph, part: Part, fold: Fold, stage: spec.StageSpec, lanes: int
+) -> spec.ScoreSpec | None:
+    """Return the unit that computes the scores of the last stage's values, if there is one.
+
+    Parameters
+    ----------
+    net : LayerGraph
+        Network whose scores are computed.
+    part : Reduction or Joint
+        Its last part.
+    fold : Fold
+        Folding of that part.
+    stage : StageSpec
+        Stage of that part.
+    lanes : int
+        Scores per beat.
+    """
+    if not has_steps(net):
+        return None
     meaning, span = sent(part, fold)
     pixels = part.out.height * part.out.width
+    if isinstance(part.layer, ir.AllScores):
+        assert isinstance(part, Joint)
+        layer, span = scores_of_all(net, part, meaning)
+        meaning = Affine(meaning.numerator, 1, np.full((1, net.score_count), part.out.alphabet.lo))
+    else:
+        layer = net.scores
     return score_unit(layer, meaning, span, bits=stage.out_bits, lanes=lanes, pixels=pixels)
 
 
 def sent(part: Part, fold: Fold) -> tuple[Affine, Span]:
     """Return what the values mean that the last stage sends, and which can occur."""
-    return _tails(part, *_array(part, fold), last=True)[1:]
+    return _tails(part, *_array(part, fold), last=True, steps=True)[1:]
 
 
 def _array(part: Part, fold: Fold) -> tuple[spec.ArraySpec, Affine]:
@@ -191,7 +218,7 @@ def describe_input(net: ir.LayerGraph, group: int, lanes: int) -> spec.InputSpec
     return spec.InputSpec(lanes, bits, table, group, int(np.prod(net.shape)))
 
 
-def describe_stage(part: Part, fold: Fold, *, last: bool) -> spec.StageSpec:
+def describe_stage(part: Part, fold: Fold, *, last: bool, steps: bool) -> spec.StageSpec:
     """Build the specification of a part at a folding; its depths are still to be chosen.
 
     Parameters
@@ -202,6 +229,8 @@ def describe_stage(part: Part, fold: Fold, *, last: bool) -> spec.StageSpec:
         Its folding.
     last : bool
         Whether it is the last one, which sends the scores.
+    steps : bool
+        Whether a unit behind the last one computes them.
 
     Raises
     ------
@@ -211,7 +240,7 @@ def describe_stage(part: Part, fold: Fold, *, last: bool) -> spec.StageSpec:
     array, meaning = _array(part, fold)
     # Depths depend on the neighbouring engines, so a later pass chooses them.
     front = _windows(part, fold) if isinstance(part, Reduction) else part.rule.front(part, fold.pe)
-    tails, _, _ = _tails(part, array, meaning, last=last)
+    tails, _, _ = _tails(part, array, meaning, last=last, steps=steps)
     return spec.StageSpec(plain(part.name), front, array, tails, part.out_channels, queue_depth=2)
 
 
@@ -252,7 +281,7 @@ def _windows(reduction: Reduction, fold: Fold) -> spec.BufferSpec:
 
 
 def _tails(
-    part: Part, array: spec.ArraySpec, meaning: Affine, *, last: bool
+    part: Part, array: spec.ArraySpec, meaning: Affine, *, last: bool, steps: bool
 ) -> tuple[tuple[spec.TailSpec, ...], Affine, Span]:
     """Return the tails of a stage, what the values that it sends mean, and which can occur."""
     tails: list[spec.TailSpec] = []
@@ -268,19 +297,12 @@ def _tails(
         send_codes(code_tail(meaning, part.out, array.lanes_out), part.out.alphabet)
     for layer, inp, out in part.tails:
         if isinstance(layer, ir.Scores) and layer.steps:
-            if not last:
-                raise UnsupportedModel(
-                    "the float32 operations of its scores are computed where the scores leave, and"
-                    " only for a single output",
-                    node=(*layer.sources, layer.name)[0],
-                    op="Scores",
-                    hint="one output, or scores that are sums plus offsets.",
-                )
-            if len(meaning.offset) > 1:
-                # The unit that computes these has one row of constants for all pixels.
-                a = inp.alphabet
+            # A unit behind the last gearbox computes these. It has one row of constants for all
+            # windows, and takes codes of what several outputs send.
+            a = inp.alphabet
+            known = (meaning.numerator, meaning.denominator) == (a.step, 1)
+            if len(meaning.offset) > 1 or not (last or (known and (meaning.offset == a.lo).all())):
                 send_codes(offset_tail(meaning.plus(-a.lo), array.lanes_out, a.bits), a)
-            # A unit behind the last gearbox computes these.
             return tuple(tails), meaning, span
         given = Incoming(meaning, array.lanes_out, bits, inp, out, span, joined=not last)
         tail, after = tail_rule_of(layer).tail(layer, given)
@@ -292,15 +314,16 @@ def _tails(
         # The next stage expects codes, which start at 0, so the lowest sum is subtracted.
         sums = part.out.alphabet
         send_codes(offset_tail(meaning.plus(-sums.lo), array.lanes_out, sums.bits), sums)
-    if isinstance(part.layer, ir.AllScores):
+    if isinstance(part.layer, ir.AllScores) and not steps:
         tails.append(offset_tail(meaning, array.lanes_out, signed_bits(part.out.alphabet)))
     return tuple(tails), meaning, span
 
 
 def _needs_codes(part: Part, meaning: Affine) -> bool:
     """Return whether the products of a joint have to be turned into codes."""
-    a = part.out.alphabet
-    return a.lo < 0 or (not part.tails and (a.lo, a.step) != (0, meaning.numerator))
+    a, first = part.out.alphabet, part.tails[0][0] if part.tails else None
+    read_as_codes = first is None or (isinstance(first, ir.Scores) and bool(first.steps))
+    return a.lo < 0 or (read_as_codes and (a.lo, a.step) != (0, meaning.numerator))
 
 
 def _span(part: Part, array: spec.ArraySpec, meaning: Affine) -> Span:

@@ -10,7 +10,14 @@ from xnorflow import ir
 from xnorflow.graph.ops import Graph, Op
 from xnorflow.lower import lowering_steps
 from xnorflow.lower.fixed_point import FixedPoint
-from xnorflow_hw.spec import AcceleratorSpec, BufferSpec, JoinSpec, StageSpec, StretchSpec
+from xnorflow_hw.spec import (
+    AcceleratorSpec,
+    BufferSpec,
+    JoinSpec,
+    StageSpec,
+    StreamSpec,
+    StretchSpec,
+)
 
 
 class PassReport(NamedTuple):
@@ -85,17 +92,21 @@ class HardwareWatch:
 
 def _queues(before: AcceleratorSpec | None, after: AcceleratorSpec) -> list[str]:
     """Return a line for each stream whose queue a pass has changed."""
-    names = ["input", *(stage.name for stage in after.stages)]
-    sinks = [*(stage.name for stage in after.stages), "output"]
-    old = [(0, "auto")] * len(after.streams)
-    if before is not None:
-        old = [(s.queue, s.ram) for s in before.streams]
-    return [
-        f"{names[s.source]} -> {sinks[s.sink]}: queue {s.queue} x {s.box.bits * s.box.lanes_out}"
-        f" {s.ram}"
-        for s, known in zip(after.streams, old, strict=True)
-        if (s.queue, s.ram) != known
-    ]
+    names = ["input", *(stage.name for stage in after.stages), "output"]
+    changes = []
+    for k, stream in enumerate(after.streams):
+        old = "none" if before is None else _queue(before.streams[k])
+        new = _queue(stream)
+        if new != old:
+            changed = f"queue {new}" if old == "none" else f"queue {old} -> {new}"
+            changes.append(f"{names[stream.source]} -> {names[stream.sink + 1]}: {changed}")
+    return changes
+
+
+def _queue(stream: StreamSpec) -> str:
+    if not stream.queue:
+        return "none"
+    return f"{stream.queue} x {stream.box.bits * stream.box.lanes_out} {stream.ram}"
 
 
 def _changes(before: Sequence[str], after: Sequence[str]) -> tuple[str, ...]:
@@ -137,7 +148,8 @@ def _stage(stage: StageSpec) -> dict[str, str]:
         case BufferSpec() | StretchSpec():
             found["buffer"] = f"{b.depth} x {b.word_bits} {b.ram}"
         case JoinSpec():
-            found["joins"] = f"{len(b.ports)} maps {'in turn' if b.turns else 'together'}"
+            if len(b.ports) > 1:
+                found["joins"] = f"{len(b.ports)} maps {'in turn' if b.turns else 'together'}"
         case _:
             assert_never(b)
     found["queue"] = str(stage.queue_depth)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from xnorflow import ir
 from xnorflow.devices.tables import Family
 from xnorflow.plan.layer_rules import Part, reductions
-from xnorflow.plan.mapping import describe_stage, unit_of_scores
+from xnorflow.plan.mapping import describe_stage, has_steps, unit_of_scores
 from xnorflow.plan.reductions import Fold
 from xnorflow.resources import terms
 from xnorflow.resources.coefficients import fitted
@@ -106,10 +106,7 @@ def score_forms(
 
 def inspected(net: ir.LayerGraph, family: Family) -> tuple[ScoreForm, ...]:
     """Return how a network's scores are computed, one at a time and without DSP blocks."""
-    parts, fold = reductions(net), Fold(1, 1)
-    stages = [describe_stage(part, fold, last=part is parts[-1]) for part in parts]
-    last = net.layers[-1]
-    unit = None
-    if isinstance(last, ir.Scores) and last.steps:
-        unit = unit_of_scores(parts[-1], fold, stages[-1], 1)
+    parts, fold, steps = reductions(net), Fold(1, 1), has_steps(net)
+    stages = [describe_stage(part, fold, last=part is parts[-1], steps=steps) for part in parts]
+    unit = unit_of_scores(net, parts[-1], fold, stages[-1], 1)
     return score_forms(net, parts, stages, unit, family)

@@ -9,7 +9,6 @@ import numpy as np
 from xnorflow import ir
 from xnorflow.graph import ops as g
 from xnorflow.lower.branches.branch_pending import BranchPending, Written
-from xnorflow.lower.scores import LARGEST_TABLE_BITS
 from xnorflow.lower.write_layers import write_scores
 
 
@@ -38,9 +37,6 @@ def write_outputs(
         if not p.layers:
             p.settle(where, uniform=False)
         p.at = place
-        if len(ends) > 1:
-            # The unit for float32 operations stands where the scores of a single output leave.
-            p.table_bits = LARGEST_TABLE_BITS
         chain = replace(graph, ops=ops, outputs=())
         write_scores(p, chain, where, p.name("scores", numbered=False))
         marks, p.marks = p.marks, []
