@@ -23,6 +23,7 @@ from xnorflow.graph.join_ops import JoinOp
 from xnorflow.graph.ops import Elementwise, Op, WindowReduction
 from xnorflow.ir.joins import Join
 from xnorflow.ir.layer import Layer
+from xnorflow.lower.branches.segments import BETWEEN, shape_between
 from xnorflow.lower.passes import output_shape
 from xnorflow.plan.layer_rules import RULES, StageRule
 from xnorflow.resources import coefficients, terms
@@ -302,15 +303,19 @@ def test_every_operation_has_a_reference_in_float32(op: type[Op]) -> None:
     assert op.__name__ in cases_in(REFERENCE), f"{REFERENCE} has no case for {op.__name__}"
 
 
-@pytest.mark.parametrize("op", [op for op in OPS if not issubclass(op, JoinOp)])
+@pytest.mark.parametrize("op", OPS)
 def test_the_shape_after_every_operation_is_known(op: type[Op]) -> None:
     made = object.__new__(op)
     weights = np.ones((3, 1, 1, 2), np.int64)
     given = {"window": ir.Window(), "weights": weights, "node": "any", "op": op.__name__}
-    given |= {"factors": (2, 1), "fill": "repeat", "crop": (0, 0, 0, 0)}
+    given |= {"factors": (2, 1), "fill": "repeat", "crop": (0, 0, 0, 0), "value": np.zeros((1, 1))}
+    given |= {"signs": (1, 1), "axis": 2, "minimum": False}
     for name, value in given.items():
         object.__setattr__(made, name, value)
-    assert len(output_shape(made, (4, 5, 2))) == 3
+    between = issubclass(op, BETWEEN)
+    maps = [(4, 5, 2)] * (1 + issubclass(op, JoinOp))
+    found = shape_between(made, *maps) if between else output_shape(made, *maps)
+    assert len(found) == 3
 
 
 def test_every_operation_that_is_named_exists() -> None:

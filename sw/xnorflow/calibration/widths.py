@@ -16,8 +16,8 @@ from xnorflow.graph import execute
 from xnorflow.graph.ops import Graph, LookupOp, MultiplyOp, Op
 from xnorflow.ir import IntegerNetwork, Ints, labels
 from xnorflow.lower import tidy, write
+from xnorflow.lower.branches.round_weights import round_all_weights
 from xnorflow.lower.branches.segments import branches, host_quantised, quantise_input
-from xnorflow.lower.branches.weights import round_all_weights
 from xnorflow.lower.fixed_point import (
     FIXED_POINT,
     LARGEST,
@@ -34,6 +34,8 @@ from xnorflow_sim import golden
 Width = int | Literal["auto"]
 MARGIN = 2.0
 """Factor by which ranges seen on drawn samples are widened: real data may go further."""
+FEW = 0.01
+"""Share of a frame's labels, if it has one for each pixel, that may be others."""
 SPARE_BITS = 3
 """Bits that "auto" adds to those that drawn samples need: one for the margin, two for real data."""
 
@@ -77,7 +79,8 @@ class Chosen:
     distances : tuple of Distance
         By layer, on the calibration data.
     differ, count : int
-        Frames with another label than in float64, of so many.
+        Frames with another label than in float64, of so many; of networks that give each pixel a
+        label, frames with more than a few others.
     """
 
     graph: Graph
@@ -114,7 +117,7 @@ def choose(
         If the network cannot be mapped in fixed point either; it names the node.
     """
     x = samples.values(graph)
-    want = _labels_in_double(execute.scores(graph, x), graph)
+    want = execute.scores(graph, x)
     widths = range(LEAST_BITS, MOST_BITS + 1) if width == "auto" else (width,)
     found: _Tried | None = None
     error: UnsupportedModel | None = None
@@ -139,7 +142,7 @@ def choose(
     if found is None:
         assert error is not None
         raise error
-    differ = int((found.labels() != want).any(1).sum())
+    differ = int(found.other_labels(want).sum())
     exact, given = found.plain, found.x
     if found.graph is not graph:
         # The host rounds samples that the file reads as they are.
@@ -178,19 +181,38 @@ class _Tried:
         net, marks = write(round_all_weights(plain, bits), fixed)
         return cls(graph, plain, fixed, net, marks, x, frames)
 
-    def labels(self, part: slice = slice(None)) -> Ints:
-        """Return the label of every frame and output, [frames, outputs]."""
-        scores = golden.run_frames(self.net, self.codes[part])
-        outputs = [o.of(scores).reshape(len(scores), -1) for o in self.net.outputs] or [scores]
-        return np.stack([labels(s) for s in outputs], 1)
+    def other_labels(
+        self, want: NDArray[np.float64], part: slice = slice(None)
+    ) -> NDArray[np.bool_]:
+        """Tell which frames have other labels than in float64.
 
-    def differs(self, want: Ints) -> bool:
-        """Tell whether any frame has another label; stops at the first."""
-        for first in range(0, len(want), execute.BATCH):
-            part = slice(first, first + execute.BATCH)
-            if (self.labels(part) != want[part]).any():
-                return True
-        return False
+        A frame has if more than `FEW` of the labels of any output are others; an output has one
+        label, or one for each pixel.
+
+        Parameters
+        ----------
+        want : float64 array [frames, scores]
+            Scores of all outputs of all frames.
+        part : slice
+            Frames to look at.
+        """
+        found = self.net.labels_of(golden.run_frames(self.net, self.codes[part]))
+        frames, ends = len(want[part]), np.cumsum([o.size for o in self.net.named])
+        other = np.zeros(frames, np.bool_)
+        for o, scores in zip(self.net.named, np.split(want, ends[:-1], axis=1), strict=True):
+            of_file = _labels_in_double(
+                scores[part].reshape(frames, *o.shape), self.net.class_axis(o), scores
+            )
+            differ = (found[o.name] != of_file).reshape(frames, -1)
+            other |= differ.mean(1) > FEW
+        return other
+
+    def differs(self, want: NDArray[np.float64]) -> bool:
+        """Tell whether any frame has other labels; stops at the first."""
+        return any(
+            self.other_labels(want, slice(first, first + execute.BATCH)).any()
+            for first in range(0, len(want), execute.BATCH)
+        )
 
 
 def _with_spare_bits(
@@ -266,17 +288,13 @@ def _range(low: float, high: float, margin: float, reader: Op) -> Range:
     return found
 
 
-def _labels_in_double(scores: NDArray[np.float64], graph: Graph) -> Ints:
-    """Return the label of every frame and output, [frames, outputs]."""
-    ends = np.cumsum([o.gather.size for o in graph.outputs])[:-1]
-    parts = np.split(scores, ends, axis=1) if graph.outputs else [scores]
-    return np.stack([_label_in_double(part) for part in parts], 1)
-
-
-def _label_in_double(scores: NDArray[np.float64]) -> Ints:
-    if scores.shape[1] == 1:
-        return (scores[:, 0] > cut(scores.astype(np.float32))).astype(np.int64)
-    return scores.argmax(1).astype(np.int64)
+def _labels_in_double(
+    scores: NDArray[np.float64], axis: int | None, every: NDArray[np.float64]
+) -> Ints:
+    """Return labels as `xnorflow.ir.network.labels` does; a single score's cut is that of all."""
+    if axis is None or scores.shape[axis] == 1:
+        return labels(scores - np.float64(cut(every.astype(np.float32))), axis)
+    return labels(scores, axis)
 
 
 def _notes(

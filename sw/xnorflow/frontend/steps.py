@@ -70,7 +70,7 @@ def joined(op: JoinOp, steps: Sequence[Step | None], frame: Frame) -> Step:
 
 
 @dataclass(frozen=True, eq=False)
-class Fork:
+class CommonStart:
     """The value of which several tensors are elementwise functions.
 
     Parameters
@@ -94,7 +94,7 @@ class Fork:
         return next(frames, None)
 
 
-def fork(steps: Sequence[Step | None]) -> Fork | None:
+def fork(steps: Sequence[Step | None]) -> CommonStart | None:
     """Return the last value of which all steps make elementwise functions.
 
     None if something else stands in one of the ways, or more than `MAX_WAY` operations do.
@@ -121,4 +121,4 @@ def fork(steps: Sequence[Step | None]) -> Fork | None:
             if looked > MAX_WAY:
                 return None
         ways.append(tuple(reversed(way)))
-    return Fork(first, tuple(ways))
+    return CommonStart(first, tuple(ways))

@@ -11,6 +11,8 @@ The rule, for a width of B bits:
   lies beyond saturates. B is at most `MAX_CODE_BITS` here, and `MOST_TABLE_BITS` behind a function
   that is neither affine nor a bound.
 * Factors and offsets that differ between the classes become integers of B bits and one unit.
+* Values that are joined have one unit in a whole stream of joins; `xnorflow.lower.branches.streams`
+  has its rule.
 
 Everything that has an exact integer form keeps it. The integer network is then the definition:
 hardware and golden model equal it bit for bit.

@@ -17,7 +17,7 @@ from xnorflow.resources.engine import (
     ScoreSummary,
     StreamSummary,
 )
-from xnorflow.resources.joins import join_summary, stream_summaries
+from xnorflow.resources.join_counts import join_summary, stream_summaries
 from xnorflow_hw.array.tail import search_steps
 from xnorflow_hw.spec import (
     AcceleratorSpec,

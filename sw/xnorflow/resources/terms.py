@@ -19,7 +19,7 @@ from xnorflow.resources.engine import (
     JoinSummary,
     ScoreSummary,
 )
-from xnorflow.resources.joins import extra_counts
+from xnorflow.resources.join_counts import extra_counts
 from xnorflow.storage.blocks import StorageChoice, ram_luts, rom_luts
 from xnorflow_hw.array import stored_sums as stored
 from xnorflow_hw.fabric import copies, xnor_sum

@@ -154,13 +154,14 @@ class StretchTimes(_Stored):
         super().__init__(spec, beats, beats, beats, beats)
         per_frame = np.arange(frames)[:, None]
         first, freed = first_and_last_reads(b)
-        kept = np.flatnonzero(b.kept())
-        self.word = (kept + per_frame * b.frame_words).ravel()
-        self.read = (first + per_frame * b.cycles).ravel()
+        kept, read = np.flatnonzero(b.kept()), first >= 0
+        words = (kept + per_frame * b.frame_words).ravel()
+        self.word = (kept[read] + per_frame * b.frame_words).ravel()
+        self.read = (first[read] + per_frame * b.cycles).ravel()
         # Words that are not kept need no space.
         self.blocker = np.full(frames * b.frame_words, -1)
         ends = (freed + per_frame * b.cycles).ravel()
-        self.blocker[self.word[b.depth :]] = ends[: max(0, len(ends) - b.depth)]
+        self.blocker[words[b.depth :]] = ends[: max(0, len(ends) - b.depth)]
 
 
 class JoinTimes(StageTimes):

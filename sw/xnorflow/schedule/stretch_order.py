@@ -11,7 +11,9 @@ from xnorflow_hw.spec import StretchSpec
 def first_and_last_reads(b: StretchSpec) -> tuple[Ints, Ints]:
     """Compute the first beat that reads each kept word, and the beat that frees it.
 
-    A word is freed with the last beat that reads it or a word before it.
+    A word is freed with the last beat that reads it or a word before it. Blocks that are cropped
+    have words that no beat reads: their first beat is -1, and at the start of a frame they are
+    freed with the last beat of the frame before, which is -1, too.
 
     Returns
     -------

@@ -9,6 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from xnorflow_hw import spec
+from xnorflow_hw.spec.arrays import JoinedOp
 from xnorflow_hw.spec.joining import Fill
 
 
@@ -81,7 +82,7 @@ class Drawing:
         depth = front.minimum_depth + self.draw(st.integers(0, 12))
         front = spec.BufferSpec(**{**vars(front), "depth": depth})
         self.reader(part, 0, lanes)
-        self.stage(front, spec.SumSpec(lanes, 1, 4), (*front.output, part.channels))
+        self.stage(front, spec.SumSpec(lanes, 1, 1), (*front.output, part.channels))
 
     def stretch(self, part: Part) -> None:
         """Add a stage that makes a larger or smaller map."""
@@ -92,7 +93,6 @@ class Drawing:
         channels, lanes = part.channels, self.draw(st.integers(1, part.channels))
         cell = factors[0] * factors[1]
         if fill == "blocks":
-            crop = (0, 0, 0, 0)
             channels //= cell
             if not channels or part.channels % cell:
                 return
@@ -110,7 +110,8 @@ class Drawing:
         depth = front.minimum_depth + self.draw(st.integers(0, 5))
         front = spec.StretchSpec(**{**vars(front), "depth": depth})
         self.reader(part, 0, lanes)
-        self.stage(front, joined(lanes, 1), (*front.output, channels))
+        array = joined("copy", lanes, (False,))
+        self.stage(front, array, (*front.output, channels))
 
     def join(self, parts: list[Part]) -> None:
         """Add a stage that takes the beats of several parts together."""
@@ -135,7 +136,8 @@ class Drawing:
             self.reader(part, len(ports), port.lanes)
             ports.append(port)
         front = spec.JoinSpec(tuple(ports), most.height, most.width, words)
-        self.stage(front, joined(lanes, len(ports)), (most.height, most.width, most.channels))
+        array = joined("sum", lanes, tuple(port.lanes != lanes for port in ports))
+        self.stage(front, array, (most.height, most.width, most.channels))
 
     def concat(self, parts: list[Part], *, rows: bool = False) -> None:
         """Add a stage that takes the beats of several parts in turn, channels or rows."""
@@ -160,7 +162,8 @@ class Drawing:
         height = sum(p.height for p in parts) if rows else first.height
         words = ceil(channels / lanes)
         front = spec.JoinSpec(tuple(ports), height, first.width, words, tuple(turns))
-        self.stage(front, joined(lanes, len(ports)), (height, first.width, channels))
+        array = joined("copy", lanes, (False,) * len(ports))
+        self.stage(front, array, (height, first.width, channels))
 
     def finished(self) -> spec.AcceleratorSpec:
         """Reduce what nothing reads to a pixel, put it side by side, and send it."""
@@ -191,10 +194,10 @@ class Drawing:
         )
 
 
-def joined(lanes: int, ports: int) -> spec.JoinedSpec:
-    """Return an array of joined lanes."""
-    zeros = np.zeros((1, ports, lanes), np.int64)
-    return spec.JoinedSpec("sum", (1,) * ports, zeros, zeros, 1, (False,) * ports)
+def joined(op: JoinedOp, lanes: int, held: tuple[bool, ...]) -> spec.JoinedSpec:
+    """Return an array of joined lanes that makes codes of 0."""
+    zeros = np.zeros((1, len(held), lanes), np.int64)
+    return spec.JoinedSpec(op, (1,) * len(held), zeros, zeros, 1, held)
 
 
 @st.composite

@@ -86,25 +86,30 @@ def _candidates(expression: Expression, reach: Reach) -> Iterator[tuple[Doubles,
 def _tried(
     factor: Doubles, offset: Doubles, expression: Expression, reach: Reach
 ) -> AffineForm | None:
+    """Return the form with these constants; None if they do not give the values.
+
+    All integers are tried where float32 gives just that for some.
+    """
     if not (np.isfinite(factor).all() and np.isfinite(offset).all()):
         return None
-    exact, error = True, np.zeros(len(reach.lo))
+    error = np.zeros(len(reach.lo))
     for integers in _integers(reach):
         products = factor * integers
         off = np.abs(expression(integers) - (products + offset))
         if (off > TOLERANCE * (np.abs(products) + np.abs(offset))).any():
             return None
-        exact = exact and not off.any()
         error = np.maximum(error, off.max(0))
-    return AffineForm(factor, offset, exact, error)
+        if error.any():
+            break
+    return AffineForm(factor, offset, not error.any(), error)
 
 
 def _integers(reach: Reach) -> Iterator[Ints]:
-    """Yield all integers, or many of them, among them the first and the last."""
+    """Yield many integers, among them the ends, and then all, unless they are very many."""
+    if reach.rows > SAMPLED:
+        rows = np.random.default_rng(0).integers(0, reach.rows, SAMPLED)
+        ends = np.arange(SAMPLED // 4)
+        picked = np.unique(np.concatenate([rows, ends, reach.rows - 1 - ends]))
+        yield np.minimum(reach.lo + reach.step * picked[:, None], reach.hi)
     if reach.rows * len(reach.lo) <= MAX_THRESHOLDS:
         yield from reach.chunks()
-        return
-    rows = np.random.default_rng(0).integers(0, reach.rows, SAMPLED)
-    ends = np.arange(SAMPLED // 4)
-    picked = np.unique(np.concatenate([rows, ends, reach.rows - 1 - ends]))
-    yield np.minimum(reach.lo + reach.step * picked[:, None], reach.hi)

@@ -114,18 +114,20 @@ class Layers:
         return found
 
     def separate_tails(self) -> None:
-        """Put a copy between a layer that has several readers and a tail."""
+        """Put a copy between a tail and a layer that has several readers, or has no results."""
         layers: list[ir.Layer] = []
         readers = self.readers
-        names = {x.name for x in self.layers}
+        names = {x.name: x for x in self.layers}
         for layer in self.layers:
-            if isinstance(layer, TAILS) and readers[layer.inputs[0]] > 1:
-                name = f"{layer.inputs[0]}_copy"
+            source = layer.inputs[0]
+            moved = isinstance(names.get(source), ir.Flatten)
+            if isinstance(layer, TAILS) and (readers[source] > 1 or moved):
+                name = f"{source}_copy"
                 while name in names:
                     name += "_"
-                names.add(name)
                 one = np.ones((1, 1), np.int64)
                 layers.append(ir.Add(name, one, inputs=layer.inputs))
+                names[name] = layers[-1]
                 layer = replace(layer, inputs=(name,))
             layers.append(layer)
         self.layers = layers

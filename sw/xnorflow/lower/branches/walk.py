@@ -17,15 +17,15 @@ from xnorflow.graph.join_ops import (
     StretchOp,
     SumOp,
 )
-from xnorflow.lower.branches import joins, stretches
+from xnorflow.lower.branches import write_concat, write_joins, write_stretches
 from xnorflow.lower.branches.branch_pending import BranchPending, Value, Written
 from xnorflow.lower.branches.common_unit import exact_unit
-from xnorflow.lower.branches.integers import Operand, no_common_unit, rounded, whole
-from xnorflow.lower.branches.operands import Branch, operand
-from xnorflow.lower.branches.outputs import write_outputs
+from xnorflow.lower.branches.operand import Operand, no_common_unit, rounded, whole
 from xnorflow.lower.branches.segments import Piece, cut
+from xnorflow.lower.branches.settle_operands import Branch, operand
 from xnorflow.lower.branches.streams import units
 from xnorflow.lower.branches.tidying import Layers
+from xnorflow.lower.branches.write_outputs import write_outputs
 from xnorflow.lower.evaluate import Reach
 from xnorflow.lower.fixed_point import FixedPoint
 from xnorflow.lower.pending import Mark
@@ -105,23 +105,23 @@ class _Walker:
         begun = [self._begin(s) for s in piece.sources]
         match op:
             case StretchOp():
-                return stretches.stretch(begun[0], op, made)
+                return write_stretches.stretch(begun[0], op, made)
             case AddMapOp():
-                return stretches.add_map(begun[0], op, made)
+                return write_stretches.add_map(begun[0], op, made)
             case SumOp():
-                return joins.total([operand(p, op, made) for p in begun], op.signs, op, made)
+                return write_joins.total([operand(p, op, made) for p in begun], op.signs, op, made)
             case MaximumOp():
                 read = [operand(p, op, made) for p in begun]
-                return joins.greatest(read, op, made, minimum=op.minimum)
+                return write_joins.greatest(read, op, made, minimum=op.minimum)
             case ConcatOp():
                 read = [operand(p, op, made) for p in begun]
-                return joins.side_by_side(read, op.axis, op, made)
+                return write_concat.side_by_side(read, op.axis, op, made)
             case ProductOp():
                 read = [
                     _pure(operand(p, op, unit), op, unit)
                     for p, unit in zip(begun, given, strict=True)
                 ]
-                return joins.product(read, op)
+                return write_joins.product(read, op)
         raise UnsupportedModel(
             "there is no integer form of this operation.", node=op.node, op=op.op
         )

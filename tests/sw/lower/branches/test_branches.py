@@ -20,7 +20,7 @@ from xnorflow.graph.join_ops import (
 from xnorflow.ir import Window
 from xnorflow.lower import lower
 
-from .branching import Builder, check, f32, float_scores, in_order, samples
+from .branching import Builder, check, f32, float_scores, samples, scores
 
 
 def start(seed: int = 0) -> tuple[Builder, str]:
@@ -255,7 +255,7 @@ def test_outputs_are_parts_of_the_scores():
     assert net.outputs[1].shape == (4, 6, 6) and isinstance(net.layers[-1], ir.AllScores)
     graph = two_outputs()
     x = samples(graph, 5)
-    assert in_order(net, net(x)).shape == float_scores(graph, x).shape
+    assert scores(net, x).shape == float_scores(graph, x).shape
     assert lower(map_output()).outputs[0].shape == (4, 6, 6)
 
 
@@ -306,3 +306,39 @@ def test_float_samples_are_quantised_ahead_of_a_fork():
         y = two.add(SumOp((1, 1), op="Add"), *(two.conv("", 3, 8) for _ in range(2)))
         two.head(y, 288, 10)
         lower(two.graph(takes_floats=True))
+
+
+def test_products_beyond_float32_are_refused():
+    b, s = start()
+    x = b.conv(s, 8, 8, weights=(-127, 126))
+    y = b.add(ProductOp(op="Mul"), x, x)
+    b.head(y, 288, 10)
+    with pytest.raises(UnsupportedModel, match="'n5': its products take more than 24 bits"):
+        lower(b.graph())
+
+
+def test_what_rounds_in_float32_is_done_behind_a_concatenation_as_it_is():
+    """Thresholds of float32 operations stay where they are, between any two sums."""
+    b, s = start()
+    rng = np.random.default_rng(5)
+    norms = []
+    for channels in (3, 5):
+        a, c = rng.uniform(-1, 1, channels), rng.uniform(-4, 4, channels)
+        norms.append((np.float32(a), np.float32(c)))
+    parts = [
+        b.norm(b.conv(s, 8, n, weights=(-2, 1)), *norm)
+        for n, norm in zip((3, 5), norms, strict=True)
+    ]
+    x = b.sign(b.add(ConcatOp(2, op="Concat"), *parts))
+    b.head(b.conv(x, 8, 8), 288, 10)
+    net = lower(b.graph())
+    at = kinds(net).index("concat")
+    threshold = next(x for x in net.layers[at:] if isinstance(x, ir.Threshold))
+    signs = [x for x in net.layers[at:] if isinstance(x, ir.Add)]
+    factor, offset = (np.concatenate(v) for v in zip(*norms, strict=True))
+    falls = (signs[0].multiply[0] < 0) if signs else np.zeros(8, bool)
+    assert (falls == (factor < 0)).all()
+    for channel, (t,) in enumerate(threshold.thresholds):
+        sums = np.arange(t - 1, t + 1) * (-1 if falls[channel] else 1)
+        values = sums.astype(np.float32) * factor[channel] + offset[channel]
+        assert (values >= 0).tolist() == [False, True]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import ceil
+from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from xnorflow.resources.engine import JoinSummary, StreamSummary
 from xnorflow_hw.spec import (
     AcceleratorSpec,
+    BufferSpec,
     JoinedSpec,
     JoinSpec,
     PortSpec,
@@ -24,6 +26,7 @@ from xnorflow_hw.spec import (
     StreamSpec,
     StretchSpec,
 )
+from xnorflow_hw.spec.latency import BUFFER_LATENCY
 
 READY_LUTS = 2
 """LUTs that make the ready signal of a port or of a queue."""
@@ -69,20 +72,32 @@ def join_summary(stage: StageSpec) -> JoinSummary | None:
         return None
     luts, ffs = array_counts(array)
     memories: list[tuple[int, int]] = []
-    if isinstance(front, JoinSpec):
-        own, memories = _front_counts(front)
-    else:
-        assert isinstance(front, StretchSpec)
-        own = (0, 0)
+    front_luts = front_ffs = 0
+    match front:
+        case JoinSpec():
+            along = _along(front.words, len(front.turns))
+            (front_luts, front_ffs), memories = _front_counts(front)
+            front_ffs += BUFFER_LATENCY * along
+        case StretchSpec():
+            along = _along(front.out_words, 0)
+        case BufferSpec():
+            raise TypeError("a joined array is fed by a join or a stretched map, not by windows")
+        case _:
+            assert_never(front)
     roms = [constant_words(values) for values in (array.factors, array.offsets)]
     return JoinSummary(
-        front_luts=own[0],
-        front_ffs=own[1],
+        front_luts=front_luts,
+        front_ffs=front_ffs,
         array_luts=luts,
-        array_ffs=ffs,
+        array_ffs=ffs + array.latency() * along,
         memories=tuple(memories),
         roms=tuple(words for words in roms if words is not None),
     )
+
+
+def _along(words: int, turns: int) -> int:
+    """Return the bits that go along with a beat: that it is one, its number, and its port."""
+    return 1 + counter_bits(words) + counter_bits(max(1, turns))
 
 
 def _front_counts(front: JoinSpec) -> tuple[tuple[int, int], list[tuple[int, int]]]:

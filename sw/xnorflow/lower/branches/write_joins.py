@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow import ir
+from xnorflow.errors import UnsupportedModel
 from xnorflow.graph import ops as g
 from xnorflow.lower.branches.branch_pending import Value
 from xnorflow.lower.branches.common_unit import common_unit, exact_unit
-from xnorflow.lower.branches.integers import (
+from xnorflow.lower.branches.operand import (
     Operand,
     no_common_unit,
     rounded,
@@ -45,10 +46,10 @@ def total(operands: Sequence[Operand], signs: Sequence[int], op: g.Op, unit: flo
         If there is no common unit, without fixed point.
     """
     operands = list(operands)
-    found = _multiples(operands, signs)
+    found = multiples_of(operands, signs)
     if found is None:
-        operands = _rounded(operands, unit, op)
-        found = _multiples(operands, signs)
+        operands = rounded_all(operands, unit, op)
+        found = multiples_of(operands, signs)
         if found is None:
             raise too_large(op)
     common, multiples = found
@@ -78,7 +79,7 @@ def total(operands: Sequence[Operand], signs: Sequence[int], op: g.Op, unit: flo
             features[0],
             first,
             np.array(common * factor),
-            _plus(offset, op),
+            plus_constants(offset, op),
             exact,
             error,
             was_rounded,
@@ -93,7 +94,7 @@ def total(operands: Sequence[Operand], signs: Sequence[int], op: g.Op, unit: flo
         layer.output(*features),
         reach,
         np.array(common),
-        _plus(offset, op),
+        plus_constants(offset, op),
         exact,
         error,
         was_rounded,
@@ -101,7 +102,7 @@ def total(operands: Sequence[Operand], signs: Sequence[int], op: g.Op, unit: flo
     )
 
 
-def _multiples(
+def multiples_of(
     operands: Sequence[Operand], signs: Sequence[int]
 ) -> tuple[float, list[ir.Ints]] | None:
     """Return the common unit and the signed multiples; None if there is none that is possible."""
@@ -172,14 +173,15 @@ def _matrix(multiples: Sequence[ir.Ints]) -> ir.Ints:
     return rows[:, :1].copy() if (rows == rows[:, :1]).all() else rows
 
 
-def _plus(offset: Doubles, op: g.Op) -> tuple[g.Elementwise, ...]:
+def plus_constants(offset: Doubles, op: g.Op) -> tuple[g.Elementwise, ...]:
     """Return the operation that adds constants; none if they are 0."""
     if not offset.any():
         return ()
     return (g.AddOp(squeeze(offset).astype(np.float32), node=op.node, op=op.op),)
 
 
-def _rounded(operands: Sequence[Operand], unit: float | None, op: g.Op) -> list[Operand]:
+def rounded_all(operands: Sequence[Operand], unit: float | None, op: g.Op) -> list[Operand]:
+    """Round operands to the unit of fixed point; UnsupportedModel without one."""
     if unit is None:
         raise no_common_unit(op)
     return [rounded(o, unit, op, signed=True) for o in operands]
@@ -206,7 +208,7 @@ def same_unit(
     channels = max(o.channels for o in operands)
     offsets = [np.broadcast_to(o.offset, channels) for o in operands]
     shared = all((o == offsets[0]).all() for o in offsets)
-    found = _multiples(operands, ones)
+    found = multiples_of(operands, ones)
     if shared and found is not None:
         return operands, found[0], found[1], offsets[0]
     common = exact_unit(np.concatenate([v for o in operands for v in (o.factor, o.offset)]))
@@ -214,7 +216,7 @@ def same_unit(
         made = [whole(o, common) for o in operands]
         if all(made):
             return operands, common, [np.ones(1, np.int64) for _ in operands], np.zeros(channels)
-    operands = _rounded(operands, unit, op)
+    operands = rounded_all(operands, unit, op)
     if any(o.offset.any() for o in operands):
         operands = [_without_offset(o, unit, op) for o in operands]
     assert unit is not None
@@ -265,69 +267,7 @@ def greatest(operands: Sequence[Operand], op: g.Op, unit: float | None, *, minim
         layer.output(*(features for _, features in written)),
         Reach(least.reduce(low), least.reduce(high), step),
         np.array(common),
-        _plus(offset, op),
-        exact,
-        error,
-        was_rounded,
-        0,
-    )
-
-
-def side_by_side(operands: Sequence[Operand], axis: int, op: g.Op, unit: float | None) -> Value:
-    """Write a concatenation; the parameters are those of `total`."""
-    if axis == 2:
-        if unit is not None and any(o.p.rounded or not o.exact for o in operands):
-            # A stream has one unit.
-            found = _multiples(operands, [1] * len(operands))
-            if found is None or any(o.offset.any() for o in operands):
-                operands = _rounded(operands, unit, op)
-        factor = np.concatenate([o.factor for o in operands])
-        offset = np.concatenate([o.offset for o in operands])
-        constant = factor == 0
-        ops: list[g.Elementwise] = []
-        if (factor < 0).any() or constant.any():
-            signs = np.sign(factor).astype(np.float32)
-            ops.append(g.MultiplyOp(signs, node=op.node, op=op.op))
-            factor = np.where(constant, factor[~constant][0] if (~constant).any() else 1, factor)
-        scale = squeeze(np.abs(factor))
-        lo = np.concatenate([o.p.reach.lo for o in operands])
-        hi = np.concatenate([o.p.reach.hi for o in operands])
-        steps = [o.p.reach.step for o in operands]
-        reach = Reach(lo, hi, int(np.gcd.reduce(steps)))
-        error = np.concatenate([o.error for o in operands])
-    else:
-        operands, common, multiples, offset = same_unit(operands, op, unit)
-        for o, m in zip(operands, multiples, strict=True):
-            if (m != 1).any():
-                kept = o.offset
-                o.offset = np.zeros(o.channels)
-                if not whole(o, common):
-                    raise no_common_unit(op)
-                o.offset = kept
-        ops, scale = [], np.array(common)
-        lo = np.min([o.p.reach.lo for o in operands], axis=0)
-        hi = np.max([o.p.reach.hi for o in operands], axis=0)
-        starts = [int(d) for o in operands for d in np.unique(o.p.reach.lo - lo)]
-        steps = [o.p.reach.step for o in operands] + starts
-        reach = Reach(lo, hi, max(1, int(np.gcd.reduce(steps))))
-        error = np.max([o.error for o in operands], axis=0)
-    exact = all(o.exact for o in operands)
-    was_rounded = any(o.p.rounded for o in operands)
-    p = operands[0].p
-    written = [o.p.flush() for o in operands]
-    layer = ir.Concat(
-        p.name("concat"),
-        axis,
-        sources=(op.node,) * bool(op.node),
-        inputs=tuple(name for name, _ in written),
-    )
-    p.written.layers.append(layer)
-    return Value(
-        layer.name,
-        layer.output(*(features for _, features in written)),
-        reach,
-        scale,
-        (*ops, *_plus(offset, op)),
+        plus_constants(offset, op),
         exact,
         error,
         was_rounded,
@@ -352,6 +292,14 @@ def product(operands: Sequence[Operand], op: g.Op) -> Value:
     step = int(np.gcd.reduce(np.append(parts, (first - ends.min(0)).ravel())))
     reach = Reach(ends.min(0), ends.max(0), max(1, step))
     largest = a.largest * b.largest
+    bits = ir.MAX_BITS - 2 if a.p.rounded or b.p.rounded else MANTISSA
+    if largest.max() >= 1 << bits:
+        raise UnsupportedModel(
+            f"its products take more than {bits} bits.",
+            node=op.node,
+            op=op.op,
+            hint="a quantiser before it.",
+        )
     magnitude = np.abs(a.factor) * a.largest, np.abs(b.factor) * b.largest
     exact = a.exact and b.exact
     error = a.error * magnitude[1] + b.error * magnitude[0] + a.error * b.error

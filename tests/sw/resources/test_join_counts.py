@@ -14,7 +14,7 @@ from xnorflow.design.design import Design
 from xnorflow.devices.tables import fpgas
 from xnorflow.plan.layer_rules import reductions
 from xnorflow.plan.reductions import Fold
-from xnorflow.resources import joins
+from xnorflow.resources import join_counts
 from xnorflow.resources.engine import StreamSummary
 from xnorflow.resources.usage import design_resources, engine_blocks, engine_parts, memory
 from xnorflow_hw.spec import JoinedSpec
@@ -41,44 +41,45 @@ def test_digits_are_those_of_the_fewest_powers_of_two(factor: int) -> None:
             rest -= digit
             found += 1
         rest >>= 1
-    assert joins.digits(factor) == found
+    assert join_counts.digits(factor) == found
 
 
 @pytest.mark.parametrize("op", get_args(JoinedOp))
 def test_every_way_of_joining_is_counted(op: JoinedOp) -> None:
-    luts, ffs = joins.array_counts(array(op, [1, 1], [0, 0]))
+    luts, ffs = join_counts.array_counts(array(op, [1, 1], [0, 0]))
     # Each of two lanes holds two codes of 4 bits twice, but in turn once, and a result of 6 bits.
     codes = 2 * 4 if op == "copy" else 4 * 4
     assert luts > 0 and ffs == codes + 4 * 4 + 2 * 6
 
 
 def test_what_needs_no_adder_takes_no_luts() -> None:
-    assert joins.array_counts(array("sum", [1], [0]))[0] == 0
-    assert joins.array_counts(array("sum", [4], [3]))[0] == 0
-    assert joins.array_counts(array("sum", [1], [3]))[0] == 2 * 5
-    assert joins.array_counts(array("sum", [3], [0]))[0] == 2 * 6
-    assert joins.array_counts(array("sum", [1, 1], [0, 0]))[0] == 2 * 6
+    assert join_counts.array_counts(array("sum", [1], [0]))[0] == 0
+    assert join_counts.array_counts(array("sum", [4], [3]))[0] == 0
+    assert join_counts.array_counts(array("sum", [1], [3]))[0] == 2 * 5
+    assert join_counts.array_counts(array("sum", [3], [0]))[0] == 2 * 6
+    assert join_counts.array_counts(array("sum", [1, 1], [0, 0]))[0] == 2 * 6
 
 
 def test_constants_that_vary_are_in_a_memory() -> None:
     values = np.zeros((8, 1, 2), np.int64)
-    assert joins.constant_words(values) is None
+    assert join_counts.constant_words(values) is None
     values[3, 0, 1] = 5
-    assert joins.constant_words(values) == (8, 3)
+    assert join_counts.constant_words(values) == (8, 3)
     values[:, 0, 0] = np.arange(8) - 4
-    assert joins.constant_words(values) == (8, 2 * 4)
+    assert join_counts.constant_words(values) == (8, 2 * 4)
 
 
 def test_queues_and_forks_are_counted() -> None:
     wires = StreamSummary(None, 0, 8)
-    assert joins.extra_counts([wires]) == (0, 0)
+    assert join_counts.extra_counts([wires]) == (0, 0)
     fork = StreamSummary(None, 0, 8, forked=True)
-    assert joins.extra_counts([fork, fork]) == (2 * joins.FORK_LUTS, 2)
+    assert join_counts.extra_counts([fork, fork]) == (2 * join_counts.FORK_LUTS, 2)
     for depth, ram in ((1, "auto"), (16, "auto"), (16, "distributed")):
-        luts, ffs = joins.extra_counts([StreamSummary(None, depth, 8, ram)])
+        luts, ffs = join_counts.extra_counts([StreamSummary(None, depth, 8, ram)])
         assert luts > 0 and ffs >= depth.bit_length()
     block, distributed = (
-        joins.extra_counts([StreamSummary(None, 16, 8, ram)]) for ram in ("auto", "distributed")
+        join_counts.extra_counts([StreamSummary(None, 16, 8, ram)])
+        for ram in ("auto", "distributed")
     )
     assert block[1] - distributed[1] == 9
 

@@ -11,8 +11,8 @@ from xnorflow.graph import ops as g
 from xnorflow.graph.join_ops import AddMapOp, StretchOp
 from xnorflow.lower.branches.branch_pending import BranchPending, Value
 from xnorflow.lower.branches.common_unit import exact_unit
-from xnorflow.lower.branches.integers import Operand, no_common_unit, rounded, whole
-from xnorflow.lower.branches.operands import operand
+from xnorflow.lower.branches.operand import Operand, no_common_unit, rounded, whole
+from xnorflow.lower.branches.settle_operands import operand
 from xnorflow.lower.evaluate import Reach
 from xnorflow.lower.pending import squeeze
 from xnorflow.lower.rounding import sum_error

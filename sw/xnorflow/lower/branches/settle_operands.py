@@ -12,9 +12,9 @@ from xnorflow.graph.function_ops import FunctionOp
 from xnorflow.lower.branches import affine_form, exact_integers
 from xnorflow.lower.branches.branch_pending import BranchPending
 from xnorflow.lower.branches.exact_integers import clip, first_bend
-from xnorflow.lower.branches.integers import Operand, round_to, rounded
-from xnorflow.lower.branches.joins import greatest
+from xnorflow.lower.branches.operand import Operand, round_to, rounded
 from xnorflow.lower.branches.streams import stream_unit
+from xnorflow.lower.branches.write_joins import greatest
 from xnorflow.lower.common_scale import MAX_CODE_BITS
 from xnorflow.lower.fixed_point import MOST_TABLE_BITS, affine, quantiser
 
