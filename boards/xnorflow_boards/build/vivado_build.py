@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from xnorflow.design.design import Design
-from xnorflow.devices.tables import fpga
 from xnorflow_boards.board import Board
 from xnorflow_boards.build import vivado_core
 from xnorflow_boards.build.build_steps import BuildSteps, Progress
@@ -60,7 +59,7 @@ class VivadoBuild(BuildSteps):
         self.succeed("synthesis", synthesiser, ["count.ys"], "synthesis.log")
         modules = netlist_cells((self.folder / "cells.json").read_text())
         accelerator, around = Counter(modules[name]), Counter(modules[top])
-        usage = vivado.usage(fpga(board.name), accelerator + around)
+        usage = vivado.usage(board.device, accelerator + around)
         for file in ("count.ys", "cells.json"):
             (self.folder / file).unlink()
         counted = "link, UART and clock" if linked else "AXI wrapper"

@@ -24,6 +24,8 @@ from xnorflow_hw.link.link_spec import LinkSpec, window_and_queue
 from xnorflow_hw.link.linked import LinkedAccelerator
 from xnorflow_hw.link.uart import Uart, divisor_for
 
+STATUS_LED = "status_led"
+"""Resource that is lit when the design runs; only platforms of board files have it."""
 FLASH = "spi_flash_1x"
 """Resource of Amaranth's platforms: the configuration flash with one data line each way."""
 
@@ -56,6 +58,9 @@ class BoardTop(Elaboratable):
             core.rx.eq(rx.i),
             tx.o.eq(core.tx),
         ]
+        if (STATUS_LED, 0) in getattr(platform, "resources", ()):
+            m.submodules.led = led = io.Buffer("o", platform.request(STATUS_LED, 0, dir="-"))
+            m.d.comb += led.o.eq(~self.clocking.rst)
         if isinstance(core, LinkedAccelerator) and core.loader is not None:
             self._flash(m, core, platform.request(FLASH, 0, dir="-"))
         return m
