@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -108,7 +107,7 @@ class Fields:
         """Return a number of a range, which has to be there."""
         what = f"a number from {least:g} to {most:g}"
         value = self._take(key, (int, float), what, True)
-        if not (math.isfinite(value) and least <= value <= most):
+        if not least <= value <= most:
             raise self.wrong(key, f"has to be {what}, not {_shown(value)}")
         return float(value)
 
