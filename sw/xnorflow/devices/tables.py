@@ -17,6 +17,7 @@ from xnorflow.devices.board_names import PARTS, SHIPPED, described, plugged_in, 
 from xnorflow.devices.device_data import content
 from xnorflow.devices.figure import Figure, Origin
 from xnorflow.devices.near_names import did_you_mean
+from xnorflow.devices.part_names import known_parts
 from xnorflow.errors import BadInput
 from xnorflow_hw.spec.kinds import Fabric
 
@@ -314,9 +315,9 @@ def _device(board: BoardFile) -> Fpga:
     lacking = [name for name in ("luts", "ffs", "ram_blocks") if name not in known]
     if lacking:
         raise BadInput(
-            f"the capacities of {part.text} are not known. What would work: {', '.join(lacking)}"
-            " in [capacities] of a board file, or one of the known parts"
-            f" {', '.join(data['parts'])}{did_you_mean(part.key, data['parts'])}"
+            f"the capacities of {part.text} are not known. What would work: {', '.join(lacking)} in"
+            f" [capacities] of a board file, or one of the known parts {', '.join(known_parts())}"
+            f"{did_you_mean(part.device, known_parts())}"
         )
     if board.uart is not None and board.flash is None:
         # What SPRAMs hold is loaded from the flash.

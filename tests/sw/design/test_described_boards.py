@@ -36,9 +36,8 @@ def test_the_folder_holds_the_board(described: Path, tmp_path: Path) -> None:
     assert (folder / "board.toml").read_text() == EXAMPLE.read_text()
     described.unlink()
     read = Design.read(folder.rename(tmp_path / "moved"))
-    assert read.digest == made.digest and read.summary() == content | {
-        "files": read.summary()["files"]
-    }
+    assert read.digest == made.digest
+    assert json.loads(json.dumps(read.summary())) == content
     again = Design.read(read.write(tmp_path / "copy"))
     assert (again.board_name, again.digest) == ("ulx3s-12f", made.digest)
 

@@ -74,7 +74,7 @@ def test_capacities_are_those_of_the_file_where_it_states_them(write):
 
 
 def test_an_unknown_part_needs_capacities(write):
-    with pytest.raises(BadInput, match=r"xc7a200t are not known.*luts, ffs, ram_blocks in \[cap"):
+    with pytest.raises(BadInput, match=r"xc7a200t.* are not known.*luts, ffs, ram_blocks in \[cap"):
         fpga(write(part="xc7a200tsbg484-1"))
     with pytest.raises(BadInput, match="What would work: ram_blocks in"):
         fpga(write(part="xc7a200tsbg484-1", capacities={"luts": 9, "ffs": 9}))
@@ -113,7 +113,10 @@ def test_a_platform_is_a_board_with_the_part_of_its_class():
     [
         ("no_such_package.boards:Mine", "there is no module no_such_package"),
         ("json:JSONDecoder", "json:JSONDecoder is no Amaranth platform; json has none"),
-        ("amaranth_boards.ulx3s:ULX3S_54F_Platform", "did you mean 'ULX3S_45F_Platform'"),
+        (
+            "amaranth_boards.ulx3s:ULX3S_54F_Platform",
+            "no Amaranth platform; .*ULX3S_45F_Platform.*did you mean 'ULX3S_",
+        ),
         ("ulx3s-25", "unknown board 'ulx3s-25'; known are .*; did you mean 'ulx3s-25f'"),
         ("LFE5U-46F", "did you mean 'LFE5U-45F'"),
         ("x" * 5000, "unknown board 'x{100}'; "),
