@@ -36,7 +36,9 @@ def platform_maker(file: BoardFile, may_import: bool) -> Callable[[], Any]:
     def make() -> Any:
         if file.platform:
             return _of_class(file, may_import)
-        return _with_options(_vendor(file), file, _attributes(file))()
+        cls = _with_options(_vendor(file), file, _attributes(file))
+        with blaming(f"the board {file.name} makes no platform"):
+            return cls()
 
     return make
 
@@ -48,8 +50,9 @@ def _of_class(file: BoardFile, may_import: bool) -> Any:
             " the code of that package. What would work: 'xnorflow build --import-platform', if you"
             " trust it"
         )
+    cls = _with_options(platform_class(file.platform), file, {})
     with blaming(f"{file.platform} makes no platform"):
-        platform = _with_options(platform_class(file.platform), file, {})()
+        platform = cls()
     if file.uart is not None:
         with blaming(f"the serial port of {file.name} does not go with {file.platform}"):
             platform.add_resources([_uart(file.uart)])
@@ -138,8 +141,7 @@ def _attributes(file: BoardFile) -> dict[str, Any]:
 def _names(file: BoardFile, part: PartName) -> dict[str, str]:
     """Return the attributes with which Amaranth names the part."""
     if part.family.startswith("gw"):
-        with blaming(f"the part of the board {file.name}"):
-            return {"part": part.text, "family": die_of(file)}
+        return {"part": part.text, "family": die_of(file)}
     device = part.device
     if part.family.startswith("xilinx"):
         # The temperature grade stands between the die and the package.
