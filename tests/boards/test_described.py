@@ -1,11 +1,13 @@
 """Boards that are described by a file, a platform's class or a part, down to their constraints."""
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
+from amaranth.hdl import Signal
 from click.testing import CliRunner
 
 from xnorflow import compile as compile_network
@@ -19,8 +21,9 @@ from xnorflow_boards.build.bitstream import build
 from xnorflow_boards.build.load_bitstream import program
 from xnorflow_boards.flows import ECP5, GOWIN, ICE40, XILINX_7, Plan, tools
 from xnorflow_boards.flows.family import TOP
-from xnorflow_boards.gateware.board_top import BoardTop
+from xnorflow_boards.gateware.board_top import BoardTop, Harness, linked
 from xnorflow_boards.gateware.clocking import Clocking
+from xnorflow_hw.link.link_spec import MAX_WINDOW
 
 from .test_catalogue import Toggle
 
@@ -129,6 +132,72 @@ def test_options_reset_and_flash_of_a_board(described):
     text = (EXAMPLES / "hx8k-evn.toml").read_text()
     platform = board(str(described(text + flash))).platform()
     assert ("spi_flash_1x", 0) in platform.resources
+
+
+STREAM = """
+name = "streams"
+part = "iCE40HX8K-CT256"
+[clock]
+pin = "J3"
+mhz = 12
+[stream]
+clk = "N16"
+rx_data = ["A16", "A15", "B15", "B13", "B14", "B12", "B11", "A11"]
+rx_valid = "B10"
+rx_ready = "A10"
+tx_data = ["C9", "A9", "B9", "B8", "A7", "B7", "C7", "A6"]
+tx_valid = "C6"
+tx_ready = "B6"
+"""
+
+
+def test_the_pins_of_byte_streams_lead_to_the_link(described, net):
+    entry = board(str(described(STREAM)))
+    design = compile_network(net, str(described(STREAM)), cycles=20_000, clock=12)
+    platform = entry.platform()
+    core = linked(design, 12e6, None)
+    assert core.uart is None and core.spec.window == MAX_WINDOW
+    platform.add_file("digits.v", design.verilog)
+    clocking = Clocking(entry.flow, platform, 12)
+    files = platform.prepare(BoardTop(clocking, core), name=TOP).files
+    for port, pin in (("rx_data", "A16"), ("tx_data", "C9")):
+        assert f"set_io byte_stream_0__{port}__io[0] {pin}\n" in files[f"{TOP}.pcf"]
+    assert "set_io byte_stream_0__clk__io N16" in files[f"{TOP}.pcf"]
+    core_wires = wires(files[f"{TOP}.il"], "core")
+    for name, port in (
+        ("rx_data", "i"),
+        ("rx_valid", "i"),
+        ("tx_ready", "i"),
+        ("rx_ready", "o"),
+        ("tx_data", "o"),
+        ("tx_valid", "o"),
+    ):
+        pin = wires(files[f"{TOP}.il"], f"pin_{name}")
+        joined = {key: wire for key, wire in pin.items() if "byte_stream" not in key}
+        assert len(joined) == (8 if name == "rx_data" else 1)
+        for key, wire in joined.items():
+            assert wire in core_wires.values() if key == port else core_wires[key] == wire
+
+
+def wires(text, cell):
+    """Return what the ports of a cell of the top module are connected to, in RTLIL."""
+    body = re.search(rf"  cell \\{TOP}\.\w+ \\{cell}\n(.*?)\n  end\n", text, re.DOTALL)[1]
+    return dict(re.findall(r"connect \\(\S+) (.*)", body))
+
+
+def test_byte_streams_and_the_harness(described):
+    entry = board(str(described(STREAM)))
+    platform = entry.platform()
+    clocking = Clocking(entry.flow, platform, 12)
+
+    class Probe(Harness):
+        def __init__(self):
+            self.clk, self.rst, self.rx, self.tx = (Signal() for _ in range(4))
+
+        elaborate = Toggle.elaborate
+
+    files = platform.prepare(BoardTop(clocking, Probe()), name=TOP).files
+    assert "set_io byte_stream_0__tx_valid__io C6" in files[f"{TOP}.pcf"]
 
 
 def test_an_amd_board_with_pins_gets_a_vivado_project(described):

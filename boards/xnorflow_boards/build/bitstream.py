@@ -58,7 +58,7 @@ def build(
     seeds : int
         Number of times to place and route, each with another seed; the fastest result is kept.
     baud : int
-        Rate of the serial port in bits per second.
+        Rate of the serial port in bits per second; for a board with byte streams it is not used.
     core_only : bool
         Measure the accelerator between registers, without the link; the bitstream cannot be used.
     check_clock : bool
@@ -123,16 +123,17 @@ def build(
         raise BadInput(
             f"{seeds} seeds (--seeds) would not place and route at all; 1 or more would work"
         )
+    rate = None if target.file.stream is not None else baud
     wish = (design.clock if clock is None else Clock.given(clock)).mhz
     told = progress or (lambda step, doing: None)
     with whole_folder(directory / FOLDER) as folder:
         match target.flow:
             case OpenFlow():
                 content = OpenBuild(design, target, folder, told).build(
-                    wish, seeds, baud, core_only, check_clock, rip_up
+                    wish, seeds, rate, core_only, check_clock, rip_up
                 )
             case VivadoFlow():
-                content = VivadoBuild(design, target, folder, told).build(wish, baud)
+                content = VivadoBuild(design, target, folder, told).build(wish, rate)
             case _:
                 raise TypeError(f"no build for boards of the flow {target.flow.title}")
         if portable(name) is not None:

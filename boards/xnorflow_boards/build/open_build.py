@@ -78,7 +78,7 @@ class OpenBuild(BuildSteps):
         self,
         wish: float,
         seeds: int,
-        baud: int,
+        baud: int | None,
         core_only: bool,
         check_clock: bool,
         rip_up: bool,

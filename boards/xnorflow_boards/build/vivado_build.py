@@ -31,7 +31,7 @@ class VivadoBuild(BuildSteps):
             )
         self.flow = board.flow
 
-    def build(self, wish: float, baud: int) -> dict[str, Any]:
+    def build(self, wish: float, baud: int | None) -> dict[str, Any]:
         """Write the project, count its resources, and return the content of ``build.json``.
 
         Parameters
@@ -39,7 +39,7 @@ class VivadoBuild(BuildSteps):
         wish : float
             Wished clock in MHz.
         baud : int
-            Rate of the serial port in bits per second, for boards that have one.
+            Rate of the serial port in bits per second; None for boards without one.
         """
         design, board = self.design, self.board
         synthesiser = tools.yosys()

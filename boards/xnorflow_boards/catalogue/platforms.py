@@ -111,7 +111,7 @@ def die_of(file: BoardFile) -> str:
 
 def _attributes(file: BoardFile) -> dict[str, Any]:
     """Return the attributes of the platform's class."""
-    assert file.clock is not None and file.uart is not None
+    assert file.clock is not None
     part, clock = file.part, f"clk{file.clock_mhz:g}".replace(".", "_")
     resources = [
         Resource(
@@ -120,9 +120,12 @@ def _attributes(file: BoardFile) -> dict[str, Any]:
             AmaranthPins(file.clock["pin"], dir="i"),
             Clock(file.clock_mhz * 1e6),
             _attrs(file.clock),
-        ),
-        _uart(file.uart),
+        )
     ]
+    if file.uart is not None:
+        resources.append(_uart(file.uart))
+    if file.stream is not None:
+        resources.append(_stream(file.stream))
     found = {"default_clk": clock, "resources": resources, "connectors": []}
     if file.reset is not None:
         named = PinsN if file.reset.active_low else AmaranthPins
@@ -162,6 +165,18 @@ def _uart(uart: Pins) -> Resource:
         Subsignal("tx", AmaranthPins(uart["tx"], dir="o")),
         _attrs(uart),
     )
+
+
+def _stream(stream: Pins) -> Resource:
+    """Return the byte streams, bit 0 first, with the clock that they are synchronous to."""
+
+    def pins(name: str, direction: str) -> Subsignal:
+        names = [pin for key, pin in stream.pins if key.rstrip("01234567") == name]
+        return Subsignal(name, AmaranthPins(" ".join(names), dir=direction))
+
+    ins = [pins(name, "i") for name in ("rx_data", "rx_valid", "tx_ready")]
+    outs = [pins(name, "o") for name in ("clk", "rx_ready", "tx_data", "tx_valid")]
+    return Resource("byte_stream", 0, *ins, *outs, _attrs(stream))
 
 
 def _flash(flash: Pins) -> Resource:

@@ -29,9 +29,25 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 COUNTS = {"luts": 1, "ffs": 1, "ram_blocks": 1, "dsps": 0, "sprams": 0}
 """What an FPGA has a number of, and the least that is possible."""
 _KEYS = (
-    *("name", "title", "url", "part", "family", "die", "host", "io", "clock", "uart", "reset"),
+    *(
+        "name",
+        "title",
+        "url",
+        "part",
+        "family",
+        "die",
+        "host",
+        "io",
+        "clock",
+        "uart",
+        "stream",
+        "reset",
+    ),
     *("leds", "flash", "loader", "bitstream", "capacities", "platform"),
 )
+STREAM_WORDS = ("clk", "rx_valid", "rx_ready", "tx_valid", "tx_ready")
+STREAM_BYTES = ("rx_data", "tx_data")
+"""Pins of the byte streams to and from the host: single ones, and eight each."""
 _OPTIONS = {"compress": "ecp5", "spi_as_gpio": "gw", "pll_at_pad": "ice40"}
 """Options of the bitstream, and how the names of the families begin that have them."""
 
@@ -101,7 +117,7 @@ class BoardFile:
         Gowin's name of the die, such as "GW1NR-9C"; empty if it follows from the part.
     host : str
         How frames reach the board.
-    clock, uart, reset, leds, flash : Pins, optional
+    clock, uart, stream, reset, leds, flash : Pins, optional
         Pins of each; None where there are none.
     clock_mhz : float
         Frequency of the clock pin in MHz; 0 without one.
@@ -130,6 +146,7 @@ class BoardFile:
     clock: Pins | None = None
     clock_mhz: float = 0.0
     uart: Pins | None = None
+    stream: Pins | None = None
     reset: Pins | None = None
     leds: Pins | None = None
     flash: Pins | None = None
@@ -145,7 +162,7 @@ class BoardFile:
     @property
     def linked(self) -> bool:
         """Whether pins lead to a host."""
-        return self.uart is not None or bool(self.platform)
+        return self.uart is not None or self.stream is not None or bool(self.platform)
 
     @classmethod
     def read(cls, path: Path) -> BoardFile:
@@ -180,10 +197,10 @@ class BoardFile:
 
     def pins(self) -> Iterator[tuple[str, str]]:
         """Yield the key and the pin of each pin."""
-        for table in ("clock", "uart", "reset", "leds", "flash"):
+        for table in ("clock", "uart", "stream", "reset", "leds", "flash"):
             found: Pins | None = getattr(self, table)
             for name, pin in found.pins if found else ():
-                yield f"{table}.{'pins' if table == 'leds' else name}", pin
+                yield f"{table}.{'pins' if table == 'leds' else name.rstrip('01234567')}", pin
 
 
 class _Reader:
@@ -213,6 +230,7 @@ class _Reader:
             clock=clock,
             clock_mhz=mhz,
             uart=self._pins("uart", "rx", "tx"),
+            stream=self._stream(),
             reset=self._pins("reset", "pin", low=True),
             leds=self._leds(),
             flash=self._pins("flash", "cs", "clk", "copi", "cipo"),
@@ -263,6 +281,20 @@ class _Reader:
             return None
         pins = tuple((name, found.word(name, "M1")) for name in names)
         return Pins(pins, self._attributes(found), low and found.flag("active_low"))
+
+    def _stream(self) -> Pins | None:
+        stream = self.fields.table("stream", *STREAM_WORDS, *STREAM_BYTES, "io")
+        if stream is None:
+            return None
+        pins = [(name, stream.word(name, "M1")) for name in STREAM_WORDS]
+        for name in STREAM_BYTES:
+            found = stream.words(name, "M1", 8)
+            if len(found) != 8:
+                raise stream.wrong(
+                    name, f"has to be a list of 8 pins, bit 0 first, not {len(found)}"
+                )
+            pins += [(f"{name}{bit}", pin) for bit, pin in enumerate(found)]
+        return Pins(tuple(pins), self._attributes(stream))
 
     def _leds(self) -> Pins | None:
         leds = self.fields.table("leds", "pins", "active_low", "io")
@@ -322,18 +354,25 @@ class _Reader:
         wrong, family = self.fields.wrong, found.part.family
         no_pin_twice(found.pins(), wrong)
         if found.platform:
-            for key in ("clock", "reset", "leds", "flash"):
+            for key in ("clock", "stream", "reset", "leds", "flash"):
                 if getattr(found, key) is not None:
                     raise wrong(key, "goes without [platform], whose class has these pins")
-        elif (found.clock is None) != (found.uart is None):
+        elif found.uart is not None and found.stream is not None:
+            raise wrong("stream", "goes without [uart]: the link to the host has one way")
+        elif (found.clock is None) != (not found.linked):
             lacking = "clock" if found.clock is None else "uart"
             raise wrong(
-                lacking, "is missing: the pins of the clock and of the serial port go together"
+                lacking,
+                "is missing: the pins of [clock] and of the link to the host, [uart] or [stream],"
+                " go together",
             )
         elif found.clock is None:
             for key in ("reset", "leds", "flash"):
                 if getattr(found, key) is not None:
-                    raise wrong(key, "goes with the tables [clock] and [uart], which are missing")
+                    raise wrong(
+                        key,
+                        "goes with the tables [clock] and [uart] or [stream], which are missing",
+                    )
         if found.linked and not found.part.complete:
             raise wrong("part", f"cannot be: {found.part.lacks_package()}")
         for key, owner in _OPTIONS.items():

@@ -319,7 +319,7 @@ def _device(board: BoardFile) -> Fpga:
             f" [capacities] of a board file, or one of the known parts {', '.join(known_parts())}"
             f"{did_you_mean(part.device, known_parts())}"
         )
-    if board.uart is not None and board.flash is None:
+    if board.clock is not None and board.flash is None:
         # What SPRAMs hold is loaded from the flash.
         known.pop("sprams", None)
     return Fpga(

@@ -104,10 +104,43 @@ def test_hostile_files_are_answered_with_the_key_and_what_would_work(old, new, m
 def test_the_clock_and_the_serial_port_go_together():
     bare = 'name = "b"\npart = "iCE40HX8K-CT256"\n'
     assert not parse(bare).linked
-    with pytest.raises(BadInput, match="uart is missing"):
+    with pytest.raises(BadInput, match=r"uart is missing: the pins of \[clock\] and of the link"):
         parse(bare + '[clock]\npin = "J3"\nmhz = 12')
-    with pytest.raises(BadInput, match=r"leds goes with the tables \[clock\] and \[uart\]"):
+    with pytest.raises(BadInput, match=r"leds goes with the tables \[clock\] and \[uart\] or"):
         parse(bare + '[leds]\npins = ["J3"]')
+
+
+STREAM = """
+name = "b"
+part = "iCE40HX8K-CT256"
+[clock]
+pin = "J3"
+mhz = 12
+[stream]
+clk = "N16"
+rx_data = ["A16", "A15", "B15", "B13", "B14", "B12", "B11", "A11"]
+rx_valid = "B10"
+rx_ready = "A10"
+tx_data = ["C9", "A9", "B9", "B8", "A7", "B7", "C7", "A6"]
+tx_valid = "C6"
+tx_ready = "B6"
+"""
+
+
+def test_byte_streams_instead_of_a_serial_port():
+    board = parse(STREAM)
+    assert board.linked and board.uart is None
+    assert board.stream["rx_data0"] == "A16" and board.stream["tx_data7"] == "A6"
+    for old, new, message in (
+        ('"A16", ', "", "stream.rx_data has to be a list of 8 pins, bit 0 first, not 7"),
+        ("rx_data = ", "tx_data2 = ", "stream.tx_data2 is no key"),
+        ('"A9"', '"J3"', "stream.tx_data is the pin J3, which clock.pin has"),
+        ("[stream]", '[uart]\nrx = "M1"\ntx = "L4"\n[stream]', r"stream goes without \[uart\]"),
+        ('[clock]\npin = "J3"\nmhz = 12', "", r"clock is missing: .*\[uart\] or \[stream\]"),
+    ):
+        assert old in STREAM
+        with pytest.raises(BadInput, match=message):
+            parse(STREAM.replace(old, new))
 
 
 def test_a_part_that_only_its_maker_knows_needs_its_family():
