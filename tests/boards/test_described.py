@@ -266,17 +266,25 @@ def parts(net, tmp_path_factory):
 def test_a_bitstream_needs_package_and_pins(parts):
     with pytest.raises(BadInput, match="LFE5U-45F names no package, which a bitstream needs"):
         build(parts)
-    with pytest.raises(BadInput, match="without the pins .*boards --show LFE5U-45F-6BG381"):
+    with pytest.raises(BadInput, match="without the pins .*--core.*boards --show LFE5U-45F-6BG"):
         build(parts, board="LFE5U-45F-6BG381C")
+    for core in (False, True):
+        with pytest.raises(BadInput, match="LFE5U-45F names no package"):
+            build(parts, board="LFE5U-45F", core_only=core)
     assert not (parts / "build").exists()
 
 
-def test_a_described_board_is_built_and_its_folder_knows_it(net, described, tmp_path):
+@pytest.fixture(scope="module")
+def ice40():
+    """Skip the test if a tool for iCE40 is not installed."""
     for find in (tools.yosys, ICE40.find_nextpnr, ICE40.find_packer):
         try:
             find()
         except ToolMissing as error:
             pytest.skip(str(error))
+
+
+def test_a_described_board_is_built_and_its_folder_knows_it(net, ice40, described, tmp_path):
     path = described((EXAMPLES / "hx8k-evn.toml").read_text())
     folder = compile_network(net, str(path), cycles=20_000, clock=12).write(tmp_path / "digits")
     path.unlink()
@@ -285,6 +293,18 @@ def test_a_described_board_is_built_and_its_folder_knows_it(net, described, tmp_
     assert (made["board"], made["board_file"]) == ("hx8k-evn", "board.toml")
     assert json.loads((folder / "build/build.json").read_text())["board_file"] == "board.toml"
     assert BoardFile.read(folder / "build/board.toml").loader.board == "ice40_generic"
+
+
+def test_a_part_with_its_package_is_measured_alone(net, ice40, tmp_path):
+    part = "iCE40HX8K-CT256"
+    folder = compile_network(net, part, cycles=20_000, clock=25).write(tmp_path / "digits")
+    made = build(folder, core_only=True)
+    assert made["met"] and made["core_only"] and made["board"] == part
+    assert "set_io" not in (folder / "build/board.pcf").read_text()
+    gowin = "GW1NR-LV9QN88PC6/I5"
+    with pytest.raises(BadInput, match=f"{gowin} is described without the pins .*: a board file"):
+        lacks = compile_network(net, gowin, cycles=20_000).write(tmp_path / "gowin")
+        build(lacks, core_only=True)
 
 
 def test_program_finds_the_board_in_the_folder(parts, tmp_path):

@@ -18,7 +18,7 @@ from xnorflow.errors import BadInput
 from xnorflow.outputs import whole_folder
 from xnorflow.plan.fabric import GENERIC, fabric
 from xnorflow.plan.memories import sprams
-from xnorflow_boards.build.build_steps import Progress
+from xnorflow_boards.build.build_steps import Progress, lacks_pins
 from xnorflow_boards.build.open_build import OpenBuild
 from xnorflow_boards.build.vivado_build import VivadoBuild
 from xnorflow_boards.catalogue import board as find_board
@@ -100,15 +100,8 @@ def build(
             f"{directory} was compiled for {made_for} and has weights in {needed} SPRAM blocks,"
             f" which {target.name} lacks; compile it with --board {name}"
         )
-    if target.open and target.platform is None:
-        part = target.file.part
-        if not part.complete:
-            raise part.lacks_package()
-        raise BadInput(
-            f"{target.name} is described without the pins that a bitstream needs. What would work:"
-            " a board file with the pins in [clock] and [uart]; 'xnorflow boards --show"
-            f" {part.text}' prints one to fill in"
-        )
+    if target.open and not target.file.linked and not (core_only and target.platform):
+        raise lacks_pins(target)
     if core_only and not target.open:
         raise BadInput(
             f"{target.name} has no open tool flow that could place the accelerator alone (--core)"

@@ -8,15 +8,16 @@ May import `xnorflow.devices`, `xnorflow_boards.board` and `xnorflow_boards.flow
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
+from typing import Any
 
 from xnorflow.devices.board_file import CLASS, BoardFile
 from xnorflow.devices.board_names import SHIPPED, described, shipped
 from xnorflow.devices.tables import fpga
 from xnorflow_boards.board import Board
-from xnorflow_boards.catalogue.platforms import platform_maker
-from xnorflow_boards.flows import ECP5, GOWIN, ICE40, ULTRASCALE_PLUS, XILINX_7, ToolFlow
+from xnorflow_boards.catalogue.platforms import platform_maker, without_pins
+from xnorflow_boards.flows import ECP5, GOWIN, ICE40, ULTRASCALE_PLUS, XILINX_7, OpenFlow, ToolFlow
 
 FLOW_OF: Mapping[str, ToolFlow] = {
     "ecp5": ECP5,
@@ -57,6 +58,16 @@ def board(name: str, *, import_platform: bool = False) -> Board:
     return _board(name, described(name), import_platform or CLASS.fullmatch(name) is not None)
 
 
+def _platform(file: BoardFile, may_import: bool) -> Callable[[], Any] | None:
+    """Return what makes the platform; None without pins, unless nextpnr can choose them."""
+    if file.linked:
+        return platform_maker(file, may_import)
+    flow = FLOW_OF[file.part.family]
+    if file.part.complete and isinstance(flow, OpenFlow) and flow.without_pins is not None:
+        return platform_maker(without_pins(file), may_import)
+    return None
+
+
 def _board(name: str, file: BoardFile, may_import: bool) -> Board:
     return Board(
         name=file.name,
@@ -64,7 +75,7 @@ def _board(name: str, file: BoardFile, may_import: bool) -> Board:
         url=file.url,
         flow=FLOW_OF[file.part.family],
         part=file.part.text,
-        platform=platform_maker(file, may_import) if file.linked else None,
+        platform=_platform(file, may_import),
         host=file.host,
         device=fpga(name),
         loader=file.loader.arguments,

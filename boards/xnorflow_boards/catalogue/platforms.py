@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from amaranth.build import Attrs, Clock, PinsN, Resource, Subsignal
@@ -41,6 +42,15 @@ def platform_maker(file: BoardFile, may_import: bool) -> Callable[[], Any]:
             return cls()
 
     return make
+
+
+def without_pins(file: BoardFile) -> BoardFile:
+    """Return a file with pins that stand for those that nextpnr chooses.
+
+    The clock pin has 25 MHz, which every family's PLL takes.
+    """
+    names = (("pin", "any0"), ("rx", "any1"), ("tx", "any2"))
+    return replace(file, clock=Pins(names[:1]), clock_mhz=25.0, uart=Pins(names[1:]))
 
 
 def _of_class(file: BoardFile, may_import: bool) -> Any:

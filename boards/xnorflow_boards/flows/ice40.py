@@ -9,7 +9,7 @@ from typing import Any
 
 from amaranth.hdl import Const, Instance
 
-from xnorflow_boards.flows.family import TOP, OpenFlow, Plan
+from xnorflow_boards.flows.family import TOP, OpenFlow, Plan, WithoutPins
 from xnorflow_boards.flows.pll import Pll, PllLimits, PllSetting, PllSite, multipliers
 from xnorflow_boards.flows.report import Cells, Usage
 
@@ -109,4 +109,7 @@ ICE40 = OpenFlow(
     pack=_pack,
     bitstream=f"{TOP}.bin",
     usage=_usage,
+    without_pins=WithoutPins(
+        lambda text: re.sub(r"(?m)^set_io .*$", "", text), ("--pcf-allow-unconstrained",)
+    ),
 )
