@@ -44,7 +44,7 @@ def test_a_part_is_a_board_without_pins():
     assert not described("LFE5U-45F-6BG381C").linked
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.iterdir()), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.stem)
 def test_the_examples_are_boards_by_their_path(path):
     device = fpga(str(path))
     assert device.board == path.stem
