@@ -90,8 +90,8 @@ def command(show: str | None, as_json: bool) -> None:
 
 def _show(name: str, as_json: bool) -> None:
     """Print the file of a board."""
-    from xnorflow.devices.board_file import template
     from xnorflow.devices.board_names import described
+    from xnorflow.devices.board_text import template
 
     file = described(name)
     text = file.text or template(file.part)

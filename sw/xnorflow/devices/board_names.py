@@ -16,7 +16,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from xnorflow.devices.board_file import CLASS, NAME, BoardFile, toml_text
+from xnorflow.devices.board_file import CLASS, NAME, BoardFile
+from xnorflow.devices.board_text import toml_text
 from xnorflow.devices.near_names import did_you_mean, same_but_case
 from xnorflow.devices.part_names import PartName, known_parts
 from xnorflow.errors import BadInput

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xnorflow.devices.board_file import BoardFile, template, toml_text
+from xnorflow.devices.board_file import BoardFile
 from xnorflow.devices.board_names import SHIPPED, shipped
+from xnorflow.devices.board_text import template, toml_text
 from xnorflow.devices.part_names import PartName
 from xnorflow.errors import BadInput
 

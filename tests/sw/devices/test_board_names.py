@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pytest
 
-from xnorflow.devices.board_file import toml_text
 from xnorflow.devices.board_names import (
     BOARDS,
     canonical,
@@ -12,6 +11,7 @@ from xnorflow.devices.board_names import (
     plugged_names,
     portable,
 )
+from xnorflow.devices.board_text import toml_text
 from xnorflow.devices.tables import fpga, fpgas
 from xnorflow.errors import BadInput
 
