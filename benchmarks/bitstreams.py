@@ -34,8 +34,12 @@ TARGETS = (
     ("mnist_lfcW1A1", "ulx3s-85f", 2048, 80.0),
     ("cifar10_cnvW1A1", "ulx3s-85f", 7200, 80.0),
     ("SFC, random weights", "icebreaker", 4192, 30.0),
+    ("digits", "ulx3s-12f.toml", 1152, 100.0),
+    ("digits", "hx8k-evn.toml", 9216, 48.0),
+    ("digits", "tangprimer20k.toml", 1152, 81.0),
 )
-"""Network, board, target in cycles per frame, wished clock in MHz."""
+"""Network, board, target in cycles per frame, wished clock in MHz; board files are examples."""
+BOARD_FILES = Path(__file__).parents[1] / "examples/boards"
 RIP_UP = {"mnist_lfcW1A1", "cifar10_cnvW1A1"}
 """Networks that are built with --rip-up."""
 
@@ -66,7 +70,8 @@ def main() -> None:
         try:
             net = network(name)
             with tempfile.TemporaryDirectory() as folder:
-                design = xf.compile(net, board, cycles=cycles, clock=clock)
+                named = str(BOARD_FILES / board) if board.endswith(".toml") else board
+                design = xf.compile(net, named, cycles=cycles, clock=clock)
                 made = build(design.write(Path(folder) / net.name), rip_up=name in RIP_UP)
         except xf.XnorflowError as e:
             failed = True

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from xnorflow.devices.board_file import BoardFile
+from xnorflow.devices.tables import Fpga
 from xnorflow_boards.flows import OpenFlow, ToolFlow
 
 
 @dataclass(frozen=True)
 class Board:
-    """A board; `xnorflow.devices.tables.fpga` has its FPGA's capacities under the same name.
+    """A board with its FPGA.
 
     Parameters
     ----------
@@ -29,6 +31,10 @@ class Board:
         the board's processor or shell.
     host : str
         How the serial port reaches a host, or how the core is fed where there is no such port.
+    device : Fpga
+        Capacities of its FPGA.
+    file : BoardFile
+        The description that it was made of.
     loader : tuple of str
         Arguments of openFPGALoader that name the board; empty if it cannot load the board.
     """
@@ -40,6 +46,8 @@ class Board:
     part: str
     platform: Callable[[], Any] | None
     host: str
+    device: Fpga
+    file: BoardFile
     loader: tuple[str, ...] = ()
 
     @property

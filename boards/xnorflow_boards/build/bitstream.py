@@ -12,12 +12,13 @@ from typing import Any
 
 from xnorflow.design.clock import Clock
 from xnorflow.design.design import Design
-from xnorflow.devices.tables import fpga
+from xnorflow.design.folder import BOARD
+from xnorflow.devices.board_names import portable
 from xnorflow.errors import BadInput
 from xnorflow.outputs import whole_folder
 from xnorflow.plan.fabric import GENERIC, fabric
 from xnorflow.plan.memories import sprams
-from xnorflow_boards.build.build_steps import Progress
+from xnorflow_boards.build.build_steps import Progress, lacks_pins
 from xnorflow_boards.build.open_build import OpenBuild
 from xnorflow_boards.build.vivado_build import VivadoBuild
 from xnorflow_boards.catalogue import board as find_board
@@ -40,6 +41,7 @@ def build(
     core_only: bool = False,
     check_clock: bool = True,
     rip_up: bool = False,
+    import_platform: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Build the bitstream of a design.
@@ -49,19 +51,23 @@ def build(
     directory : path
         Folder that `Design.write` wrote; it gets a folder ``build``.
     board : str, optional
-        Name of the board, if it is not the one that the design was compiled for.
+        Board, as `xnorflow.compile` takes it, if it is not the one that the design was compiled
+        for.
     clock : float, optional
         Wished clock in MHz, if it is not the design's; the board's PLL makes the nearest it can.
     seeds : int
         Number of times to place and route, each with another seed; the fastest result is kept.
     baud : int
-        Rate of the serial port in bits per second.
+        Rate of the serial port in bits per second; for a board with byte streams it is not used.
     core_only : bool
         Measure the accelerator between registers, without the link; the bitstream cannot be used.
     check_clock : bool
         Whether a missed clock is an error.
     rip_up : bool
         Let nextpnr rip up slow routes: the clock gets faster, but dense designs may find no route.
+    import_platform : bool
+        Import the class of an Amaranth platform that a board file names even if it is not one of
+        amaranth_boards, which runs the code of its package.
     progress : callable, optional
         Is called with the name of the step and a line on what its tool is doing.
 
@@ -87,37 +93,44 @@ def build(
         raise BadInput(
             f"{directory} was compiled for no board; name one with --board, or compile it with one"
         )
-    target = find_board(name)
-    if (needed := sprams(design.spec)) > fpga(name).spram_number:
+    target = find_board(name, import_platform=import_platform)
+    made_for, device = design.board_name, target.device
+    if (needed := sprams(design.spec)) > device.spram_number:
         raise BadInput(
-            f"{directory} was compiled for {design.board} and has weights in {needed} SPRAM blocks,"
-            f" which {name} lacks; compile it with --board {name}"
+            f"{directory} was compiled for {made_for} and has weights in {needed} SPRAM blocks,"
+            f" which {target.name} lacks; compile it with --board {name}"
         )
+    if target.open and not target.file.linked and not (core_only and target.platform):
+        raise lacks_pins(target)
     if core_only and not target.open:
         raise BadInput(
-            f"{name} has no open tool flow that could place the accelerator alone (--core)"
+            f"{target.name} has no open tool flow that could place the accelerator alone (--core)"
         )
     placed = fabric(design.spec)
-    if placed not in (GENERIC, fpga(name).family.fabric):
+    if placed not in (GENERIC, device.family.fabric):
         raise BadInput(
-            f"{directory} was compiled for {design.board} and uses primitives that {name} lacks;"
+            f"{directory} was compiled for {made_for} and uses primitives that {target.name} lacks;"
             f" compile it with --board {name}"
         )
     if seeds < 1:
         raise BadInput(
             f"{seeds} seeds (--seeds) would not place and route at all; 1 or more would work"
         )
+    rate = None if target.file.stream is not None else baud
     wish = (design.clock if clock is None else Clock.given(clock)).mhz
     told = progress or (lambda step, doing: None)
     with whole_folder(directory / FOLDER) as folder:
         match target.flow:
             case OpenFlow():
                 content = OpenBuild(design, target, folder, told).build(
-                    wish, seeds, baud, core_only, check_clock, rip_up
+                    wish, seeds, rate, core_only, check_clock, rip_up
                 )
             case VivadoFlow():
-                content = VivadoBuild(design, target, folder, told).build(wish, baud)
+                content = VivadoBuild(design, target, folder, told).build(wish, rate)
             case _:
                 raise TypeError(f"no build for boards of the flow {target.flow.title}")
+        if portable(name) is not None:
+            content |= {"board_file": BOARD}
+            (folder / BOARD).write_text(target.file.text, encoding="utf-8")
         (folder / "build.json").write_text(json.dumps(content, indent=1) + "\n")
     return content

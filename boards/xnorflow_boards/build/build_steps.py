@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from xnorflow.design.design import Design
-from xnorflow.errors import CheckFailed, ToolMissing
+from xnorflow.errors import BadInput, CheckFailed, ToolMissing
 from xnorflow.version import __version__
 from xnorflow_boards.board import Board
 from xnorflow_boards.flows import Plan, tools
@@ -21,6 +21,19 @@ FORMAT = "xnorflow-build-1"
 
 Progress = Callable[[str, str], object]
 """Is called with the name of the step and a line on what its tool is doing."""
+
+
+def lacks_pins(board: Board) -> BadInput:
+    """Return the error for a board that is described without the pins that a bitstream needs."""
+    part = board.file.part
+    if not part.complete:
+        return part.lacks_package()
+    alone = "--core, which measures the accelerator alone, or " if board.platform else ""
+    return BadInput(
+        f"{board.name} is described without the pins that a bitstream needs. What would work:"
+        f" {alone}a board file with the pins in [clock] and [uart]; 'xnorflow boards --show"
+        f" {part.text}' prints one to fill in"
+    )
 
 
 class BuildSteps:
@@ -71,11 +84,13 @@ class BuildSteps:
         Raises
         ------
         BadInput
-            If the PLL cannot make the clock, or the UART not the baud rate.
+            If the PLL cannot make the clock, or the UART not the baud rate, or the board is
+            described without pins.
         ToolMissing
             If amaranth-boards is not installed.
         """
-        assert self.board.platform is not None
+        if self.board.platform is None:
+            raise lacks_pins(self.board)
         try:
             platform = self.board.platform()
         except ImportError as e:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from os.path import isfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
+from xnorflow.design.folder import BOARD
+from xnorflow.devices.board_names import is_name
 from xnorflow.errors import BadInput, CheckFailed
 from xnorflow.inputs import blaming, read_json
 from xnorflow_boards.build.bitstream import FOLDER
@@ -48,7 +51,7 @@ def program(directory: str | Path, *, flash: bool = False) -> tuple[str, float]:
                 raise ValueError(f"the format is {content['format']!r}, not {FORMAT!r}")
             name, core_only = content["bitstream"], content["core_only"]
             weights = content.get("weights_address")
-            board = find_board(content["board"])
+            board = find_board(_board(folder, content))
             if name is not None and not (
                 isinstance(name, str) and name and name == Path(name).name
             ):
@@ -87,3 +90,15 @@ def program(directory: str | Path, *, flash: bool = False) -> tuple[str, float]:
             " and powered, and may you use its USB device?"
         )
     return f"{bitstream.name} into {board.name}", step.seconds
+
+
+def _board(folder: Path, content: dict[str, Any]) -> str:
+    """Return the board that ``build.json`` names: by its name, or by its file in the folder."""
+    name, file = content["board"], content.get("board_file")
+    if file not in (None, BOARD):
+        raise ValueError(f"its board_file is {file!r}, not {BOARD!r}")
+    if file is not None:
+        return str(folder / BOARD)
+    if not is_name(name):
+        raise ValueError(f"its board is {name!r}, which is no name")
+    return str(name)

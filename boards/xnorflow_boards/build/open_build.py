@@ -73,12 +73,13 @@ class OpenBuild(BuildSteps):
                 f"{board.name} is built by {board.flow.title}'s tools, not by open ones"
             )
         self.flow = board.flow
+        self.unpinned = None if board.file.linked else board.flow.without_pins
 
     def build(
         self,
         wish: float,
         seeds: int,
-        baud: int,
+        baud: int | None,
         core_only: bool,
         check_clock: bool,
         rip_up: bool,
@@ -99,6 +100,9 @@ class OpenBuild(BuildSteps):
         synthesiser, router, packer = tools.yosys(), flow.find_nextpnr(), flow.find_packer()
         self.succeed("synthesis", synthesiser, [f"{TOP}.ys"], "synthesis.log")
         flow.synthesised(self.folder)
+        if self.unpinned is not None:
+            path = self.folder / flow.constraints
+            path.write_text(self.unpinned.constraints(path.read_text()))
         modules = netlist_cells((self.folder / "cells.json").read_text())
         placements = []
         best: Placement | None = None
@@ -246,6 +250,7 @@ class OpenBuild(BuildSteps):
                 "--report",
                 report,
                 *["--tmg-ripup"] * rip_up,
+                *(self.unpinned.arguments if self.unpinned else ()),
             ],
             log,
             Watch(),

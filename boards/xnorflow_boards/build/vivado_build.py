@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from xnorflow.design.design import Design
-from xnorflow.devices.tables import fpga
 from xnorflow_boards.board import Board
 from xnorflow_boards.build import vivado_core
 from xnorflow_boards.build.build_steps import BuildSteps, Progress
@@ -32,7 +31,7 @@ class VivadoBuild(BuildSteps):
             )
         self.flow = board.flow
 
-    def build(self, wish: float, baud: int) -> dict[str, Any]:
+    def build(self, wish: float, baud: int | None) -> dict[str, Any]:
         """Write the project, count its resources, and return the content of ``build.json``.
 
         Parameters
@@ -40,7 +39,7 @@ class VivadoBuild(BuildSteps):
         wish : float
             Wished clock in MHz.
         baud : int
-            Rate of the serial port in bits per second, for boards that have one.
+            Rate of the serial port in bits per second; None for boards without one.
         """
         design, board = self.design, self.board
         synthesiser = tools.yosys()
@@ -60,7 +59,7 @@ class VivadoBuild(BuildSteps):
         self.succeed("synthesis", synthesiser, ["count.ys"], "synthesis.log")
         modules = netlist_cells((self.folder / "cells.json").read_text())
         accelerator, around = Counter(modules[name]), Counter(modules[top])
-        usage = vivado.usage(fpga(board.name), accelerator + around)
+        usage = vivado.usage(board.device, accelerator + around)
         for file in ("count.ys", "cells.json"):
             (self.folder / file).unlink()
         counted = "link, UART and clock" if linked else "AXI wrapper"

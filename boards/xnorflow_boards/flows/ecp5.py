@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections.abc import Iterator
 from fractions import Fraction
@@ -11,7 +12,7 @@ from pathlib import Path
 from amaranth.hdl import Const, Instance, Signal
 
 from xnorflow_boards.flows import carry_ends, ram_registers
-from xnorflow_boards.flows.family import TOP, OpenFlow, Plan
+from xnorflow_boards.flows.family import TOP, OpenFlow, Plan, WithoutPins
 from xnorflow_boards.flows.pll import Pll, PllLimits, PllSetting, PllSite, multipliers
 from xnorflow_boards.flows.report import Cells, Usage
 
@@ -136,5 +137,8 @@ ECP5 = OpenFlow(
     bitstream=f"{TOP}.bit",
     usage=_usage,
     finish=_finish,
+    without_pins=WithoutPins(
+        lambda text: re.sub(r"(?m)^LOCATE .*$", "", text), ("--lpf-allow-unconstrained",)
+    ),
     synthesised=lambda folder: improve(folder / f"{TOP}.json"),
 )

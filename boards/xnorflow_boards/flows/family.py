@@ -68,6 +68,22 @@ class WithoutBlockRam:
     options: str = "-nobram -nodsp"
 
 
+@dataclass(frozen=True)
+class WithoutPins:
+    """How a design is placed whose pins are left to nextpnr, to measure it.
+
+    Parameters
+    ----------
+    constraints : callable
+        Returns the text of the constraint file without the places of pins.
+    arguments : tuple of str
+        Further arguments of nextpnr.
+    """
+
+    constraints: Callable[[str], str]
+    arguments: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class ToolFlow:
     """How designs are built for the boards of an FPGA family.
@@ -125,6 +141,8 @@ class OpenFlow(ToolFlow):
         Names of nextpnr's routers, in the order in which they are tried.
     finish : callable
         Changes the packed bitstream's bytes, with the plan at hand.
+    without_pins : WithoutPins, optional
+        How pins are left to nextpnr; None where it needs the place of each.
     synthesised : callable
         Changes the netlist in the build's folder before it is placed.
     """
@@ -140,6 +158,7 @@ class OpenFlow(ToolFlow):
     usage: Callable[[Mapping[str, tuple[int, int]], str], Usage]
     packer_package: str | None = None
     routers: tuple[str, ...] = ROUTERS
+    without_pins: WithoutPins | None = None
     finish: Callable[[Plan, bytes], bytes] = lambda plan, data: data
     synthesised: Callable[[Path], object] = lambda folder: None
 

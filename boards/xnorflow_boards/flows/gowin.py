@@ -16,8 +16,17 @@ from xnorflow_boards.flows.report import Cells, Usage
 PLL_LIMITS = {
     "GW1NR-9C": PllLimits((3, 400), (3.125, 600), (3, 400), (400, 1200), "Gowin DS117, C6/I5"),
     "GW2AR-18C": PllLimits((3, 500), (3.90625, 625), (3, 500), (500, 1250), "Gowin DS226, C8/I7"),
+    "GW2A-18C": PllLimits(
+        (3, 500), (3.90625, 625), (3, 500), (500, 1250), "Apycula 0.35, gowin_pll, GW2A-18 C8/I7"
+    ),
 }
-"""Limits of the PLL by Gowin's name of the device, at the speed grade of the known boards."""
+"""Limits of the PLL by Gowin's name of the device, at the speed grades of `PLL_GRADES`."""
+PLL_GRADES = {
+    "GW1NR-9C": ("C6/I5", "C7/I6"),
+    "GW2AR-18C": ("C8/I7",),
+    "GW2A-18C": ("C8/I7",),
+}
+"""Speed grades of each device for which its limits hold; at slower ones the PLL is slower, too."""
 
 
 def choose_pll(source: Fraction, wish: Fraction, limits: PllLimits) -> PllSetting:
@@ -44,10 +53,12 @@ def choose_pll(source: Fraction, wish: Fraction, limits: PllLimits) -> PllSettin
 
 def _choose_pll(platform: Any, source: Fraction, wish: Fraction) -> PllSetting:
     limits = PLL_LIMITS.get(platform.family)
-    if limits is None:
+    if limits is None or platform.speed not in PLL_GRADES[platform.family]:
+        known = (f"{device} {grade}" for device in PLL_GRADES for grade in PLL_GRADES[device])
         raise BadInput(
-            f"the limits of the PLL of {platform.family} are not known; known are those of"
-            f" {', '.join(PLL_LIMITS)}. What would work: the clock of the pin,"
+            f"the limits of the PLL of {platform.family} are not known"
+            f"{f' at speed grade {platform.speed}' if limits else ''}; known are those of"
+            f" {', '.join(known)}. What would work: the clock of the pin,"
             f" --clock {float(source):g}"
         )
     return choose_pll(source, wish, limits)

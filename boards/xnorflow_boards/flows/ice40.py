@@ -1,14 +1,15 @@
-"""Lattice iCE40: Yosys, nextpnr-ice40 and icepack, and the PLL SB_PLL40_PAD."""
+"""Lattice iCE40: Yosys, nextpnr-ice40 and icepack, and the PLL SB_PLL40_PAD or SB_PLL40_CORE."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any
 
 from amaranth.hdl import Const, Instance
 
-from xnorflow_boards.flows.family import TOP, OpenFlow, Plan
+from xnorflow_boards.flows.family import TOP, OpenFlow, Plan, WithoutPins
 from xnorflow_boards.flows.pll import Pll, PllLimits, PllSetting, PllSite, multipliers
 from xnorflow_boards.flows.report import Cells, Usage
 
@@ -48,13 +49,19 @@ def choose_pll(source: Fraction, wish: Fraction) -> PllSetting:
     return PLL_LIMITS.nearest(source, wish, settings())
 
 
+def at_pad(platform: Any) -> bool:
+    """Return whether a platform's clock pin is the pad of a PLL, which a wire does not reach."""
+    return bool(getattr(platform, "pll_at_pad", False))
+
+
 def _place_pll(site: PllSite, setting: PllSetting) -> None:
+    pad = at_pad(site.platform)
     site.module.submodules.pll = Instance(
-        "SB_PLL40_PAD",
+        "SB_PLL40_PAD" if pad else "SB_PLL40_CORE",
         p_FEEDBACK_PATH="SIMPLE",
         p_PLLOUT_SELECT="GENCLK",
         **{f"p_{n}": Const(v, _WIDTHS[n]) for n, v in setting.dividers.items()},
-        i_PACKAGEPIN=site.source,
+        **{"i_PACKAGEPIN" if pad else "i_REFERENCECLK": site.source},
         o_PLLOUTGLOBAL=site.clock,
         o_LOCK=site.locked,
         i_RESETB=Const(1),
@@ -90,9 +97,7 @@ def _usage(cells: Cells, log: str) -> Usage:
 ICE40 = OpenFlow(
     name="ice40",
     title="iCE40",
-    pll=Pll(
-        lambda platform, source, wish: choose_pll(source, wish), _place_pll, replaces_buffer=True
-    ),
+    pll=Pll(lambda platform, source, wish: choose_pll(source, wish), _place_pll, at_pad),
     cell_models="ice40",
     simulated_without=None,
     architecture="ice40",
@@ -104,4 +109,7 @@ ICE40 = OpenFlow(
     pack=_pack,
     bitstream=f"{TOP}.bin",
     usage=_usage,
+    without_pins=WithoutPins(
+        lambda text: re.sub(r"(?m)^set_io .*$", "", text), ("--pcf-allow-unconstrained",)
+    ),
 )

@@ -119,7 +119,7 @@ class PllSite:
     source_mhz : Fraction
         Frequency of the clock pin in MHz.
     source : Value
-        Clock from the pin's input buffer, or the pad itself for a PLL that `replaces_buffer`.
+        Clock from the pin's input buffer, or the pad itself for a PLL `at_pad`.
     clock, locked : Signal
         Output clock, and whether it is stable; the primitive drives both.
     """
@@ -143,10 +143,11 @@ class Pll:
         BadInput if there is none.
     place : callable
         Adds the primitive with a setting to a site.
-    replaces_buffer : bool
-        Whether the primitive sits at the clock's pad, in place of the pin's input buffer.
+    at_pad : callable
+        Whether the primitive sits at the clock's pad on a platform, in place of the pin's input
+        buffer.
     """
 
     choose: Callable[[Any, Fraction, Fraction], PllSetting]
     place: Callable[[PllSite, PllSetting], None]
-    replaces_buffer: bool = False
+    at_pad: Callable[[Any], bool] = lambda platform: False

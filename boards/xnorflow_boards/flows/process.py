@@ -64,9 +64,12 @@ class ToolStep:
 
     @property
     def complaint(self) -> str:
-        """The tool's last error message, or else its last line."""
+        """The tool's last error messages, or else its last line."""
         errors = [line for line in self.tail if line.startswith("ERROR")]
-        return (errors or [line for line in self.tail if line.strip()] or ["it wrote nothing"])[-1]
+        if errors:
+            # The last one of nextpnr may only say that packing failed, the one before it why.
+            return " ".join(errors[-2:])
+        return ([line for line in self.tail if line.strip()] or ["it wrote nothing"])[-1]
 
 
 def run(

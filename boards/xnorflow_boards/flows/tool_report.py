@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from xnorflow.errors import ToolMissing
-from xnorflow_boards.flows import OPEN_FLOWS, tools
+from xnorflow_boards.flows import OPEN_FLOWS, ToolFlow, tools
 from xnorflow_boards.flows.tools import FlowTool
 
 
-def report() -> list[tuple[str, str, FlowTool | None, str]]:
+def report(only: ToolFlow | None = None) -> list[tuple[str, str, FlowTool | None, str]]:
     """Look for every tool.
+
+    Parameters
+    ----------
+    only : ToolFlow, optional
+        The one flow whose tools are wanted.
 
     Returns
     -------
@@ -18,7 +23,7 @@ def report() -> list[tuple[str, str, FlowTool | None, str]]:
         Name of the tool, what it is needed for, the tool, and how to install it if it is missing.
     """
     wanted: list[tuple[str, str, Callable[[], FlowTool]]] = [("yosys", "build", tools.yosys)]
-    for flow in OPEN_FLOWS:
+    for flow in OPEN_FLOWS if only is None else [f for f in OPEN_FLOWS if f is only]:
         use = f"build for {flow.title}"
         wanted += [
             (f"nextpnr-{flow.architecture}", use, flow.find_nextpnr),

@@ -20,10 +20,14 @@ from xnorflow.design.design import Design
 from xnorflow.errors import BadInput
 from xnorflow_boards.gateware.clocking import Clocking
 from xnorflow_boards.gateware.weights_in_flash import loader_for
-from xnorflow_hw.link.link_spec import LinkSpec, window_and_queue
+from xnorflow_hw.link.link_spec import MAX_WINDOW, LinkSpec, window_and_queue
 from xnorflow_hw.link.linked import LinkedAccelerator
 from xnorflow_hw.link.uart import Uart, divisor_for
 
+STATUS_LED = "status_led"
+"""Resource that is lit when the design runs; only platforms of board files have it."""
+BYTE_STREAM = "byte_stream"
+"""Resource with the byte streams to and from a host, instead of a serial port."""
 FLASH = "spi_flash_1x"
 """Resource of Amaranth's platforms: the configuration flash with one data line each way."""
 
@@ -36,7 +40,8 @@ class BoardTop(Elaboratable):
     clocking : Clocking
         Source of clock and reset.
     core : LinkedAccelerator or Harness
-        Component with the ports ``clk``, ``rst``, ``rx`` and ``tx``.
+        Component with the ports ``clk``, ``rst``, ``rx`` and ``tx``, or byte streams instead of the
+        last two if the platform has pins for them.
     """
 
     def __init__(self, clocking: Clocking, core: Core) -> None:
@@ -47,18 +52,36 @@ class BoardTop(Elaboratable):
         m = Module()
         m.submodules.clocking = self.clocking
         m.submodules.core = core = self.core
-        uart = platform.request("uart", 0, dir="-")
-        m.submodules.rx = rx = io.Buffer("i", uart.rx)
-        m.submodules.tx = tx = io.Buffer("o", uart.tx)
-        m.d.comb += [
-            core.clk.eq(self.clocking.clk),
-            core.rst.eq(self.clocking.rst),
-            core.rx.eq(rx.i),
-            tx.o.eq(core.tx),
-        ]
+        m.d.comb += [core.clk.eq(self.clocking.clk), core.rst.eq(self.clocking.rst)]
+        if (BYTE_STREAM, 0) in getattr(platform, "resources", ()):
+            self._stream(m, platform.request(BYTE_STREAM, 0, dir="-"))
+        else:
+            uart = platform.request("uart", 0, dir="-")
+            m.submodules.rx = rx = io.Buffer("i", uart.rx)
+            m.submodules.tx = tx = io.Buffer("o", uart.tx)
+            m.d.comb += [core.rx.eq(rx.i), tx.o.eq(core.tx)]
+        if (STATUS_LED, 0) in getattr(platform, "resources", ()):
+            m.submodules.led = led = io.Buffer("o", platform.request(STATUS_LED, 0, dir="-"))
+            m.d.comb += led.o.eq(~self.clocking.rst)
         if isinstance(core, LinkedAccelerator) and core.loader is not None:
             self._flash(m, core, platform.request(FLASH, 0, dir="-"))
         return m
+
+    def _stream(self, m: Module, pins: Any) -> None:
+        """Connect the byte streams of the link; a harness needs one pin each way."""
+        core, found = self.core, dict[str, Any]()
+        for name in ("rx_data", "rx_valid", "tx_ready"):
+            m.submodules[f"pin_{name}"] = into = io.Buffer("i", getattr(pins, name))
+            found[name] = into.i
+        for name in ("clk", "rx_ready", "tx_data", "tx_valid"):
+            m.submodules[f"pin_{name}"] = out = io.Buffer("o", getattr(pins, name))
+            found[name] = out.o
+        m.d.comb += found["clk"].eq(self.clocking.clk)
+        if isinstance(core, Harness):
+            m.d.comb += [core.rx.eq(found["rx_valid"]), found["tx_valid"].eq(core.tx)]
+            return
+        m.d.comb += [getattr(core, n).eq(found[n]) for n in ("rx_data", "rx_valid", "tx_ready")]
+        m.d.comb += [found[n].eq(getattr(core, n)) for n in ("rx_ready", "tx_data", "tx_valid")]
 
     def _flash(self, m: Module, core: LinkedAccelerator, pins: Any) -> None:
         """Connect the flash; its pins for wider modes, where there are any, are kept inactive."""
@@ -76,8 +99,8 @@ class BoardTop(Elaboratable):
         m.d.comb += core.flash_cipo.eq(cipo.i)
 
 
-def linked(design: Design, clock_hz: float, baud: int) -> LinkedAccelerator:
-    """Build a design with link and UART.
+def linked(design: Design, clock_hz: float, baud: int | None) -> LinkedAccelerator:
+    """Build a design with a link, behind a UART or byte streams.
 
     Parameters
     ----------
@@ -85,8 +108,8 @@ def linked(design: Design, clock_hz: float, baud: int) -> LinkedAccelerator:
         Design whose accelerator is linked.
     clock_hz : float
         Frequency of its clock in Hz.
-    baud : int
-        Rate of the serial port in bits per second.
+    baud : int or None
+        Rate of the serial port in bits per second; None for byte streams.
 
     Raises
     ------
@@ -95,10 +118,13 @@ def linked(design: Design, clock_hz: float, baud: int) -> LinkedAccelerator:
     """
     face, loader = design.interface, loader_for(design, clock_hz)
     try:
-        divisor = divisor_for(clock_hz, baud)
-        window, queue = window_and_queue(
-            frame=design.spec.input.beats * face.in_bytes, ii=design.ii, divisor=divisor
-        )
+        window, uart = MAX_WINDOW, None
+        if baud is not None:
+            divisor = divisor_for(clock_hz, baud)
+            window, queue = window_and_queue(
+                frame=design.spec.input.beats * face.in_bytes, ii=design.ii, divisor=divisor
+            )
+            uart = Uart(divisor=divisor, buffer=queue)
         spec = LinkSpec(
             in_lanes=face.in_bytes,
             in_beats=design.spec.input.beats,
@@ -109,7 +135,6 @@ def linked(design: Design, clock_hz: float, baud: int) -> LinkedAccelerator:
             window=window,
             loads=loader is not None,
         )
-        uart = Uart(divisor=divisor, buffer=queue)
     except ValueError as e:
         raise BadInput(str(e)) from e
     return LinkedAccelerator(spec, design.spec.name, uart=uart, loader=loader)

@@ -74,7 +74,7 @@ class Clocking(Component):
         clock = Signal(name="accelerator_clk")
         locked = Signal()
         source = pin.io
-        if self.pll is None or not self.pll.replaces_buffer:
+        if self.pll is None or not self.pll.at_pad(platform):
             m.submodules.pin = buffer = io.Buffer("i", pin)
             source = buffer.i
         if self.pll is None or self.setting is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tomllib
+
 import click
 from rich.table import Table
 
@@ -10,36 +12,49 @@ from xnorflow.cli.options import json_option
 
 
 @click.command("boards")
+@click.option(
+    "--show",
+    metavar="B",
+    help="Print the board file of a board, a platform's class or a part, to begin your own with.",
+)
 @json_option
-def command(as_json: bool) -> None:
+def command(show: str | None, as_json: bool) -> None:
     """List the boards, their FPGAs, and how each is built.
 
-    The clock is the one assumed before placement. With --json, every figure has its source.
+    The clock is the one assumed before placement. With --json, every figure has its source. Any
+    command that takes a board also takes a board file, see docs/boards.md.
 
     \b
     Examples:
       xnorflow boards
       xnorflow boards --json
+      xnorflow boards --show colorlight-i5 > my_board.toml
     """
-    from xnorflow.devices.tables import STATUS_TEXT, Datum, fpga
-    from xnorflow_boards import boards
+    from xnorflow.devices.board_names import BOARDS, plugged_names
+    from xnorflow.devices.tables import STATUS_TEXT, Datum
+    from xnorflow_boards import board, boards
+
+    if show is not None:
+        _show(show, as_json)
+        return
+    found = [*boards().values(), *map(board, plugged_names(BOARDS))]
 
     def figure(datum: Datum) -> dict[str, object]:
         source = datum.source
         return {"value": datum.value, "source": source.document, "kind": STATUS_TEXT[source.status]}
 
     rows = []
-    for board in boards().values():
-        device = fpga(board.name)
+    for entry in found:
+        device = entry.device
         rows.append(
             {
-                "name": board.name,
-                "title": board.title,
-                "url": board.url,
-                "part": board.part,
-                "flow": board.flow.name,
-                "bitstream": board.open,
-                "host": board.host,
+                "name": entry.name,
+                "title": entry.title,
+                "url": entry.url,
+                "part": entry.part,
+                "flow": entry.flow.name,
+                "bitstream": entry.open,
+                "host": entry.host,
                 "family": device.family.name,
                 "lut_inputs": device.family.lut_inputs,
                 "bram_unit": device.family.ram,
@@ -59,15 +74,28 @@ def command(as_json: bool) -> None:
         table.add_column(name, no_wrap=True)
     for name in ("LUT", "FF", "block RAM", "MHz"):
         table.add_column(name, justify="right", no_wrap=True)
-    for board in boards().values():
-        device = fpga(board.name)
+    for entry in found:
+        device = entry.device
         table.add_row(
-            board.name,
+            entry.name,
             device.part,
-            "open" if board.open else "Vivado",
+            "open" if entry.open else "Vivado",
             f"{device.luts.value:,}",
             f"{device.ffs.value:,}",
             f"{device.ram_blocks.value:,} {device.family.ram}",
             f"{device.family.clock_mhz.value:g}",
         )
     console.out.print(table)
+
+
+def _show(name: str, as_json: bool) -> None:
+    """Print the file of a board."""
+    from xnorflow.devices.board_names import described
+    from xnorflow.devices.board_text import template
+
+    file = described(name)
+    text = file.text or template(file.part)
+    if as_json:
+        console.print_json(tomllib.loads(text))
+    else:
+        console.out.print(text, end="", markup=False, highlight=False, soft_wrap=True)

@@ -10,14 +10,12 @@ import click
 from rich.table import Table
 
 from xnorflow.cli import console
-from xnorflow.cli.options import json_option
+from xnorflow.cli.options import board_options, json_option
 
 
 @click.command("build")
 @click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
-@click.option(
-    "--board", metavar="B", help="Board to build for, if not the one that DIR was compiled for."
-)
+@board_options("Board to build for, if not the one that DIR was compiled for.")
 @click.option(
     "--clock",
     type=click.FloatRange(min=0, min_open=True),
@@ -49,6 +47,11 @@ from xnorflow.cli.options import json_option
     help="Rip up slow routes: up to a tenth faster, but dense designs may find no route.",
 )
 @click.option("--any-clock", is_flag=True, help="Do not fail if the clock is missed.")
+@click.option(
+    "--import-platform",
+    is_flag=True,
+    help="Import the platform's class that a board file names, and so run its package's code.",
+)
 @json_option
 def command(
     directory: Path,
@@ -59,6 +62,7 @@ def command(
     core: bool,
     rip_up: bool,
     any_clock: bool,
+    import_platform: bool,
     as_json: bool,
 ) -> None:
     """Synthesise, place, route and pack a design that 'xnorflow compile' wrote.
@@ -72,6 +76,7 @@ def command(
       xnorflow build build/cnv
       xnorflow build build/cnv --seeds 4 --rip-up
       xnorflow build build/tfc --board icebreaker --clock 24
+      xnorflow build build/tfc --board my_board.toml
     """
     from xnorflow_boards.build.bitstream import FOLDER, build
 
@@ -93,6 +98,7 @@ def command(
             core_only=core,
             check_clock=not any_clock,
             rip_up=rip_up,
+            import_platform=import_platform,
             progress=tell,
         )
     if as_json:

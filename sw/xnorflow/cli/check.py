@@ -24,6 +24,7 @@ from xnorflow.cli.options import (
     target_options,
 )
 from xnorflow.data import read_images
+from xnorflow.devices.board_file import CLASS
 from xnorflow.errors import BadInput
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from xnorflow.evidence.record import Change, Evidence, Outcome
 
 COUNTED = (
-    *("rtl", "gates", "board", "fps", "cycles", "folding", "clock"),
+    *("rtl", "gates", "board", "part", "fps", "cycles", "folding", "clock"),
     *("input", "input_scale", "layout", "fixed_point", "calibrate"),
 )
 """Options that --against takes from the earlier evidence."""
@@ -211,6 +212,11 @@ def _repeated(before: Evidence, path: Path) -> dict[str, Any]:
         value = found[name]
         if isinstance(value, bool) or not isinstance(value, known):
             raise BadInput(f"{path} is no evidence that xnorflow wrote: {name} is {value!r}")
+    if isinstance(found["board"], str) and CLASS.fullmatch(found["board"]):
+        raise BadInput(
+            f"{path} is about the board {found['board']}, a class that would be imported. What"
+            " would work: a new check with --board, without --against"
+        )
     return found
 
 

@@ -24,7 +24,15 @@ def _names(text: str) -> list[str]:
 
 @click.command("compare")
 @model_argument
-@click.option("--fpga", required=True, metavar="A,B", help="Boards; 'xnorflow boards' lists them.")
+@click.option(
+    "--fpga",
+    default="",
+    metavar="A,B",
+    help="Boards: names that 'xnorflow boards' lists, board files, or parts such as LFE5U-45F.",
+)
+@click.option(
+    "--part", "parts", default="", metavar="P,Q", help="FPGAs beside the boards of --fpga."
+)
 @click.option(
     "--gpu", default="", metavar="C,D", help="GPUs: t4, l4, rtx3090, a100, h100, orin-nano."
 )
@@ -72,6 +80,7 @@ def _names(text: str) -> list[str]:
 def command(
     model: Path,
     fpga: str,
+    parts: str,
     gpu: str,
     batch: int,
     fps: float | None,
@@ -92,12 +101,15 @@ def command(
       xnorflow compare cnv.onnx --fpga ulx3s-85f --gpu h100 --batch 256 -o report.html
     """
     from xnorflow.api import compare
+    from xnorflow.devices.board_names import part_named
     from xnorflow.report import html, plot
     from xnorflow.report.table import table
 
+    boards = [*_names(fpga), *map(part_named, _names(parts))]
+    if not boards:
+        raise click.UsageError("name at least one board with --fpga, or a part with --part")
     check_output(output, "a report is", ".html", ".json", ".png", ".svg")
     net = load_model(model, reading)
-    boards = _names(fpga)
     with console.working("folding and scheduling"):
         result = compare(
             net,

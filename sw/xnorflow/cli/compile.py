@@ -92,7 +92,7 @@ def resources(design: Design) -> str | None:
         parts.append(f"{used['spram']} SPRAM of {used['device']['spram']}")
     if "dsp" in used:
         parts.append(f"{used['dsp']} DSP of {used['device']['dsp']}")
-    return f"about {', '.join(parts)} of {design.board} ({used['kind']}; {used['error']})"
+    return f"about {', '.join(parts)} of {design.board_name} ({used['kind']}; {used['error']})"
 
 
 @click.command("compile")
@@ -144,6 +144,8 @@ def command(
       xnorflow compile cnv.onnx -o build/cnv --folding finn_folding.json --clock 100
       xnorflow compile tfc.onnx -o build/tfc --input-scale 1/255 --cycles 512
       xnorflow compile cnv.onnx --board ulx3s-85f --pareto --plot front.png
+      xnorflow compile tfc.onnx -o build/tfc --board my_board.toml
+      xnorflow compile tfc.onnx -o build/tfc --part LFE5U-45F
     """
     from xnorflow.cli import pareto as front
     from xnorflow.compiler import compile_network

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from xnorflow.cli import console
-from xnorflow.cli.options import json_option
+from xnorflow.cli.options import board_options, json_option
 
 PACKAGES = {
     "amaranth": "Verilog",
@@ -32,9 +32,10 @@ def _version(package: str) -> str | None:
 
 
 @click.command("doctor")
+@board_options("Show only the tools of this board, after a look at its description.")
 @json_option
 @click.pass_context
-def command(ctx: click.Context, as_json: bool) -> None:
+def command(ctx: click.Context, board: str | None, as_json: bool) -> None:
     """Show which tools are installed, in which versions, and how to install the others.
 
     The exit code is 1 if a tool that simulation needs is missing.
@@ -43,10 +44,13 @@ def command(ctx: click.Context, as_json: bool) -> None:
     Examples:
       xnorflow doctor
       xnorflow doctor --json
+      xnorflow doctor --board my_board.toml
     """
+    from xnorflow_boards import board as find_board
     from xnorflow_boards.flows import tool_report as board_tools
     from xnorflow_sim.verilator import toolchain as tools
 
+    known = None if board is None else find_board(board)
     rows = [
         {
             "name": "python",
@@ -56,6 +60,16 @@ def command(ctx: click.Context, as_json: bool) -> None:
             "install": "",
         }
     ]
+    if known is not None:
+        rows.append(
+            {
+                "name": known.name,
+                "for": "the board",
+                "version": known.part,
+                "where": "",
+                "install": "",
+            }
+        )
     for package, use in PACKAGES.items():
         version = _version(package)
         rows.append(
@@ -81,7 +95,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
             }
         )
     optional = set(OPTIONAL)
-    for name, use, found, problem in board_tools.report():
+    for name, use, found, problem in board_tools.report(None if known is None else known.flow):
         rows.append(
             {
                 "name": name,

@@ -13,6 +13,7 @@ from xnorflow import ir
 from xnorflow.cli import console
 from xnorflow.cli.options import (
     ReadingOptions,
+    board_options,
     input_options,
     json_option,
     load_model,
@@ -109,7 +110,7 @@ def _takes(model: Path, input_scale: str) -> str | None:
 @model_argument
 @input_options
 @click.option("--passes", is_flag=True, help="Show what each pass does, down to the hardware.")
-@click.option("--board", metavar="B", help="With --passes: the board to plan the hardware for.")
+@board_options("With --passes: the board to plan the hardware for.")
 @json_option
 def command(
     model: Path,

@@ -145,8 +145,51 @@ def input_options(f: F) -> F:
     return cast(F, _INPUT_OPTIONS(command))
 
 
-target_options = _all(
-    click.option("--board", metavar="B", help="Board to build for, e.g. ulx3s-85f."),
+def board_options(help: str) -> Callable[[F], F]:
+    """Add --board and --part; the command gets what was given as `board`."""
+
+    def apply(f: F) -> F:
+        @functools.wraps(f)
+        def command(*args: Any, board: str | None, part: str | None, **options: Any) -> Any:
+            return f(*args, board=board_or_part(board, part), **options)
+
+        decorate = _all(
+            click.option("--board", metavar="B", help=f"{help} {_BOARD_FORMS}"),
+            click.option("--part", metavar="P", help="An FPGA instead of a board, e.g. LFE5U-45F."),
+        )
+        return cast(F, decorate(command))
+
+    return apply
+
+
+_BOARD_FORMS = "A name, a file (my_board.toml) or module:Class of an Amaranth platform."
+
+
+def board_or_part(board: str | None, part: str | None) -> str | None:
+    """Return the board that --board or --part names, if any.
+
+    Raises
+    ------
+    click.UsageError
+        If both are given.
+    BadInput
+        If the part is of no known family.
+    """
+    from xnorflow.devices.board_names import part_named
+
+    if part is None:
+        return board
+    if board is not None:
+        raise click.UsageError("--part is for an FPGA without a board: leave out --board")
+    return part_named(part)
+
+
+def target_options(f: F) -> F:
+    """Add the options that say what a design is compiled for."""
+    return board_options("Board to build for, e.g. ulx3s-85f.")(_TARGET_OPTIONS(f))
+
+
+_TARGET_OPTIONS = _all(
     click.option(
         "--fps",
         type=click.FloatRange(min=0, min_open=True),

@@ -104,7 +104,7 @@ def show(
         console.print_json(
             {
                 "network": net.name,
-                "board": board,
+                "board": device.board,
                 "clock_mhz": at.mhz,
                 "clock_source": at.source,
                 "kind": kind,

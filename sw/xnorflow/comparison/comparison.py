@@ -41,6 +41,8 @@ class Row:
         "popcount_bound" is the 1-bit rate of a GPU's CUDA cores.
     notes : tuple of str
         Remarks that a reader needs to interpret the figures.
+    family : Family, optional
+        Family of an FPGA; None for a GPU.
     """
 
     device: str
@@ -51,6 +53,7 @@ class Row:
     column: str
     figures: Mapping[str, Figure]
     notes: tuple[str, ...] = ()
+    family: Family | None = None
 
     @property
     def fits(self) -> bool:
@@ -272,6 +275,7 @@ def _fpga_row(
         "",
         figures,
         tuple(notes),
+        family,
     )
 
 
@@ -341,8 +345,7 @@ def _gpu_rows(
 
 
 def _families(rows: Sequence[Row]) -> dict[str, Family]:
-    found = (devices.fpga(r.device).family for r in rows if r.category == "FPGA")
-    return {family.name: family for family in found}
+    return {r.family.name: r.family for r in rows if r.family is not None}
 
 
 def _fairness(network: DesignSummary, rows: Sequence[Row], settings: Settings) -> tuple[str, ...]:

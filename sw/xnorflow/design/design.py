@@ -16,6 +16,7 @@ from xnorflow import ir
 from xnorflow.design import folder
 from xnorflow.design.clock import Clock
 from xnorflow.design.summary import summary
+from xnorflow.devices.board_names import canonical, portable
 from xnorflow.devices.tables import fpga
 from xnorflow.errors import CheckFailed
 from xnorflow.inputs import blaming
@@ -54,7 +55,8 @@ class Design:
     spec : AcceleratorSpec
         Complete description of the hardware.
     board : str or None
-        Name of the board that the design is meant for, if any.
+        Board that the design is meant for, if any: its name, the absolute path of its file, or the
+        class of its platform.
     clock : Clock
         Clock for which frames per second are computed.
     timing : Timing
@@ -100,7 +102,8 @@ class Design:
         in_lanes, out_lanes : int
             Samples per input beat and scores per output beat.
         board : str or None
-            Name of the board to build for; without one the hardware suits any FPGA.
+            Board to build for, as `xnorflow.devices.tables.fpga` takes it; without one the hardware
+            suits any FPGA.
         clock : Clock
             Clock for which frames per second are computed.
 
@@ -113,7 +116,13 @@ class Design:
         """
         device = None if board is None else fpga(board)
         spec = accelerator(net, folds, in_lanes=in_lanes, out_lanes=out_lanes, device=device)
-        return cls(net, tuple(folds), spec, board, clock, timing.predict(spec))
+        named = None if board is None else canonical(board)
+        return cls(net, tuple(folds), spec, named, clock, timing.predict(spec))
+
+    @property
+    def board_name(self) -> str | None:
+        """Name of the board, if any."""
+        return None if self.board is None else fpga(self.board).board
 
     @property
     def ii(self) -> int:
@@ -217,7 +226,9 @@ class Design:
         BadInput
             If the folder holds other files or cannot be written.
         """
-        return folder.write(directory, self.files, self.net, self.summary())
+        file = None if self.board is None else portable(self.board)
+        described = {} if file is None else {folder.BOARD: file.text}
+        return folder.write(directory, self.files | described, self.net, self.summary())
 
     @classmethod
     def read(cls, directory: str | Path) -> Design:

@@ -7,10 +7,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from xnorflow import ir
 from xnorflow.design.clock import MAX_MHZ, Clock
+from xnorflow.devices.board_names import is_name
 from xnorflow.errors import BadInput
 from xnorflow.inputs import blaming, opened, read_json, whole
 from xnorflow.ir import file as ir_file
@@ -20,6 +21,8 @@ from xnorflow.plan.reductions import Fold
 FORMAT = "xnorflow-design-1"
 SUMMARY, NETWORK = "design.json", "network.npz"
 """Names of the two files that the folder of every design has."""
+BOARD = "board.toml"
+"""Name of the board's file, in the folder of a design for a board that is not known by name."""
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 MAX_BYTES = 1 << 31
 """Most bytes that a file of a design may have."""
@@ -40,7 +43,7 @@ class StoredDesign:
     in_lanes, out_lanes : int
         Samples per input beat and scores per output beat.
     board : str or None
-        Name of the board that the design is meant for, if any.
+        Board that the design is meant for, if any: its name, or its file in the folder.
     clock : Clock
         Clock that the design was compiled for.
     limit : str
@@ -161,10 +164,22 @@ def read(directory: str | Path) -> StoredDesign:
             ),
             whole(lanes["s_axis"]["lanes"], "lanes"),
             whole(lanes["m_axis"]["lanes"], "lanes"),
-            content["board"],
+            _board(directory, content),
             Clock(float(mhz), str(content["clock_source"])),
             str(content["limit"]),
         )
+
+
+def _board(directory: Path, content: Mapping[str, Any]) -> str | None:
+    """Return the board that a summary names, but never a class, which would be imported."""
+    name, file = content["board"], content.get("board_file")
+    if file is not None:
+        if file != BOARD:
+            raise ValueError(f"its board_file is {file!r}, not {BOARD!r}")
+        return str(directory / BOARD)
+    if name is not None and not is_name(name):
+        raise ValueError(f"its board is {name!r}, which is no name")
+    return cast("str | None", name)
 
 
 def _wrote(folder: Path) -> bool:

@@ -6,7 +6,8 @@ from typing import Any, Protocol, assert_never
 
 from xnorflow import ir
 from xnorflow.design.clock import Clock
-from xnorflow.design.folder import FORMAT
+from xnorflow.design.folder import BOARD, FORMAT
+from xnorflow.devices.board_names import portable
 from xnorflow.devices.tables import Family, fpga, fpgas
 from xnorflow.plan.fabric import fabric
 from xnorflow.plan.layer_rules import Part
@@ -55,7 +56,7 @@ class Summarised(Protocol):
 
     @property
     def board(self) -> str | None:
-        """Name of the board, if any."""
+        """Board, if any, as `xnorflow.devices.tables.fpga` takes it."""
 
     @property
     def clock(self) -> Clock:
@@ -306,7 +307,7 @@ def summary(design: Summarised) -> dict[str, Any]:
         "name": net.name,
         "network_digest": net.digest,
         "design_digest": design.digest,
-        "board": design.board,
+        "board": None if design.board is None else fpga(design.board).board,
         "fabric": fabric(spec),
         "clock_mhz": design.clock.mhz,
         "clock_source": design.clock.source,
@@ -349,6 +350,8 @@ def summary(design: Summarised) -> dict[str, Any]:
     }
     if design.board is not None:
         device = fpga(design.board)
+        if portable(design.board) is not None:
+            content["board_file"] = BOARD
         content["resources"] = _resources(design, device.family) | {
             "device": {
                 "lut": device.luts.use(),

@@ -7,25 +7,29 @@ marked ``unverified``; `Datum.use` refuses it, so no result can rest on it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from math import ceil
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, get_args
 
+from xnorflow.devices.board_file import BoardFile
+from xnorflow.devices.board_names import PARTS, SHIPPED, described, plugged_in, shipped
+from xnorflow.devices.device_data import content
 from xnorflow.devices.figure import Figure, Origin
+from xnorflow.devices.near_names import did_you_mean
+from xnorflow.devices.part_names import known_parts
 from xnorflow.errors import BadInput
 from xnorflow_hw.spec.kinds import Fabric
 
-Status = Literal["vendor", "tool", "third-party", "derived", "assumed", "unverified"]
+Status = Literal["vendor", "tool", "third-party", "derived", "assumed", "stated", "unverified"]
 STATUS_TEXT: dict[Status, str] = {
     "vendor": "the vendor's document was read",
     "tool": "a vendor's or open tool reports it for this part",
     "third-party": "a third party quotes the vendor",
     "derived": "computed from published figures",
     "assumed": "assumed, to be replaced by the user",
+    "stated": "stated in the user's file, not checked",
     "unverified": "no source found; not used in any result",
 }
 
@@ -83,14 +87,14 @@ class Datum:
         return self.value
 
     def figure(self, unit: str) -> Figure:
-        """Return the value as a `Figure` in `unit`: estimated if derived or assumed, or published.
+        """Return the value as a `Figure` in `unit`: published, or estimated where it is not.
 
         Raises
         ------
         BadInput
             If the figure has no source.
         """
-        weak = self.source.status in ("derived", "assumed")
+        weak = self.source.status in ("derived", "assumed", "stated")
         return Figure(
             self.use(), unit, Origin.ESTIMATED if weak else Origin.PUBLISHED, self.source.document
         )
@@ -282,8 +286,7 @@ class Gpu:
 
 @cache
 def _read(name: str) -> tuple[dict[str, Any], dict[str, Source]]:
-    text = files(__package__).joinpath(name).read_text(encoding="utf-8")
-    data = cast("dict[str, Any]", json.loads(text))
+    data = content(name)
     sources = {}
     for key, entry in data["sources"].items():
         if entry["status"] not in get_args(Status):
@@ -318,8 +321,8 @@ def _dsp(found: dict[str, Any] | None, sources: dict[str, Source]) -> Dsp | None
 
 
 @cache
-def fpgas() -> Mapping[str, Fpga]:
-    """Read the FPGAs of all known boards, by the board's name."""
+def families() -> Mapping[str, Family]:
+    """Read the known FPGA families, by name."""
     data, sources = _read("fpgas.json")
     families = {}
     for name, f in data["families"].items():
@@ -342,18 +345,65 @@ def fpgas() -> Mapping[str, Fpga]:
             *_spram(f, sources),
             _dsp(f.get("dsp"), sources),
         )
-    boards = {}
-    for board, entry in data["boards"].items():
-        part = data["parts"][entry["part"]]
-        luts, ffs, blocks, dsps = (
-            _datum(part[k], sources) for k in ("luts", "ffs", "ram_blocks", "dsps")
+    return families
+
+
+@cache
+def fpgas() -> Mapping[str, Fpga]:
+    """Read the FPGAs of the shipped boards, by the board's name."""
+    return {name: _device(shipped(name)) for name in SHIPPED}
+
+
+@cache
+def _device(board: BoardFile) -> Fpga:
+    """Return the FPGA of a board file: what the tables have, and what the file states instead.
+
+    Raises
+    ------
+    BadInput
+        If the tables do not have the part and the file does not state its capacities.
+    """
+    data, sources = _read("fpgas.json")
+    part = board.part
+    known: dict[str, Datum] = {
+        name: _datum(figure, sources)
+        for name, figure in data["parts"].get(part.key, {}).items()
+        if isinstance(figure, list)
+    }
+    if not known and (plugged := plugged_in(PARTS, part.key)) is not None:
+        known = _stated(plugged)
+    known |= _stated(board)
+    lacking = [name for name in ("luts", "ffs", "ram_blocks") if name not in known]
+    if lacking:
+        raise BadInput(
+            f"the capacities of {part.text} are not known. What would work: {', '.join(lacking)} in"
+            f" [capacities] of a board file, or one of the known parts {', '.join(known_parts())}"
+            f"{did_you_mean(part.device, known_parts())}"
         )
-        power = _datum(entry["power_w"], sources) if "power_w" in entry else None
-        sprams = _datum(part["sprams"], sources) if "sprams" in part else None
-        boards[board] = Fpga(
-            board, entry["part"], families[part["family"]], luts, ffs, blocks, dsps, power, sprams
-        )
-    return boards
+    if board.clock is not None and board.flash is None:
+        # What SPRAMs hold is loaded from the flash.
+        known.pop("sprams", None)
+    return Fpga(
+        board.name,
+        part.key,
+        families()[part.family],
+        known["luts"],
+        known["ffs"],
+        known["ram_blocks"],
+        known.get("dsps", Datum(0, _statement(board))),
+        _datum(power, sources) if (power := data["power_w"].get(board.name)) else None,
+        known.get("sprams"),
+    )
+
+
+def _stated(board: BoardFile) -> dict[str, Datum]:
+    """Return the capacities that a board file states."""
+    return {name: Datum(value, _statement(board)) for name, value in board.capacities}
+
+
+def _statement(board: BoardFile) -> Source:
+    document = board.source or f"the file of the board {board.name}"
+    return Source(f"{board.name} capacities", document, "", "", "stated")
 
 
 @cache
@@ -382,14 +432,19 @@ def gpus() -> Mapping[str, Gpu]:
 def fpga(board: str) -> Fpga:
     """Return the FPGA of a board.
 
+    Parameters
+    ----------
+    board : str
+        The board as `xnorflow.devices.board_names.described` takes it: a name, a board file, a
+        platform's class or a part.
+
     Raises
     ------
     BadInput
-        If there is no such board; the message lists the known ones.
+        If there is no such board, or too little is known of its FPGA; the message says what would
+        work.
     """
-    if board not in fpgas():
-        raise BadInput(f"unknown FPGA board {board!r}; known are {', '.join(fpgas())}")
-    return fpgas()[board]
+    return _device(described(board))
 
 
 def gpu(name: str) -> Gpu:
@@ -401,5 +456,7 @@ def gpu(name: str) -> Gpu:
         If there is no such GPU; the message lists the known ones.
     """
     if name not in gpus():
-        raise BadInput(f"unknown GPU {name!r}; known are {', '.join(gpus())}")
+        raise BadInput(
+            f"unknown GPU {name!r}; known are {', '.join(gpus())}{did_you_mean(name, gpus())}"
+        )
     return gpus()[name]

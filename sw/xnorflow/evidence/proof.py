@@ -211,7 +211,7 @@ def check(
         if design is None
         else {
             "digest": design.digest if subject.text is None else subject.text.digest,
-            "board": design.board,
+            "board": design.board_name,
             "ii": design.ii,
             "latency": design.latency,
         },

@@ -111,7 +111,7 @@ BUILT = {
         ({"bitstream": ""}, "its bitstream is '', not the name of a file"),
         ({"bitstream": "../digits.bin"}, "its bitstream is '../digits.bin', not the name"),
         ({"core_only": "no"}, "its core_only is 'no'"),
-        ({"board": 5}, "unknown board 5"),
+        ({"board": 5}, "its board is 5, which is no name"),
     ],
 )
 def test_program_names_the_bitstream_that_is_not_there(tmp_path, fields, error):

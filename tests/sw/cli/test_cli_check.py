@@ -1,6 +1,7 @@
 """``xnorflow check``: one screen, evidence, exit codes, and earlier evidence repeated."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,17 @@ def test_evidence_is_found_beside_its_files_from_anywhere(
     run("check", "model.onnx", "--data", "digits.npz")
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     assert "nothing has changed" in run("check", "--against", here / "evidence.json").stdout
+
+
+def test_evidence_from_elsewhere_imports_no_platform(here: Path) -> None:
+    run("check", MODEL, "--data", "digits.npz")
+    path = here / "evidence.json"
+    content = json.loads(path.read_text())
+    content["options"]["board"] = "antigravity:Board"
+    path.write_text(json.dumps(content))
+    said = " ".join(run("check", "--against", path, code=2).output.split())
+    assert "antigravity:Board, a class that would be imported" in said
+    assert "antigravity" not in sys.modules
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ def test_repeated_names_count_once():
     "call, words",
     [
         (lambda: compare(replace(DESIGN, engines=(POOL,)), [], ["t4"]), "no layer with weights"),
-        (lambda: compare(DESIGN, ["none"], []), "unknown FPGA board 'none'"),
+        (lambda: compare(DESIGN, ["none"], []), "unknown board 'none'"),
         (lambda: compare(DESIGN, [], ["none"]), "unknown GPU 'none'"),
         (lambda: compare(DESIGN, ["zcu104"], [], clocks={"kv260": 100}), "kv260"),
         (lambda: compare(DESIGN, ["zcu104"], [], clocks={"zcu104": 0}), "0 MHz"),
