@@ -1,0 +1,99 @@
+"""The methods that can be trained, by the names that the command line knows."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import cast
+
+from xnorflow.errors import BadInput
+from xnorflow.train import needs
+from xnorflow.train.training import Task, Training
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method of the literature.
+
+    Parameters
+    ----------
+    name : str
+        Name on the command line.
+    title, paper : str
+        What it is called, and where it was published.
+    module : str
+        Module of `xnorflow.train.recipes` that implements it, by a function ``start``.
+    variant : str
+        Which form of it is meant, if the module has several.
+    net : str
+        Layers if the user names none.
+    epochs : int
+        Epochs if the user names none.
+    """
+
+    name: str
+    title: str
+    paper: str
+    module: str
+    variant: str = ""
+    net: str = "128-128"
+    epochs: int = 50
+
+    def start(self, task: Task) -> Training:
+        """Build the untrained network.
+
+        Raises
+        ------
+        xnorflow.errors.ToolMissing
+            If a package that the method needs is not installed.
+        xnorflow.errors.BadInput
+            If the layers do not suit the method or the data.
+        """
+        return cast(Training, needs(f"xnorflow.train.recipes.{self.module}").start(task))
+
+
+METHODS = (
+    Method(
+        "binary-connect",
+        "BinaryConnect, deterministic",
+        "Courbariaux et al., arXiv:1511.00363",
+        "binary_connect",
+    ),
+    Method(
+        "binary-connect-stochastic",
+        "BinaryConnect, weights drawn in training",
+        "Courbariaux et al., arXiv:1511.00363",
+        "binary_connect",
+        "stochastic",
+    ),
+    Method(
+        "bwn",
+        "Binary-Weight-Network, alpha per filter",
+        "Rastegari et al., arXiv:1603.05279",
+        "binary_connect",
+        "alpha",
+    ),
+    Method(
+        "bnn",
+        "Binarized neural network (BinaryNet)",
+        "Courbariaux et al., arXiv:1602.02830",
+        "binary_net",
+    ),
+)
+"""All methods, in the order of the papers."""
+
+
+def find_method(name: str) -> Method:
+    """Return a method by its name.
+
+    Raises
+    ------
+    BadInput
+        If there is none; the message names one that is written alike, if there is one.
+    """
+    for method in METHODS:
+        if method.name == name:
+            return method
+    alike = difflib.get_close_matches(name, [m.name for m in METHODS], 1)
+    hint = f"did you mean {alike[0]}? " if alike else ""
+    raise BadInput(f"there is no method {name!r}: {hint}'xnorflow train --list' shows all")
