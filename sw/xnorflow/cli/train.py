@@ -171,7 +171,9 @@ def command(
         _show(chosen, task, last, seconds, verdict, training.notes())
         console.out.print(f"wrote {output}", highlight=False, markup=False)
         following = ["xnorflow", "check", str(output), "--data", str(images.path), "--rtl", "4"]
-        console.out.print(f"next: {shlex.join(following)}", highlight=False, markup=False, soft_wrap=True)
+        console.out.print(
+            f"next: {shlex.join(following)}", highlight=False, markup=False, soft_wrap=True
+        )
     ctx.exit(1 if verdict.wrong else 0)
 
 
@@ -195,9 +197,7 @@ def _fit(
                 came_to.append(epoch)
                 tick(done, total)
 
-            training = fit(
-                method, task, checkpoint=checkpoint, resume=resume, progress=epoch_done
-            )
+            training = fit(method, task, checkpoint=checkpoint, resume=resume, progress=epoch_done)
     except KeyboardInterrupt:
         if came_to or resume:
             where = checkpoint if came_to else resume
@@ -274,7 +274,9 @@ def _show(
     )
     compared = "the order of all scores is the same in every image"
     if verdict.order:
-        compared = f"the order of scores differs in {verdict.order:,} images, in {verdict.ties:,} of"
+        compared = (
+            f"the order of scores differs in {verdict.order:,} images, in {verdict.ties:,} of"
+        )
         compared += " them only where one of the two has equal scores"
     lines.append(f"golden model: {verdict.golden:.2%}; {compared}")
     if task.data.held_out:

@@ -79,6 +79,28 @@ METHODS = (
         "Courbariaux et al., arXiv:1602.02830",
         "binary_net",
     ),
+    Method(
+        "twn",
+        "Ternary weight network, a factor per layer",
+        "Li, Liu, arXiv:1605.04711",
+        "ternary_weights",
+    ),
+    Method(
+        "fgq",
+        "Ternary weights, a factor per group of 4 channels",
+        "Mellempudi et al., arXiv:1705.01462",
+        "ternary_weights",
+        "groups",
+    ),
+    Method("w1a2", "DoReFa-Net, W1A2", "Zhou et al., arXiv:1606.06160", "dorefa", "w1a2"),
+    Method("w2a2", "DoReFa-Net, W2A2", "Zhou et al., arXiv:1606.06160", "dorefa", "w2a2"),
+    Method(
+        "w1a2-ternary",
+        "DoReFa-Net, activations -1, 0, +1",
+        "Zhou et al., arXiv:1606.06160",
+        "dorefa",
+        "w1a2-ternary",
+    ),
 )
 """All methods, in the order of the papers."""
 

@@ -94,3 +94,107 @@ class ScaledSigns(WeightRule):
     def deployed(self, w: Any) -> tuple[Any, Any]:
         """Return B and alpha."""
         return binary(w), w.abs().flatten(1).mean(1)
+
+
+class TernaryWeights(WeightRule):
+    """-1, 0 or +1 times one factor per layer (Ternary Weight Networks, arXiv:1605.04711).
+
+    A weight is 0 where its magnitude is at most 0.7 times the layer's mean magnitude; the factor is
+    the mean magnitude of the others.
+    """
+
+    bounded = False
+    SHARE = 0.7
+
+    def __call__(self, w: Any) -> Any:
+        """Return factor * ternary weights."""
+        whole, factor = self.deployed(w)
+        return straight_through(w, whole * factor[0])
+
+    def deployed(self, w: Any) -> tuple[Any, Any]:
+        """Return the ternary weights, and the factor once per output."""
+        size = w.abs()
+        kept = size > self.SHARE * size.mean()
+        factor = (size * kept).sum() / kept.sum().clamp(min=1)
+        return torch.sign(w) * kept, factor.expand(w.shape[0])
+
+
+class GroupedTernary(WeightRule):
+    """Ternary weights with a factor for every group of input channels (arXiv:1705.01462).
+
+    In a group of N input channels, at one place of the kernel, the k largest magnitudes are kept,
+    with the k for which alpha * T is closest to the weights: alpha is their mean, and k maximises
+    sum**2 / k. So that the sum of all groups is whole, the factors of an output are rounded to 0 to
+    `most` times a unit, which is its largest factor over `most`.
+
+    Parameters
+    ----------
+    group : int
+        Input channels that share a factor.
+    most : int
+        Largest factor in units.
+    """
+
+    bounded = False
+
+    def __init__(self, group: int = 4, most: int = 7) -> None:
+        self.group, self.most = group, most
+
+    def __call__(self, w: Any) -> Any:
+        """Return the weights with their rounded factors."""
+        whole, unit = self.deployed(w)
+        return straight_through(w, whole * unit.reshape(-1, *[1] * (w.ndim - 1)))
+
+    def deployed(self, w: Any) -> tuple[Any, Any]:
+        """Return factors in units times ternary weights, and the unit of each output."""
+        w = w.detach()
+        channels_last = w.movedim(1, -1)
+        short = -channels_last.shape[-1] % self.group
+        padded = torch.nn.functional.pad(channels_last, (0, short))
+        groups = padded.reshape(*padded.shape[:-1], -1, self.group)
+        size, order = groups.abs().sort(-1, descending=True)
+        sums = size.cumsum(-1)
+        counts = torch.arange(1, self.group + 1)
+        best = (sums.square() / counts).argmax(-1, keepdim=True)
+        alpha = sums.gather(-1, best) / (best + 1)
+        rank = order.argsort(-1)
+        ternary = torch.sign(groups) * (rank <= best)
+        unit = alpha.flatten(1).amax(1) / self.most
+        shaped = unit.clamp(min=1e-12).reshape(-1, *[1] * (groups.ndim - 1))
+        whole = (ternary * (alpha / shaped).round()).reshape(padded.shape)
+        return whole[..., : channels_last.shape[-1]].movedim(-1, 1).contiguous(), unit
+
+
+class DorefaWeights(WeightRule):
+    """Weights of 1 or 2 bits as DoReFa-Net has them (arXiv:1606.06160, section 2.3).
+
+    One bit is the sign, times the layer's mean magnitude. k bits are
+    ``2 * round((2**k - 1) * (tanh(w) / (2 * max(abs(tanh(w)))) + 1/2)) / (2**k - 1) - 1``.
+
+    Parameters
+    ----------
+    bits : int
+        Bits of a weight.
+    """
+
+    bounded = False
+
+    def __init__(self, bits: int) -> None:
+        self.bits = bits
+
+    def __call__(self, w: Any) -> Any:
+        """Return the quantised weights; the gradient passes the rounding and goes through tanh."""
+        if self.bits == 1:
+            return straight_through(w, binary(w) * w.detach().abs().mean())
+        steps = 2**self.bits - 1
+        shape = torch.tanh(w)
+        shape = shape / shape.detach().abs().max()
+        return straight_through(shape, self.deployed(w)[0] / steps)
+
+    def deployed(self, w: Any) -> tuple[Any, Any]:
+        """Return odd whole numbers from -(2**bits - 1) to 2**bits - 1."""
+        if self.bits == 1:
+            return binary(w), None
+        steps = 2**self.bits - 1
+        shape = torch.tanh(w.detach())
+        return 2 * (steps * (shape / (2 * shape.abs().max()) + 0.5)).round() - steps, None

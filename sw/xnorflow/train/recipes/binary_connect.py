@@ -25,6 +25,9 @@ STEPS = 4
 MOST = 15
 """Largest code of an activation."""
 
+RATE, DRAWN_RATE = 0.01, 0.1
+"""Learning rates of Adam. Drawn weights settle only when the real ones have come near -1 and 1."""
+
 
 def start(task: Task) -> Training:
     """Build the untrained network."""
@@ -35,4 +38,4 @@ def start(task: Task) -> Training:
         activation=lambda: Stepped(STEPS, MOST),
         pool_first=False,
     )
-    return GradientTraining(task, net)
+    return GradientTraining(task, net, rate=DRAWN_RATE if task.variant == "stochastic" else RATE)
