@@ -92,6 +92,21 @@ METHODS = (
         "ternary_weights",
         "groups",
     ),
+    Method(
+        "bitwise",
+        "Bitwise neural network, two phases",
+        "Kim, Smaragdis, arXiv:1601.06071",
+        "bitwise",
+        net="256-256",
+    ),
+    Method(
+        "ebp",
+        "Expectation backpropagation",
+        "Soudry et al., NIPS 2014",
+        "expectation_backpropagation",
+        net="256",
+        epochs=30,
+    ),
     Method("w1a2", "DoReFa-Net, W1A2", "Zhou et al., arXiv:1606.06160", "dorefa", "w1a2"),
     Method("w2a2", "DoReFa-Net, W2A2", "Zhou et al., arXiv:1606.06160", "dorefa", "w2a2"),
     Method(

@@ -45,6 +45,30 @@ class Centred(WritableLayer):
         file.per_channel("Sub", self.most)
 
 
+class BinarySamples(WritableLayer):
+    """Samples as two values: the upper half of the range is +1, the lower half `low`.
+
+    Parameters
+    ----------
+    most : int
+        Largest sample.
+    low : float
+        -1 for bipolar and 0 for unipolar values.
+    """
+
+    def __init__(self, most: int, low: float = -1.0) -> None:
+        super().__init__()
+        self.bound, self.low = (most + 1) / 2, low
+
+    def forward(self, x: Any) -> Any:
+        """Return +1 and `low`."""
+        return torch.where(x >= self.bound, 1.0, self.low)
+
+    def write(self, file: ChainFile) -> None:
+        """Append the comparison."""
+        file.compare(self.bound, 1.0, self.low)
+
+
 class Weighted(WritableLayer):
     """A convolution or a dense layer without bias, with weights by a rule.
 
