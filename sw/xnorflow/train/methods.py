@@ -155,6 +155,20 @@ METHODS = (
         "committee-plain",
         net="9",
     ),
+    Method(
+        "dynamic-fixed-point",
+        "Low-precision multiplications, dynamic fixed point",
+        "Courbariaux et al., arXiv:1412.7024",
+        "low_precision",
+        "dynamic",
+    ),
+    Method(
+        "fixed-point",
+        "Low-precision multiplications, fixed point",
+        "Courbariaux et al., arXiv:1412.7024",
+        "low_precision",
+        "fixed",
+    ),
     Method("w1a2", "DoReFa-Net, W1A2", "Zhou et al., arXiv:1606.06160", "dorefa", "w1a2"),
     Method("w2a2", "DoReFa-Net, W2A2", "Zhou et al., arXiv:1606.06160", "dorefa", "w2a2"),
     Method(
