@@ -2,9 +2,9 @@
 
 ``python benchmarks/flipped_bits.py committee.onnx committee-plain.onnx --data digits.npz``
 
-In each draw the given share of the weights that are not 0 change their sign, in every layer that has
-both signs; votes, which have weights of 0 and 1, stay as they are. The golden model then classifies
-all images. Printed are the mean over the draws and the worst draw.
+In each draw the given share of the weights that are not 0 change their sign, in every layer that
+has both signs; votes, which have weights of 0 and 1, stay as they are. The golden model then
+classifies all images. Printed are the mean over the draws and the worst draw.
 """
 
 from __future__ import annotations

@@ -38,6 +38,8 @@ class Verdict:
     order, ties : int
         Images for which the two order the scores differently, and those of them in which all such
         scores are equal in one of the two.
+    fixed_point : str or None
+        Bits that the golden model was rounded to, if the file has real weights.
     """
 
     executor: str
@@ -46,11 +48,12 @@ class Verdict:
     images: int
     order: int
     ties: int
+    fixed_point: str | None
 
     @property
     def wrong(self) -> bool:
         """Whether the two contradict each other."""
-        return self.order > self.ties
+        return self.fixed_point is None and self.order > self.ties
 
 
 @click.command("train")
@@ -114,9 +117,9 @@ def command(
     """Train a network with a method of the literature, and write it as ONNX.
 
     The file is imported again at once: an independent executor and the golden model classify all
-    test images with the binary weights of the file, and have to order the scores alike. The same
-    seed on the same machine writes the same file. After Ctrl-C, --resume goes on from the last whole
-    epoch, to the same weights as without the interruption.
+    test images and have to order the scores alike. The same seed on the same machine writes the
+    same file. After Ctrl-C, --resume goes on from the last whole epoch, to the same weights as
+    without the interruption.
 
     \b
     Examples:
@@ -153,7 +156,7 @@ def command(
     write_file(training, chosen, task, output)
     if checkpoint is None:
         kept.unlink(missing_ok=True)
-    verdict = _verdict(output, images)
+    verdict = _verdict(output, images, chosen.fixed_point)
     if as_json:
         console.print_json(
             {
@@ -169,8 +172,10 @@ def command(
         )
     else:
         _show(chosen, task, last, seconds, verdict, training.notes())
-        console.out.print(f"wrote {output}", highlight=False, markup=False)
+        console.out.print(f"wrote {output}", highlight=False, markup=False, soft_wrap=True)
         following = ["xnorflow", "check", str(output), "--data", str(images.path), "--rtl", "4"]
+        if chosen.fixed_point:
+            following += ["--fixed-point", chosen.fixed_point]
         console.out.print(
             f"next: {shlex.join(following)}", highlight=False, markup=False, soft_wrap=True
         )
@@ -211,14 +216,14 @@ def _fit(
     return training, came_to[-1] if came_to else None
 
 
-def _verdict(path: Path, data: DataSet) -> Verdict:
+def _verdict(path: Path, data: DataSet, fixed_point: str | None) -> Verdict:
     """Execute a written file on the test images, import it, and compare the two."""
     from xnorflow.api import load
     from xnorflow.evidence.executor import Executor
     from xnorflow.evidence.score_orders import compare_orders
 
     with console.working(f"importing {path.name}"):
-        net = load(path)
+        net = load(path, fixed_point=fixed_point)
         golden = net(data.x_test)
     executor = Executor(path)
     with console.progress(f"executing {path.name}") as tick:
@@ -235,6 +240,7 @@ def _verdict(path: Path, data: DataSet) -> Verdict:
         len(golden),
         int(orders.order.sum()),
         int(orders.ties.sum()),
+        fixed_point,
     )
 
 
@@ -270,7 +276,7 @@ def _show(
         lines.append(f"last epoch: loss {last.loss:.4f}, {last.accuracy:.2%} right while learning")
     lines.append(
         f"{verdict.executor}: {verdict.accuracy:.2%} of {verdict.images:,} test images right, with"
-        " the binary weights of the file"
+        " the weights of the file"
     )
     compared = "the order of all scores is the same in every image"
     if verdict.order:
@@ -278,8 +284,9 @@ def _show(
             f"the order of scores differs in {verdict.order:,} images, in {verdict.ties:,} of"
         )
         compared += " them only where one of the two has equal scores"
-    lines.append(f"golden model: {verdict.golden:.2%}; {compared}")
+    rounded = f" in fixed point of {verdict.fixed_point} bits" if verdict.fixed_point else ""
+    lines.append(f"golden model{rounded}: {verdict.golden:.2%}; {compared}")
     if task.data.held_out:
         lines.append("the test images are the first of every four of a class; none was trained on")
     for line in (*lines, *(f"note: {note}" for note in notes)):
-        console.out.print(line, highlight=False, markup=False)
+        console.out.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -1,8 +1,8 @@
 """ONNX files of chains of layers, as the recipes write them.
 
-All tensors are float32. The input is one frame of raw samples, [1, channels, rows, columns]. Weights
-are stored as whole numbers, and what scales their sums is a node of its own, so that every executor
-gets exact sums.
+All tensors are float32. The input is one frame of raw samples, [1, channels, rows, columns].
+Weights are stored as whole numbers, and what scales their sums is a node of its own, so that every
+executor gets exact sums.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class ChainFile:
         self._at = made
 
     def stepped(self, factor: float, least: float, most: float) -> None:
-        """Append a rounding to whole multiples of ``1 / factor``, as whole numbers from least to most.
+        """Append a rounding of the last tensor times `factor` to whole numbers from least to most.
 
         One half is rounded to the even neighbour.
         """

@@ -87,8 +87,8 @@ def write_file(training: Training, method: Method, task: Task, path: Path) -> No
     training.write(file)
     about = (
         f"{method.title} ({method.paper}), trained by xnorflow train {method.name} on"
-        f" {task.data.name}: net {task.net or 'none'}, {task.epochs} epochs, seed {task.seed}. Takes"
-        f" raw samples 0 to {task.data.most}."
+        f" {task.data.name}: net {task.net or 'none'}, {task.epochs} epochs, seed {task.seed}."
+        f" Takes raw samples 0 to {task.data.most}."
     )
     with whole_file(path) as part:
         file.save(part, task.data.classes, about)

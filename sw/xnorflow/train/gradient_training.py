@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 from torch.nn import functional
 
 from xnorflow.train.chain_file import ChainFile
-from xnorflow.train.torch_layers import Norm, Weighted
+from xnorflow.train.torch_layers import Norm, ScoreNorm, Weighted
 from xnorflow.train.training import Epoch, Task, Training
 
 BATCH = 100
@@ -122,16 +121,13 @@ class GradientTraining(Training):
         over `SETTLING` batches.
         """
         net = copy.deepcopy(self.net).eval()
-        norms = [layer for layer in net.modules() if isinstance(layer, Norm)]
         # Each is settled before those behind it, which see its values.
         with torch.no_grad(), reproducible(self.task, self.task.epochs):
             chosen = torch.randperm(len(self.images))[: SETTLING * self.batch]
             values = self.images[chosen]
             for layer in net:
-                if layer in norms:
-                    axes = (0, *range(2, values.ndim))
-                    layer.inner.running_mean.copy_(values.mean(axes))
-                    layer.inner.running_var.copy_(values.var(axes, unbiased=False))
+                if isinstance(layer, Norm | ScoreNorm):
+                    layer.settle(values)
                 values = torch.cat([layer(part) for part in values.split(self.batch)])
         return net
 

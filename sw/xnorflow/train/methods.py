@@ -29,6 +29,8 @@ class Method:
         Layers if the user names none.
     epochs : int
         Epochs if the user names none.
+    fixed_point : str, optional
+        Bits to round to when the file is imported, if the method leaves weights real.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Method:
     variant: str = ""
     net: str = "128-128"
     epochs: int = 50
+    fixed_point: str | None = None
 
     def start(self, task: Task) -> Training:
         """Build the untrained network.
@@ -78,6 +81,23 @@ METHODS = (
         "Binarized neural network (BinaryNet)",
         "Courbariaux et al., arXiv:1602.02830",
         "binary_net",
+    ),
+    Method(
+        "xnor-net",
+        "XNOR-Net without K, all weights binary",
+        "Rastegari et al., arXiv:1603.05279",
+        "xnor_net",
+        "",
+        net="16C3-P2-32C3-64",
+    ),
+    Method(
+        "xnor-net-float",
+        "XNOR-Net without K, first and last layer in float",
+        "Rastegari et al., arXiv:1603.05279",
+        "xnor_net",
+        "float-ends",
+        net="16C3-P2-32C3-64",
+        fixed_point="8",
     ),
     Method(
         "twn",

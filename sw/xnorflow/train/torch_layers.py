@@ -150,12 +150,60 @@ class Norm(WritableLayer):
         """Return normalised values."""
         return self.inner(x) if x.ndim == 4 else self.inner(x[:, :, None, None])[:, :, 0, 0]
 
+    def settle(self, values: Any) -> None:
+        """Take the statistics of `values` for good."""
+        axes = (0, *range(2, values.ndim))
+        self.inner.running_mean.copy_(values.mean(axes))
+        self.inner.running_var.copy_(values.var(axes, unbiased=False))
+
     def write(self, file: ChainFile) -> None:
         """Append the normalisation with its running statistics."""
         n = self.inner
         numbers = (n.running_mean, n.running_var, n.weight, n.bias)
         mean, variance, gamma, beta = (t.detach().numpy() for t in numbers)
         file.batch_norm(mean, variance, gamma, beta, self.EPS)
+
+
+class ScoreNorm(WritableLayer):
+    """Normalisation of the last sums by an offset per class and one factor for all classes.
+
+    What is written are whole offsets alone: a factor that all classes share orders no scores. With
+    a factor per class, as batch normalisation has it, hardware needs a table of all scores, which
+    is large where the sums are.
+    """
+
+    MOMENTUM = 0.1
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(classes))
+        self.register_buffer("variance", torch.ones(()))
+        self.log_gain = nn.Parameter(torch.zeros(()))
+        self.offset = nn.Parameter(torch.zeros(classes))
+
+    def forward(self, x: Any) -> Any:
+        """Return normalised scores while training, else sums with whole offsets."""
+        if not self.training:
+            return x + self.whole_offsets()
+        mean, variance = x.mean(0), x.var(0, unbiased=False).mean()
+        with torch.no_grad():
+            self.mean.lerp_(mean, self.MOMENTUM)
+            self.variance.lerp_(variance, self.MOMENTUM)
+        return (x - mean) * (self.log_gain.exp() / (variance + Norm.EPS).sqrt()) + self.offset
+
+    def whole_offsets(self) -> Any:
+        """Return what is added to the sums of each class."""
+        deviation = (self.variance + Norm.EPS).sqrt()
+        return (self.offset * deviation / self.log_gain.exp() - self.mean).detach().round()
+
+    def settle(self, values: Any) -> None:
+        """Take the statistics of `values` for good."""
+        self.mean.copy_(values.mean(0))
+        self.variance.copy_(values.var(0, unbiased=False).mean())
+
+    def write(self, file: ChainFile) -> None:
+        """Append the offsets."""
+        file.per_channel("Add", self.whole_offsets().numpy())
 
 
 class _HardSign(torch.autograd.Function):

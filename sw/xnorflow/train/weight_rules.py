@@ -1,8 +1,8 @@
 """How real weights become binary ones: while they are trained, and for good.
 
 A rule is called with the real weights, [outputs, ...], while the network is trained, and returns
-the weights that the layer computes with, through which the gradient passes. Its ``deployed`` returns
-what is written to the file: whole numbers, and a factor of the sums or None.
+the weights that the layer computes with, through which the gradient passes. Its ``deployed``
+returns what is written to the file: whole numbers, and a factor of the sums or None.
 
 Import this module by `xnorflow.train.needs`, which says what to install if PyTorch is missing.
 """
@@ -68,9 +68,11 @@ class _Scaled(torch.autograd.Function):
     """alpha times the sign, with the gradient that the paper gives for it."""
 
     @staticmethod
-    def forward(ctx: Any, w: Any) -> Any:
-        """Return mean(abs(w)) * sign(w), the mean over each filter."""
+    def forward(ctx: Any, w: Any, shared: bool) -> Any:
+        """Return mean(abs(w)) * sign(w), the mean over each filter or the layer."""
         alpha = w.abs().flatten(1).mean(1).reshape(-1, *[1] * (w.ndim - 1))
+        if shared:
+            alpha = alpha.mean()
         ctx.save_for_backward(w, alpha)
         return alpha * binary(w)
 
@@ -78,22 +80,30 @@ class _Scaled(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Any) -> Any:
         """Return g * (1/n + alpha where abs(w) < 1)."""
         w, alpha = ctx.saved_tensors
-        return gradients[0] * (1 / w[0].numel() + alpha * (w.abs() < 1))
+        return gradients[0] * (1 / w[0].numel() + alpha * (w.abs() < 1)), None
 
 
 class ScaledSigns(WeightRule):
     """The closest alpha * B to a filter: B its signs, alpha its mean magnitude (XNOR-Net, eq. 6).
 
     The gradient is that of the paper's section 3.1, g * (1/n + alpha * [abs(w) < 1]).
+
+    Parameters
+    ----------
+    shared : bool
+        Whether the whole layer has one alpha, which a last layer does not need.
     """
+
+    def __init__(self, shared: bool = False) -> None:
+        self.shared = shared
 
     def __call__(self, w: Any) -> Any:
         """Return alpha * B."""
-        return _Scaled.apply(w)
+        return _Scaled.apply(w, self.shared)
 
     def deployed(self, w: Any) -> tuple[Any, Any]:
-        """Return B and alpha."""
-        return binary(w), w.abs().flatten(1).mean(1)
+        """Return B, and alpha unless it is shared."""
+        return binary(w), None if self.shared else w.abs().flatten(1).mean(1)
 
 
 class TernaryWeights(WeightRule):
@@ -108,15 +118,17 @@ class TernaryWeights(WeightRule):
 
     def __call__(self, w: Any) -> Any:
         """Return factor * ternary weights."""
-        whole, factor = self.deployed(w)
-        return straight_through(w, whole * factor[0])
+        whole, kept = self.deployed(w)[0], self._kept(w)
+        factor = (w.detach().abs() * kept).sum() / kept.sum().clamp(min=1)
+        return straight_through(w, whole * factor)
 
     def deployed(self, w: Any) -> tuple[Any, Any]:
-        """Return the ternary weights, and the factor once per output."""
-        size = w.abs()
-        kept = size > self.SHARE * size.mean()
-        factor = (size * kept).sum() / kept.sum().clamp(min=1)
-        return torch.sign(w) * kept, factor.expand(w.shape[0])
+        """Return the ternary weights, and no factor: the normalisation behind them absorbs it."""
+        return torch.sign(w.detach()) * self._kept(w), None
+
+    def _kept(self, w: Any) -> Any:
+        size = w.detach().abs()
+        return size > self.SHARE * size.mean()
 
 
 class GroupedTernary(WeightRule):
@@ -133,20 +145,26 @@ class GroupedTernary(WeightRule):
         Input channels that share a factor.
     most : int
         Largest factor in units.
+    shared : bool
+        Whether the whole layer has one unit.
     """
 
     bounded = False
 
-    def __init__(self, group: int = 4, most: int = 7) -> None:
-        self.group, self.most = group, most
+    def __init__(self, group: int = 4, most: int = 7, shared: bool = False) -> None:
+        self.group, self.most, self.shared = group, most, shared
 
     def __call__(self, w: Any) -> Any:
         """Return the weights with their rounded factors."""
-        whole, unit = self.deployed(w)
+        whole, unit = self._whole(w)
         return straight_through(w, whole * unit.reshape(-1, *[1] * (w.ndim - 1)))
 
     def deployed(self, w: Any) -> tuple[Any, Any]:
-        """Return factors in units times ternary weights, and the unit of each output."""
+        """Return factors in units times ternary weights; the normalisation absorbs the units."""
+        return self._whole(w)[0], None
+
+    def _whole(self, w: Any) -> tuple[Any, Any]:
+        """Return the whole weights, and the unit of each output."""
         w = w.detach()
         channels_last = w.movedim(1, -1)
         short = -channels_last.shape[-1] % self.group
@@ -160,6 +178,8 @@ class GroupedTernary(WeightRule):
         rank = order.argsort(-1)
         ternary = torch.sign(groups) * (rank <= best)
         unit = alpha.flatten(1).amax(1) / self.most
+        if self.shared:
+            unit = unit.max().expand(unit.shape)
         shaped = unit.clamp(min=1e-12).reshape(-1, *[1] * (groups.ndim - 1))
         whole = (ternary * (alpha / shaped).round()).reshape(padded.shape)
         return whole[..., : channels_last.shape[-1]].movedim(-1, 1).contiguous(), unit
@@ -198,3 +218,17 @@ class DorefaWeights(WeightRule):
         steps = 2**self.bits - 1
         shape = torch.tanh(w.detach())
         return 2 * (steps * (shape / (2 * shape.abs().max()) + 0.5)).round() - steps, None
+
+
+class RealWeights(WeightRule):
+    """The real weights themselves, for layers that a paper leaves in float."""
+
+    bounded = False
+
+    def __call__(self, w: Any) -> Any:
+        """Return the weights."""
+        return w
+
+    def deployed(self, w: Any) -> tuple[Any, Any]:
+        """Return the weights, and no factor; they need fixed point in hardware."""
+        return w.detach(), None

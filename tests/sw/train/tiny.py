@@ -26,8 +26,16 @@ def stripes(frames: int = 90, channels: int = 1, most: int = 255) -> DataSet:
     return DataSet("stripes", Path("stripes.npz"), x[:frames], y[:frames], x[frames:], y[frames:])
 
 
-def task(method: Method, *, net: str = "9", epochs: int = 2, data: DataSet | None = None) -> Task:
+NETS = {"perceptron": "", "committee": "5", "true-north": "12-30"}
+"""Small networks of the methods that do not take any, by the beginning of their names."""
+
+
+def task(
+    method: Method, *, net: str | None = None, epochs: int = 2, data: DataSet | None = None
+) -> Task:
     """Return a task that takes no second."""
+    if net is None:
+        net = next((n for name, n in NETS.items() if method.name.startswith(name)), "24")
     return Task(data or stripes(), net, epochs, 3, method.variant)
 
 

@@ -5,9 +5,9 @@ normalisation; some weights are switched off, which hardware has as a mask. Ther
 half the epochs each:
 
 1. real weights, compressed: tanh(w), tanh(b), and tanh as the activation;
-2. from those weights on, the forward pass has signs everywhere, the share `SPARSITY` of each layer's
-   smallest weights is 0, and the real weights take the gradient of the binary ones; a sign passes
-   the gradient of tanh.
+2. from those weights on, the forward pass has signs everywhere, the share `SPARSITY` of each
+   layer's smallest weights is 0, and the real weights take the gradient of the binary ones; a sign
+   passes the gradient of tanh.
 
 In both phases a sum is divided by the root of its inputs before tanh, which changes no sign.
 """

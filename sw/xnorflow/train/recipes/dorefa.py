@@ -1,9 +1,9 @@
 """DoReFa-Net: weights of 1 or 2 bits, activations of 2 bits.
 
-Zhou et al., arXiv:1606.06160, without its quantised gradients (W-A-32). Activations are
-``round(3 * clip(x, 0, 1)) / 3``, here as the codes 0 to 3, or, for the variant "w1a2-ternary", -1, 0
-and +1. The paper leaves the first and the last layer in float; here all weights have the same bits,
-and the first layer reads samples of 8 bits.
+Zhou et al., arXiv:1606.06160, without its quantised gradients (W-A-32). Activations are ``round(3 *
+clip(x, 0, 1)) / 3``, here as the codes 0 to 3, or, for the variant "w1a2-ternary", -1, 0 and +1.
+The paper leaves the first and the last layer in float; here all weights have the same bits, and the
+first layer reads samples of 8 bits.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def start(task: Task) -> Training:
     rule = DorefaWeights(bits)
     net = network(
         task,
-        rule=lambda _: rule,
+        rule=lambda first, last: rule,
         activation=lambda: Stepped(factor, most, least),
         pool_first=False,
     )

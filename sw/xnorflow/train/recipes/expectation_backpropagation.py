@@ -1,8 +1,8 @@
 """Expectation backpropagation: the posterior of binary weights, updated by Bayes' rule.
 
 Soudry, Hubara, Meir, NIPS 2014. There are no gradients of a loss and no learning rate for the
-weights. Each weight is +1 or -1 with a log-odds of ``2 h``, so its mean is ``tanh(h)``. Sums of many
-such weights are nearly normal; with K inputs of mean v,
+weights. Each weight is +1 or -1 with a log-odds of ``2 h``, so its mean is ``tanh(h)``. Sums of
+many such weights are nearly normal; with K inputs of mean v,
 
     mu = sum(tanh(h) * v) / sqrt(K) + b         s**2 = sum(1 - tanh(h)**2 * v**2) / K
     v' = 2 * Phi(mu / s) - 1
@@ -12,8 +12,8 @@ targets t = +-1 give ``d = t * N(0 | mu, s**2) / Phi(t * mu / s)``, each layer b
 ``d = 2 * N(0 | mu, s**2) * sum(tanh(h) * d') / sqrt(K)``, and the update is
 ``h += d * v / sqrt(K)``.
 
-Written are the signs of h, and the biases b, which are plain numbers: a neuron is
-``sign(sum(w * v) + b * sqrt(K))``, and the label is the class of the largest sum. NumPy does it all.
+Written are the signs of h, and the biases b, which are plain numbers: a neuron is ``sign(sum(w * v)
++ b * sqrt(K))``, and the label is the class of the largest sum. NumPy does it all.
 """
 
 from __future__ import annotations
@@ -43,16 +43,21 @@ MOST = 10.0
 def normal_tail(z: Floats) -> tuple[Floats, Floats]:
     """Return the standard normal density at z, and the density over the share below z.
 
-    The share comes from a polynomial with an error below 7.5e-8 (Abramowitz, Stegun, 26.2.17),
-    which gives the quotient without dividing two small numbers.
+    The share comes from a polynomial with an error below 7.5e-8 (Abramowitz, Stegun, 26.2.17), or
+    below z = -3 from the continued fraction of Mills' ratio, so that no two small numbers are
+    divided.
     """
+    size = np.abs(z)
     density = np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi)
-    t = 1 / (1 + 0.2316419 * np.abs(z))
+    t = 1 / (1 + 0.2316419 * size)
     terms = (0.319381530, -0.356563782, 1.781477937, -1.821255978, 1.330274429)
     polynomial = sum(c * t ** (i + 1) for i, c in enumerate(terms))
-    share = np.where(z >= 0, 1 - density * polynomial, density * polynomial)
-    quotient = np.where(z >= 0, density / share, 1 / polynomial)
-    return density, quotient
+    far = np.maximum(size, 3.0)
+    fraction = far
+    for k in range(12, 0, -1):
+        fraction = far + k / fraction
+    share = 1 - density * polynomial
+    return density, np.where(z >= 0, density / share, np.where(z > -3, 1 / polynomial, fraction))
 
 
 def share_below(z: Floats) -> Floats:
@@ -95,7 +100,7 @@ class Posterior(Training):
         return Epoch(total / len(order), right / len(order))
 
     def forward(self, x: Floats) -> list[tuple[Floats, Floats, Floats]]:
-        """Return input, mean and standard deviation of every layer, for samples [frames, inputs]."""
+        """Return input, mean and standard deviation of every layer, for x [frames, inputs]."""
         found, values = [], x
         for i, (h, b) in enumerate(zip(self.h, self.b, strict=True)):
             mean, inputs = np.tanh(h), h.shape[1]
@@ -111,7 +116,9 @@ class Posterior(Training):
     def state(self) -> dict[str, NDArray[Any]]:
         """Return the log-odds and biases."""
         pairs = enumerate(zip(self.h, self.b, strict=True))
-        return {f"{name}{i}": a.copy() for i, both in pairs for name, a in zip("hb", both, strict=True)}
+        return {
+            f"{name}{i}": a.copy() for i, both in pairs for name, a in zip("hb", both, strict=True)
+        }
 
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
         """Go back to what `state` returned."""

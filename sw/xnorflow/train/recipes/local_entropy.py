@@ -11,8 +11,8 @@ all by a force that grows with the epochs,
 What is written are the signs of the mean. With one replica ("plain" variants) it is ordinary
 training by the straight-through estimator.
 
-A perceptron has one neuron per class. A committee has an odd number of neurons per class, which vote
-with weights of 1. Samples are two values, so a sum that is 0 counts as +1.
+A perceptron has one neuron per class. A committee has an odd number of neurons per class, which
+vote with weights of 1. Samples are two values, so a sum that is 0 counts as +1.
 """
 
 from __future__ import annotations

@@ -5,11 +5,11 @@ Courbariaux, Bengio, David, arXiv:1412.7024. A number of n bits besides its sign
 
     q(x) = clip(round(x * 2**(n - r)), -(2**n - 1), 2**n - 1) / 2**(n - r),
 
-with the same largest magnitude on both sides. Weights, activations and gradients have 7 bits besides
-the sign while they are propagated; the weights that are kept and updated have 11. Every layer's
-weights, activations and gradients have a range of their own. In dynamic fixed point it changes
-every `EVERY` batches: if more than the share `MOST_OVERFLOW` of the values overflowed it grows by one;
-else, if at most that share would have overflowed half the range, it shrinks by one.
+with the same largest magnitude on both sides. Weights, activations and gradients have 7 bits
+besides the sign while they are propagated; the weights that are kept and updated have 11. Every
+layer's weights, activations and gradients have a range of their own. In dynamic fixed point it
+changes every `EVERY` batches: if more than the share `MOST_OVERFLOW` of the values overflowed it
+grows by one; else, if at most that share would have overflowed half the range, it shrinks by one.
 
 With the variant "fixed", ranges stay as they were set, and gradients and kept weights have 19 bits
 besides the sign, as the paper needs for it. Sums are kept wide and rounded once, behind the

@@ -17,18 +17,15 @@ from xnorflow.train.torch_networks import network
 from xnorflow.train.training import Task, Training
 from xnorflow.train.weight_rules import GroupedTernary, TernaryWeights, WeightRule
 
-FORMS: dict[str, tuple[type[WeightRule], float, int]] = {
-    "": (TernaryWeights, 4, 15),
-    "groups": (GroupedTernary, 64, 255),
-}
-"""Per variant: the rule, the codes per standard deviation, and the largest code."""
-
 
 def start(task: Task) -> Training:
     """Build the untrained network."""
-    kind, factor, most = FORMS[task.variant]
-    rule = kind()
-    net = network(
-        task, rule=lambda _: rule, activation=lambda: Stepped(factor, most), pool_first=False
-    )
+    groups = task.variant == "groups"
+    # Codes per standard deviation, and the largest code.
+    factor, most = (64, 255) if groups else (4, 15)
+
+    def rule(first: bool, last: bool) -> WeightRule:
+        return GroupedTernary(shared=last) if groups else TernaryWeights()
+
+    net = network(task, rule=rule, activation=lambda: Stepped(factor, most), pool_first=False)
     return GradientTraining(task, net, rate=0.003)

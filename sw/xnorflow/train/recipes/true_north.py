@@ -9,11 +9,13 @@ probabilities, and so is the spike:
     p = Phi((mu + 1/2) / sqrt(var + 1/12))
 
 with the usual correction for sums of whole numbers. Gradients go through it to c, kept within 0 and
-1, and b. Written is a draw: synapses -1, 0 or +1, biases rounded; or several draws ("ensemble") whose
+1, and b. Written is a draw: synapses -1, 0 or +1, biases rounded; or several draws ("ensemble"),
+whose
 spikes are added up.
 
 Cores have 256 axons and as many neurons. Four cores of the first layer each see a window of the
-picture, two by two, which overlap; one core reads them all, and its neurons vote for classes in turn.
+picture, two by two, which overlap; one core reads them all, and its neurons vote for classes in
+turn.
 """
 
 from __future__ import annotations
@@ -196,8 +198,8 @@ class ProbabilityTraining(GradientTraining):
         members = self.net[1].members
         drawn = "1 network is" if members == 1 else f"{members} networks are"
         return (
-            f"with probabilities, in floats, {right:.2%} of the test images are right; {drawn} drawn,"
-            f" and {open_:.1%} of the synapses were neither below 5 % nor above 95 %",
+            f"with probabilities, in floats, {right:.2%} of the test images are right; {drawn}"
+            f" drawn, and {open_:.1%} of the synapses were neither below 5 % nor above 95 %",
         )
 
 
