@@ -21,7 +21,7 @@ LIMIT = 1 << 33
 
 
 @dataclass(frozen=True)
-class Origin:
+class TrainingOrigin:
     """What a checkpoint belongs to.
 
     Parameters
@@ -46,7 +46,7 @@ class Origin:
     data: str
 
 
-def save(path: Path, origin: Origin, state: dict[str, NDArray[Any]]) -> None:
+def save(path: Path, origin: TrainingOrigin, state: dict[str, NDArray[Any]]) -> None:
     """Write a checkpoint; an older one at `path` is replaced once the new one is complete."""
     about = np.frombuffer(json.dumps(asdict(origin)).encode(), np.uint8)
     with whole_file(path) as part, part.open("wb") as file:
@@ -54,7 +54,7 @@ def save(path: Path, origin: Origin, state: dict[str, NDArray[Any]]) -> None:
         np.savez(file, **arrays)
 
 
-def read(path: Path) -> tuple[Origin, dict[str, NDArray[Any]]]:
+def read(path: Path) -> tuple[TrainingOrigin, dict[str, NDArray[Any]]]:
     """Read a checkpoint.
 
     Raises
@@ -67,15 +67,17 @@ def read(path: Path) -> tuple[Origin, dict[str, NDArray[Any]]]:
     state, _ = read_archive(path, LIMIT, what="a readable checkpoint")
     try:
         about = json.loads(state.pop(ABOUT).tobytes())
-        kinds = {field.name: str if field.type == "str" else int for field in fields(Origin)}
+        kinds = {
+            field.name: str if field.type == "str" else int for field in fields(TrainingOrigin)
+        }
         if about.keys() != kinds.keys() or not all(type(about[n]) is k for n, k in kinds.items()):
             raise ValueError("it does not say what it belongs to")
     except (KeyError, ValueError, AttributeError) as e:
         raise BadInput(f"{path} is no checkpoint of xnorflow train: {e}") from e
-    return Origin(**about), state
+    return TrainingOrigin(**about), state
 
 
-def check_same(path: Path, found: Origin, wanted: Origin) -> None:
+def check_same(path: Path, found: TrainingOrigin, wanted: TrainingOrigin) -> None:
     """Check that a checkpoint belongs to a training; only the number of epochs may differ.
 
     Raises

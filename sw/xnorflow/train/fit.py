@@ -9,7 +9,7 @@ from pathlib import Path
 from xnorflow.errors import BadInput
 from xnorflow.outputs import whole_file
 from xnorflow.train.chain_file import ChainFile
-from xnorflow.train.checkpoints import Origin, check_same, read, save
+from xnorflow.train.checkpoints import TrainingOrigin, check_same, read, save
 from xnorflow.train.methods import Method
 from xnorflow.train.training import Epoch, Task, Training
 
@@ -51,7 +51,7 @@ def fit(
     ToolMissing
         If a package of the extra ``train`` is not installed.
     """
-    origin = Origin(method.name, task.net, task.seed, task.epochs, 0, task.data.digest)
+    origin = TrainingOrigin(method.name, task.net, task.seed, task.epochs, 0, task.data.digest)
     training = method.start(task)
     done = 0
     if resume is not None:

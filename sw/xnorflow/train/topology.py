@@ -15,7 +15,7 @@ MOST_WIDTH = 16384
 
 
 @dataclass(frozen=True)
-class Step:
+class PlannedLayer:
     """A layer, and the frames before and after it.
 
     Parameters
@@ -40,7 +40,7 @@ class Step:
     flattens: bool = False
 
 
-def steps(net: str, frame: tuple[int, int, int], classes: int) -> tuple[Step, ...]:
+def steps(net: str, frame: tuple[int, int, int], classes: int) -> tuple[PlannedLayer, ...]:
     """Return the layers of a network, its last dense one to the classes included.
 
     Parameters
@@ -60,7 +60,7 @@ def steps(net: str, frame: tuple[int, int, int], classes: int) -> tuple[Step, ..
         If `net` cannot be read or does not fit the frames.
     """
     channels, height, width = frame
-    found: list[Step] = []
+    found: list[PlannedLayer] = []
     flat: int | None = None
     tokens = [t for t in net.split("-") if t]
     if len(tokens) > MOST_STEPS:
@@ -81,7 +81,7 @@ def steps(net: str, frame: tuple[int, int, int], classes: int) -> tuple[Step, ..
                     f"--net {net}: a kernel of {kernel} x {kernel} has no middle or exceeds the map"
                     f" of {height} x {width}; odd kernels work"
                 )
-            found.append(Step("conv", channels, outputs, kernel))
+            found.append(PlannedLayer("conv", channels, outputs, kernel))
             channels = outputs
         elif pool := match["pool"]:
             size = int(pool)
@@ -90,15 +90,15 @@ def steps(net: str, frame: tuple[int, int, int], classes: int) -> tuple[Step, ..
             if not 2 <= size <= min(height, width):
                 raise BadInput(f"--net {net}: {token} does not fit a map of {height} x {width}")
             last = found[-1]
-            found[-1] = Step("conv", last.inputs, last.outputs, last.kernel, size)
+            found[-1] = PlannedLayer("conv", last.inputs, last.outputs, last.kernel, size)
             height, width = height // size, width // size
         else:
             outputs = _width(match["dense"], net)
             inputs = channels * height * width if flat is None else flat
-            found.append(Step("dense", inputs, outputs, flattens=flat is None))
+            found.append(PlannedLayer("dense", inputs, outputs, flattens=flat is None))
             flat = outputs
     inputs = channels * height * width if flat is None else flat
-    return (*found, Step("dense", inputs, classes, flattens=flat is None))
+    return (*found, PlannedLayer("dense", inputs, classes, flattens=flat is None))
 
 
 def hidden_widths(net: str, method: str) -> tuple[int, ...]:

@@ -120,7 +120,7 @@ class Weighted(WritableLayer):
         return functional.conv2d(x, weights, padding=weights.shape[-1] // 2)
 
 
-class Pool(WritableLayer):
+class MaxPooling(WritableLayer):
     """Max-pool of size x size pixels."""
 
     def __init__(self, size: int) -> None:

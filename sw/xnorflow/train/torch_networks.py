@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from xnorflow.train.topology import steps
-from xnorflow.train.torch_layers import Centred, Norm, Pool, ScoreNorm, Weighted
+from xnorflow.train.torch_layers import Centred, MaxPooling, Norm, ScoreNorm, Weighted
 from xnorflow.train.training import Task
 from xnorflow.train.weight_rules import WeightRule
 
@@ -60,7 +60,7 @@ def network(
             if last:
                 layers.append(Norm(step.outputs) if factors else ScoreNorm(step.outputs))
                 break
-            pool = [Pool(step.pool)] if step.pool > 1 else []
+            pool = [MaxPooling(step.pool)] if step.pool > 1 else []
             between = [Norm(step.outputs), activation()]
             layers += [*pool, *between] if pool_first else [*between, *pool]
     return nn.Sequential(*layers)

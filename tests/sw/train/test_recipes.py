@@ -205,9 +205,9 @@ def test_symmetric_saturation() -> None:
 
 
 def test_the_range_follows_the_overflow() -> None:
-    from xnorflow.train.recipes.low_precision import Range
+    from xnorflow.train.recipes.low_precision import NumberRange
 
-    group = Range(0)
+    group = NumberRange(0)
     group.see(torch.tensor([0.1, 1.5]))
     group.change()
     assert group.order == 1  # too many overflowed 1

@@ -14,22 +14,22 @@ from PIL import Image
 from xnorflow import demo
 from xnorflow.errors import BadInput
 from xnorflow.train import checkpoints
-from xnorflow.train.checkpoints import Origin
+from xnorflow.train.checkpoints import TrainingOrigin
 from xnorflow.train.data_sets import read_data_set
-from xnorflow.train.topology import Step, hidden_widths, steps
+from xnorflow.train.topology import PlannedLayer, hidden_widths, steps
 
-ORIGIN = Origin("bnn", "8", 1, 5, 2, "abc")
+ORIGIN = TrainingOrigin("bnn", "8", 1, 5, 2, "abc")
 
 
 def test_a_network_as_the_papers_write_it() -> None:
     assert steps("32C3-MP2-64C5-128FC-50", (3, 9, 8), 10) == (
-        Step("conv", 3, 32, 3, 2),
-        Step("conv", 32, 64, 5),
-        Step("dense", 64 * 4 * 4, 128, flattens=True),
-        Step("dense", 128, 50),
-        Step("dense", 50, 10),
+        PlannedLayer("conv", 3, 32, 3, 2),
+        PlannedLayer("conv", 32, 64, 5),
+        PlannedLayer("dense", 64 * 4 * 4, 128, flattens=True),
+        PlannedLayer("dense", 128, 50),
+        PlannedLayer("dense", 50, 10),
     )
-    assert steps("", (1, 2, 3), 4) == (Step("dense", 6, 4, flattens=True),)
+    assert steps("", (1, 2, 3), 4) == (PlannedLayer("dense", 6, 4, flattens=True),)
     assert hidden_widths("12-7", "x") == (12, 7)
 
 

@@ -67,7 +67,7 @@ def quantised(x: Any, bits: int, order: int) -> Any:
     return (x * step).round().clamp(-most, most) / step
 
 
-class Range:
+class NumberRange:
     """The range of one group of numbers, and how many of them overflowed it.
 
     Parameters
@@ -97,7 +97,7 @@ class Range:
         self.counts[:] = 0
 
 
-class Rounded(torch.autograd.Function):
+class RoundedActivation(torch.autograd.Function):
     """An activation rounded on its way forth, and its gradient on its way back."""
 
     @staticmethod
@@ -140,8 +140,8 @@ class FixedPointDense(nn.Module):
         span = (6 / inputs) ** 0.5
         self.weight = nn.Parameter(torch.empty(outputs, inputs).uniform_(-span, span))
         self.bias = nn.Parameter(torch.zeros(outputs))
-        self.weights, self.out = Range(0), Range(2)
-        self.back = Range(-2 if form.dynamic else 2)
+        self.weights, self.out = NumberRange(0), NumberRange(2)
+        self.back = NumberRange(-2 if form.dynamic else 2)
 
     def propagated(self) -> tuple[Any, Any]:
         """Return weights and biases as they are computed with."""
@@ -153,7 +153,7 @@ class FixedPointDense(nn.Module):
         exact = (self.weight, self.bias)
         pairs = zip(exact, self.propagated(), strict=True)
         weight, bias = (p + (q - p).detach() for p, q in pairs)
-        return Rounded.apply(functional.linear(x, weight, bias), self)
+        return RoundedActivation.apply(functional.linear(x, weight, bias), self)
 
     def store(self) -> None:
         """Round the kept weights, after an update."""
@@ -273,7 +273,7 @@ class FixedPointTraining(Training):
     def _samples(self, x: NDArray[np.uint8]) -> Any:
         return torch.from_numpy(x.astype(np.float32)).flatten(1) / 2**self.order
 
-    def _ranges(self) -> list[Range]:
+    def _ranges(self) -> list[NumberRange]:
         return [r for layer in self.layers for r in (layer.weights, layer.out, layer.back)]
 
 
