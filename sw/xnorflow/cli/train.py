@@ -74,7 +74,8 @@ class Verdict:
     "--net",
     metavar="LAYERS",
     help="Hidden layers as papers write them: 256-256, or 16C3-P2-32C3-P2-64 (convolutions to 16"
-    " and 32 channels, pools, a dense layer).  [default: the method's]",
+    " and 32 channels, pools, a dense layer).  [default: the method's,"
+    " or the checkpoint's]",
 )
 @click.option(
     "--epochs",
@@ -82,7 +83,12 @@ class Verdict:
     metavar="N",
     help="Passes over the training images.  [default: the method's, or the checkpoint's]",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="S")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    metavar="S",
+    help="Seed of everything drawn.  [default: 0, or the checkpoint's]",
+)
 @click.option(
     "--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N training images."
 )
@@ -96,7 +102,7 @@ class Verdict:
     "--resume",
     type=click.Path(path_type=Path),
     metavar="FILE.npz",
-    help="Go on from a checkpoint.",
+    help="Go on from a checkpoint, with the same method, data and limit.",
 )
 @json_option
 @click.pass_context
@@ -108,7 +114,7 @@ def command(
     output: Path | None,
     net: str | None,
     epochs: int | None,
-    seed: int,
+    seed: int | None,
     limit: int | None,
     checkpoint: Path | None,
     resume: Path | None,
@@ -131,7 +137,6 @@ def command(
     from xnorflow.train.data_sets import read_data_set
     from xnorflow.train.fit import write_file
     from xnorflow.train.methods import find_method
-    from xnorflow.train.training import Task
 
     if as_list:
         _list(as_json)
@@ -142,13 +147,7 @@ def command(
     check_output(output, "networks are", ".onnx")
     check_output(checkpoint, "checkpoints are", ".npz")
     images = read_data_set(data, limit)
-    task = Task(
-        images,
-        chosen.net if net is None else net,
-        epochs or _planned(resume) or chosen.epochs,
-        seed,
-        chosen.variant,
-    )
+    task = _task(chosen, images, net, epochs, seed, resume)
     kept = checkpoint or output.with_suffix(".checkpoint.npz")
     before = time.monotonic()
     training, last = _fit(chosen, task, kept, resume)
@@ -164,7 +163,7 @@ def command(
                 "data": images.name,
                 "net": task.net,
                 "epochs": task.epochs,
-                "seed": seed,
+                "seed": task.seed,
                 "seconds": round(seconds, 1),
                 **vars(verdict),
                 "notes": training.notes(),
@@ -182,11 +181,25 @@ def command(
     ctx.exit(1 if verdict.wrong else 0)
 
 
-def _planned(resume: Path | None) -> int | None:
-    """Return the number of epochs that a checkpoint's training was to have."""
+def _task(
+    method: Method,
+    data: DataSet,
+    net: str | None,
+    epochs: int | None,
+    seed: int | None,
+    resume: Path | None,
+) -> Task:
+    """Return what the user asked for; what is left out is the checkpoint's or the method's."""
     from xnorflow.train.checkpoints import read
+    from xnorflow.train.training import Task
 
-    return None if resume is None else read(resume)[0].epochs
+    if resume is not None:
+        origin, _ = read(resume)
+        net = origin.net if net is None else net
+        epochs = epochs or origin.epochs
+        seed = origin.seed if seed is None else seed
+    net = method.net if net is None else net
+    return Task(data, net, epochs or method.epochs, seed or 0, method.variant)
 
 
 def _fit(

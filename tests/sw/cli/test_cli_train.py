@@ -97,6 +97,6 @@ def test_ctrl_c_leaves_a_checkpoint_to_go_on_from(
     kept = tmp_path / "a.checkpoint.npz"
     assert code == 130 and f"--resume {kept}" in out and not file.exists()
     monkeypatch.undo()
-    assert run("bnn", "-o", str(file), "--resume", str(kept), *common)[0] == 0
+    assert run("bnn", "-o", str(file), "--resume", str(kept), "--limit", "200")[0] == 0
     assert file.read_bytes() == whole.read_bytes()
     assert not kept.exists()
