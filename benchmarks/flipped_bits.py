@@ -9,10 +9,10 @@ classifies all images. Printed are the mean over the draws and the worst draw.
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 from pathlib import Path
 
-import click
 import numpy as np
 import onnx
 from onnx import numpy_helper
@@ -49,28 +49,25 @@ def accuracy(model: onnx.ModelProto, images: Images) -> float:
     return float((labels == images.y).mean())
 
 
-@click.command()
-@click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--data", required=True, type=click.Path(path_type=Path))
-@click.option("--draws", default=10, show_default=True, help="Draws of flipped bits per share.")
-@click.option("--seed", default=0, show_default=True)
-def main(models: tuple[Path, ...], data: Path, draws: int, seed: int) -> None:
+def main() -> None:
     """Print a table of accuracies in percent, one line per network."""
-    images = read_images(data)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("models", nargs="+", type=Path, help="ONNX files of trained networks")
+    parser.add_argument("--data", required=True, type=Path, help="images with labels")
+    parser.add_argument("--draws", default=10, type=int, help="draws of flipped bits per share")
+    parser.add_argument("--limit", type=int, help="only the first images")
+    parser.add_argument("--seed", default=0, type=int)
+    given = parser.parse_args()
+    images = read_images(given.data).first(given.limit)
     print("| network | " + " | ".join(f"{s:.0%}" for s in SHARES) + " |")
     print("|---|" + "---|" * len(SHARES))
-    for path in models:
+    for path in given.models:
         model = onnx.load(path)
-        cells = []
-        for share in SHARES:
-            found = [
-                accuracy(model, images)
-                if share == 0
-                else accuracy(flipped(model, share, np.random.default_rng([seed, i])), images)
-                for i in range(1 if share == 0 else draws)
-            ]
-            worst = "" if share == 0 else f" ({100 * min(found):.1f})"
-            cells.append(f"{100 * np.mean(found):.1f}{worst}")
+        cells = [f"{100 * accuracy(model, images):.1f}"]
+        for share in SHARES[1:]:
+            drawn = (np.random.default_rng([given.seed, i]) for i in range(given.draws))
+            found = [accuracy(flipped(model, share, random), images) for random in drawn]
+            cells.append(f"{100 * np.mean(found):.1f} ({100 * min(found):.1f})")
         print(f"| {path.stem} | " + " | ".join(cells) + " |", flush=True)
 
 

@@ -34,7 +34,7 @@ from xnorflow.train.weight_rules import binary, straight_through
 
 REPLICAS = 5
 BATCH = 50
-RATE = 0.05
+RATE = 0.01
 """Learning rate of each replica, in units of weights between -1 and 1."""
 LAST_PULL = 0.03
 """Share of its distance to the mean that a replica loses per step in the last epoch; it is 0 in the
@@ -97,7 +97,10 @@ class Replicas(Training):
         sums = torch.einsum("rfi,roi->rfo", x, weights) / x.shape[-1] ** 0.5
         if self.members == 1:
             return sums
-        votes = self.signs(sums)
+        # In units of each neuron's own spread over the frames, so that the sign passes gradients for
+        # neurons that a picture's background drives far to one side.
+        spread = sums.detach().square().mean(-2, keepdim=True).sqrt().clamp(min=1e-6)
+        votes = self.signs(sums / spread)
         return votes.unflatten(-1, (-1, self.members)).sum(-1) / self.members**0.5
 
     def state(self) -> dict[str, NDArray[Any]]:
