@@ -97,7 +97,7 @@ class Replicas(Training):
         sums = torch.einsum("rfi,roi->rfo", x, weights) / x.shape[-1] ** 0.5
         if self.members == 1:
             return sums
-        # In units of each neuron's own spread over the frames, so that the sign passes gradients for
+        # In units of each neuron's own spread over the frames: the sign passes gradients also for
         # neurons that a picture's background drives far to one side.
         spread = sums.detach().square().mean(-2, keepdim=True).sqrt().clamp(min=1e-6)
         votes = self.signs(sums / spread)
