@@ -147,7 +147,7 @@ ROOMS = {
     " hw.array",
     "xnorflow.comparison": "resources devices errors",
     "xnorflow.report": "comparison resources devices graph lower ir errors hw.spec",
-    "xnorflow.train": "demo errors",
+    "xnorflow.train": "demo data errors npz outputs",
     "xnorflow.demo": "",
     "xnorflow.evidence": "design frontend ir data errors inputs outputs npz version sim.golden"
     " sim.simulation sim.locate sim.interface sim.verilator lower graph compiler api plan"

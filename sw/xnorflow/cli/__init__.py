@@ -53,6 +53,7 @@ def main(debug: bool) -> None:
       xnorflow compile model.onnx -o out --board ulx3s-85f --fps 1000
       xnorflow simulate out --data images.npz --engine rtl
       xnorflow check model.onnx --data images.npz --rtl 20
+      xnorflow train bnn -o bnn.onnx     train one: 'xnorflow train --list' shows how
       xnorflow doctor                    which tools are missing
 
     The exit code is 0 if all went well, 1 if a check failed, 2 for bad usage or bad input, and 130
@@ -74,6 +75,7 @@ def _register() -> None:
         program,
         run,
         simulate,
+        train,
     )
 
     for module in (
@@ -88,6 +90,7 @@ def _register() -> None:
         program,
         run,
         compare,
+        train,
         doctor,
     ):
         main.add_command(module.command)
