@@ -52,6 +52,12 @@ def test_mutants(old, new, names):
     assert names <= refuted(monitor(mutant(Fork, old, new)), 4)
 
 
+def test_every_claim_has_a_mutant():
+    caught = set().union(*(names for *_, names in MUTANTS.values()))
+    claims = set(monitor().claims)
+    assert {name.rstrip("_0123") for name in claims} == {name.rstrip("_0123") for name in caught}
+
+
 def test_no_sink_sees_another():
     assert paths(monitor()) == {
         "i.valid > o_0.valid",

@@ -222,6 +222,12 @@ def test_mutants(shape, old, new, names):
     assert names <= refuted(monitor(mutant(Gearbox, old, new), *SHAPES[shape]), 8)
 
 
+def test_every_claim_has_a_mutant():
+    caught = set().union(*(names for *_, names in MUTANTS.values()))
+    claims = set(monitor(Gearbox, *SHAPES["up"]).claims)
+    assert claims == caught
+
+
 WIRES = "self.i.ready.eq(self.o.ready)"
 WIRE_MUTANTS = {
     "keeps the last lanes": (

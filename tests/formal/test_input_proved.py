@@ -75,6 +75,12 @@ def test_mutants(table, old, new, names):
     assert names <= refuted(monitor(mutant(InputStage, old, new), *TABLES[table]), 8)
 
 
+def test_every_claim_has_a_mutant():
+    caught = set().union(*(names for *_, names in MUTANTS.values()))
+    claims = set(monitor(InputStage, *TABLES[MANY]).claims)
+    assert claims == caught
+
+
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 def test_only_ready_reaches_ready(table):
     assert paths(monitor(InputStage, *table)) == {"o.ready > i.ready"}

@@ -94,6 +94,12 @@ def test_mutants(old, new, names):
     assert names <= refuted(monitor(mutant(StreamQueue, old, new)), 7)
 
 
+def test_every_claim_has_a_mutant():
+    caught = set().union(*(names for *_, names in MUTANTS.values()))
+    claims = set(monitor().claims)
+    assert claims == caught
+
+
 def test_mutant_in_which_a_side_sees_the_other():
     broken = mutant(StreamQueue, "level != self.depth)", "(level != self.depth) | self.o.ready)")
     assert paths(monitor(broken)) == {"o.ready > i.ready"}
