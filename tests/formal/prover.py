@@ -22,6 +22,7 @@ import pytest
 from amaranth.back import rtlil
 from amaranth.hdl import Array, ClockDomain, Const, Fragment, Module, Signal, Value
 from amaranth.lib.wiring import Flow
+from amaranth.utils import ceil_log2
 
 TOP = "top"
 
@@ -39,7 +40,7 @@ class Monitor:
     m : Module
         Where the counters of the monitor are built.
     inner : Module
-        What the component elaborates to; memories get their read ports for `peek` here.
+        What the component elaborates to.
     claims, lemmas, assumptions : dict of str to Signal
         One bit each, by name.
     """
@@ -58,18 +59,22 @@ class Monitor:
 
     @cached_property
     def fragment(self) -> Fragment:
-        """The component with all that is in it; `peek` has to come before its first use."""
+        """The component with all that is in it."""
         fragment = Fragment.get(self.inner, None)
         self.m.submodules.dut = fragment
         return fragment
 
-    def registers(self, *path: str) -> dict[str, Signal]:
-        """Return the registers of the component, or of the part that `path` names, by name."""
+    def part(self, *path: str) -> Fragment:
+        """Return the part of the component that the names of `path` lead to."""
         fragment = self.fragment
         for step in path:
             [fragment] = [part for part, own, _ in fragment.subfragments if own == step]
+        return fragment
+
+    def registers(self, *path: str) -> dict[str, Signal]:
+        """Return the registers of the component, or of the part that `path` names, by name."""
         signals: dict[str, Signal] = {}
-        for statement in fragment.statements.get("sync", ()):
+        for statement in self.part(*path).statements.get("sync", ()):
             for signal in statement._lhs_signals():
                 assert signals.setdefault(signal.name, signal) is signal, f"two {signal.name}"
         return signals
@@ -78,13 +83,13 @@ class Monitor:
         """Return one register of the component, or of the part of it that `path` names."""
         return self.registers(*path)[name]
 
-    def peek(self, memory: Any) -> tuple[Signal, Signal]:
-        """Return an address, to be driven, and the word that a memory of the component has there.
-
-        All calls have to come before the first look at a register.
-        """
-        port = memory.read_port(domain="comb")
-        return port.addr, port.data
+    def peek(self, address: Value, *path: str) -> Signal:
+        """Return the word that the memory `path` has at an address."""
+        memory: Any = self.part(*path)
+        place, word = Signal(ceil_log2(memory._data.depth)), Signal(memory._data.shape)
+        memory.read_port(domain="comb", addr=place, data=word, en=Const(1), transparent_for=())
+        self.m.d.comb += place.eq(address)
+        return word
 
     def constant(self, width: int, name: str) -> Signal:
         """Return a number that can be anything but never changes."""

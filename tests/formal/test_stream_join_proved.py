@@ -27,12 +27,6 @@ SPECS = {
 def monitor(kind, spec):
     dut = kind(spec)
     f = Monitor(dut)
-    memories = {
-        k: getattr(f.inner.submodules, f"memory_{k}")
-        for k, port in enumerate(spec.ports)
-        if port.hold == "frame" and port.words > 1
-    }
-    peeked = {k: [f.peek(memory) for _ in range(spec.words)] for k, memory in memories.items()}
     beats = np.arange(spec.cycles)
     number = f.count(dut.o_issued, spec.cycles, "number")
     needs = [look_up(np.isin(beats, spec.takes(k)), number) for k in range(len(spec.ports))]
@@ -56,7 +50,7 @@ def monitor(kind, spec):
             data = Mux(turn == k, i.payload, data)
     else:
         data = Cat(
-            kept(f, k, port, issue, need, word, memories.get(k), peeked.get(k, []))
+            kept(f, k, port, issue, need, word)
             for k, (port, need) in enumerate(zip(spec.ports, needs, strict=True))
         )
     f.claim("order", ~dut.o_valid | (dut.o_data == f.past(data, 2)))
@@ -84,21 +78,22 @@ def monitor(kind, spec):
     return f
 
 
-def kept(f, k, port, issue, need, word, memory, peeked):
+def kept(f, k, port, issue, need, word):
     """Return the beat of port `k` for an issue: its own, or the one that is held."""
     payload = f.dut.inputs[k].payload
     if port.hold == "none":
         return payload
-    if not peeked:
+    if port.words == 1:
         held = f.capture(issue & need, payload, f"held_{k}")
         f.lemma(f"held_{k}", need | (f.register(f"data_{k}") == held))
         return Mux(need, payload, held)
     held = Const(0, port.word_bits)
-    for number, (address, entry) in enumerate(peeked):
+    for number in range(port.words):
         own = f.capture(issue & need & (word == number), payload, f"held_{k}_{number}")
-        f.m.d.comb += address.eq(number)
+        entry = f.peek(Const(number), f"memory_{k}")
         held = Mux(word == number, own, held)
         f.lemma(f"stored_{k}_{number}", need & (word <= number) | (entry == own))
+    memory = getattr(f.inner.submodules, f"memory_{k}")
     [writer], reader = memory.write_ports, memory.read_ports[0]
     unknown = f.past(writer.en & (writer.addr == reader.addr))
     f.claim("no_collision", ~unknown | f.register(f"fresh_{k}_1"))

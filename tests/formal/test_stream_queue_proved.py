@@ -35,12 +35,10 @@ def monitor(kind=StreamQueue, depth=3, ram="auto"):
         f.lemma("level", f.register(LEVEL) == held)
         return f
     memory = f.inner.submodules.memory
-    address, word = f.peek(memory)
-    first, first_word = f.peek(memory)
     [writer], reader = memory.write_ports, memory.read_ports[0]
     oldest, newest = f.register("oldest"), f.register("newest")
     after = oldest + place
-    f.m.d.comb += [address.eq(Mux(after >= depth, after - depth, after)), first.eq(oldest)]
+    word = f.peek(Mux(after >= depth, after - depth, after), "memory")
     f.lemma("level", f.register(LEVEL) == held)
     f.lemma("lasts", f.register("oldest_last") == (oldest == depth - 1))
     f.lemma("lasts_too", f.register("newest_last") == (newest == depth - 1))
@@ -48,7 +46,7 @@ def monitor(kind=StreamQueue, depth=3, ram="auto"):
     end = oldest + held
     f.lemma("newest", newest == Mux(end >= depth, end - depth, end))
     f.lemma("stored", ~inside | (word == value))
-    f.lemma("offered", ~dut.o.valid | (dut.o.payload == first_word))
+    f.lemma("offered", ~dut.o.valid | (dut.o.payload == f.peek(oldest, "memory")))
     if ram != "distributed":
         # What a memory delivers of a word that is being written is nobody's to know.
         unknown = f.past(writer.en & (writer.addr == reader.addr))
