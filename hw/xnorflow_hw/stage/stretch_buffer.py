@@ -137,9 +137,11 @@ class StretchBuffer(wiring.Component):
         data = Signal(spec.word_bits, reset_less=True)
         m.d.sync += data.eq(found)
         if spec.fill == "zeros":
-            with m.If(~delay(m, reads, 1, name="reads")):
+            late_reads = delay(m, reads, 1, name="reads")
+            pixel_end = delay(m, word.last, 1, name="pixel_end")
+            with m.If(~late_reads):
                 m.d.sync += data.eq(spec.zero_word)
-                with m.If(delay(m, word.last, 1, name="pixel_end")):
+                with m.If(pixel_end):
                     m.d.sync += data.eq(spec.zero_word_last)
         m.d.comb += [
             self.o_valid.eq(delay(m, issue, 2, name="valid", reset=True)),
