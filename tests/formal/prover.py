@@ -13,6 +13,7 @@ import inspect
 import json
 import sys
 import types
+from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -268,10 +269,12 @@ class Unrolled:
         for bit in bits.values():
             self.bitwuzla.assert_formula(self._of(self._name(bit, self.states[-1])))
 
-    def possible(self, *bits: Signal) -> bool:
-        """Return whether all these bits can be 0 in the newest cycle."""
-        wrong = [self._of(f"(not {self._name(bit, self.states[-1])})") for bit in bits]
-        result = self.bitwuzla.check_sat(*wrong)
+    def possible(self, *wrong: Signal) -> bool:
+        """Return whether the newest cycle is possible, with one of some bits 0 if any are named."""
+        names = " ".join(self._name(bit, self.states[-1]) for bit in wrong)
+        result = self.bitwuzla.check_sat(
+            *([self._of(f"(not (and true {names}))")] if wrong else [])
+        )
         assert result != self.solver.Result.UNKNOWN
         return bool(result == self.solver.Result.SAT)
 
@@ -280,10 +283,10 @@ class Unrolled:
         return [name for name, bit in bits.items() if self.possible(bit)]
 
 
-def refuted(monitor: Monitor, cycles: int, names: list[str] | None = None) -> set[str]:
+def refuted(monitor: Monitor, cycles: int, names: Collection[str] = ()) -> set[str]:
     """Return the names of the claims that can be false within some cycles after the reset."""
     unrolled, found = Unrolled(monitor), set()
-    claims = {name: bit for name, bit in monitor.claims.items() if names is None or name in names}
+    claims = {name: bit for name, bit in monitor.claims.items() if not names or name in names}
     unrolled.step(reset=True)
     for _ in range(cycles):
         unrolled.step()
@@ -323,6 +326,24 @@ def prove(monitor: Monitor, k: int = 1) -> None:
     step.step()
     assert step.possible(), "the assumptions contradict each other"
     assert not (broken := step.broken(everything)), f"not inductive with k = {k}: {broken}"
+
+
+def prove_until(monitor: Monitor, cycles: int) -> None:
+    """Prove all claims of a monitor for some cycles after the reset.
+
+    Raises
+    ------
+    AssertionError
+        If a claim can be false, or if the assumptions contradict each other.
+    """
+    unrolled = Unrolled(monitor)
+    unrolled.step(reset=True)
+    for cycle in range(cycles):
+        unrolled.step()
+        if unrolled.possible(*monitor.claims.values()):
+            raise AssertionError(f"false in cycle {cycle}: {unrolled.broken(monitor.claims)}")
+        unrolled.hold(monitor.claims)
+    assert unrolled.possible(), "the assumptions contradict each other"
 
 
 def mutant(component: type, old: str, new: str) -> Any:
