@@ -181,7 +181,7 @@ def _netlist(monitor: Monitor, *commands: str) -> str:
             "flatten",
             "memory_map",
             # Not of registers: one that never changes is a constant of any value here.
-            "opt -full -noff",
+            "opt -fine -noff",
             "dffunmap",
             "opt_clean",
             *(command.format(out) for command in commands),
