@@ -328,24 +328,6 @@ def prove(monitor: Monitor, k: int = 1) -> None:
     assert not (broken := step.broken(everything)), f"not inductive with k = {k}: {broken}"
 
 
-def prove_until(monitor: Monitor, cycles: int) -> None:
-    """Prove all claims of a monitor for some cycles after the reset.
-
-    Raises
-    ------
-    AssertionError
-        If a claim can be false, or if the assumptions contradict each other.
-    """
-    unrolled = Unrolled(monitor)
-    unrolled.step(reset=True)
-    for cycle in range(cycles):
-        unrolled.step()
-        if unrolled.possible(*monitor.claims.values()):
-            raise AssertionError(f"false in cycle {cycle}: {unrolled.broken(monitor.claims)}")
-        unrolled.hold(monitor.claims)
-    assert unrolled.possible(), "the assumptions contradict each other"
-
-
 def mutant(component: type, old: str, new: str) -> Any:
     """Return a copy of a component's class in whose module one passage reads differently."""
     module = sys.modules[component.__module__]
