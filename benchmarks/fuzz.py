@@ -7,6 +7,7 @@ The tests do the same with a small fixed number. Run for example::
     python benchmarks/fuzz.py 5000 --schedule     # the prediction alone against its bound
     python benchmarks/fuzz.py 2000 --executor     # golden model against ONNX Runtime and loops
     python benchmarks/fuzz.py 200 --verilator --with affine scores groups rescale
+    python benchmarks/fuzz.py 1000 --graphs 4     # networks that branch, with up to 4 forks
 
 With ``--executor`` the golden model is held to what shares no arithmetic with it: plain loops over
 Python's integers, and ONNX Runtime on the exported network. What a file in float32 does not hold
@@ -32,6 +33,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.bench import check, check_schedule, check_verilog
+from tests.branching import branching_cases
 from tests.sim.test_golden import frame
 from tests.strategies import Case, cases
 
@@ -42,6 +44,7 @@ from xnorflow.plan.fabric import with_fabric
 from xnorflow.plan.mapping import mapped
 from xnorflow.plan.tail_choice import with_tails
 from xnorflow_hw.spec import AffineSpec
+from xnorflow_sim import golden
 
 PARTS = {
     "affine": "thresholds that hardware computes as an affine function",
@@ -49,6 +52,8 @@ PARTS = {
     "groups": "a convolution in groups, depthwise ones among them",
     "depthwise": "a convolution with a group for each input channel",
     "rescale": "codes that are computed, as fixed point has them",
+    "joins": "a join or a stretch",
+    "outputs": "several outputs, or a map as output",
 }
 
 
@@ -64,6 +69,10 @@ def parts(case: Case) -> set[str]:
         found.add("affine")
     if spec.scores is not None:
         found.add("scores")
+    if any(isinstance(layer, ir.Join | ir.Stretch | ir.AddMap) for layer in case.net.layers):
+        found.add("joins")
+    if case.net.outputs:
+        found.add("outputs")
     for layer, inp, _ in case.net:
         if isinstance(layer, ir.Conv) and layer.groups > 1:
             found.add("groups")
@@ -77,7 +86,7 @@ def check_executor(case: Case, seen: Counter[str]) -> None:
     # Only this check needs ONNX Runtime.
     from standard_onnx import session
 
-    scores = case.net(case.x)
+    scores = golden.run(case.net, case.x)
     seen["networks whose scores vary"] += bool((scores != scores[0]).any())
     seen["frames"] += len(scores)
     np.testing.assert_array_equal(scores, [frame(case.net, x) for x in case.x])
@@ -114,8 +123,17 @@ def main() -> None:
         default=[],
         help="; ".join(f"{name}: {text}" for name, text in PARTS.items()),
     )
+    parser.add_argument(
+        "--graphs",
+        type=int,
+        default=0,
+        metavar="FORKS",
+        help="draw networks that branch, with so many forks at most; not with --executor",
+    )
     parser.add_argument("--no-shrink", action="store_true")
     options = parser.parse_args()
+    if options.graphs and options.executor:
+        parser.error("--graphs draws networks for the hardware: leave out --executor")
     seen: Counter[str] = Counter()
     held: Callable[[Case], None] = lambda case: check(case, thorough=True)  # noqa: E731
     if options.verilator:
@@ -126,7 +144,7 @@ def main() -> None:
         held = lambda case: check_executor(case, seen)  # noqa: E731
     phases = (Phase.generate,) if options.no_shrink else (Phase.generate, Phase.shrink)
     count, drawn, started = 0, Counter[str](), time.monotonic()
-    networks = cases()
+    networks = branching_cases(forks=options.graphs) if options.graphs else cases()
     if options.wanted:
         networks = networks.filter(lambda case: bool(parts(case) & set(options.wanted)))
 

@@ -12,6 +12,7 @@ from xnorflow.plan.hardware_passes import accelerator
 from xnorflow.plan.reductions import Fold
 
 from .bench import check, check_schedule
+from .branching import branching_cases
 from .strategies import Case, cases
 
 quiet = {
@@ -28,15 +29,24 @@ def test_hardware_equals_golden_model_and_schedule(case: Case) -> None:
     check(case)
 
 
-KINDS = [kind for kind in ir.KINDS.values() if kind.__module__.startswith("xnorflow.")]
+BRANCHING = (ir.Add.__module__, ir.Stretch.__module__)
+"""Modules of the layers that only networks that branch have."""
+KINDS = [
+    kind
+    for kind in ir.KINDS.values()
+    if kind.__module__.startswith("xnorflow.") and kind.__module__ not in BRANCHING
+]
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+BRANCH_KINDS = [kind for kind in ir.KINDS.values() if kind.__module__ in BRANCHING]
+
+
+@pytest.mark.parametrize("kind", KINDS + BRANCH_KINDS, ids=lambda kind: kind.__name__)
 def test_a_drawn_network_has_a_layer_of_this_kind(kind: type[ir.Layer]) -> None:
     """So every kind is simulated, however seldom it is drawn."""
     check(
         find(
-            cases(frames=2),
+            branching_cases(frames=2) if kind in BRANCH_KINDS else cases(frames=2),
             lambda case: any(isinstance(layer, kind) for layer in case.net.layers),
             settings=settings(max_examples=1000, phases=[Phase.generate], **quiet),
         )

@@ -17,7 +17,7 @@ from xnorflow.plan.hardware_passes import accelerator
 from xnorflow.plan.layer_rules import reductions
 from xnorflow.plan.memories import blocks
 from xnorflow.plan.reductions import Fold
-from xnorflow.plan.tail_choice import DSP_OPERANDS, dsp_blocks, free_dsps
+from xnorflow.plan.tail_choice import DSP_OPERANDS, array_dsps, dsp_blocks, free_dsps
 from xnorflow.resources.score_form import inspected
 from xnorflow.resources.usage import design_resources
 from xnorflow_hw.spec import AffineSpec, TableSpec, ThresholdSpec
@@ -261,7 +261,11 @@ def test_dsp_blocks_run_out(monkeypatch: pytest.MonkeyPatch) -> None:
     from xnorflow.plan import tail_choice
 
     net, folds = quantised(8), (Fold(6, 3), Fold(1, 6))
+    device = fpga("ulx3s-85f")
+    stages = accelerator(net, folds, in_lanes=3, device=device).stages
+    arrays = sum(array_dsps(stage.array, device.family) for stage in stages)
     for free, multiplier in ((11, "logic"), (12, "dsp")):
+        free += arrays
         monkeypatch.setattr(tail_choice, "free_dsps", lambda device, free=free: free)
         tail = tail_of(net, "ulx3s-85f", folds)
         assert isinstance(tail, AffineSpec) and tail.multiplier == multiplier
@@ -280,7 +284,7 @@ def test_resources_of_tails_are_counted() -> None:
 
 def test_inspect_says_the_form() -> None:
     family = fpga("ulx3s-85f").family
-    found = {end: inspected(lower(graph(end)), family) for end in ("plain", "norm", "clipped")}
+    found = {end: inspected(lower(graph(end)), family)[0] for end in ("plain", "norm", "clipped")}
     assert found["plain"].luts < 60 < found["norm"].luts < 900
     assert found["norm"].bits > 24 and found["clipped"].form == "table of ranks"
     net = lower(graph("clipped"))

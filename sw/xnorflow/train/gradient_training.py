@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from xnorflow.train.chain_file import ChainFile
-from xnorflow.train.torch_layers import Norm, ScoreNorm, Weighted
+from xnorflow.train.torch_layers import Norm, ScoreNorm, WeightLayer
 from xnorflow.train.training import Epoch, Task, Training
 
 BATCH = 100
@@ -83,7 +83,7 @@ class GradientTraining(Training):
     def after_step(self) -> None:
         """Bring the weights back within their bounds."""
         for layer in self.net.modules():
-            if isinstance(layer, Weighted):
+            if isinstance(layer, WeightLayer):
                 layer.bound()
 
     def state(self) -> dict[str, NDArray[Any]]:

@@ -69,7 +69,7 @@ class BinarySamples(WritableLayer):
         file.compare(self.bound, 1.0, self.low)
 
 
-class Weighted(WritableLayer):
+class WeightLayer(WritableLayer):
     """A convolution or a dense layer without bias, with weights by a rule.
 
     Parameters

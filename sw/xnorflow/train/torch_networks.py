@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from xnorflow.train.topology import steps
-from xnorflow.train.torch_layers import Centred, MaxPooling, Norm, ScoreNorm, Weighted
+from xnorflow.train.torch_layers import Centred, MaxPooling, Norm, ScoreNorm, WeightLayer
 from xnorflow.train.training import Task
 from xnorflow.train.weight_rules import WeightRule
 
@@ -56,7 +56,7 @@ def network(
         for i, step in enumerate(planned):
             last = i == len(planned) - 1
             square = (step.kernel, step.kernel) if step.kind == "conv" else ()
-            layers.append(Weighted((step.outputs, step.inputs, *square), rule(i == 0, last)))
+            layers.append(WeightLayer((step.outputs, step.inputs, *square), rule(i == 0, last)))
             if last:
                 layers.append(Norm(step.outputs) if factors else ScoreNorm(step.outputs))
                 break

@@ -90,7 +90,7 @@ def routed(tmp_path, endless, failing=()):
         place=lambda plan: [],
         usage=lambda cells, log: cells,
     )
-    board = SimpleNamespace(name="icebreaker", flow=flow)
+    board = SimpleNamespace(name="icebreaker", flow=flow, file=SimpleNamespace(linked=True))
     made = OpenBuild(design, board, tmp_path, lambda name, doing: names.append(name))
     tool = FlowTool("nextpnr", (sys.executable, "-c", code), "0")
     return made, tool, names
