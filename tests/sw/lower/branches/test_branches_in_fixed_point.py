@@ -69,6 +69,16 @@ def reactnet() -> g.Graph:
     return b.graph()
 
 
+def densenet() -> g.Graph:
+    """Each layer adds a few channels to all that there are."""
+    b, x = start()
+    for channels in (C, C + 4, C + 8):
+        y = b.conv(b.sign(b.batch_norm(x, 1.0, channels)), channels, 4, scale=0.31)
+        x = b.add(ConcatOp(2, op="Concat"), x, y)
+    b.classes(x, C + 12)
+    return b.graph()
+
+
 def scaled_by_means() -> g.Graph:
     """XNOR-Net: sums of signs times the mean magnitude around each pixel."""
     b, x = start()
@@ -107,7 +117,7 @@ def two_heads() -> g.Graph:
     )
 
 
-GRAPHS = (bireal, reactnet, scaled_by_means, upsampled, two_heads)
+GRAPHS = (bireal, reactnet, densenet, scaled_by_means, upsampled, two_heads)
 
 
 @pytest.mark.parametrize("make", GRAPHS, ids=lambda make: make.__name__)
