@@ -18,7 +18,6 @@ import time
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -84,7 +83,7 @@ def export(model: torch.nn.Module, path: Path) -> None:
 
 
 def in_float(model: torch.nn.Module, x: torch.Tensor) -> NDArray[np.float64]:
-    """Compute the scores in float64 [frames, classes, ...], with the constants that the file has in float32."""
+    """Compute the scores in float64 [frames, classes, ...], with the file's own constants."""
     double = copy.deepcopy(model).double()
     with torch.no_grad():
         made = [double(part.double() / 255).numpy() for part in x.split(32)]

@@ -69,13 +69,12 @@ def reactnet() -> g.Graph:
     return b.graph()
 
 
-def densenet() -> g.Graph:
-    """Each layer adds a few channels to all that there are."""
+def unequal_channels() -> g.Graph:
+    """Maps of one unit and of different numbers of channels, side by side."""
     b, x = start()
-    for channels in (C, C + 4, C + 8):
-        y = b.conv(b.sign(b.batch_norm(x, 1.0, channels)), channels, 4, scale=0.31)
-        x = b.add(ConcatOp(2, op="Concat"), x, y)
-    b.classes(x, C + 12)
+    x = b.add(SumOp((1, 1), op="Add"), x, b.batch_norm(b.conv(b.sign(x), C, C), 2.5))
+    twice = b.add(ConcatOp(2, op="Concat"), x, x)
+    b.classes(b.add(ConcatOp(2, op="Concat"), twice, x), 3 * C)
     return b.graph()
 
 
@@ -117,7 +116,7 @@ def two_heads() -> g.Graph:
     )
 
 
-GRAPHS = (bireal, reactnet, densenet, scaled_by_means, upsampled, two_heads)
+GRAPHS = (bireal, reactnet, unequal_channels, scaled_by_means, upsampled, two_heads)
 
 
 @pytest.mark.parametrize("make", GRAPHS, ids=lambda make: make.__name__)
