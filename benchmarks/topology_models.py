@@ -216,7 +216,7 @@ class Thermometer(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        levels = (torch.arange(32.0) * 8 + 4) / 255
+        levels = (torch.arange(32.0) * 8 + 3.5) / 255  # Between samples.
         self.register_buffer("levels", levels.repeat_interleave(3).reshape(1, -1, 1, 1))
 
     def forward(self, x: Any) -> Any:
@@ -234,7 +234,8 @@ class Gated(nn.Module):
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
         self.conv = BinaryConv(inputs, outputs, 3, scaled=False, stride=stride)
-        self.register_buffer("threshold", torch.randint(-8, 9, (1, outputs, 1, 1)).float())
+        odd = 2 * torch.randint(-12, 12, (1, outputs, 1, 1)) + 1
+        self.register_buffer("threshold", odd / 3)  # Between sums, which are multiples of 2 / 3.
 
     def forward(self, x: Any) -> Any:
         """Return the sums that the gate chooses."""
