@@ -28,7 +28,7 @@ def side_by_side(operands: Sequence[Operand], axis: int, op: g.Op, unit: float |
     if axis == 2:
         if unit is not None and any(o.p.rounded or not o.exact for o in operands):
             # A stream has one unit.
-            found = multiples_of(operands, [1] * len(operands))
+            found = multiples_of(operands, [1] * len(operands), added=False)
             if found is None or any(o.offset.any() for o in operands):
                 operands = rounded_all(operands, unit, op)
         factor = np.concatenate([o.factor for o in operands])

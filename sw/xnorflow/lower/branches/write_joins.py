@@ -103,9 +103,13 @@ def total(operands: Sequence[Operand], signs: Sequence[int], op: g.Op, unit: flo
 
 
 def multiples_of(
-    operands: Sequence[Operand], signs: Sequence[int]
+    operands: Sequence[Operand], signs: Sequence[int], *, added: bool = True
 ) -> tuple[float, list[ir.Ints]] | None:
-    """Return the common unit and the signed multiples; None if there is none that is possible."""
+    """Return the common unit and the signed multiples; None if there is none that is possible.
+
+    Where they are not `added`, only each by itself has to be small enough, and the operands may
+    have different numbers of channels.
+    """
     found = common_unit([s * o.factor for o, s in zip(operands, signs, strict=True)])
     if found is None:
         return None
@@ -114,7 +118,12 @@ def multiples_of(
     if fixed and max(int(abs(m).max()) for m in multiples) > MAX_MULTIPLE:
         return None
     bits = ir.MAX_BITS - 2 if fixed else MANTISSA
-    return found if _largest(operands, multiples).max() < 1 << bits else None
+    if added:
+        largest = int(_largest(operands, multiples).max())
+    else:
+        pairs = zip(operands, multiples, strict=True)
+        largest = max(int((np.abs(m) * o.largest).max()) for o, m in pairs)
+    return found if largest < 1 << bits else None
 
 
 def _largest(operands: Sequence[Operand], multiples: Sequence[ir.Ints]) -> ir.Ints:

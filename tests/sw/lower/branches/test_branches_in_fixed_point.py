@@ -69,6 +69,15 @@ def reactnet() -> g.Graph:
     return b.graph()
 
 
+def unequal_channels() -> g.Graph:
+    """Maps of one unit and of different numbers of channels, side by side."""
+    b, x = start()
+    x = b.add(SumOp((1, 1), op="Add"), x, b.batch_norm(b.conv(b.sign(x), C, C), 2.5))
+    twice = b.add(ConcatOp(2, op="Concat"), x, x)
+    b.classes(b.add(ConcatOp(2, op="Concat"), twice, x), 3 * C)
+    return b.graph()
+
+
 def scaled_by_means() -> g.Graph:
     """XNOR-Net: sums of signs times the mean magnitude around each pixel."""
     b, x = start()
@@ -107,7 +116,7 @@ def two_heads() -> g.Graph:
     )
 
 
-GRAPHS = (bireal, reactnet, scaled_by_means, upsampled, two_heads)
+GRAPHS = (bireal, reactnet, unequal_channels, scaled_by_means, upsampled, two_heads)
 
 
 @pytest.mark.parametrize("make", GRAPHS, ids=lambda make: make.__name__)
