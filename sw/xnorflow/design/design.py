@@ -18,7 +18,7 @@ from xnorflow.design.clock import Clock
 from xnorflow.design.summary import summary
 from xnorflow.devices.board_names import canonical, portable
 from xnorflow.devices.tables import fpga
-from xnorflow.errors import CheckFailed
+from xnorflow.errors import BadInput, CheckFailed
 from xnorflow.inputs import blaming
 from xnorflow.plan.hardware_passes import accelerator
 from xnorflow.plan.joints.joint import Joint
@@ -351,7 +351,7 @@ class Design:
         Raises
         ------
         BadInput
-            If the frames do not fit the network.
+            If the frames or the expected scores do not fit the network.
         CheckFailed
             If a score differs; the message names frame, layer, row, column and channel of the first
             difference.
@@ -361,6 +361,12 @@ class Design:
         from xnorflow_sim import golden
 
         x = golden.frames(self.net, x)
+        own = (len(x), self.net.score_count)
+        if expected is not None and np.shape(expected) != own:
+            raise BadInput(
+                f"the expected scores have shape {list(np.shape(expected))}, but the golden model's"
+                f" of these frames have {list(own)}: leave them out, and they are computed"
+            )
         simulator = self.simulator(waves=waves is not None)
         run = simulator.run(
             x,

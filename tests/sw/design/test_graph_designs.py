@@ -14,7 +14,7 @@ from xnorflow import ir
 from xnorflow.compiler import DEFAULT_CLOCK
 from xnorflow.design.design import Design
 from xnorflow.devices.tables import fpgas
-from xnorflow.errors import CheckFailed
+from xnorflow.errors import BadInput, CheckFailed
 from xnorflow.plan.layer_rules import reductions
 from xnorflow.plan.reductions import Fold
 from xnorflow.resources.usage import design_resources, engine_parts
@@ -172,3 +172,10 @@ def test_taps_of_drawn_networks_have_the_golden_codes(case: GraphCase) -> None:
     assert locate(made.golden_taps(frames), run.taps, made.taps) is None
     np.testing.assert_array_equal(run.scores, golden.run_frames(case.net, frames))
     json.dumps(made.summary())
+
+
+def test_expected_scores_are_those_of_all_outputs_in_order() -> None:
+    net = network()
+    x = np.zeros((2, *net.shape), np.uint8)
+    with pytest.raises(BadInput, match=r"expected scores have shape .* leave them out"):
+        designed(net).simulate(x, expected=net(x))
