@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -36,6 +37,8 @@ class _Group(click.Group):
             if ctx.params.get("debug") and isinstance(e, Exception):
                 raise
             message, code = ending(e)
+            with suppress(OSError):
+                flush()
             console.complain(message)
             ctx.exit(code)
 
