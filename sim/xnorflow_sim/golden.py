@@ -134,14 +134,15 @@ def trace(net: LayerGraph, x: NDArray[Any]) -> Iterator[tuple[Layer, NDArray[Any
     values : array [N, height, width, channels]
         Its output: integers, in a dtype that holds them exactly.
     """
-    samples: NDArray[Any] = net.samples.alphabet.values(x).astype(np.float32)
+    # A table is indexed by codes; only other layers read the samples' values.
+    codes_only = all(isinstance(net.layers[k], InputTable) for k in net.readers[0])
+    samples = x if codes_only else net.samples.alphabet.values(x).astype(np.float32)
     maps: dict[int, NDArray[Any]] = {0: samples}
     for k, (layer, reads) in enumerate(zip(net.layers, net.reads, strict=True)):
         read = [maps[at] for at in reads]
         if isinstance(layer, Join):
             values = join(layer, *read)
         else:
-            # A table is indexed by codes.
             inp = x if isinstance(layer, InputTable) else read[0]
             values = apply(layer, inp, net.features[reads[0]])
         maps[k + 1] = values

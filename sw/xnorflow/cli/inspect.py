@@ -83,15 +83,6 @@ def _window(row: dict[str, Any]) -> str:
     return text + groups
 
 
-def _read_names(net: ir.LayerGraph) -> list[str]:
-    """Return what each layer reads, empty where it is the map before it."""
-    names = ["x", *(layer.name for layer in net.layers)]
-    return [
-        "" if maps == (k,) else ", ".join(names[at] for at in maps)
-        for k, maps in enumerate(net.reads)
-    ]
-
-
 def _scores_json(scores: tuple[ScoreForm, ...]) -> dict[str, Any]:
     """Return how scores are computed; of several layers, each on its own in `layers`."""
     family = {"family": fpgas()[GENERIC].family.name}
@@ -194,7 +185,9 @@ def command(
         table.add_column(name, no_wrap=name not in ("reads", "window", "values"), overflow="fold")
     for name in ("MAC", "weight\nbits"):
         table.add_column(name, justify="right", no_wrap=True, overflow="fold")
-    for r, read in zip(rows, _read_names(net), strict=True):
+    for k, r in enumerate(rows):
+        # The map before a layer goes without saying.
+        read = "" if net.reads[k] == (k,) else ", ".join(r["reads"])
         table.add_row(
             r["name"],
             *([] if net.chain else [read]),

@@ -8,6 +8,10 @@ this negates the weights of the channel, and the mirror is 0.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from xnorflow import ir
 from xnorflow.errors import UnsupportedModel
@@ -67,3 +71,41 @@ def negate(layers: list[ir.Layer], given: ir.Features, mask: Mask) -> ir.Ints:
         raise error(str(e), node=last.name, op=e.op, hint=e.hint) from e
     layers[:] = [*before.layers, layer]
     return mirror
+
+
+def rising(
+    layers: list[ir.Layer],
+    given: ir.Features,
+    factor: NDArray[Any],
+    offset: NDArray[Any],
+    lo: ir.Ints,
+    hi: ir.Ints,
+) -> tuple[NDArray[Any], NDArray[Any], ir.Ints, ir.Ints]:
+    """Mirror the channels in which ``factor * value + offset`` falls with the last layer's value.
+
+    Parameters
+    ----------
+    layers, given
+        As for `negate`.
+    factor, offset : array [channels]
+        Constants of the function; not changed.
+    lo, hi : int64 array [channels]
+        Least and greatest value of the last layer.
+
+    Returns
+    -------
+    factor, offset, lo, hi
+        The same of the mirrored values; no factor is negative.
+
+    Raises
+    ------
+    UnsupportedModel
+        As `negate`.
+    """
+    falls = factor < 0
+    if not falls.any():
+        return factor, offset, lo, hi
+    mirror = negate(layers, given, falls)
+    offset = np.where(falls, offset + factor * mirror, offset)
+    lo, hi = np.where(falls, mirror - hi, lo), np.where(falls, mirror - lo, hi)
+    return np.abs(factor), offset, lo, hi

@@ -42,7 +42,7 @@ from xnorflow.lower.fixed_point import (
     quantiser,
     rescaling,
 )
-from xnorflow.lower.negate import negate
+from xnorflow.lower.negate import negate, rising
 from xnorflow.lower.rounding import ORDER_OF_SUMMATION, approximated_channels, uncertain_channels
 from xnorflow.lower.thresholds import intervals_and_codes, mirrored, thresholds
 
@@ -290,13 +290,12 @@ class Pending:
             self.ops.append(quantiser(scale, alphabet, consumer.node))
             self._threshold(consumer, zero)
             return
-        factor = np.broadcast_to(value.factor * self.unit / scale, channels).copy()
-        offset = np.broadcast_to(value.offset / scale - alphabet.lo, channels).copy()
+        factor = np.broadcast_to(value.factor * self.unit / scale, channels)
+        offset = np.broadcast_to(value.offset / scale - alphabet.lo, channels)
         falls = factor < 0
-        if falls.any():
-            mirror = negate(self.layers, self.given, falls)
-            offset[falls] += factor[falls] * mirror[falls]
-            factor[falls] *= -1
+        factor, offset, _, _ = rising(
+            self.layers, self.given, factor, offset, self.reach.lo, self.reach.hi
+        )
         largest = int(np.maximum(np.abs(self.reach.lo), np.abs(self.reach.hi)).max())
         found = rescaling(factor, offset, largest, alphabet.levels)
         if found is None:

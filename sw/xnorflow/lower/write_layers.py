@@ -15,7 +15,7 @@ from xnorflow.lower import scores
 from xnorflow.lower.common_scale import MAX_CODE_BITS
 from xnorflow.lower.evaluate import Reach
 from xnorflow.lower.fixed_point import LEAST_BITS, FixedPoint, affine
-from xnorflow.lower.negate import negate
+from xnorflow.lower.negate import negate, rising
 from xnorflow.lower.pads import check_pool, pad_value
 from xnorflow.lower.passes import Shape, output_shape
 from xnorflow.lower.pending import ONE_SCALE, Mark, Pending, quantises, sources, squeeze
@@ -302,13 +302,10 @@ def _scores_in_fixed_point(p: Pending, where: ops.Op, at: int | None, name: str)
     offsets = np.rint(offset / unit).astype(np.int64)
     named = sources(*p.ops)
     if not shared:
-        multiply, low, high = np.rint(factor / unit).astype(np.int64), p.reach.lo, p.reach.hi
-        falls = multiply < 0
-        if falls.any():
-            mirror = negate(p.layers, p.given, falls)
-            offsets = np.where(falls, offsets + multiply * mirror, offsets)
-            low, high = np.where(falls, mirror - high, low), np.where(falls, mirror - low, high)
-            multiply = np.abs(multiply)
+        multiply = np.rint(factor / unit).astype(np.int64)
+        multiply, offsets, low, high = rising(
+            p.layers, p.given, multiply, offsets, p.reach.lo, p.reach.hi
+        )
         ends = multiply * low + offsets, multiply * high + offsets
         least, most = int(ends[0].min()), int(ends[1].max())
         alphabet = ir.Alphabet(least, 1, most - least + 1)

@@ -5,6 +5,7 @@ Each front has its own order of beats; credit and results are the same for all.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
@@ -33,7 +34,7 @@ def in_order(earliest: Ints, ramp: Ints | None = None) -> Ints:
     return np.maximum.accumulate(earliest - ramp) + ramp
 
 
-class StageTimes:
+class StageTimes(ABC):
     """Issues of a stage that anything can hold back.
 
     Between two of them there is one issue per cycle, so the others need not be computed.
@@ -59,10 +60,11 @@ class StageTimes:
         self.reduction, self.freeing = reduction, freeing
         self.latency = stage_latency(spec.array, spec.tails)
 
+    @abstractmethod
     def space(self, port: int, issues: Ints | None) -> Ints:
         """Return the earliest time, in cycles, at which each beat of a port can be taken."""
-        raise NotImplementedError
 
+    @abstractmethod
     def needed(self, earliest: Ints, writes: Sequence[Ints]) -> None:
         """Raise the `earliest` times of issues to those at which the beats of all ports are there.
 
@@ -73,7 +75,6 @@ class StageTimes:
         writes : sequence of int64 array
             Times at which the beats of each port are taken.
         """
-        raise NotImplementedError
 
     def issues(self, writes: Sequence[Ints], pops: Ints | None) -> Ints:
         """Compute the times of the issues from those of beats taken and results popped."""

@@ -10,7 +10,7 @@ from xnorflow.graph import ops as g
 from xnorflow.lower.branches import affine_form
 from xnorflow.lower.branches.common_unit import exact_unit
 from xnorflow.lower.evaluate import Expression, Reach
-from xnorflow.lower.negate import negate
+from xnorflow.lower.negate import rising
 from xnorflow.lower.pending import Pending, sources
 from xnorflow.lower.rounding import MANTISSA
 
@@ -106,13 +106,7 @@ def write(
     if (m == 1).all() and not b.any() and not limits:
         return True
     p.carry_tail()
-    lo, hi = reach.lo, reach.hi
-    falls = m < 0
-    if falls.any():
-        mirror = negate(p.layers, p.given, falls)
-        b = np.where(falls, b + m * mirror, b)
-        lo, hi = np.where(falls, mirror - hi, lo), np.where(falls, mirror - lo, hi)
-        m = np.abs(m)
+    m, b, lo, hi = rising(p.layers, p.given, m, b, reach.lo, reach.hi)
     floor, ceiling = (b if np.isinf(b) else round(b / unit) for b in bounds)
     alphabet = p.alphabet()
 

@@ -14,7 +14,7 @@ from xnorflow.lower.branches.branch_pending import BranchPending, Held
 from xnorflow.lower.branches.exact_integers import write
 from xnorflow.lower.evaluate import Reach
 from xnorflow.lower.fixed_point import ASK, affine, rescaling
-from xnorflow.lower.negate import negate
+from xnorflow.lower.negate import rising
 from xnorflow.lower.pending import Mark, sources
 from xnorflow.lower.rounding import MANTISSA
 
@@ -102,16 +102,9 @@ def round_to(
         value = value.times(signs.astype(np.float64))
     p.carry_tail()
     channels = len(p.reach.lo)
-    factor = np.broadcast_to(value.factor * p.unit / unit, channels).copy()
-    offset = np.broadcast_to(value.offset / unit, channels).copy()
-    reach = p.reach
-    lo, hi = reach.lo, reach.hi
-    falls = factor < 0
-    if falls.any():
-        mirror = negate(p.layers, p.given, falls)
-        offset = np.where(falls, offset + factor * mirror, offset)
-        lo, hi = np.where(falls, mirror - hi, lo), np.where(falls, mirror - lo, hi)
-        factor = np.abs(factor)
+    factor = np.broadcast_to(value.factor * p.unit / unit, channels)
+    offset = np.broadcast_to(value.offset / unit, channels)
+    factor, offset, lo, hi = rising(p.layers, p.given, factor, offset, p.reach.lo, p.reach.hi)
     bounds = [np.broadcast_to(np.asarray(b) / unit, channels) for b in (value.lo, value.hi)]
     low, high = (
         np.floor(np.clip(factor * lo + offset, *bounds)).astype(np.int64) - 1,

@@ -20,7 +20,7 @@ from xnorflow.lower.branches.write_joins import (
     same_unit,
 )
 from xnorflow.lower.evaluate import Reach
-from xnorflow.lower.pending import squeeze
+from xnorflow.lower.pending import sources, squeeze
 
 
 def side_by_side(operands: Sequence[Operand], axis: int, op: g.Op, unit: float | None) -> Value:
@@ -74,7 +74,7 @@ def side_by_side(operands: Sequence[Operand], axis: int, op: g.Op, unit: float |
     layer = ir.Concat(
         p.name("concat"),
         axis,
-        sources=(op.node,) * bool(op.node),
+        sources=sources(op),
         inputs=tuple(name for name, _ in written),
     )
     p.written.layers.append(layer)

@@ -20,7 +20,7 @@ from xnorflow.lower.branches.operand import (
     whole,
 )
 from xnorflow.lower.evaluate import Reach
-from xnorflow.lower.pending import MAX_MULTIPLE, squeeze
+from xnorflow.lower.pending import MAX_MULTIPLE, sources, squeeze
 from xnorflow.lower.rounding import MANTISSA, check_range, sum_error
 
 Doubles = NDArray[np.float64]
@@ -85,9 +85,7 @@ def total(operands: Sequence[Operand], signs: Sequence[int], op: g.Op, unit: flo
             was_rounded,
             0,
         )
-    layer = ir.Add(
-        operands[0].p.name("add"), _matrix(merged), sources=(op.node,) * bool(op.node), inputs=names
-    )
+    layer = ir.Add(operands[0].p.name("add"), _matrix(merged), sources=sources(op), inputs=names)
     operands[0].p.written.layers.append(layer)
     return Value(
         layer.name,
@@ -267,7 +265,7 @@ def greatest(operands: Sequence[Operand], op: g.Op, unit: float | None, *, minim
         p.name("minimum" if minimum else "maximum"),
         _matrix([np.broadcast_to(m, o.channels) for m, o in zip(multiples, operands, strict=True)]),
         minimum,
-        sources=(op.node,) * bool(op.node),
+        sources=sources(op),
         inputs=tuple(name for name, _ in written),
     )
     p.written.layers.append(layer)
@@ -324,7 +322,7 @@ def product(operands: Sequence[Operand], op: g.Op) -> Value:
     written = [o.p.flush() for o in operands]
     layer = ir.Multiply(
         p.name("multiply"),
-        sources=(op.node,) * bool(op.node),
+        sources=sources(op),
         inputs=tuple(name for name, _ in written),
     )
     p.written.layers.append(layer)

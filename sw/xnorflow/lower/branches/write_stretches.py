@@ -14,15 +14,14 @@ from xnorflow.lower.branches.common_unit import exact_unit
 from xnorflow.lower.branches.operand import Operand, no_common_unit, rounded, whole
 from xnorflow.lower.branches.settle_operands import operand
 from xnorflow.lower.evaluate import Reach
-from xnorflow.lower.pending import squeeze
+from xnorflow.lower.pending import sources, squeeze
 from xnorflow.lower.rounding import sum_error
 
 
 def stretch(p: BranchPending, op: StretchOp, unit: float | None) -> Value:
     """Write a stretched map; operations that wait are kept where each pixel is only copied."""
     p.plain(op)
-    named = (op.node,) * bool(op.node)
-    layer = replace(op.layer, name=p.name("stretch"), sources=named)
+    layer = replace(op.layer, name=p.name("stretch"), sources=sources(op))
     if op.fill == "repeat" or op.factors == (1, 1):
         p.layers.append(layer)
         return p.close(0)
@@ -92,7 +91,7 @@ def add_map(p: BranchPending, op: AddMapOp, unit: float | None) -> Value:
     p = found.p
     values = np.rint(constants / common).astype(np.int64)
     p.ops = []
-    p.layers.append(ir.AddMap(p.name("add_map"), values, sources=(op.node,) * bool(op.node)))
+    p.layers.append(ir.AddMap(p.name("add_map"), values, sources=sources(op)))
     reach = p.reach
     low = np.broadcast_to(values.min((0, 1)), channels)
     high = np.broadcast_to(values.max((0, 1)), channels)
