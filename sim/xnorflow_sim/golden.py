@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from xnorflow.errors import BadInput
 from xnorflow.ir.alphabet import Ints
 from xnorflow.ir.features import Features, Window
+from xnorflow.ir.gather import Gather
 from xnorflow.ir.joins import Add, AllScores, Concat, Join, Maximum, Multiply
 from xnorflow.ir.layer import Layer
 from xnorflow.ir.layer_graph import LayerGraph
@@ -246,6 +247,18 @@ def _correlate(layer: Conv, inp: Features, x: NDArray[Any], dtype: Any, pad: int
                 -1, height, width, outputs
             )
     return out
+
+
+@apply.register
+def _gather(layer: Gather, x: NDArray[Any], inp: Features) -> NDArray[Any]:
+    largest = max(abs(inp.alphabet.lo), abs(inp.alphabet.hi), abs(layer.pad_value))
+    x = x.astype(_exact_dtype(largest * layer.lookups), copy=False)
+    patches, channels = windows(x, layer.window, layer.pad_value), layer.channels
+    sums = np.zeros((*patches.shape[:3], len(channels)), x.dtype)
+    for row, column in np.ndindex(layer.window.kernel):
+        for table in range(layer.tables):
+            sums += patches[:, :, :, row, column][..., channels[:, row, column, table]]
+    return sums * np.where(layer.negative, -1, 1).astype(x.dtype)
 
 
 @apply.register

@@ -8,6 +8,7 @@ from typing import Any
 from xnorflow_hw.array.affine_tail import AffineTail
 from xnorflow_hw.array.baked_array import FORM, BakedArray
 from xnorflow_hw.array.dot import DotArray
+from xnorflow_hw.array.gather import GatherArray
 from xnorflow_hw.array.joined import JoinedArray
 from xnorflow_hw.array.mac import MacArray
 from xnorflow_hw.array.pool import MaxArray, SumArray
@@ -17,6 +18,7 @@ from xnorflow_hw.spec import (
     AffineSpec,
     ArraySpec,
     DotSpec,
+    GatherSpec,
     JoinedSpec,
     MacSpec,
     MaxSpec,
@@ -29,7 +31,7 @@ from xnorflow_hw.spec import (
 from xnorflow_hw.spec.kinds import Style
 from xnorflow_hw.spec.stage_latency import compares
 
-Array = DotArray | BakedArray | MacArray | MaxArray | SumArray | JoinedArray
+Array = DotArray | BakedArray | MacArray | GatherArray | MaxArray | SumArray | JoinedArray
 AnyTail = ThresholdTail | AffineTail | OffsetTail | TableTail
 Tails = list[AnyTail]
 
@@ -54,7 +56,7 @@ def engine(
 
     Returns
     -------
-    array : DotArray, BakedArray, MacArray, MaxArray, SumArray or JoinedArray
+    array : DotArray, BakedArray, MacArray, GatherArray, MaxArray, SumArray or JoinedArray
         The array, which compares with the thresholds itself if `compares`.
     tails : list of ThresholdTail, AffineTail, OffsetTail or TableTail
         The tails that remain.
@@ -132,6 +134,12 @@ def _mac(
     return MacArray(spec, rows=rows, style=style, name=f"{name}_weights")
 
 
+def _gather(
+    spec: GatherSpec, rows: int, compared: ThresholdSpec | None, style: Style, name: str
+) -> GatherArray:
+    return GatherArray(spec, rows=rows, style=style, name=f"{name}_weights")
+
+
 def _max(
     spec: MaxSpec, rows: int, compared: ThresholdSpec | None, style: Style, name: str
 ) -> MaxArray:
@@ -153,6 +161,7 @@ def _joined(
 ARRAYS: dict[type[ArraySpec], Callable[..., Array]] = {
     DotSpec: _dot,
     MacSpec: _mac,
+    GatherSpec: _gather,
     MaxSpec: _max,
     SumSpec: _sum,
     JoinedSpec: _joined,

@@ -14,6 +14,7 @@ from xnorflow_hw.spec.accelerator import (
 from xnorflow_hw.spec.arrays import (
     ArraySpec,
     DotSpec,
+    GatherSpec,
     JoinedSpec,
     MacSpec,
     MaxSpec,
@@ -40,6 +41,7 @@ __all__ = [
     "BufferSpec",
     "DotSpec",
     "FAR_CYCLES",
+    "GatherSpec",
     "GearboxSpec",
     "IN_BLOCKS",
     "IN_SPRAM",

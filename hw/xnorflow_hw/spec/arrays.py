@@ -18,6 +18,7 @@ from xnorflow_hw.spec.latency import (
     SUM_LATENCY,
     baked_latency,
     dot_latency,
+    gather_latency,
     mac_latency,
 )
 from xnorflow_hw.spec.rom import IN_BLOCKS, RomSpec
@@ -199,6 +200,71 @@ class MacSpec(Weighted):
         )
 
 
+@dataclass(frozen=True, eq=False)
+class GatherSpec(Weighted):
+    """Spec of an array that adds entries of tables, chosen by indices.
+
+    Parameters
+    ----------
+    pe : int
+        Number of output channels computed at once.
+    simd : int
+        Number of entries per beat: those of one or more whole tables.
+    words : int
+        Entries of a table.
+    bits : int
+        Width of an entry's code in bits.
+    weights : int array [repeat * beats, pe, simd / words]
+        Index of the entry that is taken of each table, in the order in which the array reads them.
+    acc_bits : int
+        Width in bits of the accumulated sum.
+    negative : bool array [repeat * beats, pe], optional
+        Whether the complements of codes, ``2 ** bits - 1 - code``, are added.
+    rom : RomSpec
+        What the memory of the indices is built of.
+    """
+
+    pe: int
+    simd: int
+    words: int
+    bits: int
+    weights: NDArray[Any]
+    acc_bits: int
+    negative: NDArray[Any] | None = None
+    rom: RomSpec = IN_BLOCKS
+
+    blocks: ClassVar[int] = 1
+    pixels: ClassVar[int] = 1
+    weight_planes: ClassVar[int] = 1
+    form: ClassVar[SumForm | None] = None
+
+    @property
+    def tables(self) -> int:
+        """Tables per beat."""
+        return self.simd // self.words
+
+    @property
+    def index_bits(self) -> int:
+        """Bits of an index."""
+        return max(1, (self.words - 1).bit_length())
+
+    @property
+    def word_bits(self) -> int:
+        """Bits of a word of the indices' memory."""
+        return self.pe * (self.tables * self.index_bits + (self.negative is not None))
+
+    @property
+    def size(self) -> str:
+        """Its size in words."""
+        return f"PE {self.pe}, {self.tables} tables of {self.words} entries"
+
+    def latency(self, *, compares: bool = False) -> int:
+        """Return the cycles from the last beat to the result; this array never compares."""
+        return gather_latency(
+            tables=self.tables, words=self.words, depth=self.weight_words, rom=self.rom
+        )
+
+
 class Weightless:
     """The answers of an array of lanes that has no weights."""
 
@@ -326,5 +392,5 @@ class JoinedSpec(Weightless):
         return JOINED_LATENCY
 
 
-ArraySpec = DotSpec | MacSpec | MaxSpec | SumSpec | JoinedSpec
+ArraySpec = DotSpec | MacSpec | GatherSpec | MaxSpec | SumSpec | JoinedSpec
 """All arrays there are."""

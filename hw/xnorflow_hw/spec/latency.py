@@ -292,6 +292,25 @@ def mac_latency(
     return 1 + read + taken + register_count(ceil_log2(lanes))
 
 
+def gather_latency(*, tables: int, words: int, depth: int, rom: RomSpec = IN_BLOCKS) -> int:
+    """Return the cycles of a `GatherArray` from the last beat to the result.
+
+    Parameters
+    ----------
+    tables : int
+        Tables per beat, whose entries are added.
+    words : int
+        Entries of a table, which a tree of multiplexers selects from, one bit per level.
+    depth : int
+        Number of words of the memory of the indices.
+    rom : RomSpec
+        What that memory is built of.
+    """
+    read = rom_latency(depth, storage=rom.storage, registers=rom.registers, extra=rom.extra)
+    selected = register_count(max(1, ceil_log2(words)))
+    return 1 + read + selected + register_count(ceil_log2(tables))
+
+
 def threshold_latency(*, bits: int) -> int:
     """Return the cycles of a threshold tail with codes of `bits` bits, two per search step."""
     return 2 * bits

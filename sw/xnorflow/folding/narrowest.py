@@ -38,7 +38,9 @@ def _grouped(part: Reduction, pixels: int = 1) -> list[Fold]:
 
 def _widths(part: Part) -> list[int]:
     """Return the useful lanes of a pool or of a joint, or the useful SIMD of a convolution."""
-    return part.widths if isinstance(part, Joint) else _useful(part.inp.channels)
+    if isinstance(part, Joint):
+        return part.widths
+    return [part.grain * n for n in _useful(part.inp.channels // part.grain)]
 
 
 def foldings(part: Part, pixels: int = MAX_PIXELS) -> list[Fold]:
@@ -103,10 +105,10 @@ def fold_reduction(part: Part, cycles: int, previous_lanes: int) -> Fold | None:
         return min(enough, key=lambda f: (part.lanes(f), -f.simd), default=None)
     best: tuple[int, int, Fold] | None = None
     for pe in _useful(part.out_channels):
-        for simd in _useful(part.inp.channels):
+        for simd in _widths(part):
             fold = Fold(pe, simd)
             if part.cycles(fold) <= cycles:
-                key = (pe * simd, -simd, fold)
+                key = (part.lanes(fold), -simd, fold)
                 if best is None or key[:2] < best[:2]:
                     best = key
                 break

@@ -18,6 +18,7 @@ from xnorflow.ir.alphabet import (
     Ints,
 )
 from xnorflow.ir.features import Features, Window
+from xnorflow.ir.gather import Gather
 from xnorflow.ir.input_kind import InputKind
 from xnorflow.ir.input_order import InputOrder
 from xnorflow.ir.joins import Add, AllScores, Concat, Join, Maximum, Multiply
@@ -55,6 +56,7 @@ __all__ = [
     "Conv",
     "Features",
     "Flatten",
+    "Gather",
     "InputKind",
     "InputOrder",
     "InputTable",

@@ -23,7 +23,7 @@ MAX_PRODUCT_BITS = 62
 """Widest sum of a product and an offset; int64 holds it."""
 
 
-def _any_tap(x: Mask, w: Window) -> Mask:
+def any_tap(x: Mask, w: Window) -> Mask:
     """Return whether any tap is true, for each position of the window on `x`.
 
     `x` is [height, width, channels], the result is [output height, output width, channels].
@@ -206,7 +206,7 @@ class Conv(Layer):
     def depends(self, alive: Mask) -> Mask:
         """Return for every window whether any of its taps is alive in any channel of a group."""
         by_group = alive.reshape(*alive.shape[:2], self.groups, -1)
-        there = _any_tap(np.asarray(by_group.any(axis=3)), self.window)
+        there = any_tap(np.asarray(by_group.any(axis=3)), self.window)
         return np.repeat(there, len(self.weights) // self.groups, axis=2)
 
     def mirrored(self, mask: Mask, before: LayersBefore) -> tuple[Conv, Ints]:
@@ -254,7 +254,7 @@ class MaxPool(Layer):
 
     def depends(self, alive: Mask) -> Mask:
         """Return, for each position of the window, whether any tap is `alive`."""
-        return _any_tap(alive, self.window)
+        return any_tap(alive, self.window)
 
     def mirrored(self, mask: Mask, before: LayersBefore) -> tuple[MaxPool, Ints]:
         """Swap minimum and maximum in marked channels, and mirror these channels before."""
@@ -299,7 +299,7 @@ class SumPool(Layer):
 
     def depends(self, alive: Mask) -> Mask:
         """Return, for each position of the window, whether any tap is `alive`."""
-        return _any_tap(alive, self.window)
+        return any_tap(alive, self.window)
 
     def mirrored(self, mask: Mask, before: LayersBefore) -> tuple[SumPool, Ints]:
         """Mirror channels before; NotMirrored if padding is not in the middle of the alphabet."""

@@ -78,16 +78,20 @@ def _at_padding(reduction: Reduction) -> ir.Ints:
 
     Where the padding is a value of the alphabet there is a single class, with zeros.
     """
-    conv, inp = reduction.layer, reduction.inp
-    assert isinstance(conv, ir.Conv)
+    layer, inp = reduction.layer, reduction.inp
+    assert isinstance(layer, ir.Conv | ir.Gather)
     if reduction.pad_code() is not None:
-        return np.zeros((1, len(conv.weights)), np.int64)
+        return np.zeros((1, reduction.out_channels), np.int64)
     rows, cols = _padded_taps(reduction)
     padded = rows[:, None, :, None] | cols[None, :, None, :]
-    padded = padded.reshape(-1, *conv.window.kernel)
-    taps = conv.weights.sum(3)
+    padded = padded.reshape(-1, *layer.window.kernel)
+    if isinstance(layer, ir.Gather):
+        signs = np.where(layer.negative, -layer.tables, layer.tables)
+        taps = np.broadcast_to(signs[:, None, None], layer.indices.shape[:3])
+    else:
+        taps = layer.weights.sum(3)
     at_pad = np.einsum("kyx,oyx->ko", padded.astype(np.int64), taps)
-    return np.asarray((conv.pad_value - inp.alphabet.lo) * at_pad, np.int64)
+    return np.asarray((layer.pad_value - inp.alphabet.lo) * at_pad, np.int64)
 
 
 def conv_array(reduction: Reduction, fold: Fold) -> tuple[spec.DotSpec, Affine]:
@@ -150,6 +154,37 @@ def multiplied_array(
         blocks=blocks,
     )
     base = a.lo * flat.sum(1) - (a.step << (bits - 1))
+    return array, Affine(a.step, 1, base + _at_padding(reduction))
+
+
+def gather_array(reduction: Reduction, fold: Fold) -> tuple[spec.GatherSpec, Affine]:
+    """Return the array that looks up entries of tables, and the meaning of its sums.
+
+    With the codes ``u`` that n indices choose, its P is ``sum(u)``, or for a negative output
+    ``lanes * (2**A - 1) - sum(u)``, where `lanes` counts unused ones, whose codes are 0, too.
+    """
+    layer, a = reduction.layer, reduction.inp.alphabet
+    assert isinstance(layer, ir.Gather)
+    tables = fold.simd // layer.words
+    by_table = Fold(fold.pe, tables)
+    negative = None
+    ones, number = (1 << a.bits) - 1, layer.lookups
+    most = number * (a.levels - 1)
+    lanes = number // layer.tables * tables * reduction.words(fold)
+    if layer.negative.any():
+        marks = np.broadcast_to(layer.negative[:, None, None, None], layer.indices.shape)
+        negative = rom_words(marks[None].astype(np.int64), by_table)[:, 0, :, 0].astype(bool)
+        most = max(most, lanes * ones)
+    array = spec.GatherSpec(
+        pe=fold.pe,
+        simd=fold.simd,
+        words=layer.words,
+        bits=a.bits,
+        weights=rom_words(layer.indices[None], by_table)[:, 0],
+        acc_bits=max(1, most.bit_length()),
+        negative=negative,
+    )
+    base = np.where(layer.negative, -a.lo * number - a.step * lanes * ones, a.lo * number)
     return array, Affine(a.step, 1, base + _at_padding(reduction))
 
 
@@ -232,6 +267,7 @@ RULES: dict[type[ir.Layer], LayerRule] = {
     ir.InputTable: InputRule(TailRule(input_table_tail)),
     ir.Flatten: WireRule(),
     ir.Conv: StageRule(conv_array, weighted=True, multiplied=multiplied_array),
+    ir.Gather: StageRule(gather_array, weighted=True),
     ir.MaxPool: StageRule(max_array),
     ir.SumPool: StageRule(sum_array),
     ir.Threshold: TailRule(threshold_tail),

@@ -366,7 +366,7 @@ def _needs_codes(part: Part, meaning: Affine) -> bool:
 
 def _span(part: Part, array: spec.ArraySpec, meaning: Affine) -> Span:
     """Return the values of an array that can occur."""
-    if isinstance(part, Reduction) and isinstance(part.layer, ir.Conv):
+    if isinstance(part, Reduction) and isinstance(part.layer, ir.Conv | ir.Gather):
         low, high = part.layer.bounds(part.inp.alphabet)
         return Span.of_values(low, high, meaning, array.out_bits)
     if isinstance(part.layer, ir.Multiply):

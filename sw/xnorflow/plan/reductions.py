@@ -126,6 +126,11 @@ class Reduction:
         """Number of output channels of a group."""
         return self.out_channels // self.groups
 
+    @property
+    def grain(self) -> int:
+        """Number of input channels that only go together: the entries of a table, or 1."""
+        return self.layer.words if isinstance(self.layer, ir.Gather) else 1
+
     def with_tail(self, layer: ir.Layer, inp: ir.Features, out: ir.Features) -> Reduction:
         """Return the reduction with one more tail."""
         return replace(self, tails=(*self.tails, (layer, inp, out)))
@@ -135,8 +140,8 @@ class Reduction:
         return max(1, fold.simd // self.group_inputs)
 
     def lanes(self, fold: Fold) -> int:
-        """Return the products of an input and a weight that a beat takes at a folding."""
-        return fold.pe * fold.simd // self.groups_at_once(fold)
+        """Return the products of an input and a weight, or the lookups, of a beat at a folding."""
+        return fold.pe * fold.simd // self.grain // self.groups_at_once(fold)
 
     def repeat(self, fold: Fold) -> int:
         """Return the passes over a window at a folding, each for other output channels."""
@@ -177,6 +182,8 @@ class Reduction:
             return ""
         if not self.weighted:
             return "it is a pool, which has no weights to share"
+        if isinstance(self.layer, ir.Gather):
+            return "it looks up the entries of one window at a time"
         if self.pad_code() is None:
             return (
                 f"its padding is no value of its input's alphabet ({self.inp.alphabet}), so its"
@@ -213,6 +220,11 @@ class Reduction:
                 f"layer {self.name!r} cannot have PE {fold.pe} and SIMD {fold.simd}: PE goes from 1"
                 f" to its {self.out_channels} output channels, SIMD from 1 to its"
                 f" {self.inp.channels} input channels"
+            )
+        if fold.simd % self.grain:
+            raise BadInput(
+                f"layer {self.name!r} cannot have SIMD {fold.simd}: it selects from tables of"
+                f" {self.grain} entries, so SIMD has to be a multiple of {self.grain}"
             )
         if fold.pe != fold.simd and not self.weighted:
             raise BadInput(

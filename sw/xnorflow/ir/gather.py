@@ -1,0 +1,141 @@
+"""The layer of a product-quantised convolution that looks its products up in a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xnorflow.ir.alphabet import Alphabet, Ints
+from xnorflow.ir.features import Features, Window
+from xnorflow.ir.field_checks import MAX_VALUE, check_window, integers, need
+from xnorflow.ir.layer import Layer, LayersBefore, Mask
+from xnorflow.ir.layers import any_tap
+
+
+@dataclass(frozen=True, eq=False)
+class Gather(Layer):
+    """Sum of table entries that constants choose, for each output channel.
+
+    The channels of the input form M equal parts, in order, which are tables of as many entries. At
+    each tap of the window, an output takes one entry of every table. So it is a convolution with
+    weights of 0 and 1, of which M are 1 at each tap (Wu et al., arXiv:1512.06473).
+
+    Parameters
+    ----------
+    indices : int64 array [out_channels, kernel_rows, kernel_cols, M]
+        The entry that is taken of each table, counted within the table.
+    words : int
+        Entries of a table.
+    negative : bool array [out_channels]
+        Whether an output is the negative of its sum.
+    window : Window
+        Geometry; the kernel equals the middle axes of the indices.
+    pad_value : int
+        Value of a padded entry; it need not be in the input's alphabet.
+    """
+
+    indices: Ints
+    words: int
+    negative: NDArray[np.bool_]
+    window: Window = Window()
+    pad_value: int = 0
+    kind: ClassVar[str] = "gather"
+
+    @property
+    def tables(self) -> int:
+        """Number of tables, M."""
+        return int(self.indices.shape[3])
+
+    @property
+    def lookups(self) -> int:
+        """Number of entries that are added for an output value."""
+        return int(np.prod(self.indices.shape[1:]))
+
+    @property
+    def index_bits(self) -> int:
+        """Bits of an index."""
+        return max(1, (self.words - 1).bit_length())
+
+    @property
+    def channels(self) -> Ints:
+        """The input channel that each index means, in the shape of the indices."""
+        return self.indices + self.words * np.arange(self.tables)
+
+    def bounds(self, inp: Alphabet) -> tuple[Ints, Ints]:
+        """Return bounds of each output channel's sum, two int64 arrays [out_channels].
+
+        Any entry is assumed to have any value of the alphabet or, with padding, `pad_value`.
+        """
+        lo, hi = inp.lo, inp.hi
+        if any(self.window.pads):
+            lo, hi = min(lo, self.pad_value), max(hi, self.pad_value)
+        low, high = self.lookups * lo, self.lookups * hi
+        return np.where(self.negative, -high, low), np.where(self.negative, -low, high)
+
+    def output(self, inp: Features) -> Features:
+        """Return the output's shape and, as alphabet, all integers between the bounds of sums."""
+        out, rows, cols, tables = self.indices.shape
+        if tables * self.words != inp.channels or (rows, cols) != self.window.kernel:
+            raise ValueError(
+                f"indices {self.indices.shape} [out, rows, columns, tables] of {self.words} entries"
+                f" each do not fit {inp.channels} input channels and a kernel of"
+                f" {self.window.kernel}"
+            )
+        height, width = self.window.output(inp.height, inp.width)
+        if min(height, width) < 1:
+            raise ValueError(f"a window of {self.window.extent} does not fit {inp.shape}")
+        lo, hi = self.bounds(inp.alphabet)
+        low, high = int(lo.min()), int(hi.max())
+        return Features(height, width, out, Alphabet(low, 1, high - low + 1))
+
+    def check(self, inp: Features) -> None:
+        """Check indices, signs, padding and window."""
+        indices = integers(self.indices, 4, "indices")
+        need(
+            type(self.words) is int and self.words >= 1,
+            f"tables of {self.words!r} entries are not possible",
+        )
+        need(
+            indices.min() >= 0 and indices.max() < self.words,
+            f"an index is out of range: they lie between {indices.min()} and {indices.max()}, and"
+            f" a table has {self.words} entries",
+        )
+        need(
+            isinstance(self.negative, np.ndarray)
+            and self.negative.dtype == np.bool_
+            and self.negative.shape == (len(indices),),
+            "its field negative is not bool with an entry per output channel",
+        )
+        need(
+            type(self.pad_value) is int and abs(self.pad_value) <= MAX_VALUE,
+            f"{self.pad_value!r} is no value for padding: an integer from {-MAX_VALUE} to"
+            f" {MAX_VALUE} is needed",
+        )
+        check_window(self.window, inp, every=False)
+
+    def depends(self, alive: Mask) -> Mask:
+        """Return for every window whether an entry that an output takes is alive."""
+        out = len(self.indices)
+        if alive.all():
+            there = any_tap(np.ones((*alive.shape[:2], 1), np.bool_), self.window)
+            return np.broadcast_to(there, (*there.shape[:2], out))
+        top, left, bottom, right = self.window.pads
+        x = np.pad(alive, ((top, bottom), (left, right), (0, 0)))
+        view = np.lib.stride_tricks.sliding_window_view(x, self.window.extent, axis=(0, 1))
+        (sy, sx), (dy, dx) = self.window.stride, self.window.dilation
+        view = view[::sy, ::sx, :, ::dy, ::dx]
+        found = np.zeros((*view.shape[:2], out), np.bool_)
+        for ky, kx in np.ndindex(*self.window.kernel):
+            found |= view[..., ky, kx][..., self.channels[:, ky, kx]].any(axis=3)
+        return found
+
+    def mirrored(self, mask: Mask, before: LayersBefore) -> tuple[Gather, Ints]:
+        """Take the negative sums of marked channels."""
+        return replace(self, negative=self.negative ^ mask), np.zeros(len(mask), np.int64)
+
+    def code_of_padding(self, inp: Alphabet) -> int | None:
+        """Return the code of `pad_value`, None if `inp` lacks that value, and 0 without padding."""
+        return inp.code_of(self.pad_value) if any(self.window.pads) else 0
