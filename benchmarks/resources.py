@@ -69,6 +69,7 @@ def signature(design: Design) -> str:
         ", computed=None",
         ", scores=None",
         ", products=None",
+        ", lookups=None",
         ", dsp_widths=None",
         ", dsp_widths=()",
     ):
@@ -147,7 +148,9 @@ def main() -> None:
     parser.add_argument("what", choices=("collect", "fit"))
     parser.add_argument("--family", choices=BOARDS)
     parser.add_argument("--network", default="", help="beginning of the networks' names")
-    parser.add_argument("--array", choices=("maxpool", "sumpool"), help="fit this array alone")
+    parser.add_argument(
+        "--array", choices=("gather", "maxpool", "sumpool"), help="fit this array alone"
+    )
     parser.add_argument("--limit", type=int, help="most designs of each family")
     options = parser.parse_args()
     if options.what == "collect":

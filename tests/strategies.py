@@ -91,6 +91,8 @@ class Case:
             text = f"{layer.name}: {out.shape} {out.alphabet} {getattr(layer, 'window', '')}"
             if isinstance(layer, ir.Conv):
                 text += f" {layer.alphabet} pad {layer.pad_value} groups {layer.groups}"
+            if isinstance(layer, ir.Gather):
+                text += f" words {layer.words} pad {layer.pad_value} negative {layer.negative}"
             if isinstance(rule_of(layer), StageRule) and self.net.chain:
                 text += f" {next(folds)}"
             lines.append(text)
@@ -167,6 +169,15 @@ class Builder:
         weights = alphabet.values(self.rng.integers(0, alphabet.levels, shape))
         self.add(ir.Conv, weights, alphabet, window, one_of(self.draw, (0, 1, -1)), groups)
 
+    def gather(self) -> None:
+        """Add lookups in tables that the channels form, one or more of them."""
+        window = windows(self.draw, self.map, every_window=False)
+        channels, out = self.map.channels, self.draw(st.integers(1, 7))
+        words = one_of(self.draw, [n for n in range(1, channels + 1) if channels % n == 0])
+        indices = self.rng.integers(0, words, (out, *window.kernel, channels // words))
+        negative = self.rng.random(out) < one_of(self.draw, (0, 0.4, 1))
+        self.add(ir.Gather, indices, words, negative, window, one_of(self.draw, (0, 1, -1)))
+
     def pool(self) -> None:
         if chance(self.draw, 50):
             window = windows(self.draw, self.map, every_window=False)
@@ -241,12 +252,15 @@ class Builder:
             self.threshold()
 
     def block(self) -> None:
-        kind = one_of(self.draw, ("conv", "conv", "pool", "flatten"))
+        kind = one_of(self.draw, ("conv", "conv", "pool", "flatten", "gather"))
         if kind == "conv":
             window = windows(self.draw, self.map, every_window=False)
             self.conv(self.draw(st.integers(1, 7)), window)
             if chance(self.draw, 25) and self.map.alphabet.bits <= MAX_CODE_BITS:
                 self.pool()
+            self.tails()
+        elif kind == "gather":
+            self.gather()
             self.tails()
         elif kind == "pool":
             self.pool()
@@ -310,8 +324,9 @@ class Builder:
 
 def _fold(draw: Any, part: Any) -> Fold:
     """Draw a folding, among them such as the compiler would never choose."""
-    simd = draw(st.integers(1, part.inp.channels))
-    if not isinstance(part.layer, ir.Conv):
+    grain = part.grain
+    simd = grain * draw(st.integers(1, part.inp.channels // grain))
+    if not part.weighted:
         while part.cycles(Fold(simd, simd)) > MAX_CYCLES and simd < part.inp.channels:
             simd += 1
         return Fold(simd, simd)
@@ -321,7 +336,7 @@ def _fold(draw: Any, part: Any) -> Fold:
     pe = draw(st.integers(1, part.out_channels))
     while part.cycles(Fold(pe, simd, pixels)) > MAX_CYCLES:
         if simd < part.inp.channels:
-            simd += 1
+            simd += grain
         elif pe < part.out_channels:
             pe += 1
         else:

@@ -27,7 +27,7 @@ from xnorflow.lower.branches.segments import BETWEEN, shape_between
 from xnorflow.lower.passes import output_shape
 from xnorflow.plan.layer_rules import RULES, StageRule
 from xnorflow.resources import coefficients, terms
-from xnorflow.resources.engine import EngineSummary, Products
+from xnorflow.resources.engine import EngineSummary, Lookups, Products
 from xnorflow_hw.array import baked_array, factory, stored_sums
 from xnorflow_hw.fabric import popcount
 from xnorflow_hw.spec import ArraySpec, TailSpec
@@ -174,6 +174,11 @@ def engines(kind: str, family: Family) -> Iterator[EngineSummary]:
         buffer_width=8,
         act_bits=1,
     )
+    if kind == "gather":
+        for negative, words in product((False, True), (0, 40, 4000)):
+            found = Lookups(4, 2, negative)
+            yield replace(pool, lookups=found, rom_depth=words, rom_width=6, acc_bits=9)
+        return
     yield from (replace(pool, act_bits=bits) for bits in (1, 2))
     for multiplier in MULTIPLIERS:
         products = Products(multiplier, 8)
@@ -313,7 +318,7 @@ def test_the_shape_after_every_operation_is_known(op: type[Op]) -> None:
     weights = np.ones((3, 1, 1, 2), np.int64)
     given = {"window": ir.Window(), "weights": weights, "node": "any", "op": op.__name__}
     given |= {"factors": (2, 1), "fill": "repeat", "crop": (0, 0, 0, 0), "value": np.zeros((1, 1))}
-    given |= {"signs": (1, 1), "axis": 2, "minimum": False}
+    given |= {"signs": (1, 1), "axis": 2, "minimum": False, "indices": weights}
     for name, value in given.items():
         object.__setattr__(made, name, value)
     between = issubclass(op, BETWEEN)

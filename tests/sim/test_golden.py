@@ -64,6 +64,13 @@ def layer(
                     for ky, kx, iy, ix in taps(at.window, y, xx)
                     for i in range(inputs)
                 )
+            case ir.Gather():
+                value = sum(
+                    x.get((iy, ix, m * at.words + int(at.indices[c, ky, kx, m])), at.pad_value)
+                    for ky, kx, iy, ix in taps(at.window, y, xx)
+                    for m in range(at.tables)
+                )
+                value = -value if at.negative[c] else value
             case ir.MaxPool():
                 found = [
                     x[iy, ix, c] for _, _, iy, ix in taps(at.window, y, xx) if (iy, ix, c) in x

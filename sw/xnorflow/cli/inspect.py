@@ -57,6 +57,14 @@ def _row(layer: ir.Layer, inp: ir.Features, out: ir.Features) -> dict[str, Any]:
             "macs": layer.operations * out.height * out.width,
             "weight_bits": layer.weights.size * layer.alphabet.bits,
         }
+    if isinstance(layer, ir.Gather):
+        row |= {
+            "pad_value": layer.pad_value if any(layer.window.pads) else None,
+            "tables": layer.tables,
+            "words": layer.words,
+            "lookups": layer.lookups * out.size,
+            "weight_bits": layer.indices.size * layer.index_bits,
+        }
     return row
 
 
@@ -151,6 +159,7 @@ def command(
     scores = inspected(net, fpgas()[GENERIC].family)
     total = {
         "macs": sum(r.get("macs", 0) for r in rows),
+        "lookups": sum(r.get("lookups", 0) for r in rows),
         "weight_bits": sum(r.get("weight_bits", 0) for r in rows),
     }
     if as_json:
@@ -172,7 +181,9 @@ def command(
         )
         return
     table = Table(
-        title=f"{net.name}: {total['macs']:,} multiply-accumulates a frame,"
+        title=f"{net.name}: {total['macs']:,} multiply-accumulates"
+        + (f" and {total['lookups']:,} lookups" if total["lookups"] else "")
+        + " a frame,"
         f" {total['weight_bits']:,} weight bits",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
@@ -194,8 +205,14 @@ def command(
             _window(r),
             "x".join(map(str, r["output_shape"])),
             r["output_alphabet"].strip("{}"),
-            r.get("weight_alphabet", "").strip("{}"),
-            f"{r['macs']:,}" if "macs" in r else "",
+            f"{r['tables']} x {r['words']}"
+            if "words" in r
+            else r.get("weight_alphabet", "").strip("{}"),
+            f"{r['lookups']:,} lookups"
+            if "lookups" in r
+            else f"{r['macs']:,}"
+            if "macs" in r
+            else "",
             f"{r['weight_bits']:,}" if "weight_bits" in r else "",
         )
     console.out.print(table)

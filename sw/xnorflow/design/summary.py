@@ -192,11 +192,10 @@ def _layer(part: Part, fold: Fold, stage: StageSpec, box: GearboxSpec) -> dict[s
         "queue_depth": stage.queue_depth,
         "tails": [_tail(tail) for tail in stage.tails],
     }
-    if isinstance(a, Weighted) and isinstance(part.layer, ir.Conv):
+    if isinstance(a, Weighted) and isinstance(part.layer, ir.Conv | ir.Gather):
         front["window"]["pad_value"] = part.layer.pad_value
         entry |= {
-            "weight_alphabet": str(part.layer.alphabet),
-            "groups": part.layer.groups,
+            **_weights(part.layer),
             "rom": {
                 "depth": a.weight_words,
                 "width": a.word_bits,
@@ -209,6 +208,17 @@ def _layer(part: Part, fold: Fold, stage: StageSpec, box: GearboxSpec) -> dict[s
     if isinstance(a, MacSpec):
         entry["multiplier"] = a.multiplier
     return entry
+
+
+def _weights(layer: ir.Conv | ir.Gather) -> dict[str, Any]:
+    """Return the entries of a layer's weights or of its tables."""
+    match layer:
+        case ir.Conv():
+            return {"weight_alphabet": str(layer.alphabet), "groups": layer.groups}
+        case ir.Gather():
+            return {"tables": layer.tables, "table_words": layer.words}
+        case _:
+            assert_never(layer)
 
 
 def _streams(design: Summarised) -> list[dict[str, Any]]:

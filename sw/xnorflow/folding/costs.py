@@ -108,7 +108,7 @@ def refolded(
             planes=planes,
             words=repeat * beats,
         )
-        if conv and products is None
+        if conv and products is None and example.lookups is None
         else ""
     )
     return replace(
@@ -119,7 +119,9 @@ def refolded(
         at_once=fold.pixels,
         cycles=part.cycles(fold),
         rom_depth=repeat * beats if conv else 0,
-        rom_width=part.lanes(fold) * width if conv else 0,
+        rom_width=example.lookups.word_bits(fold.pe, fold.simd)
+        if example.lookups is not None
+        else part.lanes(fold) * width * conv,
         weight_planes=planes,
         products=products,
         buffer_depth=depth,

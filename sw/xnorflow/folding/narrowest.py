@@ -176,7 +176,7 @@ def default_cycles(parts: Sequence[Part], lanes: int) -> int:
         Most XNOR lanes, summed over all engines with weights.
     """
     low = max(fastest(p) for p in parts)
-    high = max(low, sum(p.cycles(Fold(1, 1)) for p in parts))
+    high = max(low, sum(p.cycles(p.smallest_fold) for p in parts))
     while low < high:
         middle = (low + high) // 2
         folds = for_cycles(parts, middle)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from xnorflow.errors import UnsupportedModel
 from xnorflow.graph import ops as g
 from xnorflow.graph.function_ops import FunctionOp, Operand
+from xnorflow.graph.gather_op import GatherOp
 from xnorflow.graph.join_ops import AddMapOp, JoinOp, StretchOp
 from xnorflow.ir import Window
 
@@ -95,6 +96,8 @@ def _apply(op: g.Op, x: Doubles) -> Doubles:
             return _sums(x, op.window)
         case g.AveragePoolOp():
             return _sums(x, op.window) / op.counts(*x.shape[1:3])[None, :, :, None]
+        case GatherOp():
+            return _gather(op, x)
         case g.FlattenOp():
             return x.reshape(len(x), 1, 1, -1)
         case AddMapOp():
@@ -131,6 +134,15 @@ def _convolve(op: g.ConvOp, x: Doubles) -> Doubles:
         # What overflowed before stays infinite, or becomes NaN.
         sums = patches.reshape(*patches.shape[:3], -1) @ weights.reshape(len(weights), -1).T
     return sums if op.bias is None else sums + op.bias.astype(np.float64)
+
+
+def _gather(op: GatherOp, x: Doubles) -> Doubles:
+    patches, channels = _windows(x, op.window, 0), op.channels
+    found = np.zeros((*patches.shape[:3], len(channels)))
+    for row, column in np.ndindex(op.window.kernel):
+        for table in range(channels.shape[3]):
+            found += patches[:, :, :, row, column][..., channels[:, row, column, table]]
+    return found
 
 
 def _sums(x: Doubles, window: Window) -> Doubles:

@@ -62,7 +62,13 @@ class Gather(Layer):
     @property
     def channels(self) -> Ints:
         """The input channel that each index means, in the shape of the indices."""
-        return self.indices + self.words * np.arange(self.tables)
+        return self.channels_of(self.indices, self.words)
+
+    @staticmethod
+    def channels_of(indices: Ints, words: int) -> Ints:
+        """Return the channels that indices [..., tables] mean in tables of as many words."""
+        found: Ints = indices + words * np.arange(indices.shape[-1])
+        return found
 
     def bounds(self, inp: Alphabet) -> tuple[Ints, Ints]:
         """Return bounds of each output channel's sum, two int64 arrays [out_channels].

@@ -25,6 +25,7 @@ from xnorflow.graph.ops import AveragePoolOp, Graph
 from xnorflow.ir import IntegerNetwork
 from xnorflow.ir.verify import verify
 from xnorflow.lower.averages import split_averages, spread_averages
+from xnorflow.lower.branches.lookups import merge_lookups
 from xnorflow.lower.branches.round_weights import round_all_weights
 from xnorflow.lower.branches.segments import branches, host_quantised, lifted
 from xnorflow.lower.branches.walk import walk as branches_walk
@@ -101,6 +102,8 @@ def tidy(graph: Graph, passes: Iterable[Pass] = PASSES) -> Iterator[tuple[str, G
     graph = lifted(check_constants)(graph)
     graph = host_quantised(graph) if branches(graph) else quantise_on_host(graph)
     yield "imported", graph
+    graph = merge_lookups(graph)
+    yield merge_lookups.__name__, graph
     for step in passes:
         graph = lifted(step)(graph)
         yield step.__name__, graph

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from xnorflow.errors import UnsupportedModel
 from xnorflow.graph import ops as g
 from xnorflow.graph.function_ops import FunctionOp
+from xnorflow.graph.gather_op import GatherOp
 from xnorflow.ir import Alphabet, Ints
 from xnorflow.ir.layers import MAX_PRODUCT_BITS
 from xnorflow.lower.common_scale import MAX_CODE_BITS
@@ -208,7 +209,9 @@ def round_weights(graph: g.Graph, bits: int, *, last: bool = True) -> g.Graph:
         tail = [o for o in behind if isinstance(o, g.Elementwise)]
         value = affine(tail) if len(tail) == len(behind) and last else None
         if value is None or value.clips:
-            ops[at] = _rounded(op, op.weights.astype(np.float64), bits, shared=False)
+            # Entries of tables are added, so all have one scale.
+            table = bool(behind) and isinstance(behind[0], GatherOp)
+            ops[at] = _rounded(op, op.weights.astype(np.float64), bits, shared=table)
             continue
         out = len(op.weights)
         factor = np.broadcast_to(value.factor, out).reshape(-1, 1, 1, 1)

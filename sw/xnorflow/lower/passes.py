@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from xnorflow.errors import UnsupportedModel
 from xnorflow.graph import ops as g
 from xnorflow.graph.function_ops import FunctionOp
+from xnorflow.graph.gather_op import GatherOp
 from xnorflow.ir import Window
 
 Shape = tuple[int, int, int]
@@ -45,6 +46,8 @@ def output_shape(op: g.Op, shape: Shape) -> Shape:
             op=op.op,
             hint="larger images, or padding.",
         )
+    if isinstance(op, GatherOp):
+        return *out, len(op.indices)
     if not isinstance(op, g.ConvOp):
         return *out, channels
     out_channels, *kernel, per_group = op.weights.shape

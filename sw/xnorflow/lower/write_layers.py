@@ -10,6 +10,7 @@ from xnorflow import ir
 from xnorflow.errors import UnsupportedModel
 from xnorflow.graph import ops
 from xnorflow.graph.function_ops import FunctionOp
+from xnorflow.graph.gather_op import GatherOp
 from xnorflow.ir.alphabet import weight_alphabet
 from xnorflow.lower import scores
 from xnorflow.lower.common_scale import MAX_CODE_BITS
@@ -102,6 +103,8 @@ def write_chain(p: Pending, chain: Sequence[ops.Op], shape: Shape, places: Seque
                 _sum(p, op)
             case ops.ConvOp():
                 _convolve(p, op, shape)
+            case GatherOp():
+                _gather(p, op)
             case _:
                 raise UnsupportedModel(
                     "there is no integer form of this operation.", node=op.node, op=op.op
@@ -194,6 +197,42 @@ def _sum(p: Pending, op: ops.SumPoolOp) -> None:
     check_range(p.unit, total, op)
     p.reach = Reach(lo * taps, hi * taps, step)
     p.error = taps * p.error + sum_error(p.unit, total, taps, exact=p.exact)
+    p.exact = p.exact and not p.error.any()
+
+
+def _gather(p: Pending, op: GatherOp) -> None:
+    """Write a sum of entries that are chosen of tables."""
+    p.settle(op)
+    out = len(op.indices)
+    layer = ir.Gather(
+        p.name("gather"),
+        op.indices,
+        op.words,
+        np.zeros(out, np.bool_),
+        op.window,
+        sources=sources(op),
+    )
+    lo, hi, step = p.reach.lo, p.reach.hi, p.reach.step
+    if any(op.window.pads):
+        step = int(np.gcd.reduce(np.append(lo, step)))
+        lo, hi = np.minimum(lo, 0), np.maximum(hi, 0)
+    channels = op.channels.reshape(out, -1)
+    low, high = lo[channels].sum(1), hi[channels].sum(1)
+    magnitude = np.maximum(np.abs(lo), np.abs(hi))[channels].sum(1)
+    most_bits = ir.MAX_BITS if p.rounded else MANTISSA
+    if p.alphabet().bits > most_bits or layer.lookups * max(magnitude.max(), 1) >= 1 << most_bits:
+        raise UnsupportedModel(
+            f"its sums take more than {most_bits} bits.",
+            node=op.node,
+            op=op.op,
+            hint="fewer bits of activations, or of the codebooks.",
+        )
+    check_range(p.unit, magnitude, op)
+    p.layers.append(layer)
+    p.reach = Reach(low, high, step)
+    p.error = p.error[channels].sum(1) + sum_error(
+        p.unit, magnitude, channels.shape[1], exact=p.exact
+    )
     p.exact = p.exact and not p.error.any()
 
 

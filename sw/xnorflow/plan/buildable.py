@@ -8,7 +8,6 @@ from xnorflow import ir
 from xnorflow.ir.reach import verify_reached
 from xnorflow.plan.layer_rules import reductions
 from xnorflow.plan.mapping import describe_input, describe_stage, has_steps, unit_of_scores
-from xnorflow.plan.reductions import Fold
 
 
 def check_buildable(net: ir.IntegerNetwork) -> None:
@@ -28,8 +27,9 @@ def check_buildable(net: ir.IntegerNetwork) -> None:
         If there is no hardware for a layer; the message names the layer.
     """
     describe_input(net, math.prod(net.shape), 1)
-    parts, fold = reductions(net), Fold(1, 1)
+    parts = reductions(net)
     for part in parts:
-        stage = describe_stage(part, fold, last=part is parts[-1], steps=has_steps(net))
-    unit_of_scores(net, parts[-1], fold, stage, 1)
+        last = part is parts[-1]
+        stage = describe_stage(part, part.smallest_fold, last=last, steps=has_steps(net))
+    unit_of_scores(net, parts[-1], parts[-1].smallest_fold, stage, 1)
     verify_reached(net)

@@ -131,6 +131,16 @@ class Reduction:
         """Number of input channels that only go together: the entries of a table, or 1."""
         return self.layer.words if isinstance(self.layer, ir.Gather) else 1
 
+    @property
+    def terms(self) -> int:
+        """Number of values that an output takes at a tap."""
+        return self.group_inputs // self.grain
+
+    @property
+    def smallest_fold(self) -> Fold:
+        """Folding with the fewest lanes."""
+        return Fold(1, self.grain)
+
     def with_tail(self, layer: ir.Layer, inp: ir.Features, out: ir.Features) -> Reduction:
         """Return the reduction with one more tail."""
         return replace(self, tails=(*self.tails, (layer, inp, out)))

@@ -28,6 +28,29 @@ class Products:
 
 
 @dataclass(frozen=True)
+class Lookups:
+    """Summary of what an array selects from tables.
+
+    Parameters
+    ----------
+    words : int
+        Entries of a table.
+    index_bits : int
+        Bits of an index.
+    negative : bool
+        Whether some sums are negative, for which there is a bit per output channel.
+    """
+
+    words: int
+    index_bits: int
+    negative: bool
+
+    def word_bits(self, pe: int, simd: int) -> int:
+        """Return the bits of a word of the indices' memory."""
+        return pe * (simd // self.words * self.index_bits + self.negative)
+
+
+@dataclass(frozen=True)
 class ComputedCodes:
     """Summary of a tail that computes codes by a product and a sum.
 
@@ -158,7 +181,7 @@ class EngineSummary:
         Output channels.
     reduction : int
         Input values per output value: kernel area x input channels of a group for a convolution,
-        kernel area for a pool, number of maps for a join.
+        kernel area x tables for lookups, kernel area for a pool, number of maps for a join.
     inputs : int
         Input values per frame.
     pe, simd : int
@@ -212,6 +235,9 @@ class EngineSummary:
         of the first.
     products : Products, optional
         What multiplies, if the array does; then it has neither planes nor a form.
+    lookups : Lookups, optional
+        What is looked up, if the array does that; then it has neither planes nor a form, and its
+        weights are indices.
     """
 
     name: str
@@ -252,6 +278,7 @@ class EngineSummary:
     join: JoinSummary | None = None
     streams: tuple[StreamSummary, ...] = ()
     products: Products | None = None
+    lookups: Lookups | None = None
 
     def __post_init__(self) -> None:
         """Check that sizes are positive."""
@@ -269,12 +296,12 @@ class EngineSummary:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates per frame; 0 for a pool."""
+        """Multiply-accumulates per frame, or lookups; 0 for a pool."""
         return self.positions * self.channels * self.reduction if self.rom_depth else 0
 
     @property
     def weights(self) -> int:
-        """Number of weights."""
+        """Number of weights, or of indices."""
         return self.channels * self.reduction if self.rom_depth else 0
 
     @property

@@ -9,7 +9,6 @@ from xnorflow import ir
 from xnorflow.devices.tables import Family
 from xnorflow.plan.layer_rules import Part, reductions
 from xnorflow.plan.mapping import describe_stage, has_steps, unit_of_scores
-from xnorflow.plan.reductions import Fold
 from xnorflow.resources import terms
 from xnorflow.resources.coefficients import fitted
 from xnorflow.resources.summarise import score_summary
@@ -106,7 +105,10 @@ def score_forms(
 
 def inspected(net: ir.LayerGraph, family: Family) -> tuple[ScoreForm, ...]:
     """Return how a network's scores are computed, one at a time and without DSP blocks."""
-    parts, fold, steps = reductions(net), Fold(1, 1), has_steps(net)
-    stages = [describe_stage(part, fold, last=part is parts[-1], steps=steps) for part in parts]
-    unit = unit_of_scores(net, parts[-1], fold, stages[-1], 1)
+    parts, steps = reductions(net), has_steps(net)
+    stages = [
+        describe_stage(part, part.smallest_fold, last=part is parts[-1], steps=steps)
+        for part in parts
+    ]
+    unit = unit_of_scores(net, parts[-1], parts[-1].smallest_fold, stages[-1], 1)
     return score_forms(net, parts, stages, unit, family)

@@ -14,6 +14,7 @@ from xnorflow.resources.engine import (
     ComputedCodes,
     DesignSummary,
     EngineSummary,
+    Lookups,
     Products,
     ScoreSummary,
     StreamSummary,
@@ -24,6 +25,7 @@ from xnorflow_hw.spec import (
     AcceleratorSpec,
     AffineSpec,
     BufferSpec,
+    GatherSpec,
     JoinSpec,
     MacSpec,
     ScoreSpec,
@@ -85,12 +87,15 @@ def engine_summary(
         join=join_summary(stage),
         streams=() if plain else streams,
         products=Products(a.multiplier, a.weight_bits) if isinstance(a, MacSpec) else None,
+        lookups=Lookups(a.words, a.index_bits, a.negative is not None)
+        if isinstance(a, GatherSpec)
+        else None,
     )
     match b:
         case BufferSpec():
             return replace(
                 common,
-                reduction=b.kernel[0] * b.kernel[1] * part.group_inputs,
+                reduction=b.kernel[0] * b.kernel[1] * part.terms,
                 buffer_depth=b.depth,
                 buffer_width=b.word_bits,
                 buffer_ram=b.ram,

@@ -18,6 +18,7 @@ from xnorflow.resources.engine import (
     DesignSummary,
     EngineSummary,
     JoinSummary,
+    Lookups,
     Products,
     ScoreSummary,
 )
@@ -26,6 +27,7 @@ from xnorflow.storage.blocks import StorageChoice, ram_luts, rom_luts
 from xnorflow_hw.array import stored_sums as stored
 from xnorflow_hw.fabric import copies, xnor_sum
 from xnorflow_hw.spec import GearboxSpec, RomSpec
+from xnorflow_hw.spec.latency import register_count
 
 Terms = dict[str, float]
 CONSTANT = ", constants"
@@ -220,6 +222,42 @@ def _mac(e: EngineSummary, products: Products, family: Family) -> Terms:
     return found
 
 
+def _gather(e: EngineSummary, family: Family) -> Terms:
+    """Return the terms of an array that selects entries of tables and adds them."""
+    assert e.lookups is not None
+    found: Terms = {
+        "gather": 1,
+        "gather: bits of sums": e.pe * e.acc_bits,
+        **_lookup_terms(e.lookups, e.pe, e.simd, e.act_bits, family),
+        f"{WHOLE}chains": e.pe * e.simd // e.lookups.words,
+    }
+    if e.rom_depth > 1:
+        found |= _weights(e, family)
+        found[FAR] = _far(e, family)
+    return found
+
+
+def _lookup_terms(lookups: Lookups, pe: int, simd: int, bits: int, family: Family) -> Terms:
+    """Return the terms of the multiplexers and adders of lookups.
+
+    Multiplexers are counted in two-way ones. A LUT of six inputs holds three of them, one of four
+    inputs holds one.
+    """
+    tables, levels = simd // lookups.words, lookups.index_bits
+    each = lookups.words - 1 if family.lut_inputs == 4 else ceil((lookups.words - 1) / 3)
+    stages = register_count(levels)
+    flops = 0
+    for k in range(1, stages + 1):
+        level = ceil(k * levels / stages)
+        flops += ceil(lookups.words / (1 << level)) * bits + levels - level
+    added = adder_bits(tables, bits, 0)
+    return {
+        "gather: multiplexers": pe * tables * each * bits,
+        "gather: bits of adders": pe * added,
+        "gather: flip-flops": pe * (tables * flops + added * (tables > 1) / 2),
+    }
+
+
 def array_dsps(e: EngineSummary, family: Family) -> int:
     """Return the DSP blocks of an array."""
     if e.products is None or e.products.multiplier != "dsp" or family.dsp is None:
@@ -276,6 +314,7 @@ def _dot(e: EngineSummary, family: Family) -> Terms:
 
 ARRAYS: dict[str, Callable[[EngineSummary, Family], Terms]] = {
     "conv": _dot,
+    "gather": _gather,
     "maxpool": _pool,
     "sumpool": _pool,
 }

@@ -7,6 +7,7 @@ powers of two sees exactly what any framework computes.
 import numpy as np
 
 from xnorflow.graph import join_ops, ops
+from xnorflow.graph.gather_op import GatherOp
 
 
 def windows(x, window, pad):
@@ -74,6 +75,14 @@ def step(op, x, *others):
             taps = windows(x, op.window, 0).astype(np.float64)
             total = taps.sum(axis=(3, 4)).astype(np.float32)
             return total / op.counts(*x.shape[1:3]).astype(np.float32)[..., None]
+        case GatherOp():
+            taps = windows(x, op.window, 0).astype(np.float64)
+            out, tables = len(op.indices), op.indices.shape[3]
+            weights = np.zeros((out, *op.window.kernel, tables, op.words))
+            for at in np.ndindex(op.indices.shape):
+                weights[(*at, op.indices[at])] = 1
+            weights = weights.reshape(out, *op.window.kernel, -1)
+            return np.einsum("nyxklc,oklc->nyxo", taps, weights).astype(np.float32)
         case ops.ConvOp():
             scale = np.broadcast_to(np.asarray(op.scale, np.float64), (len(op.weights),))
             taps = windows(x, op.window, op.pad_value).astype(np.float64)

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import wraps
+from math import prod
+
+import numpy as np
 
 from xnorflow.frontend.arrangement import Moves, strided
 from xnorflow.frontend.node import Node
 from xnorflow.frontend.registry import LayerHandler, Result
 from xnorflow.frontend.values import Activation, LayoutError, Value, channels_first
+from xnorflow.graph import ops
 
 
 def also_picked(handler: LayerHandler) -> LayerHandler:
@@ -39,7 +43,13 @@ def also_picked(handler: LayerHandler) -> LayerHandler:
 
 
 def pick(node: Node, x: Activation) -> Moves | None:
-    """Return the convolution that picks features [1, channels, rows, columns]; None if not."""
+    """Return what picks features [1, channels, rows, columns]; None if nothing does.
+
+    That is a flattening if they are in the order of the frame, or else a convolution.
+    """
     if x.index.ndim != 4 or len(x.index) != 1 or x.padded:
         return None
-    return strided(node, x.frame, x.index[0].transpose(1, 2, 0))
+    wanted = x.index[0].transpose(1, 2, 0)
+    if wanted.shape[:2] == (1, 1) and np.array_equal(wanted[0, 0], np.arange(prod(x.frame))):
+        return (ops.FlattenOp(node=node.name, op=node.op),)
+    return strided(node, x.frame, wanted)

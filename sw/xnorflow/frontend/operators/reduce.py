@@ -11,6 +11,7 @@ import numpy as np
 
 from xnorflow.frontend.limits import MAX_WEIGHTS, elements
 from xnorflow.frontend.node import Node
+from xnorflow.frontend.operators.lookups import looked_up
 from xnorflow.frontend.operators.windows import axes_of
 from xnorflow.frontend.registry import Result, activation, handles
 from xnorflow.frontend.values import Activation, Constant, LayoutError, Rearrangement, Value
@@ -72,6 +73,10 @@ def reduce(node: Node, inputs: Sequence[Value | None]) -> Result:
     if reduced is None:
         return x, ()
     kept = [a for a in range(rank) if a not in reduced]
+    if node.op == "ReduceSum" and not x.raw:
+        found = looked_up(node, x, kept, bool(node.integer("keepdims", 1)))
+        if found is not None:
+            return found
     if x.padded:
         raise node.unsupported("its input is padded.", "padding before a convolution or pool.")
     keepdims = bool(node.integer("keepdims", 1))

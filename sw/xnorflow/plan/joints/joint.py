@@ -69,9 +69,19 @@ class Joint:
         return self.tails[-1][2] if self.tails else self.out
 
     @property
+    def smallest_fold(self) -> Fold:
+        """Folding with the fewest lanes."""
+        return Fold(1, 1)
+
+    @property
     def out_channels(self) -> int:
         """Number of output channels."""
         return self.out.channels
+
+    @property
+    def terms(self) -> int:
+        """Number of maps that a value comes from."""
+        return self.group_inputs
 
     @property
     def group_inputs(self) -> int:
