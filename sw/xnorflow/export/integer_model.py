@@ -170,6 +170,40 @@ def _conv(layer: ir.Conv, b: OnnxBuilder, inp: ir.Features, out: ir.Features, qo
     b.mark(out.shape, out.alphabet)
 
 
+@_write.register
+def _gather(
+    layer: ir.Gather, b: OnnxBuilder, inp: ir.Features, out: ir.Features, qonnx: bool
+) -> None:
+    """Write slices of the map, picks of channels, and their sums, as such layers are exported."""
+    pad = layer.pad_value if any(layer.window.pads) else 0
+    _need_exact(layer.lookups * furthest(inp, pad), layer)
+    b.to_map()
+    name, window = layer.name, layer.window
+    if any(window.pads):
+        b.pad(name, window, pad)
+    place, axes = b.place, b.store(f"{name}_axes", np.array([2, 3], np.int64))
+    steps = b.store(f"{name}_steps", np.array(window.stride, np.int64))
+    terms = b.store(f"{name}_terms", np.array([2], np.int64))
+    size, channels, total = np.array(out.shape[:2]), layer.channels, ""
+    for tap in np.ndindex(*window.kernel):
+        b.go(place)
+        own = f"{name}_{tap[0]}_{tap[1]}"
+        start = np.array(tap, np.int64) * window.dilation
+        end = start + (size - 1) * window.stride + 1
+        ends = [b.store(f"{own}_{what}", at) for what, at in (("start", start), ("end", end))]
+        b.add("Slice", f"{own}_slice", *ends, axes, steps)
+        picks = b.store(f"{own}_indices", channels[:, tap[0], tap[1]])
+        b.add("Gather", f"{own}_entries", picks, axis=1)
+        b.add("ReduceSum", f"{own}_sum", terms, keepdims=0)
+        if total:
+            b.add("Add", f"{own}_total", total)
+        total = b.at
+    if layer.negative.any():
+        signs = b.per_channel(f"{name}_signs", np.where(layer.negative, -1, 1))
+        b.add("Mul", name, signs)
+    b.mark(out.shape, out.alphabet)
+
+
 def group_attribute(groups: int) -> dict[str, Any]:
     """Return ONNX's attribute of a convolution's groups, none where it has its default."""
     return {"group": groups} if groups != 1 else {}

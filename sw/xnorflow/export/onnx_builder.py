@@ -214,7 +214,7 @@ class OnnxBuilder:
 
         A convolution pads with 0 itself.
         """
-        return self._pad(name, window, value) if value else window.pads
+        return self.pad(name, window, value) if value else window.pads
 
     def pad_pool(self, name: str, window: Window, value: float) -> tuple[int, ...]:
         """Append padding with a value if a pool cannot pad itself; return the pads of the pool.
@@ -223,9 +223,9 @@ class OnnxBuilder:
         """
         kernel = window.kernel * 2
         small = all(pad < size for pad, size in zip(window.pads, kernel, strict=True))
-        return window.pads if small else self._pad(name, window, value)
+        return window.pads if small else self.pad(name, window, value)
 
-    def _pad(self, name: str, window: Window, value: float) -> tuple[int, ...]:
+    def pad(self, name: str, window: Window, value: float) -> tuple[int, ...]:
         """Append a Pad node, and return the pads that are left: none."""
         top, left, bottom, right = window.pads
         amounts = np.array([0, 0, top, left, 0, 0, bottom, right], np.int64)
