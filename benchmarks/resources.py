@@ -10,7 +10,8 @@ prints the error of both halves.
 
 Run: python benchmarks/resources.py collect [--family ecp5|ice40|gowin|xilinx] [--limit N]
      python benchmarks/resources.py fit
-     python benchmarks/resources.py fit --network averages --array sumpool    # and nothing else
+     python benchmarks/resources.py collect --network lookups --array gather    # Yosys alone
+     python benchmarks/resources.py fit --network lookups --array gather        # and nothing else
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from count_cells import count
+from count_cells import apart, count
 from drawn import samples
 from fit_resources import COEFFICIENTS, fit_array, fit_family
 from fit_resources import write as save
@@ -84,8 +85,11 @@ def fits(design: Design, board: str) -> bool:
     return bool(taken.luts <= device.luts.use() and taken.ram_blocks <= device.ram_blocks.use())
 
 
-def collect(fabrics: list[str], network: str, limit: int | None) -> None:
-    """Measure the designs of networks whose names begin with `network` that have no record yet."""
+def collect(fabrics: list[str], network: str, limit: int | None, parts_alone: bool) -> None:
+    """Measure the designs of networks whose names begin with `network` that have no record yet.
+
+    With `parts_alone`, Yosys counts their components, and they are not packed as a whole.
+    """
     records = read()
     for fabric in fabrics:
         board = BOARDS[fabric]
@@ -98,7 +102,7 @@ def collect(fabrics: list[str], network: str, limit: int | None) -> None:
                 if not fits(design, board):
                     print(f"{key}: too large for {board}", flush=True)
                     continue
-                whole, parts = count(design, board)
+                whole, parts = ({}, apart(design, board)) if parts_alone else count(design, board)
             except XnorflowError as e:
                 print(f"{key}: {e}", flush=True)
                 continue
@@ -127,7 +131,12 @@ def fit(network: str, kind: str | None) -> None:
             design = sample.design(board, fabric, record["folds"])
             same = signature(design) == record["shape"] or design.digest == record["design"]
             whole, device = record["whole"], fpga(board)
-            room = device.luts.use() - whole["lut"], device.ram_blocks.use() - whole["bram"]
+            if not whole and kind is None:
+                continue
+            room = (
+                device.luts.use() - whole.get("lut", 0),
+                device.ram_blocks.use() - whole.get("bram", 0),
+            )
             if same and min(room) >= 0:
                 designs.append(design)
                 chosen.append(record)
@@ -154,9 +163,8 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="most designs of each family")
     options = parser.parse_args()
     if options.what == "collect":
-        collect(
-            [options.family] if options.family else list(BOARDS), options.network, options.limit
-        )
+        fabrics = [options.family] if options.family else list(BOARDS)
+        collect(fabrics, options.network, options.limit, options.array is not None)
     else:
         fit(options.network, options.array)
 

@@ -17,6 +17,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 17
 """Operator set of the files."""
+MOST = np.iinfo(np.int64).max
+"""End of a slice that goes to the end of an axis."""
 IR_VERSION = 8
 """ONNX IR version of the files."""
 
@@ -80,6 +82,39 @@ class ChainFile:
         It is padded with 0 on all sides.
         """
         self.add("Conv", _floats(weights), pads=[pad] * 4, group=groups)
+
+    def lookups(self, codebooks: NDArray[Any], indices: NDArray[np.int64], pad: int = 0) -> None:
+        """Append a product-quantised convolution: a table of products, picks of entries, and sums.
+
+        Parameters
+        ----------
+        codebooks : array [M, K, d]
+            Vectors of each subspace of the channels.
+        indices : int64 array [outputs, rows, columns, M]
+            Vector that is taken at each position of the kernel.
+        pad : int
+            Rows and columns of 0 on all sides.
+        """
+        tables, words, dimension = codebooks.shape
+        self.add("Conv", _floats(codebooks.reshape(-1, dimension, 1, 1)), group=tables)
+        if pad:
+            self.add("Pad", np.array([0, 0, pad, pad] * 2, np.int64))
+        whole, total = self._at, None
+        rows, columns = indices.shape[1:3]
+        for row, column in np.ndindex(rows, columns):
+            self._at = whole
+            if (rows, columns) != (1, 1):
+                # As many rows and columns are left as there are windows.
+                ends = [row + 1 - rows or MOST, column + 1 - columns or MOST]
+                self.add("Slice", *(np.array(a, np.int64) for a in ([row, column], ends, [2, 3])))
+            entries = indices[:, row, column] + words * np.arange(tables)
+            self.add("Gather", entries, axis=1)
+            self.add("ReduceSum", np.array([2], np.int64), keepdims=0)
+            if total is not None:
+                made = f"add_{len(self._nodes)}"
+                self._nodes.append(helper.make_node("Add", [total, self._at], [made], name=made))
+                self._at = made
+            total = self._at
 
     def max_pool(self, size: int) -> None:
         """Append a max-pool of size x size pixels, which leaves out an incomplete last row."""

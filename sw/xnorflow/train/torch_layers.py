@@ -173,6 +173,8 @@ class ScoreNorm(WritableLayer):
     """
 
     MOMENTUM = 0.1
+    exact = False
+    """Whether offsets need not be whole in evaluation, as behind real weights."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -182,19 +184,23 @@ class ScoreNorm(WritableLayer):
         self.offset = nn.Parameter(torch.zeros(classes))
 
     def forward(self, x: Any) -> Any:
-        """Return normalised scores while training, else sums with whole offsets."""
+        """Return normalised scores while training, else sums with offsets."""
         if not self.training:
-            return x + self.whole_offsets()
+            return x + (self.real_offsets() if self.exact else self.whole_offsets())
         mean, variance = x.mean(0), x.var(0, unbiased=False).mean()
         with torch.no_grad():
             self.mean.lerp_(mean, self.MOMENTUM)
             self.variance.lerp_(variance, self.MOMENTUM)
         return (x - mean) * (self.log_gain.exp() / (variance + Norm.EPS).sqrt()) + self.offset
 
+    def real_offsets(self) -> Any:
+        """Return what would be added to the sums of each class if it need not be whole."""
+        deviation = (self.variance + Norm.EPS).sqrt()
+        return (self.offset * deviation / self.log_gain.exp() - self.mean).detach()
+
     def whole_offsets(self) -> Any:
         """Return what is added to the sums of each class."""
-        deviation = (self.variance + Norm.EPS).sqrt()
-        return (self.offset * deviation / self.log_gain.exp() - self.mean).detach().round()
+        return self.real_offsets().round()
 
     def settle(self, values: Any) -> None:
         """Take the statistics of `values` for good."""

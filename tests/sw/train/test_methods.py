@@ -21,7 +21,8 @@ from .tiny import NAMES, needs_torch, stripes, task, trained
 CONVOLUTIONAL = [
     m.name
     for m in METHODS
-    if m.module in ("binary_connect", "binary_net", "dorefa", "ternary_weights", "xnor_net")
+    if m.module
+    in ("binary_connect", "binary_net", "dorefa", "quantized_cnn", "ternary_weights", "xnor_net")
 ]
 
 

@@ -26,7 +26,7 @@ def stripes(frames: int = 90, channels: int = 1, most: int = 255) -> DataSet:
     return DataSet("stripes", Path("stripes.npz"), x[:frames], y[:frames], x[frames:], y[frames:])
 
 
-NETS = {"perceptron": "", "committee": "5", "true-north": "12-30"}
+NETS = {"perceptron": "", "committee": "5", "true-north": "12-30", "q-cnn": "12-16"}
 """Small networks of the methods that do not take any, by the beginning of their names."""
 
 
