@@ -5,11 +5,11 @@ the channels into M subspaces of d channels. A subspace has one codebook D of K 
 an index B chooses one for each output and each position of the kernel.
 
 * `by_k_means` minimises the error of the weights (eq. 5): k-means on the sub-vectors of a subspace.
-* `corrected` minimises the error of the layer's response (eq. 7 and 9) on samples: with x the
-  input that the compressed layers before it make, and t the response of the network as it was, the
-  mean of ``(t - W x)**2``. That depends on the samples by ``G = mean(x x^T)`` and
-  ``C = mean(t x^T)`` alone. Codebooks and indices are updated in turn, subspace by subspace, each to the best value with
-  all others fixed, so the error never rises.
+* `corrected` minimises the error of the layer's response (eq. 7 and 9) on samples: with x the input
+  that the compressed layers before it make, and t the response of the network as it was, the mean
+  of ``(t - W x)**2``. Of the samples, only ``G = mean(x x^T)`` and ``C = mean(t x^T)`` matter.
+  Codebooks and indices are updated in turn, subspace by subspace, each to the best value with all
+  others fixed, so the error never rises.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Responses:
     cross: Doubles
 
     def error(self, weights: Doubles) -> float:
-        """Return the mean squared error of responses with weights [out, ...], but for a constant."""
+        """Return the mean squared error with weights [outputs, ...], but for a constant."""
         flat = weights.reshape(len(weights), -1)
         return float(np.sum((flat @ self.gram - 2 * self.cross) * flat))
 
