@@ -14,6 +14,7 @@ from xnorflow.devices.tables import fpga
 from xnorflow.errors import BadInput
 from xnorflow.folding import folding_file, narrowest, stream_lanes
 from xnorflow.folding.board_fit import BoardFit
+from xnorflow.folding.lookup_choice import with_cheaper_layers
 from xnorflow.folding.search import Assemble, Fitted
 from xnorflow.plan.layer_rules import Part, reductions
 from xnorflow.plan.reductions import Fold
@@ -81,7 +82,8 @@ def compile_network(
     """Compile a network: choose the folding for a target and describe the hardware.
 
     With a board but without a target, this chooses the fastest design that fits the board; with
-    both, the smallest design that is fast enough. Whether a design fits is estimated by the
+    both, the smallest design that is fast enough. There, lookups become products where these are
+    smaller (`xnorflow.folding.lookup_choice`). Whether a design fits is estimated by the
     resource model of `xnorflow.resources.usage`. Without a board, every engine gets the fewest
     lanes that meet the target.
 
@@ -142,6 +144,12 @@ def compile_network(
         return made
     if board is None:
         return _fewest_lanes(parts, assemble, cycles)
+    net = with_cheaper_layers(
+        net,
+        fpga(board).family,
+        lambda n: _fewest_lanes(reductions(n), assembler(n, board, where), cycles).shape,
+    )
+    assemble = assembler(net, board, where)
     fit = BoardFit(net, board, where.mhz, assemble, progress)
     return _described(fit.fastest(must_fit) if cycles is None else fit.smallest(cycles, must_fit))
 
