@@ -108,30 +108,6 @@ def averages(seed: int) -> ir.IntegerNetwork:
     return ir.IntegerNetwork(f"averages{seed}", d.shape, tuple(d.layers))
 
 
-def lookups(seed: int) -> ir.IntegerNetwork:
-    """Draw a small network with two layers of lookups, each behind the table that it reads."""
-    rng = np.random.default_rng(seed)
-    d = _Drawing(rng, (8, 8, int(rng.choice((1, 3)))))
-    d.conv(int(rng.integers(2, 9)) * 2, ir.Window((3, 3)), ir.BIPOLAR)
-    d.threshold(CODES[3 + seed % 2])
-    for kernel in (3, 1):
-        groups, words = int(rng.choice((1, 2))), int(rng.choice((4, 8, 13, 16, 32)))
-        weights = rng.integers(-7, 8, (groups * words, 1, 1, d.map.channels // groups))
-        alphabet = ir.Alphabet(-7, 1, 15)
-        name = f"layer{len(d.layers)}"
-        d.add(ir.Conv(name, weights, alphabet, ir.Window(), 0, groups))
-        out = int(rng.integers(2, 13)) * 2
-        indices = rng.integers(0, words, (out, kernel, kernel, groups))
-        negative = rng.random(out) < 0.3 * (seed % 3)
-        window = ir.Window((kernel, kernel))
-        d.add(ir.Gather(f"layer{len(d.layers)}", indices, words, negative, window))
-        d.threshold(CODES[rng.integers(len(CODES))])
-    d.add(ir.Flatten("flatten"))
-    d.conv(10, ir.Window(), ir.BIPOLAR)
-    d.add(ir.Scores("scores", np.zeros(10, np.int64)))
-    return ir.IntegerNetwork(f"lookups{seed}", d.shape, tuple(d.layers))
-
-
 @dataclass(frozen=True)
 class Sample:
     """A design to measure: a network and how to fold it.
@@ -139,8 +115,7 @@ class Sample:
     Parameters
     ----------
     network : str
-        Name in `networks.TRAINED`, that of the demo network, or "drawn", "averages" or
-        "lookups" with a seed.
+        Name in `networks.TRAINED`, that of the demo network, or "drawn" or "averages" with a seed.
     cycles : int
         Target in cycles per frame for the compiler; 0 for a folding that is drawn from `seed`.
     seed : int
@@ -162,8 +137,6 @@ class Sample:
         """Assemble the design, with a record's folding: which is best changes with the model."""
         if self.network.startswith("drawn"):
             net = network(int(self.network.removeprefix("drawn")), fabric)
-        elif self.network.startswith("lookups"):
-            net = lookups(int(self.network.removeprefix("lookups")))
         elif self.network.startswith("averages"):
             net = averages(int(self.network.removeprefix("averages")))
         else:
@@ -214,5 +187,4 @@ def samples(fabric: str) -> list[Sample]:
     chosen = [Sample(name, cycles) for name, all_ in targets[fabric].items() for cycles in all_]
     assert all(s.network in known for s in chosen)
     chosen += [Sample(f"drawn{seed}", seed=seed) for seed in range(1, 49)]
-    chosen += [Sample(f"averages{seed}", seed=seed) for seed in range(1, 6)]
-    return chosen + [Sample(f"lookups{seed}", seed=seed) for seed in range(1, 9)]
+    return chosen + [Sample(f"averages{seed}", seed=seed) for seed in range(1, 6)]

@@ -234,20 +234,14 @@ def fit_array(
 ) -> dict[str, Any]:
     """Return a family's coefficients with those of one kind of array fitted anew.
 
-    All others, and the errors that were stated with them, stay as they are. What an array shares
-    with other kinds, such as the memory of its weights, counts as known.
+    All others, and the errors that were stated with them, stay as they are.
     """
-    samples = []
-    for d, r in zip(designs, records, strict=True):
-        for name, features, counts in rows(d, r["parts"], family):
-            if name == "array" and kind in features:
-                own = {n: v for n, v in features.items() if n.partition(":")[0] == kind}
-                left = {
-                    key: counts[key]
-                    - sum(known[key].get(n, 0) * v for n, v in features.items() if n not in own)
-                    for key in ("lut", "ff")
-                }
-                samples.append((name, own, {key: max(0, round(v)) for key, v in left.items()}))
+    samples = [
+        (name, features, counts)
+        for d, r in zip(designs, records, strict=True)
+        for name, features, counts in rows(d, r["parts"], family)
+        if name == "array" and kind in features
+    ]
     if not samples:
         raise SystemExit(f"no record of {family.name} has an array of the kind {kind}")
     found = {key: {**known[key], **fit_components(samples, key)} for key in ("lut", "ff")}

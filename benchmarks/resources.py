@@ -10,8 +10,7 @@ prints the error of both halves.
 
 Run: python benchmarks/resources.py collect [--family ecp5|ice40|gowin|xilinx] [--limit N]
      python benchmarks/resources.py fit
-     python benchmarks/resources.py collect --network lookups --array gather    # Yosys alone
-     python benchmarks/resources.py fit --network lookups --array gather        # and nothing else
+     python benchmarks/resources.py fit --network averages --array sumpool    # and nothing else
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from count_cells import apart, count
+from count_cells import count
 from drawn import samples
 from fit_resources import COEFFICIENTS, fit_array, fit_family
 from fit_resources import write as save
@@ -85,11 +84,8 @@ def fits(design: Design, board: str) -> bool:
     return bool(taken.luts <= device.luts.use() and taken.ram_blocks <= device.ram_blocks.use())
 
 
-def collect(fabrics: list[str], network: str, limit: int | None, parts_alone: bool) -> None:
-    """Measure the designs of networks whose names begin with `network` that have no record yet.
-
-    With `parts_alone`, Yosys counts their components, and they are not packed as a whole.
-    """
+def collect(fabrics: list[str], network: str, limit: int | None) -> None:
+    """Measure the designs of networks whose names begin with `network` that have no record yet."""
     records = read()
     for fabric in fabrics:
         board = BOARDS[fabric]
@@ -102,7 +98,7 @@ def collect(fabrics: list[str], network: str, limit: int | None, parts_alone: bo
                 if not fits(design, board):
                     print(f"{key}: too large for {board}", flush=True)
                     continue
-                whole, parts = ({}, apart(design, board)) if parts_alone else count(design, board)
+                whole, parts = count(design, board)
             except XnorflowError as e:
                 print(f"{key}: {e}", flush=True)
                 continue
@@ -131,12 +127,7 @@ def fit(network: str, kind: str | None) -> None:
             design = sample.design(board, fabric, record["folds"])
             same = signature(design) == record["shape"] or design.digest == record["design"]
             whole, device = record["whole"], fpga(board)
-            if not whole and kind is None:
-                continue
-            room = (
-                device.luts.use() - whole.get("lut", 0),
-                device.ram_blocks.use() - whole.get("bram", 0),
-            )
+            room = device.luts.use() - whole["lut"], device.ram_blocks.use() - whole["bram"]
             if same and min(room) >= 0:
                 designs.append(design)
                 chosen.append(record)
@@ -157,14 +148,13 @@ def main() -> None:
     parser.add_argument("what", choices=("collect", "fit"))
     parser.add_argument("--family", choices=BOARDS)
     parser.add_argument("--network", default="", help="beginning of the networks' names")
-    parser.add_argument(
-        "--array", choices=("gather", "maxpool", "sumpool"), help="fit this array alone"
-    )
+    parser.add_argument("--array", choices=("maxpool", "sumpool"), help="fit this array alone")
     parser.add_argument("--limit", type=int, help="most designs of each family")
     options = parser.parse_args()
     if options.what == "collect":
-        fabrics = [options.family] if options.family else list(BOARDS)
-        collect(fabrics, options.network, options.limit, options.array is not None)
+        collect(
+            [options.family] if options.family else list(BOARDS), options.network, options.limit
+        )
     else:
         fit(options.network, options.array)
 

@@ -6,7 +6,7 @@ leave it, how long it takes, and what its weights are if it has any.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from numpy.typing import NDArray
@@ -232,8 +232,8 @@ class GatherSpec(Weighted):
     acc_bits: int
     negative: NDArray[Any] | None = None
     rom: RomSpec = IN_BLOCKS
+    blocks: int = field(default=1, init=False)
 
-    blocks: ClassVar[int] = 1
     pixels: ClassVar[int] = 1
     weight_planes: ClassVar[int] = 1
     form: ClassVar[SumForm | None] = None

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xnorflow.ir.alphabet import Alphabet, Ints
+from xnorflow.ir.alphabet import Alphabet, Ints, weight_alphabet
 from xnorflow.ir.features import Features, Window
 from xnorflow.ir.field_checks import MAX_VALUE, check_window, integers, need
 from xnorflow.ir.layer import Layer, LayersBefore, Mask
-from xnorflow.ir.layers import any_tap
+from xnorflow.ir.layer_graph import LayerGraph
+from xnorflow.ir.layers import Conv, any_tap
+
+Net = TypeVar("Net", bound=LayerGraph)
+MAX_WEIGHTS = 1 << 26
+"""Most weights of a convolution that takes the place of lookups."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,3 +150,74 @@ class Gather(Layer):
     def code_of_padding(self, inp: Alphabet) -> int | None:
         """Return the code of `pad_value`, None if `inp` lacks that value, and 0 without padding."""
         return inp.code_of(self.pad_value) if any(self.window.pads) else 0
+
+
+def tables(net: LayerGraph) -> tuple[int, ...]:
+    """Return the places of lookups that alone read the 1 x 1 convolution right before them."""
+    found = []
+    for k, layer in enumerate(net.layers):
+        read = net.reads[k][0]
+        table = net.layers[read - 1] if read else None
+        if (
+            isinstance(layer, Gather)
+            and isinstance(table, Conv)
+            and table.window == Window()
+            and read == k
+            and net.readers[read] == (k,)
+            and np.prod(layer.indices.shape[:3]) * table.groups * table.weights.shape[3]
+            <= MAX_WEIGHTS
+            and (layer.pad_value == 0 or not any(layer.window.pads))
+        ):
+            found.append(k)
+    return tuple(found)
+
+
+def multiplied(net: Net, at: int) -> Net:
+    """Return a network in which a convolution takes the place of lookups and of their table.
+
+    Parameters
+    ----------
+    net : IntegerNetwork
+        A network.
+    at : int
+        Place of the lookups among its layers; one of `tables`.
+
+    Returns
+    -------
+    IntegerNetwork
+        A network of the same scores. The convolution has the name of the lookups.
+    """
+    table, layer = net.layers[at - 1 : at + 1]
+    assert isinstance(layer, Gather) and isinstance(table, Conv)
+    weights = _weights(layer, table)
+    made = Conv(
+        layer.name,
+        weights,
+        weight_alphabet(weights),
+        layer.window,
+        0,
+        sources=tuple(dict.fromkeys((*table.sources, *layer.sources))),
+        inputs=table.inputs,
+    )
+    return replace(net, layers=(*net.layers[: at - 1], made, *net.layers[at + 1 :]))
+
+
+def _weights(layer: Gather, table: Conv) -> Ints:
+    """Return the weights [out, rows, columns, in] that indices choose of a table's weights."""
+    out, rows, columns, _ = layer.indices.shape
+    per_group = table.weights.shape[3]
+    wide = np.zeros((len(table.weights), table.groups, per_group), np.int64)
+    group = np.arange(len(table.weights)) // (len(table.weights) // table.groups)
+    wide[np.arange(len(wide)), group] = table.weights[:, 0, 0]
+    wide = wide.reshape(len(wide), -1)
+    found = np.zeros((out, rows, columns, wide.shape[1]), np.int64)
+    for m in range(layer.tables):
+        found += wide[layer.channels[..., m]]
+    return found * np.where(layer.negative, -1, 1)[:, None, None, None]
+
+
+def all_multiplied(net: Net) -> Net:
+    """Return a network with convolutions in place of all `tables`; it has the same scores."""
+    while found := tables(net):
+        net = multiplied(net, found[0])
+    return net

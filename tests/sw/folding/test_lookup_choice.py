@@ -9,7 +9,8 @@ from xnorflow import ir
 from xnorflow.compiler import compile_network
 from xnorflow.devices.tables import fpga
 from xnorflow.errors import BadInput
-from xnorflow.folding.lookup_choice import multiplied, tables, with_cheaper_layers
+from xnorflow.folding.lookup_choice import with_cheaper_layers
+from xnorflow.ir.gather import multiplied, tables
 from xnorflow.ir.verify import verify
 
 CODES = {1: ir.UNIPOLAR, 4: ir.Alphabet(0, 1, 16)}
