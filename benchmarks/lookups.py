@@ -42,13 +42,11 @@ SYNTHESIS = {
 SIZES = (
     # PE, tables, entries of a table, bits of an entry, words of indices, some negative
     (1, 1, 4, 6, 24, False),
-    (4, 1, 8, 10, 24, False),
-    (2, 2, 16, 8, 24, False),
-    (3, 2, 8, 12, 18, True),
-    (1, 4, 32, 6, 18, False),
-    (2, 3, 13, 9, 30, True),
-    (6, 2, 4, 12, 30, False),
-    (2, 1, 32, 13, 12, True),
+    (2, 1, 8, 8, 24, False),
+    (1, 2, 16, 6, 24, False),
+    (2, 2, 4, 8, 18, True),
+    (1, 3, 8, 5, 30, False),
+    (1, 1, 32, 6, 12, True),
 )
 
 

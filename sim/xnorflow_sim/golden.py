@@ -258,7 +258,7 @@ def _gather(layer: Gather, x: NDArray[Any], inp: Features) -> NDArray[Any]:
     for row, column in np.ndindex(layer.window.kernel):
         for table in range(layer.tables):
             sums += patches[:, :, :, row, column][..., channels[:, row, column, table]]
-    return sums * np.where(layer.negative, -1, 1).astype(x.dtype)
+    return np.asarray(sums * np.where(layer.negative, -1, 1).astype(x.dtype))
 
 
 @apply.register

@@ -72,13 +72,12 @@ class Taps:
         rows, columns = (sorted({o[axis] for o in self.channels}) for axis in (0, 1))
         if len(rows) * len(columns) != len(self.channels):
             return None
-        axes = [
-            _axis(*each)
-            for each in zip((rows, columns), self.size, (height, width), self.stride, strict=True)
-        ]
-        if axes[0] is None or axes[1] is None:
+        vertical = _axis(rows, self.size[0], height, self.stride[0])
+        horizontal = _axis(columns, self.size[1], width, self.stride[1])
+        if vertical is None or horizontal is None:
             return None
-        (dy, top, bottom, above, below), (dx, left, right, before, behind) = axes
+        dy, top, bottom, above, below = vertical
+        dx, left, right, before, behind = horizontal
         grid = np.stack([[np.sort(self.channels[r, c], axis=1) for c in columns] for r in rows])
         # [rows, columns, out, tables]
         if not (grid // words == np.arange(number)).all():

@@ -206,10 +206,10 @@ def _weights(layer: Gather, table: Conv) -> Ints:
     """Return the weights [out, rows, columns, in] that indices choose of a table's weights."""
     out, rows, columns, _ = layer.indices.shape
     per_group = table.weights.shape[3]
-    wide = np.zeros((len(table.weights), table.groups, per_group), np.int64)
-    group = np.arange(len(table.weights)) // (len(table.weights) // table.groups)
-    wide[np.arange(len(wide)), group] = table.weights[:, 0, 0]
-    wide = wide.reshape(len(wide), -1)
+    by_group = np.zeros((len(table.weights), table.groups, per_group), np.int64)
+    group = np.arange(len(by_group)) // (len(by_group) // table.groups)
+    by_group[np.arange(len(by_group)), group] = table.weights[:, 0, 0]
+    wide = by_group.reshape(len(by_group), -1)
     found = np.zeros((out, rows, columns, wide.shape[1]), np.int64)
     for m in range(layer.tables):
         found += wide[layer.channels[..., m]]

@@ -228,6 +228,7 @@ def _gather(e: EngineSummary, family: Family) -> Terms:
     found: Terms = {
         "gather": 1,
         "gather: bits of sums": e.pe * e.acc_bits,
+        "gather: bits of words": e.simd * e.act_bits,
         **_lookup_terms(e.lookups, e.pe, e.simd, e.act_bits, family),
         f"{WHOLE}chains": e.pe * e.simd // e.lookups.words,
     }

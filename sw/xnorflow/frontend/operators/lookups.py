@@ -71,7 +71,7 @@ def _line(place: Ints, inside: Ints, axis: int) -> tuple[int, int]:
     """Return the first place along an axis, extrapolated over padding, and the step between two."""
     used = np.flatnonzero(inside.any(axis=1 - axis))
     first = int(used[0])
-    other = int(np.flatnonzero(inside.take(first, axis=axis))[0])
-    line = place.take(other, axis=1 - axis)
+    other = int(np.flatnonzero(np.moveaxis(inside, axis, 0)[first])[0])
+    line: Ints = np.moveaxis(place, axis, 0)[:, other]
     step = int(line[used[1]] - line[first]) if len(used) > 1 else 1
     return int(line[first]) - first * step, max(1, step)

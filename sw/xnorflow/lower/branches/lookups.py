@@ -88,8 +88,8 @@ class _Follower:
         if at in self.taps:
             base, taps = self.taps[at]
         elif at >= 0 and _makes_table(self.graph.ops[at]):
-            height, width, channels = self.shapes[at]
-            base, taps = at, Taps({(0, 0): np.arange(channels)[:, None]}, (height, width))
+            height, width, depth = self.shapes[at]
+            base, taps = at, Taps({(0, 0): np.arange(depth)[:, None]}, (height, width))
         else:
             return None
         sy, sx = taps.stride
