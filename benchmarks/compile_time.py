@@ -15,7 +15,7 @@ import subprocess
 import sys
 
 import numpy as np
-from networks import TRAINED, trained
+from networks import trained
 
 import xnorflow as xf
 from xnorflow import ir
@@ -80,7 +80,9 @@ def main() -> None:
     if options.row:
         compiled(*options.row)
         return
-    print("| network | board | weights | cycles per frame | CPU, s |\n|---|---|---|---|---|", flush=True)
+    print(
+        "| network | board | weights | cycles per frame | CPU, s |\n" + 5 * "|---" + "|", flush=True
+    )
     for row in ROWS:
         if options.only in " ".join(row):
             subprocess.run([sys.executable, __file__, "--row", *row], check=True)
