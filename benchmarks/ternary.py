@@ -6,8 +6,8 @@ folding for both kinds of weights, beside the model's estimate. The second compa
 well, sixteen sums of a beat in the masked form with the same sums as two bipolar planes, each with
 a popcount of its own, in the form that the fabric would have for them.
 
-`--fit` fits the coefficients that the resource model has for masked sums to the arrays of some
-layers, and leaves all others as they are.
+`--fit` fits the coefficients that the resource model has for masked sums to the arrays of twelve
+layers in a row, and leaves all others as they are.
 
 Run: python benchmarks/ternary.py [--board B] [--channels N] [--size N] [--folds PE,SIMD ...]
      python benchmarks/ternary.py --folds --fabrics ecp5 xilinx7 --widths 3 7 15 63
@@ -19,12 +19,16 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
+from count_cells import apart
+from fit_resources import rows
 from popcount import ROWS, SYNTHESIS, bench, run
-from products import Size, fitted, measure
+from products import fitted
 from resources import BOARDS
 from single_layer import LAYER, WINDOW, measured, network
 
 from xnorflow import ir
+from xnorflow.compiler import assembler, clock_for
+from xnorflow.devices.tables import fpga
 from xnorflow.plan.reductions import Fold
 from xnorflow_hw.fabric.beat import cheapest_form
 from xnorflow_hw.fabric.popcount import module_name, verilog_module
@@ -32,15 +36,40 @@ from xnorflow_hw.fabric.primitives import PROLOGUE
 from xnorflow_hw.fabric.recode import triples
 from xnorflow_hw.spec.latency import popcount_latency
 
-SIZES = (
-    *(Size(64, 8, *fold, 1, 2) for fold in ((1, 1), (4, 2), (4, 4), (2, 16), (8, 32), (4, 64))),
-    *(Size(63, 12, *fold, 1, 2) for fold in ((12, 3), (3, 21), (4, 63))),
-    *(Size(48, 12, *fold, 2, 2) for fold in ((2, 1), (4, 6), (3, 16))),
-    *(Size(48, 8, *fold, 4, 2) for fold in ((2, 2), (4, 8))),
-    *(Size(48, 8, *fold, 8, 2) for fold in ((1, 1), (2, 3), (2, 12))),
-    *(Size(24, 4, 4, 24, bits, 2) for bits in (1, 2, 8)),
+CHAIN = (
+    (48, 8, Fold(4, 3)),
+    (48, 4, Fold(4, 1)),
+    (64, 4, Fold(4, 8)),
+    (64, 2, Fold(4, 16)),
+    (63, 1, Fold(6, 32)),
+    (64, 1, Fold(4, 21)),
+    (60, 1, Fold(4, 64)),
+    (60, 1, Fold(12, 3)),
+    (48, 1, Fold(12, 2)),
+    (32, 1, Fold(8, 12)),
+    (32, 1, Fold(16, 1)),
+    (8, 1, Fold(8, 32)),
 )
-"""Dense layers, and their foldings, that the model's coefficients are fitted to."""
+"""Output channels, bits of an input and folding of the dense layers that the fit is for."""
+
+
+def chain() -> ir.IntegerNetwork:
+    """Build a network of the layers of `CHAIN`, with thresholds between them."""
+    rng = np.random.default_rng(4)
+    layers: list[ir.Layer] = []
+    inputs = 48
+    codes = ir.Alphabet(0, 1, 1 << CHAIN[0][1])
+    layers.append(ir.InputTable("samples", np.arange(256)[None], codes))
+    for k, (channels, _, _) in enumerate(CHAIN):
+        weights = rng.integers(-1, 2, (channels, 1, 1, inputs))
+        layers.append(ir.Conv(f"{LAYER}{k}", weights, ir.TERNARY))
+        if k + 1 < len(CHAIN):
+            codes = ir.Alphabet(0, 1, 1 << CHAIN[k + 1][1])
+            steps = np.sort(rng.integers(-99, 99, (channels, codes.levels - 1)), axis=1)
+            layers.append(ir.Threshold(f"codes{k}", steps, codes))
+        inputs = channels
+    layers.append(ir.Scores("scores", np.zeros(inputs, np.int64)))
+    return ir.IntegerNetwork("net", (1, 1, 48), tuple(layers))
 
 
 def layer_of(channels: int, size: int, weights: ir.Alphabet) -> ir.IntegerNetwork:
@@ -51,15 +80,18 @@ def layer_of(channels: int, size: int, weights: ir.Alphabet) -> ir.IntegerNetwor
     return network(layer, rng.integers(-9, 10, (channels, 1)), size)
 
 
-def layers(board: str, channels: int, size: int, folds: list[Fold]) -> None:
+WEIGHTS = {"binary": ir.BIPOLAR, "ternary": ir.TERNARY}
+
+
+def layers(board: str, channels: int, size: int, folds: list[Fold], kinds: list[str]) -> None:
     """Print a line per folding and kind of weights."""
     print(
         "| PE, SIMD | cycles | weights | weight bits | LUT | FF | block RAM | estimated LUT, FF |"
     )
     print("|" + "---|" * 8)
     for fold in folds:
-        for name, weights in (("binary", ir.BIPOLAR), ("ternary", ir.TERNARY)):
-            made = measured(layer_of(channels, size, weights), board, fold, 0)
+        for name in kinds:
+            made = measured(layer_of(channels, size, WEIGHTS[name]), board, fold, 0)
             print(
                 f"| {fold.pe}, {fold.simd} | {made.engine.cycles:,} | {name} | {made} |", flush=True
             )
@@ -131,8 +163,10 @@ def fit(fabrics: list[str]) -> None:
     """Fit the coefficients of masked sums of each fabric."""
     for fabric in fabrics:
         board = BOARDS[fabric]
-        found = [row for size in SIZES for row in measure(size, None, board, 0)]
-        fitted(found, fabric, ["masked"])
+        assemble = assembler(chain(), board, clock_for(board, None))
+        design = assemble(tuple(fold for _, _, fold in CHAIN), 5000)
+        found = rows(design, apart(design, board), fpga(board).family)
+        fitted([row for row in found if row[0] == "array"], fabric, ["masked"])
 
 
 def main() -> None:
@@ -142,6 +176,7 @@ def main() -> None:
     parser.add_argument("--channels", type=int, default=64)
     parser.add_argument("--size", type=int, default=16)
     parser.add_argument("--folds", nargs="*", default=["8,64", "4,16"])
+    parser.add_argument("--weights", nargs="*", default=list(WEIGHTS), choices=WEIGHTS)
     parser.add_argument("--fabrics", nargs="*", default=["ecp5"], choices=list(SYNTHESIS))
     parser.add_argument("--widths", type=int, nargs="*", default=[])
     parser.add_argument("--fit", action="store_true")
@@ -151,7 +186,7 @@ def main() -> None:
         fit([options.family] if options.family else list(BOARDS))
         return
     if folds := [Fold(*map(int, text.split(","))) for text in options.folds]:
-        layers(options.board, options.channels, options.size, folds)
+        layers(options.board, options.channels, options.size, folds, options.weights)
     if options.widths:
         beats(options.fabrics, options.widths)
 

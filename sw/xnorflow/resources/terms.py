@@ -287,7 +287,9 @@ ARRAYS: dict[str, Callable[[EngineSummary, Family], Terms]] = {
 def beat(e: EngineSummary) -> Terms:
     """Return the terms of one sum of a beat's products, see `xnorflow_hw.fabric.beat`."""
     planes, simd = e.weight_planes - e.masked, e.block_lanes
-    form = (MASKED if e.masked else "") + e.form + (CONSTANT if e.rom_depth == 1 else "")
+    # Where weights are stored in the LUTs of the sums, a mask costs nothing.
+    masked = e.masked and e.form != stored.FORM
+    form = (MASKED if masked else "") + e.form + (CONSTANT if e.rom_depth == 1 else "")
     if e.form == "add":
         terms, bits = planes, xnor_sum.width_for(simd, e.act_bits)
         own = {
