@@ -13,6 +13,7 @@ from xnorflow.lower.fixed_point import FixedPoint
 from xnorflow_hw.spec import (
     AcceleratorSpec,
     BufferSpec,
+    DotSpec,
     JoinSpec,
     MacSpec,
     StageSpec,
@@ -140,8 +141,8 @@ def _stage(stage: StageSpec) -> dict[str, str]:
     """Return, by name, everything about a stage that passes decide, as text."""
     a, b = stage.array, stage.buffer
     found = {"array": a.size}
-    if a.form is not None:
-        found["sums"] = a.form
+    if isinstance(a, DotSpec):
+        found["sums"] = a.sums
     if isinstance(a, MacSpec):
         found["products"] = a.multiplier
     if a.rom is not None:
