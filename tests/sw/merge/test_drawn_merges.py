@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-
 from tests.graph_strategies import GraphCase, graph_cases
 from tests.parallel_networks import parallel_cases
+
 from xnorflow import ir
 from xnorflow.merge.merging import PASSES, merged, merging_steps
 from xnorflow_sim import golden
@@ -22,7 +21,7 @@ def every(before: ir.IntegerNetwork, after: ir.IntegerNetwork) -> bool:
     return True
 
 
-@settings(QUIET, max_examples=150)
+@settings(QUIET, max_examples=80)
 @given(parallel_cases())
 def test_parallel_chains(case: GraphCase) -> None:
     want = golden.run(case.net, case.x)
@@ -30,7 +29,7 @@ def test_parallel_chains(case: GraphCase) -> None:
         assert (golden.run(made, case.x) == want).all(), step.name
 
 
-@settings(QUIET, max_examples=60)
+@settings(QUIET, max_examples=30)
 @given(graph_cases())
 def test_graphs_of_all_kinds(case: GraphCase) -> None:
     want = golden.run(case.net, case.x)
@@ -40,7 +39,7 @@ def test_graphs_of_all_kinds(case: GraphCase) -> None:
 
 @pytest.mark.parametrize("step", PASSES, ids=[step.name for step in PASSES])
 def test_each_candidate_by_itself(step) -> None:
-    @settings(QUIET, max_examples=40)
+    @settings(QUIET, max_examples=25)
     @given(parallel_cases())
     def check(case: GraphCase) -> None:
         want = golden.run(case.net, case.x)
@@ -52,7 +51,7 @@ def test_each_candidate_by_itself(step) -> None:
 
 
 def test_what_is_refused_stays_as_it_is() -> None:
-    @settings(QUIET, max_examples=20)
+    @settings(QUIET, max_examples=10)
     @given(parallel_cases())
     def check(case: GraphCase) -> None:
         plain = [net for step, net in merging_steps(case.net) if step.always][0]
