@@ -1,10 +1,10 @@
 """FracBNN: activations of two bits, the lower computed only where the upper asks for it.
 
 Zhang et al., arXiv:2012.12206, and the code published with it. A sample becomes signs of
-comparisons (thermometer), so the first convolution is binary, too. An activation is ``round((clip(x,
--1, 1) + 1) * 3 / 2)``, 0 to 3, which stands for -3, -1, 1, 3 thirds: twice the sign of its upper bit
-and the sign of its lower. A convolution adds up the upper bits; where that exceeds a learned
-threshold of its channel, the sum of the lower bits is added. A block is
+comparisons (thermometer), so the first convolution is binary, too. An activation is
+``round((clip(x, -1, 1) + 1) * 3 / 2)``, 0 to 3, which stands for -3, -1, 1, 3 thirds: twice the
+sign of its upper bit and the sign of its lower. A convolution adds up the upper bits; where that
+exceeds a learned threshold of its channel, the sum of the lower bits is added. A block is
 
     x = norm(rprelu(norm(conv(x))) + shortcut(x))
 

@@ -95,7 +95,7 @@ class AfterTeacher(TwoSteps):
         return super().epoch(number - self.taught)
 
     def loss_of(self, scores: Any, chosen: Any) -> Any:
-        """Compute the distributional loss; without a teacher, for want of epochs, that of labels."""
+        """Compute the distributional loss; that of the labels if there is no epoch to teach."""
         if not self.taught:
             return functional.cross_entropy(scores, self.labels[chosen])
         if self.wanted is None:

@@ -3,8 +3,8 @@
 Rastegari et al., arXiv:1603.05279, eq. 11: ``(sign(x) * sign(w)) . K . alpha``, where alpha is the
 mean magnitude of the filter, and K a box filter of the size of the kernel over A, the mean of
 abs(x) over the channels. For a dense layer K is one number. A block is batch normalisation, the
-layer with its sign, and a pool; the first and the last layer are real, as in the paper. Gradients of
-the sign and of the weights are those of the recipe without K; they pass K, too.
+layer with its sign, and a pool; the first and the last layer are real, as in the paper. Gradients
+of the sign and of the weights are those of the recipe without K; they pass K, too.
 """
 
 from __future__ import annotations
