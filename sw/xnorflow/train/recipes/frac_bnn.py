@@ -62,7 +62,7 @@ class Thermometer(WritableLayer):
     def __init__(self, channels: int, most: int) -> None:
         super().__init__()
         self.levels = min(LEVELS, most)
-        step = (most + 1) / self.levels
+        step = most / self.levels
         # In the middle of a step, and between two samples.
         bounds = torch.tensor([ceil(step * (k + 0.5)) - 0.5 for k in range(self.levels)])
         self.register_buffer("bounds", bounds.repeat_interleave(channels))
