@@ -29,8 +29,15 @@ LEARNED: dict[str, float] = {}
 """Shares of the test images that a method has to get right, where it is not 0.9."""
 
 
+def load(method: Method, path: Path) -> xnorflow.IntegerNetwork:
+    """Import a file as `xnorflow train` does at its end."""
+    if method.fixed_point is None:
+        return xnorflow.load(path)
+    return xnorflow.load(path, fixed_point=method.fixed_point, calibrate=stripes().x_train)
+
+
 def agree(method: Method, path: Path, x: np.ndarray) -> None:
-    golden = xnorflow.load(path, fixed_point=method.fixed_point)(x)
+    golden = load(method, path)(x)
     orders = compare_orders(Executor(path).run(x).scores, golden)
     if method.fixed_point is None:
         assert not orders.order.any()
