@@ -70,6 +70,7 @@ def signature(design: Design) -> str:
         ", scores=None",
         ", products=None",
         ", lookups=None",
+        ", masked=False",
         ", dsp_widths=None",
         ", dsp_widths=()",
     ):

@@ -25,12 +25,12 @@ from xnorflow.graph.ops import AveragePoolOp, Graph
 from xnorflow.ir import IntegerNetwork
 from xnorflow.ir.verify import verify
 from xnorflow.lower.averages import split_averages, spread_averages
-from xnorflow.lower.branches.lookups import merge_lookups
 from xnorflow.lower.branches.round_weights import round_all_weights
 from xnorflow.lower.branches.segments import branches, host_quantised, lifted
 from xnorflow.lower.branches.walk import walk as branches_walk
 from xnorflow.lower.fixed_point import FixedPoint, refuse_real_weights, round_weights
 from xnorflow.lower.host_quantiser import quantise_on_host
+from xnorflow.lower.lookups import merge_lookups
 from xnorflow.lower.negate import OffCentre
 from xnorflow.lower.pads import resolve_pads
 from xnorflow.lower.passes import (

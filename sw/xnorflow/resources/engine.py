@@ -197,7 +197,7 @@ class EngineSummary:
     act_bits : int
         Bits of an input value.
     weight_planes : int
-        Bipolar planes of a weight.
+        Planes of a weight, its mask among them.
     acc_bits : int
         Bits of an accumulator.
     threshold_rows, threshold_levels : int
@@ -238,6 +238,8 @@ class EngineSummary:
     lookups : Lookups, optional
         What is looked up, if the array does that; then it has neither planes nor a form, and its
         weights are indices.
+    masked : bool
+        Whether the last plane of a weight is a mask.
     """
 
     name: str
@@ -279,6 +281,7 @@ class EngineSummary:
     streams: tuple[StreamSummary, ...] = ()
     products: Products | None = None
     lookups: Lookups | None = None
+    masked: bool = False
 
     def __post_init__(self) -> None:
         """Check that sizes are positive."""

@@ -25,6 +25,7 @@ from xnorflow_hw.spec import (
     AcceleratorSpec,
     AffineSpec,
     BufferSpec,
+    DotSpec,
     GatherSpec,
     JoinSpec,
     MacSpec,
@@ -90,6 +91,7 @@ def engine_summary(
         lookups=Lookups(a.words, a.index_bits, a.negative is not None)
         if isinstance(a, GatherSpec)
         else None,
+        masked=isinstance(a, DotSpec) and a.masked,
     )
     match b:
         case BufferSpec():

@@ -2,7 +2,7 @@
 
 Wu et al., arXiv:1512.06473. First a network with real weights is trained, with activations of 4
 bits, which hardware can take. Then its layers are product-quantised one after the other
-(`xnorflow.train.product_quantiser`), by k-means alone ("plain") or with error correction
+(`xnorflow.train.codebooks.product_quantiser`), by k-means alone ("plain") or with error correction
 ("corrected"), for which each layer reads what the compressed layers before it make. Codebooks are
 rounded to whole numbers of 8 bits and one scale per layer.
 
@@ -23,15 +23,15 @@ from torch import nn
 from torch.nn import functional
 
 from xnorflow.train.chain_file import ChainFile
-from xnorflow.train.gradient_training import GradientTraining, reproducible
-from xnorflow.train.lookup_cost import KeptLayer, QuantisedLayer, Ratios, ratios
-from xnorflow.train.product_quantiser import (
+from xnorflow.train.codebooks.lookup_cost import KeptLayer, QuantisedLayer, Ratios, ratios
+from xnorflow.train.codebooks.product_quantiser import (
     ProductQuantised,
     Responses,
     by_k_means,
     corrected,
     reassigned,
 )
+from xnorflow.train.gradient_training import GradientTraining, reproducible
 from xnorflow.train.torch_layers import ScoreNorm, Stepped, WeightLayer, WritableLayer
 from xnorflow.train.torch_networks import network
 from xnorflow.train.training import Epoch, Task, Training

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from xnorflow.train.product_quantiser import (
+from xnorflow.train.codebooks.product_quantiser import (
     ProductQuantised,
     Responses,
     by_k_means,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from xnorflow.train.lookup_cost import KeptLayer, QuantisedLayer, ratios
+from xnorflow.train.codebooks.lookup_cost import KeptLayer, QuantisedLayer, ratios
 
 CONV, FC = {"dimension": 8, "words": 128}, {"read": 1, "made": 1, "kernel": 1}
 ALEXNET = (
