@@ -32,7 +32,11 @@ def worthwhile(before: ir.IntegerNetwork, after: ir.IntegerNetwork) -> bool:
     at most `LANES` lanes, and for `SLOWER` times as many. At each, the estimated LUTs, with what
     block RAM is worth, may not grow.
     """
-    cycles = narrowest.default_cycles(reductions(before), LANES)
+    try:
+        cycles = narrowest.default_cycles(reductions(before), LANES)
+    except UnsupportedModel:
+        # Whoever compiles it is told why there is no hardware.
+        return False
     for target in (cycles, SLOWER * cycles):
         old, new = cost(before, target), cost(after, target)
         if old is not None and (new is None or new > old):
