@@ -28,15 +28,19 @@ SLOWER = 16
 def worthwhile(before: ir.IntegerNetwork, after: ir.IntegerNetwork) -> bool:
     """Return whether a merged network is no slower and no larger than the one before.
 
-    Both are folded for the same cycles per frame: for the fewest at which the network before takes
-    at most `LANES` lanes, and for `SLOWER` times as many. At each, the estimated LUTs, with what
-    block RAM is worth, may not grow.
+    With all lanes that there can be, the merged one takes no more cycles per frame. Both are folded
+    for the same cycles per frame, too: for the fewest at which the network before takes at most
+    `LANES` lanes, and for `SLOWER` times as many. At each, the estimated LUTs, with what block RAM
+    is worth, may not grow.
     """
     try:
-        cycles = narrowest.default_cycles(reductions(before), LANES)
+        parts, fewer = reductions(before), reductions(after)
     except UnsupportedModel:
         # Whoever compiles it is told why there is no hardware.
         return False
+    if max(map(narrowest.fastest, fewer)) > max(map(narrowest.fastest, parts)):
+        return False
+    cycles = narrowest.default_cycles(parts, LANES)
     for target in (cycles, SLOWER * cycles):
         old, new = cost(before, target), cost(after, target)
         if old is not None and (new is None or new > old):
