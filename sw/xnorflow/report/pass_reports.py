@@ -14,6 +14,7 @@ from xnorflow.merge.merging import merging_steps
 from xnorflow_hw.spec import (
     AcceleratorSpec,
     BufferSpec,
+    DotSpec,
     JoinSpec,
     MacSpec,
     StageSpec,
@@ -159,8 +160,8 @@ def _stage(stage: StageSpec) -> dict[str, str]:
     """Return, by name, everything about a stage that passes decide, as text."""
     a, b = stage.array, stage.buffer
     found = {"array": a.size}
-    if a.form is not None:
-        found["sums"] = a.form
+    if isinstance(a, DotSpec):
+        found["sums"] = a.sums
     if isinstance(a, MacSpec):
         found["products"] = a.multiplier
     if a.rom is not None:
