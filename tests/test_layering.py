@@ -145,7 +145,7 @@ ROOMS = {
     " hw.top sim.golden sim.interface sim.locate sim.simulation sim.verilator",
     "xnorflow.folding": "design plan resources schedule storage devices ir errors inputs hw.spec"
     " hw.array",
-    "xnorflow.merge": "folding plan resources storage devices ir errors",
+    "xnorflow.merge": "folding plan resources storage devices ir errors hw.spec",
     "xnorflow.comparison": "resources devices errors",
     "xnorflow.report": "comparison resources devices graph lower merge ir errors hw.spec",
     "xnorflow.train": "demo data errors npz outputs",

@@ -26,8 +26,6 @@ def drop_plain(net: ir.IntegerNetwork) -> Iterator[ir.IntegerNetwork]:
         behind = [layers[at] for at in net.readers[k + 1]]
         if any(isinstance(x, TAILS) for x in behind):
             continue
-        if not behind and len(net.score_layers) != 1:
-            continue
         rest = [*layers[:k], *layers[k + 1 :]]
         made = rebuilt(net, rest, {layer.name: layer.inputs[0]})
         if made is not None:
