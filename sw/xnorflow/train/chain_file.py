@@ -103,8 +103,13 @@ class ChainFile:
 
     def average_pool(self, size: int, stride: int, pad: int = 0) -> None:
         """Append means over size x size pixels; pixels of the padding count as 0."""
-        window: dict[str, Any] = {"kernel_shape": [size] * 2, "strides": [stride] * 2}
-        self.add("AveragePool", pads=[pad] * 4, count_include_pad=1, **window)
+        self.add(
+            "AveragePool",
+            kernel_shape=[size] * 2,
+            strides=[stride] * 2,
+            pads=[pad] * 4,
+            count_include_pad=1,
+        )
 
     def pad(self, size: int, value: float) -> None:
         """Append a border of so many pixels of one value."""

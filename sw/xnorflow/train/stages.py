@@ -12,7 +12,7 @@ TOKEN = re.compile(r"(?P<width>\d{1,9})(x(?P<blocks>\d{1,9}))?", re.I)
 
 
 @dataclass(frozen=True)
-class Stage:
+class BlockStage:
     """Blocks on maps of one size; every stage but the first halves rows and columns.
 
     Parameters
@@ -32,7 +32,9 @@ class Stage:
         return (self.inputs, *[self.width] * (self.blocks - 1))
 
 
-def stages(net: str, frame: tuple[int, int, int], *, doubles: bool = False) -> tuple[Stage, ...]:
+def stages(
+    net: str, frame: tuple[int, int, int], *, doubles: bool = False
+) -> tuple[BlockStage, ...]:
     """Return the stages of a residual network; the first has as many channels as its stem.
 
     Parameters
@@ -50,7 +52,7 @@ def stages(net: str, frame: tuple[int, int, int], *, doubles: bool = False) -> t
         If `net` cannot be read, or does not fit the method or the frames.
     """
     _, height, width = frame
-    found: list[Stage] = []
+    found: list[BlockStage] = []
     for token in net.split("-"):
         match = TOKEN.fullmatch(token)
         if match is None:
@@ -76,7 +78,7 @@ def stages(net: str, frame: tuple[int, int, int], *, doubles: bool = False) -> t
                     f" {token}; {len(found)} stages would work"
                 )
             height, width = height // 2, width // 2
-        found.append(Stage(before, channels, blocks))
+        found.append(BlockStage(before, channels, blocks))
     if sum(s.blocks for s in found) > MOST_STEPS:
         raise BadInput(f"--net {net}: more than {MOST_STEPS} blocks")
     return tuple(found)

@@ -12,7 +12,7 @@ from onnx import numpy_helper
 from xnorflow.errors import BadInput
 from xnorflow.train.fit import CALIBRATION, fit, write_calibration
 from xnorflow.train.methods import find_method
-from xnorflow.train.stages import Stage, stages
+from xnorflow.train.stages import BlockStage, stages
 
 from .tiny import stripes, task, trained
 
@@ -37,8 +37,11 @@ def stored(path: Path, op: str) -> list[np.ndarray]:
 
 
 def test_stages_of_blocks() -> None:
-    assert stages("16x2-32", (3, 8, 8), doubles=True) == (Stage(16, 16, 2), Stage(16, 32, 1))
-    assert Stage(16, 32, 3).block_inputs() == (16, 32, 32)
+    assert stages("16x2-32", (3, 8, 8), doubles=True) == (
+        BlockStage(16, 16, 2),
+        BlockStage(16, 32, 1),
+    )
+    assert BlockStage(16, 32, 3).block_inputs() == (16, 32, 32)
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ from xnorflow.train.residual_layers import (
     Way,
     shifted_rectifier,
 )
-from xnorflow.train.stages import Stage, stages
+from xnorflow.train.stages import BlockStage, stages
 from xnorflow.train.torch_layers import Centred, Norm, WeightLayer
 from xnorflow.train.training import Epoch, Task, Training
 from xnorflow.train.two_steps import TwoSteps
@@ -66,7 +66,7 @@ def block(inputs: int, outputs: int, real: bool) -> Way:
     return Way(first, shifted_rectifier(inputs), second, shifted_rectifier(outputs))
 
 
-def network(task: Task, planned: tuple[Stage, ...], real: bool) -> Any:
+def network(task: Task, planned: tuple[BlockStage, ...], real: bool) -> Any:
     """Build all layers, with signs or without."""
     data, width = task.data, planned[0].width
     stem = WeightLayer((width, data.frame[0], 3, 3), RealWeights())
