@@ -105,9 +105,11 @@ def test_stripes_are_learned(name: str, tmp_path: Path) -> None:
     method = find_method(name)
     needs_torch(method)
     trained(method, tmp_path / "a.onnx", task(method, epochs=100))
-    data = stripes()
-    net = load(method, tmp_path / "a.onnx", data)
-    assert (net(data.x_test).argmax(1) == data.y_test).mean() > LEARNED.get(name, 0.9)
+    data, path = stripes(), tmp_path / "a.onnx"
+    fixed = method.fixed_point is not None
+    # The width of fixed point takes its time, and says nothing about learning.
+    scores = Executor(path).run(data.x_test).scores if fixed else xnorflow.load(path)(data.x_test)
+    assert (scores.argmax(1) == data.y_test).mean() > LEARNED.get(name, 0.9)
 
 
 @pytest.mark.parametrize("name", ["bnn", "binary-connect", "binary-connect-stochastic", "bwn"])
