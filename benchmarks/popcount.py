@@ -128,6 +128,20 @@ def top(simd: int, rows: int, fabric: str, form: str | None) -> str:
     return "\n".join([*lines, "endmodule", ""])
 
 
+def synthesised(text: str, fabric: str) -> dict[str, dict[str, int]]:
+    """Synthesise the popcounts and sums of a module `top` apart; return each module's cells."""
+    with tempfile.TemporaryDirectory() as folder:
+        at = Path(folder)
+        (at / "top.v").write_text(text)
+        (at / "top.ys").write_text(
+            "read_verilog top.v\nsetattr -mod -set keep_hierarchy 1 xnorflow_*\n"
+            f"{SYNTHESIS[fabric]}\ndelete t:$scopeinfo\ntee -q -o cells.json stat -json\n"
+        )
+        script = "from pyosys import libyosys as y; y.run_pass('script top.ys', y.Design())"
+        subprocess.run([sys.executable, "-c", script], cwd=at, check=True, capture_output=True)
+        return netlist_cells((at / "cells.json").read_text())
+
+
 def run(text: str, fabric: str, *, place: bool = True) -> Result:
     """Synthesise, and place and route where an open tool does and `place` is set."""
     with tempfile.TemporaryDirectory() as folder:

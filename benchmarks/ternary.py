@@ -6,8 +6,8 @@ folding for both kinds of weights, beside the model's estimate. The second compa
 well, sixteen sums of a beat in the masked form with the same sums as two bipolar planes, each with
 a popcount of its own, in the form that the fabric would have for them.
 
-`--fit` fits the coefficients that the resource model has for masked sums to the arrays of twelve
-layers in a row, and leaves all others as they are.
+`--fit` fits the coefficients that the resource model has for masked sums to such sums by
+themselves, and leaves all others as they are.
 
 Run: python benchmarks/ternary.py [--board B] [--channels N] [--size N] [--folds PE,SIMD ...]
      python benchmarks/ternary.py --folds --fabrics ecp5 xilinx7 --widths 3 7 15 63
@@ -17,59 +17,54 @@ Run: python benchmarks/ternary.py [--board B] [--channels N] [--size N] [--folds
 from __future__ import annotations
 
 import argparse
+import re
+from dataclasses import replace
 
 import numpy as np
-from count_cells import apart
-from fit_resources import rows
-from popcount import ROWS, SYNTHESIS, bench, run
+from count_cells import counts
+from popcount import ROWS, SYNTHESIS, bench, run, synthesised
 from products import fitted
 from resources import BOARDS
 from single_layer import LAYER, WINDOW, measured, network
 
 from xnorflow import ir
-from xnorflow.compiler import assembler, clock_for
 from xnorflow.devices.tables import fpga
 from xnorflow.plan.reductions import Fold
-from xnorflow_hw.fabric.beat import cheapest_form
+from xnorflow.resources.engine import EngineSummary
+from xnorflow.resources.terms import MASKED
+from xnorflow.resources.terms import beat as beat_terms
+from xnorflow_hw.fabric import xnor_sum
+from xnorflow_hw.fabric.beat import BeatSum, cheapest_form
 from xnorflow_hw.fabric.popcount import module_name, verilog_module
 from xnorflow_hw.fabric.primitives import PROLOGUE
 from xnorflow_hw.fabric.recode import triples
 from xnorflow_hw.spec.latency import popcount_latency
 
-CHAIN = (
-    (48, 8, Fold(4, 3)),
-    (48, 4, Fold(4, 1)),
-    (64, 4, Fold(4, 8)),
-    (64, 2, Fold(4, 16)),
-    (63, 1, Fold(6, 32)),
-    (64, 1, Fold(4, 21)),
-    (60, 1, Fold(4, 64)),
-    (60, 1, Fold(12, 3)),
-    (48, 1, Fold(12, 2)),
-    (32, 1, Fold(8, 12)),
-    (32, 1, Fold(16, 1)),
-    (8, 1, Fold(8, 32)),
+COUNTED = {"tree": (1, 3, 5, 7), "dense": (6, 9, 16, 21, 33)}
+"""Lanes of the popcounts that the model is fitted to, by form."""
+ADDED = ((1, 4), (2, 2), (3, 2), (8, 2), (3, 8), (8, 4), (11, 4))
+"""Lanes and bits of the sums of codes that it is fitted to."""
+PORT = re.compile(r"(input|output) wire (?:\[(\d+):0\] )?(\w+)")
+"""A port of a module."""
+ENGINE = EngineSummary(
+    name="sum",
+    kind="conv",
+    positions=1,
+    channels=1,
+    reduction=1,
+    inputs=1,
+    pe=1,
+    simd=1,
+    cycles=1,
+    rom_depth=9,
+    rom_width=2,
+    buffer_depth=1,
+    buffer_width=1,
+    act_bits=1,
+    weight_planes=2,
+    masked=True,
 )
-"""Output channels, bits of an input and folding of the dense layers that the fit is for."""
-
-
-def chain() -> ir.IntegerNetwork:
-    """Build a network of the layers of `CHAIN`, with thresholds between them."""
-    rng = np.random.default_rng(4)
-    layers: list[ir.Layer] = []
-    inputs = 48
-    codes = ir.Alphabet(0, 1, 1 << CHAIN[0][1])
-    layers.append(ir.InputTable("samples", np.arange(256)[None], codes))
-    for k, (channels, _, _) in enumerate(CHAIN):
-        weights = rng.integers(-1, 2, (channels, 1, 1, inputs))
-        layers.append(ir.Conv(f"{LAYER}{k}", weights, ir.TERNARY))
-        if k + 1 < len(CHAIN):
-            codes = ir.Alphabet(0, 1, 1 << CHAIN[k + 1][1])
-            steps = np.sort(rng.integers(-99, 99, (channels, codes.levels - 1)), axis=1)
-            layers.append(ir.Threshold(f"codes{k}", steps, codes))
-        inputs = channels
-    layers.append(ir.Scores("scores", np.zeros(inputs, np.int64)))
-    return ir.IntegerNetwork("net", (1, 1, 48), tuple(layers))
+"""An engine whose terms are those of one sum of a beat."""
 
 
 def layer_of(channels: int, size: int, weights: ir.Alphabet) -> ir.IntegerNetwork:
@@ -160,13 +155,47 @@ def beats(fabrics: list[str], widths: list[int]) -> None:
 
 
 def fit(fabrics: list[str]) -> None:
-    """Fit the coefficients of masked sums of each fabric."""
-    for fabric in fabrics:
-        board = BOARDS[fabric]
-        assemble = assembler(chain(), board, clock_for(board, None))
-        design = assemble(tuple(fold for _, _, fold in CHAIN), 5000)
-        found = rows(design, apart(design, board), fpga(board).family)
-        fitted([row for row in found if row[0] == "array"], fabric, ["masked"])
+    """Fit the coefficients of masked sums of each fabric to sums that are synthesised apart."""
+    for family in fabrics:
+        fabric = fpga(BOARDS[family]).family.fabric
+        found: dict[str, tuple[str, EngineSummary]] = {}
+        for form, widths in COUNTED.items():
+            for simd in widths:
+                engine = replace(ENGINE, form=form, simd=simd)
+                beat = BeatSum(simd, 1, (1,), form, fabric, "verilog", masked=True)
+                ((name, text),) = beat.modules.items()
+                found[name] = text, engine
+        for simd, bits in ADDED:
+            name = xnor_sum.module_name(simd, bits, fabric=fabric, masked=True)
+            text = xnor_sum.verilog_module(simd, bits, fabric=fabric, masked=True)
+            found[name] = text, replace(ENGINE, form="add", simd=simd, act_bits=bits)
+        cells = apart([text for text, _ in found.values()], list(found), fabric)
+        samples = [
+            ("array", {n: v for n, v in beat_terms(e).items() if MASKED in n}, cells[name])
+            for name, (_, e) in found.items()
+        ]
+        fitted(samples, family, [MASKED])
+
+
+def apart(texts: list[str], names: list[str], fabric: str) -> dict[str, dict[str, int]]:
+    """Synthesise modules beside each other, and return the cells of each."""
+    inputs, outputs, lines = 0, 0, list[str]()
+    for k, (name, text) in enumerate(zip(names, texts, strict=True)):
+        pins, ports = [], text[: text.index(");")]
+        for way, high, port in PORT.findall(ports):
+            width = int(high or 0) + 1
+            if port == "clk":
+                pins.append(".clk(clk)")
+            elif way == "input":
+                pins.append(f".{port}(i[{inputs} +: {width}])")
+                inputs += width
+            else:
+                pins.append(f".{port}(o[{outputs} +: {width}])")
+                outputs += width
+        lines.append(f"  {name} u{k} ({', '.join(pins)});")
+    head = f"module top(input clk, input [{inputs - 1}:0] i, output [{outputs - 1}:0] o);"
+    modules = synthesised("\n".join([PROLOGUE, *texts, head, *lines, "endmodule", ""]), fabric)
+    return {name: counts(modules[name]) for name in names}
 
 
 def main() -> None:

@@ -189,11 +189,15 @@ def engines(kind: str, family: Family) -> Iterator[EngineSummary]:
     for multiplier in MULTIPLIERS:
         products = Products(multiplier, 8)
         yield replace(pool, products=products, rom_depth=40, rom_width=64, act_bits=8, acc_bits=20)
-    choices = product(sorted(forms), (1, 40, 4000), (1, 2), (1, 2), (0, 1, 3))
-    for form, words, bits, at_once, levels in choices:
+    masked = {*popcount.forms(family.fabric, masked=True), "add"}
+    kinds = [(form, False) for form in sorted(forms)] + [(form, True) for form in sorted(masked)]
+    choices = product(kinds, (1, 40, 4000), (1, 2), (1, 2), (0, 1, 3))
+    for (form, mask), words, bits, at_once, levels in choices:
         yield replace(
             pool,
             form=form,
+            masked=mask,
+            weight_planes=1 + mask,
             rom_depth=words,
             rom_width=8,
             act_bits=bits,

@@ -41,12 +41,19 @@ def arrays(fabric):
         ("add", 3, 8, (1,), 1, 0, True),
         ("add", 5, 2, (1, 1), 2, 1, False),
     ]
+    masked = [
+        (forms(fabric, masked=True)[-1], 16, 1, (1,), 2, 1, True),
+        (forms(fabric, masked=True)[-1], 9, 2, (1,), 1, 0, False),
+        ("add", 3, 8, (1,), 1, 0, True),
+    ]
     if fabric in stored.FABRICS:
         kinds += [("stored", 13, 1, (1,), 1, 0, True), ("stored", 16, 1, (1,), 1, 0, False)]
+        masked += [("stored", 13, 1, (1,), 1, 0, True)]
     made = []
-    for form, simd, bits, coefficients, pixels, turn, compare in kinds:
+    every = [(*kind, False) for kind in kinds] + [(*kind, True) for kind in masked]
+    for form, simd, bits, coefficients, pixels, turn, compare, mask in every:
         most = BEATS * simd * sum(coefficients) * ((1 << bits) - 1)
-        pe = 3 if form == stored.FORM else 2
+        pe, planes = 3 if form == stored.FORM else 2, len(coefficients) + mask
         made.append(
             DotArray(
                 pe=pe,
@@ -55,7 +62,8 @@ def arrays(fabric):
                 coefficients=coefficients,
                 rows=ROWS,
                 pixels=pixels,
-                weights=rng.integers(0, 2, (ROWS * BEATS, len(coefficients), pe, simd), np.uint8),
+                weights=rng.integers(0, 2, (ROWS * BEATS, planes, pe, simd), np.uint8),
+                masked=mask,
                 acc_bits=most.bit_length(),
                 turn=turn,
                 lanes=rng.permutation(pixels),

@@ -14,20 +14,29 @@ def weights_of(words, pe, simd):
     return np.random.default_rng(words * simd).integers(0, 2, (words, pe, simd), dtype=np.uint8)
 
 
-def reference(weights):
+def reference(weights, masks=None):
     """Write the count in plain Verilog; past the last word it reads zeros, as the LUTs do."""
     words, pe, simd = weights.shape
     bits, width, cycles = (words - 1).bit_length(), simd.bit_length(), stored_latency(simd)
-    table = [f"{pe * simd}'h{w:x}" for w in bit_words(weights.reshape(words, -1))]
-    word = "".join(f"address == {k} ? {w} : " for k, w in enumerate(table)) + f"{pe * simd}'d0"
+
+    def read(contents):
+        table = [f"{pe * simd}'h{w:x}" for w in bit_words(contents.reshape(words, -1))]
+        return "".join(f"address == {k} ? {w} : " for k, w in enumerate(table)) + f"{pe * simd}'d0"
+
+    word = read(weights)
+    mask = f"{{{pe * simd}{{1'b1}}}}" if masks is None else read(masks)
     counts = [
-        " + ".join(f"{{{width}'d0, x[{i}] ~^ word[{k * simd + i}]}}" for i in range(simd))
+        " + ".join(
+            f"{{{width}'d0, (x[{i}] ~^ word[{k * simd + i}]) & mask[{k * simd + i}]}}"
+            for i in range(simd)
+        )
         for k in range(pe)
     ]
     lines = [
         f"module reference(input clk, input [{bits - 1}:0] address, input [{simd - 1}:0] x,",
         f"  output [{pe * width - 1}:0] n);",
         f"  wire [{pe * simd - 1}:0] word = {word};",
+        f"  wire [{pe * simd - 1}:0] mask = {mask};",
         f"  wire [{pe * width - 1}:0] n0;",
     ]
     lines += [f"  assign n0[{k * width} +: {width}] = {c};" for k, c in enumerate(counts)]
@@ -55,6 +64,26 @@ def test_the_primitives_count(words, pe, simd, tmp_path):
     gate = "`define XNORFLOW_PRIMITIVES\n" + stored.verilog_module("sums", weights)
     cycles = stored_latency(simd)
     assert prove.equal(reference(weights), gate, "sums", "xilinx7", tmp_path, cycles)
+
+
+@pytest.mark.parametrize(("words", "pe", "simd"), [(4, 3, 7), (16, 2, 9), (5, 1, 6)])
+def test_masked_primitives_count(words, pe, simd, tmp_path):
+    """The proof holds with the right mask, and not with another one."""
+    weights, masks = np.split(weights_of(words, 2 * pe, simd), 2, axis=1)
+    gate = "`define XNORFLOW_PRIMITIVES\n" + stored.verilog_module("sums", weights, masks)
+    cycles = stored_latency(simd)
+    assert prove.equal(reference(weights, masks), gate, "sums", "xilinx7", tmp_path, cycles)
+    masks[1, 0, 2] ^= 1
+    assert not prove.equal(reference(weights, masks), gate, "sums", "xilinx7", tmp_path, cycles)
+
+
+def test_a_mask_takes_no_lut():
+    weights, masks = np.split(weights_of(16, 8, 64), 2, axis=1)
+    plain, masked = (stored.structure(weights, m)[0].luts for m in (None, masks))
+    assert masked == plain
+    # Beside a memory masked popcounts are larger, so storing pays earlier.
+    assert stored.pays(pe=4, simd=64, words=5, masked=True)
+    assert not stored.pays(pe=4, simd=64, words=5)
 
 
 def test_the_proof_finds_a_wrong_weight(tmp_path):

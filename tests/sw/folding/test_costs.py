@@ -14,6 +14,7 @@ from xnorflow.folding.narrowest import for_cycles
 from xnorflow.plan.fabric import form_on
 from xnorflow.plan.layer_rules import reductions
 from xnorflow.plan.reductions import Fold
+from xnorflow.resources import terms
 from xnorflow.resources.coefficients import fitted
 from xnorflow.resources.summarise import engine_summaries
 from xnorflow.resources.usage import Resources, engine_resources
@@ -69,8 +70,12 @@ def test_every_form_that_is_chosen_has_been_measured() -> None:
             (8, 64, 1, 14),
             (64, 64, 1, 1),
         ):
-            form = form_on(name, pe=pe, simd=simd, pixels=1, bits=bits, planes=1, words=words)
+            size = {"pe": pe, "simd": simd, "words": words}
+            form = form_on(name, **size, pixels=1, bits=bits, planes=1)
             assert any(k.startswith(form) and k.endswith("adders") for k in known), (device, form)
+            form = form_on(name, **size, pixels=1, bits=bits, planes=1, masked=True)
+            masked = "" if form == stored.FORM else terms.MASKED
+            assert f"{masked}{form}: adders" in known, (device, form)
 
 
 @pytest.mark.parametrize("board", ["ulx3s-85f", "icebreaker", "tangnano20k", "pynq-z1"])
