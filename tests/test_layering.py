@@ -149,6 +149,7 @@ ROOMS = {
     "xnorflow.report": "comparison resources devices graph lower ir errors hw.spec",
     "xnorflow.train": "demo data errors npz outputs",
     "xnorflow.demo": "",
+    "xnorflow.schemas": "",
     "xnorflow.evidence": "design frontend ir data errors inputs outputs npz version sim.golden"
     " sim.simulation sim.locate sim.interface sim.verilator lower graph compiler api plan"
     " hw.top",
