@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -25,7 +26,6 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 @pytest.fixture(autouse=True, scope="session")
 def documents_match_their_schemas() -> Iterator[None]:
     """Hold every design.json, build.json and evidence.json that a test writes to its schema."""
-    jsonschema = pytest.importorskip("jsonschema")
     known = {f"xnorflow-{name}-1": jsonschema.Draft202012Validator(schema(name)) for name in NAMES}
     write = outputs.write_json
 
