@@ -147,7 +147,7 @@ ROOMS = {
     " hw.array",
     "xnorflow.comparison": "resources devices errors",
     "xnorflow.report": "comparison resources devices graph lower ir errors hw.spec",
-    "xnorflow.train": "demo data errors npz outputs",
+    "xnorflow.train": "demo data errors extras npz outputs",
     "xnorflow.demo": "",
     "xnorflow.schemas": "",
     "xnorflow.evidence": "design frontend ir data errors inputs outputs npz version sim.golden"
@@ -162,7 +162,7 @@ ROOMS = {
     "xnorflow_sim.board": "errors interface verilator process_group",
     # Boards.
     "xnorflow_boards.catalogue": "board devices errors flows inputs",
-    "xnorflow_boards.host": "errors hw.link",
+    "xnorflow_boards.host": "errors extras hw.link",
     "xnorflow_boards.flows": "errors devices version sim.process_group",
     "xnorflow_boards.gateware": "errors design flows board hw.axi hw.link hw.memory hw.base",
     "xnorflow_boards.build": "board catalogue flows gateware design devices errors inputs outputs"
