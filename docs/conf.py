@@ -48,6 +48,7 @@ autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 numpydoc_use_plots = False
 default_role = "literal"
+smartquotes = False  # Two hyphens of an option stay two.
 
 copybutton_prompt_text = r"\$ |>>> |\.\.\. "
 copybutton_prompt_is_regexp = True

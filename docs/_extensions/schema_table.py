@@ -105,8 +105,14 @@ def row(key: str, type_: str, meaning: str, *, literal: bool = True) -> nodes.ro
         "",
         nodes.entry("", nodes.paragraph("", "", name)),
         nodes.entry("", nodes.paragraph("", type_)),
-        nodes.entry("", nodes.paragraph("", meaning)),
+        nodes.entry("", nodes.paragraph("", "", *words(meaning))),
     )
+
+
+def words(text: str) -> list[nodes.Node]:
+    """Return a text whose parts in backticks are in fixed width."""
+    parts = enumerate(text.split("`"))
+    return [nodes.literal("", part) if k % 2 else nodes.Text(part) for k, part in parts]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

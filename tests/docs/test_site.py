@@ -44,6 +44,8 @@ def test_the_site_is_built_and_every_internal_link_resolves(site: Path) -> None:
     assert not broken
     assert all(link.startswith(("https://", "mailto:")) for link in external)
     assert "404" not in {path.stem for path in site.glob("*.html")}
+    commands = (site / "commands.html").read_text(encoding="utf-8")
+    assert "xnorflow boards --json" in commands and ".. option::" not in commands
     for page in ("index", "tutorial", "notebooks/fpga_or_gpu", "commands", "files", "api"):
         assert (site / f"{page}.html").is_file()
 
