@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+import xnorflow
+from xnorflow.cli import main
+
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 NEEDED = ("sphinx", "furo", "myst_nb", "numpydoc", "sphinx_click", "sphinx_design", "brevitas")
@@ -46,6 +49,10 @@ def test_the_site_is_built_and_every_internal_link_resolves(site: Path) -> None:
     assert "404" not in {path.stem for path in site.glob("*.html")}
     commands = (site / "commands.html").read_text(encoding="utf-8")
     assert "xnorflow boards --json" in commands and ".. option::" not in commands
+    assert all(f'id="xnorflow-{name}"' in commands for name in main.commands)
+    api = (site / "api.html").read_text(encoding="utf-8")
+    names = set(xnorflow.__all__) - {"__version__"}
+    assert not {name for name in names if f'.{name}"' not in api}
     for page in ("index", "tutorial", "notebooks/fpga_or_gpu", "commands", "files", "api"):
         assert (site / f"{page}.html").is_file()
 
