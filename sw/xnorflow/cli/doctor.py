@@ -11,6 +11,7 @@ from rich.table import Table
 
 from xnorflow.cli import console
 from xnorflow.cli.options import board_options, json_option
+from xnorflow.extras import install_line
 
 PACKAGES = {
     "amaranth": "Verilog",
@@ -21,7 +22,8 @@ PACKAGES = {
     "torch": "training",
     "brevitas": "training",
 }
-OPTIONAL = {"torch": "pip install 'xnorflow[train]'", "brevitas": "pip install 'xnorflow[train]'"}
+EXTRAS = {"torch": "train", "brevitas": "train"}
+"""Extra that a package belongs to; the others are needed by every installation."""
 
 
 def _version(package: str) -> str | None:
@@ -29,6 +31,10 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _install(package: str) -> str:
+    return install_line(EXTRAS[package]) if package in EXTRAS else f"pip install {package}"
 
 
 @click.command("doctor")
@@ -78,7 +84,7 @@ def command(ctx: click.Context, board: str | None, as_json: bool) -> None:
                 "for": use,
                 "version": version or "",
                 "where": "",
-                "install": "" if version else OPTIONAL.get(package, f"pip install {package}"),
+                "install": "" if version else _install(package),
             }
         )
     missing = False
@@ -94,7 +100,7 @@ def command(ctx: click.Context, board: str | None, as_json: bool) -> None:
                 "install": status.problem,
             }
         )
-    optional = set(OPTIONAL)
+    optional = set(EXTRAS)
     for name, use, found, problem in board_tools.report(None if known is None else known.flow):
         rows.append(
             {

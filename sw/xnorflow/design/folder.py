@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from xnorflow import ir
+from xnorflow import ir, outputs
 from xnorflow.design.clock import MAX_MHZ, Clock
 from xnorflow.devices.board_names import is_name
 from xnorflow.errors import BadInput
@@ -125,8 +124,9 @@ def write(
     if target.exists() and any(target.iterdir()) and not _wrote(target):
         raise BadInput(f"{target} holds other files; give a new folder or an empty one")
     with whole_folder(target) as made:
-        for name, text in {**files, SUMMARY: json.dumps(summary, indent=1) + "\n"}.items():
+        for name, text in files.items():
             (made / name).write_text(text, encoding="utf-8")
+        outputs.write_json(made / SUMMARY, summary)
         ir_file.save(net, made / NETWORK)
     return target
 

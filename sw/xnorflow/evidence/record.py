@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xnorflow import outputs
 from xnorflow.errors import BadInput
 
 FORMAT = "xnorflow-evidence-1"
@@ -142,7 +143,7 @@ class Evidence:
 
     def write(self, path: Path) -> None:
         """Write the record to a file, which `read_evidence` reads."""
-        path.write_text(json.dumps(self.to_json(), indent=1) + "\n")
+        outputs.write_json(path, self.to_json())
 
 
 def read_evidence(path: str | Path) -> Evidence:

@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 from xnorflow.errors import ToolMissing
+from xnorflow.extras import install_line
 
 
 def needs(module: str) -> Any:
@@ -21,6 +22,6 @@ def needs(module: str) -> Any:
     except ModuleNotFoundError as error:
         raise ToolMissing(
             f"Training needs the package {error.name!r}, which is not installed. What would work: "
-            "pip install 'xnorflow[train]'. The CPU build of torch is enough and much smaller: for "
-            "it, run pip install torch --index-url https://download.pytorch.org/whl/cpu first."
+            f"{install_line('train')}. The CPU build of torch is enough and much smaller: for it,"
+            " run pip install torch --index-url https://download.pytorch.org/whl/cpu first."
         ) from error
