@@ -145,7 +145,7 @@ ROOMS = {
     " hw.top sim.golden sim.interface sim.locate sim.simulation sim.verilator",
     "xnorflow.folding": "design plan resources schedule storage devices ir errors inputs hw.spec"
     " hw.array",
-    "xnorflow.comparison": "resources devices errors",
+    "xnorflow.comparison": "resources devices errors inputs",
     "xnorflow.report": "comparison resources devices graph lower ir errors hw.spec",
     "xnorflow.train": "demo data errors npz outputs",
     "xnorflow.demo": "",

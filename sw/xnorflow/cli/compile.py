@@ -14,11 +14,14 @@ from xnorflow.cli.options import (
     ReadingOptions,
     input_options,
     json_option,
+    link_option,
     load_model,
     model_argument,
     target_options,
 )
 from xnorflow.design.design import Design
+from xnorflow.devices.figure import compact
+from xnorflow.devices.links import link_of
 
 
 def design_table(design: Design) -> Table:
@@ -75,6 +78,24 @@ def describe(design: Design) -> str:
     )
 
 
+def traffic(design: Design) -> list[str]:
+    """Return in lines what the frames a second need of a link, and what the link carries."""
+    frame = design.frame_bytes
+    needs = f"that needs {compact(frame.rate(design.fps))}B/s between host and accelerator"
+    link = design.link or (None if design.board is None else link_of(design.board))
+    if link is None:
+        return [f"{needs}; design.json has what each link carries"]
+    carried = link.fps(frame)
+    lines = [f"{needs}; the link, {link.title}, carries {compact(carried)} frames/s"]
+    if carried < design.fps:
+        lines.append(
+            f"together {design.headline_fps:,.0f} frames/s: the link is the limit"
+            if design.link is not None
+            else f"with that link: {carried:,.0f} frames/s (--link {link.name})"
+        )
+    return lines
+
+
 def resources(design: Design) -> str | None:
     """Return the estimated resources of a design in one line, or None if it has no board."""
     used = design.summary().get("resources")
@@ -105,6 +126,7 @@ def resources(design: Design) -> str | None:
     help="Folder to write; if xnorflow wrote it before, it is replaced.",
 )
 @target_options
+@link_option
 @click.option(
     "--pareto",
     is_flag=True,
@@ -126,6 +148,7 @@ def command(
     cycles: int | None,
     folding: Path | None,
     clock: float | None,
+    link: str | None,
     pareto: bool,
     plot: Path | None,
     reading: ReadingOptions,
@@ -151,7 +174,7 @@ def command(
     from xnorflow.compiler import compile_network
 
     if pareto:
-        front.check(output, board, plot, (fps, cycles, folding))
+        front.check(output, board, plot, (fps, cycles, folding, link))
     elif plot is not None:
         raise click.UsageError("--plot draws the front of --pareto: give --pareto, too")
     elif output is None:
@@ -164,7 +187,14 @@ def command(
         return
     with console.working("folding and scheduling") as doing:
         design = compile_network(
-            net, board, fps=fps, cycles=cycles, folding=folding, clock=clock, progress=doing
+            net,
+            board,
+            fps=fps,
+            cycles=cycles,
+            folding=folding,
+            clock=clock,
+            link=link,
+            progress=doing,
         )
     with console.working("writing Verilog"):
         design.write(output)
@@ -173,6 +203,8 @@ def command(
         return
     console.out.print(design_table(design))
     console.out.print(describe(design), highlight=False)
+    for line in traffic(design):
+        console.out.print(line, highlight=False)
     if (line := resources(design)) is not None:
         console.out.print(line, highlight=False, markup=False)
     if design.limit:

@@ -31,7 +31,9 @@ def check(
     if output is not None:
         raise click.UsageError("--pareto writes no design: leave out -o")
     if any(target is not None for target in targets):
-        raise click.UsageError("--pareto shows all speeds: leave out --fps, --cycles and --folding")
+        raise click.UsageError(
+            "--pareto shows all speeds: leave out --fps, --cycles, --folding and --link"
+        )
     check_output(plot, "a picture is", ".png", ".svg")
 
 

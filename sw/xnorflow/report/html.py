@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
-from xnorflow.comparison.comparison import Comparison, Row
+from xnorflow.comparison.comparison import Comparison
 from xnorflow.comparison.gpu import COLUMN_TEXT, COLUMNS
+from xnorflow.comparison.row import Row
 from xnorflow.devices.figure import Figure
 from xnorflow.devices.tables import STATUS_TEXT
 from xnorflow.report.plot import render
