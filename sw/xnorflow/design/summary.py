@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any, Protocol, assert_never
 
 from xnorflow import ir
@@ -9,12 +10,13 @@ from xnorflow.design.clock import Clock
 from xnorflow.design.folder import BOARD, FORMAT
 from xnorflow.devices.board_names import portable
 from xnorflow.devices.links import FrameBytes, HostLink, link_of, links
-from xnorflow.devices.tables import Family, fpga, fpgas
+from xnorflow.devices.tables import Family, Fpga, fpga, fpgas
 from xnorflow.plan.fabric import fabric
 from xnorflow.plan.layer_rules import Part
 from xnorflow.plan.memories import sprams_of
 from xnorflow.plan.reductions import Fold
 from xnorflow.plan.tail_choice import GENERIC
+from xnorflow.resources.budget import HEADROOM, board_budget
 from xnorflow.resources.engine import DesignSummary
 from xnorflow.resources.score_form import score_forms
 from xnorflow.resources.usage import checked, design_resources, status
@@ -258,6 +260,17 @@ def _resources(design: Summarised, family: Family) -> dict[str, Any]:
     }
 
 
+def _usable(design: Summarised, device: Fpga) -> dict[str, Any]:
+    """Return what designs may take of a device: the rest is headroom and the host link."""
+    budget = board_budget(device, prod(design.net.shape))
+    return {
+        "lut": int(budget.luts),
+        "ff": int(budget.ffs),
+        "bram": int(budget.ram_blocks),
+        "headroom": {name: round(1 - share, 2) for name, share in HEADROOM.items()},
+    }
+
+
 def _host(design: Summarised) -> dict[str, Any]:
     """Return what the frames a second need of a link, and what each link carries."""
     frame = design.frame_bytes
@@ -400,6 +413,7 @@ def summary(design: Summarised) -> dict[str, Any]:
                 **({"spram": device.spram_number} if device.spram_number else {}),
                 **({"dsp": int(device.dsps.use())} if device.dsps.usable else {}),
             },
+            "usable": _usable(design, device),
         }
     else:
         families = {device.family.name: device.family for device in fpgas().values()}

@@ -62,6 +62,8 @@ PASSES = (
     HardwarePass("shrink again", "the least of those", _shrink),
 )
 """All passes, in the order in which they run."""
+WITHOUT_SEARCH = tuple(p for p in PASSES if p.run is not _shrink)
+"""Those without the search for the least depths: quick, and the hardware is at most larger."""
 
 Watcher = Callable[[str, str, AcceleratorSpec | None, AcceleratorSpec], object]
 """Callback with the name of a pass, what it decides, and the specs before and after it."""
@@ -76,6 +78,7 @@ def accelerator(
     device: Fpga | None = None,
     products: Sequence[Multiplier | None] | None = None,
     watch: Watcher | None = None,
+    passes: Sequence[HardwarePass] = PASSES,
 ) -> AcceleratorSpec:
     """Build the complete specification of the hardware for a network and its folding.
 
@@ -94,6 +97,8 @@ def accelerator(
         it is not given.
     watch : callable, optional
         Callback that is called after every pass.
+    passes : sequence of HardwarePass
+        The passes to run.
 
     Returns
     -------
@@ -114,7 +119,7 @@ def accelerator(
     verify_spec(spec)
     if watch is not None:
         watch("map", "stages, weights and constants of the folding", None, spec)
-    for name, decides, run in PASSES:
+    for name, decides, run in passes:
         before, spec = spec, run(spec, device)
         verify_spec(spec)
         if watch is not None:

@@ -10,7 +10,7 @@ import pytest
 from xnorflow import ir
 from xnorflow.compiler import DEFAULT_CLOCK, assembler, compile_network
 from xnorflow.devices.tables import fpga as device
-from xnorflow.folding.budget import Budget
+from xnorflow.resources.budget import Budget
 from xnorflow.folding.costs import Prices
 from xnorflow.plan.reductions import Fold
 from xnorflow.resources import coefficients
