@@ -31,10 +31,10 @@ from xnorflow.compiler import assembler, clock_for
 from xnorflow.design.design import Design
 from xnorflow.devices.tables import fpga
 from xnorflow.folding import stream_lanes
-from xnorflow.resources.budget import Budget, board_budget
 from xnorflow.folding.search import Fit
 from xnorflow.plan.layer_rules import reductions
 from xnorflow.plan.reductions import Fold, Reduction
+from xnorflow.resources.budget import Budget, board_budget
 from xnorflow.resources.usage import Resources, checked, status
 
 BOARDS = ("icebreaker", "tangnano9k", "tangnano20k", "ulx3s-25f", "ulx3s-85f", "pynq-z1", "zc706")

@@ -146,7 +146,8 @@ ROOMS = {
     "xnorflow.folding": "design plan resources schedule storage devices ir errors inputs hw.spec"
     " hw.array",
     "xnorflow.comparison": "resources devices errors inputs",
-    "xnorflow.report": "comparison resources devices graph lower ir errors hw.spec",
+    "xnorflow.report": "comparison resources devices graph lower ir errors hw.spec design schedule"
+    " evidence version",
     "xnorflow.train": "demo data errors npz outputs",
     "xnorflow.demo": "",
     "xnorflow.evidence": "design frontend ir data errors inputs outputs npz version sim.golden"

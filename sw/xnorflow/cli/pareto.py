@@ -15,7 +15,11 @@ from xnorflow.devices.tables import Fpga, fpga
 
 
 def check(
-    output: Path | None, board: str | None, plot: Path | None, targets: tuple[object, ...]
+    output: Path | None,
+    board: str | None,
+    plot: Path | None,
+    targets: tuple[object, ...],
+    report: Path | None,
 ) -> None:
     """Check that the other options go with --pareto.
 
@@ -34,6 +38,8 @@ def check(
         raise click.UsageError(
             "--pareto shows all speeds: leave out --fps, --cycles, --folding and --link"
         )
+    if report is not None:
+        raise click.UsageError("--pareto writes no design: leave out --report, or use --plot")
     check_output(plot, "a picture is", ".png", ".svg")
 
 

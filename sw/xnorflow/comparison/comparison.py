@@ -40,6 +40,8 @@ class Comparison:
         Estimates that are left out, each with the reason.
     settings : Settings
         Efficiencies of the GPU model that were used.
+    designs : mapping of str to DesignSummary
+        Designs of the FPGAs, by name of the board.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Comparison:
     fairness: tuple[str, ...]
     omitted: tuple[str, ...] = ()
     settings: Settings = field(default_factory=Settings)
+    designs: Mapping[str, DesignSummary] = field(default_factory=dict)
 
     @property
     def energy_known(self) -> bool:
@@ -162,6 +165,7 @@ def compare(
         fairness,
         tuple(omitted),
         settings,
+        {devices.fpga(board).board: designs[board] for board in fpgas},
     )
 
 
