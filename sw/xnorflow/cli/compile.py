@@ -244,8 +244,8 @@ def command(
         return
     console.out.print(design_table(design))
     console.out.print(describe(design), highlight=False)
-    for line in traffic(design):
-        console.out.print(line, highlight=False)
+    for needs in traffic(design):
+        console.out.print(needs, highlight=False)
     if (line := resources(design)) is not None:
         console.out.print(line, highlight=False, markup=False)
     if design.limit:

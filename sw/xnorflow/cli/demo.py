@@ -168,6 +168,8 @@ def go(folder: Path, output: Path, jobs: int) -> None:
         "board": BOARD,
         "clock_mhz": design.clock.mhz,
         "clock_source": design.clock.source,
+        "fps": design.fps,
+        "host": design.summary()["host"],
         "seconds": round(seconds, 1),
     }
     (folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
@@ -232,6 +234,7 @@ def _summary(
             say(
                 f"   {row.device:14s} {fps.value:>9,.0f} frames/s {fps.kind}, at"
                 f" {clock.value:g} MHz {clock.error or 'placed'}"
+                + (f"; its link carries {row.figures['link']}" if "link" in row.figures else "")
                 + ("" if row.fits else "; [red]does not fit[/] (estimated)"),
                 highlight=False,
             )

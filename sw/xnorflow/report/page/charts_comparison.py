@@ -121,6 +121,11 @@ def throughput_chart(comparison: Comparison) -> Chart:
     )
 
 
+def _type(name: str) -> gpu_model.DataType:
+    """Return the type of a row's arithmetic."""
+    return next(known for known in gpu_model.DATA_TYPES if known == name)
+
+
 def _symbol(number: int) -> str:
     """Return the shape of the marks of a device, so that they differ without colour."""
     return SYMBOLS[number % len(SYMBOLS)]
@@ -142,10 +147,10 @@ def batch_chart(comparison: Comparison, network: DesignSummary) -> Chart | None:
             gpu_model.estimate(
                 network,
                 gpu_named(device),
-                data_type,
+                _type(data_type),
                 batch,
                 "gemm",
-                comparison.settings,  # type: ignore[arg-type]
+                comparison.settings,
             )
             for batch in BATCHES
         ]
@@ -217,7 +222,7 @@ def roofline_chart(comparison: Comparison, designs: Sequence[tuple[Row, DesignSu
     names = dict.fromkeys(r.device for r in comparison.rows if r.category == "GPU")
     for number, name in enumerate(names):
         device = gpu_named(name)
-        kind = "b1" if gpu_model.supports(device, "b1") else "int8"
+        kind: gpu_model.DataType = "b1" if gpu_model.supports(device, "b1") else "int8"
         rows = [
             r
             for r in comparison.rows
@@ -232,7 +237,7 @@ def roofline_chart(comparison: Comparison, designs: Sequence[tuple[Row, DesignSu
             kind,
             best.batch,
             "peak",
-            comparison.settings,  # type: ignore[arg-type]
+            comparison.settings,
         )
         assert found is not None
         bandwidth = device.bandwidth_gbs.use() * 1e9

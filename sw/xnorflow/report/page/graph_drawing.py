@@ -106,8 +106,9 @@ def _edge(
     elif x0 == x1:
         path = f"M{x0:g} {y0:g}V{y1:g}"
     else:
+        # A curve, because corners on a common line would hide which box leads where.
         middle = (y0 + y1) / 2
-        path = f"M{x0:g} {y0:g}V{middle:g}H{x1:g}V{y1:g}"
+        path = f"M{x0:g} {y0:g}C{x0:g} {middle:g} {x1:g} {middle:g} {x1:g} {y1 - 3:g}V{y1:g}"
     tip = f"M{x1 - 4:g} {y1 - 7:g}H{x1 + 4:g}L{x1:g} {y1:g}Z"
     return f'<path class="edge" d="{path}"/><path class="tip" d="{tip}"/>'
 

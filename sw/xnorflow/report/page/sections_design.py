@@ -60,7 +60,8 @@ def design_facts(design: Design, *, simulated: bool = False) -> list[Fact]:
             "Accelerator",
             f"{compact(design.fps)} frames/s",
             f"a frame every {design.ii:,} cycles at {design.clock.mhz:g} MHz"
-            f" ({design.clock.source.partition(':')[0]})",
+            f" ({design.clock.source.partition(':')[0]}); that needs"
+            f" {compact(design.frame_bytes.rate(design.fps))}B/s from and to the host",
             kind=Origin.ESTIMATED,
         )
     )
