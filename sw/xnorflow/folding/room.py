@@ -16,7 +16,7 @@ from xnorflow import ir
 from xnorflow.devices.tables import Fpga, fpgas
 from xnorflow.errors import BadInput
 from xnorflow.folding import narrowest, stream_lanes
-from xnorflow.plan.hardware_passes import WITHOUT_SEARCH, accelerator
+from xnorflow.plan.hardware_passes import accelerator
 from xnorflow.plan.layer_rules import reductions
 from xnorflow.plan.reductions import Fold
 from xnorflow.resources.budget import board_budget
@@ -146,7 +146,7 @@ class Room:
             folds,
             in_lanes=stream_lanes.input_lanes(group, frame, folds[0], self._cycles or 1 << 60),
             device=device,
-            passes=WITHOUT_SEARCH,
+            least=False,
         )
         return design_resources(
             design_summary(self.net.name, self.parts, spec, 1, 1), device.family

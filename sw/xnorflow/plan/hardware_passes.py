@@ -62,8 +62,6 @@ PASSES = (
     HardwarePass("shrink again", "the least of those", _shrink),
 )
 """All passes, in the order in which they run."""
-WITHOUT_SEARCH = tuple(p for p in PASSES if p.run is not _shrink)
-"""Those without the search for the least depths: quick, and the hardware is at most larger."""
 
 Watcher = Callable[[str, str, AcceleratorSpec | None, AcceleratorSpec], object]
 """Callback with the name of a pass, what it decides, and the specs before and after it."""
@@ -78,7 +76,7 @@ def accelerator(
     device: Fpga | None = None,
     products: Sequence[Multiplier | None] | None = None,
     watch: Watcher | None = None,
-    passes: Sequence[HardwarePass] = PASSES,
+    least: bool = True,
 ) -> AcceleratorSpec:
     """Build the complete specification of the hardware for a network and its folding.
 
@@ -97,8 +95,9 @@ def accelerator(
         it is not given.
     watch : callable, optional
         Callback that is called after every pass.
-    passes : sequence of HardwarePass
-        The passes to run.
+    least : bool
+        Whether to search for the least depths. Without that, depths are those of the closed form,
+        which delay no frame either.
 
     Returns
     -------
@@ -119,7 +118,9 @@ def accelerator(
     verify_spec(spec)
     if watch is not None:
         watch("map", "stages, weights and constants of the folding", None, spec)
-    for name, decides, run in passes:
+    for name, decides, run in PASSES:
+        if run is _shrink and not least:
+            continue
         before, spec = spec, run(spec, device)
         verify_spec(spec)
         if watch is not None:
