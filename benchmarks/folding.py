@@ -10,7 +10,7 @@ target of most frames per second among all those whose folding fits the board.
 
 FINN's SIMD divides the inputs of a kernel; ours, and the one here, the inputs of a tap. The engines
 are ours in both cases, with their gearboxes and one pixel at once, so that only the choice of the
-folding is compared. Both may take the same share of the board (`xnorflow.folding.budget`). The
+folding is compared. Both may take the same share of the board (`xnorflow.resources.budget`). The
 column "no pixels" is our choice without several pixels at once, which FINN does not have.
 
 Run: python benchmarks/folding.py [--only TEXT]
@@ -31,10 +31,10 @@ from xnorflow.compiler import assembler, clock_for
 from xnorflow.design.design import Design
 from xnorflow.devices.tables import fpga
 from xnorflow.folding import stream_lanes
-from xnorflow.folding.budget import Budget, board_budget
 from xnorflow.folding.search import Fit
 from xnorflow.plan.layer_rules import reductions
 from xnorflow.plan.reductions import Fold, Reduction
+from xnorflow.resources.budget import Budget, board_budget
 from xnorflow.resources.usage import Resources, checked, status
 
 BOARDS = ("icebreaker", "tangnano9k", "tangnano20k", "ulx3s-25f", "ulx3s-85f", "pynq-z1", "zc706")

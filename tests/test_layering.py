@@ -146,8 +146,9 @@ ROOMS = {
     "xnorflow.folding": "design plan resources schedule storage devices ir errors inputs hw.spec"
     " hw.array",
     "xnorflow.merge": "folding plan resources storage devices ir errors hw.spec",
-    "xnorflow.comparison": "resources devices errors",
-    "xnorflow.report": "comparison resources devices graph lower merge ir errors hw.spec",
+    "xnorflow.comparison": "resources devices errors inputs",
+    "xnorflow.report": "comparison resources devices graph lower merge ir errors hw.spec design"
+    " schedule evidence version",
     "xnorflow.train": "demo data errors extras npz outputs",
     "xnorflow.demo": "",
     "xnorflow.schemas": "",

@@ -15,8 +15,11 @@ from xnorflow.ir import IntegerNetwork
 
 if TYPE_CHECKING:
     from xnorflow.comparison.comparison import Comparison
+    from xnorflow.comparison.placed import PlacedDesign
+    from xnorflow.design.design import Design
     from xnorflow.graph.ops import Graph
     from xnorflow.lower.fixed_point import FixedPoint
+    from xnorflow_sim.simulation import Run
 
 
 def load(
@@ -204,6 +207,10 @@ def compare(
     fps: float | None = None,
     cycles: int | None = None,
     folding: str | Path | None = None,
+    link: str | None = None,
+    designs: Mapping[str, Design] | None = None,
+    runs: Mapping[str, Run] | None = None,
+    placed: Mapping[str, PlacedDesign] | None = None,
 ) -> Comparison:
     """Compare throughput, latency, resources and energy of a network on FPGAs and GPUs.
 
@@ -230,6 +237,17 @@ def compare(
     folding : path, optional
         Folding file for all FPGA designs. At most one of `fps`, `cycles` and `folding` may be
         given; without any, each board gets the fastest design that fits.
+    link : str, optional
+        Link that carries the frames of all boards, such as "uart"
+        (`xnorflow.devices.links`), by default each board's own. If it is given, the smaller of its
+        frames per second and the accelerator's is the headline.
+    designs : mapping of str to Design, optional
+        Designs by name of the board, which are taken as they are.
+    runs : mapping of str to Run, optional
+        Simulations at full speed of some of `designs`: their interval and latency are then
+        simulated ones.
+    placed : mapping of str to PlacedDesign, optional
+        Results of place and route of some of `designs`, see `xnorflow.comparison.placed`.
 
     Returns
     -------
@@ -251,10 +269,14 @@ def compare(
     """
     from xnorflow.comparison.comparison import compare as compare_shapes
     from xnorflow.compiler import compile_network
+    from xnorflow.devices.figure import Origin
 
-    clocks = dict(clocks or {})
-    designs = {
-        board: compile_network(
+    clocks, given = dict(clocks or {}), dict(designs or {})
+    if not fpgas:
+        raise BadInput("there is no FPGA to compare; name at least one board")
+    shapes = {}
+    for board in fpgas:
+        made = given.get(board) or compile_network(
             net,
             board,
             fps=fps,
@@ -262,9 +284,16 @@ def compare(
             folding=folding,
             clock=clocks.get(board),
             must_fit=False,
-        ).shape
-        for board in fpgas
-    }
-    if not designs:
-        raise BadInput("there is no FPGA to compare; name at least one board")
-    return compare_shapes(designs, fpgas, gpus, clocks=clocks, batches=batches)
+        )
+        shapes[board] = made.shape
+        if runs is not None and (run := runs.get(board)) is not None and run.ii is not None:
+            shapes[board] = replace(
+                made.shape,
+                ii=int(run.ii),
+                latency=run.latency,
+                kind=Origin.SIMULATED,
+                how=f"RTL simulation of {len(run.scores)} frames in Verilator",
+            )
+    return compare_shapes(
+        shapes, fpgas, gpus, clocks=clocks, batches=batches, link=link, placed=placed
+    )

@@ -10,6 +10,8 @@ from pathlib import Path
 from xnorflow import ir
 from xnorflow.design.clock import Clock
 from xnorflow.design.design import Design
+from xnorflow.devices import clocks
+from xnorflow.devices.links import link as host_link
 from xnorflow.devices.tables import fpga
 from xnorflow.errors import BadInput
 from xnorflow.folding import folding_file, narrowest, stream_lanes
@@ -40,10 +42,12 @@ def clock_for(board: str | None, clock: float | None) -> Clock:
     Raises
     ------
     xnorflow.errors.BadInput
-        If the board is unknown or the clock is out of range.
+        If the board is unknown, or the clock out of range or of reach of the board's family.
     """
     if clock is not None:
-        return Clock.given(clock)
+        given = Clock.given(clock)
+        doubt = "" if board is None else clocks.remark(fpga(board).family, given.mhz)
+        return replace(given, source=f"{given.source}; {doubt}") if doubt else given
     if board is None:
         return DEFAULT_CLOCK
     datum = fpga(board).family.clock_mhz
@@ -76,6 +80,7 @@ def compile_network(
     cycles: int | None = None,
     folding: str | Path | None = None,
     clock: float | None = None,
+    link: str | None = None,
     must_fit: bool = True,
     progress: Progress | None = None,
 ) -> Design:
@@ -103,6 +108,9 @@ def compile_network(
         folding with at most 1,024 XNOR lanes is taken.
     clock : float, optional
         Clock in MHz.
+    link : str, optional
+        Link to the host, such as "uart" (`xnorflow.devices.links`), whose rate then limits
+        `Design.headline_fps`. The hardware is the same.
     must_fit : bool
         Whether it is an error if the design does not fit the board.
     progress : callable, optional
@@ -132,6 +140,7 @@ def compile_network(
     if cycles is not None and (isinstance(cycles, bool) or not isinstance(cycles, Integral)):
         raise BadInput(f"cycles per frame have to be a whole number, not {cycles!r}")
     where = clock_for(board, clock)
+    chosen = None if link is None else host_link(link)
     if fps is not None:
         cycles = _cycles_for(fps, where)
     parts = reductions(net)
@@ -141,9 +150,9 @@ def compile_network(
         made = assemble(folds, max(p.cycles(f) for p, f in zip(parts, folds, strict=True)))
         if board is not None and must_fit:
             BoardFit(net, board, where.mhz, assemble, progress).check(made)
-        return made
+        return replace(made, link=chosen)
     if board is None:
-        return _fewest_lanes(parts, assemble, cycles)
+        return replace(_fewest_lanes(parts, assemble, cycles), link=chosen)
     net = with_cheaper_layers(
         net,
         fpga(board).family,
@@ -151,7 +160,8 @@ def compile_network(
     )
     assemble = assembler(net, board, where)
     fit = BoardFit(net, board, where.mhz, assemble, progress)
-    return _described(fit.fastest(must_fit) if cycles is None else fit.smallest(cycles, must_fit))
+    found = fit.fastest(must_fit) if cycles is None else fit.smallest(cycles, must_fit)
+    return replace(found.design, limit=found.limit, link=chosen)
 
 
 def front(
@@ -203,10 +213,6 @@ def _cycles_for(fps: float, clock: Clock) -> int:
             f" takes at least one cycle; ask for {clock.mhz * 1e6:,.0f} or fewer"
         )
     return cycles
-
-
-def _described(found: Fitted) -> Design:
-    return replace(found.design, limit=found.limit)
 
 
 def _fewest_lanes(parts: Sequence[Part], assemble: Assemble, cycles: int | None) -> Design:

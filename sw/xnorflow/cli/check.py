@@ -21,9 +21,10 @@ from xnorflow.cli.options import (
     jobs_option,
     json_option,
     limit_option,
+    load_model,
     target_options,
 )
-from xnorflow.data import read_images
+from xnorflow.data import Images, read_images
 from xnorflow.devices.board_file import CLASS
 from xnorflow.errors import BadInput
 
@@ -79,6 +80,12 @@ LISTED = 5
     help="File for the evidence.  [default: evidence.json; with --against, none is written]",
 )
 @click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    metavar="FILE.html",
+    help="Write a report as well: one page that loads nothing.",
+)
+@click.option(
     "--against",
     type=click.Path(path_type=Path),
     metavar="EVIDENCE.json",
@@ -100,6 +107,7 @@ def command(
     limit: int | None,
     file: Path | None,
     output: Path | None,
+    report: Path | None,
     against: Path | None,
     allow_ties: bool,
     jobs: int,
@@ -149,6 +157,7 @@ def command(
     if model is None or data is None:
         raise click.UsageError("give a model and --data, or --against with an earlier evidence")
     check_output(output, "evidence is", ".json")
+    check_output(report, "a report is", ".html")
     if not model.exists():
         raise BadInput(f"there is no file {model}")
     images = read_images(data).first(limit)
@@ -169,6 +178,8 @@ def command(
     if output is not None:
         with whole_file(output) as part:
             found.write(part)
+    if report is not None:
+        _report(report, found, model, images, reading, allow_ties)
     wrong = _wrong(found, allow_ties) or any(c.matters for c in changed)
     if as_json:
         content = found.to_json()
@@ -179,9 +190,42 @@ def command(
         _show(found, allow_ties)
         if before is not None:
             _show_changes(changed, before)
-        if output is not None:
-            console.out.print(f"wrote {output}", highlight=False, markup=False)
+        for written in (output, report):
+            if written is not None:
+                console.out.print(f"wrote {written}", highlight=False, markup=False)
     ctx.exit(1 if wrong else 0)
+
+
+def _report(
+    path: Path,
+    found: Evidence,
+    model: Path,
+    images: Images,
+    reading: ReadingOptions,
+    allow_ties: bool,
+) -> None:
+    """Write the report of a proof, with the first images and the golden model's labels."""
+    from xnorflow.design.design import Design
+    from xnorflow.report.page import render, reports
+    from xnorflow.report.page.images import MOST
+    from xnorflow_sim import golden
+
+    design = Design.describe(model) if model.is_dir() else None
+    net = load_model(model, reading) if design is None else design.net
+    x, y = images.x[:MOST], None if images.y is None else images.y[:MOST]
+    labels = net.labels_of(golden.run_frames(net, golden.frames(net, x)))
+    first = next(iter(labels.values()))
+    page = reports.of_proof(
+        found,
+        x,
+        first if first.ndim == 1 else None,
+        y,
+        design=design,
+        ties_allowed=allow_ties,
+        classes=net.classes,
+    )
+    with whole_file(path) as part:
+        render.save(page, part)
 
 
 def _repeated(before: Evidence, path: Path) -> dict[str, Any]:

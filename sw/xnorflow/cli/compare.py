@@ -13,6 +13,7 @@ from xnorflow.cli.options import (
     ReadingOptions,
     input_options,
     json_option,
+    link_option,
     load_model,
     model_argument,
 )
@@ -68,6 +69,7 @@ def _names(text: str) -> list[str]:
     metavar="MHz",
     help="Clock of all FPGAs, instead of the one assumed for each family.",
 )
+@link_option
 @click.option(
     "-o",
     "--output",
@@ -87,13 +89,16 @@ def command(
     cycles: int | None,
     folding: Path | None,
     clock: float | None,
+    link: str | None,
     output: Path | None,
     reading: ReadingOptions,
     as_json: bool,
 ) -> None:
     """Compare throughput, latency, resources and energy of a model on FPGAs and GPUs.
 
-    Each figure says how it is known: estimated, published, simulated, placed or measured.
+    Each figure says how it is known: estimated, published, simulated, placed or measured. Of the
+    folder of a design, the board that it was made for is compared with that very design and, if it
+    has been built, with the figures of place and route.
 
     \b
     Examples:
@@ -101,8 +106,11 @@ def command(
       xnorflow compare cnv.onnx --fpga ulx3s-85f --gpu h100 --batch 256 -o report.html
     """
     from xnorflow.api import compare
-    from xnorflow.devices.board_names import part_named
-    from xnorflow.report import html, plot
+    from xnorflow.comparison.placed import read_placed
+    from xnorflow.design.design import Design
+    from xnorflow.devices.board_names import canonical, part_named
+    from xnorflow.report import plot
+    from xnorflow.report.page import render, reports
     from xnorflow.report.table import table
 
     boards = [*_names(fpga), *map(part_named, _names(parts))]
@@ -110,6 +118,15 @@ def command(
         raise click.UsageError("name at least one board with --fpga, or a part with --part")
     check_output(output, "a report is", ".html", ".json", ".png", ".svg")
     net = load_model(model, reading)
+    designs, placed = {}, {}
+    if model.is_dir() and (fps, cycles, folding, clock) == (None,) * 4:
+        # The folder's own design is the one to compare on its board, as place and route found it.
+        design = Design.describe(model)
+        for board in boards:
+            if design.board is not None and canonical(board) == design.board:
+                designs[board] = design
+                if (found := read_placed(model, design.digest)) is not None:
+                    placed[board] = found
     with console.working("folding and scheduling"):
         result = compare(
             net,
@@ -120,12 +137,16 @@ def command(
             cycles=cycles,
             folding=folding,
             clocks=dict.fromkeys(boards, clock) if clock is not None else None,
+            link=link,
+            designs=designs,
+            placed=placed,
         )
     if output is not None:
         with whole_file(output) as part:
             match output.suffix:
                 case ".html":
-                    html.save(result, part)
+                    digest = net.digest
+                    render.save(reports.of_comparison(result, console.command_line(), digest), part)
                 case ".json":
                     part.write_text(json.dumps(result.to_json(), indent=1) + "\n")
                 case _:

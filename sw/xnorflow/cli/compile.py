@@ -10,15 +10,23 @@ import click
 from rich.table import Table
 
 from xnorflow.cli import console
+from xnorflow.cli.files import check_output, whole_file
 from xnorflow.cli.options import (
     ReadingOptions,
     input_options,
     json_option,
+    link_option,
     load_model,
     model_argument,
     target_options,
 )
 from xnorflow.design.design import Design
+from xnorflow.devices.figure import compact
+from xnorflow.devices.links import link_of
+from xnorflow.devices.tables import fpga
+
+POINTS = 16
+"""Foldings beside the design in a report's picture of speed against size."""
 
 
 def design_table(design: Design) -> Table:
@@ -75,6 +83,24 @@ def describe(design: Design) -> str:
     )
 
 
+def traffic(design: Design) -> list[str]:
+    """Return in lines what the frames a second need of a link, and what the link carries."""
+    frame = design.frame_bytes
+    needs = f"that needs {compact(frame.rate(design.fps))}B/s between host and accelerator"
+    link = design.link or (None if design.board is None else link_of(design.board))
+    if link is None:
+        return [f"{needs}; design.json has what each link carries"]
+    carried = link.fps(frame)
+    lines = [f"{needs}; the link, {link.title}, carries {compact(carried)} frames/s"]
+    if carried < design.fps:
+        lines.append(
+            f"together {design.headline_fps:,.0f} frames/s: the link is the limit"
+            if design.link is not None
+            else f"with that link: {carried:,.0f} frames/s (--link {link.name})"
+        )
+    return lines
+
+
 def resources(design: Design) -> str | None:
     """Return the estimated resources of a design in one line, or None if it has no board."""
     used = design.summary().get("resources")
@@ -88,11 +114,35 @@ def resources(design: Design) -> str | None:
     ):
         share = 100 * used[name] / used["device"][name]
         parts.append(f"{used[name]:,} {unit} ({share:.0f} %)")
+    usable = used["usable"]
+    room = f"designs may take {usable['lut']:,}, {usable['ff']:,} and {usable['bram']}"
     if "spram" in used:
         parts.append(f"{used['spram']} SPRAM of {used['device']['spram']}")
     if "dsp" in used:
         parts.append(f"{used['dsp']} DSP of {used['device']['dsp']}")
-    return f"about {', '.join(parts)} of {design.board_name} ({used['kind']}; {used['error']})"
+    return (
+        f"about {', '.join(parts)} of {design.board_name} ({room}: the rest is headroom and host"
+        f" link; {used['kind']}; {used['error']})"
+    )
+
+
+def front_of(design: Design) -> list[tuple[int, float, float]]:
+    """Return interval, LUTs and frames per second of other foldings; none without a board."""
+    from xnorflow.folding.room import Room
+
+    if design.board is None:
+        return []
+    found = Room(design.net).front(fpga(design.board), POINTS)
+    return [(cycles, takes.luts, design.clock.mhz * 1e6 / cycles) for cycles, takes in found]
+
+
+def write_report(design: Design, path: Path) -> None:
+    """Write the report of a design."""
+    from xnorflow.report.page import render, reports
+
+    found = reports.of_design(design, console.command_line(), front_of(design))
+    with whole_file(path) as part:
+        render.save(found, part)
 
 
 @click.command("compile")
@@ -105,6 +155,7 @@ def resources(design: Design) -> str | None:
     help="Folder to write; if xnorflow wrote it before, it is replaced.",
 )
 @target_options
+@link_option
 @click.option(
     "--pareto",
     is_flag=True,
@@ -116,6 +167,12 @@ def resources(design: Design) -> str | None:
     metavar="FILE",
     help="With --pareto: draw the front to a file, .png or .svg.",
 )
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    metavar="FILE.html",
+    help="Write a report of the design: one page that loads nothing.",
+)
 @input_options
 @json_option
 def command(
@@ -126,8 +183,10 @@ def command(
     cycles: int | None,
     folding: Path | None,
     clock: float | None,
+    link: str | None,
     pareto: bool,
     plot: Path | None,
+    report: Path | None,
     reading: ReadingOptions,
     as_json: bool,
 ) -> None:
@@ -143,6 +202,7 @@ def command(
       xnorflow compile cnv.onnx -o build/cnv --board ulx3s-85f --fps 1000
       xnorflow compile cnv.onnx -o build/cnv --folding finn_folding.json --clock 100
       xnorflow compile tfc.onnx -o build/tfc --input-scale 1/255 --cycles 512
+      xnorflow compile cnv.onnx -o build/cnv --board pynq-z1 --link axi-dma --report cnv.html
       xnorflow compile cnv.onnx --board ulx3s-85f --pareto --plot front.png
       xnorflow compile tfc.onnx -o build/tfc --board my_board.toml
       xnorflow compile tfc.onnx -o build/tfc --part LFE5U-45F
@@ -151,11 +211,12 @@ def command(
     from xnorflow.compiler import compile_network
 
     if pareto:
-        front.check(output, board, plot, (fps, cycles, folding))
+        front.check(output, board, plot, (fps, cycles, folding, link), report)
     elif plot is not None:
         raise click.UsageError("--plot draws the front of --pareto: give --pareto, too")
     elif output is None:
         raise click.UsageError("give a folder to write with -o, or --pareto to write no design")
+    check_output(report, "a report is", ".html")
     started = time.monotonic()
     net = load_model(model, reading)
     if output is None:
@@ -164,21 +225,35 @@ def command(
         return
     with console.working("folding and scheduling") as doing:
         design = compile_network(
-            net, board, fps=fps, cycles=cycles, folding=folding, clock=clock, progress=doing
+            net,
+            board,
+            fps=fps,
+            cycles=cycles,
+            folding=folding,
+            clock=clock,
+            link=link,
+            progress=doing,
         )
     with console.working("writing Verilog"):
         design.write(output)
+    if report is not None:
+        with console.working("writing the report"):
+            write_report(design, report)
     if as_json:
         console.print_json(design.summary())
         return
     console.out.print(design_table(design))
     console.out.print(describe(design), highlight=False)
+    for needs in traffic(design):
+        console.out.print(needs, highlight=False)
     if (line := resources(design)) is not None:
         console.out.print(line, highlight=False, markup=False)
     if design.limit:
         console.out.print(f"faster is not possible: {design.limit}", highlight=False, markup=False)
     for note in net.notes:
         console.out.print(f"note: {note}", highlight=False, markup=False)
+    if report is not None:
+        console.out.print(f"wrote {report}", highlight=False, markup=False)
     console.out.print(
         f"wrote {output} in {time.monotonic() - started:.1f} s", highlight=False, markup=False
     )

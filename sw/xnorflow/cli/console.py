@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -36,6 +37,11 @@ def print_json(content: Any) -> None:
 def plain(text: str) -> Text:
     """Return text that is shown as it is, even if it has square brackets, rich's markup."""
     return Text(text)
+
+
+def command_line() -> tuple[str, ...]:
+    """Return the command line as the user wrote it, for reports."""
+    return ("xnorflow", *sys.argv[1:])
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow.cli import console
-from xnorflow.cli.compile import describe, design_table
+from xnorflow.cli.compile import describe, design_table, front_of
 from xnorflow.cli.folders import whole_folder
 from xnorflow.errors import CheckFailed
 
@@ -28,10 +28,12 @@ SHOWN = 32
 MADE = {
     "design": "Verilog, ROM images, design.json: a complete accelerator",
     "digits.png": "digits with the labels that the simulated hardware gave",
-    "compare.html": "FPGAs and GPUs side by side, with sources",
-    "compare.png": "the same as a plot",
+    "report.html": "all of it on one page: verdict, images, pipeline, FPGAs and GPUs, sources",
+    "compare.png": "FPGAs and GPUs as a plot",
     "summary.json": "the figures above",
 }
+MADE_BEFORE = ("compare.html",)
+"""What earlier versions wrote; a folder with it is replaced."""
 
 
 @click.command("demo")
@@ -64,7 +66,7 @@ def command(output: Path, jobs: int) -> None:
       xnorflow demo
       xnorflow demo -o /tmp/demo --jobs 4
     """
-    with whole_folder(output, MADE) as folder:
+    with whole_folder(output, (*MADE, *MADE_BEFORE)) as folder:
         go(folder, output, jobs)
 
 
@@ -88,7 +90,8 @@ def go(folder: Path, output: Path, jobs: int) -> None:
     from xnorflow import demo
     from xnorflow.api import compare, load
     from xnorflow.compiler import compile_network
-    from xnorflow.report import html, pictures, plot
+    from xnorflow.report import pictures, plot
+    from xnorflow.report.page import render, reports
 
     started = time.monotonic()
     say = console.out.print
@@ -136,8 +139,13 @@ def go(folder: Path, output: Path, jobs: int) -> None:
         )
 
     say("[bold]5. Compare[/] devices (every figure says what it is; see the report)")
-    comparison = compare(net, FPGAS, GPUS, cycles=CYCLES)
-    html.save(comparison, folder / "compare.html")
+    comparison = compare(
+        net, FPGAS, GPUS, cycles=CYCLES, designs={BOARD: design}, runs={BOARD: run}
+    )
+    found = reports.of_demo(
+        design, comparison, x, run.labels, y, console.command_line(), front_of(design)
+    )
+    render.save(found, folder / "report.html")
     plot.save(comparison, folder / "compare.png")
     pictures.save(
         folder / "digits.png",
@@ -160,6 +168,8 @@ def go(folder: Path, output: Path, jobs: int) -> None:
         "board": BOARD,
         "clock_mhz": design.clock.mhz,
         "clock_source": design.clock.source,
+        "fps": design.fps,
+        "host": design.summary()["host"],
         "seconds": round(seconds, 1),
     }
     (folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
@@ -224,6 +234,7 @@ def _summary(
             say(
                 f"   {row.device:14s} {fps.value:>9,.0f} frames/s {fps.kind}, at"
                 f" {clock.value:g} MHz {clock.error or 'placed'}"
+                + (f"; its link carries {row.figures['link']}" if "link" in row.figures else "")
                 + ("" if row.fits else "; [red]does not fit[/] (estimated)"),
                 highlight=False,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil, prod
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,10 @@ from xnorflow.cli.options import (
     load_model,
     model_argument,
 )
+from xnorflow.devices.figure import compact
+from xnorflow.devices.links import FrameBytes, links
 from xnorflow.devices.tables import fpgas
+from xnorflow.evidence.sample_range import sample_range
 from xnorflow.graph.input_scale import InputScale
 from xnorflow.plan.buildable import check_buildable
 from xnorflow.plan.tail_choice import GENERIC
@@ -99,6 +103,13 @@ def _scores_json(scores: tuple[ScoreForm, ...]) -> dict[str, Any]:
     return {"layers": [vars(found) for found in scores], **family}
 
 
+def _frame_bytes(net: ir.LayerGraph, scores: tuple[ScoreForm, ...]) -> FrameBytes:
+    """Return the bytes of a frame and of its scores, without the unused lanes of wide beats."""
+    samples = 1 if net.samples.alphabet.bits <= 8 else 2
+    whole = ceil(max(found.bits for found in scores) / 8)
+    return FrameBytes(samples * prod(net.shape), whole * net.score_count)
+
+
 def _takes(model: Path, input_scale: str) -> str | None:
     """Return in words what a model does to a sample; None for one that is lowered and says it."""
     lowered = model.is_dir() or model.suffix == ".npz"
@@ -156,7 +167,9 @@ def command(
     names = ["x", *(layer.name for layer in net.layers)]
     for row, reads in zip(rows, net.reads, strict=True):
         row["reads"] = [names[k] for k in reads]
+    known = sample_range(net)
     scores = inspected(net, fpgas()[GENERIC].family)
+    frame = _frame_bytes(net, scores)
     total = {
         "macs": sum(r.get("macs", 0) for r in rows),
         "lookups": sum(r.get("lookups", 0) for r in rows),
@@ -171,6 +184,12 @@ def command(
                 "input": net.input_order.describe(net.shape),
                 "samples": str(net.samples),
                 "takes": _takes(model, reading.input_scale),
+                "told_apart": None if known is None else [known.low, known.high],
+                "bytes_per_frame": {"to_board": frame.sent, "to_host": frame.returned},
+                "links": {
+                    name: {"fps": x.fps(frame), "source": x.source.document}
+                    for name, x in links().items()
+                },
                 "classes": net.classes,
                 "notes": net.notes,
                 "layers": rows,
@@ -219,7 +238,15 @@ def command(
     takes = _takes(model, reading.input_scale)
     console.out.print(
         f"x: {net.samples} {net.input_order.describe(net.shape)}"
-        + (f"; the model takes {takes}" if takes else ""),
+        + (f"; the model takes {takes}" if takes else "")
+        + (f"; its first layer tells samples from {known} apart" if known else ""),
+        highlight=False,
+        markup=False,
+    )
+    carried = ", ".join(f"{x.title} {compact(x.fps(frame))}" for x in links().values())
+    console.out.print(
+        f"a frame has {frame.sent:,} bytes and its scores {frame.returned:,}; frames/s that links"
+        f" carry: {carried}",
         highlight=False,
         markup=False,
     )

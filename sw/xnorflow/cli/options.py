@@ -12,6 +12,7 @@ import click
 
 from xnorflow import ir
 from xnorflow.cli.console import working
+from xnorflow.devices.links import links
 from xnorflow.ir.input_order import LAYOUTS
 
 if TYPE_CHECKING:
@@ -211,6 +212,12 @@ _TARGET_OPTIONS = _all(
         metavar="MHz",
         help="Clock for which frames per second are computed.",
     ),
+)
+link_option = click.option(
+    "--link",
+    type=click.Choice(tuple(links())),
+    help="Link between host and board; the smaller of its frames per second and the accelerator's"
+    " is the headline.",
 )
 limit_option = click.option(
     "--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N images."

@@ -11,11 +11,17 @@ from rich.table import Table
 from xnorflow import ir
 from xnorflow.cli import console
 from xnorflow.cli.files import check_output, whole_file
+from xnorflow.devices.figure import compact
+from xnorflow.devices.links import FrameBytes, link_of
 from xnorflow.devices.tables import Fpga, fpga
 
 
 def check(
-    output: Path | None, board: str | None, plot: Path | None, targets: tuple[object, ...]
+    output: Path | None,
+    board: str | None,
+    plot: Path | None,
+    targets: tuple[object, ...],
+    report: Path | None,
 ) -> None:
     """Check that the other options go with --pareto.
 
@@ -31,7 +37,11 @@ def check(
     if output is not None:
         raise click.UsageError("--pareto writes no design: leave out -o")
     if any(target is not None for target in targets):
-        raise click.UsageError("--pareto shows all speeds: leave out --fps, --cycles and --folding")
+        raise click.UsageError(
+            "--pareto shows all speeds: leave out --fps, --cycles, --folding and --link"
+        )
+    if report is not None:
+        raise click.UsageError("--pareto writes no design: leave out --report, or use --plot")
     check_output(plot, "a picture is", ".png", ".svg")
 
 
@@ -45,6 +55,9 @@ def _rows(net: ir.IntegerNetwork, board: str, clock: float | None) -> list[dict[
             "ii": f.design.ii,
             "latency": f.design.latency,
             "fps": f.design.fps,
+            "bytes_to_board": f.design.frame_bytes.sent,
+            "bytes_to_host": f.design.frame_bytes.returned,
+            "bytes_per_second": f.design.frame_bytes.rate(f.design.fps),
             "lut": round(f.takes.luts),
             "ff": round(f.takes.ffs),
             "bram": f.takes.ram_blocks,
@@ -115,6 +128,12 @@ def show(
         return
     console.out.print(_table(rows, device))
     lines = [f"at {at.mhz:g} MHz ({at.source.partition(':')[0]}); resources {kind}: {error}"]
+    if (carrier := link_of(board)) is not None:
+        frame = FrameBytes(rows[0]["bytes_to_board"], rows[0]["bytes_to_host"])
+        lines.append(
+            f"the link, {carrier.title}, carries {compact(carrier.fps(frame))} frames/s; the"
+            f" fastest design would need {compact(rows[0]['bytes_per_second'])}B/s"
+        )
     if rows[0]["limit"]:
         lines.append(f"faster is not possible: {rows[0]['limit']}")
     if plot is not None:

@@ -23,6 +23,7 @@ from xnorflow.cli.options import (
 from xnorflow.data import read_images
 from xnorflow.design.design import Design
 from xnorflow.errors import BadInput
+from xnorflow.evidence.sample_range import saturated
 from xnorflow.evidence.score_orders import tied
 
 
@@ -165,6 +166,7 @@ def command(
     # The hardware's scores equal the golden model's: anything else is an error.
     result["ties"] = tied(net, scores)
     result["notes"] = net.notes
+    result["saturated"] = saturated(net, images.x) or None
     if net.outputs:
         result["outputs"] = {o.name: o.shape for o in net.outputs}
     if images.y is not None:
@@ -256,5 +258,7 @@ def _report(result: dict[str, Any], stalls: float) -> None:
             " score; the label is the first of them",
             highlight=False,
         )
+    if result["saturated"]:
+        say(f"warning: {result['saturated']}", style="yellow", highlight=False, markup=False)
     for note in result["notes"]:
         say(f"note: {note}", highlight=False, markup=False)

@@ -7,72 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xnorflow.comparison import gpu as gpu_model
+from xnorflow.comparison.fpga_row import fpga_row, traffic
 from xnorflow.comparison.gpu import COLUMN_TEXT, COLUMNS, DATA_TYPES, Settings
+from xnorflow.comparison.placed import PlacedDesign
+from xnorflow.comparison.row import Row
+from xnorflow.devices import links
 from xnorflow.devices import tables as devices
-from xnorflow.devices.figure import Figure, Origin, weakest
-from xnorflow.devices.tables import Datum, Family, Fpga, Gpu, Source
+from xnorflow.devices.figure import Figure, Origin
+from xnorflow.devices.tables import Datum, Family, Gpu, Source
 from xnorflow.errors import BadInput
 from xnorflow.resources.engine import DesignSummary
-from xnorflow.resources.usage import checked, design_resources, error_of, status
-
-USABLE = {"LUT": 0.70, "FF": 0.50, "block RAM": 0.80}
-"""Share of each resource up to which FINN expects timing closure (src/finn/util/platforms.py)."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """Figures of a device in one configuration.
-
-    Parameters
-    ----------
-    device, title : str
-        Name as the user gave it, and full name.
-    category : str
-        "FPGA" or "GPU".
-    data_type : str
-        Type of the arithmetic: "fp16", "int8" or "b1" on a GPU, "exact" on an FPGA.
-    batch : int
-        Frames per batch.
-    column : str
-        Kind of a GPU's estimate, see `xnorflow.comparison.gpu.COLUMN_TEXT`; "" for an FPGA.
-    figures : mapping of str to Figure
-        "fps" and "latency"; where known also "energy", "clock", "ii", "luts", "ffs",
-        "ram_blocks", "dsps" and their shares of the device ("luts_share", ...). For reference,
-        "popcount_bound" is the 1-bit rate of a GPU's CUDA cores.
-    notes : tuple of str
-        Remarks that a reader needs to interpret the figures.
-    family : Family, optional
-        Family of an FPGA; None for a GPU.
-    """
-
-    device: str
-    title: str
-    category: str
-    data_type: str
-    batch: int
-    column: str
-    figures: Mapping[str, Figure]
-    notes: tuple[str, ...] = ()
-    family: Family | None = None
-
-    @property
-    def fits(self) -> bool:
-        """Whether no estimated resource exceeds the device."""
-        return all(self.figures[k].value <= 100 for k in self.figures if k.endswith("_share"))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return a dictionary of plain values, for ``json.dump``."""
-        return {
-            "device": self.device,
-            "title": self.title,
-            "category": self.category,
-            "data_type": self.data_type,
-            "batch": self.batch,
-            "column": self.column,
-            "fits": self.fits,
-            "notes": list(self.notes),
-            "figures": {k: f.to_json() for k, f in self.figures.items()},
-        }
+from xnorflow.resources.usage import checked, status
 
 
 @dataclass(frozen=True)
@@ -95,6 +40,8 @@ class Comparison:
         Estimates that are left out, each with the reason.
     settings : Settings
         Efficiencies of the GPU model that were used.
+    designs : mapping of str to DesignSummary
+        Designs of the FPGAs, by name of the board.
     """
 
     name: str
@@ -105,6 +52,12 @@ class Comparison:
     fairness: tuple[str, ...]
     omitted: tuple[str, ...] = ()
     settings: Settings = field(default_factory=Settings)
+    designs: Mapping[str, DesignSummary] = field(default_factory=dict)
+
+    @property
+    def energy_known(self) -> bool:
+        """Whether every row has an energy; otherwise a column of energies would not be fair."""
+        return bool(self.rows) and all("energy" in row.figures for row in self.rows)
 
     @property
     def families(self) -> dict[str, Family]:
@@ -145,6 +98,8 @@ def compare(
     clocks: Mapping[str, float | Figure] | None = None,
     batches: Sequence[int] = (1, 1024),
     settings: Settings | None = None,
+    link: str | None = None,
+    placed: Mapping[str, PlacedDesign] | None = None,
 ) -> Comparison:
     """Compare a network on FPGAs and GPUs.
 
@@ -162,6 +117,11 @@ def compare(
         Batch sizes of the GPUs, in frames.
     settings : Settings, optional
         Efficiencies of the GPU model.
+    link : str, optional
+        Link that carries the frames of all boards, see `xnorflow.devices.links`; by default each
+        board's own.
+    placed : mapping of str to PlacedDesign, optional
+        Results of place and route by name of the board, for the very design of `shape`.
 
     Returns
     -------
@@ -190,7 +150,9 @@ def compare(
         )
     sources: dict[str, Source] = {}
     omitted: list[str] = []
-    rows = [_fpga_row(devices.fpga(b), designs[b], clocks.get(b), sources) for b in fpgas]
+    placed = placed or {}
+    chosen = None if link is None else links.link(link)
+    rows = [fpga_row(b, designs[b], clocks.get(b), chosen, placed.get(b), sources) for b in fpgas]
     for name in gpus:
         rows += _gpu_rows(devices.gpu(name), network, batches, settings, sources, omitted)
     fairness = _fairness(network, rows, settings)
@@ -203,109 +165,8 @@ def compare(
         fairness,
         tuple(omitted),
         settings,
+        {devices.fpga(board).board: designs[board] for board in fpgas},
     )
-
-
-def _fpga_row(
-    fpga: Fpga, design: DesignSummary, clock: float | Figure | None, sources: dict[str, Source]
-) -> Row:
-    family = fpga.family
-    mhz = _clock(fpga, clock)
-    if clock is None:
-        sources[f"{fpga.board} clock"] = family.clock_mhz.source
-    kind = weakest(design.kind, mhz.kind)
-    how = f"interval and latency: {design.how}; clock: {mhz.how}"
-    error = f"clock {mhz.error}" if mhz.error else None
-    figures = {
-        "fps": Figure(mhz.value * 1e6 / design.ii, "frames/s", kind, how, error),
-        "latency": Figure(design.latency / mhz.value, "us", kind, how, error),
-        "clock": mhz,
-        "ii": Figure(design.ii, "cycles", design.kind, design.how),
-    }
-    notes = []
-    used = design_resources(design, family)
-    known = {
-        "luts": error_of(family, "lut"),
-        "ffs": error_of(family, "ff"),
-        "ram_blocks": error_of(family, "bram"),
-    }
-    for key, name, amount, there in (
-        ("luts", "LUT", used.luts, fpga.luts),
-        ("ffs", "FF", used.ffs, fpga.ffs),
-        ("ram_blocks", "block RAM", used.ram_blocks, fpga.ram_blocks),
-    ):
-        unit = {"luts": f"LUT{family.lut_inputs}", "ffs": "FF", "ram_blocks": family.ram}[key]
-        figures[key] = Figure(
-            round(amount),
-            unit,
-            Origin.ESTIMATED,
-            "exact packing of the model's memories"
-            if key == "ram_blocks"
-            else "sum over the components in the model of xnorflow.resources.usage",
-            known[key],
-        )
-        share = 100 * amount / there.use()
-        figures[f"{key}_share"] = Figure(share, "%", Origin.ESTIMATED, "of the part's", known[key])
-        sources[f"{fpga.board} {name}"] = there.source
-        if share > 100:
-            notes.append(f"does not fit: {share:.0f} % of the {name} (estimated)")
-        elif share > 100 * USABLE[name]:
-            notes.append(f"tight: {share:.0f} % of the {name} (estimated)")
-    sources[f"{fpga.board} {family.ram} shapes"] = family.ram_source
-    if used.dsps and family.dsp is not None:
-        _add_dsps(used.dsps, fpga, figures, notes)
-        sources[f"{fpga.board} DSP"] = fpga.dsps.source
-        sources[f"{fpga.board} products"] = family.dsp.source
-    if fpga.power_w is not None and fpga.power_w.usable:
-        watts = fpga.power_w.use()
-        figures["energy"] = Figure(
-            watts / figures["fps"].value * 1e3,
-            "mJ/frame",
-            Origin.ESTIMATED,
-            f"published board power {watts:g} W x interval",
-            "upper bound",
-        )
-        sources[f"{fpga.board} power"] = fpga.power_w.source
-    return Row(
-        fpga.board,
-        f"{fpga.board} ({fpga.part.upper()})",
-        "FPGA",
-        "exact",
-        1,
-        "",
-        figures,
-        tuple(notes),
-        family,
-    )
-
-
-def _add_dsps(dsps: int, fpga: Fpga, figures: dict[str, Figure], notes: list[str]) -> None:
-    """Add the DSP blocks of a design to its figures, and a note if the part has too few."""
-    how = "what the tools take for the widths of the products"
-    figures["dsps"] = Figure(dsps, "DSP", Origin.ESTIMATED, how)
-    if not fpga.dsps.usable:
-        return
-    share = 100 * dsps / max(1.0, fpga.dsps.use())
-    figures["dsps_share"] = Figure(share, "%", Origin.ESTIMATED, "of the part's")
-    if share > 100:
-        notes.append(f"does not fit: {share:.0f} % of the DSP (estimated)")
-
-
-def _clock(fpga: Fpga, clock: float | Figure | None) -> Figure:
-    if clock is None:
-        datum = fpga.family.clock_mhz
-        return Figure(datum.use(), "MHz", Origin.ESTIMATED, datum.source.document, "assumed")
-    figure = (
-        clock
-        if isinstance(clock, Figure)
-        else Figure(clock, "MHz", Origin.ESTIMATED, "set by the user", "assumed")
-    )
-    if not 0 < figure.value < 10_000:
-        raise BadInput(
-            f"{fpga.board}: a clock of {figure.value:g} MHz is not possible; it has to be above 0"
-            " and below 10,000 MHz"
-        )
-    return figure
 
 
 def _gpu_rows(
@@ -329,6 +190,10 @@ def _gpu_rows(
                 if found is None:
                     continue
                 figures = {"fps": found.fps, "latency": found.latency}
+                if batch == 1:
+                    figures["single"] = found.fps
+                if network.frame_bytes is not None:
+                    figures["traffic"] = traffic(network.frame_bytes, found.fps)
                 if found.energy is not None:
                     figures["energy"] = found.energy
                 bound = gpu_model.popcount_bound(gpu)
@@ -376,6 +241,13 @@ def _fairness(network: DesignSummary, rows: Sequence[Row], settings: Settings) -
         f"CUTLASS on A100), {settings.end_to_end_efficiency:g} (one data point, TCBNN on Turing), "
         f"bandwidth {settings.bandwidth_efficiency:g} and launch {settings.launch_us:g} us "
         "(assumed); all can be set.",
-        "Energy is board power times time, an upper bound, and only where the power is published.",
+        "Frames per second are those of the accelerator; beside them are the bytes a second that"
+        " they need and the frames per second that the board's link carries, without host"
+        " software.",
+        "Single stream is one frame at a time, as MLPerf Tiny counts: the next one starts when the"
+        " scores of the last are there, so it is 1 / latency.",
+        "Energy is the published power of a board times the time of a frame: of a GPU the limit of"
+        " its board, an upper bound; of an FPGA that of other designs on the same board. It is a"
+        " column only if every device has one.",
     ]
     return tuple(notes)

@@ -17,6 +17,7 @@ from xnorflow.design import folder
 from xnorflow.design.clock import Clock
 from xnorflow.design.summary import summary
 from xnorflow.devices.board_names import canonical, portable
+from xnorflow.devices.links import FrameBytes, HostLink
 from xnorflow.devices.tables import fpga
 from xnorflow.errors import BadInput, CheckFailed
 from xnorflow.inputs import blaming
@@ -63,6 +64,8 @@ class Design:
         Predicted initiation interval and latency.
     limit : str
         Reason why no faster folding fits the board; empty if none was sought.
+    link : HostLink, optional
+        Link to the host that the user chose, if any; its rate limits `headline_fps`.
 
     Examples
     --------
@@ -79,6 +82,7 @@ class Design:
     clock: Clock
     timing: timing.Timing
     limit: str = ""
+    link: HostLink | None = None
 
     @classmethod
     def assemble(
@@ -136,8 +140,21 @@ class Design:
 
     @property
     def fps(self) -> float:
-        """Predicted frames per second at the clock."""
+        """Predicted frames per second of the accelerator at the clock."""
         return self.clock.mhz * 1e6 / self.ii
+
+    @property
+    def frame_bytes(self) -> FrameBytes:
+        """Bytes of a frame and of its scores on the way between host and accelerator."""
+        ports = self.interface
+        return FrameBytes(ports.in_beats * ports.in_bytes, ports.out_beats * ports.out_bytes)
+
+    @property
+    def headline_fps(self) -> float:
+        """Frames per second of accelerator and chosen link together: the smaller of the two."""
+        if self.link is None:
+            return self.fps
+        return min(self.fps, self.link.fps(self.frame_bytes))
 
     @cached_property
     def parts(self) -> tuple[Part, ...]:
@@ -199,7 +216,8 @@ class Design:
     @cached_property
     def shape(self) -> DesignSummary:
         """Plain summary of the design, for the estimators."""
-        return design_summary(self.net.name, self.parts, self.spec, self.ii, self.latency)
+        found = design_summary(self.net.name, self.parts, self.spec, self.ii, self.latency)
+        return replace(found, frame_bytes=self.frame_bytes)
 
     def summary(self) -> dict[str, Any]:
         """Return the content of ``design.json``, a dictionary of plain values."""
@@ -288,7 +306,7 @@ class Design:
                 board=stored.board,
                 clock=stored.clock,
             )
-        return replace(design, limit=stored.limit), stored
+        return replace(design, limit=stored.limit, link=stored.link), stored
 
     def simulator(self, *, waves: bool = False, taps: bool = False) -> Simulator:
         """Build the Verilator model of the design, or take it from the cache.

@@ -11,6 +11,7 @@ from typing import Any, cast
 from xnorflow import ir, outputs
 from xnorflow.design.clock import MAX_MHZ, Clock
 from xnorflow.devices.board_names import is_name
+from xnorflow.devices.links import HostLink, link
 from xnorflow.errors import BadInput
 from xnorflow.inputs import blaming, opened, read_json, whole
 from xnorflow.ir import file as ir_file
@@ -47,6 +48,8 @@ class StoredDesign:
         Clock that the design was compiled for.
     limit : str
         Reason why no faster folding fits the board; empty if none was sought.
+    link : HostLink or None
+        Link to the host that was chosen, if any.
     """
 
     path: Path
@@ -57,6 +60,7 @@ class StoredDesign:
     board: str | None
     clock: Clock
     limit: str
+    link: HostLink | None
 
     def compare(self, files: Mapping[str, str]) -> None:
         """Check that the folder holds the given files; comments in Verilog may differ.
@@ -167,6 +171,8 @@ def read(directory: str | Path) -> StoredDesign:
             _board(directory, content),
             Clock(float(mhz), str(content["clock_source"])),
             str(content["limit"]),
+            # Designs from before there was a choice lack it.
+            link(str(chosen)) if (chosen := content.get("host", {}).get("chosen")) else None,
         )
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any, Protocol, assert_never
 
 from xnorflow import ir
 from xnorflow.design.clock import Clock
 from xnorflow.design.folder import BOARD, FORMAT
 from xnorflow.devices.board_names import portable
-from xnorflow.devices.tables import Family, fpga, fpgas
+from xnorflow.devices.links import FrameBytes, HostLink, link_of, links
+from xnorflow.devices.tables import Family, Fpga, fpga, fpgas
 from xnorflow.plan.fabric import fabric
 from xnorflow.plan.layer_rules import Part
 from xnorflow.plan.memories import sprams_of
 from xnorflow.plan.reductions import Fold
 from xnorflow.plan.tail_choice import GENERIC
+from xnorflow.resources.budget import HEADROOM, board_budget
 from xnorflow.resources.engine import DesignSummary
 from xnorflow.resources.score_form import score_forms
 from xnorflow.resources.usage import checked, design_resources, status
@@ -94,6 +97,18 @@ class Summarised(Protocol):
     @property
     def fps(self) -> float:
         """Predicted frames per second at the clock."""
+
+    @property
+    def headline_fps(self) -> float:
+        """Frames per second of accelerator and chosen link together."""
+
+    @property
+    def link(self) -> HostLink | None:
+        """Chosen link to the host, if any."""
+
+    @property
+    def frame_bytes(self) -> FrameBytes:
+        """Bytes of a frame and of its scores on the way between host and accelerator."""
 
 
 def _gearbox(box: GearboxSpec) -> dict[str, int] | None:
@@ -258,6 +273,42 @@ def _resources(design: Summarised, family: Family) -> dict[str, Any]:
     }
 
 
+def _usable(design: Summarised, device: Fpga) -> dict[str, Any]:
+    """Return what designs may take of a device: the rest is headroom and the host link."""
+    budget = board_budget(device, prod(design.net.shape))
+    return {
+        "lut": int(budget.luts),
+        "ff": int(budget.ffs),
+        "bram": int(budget.ram_blocks),
+        "headroom": {name: round(1 - share, 2) for name, share in HEADROOM.items()},
+    }
+
+
+def _host(design: Summarised) -> dict[str, Any]:
+    """Return what the frames a second need of a link, and what each link carries."""
+    frame = design.frame_bytes
+    own = None if design.board is None else link_of(design.board)
+    return {
+        "bytes_to_board": frame.sent,
+        "bytes_to_host": frame.returned,
+        "bytes_per_second": frame.rate(design.fps),
+        "board_link": None if own is None else own.name,
+        "chosen": None if design.link is None else design.link.name,
+        "links": {
+            name: {
+                "title": link.title,
+                "fps": link.fps(frame),
+                "limits": link.fps(frame) < design.fps,
+                "bytes_per_second_to_board": link.to_board.use(),
+                "bytes_per_second_to_host": link.to_host.use(),
+                "kind": link.figure(frame).kind,
+                "source": link.source.document,
+            }
+            for name, link in links().items()
+        },
+    }
+
+
 def _scores(design: Summarised) -> dict[str, Any]:
     """Return how the scores are computed; resources are those on the board or on a usual family."""
     family = fpga(design.board or GENERIC).family
@@ -329,6 +380,8 @@ def summary(design: Summarised) -> dict[str, Any]:
         "busiest": design.timing.busiest,
         "latency": design.timing.latency,
         "fps": design.fps,
+        "headline_fps": design.headline_fps,
+        "host": _host(design),
         "limit": design.limit,
         "kind": "estimated by the exact cycle model",
         "notes": net.notes,
@@ -373,6 +426,7 @@ def summary(design: Summarised) -> dict[str, Any]:
                 **({"spram": device.spram_number} if device.spram_number else {}),
                 **({"dsp": int(device.dsps.use())} if device.dsps.usable else {}),
             },
+            "usable": _usable(design, device),
         }
     else:
         families = {device.family.name: device.family for device in fpgas().values()}

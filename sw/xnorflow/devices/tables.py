@@ -223,6 +223,8 @@ class Fpga:
         Number of LUTs, flip-flops, blocks of RAM and DSP blocks.
     power_w : Datum, optional
         Published power of the board in W.
+    power_error : str
+        What is known of the error of that power, in words.
     sprams : Datum, optional
         Number of SPRAMs, if the part has any.
     """
@@ -236,6 +238,7 @@ class Fpga:
     dsps: Datum
     power_w: Datum | None = None
     sprams: Datum | None = None
+    power_error: str = ""
 
     @property
     def dsp_number(self) -> int:
@@ -391,8 +394,9 @@ def _device(board: BoardFile) -> Fpga:
         known["ffs"],
         known["ram_blocks"],
         known.get("dsps", Datum(0, _statement(board))),
-        _datum(power, sources) if (power := data["power_w"].get(board.name)) else None,
+        _datum(power[:2], sources) if (power := data["power_w"].get(board.name)) else None,
         known.get("sprams"),
+        power[2] if power else "",
     )
 
 

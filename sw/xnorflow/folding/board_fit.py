@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 
 from xnorflow import ir
 from xnorflow.design.design import Design
-from xnorflow.devices.tables import fpga, fpgas
+from xnorflow.devices.tables import fpga
 from xnorflow.errors import CheckFailed
 from xnorflow.folding import stream_lanes
-from xnorflow.folding.budget import board_budget
+from xnorflow.folding.room import Room
 from xnorflow.folding.search import Assemble, Fit, Fitted
-from xnorflow.resources.usage import Resources, design_resources, status
+from xnorflow.resources.budget import board_budget
+from xnorflow.resources.usage import Resources, status
 
 
 class BoardFit:
@@ -44,7 +46,20 @@ class BoardFit:
         self.frame, self._kind = frame, status(self.device.family)
         self.budget = board_budget(self.device, frame)
         self.whole = board_budget(self.device, frame, whole=True)
-        self.search = Fit(net, self.device, assemble, progress)
+        self._assemble, self._progress = assemble, progress
+
+    @cached_property
+    def search(self) -> Fit:
+        """The search for foldings, which takes a while to set up."""
+        return Fit(self.net, self.device, self._assemble, self._progress)
+
+    def _need_bits(self) -> None:
+        """Check that the board can store the weights; CheckFailed names boards that hold them."""
+        if why := Room(self.net).lacks_bits(self.device):
+            raise CheckFailed(
+                f"{self.net.name} does not fit {self.device.board}: {why}. What would work:"
+                f" {self._larger()[0]}"
+            )
 
     def fastest(self, must_fit: bool = True) -> Fitted:
         """Choose the fastest design that fits.
@@ -59,6 +74,8 @@ class BoardFit:
         CheckFailed
             If no design fits and one has to; the message names larger boards.
         """
+        if must_fit:
+            self._need_bits()
         found = self.search.fastest(self.budget) or self.search.fastest(self.whole)
         if found is None and must_fit:
             raise CheckFailed(self._too_large())
@@ -85,6 +102,8 @@ class BoardFit:
         CheckFailed
             If the design has to fit and does not; the message says what would work.
         """
+        if must_fit:
+            self._need_bits()
         found = self.search.smallest(cycles, self.budget) or self.search.smallest(
             cycles, self.whole
         )
@@ -107,6 +126,7 @@ class BoardFit:
         CheckFailed
             If no design fits.
         """
+        self._need_bits()
         found = self.search.front(self.budget)
         if not found:
             raise CheckFailed(self._too_large())
@@ -120,6 +140,7 @@ class BoardFit:
         CheckFailed
             If it does not; the message says what would work.
         """
+        self._need_bits()
         takes = self.search.takes(design)
         if self.whole.exceeded(takes):
             raise CheckFailed(self._refusal(f"{self.net.name} at this folding", design, takes))
@@ -132,7 +153,7 @@ class BoardFit:
         wishes = [
             f"at most {fps:,.0f} frames per second at {self.mhz:g} MHz ({fits.design.ii:,} cycles"
             " per frame)",
-            *self._larger(design),
+            *self._larger(design.ii),
         ]
         return (
             f"{what} does not fit {self.device.board}: it takes about"
@@ -142,28 +163,29 @@ class BoardFit:
 
     def _too_large(self) -> str:
         """Return the message for a network of which even the smallest folding does not fit."""
-        choice = self.search.smallest_of_all()
-        design = self.search.assemble(choice.folds, choice.cycles)
-        over = self.whole.exceeded(self.search.takes(design))
+        room = Room(self.net)
+        over = min(map(self.whole.exceeded, room.takes(self.device)), key=len)
         if not over:
             # Each resource alone suffices for some folding, but no folding saves both.
             over = [f"more LUT or more {self.whole.ram} than there are, whichever is saved"]
-        engine = max(design.shape.engines, key=lambda e: e.weights)
-        boards = self._larger(design)
+        weights = {x.name: x.weights.size for x in self.net.layers if isinstance(x, ir.Conv)}
+        most = max(weights, key=lambda name: weights[name])
         return (
-            f"{self.net.name} does not fit {self.device.board}: even its smallest folding takes"
-            f" about {', '.join(over)} ({self._kind}); layer {engine.name!r} has"
-            f" {engine.weights:,} of its {design.shape.weights:,} weights. What would work:"
-            f" {boards[0] if boards else 'a smaller network'}"
+            f"{self.net.name} does not fit {self.device.board}: even a narrow folding takes"
+            f" about {', '.join(over)} ({self._kind}); layer {most!r} has {weights[most]:,} of its"
+            f" {sum(weights.values()):,} weights. What would work: {self._larger()[0]}"
         )
 
-    def _larger(self, design: Design) -> list[str]:
-        """Return a phrase that names the boards with room for a design, or nothing."""
-        names = [
-            device.board
-            for device in fpgas().values()
-            if not board_budget(device, self.frame).exceeded(
-                design_resources(design.shape, device.family)
-            )
-        ]
-        return [f"a larger board ({', '.join(names)})"] if names else []
+    def _larger(self, cycles: int | None = None) -> list[str]:
+        """Return a phrase that names the boards with room for the network, the smallest first.
+
+        `cycles` is the most that a frame may take; without it any speed will do. If there is no
+        such board, the phrase says what else would work, or is missing if a speed was asked for.
+        """
+        names = Room(self.net, cycles).boards(self.device)
+        if names:
+            return [
+                f"a board with room for it ({', '.join(names)}; the smallest first, those with"
+                " open tools ahead)"
+            ]
+        return ["a smaller network"] if cycles is None else []

@@ -24,12 +24,12 @@ from xnorflow.devices.tables import Fpga
 from xnorflow.errors import BadInput
 from xnorflow.folding import narrowest
 from xnorflow.folding.branches import Branches, is_chain
-from xnorflow.folding.budget import Budget
 from xnorflow.folding.cheapest import Chain, FoldingChoice
 from xnorflow.folding.costs import Prices
 from xnorflow.plan.hardware_passes import accelerator
 from xnorflow.plan.layer_rules import reductions
 from xnorflow.plan.reductions import Fold
+from xnorflow.resources.budget import Budget
 from xnorflow.resources.summarise import engine_summaries
 from xnorflow.resources.usage import Resources, design_resources
 

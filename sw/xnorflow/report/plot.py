@@ -19,7 +19,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from xnorflow.comparison.comparison import Comparison, Row
+from xnorflow.comparison.comparison import Comparison
+from xnorflow.comparison.row import Row
 from xnorflow.devices.figure import Origin, compact
 from xnorflow.errors import BadInput
 

@@ -10,8 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from xnorflow.comparison.comparison import Comparison, Row
+from xnorflow.comparison.comparison import Comparison
 from xnorflow.comparison.gpu import COLUMN_TEXT, COLUMNS
+from xnorflow.comparison.row import Row
 from xnorflow.devices.figure import SHORT, Figure, Origin
 
 STYLE = {
@@ -22,7 +23,10 @@ STYLE = {
     Origin.MEASURED: "bold green",
 }
 FPGA_COLUMNS = {
+    "headline": "frames/s\nwith link",
     "fps": "frames/s",
+    "link": "its link\ncarries",
+    "single": "single\nstream",
     "latency": "latency",
     "clock": "clock",
     "ii": "interval\ncycles",
@@ -65,8 +69,9 @@ def _start(title: str, *columns: tuple[str, bool]) -> Table:
     return table
 
 
-def _fpga_table(rows: Sequence[Row]) -> Table:
-    shown = [k for k in FPGA_COLUMNS if any(k in r.figures for r in rows)]
+def _fpga_table(rows: Sequence[Row], energy: bool) -> Table:
+    hidden = set() if energy else {"energy"}
+    shown = [k for k in FPGA_COLUMNS if k not in hidden and any(k in r.figures for r in rows)]
     table = _start(
         "FPGA: the binary network itself, one frame at a time",
         ("board", False),
@@ -90,13 +95,13 @@ def gpu_groups(comparison: Comparison) -> Mapping[tuple[str, str, int], Mapping[
 
 def _gpu_table(comparison: Comparison) -> Table:
     table = _start(
-        "GPU: three estimates of frames/s; latency and energy by gemm",
+        "GPU: three estimates of frames/s; the rest by gemm",
         ("GPU", False),
         ("type", False),
         ("batch", True),
         *((name, True) for name in COLUMNS),
         ("latency\nof a batch", True),
-        ("energy\nper frame", True),
+        *([("energy\nper frame", True)] if comparison.energy_known else []),
     )
     last = ""
     for (title, data_type, batch), by_column in gpu_groups(comparison).items():
@@ -110,7 +115,7 @@ def _gpu_table(comparison: Comparison) -> Table:
             f"{batch:,}",
             *fps,
             cell(gemm["latency"]),
-            cell(gemm.get("energy")),
+            *([cell(gemm.get("energy"))] if comparison.energy_known else []),
         )
         last = title
     return table
@@ -121,7 +126,7 @@ def table(comparison: Comparison) -> Group:
     fpgas = [r for r in comparison.rows if r.category == "FPGA"]
     parts: list[Table | Text] = []
     if fpgas:
-        parts.append(_fpga_table(fpgas))
+        parts.append(_fpga_table(fpgas, comparison.energy_known))
     if len(fpgas) < len(comparison.rows):
         parts.append(_gpu_table(comparison))
         parts += [Text(f"{name}: {words}", style="dim") for name, words in COLUMN_TEXT.items()]
@@ -130,6 +135,9 @@ def table(comparison: Comparison) -> Group:
         legend.append(SHORT[kind], style=STYLE[kind]).append(f" {kind}  ")
     parts.append(legend)
     for row in fpgas:
+        if row.link and "traffic" in row.figures:
+            needs = f"{row.figures['traffic']} for its frames/s; the link is {row.link}"
+            parts.append(Text(f"{row.device}: {needs}", style="dim"))
         style = "yellow" if row.fits else "red"
         parts += [Text(f"{row.device}: {note}", style=style) for note in row.notes]
     parts += [Text(f"left out: {words}", style="dim") for words in comparison.omitted]

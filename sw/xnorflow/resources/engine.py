@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from xnorflow.devices.figure import Origin
+from xnorflow.devices.links import FrameBytes
 from xnorflow.errors import BadInput
 from xnorflow_hw.spec import GearboxSpec, RomSpec
 from xnorflow_hw.spec.kinds import Multiplier
@@ -339,6 +340,8 @@ class DesignSummary:
         Bits of an output beat.
     scores : ScoreSummary, optional
         Unit behind the last engine that computes scores.
+    frame_bytes : FrameBytes, optional
+        Bytes of a frame and of its scores on the way between host and accelerator.
     """
 
     name: str
@@ -353,6 +356,7 @@ class DesignSummary:
     output: GearboxSpec | None = None
     score_bits: int = 0
     scores: ScoreSummary | None = None
+    frame_bytes: FrameBytes | None = None
 
     def __post_init__(self) -> None:
         """Check that there are engines and that times are positive."""

@@ -92,6 +92,16 @@ class Flow:
         assert times is not None
         return times
 
+    def issues(self, k: int) -> tuple[Ints, Ints]:
+        """Return beats of the array of stage `k`, counted across frames, and their cycles.
+
+        Among them are, for every frame, the first beat that waits for an input and the last beat.
+        Both are int64 arrays [issues].
+        """
+        times = self._issues[k]
+        assert times is not None
+        return self._stages[k].beats, times
+
     def with_stage(self, k: int, spec: StageSpec) -> Flow:
         """Return the flow in which stage `k` is replaced by one that has no more space.
 

@@ -125,15 +125,24 @@ class Columns:
         return min(self._costs, key=lambda s: self.cost(s, s.width) / s.width)
 
     @cached_property
-    def table(self) -> list[tuple[float, NativeShape]]:
-        """Least cost of each width, and the shape of the last column.
+    def _limit(self) -> int:
+        """Widest memory whose columns are searched.
 
         Let n be the width of the best shape. Among any n columns of other shapes, the widths of
-        some add up to a multiple of n, so best columns can replace them at no higher cost. The
-        table is therefore limited; in wider memories, best columns make up the rest.
+        some add up to a multiple of n, so best columns can replace them at no higher cost. In wider
+        memories, best columns make up the rest.
         """
-        found = [(0.0, self.best)]
-        for bits in range(1, self.best.width * max(s.width for s in self._costs) + 1):
+        return self.best.width * max(s.width for s in self._costs)
+
+    @cached_property
+    def _known(self) -> list[tuple[float, NativeShape]]:
+        """Least cost of each width, and the shape of the last column, as far as they are known."""
+        return [(0.0, self.best)]
+
+    def _cheapest(self, width: int) -> tuple[float, NativeShape]:
+        """Return the least cost of a width up to the limit, and the shape of the last column."""
+        found = self._known
+        for bits in range(len(found), width + 1):
             found.append(
                 min(
                     (
@@ -143,24 +152,28 @@ class Columns:
                     key=lambda choice: choice[0],
                 )
             )
-        return found
+        return found[width]
+
+    def _whole(self, width: int) -> int:
+        """Return how many best columns a memory has beyond the limit."""
+        return max(0, -(-(width - self._limit) // self.best.width))
 
     def widths(self, width: int) -> list[tuple[NativeShape, int]]:
         """Return shape and used bits of each column of a memory, from its highest bits down."""
-        whole = max(0, -(-(width - len(self.table) + 1) // self.best.width))
+        whole = self._whole(width)
         found = [(self.best, self.best.width)] * whole
         width -= whole * self.best.width
         while width:
-            s = self.table[width][1]
+            s = self._cheapest(width)[1]
             found.append((s, min(s.width, width)))
             width -= found[-1][1]
         return found
 
     def total(self, width: int) -> float:
         """Return the cost in LUTs of a memory of `width` bits per word."""
-        whole = max(0, -(-(width - len(self.table) + 1) // self.best.width))
+        whole = self._whole(width)
         best = self.cost(self.best, self.best.width)
-        return whole * best + self.table[width - whole * self.best.width][0]
+        return whole * best + self._cheapest(width - whole * self.best.width)[0]
 
 
 _shared = cache(Columns)

@@ -8,12 +8,12 @@ import pytest
 from xnorflow import demo, ir, load
 from xnorflow.compiler import assembler, clock_for
 from xnorflow.devices.tables import fpga, fpgas
-from xnorflow.folding.budget import board_budget
 from xnorflow.folding.costs import refolded
 from xnorflow.folding.narrowest import for_cycles
 from xnorflow.plan.fabric import form_on
 from xnorflow.plan.layer_rules import reductions
 from xnorflow.plan.reductions import Fold
+from xnorflow.resources.budget import board_budget
 from xnorflow.resources import terms
 from xnorflow.resources.coefficients import fitted
 from xnorflow.resources.summarise import engine_summaries

@@ -18,13 +18,13 @@ from xnorflow.devices.tables import fpga
 from xnorflow.errors import BadInput, CheckFailed
 from xnorflow.folding import narrowest
 from xnorflow.folding.board_fit import BoardFit
-from xnorflow.folding.budget import Budget, board_budget
 from xnorflow.folding.cheapest import FoldingChoice
 from xnorflow.folding.costs import Prices
 from xnorflow.folding.search import Fit
 from xnorflow.plan.layer_rules import reductions
 from xnorflow.plan.memories import sprams
 from xnorflow.plan.reductions import Fold
+from xnorflow.resources.budget import Budget, board_budget
 from xnorflow.resources.usage import Resources, design_resources
 
 from .test_narrowest import network
@@ -193,7 +193,7 @@ def test_what_does_not_fit_is_refused_with_what_would() -> None:
             r"net at 64 cycles per frame does not fit icebreaker: it takes about .* of"
             r" .*estimated"
             rf".*What would work: at most .* at 30 MHz \({fits.ii:,} cycles per frame\), or a"
-            r" larger board \(.*ulx3s-85f"
+            r" board with room for it \(ulx3s-25f, .*; the smallest first"
         ),
     ):
         compile_network(net, "icebreaker", cycles=64)
@@ -215,9 +215,9 @@ def test_a_network_too_large_for_any_folding_is_refused() -> None:
     with pytest.raises(
         CheckFailed,
         match=(
-            r"does not fit icebreaker: even its smallest folding takes about .* of .*; layer"
+            r"does not fit icebreaker: even a narrow folding takes about .* of .*; layer"
             r" 'conv1' has .* of its .* weights"
-            r"\. What would work: a larger board \(.*kv260"
+            r"\. What would work: a board with room for it \(.*kv260"
         ),
     ):
         compile_network(net, "icebreaker")

@@ -10,12 +10,12 @@ import pytest
 from xnorflow import ir
 from xnorflow.compiler import DEFAULT_CLOCK, assembler, compile_network
 from xnorflow.devices.tables import fpga as device
-from xnorflow.folding.budget import Budget
 from xnorflow.folding.costs import Prices
 from xnorflow.plan.reductions import Fold
 from xnorflow.resources import coefficients
 from xnorflow.resources import terms as parts
 from xnorflow.resources import usage as fpga
+from xnorflow.resources.budget import Budget
 from xnorflow.resources.coefficients import Coefficients
 from xnorflow.resources.usage import design_resources, engine_parts, engine_resources
 from xnorflow_hw.spec import GearboxSpec, RomSpec

@@ -1,0 +1,66 @@
+"""Put a report into the template; the page holds its style, its charts and the charting library."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+
+from xnorflow.devices.figure import Origin
+from xnorflow.report.page.blocks import KIND_TEXT, Report
+
+LIBRARY = "plotly-basic.min.js"
+"""The charting library, plotly.js in its basic bundle; the licence lies beside it."""
+
+
+@cache
+def _asset(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> Environment:
+    found = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    found.globals.update(origins=list(Origin), kind_text=KIND_TEXT)
+    return found
+
+
+def _for_script(content: object) -> str:
+    """Return plain values as JSON that may stand in a script element."""
+    text = json.dumps(content, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def page(report: Report) -> str:
+    """Return a report as an HTML page that loads nothing.
+
+    Parameters
+    ----------
+    report : Report
+        What it shows.
+    """
+    charts = [
+        {"name": c.name, "data": c.data, "layout": c.layout, "height": c.height}
+        for c in report.charts
+    ]
+    return (
+        _environment()
+        .from_string(_asset("template.html"))
+        .render(
+            report=report,
+            style=_asset("style.css"),
+            script=_asset("charts.js"),
+            library=_asset(LIBRARY) if charts else "",
+            charts=_for_script(charts),
+        )
+    )
+
+
+def save(report: Report, path: str | Path) -> None:
+    """Write the page to a file."""
+    Path(path).write_text(page(report), encoding="utf-8")
