@@ -13,8 +13,8 @@ from xnorflow.folding.narrowest import for_cycles
 from xnorflow.plan.fabric import form_on
 from xnorflow.plan.layer_rules import reductions
 from xnorflow.plan.reductions import Fold
-from xnorflow.resources.budget import board_budget
 from xnorflow.resources import terms
+from xnorflow.resources.budget import board_budget
 from xnorflow.resources.coefficients import fitted
 from xnorflow.resources.summarise import engine_summaries
 from xnorflow.resources.usage import Resources, engine_resources
