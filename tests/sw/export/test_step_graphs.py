@@ -76,4 +76,4 @@ def test_outputs_have_their_shapes(tmp_path: Path) -> None:
     shapes = {
         o.name: [d.dim_value for d in o.type.tensor_type.shape.dim][1:] for o in model.graph.output
     }
-    assert shapes == {"of/end": [8, 4, 4], "of/cropped": [2, 3, 3], "of/large": [4, 3, 4]}
+    assert shapes == {"of/end": [8, 4, 4], "of/ordered": [2, 3, 3], "of/large": [4, 3, 4]}
