@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from xnorflow import ir
-from xnorflow.ir.reach import reached
 from xnorflow.ir.stretches import FILLS
-from xnorflow.ir.verify import verify
+from xnorflow.ir.verify import reached, verify
 
 from .strategies import MAX_CODE_BITS, Builder, chance, one_of, windows
 

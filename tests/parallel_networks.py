@@ -9,8 +9,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from xnorflow import ir
-from xnorflow.ir.reach import reached
-from xnorflow.ir.verify import verify
+from xnorflow.ir.verify import reached, verify
 
 from .graph_strategies import GraphBuilder, GraphCase
 from .strategies import chance, one_of

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from xnorflow import ir
-from xnorflow.ir.reach import reached
 from xnorflow.ir.score_steps import rounded
-from xnorflow.ir.verify import verify
+from xnorflow.ir.verify import reached, verify
 from xnorflow.plan.layer_rules import StageRule, reductions, rule_of
 from xnorflow.plan.reductions import Fold
 from xnorflow_hw.spec.geometry import border_classes

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from xnorflow.errors import BadInput
 from xnorflow.ir.alphabet import Ints
 from xnorflow.ir.features import Features, Window
-from xnorflow.ir.gather import Gather
 from xnorflow.ir.joins import Add, AllScores, Concat, Join, Maximum, Multiply
 from xnorflow.ir.layer import Layer
 from xnorflow.ir.layer_graph import LayerGraph
@@ -32,6 +31,7 @@ from xnorflow.ir.layers import (
     SumPool,
     Threshold,
 )
+from xnorflow.ir.looked_up import Gather
 from xnorflow.ir.score_steps import run as run_steps
 from xnorflow.ir.stretches import AddMap, Stretch
 

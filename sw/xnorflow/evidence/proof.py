@@ -30,8 +30,8 @@ from xnorflow.evidence.score_orders import tied
 from xnorflow.evidence.tool_versions import tool_versions
 from xnorflow.frontend import read
 from xnorflow.graph.input_scale import InputScale
-from xnorflow.ir.gather import all_multiplied
 from xnorflow.ir.input_kind import FILE
+from xnorflow.ir.looked_up import all_multiplied
 from xnorflow.version import __version__
 from xnorflow_sim import golden
 

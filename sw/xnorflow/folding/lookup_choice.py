@@ -15,7 +15,7 @@ import numpy as np
 from xnorflow import ir
 from xnorflow.devices.tables import Family
 from xnorflow.errors import BadInput
-from xnorflow.ir.gather import multiplied, tables
+from xnorflow.ir.looked_up import multiplied, tables
 from xnorflow.resources.engine import DesignSummary
 from xnorflow.resources.usage import design_resources
 

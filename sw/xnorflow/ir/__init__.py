@@ -18,7 +18,6 @@ from xnorflow.ir.alphabet import (
     Ints,
 )
 from xnorflow.ir.features import Features, Window
-from xnorflow.ir.gather import Gather
 from xnorflow.ir.input_kind import InputKind
 from xnorflow.ir.input_order import InputOrder
 from xnorflow.ir.joins import Add, AllScores, Concat, Join, Maximum, Multiply
@@ -35,6 +34,7 @@ from xnorflow.ir.layers import (
     SumPool,
     Threshold,
 )
+from xnorflow.ir.looked_up import Gather
 from xnorflow.ir.network import SCORES, IntegerNetwork, labels, result_arrays
 from xnorflow.ir.score_steps import ScoreStep
 from xnorflow.ir.stretches import AddMap, Stretch

@@ -6,12 +6,13 @@ import math
 
 import numpy as np
 
+from xnorflow.errors import UnsupportedModel
 from xnorflow.ir.features import Features
 from xnorflow.ir.field_checks import MAX_FEATURES, check_alphabet, integers, need
 from xnorflow.ir.input_kind import MAX_SAMPLE_BITS, InputKind
 from xnorflow.ir.input_order import LAYOUTS, InputOrder
 from xnorflow.ir.joins import AllScores, Join
-from xnorflow.ir.layer import Layer
+from xnorflow.ir.layer import Layer, Mask
 from xnorflow.ir.layer_graph import LayerGraph, Output
 from xnorflow.ir.layers import InputTable, Scores
 from xnorflow.ir.score_steps import MAX_SCORE_BITS
@@ -176,3 +177,32 @@ def _checked_output(layer: Layer, inputs: list[Features]) -> Features:
     else:
         check_alphabet(out.alphabet)
     return out
+
+
+def reached(net: LayerGraph) -> Mask:
+    """Return which scores can depend on the input rather than on padding alone, bool [classes]."""
+    maps: list[Mask] = [np.ones(net.shape, np.bool_)]
+    for layer, reads in zip(net.layers, net.reads, strict=True):
+        maps.append(layer.depends(*(maps[k] for k in reads)))
+    return maps[-1].reshape(-1)
+
+
+def verify_reached(net: LayerGraph) -> None:
+    """Check that no score is decided by padding alone.
+
+    Hardware would send such a score without waiting for a frame.
+
+    Raises
+    ------
+    UnsupportedModel
+        If there is such a score; the message names it.
+    """
+    alive = reached(net)
+    if not alive.all():
+        raise UnsupportedModel(
+            f"score {int(np.argmin(alive))} does not depend on the input: every window on its way"
+            " holds padding only",
+            node=net.layers[-1].name,
+            op="Scores",
+            hint="less padding, so that some input takes part in every score.",
+        )

@@ -102,8 +102,9 @@ def tidy(graph: Graph, passes: Iterable[Pass] = PASSES) -> Iterator[tuple[str, G
     graph = lifted(check_constants)(graph)
     graph = host_quantised(graph) if branches(graph) else quantise_on_host(graph)
     yield "imported", graph
-    graph = merge_lookups(graph)
-    yield merge_lookups.__name__, graph
+    imported, graph = graph, merge_lookups(graph)
+    if graph is not imported:
+        yield merge_lookups.__name__, graph
     for step in passes:
         graph = lifted(step)(graph)
         yield step.__name__, graph

@@ -8,8 +8,7 @@ from dataclasses import replace
 
 from xnorflow import ir
 from xnorflow.ir.layer_graph import without_usual_inputs
-from xnorflow.ir.reach import reached
-from xnorflow.ir.verify import verify
+from xnorflow.ir.verify import reached, verify
 
 NOTE = "Merged: "
 """How the notes begin that say what was merged."""

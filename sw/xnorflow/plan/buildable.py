@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from xnorflow import ir
-from xnorflow.ir.reach import verify_reached
+from xnorflow.ir.verify import verify_reached
 from xnorflow.plan.layer_rules import reductions
 from xnorflow.plan.mapping import describe_input, describe_stage, has_steps, unit_of_scores
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from xnorflow import ir
 from xnorflow.devices.tables import Fpga
-from xnorflow.ir.reach import verify_reached
+from xnorflow.ir.verify import verify_reached
 from xnorflow.plan.depths import shrunk, with_depths
 from xnorflow.plan.fabric import with_fabric
 from xnorflow.plan.mapping import folded, mapped

@@ -10,7 +10,7 @@ from xnorflow.compiler import compile_network
 from xnorflow.devices.tables import fpga
 from xnorflow.errors import BadInput
 from xnorflow.folding.lookup_choice import with_cheaper_layers
-from xnorflow.ir.gather import multiplied, tables
+from xnorflow.ir.looked_up import multiplied, tables
 from xnorflow.ir.verify import verify
 
 CODES = {1: ir.UNIPOLAR, 4: ir.Alphabet(0, 1, 16)}

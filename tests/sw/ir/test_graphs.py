@@ -17,8 +17,7 @@ from xnorflow import ir
 from xnorflow.errors import BadInput, UnsupportedModel
 from xnorflow.ir import file as ir_file
 from xnorflow.ir.encoding import FORMAT, FORMAT_3, from_arrays, to_arrays
-from xnorflow.ir.reach import verify_reached
-from xnorflow.ir.verify import verify
+from xnorflow.ir.verify import verify, verify_reached
 
 from ...graph_strategies import GraphCase, graph_cases
 from .test_file import rewrite, scrambled

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from xnorflow import ir
 from xnorflow.errors import BadInput, UnsupportedModel
 from xnorflow.ir import file as ir_file
-from xnorflow.ir.reach import reached, verify_reached
+from xnorflow.ir.verify import reached, verify_reached
 
 Place = tuple[int, int, int]
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from xnorflow.frontend.limits import MAX_WEIGHTS, elements
 from xnorflow.frontend.node import Node
-from xnorflow.frontend.operators.lookups import looked_up
+from xnorflow.frontend.operators.table_sums import looked_up
 from xnorflow.frontend.operators.windows import axes_of
 from xnorflow.frontend.registry import Result, activation, handles
 from xnorflow.frontend.values import Activation, Constant, LayoutError, Rearrangement, Value

@@ -86,7 +86,7 @@ class KeptWeights(WritableLayer):
             file.per_channel("Mul", self.factor)
 
 
-class Lookups(WritableLayer):
+class LookupLayer(WritableLayer):
     """A product-quantised layer with whole codebooks.
 
     Parameters
@@ -281,7 +281,7 @@ def _divisor(channels: int) -> int:
 
 def _quantised(
     layer: WeightLayer, x: Any, target: Any, correct: bool, random: np.random.Generator
-) -> Lookups:
+) -> LookupLayer:
     """Return a layer in place of one with real weights, for its input and its response."""
     real = layer.weight.detach()
     if real.ndim == 4:
@@ -302,7 +302,7 @@ def _quantised(
     values = weights.double().numpy()
     found = by_k_means(values, dimension, words, random)
     if not correct:
-        return Lookups(*found.rounded(BITS), kernel)
+        return LookupLayer(*found.rounded(BITS), kernel)
     inputs = _windows(x, kernel)
     rows = torch.randperm(len(inputs))[:ROWS]
     inputs, wanted = (t[rows].double().numpy() for t in (inputs, wanted))
@@ -314,10 +314,10 @@ def _quantised(
     responses = Responses(gram, cross)
     rounded, scale = corrected(found, responses).rounded(BITS)
     in_units = Responses(gram, cross / scale)
-    return Lookups(reassigned(rounded, in_units), scale, kernel)
+    return LookupLayer(reassigned(rounded, in_units), scale, kernel)
 
 
-def _cost(layer: Lookups, x: Any, target: Any) -> QuantisedLayer:
+def _cost(layer: LookupLayer, x: Any, target: Any) -> QuantisedLayer:
     """Return the shape of a product-quantised layer that reads `x` and makes `target`."""
     subspaces, words, dimension = layer.layer.codebooks.shape
     outputs, positions, _ = layer.layer.indices.shape
