@@ -8,6 +8,7 @@ from typing import Any
 from xnorflow_hw.array.affine_tail import AffineTail
 from xnorflow_hw.array.baked_array import FORM, BakedArray
 from xnorflow_hw.array.dot import DotArray
+from xnorflow_hw.array.edges import EdgeArray
 from xnorflow_hw.array.joined import JoinedArray
 from xnorflow_hw.array.mac import MacArray
 from xnorflow_hw.array.pool import MaxArray, SumArray
@@ -17,6 +18,7 @@ from xnorflow_hw.spec import (
     AffineSpec,
     ArraySpec,
     DotSpec,
+    EdgeSpec,
     JoinedSpec,
     MacSpec,
     MaxSpec,
@@ -29,7 +31,7 @@ from xnorflow_hw.spec import (
 from xnorflow_hw.spec.kinds import Style
 from xnorflow_hw.spec.stage_latency import compares
 
-Array = DotArray | BakedArray | MacArray | MaxArray | SumArray | JoinedArray
+Array = DotArray | BakedArray | EdgeArray | MacArray | MaxArray | SumArray | JoinedArray
 AnyTail = ThresholdTail | AffineTail | OffsetTail | TableTail
 Tails = list[AnyTail]
 
@@ -54,7 +56,7 @@ def engine(
 
     Returns
     -------
-    array : DotArray, BakedArray, MacArray, MaxArray, SumArray or JoinedArray
+    array : DotArray, BakedArray, EdgeArray, MacArray, MaxArray, SumArray or JoinedArray
         The array, which compares with the thresholds itself if `compares`.
     tails : list of ThresholdTail, AffineTail, OffsetTail or TableTail
         The tails that remain.
@@ -126,6 +128,12 @@ def _dot(
     )
 
 
+def _edges(
+    spec: EdgeSpec, rows: int, compared: ThresholdSpec | None, style: Style, name: str
+) -> EdgeArray:
+    return EdgeArray(spec, rows=rows, style=style, name=f"{name}_weights")
+
+
 def _mac(
     spec: MacSpec, rows: int, compared: ThresholdSpec | None, style: Style, name: str
 ) -> MacArray:
@@ -152,6 +160,7 @@ def _joined(
 
 ARRAYS: dict[type[ArraySpec], Callable[..., Array]] = {
     DotSpec: _dot,
+    EdgeSpec: _edges,
     MacSpec: _mac,
     MaxSpec: _max,
     SumSpec: _sum,

@@ -23,6 +23,7 @@ from xnorflow_hw.spec import (
     AcceleratorSpec,
     AffineSpec,
     BufferSpec,
+    EdgeSpec,
     FrontSpec,
     GearboxSpec,
     JoinSpec,
@@ -208,6 +209,8 @@ def _layer(part: Part, fold: Fold, stage: StageSpec, box: GearboxSpec) -> dict[s
         }
     if isinstance(a, MacSpec):
         entry["multiplier"] = a.multiplier
+    if isinstance(a, EdgeSpec):
+        entry["edges"] = {"number": a.edges, "factors": a.parts, "factor_bits": a.factor_bits}
     return entry
 
 
@@ -346,6 +349,7 @@ def summary(design: Summarised) -> dict[str, Any]:
                 "beats_per_frame": interface.out_beats,
             },
         },
+        **({"edges": spec.edges} if spec.edges > 1 else {}),
         "files": [f"{net.name}.v", *design.emitted.images],
     }
     if design.board is not None:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from xnorflow import ir
 from xnorflow.errors import UnsupportedModel
+from xnorflow.plan.edges import edge_array
 from xnorflow.plan.joints.fronts import (
     all_scores,
     concat_lanes,
@@ -120,6 +121,13 @@ def conv_array(reduction: Reduction, fold: Fold) -> tuple[spec.DotSpec, Affine]:
         blocks=blocks,
     )
     return array, Affine(a.step, denominator, base + denominator * _at_padding(reduction))
+
+
+def weighted_array(reduction: Reduction, fold: Fold) -> tuple[spec.DotSpec | spec.EdgeSpec, Affine]:
+    """Return the array of a convolution without multipliers, and the meaning of its P."""
+    assert isinstance(reduction.layer, ir.Conv)
+    found = conv_array if reduction.layer.edges is None else edge_array
+    return found(reduction, fold)
 
 
 def multiplied_array(
@@ -231,7 +239,7 @@ _COPY = JointRule(together, copy_array, kind="copy")
 RULES: dict[type[ir.Layer], LayerRule] = {
     ir.InputTable: InputRule(TailRule(input_table_tail)),
     ir.Flatten: WireRule(),
-    ir.Conv: StageRule(conv_array, weighted=True, multiplied=multiplied_array),
+    ir.Conv: StageRule(weighted_array, weighted=True, multiplied=multiplied_array),
     ir.MaxPool: StageRule(max_array),
     ir.SumPool: StageRule(sum_array),
     ir.Threshold: TailRule(threshold_tail),

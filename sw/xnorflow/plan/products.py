@@ -32,10 +32,14 @@ COUNTED = {4: 1.7, 6: 0.6}
 
 
 def can_multiply(part: Part) -> TypeGuard[Reduction]:
-    """Return whether a part's array may multiply: weights and codes both have several bits."""
+    """Return whether a part's array may multiply: weights and codes both have several bits.
+
+    That of weights which are a sum of edges does not; it has ternary sums times factors.
+    """
     layer = part.layer
     return (
         isinstance(layer, ir.Conv)
+        and layer.edges is None
         and part.inp.alphabet.bits > 1
         and abs(layer.weights).max(initial=0) > 1
     )

@@ -13,6 +13,7 @@ from xnorflow.lower.fixed_point import FixedPoint
 from xnorflow_hw.spec import (
     AcceleratorSpec,
     BufferSpec,
+    EdgeSpec,
     JoinSpec,
     MacSpec,
     StageSpec,
@@ -144,6 +145,8 @@ def _stage(stage: StageSpec) -> dict[str, str]:
         found["sums"] = a.form
     if isinstance(a, MacSpec):
         found["products"] = a.multiplier
+    if isinstance(a, EdgeSpec):
+        found["edges"] = f"{a.edges}, {a.parts} factors of {a.factor_bits} bits each"
     if a.rom is not None:
         tiles = f" in {len(a.rom.tiles)} tiles" if len(a.rom.tiles) > 1 else ""
         found[f"weights {a.weight_words} x {a.word_bits}"] = f"{a.rom.storage}{tiles}"

@@ -28,6 +28,28 @@ class Products:
 
 
 @dataclass(frozen=True)
+class EdgeSums:
+    """Summary of an array whose weights are sums of edges.
+
+    Parameters
+    ----------
+    number : int
+        Ternary sums per beat of an output channel: one for each edge and part of its lanes.
+    lanes : int
+        Lanes of such a sum.
+    factor_bits : int
+        Bits of its factor.
+    edges : int
+        Edges, each of which sees codes of its own.
+    """
+
+    number: int
+    lanes: int
+    factor_bits: int
+    edges: int
+
+
+@dataclass(frozen=True)
 class ComputedCodes:
     """Summary of a tail that computes codes by a product and a sum.
 
@@ -212,6 +234,8 @@ class EngineSummary:
         of the first.
     products : Products, optional
         What multiplies, if the array does; then it has neither planes nor a form.
+    edges : EdgeSums, optional
+        The sums of an array whose weights are sums of edges.
     """
 
     name: str
@@ -252,6 +276,7 @@ class EngineSummary:
     join: JoinSummary | None = None
     streams: tuple[StreamSummary, ...] = ()
     products: Products | None = None
+    edges: EdgeSums | None = None
 
     def __post_init__(self) -> None:
         """Check that sizes are positive."""

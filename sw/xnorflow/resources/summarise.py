@@ -13,6 +13,7 @@ from xnorflow.plan.tail_choice import affine_logic, affine_registers, score_luts
 from xnorflow.resources.engine import (
     ComputedCodes,
     DesignSummary,
+    EdgeSums,
     EngineSummary,
     Products,
     ScoreSummary,
@@ -24,6 +25,7 @@ from xnorflow_hw.spec import (
     AcceleratorSpec,
     AffineSpec,
     BufferSpec,
+    EdgeSpec,
     JoinSpec,
     MacSpec,
     ScoreSpec,
@@ -85,6 +87,9 @@ def engine_summary(
         join=join_summary(stage),
         streams=() if plain else streams,
         products=Products(a.multiplier, a.weight_bits) if isinstance(a, MacSpec) else None,
+        edges=EdgeSums(a.edges * a.parts, a.part_lanes, a.factor_bits, a.edges)
+        if isinstance(a, EdgeSpec)
+        else None,
     )
     match b:
         case BufferSpec():
