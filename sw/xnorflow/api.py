@@ -28,6 +28,7 @@ def load(
     name: str | None = None,
     fixed_point: int | str | None = None,
     calibrate: NDArray[Any] | str | Path | None = None,
+    edges: bool = False,
 ) -> IntegerNetwork:
     """Import a trained model and lower it to an integer network.
 
@@ -58,6 +59,11 @@ def load(
     calibrate : array [frames, ...] or path, optional
         Samples for `fixed_point`, in the form that the network takes, or a file of them; without
         it, samples are drawn at random.
+    edges : bool
+        Whether sums of convolutions that read one map, as ternary residual networks have them,
+        become edges of one layer. All but the first can then be disabled while the network runs:
+        ``net(x, edges=1)``, and a register of the hardware. Without it they are layers of their
+        own, which are joined.
 
     Returns
     -------
@@ -84,6 +90,7 @@ def load(
     from xnorflow.ir.input_kind import alphabet_of
     from xnorflow.ir.input_order import known_layout
     from xnorflow.lower import lower
+    from xnorflow.lower.edges import with_edges
 
     alphabet_of(input)
     if calibrate is not None and fixed_point is None:
@@ -103,9 +110,13 @@ def load(
     said, scale = known_layout(layout), InputScale.of(input_scale)
     if path.suffix != ".npz":
         graph = read(path, input_scale=input_scale, name=name, layout=layout, input=input)
+        if edges:
+            graph = with_edges(graph)
         if fixed_point is None:
             return lower(graph)
         return in_fixed_point(graph, fixed_point, calibrate).net
+    if edges:
+        raise BadInput(f"{path} already says what its edges are; leave out edges")
     if fixed_point is not None:
         raise BadInput(f"{path} is already in integers; leave out fixed point")
     if scale != InputScale() or input != "uint8":
