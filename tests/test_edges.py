@@ -14,7 +14,7 @@ from xnorflow.compiler import compile_network
 from xnorflow.errors import BadInput, UnsupportedModel
 from xnorflow.ir.alphabet import weight_alphabet
 from xnorflow.ir.verify import verify
-from xnorflow.plan.edges import shared_channels
+from xnorflow.plan.arrays.edge_array import shared_channels
 from xnorflow.plan.hardware_passes import accelerator
 from xnorflow.plan.reductions import Fold
 from xnorflow_boards.gateware.axi_core import axi_spec, wrapper_name, wrapper_verilog
@@ -136,7 +136,7 @@ def test_the_register_switches_edges_between_frames() -> None:
     """The AXI register counts with a frame's first beat; no frame is lost or mixed."""
     pytest.importorskip("cocotbext.axi")
     net = network(channels=2, out=3, edges=3, last=2, size=(3, 3))
-    design = xf.compile(net, cycles=60)
+    design = xf.compile(net, cycles=100)
     edges = [3, 1, 2, 3, 1, 1, 2]
     x = np.random.default_rng(5).integers(0, 256, (len(edges), *net.shape)).astype(np.uint8)
     scores = net(x, edges=np.array(edges))

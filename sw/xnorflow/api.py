@@ -90,7 +90,7 @@ def load(
     from xnorflow.ir.input_kind import alphabet_of
     from xnorflow.ir.input_order import known_layout
     from xnorflow.lower import lower
-    from xnorflow.lower.edges import with_edges
+    from xnorflow.lower.edge_sums import with_edges
 
     alphabet_of(input)
     if calibrate is not None and fixed_point is None:

@@ -25,7 +25,6 @@ from xnorflow_hw.spec.kinds import Style
 from xnorflow_hw.spec.stage_latency import stage_latency
 from xnorflow_hw.stage.banked_buffer import BankedBuffer
 from xnorflow_hw.stage.feature_buffer import FeatureBuffer
-from xnorflow_hw.stage.frame_settings import FrameSettings
 from xnorflow_hw.stage.pixel_queue import PixelQueue
 from xnorflow_hw.stage.stream_join import StreamJoin
 from xnorflow_hw.stage.stretch_buffer import StretchBuffer
@@ -92,9 +91,6 @@ class Stage(wiring.Component):
         Whether large memories and arithmetic are Verilog modules; see `modules` and `images`.
     prefix : str
         Prefix of the memories' names.
-    frames : int
-        Most frames that have begun at the accelerator's input and that the stage has not computed;
-        only for arrays with several edges.
 
     Members
     -------
@@ -103,8 +99,11 @@ class Stage(wiring.Component):
         port.
     o : Out(stream.Signature(lanes_out * out_bits))
         Features of the output, ``spec.lanes_out`` per beat.
-    edges : In(stream.Signature(edges - 1))
-        Which edges are enabled in each frame, as `EdgeArray.i_edges`; only with several edges.
+    edges : In(edges - 1)
+        Which edges are enabled in the beat that enters the array, as `EdgeArray.i_edges`; only with
+        several edges.
+    o_ended : Out(1)
+        Whether that beat is a reduction's last one; only with several edges.
     load : In(LOAD_BITS + number of SPRAMs)
         The load bus of `SpramRom`; only where the weights are in SPRAM.
 
@@ -129,9 +128,7 @@ class Stage(wiring.Component):
         If a part refuses its parameters, or the beats of the front do not fit the array.
     """
 
-    def __init__(
-        self, spec: StageSpec, *, style: Style = "amaranth", prefix: str = "", frames: int = 1
-    ) -> None:
+    def __init__(self, spec: StageSpec, *, style: Style = "amaranth", prefix: str = "") -> None:
         self.spec = spec
         self.buffer = front(spec.buffer)
         name = f"{prefix}{spec.name}"
@@ -142,11 +139,6 @@ class Stage(wiring.Component):
         self.latency += sum(tail.latency for tail in self.tails)
         assert self.latency == stage_latency(spec.array, spec.tails), (
             f"{type(spec.array).__name__} or a tail has another latency than what was built of it"
-        )
-        self.settings = (
-            FrameSettings(width=spec.edges - 1, depth=frames, reductions=spec.buffer.reductions)
-            if spec.edges > 1
-            else None
         )
         self.sections: tuple[tuple[int, ...], ...] = getattr(self.array, "sections", ())
         self.modules: dict[str, str] = {}
@@ -164,11 +156,7 @@ class Stage(wiring.Component):
             {
                 **{name: self.buffer.signature.members[name] for name in self.names},
                 "o": Out(stream.Signature(spec.lanes_out * spec.out_bits)),
-                **(
-                    {"edges": In(stream.Signature(spec.edges - 1))}
-                    if self.settings is not None
-                    else {}
-                ),
+                **({"edges": In(spec.edges - 1), "o_ended": Out(1)} if spec.edges > 1 else {}),
                 **({"load": In(LOAD_BITS + len(self.sections))} if self.sections else {}),
             }
         )
@@ -192,12 +180,10 @@ class Stage(wiring.Component):
             array.i_last.eq(buffer.o_last),
             array.i_row.eq(buffer.o_row),
         ]
-        if self.settings is not None:
-            m.submodules.settings = settings = self.settings
-            wiring.connect(m, wiring.flipped(self.edges), settings.i)
+        if self.spec.edges > 1:
             m.d.comb += [
-                settings.i_last.eq(buffer.o_valid & buffer.o_last),
-                array.i_edges.eq(settings.o),
+                array.i_edges.eq(self.edges),
+                self.o_ended.eq(buffer.o_valid & buffer.o_last),
             ]
         if isinstance(array, DotArray | EdgeArray | MacArray) and self.sections:
             m.d.comb += array.load.eq(self.load)

@@ -23,6 +23,7 @@ from xnorflow_hw.spec.kinds import Style
 from xnorflow_hw.stage.score_unit import ScoreUnit
 from xnorflow_hw.stage.stage import Stage
 from xnorflow_hw.stream.fork import Fork
+from xnorflow_hw.stream.frame_settings import FrameSettings
 from xnorflow_hw.stream.gearbox import Gearbox
 from xnorflow_hw.stream.input import InputStage
 from xnorflow_hw.stream.stream_queue import StreamQueue
@@ -65,10 +66,14 @@ class Accelerator(Elaboratable):
             table=spec.input.table,
             group=spec.input.group,
         )
-        self.stages = [
-            Stage(s, style=style, prefix=f"{spec.name}_", frames=spec.frames_before(k))
+        self.stages = [Stage(s, style=style, prefix=f"{spec.name}_") for s in spec.stages]
+        self.settings = {
+            k: FrameSettings(
+                width=s.edges - 1, depth=spec.frames_before(k), reductions=s.buffer.reductions
+            )
             for k, s in enumerate(spec.stages)
-        ]
+            if s.edges > 1
+        }
         _check_streams(spec, [len(stage.names) for stage in self.stages])
         # A gearbox that regroups nothing is still needed where lanes past a group's end are not 0:
         # it clears them.
@@ -196,21 +201,28 @@ class Accelerator(Elaboratable):
             The handshake of the input stream; a frame that finds no room for its setting waits.
             Stages have room for all frames that can be on their way to them, so none does.
         """
-        with_edges = [stage for stage in self.stages if stage.settings is not None]
-        if not with_edges:
+        if not self.settings:
             return valid, ready
         beat, first = Loop(self.spec.input.beats, "input_beat"), Signal(init=1)
         room, begins = Signal(), Signal()
+        queues = self.settings.values()
         m.d.comb += [
-            room.eq(~first | Cat(stage.edges.ready for stage in with_edges).all()),
+            room.eq(~first | Cat(queue.i.ready for queue in queues).all()),
             begins.eq(valid & ready & room & first),
         ]
         with m.If(valid & ready & room):
             beat.advance(m)
             m.d.sync += first.eq(beat.last)
-        for stage in with_edges:
+        for k, queue in self.settings.items():
+            stage = self.stages[k]
+            m.submodules[f"{stage.spec.name}_settings"] = queue
             enabled = [(self.edges == 0) | (self.edges > e) for e in range(1, stage.spec.edges)]
-            m.d.comb += [stage.edges.valid.eq(begins), stage.edges.payload.eq(Cat(enabled))]
+            m.d.comb += [
+                queue.i.valid.eq(begins),
+                queue.i.payload.eq(Cat(enabled)),
+                queue.i_last.eq(stage.o_ended),
+                stage.edges.eq(queue.o),
+            ]
         return valid & room, ready & room
 
     def _connect(self, m: Module) -> Any:

@@ -258,7 +258,7 @@ def read_model(path: Path, reading: ReadingOptions) -> tuple[Graph, FixedPoint |
     """Read a model file for its lowering step by step, and choose its fixed point if asked for."""
     from xnorflow.api import in_fixed_point
     from xnorflow.frontend import read
-    from xnorflow.lower.edges import with_edges
+    from xnorflow.lower.edge_sums import with_edges
 
     graph = read(path, input=reading.input, input_scale=reading.input_scale, layout=reading.layout)
     if reading.with_edges:

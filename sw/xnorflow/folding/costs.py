@@ -18,7 +18,7 @@ from xnorflow import ir
 from xnorflow.devices.tables import Family
 from xnorflow.folding.narrowest import foldings
 from xnorflow.ir import Ints
-from xnorflow.plan.edges import factor_bits, part_number
+from xnorflow.plan.arrays.edge_array import factor_bits, part_number
 from xnorflow.plan.fabric import form_on
 from xnorflow.plan.joints.joint import Joint
 from xnorflow.plan.layer_rules import Part

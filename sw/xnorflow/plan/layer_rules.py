@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from xnorflow import ir
 from xnorflow.errors import UnsupportedModel
-from xnorflow.plan.edges import edge_array
+from xnorflow.plan.arrays.edge_array import edge_array
 from xnorflow.plan.joints.fronts import (
     all_scores,
     concat_lanes,
