@@ -155,7 +155,7 @@ def command(
     write_file(training, chosen, task, output)
     if checkpoint is None:
         kept.unlink(missing_ok=True)
-    verdict = _verdict(output, images, chosen.fixed_point)
+    verdict = _verdict(output, images, chosen)
     if as_json:
         console.print_json(
             {
@@ -175,6 +175,8 @@ def command(
         following = ["xnorflow", "check", str(output), "--data", str(images.path), "--rtl", "4"]
         if chosen.fixed_point:
             following += ["--fixed-point", chosen.fixed_point]
+        if chosen.with_edges:
+            following.append("--with-edges")
         console.out.print(
             f"next: {shlex.join(following)}", highlight=False, markup=False, soft_wrap=True
         )
@@ -229,14 +231,14 @@ def _fit(
     return training, came_to[-1] if came_to else None
 
 
-def _verdict(path: Path, data: DataSet, fixed_point: str | None) -> Verdict:
+def _verdict(path: Path, data: DataSet, method: Method) -> Verdict:
     """Execute a written file on the test images, import it, and compare the two."""
     from xnorflow.api import load
     from xnorflow.evidence.executor import Executor
     from xnorflow.evidence.score_orders import compare_orders
 
     with console.working(f"importing {path.name}"):
-        net = load(path, fixed_point=fixed_point)
+        net = load(path, fixed_point=method.fixed_point, edges=method.with_edges)
         golden = net(data.x_test)
     executor = Executor(path)
     with console.progress(f"executing {path.name}") as tick:
@@ -253,7 +255,7 @@ def _verdict(path: Path, data: DataSet, fixed_point: str | None) -> Verdict:
         len(golden),
         int(orders.order.sum()),
         int(orders.ties.sum()),
-        fixed_point,
+        method.fixed_point,
     )
 
 

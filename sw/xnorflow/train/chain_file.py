@@ -7,6 +7,7 @@ executor gets exact sums.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,33 @@ class ChainFile:
         It is padded with 0 on all sides.
         """
         self.add("Conv", _floats(weights), pads=[pad] * 4, group=groups)
+
+    def sum_of_layers(self, weights: Sequence[NDArray[Any]], pad: int = 0) -> None:
+        """Append layers that all read the last tensor, and the sum of what they make.
+
+        Parameters
+        ----------
+        weights : sequence of arrays
+            Those of dense layers, [outputs, inputs], or of convolutions, [outputs, inputs, rows,
+            columns]; one array is a layer without a sum.
+        pad : int
+            Padding of convolutions.
+        """
+        if weights[0].ndim == 2:
+            self.flatten()
+        start, made = self._at, []
+        for own in weights:
+            self._at = start
+            if own.ndim == 2:
+                self.dense(own)
+            else:
+                self.convolution(own, pad)
+            made.append(self._at)
+        self._at, *others = made
+        for term in others:
+            total = f"add_{len(self._nodes)}"
+            self._nodes.append(helper.make_node("Add", [self._at, term], [total], name=total))
+            self._at = total
 
     def max_pool(self, size: int) -> None:
         """Append a max-pool of size x size pixels, which leaves out an incomplete last row."""

@@ -107,10 +107,8 @@ class WeightLayer(WritableLayer):
         """Append the layer with its whole weights, and a product with the factor."""
         with torch.no_grad():
             whole, factor = self.rule.deployed(self.weight)
-        if whole.ndim == 2:
-            file.dense(whole.numpy())
-        else:
-            file.convolution(whole.numpy(), pad=whole.shape[-1] // 2)
+            edges = self.rule.edges(self.weight)
+        file.sum_of_layers([edge.numpy() for edge in edges], pad=whole.shape[-1] // 2)
         if factor is not None:
             file.per_channel("Mul", factor.numpy())
 

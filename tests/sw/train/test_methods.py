@@ -21,7 +21,15 @@ from .tiny import NAMES, needs_torch, stripes, task, trained
 CONVOLUTIONAL = [
     m.name
     for m in METHODS
-    if m.module in ("binary_connect", "binary_net", "dorefa", "ternary_weights", "xnor_net")
+    if m.module
+    in (
+        "binary_connect",
+        "binary_net",
+        "dorefa",
+        "ternary_residual",
+        "ternary_weights",
+        "xnor_net",
+    )
 ]
 
 
@@ -30,7 +38,7 @@ LEARNED: dict[str, float] = {}
 
 
 def agree(method: Method, path: Path, x: np.ndarray) -> None:
-    golden = xnorflow.load(path, fixed_point=method.fixed_point)(x)
+    golden = xnorflow.load(path, fixed_point=method.fixed_point, edges=method.with_edges)(x)
     orders = compare_orders(Executor(path).run(x).scores, golden)
     if method.fixed_point is None:
         assert not orders.order.any()
