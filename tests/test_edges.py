@@ -154,6 +154,20 @@ def test_the_register_switches_edges_between_frames() -> None:
     assert [r.name for r in results] == ["switched_between_frames", "reset_keeps_the_number"]
 
 
+@pytest.mark.rtl
+@pytest.mark.parametrize("codes", [BYTES, ir.Alphabet(-5, 2, 6)])
+def test_a_factor_for_each_group_is_multiplied_once_on_boards(codes: ir.Alphabet) -> None:
+    """Ternary groups are no edges, but have the array where it takes fewer LUTs."""
+    net = network(channels=8, out=8, edges=1, last=1, group=8, codes=codes, levels=16)
+    made = compile_network(net, "icebreaker", cycles=1000)
+    array = made.spec.stages[0].array
+    assert isinstance(array, EdgeSpec) and array.edges == 1 and made.spec.edges == 1
+    x = np.random.default_rng(4).integers(0, 256, (6, *net.shape)).astype(np.uint8)
+    run = made.simulate(x)  # Compares every score with the golden model.
+    assert (run.ii, run.latency) == (made.ii, made.latency)
+    made.simulate(x, stalls=(0.5, 0.5))
+
+
 def test_channels_that_share_a_factor_are_found() -> None:
     rng = np.random.default_rng(6)
     for group in (1, 2, 3, 4, 6, 12):

@@ -23,7 +23,7 @@ from xnorflow.plan.fabric import form_on
 from xnorflow.plan.joints.joint import Joint
 from xnorflow.plan.layer_rules import Part
 from xnorflow.plan.products import can_multiply, choose, plane_number
-from xnorflow.plan.reductions import Fold, Reduction
+from xnorflow.plan.reductions import Fold, ProductForm, Reduction
 from xnorflow.plan.weight_words import weight_bits
 from xnorflow.resources.engine import ComputedCodes, EdgeSums, EngineSummary, Products
 from xnorflow.resources.usage import Resources, engine_resources, gearbox_resources
@@ -95,10 +95,12 @@ def refolded(
     if can_multiply(part):
         assert isinstance(part.layer, ir.Conv)
         planes = width = plane_number(part.layer.weights)
-        if multiplier is not None:
+        if multiplier == "factors":
+            planes = 2
+        elif multiplier is not None:
             planes, width = 1, weight_bits(part.layer.weights)
             products = Products(multiplier, width)
-    edges = _edges(part, fold)
+    edges = _edges(part, fold, multiplier)
     if edges is not None:
         # A word holds the bits of both planes of every edge, and the factors of every sum.
         parts = edges.number // edges.edges
@@ -146,10 +148,10 @@ def refolded(
     )
 
 
-def _edges(part: Reduction, fold: Fold) -> EdgeSums | None:
+def _edges(part: Reduction, fold: Fold, multiplier: ProductForm | None) -> EdgeSums | None:
     """Return the sums of an array whose weights are sums of edges; None for any other."""
     layer = part.layer
-    if not isinstance(layer, ir.Conv) or layer.edges is None:
+    if not isinstance(layer, ir.Conv) or (layer.edges is None and multiplier != "factors"):
         return None
     parts = part_number(part, fold)
     lanes = fold.simd // part.groups_at_once(fold) // parts

@@ -41,7 +41,7 @@ from xnorflow.plan.joints.joined_arrays import (
 )
 from xnorflow.plan.joints.joint import Joint, JointRule
 from xnorflow.plan.joints.several_outputs import joined_maps
-from xnorflow.plan.reductions import Fold, Reduction
+from xnorflow.plan.reductions import Fold, ProductForm, Reduction
 from xnorflow.plan.tail_constants import (
     Affine,
     TailRule,
@@ -54,7 +54,6 @@ from xnorflow.plan.tail_constants import (
 from xnorflow.plan.weight_words import per_lane, rom_words, signed_bits, weight_bits, weight_planes
 from xnorflow_hw import spec
 from xnorflow_hw.spec import geometry
-from xnorflow_hw.spec.kinds import Multiplier
 
 
 def _padded_taps(reduction: Reduction) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -131,14 +130,17 @@ def weighted_array(reduction: Reduction, fold: Fold) -> tuple[spec.DotSpec | spe
 
 
 def multiplied_array(
-    reduction: Reduction, fold: Fold, multiplier: Multiplier
-) -> tuple[spec.MacSpec, Affine]:
-    """Return the array of a convolution that multiplies whole codes and weights.
+    reduction: Reduction, fold: Fold, multiplier: ProductForm
+) -> tuple[spec.MacSpec | spec.EdgeSpec, Affine]:
+    """Return the array of a convolution that multiplies, codes by weights or sums by factors.
 
-    With codes ``u`` its P is ``sum(w * u) + 2**(acc_bits - 1)``.
+    With codes ``u`` the P of products of both is ``sum(w * u) + 2**(acc_bits - 1)``.
     """
     conv = reduction.layer
     assert isinstance(conv, ir.Conv)
+    if multiplier == "factors":
+        sums, meaning = edge_array(reduction, fold)
+        return sums, meaning.padded(_at_padding(reduction))
     banks, blocks = reduction.banks(fold), reduction.groups_at_once(fold)
     a, flat = reduction.inp.alphabet, conv.weights.reshape(len(conv.weights), -1)
     most = (a.levels - 1) * int(np.maximum(flat, 0).sum(1).max())
@@ -194,10 +196,12 @@ class StageRule:
 
     array: Callable[[Reduction, Fold], tuple[spec.ArraySpec, Affine]]
     weighted: bool = False
-    multiplied: Callable[[Reduction, Fold, Multiplier], tuple[spec.ArraySpec, Affine]] | None = None
+    multiplied: Callable[[Reduction, Fold, ProductForm], tuple[spec.ArraySpec, Affine]] | None = (
+        None
+    )
 
     def described(
-        self, reduction: Reduction, fold: Fold, multiplier: Multiplier | None
+        self, reduction: Reduction, fold: Fold, multiplier: ProductForm | None
     ) -> tuple[spec.ArraySpec, Affine]:
         """Return the array and the meaning of its values; without a multiplier it has planes.
 

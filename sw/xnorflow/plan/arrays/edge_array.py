@@ -84,7 +84,8 @@ def edge_array(reduction: Reduction, fold: Fold) -> tuple[spec.EdgeSpec, Affine]
     """
     conv, a = reduction.layer, reduction.inp.alphabet
     assert isinstance(conv, ir.Conv)
-    rest = _rest(conv, a)
+    # A single edge is never disabled.
+    rest = 0 if conv.edges is None else _rest(conv, a)
     banks, blocks = reduction.banks(fold), reduction.groups_at_once(fold)
     edges = edges_of(conv)
     # Padded lanes and output channels get a 1 here, which stands for the weight 0.

@@ -74,7 +74,8 @@ class TernaryResidual(WeightRule):
         if self.shared:
             unit = unit.max().expand(unit.shape)
         unit = unit.clamp(min=1e-12).reshape(-1, *[1] * (groups.ndim - 1))
-        rest, found, left = groups / unit, [], 1.0
+        found: list[Any] = []
+        rest, left = groups / unit, 1.0
         while len(found) < MOST_EDGES and left > LEFT:
             ternary, alpha = closest_ternary(rest)
             edge = ternary * alpha.round()
