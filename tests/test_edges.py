@@ -18,11 +18,11 @@ from xnorflow.plan.arrays.edge_array import shared_channels
 from xnorflow.plan.hardware_passes import accelerator
 from xnorflow.plan.reductions import Fold
 from xnorflow_boards.gateware.axi_core import axi_spec, wrapper_name, wrapper_verilog
-from xnorflow_hw.spec import EdgeSpec
+from xnorflow_hw.spec import AcceleratorSpec, EdgeSpec
 from xnorflow_hw.top.accelerator import Accelerator
 from xnorflow_sim.bench.cocotb_bench import EDGE_BENCH, run_cocotb
 
-from .bench import check
+from .bench import Bench, check
 from .hw.verilog import lint
 from .strategies import Case
 
@@ -207,3 +207,38 @@ def test_only_layers_with_edges_have_the_array_and_the_port() -> None:
     spec = accelerator(network(edges=1, last=1), (Fold(2, 2), Fold(1, 1)), in_lanes=1)
     assert spec.edges == 1
     assert "edges" not in {port.name for port in Accelerator(spec).ports}
+
+
+@pytest.mark.parametrize("ready", [0.0, 0.1])
+def test_no_frame_waits_for_room_for_its_setting(
+    ready: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many frames enter a jammed accelerator as with settings queues of any depth."""
+    rng = np.random.default_rng(3)
+    codes = ir.Alphabet(0, 1, 4)
+    layers: list[ir.Layer] = [ir.InputTable("samples", np.arange(256)[None] >> 6, codes)]
+    for k in range(3):
+        layers += [
+            conv(f"dense{k}", drawn(rng, (2, 3, 1, 1, 3), 3, 2), ir.Window()),
+            ir.Threshold(f"steps{k}", np.array([[-2, 0, 3]] * 3), codes),
+        ]
+    layers += [
+        conv("end", drawn(rng, (2, 2, 1, 1, 3), 3, 2), ir.Window()),
+        ir.Scores("scores", np.arange(2)),
+    ]
+    net = ir.IntegerNetwork("net", (1, 1, 3), tuple(layers))
+    spec = accelerator(net, [Fold(3, 3)] * 3 + [Fold(1, 1)], in_lanes=3)
+    x = rng.integers(0, 256, (90, 1, 1, 3)).astype(np.uint8)
+    counts = rng.integers(1, 3, len(x)).tolist()
+    found = []
+    for endless in (False, True):
+        if endless:
+            monkeypatch.setattr(AcceleratorSpec, "frames_before", lambda self, k: 200)
+
+        def script(bench: Bench) -> None:
+            seen = bench.send(x, stalls=(0, 1 - ready), cycles=250, edges=counts)
+            found.append((seen.accepted, seen.sent))
+
+        Bench(spec, script)
+    assert found[0] == found[1]
+    assert len(found[0][0]) > 5 and len(found[0][0]) < 90
