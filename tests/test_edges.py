@@ -110,6 +110,32 @@ def test_every_beat_is_that_of_the_models(name: str) -> None:
     check(cased(net, fold, Fold(2, 2)), edges=[most, 1, 2, min(3, most)])
 
 
+def test_layers_with_edges_on_both_sides_of_a_branch() -> None:
+    """A shortcut around one of them: each stage has its own frame's setting."""
+    rng = np.random.default_rng(9)
+    codes = ir.Alphabet(0, 1, 4)
+    steps = np.array([[-3, 0, 4]] * 3)
+    whole = ir.Window((3, 3))
+    net = ir.IntegerNetwork(
+        "net",
+        (3, 3, 3),
+        (
+            ir.InputTable("samples", np.arange(256)[None] >> 6, codes),
+            conv("first", drawn(rng, (2, 3, 3, 3, 3), 3, 2), SAME),
+            ir.Threshold("codes0", steps, codes),
+            conv("second", drawn(rng, (3, 3, 3, 3, 3), 3, 2), SAME),
+            ir.Threshold("codes1", steps, codes),
+            ir.Add("add", np.array([[1], [2]]), inputs=("codes1", "codes0")),
+            conv("end", drawn(rng, (2, 2, 3, 3, 3), 3, 2), whole),
+            ir.Scores("scores", np.arange(2)),
+        ),
+    )
+    verify(net)
+    x = rng.integers(0, 256, (4, 3, 3, 3)).astype(np.uint8)
+    case = Case(net, (Fold(3, 3), Fold(3, 3), Fold(1, 1), Fold(1, 3)), 3, 1, x)
+    check(case, edges=[1, 3, 2, 1])
+
+
 @pytest.mark.rtl
 def test_edges_are_switched_between_frames_in_verilator(tmp_path: Path) -> None:
     """Every frame of the Verilog has its own number of edges, with and without stalls."""

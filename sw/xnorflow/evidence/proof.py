@@ -363,7 +363,7 @@ def _rtl(
     if wrong.any():
         frame = int(wrong.any(1).argmax())
         try:
-            first = str(locate_first(design, text, x[frame : frame + 1], frame))
+            first = str(locate_first(design, text, x[frame : frame + 1], frame, edges))
         except (CheckFailed, BadInput) as e:
             first = f"frame {frame}; with probe ports: {e}"
         outcome = replace(outcome, first=first)

@@ -41,12 +41,15 @@ class EdgeSums:
         Bits of its factor.
     edges : int
         Edges, each of which sees codes of its own.
+    frames : int
+        Frames whose settings wait for the engine; 0 if they are not known yet.
     """
 
     number: int
     lanes: int
     factor_bits: int
     edges: int
+    frames: int = 0
 
 
 @dataclass(frozen=True)

@@ -37,9 +37,9 @@ from xnorflow_hw.spec.stage_latency import compares
 
 
 def engine_summary(
-    part: Part, stage: StageSpec, streams: tuple[StreamSummary, ...]
+    part: Part, stage: StageSpec, streams: tuple[StreamSummary, ...], frames: int = 0
 ) -> EngineSummary:
-    """Return the summary of a stage and of the streams into it."""
+    """Return the summary of a stage, of the streams into it and of its queue of settings."""
     b, a = stage.buffer, stage.array
     rows = levels = 0
     words: tuple[int, ...] = ()
@@ -87,7 +87,7 @@ def engine_summary(
         join=join_summary(stage),
         streams=() if plain else streams,
         products=Products(a.multiplier, a.weight_bits) if isinstance(a, MacSpec) else None,
-        edges=EdgeSums(a.edges * a.parts, a.part_lanes, a.factor_bits, a.edges)
+        edges=EdgeSums(a.edges * a.parts, a.part_lanes, a.factor_bits, a.edges, frames)
         if isinstance(a, EdgeSpec)
         else None,
     )
@@ -212,4 +212,6 @@ def engine_summaries(
 ) -> tuple[EngineSummary, ...]:
     """Return the summaries of all stages of an accelerator."""
     into = stream_summaries(described)[:-1]
-    return tuple(engine_summary(*each) for each in zip(parts, described.stages, into, strict=True))
+    frames = [described.frames_before(k) for k in range(len(parts))]
+    each = zip(parts, described.stages, into, frames, strict=True)
+    return tuple(engine_summary(*one) for one in each)

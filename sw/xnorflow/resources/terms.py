@@ -22,6 +22,7 @@ from xnorflow.resources.engine import (
     JoinSummary,
     Products,
     ScoreSummary,
+    StreamSummary,
 )
 from xnorflow.resources.join_counts import extra_counts
 from xnorflow.storage.blocks import StorageChoice, ram_luts, rom_luts
@@ -239,6 +240,12 @@ def _edges(e: EngineSummary, edges: EdgeSums, family: Family) -> Terms:
         "array: bits of copies": e.at_once * codes * edges.edges,
         f"{WHOLE}chains": sums * (1 + number * (1 + e.weight_planes)),
     }
+    if edges.edges > 1 and edges.frames:
+        settings = (StreamSummary(None, edges.frames, edges.edges - 1),)
+        luts, ffs = extra_counts(settings)
+        # Each edge but the first has a gate for every bit that it sees.
+        gates = codes * e.at_once * (edges.edges - 1)
+        found |= {"joins: LUTs": luts + gates, "joins: flip-flops": ffs}
     if e.form == "recoded":
         found["array: lanes recoded"] = e.at_once * codes * edges.edges
     if e.rom_depth > 1:
