@@ -28,6 +28,7 @@ def load(
     name: str | None = None,
     fixed_point: int | str | None = None,
     calibrate: NDArray[Any] | str | Path | None = None,
+    merge: bool = True,
     edges: bool = False,
 ) -> IntegerNetwork:
     """Import a trained model and lower it to an integer network.
@@ -59,11 +60,15 @@ def load(
     calibrate : array [frames, ...] or path, optional
         Samples for `fixed_point`, in the form that the network takes, or a file of them; without
         it, samples are drawn at random.
+    merge : bool
+        Whether layers become one where that takes less of an FPGA by the resource model's estimate
+        (``docs/graphs.md``); scores are the same with and without. A ``network.npz`` is read as it
+        is.
     edges : bool
         Whether sums of convolutions that read one map, as ternary residual networks have them,
         become edges of one layer. All but the first can then be disabled while the network runs:
-        ``net(x, edges=1)``, and a register of the hardware. Without it they are layers of their
-        own, which are joined.
+        ``net(x, edges=1)``, and a register of the hardware. Without it they are layers that are
+        joined or merged.
 
     Returns
     -------
@@ -91,6 +96,7 @@ def load(
     from xnorflow.ir.input_order import known_layout
     from xnorflow.lower import lower
     from xnorflow.lower.edge_sums import with_edges
+    from xnorflow.merge.merging import merged
 
     alphabet_of(input)
     if calibrate is not None and fixed_point is None:
@@ -113,8 +119,8 @@ def load(
         if edges:
             graph = with_edges(graph)
         if fixed_point is None:
-            return lower(graph)
-        return in_fixed_point(graph, fixed_point, calibrate).net
+            return merged(lower(graph)) if merge else lower(graph)
+        return in_fixed_point(graph, fixed_point, calibrate, merge=merge).net
     if edges:
         raise BadInput(f"{path} already says what its edges are; leave out edges")
     if fixed_point is not None:
@@ -152,6 +158,8 @@ def in_fixed_point(
     fixed_point: int | str,
     calibrate: NDArray[Any] | str | Path | None = None,
     progress: Callable[[int], object] | None = None,
+    *,
+    merge: bool = True,
 ) -> Rounded:
     """Lower an imported network, in fixed point where it has no exact integer form.
 
@@ -159,7 +167,7 @@ def in_fixed_point(
     ----------
     graph : Graph
         As the frontend read it.
-    fixed_point, calibrate
+    fixed_point, calibrate, merge
         As for `load`.
     progress : callable, optional
         Is called with each width that is tried.
@@ -177,6 +185,7 @@ def in_fixed_point(
     from xnorflow.calibration import calibration_data, widths
     from xnorflow.data import read_images
     from xnorflow.lower import lower
+    from xnorflow.merge.merging import merged
 
     width = widths.known_width(fixed_point)
     if isinstance(calibrate, str | Path):
@@ -190,9 +199,10 @@ def in_fixed_point(
         net = lower(graph)
     except UnsupportedModel:
         found = widths.choose(graph, width, data, progress)
-        return Rounded(found.graph, found.fixed, found.net)
+        return Rounded(found.graph, found.fixed, merged(found.net) if merge else found.net)
     note = "Fixed point was not needed: the network has an exact integer form."
-    return Rounded(graph, None, replace(net, notes=(*net.notes, note)))
+    net = replace(net, notes=(*net.notes, note))
+    return Rounded(graph, None, merged(net) if merge else net)
 
 
 def compare(

@@ -87,6 +87,7 @@ class EdgeArray(wiring.Component):
             blocks=spec.edges * spec.blocks * spec.parts,
             bits=spec.bits,
             coefficients=(1, 1),
+            masked=False,
             form=spec.form,
             fabric=spec.fabric,
             rom=spec.rom,

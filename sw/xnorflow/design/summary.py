@@ -23,6 +23,7 @@ from xnorflow_hw.spec import (
     AcceleratorSpec,
     AffineSpec,
     BufferSpec,
+    DotSpec,
     EdgeSpec,
     FrontSpec,
     GearboxSpec,
@@ -207,6 +208,8 @@ def _layer(part: Part, fold: Fold, stage: StageSpec, box: GearboxSpec) -> dict[s
             },
             "accumulator_bits": a.acc_bits,
         }
+    if isinstance(a, DotSpec):
+        entry["sums"] = a.sums
     if isinstance(a, MacSpec):
         entry["multiplier"] = a.multiplier
     if isinstance(a, EdgeSpec):

@@ -25,6 +25,7 @@ from xnorflow_hw.spec import (
     AcceleratorSpec,
     AffineSpec,
     BufferSpec,
+    DotSpec,
     EdgeSpec,
     JoinSpec,
     MacSpec,
@@ -87,6 +88,7 @@ def engine_summary(
         join=join_summary(stage),
         streams=() if plain else streams,
         products=Products(a.multiplier, a.weight_bits) if isinstance(a, MacSpec) else None,
+        masked=isinstance(a, DotSpec) and a.masked,
         edges=EdgeSums(a.edges * a.parts, a.part_lanes, a.factor_bits, a.edges, frames)
         if isinstance(a, EdgeSpec)
         else None,
