@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from xnorflow import ir
 from xnorflow.errors import UnsupportedModel
 from xnorflow.plan.arrays.edge_array import edge_array
+from xnorflow.plan.arrays.pool_arrays import max_array, sum_array
 from xnorflow.plan.joints.fronts import (
     all_scores,
     concat_lanes,
@@ -57,7 +58,7 @@ from xnorflow.plan.tail_constants import (
     scores_tail,
     threshold_tail,
 )
-from xnorflow.plan.weight_words import per_lane, rom_words, signed_bits, weight_bits, weight_planes
+from xnorflow.plan.weight_words import rom_words, signed_bits, weight_bits, weight_planes
 from xnorflow_hw import spec
 from xnorflow_hw.spec import geometry
 
@@ -169,23 +170,6 @@ def multiplied_array(
     )
     base = a.lo * flat.sum(1) - (a.step << (bits - 1))
     return array, Affine(a.step, 1, base + _at_padding(reduction))
-
-
-def max_array(reduction: Reduction, fold: Fold) -> tuple[spec.MaxSpec, Affine]:
-    """Return the array that computes maxima or minima, and the meaning of its codes."""
-    layer, a = reduction.layer, reduction.inp.alphabet
-    assert isinstance(layer, ir.MaxPool)
-    minimum = per_lane(layer.minimum, fold.simd).astype(bool)
-    array = spec.MaxSpec(fold.simd, a.bits, minimum)
-    return array, Affine(a.step, 1, np.full((1, reduction.inp.channels), a.lo, np.int64))
-
-
-def sum_array(reduction: Reduction, fold: Fold) -> tuple[spec.SumSpec, Affine]:
-    """Return the array that sums codes, and the meaning of its sums."""
-    w, a = reduction.layer.window, reduction.inp.alphabet
-    taps = w.kernel[0] * w.kernel[1]
-    array = spec.SumSpec(fold.simd, a.bits, max(1, (taps * (a.levels - 1)).bit_length()))
-    return array, Affine(a.step, 1, np.full((1, reduction.inp.channels), a.lo * taps, np.int64))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
-"""Map convolutions to arrays other than those of weight planes and of multipliers.
+"""Map reductions to arrays: pools, and weights that are sums of edges.
 
-May import `ir`, the other modules of `plan` that know no rules of layers, and the specifications.
+Those of planes and of multipliers are in `xnorflow.plan.layer_rules`. May import `ir`, the other
+modules of `plan` that know no rules of layers, and the specifications.
 """
