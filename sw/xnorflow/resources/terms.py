@@ -245,9 +245,7 @@ def _edges(e: EngineSummary, edges: EdgeSums, family: Family) -> Terms:
     if edges.edges > 1 and edges.frames:
         settings = (StreamSummary(None, edges.frames, edges.edges - 1),)
         luts, ffs = extra_counts(settings)
-        # Each edge but the first has a gate for every bit that it sees.
-        gates = codes * e.at_once * (edges.edges - 1)
-        found |= {"joins: LUTs": luts + gates, "joins: flip-flops": ffs}
+        found |= {"joins: LUTs": luts, "joins: flip-flops": ffs}
     if e.form == "recoded":
         found["array: lanes recoded"] = e.at_once * codes * edges.edges
     if e.rom_depth > 1:
