@@ -92,8 +92,12 @@ class Bench:
         stalls: tuple[float, float] = (0, 0),
         seed: int = 0,
         cycles: int | None = None,
+        edges: Sequence[int] = (),
     ) -> Transfers:
         """Send frames until all their scores have come, or for a number of cycles.
+
+        `edges` are the numbers of enabled edges of the frames; they are on the port with a frame's
+        first beat alone, and any number is there at other times.
 
         Raises
         ------
@@ -118,6 +122,10 @@ class Bench:
                 dut.s_axis_tdata,
                 words[len(seen.accepted)] if offered else rng.getrandbits(8 * self.io.in_lanes),
             )
+            if self.spec.edges > 1:
+                frame, beat_of_frame = divmod(len(seen.accepted), self.io.in_beats)
+                counts = offered and not beat_of_frame and len(edges)
+                ctx.set(dut.edges, edges[frame] if counts else rng.randint(0, self.spec.edges))
             ready = rng.random() >= stalls[1]
             ctx.set(dut.m_axis_tready, ready)
             valid = ctx.get(dut.m_axis_tvalid)
@@ -188,12 +196,14 @@ def check(
     *,
     thorough: bool = False,
     products: Sequence[Multiplier | None] | None = None,
+    edges: Sequence[int] = (),
 ) -> None:
     """Check an accelerator against its golden model and its schedule.
 
     At full speed, every beat of both streams has to come in the predicted cycle, and the interval
     has to be its bound. Under stalls, and after a reset in the middle of a frame, the scores have
-    to be the same. `thorough` adds other stalls and resets. `products` are those of `accelerator`.
+    to be the same. `thorough` adds other stalls and resets. `products` are those of `accelerator`,
+    `edges` the numbers of enabled edges of the frames.
     """
     net, x = case.net, case.x
     spec = accelerator(
@@ -203,13 +213,13 @@ def check(
         out_lanes=case.out_lanes,
         products=products,
     )
-    expected = golden.run(net, x)
+    expected = golden.run(net, x, edges=np.array(edges) if len(edges) else None)
     flow = Flow(spec, len(x))
     flow.solve()
     timing = predict(spec)
 
     def script(bench: Bench) -> None:
-        seen = bench.send(x)
+        seen = bench.send(x, edges=edges)
         np.testing.assert_array_equal(bench.scores(seen), expected)
         np.testing.assert_array_equal(seen.sent, flow.sent)
         np.testing.assert_array_equal(seen.accepted, flow.accepts)
@@ -222,7 +232,7 @@ def check(
                 bench.reset()
                 bench.send(x, stalls=(0.3, 0.3), cycles=int(timing.latency * part) + 1)
             bench.reset()
-            seen = bench.send(x, stalls=stalls, seed=seed)
+            seen = bench.send(x, stalls=stalls, seed=seed, edges=edges)
             np.testing.assert_array_equal(bench.scores(seen), expected)
 
     Bench(spec, script)

@@ -75,8 +75,16 @@ def frames(net: LayerGraph, x: NDArray[Any]) -> NDArray[Any]:
         raise BadInput(f"{takes}; {e}") from e
 
 
+Edges = int | NDArray[Any] | None
+"""How many edges of each layer are enabled: one number for all frames, or one for each; None for
+all edges. A layer with fewer edges computes with all of its own."""
+
+
 def run(
-    net: LayerGraph, x: NDArray[Any], progress: Callable[[int, int], object] | None = None
+    net: LayerGraph,
+    x: NDArray[Any],
+    progress: Callable[[int, int], object] | None = None,
+    edges: Edges = None,
 ) -> Ints:
     """Compute the scores of a network.
 
@@ -88,6 +96,8 @@ def run(
         A user's samples, as for `frames`.
     progress : callable, optional
         Is called with the numbers of frames that are done and of all frames.
+    edges : int or int array [N], optional
+        Number of enabled edges; see `Edges`.
 
     Returns
     -------
@@ -97,28 +107,61 @@ def run(
     Raises
     ------
     BadInput
-        If `x` does not fit the network.
+        If `x` does not fit the network, or `edges` not its edges.
     """
-    return run_frames(net, frames(net, x), progress)
+    return run_frames(net, frames(net, x), progress, edges)
 
 
 def run_frames(
-    net: LayerGraph, x: NDArray[Any], progress: Callable[[int, int], object] | None = None
+    net: LayerGraph,
+    x: NDArray[Any],
+    progress: Callable[[int, int], object] | None = None,
+    edges: Edges = None,
 ) -> Ints:
     """Compute the scores of frames that `frames` made; otherwise as `run`."""
     out = np.empty((len(x), net.score_count), np.int64)
     step = max(1, BATCH_BYTES // (8 * _widest(net)))
-    for first in range(0, len(x), step):
-        batch = x[first : first + step]
-        for layer, values in trace(net, batch):
-            if layer is net.layers[-1]:
-                out[first : first + step] = values.reshape(len(batch), -1)
-        if progress:
-            progress(first + len(batch), len(x))
+    counts = enabled_edges(net, len(x), edges)
+    done = 0
+    for count in np.unique(counts).tolist():
+        chosen = np.flatnonzero(counts == count)
+        for first in range(0, len(chosen), step):
+            at = chosen[first : first + step]
+            for layer, values in trace(net, x[at], count):
+                if layer is net.layers[-1]:
+                    out[at] = values.reshape(len(at), -1)
+            done += len(at)
+            if progress:
+                progress(done, len(x))
     return out
 
 
-def trace(net: LayerGraph, x: NDArray[Any]) -> Iterator[tuple[Layer, NDArray[Any]]]:
+def enabled_edges(net: LayerGraph, count: int, edges: Edges) -> Ints:
+    """Return the number of enabled edges of each of `count` frames.
+
+    Raises
+    ------
+    BadInput
+        If it is no number of edges of the network, or not one for every frame.
+    """
+    found = np.asarray(net.edge_count if edges is None else edges)
+    most = net.edge_count
+    if found.dtype.kind not in "iu" or found.shape not in ((), (count,)):
+        raise BadInput(
+            f"edges of type {found.dtype} and shape {list(found.shape)} do not fit: one whole"
+            f" number for all frames is needed, or one for each of the {count}"
+        )
+    if found.size and not 1 <= found.min() <= found.max() <= most:
+        raise BadInput(
+            f"{found.min()} to {found.max()} enabled edges are not possible: layers of {net.name}"
+            f" have at most {most}, so 1 to {most} would work"
+        )
+    return np.broadcast_to(found.astype(np.int64), (count,))
+
+
+def trace(
+    net: LayerGraph, x: NDArray[Any], edges: int | None = None
+) -> Iterator[tuple[Layer, NDArray[Any]]]:
     """Compute one layer after the other, and yield each with its output.
 
     Parameters
@@ -127,6 +170,8 @@ def trace(net: LayerGraph, x: NDArray[Any]) -> Iterator[tuple[Layer, NDArray[Any
         Network to execute.
     x : uint8 array [N, height, width, channels]
         Frames that `frames` made.
+    edges : int, optional
+        Number of enabled edges of each layer, all by default.
 
     Yields
     ------
@@ -145,7 +190,11 @@ def trace(net: LayerGraph, x: NDArray[Any]) -> Iterator[tuple[Layer, NDArray[Any
             values = join(layer, *read)
         else:
             inp = x if isinstance(layer, InputTable) else read[0]
-            values = apply(layer, inp, net.features[reads[0]])
+            # Features are those of all edges, whatever number of them is enabled.
+            if isinstance(layer, Conv) and edges is not None:
+                values = apply(layer.with_edges(edges), inp, net.features[reads[0]])
+            else:
+                values = apply(layer, inp, net.features[reads[0]])
         maps[k + 1] = values
         # What nothing later reads is dropped.
         for at in set(reads):

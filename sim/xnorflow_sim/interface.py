@@ -88,6 +88,9 @@ class Interface:
         Bytes of a sample, 1 or 2, the lowest first.
     load : int
         Bits of the port that loads SPRAM; 0 without SPRAM. Simulators leave the port undriven.
+    edges : int
+        Most edges of a layer. With several, the port ``edges`` says with a frame's first beat how
+        many of them are enabled for that frame; 0 stands for all.
     """
 
     top: str
@@ -100,12 +103,13 @@ class Interface:
     taps: tuple[Tap, ...] = ()
     load: int = 0
     sample_bytes: int = 1
+    edges: int = 1
 
     harness: ClassVar[str] = "verilator/harness.cpp"
 
     def __post_init__(self) -> None:
         """Check that the numbers and the name are possible for an accelerator."""
-        for field in ("in_lanes", "in_group", "frame", "out_lanes", "classes"):
+        for field in ("in_lanes", "in_group", "frame", "out_lanes", "classes", "edges"):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field}={getattr(self, field)} is below 1")
         if self.sample_bytes not in (1, 2):
@@ -157,6 +161,7 @@ class Interface:
             "m_axis_tlast": 1,
             **{f"tap_{i}_valid": 1 for i in range(len(self.taps))},
             **{f"tap_{i}_data": tap.lanes * tap.bits for i, tap in enumerate(self.taps)},
+            **({"edges": self.edges.bit_length()} if self.edges > 1 else {}),
             **({"load": self.load} if self.load else {}),
         }
 
@@ -170,6 +175,7 @@ class Interface:
             "OUT_BYTES": self.out_bytes,
             "OUT_BEATS": self.out_beats,
             "TAPS(X)": taps,
+            **({"EDGES": self.edges} if self.edges > 1 else {}),
         }
 
     def pack(self, x: NDArray[Any]) -> NDArray[np.uint8]:

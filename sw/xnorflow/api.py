@@ -32,6 +32,7 @@ def load(
     fixed_point: int | str | None = None,
     calibrate: NDArray[Any] | str | Path | None = None,
     merge: bool = True,
+    edges: bool = False,
 ) -> IntegerNetwork:
     """Import a trained model and lower it to an integer network.
 
@@ -66,6 +67,11 @@ def load(
         Whether layers become one where that takes less of an FPGA by the resource model's estimate
         (``docs/graphs.md``); scores are the same with and without. A ``network.npz`` is read as it
         is.
+    edges : bool
+        Whether sums of convolutions that read one map, as ternary residual networks have them,
+        become edges of one layer. All but the first can then be disabled while the network runs:
+        ``net(x, edges=1)``, and a register of the hardware. Without it they are layers that are
+        joined or merged.
 
     Returns
     -------
@@ -92,6 +98,7 @@ def load(
     from xnorflow.ir.input_kind import alphabet_of
     from xnorflow.ir.input_order import known_layout
     from xnorflow.lower import lower
+    from xnorflow.lower.edge_sums import with_edges
     from xnorflow.merge.merging import merged
 
     alphabet_of(input)
@@ -112,9 +119,13 @@ def load(
     said, scale = known_layout(layout), InputScale.of(input_scale)
     if path.suffix != ".npz":
         graph = read(path, input_scale=input_scale, name=name, layout=layout, input=input)
+        if edges:
+            graph = with_edges(graph)
         if fixed_point is None:
             return merged(lower(graph)) if merge else lower(graph)
         return in_fixed_point(graph, fixed_point, calibrate, merge=merge).net
+    if edges:
+        raise BadInput(f"{path} already says what its edges are; leave out edges")
     if fixed_point is not None:
         raise BadInput(f"{path} is already in integers; leave out fixed point")
     if scale != InputScale() or input != "uint8":

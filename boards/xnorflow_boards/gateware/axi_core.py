@@ -28,6 +28,7 @@ def axi_spec(design: Design) -> AxiSpec:
             digest=bytes.fromhex(design.digest),
             interval=design.ii,
             latency=design.latency,
+            edges=face.edges,
         )
     except ValueError as e:
         raise BadInput(f"{design.net.name} cannot have AXI registers: {e}") from e
@@ -49,7 +50,7 @@ def wrapper_verilog(design: Design) -> str:
 def register_table() -> str:
     """Return the register map as a Markdown table."""
     rows = ["| offset | register | access | |", "|---|---|---|---|"]
-    for r in axi_map.REGISTERS:
+    for r in sorted(axi_map.registers(2), key=lambda r: r.offset):
         name = f"{r.name}, {r.words} words" if r.words > 1 else r.name
         rows.append(f"| {r.offset:#05x} | {name} | {r.access} | {r.text} |")
         rows += [f"| | {_bits(f.low, f.width)} {f.name} | | {f.text} |" for f in r.fields]
@@ -71,7 +72,7 @@ def c_header(design: Design) -> str:
         f"#define {guard}",
         "",
     ]
-    for r in axi_map.REGISTERS:
+    for r in axi_map.registers(spec.edges):
         lines.append(f"#define XNORFLOW_{r.name}_OFFSET {r.offset:#05x} /* {_plain(r)} */")
         for field in r.fields:
             mask = f"XNORFLOW_{r.name}_{field.name}_MASK {field.mask:#010x}u"
@@ -91,8 +92,9 @@ def python_module(design: Design) -> str:
     It serves a PYNQ overlay, as in ``ip.read(OFFSETS["STATUS"])``.
     """
     spec = axi_spec(design)
-    offsets = {r.name: r.offset for r in axi_map.REGISTERS}
-    masks = {f"{r.name}.{f.name}": f.mask for r in axi_map.REGISTERS for f in r.fields}
+    registers = axi_map.registers(spec.edges)
+    offsets = {r.name: r.offset for r in registers}
+    masks = {f"{r.name}.{f.name}": f.mask for r in registers for f in r.fields}
     values: dict[str, int | str] = spec.constants | {"DIGEST": spec.digest.hex()}
     parts = [
         f'"""AXI registers of the xnorflow design {design.net.name}."""\n',

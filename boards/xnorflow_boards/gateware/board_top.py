@@ -122,7 +122,9 @@ def linked(design: Design, clock_hz: float, baud: int | None) -> LinkedAccelerat
         if baud is not None:
             divisor = divisor_for(clock_hz, baud)
             window, queue = window_and_queue(
-                frame=design.spec.input.beats * face.in_bytes, ii=design.ii, divisor=divisor
+                frame=design.spec.input.beats * face.in_bytes + (face.edges > 1),
+                ii=design.ii,
+                divisor=divisor,
             )
             uart = Uart(divisor=divisor, buffer=queue)
         spec = LinkSpec(
@@ -134,6 +136,7 @@ def linked(design: Design, clock_hz: float, baud: int | None) -> LinkedAccelerat
             clock_hz=round(clock_hz),
             window=window,
             loads=loader is not None,
+            edges=face.edges,
         )
     except ValueError as e:
         raise BadInput(str(e)) from e
@@ -157,6 +160,7 @@ class Harness(Elaboratable):
         self.name = design.spec.name
         self.inputs = 8 * design.interface.in_bytes
         self.load = design.interface.load
+        self.edges = design.interface.edges
         self.outputs = design.interface.out_lanes * design.interface.out_bits
         self.clk, self.rst = Signal(name="clk"), Signal(name="rst")
         self.rx, self.tx = Signal(name="rx"), Signal(name="tx")
@@ -166,8 +170,11 @@ class Harness(Elaboratable):
         m = Module()
         m.domains += ClockDomain("sync", local=True)
         m.d.comb += [ClockSignal().eq(self.clk), ResetSignal().eq(self.rst)]
-        shift = Signal(self.inputs + 2 + self.load)
-        load = {"i_load": shift[self.inputs + 2 :]} if self.load else {}
+        settings = self.edges.bit_length() if self.edges > 1 else 0
+        shift = Signal(self.inputs + 2 + self.load + settings)
+        load = {"i_load": shift[self.inputs + 2 :][: self.load]} if self.load else {}
+        if settings:
+            load["i_edges"] = shift[-settings:]
         seen = Signal(self.outputs + 3)
         data, valid, last, ready = Signal(self.outputs), Signal(), Signal(), Signal()
         m.submodules.accelerator = Instance(

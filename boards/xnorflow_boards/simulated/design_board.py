@@ -41,6 +41,7 @@ def link_spec(design: Design, *, window: int = MAX_WINDOW, version: int = VERSIO
         window=window,
         version=version,
         loads=bool(design.emitted.sections),
+        edges=face.edges,
     )
 
 
@@ -82,7 +83,7 @@ def simulated(
         A context manager; the driver opens its `port`.
     """
     best, queue = window_and_queue(
-        frame=design.interface.in_beats * design.interface.in_bytes,
+        frame=link_spec(design).frame,
         ii=design.ii,
         divisor=divisor or 1,
     )

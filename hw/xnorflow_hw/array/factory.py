@@ -8,6 +8,7 @@ from typing import Any
 from xnorflow_hw.array.affine_tail import AffineTail
 from xnorflow_hw.array.baked_array import FORM, BakedArray
 from xnorflow_hw.array.dot import DotArray
+from xnorflow_hw.array.edges import EdgeArray
 from xnorflow_hw.array.gather import GatherArray
 from xnorflow_hw.array.joined import JoinedArray
 from xnorflow_hw.array.mac import MacArray
@@ -18,6 +19,7 @@ from xnorflow_hw.spec import (
     AffineSpec,
     ArraySpec,
     DotSpec,
+    EdgeSpec,
     GatherSpec,
     JoinedSpec,
     MacSpec,
@@ -31,7 +33,9 @@ from xnorflow_hw.spec import (
 from xnorflow_hw.spec.kinds import Style
 from xnorflow_hw.spec.stage_latency import compares
 
-Array = DotArray | BakedArray | MacArray | GatherArray | MaxArray | SumArray | JoinedArray
+Array = (
+    DotArray | BakedArray | EdgeArray | MacArray | GatherArray | MaxArray | SumArray | JoinedArray
+)
 AnyTail = ThresholdTail | AffineTail | OffsetTail | TableTail
 Tails = list[AnyTail]
 
@@ -56,7 +60,7 @@ def engine(
 
     Returns
     -------
-    array : DotArray, BakedArray, MacArray, GatherArray, MaxArray, SumArray or JoinedArray
+    array : Array
         The array, which compares with the thresholds itself if `compares`.
     tails : list of ThresholdTail, AffineTail, OffsetTail or TableTail
         The tails that remain.
@@ -129,6 +133,12 @@ def _dot(
     )
 
 
+def _edges(
+    spec: EdgeSpec, rows: int, compared: ThresholdSpec | None, style: Style, name: str
+) -> EdgeArray:
+    return EdgeArray(spec, rows=rows, style=style, name=f"{name}_weights")
+
+
 def _mac(
     spec: MacSpec, rows: int, compared: ThresholdSpec | None, style: Style, name: str
 ) -> MacArray:
@@ -161,6 +171,7 @@ def _joined(
 
 ARRAYS: dict[type[ArraySpec], Callable[..., Array]] = {
     DotSpec: _dot,
+    EdgeSpec: _edges,
     MacSpec: _mac,
     GatherSpec: _gather,
     MaxSpec: _max,

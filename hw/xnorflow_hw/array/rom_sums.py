@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 from amaranth.hdl import Module, Value
 from numpy.typing import NDArray
 
@@ -36,11 +37,15 @@ class RomSums:
         Identifier of the memory's module and image.
     image_bits : int
         Memories of more bits than this go to a hex image.
+    beside : 0/1 array [depth, n], optional
+        Further bits of each word.
 
     Attributes
     ----------
     address, depth, latency, width, spared, load, sections, modules, images :
         As those of `sums.Sums`.
+    rom : Rom or SpramRom
+        The memory; the bits of `beside` are the highest of its data.
 
     Raises
     ------
@@ -63,33 +68,34 @@ class RomSums:
         name: str,
         style: Style,
         image_bits: int,
+        beside: NDArray[Any] | None = None,
     ) -> None:
         """Create the memory."""
         self.depth, self.planes, self.pe, self.lanes = weights.shape
         self.bits, self.blocks, self.style = bits, blocks, style
         self._beat = BeatSum(self.lanes, bits, tuple(coefficients), form, fabric, style, masked)
-        kept = self._beat.kept(weights)
-        self._rom = weight_memory(
-            kept.reshape(self.depth, -1),
+        kept = self._beat.kept(weights).reshape(self.depth, -1)
+        self.rom = weight_memory(
+            kept if beside is None else np.concatenate([kept, beside], axis=1),
             rom,
             name=name,
             style=style,
             image_bits=image_bits,
             register=rom_register,
         )
-        if self._beat.early > self._rom.latency:
+        if self._beat.early > self.rom.latency:
             raise ValueError(
                 "form 'recoded' needs weights of two words or more: recoding activations takes a"
                 " cycle, but a single word is a constant, which is there at once"
             )
-        in_spram = isinstance(self._rom, SpramRom)
-        self.sections = self._rom.sections if in_spram else ()
-        self.load = self._rom.load if in_spram else None
-        self.address = self._rom.address
+        in_spram = isinstance(self.rom, SpramRom)
+        self.sections = self.rom.sections if in_spram else ()
+        self.load = self.rom.load if in_spram else None
+        self.address = self.rom.address
         self.spared, self.width = self._beat.spared, self._beat.width
-        self.latency = self._rom.latency + self._beat.latency
-        self.images = dict(self._rom.images)
-        self.modules = self._rom.modules | self._beat.modules
+        self.latency = self.rom.latency + self._beat.latency
+        self.images = dict(self.rom.images)
+        self.modules = self.rom.modules | self._beat.modules
         if self._group < self.pe // blocks:
             codes = self.lanes * bits
             self.modules[copies.module_name(codes, fabric)] = copies.verilog_module(codes, fabric)
@@ -98,13 +104,13 @@ class RomSums:
     def _group(self) -> int:
         """Number of PEs that read one copy of a block's codes: all, where there are no copies."""
         pe = self.pe // self.blocks
-        if self.style != "verilog" or not self._rom.latency:
+        if self.style != "verilog" or not self.rom.latency:
             return pe
         return copies.group(pe, self.lanes * self.bits, self._beat.fabric)
 
     def add(self, m: Module) -> None:
         """Add the memory to a module."""
-        m.submodules.rom = self._rom
+        m.submodules.rom = self.rom
 
     def build(self, m: Module, data: Value, b: int) -> Iterator[tuple[Value, Lane | None]]:
         """Build the sums of window `b` from its codes, PE by PE; see `BeatSum.build`."""
@@ -120,7 +126,7 @@ class RomSums:
 
     def _operands(self, m: Module, codes: Value, name: str) -> list[list[Value]]:
         """Return the operands of a block's sums for each group of PEs, at the right time."""
-        cycles = self._rom.latency - self._beat.early
+        cycles = self.rom.latency - self._beat.early
         groups = -(-self.pe // self.blocks // self._group)
         if groups == 1:
             late = [delay(m, codes, cycles, name=f"data_{name}")]
@@ -132,4 +138,4 @@ class RomSums:
 
     def _weights(self, k: int) -> list[Value]:
         """Return the bits that PE `k` has in a word of the memory, per plane."""
-        return [self._rom.data.word_select(p * self.pe + k, self.lanes) for p in range(self.planes)]
+        return [self.rom.data.word_select(p * self.pe + k, self.lanes) for p in range(self.planes)]

@@ -160,5 +160,22 @@ MEASUREMENTS = _row(
 )
 """Measurements of 32 bits, which stop at all ones."""
 
+MOST_EDGES = Register("MOST_EDGES", 0x08C, "edges of the layer that has most")
+EDGES = Register(
+    "EDGES",
+    0x090,
+    "how many edges of each layer are enabled, MOST_EDGES at first; 0 stands for all. It counts"
+    " when a frame's first beat is accepted, for that frame",
+    access="rw",
+)
+EDGE_REGISTERS = (MOST_EDGES, EDGES)
+"""Registers that only designs have whose layers have several edges."""
+
 REGISTERS = (*IDENTITY, CONTROL, STATUS, SCRATCH, *COUNTERS, *MEASUREMENTS)
+"""Registers of every design."""
 BY_NAME = {register.name: register for register in REGISTERS}
+
+
+def registers(edges: int) -> tuple[Register, ...]:
+    """Return the registers of a design, given the edges of the layer that has most."""
+    return (*REGISTERS, *EDGE_REGISTERS) if edges > 1 else REGISTERS

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from amaranth.hdl import (
+    Cat,
     ClockDomain,
     ClockSignal,
     Const,
@@ -60,6 +61,8 @@ class AxiSpec:
         SHA-256 of the design, 32 bytes.
     interval, latency : int
         Predicted cycles of the accelerator alone.
+    edges : int
+        Edges of the layer that has most; with several, the accelerator has a port ``edges``.
 
     Raises
     ------
@@ -78,6 +81,7 @@ class AxiSpec:
     digest: bytes
     interval: int
     latency: int
+    edges: int = 1
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -90,7 +94,7 @@ class AxiSpec:
 
     @property
     def constants(self) -> dict[str, int]:
-        """Values of the registers in `register_map.IDENTITY`, by name."""
+        """Values of the registers that never change, by name."""
         return {
             "MAGIC": register_map.MAGIC,
             "VERSION": register_map.VERSION,
@@ -104,6 +108,7 @@ class AxiSpec:
             "PREDICTED_INTERVAL": self.interval,
             "PREDICTED_LATENCY": self.latency + OUTPUT_REGISTER,
             "DIGEST": int.from_bytes(self.digest, "little"),
+            **({"MOST_EDGES": self.edges} if self.edges > 1 else {}),
         }
 
 
@@ -137,6 +142,7 @@ class AxiAccelerator(Elaboratable):
             for channel, parts in _CHANNELS.items()
             for part in parts
         }
+        self.edges = Signal(range(spec.edges + 1), init=spec.edges, name="edges")
         self.ports = [
             self.aclk,
             self.aresetn,
@@ -172,6 +178,7 @@ class AxiAccelerator(Elaboratable):
         started = Signal()  # Whether that beat is not the first one of a result.
         m.submodules.accelerator = Instance(
             self.spec.module,
+            **({"i_edges": self.edges} if self.spec.edges > 1 else {}),
             i_clk=self.aclk,
             i_rst=monitor.restart,
             i_s_axis_tdata=s["tdata"],
@@ -241,20 +248,28 @@ class AxiAccelerator(Elaboratable):
                         m.d.sync += scratch.word_select(byte, 8).eq(
                             lite.write_data.word_select(byte, 8)
                         )
-            read_only = [r for r in register_map.REGISTERS if r.access == "r"]
+            if self.spec.edges > 1:
+                with m.Case(register_map.EDGES.offset // 4):
+                    m.d.comb += lite.write_response.eq(Response.OKAY)
+                    with m.If(lite.write & lite.write_strobe[0]):
+                        m.d.sync += self.edges.eq(lite.write_data)
+            registers = register_map.registers(self.spec.edges)
+            read_only = [r for r in registers if r.access == "r"]
             with m.Case(*(r.offset // 4 + k for r in read_only for k in range(r.words))):
                 m.d.comb += lite.write_response.eq(Response.SLVERR)
 
         values: dict[str, Value] = {
-            name: Const(value, 32 * register_map.BY_NAME[name].words)
-            for name, value in self.spec.constants.items()
+            r.name: Const(self.spec.constants[r.name], 32 * r.words)
+            for r in registers
+            if r.name in self.spec.constants
         }
         values |= {
             r.name: monitor.taken(r) for r in (*register_map.COUNTERS, *register_map.MEASUREMENTS)
         }
         values |= {"CONTROL": Const(0, 32), "STATUS": monitor.status, "SCRATCH": scratch}
+        values["EDGES"] = Cat(self.edges, Const(0, 32 - len(self.edges)))
         with m.Switch(lite.read_word):
-            for register in register_map.REGISTERS:
+            for register in registers:
                 for k in range(register.words):
                     with m.Case(register.offset // 4 + k):
                         m.d.comb += [

@@ -42,6 +42,8 @@ class Link(wiring.Component):
         A pulse for each frame that is accepted, for a light.
     ready, failed : In(1)
         Whether the accelerator is loaded, and whether loading failed. Only if ``spec.loads``.
+    edges : Out(range(spec.edges + 1))
+        Number of enabled edges, right while a frame's first beat is in `frames`. Only with several.
     """
 
     def __init__(self, spec: LinkSpec) -> None:
@@ -55,6 +57,7 @@ class Link(wiring.Component):
                 "clear": Out(1),
                 "good": Out(1),
                 **({"ready": In(1), "failed": In(1)} if spec.loads else {}),
+                **({"edges": Out(range(spec.edges + 1))} if spec.edges > 1 else {}),
             }
         )
 
@@ -73,6 +76,8 @@ class Link(wiring.Component):
                 sender.ready.eq(self.ready),
                 sender.failed.eq(self.failed),
             ]
+        if self.spec.edges > 1:
+            m.d.comb += self.edges.eq(receiver.edges)
         wiring.connect(m, wiring.flipped(self.i), receiver.i)
         wiring.connect(m, receiver.frames, wiring.flipped(self.frames))
         wiring.connect(m, wiring.flipped(self.results), sender.results)

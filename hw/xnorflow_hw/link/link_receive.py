@@ -40,6 +40,8 @@ class LinkReceiver(wiring.Component):
         A pulse at a HELLO: all frames and tags in the pipeline are to be dropped.
     ready : In(1)
         Whether the accelerator is loaded; until then every DATA is refused. Only if ``spec.loads``.
+    edges : Out(range(spec.edges + 1))
+        Number of enabled edges of the frame whose first beat is in `frames`. Only with several.
     """
 
     def __init__(self, spec: LinkSpec) -> None:
@@ -52,6 +54,7 @@ class LinkReceiver(wiring.Component):
                 "session": Out(16, init=NO_SESSION),
                 "clear": Out(1),
                 **({"ready": In(1)} if spec.loads else {}),
+                **({"edges": Out(range(spec.edges + 1))} if spec.edges > 1 else {}),
             }
         )
 
@@ -124,6 +127,10 @@ class LinkReceiver(wiring.Component):
             ]
             with m.If(lane == spec.in_lanes - 1):
                 m.d.sync += [pending.eq(1), lane.eq(0)]
+            if spec.edges > 1:
+                # The first byte is no sample.
+                with m.If(left == spec.frame - 1):
+                    m.d.sync += [self.edges.eq(value), lane.eq(0), pending.eq(0)]
 
         tag = self.tags.payload
         m.d.comb += [tag.sequence.eq(sequence), value.eq(byte)]

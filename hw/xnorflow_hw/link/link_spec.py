@@ -54,6 +54,9 @@ class LinkSpec:
         Version of the protocol, 0 to 15.
     loads : bool
         Whether the accelerator has to be loaded before it accepts frames.
+    edges : int
+        Edges of the layer that has most. With several, a DATA payload begins with a byte that says
+        how many are enabled for its frame; 0 stands for all.
 
     Raises
     ------
@@ -71,9 +74,10 @@ class LinkSpec:
     crc_bits: int = 1
     version: int = VERSION
     loads: bool = False
+    edges: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("in_lanes", "in_beats", "out_bytes", "out_beats"):
+        for name in ("in_lanes", "in_beats", "out_bytes", "out_beats", "edges"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it has to be 1 or more")
         if self.frame > MAX_FRAME or self.result > 0xFFFF:
@@ -81,6 +85,8 @@ class LinkSpec:
                 f"frames of {self.frame} bytes and results of {self.result} bytes are too long for"
                 f" the link, which allows {MAX_FRAME} and 65535 bytes"
             )
+        if self.edges > 255:
+            raise ValueError(f"edges is {self.edges}; a byte says how many are enabled")
         if len(self.digest) != 16:
             raise ValueError(f"digest has {len(self.digest)} bytes; it has to have 16")
         if not 2 <= self.window <= 1024:
@@ -94,7 +100,7 @@ class LinkSpec:
     @property
     def frame(self) -> int:
         """Bytes of a DATA payload."""
-        return self.in_lanes * self.in_beats
+        return self.in_lanes * self.in_beats + (self.edges > 1)
 
     @property
     def result(self) -> int:

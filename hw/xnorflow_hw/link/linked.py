@@ -115,6 +115,7 @@ class LinkedAccelerator(Elaboratable):
         m.submodules.accelerator = Instance(
             self.module,
             **load,
+            **({"i_edges": link.edges} if self.spec.edges > 1 else {}),
             i_clk=self.clk,
             i_rst=reset,
             i_s_axis_tdata=link.frames.payload,

@@ -19,14 +19,15 @@ from xnorflow_hw.spec.arrays import (
     MacSpec,
     MaxSpec,
     SumSpec,
-    Weighted,
 )
 from xnorflow_hw.spec.buffer import BufferSpec
+from xnorflow_hw.spec.edges import EdgeSpec
 from xnorflow_hw.spec.gearbox import GearboxSpec
 from xnorflow_hw.spec.joining import JoinSpec, PortSpec, StretchSpec
 from xnorflow_hw.spec.rom import FAR_CYCLES, IN_BLOCKS, IN_SPRAM, NEAR, RomSpec, Tile, segments
 from xnorflow_hw.spec.score_unit import ScoreSpec, ScoreStepSpec
 from xnorflow_hw.spec.tails import AffineSpec, OffsetSpec, TableSpec, TailSpec, ThresholdSpec
+from xnorflow_hw.spec.weighted import Weighted
 
 __all__ = [
     "StretchSpec",
@@ -40,6 +41,7 @@ __all__ = [
     "ArraySpec",
     "BufferSpec",
     "DotSpec",
+    "EdgeSpec",
     "FAR_CYCLES",
     "GatherSpec",
     "GearboxSpec",

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from xnorflow_hw.spec.arrays import ArraySpec, JoinedSpec
 from xnorflow_hw.spec.buffer import BufferSpec
+from xnorflow_hw.spec.edges import EdgeSpec
 from xnorflow_hw.spec.gearbox import GearboxSpec
 from xnorflow_hw.spec.joining import JoinSpec, StretchSpec
 from xnorflow_hw.spec.score_unit import ScoreSpec
@@ -88,6 +89,11 @@ class StageSpec:
     def lanes_out(self) -> int:
         """Number of features per output beat."""
         return self.array.lanes_out
+
+    @property
+    def edges(self) -> int:
+        """Number of edges that its weights are sums of; 1 if they are no such sums."""
+        return self.array.edges if isinstance(self.array, EdgeSpec) else 1
 
     @property
     def unused_lanes_hold_0(self) -> bool:
@@ -174,6 +180,41 @@ class AcceleratorSpec:
     def gearboxes(self) -> tuple[GearboxSpec, ...]:
         """The gearboxes of all streams, in order."""
         return tuple(stream.box for stream in self.streams)
+
+    @property
+    def edges(self) -> int:
+        """Most edges of a stage; with several, the accelerator has a port to enable them."""
+        return max(stage.edges for stage in self.stages)
+
+    def frames_before(self, k: int) -> int:
+        """Return a bound of the frames that have begun at the input and not ended in stage k.
+
+        What is between the input and the stage is in one order, and each part holds a range of it.
+        A range of n elements begins at most ``ceil(n / elements of a frame)`` frames.
+        """
+        found = 2
+        for s in self.streams:
+            if s.sink <= k:
+                box = s.box
+                pixels = self._sent(s.source) // box.group_in
+                beats = box.group_in * pixels // box.group_out * ceil(box.group_out / box.lanes_out)
+                stored = ceil((box.lanes_in + box.lanes_out) / (box.group_in * pixels))
+                found += stored + ceil(s.queue / beats)
+        for stage in self.stages[: k + 1]:
+            front = stage.buffer
+            if not isinstance(front, JoinSpec):
+                words = front.depth * front.pixels
+                found += ceil(words / front.frame_words)
+            found += ceil(stage.queue_depth / front.results)
+        return found
+
+    def _sent(self, part: int) -> int:
+        """Return the features of a frame that a part sends."""
+        if not part:
+            return self.input.frame
+        stage = self.stages[part - 1]
+        height, width = stage.buffer.output
+        return height * width * stage.channels
 
     @property
     def output_beats(self) -> int:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 
 from numpy.typing import NDArray
 
+from xnorflow_hw.spec.edges import EdgeSpec
 from xnorflow_hw.spec.kinds import Fabric, Multiplier, SumForm
 from xnorflow_hw.spec.latency import (
     JOINED_LATENCY,
@@ -22,45 +23,10 @@ from xnorflow_hw.spec.latency import (
     mac_latency,
 )
 from xnorflow_hw.spec.rom import IN_BLOCKS, RomSpec
+from xnorflow_hw.spec.weighted import Weighted
 
 JoinedOp = Literal["sum", "product", "maximum", "minimum", "copy"]
 """How an array combines the values of its ports."""
-
-
-class Weighted:
-    """The answers that all arrays with weights give alike."""
-
-    pe: int
-    simd: int
-    weights: NDArray[Any]
-    acc_bits: int
-    blocks: int
-
-    @property
-    def lanes_out(self) -> int:
-        """Number of values per result."""
-        return self.pe
-
-    @property
-    def block_lanes(self) -> int:
-        """Number of inputs per beat of an output channel."""
-        return self.simd // self.blocks
-
-    @property
-    def out_bits(self) -> int:
-        """Width of a value in bits."""
-        return self.acc_bits
-
-    @property
-    def weight_words(self) -> int:
-        """Words of the weights' memory."""
-        return len(self.weights)
-
-    @property
-    def size(self) -> str:
-        """Its size in words."""
-        blocks = f" in {self.blocks} blocks" if self.blocks > 1 else ""
-        return f"PE {self.pe}, SIMD {self.simd}{blocks}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -402,5 +368,5 @@ class JoinedSpec(Weightless):
         return JOINED_LATENCY
 
 
-ArraySpec = DotSpec | MacSpec | GatherSpec | MaxSpec | SumSpec | JoinedSpec
+ArraySpec = DotSpec | EdgeSpec | MacSpec | GatherSpec | MaxSpec | SumSpec | JoinedSpec
 """All arrays there are."""

@@ -311,6 +311,42 @@ def gather_latency(*, tables: int, words: int, depth: int, rom: RomSpec = IN_BLO
     return 1 + read + selected + register_count(ceil_log2(tables))
 
 
+def edge_latency(
+    *,
+    lanes: int,
+    bits: int,
+    factor_bits: int,
+    terms: int,
+    depth: int,
+    form: SumForm = "tree",
+    fabric: Fabric = "generic",
+    rom: RomSpec = IN_BLOCKS,
+) -> int:
+    """Return the cycles of an `EdgeArray` from the last beat to the result.
+
+    Parameters
+    ----------
+    lanes : int
+        Lanes that share a factor.
+    bits, factor_bits, form, fabric, rom
+        As those of an `EdgeSpec`.
+    terms : int
+        Products that each sum of a beat has.
+    depth : int
+        Number of words of the memory of the weights.
+    """
+    read = rom_latency(depth, storage=rom.storage, registers=rom.registers, extra=rom.extra)
+    summed = beat_latency(simd=lanes, bits=bits, coefficients=(1, 1), form=form, fabric=fabric)
+    width = ternary_width(lanes, bits)
+    taken = multiplier_latency(bits=min(factor_bits, width), multiplier="logic")
+    return 1 + read + summed + taken + register_count(ceil_log2(terms))
+
+
+def ternary_width(lanes: int, bits: int) -> int:
+    """Return the bits of a sum of `lanes` codes times ternary weights, by two planes."""
+    return (2 * lanes * ((1 << bits) - 1)).bit_length()
+
+
 def threshold_latency(*, bits: int) -> int:
     """Return the cycles of a threshold tail with codes of `bits` bits, two per search step."""
     return 2 * bits

@@ -15,6 +15,7 @@ from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
 from xnorflow_hw.array.dot import DotArray
+from xnorflow_hw.array.edges import EdgeArray
 from xnorflow_hw.array.factory import engine
 from xnorflow_hw.array.mac import MacArray
 from xnorflow_hw.base.pipeline import delay
@@ -98,6 +99,11 @@ class Stage(wiring.Component):
         port.
     o : Out(stream.Signature(lanes_out * out_bits))
         Features of the output, ``spec.lanes_out`` per beat.
+    edges : In(edges - 1)
+        Which edges are enabled in the beat that enters the array, as `EdgeArray.i_edges`; only with
+        several edges.
+    o_ended : Out(1)
+        Whether that beat is a reduction's last one; only with several edges.
     load : In(LOAD_BITS + number of SPRAMs)
         The load bus of `SpramRom`; only where the weights are in SPRAM.
 
@@ -150,6 +156,7 @@ class Stage(wiring.Component):
             {
                 **{name: self.buffer.signature.members[name] for name in self.names},
                 "o": Out(stream.Signature(spec.lanes_out * spec.out_bits)),
+                **({"edges": In(spec.edges - 1), "o_ended": Out(1)} if spec.edges > 1 else {}),
                 **({"load": In(LOAD_BITS + len(self.sections))} if self.sections else {}),
             }
         )
@@ -173,7 +180,12 @@ class Stage(wiring.Component):
             array.i_last.eq(buffer.o_last),
             array.i_row.eq(buffer.o_row),
         ]
-        if isinstance(array, DotArray | MacArray) and self.sections:
+        if self.spec.edges > 1:
+            m.d.comb += [
+                array.i_edges.eq(self.edges),
+                self.o_ended.eq(buffer.o_valid & buffer.o_last),
+            ]
+        if isinstance(array, DotArray | EdgeArray | MacArray) and self.sections:
             m.d.comb += array.load.eq(self.load)
         if "i_pad" in array.signature.members and isinstance(buffer, FeatureBuffer):
             m.d.comb += array.i_pad.eq(buffer.o_pad)

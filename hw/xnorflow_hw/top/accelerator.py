@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, ClockDomain, ClockSignal, Elaboratable, Module, ResetSignal, Signal
+from amaranth.hdl import (
+    Cat,
+    ClockDomain,
+    ClockSignal,
+    Elaboratable,
+    Module,
+    ResetSignal,
+    Signal,
+    Value,
+)
 from amaranth.lib import wiring
 
 from xnorflow_hw.base.loop import Loop
@@ -14,6 +23,7 @@ from xnorflow_hw.spec.kinds import Style
 from xnorflow_hw.stage.score_unit import ScoreUnit
 from xnorflow_hw.stage.stage import Stage
 from xnorflow_hw.stream.fork import Fork
+from xnorflow_hw.stream.frame_settings import FrameSettings
 from xnorflow_hw.stream.gearbox import Gearbox
 from xnorflow_hw.stream.input import InputStage
 from xnorflow_hw.stream.stream_queue import StreamQueue
@@ -35,8 +45,10 @@ class Accelerator(Elaboratable):
     Attributes
     ----------
     ports : list of Signal
-        All ports, in order: clk, rst, s_axis_*, m_axis_*, the taps, and, where weights are in
-        SPRAM, ``load``, over which they are loaded while ``rst`` is 1.
+        All ports, in order: clk, rst, s_axis_*, m_axis_*, the taps, where stages have several edges
+        ``edges``, and, where weights are in SPRAM, ``load``, over which they are loaded while
+        ``rst`` is 1. ``edges`` is the number of enabled edges; 0 stands for all. It counts in the
+        cycle in which a frame's first beat is accepted, for that frame.
     sections : tuple of tuple of int
         Words to be loaded into each SPRAM, in the order of the write enables.
     modules, images : dict of str to str
@@ -55,6 +67,13 @@ class Accelerator(Elaboratable):
             group=spec.input.group,
         )
         self.stages = [Stage(s, style=style, prefix=f"{spec.name}_") for s in spec.stages]
+        self.settings = {
+            k: FrameSettings(
+                width=s.edges - 1, depth=spec.frames_before(k), reductions=s.buffer.reductions
+            )
+            for k, s in enumerate(spec.stages)
+            if s.edges > 1
+        }
         _check_streams(spec, [len(stage.names) for stage in self.stages])
         # A gearbox that regroups nothing is still needed where lanes past a group's end are not 0:
         # it clears them.
@@ -120,6 +139,9 @@ class Accelerator(Elaboratable):
             self.m_axis_tlast,
             *(signal for tap in self.taps for signal in tap),
         ]
+        if spec.edges > 1:
+            self.edges = Signal(range(spec.edges + 1), name="edges")
+            self.ports.append(self.edges)
         if self.sections:
             self.load = Signal(LOAD_BITS + len(self.sections), name="load")
             self.ports.append(self.load)
@@ -130,10 +152,11 @@ class Accelerator(Elaboratable):
         m.domains += ClockDomain("sync", local=True)
         m.d.comb += [ClockSignal().eq(self.clk), ResetSignal().eq(self.rst)]
         m.submodules.input_stage = self.input
+        offered, taken = self._settings(m, self.s_axis_tvalid, self.input.i.ready)
         m.d.comb += [
             self.input.i.payload.eq(self.s_axis_tdata),
-            self.input.i.valid.eq(self.s_axis_tvalid),
-            self.s_axis_tready.eq(self.input.i.ready),
+            self.input.i.valid.eq(offered),
+            self.s_axis_tready.eq(taken),
         ]
         source = self._connect(m)
         if self.scores is not None:
@@ -168,6 +191,39 @@ class Accelerator(Elaboratable):
         with m.If(self.m_axis_tvalid & self.m_axis_tready):
             beat.advance(m)
         return m
+
+    def _settings(self, m: Module, valid: Value, ready: Value) -> tuple[Value, Value]:
+        """Give the setting of each frame to the stages with edges.
+
+        Returns
+        -------
+        valid, ready : Value
+            The handshake of the input stream; a frame that finds no room for its setting waits.
+            Stages have room for all frames that can be on their way to them, so none does.
+        """
+        if not self.settings:
+            return valid, ready
+        beat, first = Loop(self.spec.input.beats, "input_beat"), Signal(init=1)
+        room, begins = Signal(), Signal()
+        queues = self.settings.values()
+        m.d.comb += [
+            room.eq(~first | Cat(queue.i.ready for queue in queues).all()),
+            begins.eq(valid & ready & room & first),
+        ]
+        with m.If(valid & ready & room):
+            beat.advance(m)
+            m.d.sync += first.eq(beat.last)
+        for k, queue in self.settings.items():
+            stage = self.stages[k]
+            m.submodules[f"{stage.spec.name}_settings"] = queue
+            enabled = [(self.edges == 0) | (self.edges > e) for e in range(1, stage.spec.edges)]
+            m.d.comb += [
+                queue.i.valid.eq(begins),
+                queue.i.payload.eq(Cat(enabled)),
+                queue.i_last.eq(stage.o_ended),
+                stage.edges.eq(queue.o),
+            ]
+        return valid & room, ready & room
 
     def _connect(self, m: Module) -> Any:
         """Add the stages and connect the streams between the parts; return that to the output."""

@@ -48,6 +48,7 @@ class AxiBench:
             self.expected = [beats.tobytes() for beats in job["expected"]]
             self.random = random.Random(int(job["seed"]))
             self.constants: dict[str, int] = json.loads(str(job["constants"]))
+            self.edges = [int(count) for count in job["edges"]]
             idle_limit = int(job["idle_limit"])
         dut.aresetn.value = 0
         Clock(dut.aclk, PERIOD_NS, unit="ns").start()
@@ -107,8 +108,8 @@ class AxiBench:
 
     async def read(self, name: str) -> int:
         """Return the content of a register of any length."""
-        register = BY_NAME[name]
-        answer = await self.bus.read(register.offset, 4 * register.words)
+        words = BY_NAME[name].words if name in BY_NAME else 1
+        answer = await self.bus.read(offset(name), 4 * words)
         assert answer.resp == AxiResp.OKAY, f"{name}: {answer.resp}"
         return int.from_bytes(answer.data, "little")
 

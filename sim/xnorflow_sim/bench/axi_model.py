@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xnorflow_hw.axi.register_map import BY_NAME, COUNTERS, MEASUREMENTS, STATUS
+from xnorflow_hw.axi.register_map import COUNTERS, MEASUREMENTS, STATUS, registers
 
 NAMES = [register.name for register in (*COUNTERS, *MEASUREMENTS)]
 """Names of the registers that a snapshot takes."""
@@ -114,7 +114,7 @@ class MonitorModel:
 def words(values: dict[str, int]) -> dict[int, int]:
     """Return the 32-bit words of registers by their word addresses."""
     return {
-        BY_NAME[name].offset // 4 + k: value >> 32 * k & 0xFFFFFFFF
-        for name, value in values.items()
-        for k in range(BY_NAME[name].words)
+        r.offset // 4 + k: values[r.name] >> 32 * k & 0xFFFFFFFF
+        for r in registers(values.get("MOST_EDGES", 1))
+        for k in range(r.words)
     }

@@ -12,7 +12,7 @@ import re
 import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -34,6 +34,7 @@ if __name__ != "__main__":
 BENCH = "xnorflow_sim.bench.bench_accelerator"
 """Testbench of an accelerator."""
 AXI_BENCH = "xnorflow_sim.bench.bench_axi"
+EDGE_BENCH = "xnorflow_sim.bench.bench_edges"
 """Testbench of an accelerator in its AXI wrapper."""
 # The runner makes every signal public, so warnings about unused ones mean nothing here.
 BUILD_ARGS = ["-O3", "--no-timing", "-Wno-fatal", "-Wno-lint", "-Wno-style"]
@@ -90,6 +91,7 @@ def run_cocotb(
     build_dir: Path | None = None,
     bench: str = BENCH,
     constants: Mapping[str, int] | None = None,
+    edges: Sequence[int] = (),
 ) -> list[BenchResult]:
     """Run a cocotb testbench on a design in Verilator, and check that all of its tests pass.
 
@@ -113,9 +115,11 @@ def run_cocotb(
         Folder that keeps the compiled testbench; the cache by default.
     bench : str
         Module of the testbench: `BENCH`, or `AXI_BENCH` for an accelerator in its AXI wrapper,
-        whose name is then the interface's ``top``.
+        whose name is then the interface's ``top``; `EDGE_BENCH` if it has several edges, too.
     constants : dict of str to int, optional
         For `AXI_BENCH`: content of the registers that identify the design, by name.
+    edges : sequence of int
+        For `EDGE_BENCH`: number of enabled edges of each frame.
 
     Returns
     -------
@@ -158,6 +162,7 @@ def run_cocotb(
             expected=expected,
             seed=seed,
             idle_limit=idle_limit,
+            edges=np.array(edges, np.int64),
             constants=np.array(json.dumps(dict(constants or {}))),
         )
         log = _launch(

@@ -2,7 +2,8 @@
 //
 // Vxf is the model; design.h, which library.py generates, defines the geometry:
 // IN_BYTES and OUT_BYTES per beat, IN_BEATS and OUT_BEATS per frame, and TAPS(X), which expands to
-// X(index, bytes) for every pair of probe ports. runner.py's worker mirrors struct Batch.
+// X(index, bytes) for every pair of probe ports. If it defines EDGES, the greatest number for the
+// port edges, there is such a port. runner.py's worker mirrors struct Batch.
 //
 // One cycle: with the clock low and everything settled, look at valid and ready, which decide the
 // transfers; raise the clock; drive the next inputs; lower the clock. So inputs never change
@@ -47,6 +48,7 @@ constexpr uint8_t IDLE_BYTE = 0xa5;  // what an idle input carries: it must not 
 
 struct Batch {
     const uint8_t *in;        // [frames, IN_BEATS, IN_BYTES]
+    const uint8_t *edges;     // [frames], enabled edges, or null for all; read if EDGES is defined
     uint8_t *out;             // [frames, OUT_BEATS, OUT_BYTES]
     int64_t *first_in, *last_in, *first_out, *last_out; // [frames], cycles
     uint8_t *const *taps;     // one buffer [frames * beats, bytes] a tap, or null: record none
@@ -257,6 +259,11 @@ private:
         const bool valid = in_frame < b.frames && !stall(b.stall_in);
         top->s_axis_tvalid = valid;
         drive<IN_BYTES>(top->s_axis_tdata, valid ? word : idle);
+#ifdef EDGES
+        // Only a frame's first beat takes the port into account: then it changes until that beat.
+        const bool counts = valid && in_beat == 0 && b.edges;
+        top->edges = counts ? b.edges[in_frame] : b.edges ? other++ % (EDGES + 1) : 0;
+#endif
     }
 
     bool stall(uint32_t probability) {
@@ -290,6 +297,7 @@ private:
     std::unique_ptr<Vxf> top;
     uint64_t random;
     int64_t in_frame = 0, in_beat = 0, out_beat = 0, last_transfer = 0;
+    uint32_t other = 0; // what the port edges shows while it must not matter
     int64_t limit = b.idle_limit;
     Status over = STUCK; // what it means when `limit` cycles pass without a transfer
     bool held = false, held_last = false;

@@ -110,6 +110,7 @@ class Simulator:
         idle_limit: int = IDLE_LIMIT,
         taps: bool = False,
         waves: str | Path | None = None,
+        edges: NDArray[np.int64] | None = None,
         progress: Progress | None = None,
     ) -> Run:
         """Send frames back to back and collect their scores.
@@ -134,6 +135,8 @@ class Simulator:
             Whether to record the features that pass the interface's probes.
         waves : Path, optional
             File for the waveforms of the whole run, in VCD; needs ``trace=True`` and ``jobs=1``.
+        edges : int array [N], optional
+            Number of enabled edges of each frame, if the interface has several; all by default.
         progress : callable, optional
             Called with the number of frames done and N; from other threads, one at a time.
 
@@ -151,6 +154,7 @@ class Simulator:
         except ValueError as error:
             raise BadInput(str(error)) from error
         _check_options(len(beats), stall_in, stall_out, jobs, idle_limit)
+        _check_edges(edges, len(beats), self.interface)
         waves = Path(waves) if waves else None
         if waves and (not self.trace or jobs != 1 or waves.suffix != ".vcd"):
             raise BadInput(f"{waves}: waveforms are VCD (.vcd), need trace=True and one job")
@@ -164,6 +168,7 @@ class Simulator:
             "stall_in": int(stall_in * 2**32),
             "stall_out": int(stall_out * 2**32),
             "waves": None,
+            "edges": None if edges is None else [int(count) for count in edges],
         }
         if waves is None:
             return self._run(job, beats, bounds, seed, idle_limit, progress)
@@ -249,6 +254,17 @@ def _check_options(
     for name, value in (("stall_in", stall_in), ("stall_out", stall_out)):
         if not 0 <= value < 1:
             raise BadInput(f"{name}={value} is not a probability below 1")
+
+
+def _check_edges(edges: NDArray[np.int64] | None, frames: int, io: Interface) -> None:
+    """Raise BadInput unless there is a possible number of edges for each frame, or none at all."""
+    if edges is None:
+        return
+    fits = len(edges) == frames and (not frames or 1 <= min(edges) <= max(edges) <= io.edges)
+    if not fits:
+        raise BadInput(
+            f"edges are not {frames} numbers from 1 to {io.edges}, one for each frame of {io.top}"
+        )
 
 
 def _run_workers(

@@ -31,7 +31,7 @@ class Batch(ctypes.Structure):
     """Mirror of ``struct Batch`` in ``harness.cpp``."""
 
     _fields_ = [
-        ("input", _POINTER), ("output", _POINTER),
+        ("input", _POINTER), ("edges", _POINTER), ("output", _POINTER),
         *((name, _POINTER) for name in TIMES),
         ("taps", _POINTER), ("tap_room", _POINTER), ("tap_beats", _POINTER),
         ("frames", ctypes.c_int64), ("idle_limit", ctypes.c_int64),
@@ -51,6 +51,7 @@ def main(job: dict[str, Any]) -> None:
     output = Path(job["output"])
     # A copy, because the model must not depend on a file that someone may change meanwhile.
     beats = np.array(np.load(job["input"], mmap_mode="r")[start:stop])
+    edges = np.array(job["edges"][start:stop], np.uint8) if job["edges"] else None
     results = np.zeros((stop - start, *job["out_shape"]), np.uint8)
     times = {name: np.full(stop - start, -1, np.int64) for name in TIMES}
     taps = [np.zeros(((stop - start) * n, size), np.uint8) for n, size in job["taps"]]
@@ -60,6 +61,7 @@ def main(job: dict[str, Any]) -> None:
 
     batch = Batch(
         input=beats.ctypes.data, output=results.ctypes.data,
+        edges=None if edges is None else edges.ctypes.data,
         taps=addresses.ctypes.data if taps else None,
         tap_room=room.ctypes.data, tap_beats=passed.ctypes.data,
         frames=stop - start, idle_limit=job["idle_limit"], seed=job["seed"],

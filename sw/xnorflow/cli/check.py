@@ -17,6 +17,7 @@ from xnorflow.cli import console
 from xnorflow.cli.files import check_output, whole_file
 from xnorflow.cli.options import (
     ReadingOptions,
+    edges_option,
     input_options,
     jobs_option,
     json_option,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 COUNTED = (
     *("rtl", "gates", "board", "part", "fps", "cycles", "folding", "clock"),
-    *("input", "input_scale", "layout", "fixed_point", "calibrate"),
+    *("input", "input_scale", "layout", "fixed_point", "calibrate", "with_edges", "edges"),
 )
 """Options that --against takes from the earlier evidence."""
 LISTED = 5
@@ -94,6 +95,7 @@ LISTED = 5
 @click.option(
     "--allow-ties", is_flag=True, help="Do not fail if only equal scores are ordered differently."
 )
+@edges_option
 @jobs_option
 @target_options
 @input_options
@@ -250,12 +252,15 @@ def _repeated(before: Evidence, path: Path) -> dict[str, Any]:
         "layout": (str, type(None)),
         "fixed_point": (str, int, type(None)),
         "calibrate": (str, type(None)),
+        "with_edges": (int, type(None)),
+        "edges": (int, type(None)),
     }
     found = {name: before.options.get(name) for name in kinds}
     for name, known in kinds.items():
         value = found[name]
         if isinstance(value, bool) or not isinstance(value, known):
             raise BadInput(f"{path} is no evidence that xnorflow wrote: {name} is {value!r}")
+    found["with_edges"] = bool(found["with_edges"])
     if isinstance(found["board"], str) and CLASS.fullmatch(found["board"]):
         raise BadInput(
             f"{path} is about the board {found['board']}, a class that would be imported. What"

@@ -25,6 +25,7 @@ from xnorflow.devices.links import FrameBytes, links
 from xnorflow.devices.tables import fpgas
 from xnorflow.evidence.sample_range import sample_range
 from xnorflow.graph.input_scale import InputScale
+from xnorflow.plan.arrays.edge_array import factor_bits, shared_channels
 from xnorflow.plan.buildable import check_buildable
 from xnorflow.plan.tail_choice import GENERIC
 from xnorflow.resources.score_form import ScoreForm, inspected
@@ -61,6 +62,12 @@ def _row(layer: ir.Layer, inp: ir.Features, out: ir.Features) -> dict[str, Any]:
             "macs": layer.operations * out.height * out.width,
             "weight_bits": layer.weights.size * layer.alphabet.bits,
         }
+        if layer.edges is not None:
+            # Two bits for each ternary weight, and a factor for each run of channels.
+            runs = ceil(layer.weights.shape[3] / shared_channels(layer))
+            factors = layer.edges.size // layer.weights.shape[3] * runs
+            row["edges"] = layer.edge_count
+            row["weight_bits"] = 2 * layer.edges.size + factors * factor_bits(layer)
     if isinstance(layer, ir.Gather):
         row |= {
             "pad_value": layer.pad_value if any(layer.window.pads) else None,

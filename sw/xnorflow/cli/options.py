@@ -59,6 +59,8 @@ class ReadingOptions:
     ----------
     input, input_scale, layout, fixed_point, calibrate
         As for `xnorflow.load`.
+    with_edges : bool
+        Its parameter `edges`.
     """
 
     input: str = "uint8"
@@ -66,6 +68,7 @@ class ReadingOptions:
     layout: str | None = None
     fixed_point: str | None = None
     calibrate: Path | None = None
+    with_edges: bool = False
 
     def check_compiled(self, model: Path) -> None:
         """Refuse what only the import of a model file can honour, for a folder with a design.
@@ -73,12 +76,12 @@ class ReadingOptions:
         Raises
         ------
         BadInput
-            If a layout or fixed point was asked for.
+            If a layout, fixed point or edges were asked for.
         """
         from xnorflow.errors import BadInput
 
-        for name in ("layout", "fixed_point", "calibrate"):
-            if getattr(self, name) is not None:
+        for name in ("layout", "fixed_point", "calibrate", "with_edges"):
+            if getattr(self, name) not in (None, False):
                 raise BadInput(
                     f"--{name.replace('_', '-')}: {model} is compiled already; give the option to"
                     " 'xnorflow compile'"
@@ -124,6 +127,12 @@ _INPUT_OPTIONS = _all(
         help="Data for --fixed-point, an .npz with x, an .npy or a folder of PNG.  [default: drawn"
         " samples]",
     ),
+    click.option(
+        "--with-edges",
+        is_flag=True,
+        help="Make sums of convolutions that read one map edges of one layer, which can be disabled"
+        " while the network runs, as in ternary residual networks.",
+    ),
 )
 
 
@@ -138,9 +147,12 @@ def input_options(f: F) -> F:
         layout: str | None,
         fixed_point: str | None,
         calibrate: Path | None,
+        with_edges: bool,
         **options: Any,
     ) -> Any:
-        reading = ReadingOptions(input_type, input_scale, layout, fixed_point, calibrate)
+        reading = ReadingOptions(
+            input_type, input_scale, layout, fixed_point, calibrate, with_edges
+        )
         return f(*args, reading=reading, **options)
 
     return cast(F, _INPUT_OPTIONS(command))
@@ -230,6 +242,12 @@ jobs_option = click.option(
     show_default=True,
     help="Processes that share the simulated frames.",
 )
+edges_option = click.option(
+    "--edges",
+    type=click.IntRange(min=1),
+    metavar="K",
+    help="Enable only the first K edges of each layer that has several.  [default: all]",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, not a table.")
 
 
@@ -239,15 +257,19 @@ def load_model(path: Path, reading: ReadingOptions) -> ir.IntegerNetwork:
 
     what = "" if reading.fixed_point is None else " and choosing fixed-point widths"
     with working(f"importing {path.name}{what}"):
-        return load(path, **vars(reading))
+        given = dict(vars(reading))
+        return load(path, edges=given.pop("with_edges"), **given)
 
 
 def read_model(path: Path, reading: ReadingOptions) -> tuple[Graph, FixedPoint | None]:
     """Read a model file for its lowering step by step, and choose its fixed point if asked for."""
     from xnorflow.api import in_fixed_point
     from xnorflow.frontend import read
+    from xnorflow.lower.edge_sums import with_edges
 
     graph = read(path, input=reading.input, input_scale=reading.input_scale, layout=reading.layout)
+    if reading.with_edges:
+        graph = with_edges(graph)
     if reading.fixed_point is None:
         return graph, None
     with working("choosing fixed-point widths"):

@@ -11,7 +11,7 @@ import numpy as np
 from xnorflow import ir
 from xnorflow.cli import console
 from xnorflow.cli.files import check_output, whole_file
-from xnorflow.cli.options import json_option, limit_option
+from xnorflow.cli.options import edges_option, json_option, limit_option
 from xnorflow.data import read_images
 from xnorflow.design.design import Design
 from xnorflow.errors import BadInput, CheckFailed
@@ -41,6 +41,7 @@ SLACK = 0.3
 )
 @click.option("--rtscts", is_flag=True, help="Use RTS and CTS, which have to be connected.")
 @limit_option
+@edges_option
 @click.option("--check", is_flag=True, help="Compare every score with the golden model's.")
 @click.option(
     "--timeout",
@@ -63,6 +64,7 @@ def command(
     baud: int | None,
     rtscts: bool,
     limit: int | None,
+    edges: int | None,
     check: bool,
     timeout: float | None,
     output: Path | None,
@@ -78,6 +80,7 @@ def command(
     Examples:
       xnorflow run build/cnv --port /dev/ttyUSB0 --data cifar10.npz
       xnorflow run build/cnv --port /dev/ttyUSB0 --data cifar10.npz --check -o scores.npz
+      xnorflow run build/trn --port /dev/ttyUSB0 --data digits.npz --edges 1
     """
     from xnorflow_boards.host.driver import Driver
     from xnorflow_boards.host.transport import SerialTransport
@@ -93,6 +96,10 @@ def command(
         raise BadInput(f"{data} holds no images")
     face = design.interface
     payloads = face.pack(x).reshape(len(x), -1)
+    counts = golden.enabled_edges(design.net, len(x), edges)
+    if face.edges > 1:
+        # The first byte of a message says how many edges its frame enables.
+        payloads = np.concatenate([counts[:, None].astype(np.uint8), payloads], axis=1)
     result_bytes = face.out_beats * face.out_bytes
 
     if baud is None:
@@ -122,7 +129,7 @@ def command(
         result["accuracy"] = design.net.accuracy(scores, images.y)
     if check:
         with console.progress("golden model") as tick:
-            expected = golden.run_frames(design.net, x, tick)
+            expected = golden.run_frames(design.net, x, tick, counts)
         wrong = (scores != expected).any(axis=1)
         if wrong.any():
             raise CheckFailed(

@@ -13,6 +13,7 @@ from xnorflow.cli import console
 from xnorflow.cli.files import check_output, whole_file
 from xnorflow.cli.options import (
     ReadingOptions,
+    edges_option,
     input_options,
     jobs_option,
     json_option,
@@ -54,6 +55,7 @@ from xnorflow.evidence.score_orders import tied
     help="Probability, in each cycle, that the source and the sink are not ready (rtl).",
 )
 @click.option("--seed", type=int, default=0, help="Seed of the random stalls.")
+@edges_option
 @click.option(
     "-o",
     "--output",
@@ -79,6 +81,7 @@ def command(
     jobs: int,
     stalls: float,
     seed: int,
+    edges: int | None,
     output: Path | None,
     waves: Path | None,
     board: str | None,
@@ -99,6 +102,7 @@ def command(
       xnorflow simulate cnv.onnx --data cifar10.npz --engine golden
       xnorflow simulate build/cnv --data cifar10.npz --limit 20 --jobs 2 -o scores.npz
       xnorflow simulate build/cnv --data cifar10.npz --limit 1 --waves cnv.vcd
+      xnorflow simulate trn.onnx --with-edges --edges 1 --data digits.npz
     """
     check_output(output, "results are", ".npz")
     check_output(waves, "waveforms are", ".vcd")
@@ -117,6 +121,7 @@ def command(
         "--waves" if waves else "",
         "--stalls" if stalls else "",
         [name for name, value in targets.items() if value is not None],
+        edges,
     )
     images = read_images(data).first(limit)
     design = None
@@ -137,8 +142,10 @@ def command(
     x = golden.frames(net, images.x)
     images.check_labels(net.label_count)
     with console.progress("golden model") as tick:
-        scores = golden.run_frames(net, x, tick)
+        scores = golden.run_frames(net, x, tick, edges)
     result: dict[str, Any] = {"engine": engine, "frames": len(x)}
+    if net.edge_count > 1:
+        result["edges"] = edges or net.edge_count
     arrays: dict[str, Any] = {}
     if engine == "rtl":
         assert design is not None
@@ -151,6 +158,7 @@ def command(
                 waves=waves,
                 progress=tick,
                 expected=scores,
+                edges=edges,
             )
         result |= {
             "mismatches": 0,
@@ -181,7 +189,9 @@ def command(
     _report(result, stalls)
 
 
-def _refuse_useless(model: Path, engine: str, waves: str, stalls: str, targets: list[str]) -> None:
+def _refuse_useless(
+    model: Path, engine: str, waves: str, stalls: str, targets: list[str], edges: int | None
+) -> None:
     """Refuse options that would have no effect.
 
     Raises
@@ -191,6 +201,8 @@ def _refuse_useless(model: Path, engine: str, waves: str, stalls: str, targets: 
     """
     if waves and engine == "golden":
         raise BadInput(f"{waves}: the golden model has no waveforms; choose --engine rtl or cocotb")
+    if edges and engine == "cocotb":
+        raise BadInput("--edges is for --engine golden or rtl; the cocotb testbench enables all")
     if stalls and engine != "rtl":
         raise BadInput(f"{stalls} is for --engine rtl, not for {engine}")
     if targets and engine == "golden":
@@ -229,6 +241,8 @@ def _cocotb(
 def _report(result: dict[str, Any], stalls: float) -> None:
     say = console.out.print
     say(f"{result['engine']}: {result['frames']} frames", highlight=False)
+    if "edges" in result:
+        say(f"enabled edges of each layer: {result['edges']}", highlight=False)
     if "tests" in result:
         say("passed: " + ", ".join(result["tests"]), highlight=False)
     if "mismatches" in result:

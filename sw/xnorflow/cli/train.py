@@ -165,7 +165,7 @@ def command(
     calibration = output.with_suffix(".calibration.npz") if chosen.fixed_point else None
     if calibration is not None:
         write_calibration(images, calibration)
-    verdict = _verdict(output, images, chosen.fixed_point, calibration)
+    verdict = _verdict(output, images, chosen, calibration)
     if as_json:
         console.print_json(
             {
@@ -186,6 +186,8 @@ def command(
         if calibration is not None and verdict.fixed_point is not None:
             following += ["--fixed-point", str(verdict.fixed_point)]
             following += ["--calibrate", str(calibration)]
+        if chosen.with_edges:
+            following.append("--with-edges")
         console.out.print(
             f"next: {shlex.join(following)}", highlight=False, markup=False, soft_wrap=True
         )
@@ -240,9 +242,7 @@ def _fit(
     return training, came_to[-1] if came_to else None
 
 
-def _verdict(
-    path: Path, data: DataSet, fixed_point: str | None, calibration: Path | None
-) -> Verdict:
+def _verdict(path: Path, data: DataSet, method: Method, calibration: Path | None) -> Verdict:
     """Execute a written file on the test images, import it, and compare the two."""
     from xnorflow.api import in_fixed_point, load
     from xnorflow.evidence.executor import Executor
@@ -251,10 +251,10 @@ def _verdict(
 
     bits = None
     with console.working(f"importing {path.name}"):
-        if fixed_point is None:
-            net = load(path)
+        if method.fixed_point is None:
+            net = load(path, edges=method.with_edges)
         else:
-            rounded = in_fixed_point(read(path), fixed_point, calibration)
+            rounded = in_fixed_point(read(path), method.fixed_point, calibration)
             net, bits = rounded.net, rounded.fixed.bits if rounded.fixed else None
         golden = net(data.x_test)
     executor = Executor(path)

@@ -200,6 +200,7 @@ class Design:
             classes=s.classes,
             load=load_bits(s),
             sample_bytes=s.input.sample_bytes,
+            edges=s.edges,
         )
 
     @property
@@ -337,6 +338,7 @@ class Design:
         expected: NDArray[Any] | None = None,
         progress: Callable[[int, int], object] | None = None,
         waves: str | Path | None = None,
+        edges: int | NDArray[Any] | None = None,
     ) -> Run:
         """Simulate the generated Verilog cycle by cycle in Verilator.
 
@@ -358,6 +360,9 @@ class Design:
             Callback that receives the number of frames done and the number of all frames.
         waves : path, optional
             File for the waveforms of all frames.
+        edges : int or int array [frames], optional
+            Number of enabled edges of each layer that has several, for all frames or for each; all
+            by default.
 
         Returns
         -------
@@ -369,7 +374,7 @@ class Design:
         Raises
         ------
         BadInput
-            If the frames or the expected scores do not fit the network.
+            If the frames, the expected scores or the edges do not fit the network.
         CheckFailed
             If a score differs; the message names frame, layer, row, column and channel of the first
             difference.
@@ -385,9 +390,11 @@ class Design:
                 f"the expected scores have shape {list(np.shape(expected))}, but the golden model's"
                 f" of these frames have {list(own)}: leave them out, and they are computed"
             )
+        counts = golden.enabled_edges(self.net, len(x), edges)
         simulator = self.simulator(waves=waves is not None)
         run = simulator.run(
             x,
+            edges=None if edges is None else counts,
             stall_in=stalls[0],
             stall_out=stalls[1],
             seed=seed,
@@ -396,19 +403,19 @@ class Design:
             waves=Path(waves) if waves else None,
         )
         if check:
-            expected = golden.run_frames(self.net, x) if expected is None else expected
+            expected = golden.run_frames(self.net, x, edges=edges) if expected is None else expected
             wrong = (run.scores != expected).any(axis=1)
             if wrong.any():
                 first = int(wrong.argmax())
                 raise CheckFailed(
                     f"{int(wrong.sum())} of {len(x)} frames differ from the golden model; "
-                    + self.locate(x[first : first + 1], first)
+                    + self.locate(x[first : first + 1], first, edges=int(counts[first]))
                 )
         outputs, labels = self.net.in_file_shape(run.scores), self.net.labels_of(run.scores)
         scores = outputs[self.net.named[0].name]
         return replace(run, scores=scores, outputs=outputs, output_labels=labels)
 
-    def locate(self, x: NDArray[Any], frame: int = 0) -> str:
+    def locate(self, x: NDArray[Any], frame: int = 0, edges: int | None = None) -> str:
         """Describe in words where the hardware first differs from the golden model on a frame.
 
         Parameters
@@ -417,11 +424,15 @@ class Design:
             Samples of the frame, in the order of the stream.
         frame : int
             Number of the frame, for the description.
+        edges : int, optional
+            Number of enabled edges, all by default.
         """
         from xnorflow_sim.locate import locate
 
-        run = self.simulator(taps=True).run(x, taps=True)
-        mismatch = locate(self.golden_taps(x), run.taps, self.taps)
+        several = self.spec.edges > 1 and edges is not None
+        counts = np.full(len(x), edges, np.int64) if several else None
+        run = self.simulator(taps=True).run(x, taps=True, edges=counts)
+        mismatch = locate(self.golden_taps(x, edges), run.taps, self.taps)
         if mismatch is None:
             return f"frame {frame}: no difference in any layer when run alone"
         return (
@@ -430,13 +441,15 @@ class Design:
             f" {mismatch.got}"
         )
 
-    def golden_taps(self, x: NDArray[Any]) -> dict[str, ir.Ints]:
+    def golden_taps(self, x: NDArray[Any], edges: int | None = None) -> dict[str, ir.Ints]:
         """Compute the values that each tap should show, in the codes of the hardware.
 
         Parameters
         ----------
         x : array [frames, height, width, channels]
             Samples, in the order of the stream.
+        edges : int, optional
+            Number of enabled edges, all by default.
 
         Returns
         -------
@@ -445,7 +458,7 @@ class Design:
         """
         from xnorflow_sim import golden
 
-        values = {layer.name: v for layer, v in golden.trace(self.net, x)}
+        values = {layer.name: v for layer, v in golden.trace(self.net, x, edges)}
         values[ir.FRAME] = self.net.samples.alphabet.values(x)
         readers = self.net.readers[0]
         first = self.net.layers[readers[0]]

@@ -27,6 +27,7 @@ from xnorflow_hw.spec import (
     AffineSpec,
     BufferSpec,
     DotSpec,
+    EdgeSpec,
     FrontSpec,
     GearboxSpec,
     JoinSpec,
@@ -225,6 +226,8 @@ def _layer(part: Part, fold: Fold, stage: StageSpec, box: GearboxSpec) -> dict[s
         entry["sums"] = a.sums
     if isinstance(a, MacSpec):
         entry["multiplier"] = a.multiplier
+    if isinstance(a, EdgeSpec):
+        entry["edges"] = {"number": a.edges, "factors": a.parts, "factor_bits": a.factor_bits}
     return entry
 
 
@@ -412,6 +415,7 @@ def summary(design: Summarised) -> dict[str, Any]:
                 "beats_per_frame": interface.out_beats,
             },
         },
+        **({"edges": spec.edges} if spec.edges > 1 else {}),
         "files": [f"{net.name}.v", *design.emitted.images],
     }
     if design.board is not None:

@@ -142,7 +142,11 @@ def alterations(design: Design, text: DesignText) -> tuple[Alteration, ...]:
 
 
 def locate_first(
-    design: Design, text: DesignText | None, x: NDArray[np.uint8], frame: int
+    design: Design,
+    text: DesignText | None,
+    x: NDArray[np.uint8],
+    frame: int,
+    edges: int | None = None,
 ) -> Mismatch | str:
     """Find the first value that differs between hardware and golden model on one frame.
 
@@ -158,6 +162,8 @@ def locate_first(
         The frame.
     frame : int
         Number of the frame, for the report.
+    edges : int, optional
+        Number of enabled edges, all by default.
 
     Returns
     -------
@@ -171,8 +177,9 @@ def locate_first(
             return "its alterations cannot be carried over to a design with probe ports"
         probed = carried
     interface = replace(design.interface, taps=design.taps)
-    run = Simulator(probed.verilog, interface, images=probed.images).run(x, taps=True)
-    found = locate(design.golden_taps(x), run.taps, design.taps)
+    counts = None if edges is None else np.full(len(x), edges, np.int64)
+    run = Simulator(probed.verilog, interface, images=probed.images).run(x, taps=True, edges=counts)
+    found = locate(design.golden_taps(x, edges), run.taps, design.taps)
     if found is None:
         return f"frame {frame}: no difference in any layer when run alone"
     return replace(found, frame=frame)

@@ -80,6 +80,8 @@ def check(
     layout: str | None = None,
     fixed_point: int | str | None = None,
     calibrate: str | Path | None = None,
+    with_edges: bool = False,
+    edges: int | None = None,
     rtl: int | None = None,
     gates: int = 0,
     board: str | None = None,
@@ -108,6 +110,11 @@ def check(
     input, input_scale, layout, fixed_point, calibrate
         As for `xnorflow.load`. What fixed point rounds may give other scores than the file; that is
         counted, and is no failure.
+    with_edges : bool
+        As `edges` for `xnorflow.load`.
+    edges : int, optional
+        Number of enabled edges of each layer, all by default. The file computes with all of them,
+        so the executor runs only if all are enabled.
     rtl : int, optional
         Number of images that run through the Verilog; by default 10 for a folder, and else 0.
     gates : int
@@ -152,6 +159,9 @@ def check(
         "cycles": cycles,
         "folding": None if folding is None else str(folding),
         "clock": clock,
+        # A check of before knew nothing of these, and is repeated as it was.
+        **({"with_edges": 1} if with_edges else {}),
+        **({"edges": edges} if edges is not None else {}),
     }
     model, x = Path(model), np.asarray(x)
     if rtl is None:
@@ -169,10 +179,16 @@ def check(
     if gates and netlist is not None and subject.design is not None:
         on_gates = netlist(subject.design)
     with opened(GOLDEN) as tick:
-        scores = golden.run_frames(subject.net, frames, tick)
+        scores = golden.run_frames(subject.net, frames, tick, edges)
     outcomes = []
     notes = [*subject.net.notes, *subject.notes]
-    if subject.file is not None:
+    all_edges = edges in (None, subject.net.edge_count)
+    if not all_edges:
+        notes.append(
+            f"With {edges} of {subject.net.edge_count} edges the network is not what the file"
+            " computes; the file was not executed."
+        )
+    if subject.file is not None and all_edges:
         scale = _scale(subject.file, options)
         outcome, said = against_file(subject.net, subject.file, x, scores, scale, opened)
         outcomes.append(outcome)
@@ -185,7 +201,9 @@ def check(
     if rtl:
         simulator = f"Verilator {tools['verilator']}"
         with opened(f"RTL in {simulator}") as tick:
-            outcomes.append(_rtl(subject, frames[:rtl], scores[:rtl], simulator, jobs, tick))
+            outcomes.append(_rtl(subject, frames[:rtl], scores[:rtl], simulator, jobs, tick, edges))
+    if on_gates is not None and not all_edges:
+        raise BadInput("gates: the netlist runs with all edges; leave out edges, or gates")
     if on_gates is not None:
         with opened("netlist"):
             outcomes.append(_gates(subject, frames[:gates], scores[:gates], on_gates))
@@ -265,7 +283,11 @@ def _reading(options: dict[str, Any]) -> dict[str, Any]:
 
 def _loading(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options that say how a network is made of a file."""
-    return _reading(options) | {name: options[name] for name in ("fixed_point", "calibrate")}
+    return (
+        _reading(options)
+        | {name: options[name] for name in ("fixed_point", "calibrate")}
+        | {"edges": bool(options.get("with_edges"))}
+    )
 
 
 def _scale(file: Path, options: dict[str, Any]) -> InputScale:
@@ -326,6 +348,7 @@ def _rtl(
     simulator: str,
     jobs: int,
     tick: Tick,
+    edges: int | None = None,
 ) -> Outcome:
     """Compare the Verilog in a simulator with the golden model's `scores`."""
     design, text = subject.design, subject.text
@@ -333,7 +356,8 @@ def _rtl(
     outcome = Outcome("rtl", f"RTL, {simulator}", GOLDEN, len(x))
     try:
         compiled = design.simulator() if text is None else text.simulator(design)
-        run = compiled.run(x, jobs=jobs, progress=tick)
+        counts = None if edges is None else golden.enabled_edges(subject.net, len(x), edges)
+        run = compiled.run(x, jobs=jobs, progress=tick, edges=counts)
     except (CheckFailed, BadInput) as e:
         return replace(outcome, failure=str(e))
     wrong = run.scores != scores
@@ -341,7 +365,7 @@ def _rtl(
     if wrong.any():
         frame = int(wrong.any(1).argmax())
         try:
-            first = str(locate_first(design, text, x[frame : frame + 1], frame))
+            first = str(locate_first(design, text, x[frame : frame + 1], frame, edges))
         except (CheckFailed, BadInput) as e:
             first = f"frame {frame}; with probe ports: {e}"
         outcome = replace(outcome, first=first)

@@ -18,13 +18,14 @@ from xnorflow import ir
 from xnorflow.devices.tables import Family
 from xnorflow.folding.narrowest import foldings
 from xnorflow.ir import Ints
+from xnorflow.plan.arrays.edge_array import factor_bits, part_number
 from xnorflow.plan.fabric import form_on
 from xnorflow.plan.joints.joint import Joint
 from xnorflow.plan.layer_rules import Part
 from xnorflow.plan.products import can_multiply, choose, plane_number
-from xnorflow.plan.reductions import Fold
+from xnorflow.plan.reductions import Fold, ProductForm, Reduction
 from xnorflow.plan.weight_words import weight_bits
-from xnorflow.resources.engine import ComputedCodes, EngineSummary, Products
+from xnorflow.resources.engine import ComputedCodes, EdgeSums, EngineSummary, Products
 from xnorflow.resources.usage import Resources, engine_resources, gearbox_resources
 from xnorflow.schedule import regrouping
 from xnorflow.storage.blocks import spram_number
@@ -94,14 +95,21 @@ def refolded(
     if can_multiply(part):
         assert isinstance(part.layer, ir.Conv)
         planes = width = plane_number(part.layer.weights)
-        if multiplier is not None:
+        if multiplier == "factors":
+            planes = 2
+        elif multiplier is not None:
             planes, width = 1, weight_bits(part.layer.weights)
             products = Products(multiplier, width)
+    edges = _edges(part, fold, multiplier)
+    if edges is not None:
+        # A word holds the bits of both planes of every edge, and the factors of every sum.
+        parts = edges.number // edges.edges
+        width = 2 * edges.edges + ceil(edges.number * edges.factor_bits / (edges.lanes * parts))
     form = (
         form_on(
             family.fabric,
             pe=fold.pe,
-            simd=fold.simd,
+            simd=fold.simd if edges is None else edges.lanes * blocks,
             pixels=fold.pixels,
             blocks=blocks,
             bits=example.act_bits,
@@ -125,6 +133,7 @@ def refolded(
         else part.lanes(fold) * width * conv,
         weight_planes=planes,
         products=products,
+        edges=edges,
         buffer_depth=depth,
         buffer_width=fold.simd * example.act_bits,
         threshold_rows=ceil(example.threshold_rows * repeat / before),
@@ -140,6 +149,17 @@ def refolded(
         computed=_computed_codes(example, fold, repeat, before),
         queue_depth=max(repeat + 1 if fold.pixels > 1 else 1, ceil((_PIPELINE + 2) / beats)),
     )
+
+
+def _edges(part: Reduction, fold: Fold, multiplier: ProductForm | None) -> EdgeSums | None:
+    """Return the sums of an array whose weights are sums of edges; None for any other."""
+    layer = part.layer
+    if not isinstance(layer, ir.Conv) or (layer.edges is None and multiplier != "factors"):
+        return None
+    parts = part_number(part, fold)
+    lanes = fold.simd // part.groups_at_once(fold) // parts
+    count = layer.edge_count
+    return EdgeSums(count * parts, lanes, factor_bits(layer), count)
 
 
 def _rejoined(example: EngineSummary, part: Joint, fold: Fold) -> EngineSummary:

@@ -286,6 +286,8 @@ class ConvOp(WindowReduction):
         Equal parts of the channels; each part of the outputs sums over its part of the inputs only.
     rounded : bool
         The weights were real and have been rounded to fixed point.
+    edges : int64 array [edges, *weights.shape], optional
+        Edges whose sum are the weights; see `xnorflow.ir.Conv`.
     """
 
     weights: NDArray[Any]
@@ -295,6 +297,7 @@ class ConvOp(WindowReduction):
     bias: Floats | None = None
     groups: int = 1
     rounded: bool = False
+    edges: NDArray[Any] | None = None
 
     @property
     def real(self) -> bool:

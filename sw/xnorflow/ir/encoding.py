@@ -43,9 +43,10 @@ def to_arrays(net: LayerGraph) -> tuple[str, dict[str, NDArray[Any]]]:
         entry: dict[str, Any] = {"kind": layer.kind}
         for f in fields(layer):
             value = getattr(layer, f.name)
-            if f.metadata.get("omitted") and value == f.default:
+            is_array = isinstance(value, np.ndarray)
+            if f.metadata.get("omitted") and not is_array and value == f.default:
                 continue
-            if isinstance(value, np.ndarray):
+            if is_array:
                 arrays[f"{index}.{f.name}"] = value
                 value = {"array": f"{index}.{f.name}"}
             elif isinstance(value, Alphabet):

@@ -20,7 +20,7 @@ from xnorflow.ir.input_kind import UINT8_KIND, InputKind
 from xnorflow.ir.input_order import InputOrder, natural
 from xnorflow.ir.joins import AllScores
 from xnorflow.ir.layer import FRAME, Layer
-from xnorflow.ir.layers import Scores
+from xnorflow.ir.layers import Conv, Scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +131,11 @@ class LayerGraph:
         for layer, read in zip(self.layers, self.reads, strict=True):
             maps.append(layer.output(*(maps[k] for k in read)))
         return tuple(maps)
+
+    @property
+    def edge_count(self) -> int:
+        """Most edges of a layer; 1 if the weights of none are a sum of several."""
+        return max((x.edge_count for x in self.layers if isinstance(x, Conv)), default=1)
 
     def __iter__(self) -> Iterator[tuple[Layer, Features, Features]]:
         """Yield each layer with its input, the first of several, and its output feature map."""

@@ -137,6 +137,9 @@ class Conv(Layer):
         Value of a padded feature; it need not be in the input's alphabet.
     groups : int
         Number of groups; it divides the channels of input and output.
+    edges : int64 array [edges, *weights.shape], optional
+        Arrays of two edges or more whose sum are the weights. Only the first k of them may be
+        enabled while the network runs; what follows the layer serves every k.
     """
 
     weights: Ints
@@ -144,7 +147,24 @@ class Conv(Layer):
     window: Window = Window()
     pad_value: int = 0
     groups: int = field(default=1, metadata=OMITTED)
+    edges: Ints | None = field(default=None, metadata=OMITTED)
     kind: ClassVar[str] = "conv"
+
+    @property
+    def edge_count(self) -> int:
+        """Number of edges; 1 if the weights are not a sum of several."""
+        return 1 if self.edges is None else len(self.edges)
+
+    @property
+    def enabled(self) -> Ints:
+        """The weights with the first 1, 2 ... edges enabled: int64 [edges, *weights.shape]."""
+        return self.weights[None] if self.edges is None else np.cumsum(self.edges, 0)
+
+    def with_edges(self, count: int) -> Conv:
+        """Return the layer that computes with the first `count` edges, or all if it has fewer."""
+        if count >= self.edge_count:
+            return self
+        return replace(self, weights=self.enabled[count - 1], edges=None)
 
     @property
     def operations(self) -> int:
@@ -154,18 +174,20 @@ class Conv(Layer):
     def bounds(self, inp: Alphabet) -> tuple[Ints, Ints]:
         """Return bounds of each output channel's accumulator, two int64 arrays [out_channels].
 
-        Any feature is assumed to have any value of the alphabet or, with padding, `pad_value`. The
-        arrays hold Python integers (dtype object) if a bound might exceed int64.
+        Any feature is assumed to have any value of the alphabet or, with padding, `pad_value`, and
+        any number of edges to be enabled. The arrays hold Python integers (dtype object) if a bound
+        might exceed int64.
         """
         lo, hi = inp.lo, inp.hi
         if any(self.window.pads):
             lo, hi = min(lo, self.pad_value), max(hi, self.pad_value)
-        flat = self.weights.reshape(len(self.weights), -1)
-        positive, negative = np.maximum(flat, 0).sum(1), np.minimum(flat, 0).sum(1)
+        flat = self.enabled.reshape(self.edge_count, len(self.weights), -1)
+        positive, negative = np.maximum(flat, 0).sum(2), np.minimum(flat, 0).sum(2)
         if max(abs(lo), abs(hi)) * int((positive - negative).max()) >= 1 << 62:
             # Python's integers do not overflow; a sum that wrapped would pass as a small one.
             positive, negative = positive.astype(object), negative.astype(object)
-        return positive * lo + negative * hi, positive * hi + negative * lo
+        least, most = positive * lo + negative * hi, positive * hi + negative * lo
+        return least.min(0), most.max(0)
 
     def output(self, inp: Features) -> Features:
         """Return the output's shape and, as alphabet, all integers between its bounds."""
@@ -196,6 +218,15 @@ class Conv(Layer):
             f"a weight is not in {a}, the alphabet of its weights, which lie between"
             f" {weights.min()} and {weights.max()}",
         )
+        if self.edges is not None:
+            edges = integers(self.edges, 5, "edges")
+            need(
+                len(edges) > 1
+                and edges.shape[1:] == weights.shape
+                and np.array_equal(edges.sum(0), weights),
+                f"its edges {edges.shape} are not two or more whose sum are its weights"
+                f" {weights.shape}",
+            )
         need(
             type(self.pad_value) is int and abs(self.pad_value) <= MAX_VALUE,
             f"{self.pad_value!r} is no value for padding: an integer from {-MAX_VALUE} to"
@@ -211,8 +242,10 @@ class Conv(Layer):
 
     def mirrored(self, mask: Mask, before: LayersBefore) -> tuple[Conv, Ints]:
         """Negate the weights of marked channels."""
-        weights = self.weights * np.where(mask, -1, 1)[:, None, None, None]
-        layer = replace(self, weights=weights, alphabet=weight_alphabet(weights))
+        signs = np.where(mask, -1, 1)[:, None, None, None]
+        weights = self.weights * signs
+        edges = None if self.edges is None else self.edges * signs
+        layer = replace(self, weights=weights, alphabet=weight_alphabet(weights), edges=edges)
         return layer, np.zeros(len(mask), np.int64)
 
     def code_of_padding(self, inp: Alphabet) -> int | None:

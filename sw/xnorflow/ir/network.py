@@ -174,7 +174,9 @@ class IntegerNetwork(LayerGraph):
         found = next(iter(self.labels_of(scores).values()))
         return float((found == y).mean()) if found.shape == y.shape else None
 
-    def evaluate(self, x: NDArray[Any]) -> dict[str, Ints]:
+    def evaluate(
+        self, x: NDArray[Any], *, edges: int | NDArray[Any] | None = None
+    ) -> dict[str, Ints]:
         """Compute all of the file's outputs with the golden model, by name and in its own shape.
 
         Parameters and errors are those of calling the network.
@@ -187,9 +189,9 @@ class IntegerNetwork(LayerGraph):
         # The one import of a higher room: users call a network, and the golden model computes it.
         from xnorflow_sim import golden
 
-        return self.in_file_shape(golden.run(self, x))
+        return self.in_file_shape(golden.run(self, x, edges=edges))
 
-    def __call__(self, x: NDArray[Any]) -> Ints:
+    def __call__(self, x: NDArray[Any], *, edges: int | NDArray[Any] | None = None) -> Ints:
         """Compute the golden model's scores, those of the file's first output if it has several.
 
         Parameters
@@ -197,6 +199,9 @@ class IntegerNetwork(LayerGraph):
         x : array [frames, ...]
             Samples of the network's kind (`samples`; uint8 by default) in any shape that
             `input_order` can read, such as [frames, height, width, channels] or [frames, n].
+        edges : int or int array [frames], optional
+            Number of enabled edges of each layer that has several (`Conv.edges`), for all frames or
+            for each; all by default.
 
         Returns
         -------
@@ -206,6 +211,7 @@ class IntegerNetwork(LayerGraph):
         Raises
         ------
         xnorflow.errors.BadInput
-            If the type, the shape or a value of `x` does not fit the network.
+            If the type, the shape or a value of `x` does not fit the network, or `edges` not its
+            edges.
         """
-        return self.evaluate(x)[self.named[0].name]
+        return self.evaluate(x, edges=edges)[self.named[0].name]

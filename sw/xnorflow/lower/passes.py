@@ -85,7 +85,7 @@ def check_constants(graph: g.Graph) -> g.Graph:
         channels = out[2]
         for f in fields(op):
             value = getattr(op, f.name)
-            if isinstance(value, float | np.ndarray) and f.name != "weights":
+            if isinstance(value, float | np.ndarray) and f.name not in ("weights", "edges"):
                 _check_constant(op, f.name, np.asarray(value), channels)
         if isinstance(op, FunctionOp):
             for name, constant in op.constants():
@@ -211,6 +211,8 @@ def _picked(pick: g.ConvOp, layer: g.ConvOp, shape: Shape) -> g.ConvOp | None:
     ones = pick.weights.reshape(len(pick.weights), -1)
     picks = (np.isin(ones, (0, 1)).all() and (ones.sum(1) == 1).all()) and pick.bias is None
     if any(op.weights.size * op.groups > MAX_FOLDED_WEIGHTS for op in (pick, layer)):
+        return None
+    if layer.edges is not None or pick.edges is not None:
         return None
     if not picks or any(one.pads) or pick.scale != 1 or one.dilation != (1, 1):
         return None

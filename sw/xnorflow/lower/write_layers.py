@@ -130,6 +130,7 @@ def _convolve(p: Pending, op: ops.ConvOp, shape: Shape) -> None:
     # Each output sums over the inputs of its own group.
     of_output = np.repeat(multiples.reshape(op.groups, -1), len(op.weights) // op.groups, axis=0)
     weights = op.weights.astype(np.int64) * of_output[:, None, None]
+    edges = None if op.edges is None else op.edges * of_output[:, None, None]
     if (multiples > 1).any() and np.abs(weights).max() > MAX_WEIGHT:
         raise UnsupportedModel(
             f"the scales of its inputs differ too much: they would make a weight"
@@ -138,7 +139,7 @@ def _convolve(p: Pending, op: ops.ConvOp, shape: Shape) -> None:
             op=op.op,
             hint=ONE_SCALE,
         )
-    common = max(1, int(np.gcd.reduce(weights, axis=None)))
+    common = max(1, int(np.gcd.reduce(weights if edges is None else edges, axis=None)))
     weights = (weights // common).astype(np.int64)
     pad = pad_value(op, scale)
     dense = shape[:2] == (1, 1)
@@ -149,6 +150,7 @@ def _convolve(p: Pending, op: ops.ConvOp, shape: Shape) -> None:
         op.window,
         pad,
         op.groups,
+        None if edges is None else edges // common,
         sources=sources(op),
     )
     lo, hi = layer.bounds(alphabet)
@@ -162,8 +164,9 @@ def _convolve(p: Pending, op: ops.ConvOp, shape: Shape) -> None:
         )
     padded = any(op.window.pads)
     step = int(np.gcd(alphabet.step, pad - alphabet.lo)) if padded else alphabet.step
-    step *= max(1, int(np.gcd.reduce(weights, axis=None)))
-    magnitude = np.abs(weights).reshape(len(weights), -1)
+    step *= max(1, int(np.gcd.reduce(layer.enabled, axis=None)))
+    # Of any number of enabled edges, what is largest decides.
+    magnitude = np.abs(layer.enabled).max(0).reshape(len(weights), -1)
     largest = max(abs(alphabet.lo), abs(alphabet.hi), abs(pad) if padded else 0)
     unit = np.asarray(op.scale, np.float64) * common
     inherited = magnitude.sum(1) * unit * p.error.max()

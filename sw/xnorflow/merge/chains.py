@@ -88,6 +88,8 @@ def _may_join(layer: ir.Layer) -> bool:
     """Return whether a layer may be part of a chain."""
     if isinstance(layer, ir.Stretch):
         return layer.fill != "blocks"
+    if isinstance(layer, ir.Conv) and layer.edges is not None:
+        return False
     return isinstance(layer, OneMap) and len(layer.inputs) == 1
 
 

@@ -67,7 +67,7 @@ def is_plain(layer: ir.Layer, inp: ir.Features) -> bool:
 
 def _picks_all(conv: ir.Conv, channels: int) -> bool:
     """Return whether each output of a convolution is the input of the same number."""
-    if conv.window != ir.Window() or len(conv.weights) != channels:
+    if conv.window != ir.Window() or len(conv.weights) != channels or conv.edges is not None:
         return False
     group = conv.weights.shape[3]
     own = conv.weights.reshape(conv.groups, -1, group)

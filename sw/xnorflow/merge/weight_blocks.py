@@ -28,7 +28,9 @@ def group_blocks(net: ir.IntegerNetwork) -> Iterator[ir.IntegerNetwork]:
 
 
 def blocks_of(conv: ir.Conv) -> ir.Conv | None:
-    """Return a convolution with as many groups as possible; None if it has them already."""
+    """Return a convolution with as many groups as possible; None if it has them or edges."""
+    if conv.edges is not None:
+        return None
     before, out = conv.groups, len(conv.weights) // conv.groups
     inputs = conv.weights.shape[3]
     # [groups, outputs, rows and columns, inputs]

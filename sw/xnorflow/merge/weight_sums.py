@@ -27,7 +27,7 @@ def add_weights(net: ir.IntegerNetwork) -> Iterator[ir.IntegerNetwork]:
         alike: dict[object, list[int]] = {}
         for k, name in enumerate(layer.inputs):
             conv = by_name.get(name)
-            if isinstance(conv, ir.Conv) and read[name] == 1:
+            if isinstance(conv, ir.Conv) and conv.edges is None and read[name] == 1:
                 pad = conv.pad_value if any(conv.window.pads) else 0
                 key = (conv.inputs, conv.window, conv.weights.shape, conv.groups, pad)
                 alike.setdefault(key, []).append(k)

@@ -8,7 +8,7 @@ from xnorflow.devices.tables import Fpga
 from xnorflow_hw.array import baked_array
 from xnorflow_hw.array import stored_sums as stored
 from xnorflow_hw.fabric.beat import cheapest_form
-from xnorflow_hw.spec import AcceleratorSpec, DotSpec, StageSpec
+from xnorflow_hw.spec import AcceleratorSpec, DotSpec, EdgeSpec, StageSpec
 from xnorflow_hw.spec.kinds import Fabric, SumForm
 
 GENERIC: Fabric = "generic"
@@ -17,8 +17,9 @@ GENERIC: Fabric = "generic"
 def fabric(spec: AcceleratorSpec) -> Fabric:
     """Return the fabric whose primitives an accelerator instantiates, "generic" if none."""
     for stage in spec.stages:
-        if isinstance(stage.array, DotSpec) and stage.array.fabric != GENERIC:
-            return stage.array.fabric
+        array = stage.array
+        if isinstance(array, DotSpec | EdgeSpec) and array.fabric != GENERIC:
+            return array.fabric
     return GENERIC
 
 
@@ -92,7 +93,16 @@ def with_fabric(spec: AcceleratorSpec, device: Fpga | None) -> AcceleratorSpec:
     name = GENERIC if device is None else device.family.fabric
 
     def placed(stage: StageSpec) -> StageSpec:
-        if not isinstance(a := stage.array, DotSpec):
+        if isinstance(a := stage.array, EdgeSpec):
+            form = cheapest_form(
+                simd=a.part_lanes,
+                bits=a.bits,
+                fabric=name,
+                sums=2 * a.pe // a.blocks,
+                words=a.weight_words,
+            )
+            return replace(stage, array=replace(a, fabric=name, form=form))
+        if not isinstance(a, DotSpec):
             return stage
         form = form_on(
             name,

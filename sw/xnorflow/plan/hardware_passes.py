@@ -18,11 +18,10 @@ from xnorflow.plan.fabric import with_fabric
 from xnorflow.plan.mapping import folded, mapped
 from xnorflow.plan.memories import with_memories
 from xnorflow.plan.products import multipliers
-from xnorflow.plan.reductions import Fold
+from xnorflow.plan.reductions import Fold, ProductForm
 from xnorflow.plan.tail_choice import with_tails
 from xnorflow.plan.verify_spec import verify_spec
 from xnorflow_hw.spec import AcceleratorSpec
-from xnorflow_hw.spec.kinds import Multiplier
 
 
 class HardwarePass(NamedTuple):
@@ -74,7 +73,7 @@ def accelerator(
     in_lanes: int,
     out_lanes: int = 1,
     device: Fpga | None = None,
-    products: Sequence[Multiplier | None] | None = None,
+    products: Sequence[ProductForm | None] | None = None,
     watch: Watcher | None = None,
     least: bool = True,
 ) -> AcceleratorSpec:
@@ -90,7 +89,7 @@ def accelerator(
         Samples per input beat and scores per output beat.
     device : Fpga, optional
         FPGA for which memories and arithmetic are chosen; without one, the hardware suits any.
-    products : sequence of Multiplier or None, optional
+    products : sequence of ProductForm or None, optional
         For each reduction, what multiplies in its array, planes where it is None; chosen by cost if
         it is not given.
     watch : callable, optional

@@ -24,10 +24,13 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xnorflow import ir
 from xnorflow.errors import UnsupportedModel
+from xnorflow.plan.arrays.edge_array import edge_array
+from xnorflow.plan.arrays.gather_array import gather_array
+from xnorflow.plan.arrays.padding import at_padding
+from xnorflow.plan.arrays.pool_arrays import max_array, sum_array
 from xnorflow.plan.joints.fronts import (
     all_scores,
     concat_lanes,
@@ -46,7 +49,7 @@ from xnorflow.plan.joints.joined_arrays import (
 )
 from xnorflow.plan.joints.joint import Joint, JointRule
 from xnorflow.plan.joints.several_outputs import joined_maps
-from xnorflow.plan.reductions import Fold, Reduction
+from xnorflow.plan.reductions import Fold, ProductForm, Reduction
 from xnorflow.plan.tail_constants import (
     Affine,
     TailRule,
@@ -56,48 +59,8 @@ from xnorflow.plan.tail_constants import (
     scores_tail,
     threshold_tail,
 )
-from xnorflow.plan.weight_words import per_lane, rom_words, signed_bits, weight_bits, weight_planes
+from xnorflow.plan.weight_words import rom_words, signed_bits, weight_bits, weight_planes
 from xnorflow_hw import spec
-from xnorflow_hw.spec import geometry
-from xnorflow_hw.spec.kinds import Multiplier
-
-
-def _padded_taps(reduction: Reduction) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return which kernel taps fall on padding in each border class, for rows and for columns.
-
-    Each of the two results is a bool array [classes, kernel].
-    """
-    w, inp = reduction.layer.window, reduction.inp
-    out = (reduction.out.height, reduction.out.width)
-    size = (inp.height, inp.width)
-    axes = []
-    for axis in (0, 1):
-        _, patterns = geometry.border_classes(
-            size[axis], w.kernel[axis], w.stride[axis], w.dilation[axis], w.pads[axis], out[axis]
-        )
-        axes.append(np.array(patterns, bool).reshape(-1, w.kernel[axis]))
-    return axes[0], axes[1]
-
-
-def _at_padding(reduction: Reduction) -> ir.Ints:
-    """Return what padding adds that is no value of the alphabet: [classes, channels].
-
-    Where the padding is a value of the alphabet there is a single class, with zeros.
-    """
-    layer, inp = reduction.layer, reduction.inp
-    assert isinstance(layer, ir.Conv | ir.Gather)
-    if reduction.pad_code() is not None:
-        return np.zeros((1, reduction.out_channels), np.int64)
-    rows, cols = _padded_taps(reduction)
-    padded = rows[:, None, :, None] | cols[None, :, None, :]
-    padded = padded.reshape(-1, *layer.window.kernel)
-    if isinstance(layer, ir.Gather):
-        signs = np.where(layer.negative, -layer.tables, layer.tables)
-        taps = np.broadcast_to(signs[:, None, None], layer.indices.shape[:3])
-    else:
-        taps = layer.weights.sum(3)
-    at_pad = np.einsum("kyx,oyx->ko", padded.astype(np.int64), taps)
-    return np.asarray((layer.pad_value - inp.alphabet.lo) * at_pad, np.int64)
 
 
 def conv_array(reduction: Reduction, fold: Fold) -> tuple[spec.DotSpec, Affine]:
@@ -131,18 +94,28 @@ def conv_array(reduction: Reduction, fold: Fold) -> tuple[spec.DotSpec, Affine]:
         blocks=blocks,
         masked=masked,
     )
-    return array, Affine(a.step, denominator, base + denominator * _at_padding(reduction))
+    return array, Affine(a.step, denominator, base + denominator * at_padding(reduction))
+
+
+def weighted_array(reduction: Reduction, fold: Fold) -> tuple[spec.DotSpec | spec.EdgeSpec, Affine]:
+    """Return the array of a convolution without multipliers, and the meaning of its P."""
+    assert isinstance(reduction.layer, ir.Conv)
+    found = conv_array if reduction.layer.edges is None else edge_array
+    return found(reduction, fold)
 
 
 def multiplied_array(
-    reduction: Reduction, fold: Fold, multiplier: Multiplier
-) -> tuple[spec.MacSpec, Affine]:
-    """Return the array of a convolution that multiplies whole codes and weights.
+    reduction: Reduction, fold: Fold, multiplier: ProductForm
+) -> tuple[spec.MacSpec | spec.EdgeSpec, Affine]:
+    """Return the array of a convolution that multiplies, codes by weights or sums by factors.
 
-    With codes ``u`` its P is ``sum(w * u) + 2**(acc_bits - 1)``.
+    With codes ``u`` the P of products of both is ``sum(w * u) + 2**(acc_bits - 1)``.
     """
     conv = reduction.layer
     assert isinstance(conv, ir.Conv)
+    if multiplier == "factors":
+        sums, meaning = edge_array(reduction, fold)
+        return sums, meaning.padded(at_padding(reduction))
     banks, blocks = reduction.banks(fold), reduction.groups_at_once(fold)
     a, flat = reduction.inp.alphabet, conv.weights.reshape(len(conv.weights), -1)
     most = (a.levels - 1) * int(np.maximum(flat, 0).sum(1).max())
@@ -162,55 +135,7 @@ def multiplied_array(
         blocks=blocks,
     )
     base = a.lo * flat.sum(1) - (a.step << (bits - 1))
-    return array, Affine(a.step, 1, base + _at_padding(reduction))
-
-
-def gather_array(reduction: Reduction, fold: Fold) -> tuple[spec.GatherSpec, Affine]:
-    """Return the array that looks up entries of tables, and the meaning of its sums.
-
-    With the codes ``u`` that n indices choose, its P is ``sum(u)``, or for a negative output
-    ``lanes * (2**A - 1) - sum(u)``, where `lanes` counts unused ones, whose codes are 0, too.
-    """
-    layer, a = reduction.layer, reduction.inp.alphabet
-    assert isinstance(layer, ir.Gather)
-    tables = fold.simd // layer.words
-    by_table = Fold(fold.pe, tables)
-    negative = None
-    ones, number = (1 << a.bits) - 1, layer.lookups
-    most = number * (a.levels - 1)
-    lanes = number // layer.tables * tables * reduction.words(fold)
-    if layer.negative.any():
-        marks = np.broadcast_to(layer.negative[:, None, None, None], layer.indices.shape)
-        negative = rom_words(marks[None].astype(np.int64), by_table)[:, 0, :, 0].astype(bool)
-        most = max(most, lanes * ones)
-    array = spec.GatherSpec(
-        pe=fold.pe,
-        simd=fold.simd,
-        words=layer.words,
-        bits=a.bits,
-        weights=rom_words(layer.indices[None], by_table)[:, 0],
-        acc_bits=max(1, most.bit_length()),
-        negative=negative,
-    )
-    base = np.where(layer.negative, -a.lo * number - a.step * lanes * ones, a.lo * number)
-    return array, Affine(a.step, 1, base + _at_padding(reduction))
-
-
-def max_array(reduction: Reduction, fold: Fold) -> tuple[spec.MaxSpec, Affine]:
-    """Return the array that computes maxima or minima, and the meaning of its codes."""
-    layer, a = reduction.layer, reduction.inp.alphabet
-    assert isinstance(layer, ir.MaxPool)
-    minimum = per_lane(layer.minimum, fold.simd).astype(bool)
-    array = spec.MaxSpec(fold.simd, a.bits, minimum)
-    return array, Affine(a.step, 1, np.full((1, reduction.inp.channels), a.lo, np.int64))
-
-
-def sum_array(reduction: Reduction, fold: Fold) -> tuple[spec.SumSpec, Affine]:
-    """Return the array that sums codes, and the meaning of its sums."""
-    w, a = reduction.layer.window, reduction.inp.alphabet
-    taps = w.kernel[0] * w.kernel[1]
-    array = spec.SumSpec(fold.simd, a.bits, max(1, (taps * (a.levels - 1)).bit_length()))
-    return array, Affine(a.step, 1, np.full((1, reduction.inp.channels), a.lo * taps, np.int64))
+    return array, Affine(a.step, 1, base + at_padding(reduction))
 
 
 @dataclass(frozen=True)
@@ -229,10 +154,12 @@ class StageRule:
 
     array: Callable[[Reduction, Fold], tuple[spec.ArraySpec, Affine]]
     weighted: bool = False
-    multiplied: Callable[[Reduction, Fold, Multiplier], tuple[spec.ArraySpec, Affine]] | None = None
+    multiplied: Callable[[Reduction, Fold, ProductForm], tuple[spec.ArraySpec, Affine]] | None = (
+        None
+    )
 
     def described(
-        self, reduction: Reduction, fold: Fold, multiplier: Multiplier | None
+        self, reduction: Reduction, fold: Fold, multiplier: ProductForm | None
     ) -> tuple[spec.ArraySpec, Affine]:
         """Return the array and the meaning of its values; without a multiplier it has planes.
 
@@ -274,7 +201,7 @@ _COPY = JointRule(together, copy_array, kind="copy")
 RULES: dict[type[ir.Layer], LayerRule] = {
     ir.InputTable: InputRule(TailRule(input_table_tail)),
     ir.Flatten: WireRule(),
-    ir.Conv: StageRule(conv_array, weighted=True, multiplied=multiplied_array),
+    ir.Conv: StageRule(weighted_array, weighted=True, multiplied=multiplied_array),
     ir.Gather: StageRule(gather_array, weighted=True),
     ir.MaxPool: StageRule(max_array),
     ir.SumPool: StageRule(sum_array),

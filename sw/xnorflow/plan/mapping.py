@@ -17,7 +17,7 @@ from xnorflow.plan.joints.joined_arrays import code_tail
 from xnorflow.plan.joints.joint import Joint
 from xnorflow.plan.joints.several_outputs import scores_of_all
 from xnorflow.plan.layer_rules import Part, StageRule, reductions, rule_of, tail_rule_of
-from xnorflow.plan.reductions import Fold, Reduction
+from xnorflow.plan.reductions import Fold, ProductForm, Reduction
 from xnorflow.plan.score_constants import score_unit
 from xnorflow.plan.tail_constants import (
     MAX_TABLE_BITS,
@@ -30,7 +30,6 @@ from xnorflow.plan.tail_constants import (
 from xnorflow_hw import spec
 from xnorflow_hw.base.names import plain
 from xnorflow_hw.spec import geometry
-from xnorflow_hw.spec.kinds import Multiplier
 
 MAX_STEPS = 64
 """Most steps for which a table of wide samples is built of comparators; see `InputStage`."""
@@ -63,7 +62,7 @@ def mapped(
     *,
     in_lanes: int,
     out_lanes: int,
-    multipliers: Sequence[Multiplier | None] = (),
+    multipliers: Sequence[ProductForm | None] = (),
 ) -> spec.AcceleratorSpec:
     """Build the specification of a network at a folding, in which depths are still to be chosen.
 
@@ -75,7 +74,7 @@ def mapped(
         Folding of each reduction of the network, in order.
     in_lanes, out_lanes : int
         Samples per input beat and scores per output beat.
-    multipliers : sequence of Multiplier or None
+    multipliers : sequence of ProductForm or None
         For each reduction, what its products are built of; planes where it is None, and everywhere
         by default.
 
@@ -161,7 +160,7 @@ def unit_of_scores(
     fold: Fold,
     stage: spec.StageSpec,
     lanes: int,
-    multiplier: Multiplier | None = None,
+    multiplier: ProductForm | None = None,
 ) -> spec.ScoreSpec | None:
     """Return the unit that computes the scores of the last stage's values, if there is one.
 
@@ -177,7 +176,7 @@ def unit_of_scores(
         Stage of that part.
     lanes : int
         Scores per beat.
-    multiplier : Multiplier, optional
+    multiplier : ProductForm, optional
         What multiplies in that part, if its array does.
     """
     if not has_steps(net):
@@ -193,12 +192,12 @@ def unit_of_scores(
     return score_unit(layer, meaning, span, bits=stage.out_bits, lanes=lanes, pixels=pixels)
 
 
-def sent(part: Part, fold: Fold, multiplier: Multiplier | None = None) -> tuple[Affine, Span]:
+def sent(part: Part, fold: Fold, multiplier: ProductForm | None = None) -> tuple[Affine, Span]:
     """Return what the values mean that the last stage sends, and which can occur."""
     return _tails(part, *_array(part, fold, multiplier), last=True, steps=True)[1:]
 
 
-def _array(part: Part, fold: Fold, multiplier: Multiplier | None) -> tuple[spec.ArraySpec, Affine]:
+def _array(part: Part, fold: Fold, multiplier: ProductForm | None) -> tuple[spec.ArraySpec, Affine]:
     """Return the array of a part and the meaning of its values."""
     if isinstance(part, Joint):
         return part.rule.array(part, fold.pe)
@@ -251,7 +250,7 @@ def describe_input(net: ir.LayerGraph, group: int, lanes: int) -> spec.InputSpec
 
 
 def describe_stage(
-    part: Part, fold: Fold, multiplier: Multiplier | None = None, *, last: bool, steps: bool
+    part: Part, fold: Fold, multiplier: ProductForm | None = None, *, last: bool, steps: bool
 ) -> spec.StageSpec:
     """Build the specification of a part at a folding; its depths are still to be chosen.
 
@@ -261,7 +260,7 @@ def describe_stage(
         Part of a network.
     fold : Fold
         Its folding.
-    multiplier : Multiplier, optional
+    multiplier : ProductForm, optional
         What multiplies weights and codes of several bits; without one, planes are summed.
     last : bool
         Whether it is the last one, which sends the scores.

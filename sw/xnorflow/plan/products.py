@@ -2,6 +2,8 @@
 
 An array of planes (`DotSpec`) adds codes once for every plane of the weights. An array of
 multipliers (`MacSpec`) has products in DSP blocks, as long as the device has some left, or in LUTs.
+Where neighbouring input channels share a factor, as in groups of ternary weights, an array may sum
+them first and multiply each sum once (`EdgeSpec` of a single edge).
 Where codes or weights have a single bit, where weights are ternary, or where no device is known,
 planes are always taken.
 """
@@ -15,15 +17,17 @@ from typing import TypeGuard
 
 from xnorflow import ir
 from xnorflow.devices.tables import Family, Fpga
+from xnorflow.plan.arrays.edge_array import factor_bits, part_number, shared_channels
 from xnorflow.plan.fabric import form_on
 from xnorflow.plan.layer_rules import Part
-from xnorflow.plan.reductions import Fold, Reduction
+from xnorflow.plan.reductions import Fold, ProductForm, Reduction
 from xnorflow.plan.weight_words import weight_bits
 from xnorflow.storage.blocks import StorageChoice
 from xnorflow_hw.fabric import xnor_sum
-from xnorflow_hw.spec import ArraySpec, MacSpec
-from xnorflow_hw.spec.kinds import Multiplier
-from xnorflow_hw.spec.latency import ceil_log2, register_count
+from xnorflow_hw.fabric.beat import cheapest_form
+from xnorflow_hw.spec import ArraySpec, EdgeSpec, MacSpec
+from xnorflow_hw.spec.kinds import Multiplier, SumForm
+from xnorflow_hw.spec.latency import ceil_log2, register_count, ternary_width
 
 ADDED = {4: 1.4, 6: 0.75}
 """LUTs per bit of the adders that sum codes of a plane, by the inputs of a LUT."""
@@ -32,17 +36,23 @@ COUNTED = {4: 1.7, 6: 0.6}
 
 
 def can_multiply(part: Part) -> TypeGuard[Reduction]:
-    """Return whether a part's array may multiply: weights and codes both have several bits."""
+    """Return whether a part's array may multiply: weights and codes both have several bits.
+
+    That of weights which are a sum of edges does not; it has ternary sums times factors.
+    """
     layer = part.layer
     return (
         isinstance(layer, ir.Conv)
+        and layer.edges is None
         and part.inp.alphabet.bits > 1
         and abs(layer.weights).max(initial=0) > 1
     )
 
 
-def multiplier_of(array: ArraySpec) -> Multiplier | None:
-    """Return what the products of an array are built of, None if it does not multiply."""
+def multiplier_of(array: ArraySpec) -> ProductForm | None:
+    """Return what multiplies in an array that also could have planes, None if nothing does."""
+    if isinstance(array, EdgeSpec):
+        return "factors" if array.edges == 1 else None
     return array.multiplier if isinstance(array, MacSpec) else None
 
 
@@ -80,7 +90,7 @@ class ProductChoice:
 
     Parameters
     ----------
-    multiplier : Multiplier or None
+    multiplier : ProductForm or None
         What products are built of; None if planes are taken.
     dsps : int
         DSP blocks that are taken.
@@ -88,7 +98,7 @@ class ProductChoice:
         LUTs that are spared by them, estimated; 0 without DSP blocks.
     """
 
-    multiplier: Multiplier | None = None
+    multiplier: ProductForm | None = None
     dsps: int = 0
     saved: float = 0.0
 
@@ -118,23 +128,52 @@ def choose(part: Part, fold: Fold, family: Family, left: int) -> ProductChoice:
     blocks = part.groups_at_once(fold)
     lanes, sums = fold.simd // blocks, fold.pe * fold.pixels
     summed = sums * adder_bits(lanes, bits, width)
-    memories, words = StorageChoice(family), part.cycles(fold)
+    memories = StorageChoice(family)
     words = part.repeat(fold) * part.words(fold)
     words *= part.layer.window.kernel[0] * part.layer.window.kernel[1]
 
-    def stored(word_bits: int) -> float:
-        luts, ram = memories.takes(words, part.lanes(fold) * word_bits, None)
+    def stored(word_bits: float) -> float:
+        luts, ram = memories.takes(words, ceil(part.lanes(fold) * word_bits), None)
         return luts + ram * memories.price
 
     planes = _planes_luts(part, fold, family, words) + stored(plane_number(part.layer.weights))
     logic = summed + sums * lanes * product_luts(bits, width) + stored(width)
-    multiplier: Multiplier | None = "logic" if logic < planes else None
+    takes: dict[ProductForm | None, float] = {None: planes, "logic": logic}
+    if shared_channels(part.layer) > 1:
+        number = part_number(part, fold)
+        factor = factor_bits(part.layer)
+        takes["factors"] = sums * _factors_luts(
+            number, lanes // number, bits, factor, fold, family, blocks, words
+        ) + stored(2 + number * factor / lanes)
+    multiplier = min(takes, key=lambda kind: takes[kind])
     number = part.lanes(fold) * fold.pixels
     each = family.dsp.blocks(bits, width) if family.dsp is not None else 0.0
-    needed, saved = ceil(number * each), min(planes, logic) - summed - stored(width)
+    needed, saved = ceil(number * each), takes[multiplier] - summed - stored(width)
     if 0 < needed <= left and saved > 0:
         return ProductChoice("dsp", needed, saved)
     return ProductChoice(multiplier)
+
+
+def _factors_luts(
+    number: int,
+    lanes: int,
+    bits: int,
+    factor: int,
+    fold: Fold,
+    family: Family,
+    blocks: int,
+    words: int,
+) -> float:
+    """Estimate the LUTs of an output channel's ternary sums of a beat, times their factors.
+
+    There are `number` sums of `lanes` lanes with factors of `factor` bits.
+    """
+    form = cheapest_form(
+        simd=lanes, bits=bits, fabric=family.fabric, sums=2 * fold.pe // blocks, words=words
+    )
+    width = ternary_width(lanes, bits)
+    own = _sum_luts(lanes, bits, 2, form, family)
+    return number * (own + product_luts(width, factor)) + adder_bits(number, width, factor)
 
 
 def plane_number(weights: ir.Ints) -> int:
@@ -158,18 +197,23 @@ def _planes_luts(part: Reduction, fold: Fold, family: Family, words: int) -> flo
         words=words,
         blocks=blocks,
     )
+    return fold.pe * fold.pixels * _sum_luts(simd, bits, planes, form, family)
+
+
+def _sum_luts(simd: int, bits: int, planes: int, form: SumForm, family: Family) -> float:
+    """Estimate the LUTs of the sum of a beat, by planes, of one output channel."""
     if form == "add":
         width, terms = xnor_sum.width_for(simd, bits), planes
         own = ADDED[family.lut_inputs] * xnor_sum.adder_bits(simd, bits) + bits * (simd == 1)
     else:
         width, terms = simd.bit_length(), planes * bits
         own = COUNTED[family.lut_inputs] * simd
-    return fold.pe * fold.pixels * (terms * own + (terms - 1) * (width + 1))
+    return terms * own + (terms - 1) * (width + 1)
 
 
 def multipliers(
     parts: Sequence[Part], folds: Sequence[Fold], device: Fpga | None
-) -> tuple[Multiplier | None, ...]:
+) -> tuple[ProductForm | None, ...]:
     """Choose what multiplies in each layer of a network.
 
     Layers that save the most LUTs per DSP block take theirs first. Without a device all have
@@ -188,7 +232,7 @@ def multipliers(
         return (None,) * len(parts)
     family, left = device.family, device.dsp_number
     wishes = [choose(p, f, family, left) for p, f in zip(parts, folds, strict=True)]
-    chosen: list[Multiplier | None] = [None] * len(parts)
+    chosen: list[ProductForm | None] = [None] * len(parts)
     for k in sorted(range(len(parts)), key=lambda k: -wishes[k].saved / max(1, wishes[k].dsps)):
         given = wishes[k]
         if given.dsps > left:

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import ceil, gcd
-from typing import Protocol
+from typing import Literal, Protocol
 
 from xnorflow import ir
 from xnorflow.errors import BadInput
 from xnorflow_hw.spec.banks import Banks
+from xnorflow_hw.spec.kinds import Multiplier
+
+ProductForm = Multiplier | Literal["factors"]
+"""What multiplies in an array instead of planes: products of every code and weight, of a kind, or a
+factor for each ternary sum of lanes that share it."""
 
 
 @dataclass(frozen=True)

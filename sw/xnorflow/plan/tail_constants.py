@@ -48,6 +48,10 @@ class Affine:
         """Return the meaning multiplied by a positive factor."""
         return Affine(self.numerator * factor, self.denominator, self.offset * factor)
 
+    def padded(self, values: ir.Ints) -> Affine:
+        """Return the meaning with `values` [classes, channels] added, by border class."""
+        return Affine(self.numerator, self.denominator, self.offset + self.denominator * values)
+
     def plus(self, values: ir.Ints | int) -> Affine:
         """Return the meaning with `values`, a scalar or an array [channels], added."""
         return Affine(self.numerator, self.denominator, self.offset + self.denominator * values)

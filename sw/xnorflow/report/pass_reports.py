@@ -15,6 +15,7 @@ from xnorflow_hw.spec import (
     AcceleratorSpec,
     BufferSpec,
     DotSpec,
+    EdgeSpec,
     JoinSpec,
     MacSpec,
     StageSpec,
@@ -164,6 +165,8 @@ def _stage(stage: StageSpec) -> dict[str, str]:
         found["sums"] = a.sums
     if isinstance(a, MacSpec):
         found["products"] = a.multiplier
+    if isinstance(a, EdgeSpec):
+        found["edges"] = f"{a.edges}, {a.parts} factors of {a.factor_bits} bits each"
     if a.rom is not None:
         tiles = f" in {len(a.rom.tiles)} tiles" if len(a.rom.tiles) > 1 else ""
         found[f"weights {a.weight_words} x {a.word_bits}"] = f"{a.rom.storage}{tiles}"

@@ -52,6 +52,31 @@ class Lookups:
 
 
 @dataclass(frozen=True)
+class EdgeSums:
+    """Summary of an array whose weights are sums of edges.
+
+    Parameters
+    ----------
+    number : int
+        Ternary sums per beat of an output channel: one for each edge and part of its lanes.
+    lanes : int
+        Lanes of such a sum.
+    factor_bits : int
+        Bits of its factor.
+    edges : int
+        Edges, each of which sees codes of its own.
+    frames : int
+        Frames whose settings wait for the engine; 0 if they are not known yet.
+    """
+
+    number: int
+    lanes: int
+    factor_bits: int
+    edges: int
+    frames: int = 0
+
+
+@dataclass(frozen=True)
 class ComputedCodes:
     """Summary of a tail that computes codes by a product and a sum.
 
@@ -241,6 +266,8 @@ class EngineSummary:
         weights are indices.
     masked : bool
         Whether the last plane of a weight is a mask.
+    edges : EdgeSums, optional
+        The sums of an array whose weights are sums of edges.
     """
 
     name: str
@@ -283,6 +310,7 @@ class EngineSummary:
     products: Products | None = None
     lookups: Lookups | None = None
     masked: bool = False
+    edges: EdgeSums | None = None
 
     def __post_init__(self) -> None:
         """Check that sizes are positive."""

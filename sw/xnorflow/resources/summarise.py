@@ -13,6 +13,7 @@ from xnorflow.plan.tail_choice import affine_logic, affine_registers, score_luts
 from xnorflow.resources.engine import (
     ComputedCodes,
     DesignSummary,
+    EdgeSums,
     EngineSummary,
     Lookups,
     Products,
@@ -26,6 +27,7 @@ from xnorflow_hw.spec import (
     AffineSpec,
     BufferSpec,
     DotSpec,
+    EdgeSpec,
     GatherSpec,
     JoinSpec,
     MacSpec,
@@ -38,9 +40,9 @@ from xnorflow_hw.spec.stage_latency import compares
 
 
 def engine_summary(
-    part: Part, stage: StageSpec, streams: tuple[StreamSummary, ...]
+    part: Part, stage: StageSpec, streams: tuple[StreamSummary, ...], frames: int = 0
 ) -> EngineSummary:
-    """Return the summary of a stage and of the streams into it."""
+    """Return the summary of a stage, of the streams into it and of its queue of settings."""
     b, a = stage.buffer, stage.array
     rows = levels = 0
     words: tuple[int, ...] = ()
@@ -92,6 +94,9 @@ def engine_summary(
         if isinstance(a, GatherSpec)
         else None,
         masked=isinstance(a, DotSpec) and a.masked,
+        edges=EdgeSums(a.edges * a.parts, a.part_lanes, a.factor_bits, a.edges, frames)
+        if isinstance(a, EdgeSpec)
+        else None,
     )
     match b:
         case BufferSpec():
@@ -214,4 +219,6 @@ def engine_summaries(
 ) -> tuple[EngineSummary, ...]:
     """Return the summaries of all stages of an accelerator."""
     into = stream_summaries(described)[:-1]
-    return tuple(engine_summary(*each) for each in zip(parts, described.stages, into, strict=True))
+    frames = [described.frames_before(k) for k in range(len(parts))]
+    each = zip(parts, described.stages, into, frames, strict=True)
+    return tuple(engine_summary(*one) for one in each)

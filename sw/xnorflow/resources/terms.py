@@ -9,6 +9,7 @@ memories, which are known, are terms, too.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import ceil, gcd
 
 from xnorflow.devices.tables import Family
@@ -16,18 +17,20 @@ from xnorflow.plan.products import adder_bits, product_luts, product_registers
 from xnorflow.resources.engine import (
     ComputedCodes,
     DesignSummary,
+    EdgeSums,
     EngineSummary,
     JoinSummary,
     Lookups,
     Products,
     ScoreSummary,
+    StreamSummary,
 )
 from xnorflow.resources.join_counts import extra_counts
 from xnorflow.storage.blocks import StorageChoice, ram_luts, rom_luts
 from xnorflow_hw.array import stored_sums as stored
 from xnorflow_hw.fabric import copies, xnor_sum
 from xnorflow_hw.spec import GearboxSpec, RomSpec
-from xnorflow_hw.spec.latency import register_count
+from xnorflow_hw.spec.latency import register_count, ternary_width
 
 Terms = dict[str, float]
 CONSTANT = ", constants"
@@ -261,6 +264,36 @@ def _lookup_terms(lookups: Lookups, pe: int, simd: int, bits: int, family: Famil
     }
 
 
+def _edges(e: EngineSummary, edges: EdgeSums, family: Family) -> Terms:
+    """Return the terms of an array whose weights are sums of edges."""
+    sums, number, codes = e.pe * e.at_once, edges.number, e.simd * e.act_bits
+    width = ternary_width(edges.lanes, e.act_bits)
+    part = replace(e, simd=edges.lanes, blocks=1)
+    found: Terms = {
+        "array": 1,
+        "array: bits of sums": sums * e.acc_bits,
+        **{name: sums * number * value for name, value in beat(part).items()},
+        "products: LUTs": sums * number * product_luts(width, edges.factor_bits),
+        "products: bits of adders": sums * adder_bits(number, width, edges.factor_bits),
+        "products of logic: flip-flops": sums
+        * product_registers(number, width, edges.factor_bits, "logic"),
+        "array: bits of copies": e.at_once * codes * edges.edges,
+        f"{WHOLE}chains": sums * (1 + number * (1 + e.weight_planes)),
+    }
+    if edges.edges > 1 and edges.frames:
+        settings = (StreamSummary(None, edges.frames, edges.edges - 1),)
+        luts, ffs = extra_counts(settings)
+        found |= {"joins: LUTs": luts, "joins: flip-flops": ffs}
+    if e.form == "recoded":
+        found["array: lanes recoded"] = e.at_once * codes * edges.edges
+    if e.rom_depth > 1:
+        found |= _weights(e, family)
+        found[FAR] = _far(e, family)
+    if e.reduction <= e.block_lanes:
+        found[f"{SPARED}bits of sums"] = sums * e.acc_bits
+    return found
+
+
 def array_dsps(e: EngineSummary, family: Family) -> int:
     """Return the DSP blocks of an array."""
     if e.products is None or e.products.multiplier != "dsp" or family.dsp is None:
@@ -272,6 +305,8 @@ def array_dsps(e: EngineSummary, family: Family) -> int:
 def _dot(e: EngineSummary, family: Family) -> Terms:
     if e.products is not None:
         return _mac(e, e.products, family)
+    if e.edges is not None:
+        return _edges(e, e.edges, family)
     sums = e.pe * e.at_once
     found: Terms = {
         "array": 1,

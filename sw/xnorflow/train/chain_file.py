@@ -7,6 +7,7 @@ executor gets exact sums.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,31 @@ class ChainFile:
             if total:
                 self.join("Add", total)
             total = self.at
+
+    def sum_of_layers(self, weights: Sequence[NDArray[Any]], pad: int = 0) -> None:
+        """Append layers that all read the last tensor, and the sum of what they make.
+
+        Parameters
+        ----------
+        weights : sequence of arrays
+            Those of dense layers, [outputs, inputs], or of convolutions, [outputs, inputs, rows,
+            columns]; one array is a layer without a sum.
+        pad : int
+            Padding of convolutions.
+        """
+        if weights[0].ndim == 2:
+            self.flatten()
+        start, made = self.at, []
+        for own in weights:
+            self.at = start
+            if own.ndim == 2:
+                self.dense(own)
+            else:
+                self.convolution(own, pad)
+            made.append(self.at)
+        self.at = made[0]
+        for term in made[1:]:
+            self.join("Add", term)
 
     def max_pool(self, size: int, stride: int | None = None) -> None:
         """Append a max-pool of size x size pixels, which leaves out an incomplete last row.

@@ -32,6 +32,8 @@ class Method:
     fixed_point : str, optional
         Bits to round to when the file is imported, or "auto", if the method leaves weights or sums
         real.
+    with_edges : bool
+        Whether sums of layers in the file are edges of one layer; see `xnorflow.load`.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Method:
     net: str = "128-128"
     epochs: int = 50
     fixed_point: str | None = None
+    with_edges: bool = False
 
     def start(self, task: Task) -> Training:
         """Build the untrained network.
@@ -120,6 +123,13 @@ METHODS = (
         "Mellempudi et al., arXiv:1705.01462",
         "ternary_weights",
         "groups",
+    ),
+    Method(
+        "trn",
+        "Ternary residual network, edges switched at run time",
+        "Kundu et al., arXiv:1707.04679",
+        "ternary_residual",
+        with_edges=True,
     ),
     Method(
         "bitwise",

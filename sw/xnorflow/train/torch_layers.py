@@ -120,7 +120,10 @@ class WeightLayer(WritableLayer):
         """Append the layer with its whole weights, and a product with the factor."""
         with torch.no_grad():
             whole, factor = self.rule.deployed(self.weight)
-        if whole.ndim == 2:
+            edges = self.rule.edges(self.weight)
+        if len(edges) > 1:
+            file.sum_of_layers([edge.numpy() for edge in edges], pad=self.pad)
+        elif whole.ndim == 2:
             file.dense(whole.numpy())
         else:
             file.convolution(whole.numpy(), self.pad, self.groups, self.stride)

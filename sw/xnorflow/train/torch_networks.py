@@ -24,6 +24,7 @@ def network(
     activation: Callable[[], nn.Module],
     pool_first: bool,
     factors: bool = False,
+    centred: bool = True,
 ) -> Any:
     """Build a chain of layer, normalisation and activation; the last has no activation.
 
@@ -42,6 +43,8 @@ def network(
     factors : bool
         Whether every class has a factor of its own at the end, by batch normalisation, or all share
         one.
+    centred : bool
+        Whether samples are shifted to lie around 0, or enter the first layer as they are.
 
     Returns
     -------
@@ -49,7 +52,7 @@ def network(
         The untrained network. It takes float32 [frames, channels, rows, columns] and returns scores
         [frames, classes].
     """
-    layers: list[nn.Module] = [Centred(task.data.most)]
+    layers: list[nn.Module] = [Centred(task.data.most)] if centred else []
     planned = steps(task.net, task.data.frame, task.data.classes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(task.seed)

@@ -41,6 +41,10 @@ class WeightRule(ABC):
     def deployed(self, w: Any) -> tuple[Any, Any]:
         """Return whole numbers of the shape of `w`, and a factor per output, or None for 1."""
 
+    def edges(self, w: Any) -> list[Any]:
+        """Return the arrays of whole numbers that are written as a layer each and then added."""
+        return [self.deployed(w)[0]]
+
 
 class SignWeights(WeightRule):
     """The sign of each weight (BinaryConnect, eq. 1); the gradient is that of the sign itself."""
@@ -171,6 +175,30 @@ class TernaryWeights(WeightRule):
         return size > self.SHARE * size.mean()
 
 
+def closest_ternary(groups: Any) -> tuple[Any, Any]:
+    """Return the ternary weights and the factor of each group that are closest to real weights.
+
+    The k largest magnitudes of a group are kept; the factor is their mean, and k maximises
+    sum**2 / k.
+
+    Parameters
+    ----------
+    groups : tensor [..., group]
+        Real weights.
+
+    Returns
+    -------
+    ternary : tensor [..., group]
+    alpha : tensor [..., 1]
+    """
+    size, order = groups.abs().sort(-1, descending=True)
+    sums = size.cumsum(-1)
+    counts = torch.arange(1, groups.shape[-1] + 1)
+    best = (sums.square() / counts).argmax(-1, keepdim=True)
+    alpha = sums.gather(-1, best) / (best + 1)
+    return torch.sign(groups) * (order.argsort(-1) <= best), alpha
+
+
 class GroupedTernary(WeightRule):
     """Ternary weights with a factor for every group of input channels (arXiv:1705.01462).
 
@@ -210,13 +238,7 @@ class GroupedTernary(WeightRule):
         short = -channels_last.shape[-1] % self.group
         padded = torch.nn.functional.pad(channels_last, (0, short))
         groups = padded.reshape(*padded.shape[:-1], -1, self.group)
-        size, order = groups.abs().sort(-1, descending=True)
-        sums = size.cumsum(-1)
-        counts = torch.arange(1, self.group + 1)
-        best = (sums.square() / counts).argmax(-1, keepdim=True)
-        alpha = sums.gather(-1, best) / (best + 1)
-        rank = order.argsort(-1)
-        ternary = torch.sign(groups) * (rank <= best)
+        ternary, alpha = closest_ternary(groups)
         unit = alpha.flatten(1).amax(1) / self.most
         if self.shared:
             unit = unit.max().expand(unit.shape)

@@ -13,6 +13,7 @@ from xnorflow import demo
 from xnorflow.cli import main
 from xnorflow.cli.run import _baud
 from xnorflow.errors import BadInput, CheckFailed
+from xnorflow.train.chain_file import ChainFile
 from xnorflow_boards.host.driver import Driver
 from xnorflow_boards.host.protocol import encode, hello
 from xnorflow_boards.host.transport import SerialTransport
@@ -287,3 +288,33 @@ def test_run_refuses_a_port_that_is_not_there(folder, images):
     done = run(folder, "--port", "/dev/there-is-none", "--data", images)
     assert done.exit_code == 2
     assert "cannot open the port /dev/there-is-none" in error_of(done)
+
+
+def test_every_frame_has_its_own_number_of_edges_over_a_bad_line(tmp_path):
+    """Frames that are sent again keep their number, and those around them theirs."""
+    rng = np.random.default_rng(2)
+    file = ChainFile("net", (1, 3, 3))
+    parts = [rng.integers(-1, 2, (5, 9)) * size for size in (5, 3, 1)]
+    file.sum_of_layers([np.asarray(part, np.float32) for part in parts])
+    file.save(tmp_path / "net.onnx", 5, "")
+    design = xf.compile(xf.load(tmp_path / "net.onnx", edges=True))
+    design.write(tmp_path / "design")
+    x = rng.integers(0, 256, (300, 3, 3)).astype(np.uint8)
+    np.savez(tmp_path / "x.npz", x=x[:40])
+    edges, face = rng.integers(1, 4, len(x)), design.interface
+    payloads = np.concatenate([edges[:, None], face.pack(x).reshape(len(x), -1)], 1)
+    with simulated(design, trouble=Trouble(FaultRates(0.002, 0.002, 0.002, 0.002))) as board:
+        transport = SerialTransport(board.port, 1_000_000)
+        driver = Driver(transport, timeout=0.4)
+        try:
+            known = driver.expect(design.digest, payloads.shape[1], face.out_beats * face.out_bytes)
+            answers = driver.run(payloads.astype(np.uint8), known)
+        finally:
+            transport.close()
+        args = ["--port", board.port, "--data", str(tmp_path / "x.npz"), "--edges", "1", "--check"]
+        ran = CliRunner().invoke(main, ["run", str(tmp_path / "design"), *args, "--json"])
+    assert answers.answered.all() and driver.statistics.lost > 5
+    scores = face.unpack(answers.results.reshape(len(x), face.out_beats, face.out_bytes))
+    np.testing.assert_array_equal(scores, design.net(x, edges=edges))
+    assert (scores != design.net(x)).any()
+    assert ran.exit_code == 0 and json.loads(ran.output)["mismatches"] == 0

@@ -55,6 +55,7 @@ class Accelerator(Agent):
         ctx.set(self.link.results.payload, self.due[0][1] if self.offered else 0)
 
     offered = False
+    setting = b""
 
     def sample(self, ctx, cycle):
         link, spec = self.link, self.link.spec
@@ -66,9 +67,12 @@ class Accelerator(Agent):
             self.due.pop(0)
             self.offered = False
         if ctx.get(link.frames.valid) and ctx.get(link.frames.ready):
+            if spec.edges > 1 and not self.beats:
+                # The number counts with a frame's first beat.
+                self.setting = bytes([ctx.get(link.edges)])
             self.beats.append(ctx.get(link.frames.payload).to_bytes(spec.in_lanes, "little"))
             if len(self.beats) == spec.in_beats:
-                self.frames.append(b"".join(self.beats))
+                self.frames.append(self.setting + b"".join(self.beats))
                 self.beats = []
                 result = result_of(spec, self.frames[-1])
                 for k in range(spec.out_beats):
@@ -126,7 +130,13 @@ def talk(spec, pieces, *, seed=0, stall=0.0):
 
 
 def model_of(spec):
-    return ModelBoard(spec.identity, spec.frame, lambda f: result_of(spec, f), spec.version)
+    def accelerator(frame):
+        if spec.edges > 1:
+            # Of a number that is too large the hardware looks at its lowest bits.
+            frame = bytes([frame[0] & ((1 << spec.edges.bit_length()) - 1)]) + frame[1:]
+        return result_of(spec, frame)
+
+    return ModelBoard(spec.identity, spec.frame, accelerator, spec.version)
 
 
 def data(spec, session, sequence, seed=0):
@@ -142,6 +152,8 @@ SHAPES = [
     {"in_lanes": 4, "in_beats": 3, "crc_bits": 8},
     {"crc_bits": 4, "out_bytes": 4, "window": 2},
     {"in_lanes": 5, "in_beats": 1, "out_beats": 1, "out_bytes": 1},
+    {"in_beats": 1, "out_bytes": 1, "edges": 5},
+    {"in_lanes": 3, "in_beats": 2, "edges": 2},
 ]
 
 

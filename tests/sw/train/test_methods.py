@@ -28,6 +28,7 @@ CONVOLUTIONAL = [
         "binary_net",
         "dorefa",
         "quantized_cnn",
+        "ternary_residual",
         "ternary_weights",
         "xnor_net",
         "xnor_net_k",
@@ -42,7 +43,7 @@ LEARNED: dict[str, float] = {}
 def load(method: Method, path: Path, data: DataSet) -> xnorflow.IntegerNetwork:
     """Import a file as `xnorflow train` does at its end."""
     if method.fixed_point is None:
-        return xnorflow.load(path)
+        return xnorflow.load(path, edges=method.with_edges)
     return xnorflow.load(path, fixed_point=method.fixed_point, calibrate=data.x_train)
 
 

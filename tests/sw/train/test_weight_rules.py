@@ -127,3 +127,43 @@ def test_what_is_trained_is_what_is_deployed_but_for_a_factor_per_output(rule: o
     for t, d in zip(trained, whole, strict=True):
         factor = t.abs().max() / d.abs().max()
         np.testing.assert_allclose(t, d * factor, rtol=1e-4, atol=1e-6)
+
+
+def test_edges_are_ternary_in_groups_and_each_leaves_less() -> None:
+    from xnorflow.train.recipes import ternary_residual as trn
+
+    for shape, pixels in (((3, 40), 1), ((3, 80), 4), ((4, 20, 3, 3), 1)):
+        w = values(*shape)
+        rule = trn.TernaryResidual(pixels)
+        edges, left = rule.split(w)
+        assert 1 < len(edges) <= trn.MOST_EDGES and left <= trn.LEFT
+        unit = None
+        rest = w
+        for edge in edges:
+            assert edge.shape == w.shape and (edge == edge.round()).all()
+            assert edge.abs().max() <= trn.MOST
+            by_channel = edge.reshape(shape[0], shape[1] // pixels, -1)
+            for first in range(0, by_channel.shape[1], trn.GROUP):
+                sizes = by_channel[:, first : first + trn.GROUP].abs()
+                assert ((sizes == 0) | (sizes == sizes.amax(1, keepdim=True))).all()
+            if unit is None:
+                # The unit of each output is that which the first edge's largest factor is MOST of.
+                flat = (w * edge.sign()).reshape(shape[0], -1)
+                unit = (flat.sum(1) / edge.abs().reshape(shape[0], -1).sum(1)).reshape(
+                    -1, *[1] * (w.ndim - 1)
+                )
+            before = rest.norm()
+            rest = rest - edge * unit
+            assert rest.norm() < 0.8 * before
+        assert (rule.deployed(w)[0] == sum(edges)).all()
+
+
+def test_closest_ternary_is_the_closest_of_all() -> None:
+    groups = values(6, 4)
+    ternary, alpha = rules.closest_ternary(groups)
+    found = (groups - ternary * alpha).norm(dim=1)
+    for signs in itertools.product((-1.0, 0.0, 1.0), repeat=4):
+        t = torch.tensor(signs)
+        if t.any():
+            best = (groups @ t / t.square().sum()).clamp(min=0)[:, None]
+            assert (found <= (groups - best * t).norm(dim=1) + 1e-6).all()
