@@ -240,8 +240,11 @@ def shrunk(spec: AcceleratorSpec) -> AcceleratorSpec:
         The same hardware with the least depths.
     """
     search = _Search(spec)
-    while search.less():
-        pass
+    # Now, with room everywhere else, a schedule is found soonest.
+    search.leave_out()
+    search.less()
+    while search.leave_out():
+        search.less()
     return search.flow.spec
 
 
@@ -262,8 +265,8 @@ class _Search:
         self.known = self.flow
         """The schedule that `latest` was computed of."""
 
-    def less(self) -> bool:
-        """Find the least of all depths; return whether queues were left out on the way."""
+    def less(self) -> None:
+        """Find the least of all depths."""
         for k, stage in enumerate(self.flow.spec.stages):
             if not isinstance(stage.buffer, JoinSpec):
                 self.buffer(k)
@@ -271,12 +274,16 @@ class _Search:
         for s, stream in enumerate(self.flow.spec.streams):
             if stream.queue:
                 self.queue(s)
-        short = [s for s, q in enumerate(self.flow.spec.streams) if 0 < q.queue <= MOST_WITHOUT]
+
+    def leave_out(self) -> bool:
+        """Leave out short queues, where that delays nothing; return whether there were any."""
         before = self.flow
-        # Mostly all of them can be left out together.
-        if short and not self.without(short):
-            for s in short:
-                self.without([s])
+        short = [
+            s
+            for s, stream in enumerate(before.spec.streams)
+            if stream.queue and self.latest.queue_room(before, s) <= MOST_WITHOUT
+        ]
+        self.without(short)
         if self.flow is before:
             return False
         self.latest, self.known = Latest(self.flow, self.sent), self.flow
@@ -310,16 +317,21 @@ class _Search:
             lambda depth: self.flow.with_stream(s, replace(stream, queue=depth)),
         )
 
-    def without(self, queues: Sequence[int]) -> bool:
-        """Leave out the queues of these streams if that delays nothing; return whether."""
+    def without(self, queues: Sequence[int]) -> None:
+        """Leave out the queues of these streams, or some of them, if that delays nothing."""
+        if not queues:
+            return
         streams = list(self.flow.spec.streams)
         for s in queues:
             streams[s] = replace(streams[s], queue=0)
         flow = Flow(replace(self.flow.spec, streams=tuple(streams)), self.flow.frames)
         if flow.solve(self.sent):
             self.flow = flow
-            return True
-        return False
+        elif len(queues) > 1:
+            # Mostly all can be left out together, or all but a few.
+            half = len(queues) // 2
+            self.without(queues[:half])
+            self.without(queues[half:])
 
     def _with_stage(self, k: int, **changed: Any) -> Flow:
         return self.flow.with_stage(k, replace(self.flow.spec.stages[k], **changed))
