@@ -129,15 +129,18 @@ def count(design: Design, board: str) -> tuple[Counts, dict[str, Counts]]:
     """Return what a design takes as a whole, and what each of its components takes."""
     target = find_board(board)
     if not target.open:
-        found = components(design, _modules(design, board, _keep(design)))
-        return synthesised(design, board), {n: _used(board, cells) for n, cells in found.items()}
+        return synthesised(design, board), apart(design, board)
     with tempfile.TemporaryDirectory() as folder:
         whole = _Count(design, target, Path(folder), lambda step, doing: None).packed()
     return whole, apart(design, board)
 
 
 def apart(design: Design, board: str) -> dict[str, Counts]:
-    """Return what each component of a design takes on a board with an open flow, after Yosys."""
+    """Return what each component of a design takes after Yosys."""
+    target = find_board(board)
+    if not target.open:
+        found = components(design, _modules(design, board, _keep(design)))
+        return {n: _used(board, cells) for n, cells in found.items()}
     with tempfile.TemporaryDirectory() as folder:
-        build = _Count(design, find_board(board), Path(folder), lambda step, doing: None)
+        build = _Count(design, target, Path(folder), lambda step, doing: None)
         return build.apart()

@@ -43,7 +43,7 @@ from xnorflow.export.integer_model import integer_model
 from xnorflow.plan.fabric import with_fabric
 from xnorflow.plan.mapping import mapped
 from xnorflow.plan.tail_choice import with_tails
-from xnorflow_hw.spec import AffineSpec
+from xnorflow_hw.spec import AffineSpec, DotSpec
 from xnorflow_sim import golden
 
 PARTS = {
@@ -51,6 +51,7 @@ PARTS = {
     "scores": "a unit of float32 scores",
     "groups": "a convolution in groups, depthwise ones among them",
     "depthwise": "a convolution with a group for each input channel",
+    "masked": "weights of -1, 0 and 1, with a mask",
     "rescale": "codes that are computed, as fixed point has them",
     "joins": "a join or a stretch",
     "outputs": "several outputs, or a map as output",
@@ -67,6 +68,8 @@ def parts(case: Case) -> set[str]:
     found = {"rescale"} if rescaled else set()
     if computed > rescaled:
         found.add("affine")
+    if any(isinstance(s.array, DotSpec) and s.array.masked for s in spec.stages):
+        found.add("masked")
     if spec.scores is not None:
         found.add("scores")
     if any(isinstance(layer, ir.Join | ir.Stretch | ir.AddMap) for layer in case.net.layers):

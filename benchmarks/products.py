@@ -161,13 +161,13 @@ def measure(size: Size, multiplier: Multiplier | None, board: str, frames: int) 
     return [row for row in rows(design, measured, family) if row[0] == "array"]
 
 
-def fitted(found: Sequence[Row], fabric: str) -> None:
-    """Fit the new coefficients of a fabric, with those of all other terms as they are."""
+def fitted(found: Sequence[Row], fabric: str, parts: Sequence[str] = NEW) -> None:
+    """Fit the coefficients with these parts of names, with those of all other terms as they are."""
     known = json.loads(COEFFICIENTS.read_text())
     for resource in ("lut", "ff"):
         own, left = known[fabric][resource], []
         for name, features, total in found:
-            new = {n: v for n, v in features.items() if any(part in n for part in NEW)}
+            new = {n: v for n, v in features.items() if any(part in n for part in parts)}
             rest = sum(own.get(n, 0.0) * v for n, v in features.items() if n not in new)
             left.append((name, new, {resource: max(0, round(total[resource] - rest))}))
         own.update(fit_components(left, resource))

@@ -69,6 +69,7 @@ def signature(design: Design) -> str:
         ", computed=None",
         ", scores=None",
         ", products=None",
+        ", masked=False",
         ", dsp_widths=None",
         ", dsp_widths=()",
     ):

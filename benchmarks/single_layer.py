@@ -68,7 +68,7 @@ def measured(net: ir.IntegerNetwork, board: str, fold: Fold, cycles: int) -> Mea
     net : IntegerNetwork
         From `network`.
     board : str
-        Name of a board with an open flow.
+        Name of a board.
     fold : Fold
         Folding of the layer; the sum behind it has as many lanes as the layer has PE.
     cycles : int

@@ -37,6 +37,7 @@ from xnorflow_sim.golden import apply, join
 
 ROOT = Path(__file__).parents[1]
 LAYERS_OF, AVERAGES = "sw/xnorflow/lower/write_layers.py", "sw/xnorflow/lower/averages.py"
+PLAIN = "sw/xnorflow/merge/plain_layers.py"
 REFERENCE = "tests/sw/lower/reference.py"
 
 
@@ -141,6 +142,11 @@ def test_the_golden_model_computes_every_layer(layer: type[Layer]) -> None:
 @pytest.mark.parametrize("layer", LAYERS)
 def test_every_layer_has_a_rule_for_hardware(layer: type[Layer]) -> None:
     assert layer in RULES, f"RULES of plan/layer_rules.py lacks {layer.__name__}"
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_it_is_known_whether_every_layer_can_vanish(layer: type[Layer]) -> None:
+    assert layer.__name__ in cases_in(PLAIN), f"is_plain of {PLAIN} lacks {layer.__name__}"
 
 
 @pytest.mark.parametrize("layer", LAYERS)

@@ -145,8 +145,9 @@ ROOMS = {
     " hw.top sim.golden sim.interface sim.locate sim.simulation sim.verilator",
     "xnorflow.folding": "design plan resources schedule storage devices ir errors inputs hw.spec"
     " hw.array",
+    "xnorflow.merge": "folding plan resources storage devices ir errors",
     "xnorflow.comparison": "resources devices errors",
-    "xnorflow.report": "comparison resources devices graph lower ir errors hw.spec",
+    "xnorflow.report": "comparison resources devices graph lower merge ir errors hw.spec",
     "xnorflow.train": "demo data errors npz outputs",
     "xnorflow.demo": "",
     "xnorflow.evidence": "design frontend ir data errors inputs outputs npz version sim.golden"

@@ -28,6 +28,7 @@ def load(
     name: str | None = None,
     fixed_point: int | str | None = None,
     calibrate: NDArray[Any] | str | Path | None = None,
+    merge: bool = True,
 ) -> IntegerNetwork:
     """Import a trained model and lower it to an integer network.
 
@@ -58,6 +59,10 @@ def load(
     calibrate : array [frames, ...] or path, optional
         Samples for `fixed_point`, in the form that the network takes, or a file of them; without
         it, samples are drawn at random.
+    merge : bool
+        Whether layers become one where that takes less of an FPGA by the resource model's estimate
+        (``docs/graphs.md``); scores are the same with and without. A ``network.npz`` is read as it
+        is.
 
     Returns
     -------
@@ -84,6 +89,7 @@ def load(
     from xnorflow.ir.input_kind import alphabet_of
     from xnorflow.ir.input_order import known_layout
     from xnorflow.lower import lower
+    from xnorflow.merge.merging import merged
 
     alphabet_of(input)
     if calibrate is not None and fixed_point is None:
@@ -104,8 +110,8 @@ def load(
     if path.suffix != ".npz":
         graph = read(path, input_scale=input_scale, name=name, layout=layout, input=input)
         if fixed_point is None:
-            return lower(graph)
-        return in_fixed_point(graph, fixed_point, calibrate).net
+            return merged(lower(graph)) if merge else lower(graph)
+        return in_fixed_point(graph, fixed_point, calibrate, merge=merge).net
     if fixed_point is not None:
         raise BadInput(f"{path} is already in integers; leave out fixed point")
     if scale != InputScale() or input != "uint8":
@@ -141,6 +147,8 @@ def in_fixed_point(
     fixed_point: int | str,
     calibrate: NDArray[Any] | str | Path | None = None,
     progress: Callable[[int], object] | None = None,
+    *,
+    merge: bool = True,
 ) -> Rounded:
     """Lower an imported network, in fixed point where it has no exact integer form.
 
@@ -148,7 +156,7 @@ def in_fixed_point(
     ----------
     graph : Graph
         As the frontend read it.
-    fixed_point, calibrate
+    fixed_point, calibrate, merge
         As for `load`.
     progress : callable, optional
         Is called with each width that is tried.
@@ -166,6 +174,7 @@ def in_fixed_point(
     from xnorflow.calibration import calibration_data, widths
     from xnorflow.data import read_images
     from xnorflow.lower import lower
+    from xnorflow.merge.merging import merged
 
     width = widths.known_width(fixed_point)
     if isinstance(calibrate, str | Path):
@@ -179,9 +188,10 @@ def in_fixed_point(
         net = lower(graph)
     except UnsupportedModel:
         found = widths.choose(graph, width, data, progress)
-        return Rounded(found.graph, found.fixed, found.net)
+        return Rounded(found.graph, found.fixed, merged(found.net) if merge else found.net)
     note = "Fixed point was not needed: the network has an exact integer form."
-    return Rounded(graph, None, replace(net, notes=(*net.notes, note)))
+    net = replace(net, notes=(*net.notes, note))
+    return Rounded(graph, None, merged(net) if merge else net)
 
 
 def compare(

@@ -10,6 +10,8 @@ bit tells whether the sum has reached T.
 Of a grouped convolution several groups may be computed at once. Inputs and output channels then
 form blocks, and each output channel has weights only for the inputs of its own block.
 
+Weights that are -1, 0 or 1 may be masked: a plane of signs, and one that is 0 where the weight is.
+
 Several pixels at once use the same weights. Each has a lane that reads one bank of the feature
 buffer. From one kernel column to the next a window's input moves to another bank, so its sum moves
 to that bank's lane.
@@ -52,7 +54,7 @@ class DotArray(wiring.Component):
         Positive integer factor of each weight plane.
     weights : uint8 array [depth, planes, pe, simd / blocks]
         Weight bits, one word per beat, in the order in which the beats arrive. The first word
-        follows the last one.
+        follows the last one. With `masked` a mask follows the planes.
     acc_bits : int
         Width of a sum in bits; the sum is exact modulo ``2 ** acc_bits``.
     rows : int
@@ -69,10 +71,12 @@ class DotArray(wiring.Component):
     blocks : int
         Equal parts, in order, of inputs and output channels; each channel sums the inputs of its
         own part.
+    masked : bool
+        Whether inputs add nothing where their mask is 0.
     form, fabric : str
         How the products of a beat are summed, and with which logic cells; see `BeatSum`. The form
         "stored" keeps the weights in the LUTs that compare (see `StoredSums`); it is for one pixel,
-        one block, codes and weights of one bit, and 2 to 16 words.
+        one block, codes of one bit, weights of one bit or masked ones, and 2 to 16 words.
     rom : RomSpec
         What the memory of the weights is built of.
     start_rom : RomSpec
@@ -141,6 +145,7 @@ class DotArray(wiring.Component):
         turn: int = 0,
         lanes: Sequence[int] = (0,),
         blocks: int = 1,
+        masked: bool = False,
         form: SumForm = "tree",
         fabric: Fabric = "generic",
         rom: RomSpec = IN_BLOCKS,
@@ -172,7 +177,7 @@ class DotArray(wiring.Component):
             raise ValueError(
                 f"blocks is {blocks}; it has to divide pe, which is {pe}, and simd, which is {simd}"
             )
-        expected = (len(coefficients), pe, simd // blocks)
+        expected = (len(coefficients) + masked, pe, simd // blocks)
         if weights.ndim != 4 or weights.shape[1:] != expected or not len(weights):
             raise ValueError(f"weights have shape {weights.shape}, not (depth, *{expected})")
         if weights.size and (weights.min() < 0 or weights.max() > 1):
@@ -186,7 +191,7 @@ class DotArray(wiring.Component):
             )
         self.pe, self.simd, self.bits, self.acc_bits, self.rows = pe, simd, bits, acc_bits, rows
         self.pixels, self.turn, self.lanes = pixels, turn % pixels, tuple(lanes)
-        self.blocks = blocks
+        self.blocks, self.masked = blocks, masked
         self.coefficients, self.weights, self.style = tuple(coefficients), weights, style
         options: dict[str, Any] = {"style": style, "image_bits": image_bits}
         self.fabric = fabric
@@ -194,8 +199,8 @@ class DotArray(wiring.Component):
         if form == stored.FORM:
             if (bits, self.coefficients, pixels, blocks) != (1, (1,), 1, 1):
                 raise ValueError(
-                    "form 'stored' needs one pixel, one block, codes of one bit and weights of one"
-                    f" bit; here pixels is {pixels}, blocks is {blocks}, bits is {bits} and"
+                    "form 'stored' needs one pixel, one block, codes of one bit and one plane of"
+                    f" weights; here pixels is {pixels}, blocks is {blocks}, bits is {bits} and"
                     f" coefficients are {self.coefficients}"
                 )
             if fabric not in stored.FABRICS or rom != stored.ROM:
@@ -203,13 +208,15 @@ class DotArray(wiring.Component):
                     f"form 'stored' needs one of the fabrics {', '.join(stored.FABRICS)} and"
                     f" storage {stored.ROM.storage!r}, not {fabric!r} with {rom.storage!r}"
                 )
-            self._beats = StoredSums(weights=weights[:, 0], name=name, style=style)
+            masks = weights[:, 1] if masked else None
+            self._beats = StoredSums(weights=weights[:, 0], masks=masks, name=name, style=style)
         else:
             self._beats = RomSums(
                 weights=weights,
                 blocks=blocks,
                 bits=bits,
                 coefficients=self.coefficients,
+                masked=masked,
                 form=form,
                 fabric=fabric,
                 rom=rom,
@@ -309,11 +316,12 @@ class DotArray(wiring.Component):
         windows = windows.reshape(*windows.shape[:3], self.blocks, -1)
         windows = np.repeat(windows, self.pe // self.blocks, axis=3)
         word = np.arange(reductions * beats).reshape(reductions, beats) % len(self.weights)
+        mask = self.weights[word, -1][:, :, None] if self.masked else 1
         for plane in range(self.bits):
             active = windows >> plane & 1
             for p, coefficient in enumerate(self.coefficients):
                 agree = active == self.weights[word, p][:, :, None]
-                total += (coefficient << plane) * agree.sum((1, 4), dtype=np.int64)
+                total += (coefficient << plane) * (agree & mask).sum((1, 4), dtype=np.int64)
         total &= (1 << self.acc_bits) - 1
         if self.thresholds is not None:
             row = np.broadcast_to(rows, reductions)

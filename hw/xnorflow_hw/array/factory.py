@@ -118,6 +118,7 @@ def _dot(
         turn=spec.turn,
         lanes=spec.lanes,
         blocks=spec.blocks,
+        masked=spec.masked,
         form=spec.form,
         fabric=spec.fabric,
         rom=spec.rom,

@@ -23,10 +23,10 @@ class RomSums:
     Parameters
     ----------
     weights : uint8 array [depth, planes, pe, simd / blocks]
-        Weight bits.
+        Weight bits; see `DotArray`.
     blocks : int
         Equal parts of codes and PEs; see `DotArray`.
-    bits, coefficients, form, fabric, style :
+    bits, coefficients, masked, form, fabric, style :
         As those of a `BeatSum`.
     rom : RomSpec
         What the memory of the weights is built of.
@@ -55,6 +55,7 @@ class RomSums:
         blocks: int,
         bits: int,
         coefficients: Sequence[int],
+        masked: bool,
         form: SumForm,
         fabric: Fabric,
         rom: RomSpec,
@@ -66,7 +67,7 @@ class RomSums:
         """Create the memory."""
         self.depth, self.planes, self.pe, self.lanes = weights.shape
         self.bits, self.blocks, self.style = bits, blocks, style
-        self._beat = BeatSum(self.lanes, bits, tuple(coefficients), form, fabric, style)
+        self._beat = BeatSum(self.lanes, bits, tuple(coefficients), form, fabric, style, masked)
         kept = self._beat.kept(weights)
         self._rom = weight_memory(
             kept.reshape(self.depth, -1),

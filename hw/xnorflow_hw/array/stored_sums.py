@@ -5,6 +5,8 @@ and an activation. It holds the weights of two PEs and tells for each whether th
 with the addressed weight. So half a LUT per lane is memory and XNOR in one. `compress` adds these
 results at two bits per LUT. Together that is about one LUT per lane, where a memory of LUTs and a
 dense popcount take 1.35.
+
+A mask is one more function of the address, so masked weights take no more LUTs than others.
 """
 
 from __future__ import annotations
@@ -39,9 +41,11 @@ _SUMMED = 0.54
 """LUTs of a compressor tree per lane."""
 _DENSE = 0.86
 """LUTs of the dense popcount behind a memory per lane; see ``benchmarks/popcount.py``."""
+_MASKED = 1.36
+"""The same of masked lanes."""
 
 
-def pays(*, pe: int, simd: int, words: int) -> bool:
+def pays(*, pe: int, simd: int, words: int, masked: bool = False) -> bool:
     """Return whether this form takes fewer LUTs than a memory in LUTs and dense popcounts.
 
     In a wide memory of few words many bits have the same contents in all words and share a LUT.
@@ -54,15 +58,18 @@ def pays(*, pe: int, simd: int, words: int) -> bool:
         Number of lanes.
     words : int
         Number of words of the memory.
+    masked : bool
+        Whether weights have a mask.
     """
     if not 2 <= words <= WORDS or simd < DENSE_LANES:
         return False
     lanes = pe * simd
     compare = ceil(pe / 2) * simd
-    return compare + _SUMMED * lanes < _DENSE * lanes + min(lanes, 1 << words)
+    dense = (_MASKED if masked else _DENSE) * lanes
+    return compare + _SUMMED * lanes < dense + min(lanes * (1 + masked), 1 << words)
 
 
-def verilog_module(name: str, weights: NDArray[Any]) -> str:
+def verilog_module(name: str, weights: NDArray[Any], masks: NDArray[Any] | None = None) -> str:
     """Write the module of all PEs' sums; it needs `primitives.PROLOGUE` before it.
 
     Its ports are ``clk``, ``address``, ``x`` [simd-1:0] and ``n``, `stored_latency` cycles later:
@@ -75,11 +82,21 @@ def verilog_module(name: str, weights: NDArray[Any]) -> str:
         Name of the module.
     weights : uint8 array [words, pe, simd]
         Weight bits of 2 to 16 words.
+    masks : uint8 array [words, pe, simd], optional
+        Whether each lane counts.
     """
     words, pe, simd = weights.shape
     width, bits, lanes = simd.bit_length(), (words - 1).bit_length(), pe * simd
     later = delay_lines("n", pe * width, stored_latency(simd) - 1)
-    agrees = f"(x0[lane] == word[k * {simd} + lane])"
+    placed = _placed(weights, masks)
+    agrees, mask = f"(x0[lane] == word[k * {simd} + lane])", [""] * pe
+    if masks is not None:
+        # The masks lie above the weights of a word.
+        agrees = f"({agrees} & word[{lanes} + k * {simd} + lane])"
+        mask = [f" & word[{lanes + k * simd} +: {simd}]" for k in range(pe)]
+        weights = np.concatenate([weights, masks], axis=1)
+    stored = weights.reshape(words, -1)
+    size = stored.shape[1]
     one = f"{{{width - 1}'d0, {agrees}}}" if width > 1 else agrees
     return "\n".join(
         [
@@ -90,16 +107,16 @@ def verilog_module(name: str, weights: NDArray[Any]) -> str:
             f"  output wire [{pe * width - 1}:0] n",
             ");",
             "`ifdef XNORFLOW_PRIMITIVES",
-            *_placed(weights),
+            *placed,
             "`else",
-            f"  reg [{lanes - 1}:0] words [0:{words - 1}];",
+            f"  reg [{size - 1}:0] words [0:{words - 1}];",
             "  initial begin",
             *(
-                f"    words[{k}] = {lanes}'h{word:0{-(-lanes // 4)}x};"
-                for k, word in enumerate(bit_words(weights.reshape(words, -1)))
+                f"    words[{k}] = {size}'h{word:0{-(-size // 4)}x};"
+                for k, word in enumerate(bit_words(stored))
             ),
             "  end",
-            f"  reg [{lanes - 1}:0] word;",
+            f"  reg [{size - 1}:0] word;",
             f"  reg [{simd - 1}:0] x0;",
             "  always @(posedge clk) word <= words[address];",
             "  always @(posedge clk) x0 <= x;",
@@ -107,7 +124,7 @@ def verilog_module(name: str, weights: NDArray[Any]) -> str:
             f"  wire [{pe * width - 1}:0] n0;",
             *(
                 f"  assign n0[{k * width} +: {width}] ="
-                f" {width}'($countones(~(x0 ^ word[{k * simd} +: {simd}])));"
+                f" {width}'($countones(~(x0 ^ word[{k * simd} +: {simd}]){mask[k]}));"
                 for k in range(pe)
             ),
             "`else",
@@ -128,13 +145,17 @@ def verilog_module(name: str, weights: NDArray[Any]) -> str:
     )
 
 
-def structure(weights: NDArray[Any]) -> tuple[CompressorNetlist, list[str]]:
+def structure(
+    weights: NDArray[Any], masks: NDArray[Any] | None = None
+) -> tuple[CompressorNetlist, list[str]]:
     """Build the sums out of primitives.
 
     Parameters
     ----------
     weights : uint8 array [words, pe, simd]
         Weight bits of 2 to 16 words.
+    masks : uint8 array [words, pe, simd], optional
+        Whether each lane counts.
 
     Returns
     -------
@@ -148,28 +169,36 @@ def structure(weights: NDArray[Any]) -> tuple[CompressorNetlist, list[str]]:
     netlist, heaps = CompressorNetlist(), [Heap({0: []}) for _ in range(pe)]
     address = [Bit(f"address[{k}]") for k in range(bits)]
     # One integer per lane and PE holds its bit of every word, word 0 lowest.
-    columns = (weights.astype(np.int64) << np.arange(words)[:, None, None]).sum(0).T.tolist()
+    columns, counted = (
+        (bit.astype(np.int64) << np.arange(words)[:, None, None]).sum(0).T.tolist()
+        for bit in (weights, np.ones_like(weights) if masks is None else masks)
+    )
 
-    def compares(column: int) -> Callable[[int], int]:
-        return lambda v: ~(column >> (v & ((1 << bits) - 1)) ^ v >> bits)
+    def compares(column: int, mask: int) -> Callable[[int], int]:
+        def agree(v: int) -> int:
+            word = v & ((1 << bits) - 1)
+            return ~(column >> word ^ v >> bits) & mask >> word
+
+        return agree
 
     for lane in range(simd):
         inputs = [*address, Bit(f"x[{lane}]")]
+        functions = list(map(compares, columns[lane], counted[lane]))
         for k in range(0, pe - 1, 2):
-            two = netlist.luts_of_two(inputs, *map(compares, columns[lane][k : k + 2]))
+            two = netlist.luts_of_two(inputs, *functions[k : k + 2])
             for heap, net in zip(heaps[k:], two, strict=False):
                 heap[0].append(Bit(net))
         if pe % 2:
-            heaps[-1][0].append(Bit(netlist.lut(inputs, compares(columns[lane][-1]))))
+            heaps[-1][0].append(Bit(netlist.lut(inputs, functions[-1])))
     nets: list[str] = []
     for heap in heaps:
         nets += sum_bits(netlist, netlist.register(heap), simd.bit_length())[0]
     return netlist, nets
 
 
-def _placed(weights: NDArray[Any]) -> list[str]:
+def _placed(weights: NDArray[Any], masks: NDArray[Any] | None) -> list[str]:
     """Write the sums out of primitives."""
-    netlist, nets = structure(weights)
+    netlist, nets = structure(weights, masks)
     return [*netlist.lines, *(f"  assign n[{k}] = {net};" for k, net in enumerate(nets))]
 
 
@@ -180,6 +209,8 @@ class StoredSums(wiring.Component):
     ----------
     weights : uint8 array [words, pe, simd]
         Weight bits of 2 to 16 words.
+    masks : uint8 array [words, pe, simd], optional
+        Whether each lane counts; all do by default.
     name : str
         Identifier of the Verilog module.
     style : {"amaranth", "verilog"}
@@ -205,14 +236,24 @@ class StoredSums(wiring.Component):
         If there are fewer than 2 words, or more than 16.
     """
 
-    def __init__(self, *, weights: NDArray[Any], name: str, style: Style = "amaranth") -> None:
+    def __init__(
+        self,
+        *,
+        weights: NDArray[Any],
+        name: str,
+        masks: NDArray[Any] | None = None,
+        style: Style = "amaranth",
+    ) -> None:
         """Check the number of words and write the module."""
         self.depth, self.pe, self.simd = weights.shape
         if not 2 <= self.depth <= WORDS:
             raise ValueError(f"form 'stored' needs weights of 2 to {WORDS} words, not {self.depth}")
         self.weights, self.name, self.style = np.asarray(weights, np.uint8), name, style
         self.width, self.latency = self.simd.bit_length(), stored_latency(self.simd)
-        self.modules = {name: verilog_module(name, self.weights)} if style == "verilog" else {}
+        self.masks = None if masks is None else np.asarray(masks, np.uint8)
+        self.modules: dict[str, str] = {}
+        if style == "verilog":
+            self.modules[name] = verilog_module(name, self.weights, self.masks)
         self.spared, self.load = 0, None
         self.sections: tuple[tuple[int, ...], ...] = ()
         self.images: dict[str, str] = {}
@@ -246,18 +287,23 @@ class StoredSums(wiring.Component):
                 o_n=self.counts,
             )
             return m
-        words = Array(
-            Const(word, self.pe * self.simd)
-            for word in bit_words(self.weights.reshape(self.depth, -1))
+        word, mask = (
+            delay(m, self._words(bits)[self.address], 1, name=name)
+            for bits, name in ((self.weights, "word"), (self.masks, "mask"))
         )
-        word = delay(m, words[self.address], 1, name="word")
         x = delay(m, self.data, 1, name="x")
         counts = []
         for k in range(self.pe):
-            agree = ~(x ^ word.word_select(k, self.simd))
+            agree = ~(x ^ word.word_select(k, self.simd)) & mask.word_select(k, self.simd)
             count = Signal(self.width, name=f"count_{k}")
             m.d.comb += count.eq(sum(agree[1:], agree[0]))
             counts.append(count)
         late = delay(m, Cat(counts), self.latency - 1, name="counts")
         m.d.comb += self.counts.eq(late)
         return m
+
+    def _words(self, bits: NDArray[Any] | None) -> Array:
+        """Return the words of a memory, all ones without bits."""
+        bits = np.ones_like(self.weights) if bits is None else bits
+        size = self.pe * self.simd
+        return Array(Const(word, size) for word in bit_words(bits.reshape(self.depth, -1)))

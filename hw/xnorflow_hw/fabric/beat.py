@@ -2,6 +2,9 @@
 
 Two kinds of forms compute the same integer: a popcount for each pair of an activation plane and a
 weight plane, or, for each weight plane, the sum of the XNORs of whole codes ("add").
+
+Masked weights, -1, 0 and 1, have a plane of signs and one of masks, and lanes whose mask is 0 add
+nothing: one popcount or sum instead of the two that bipolar planes would take.
 """
 
 from __future__ import annotations
@@ -10,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Signal, Value
+import numpy as np
+from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.utils import ceil_log2
 from numpy.typing import NDArray
 
@@ -26,7 +30,9 @@ RECODED_SUMS = 4
 """Smallest number of sums of the same codes for which recoding the codes pays."""
 
 
-def cheapest_form(*, simd: int, bits: int, fabric: Fabric, sums: int, words: int) -> SumForm:
+def cheapest_form(
+    *, simd: int, bits: int, fabric: Fabric, sums: int, words: int, masked: bool = False
+) -> SumForm:
     """Choose the form with the fewest LUTs.
 
     Parameters
@@ -39,6 +45,8 @@ def cheapest_form(*, simd: int, bits: int, fabric: Fabric, sums: int, words: int
     words : int
         Number of words of the memory of the weights. Recoding takes a cycle; reading a single word,
         a constant, takes none.
+    masked : bool
+        As that of a `BeatSum`.
 
     Returns
     -------
@@ -68,7 +76,7 @@ def cheapest_form(*, simd: int, bits: int, fabric: Fabric, sums: int, words: int
     """
     if bits > 1 and simd <= 4 * bits:
         return "add"
-    known = popcount.forms(fabric)
+    known = popcount.forms(fabric, masked=masked)
     if simd < DENSE_LANES or "dense" not in known:
         return "tree"
     return "recoded" if sums >= RECODED_SUMS and words > 1 and "recoded" in known else "dense"
@@ -78,7 +86,8 @@ def cheapest_form(*, simd: int, bits: int, fabric: Fabric, sums: int, words: int
 class BeatSum:
     """Builds the sum ``sum over planes p of c_p sum over lanes of (code XNOR weight)``.
 
-    The weight bit of a lane is compared with every bit of the lane's code.
+    The weight bit of a lane is compared with every bit of the lane's code. If there is a mask, the
+    lanes where it is 0 are left out.
 
     Parameters
     ----------
@@ -94,6 +103,8 @@ class BeatSum:
         The logic cells it is built of.
     style : {"amaranth", "verilog"}
         Plain Amaranth, or instances of the Verilog in `modules`.
+    masked : bool
+        Whether weights have a mask as their last plane, which has no coefficient.
 
     Raises
     ------
@@ -107,10 +118,11 @@ class BeatSum:
     form: SumForm = "tree"
     fabric: Fabric = "generic"
     style: Style = "amaranth"
+    masked: bool = False
 
     def __post_init__(self) -> None:
         """Check the form."""
-        known = (*popcount.forms(self.fabric), "add")
+        known = (*popcount.forms(self.fabric, masked=self.masked), "add")
         if self.form not in known:
             raise ValueError(
                 f"form is {self.form!r}; the fabric {self.fabric!r} has {', '.join(known)}"
@@ -127,10 +139,13 @@ class BeatSum:
         return int(self.form == "recoded" and self.style == "verilog")
 
     def kept(self, weights: NDArray[Any]) -> NDArray[Any]:
-        """Return weight bits [..., simd] as the memory has to hold them for `build`."""
+        """Return weight bits [depth, planes, pe, simd] as the memory holds them for `build`."""
         if self.early:
             return recode.recoded(weights, self.counted)
-        return weights ^ 1 if self.complemented else weights
+        if not self.complemented:
+            return weights
+        signs = len(self.coefficients)
+        return np.concatenate([weights[:, :signs] ^ 1, weights[:, signs:]], axis=1)
 
     @property
     def spared(self) -> int:
@@ -166,8 +181,9 @@ class BeatSum:
         if self.style != "verilog":
             return {}
         if self.complemented:
-            name = xnor_sum.module_name(self.simd, self.bits, fabric=self.fabric)
-            return {name: xnor_sum.verilog_module(self.simd, self.bits, fabric=self.fabric)}
+            options: dict[str, Any] = {"fabric": self.fabric, "masked": self.masked}
+            name = xnor_sum.module_name(self.simd, self.bits, **options)
+            return {name: xnor_sum.verilog_module(self.simd, self.bits, **options)}
         name = popcount.module_name(*self._size, **self._kind)
         return {name: popcount.verilog_module(*self._size, **self._kind)}
 
@@ -186,8 +202,8 @@ class BeatSum:
         Returns
         -------
         list of Value
-            One per activation plane, or the codes. A spared lane's code, delayed until the sum is
-            there, comes last.
+            One per activation plane, or the codes. A spared lane's code comes last, delayed until
+            the sum is there, or as it is if there is a mask.
         """
         planes: list[Value] = [data]
         if self.spared:
@@ -204,7 +220,7 @@ class BeatSum:
                 for a, plane in enumerate(planes)
             ]
         if self.spared:
-            late = self.early + self.latency
+            late = 0 if self.masked else self.early + self.latency
             planes.append(delay(m, data[-1], late, name=f"{name}_spared"))
         return planes
 
@@ -222,7 +238,7 @@ class BeatSum:
         operands : sequence of Value
             What `operands` returned.
         weights : sequence of Value [simd]
-            The PE's word of weights for each plane.
+            The PE's word of weights for each plane, and last the mask, if there is one.
 
         Returns
         -------
@@ -234,11 +250,13 @@ class BeatSum:
         """
         terms: list[Signal] = []
         part = self._codes if self.complemented else self._count
+        mask = weights[-1] if self.masked else None
+        signs = weights[: len(self.coefficients)]
         for a, x in enumerate(operands[: len(operands) - self.spared]):
-            for p, (coefficient, w) in enumerate(zip(self.coefficients, weights, strict=True)):
+            for p, (coefficient, w) in enumerate(zip(self.coefficients, signs, strict=True)):
                 own, factor = f"{name}_{a}_{p}", coefficient << a
                 term = Signal(range(self._most * factor + 1), name=f"term_{own}")
-                m.d.comb += term.eq(part(m, own, x, w) * factor)
+                m.d.comb += term.eq(part(m, own, x, w, mask) * factor)
                 terms.append(term)
         levels = ceil_log2(len(terms))
         registered = registered_levels(levels, register_count(levels))
@@ -253,7 +271,12 @@ class BeatSum:
             terms = sums
         if not self.spared:
             return terms[0][: self.width], None
-        late = delay(m, weights[0][-1], self.latency, name=f"spared_{name}")
+        if mask is not None:
+            agrees = Signal(name=f"agrees_{name}")
+            m.d.comb += agrees.eq(~(operands[-1] ^ signs[0][-1]) & mask[-1])
+            late = delay(m, agrees, self.latency, name=f"spared_{name}")
+            return terms[0][: self.width], (late, Const(1))
+        late = delay(m, signs[0][-1], self.latency, name=f"spared_{name}")
         return terms[0][: self.width], (operands[-1], late)
 
     @property
@@ -263,38 +286,47 @@ class BeatSum:
 
     @property
     def _kind(self) -> dict[str, Any]:
-        """Form and fabric, as keyword arguments of `popcount`."""
-        return {"form": self.form, "fabric": self.fabric}
+        """Form, fabric and mask, as keyword arguments of `popcount`."""
+        return {"form": self.form, "fabric": self.fabric, "masked": self.masked}
 
     @property
     def _size(self) -> tuple[int, int]:
         """Lanes and latency of a popcount."""
-        return self.counted, popcount_latency(self.counted, **self._kind)
+        return self.counted, popcount_latency(self.counted, form=self.form, fabric=self.fabric)
 
-    def _codes(self, m: Module, name: str, x: Value, flip: Value) -> Signal:
+    def _codes(self, m: Module, name: str, x: Value, flip: Value, mask: Value | None) -> Signal:
         """Build the sum of the XNORs of whole codes."""
         n = Signal(range(self._most + 1), name=f"codes_{name}_n")
-        ports = {"simd": self.simd, "bits": self.bits, "x": x, "flip": flip, "n": n}
+        ports = {"simd": self.simd, "bits": self.bits, "x": x, "flip": flip, "n": n, "mask": mask}
         if self.style == "verilog":
             m.submodules[f"codes_{name}"] = xnor_sum.instance(**ports, fabric=self.fabric)
         else:
             xnor_sum.plain(m, **ports)
         return n
 
-    def _count(self, m: Module, name: str, x: Value, w: Value) -> Signal:
+    def _count(self, m: Module, name: str, x: Value, w: Value, mask: Value | None) -> Signal:
         """Build a popcount.
 
         In Verilog it is a bare instance, because a wrapper module for each would be clutter.
         """
-        w = w[: self.counted]
+        w, mask = w[: self.counted], None if mask is None else mask[: self.counted]
         simd, latency = self._size
         if self.style == "verilog":
             n = Signal(range(self._most + 1), name=f"popcount_{name}_n")
             m.submodules[f"popcount_{name}"] = popcount.instance(
-                simd=simd, latency=latency, x=x, w=w, n=n, **self._kind
+                simd=simd,
+                latency=latency,
+                x=x,
+                w=w,
+                n=n,
+                mask=mask,
+                form=self.form,
+                fabric=self.fabric,
             )
             return n
-        part = popcount.XnorPopcount(simd=simd, latency=latency)
+        part = popcount.XnorPopcount(simd=simd, latency=latency, masked=self.masked)
         m.submodules[f"popcount_{name}"] = part
         m.d.comb += [part.x.eq(x), part.w.eq(w)]
+        if mask is not None:
+            m.d.comb += part.m.eq(mask)
         return part.n

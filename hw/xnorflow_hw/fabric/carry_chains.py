@@ -55,7 +55,7 @@ class Count:
 
 
 class Tree(ABC):
-    """Builds a popcount of the nets ``x`` and ``w`` into `net`.
+    """Builds a popcount of the nets ``x`` and ``w``, and ``m`` if `masked`, into `net`.
 
     Parameters
     ----------
@@ -65,11 +65,13 @@ class Tree(ABC):
         Clock cycles.
     limit : int
         Largest number of positions of a chain: timing analysis sees a path through all of them.
+    masked : bool
+        Whether lanes agree only where ``m`` is 1.
     """
 
-    def __init__(self, simd: int, latency: int, *, limit: int) -> None:
+    def __init__(self, simd: int, latency: int, *, limit: int, masked: bool = False) -> None:
         """Start without any sums."""
-        self.net, self.sums = Netlist(), list[_Sum]()
+        self.net, self.sums, self.masked = Netlist(), list[_Sum](), masked
         self.simd, self.levels, self.lane = simd, simd.bit_length() - 1, 0
         self.latency, self.limit = latency, limit
         self.registered = registered_levels(self.levels, min(latency, self.levels))
@@ -84,11 +86,17 @@ class Tree(ABC):
         delay = self.cycles(level)
         return self.net.register(f"x[{lane}]", delay), self.net.register(f"w[{lane}]", delay)
 
+    def masked_product(self) -> tuple[str, str, str]:
+        """Take the next lane of a leaf; return its bits of ``x``, ``m`` and ``w``."""
+        lane, self.lane = self.lane, self.lane + 1
+        return f"x[{lane}]", f"m[{lane}]", f"w[{lane}]"
+
     def agree(self, level: int) -> str:
         """Take the next lane; return whether its bits agree, delayed to the level's inputs."""
         bit = self.net.wire()
         lane, self.lane = self.lane, self.lane + 1
-        self.net.line(f"assign {bit} = ~(x[{lane}] ^ w[{lane}]);")
+        mask = f" & m[{lane}]" if self.masked else ""
+        self.net.line(f"assign {bit} = ~(x[{lane}] ^ w[{lane}]){mask};")
         return self.net.register(bit, self.cycles(level))
 
     def count(self, lanes: int) -> Count:

@@ -7,6 +7,9 @@ spread evenly over the levels. The form "dense" places the carry chains of a fab
 "recoded" does so too, but takes activations and weights of lanes that are recoded by threes
 (`recode`).
 
+A masked popcount takes a bit `m` more per lane and counts lanes that agree where it is 1, so that
+weights may be 0. It has the forms "tree" and "dense".
+
 In generated Verilog the component is an instance of a flat module, whose text `verilog_module`
 writes. Synthesis reads the tree or the primitives of the module; Verilator reads `$countones`,
 unless XNORFLOW_STRUCTURAL is defined.
@@ -15,7 +18,6 @@ unless XNORFLOW_STRUCTURAL is defined.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -25,14 +27,21 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from numpy.typing import NDArray
 
-from xnorflow_hw.base.pipeline import delay_lines, registered_levels
-from xnorflow_hw.fabric import popcount_ecp5, popcount_lut4, popcount_xilinx7, recode
+from xnorflow_hw.base.pipeline import delay_lines
+from xnorflow_hw.fabric import (
+    popcount_ecp5,
+    popcount_lut4,
+    popcount_tree,
+    popcount_xilinx7,
+    recode,
+)
+from xnorflow_hw.fabric.popcount_tree import PlanNode, plan
 from xnorflow_hw.fabric.primitives import PROLOGUE
 from xnorflow_hw.spec.kinds import FABRICS, STYLES, Fabric, Style, SumForm
 from xnorflow_hw.spec.latency import popcount_latency
 
 FORMS: tuple[SumForm, ...] = ("tree", "dense", "recoded")
-_PLACED: dict[tuple[SumForm, Fabric], Callable[[int, int], list[str]]] = {
+_PLACED: dict[tuple[SumForm, Fabric], Callable[..., list[str]]] = {
     ("dense", "ecp5"): popcount_ecp5.body,
     ("dense", "ice40"): popcount_lut4.ice40,
     ("dense", "gowin"): popcount_lut4.gowin,
@@ -43,8 +52,8 @@ _PLACED: dict[tuple[SumForm, Fabric], Callable[[int, int], list[str]]] = {
 """Writers of a module's body, for a width and a latency."""
 
 
-def forms(fabric: Fabric) -> tuple[str, ...]:
-    """Return the forms that a fabric has.
+def forms(fabric: Fabric, *, masked: bool = False) -> tuple[str, ...]:
+    """Return the forms that a fabric has, or those that can be masked.
 
     Raises
     ------
@@ -53,110 +62,45 @@ def forms(fabric: Fabric) -> tuple[str, ...]:
     """
     if fabric not in FABRICS:
         raise ValueError(f"fabric is {fabric!r}; known are {', '.join(FABRICS)}")
-    return ("tree", *(form for form in FORMS if (form, fabric) in _PLACED))
+    placed = (form for form in FORMS if (form, fabric) in _PLACED)
+    return ("tree", *(form for form in placed if not (masked and form == "recoded")))
 
 
-def _check(form: SumForm, fabric: Fabric) -> None:
+def _check(form: SumForm, fabric: Fabric, *, masked: bool) -> None:
     """Check that a fabric has a form."""
-    if form not in forms(fabric):
+    known = forms(fabric, masked=masked)
+    if form not in known:
         raise ValueError(
-            f"form is {form!r}; known for the fabric {fabric!r} are {', '.join(forms(fabric))}"
+            f"form is {form!r}; known for the fabric {fabric!r} are {', '.join(known)}"
         )
 
 
-@dataclass(frozen=True)
-class PlanNode:
-    """One named value of the tree.
-
-    Parameters
-    ----------
-    name : str
-        Identifier.
-    width : int
-        Width in bits.
-    kind : str
-        "product" (of one lane), "leaf" (the sum of two or three products), "add" (of two counts and
-        a product) or "register".
-    inputs : tuple of str or int
-        Names of the nodes that it takes; for a product the number of its lane.
-    """
-
-    name: str
-    width: int
-    kind: str
-    inputs: tuple[Any, ...]
-
-
-def levels(simd: int) -> int:
-    """Return the number of adder levels of the tree."""
-    return simd.bit_length() - 1
-
-
-def plan(simd: int, latency: int) -> list[PlanNode]:
-    """Return the nodes of the tree in order of evaluation; the last one is the count.
-
-    Parameters
-    ----------
-    simd : int
-        Number of products to count.
-    latency : int
-        Number of registers on every path. Those beyond one per level follow the last level.
-    """
-    depth, nodes = levels(simd), list[PlanNode]()
-    within = min(latency, depth)
-    registered = registered_levels(depth, within)
-
-    def add(width: int, kind: str, *inputs: Any) -> str:
-        nodes.append(PlanNode(f"{kind[0]}{len(nodes)}", width, kind, inputs))
-        return nodes[-1].name
-
-    def delayed(name: str, width: int, cycles: int) -> str:
-        for _ in range(cycles):
-            name = add(width, "register", name)
-        return name
-
-    def passed(level: int) -> int:
-        return sum(r <= level for r in registered)
-
-    def count(low: int, number: int) -> tuple[str, int, int]:
-        """Count products [low, low + number); return name, width and level of the result."""
-        if number == 1:
-            return add(1, "product", low), 1, 0
-        if number <= 3:
-            parts = [add(1, "product", low + i) for i in range(number)]
-            name, width, level = add(2, "leaf", *parts), 2, 1
-        else:
-            half = (number - 1) // 2
-            terms = [count(low, number - 1 - half), count(low + number - 1 - half, half)]
-            terms.append(count(low + number - 1, 1))
-            width, level = number.bit_length(), max(term[2] for term in terms) + 1
-            aligned = [delayed(n, w, passed(level - 1) - passed(at)) for n, w, at in terms]
-            name = add(width, "add", *aligned)
-        if level in registered:
-            name = add(width, "register", name)
-        return name, width, level
-
-    name, width, _ = count(0, simd)
-    delayed(name, width, latency - within)
-    return nodes
-
-
 def module_name(
-    simd: int, latency: int, *, form: SumForm = "tree", fabric: Fabric = "generic"
+    simd: int,
+    latency: int,
+    *,
+    form: SumForm = "tree",
+    fabric: Fabric = "generic",
+    masked: bool = False,
 ) -> str:
     """Return the name of the Verilog module."""
     kind = "" if form == "tree" else f"{form}_{fabric}_"
-    return f"xnorflow_xnor_popcount_{kind}{simd}_{latency}"
+    return f"xnorflow_{'masked' if masked else 'xnor'}_popcount_{kind}{simd}_{latency}"
 
 
 def verilog_module(
-    simd: int, latency: int, *, form: SumForm = "tree", fabric: Fabric = "generic"
+    simd: int,
+    latency: int,
+    *,
+    form: SumForm = "tree",
+    fabric: Fabric = "generic",
+    masked: bool = False,
 ) -> str:
     """Write the flat module for a width and a latency, in Verilog-2005 except for Verilator's body.
 
     Its ports are ``clk`` (only if latency > 0), ``x`` and ``w`` [simd-1:0], and ``n``, the count,
-    `latency` clock cycles later. In the form "recoded" ``x`` and ``w`` are recoded lanes; see
-    `recode`.
+    `latency` clock cycles later; a masked one has ``m`` [simd-1:0], too. In the form "recoded"
+    ``x`` and ``w`` are recoded lanes; see `recode`.
 
     Parameters
     ----------
@@ -168,34 +112,38 @@ def verilog_module(
         How the count is built.
     fabric : Fabric
         The logic cells it is built of; a tree is the same for all.
+    masked : bool
+        Whether lanes count only where ``m`` is 1.
 
     Raises
     ------
     ValueError
         If the fabric lacks the form.
     """
-    _check(form, fabric)
+    _check(form, fabric, masked=masked)
     width = simd.bit_length()
     clk = ["  input wire clk,"] if latency else []
     lines = [
-        f"module {module_name(simd, latency, form=form, fabric=fabric)} (",
+        f"module {module_name(simd, latency, form=form, fabric=fabric, masked=masked)} (",
         *clk,
         f"  input wire [{simd - 1}:0] x,",
         f"  input wire [{simd - 1}:0] w,",
+        *([f"  input wire [{simd - 1}:0] m,"] if masked else []),
         f"  output wire [{width - 1}:0] n",
         ");",
         "`ifdef XNORFLOW_COUNTONES",
-        *_counted(simd, form),
+        *_counted(simd, form, masked=masked),
         *delay_lines("n", width, latency),
     ]
     if form == "tree":
-        lines += ["`else", *_tree(simd, latency)]
+        lines += ["`else", *popcount_tree.body(simd, latency, masked=masked)]
     else:
+        options = {"masked": True} if masked else {}
         lines += [
             "`elsif XNORFLOW_PRIMITIVES",
-            *_PLACED[form, fabric](simd, latency),
+            *_PLACED[form, fabric](simd, latency, **options),
             "`else",
-            *_loop(simd, form),
+            *_loop(simd, form, masked=masked),
             *delay_lines("n", width, latency),
         ]
     return "\n".join([*lines, "`endif", "endmodule", ""])
@@ -214,23 +162,25 @@ def _pairs(simd: int) -> list[str]:
     ]
 
 
-def _counted(simd: int, form: SumForm) -> list[str]:
+def _counted(simd: int, form: SumForm, *, masked: bool) -> list[str]:
     """Write the count for Verilator."""
     width = simd.bit_length()
     if form != "recoded" or not recode.triples(simd):
-        return [f"  wire [{width - 1}:0] n0 = {width}'($countones(~(x ^ w)));"]
+        agree = "~(x ^ w) & m" if masked else "~(x ^ w)"
+        return [f"  wire [{width - 1}:0] n0 = {width}'($countones({agree}));"]
     total = "$countones(single) + ($countones(double) << 1)"
     return [*_pairs(simd), f"  wire [{width - 1}:0] n0 = {width}'({total});"]
 
 
-def _loop(simd: int, form: SumForm) -> list[str]:
+def _loop(simd: int, form: SumForm, *, masked: bool) -> list[str]:
     """Write the count in plain Verilog, for simulators without `$countones` and primitives."""
     width = simd.bit_length()
 
     def bit(name: str) -> str:
         return f"{{{width - 1}'d0, {name}}}" if width > 1 else name
 
-    lines, adds = [], [bit("x[lane] == w[lane]")]
+    agree = "(x[lane] == w[lane]) & m[lane]" if masked else "x[lane] == w[lane]"
+    lines, adds = [], [bit(agree)]
     if form == "recoded":
         lines, adds = _pairs(simd), [bit("single[lane]")]
         if recode.triples(simd):
@@ -246,34 +196,6 @@ def _loop(simd: int, form: SumForm) -> list[str]:
     ]
 
 
-def _tree(simd: int, latency: int) -> list[str]:
-    """Write the tree as Verilog."""
-    nodes = plan(simd, latency)
-    widths = {node.name: node.width for node in nodes}
-    lines = [line for node in nodes for line in _verilog(node, widths)]
-    return [*lines, f"  assign n = {nodes[-1].name};"]
-
-
-def _verilog(node: PlanNode, widths: dict[str, int]) -> list[str]:
-    """Write one node of the tree."""
-    bits = f"[{node.width - 1}:0] {node.name}"
-    match node.kind, node.inputs:
-        case "product", (lane,):
-            return [f"  wire {bits} = ~(x[{lane}] ^ w[{lane}]);"]
-        case "register", (source,):
-            return [f"  reg {bits};", f"  always @(posedge clk) {node.name} <= {source};"]
-        case "leaf", (a, b):
-            return [f"  wire {bits} = {{{a} & {b}, {a} ^ {b}}};"]
-        case "leaf", (a, b, c):
-            return [f"  wire {bits} = {{({a} & {b}) | ({c} & ({a} | {b})), {a} ^ {b} ^ {c}}};"]
-    # Operands are zero-extended here, so that lint finds no implicit widening.
-    terms = []
-    for source in node.inputs:
-        extra = node.width - widths[source]
-        terms.append(f"{{{extra}'d0, {source}}}" if extra else source)
-    return [f"  wire {bits} = {' + '.join(terms)};"]
-
-
 def instance(
     *,
     simd: int,
@@ -281,6 +203,7 @@ def instance(
     x: Value,
     w: Value,
     n: Value,
+    mask: Value | None = None,
     form: SumForm = "tree",
     fabric: Fabric = "generic",
 ) -> Instance:
@@ -294,17 +217,25 @@ def instance(
         Activation and weight bits.
     n : Value
         The count.
+    mask : Value [simd], optional
+        Whether each lane counts, of a masked popcount.
     """
     clock = {"i_clk": ClockSignal()} if latency else {}
-    name = module_name(simd, latency, form=form, fabric=fabric)
-    return Instance(name, **clock, i_x=x, i_w=w, o_n=n)
+    masked = {} if mask is None else {"i_m": mask}
+    name = module_name(simd, latency, form=form, fabric=fabric, masked=mask is not None)
+    return Instance(name, **clock, i_x=x, i_w=w, **masked, o_n=n)
 
 
 def verilog(
-    sizes: Iterable[tuple[int, int]], *, form: SumForm = "tree", fabric: Fabric = "generic"
+    sizes: Iterable[tuple[int, int]],
+    *,
+    form: SumForm = "tree",
+    fabric: Fabric = "generic",
+    masked: bool = False,
 ) -> str:
     """Write the prologue and the modules of all (simd, latency) pairs, each once and in order."""
-    modules = [verilog_module(*size, form=form, fabric=fabric) for size in sorted(set(sizes))]
+    options: dict[str, Any] = {"form": form, "fabric": fabric, "masked": masked}
+    modules = [verilog_module(*size, **options) for size in sorted(set(sizes))]
     return "\n".join([PROLOGUE, *modules]) if modules else ""
 
 
@@ -317,6 +248,8 @@ class XnorPopcount(wiring.Component):
         Number of lanes.
     latency : int, optional
         Clock cycles from `x` and `w` to `n`; `popcount_latency` by default.
+    masked : bool
+        Whether lanes count only where `m` is 1.
     style : {"amaranth", "verilog"}
         Plain Amaranth, or an instance of `verilog_module`.
 
@@ -324,6 +257,8 @@ class XnorPopcount(wiring.Component):
     -------
     x, w : In(simd)
         Activation and weight bits, one of each per lane.
+    m : In(simd)
+        Whether each lane counts; only of a masked popcount.
     n : Out(range(simd + 1))
         The count, `latency` cycles later. Not reset.
 
@@ -333,7 +268,14 @@ class XnorPopcount(wiring.Component):
         If `simd` is below 1, `latency` is negative, or the style is unknown.
     """
 
-    def __init__(self, *, simd: int, latency: int | None = None, style: Style = "amaranth") -> None:
+    def __init__(
+        self,
+        *,
+        simd: int,
+        latency: int | None = None,
+        masked: bool = False,
+        style: Style = "amaranth",
+    ) -> None:
         """Check the parameters and declare the ports."""
         if simd < 1:
             raise ValueError(f"simd is {simd}; it has to be 1 or more")
@@ -341,21 +283,27 @@ class XnorPopcount(wiring.Component):
             raise ValueError(f"latency is {latency}; it has to be 0 or more")
         if style not in STYLES:
             raise ValueError(f"style is {style!r}; known are {', '.join(STYLES)}")
-        self.simd, self.style = simd, style
+        self.simd, self.masked, self.style = simd, masked, style
         self.latency = popcount_latency(simd) if latency is None else latency
-        super().__init__({"x": In(simd), "w": In(simd), "n": Out(range(simd + 1))})
+        mask = {"m": In(simd)} if masked else {}
+        super().__init__({"x": In(simd), "w": In(simd), **mask, "n": Out(range(simd + 1))})
 
     @staticmethod
-    def model(x: NDArray[Any], w: NDArray[Any]) -> NDArray[np.int64]:
+    def model(x: NDArray[Any], w: NDArray[Any], m: NDArray[Any] | int = 1) -> NDArray[np.int64]:
         """Return the counts, int64 [...], of 0/1 arrays [..., simd]."""
-        return (np.asarray(x) == np.asarray(w)).sum(-1, dtype=np.int64)
+        return ((np.asarray(x) == np.asarray(w)) & np.asarray(m)).sum(-1, dtype=np.int64)
 
     def elaborate(self, platform: Any) -> Module:
         """Build the tree or the instance."""
         m = Module()
         if self.style == "verilog":
             m.submodules.popcount = instance(
-                simd=self.simd, latency=self.latency, x=self.x, w=self.w, n=self.n
+                simd=self.simd,
+                latency=self.latency,
+                x=self.x,
+                w=self.w,
+                n=self.n,
+                mask=self.m if self.masked else None,
             )
             return m
         values: dict[str, Signal] = {}
@@ -371,7 +319,8 @@ class XnorPopcount(wiring.Component):
         """Return the value of a node in Amaranth."""
         if node.kind == "product":
             lane = node.inputs[0]
-            return ~(self.x[lane] ^ self.w[lane])
+            agree = ~(self.x[lane] ^ self.w[lane])
+            return agree & self.m[lane] if self.masked else agree
         inputs = [values[name] for name in node.inputs]
         match node.kind, inputs:
             case "register", [source]:

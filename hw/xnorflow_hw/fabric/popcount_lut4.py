@@ -8,7 +8,8 @@ Gowin's ALU adds a bit and a product, so the lowest position of a sum absorbs it
 lowest bit of the second count is injected as the carry-in instead. iCE40's carry takes plain bits
 only.
 
-A leaf of recoded lanes (`recode`) takes three LUTs.
+A leaf of recoded lanes (`recode`) takes three LUTs. One of masked lanes takes five; elsewhere a
+mask takes a LUT on Gowin, and nothing on iCE40.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ class _Gowin(_Lut4):
     def node(self, a: Count, b: Count, level: int, full: bool) -> Count:
         pairs = list(zip_longest(a.bits, b.bits, fillvalue=_ZERO))
         low, injected = pairs[0]
-        adds = [Position((low, *self.product(level)), 2)]
+        lane = (self.agree(level), _ONE) if self.masked else self.product(level)
+        adds = [Position((low, *lane), 2)]
         adds += [Position((p, q, _ONE), 2) for p, q in pairs[1:]]
         return self.chained(Position((injected, injected, _ONE), 2), adds, level)
 
@@ -122,13 +124,13 @@ class _RecodedIce40(_Ice40):
     recoded = True
 
 
-def gowin(simd: int, latency: int, *, recoded: bool = False) -> list[str]:
+def gowin(simd: int, latency: int, *, recoded: bool = False, masked: bool = False) -> list[str]:
     """Write the statements of the module: inputs ``x``, ``w``, output ``n``; see `popcount`."""
     tree = _RecodedGowin if recoded else _Gowin
-    return tree(simd, latency, limit=GOWIN_CHAIN).body()
+    return tree(simd, latency, limit=GOWIN_CHAIN, masked=masked).body()
 
 
-def ice40(simd: int, latency: int, *, recoded: bool = False) -> list[str]:
+def ice40(simd: int, latency: int, *, recoded: bool = False, masked: bool = False) -> list[str]:
     """Write the statements of the module: inputs ``x``, ``w``, output ``n``; see `popcount`."""
     tree = _RecodedIce40 if recoded else _Ice40
-    return tree(simd, latency, limit=ICE40_CHAIN).body()
+    return tree(simd, latency, limit=ICE40_CHAIN, masked=masked).body()

@@ -4,6 +4,8 @@ A LUT with two outputs has five inputs: two lanes and a bit, of which it compute
 group of lanes is a row of such LUTs, each of which passes its sum on to the next one, so two lanes
 take one LUT and become a carry. Half a bit of weight 2 per lane and one bit of weight 1 per group
 are left, which `compress` adds at nearly two bits per LUT. Together that is 0.85 LUTs per lane.
+
+Of two masked lanes one is decided by a LUT of its own, which leaves five inputs again.
 """
 
 from __future__ import annotations
@@ -48,36 +50,48 @@ def _agreeing(lanes: int, value: int, bit: int = 0) -> int:
     return ((value >> 2 * lanes & 1) + agreeing) >> bit
 
 
-def _row(netlist: CompressorNetlist, low: int, high: int, heap: Heap) -> None:
+def _masked(value: int, bit: int = 0) -> int:
+    """Return bit `bit` of the sum of a masked lane (its bits x, w and m) and two more bits."""
+    x, w, m = (value >> i & 1 for i in range(3))
+    return ((m & (x == w)) + (value >> 3 & 1) + (value >> 4 & 1)) >> bit
+
+
+def _row(netlist: CompressorNetlist, low: int, high: int, heap: Heap, *, masked: bool) -> None:
     """Count lanes low to high - 1 and add the result to the heap."""
     passed: list[Bit] = []
     for lane in range(low, high, 2):
         lanes = min(2, high - lane)
-        inputs = [Bit(f"{port}[{lane + i}]") for i in range(lanes) for port in "xw"] + passed
-        if len(inputs) == 2:
-            total = netlist.lut(inputs, partial(_agreeing, 1))
+        count = _masked if masked else partial(_agreeing, lanes)
+        if masked:
+            inputs = [Bit(f"{port}[{lane}]") for port in "xwm"]
+            if lanes == 2:
+                other = [Bit(f"{port}[{lane + 1}]") for port in "xwm"]
+                inputs.append(Bit(netlist.lut(other, count)))
         else:
-            carry, total = netlist.luts_of_two(
-                inputs, partial(_agreeing, lanes, bit=1), partial(_agreeing, lanes)
-            )
+            inputs = [Bit(f"{port}[{lane + i}]") for i in range(lanes) for port in "xw"]
+        if lanes == 1 and not passed:
+            total = netlist.lut(inputs, count)
+        else:
+            carry, total = netlist.luts_of_two(inputs + passed, partial(count, bit=1), count)
             heap.setdefault(1, []).append(Bit(carry))
         passed = [Bit(total)]
     heap.setdefault(0, []).extend(passed)
 
 
-def _build(netlist: _Levels, simd: int) -> list[str]:
+def _build(netlist: _Levels, simd: int, *, masked: bool) -> list[str]:
     """Build the tree; return the nets of the count, lowest bit first."""
     heap: Heap = {}
     for low in range(0, simd, ROW_LANES):
-        _row(netlist, low, min(low + ROW_LANES, simd), heap)
+        _row(netlist, low, min(low + ROW_LANES, simd), heap, masked=masked)
     return sum_bits(netlist, netlist.register(heap), simd.bit_length())[0]
 
 
-def body(simd: int, latency: int) -> list[str]:
+def body(simd: int, latency: int, *, masked: bool = False) -> list[str]:
     """Write the statements of the module: inputs ``x``, ``w``, output ``n``; see `popcount`."""
     levels = popcount_latency(simd, form="dense", fabric="xilinx7")
     netlist = _Levels(registered=registered_levels(levels, min(latency, levels)))
-    count: Heap = dict(enumerate([Bit(net)] for net in _build(netlist, simd)))
+    nets = _build(netlist, simd, masked=masked)
+    count: Heap = dict(enumerate([Bit(net)] for net in nets))
     for _ in range(latency - levels):
         count = CompressorNetlist.register(netlist, count)
     bits = ", ".join(count[weight][0].net for weight in sorted(count, reverse=True))

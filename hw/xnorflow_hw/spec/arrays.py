@@ -77,7 +77,8 @@ class DotSpec(Weighted):
     coefficients : tuple of int
         Integer factor of each weight plane.
     weights : uint8 array [repeat * beats, planes, pe, simd / blocks]
-        Weight bits, in the order in which the array reads them.
+        Weight bits, in the order in which the array reads them. The last plane is the mask, if
+        there is one.
     acc_bits : int
         Width in bits of the accumulated sum P.
     pixels : int
@@ -96,6 +97,8 @@ class DotSpec(Weighted):
     blocks : int
         Equal parts, in order, of the inputs and of the output channels; an output channel sums only
         the inputs of its own part.
+    masked : bool
+        Whether weights have a further plane, a mask, and inputs add nothing where it is 0.
     """
 
     pe: int
@@ -111,6 +114,7 @@ class DotSpec(Weighted):
     fabric: Fabric = "generic"
     rom: RomSpec = IN_BLOCKS
     blocks: int = 1
+    masked: bool = False
 
     @property
     def word_bits(self) -> int:
@@ -119,8 +123,13 @@ class DotSpec(Weighted):
 
     @property
     def weight_planes(self) -> int:
-        """Bipolar planes of a weight."""
-        return len(self.coefficients)
+        """Planes of a weight, the mask among them."""
+        return len(self.coefficients) + self.masked
+
+    @property
+    def sums(self) -> str:
+        """How the products of a beat are summed, in words."""
+        return f"{'masked ' if self.masked else ''}{self.form}"
 
     def latency(self, *, compares: bool = False) -> int:
         """Return the cycles from the last beat to the result, a code if the array compares."""

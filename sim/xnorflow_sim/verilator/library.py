@@ -108,7 +108,7 @@ def build(
         if not lines:
             shutil.rmtree(work)
 
-    inputs = [*_toolchain(), repr((_VERILATE, *_flags(trace), lines, quick)), harness, header]
+    inputs = [*_toolchain(), repr((_VERILATE, *_flags(trace), lines, *(_QUICK if quick else ()))), harness, header]
     inputs += [repr(sorted(interface.ports.items())), interface.top, text]
     library = cache.entry(root, f"model-{cache.digest(inputs)}", make) / "model.so"
     # Apart from the library, so that other weights need no other compilation.
@@ -269,7 +269,7 @@ def _toolchain() -> list[str]:
     cpu = Path("/proc/cpuinfo")
     lines = cpu.read_text().splitlines() if cpu.is_file() else [platform.processor()]
     cores = {line for line in lines if re.match(r"model name|flags|Features|CPU part", line)}
-    return [verilator.version, compiler.version, repr((_FAST, _SLOW, _QUICK)), *sorted(cores)]
+    return [verilator.version, compiler.version, repr((_FAST, _SLOW)), *sorted(cores)]
 
 
 def _flags(trace: bool) -> list[str]:

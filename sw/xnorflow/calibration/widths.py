@@ -122,11 +122,13 @@ def choose(
     found: _Tried | None = None
     error: UnsupportedModel | None = None
     spare = 0
+    # Float samples get a quantiser of the width that is tried; others are the same for all.
+    seen = None if graph.takes_floats else _Seen.of(graph, 0, samples, x)
     for bits in widths:
         if progress:
             progress(bits)
         try:
-            tried = _Tried.of(graph, bits, samples, x)
+            tried = _Tried.of(seen or _Seen.of(graph, bits, samples, x), bits)
         except UnsupportedModel as e:
             # More bits can be too many for a table; fewer have been tried before.
             error = e
@@ -143,31 +145,33 @@ def choose(
         assert error is not None
         raise error
     differ = int(found.other_labels(want).sum())
-    exact, given = found.plain, found.x
-    if found.graph is not graph:
+    judged = found.seen
+    exact, given = judged.plain, judged.x
+    if judged.graph is not graph:
         # The host rounds samples that the file reads as they are.
-        exact, given = _without_lookup(found.plain), x
-    far = distances(exact, found.net, found.marks, given, found.codes)
+        exact, given = _without_lookup(judged.plain), x
+    far = distances(exact, found.net, found.marks, given, judged.codes)
     notes = _notes(found.fixed.bits, width, spare, samples, far, differ)
     net = replace(found.net, notes=(*found.net.notes, *notes))
-    return Chosen(found.graph, found.fixed, net, far, differ, len(x))
+    return Chosen(judged.graph, found.fixed, net, far, differ, len(x))
 
 
 @dataclass(frozen=True, eq=False)
-class _Tried:
-    """A network at one width, with the frames that it is judged by."""
+class _Seen:
+    """A tidy network with the frames that it is judged by, and the ranges of its values on them."""
 
     graph: Graph
     plain: Graph
-    fixed: FixedPoint
-    net: IntegerNetwork
-    marks: tuple[Mark, ...]
     x: NDArray[np.float64]
     codes: NDArray[np.uint8] | NDArray[np.uint16]
+    ranges: tuple[Range, ...]
 
     @classmethod
-    def of(cls, graph: Graph, bits: int, samples: Samples, x: NDArray[np.float64]) -> _Tried:
-        """Lower a network at a width; `x` are the samples as the first operation reads them."""
+    def of(cls, graph: Graph, bits: int, samples: Samples, x: NDArray[np.float64]) -> _Seen:
+        """Run a network in float64; `x` are the samples as the first operation reads them.
+
+        The width matters to float samples only.
+        """
         if graph.takes_floats:
             graph = _quantised(graph, bits, x, samples.drawn)
         *_, (_, plain) = tidy(graph)
@@ -177,9 +181,24 @@ class _Tried:
         else:
             a = plain.samples.alphabet
             frames = ((samples.x - a.lo) // a.step).astype(plain.samples.dtype)
-        fixed = FixedPoint(bits, _ranges(plain, x, MARGIN if samples.drawn else 1.0))
-        net, marks = write(round_all_weights(plain, bits), fixed)
-        return cls(graph, plain, fixed, net, marks, x, frames)
+        return cls(graph, plain, x, frames, _ranges(plain, x, MARGIN if samples.drawn else 1.0))
+
+
+@dataclass(frozen=True, eq=False)
+class _Tried:
+    """A network at one width."""
+
+    seen: _Seen
+    fixed: FixedPoint
+    net: IntegerNetwork
+    marks: tuple[Mark, ...]
+
+    @classmethod
+    def of(cls, seen: _Seen, bits: int) -> _Tried:
+        """Lower a network at a width."""
+        fixed = FixedPoint(bits, seen.ranges)
+        net, marks = write(round_all_weights(seen.plain, bits), fixed)
+        return cls(seen, fixed, net, marks)
 
     def other_labels(
         self, want: NDArray[np.float64], part: slice = slice(None)
@@ -196,7 +215,7 @@ class _Tried:
         part : slice
             Frames to look at.
         """
-        found = self.net.labels_of(golden.run_frames(self.net, self.codes[part]))
+        found = self.net.labels_of(golden.run_frames(self.net, self.seen.codes[part]))
         frames, ends = len(want[part]), np.cumsum([o.size for o in self.net.named])
         other = np.zeros(frames, np.bool_)
         for o, scores in zip(self.net.named, np.split(want, ends[:-1], axis=1), strict=True):
@@ -223,7 +242,9 @@ def _with_spare_bits(
         if least.fixed.bits + more > MOST_BITS:
             continue
         try:
-            return _Tried.of(graph, least.fixed.bits + more, samples, x)
+            bits = least.fixed.bits + more
+            seen = _Seen.of(graph, bits, samples, x) if graph.takes_floats else least.seen
+            return _Tried.of(seen, bits)
         except UnsupportedModel:
             continue
     return least

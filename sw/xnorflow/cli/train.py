@@ -38,8 +38,10 @@ class Verdict:
     order, ties : int
         Images for which the two order the scores differently, and those of them in which all such
         scores are equal in one of the two.
-    fixed_point : str or None
-        Bits that the golden model was rounded to, if the file has real weights.
+    labels : int
+        Images for which the two give different labels.
+    fixed_point : int or None
+        Bits that the golden model was rounded to, if the file needs fixed point.
     """
 
     executor: str
@@ -48,7 +50,8 @@ class Verdict:
     images: int
     order: int
     ties: int
-    fixed_point: str | None
+    labels: int
+    fixed_point: int | None
 
     @property
     def wrong(self) -> bool:
@@ -74,8 +77,9 @@ class Verdict:
     "--net",
     metavar="LAYERS",
     help="Hidden layers as papers write them: 256-256, or 16C3-P2-32C3-P2-64 (convolutions to 16"
-    " and 32 channels, pools, a dense layer).  [default: the method's,"
-    " or the checkpoint's]",
+    " and 32 channels, pools, a dense layer). Of residual networks the channels of each stage:"
+    " 16-32, or 16x3-32x3 with three blocks each; a stage has half the rows and columns of the one"
+    " before.  [default: the method's, or the checkpoint's]",
 )
 @click.option(
     "--epochs",
@@ -123,7 +127,9 @@ def command(
     """Train a network with a method of the literature, and write it as ONNX.
 
     The file is imported again at once: an independent executor and the golden model classify all
-    test images and have to order the scores alike. The same seed on the same machine writes the
+    test images and have to order the scores alike. Methods with real weights or sums need fixed
+    point: then the width is found on training images, which are kept in FILE.calibration.npz, and
+    the labels that differ are counted. The same seed on the same machine writes the
     same file. After Ctrl-C, --resume goes on from the last whole epoch, to the same weights as
     without the interruption.
 
@@ -132,10 +138,11 @@ def command(
       xnorflow train --list
       xnorflow train bnn -o bnn.onnx
       xnorflow train bnn --data mnist.npz --net 32C3-P2-64C3-P2-128 --epochs 10 -o conv.onnx
+      xnorflow train bi-real --data mnist.npz --net 16-32-64 --epochs 3 -o bireal.onnx
       xnorflow train bnn -o bnn.onnx --resume bnn.checkpoint.npz
     """
     from xnorflow.train.data_sets import read_data_set
-    from xnorflow.train.fit import write_file
+    from xnorflow.train.fit import write_calibration, write_file
     from xnorflow.train.methods import find_method
 
     if as_list:
@@ -155,7 +162,10 @@ def command(
     write_file(training, chosen, task, output)
     if checkpoint is None:
         kept.unlink(missing_ok=True)
-    verdict = _verdict(output, images, chosen.fixed_point)
+    calibration = output.with_suffix(".calibration.npz") if chosen.fixed_point else None
+    if calibration is not None:
+        write_calibration(images, calibration)
+    verdict = _verdict(output, images, chosen.fixed_point, calibration)
     if as_json:
         console.print_json(
             {
@@ -173,8 +183,9 @@ def command(
         _show(chosen, task, last, seconds, verdict, training.notes())
         console.out.print(f"wrote {output}", highlight=False, markup=False, soft_wrap=True)
         following = ["xnorflow", "check", str(output), "--data", str(images.path), "--rtl", "4"]
-        if chosen.fixed_point:
-            following += ["--fixed-point", chosen.fixed_point]
+        if calibration is not None and verdict.fixed_point is not None:
+            following += ["--fixed-point", str(verdict.fixed_point)]
+            following += ["--calibrate", str(calibration)]
         console.out.print(
             f"next: {shlex.join(following)}", highlight=False, markup=False, soft_wrap=True
         )
@@ -229,14 +240,22 @@ def _fit(
     return training, came_to[-1] if came_to else None
 
 
-def _verdict(path: Path, data: DataSet, fixed_point: str | None) -> Verdict:
+def _verdict(
+    path: Path, data: DataSet, fixed_point: str | None, calibration: Path | None
+) -> Verdict:
     """Execute a written file on the test images, import it, and compare the two."""
-    from xnorflow.api import load
+    from xnorflow.api import in_fixed_point, load
     from xnorflow.evidence.executor import Executor
     from xnorflow.evidence.score_orders import compare_orders
+    from xnorflow.frontend import read
 
+    bits = None
     with console.working(f"importing {path.name}"):
-        net = load(path, fixed_point=fixed_point)
+        if fixed_point is None:
+            net = load(path)
+        else:
+            rounded = in_fixed_point(read(path), fixed_point, calibration)
+            net, bits = rounded.net, rounded.fixed.bits if rounded.fixed else None
         golden = net(data.x_test)
     executor = Executor(path)
     with console.progress(f"executing {path.name}") as tick:
@@ -253,7 +272,8 @@ def _verdict(path: Path, data: DataSet, fixed_point: str | None) -> Verdict:
         len(golden),
         int(orders.order.sum()),
         int(orders.ties.sum()),
-        fixed_point,
+        int(orders.labels.sum()),
+        bits,
     )
 
 
@@ -297,7 +317,10 @@ def _show(
             f"the order of scores differs in {verdict.order:,} images, in {verdict.ties:,} of"
         )
         compared += " them only where one of the two has equal scores"
-    rounded = f" in fixed point of {verdict.fixed_point} bits" if verdict.fixed_point else ""
+    rounded = ""
+    if verdict.fixed_point:
+        rounded = f" in fixed point of {verdict.fixed_point} bits"
+        compared = f"{verdict.labels:,} labels differ; {compared}"
     lines.append(f"golden model{rounded}: {verdict.golden:.2%}; {compared}")
     if task.data.held_out:
         lines.append("the test images are the first of every four of a class; none was trained on")

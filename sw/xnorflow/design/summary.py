@@ -23,6 +23,7 @@ from xnorflow_hw.spec import (
     AcceleratorSpec,
     AffineSpec,
     BufferSpec,
+    DotSpec,
     FrontSpec,
     GearboxSpec,
     JoinSpec,
@@ -206,6 +207,8 @@ def _layer(part: Part, fold: Fold, stage: StageSpec, box: GearboxSpec) -> dict[s
             },
             "accumulator_bits": a.acc_bits,
         }
+    if isinstance(a, DotSpec):
+        entry["sums"] = a.sums
     if isinstance(a, MacSpec):
         entry["multiplier"] = a.multiplier
     return entry

@@ -28,6 +28,7 @@ from xnorflow.graph.join_ops import (
     ConcatOp,
     JoinOp,
     MaximumOp,
+    OrderOp,
     ProductOp,
     StretchOp,
     SumOp,
@@ -107,7 +108,7 @@ def _shape_after(op: g.Op, shapes: Sequence[tuple[int, int, int]]) -> tuple[int,
             return op.output_shape(*shapes)
         case StretchOp():
             return op.layer.output(Features(*shapes[0], UINT8)).shape
-        case AddMapOp():
+        case AddMapOp() | OrderOp():
             return shapes[0]
         case _:
             return output_shape(op, shapes[0])
@@ -200,6 +201,8 @@ def _write_op(op: g.Op, b: OnnxBuilder, name: str) -> None:
         case AddMapOp():
             b.to_map()
             b.add("Add", name, b.store(f"{name}.map", op.value.transpose(2, 0, 1)))
+        case OrderOp():
+            b.add("Identity", name)
         case StretchOp():
             stretch_nodes(op.layer, b, name)
         case g.MaxPoolOp():

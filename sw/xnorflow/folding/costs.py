@@ -105,8 +105,9 @@ def refolded(
             pixels=fold.pixels,
             blocks=blocks,
             bits=example.act_bits,
-            planes=planes,
+            planes=planes - example.masked,
             words=repeat * beats,
+            masked=example.masked,
         )
         if conv and products is None
         else ""

@@ -112,7 +112,7 @@ class Fit:
         self.progress("weighing foldings")
         self.parts = parts = reductions(net)
         folds = narrowest.for_cycles(parts, narrowest.default_cycles(parts, EXAMPLE_LANES))
-        example = accelerator(net, folds, in_lanes=1, device=device)
+        example = accelerator(net, folds, in_lanes=1, device=device, least=False)
         self.chain = (Chain if is_chain(parts) else Branches)(
             net,
             parts,

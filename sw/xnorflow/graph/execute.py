@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from xnorflow.errors import UnsupportedModel
 from xnorflow.graph import ops as g
 from xnorflow.graph.function_ops import FunctionOp, Operand
-from xnorflow.graph.join_ops import AddMapOp, JoinOp, StretchOp
+from xnorflow.graph.join_ops import AddMapOp, JoinOp, OrderOp, StretchOp
 from xnorflow.ir import Window
 
 Doubles = NDArray[np.float64]
@@ -99,6 +99,8 @@ def _apply(op: g.Op, x: Doubles) -> Doubles:
             return x.reshape(len(x), 1, 1, -1)
         case AddMapOp():
             return x + op.value
+        case OrderOp():
+            return x
         case StretchOp():
             return op.layer.stretched(x, 0.0)
         case _:

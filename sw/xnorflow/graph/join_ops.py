@@ -120,6 +120,14 @@ class AddMapOp(Op):
 
 
 @dataclass(frozen=True, eq=False)
+class OrderOp(Op):
+    """The value itself, of which nothing but the order of a frame's features is of interest.
+
+    So features may become any integers with the same order and the same ties.
+    """
+
+
+@dataclass(frozen=True, eq=False)
 class StretchOp(Op):
     """A larger or cropped map; its parameters are those of `xnorflow.ir.Stretch`."""
 

@@ -6,8 +6,8 @@ A network is a directed acyclic graph. Most are chains, in which each layer read
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -158,3 +158,21 @@ class LayerGraph:
     def score_count(self) -> int:
         """Number of scores of a frame, those of all outputs together."""
         return self.features[-1].size
+
+
+def with_inputs(net: LayerGraph) -> list[Layer]:
+    """Return the layers of a network, each with the names of all that it reads."""
+    names = (FRAME, *(layer.name for layer in net.layers))
+    return [
+        replace(layer, inputs=tuple(names[at] for at in maps))
+        for layer, maps in zip(net.layers, net.reads, strict=True)
+    ]
+
+
+def without_usual_inputs(layers: Iterable[Layer]) -> tuple[Layer, ...]:
+    """Return layers of which those that read nothing but the map before them name no inputs."""
+    found, before = [], FRAME
+    for layer in layers:
+        found.append(replace(layer, inputs=() if layer.inputs == (before,) else layer.inputs))
+        before = layer.name
+    return tuple(found)

@@ -91,9 +91,13 @@ def find(values: Floats) -> Grid | None:
         (d, q) for d in range(1, MAX_DENOMINATOR + 1) for q in range(1, MAX_DENOMINATOR // d + 1)
     ]
     ratios.sort(key=lambda r: (r[0] * r[1], r))
+    spaced: dict[int, Doubles | None] = {}
     for tolerance in (own, np.full_like(own, own.max())):
         for d, q in ratios:
-            grid = _try(v, steps, d, q, tolerance)
+            if d not in spaced:
+                spaced[d] = _spaced(v, steps, d, own.max())
+            k = spaced[d]
+            grid = None if k is None else _try(v, k, q, tolerance)
             if grid:
                 return grid
     return _normalised(v, np.full_like(own, own.max()))
@@ -159,15 +163,23 @@ def _steps(v: Doubles) -> Doubles:
     return distances / distances[distances < 1.25 * least].mean()
 
 
-def _try(v: Doubles, steps: Doubles, d: int, q: int, tolerance: Doubles) -> Grid | None:
-    """Return a grid in which the least difference is `d` spacings, and zero lies on `q`-ths of one.
+def _spaced(v: Doubles, steps: Doubles, d: int, tolerance: float) -> Doubles | None:
+    """Return how many spacings each value is above the first, if the least difference is `d`.
 
-    Returns None if the values do not fit it within `tolerance`.
+    Returns None if the values are not so spaced within twice the tolerance.
     """
     k = np.concatenate([[0], np.cumsum(np.rint(steps * d))])
     spacing = (v[-1] - v[0]) / k[-1]
-    if spacing == 0 or (np.abs(v[0] + spacing * k - v) > 2 * tolerance.max()).any():
-        return None
+    fits = spacing != 0 and not (np.abs(v[0] + spacing * k - v) > 2 * tolerance).any()
+    return k if fits else None
+
+
+def _try(v: Doubles, k: Doubles, q: int, tolerance: Doubles) -> Grid | None:
+    """Return a grid in which values lie `k` spacings above the first, and zero on `q`-ths of one.
+
+    Returns None if the values do not fit it within `tolerance`.
+    """
+    spacing = (v[-1] - v[0]) / k[-1]
     integers = (q * k + np.rint(v[0] / spacing * q)).astype(np.int64)
     common = int(np.gcd.reduce(integers))
     largest = int(np.abs(integers).max())

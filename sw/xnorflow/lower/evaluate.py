@@ -24,6 +24,9 @@ CHUNK = 1 << 21
 EXHAUSTIVE = 1 << 28
 """Most values that are all evaluated; with more, steps are found by bisection."""
 
+FEW = 1 << 18
+"""Most values of an expression that is known to be monotone that are all evaluated."""
+
 MAX_LEVELS = 1 << 16
 """Most values of one channel that still count as quantised."""
 
@@ -192,8 +195,8 @@ class Steps:
 def steps(expression: Expression, reach: Reach, where: Op) -> Steps:
     """Return every change of an expression's value over all reachable integers.
 
-    All values are computed if there are at most `EXHAUSTIVE`; otherwise the changes of a monotone
-    expression are found by bisection.
+    All values are computed if there are at most `EXHAUSTIVE`, or `FEW` if the expression is known
+    to be monotone; otherwise its changes are found by bisection.
 
     Parameters
     ----------
@@ -210,11 +213,12 @@ def steps(expression: Expression, reach: Reach, where: Op) -> Steps:
         If a channel takes more than `MAX_LEVELS` values, or if the expression is not known to be
         monotone and has more than `EXHAUSTIVE` values.
     """
-    every = reach.rows * len(reach.lo) <= EXHAUSTIVE
+    count = reach.rows * len(reach.lo)
+    every = count <= min(EXHAUSTIVE, FEW if expression.monotone else EXHAUSTIVE)
     if not every and not expression.monotone:
         raise UnsupportedModel(
-            f"it neither rises nor falls throughout, and {reach.rows * len(reach.lo)} values can"
-            f" reach it, of which at most {EXHAUSTIVE} can be tried.",
+            f"it neither rises nor falls throughout, and {count} values can reach it, of which at"
+            f" most {EXHAUSTIVE} can be tried.",
             node=where.node,
             op=where.op,
             hint="a function that rises or falls throughout, or a narrower layer before it.",

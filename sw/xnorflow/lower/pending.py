@@ -410,7 +410,7 @@ class Pending:
                 op=where.op,
                 hint="fewer activation bits.",
             )
-        self._note_rounding(uncertain_channels(expression, found, reach.step, self.error))
+        self.note_rounding(uncertain_channels(expression, found, reach.step, self.error))
         self._note_functions(expression, found, reach.step)
         if not found.monotone:
             self._code_table(found, grid)
@@ -535,7 +535,8 @@ class Pending:
             )
         return grid
 
-    def _note_rounding(self, uncertain: int) -> None:
+    def note_rounding(self, uncertain: int) -> None:
+        """Note sums that a framework may round otherwise, and in how many channels that matters."""
         if self.error.any() and not self.rounded:
             self.notes.append(
                 f"The float sums of {self.reduction()} {ORDER_OF_SUMMATION};"

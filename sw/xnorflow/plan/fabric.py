@@ -32,6 +32,7 @@ def form_on(
     planes: int,
     words: int,
     blocks: int = 1,
+    masked: bool = False,
 ) -> SumForm:
     """Choose how an array sums the products of a beat on a fabric.
 
@@ -47,11 +48,13 @@ def form_on(
     bits : int
         Bits of an activation.
     planes : int
-        Bit planes of the weights.
+        Bit planes of the weights without a mask, so popcounts per bit of an activation.
     words : int
         Words of the weight memory.
     blocks : int
         Parts of inputs and output channels that belong together.
+    masked : bool
+        Whether weights have a mask.
 
     Returns
     -------
@@ -59,12 +62,18 @@ def form_on(
         The form that takes the fewest LUTs.
     """
     plain = bits == planes == pixels == blocks == 1
-    if plain and words == 1 and fabric in baked_array.FABRICS:
+    if plain and not masked and words == 1 and fabric in baked_array.FABRICS:
         return baked_array.FORM
-    if plain and fabric in stored.FABRICS and stored.pays(pe=pe, simd=simd, words=words):
+    size = {"pe": pe, "simd": simd, "words": words}
+    if plain and fabric in stored.FABRICS and stored.pays(**size, masked=masked):
         return stored.FORM
     return cheapest_form(
-        simd=simd // blocks, bits=bits, fabric=fabric, sums=pe // blocks * planes, words=words
+        simd=simd // blocks,
+        bits=bits,
+        fabric=fabric,
+        sums=pe // blocks * planes,
+        words=words,
+        masked=masked,
     )
 
 
@@ -85,7 +94,6 @@ def with_fabric(spec: AcceleratorSpec, device: Fpga | None) -> AcceleratorSpec:
     def placed(stage: StageSpec) -> StageSpec:
         if not isinstance(a := stage.array, DotSpec):
             return stage
-        words, planes = a.weights.shape[:2]
         form = form_on(
             name,
             pe=a.pe,
@@ -93,8 +101,9 @@ def with_fabric(spec: AcceleratorSpec, device: Fpga | None) -> AcceleratorSpec:
             pixels=a.pixels,
             blocks=a.blocks,
             bits=a.bits,
-            planes=planes,
-            words=words,
+            planes=len(a.coefficients),
+            words=len(a.weights),
+            masked=a.masked,
         )
         return replace(stage, array=replace(a, fabric=name, form=form))
 

@@ -76,6 +76,7 @@ def accelerator(
     device: Fpga | None = None,
     products: Sequence[Multiplier | None] | None = None,
     watch: Watcher | None = None,
+    least: bool = True,
 ) -> AcceleratorSpec:
     """Build the complete specification of the hardware for a network and its folding.
 
@@ -94,6 +95,9 @@ def accelerator(
         it is not given.
     watch : callable, optional
         Callback that is called after every pass.
+    least : bool
+        Whether to search for the least depths. Without that, depths are those of the closed form,
+        which delay no frame either.
 
     Returns
     -------
@@ -115,6 +119,8 @@ def accelerator(
     if watch is not None:
         watch("map", "stages, weights and constants of the folding", None, spec)
     for name, decides, run in PASSES:
+        if run is _shrink and not least:
+            continue
         before, spec = spec, run(spec, device)
         verify_spec(spec)
         if watch is not None:

@@ -7,7 +7,13 @@ With activations ``x = lo + step * u`` and weights ``w = sum(c_p * t_p) / den`` 
     offset = den * lo * sum(w) - step * (2**A - 1) * sum_p c_p * #{t_p = -1}
              + den * (pad - lo) * sum(w over padded taps)  # where pad is no value of the alphabet
 
-so every threshold on the accumulator becomes a threshold on P, rounded up. Where codes and weights
+so every threshold on the accumulator becomes a threshold on P, rounded up. Weights of -1, 0 and 1
+have a sign and a mask instead. P then is a sum over the inputs whose weight is not 0, den is 1::
+
+    offset = lo * sum(w) - step * (2**A - 1) * #{w = -1}
+             + (pad - lo) * sum(w over padded taps)
+
+Where codes and weights
 have several bits, the array may multiply them instead (`multiplied_array`), with another meaning.
 """
 
@@ -99,10 +105,11 @@ def conv_array(reduction: Reduction, fold: Fold) -> tuple[spec.DotSpec, Affine]:
     assert isinstance(conv, ir.Conv)
     banks = reduction.banks(fold)
     bits, coefficients, denominator = weight_planes(conv.weights)
-    a = inp.alphabet
+    a, masked = inp.alphabet, len(coefficients) < len(bits)
     flat = conv.weights.reshape(len(conv.weights), -1)
     blocks = reduction.groups_at_once(fold)
-    minus = (1 - bits.astype(np.int64)).reshape(len(bits), len(flat), -1).sum(2)
+    signs = bits[: len(coefficients)].astype(np.int64)
+    minus = (1 - signs).reshape(len(signs), len(flat), -1).sum(2)
     sum_minus = (np.array(coefficients)[:, None] * minus).sum(0)
     base = denominator * a.lo * flat.sum(1) - a.step * ((1 << a.bits) - 1) * sum_minus
     highest = a.lo * flat.sum(1) + a.step * (a.levels - 1) * np.maximum(flat, 0).sum(1)
@@ -118,6 +125,7 @@ def conv_array(reduction: Reduction, fold: Fold) -> tuple[spec.DotSpec, Affine]:
         turn=banks.turn,
         lanes=banks.lanes,
         blocks=blocks,
+        masked=masked,
     )
     return array, Affine(a.step, denominator, base + denominator * _at_padding(reduction))
 

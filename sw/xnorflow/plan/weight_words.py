@@ -15,7 +15,7 @@ Bits = NDArray[np.uint8]
 
 
 def weight_planes(weights: ir.Ints) -> tuple[Bits, tuple[int, ...], int]:
-    """Convert integer weights to bipolar planes.
+    """Convert integer weights to bipolar planes, or to signs and a mask if they are -1, 0 and 1.
 
     Parameters
     ----------
@@ -25,14 +25,18 @@ def weight_planes(weights: ir.Ints) -> tuple[Bits, tuple[int, ...], int]:
     Returns
     -------
     bits : uint8 array [planes, ...]
-        1 where the plane is +1, 0 where it is -1.
+        1 where the plane is +1, 0 where it is -1. Of two planes with one coefficient the second is
+        the mask, 0 where a weight is 0; the sign of such a weight is 1.
     coefficients : tuple of int
-        Factor of each plane.
+        Factor of each plane but the mask.
     denominator : int
-        Common denominator: ``weights == sum(coefficients * (2 * bits - 1)) / denominator``.
+        Common denominator: ``weights == sum(coefficients * (2 * bits - 1)) / denominator``, or
+        with a mask ``(2 * bits[0] - 1) * bits[1]``.
     """
     if np.isin(weights, (-1, 1)).all():
         return (weights > 0).astype(np.uint8)[None], (1,), 1
+    if np.isin(weights, (-1, 0, 1)).all():
+        return np.stack([weights >= 0, weights != 0]).astype(np.uint8), (1,), 1
     exponent = max(0, int(np.abs(weights).max()) - 1).bit_length()
     top = 1 << exponent
     first = (weights > -top).astype(np.int64)

@@ -10,9 +10,11 @@ from xnorflow import ir
 from xnorflow.graph.ops import Graph, Op
 from xnorflow.lower import lowering_steps
 from xnorflow.lower.fixed_point import FixedPoint
+from xnorflow.merge.merging import merging_steps
 from xnorflow_hw.spec import (
     AcceleratorSpec,
     BufferSpec,
+    DotSpec,
     JoinSpec,
     MacSpec,
     StageSpec,
@@ -41,7 +43,7 @@ class PassReport(NamedTuple):
 
 
 def lowering_passes(graph: Graph, fixed: FixedPoint | None = None) -> Iterator[PassReport]:
-    """Lower an imported network, and yield a report of every step.
+    """Lower an imported network and merge its layers, and yield a report of every step.
 
     Raises
     ------
@@ -54,10 +56,23 @@ def lowering_passes(graph: Graph, fixed: FixedPoint | None = None) -> Iterator[P
             lines = [_operation(op, made) for op in made.ops]
             yield PassReport(name, f"{len(lines)} operations", _changes(before, lines))
         else:
-            reads = _reads(made)
-            lines = [_layer(*step) + read for step, read in zip(made, reads, strict=True)]
-            yield PassReport(name, f"{len(lines)} integer layers", tuple(f"+ {x}" for x in lines))
+            lines = _layers(made)
+            yield PassReport(name, _count(made), tuple(f"+ {x}" for x in lines))
+            yield from merging_passes(made)
         before = lines
+
+
+def merging_passes(net: ir.IntegerNetwork) -> Iterator[PassReport]:
+    """Merge the layers of a network that was lowered, and yield a report of every pass."""
+    before = _layers(net)
+    for step, made in merging_steps(net):
+        lines = _layers(made)
+        yield PassReport(step.name, f"{step.does}; {_count(made)}", _changes(before, lines))
+        before = lines
+
+
+def _count(net: ir.LayerGraph) -> str:
+    return f"{len(net.layers)} integer layers"
 
 
 class HardwareWatch:
@@ -131,6 +146,11 @@ def _reads(net: ir.LayerGraph) -> list[str]:
     ]
 
 
+def _layers(net: ir.LayerGraph) -> list[str]:
+    """Return a line for each layer."""
+    return [_layer(*step) + read for step, read in zip(net, _reads(net), strict=True)]
+
+
 def _layer(layer: ir.Layer, inp: ir.Features, out: ir.Features) -> str:
     shape = " x ".join(map(str, out.shape))
     return f"{layer.name}: {layer.kind}, {shape} of {out.alphabet}"
@@ -140,8 +160,8 @@ def _stage(stage: StageSpec) -> dict[str, str]:
     """Return, by name, everything about a stage that passes decide, as text."""
     a, b = stage.array, stage.buffer
     found = {"array": a.size}
-    if a.form is not None:
-        found["sums"] = a.form
+    if isinstance(a, DotSpec):
+        found["sums"] = a.sums
     if isinstance(a, MacSpec):
         found["products"] = a.multiplier
     if a.rom is not None:

@@ -174,7 +174,7 @@ class EngineSummary:
     act_bits : int
         Bits of an input value.
     weight_planes : int
-        Bipolar planes of a weight.
+        Planes of a weight, its mask among them.
     acc_bits : int
         Bits of an accumulator.
     threshold_rows, threshold_levels : int
@@ -212,6 +212,8 @@ class EngineSummary:
         of the first.
     products : Products, optional
         What multiplies, if the array does; then it has neither planes nor a form.
+    masked : bool
+        Whether the last plane of a weight is a mask.
     """
 
     name: str
@@ -252,6 +254,7 @@ class EngineSummary:
     join: JoinSummary | None = None
     streams: tuple[StreamSummary, ...] = ()
     products: Products | None = None
+    masked: bool = False
 
     def __post_init__(self) -> None:
         """Check that sizes are positive."""

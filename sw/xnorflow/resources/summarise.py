@@ -24,6 +24,7 @@ from xnorflow_hw.spec import (
     AcceleratorSpec,
     AffineSpec,
     BufferSpec,
+    DotSpec,
     JoinSpec,
     MacSpec,
     ScoreSpec,
@@ -85,6 +86,7 @@ def engine_summary(
         join=join_summary(stage),
         streams=() if plain else streams,
         products=Products(a.multiplier, a.weight_bits) if isinstance(a, MacSpec) else None,
+        masked=isinstance(a, DotSpec) and a.masked,
     )
     match b:
         case BufferSpec():

@@ -30,6 +30,8 @@ from xnorflow_hw.spec import GearboxSpec, RomSpec
 Terms = dict[str, float]
 CONSTANT = ", constants"
 """Ending of the names of arrays and searches whose ROM has a single word."""
+MASKED = "masked "
+"""Beginning of the names of arrays whose weights have a mask."""
 WHOLE = "whole, "
 """Beginning of the names of terms that take resources only in a whole design."""
 SPARED = f"{WHOLE}spared "
@@ -267,7 +269,7 @@ def _dot(e: EngineSummary, family: Family) -> Terms:
     pe = e.pe // e.blocks
     groups = ceil(pe / copies.group(pe, codes // e.blocks, family.fabric))
     found["array: bits of copies"] = e.at_once * codes * groups
-    found[f"{WHOLE}chains"] = sums * (1 + e.weight_planes * e.act_bits)
+    found[f"{WHOLE}chains"] = sums * (1 + (e.weight_planes - e.masked) * e.act_bits)
     if e.reduction <= e.block_lanes:
         # Every beat is the first of its reduction, so nothing is accumulated.
         found[f"{SPARED}bits of sums"] = sums * e.acc_bits
@@ -284,8 +286,10 @@ ARRAYS: dict[str, Callable[[EngineSummary, Family], Terms]] = {
 
 def beat(e: EngineSummary) -> Terms:
     """Return the terms of one sum of a beat's products, see `xnorflow_hw.fabric.beat`."""
-    planes, simd = e.weight_planes, e.block_lanes
-    form = e.form + (CONSTANT if e.rom_depth == 1 else "")
+    planes, simd = e.weight_planes - e.masked, e.block_lanes
+    # Where weights are stored in the LUTs of the sums, a mask costs nothing.
+    masked = e.masked and e.form != stored.FORM
+    form = (MASKED if masked else "") + e.form + (CONSTANT if e.rom_depth == 1 else "")
     if e.form == "add":
         terms, bits = planes, xnor_sum.width_for(simd, e.act_bits)
         own = {

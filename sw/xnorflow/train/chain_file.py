@@ -1,4 +1,4 @@
-"""ONNX files of chains of layers, as the recipes write them.
+"""ONNX files as the recipes write them: a chain of layers, and ways beside it that join it again.
 
 All tensors are float32. The input is one frame of raw samples, [1, channels, rows, columns].
 Weights are stored as whole numbers, and what scales their sums is a node of its own, so that every
@@ -35,12 +35,15 @@ class ChainFile:
     ----------
     flat : bool
         Whether the last tensor is [1, features] rather than [1, channels, rows, columns].
+    at : str
+        Name of the last tensor. What sets it back to an earlier map starts a second way from there,
+        which `join` brings together with the first.
     """
 
     def __init__(self, name: str, frame: tuple[int, int, int]) -> None:
         """Start with the input ``x``."""
         self.name, self.frame, self.flat = name, frame, False
-        self._at = "x"
+        self.at = "x"
         self._nodes: list[onnx.NodeProto] = []
         self._stored: list[onnx.TensorProto] = []
 
@@ -64,9 +67,17 @@ class ChainFile:
             "" if value is None else self._store(f"{made}_{i}", np.asarray(value))
             for i, value in enumerate(constants)
         ]
-        inputs = [*names[:first], self._at, *names[first:]]
+        inputs = [*names[:first], self.at, *names[first:]]
         self._nodes.append(helper.make_node(op, inputs, [made], name=made, **attributes))
-        self._at = made
+        self.at = made
+
+    def join(self, op: str, *others: str, **attributes: Any) -> None:
+        """Append a node that reads the last tensor and others, by their names."""
+        made = f"{op.lower()}_{len(self._nodes)}"
+        self._nodes.append(
+            helper.make_node(op, [self.at, *others], [made], name=made, **attributes)
+        )
+        self.at = made
 
     def dense(self, weights: NDArray[Any], bias: NDArray[Any] | None = None) -> None:
         """Append a dense layer with weights [outputs, inputs] and a bias [outputs]."""
@@ -74,16 +85,36 @@ class ChainFile:
         others = [_floats(weights)] + ([] if bias is None else [_floats(bias)])
         self.add("Gemm", *others, transB=1)
 
-    def convolution(self, weights: NDArray[Any], pad: int = 0, groups: int = 1) -> None:
+    def convolution(
+        self, weights: NDArray[Any], pad: int = 0, groups: int = 1, stride: int = 1
+    ) -> None:
         """Append a convolution with weights [outputs, inputs per group, rows, columns].
 
         It is padded with 0 on all sides.
         """
-        self.add("Conv", _floats(weights), pads=[pad] * 4, group=groups)
+        self.add("Conv", _floats(weights), pads=[pad] * 4, group=groups, strides=[stride] * 2)
 
-    def max_pool(self, size: int) -> None:
-        """Append a max-pool of size x size pixels, which leaves out an incomplete last row."""
-        self.add("MaxPool", kernel_shape=[size, size], strides=[size, size])
+    def max_pool(self, size: int, stride: int | None = None) -> None:
+        """Append a max-pool of size x size pixels, which leaves out an incomplete last row.
+
+        Windows stand side by side unless there is a stride.
+        """
+        self.add("MaxPool", kernel_shape=[size] * 2, strides=[stride or size] * 2)
+
+    def average_pool(self, size: int, stride: int, pad: int = 0) -> None:
+        """Append means over size x size pixels; pixels of the padding count as 0."""
+        self.add(
+            "AveragePool",
+            kernel_shape=[size] * 2,
+            strides=[stride] * 2,
+            pads=[pad] * 4,
+            count_include_pad=1,
+        )
+
+    def pad(self, size: int, value: float) -> None:
+        """Append a border of so many pixels of one value."""
+        ends = [0, 0, size, size]
+        self.add("Pad", np.array(ends * 2, np.int64), np.float32(value))
 
     def batch_norm(
         self, mean: ArrayLike, variance: ArrayLike, gamma: ArrayLike, beta: ArrayLike, eps: float
@@ -103,11 +134,11 @@ class ChainFile:
     def compare(self, bound: ArrayLike, then: float, otherwise: float) -> None:
         """Append a choice: one value where the last tensor is at least `bound`, or the other."""
         self.add("GreaterOrEqual", _floats(bound))
-        truth = self._at
+        truth = self.at
         made = f"where_{len(self._nodes)}"
         names = [self._store(f"{made}_{i}", _floats(v)) for i, v in enumerate((then, otherwise))]
         self._nodes.append(helper.make_node("Where", [truth, *names], [made], name=made))
-        self._at = made
+        self.at = made
 
     def stepped(self, factor: float, least: float, most: float) -> None:
         """Append a rounding of the last tensor times `factor` to whole numbers from least to most.
@@ -143,7 +174,7 @@ class ChainFile:
             Text on where the network comes from.
         """
         given = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, *self.frame])
-        made = helper.make_tensor_value_info(self._at, TensorProto.FLOAT, [1, outputs])
+        made = helper.make_tensor_value_info(self.at, TensorProto.FLOAT, [1, outputs])
         graph = helper.make_graph(self._nodes, self.name, [given], [made], self._stored)
         model = helper.make_model(
             graph,

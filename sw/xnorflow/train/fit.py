@@ -6,12 +6,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from xnorflow.errors import BadInput
 from xnorflow.outputs import whole_file
 from xnorflow.train.chain_file import ChainFile
 from xnorflow.train.checkpoints import TrainingOrigin, check_same, read, save
+from xnorflow.train.data_sets import DataSet
 from xnorflow.train.methods import Method
 from xnorflow.train.training import Epoch, Task, Training
+
+CALIBRATION = 500
+"""Training images, the first, that fixed point is calibrated on."""
 
 Progress = Callable[[int, int, Epoch], object]
 
@@ -92,3 +98,9 @@ def write_file(training: Training, method: Method, task: Task, path: Path) -> No
     )
     with whole_file(path) as part:
         file.save(part, task.data.classes, about)
+
+
+def write_calibration(data: DataSet, path: Path) -> None:
+    """Write the first training images, for ``--calibrate``, as a whole or not at all."""
+    with whole_file(path) as part, part.open("wb") as file:
+        np.savez_compressed(file, x=data.x_train[:CALIBRATION])

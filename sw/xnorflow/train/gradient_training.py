@@ -39,6 +39,9 @@ def squared_hinge(scores: Any, labels: Any) -> Any:
 class GradientTraining(Training):
     """A network of `xnorflow.train.torch_layers` trained with Adam.
 
+    A method with phases of its own overrides `phase`, one whose loss is more than a function of
+    scores and labels `loss_of`.
+
     Parameters
     ----------
     task : Task
@@ -48,7 +51,7 @@ class GradientTraining(Training):
     loss : callable
         Takes scores [frames, classes] and labels [frames].
     rate : float
-        Learning rate; it falls to 0 along half a cosine over all epochs.
+        Learning rate; it falls to 0 along half a cosine over all epochs of a phase.
     """
 
     def __init__(
@@ -66,12 +69,13 @@ class GradientTraining(Training):
         self.net.train()
         batches = len(self.images) // self.batch
         total, right = 0.0, 0
+        within, epochs = self.phase(number)
         with reproducible(self.task, number):
             order = torch.randperm(len(self.images))[: batches * self.batch]
             for i, chosen in enumerate(order.split(self.batch)):
-                self._set_rate((number * batches + i) / (self.task.epochs * batches))
+                self._set_rate((within * batches + i) / (epochs * batches))
                 scores = self.net(self.images[chosen])
-                loss = self.loss(scores, self.labels[chosen])
+                loss = self.loss_of(scores, chosen)
                 self.optimiser.zero_grad()
                 loss.backward()
                 self.optimiser.step()
@@ -79,6 +83,14 @@ class GradientTraining(Training):
                 total += float(loss.detach())
                 right += int((scores.argmax(1) == self.labels[chosen]).sum())
         return Epoch(total / batches, right / (batches * self.batch))
+
+    def phase(self, number: int) -> tuple[int, int]:
+        """Enter the phase of an epoch; return the epoch's number in it, and the phase's epochs."""
+        return number, self.task.epochs
+
+    def loss_of(self, scores: Any, chosen: Any) -> Any:
+        """Compute the loss of the images with the indices `chosen`."""
+        return self.loss(scores, self.labels[chosen])
 
     def after_step(self) -> None:
         """Bring the weights back within their bounds."""
@@ -99,6 +111,8 @@ class GradientTraining(Training):
         tensors = {k: torch.from_numpy(np.array(v)) for k, v in state.items()}
         own = {k[4:]: t for k, t in tensors.items() if k.startswith("net.")}
         self.net.load_state_dict(own)
+        if not any(k.startswith("optimiser.") for k in tensors):
+            return  # It has not been trained yet, as the second of two networks.
         for i, parameter in enumerate(self.net.parameters()):
             start = f"optimiser.{i}."
             kept = {k[len(start) :]: t for k, t in tensors.items() if k.startswith(start)}
@@ -126,14 +140,21 @@ class GradientTraining(Training):
             chosen = torch.randperm(len(self.images))[: SETTLING * self.batch]
             values = self.images[chosen]
             for layer in net:
-                if isinstance(layer, Norm | ScoreNorm):
-                    layer.settle(values)
-                values = torch.cat([layer(part) for part in values.split(self.batch)])
+                norms = [m for m in layer.modules() if isinstance(m, Norm | ScoreNorm)]
+                hooks = [m.register_forward_pre_hook(_settle) for m in norms]
+                parts = (values,) if norms else values.split(self.batch)
+                values = torch.cat([layer(part) for part in parts])
+                for hook in hooks:
+                    hook.remove()
         return net
 
     def _set_rate(self, share: float) -> None:
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate * (1 + math.cos(math.pi * share)) / 2
+
+
+def _settle(norm: Any, inputs: tuple[Any, ...]) -> None:
+    norm.settle(inputs[0])
 
 
 @contextmanager

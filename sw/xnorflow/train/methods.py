@@ -30,7 +30,8 @@ class Method:
     epochs : int
         Epochs if the user names none.
     fixed_point : str, optional
-        Bits to round to when the file is imported, if the method leaves weights real.
+        Bits to round to when the file is imported, or "auto", if the method leaves weights or sums
+        real.
     """
 
     name: str
@@ -97,7 +98,15 @@ METHODS = (
         "xnor_net",
         "float-ends",
         net="16C3-P2-32C3-64",
-        fixed_point="8",
+        fixed_point="auto",
+    ),
+    Method(
+        "xnor-net-k",
+        "XNOR-Net with K, first and last layer in float",
+        "Rastegari et al., arXiv:1603.05279",
+        "xnor_net_k",
+        net="16C3-P2-32C3-64",
+        fixed_point="auto",
     ),
     Method(
         "twn",
@@ -197,6 +206,39 @@ METHODS = (
         "Zhou et al., arXiv:1606.06160",
         "dorefa",
         "w1a2-ternary",
+    ),
+    Method(
+        "bi-real",
+        "Bi-Real Net, real shortcuts",
+        "Liu et al., arXiv:1808.00278",
+        "bi_real",
+        net="16-32",
+        fixed_point="auto",
+    ),
+    Method(
+        "react-net",
+        "ReActNet, learned shifts, after a real network",
+        "Liu et al., arXiv:2003.03488",
+        "react_net",
+        net="16-32",
+        epochs=60,
+        fixed_point="auto",
+    ),
+    Method(
+        "quick-net",
+        "QuickNet, blurred transitions",
+        "Bannink et al., arXiv:2011.09398",
+        "quick_net",
+        net="16-32",
+        fixed_point="auto",
+    ),
+    Method(
+        "frac-bnn",
+        "FracBNN, gated activations, thermometer input",
+        "Zhang et al., arXiv:2012.12206",
+        "frac_bnn",
+        net="8-16",
+        fixed_point="auto",
     ),
 )
 """All methods, in the order of the papers."""

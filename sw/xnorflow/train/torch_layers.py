@@ -75,15 +75,28 @@ class WeightLayer(WritableLayer):
     Parameters
     ----------
     shape : tuple of int
-        Of the weights: [outputs, inputs] of a dense layer, or [outputs, inputs, rows, columns] of a
-        convolution, which is padded with 0 so that the map keeps its size.
+        Of the weights: [outputs, inputs] of a dense layer, or [outputs, inputs per group, rows,
+        columns] of a convolution.
     rule : WeightRule
         How its weights become what it computes with.
+    stride, groups : int
+        Of a convolution.
+    pad : int, optional
+        Border of 0 of a convolution; without it, and with stride 1, the map keeps its size.
     """
 
-    def __init__(self, shape: tuple[int, ...], rule: WeightRule) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        rule: WeightRule,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        pad: int | None = None,
+    ) -> None:
         super().__init__()
-        self.rule = rule
+        self.rule, self.stride, self.groups = rule, stride, groups
+        self.pad = shape[-1] // 2 if pad is None else pad
         span = 1 / np.prod(shape[1:]) ** 0.5
         self.weight = nn.Parameter(torch.empty(shape).uniform_(-span, span))
 
@@ -98,10 +111,10 @@ class WeightLayer(WritableLayer):
         return sums * (factor if self.weight.ndim == 2 else factor[:, None, None])
 
     def bound(self) -> None:
-        """Bring the real weights back within -1 and 1, if the rule says so."""
+        """Bring the real weights back within the rule's bounds, if it has any."""
         if self.rule.bounded:
             with torch.no_grad():
-                self.weight.clamp_(-1, 1)
+                self.weight.clamp_(-self.rule.most, self.rule.most)
 
     def write(self, file: ChainFile) -> None:
         """Append the layer with its whole weights, and a product with the factor."""
@@ -110,30 +123,30 @@ class WeightLayer(WritableLayer):
         if whole.ndim == 2:
             file.dense(whole.numpy())
         else:
-            file.convolution(whole.numpy(), pad=whole.shape[-1] // 2)
+            file.convolution(whole.numpy(), self.pad, self.groups, self.stride)
         if factor is not None:
             file.per_channel("Mul", factor.numpy())
 
     def _sums(self, x: Any, weights: Any) -> Any:
         if weights.ndim == 2:
             return functional.linear(x.flatten(1), weights)
-        return functional.conv2d(x, weights, padding=weights.shape[-1] // 2)
+        return functional.conv2d(x, weights, None, self.stride, self.pad, 1, self.groups)
 
 
 class MaxPooling(WritableLayer):
-    """Max-pool of size x size pixels."""
+    """Max-pool of size x size pixels, side by side unless there is a stride."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, stride: int | None = None) -> None:
         super().__init__()
-        self.size = size
+        self.size, self.stride = size, stride
 
     def forward(self, x: Any) -> Any:
         """Return the largest values."""
-        return functional.max_pool2d(x, self.size)
+        return functional.max_pool2d(x, self.size, self.stride)
 
     def write(self, file: ChainFile) -> None:
         """Append the pool."""
-        file.max_pool(self.size)
+        file.max_pool(self.size, self.stride)
 
 
 class Norm(WritableLayer):
@@ -210,24 +223,29 @@ class _HardSign(torch.autograd.Function):
     """The sign, with the gradient of hard tanh."""
 
     @staticmethod
-    def forward(ctx: Any, x: Any) -> Any:
+    def forward(ctx: Any, x: Any, most: float) -> Any:
         """Return the signs."""
         ctx.save_for_backward(x)
+        ctx.most = most
         return binary(x)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
-        """Return the gradient where abs(x) is at most 1, and 0 elsewhere."""
+        """Return the gradient where abs(x) is at most `most`, and 0 elsewhere."""
         (x,) = ctx.saved_tensors
-        return gradients[0] * (x.abs() <= 1)
+        return gradients[0] * (x.abs() <= ctx.most), None
 
 
 class Signs(WritableLayer):
-    """Binary activations: -1 below 0, else +1; the gradient passes where abs(x) <= 1."""
+    """Binary activations: -1 below 0, else +1; the gradient passes where abs(x) <= `most`."""
+
+    def __init__(self, most: float = 1.0) -> None:
+        super().__init__()
+        self.most = most
 
     def forward(self, x: Any) -> Any:
         """Return the signs."""
-        return _HardSign.apply(x)
+        return _HardSign.apply(x, self.most)
 
     def write(self, file: ChainFile) -> None:
         """Append the sign."""

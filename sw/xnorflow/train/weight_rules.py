@@ -29,7 +29,9 @@ class WeightRule(ABC):
     """A rule without state of its own."""
 
     bounded = True
-    """Whether the real weights are kept within -1 and 1 after every step."""
+    """Whether the real weights are kept within `most` after every step."""
+    most = 1.0
+    """Largest magnitude of a real weight."""
 
     @abstractmethod
     def __call__(self, w: Any) -> Any:
@@ -50,6 +52,25 @@ class SignWeights(WeightRule):
     def deployed(self, w: Any) -> tuple[Any, Any]:
         """Return the signs, and no factor."""
         return binary(w), None
+
+
+class ClippedSigns(SignWeights):
+    """The sign of each weight; the gradient passes where its magnitude is at most `most`.
+
+    Parameters
+    ----------
+    most : float
+        Bound of the gradient.
+    bounded : bool
+        Whether the real weights are kept within it, too.
+    """
+
+    def __init__(self, most: float, bounded: bool) -> None:
+        self.most, self.bounded = most, bounded
+
+    def __call__(self, w: Any) -> Any:
+        """Return the signs."""
+        return straight_through(w.clamp(-self.most, self.most), binary(w))
 
 
 class DrawnWeights(SignWeights):
@@ -104,6 +125,25 @@ class ScaledSigns(WeightRule):
     def deployed(self, w: Any) -> tuple[Any, Any]:
         """Return B, and alpha unless it is shared."""
         return binary(w), None if self.shared else w.abs().flatten(1).mean(1)
+
+
+class MagnitudeSigns(WeightRule):
+    """alpha * sign(w) with alpha the mean magnitude of a filter, a constant for the gradient.
+
+    The gradient passes where abs(w) < 1, as in the published PyTorch code of Bi-Real Net and
+    ReActNet.
+    """
+
+    bounded = False
+
+    def __call__(self, w: Any) -> Any:
+        """Return alpha * signs."""
+        signs, alpha = self.deployed(w.detach())
+        return straight_through(w.clamp(-1, 1), signs * alpha.reshape(-1, *[1] * (w.ndim - 1)))
+
+    def deployed(self, w: Any) -> tuple[Any, Any]:
+        """Return the signs, and alpha."""
+        return binary(w), w.abs().flatten(1).mean(1)
 
 
 class TernaryWeights(WeightRule):
@@ -218,6 +258,35 @@ class DorefaWeights(WeightRule):
         steps = 2**self.bits - 1
         shape = torch.tanh(w.detach())
         return 2 * (steps * (shape / (2 * shape.abs().max()) + 0.5)).round() - steps, None
+
+
+class RealFirst(WeightRule):
+    """Another rule from the second of two steps on; in the first, the real weights.
+
+    What is deployed is the other rule's at any time.
+
+    Parameters
+    ----------
+    rule : WeightRule
+        That of the second step.
+
+    Attributes
+    ----------
+    real : bool
+        Whether the training is in its first step.
+    """
+
+    def __init__(self, rule: WeightRule) -> None:
+        self.rule, self.real = rule, True
+        self.bounded, self.most = rule.bounded, rule.most
+
+    def __call__(self, w: Any) -> Any:
+        """Return the weights of the step."""
+        return w if self.real else self.rule(w)
+
+    def deployed(self, w: Any) -> tuple[Any, Any]:
+        """Return what the rule of the second step deploys."""
+        return self.rule.deployed(w)
 
 
 class RealWeights(WeightRule):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from xnorflow_hw.fabric import popcount
-from xnorflow_hw.fabric.popcount import XnorPopcount, levels, module_name, plan
+from xnorflow_hw.fabric.popcount import XnorPopcount, module_name
+from xnorflow_hw.fabric.popcount_tree import levels, plan
 from xnorflow_hw.fabric.recode import triples
 from xnorflow_hw.spec.latency import popcount_latency
 

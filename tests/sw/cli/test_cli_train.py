@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import xnorflow
 from xnorflow.cli import main
 from xnorflow.train import fit as fit_module
 from xnorflow.train.methods import METHODS
@@ -76,6 +77,18 @@ def test_the_digits_are_trained_checked_and_explained(tmp_path: Path) -> None:
     found = json.loads(out)
     assert code == 0 and found["accuracy"] == found["golden"] > 0.7 and found["order"] == 0
     assert file.read_bytes() == written
+
+
+def test_fixed_point_is_found_on_training_images(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="PyTorch (extra: train) trains the networks")
+    file, kept = tmp_path / "a.onnx", tmp_path / "a.calibration.npz"
+    args = ("xnor-net-k", "--epochs", "2", "--net", "4C3-P2-4C3", "--limit", "300")
+    code, out = run(*args, "-o", str(file), "--json")
+    found = json.loads(out)
+    assert code == 0 and found["labels"] <= 40 and found["accuracy"] > 0.4
+    assert {p.name for p in tmp_path.iterdir()} == {"a.onnx", kept.name}
+    net = xnorflow.load(file, fixed_point=found["fixed_point"], calibrate=kept)
+    assert net.notes[0].startswith(f"Fixed point of {found['fixed_point']} bits: on 300 samples, 0")
 
 
 def test_ctrl_c_leaves_a_checkpoint_to_go_on_from(

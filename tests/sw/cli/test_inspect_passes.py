@@ -7,6 +7,7 @@ from click.testing import CliRunner, Result
 from xnorflow.cli import main
 from xnorflow.demo import model_path
 from xnorflow.lower import PASSES as LOWERING
+from xnorflow.merge.merging import PASSES as MERGING
 from xnorflow.plan.hardware_passes import PASSES as PLANNING
 
 
@@ -20,7 +21,10 @@ def test_every_pass_is_shown_in_order() -> None:
     found = json.loads(done.stdout)["passes"]
     names = [p["name"] for p in found]
     lowering = [p.__name__ for p in LOWERING]
-    assert names == ["imported", *lowering, "integer", "map", *(p.name for p in PLANNING)]
+    merging = [p.name for p in MERGING]
+    planning = [p.name for p in PLANNING]
+    assert names == ["imported", *lowering, "integer", *merging, "map", *planning]
+    assert not any(p["changes"] for p in found if p["name"] in merging)
     by_name = {p["name"]: p["changes"] for p in found}
     assert "+ Conv of Conv Conv_0" in by_name["imported"]
     assert "conv1: sums tree -> dense" in by_name["fabric"]

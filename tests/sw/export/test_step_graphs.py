@@ -15,6 +15,7 @@ from xnorflow.graph.join_ops import (
     AddMapOp,
     ConcatOp,
     MaximumOp,
+    OrderOp,
     ProductOp,
     StretchOp,
     SumOp,
@@ -43,13 +44,14 @@ def graph() -> g.Graph:
         StretchOp((1, 2), "zeros", inputs=("product",), name="spread"),
         StretchOp((2, 1), "blocks", inputs=("spread",), name="deep"),
         StretchOp((1, 1), "repeat", (0, 1, 1, 0), name="cropped"),
+        OrderOp(name="ordered"),
         ConcatOp(0, inputs=("a", "b"), name="rows"),
         ConcatOp(1, inputs=("rows", "rows"), name="columns"),
         ConcatOp(2, inputs=("columns", "columns"), name="channels"),
         AddMapOp(np.float32(RNG.integers(0, 9, (1, 1, 8))), name="position"),
         AddMapOp(np.float32(RNG.integers(0, 9, (4, 1, 1))), name="end"),
     )
-    shapes = {"end": (4, 4, 8), "cropped": (3, 3, 2), "large": (3, 4, 4)}
+    shapes = {"end": (4, 4, 8), "ordered": (3, 3, 2), "large": (3, 4, 4)}
     outputs = []
     for name, shape in shapes.items():
         places = np.arange(np.prod(shape)).reshape(shape).transpose(2, 0, 1)

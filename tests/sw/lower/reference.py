@@ -57,6 +57,8 @@ def step(op, x, *others):
             return np.concatenate([x, *others], op.axis + 1)
         case join_ops.AddMapOp():
             return x + op.value
+        case join_ops.OrderOp():
+            return x
         case join_ops.StretchOp():
             return cell(op, x)
         case ops.Elementwise():

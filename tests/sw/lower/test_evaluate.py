@@ -57,11 +57,12 @@ def test_every_step_is_found(monkeypatch, seed, chunk):
         np.testing.assert_array_equal(found.after[mine], values[at])
 
 
+@pytest.mark.parametrize("limit", ["EXHAUSTIVE", "FEW"])
 @pytest.mark.parametrize("seed", range(10))
-def test_bisection_finds_the_same(monkeypatch, seed):
+def test_bisection_finds_the_same(monkeypatch, seed, limit):
     e, where = expression(9, seed), reach(9, seed, step=3)
     every = steps(e, where, WHERE)
-    monkeypatch.setattr(evaluate, "EXHAUSTIVE", 0)
+    monkeypatch.setattr(evaluate, limit, 0)
     halved = steps(e, where, WHERE)
     assert len(every.at) > 10
     for name in ("first", "channel", "at", "before", "after", "direction"):

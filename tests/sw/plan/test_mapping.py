@@ -21,6 +21,9 @@ from xnorflow_hw.spec import DotSpec, OffsetSpec, TableSpec, ThresholdSpec
 
 
 def values_of(bits: np.ndarray, coefficients: tuple[int, ...], denominator: int) -> np.ndarray:
+    if len(coefficients) < len(bits):
+        sign, mask = bits.astype(int)
+        return (2 * sign - 1) * mask // denominator
     total = np.tensordot(np.array(coefficients), 2 * bits.astype(int) - 1, 1)
     assert not (total % denominator).any()
     return total // denominator
@@ -52,6 +55,12 @@ def test_planes_give_every_weight_of_a_range(low: int, high: int, planes: int) -
 def test_bipolar_weights_take_one_plane() -> None:
     bits, coefficients, denominator = weight_planes(np.array([[-1, 1], [1, -1]]))
     assert bits.tolist() == [[[0, 1], [1, 0]]] and coefficients == (1,) and denominator == 1
+
+
+def test_ternary_weights_have_a_sign_and_a_mask() -> None:
+    bits, coefficients, denominator = weight_planes(np.array([-1, 0, 1]))
+    assert bits.tolist() == [[0, 1, 1], [1, 0, 1]] and coefficients == (1,) and denominator == 1
+    assert weight_planes(np.array([-2, 0, 1]))[1] == (1, 1, 2)
 
 
 @given(st.lists(st.integers(-(2**12), 2**12), min_size=1, max_size=20))
@@ -144,6 +153,7 @@ def test_offsets_turn_popcounts_into_sums(
         coefficients=array.coefficients,
         weights=array.weights,
         acc_bits=array.acc_bits,
+        masked=array.masked,
     )
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2, axis=1)
     p = dot.model(windows.reshape(-1, 2, 1)).reshape(len(x), -1, channels)
@@ -181,10 +191,10 @@ def test_padded_pes_keep_within_the_sums() -> None:
     (stage,) = accelerator(net, [Fold(2, 4)], in_lanes=1).stages
     array = stage.array
     assert isinstance(array, DotSpec)
-    per_reduction = array.weights.reshape(2, -1, *array.weights.shape[1:]).astype(int)
-    # The input of a used lane can match its bit in either plane.
-    most = np.maximum(per_reduction.sum(2), (1 - per_reduction).sum(2)).sum((1, 3))
-    assert most.max() < 1 << array.acc_bits
+    signs, masks = array.weights.reshape(2, -1, *array.weights.shape[1:]).swapaxes(0, 2).astype(int)
+    # An input is 0 or 1, and adds 1 at most where it can match a sign and the mask is 1.
+    assert array.masked and signs.min() == 1
+    assert masks.sum((0, 3)).max() < 1 << array.acc_bits
 
 
 def ranked(bits: int) -> ir.IntegerNetwork:

@@ -129,6 +129,21 @@ def test_a_beat_has_the_features_of_its_form(
     assert parts.beat(engine) == expected
 
 
+def test_masked_sums_have_terms_of_their_own() -> None:
+    """A mask is no plane that is counted; in the LUTs that store weights it costs nothing."""
+    conv = compile_network(network(5, 7), cycles=90).shape.engines[0]
+    engine = replace(conv, simd=8, act_bits=2, weight_planes=2, form="dense", masked=True)
+    assert parts.beat(replace(engine, rom_depth=9)) == {
+        "masked dense: lanes": 16,
+        "masked dense: bits of counts": 8,
+        "masked dense: adders": 8,
+        "array: bits of sums of counts": 5,
+    }
+    assert "masked dense, constants: lanes" in parts.beat(replace(engine, rom_depth=1))
+    stored = replace(engine, rom_depth=9, act_bits=1, form="stored")
+    assert parts.beat(stored) == parts.beat(replace(stored, masked=False, weight_planes=1))
+
+
 def test_searches_have_memories_for_all_and_for_each_value() -> None:
     conv = compile_network(network(5, 7), cycles=90).shape.engines[0]
     engine = replace(

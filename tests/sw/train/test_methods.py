@@ -13,6 +13,7 @@ import xnorflow
 from xnorflow.errors import BadInput
 from xnorflow.evidence.executor import Executor
 from xnorflow.evidence.score_orders import compare_orders
+from xnorflow.train.data_sets import DataSet
 from xnorflow.train.fit import fit
 from xnorflow.train.methods import METHODS, Method, find_method
 
@@ -21,7 +22,8 @@ from .tiny import NAMES, needs_torch, stripes, task, trained
 CONVOLUTIONAL = [
     m.name
     for m in METHODS
-    if m.module in ("binary_connect", "binary_net", "dorefa", "ternary_weights", "xnor_net")
+    if m.module
+    in ("binary_connect", "binary_net", "dorefa", "ternary_weights", "xnor_net", "xnor_net_k")
 ]
 
 
@@ -29,8 +31,16 @@ LEARNED: dict[str, float] = {}
 """Shares of the test images that a method has to get right, where it is not 0.9."""
 
 
-def agree(method: Method, path: Path, x: np.ndarray) -> None:
-    golden = xnorflow.load(path, fixed_point=method.fixed_point)(x)
+def load(method: Method, path: Path, data: DataSet) -> xnorflow.IntegerNetwork:
+    """Import a file as `xnorflow train` does at its end."""
+    if method.fixed_point is None:
+        return xnorflow.load(path)
+    return xnorflow.load(path, fixed_point=method.fixed_point, calibrate=data.x_train)
+
+
+def agree(method: Method, path: Path, data: DataSet) -> None:
+    x = data.x_test
+    golden = load(method, path, data)(x)
     orders = compare_orders(Executor(path).run(x).scores, golden)
     if method.fixed_point is None:
         assert not orders.order.any()
@@ -43,7 +53,7 @@ def test_the_golden_model_orders_scores_as_onnx_runtime(name: str, tmp_path: Pat
     method = find_method(name)
     needs_torch(method)
     trained(method, tmp_path / "a.onnx")
-    agree(method, tmp_path / "a.onnx", stripes().x_test)
+    agree(method, tmp_path / "a.onnx", stripes())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -79,7 +89,7 @@ def test_convolutions_with_pools_and_colours(name: str, tmp_path: Path) -> None:
     method, data = find_method(name), stripes(channels=3)
     needs_torch(method)
     trained(method, tmp_path / "a.onnx", task(method, net="6C3-P2-5C3-8", data=data))
-    agree(method, tmp_path / "a.onnx", data.x_test)
+    agree(method, tmp_path / "a.onnx", data)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -88,7 +98,7 @@ def test_stripes_are_learned(name: str, tmp_path: Path) -> None:
     needs_torch(method)
     trained(method, tmp_path / "a.onnx", task(method, epochs=100))
     data = stripes()
-    net = xnorflow.load(tmp_path / "a.onnx", fixed_point=method.fixed_point)
+    net = load(method, tmp_path / "a.onnx", data)
     assert (net(data.x_test).argmax(1) == data.y_test).mean() > LEARNED.get(name, 0.9)
 
 

@@ -14,12 +14,15 @@ from .tiny import needs_torch, stripes, trained
 
 @pytest.mark.rtl
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["ebp", "true-north-ensemble", "bnn"])
+@pytest.mark.parametrize("name", ["ebp", "true-north-ensemble", "bnn", "react-net"])
 def test_every_score_in_verilog(name: str, tmp_path: Path) -> None:
     method = find_method(name)
     needs_torch(method)
     trained(method, tmp_path / "a.onnx")
-    design = xnorflow.compile(xnorflow.load(tmp_path / "a.onnx"))
+    bits = None if method.fixed_point is None else 8
+    known = None if bits is None else stripes().x_train
+    net = xnorflow.load(tmp_path / "a.onnx", fixed_point=bits, calibrate=known)
+    design = xnorflow.compile(net)
     x = stripes().x_test[:3]
     run = design.simulate(x)
     assert (run.scores == design.net(x)).all()

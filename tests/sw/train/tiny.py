@@ -26,7 +26,16 @@ def stripes(frames: int = 90, channels: int = 1, most: int = 255) -> DataSet:
     return DataSet("stripes", Path("stripes.npz"), x[:frames], y[:frames], x[frames:], y[frames:])
 
 
-NETS = {"perceptron": "", "committee": "5", "true-north": "12-30"}
+NETS = {
+    "perceptron": "",
+    "committee": "5",
+    "true-north": "12-30",
+    "xnor-net-k": "6C3-8",
+    "bi-real": "6-8",
+    "react-net": "4-8",
+    "quick-net": "8-6",
+    "frac-bnn": "4-8",
+}
 """Small networks of the methods that do not take any, by the beginning of their names."""
 
 

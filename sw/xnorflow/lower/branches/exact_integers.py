@@ -10,6 +10,7 @@ from xnorflow.graph import ops as g
 from xnorflow.lower.branches import affine_form
 from xnorflow.lower.branches.common_unit import exact_unit
 from xnorflow.lower.evaluate import Expression, Reach
+from xnorflow.lower.fixed_point import affine
 from xnorflow.lower.negate import rising
 from xnorflow.lower.pending import Pending, sources
 from xnorflow.lower.rounding import MANTISSA
@@ -54,8 +55,15 @@ def _settle(p: Pending) -> bool:
 
 
 def first_bend(p: Pending) -> int:
-    """Return the first of the waiting operations with which they are not affine."""
+    """Return the first of the waiting operations with which they are not affine.
+
+    Constants that nearly cancel each other leave more rounding than `affine_form` allows, so what
+    is affine by the kinds of its operations counts, too.
+    """
     for count in range(1, len(p.ops) + 1):
+        value = affine(p.ops[:count])
+        if value is not None and not value.clips:
+            continue
         if affine_form.find(Expression(p.unit, tuple(p.ops[:count])), p.reach) is None:
             return count - 1
     return len(p.ops) - 1

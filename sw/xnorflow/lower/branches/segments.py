@@ -11,14 +11,14 @@ import numpy as np
 from xnorflow.errors import UnsupportedModel
 from xnorflow.graph import ops as g
 from xnorflow.graph.input_scale import InputScale
-from xnorflow.graph.join_ops import AddMapOp, JoinOp, StretchOp
+from xnorflow.graph.join_ops import AddMapOp, JoinOp, OrderOp, StretchOp
 from xnorflow.ir import FRAME, Features
 from xnorflow.ir.alphabet import UINT8
 from xnorflow.lower.fixed_point import FixedPoint, Range, quantiser
 from xnorflow.lower.host_quantiser import quantise_on_host
 from xnorflow.lower.passes import Shape, output_shape
 
-BETWEEN = (JoinOp, AddMapOp, StretchOp)
+BETWEEN = (JoinOp, AddMapOp, OrderOp, StretchOp)
 """Operations that stand between two chains."""
 
 
@@ -144,6 +144,8 @@ def shape_between(op: g.Op, *shapes: Shape) -> Shape:
                 if found != shapes[0]:
                     raise ValueError(f"a constant of {op.value.shape} does not fit {shapes[0]}")
                 return found
+            case OrderOp():
+                return shapes[0]
             case StretchOp():
                 return op.layer.output(Features(*shapes[0], UINT8)).shape
     except ValueError as e:

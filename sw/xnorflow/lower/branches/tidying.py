@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from xnorflow import ir
+from xnorflow.ir.layer_graph import without_usual_inputs
 from xnorflow.lower.passes import Shape
 from xnorflow.lower.pending import Mark
 
@@ -134,13 +135,10 @@ class Layers:
 
     def finished(self) -> tuple[tuple[ir.Layer, ...], tuple[Mark, ...]]:
         """Return the layers and the marks; what reads the layer before it names no input."""
-        layers, before = [], ir.FRAME
-        for layer in self.layers:
-            layers.append(replace(layer, inputs=() if layer.inputs == (before,) else layer.inputs))
-            before = layer.name
+        layers = without_usual_inputs(self.layers)
         by_name = {x.name: x for x in layers}
         marks = [replace(m, layer=by_name[n]) for m, n in self.marks if n in by_name]
-        return tuple(layers), tuple(marks)
+        return layers, tuple(marks)
 
 
 def _key(layer: ir.Layer) -> Any:

@@ -13,11 +13,12 @@ from xnorflow.graph.join_ops import (
     AddMapOp,
     ConcatOp,
     MaximumOp,
+    OrderOp,
     ProductOp,
     StretchOp,
     SumOp,
 )
-from xnorflow.lower.branches import write_concat, write_joins, write_stretches
+from xnorflow.lower.branches import write_concat, write_joins, write_order, write_stretches
 from xnorflow.lower.branches.branch_pending import BranchPending, Value, Written
 from xnorflow.lower.branches.common_unit import exact_unit
 from xnorflow.lower.branches.operand import Operand, no_common_unit, rounded, whole
@@ -106,6 +107,8 @@ class _Walker:
         match op:
             case StretchOp():
                 return write_stretches.stretch(begun[0], op, made)
+            case OrderOp():
+                return write_order.order(begun[0], op)
             case AddMapOp():
                 return write_stretches.add_map(begun[0], op, made)
             case SumOp():

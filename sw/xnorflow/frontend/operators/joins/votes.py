@@ -16,7 +16,7 @@ from xnorflow.frontend.registry import Joined, Outcome, activation, handles
 from xnorflow.frontend.values import Activation, Constant, Value
 from xnorflow.graph import ops
 from xnorflow.graph.function_ops import CastOp, FunctionOp
-from xnorflow.graph.join_ops import StretchOp, SumOp
+from xnorflow.graph.join_ops import OrderOp, StretchOp, SumOp
 from xnorflow.ir import Window
 
 ZERO = np.zeros((), np.float32)
@@ -71,6 +71,7 @@ def _first_greatest(node: Node, x: Activation) -> Activation:
         x = replace(grown(x, ops.FlattenOp(**where)), frame=(1, 1, count))
     if count == 1:
         return grown(x, FunctionOp("Equal", ((), ()), **where))
+    x = grown(x, OrderOp(**where))
     # The scores below each other, so that a pool finds the greatest.
     column = StretchOp((count, 1), "blocks", **where)
     greatest = replace(
