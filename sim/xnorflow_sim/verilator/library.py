@@ -108,7 +108,8 @@ def build(
         if not lines:
             shutil.rmtree(work)
 
-    inputs = [*_toolchain(), repr((_VERILATE, *_flags(trace), lines, *(_QUICK if quick else ()))), harness, header]
+    options = (_VERILATE, *_flags(trace), lines, *(_QUICK if quick else ()))
+    inputs = [*_toolchain(), repr(options), harness, header]
     inputs += [repr(sorted(interface.ports.items())), interface.top, text]
     library = cache.entry(root, f"model-{cache.digest(inputs)}", make) / "model.so"
     # Apart from the library, so that other weights need no other compilation.

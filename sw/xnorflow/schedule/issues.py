@@ -163,7 +163,7 @@ class StageTimes(ABC):
         return times
 
 
-class _Stored(StageTimes):
+class StoredTimes(StageTimes):
     """Issues that read words from a memory, in which space is freed row by row."""
 
     word: Ints
@@ -230,7 +230,7 @@ class _Stored(StageTimes):
         earliest[self.read] = writes[0][self.word] + 1
 
 
-class WindowTimes(_Stored):
+class WindowTimes(StoredTimes):
     """Issues of a stage of windows: the first that waits for each word, and the last of each
     reduction.
     """
@@ -259,7 +259,7 @@ class WindowTimes(_Stored):
         self._block(b.depth // b.place_words)
 
 
-class StretchTimes(_Stored):
+class StretchTimes(StoredTimes):
     """Issues of a stage that makes a map of another size: every one is a result."""
 
     def __init__(self, spec: StageSpec, b: StretchSpec, frames: int) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from xnorflow.ir import Ints
 from xnorflow.schedule.flow import Flow
-from xnorflow.schedule.issues import in_order_before
+from xnorflow.schedule.issues import StoredTimes, in_order_before
 from xnorflow.schedule.regrouping import ALWAYS
 
 
@@ -157,8 +157,10 @@ class Latest:
 
     def buffer_room(self, flow: Flow, k: int) -> int:
         """Return the least depth of the memory of stage `k`, in words, that is not ruled out."""
-        (s,) = self._to[k]
-        return self.stages[k].room(self._arrived[s], flow.issued(k))
+        (s,), stage = self._to[k], self.stages[k]
+        if not isinstance(stage, StoredTimes):
+            raise TypeError(f"stage {k} has no memory in front of it")
+        return stage.room(self._arrived[s], flow.issued(k))
 
 
 def most_held(entered: Ints, left: Ints) -> int:
