@@ -95,15 +95,16 @@ def main() -> None:
         specs = [spec for k, spec in fresh.items() if k not in seen][: options.count - done]
         seen |= fresh.keys()
         specs.sort(key=lambda spec: bounds.bound(spec)[0])  # So that a batch ends at once.
-        for at in range(0, len(specs), BATCH):
-            batch = [with_depths(spec) for spec in specs[at : at + BATCH]]
+        size = 1 if options.minimal else BATCH
+        for at in range(0, len(specs), size):
+            batch = [with_depths(spec) for spec in specs[at : at + size]]
             try:
                 if options.minimal:
                     for spec in batch:
                         tried.update(check_least(shrunk(spec)))
                 else:
                     check_times(batch, FRAMES)
-                    check_stalls(batch, FRAMES, STALLS[at // BATCH % len(STALLS)], chunk)
+                    check_stalls(batch, FRAMES, STALLS[at // size % len(STALLS)], chunk)
             except BaseException:
                 print(f"\nfailed; the same accelerators again: --first {chunk}", flush=True)
                 raise
@@ -114,8 +115,8 @@ def main() -> None:
                 frames += FRAMES + 1
                 cycles += bounds.bound(spec)[0]
             done += len(batch)
-        taken = time.monotonic() - started
-        print(f"\r{done} accelerators, chunk {chunk}, {taken:.0f} s", end="", flush=True)
+            taken = time.monotonic() - started
+            print(f"\r{done} accelerators, chunk {chunk}, {taken:.0f} s", end="", flush=True)
         chunk += 1
     print(f"\n{done} accelerators differ from each other; chunks {options.first} to {chunk - 1}")
     for low, count in sorted(nodes.items()):
