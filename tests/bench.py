@@ -21,6 +21,7 @@ from xnorflow_hw.spec.kinds import Multiplier
 from xnorflow_hw.top.accelerator import Accelerator
 from xnorflow_sim import golden
 from xnorflow_sim.interface import Interface
+from xnorflow_sim.verilator import runner
 
 from .strategies import Case
 
@@ -183,12 +184,17 @@ def check_schedule(case: Case) -> tuple[int, str]:
 
 def check_verilog(case: Case) -> None:
     """Check scores and timing of the generated Verilog in Verilator, and scores under stalls."""
-    made = design(case)
-    run = made.simulate(case.x)
+    made, expected = design(case), golden.run(case.net, case.x)
+    emitted = made.emitted
+    simulator = runner.Simulator(emitted.verilog, made.interface, images=emitted.images, quick=True)
+    x = golden.frames(case.net, case.x)
+    run = simulator.run(x)
+    np.testing.assert_array_equal(run.scores, expected)
     assert run.latency == made.latency
     assert run.last_out.tolist() == list(made.timing.last_out[: len(case.x)])
-    for stalls in ((0.5, 0.5), (0.0, 0.8), (0.8, 0.0)):
-        made.simulate(case.x, stalls=stalls)
+    for stall_in, stall_out in ((0.5, 0.5), (0.0, 0.8), (0.8, 0.0)):
+        run = simulator.run(x, stall_in=stall_in, stall_out=stall_out)
+        np.testing.assert_array_equal(run.scores, expected)
 
 
 def check(

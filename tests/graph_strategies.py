@@ -145,7 +145,7 @@ class GraphBuilder(Builder):
         kind: type[ir.Join] = one_of(
             self.draw, (ir.Add, ir.Add, ir.Concat, ir.Maximum, ir.Multiply)
         )
-        number = 2 if kind is ir.Multiply else one_of(self.draw, (2, 2, 3, 1))
+        number = 2 if kind is ir.Multiply else one_of(self.draw, (2, 2, 3, 1, 4))
         starts = [self.at] * number
         size = self.map.shape[:2]
         alike = [name for name, f in self.maps.items() if f.shape[:2] == size and f.channels <= 8]

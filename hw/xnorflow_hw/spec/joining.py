@@ -210,7 +210,7 @@ class StretchSpec:
         return self.output[0] * self.output[1] * self.out_words
 
     results = reductions = cycles
-    beats_per_reduction = 1
+    beats_per_reduction = place_words = 1
 
     @property
     def frame_words(self) -> int:

@@ -36,6 +36,8 @@ _COMPILE = ("-std=c++17", "-fPIC", "-fno-strict-aliasing", "-faligned-new", "-w"
 _FAST = ("-O3", "-march=native")
 # Constructors and initial values run once: compiling them well would only take longer.
 _SLOW = ("-O1",)
+# For a few thousand cycles, compiling takes most of the time.
+_QUICK = ("-O0",)
 _LINES = ("-g1",)
 
 
@@ -58,6 +60,7 @@ def build(
     images: Images = None,
     trace: bool = False,
     lines: bool = False,
+    quick: bool = False,
     root: Path | None = None,
 ) -> CompiledModel:
     """Compile a design, or find it in the cache.
@@ -75,6 +78,8 @@ def build(
         Whether the library can write waveforms. It is several times slower then.
     lines : bool
         Keep Verilator's C++ beside the library, and its line numbers within, for a profiler.
+    quick : bool
+        Compile without optimisation, for runs of a few thousand cycles.
     root : Path, optional
         The cache, by default :func:`xnorflow_sim.verilator.cache.default`.
 
@@ -98,11 +103,13 @@ def build(
         work.mkdir()
         write_sources({DESIGN: text, "design.h": header, "harness.cpp": harness}, work)
         _verilate(interface, trace, work)
-        _compile(work, [*_flags(trace), *(_LINES if lines else ())], root, folder / "model.so")
+        flags = [*_flags(trace), *(_LINES if lines else ())]
+        _compile(work, flags, root, folder / "model.so", quick=quick)
         if not lines:
             shutil.rmtree(work)
 
-    inputs = [*_toolchain(), repr((_VERILATE, *_flags(trace), lines)), harness, header]
+    options = (_VERILATE, *_flags(trace), lines, *(_QUICK if quick else ()))
+    inputs = [*_toolchain(), repr(options), harness, header]
     inputs += [repr(sorted(interface.ports.items())), interface.top, text]
     library = cache.entry(root, f"model-{cache.digest(inputs)}", make) / "model.so"
     # Apart from the library, so that other weights need no other compilation.
@@ -211,17 +218,23 @@ def _check_ports(header: str, interface: Interface | BytePorts) -> None:
             )
 
 
-def _compile(work: Path, flags: list[str], root: Path, library: Path) -> None:
+def _compile(work: Path, flags: list[str], root: Path, library: Path, *, quick: bool) -> None:
     """Compile the C++ in ``work``, which the harness is part of."""
     lists = (work / "Vxf_classes.mk").read_text()
     fast = [*_classes(lists, "CLASSES_FAST", "SUPPORT_FAST"), "harness"]
     fast.remove("Vxf")  # The harness includes it, so that the calls between the two are inlined.
     slow = _classes(lists, "CLASSES_SLOW", "SUPPORT_SLOW")
+    if quick:
+        # The harness has macros of its own.
+        slow, fast = [*(name for name in fast if name != "harness"), *slow], ["harness"]
     # One unit for what is small: most of its time is reading the same headers.
     (work / "slow.cpp").write_text("".join(f'#include "{name}.cpp"\n' for name in slow))
 
     runtime = _runtime(_classes(lists, "GLOBAL_FAST", "GLOBAL_SLOW"), flags, root)
-    units = {work / f"{unit}.cpp": _SLOW if unit == "slow" else _FAST for unit in [*fast, "slow"]}
+    units: dict[Path, Sequence[str]] = dict.fromkeys((work / f"{u}.cpp" for u in fast), _FAST)
+    units[work / "slow.cpp"] = _SLOW
+    if quick:
+        units = dict.fromkeys(units, _QUICK)
     objects = _objects(units, [*flags, f"-I{work}"], work)
     _gxx(["-shared", "-pthread", "-o", str(library), *objects, *runtime])
 

@@ -76,6 +76,8 @@ class Simulator:
         Whether to build the variant that can write waveforms.
     lines : bool
         Whether to keep what a profiler needs; see :func:`xnorflow_sim.verilator.library.build`.
+    quick : bool
+        Whether to compile at once rather than well, for a few thousand cycles.
     cache : Path, optional
         Folder of compiled designs; ``$XNORFLOW_CACHE`` or the user's cache folder by default.
 
@@ -93,11 +95,20 @@ class Simulator:
         images: Images = None,
         trace: bool = False,
         lines: bool = False,
+        quick: bool = False,
         cache: Path | None = None,
     ) -> None:
         """Compile the design, or find it in the cache."""
         self.interface, self.trace = interface, trace
-        self.model = build(verilog, interface, images=images, trace=trace, lines=lines, root=cache)
+        self.model = build(
+            verilog,
+            interface,
+            images=images,
+            trace=trace,
+            lines=lines,
+            quick=quick,
+            root=cache,
+        )
 
     def run(
         self,

@@ -24,6 +24,7 @@ the initiation interval therefore reaches its bound (`xnorflow.schedule.bounds.b
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
@@ -36,6 +37,7 @@ from xnorflow import ir
 from xnorflow.plan.queues import with_queues
 from xnorflow.schedule import bounds, buffer_order, regrouping, stretch_order, timing
 from xnorflow.schedule.flow import Flow
+from xnorflow.schedule.latest import Latest
 from xnorflow_hw.spec import (
     AcceleratorSpec,
     BufferSpec,
@@ -51,8 +53,6 @@ SLACK = 1e-6
 """Cycles of tolerance against floating-point rounding; distinct times differ by at least 1 / T."""
 
 
-MOST_WORK = 1 << 24
-"""Largest search for the least depths of a network that branches, as `_work` counts."""
 MOST_WITHOUT = 4
 """Deepest queue for which the search tries whether it can do without."""
 
@@ -221,11 +221,13 @@ def queue_depths(stage: StageSpec) -> Sequence[int]:
 def shrunk(spec: AcceleratorSpec) -> AcceleratorSpec:
     """Choose the least depth of every buffer and queue at which no frame comes out later.
 
-    Less space never makes any transfer earlier, so each depth has a least value, which a binary
-    search finds. The stages are searched one after the other; afterwards, reducing any single depth
-    would make the accelerator slower.
+    Less space never makes any transfer earlier, so each depth has a least value. They are searched
+    one after the other; afterwards, reducing any single depth would make the accelerator slower.
+    Short queues may also be left out. Beats then arrive a cycle earlier, so that all depths are
+    searched again.
 
-    Large networks that branch keep their depths: their schedules take too long to search.
+    Most depths are read off two schedules, that of the earliest times and that of the latest at
+    which no output is late (`xnorflow.schedule.latest`); a new schedule decides about the others.
 
     Parameters
     ----------
@@ -237,94 +239,127 @@ def shrunk(spec: AcceleratorSpec) -> AcceleratorSpec:
     AcceleratorSpec
         The same hardware with the least depths.
     """
-    frames = 4 + ceil(timing.latency(spec) / bounds.bound(spec)[0])
-    if any(stream.queue for stream in spec.streams) and _work(spec, frames) > MOST_WORK:
-        return spec
-    flow = Flow(spec, frames)
-    flow.solve()
-    wanted = flow.sent
-    for k in range(len(spec.stages)):
-        stage = flow.spec.stages[k]
-        flow = _least(flow, k, buffer_depths(stage.buffer), _with_buffer, wanted)
-        flow = _least(flow, k, queue_depths(stage), _with_queue, wanted)
-    for s in range(len(spec.streams)):
-        flow = _least_queue(flow, s, wanted)
-    return flow.spec
+    search = _Search(spec)
+    # Now, with room everywhere else, a schedule is found soonest.
+    search.leave_out()
+    search.less()
+    while search.leave_out():
+        search.less()
+    return search.flow.spec
 
 
-def _work(spec: AcceleratorSpec, frames: int) -> int:
-    """Return how much a search for the least depths has to compute, roughly: depths times beats."""
-    depths = 2 * len(spec.stages) + sum(stream.queue > 0 for stream in spec.streams)
-    beats = sum(s.buffer.results + s.buffer.height * s.buffer.width for s in spec.stages)
-    return depths * beats * frames
-
-
-def _with_buffer(stage: StageSpec, depth: int) -> StageSpec:
-    front = stage.buffer
-    assert not isinstance(front, JoinSpec)
-    return replace(stage, buffer=replace(front, depth=depth))
-
-
-def _with_queue(stage: StageSpec, depth: int) -> StageSpec:
-    return replace(stage, queue_depth=depth)
-
-
-def _least_queue(flow: Flow, s: int, wanted: NDArray[Any]) -> Flow:
-    """Return the flow in which the queue of stream `s` has the least depth that delays no output.
-
-    The parameters are those of `_least`.
-    """
-    queue = flow.spec.streams[s].queue
-    if queue and queue <= MOST_WITHOUT:
-        without = Flow(_with_stream(flow.spec, s, 0), flow.frames)
-        if without.solve(wanted):
-            return without
-    low = 1
-    while low < queue:
-        middle = (low + queue) // 2
-        tried = flow.with_stream(s, replace(flow.spec.streams[s], queue=middle))
-        if tried.solve(wanted):
-            flow, queue = tried, middle
-        else:
-            low = middle + 1
-    return flow
-
-
-def _with_stream(spec: AcceleratorSpec, s: int, queue: int) -> AcceleratorSpec:
-    changed = replace(spec.streams[s], queue=queue)
-    return replace(spec, streams=(*spec.streams[:s], changed, *spec.streams[s + 1 :]))
-
-
-def _least(
-    flow: Flow,
-    k: int,
-    depths: Sequence[int],
-    changed: Callable[[StageSpec, int], StageSpec],
-    wanted: NDArray[Any],
-) -> Flow:
-    """Return the flow in which stage `k` has the least of `depths` that delays no output.
+class _Search:
+    """A search for the least depths.
 
     Parameters
     ----------
-    flow : Flow
-        Solved schedule, in which the stage has the last of `depths`.
-    k : int
-        Index of the stage.
-    depths : sequence of int
-        Depths to choose from, ascending.
-    changed : callable
-        Returns a stage with another depth.
-    wanted : int64 array [beats]
-        Times of the output beats, in cycles, that must not become later.
+    spec : AcceleratorSpec
+        Hardware with depths that are large enough.
     """
-    low, high = 0, len(depths) - 1
-    tries = [high - 1, low]
-    while low < high:
-        # The largest depth but one and the least decide most searches at once.
-        at = tries.pop(0) if tries and low <= tries[0] < high else (low + high) // 2
-        tried = flow.with_stage(k, changed(flow.spec.stages[k], depths[at]))
-        if tried.solve(wanted):
-            flow, high = tried, at
-        else:
-            low = at + 1
-    return flow
+
+    def __init__(self, spec: AcceleratorSpec) -> None:
+        frames = timing.filling_frames(spec, timing.latency(spec))
+        self.flow = timing.steady(spec, frames)
+        self.sent = self.flow.sent
+        self.latest = Latest(self.flow, self.sent)
+        self.known = self.flow
+        """The schedule that `latest` was computed of."""
+
+    def less(self) -> None:
+        """Find the least of all depths."""
+        for k, stage in enumerate(self.flow.spec.stages):
+            if not isinstance(stage.buffer, JoinSpec):
+                self.buffer(k)
+            self.results(k)
+        for s, stream in enumerate(self.flow.spec.streams):
+            if stream.queue:
+                self.queue(s)
+
+    def leave_out(self) -> bool:
+        """Leave out short queues, where that delays nothing; return whether there were any."""
+        before = self.flow
+        short = [
+            s
+            for s, stream in enumerate(before.spec.streams)
+            if stream.queue and self.latest.queue_room(before, s) <= MOST_WITHOUT
+        ]
+        self.without(short)
+        if self.flow is before:
+            return False
+        self.latest, self.known = Latest(self.flow, self.sent), self.flow
+        return True
+
+    def buffer(self, k: int) -> None:
+        """Find the least depth of the buffer of stage `k`."""
+        front = self.flow.spec.stages[k].buffer
+        assert not isinstance(front, JoinSpec)
+        words = front.place_words
+        self._least(
+            buffer_depths(front),
+            lambda: self.latest.buffer_room(self.flow, k) * words,
+            lambda depth: self._with_stage(k, buffer=replace(front, depth=depth)),
+        )
+
+    def results(self, k: int) -> None:
+        """Find the least depth of the queue of stage `k`."""
+        self._least(
+            queue_depths(self.flow.spec.stages[k]),
+            lambda: self.latest.results_room(self.flow, k),
+            lambda depth: self._with_stage(k, queue_depth=depth),
+        )
+
+    def queue(self, s: int) -> None:
+        """Find the least depth of the queue of stream `s`."""
+        stream = self.flow.spec.streams[s]
+        self._least(
+            range(1, stream.queue + 1),
+            lambda: self.latest.queue_room(self.flow, s),
+            lambda depth: self.flow.with_stream(s, replace(stream, queue=depth)),
+        )
+
+    def without(self, queues: Sequence[int]) -> None:
+        """Leave out the queues of these streams, or some of them, if that delays nothing."""
+        if not queues:
+            return
+        streams = list(self.flow.spec.streams)
+        for s in queues:
+            streams[s] = replace(streams[s], queue=0)
+        flow = Flow(replace(self.flow.spec, streams=tuple(streams)), self.flow.frames)
+        if flow.solve(self.sent):
+            self.flow = flow
+        elif len(queues) > 1:
+            # Mostly all can be left out together, or all but a few.
+            half = len(queues) // 2
+            self.without(queues[:half])
+            self.without(queues[half:])
+
+    def _with_stage(self, k: int, **changed: Any) -> Flow:
+        return self.flow.with_stage(k, replace(self.flow.spec.stages[k], **changed))
+
+    def _least(
+        self, depths: Sequence[int], room: Callable[[], int], with_depth: Callable[[int], Flow]
+    ) -> None:
+        """Take the least of `depths` that delays no output.
+
+        Parameters
+        ----------
+        depths : sequence of int
+            Depths to choose from, ascending. The flow has the last of them.
+        room : callable
+            Returns a depth below which some output is known to be late.
+        with_depth : callable
+            Returns the flow with another depth.
+        """
+        high = len(depths) - 1
+        low = bisect_left(depths, room(), hi=high)
+        if low < high and self.known is not self.flow:
+            self.latest, self.known = self.latest.with_less(self.flow), self.flow
+            low = bisect_left(depths, room(), hi=high)
+        at = low  # It is often this one.
+        while low < high:
+            tried = with_depth(depths[at])
+            if tried.solve(self.sent):
+                self.flow, high = tried, at
+            else:
+                low = at + 1
+            at = (low + high) // 2

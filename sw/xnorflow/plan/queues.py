@@ -12,13 +12,13 @@ everything as early as it can is never later.
 from __future__ import annotations
 
 from dataclasses import replace
-from math import ceil
 
 import numpy as np
 
 from xnorflow.ir import Ints
-from xnorflow.schedule import bounds
+from xnorflow.schedule import bounds, timing
 from xnorflow.schedule.flow import Flow
+from xnorflow.schedule.latest import most_held
 from xnorflow_hw.spec import AcceleratorSpec, JoinSpec, StreamSpec
 
 ROUNDS = 6
@@ -46,11 +46,10 @@ def with_queues(spec: AcceleratorSpec) -> AcceleratorSpec:
     one.solve()
     limit = bounds.bound(spec)[0]
     # As many frames as it takes to become steady; none of their beats finds a queue full.
-    frames = 4 + ceil(int(one.sent[-1]) / limit)
+    frames = timing.filling_frames(spec, int(one.sent[-1]))
     streams, longest = _without_longest(one, _roomy(spec, joined, frames).streams)
     for attempt in range(ROUNDS):
-        flow = Flow(replace(spec, streams=streams), frames)
-        flow.solve()
+        flow = timing.steady(replace(spec, streams=streams), frames)
         if _interval(flow) <= limit:
             break
         streams = tuple(
@@ -159,12 +158,3 @@ def _measured(flow: Flow, s: int) -> StreamSpec:
         return stream
     entered, left = flow.brought(s), flow.taken(s)
     return replace(stream, queue=most_held(entered, left))
-
-
-def most_held(entered: Ints, left: Ints) -> int:
-    """Return the room, in beats, with which a queue is never full when a beat enters.
-
-    The room of a beat that leaves counts from the next cycle on.
-    """
-    held = np.arange(len(entered)) + 1 - np.searchsorted(left, entered, side="left")
-    return max(1, int(held.max()))

@@ -12,6 +12,7 @@ sent the beat when the last of them has taken it, and offers the next one from t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from copy import copy
 from dataclasses import replace
 
@@ -26,13 +27,13 @@ from xnorflow_hw.spec import AcceleratorSpec, StageSpec, StreamSpec
 MAX_SWEEPS = 20_000
 """Sweeps after which `Flow.solve` gives up; far more than any design is known to need."""
 
-_STATE = ("_stages", "_into", "_out", "_arrived", "_issues", "_linked", "_issued", "_taken")
+_STATE = ("stages", "_into", "_out", "_arrived", "_issues", "_taken", "_links_due", "_stages_due")
 
 
 class Flow:
     """All transfers of several frames that are sent back to back at full speed.
 
-    A sweep recomputes only the times that depend on times that have changed.
+    A sweep recomputes only the times that depend on times that have changed, which are *due*.
 
     Parameters
     ----------
@@ -46,20 +47,26 @@ class Flow:
     accepts, sent : int64 array [beats]
         Times, in cycles, of the transfers on ``s_axis`` and on ``m_axis``; cycle 0 is that of the
         first transfer on ``s_axis``.
+    stages, boxes : list
+        What computes the issues of each stage, and the times of each stream's gearbox, if any.
+    streams_from, streams_to : list of list of int
+        Numbers of the streams from each source, and to each sink.
     """
 
     def __init__(self, spec: AcceleratorSpec, frames: int) -> None:
         self.spec, self.frames = spec, frames
-        self._stages = [stage_times(s, frames) for s in spec.stages]
-        self._boxes = [
+        self.stages = [stage_times(s, frames) for s in spec.stages]
+        self.boxes = [
             GearboxTimes(stream.box, elements * frames) if stream.box.needed else None
             for stream, elements in zip(spec.streams, elements_per_frame(spec), strict=True)
         ]
         streams, parts = len(spec.streams), len(spec.stages) + 1
-        self._from = [
+        self.streams_from = [
             [s for s in range(streams) if spec.streams[s].source == k] for k in range(parts)
         ]
-        self._to = [[s for s in range(streams) if spec.streams[s].sink == k] for k in range(parts)]
+        self.streams_to = [
+            [s for s in range(streams) if spec.streams[s].sink == k] for k in range(parts)
+        ]
         # Transfers into each gearbox (or, without one, into what follows), out of it, and into the
         # sink, which are others than those out of the gearbox where there is a queue between.
         self._into: list[Ints | None] = [None] * streams
@@ -68,9 +75,8 @@ class Flow:
         self._issues: list[Ints | None] = [None] * len(spec.stages)
         # When each part has sent its beats to all who read them.
         self._taken: list[Ints | None] = [None] * parts
-        # The arrays that these were last computed from, to see whether any has changed.
-        self._linked: list[tuple[Ints | None, ...]] = [()] * streams
-        self._issued: list[tuple[Ints | None, ...]] = [()] * len(spec.stages)
+        self._links_due = [True] * streams
+        self._stages_due = [True] * len(spec.stages)
 
     @property
     def sent(self) -> Ints:
@@ -79,6 +85,24 @@ class Flow:
         assert last is not None
         # A unit that computes scores only delays them while the sink accepts them.
         return last if self.spec.scores is None else last + self.spec.scores.latency
+
+    def left(self, s: int) -> Ints:
+        """Return when stream `s` takes the beats of its source, in cycles: int64 array [beats]."""
+        times = self._into[s]
+        assert times is not None
+        return times
+
+    def issued(self, k: int) -> Ints:
+        """Return when stage `k` issues the beats that it names, in cycles: int64 array [issues]."""
+        times = self._issues[k]
+        assert times is not None
+        return times
+
+    def popped(self, k: int) -> Ints:
+        """Return when the results of stage `k` leave its queue: int64 array [results]."""
+        times = self._taken[k + 1]
+        assert times is not None
+        return times
 
     def brought(self, s: int) -> Ints:
         """Return when the beats of stream `s` leave its gearbox, in cycles: int64 array [beats]."""
@@ -103,16 +127,15 @@ class Flow:
         return self._stages[k].beats, times
 
     def with_stage(self, k: int, spec: StageSpec) -> Flow:
-        """Return the flow in which stage `k` is replaced by one that has no more space.
+        """Return the flow in which stage `k` differs in its depths, which are no greater.
 
         Less space makes nothing earlier, so the known times are lower bounds to start from.
         """
         stages = (*self.spec.stages[:k], spec, *self.spec.stages[k + 1 :])
         other = self._like(replace(self.spec, stages=stages))
-        other._stages[k] = stage_times(spec, self.frames)
-        other._issued[k] = ()
-        for s in self._to[k]:
-            other._linked[s] = ()
+        other.stages[k] = self.stages[k].with_space(spec)
+        other._stages_due[k] = True
+        other._due(self.streams_to[k])
         return other
 
     def with_stream(self, s: int, spec: StreamSpec) -> Flow:
@@ -122,7 +145,7 @@ class Flow:
         """
         streams = (*self.spec.streams[:s], spec, *self.spec.streams[s + 1 :])
         other = self._like(replace(self.spec, streams=streams))
-        other._linked[s] = ()
+        other._due([s])
         return other
 
     def _like(self, spec: AcceleratorSpec) -> Flow:
@@ -151,76 +174,86 @@ class Flow:
             If there is no fixed point after `MAX_SWEEPS` sweeps.
         """
         for sweep in range(MAX_SWEEPS):
-            if not (self._backward() if sweep % 2 else self._forward()):
+            if not (any(self._links_due) or any(self._stages_due)):
                 return True
+            if sweep % 2:
+                self._backward()
+            else:
+                self._forward()
             if latest is not None and (self.sent > latest).any():
                 return False
         raise RuntimeError(
             f"the schedule of {self.spec.name} found no fixed point in {MAX_SWEEPS} sweeps"
         )
 
-    def _forward(self) -> bool:
-        """Recompute all times from source to sink; return whether any changed."""
-        moved = False
-        for k, streams in enumerate(self._to):
+    def _due(self, streams: Iterable[int]) -> None:
+        """Let the transfers of streams be computed again."""
+        for s in streams:
+            self._links_due[s] = True
+
+    def _forward(self) -> None:
+        """Recompute all times that are due, from source to sink."""
+        for k, streams in enumerate(self.streams_to):
             for s in streams:
-                moved |= self._link(s)
-            if k < len(self._stages):
-                moved |= self._stage(k)
-        return moved
+                if self._links_due[s]:
+                    self._link(s)
+            if k < len(self.stages) and self._stages_due[k]:
+                self._stage(k)
 
-    def _backward(self) -> bool:
+    def _backward(self) -> None:
         """Recompute them from sink to source: what holds back reaches everything before at once."""
-        moved = False
-        for k, streams in reversed(list(enumerate(self._to))):
-            if k < len(self._stages):
-                moved |= self._stage(k)
-            for s in reversed(streams):
-                moved |= self._link(s)
-        return moved
+        for k in reversed(range(len(self.streams_to))):
+            if k < len(self.stages) and self._stages_due[k]:
+                self._stage(k)
+            for s in reversed(self.streams_to[k]):
+                if self._links_due[s]:
+                    self._link(s)
 
-    def _link(self, s: int) -> bool:
-        """Compute the transfers of stream `s`; return whether any changed."""
+    def _link(self, s: int) -> None:
+        """Compute the transfers of stream `s`; what depends on those that have changed is due."""
         stream = self.spec.streams[s]
         k, sink = stream.source, stream.sink
         given = self._issues[k - 1] if k else self._taken[0]
-        taken = self._issues[sink] if sink < len(self._stages) else None
-        siblings = tuple(self._into[t] for t in self._from[k]) if len(self._from[k]) > 1 else ()
+        taken = self._issues[sink] if sink < len(self.stages) else None
         popped = self._arrived[s] if stream.queue else None
-        seen = (given, taken, popped, *siblings)
-        if _same(self._linked[s], seen):
-            return False
-        self._linked[s] = seen
+        self._links_due[s] = False
         if k:
             assert given is not None
-            offered = self._stages[k - 1].offered(given)
+            offered = self.stages[k - 1].offered(given)
         else:
             offered = self._accept(given)
-        if siblings and (others := self._all(k)) is not None:
+        if len(self.streams_from[k]) > 1 and (others := self._all(k)) is not None:
             # A beat is there for all sinks at once, after each of them has taken the one before.
             offered = offered.copy()
             offered[1:] = np.maximum(offered[1:], others[:-1] + 1)
-        if sink < len(self._stages):
-            blocked = self._stages[sink].space(stream.port, taken)
+        if sink < len(self.stages):
+            blocked = self.stages[sink].space(stream.port, taken)
         else:
             blocked = np.full(self.spec.output_beats * self.frames, NEVER)
         ready = blocked if not stream.queue else _space(stream.queue, popped, len(blocked))
-        box = self._boxes[s]
+        box = self.boxes[s]
         if box is None:
             accepts = emits = in_order(np.maximum(offered, ready))
         else:
             accepts, emits = box.solve(offered, ready)
-        moved = _update(self._into, s, accepts) | _update(self._out, s, emits)
-        if moved:
+        _update(self._out, s, emits)
+        if _update(self._into, s, accepts):
             self._taken[k] = self._all(k)
+            self._due(t for t in self.streams_from[k] if t != s or not k)
+            if k:
+                self._stages_due[k - 1] = True
         if stream.queue:
             emits = in_order(np.maximum(emits + 1, blocked))
-        return moved | _update(self._arrived, s, emits)
+        if _update(self._arrived, s, emits):
+            if stream.queue:
+                self._links_due[s] = True
+            if sink < len(self.stages):
+                self._stages_due[sink] = True
 
     def _all(self, k: int) -> Ints | None:
         """Return when each beat of part `k` has been taken by all, as far as that is known."""
         times = None
-        for s in self._from[k]:
+        for s in self.streams_from[k]:
             into = self._into[s]
             if into is not None:
                 times = into if times is None else np.maximum(times, into)
@@ -237,17 +270,15 @@ class Flow:
         self.accepts = in_order(earliest)
         return self.accepts + 1
 
-    def _stage(self, k: int) -> bool:
-        """Compute the issues of stage `k`; return whether any changed."""
+    def _stage(self, k: int) -> None:
+        """Compute the issues of stage `k`; what depends on them is due if any has changed."""
         pops = self._taken[k + 1]
-        writes = [self._arrived[s] for s in self._to[k]]
-        seen = (pops, *writes)
-        if _same(self._issued[k], seen):
-            return False
-        self._issued[k] = seen
-        known = [w for w in writes if w is not None]
-        assert len(known) == len(writes)
-        return _update(self._issues, k, self._stages[k].issues(known, pops))
+        writes = [times for s in self.streams_to[k] if (times := self._arrived[s]) is not None]
+        assert len(writes) == len(self.streams_to[k])
+        self._stages_due[k] = False
+        if _update(self._issues, k, self.stages[k].issues(writes, pops)):
+            self._due(self.streams_to[k])
+            self._due(self.streams_from[k + 1])
 
 
 def _space(queue: int, popped: Ints | None, beats: int) -> Ints:
@@ -256,10 +287,6 @@ def _space(queue: int, popped: Ints | None, beats: int) -> Ints:
     if popped is not None:
         ready[queue:] = popped[:-queue] + 1
     return ready
-
-
-def _same(before: tuple[Ints | None, ...], now: tuple[Ints | None, ...]) -> bool:
-    return len(before) == len(now) and all(a is b for a, b in zip(before, now, strict=True))
 
 
 def _update(times: list[Ints | None], k: int, new: Ints) -> bool:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from copy import copy
+from typing import Self
 
 import numpy as np
 
 from xnorflow.ir import Ints
 from xnorflow.schedule.buffer_order import first_reads, places, result_order, row_ends
-from xnorflow.schedule.regrouping import NEVER
+from xnorflow.schedule.regrouping import ALWAYS, NEVER
 from xnorflow.schedule.stretch_order import first_and_last_reads
 from xnorflow_hw.spec import BufferSpec, JoinSpec, StageSpec, StretchSpec
 from xnorflow_hw.spec.stage_latency import stage_latency
@@ -32,6 +34,22 @@ def in_order(earliest: Ints, ramp: Ints | None = None) -> Ints:
     if ramp is None:
         ramp = np.arange(len(earliest))
     return np.maximum.accumulate(earliest - ramp) + ramp
+
+
+def in_order_before(latest: Ints, ramp: Ints | None = None) -> Ints:
+    """Compute the latest times at which events can happen one after the other.
+
+    Parameters
+    ----------
+    latest : int64 array [events]
+        Cycle after which each event must not happen.
+    ramp : int64 array [events], optional
+        As that of `in_order`.
+    """
+    if ramp is None:
+        ramp = np.arange(len(latest))
+    times: Ints = np.minimum.accumulate((latest - ramp)[::-1])[::-1] + ramp
+    return times
 
 
 class StageTimes(ABC):
@@ -65,6 +83,38 @@ class StageTimes(ABC):
         """Return the earliest time, in cycles, at which each beat of a port can be taken."""
 
     @abstractmethod
+    def wanted(self, port: int, issues: Ints) -> Ints:
+        """Return the latest time, in cycles, at which each beat of a port has to be taken.
+
+        Parameters
+        ----------
+        port : int
+            Number of the port.
+        issues : int64 array [issues]
+            Latest times of the issues.
+        """
+
+    @abstractmethod
+    def freed(self, issues: Ints, port: int, taken: Ints) -> None:
+        """Lower the latest times of `issues` to those at which they free space for a port's beats.
+
+        Parameters
+        ----------
+        issues : int64 array [issues]
+            Changed in place.
+        port : int
+            Number of the port.
+        taken : int64 array [beats]
+            Latest times at which the beats are taken.
+        """
+
+    def with_space(self, spec: StageSpec) -> Self:
+        """Return the issues of a stage that differs from this one in its depths alone."""
+        other = copy(self)
+        other.spec = spec
+        return other
+
+    @abstractmethod
     def needed(self, earliest: Ints, writes: Sequence[Ints]) -> None:
         """Raise the `earliest` times of issues to those at which the beats of all ports are there.
 
@@ -87,21 +137,87 @@ class StageTimes(ABC):
             earliest[gated] = np.maximum(earliest[gated], freed + 1)
         return in_order(earliest, self.beats)
 
+    def latest(self, offered: Sequence[Ints]) -> Ints:
+        """Return the latest times of the issues, in cycles, for the sake of results alone.
+
+        Parameters
+        ----------
+        offered : sequence of int64 array [results]
+            For each reader, the latest times at which the results have to be offered.
+        """
+        issues = np.full(len(self.beats), ALWAYS)
+        for times in offered:
+            np.minimum.at(issues, self.last[self.reduction], times - self.latency - 1)
+        return issues
+
+    def popped(self, issues: Ints) -> Ints:
+        """Return the latest times at which results leave so that issues find a place."""
+        latest = np.full(len(self.reduction), ALWAYS)
+        gated = self.last[self.spec.queue_depth :]
+        latest[self.freeing[: len(gated)]] = issues[gated] - 1
+        return latest
+
     def offered(self, issues: Ints) -> Ints:
         """Return when each result would reach the end of the queue if no other were before it."""
         times: Ints = issues[self.last[self.reduction]] + self.latency + 1
         return times
 
 
-class _Stored(StageTimes):
+class StoredTimes(StageTimes):
     """Issues that read words from a memory, in which space is freed row by row."""
 
     word: Ints
     """Words that some issue waits for, across frames."""
     read: Ints
     """Index in `beats` of the issue that waits for each of them."""
+    place: Ints
+    """Number of places that are filled before each word, across frames; -1 if it needs none."""
+    ends: Ints
+    """Indices in `beats` of the issues that free places, ascending; -1 for before the first."""
+    after: Ints
+    """How many places are free for good after each of them."""
     blocker: Ints
     """Index in `beats` of the issue that frees the place of each word, -1 where it is free."""
+
+    def with_space(self, spec: StageSpec) -> Self:
+        """Return the issues of a stage that differs from this one in its depths alone."""
+        other = super().with_space(spec)
+        assert not isinstance(spec.buffer, JoinSpec)
+        other._block(spec.buffer.depth // spec.buffer.place_words)
+        return other
+
+    def _block(self, capacity: int) -> None:
+        """Compute `blocker`, given the places of the memory."""
+        # A word can go to place p once an issue has freed more than p - capacity places.
+        end = np.searchsorted(self.after, self.place - capacity, side="right")
+        free = self.place < capacity
+        self.blocker = np.where(free, -1, self.ends[np.minimum(end, len(self.ends) - 1)])
+
+    def room(self, entered: Ints, issues: Ints) -> int:
+        """Return the places with which there is space for each word when it enters.
+
+        Parameters
+        ----------
+        entered : int64 array [words]
+            Cycles in which the words enter.
+        issues : int64 array [issues]
+            Cycles of the issues, which free their places from the next cycle on.
+        """
+        times = np.where(self.ends < 0, NEVER, issues[self.ends])
+        ended = np.searchsorted(times, entered, side="left")
+        free = np.concatenate([[0], self.after])[ended]
+        return int((self.place + 1 - free).max())
+
+    def wanted(self, port: int, issues: Ints) -> Ints:
+        """Return when the issue that reads each word first wants it to be there."""
+        latest = np.full(len(self.place), ALWAYS)
+        latest[self.word] = issues[self.read] - 1
+        return latest
+
+    def freed(self, issues: Ints, port: int, taken: Ints) -> None:
+        """Let each issue end in time for the words that need its space."""
+        blocked = self.blocker >= 0
+        np.minimum.at(issues, self.blocker[blocked], taken[blocked] - 1)
 
     def space(self, port: int, issues: Ints | None) -> Ints:
         """Return the earliest time at which the memory has space for each word, in cycles."""
@@ -114,7 +230,7 @@ class _Stored(StageTimes):
         earliest[self.read] = writes[0][self.word] + 1
 
 
-class WindowTimes(_Stored):
+class WindowTimes(StoredTimes):
     """Issues of a stage of windows: the first that waits for each word, and the last of each
     reduction.
     """
@@ -137,17 +253,13 @@ class WindowTimes(_Stored):
         )
         self.read = np.searchsorted(beats, reads)
         row_end, freed = row_ends(b)
-        ends = np.searchsorted(beats, (row_end + per_frame * b.cycles).ravel())
-        freed = (freed + per_frame * b.height * b.row_places).ravel()
-        # A word can go to place p once an output row has ended that frees more than p - capacity
-        # places.
-        place = places(b, np.arange(frames * b.frame_words))
-        capacity = b.depth // b.place_words
-        row = np.searchsorted(freed, place - capacity, side="right")
-        self.blocker = np.where(place < capacity, -1, ends[np.minimum(row, len(ends) - 1)])
+        self.ends = np.searchsorted(beats, (row_end + per_frame * b.cycles).ravel())
+        self.after = (freed + per_frame * b.height * b.row_places).ravel()
+        self.place = places(b, np.arange(frames * b.frame_words))
+        self._block(b.depth // b.place_words)
 
 
-class StretchTimes(_Stored):
+class StretchTimes(StoredTimes):
     """Issues of a stage that makes a map of another size: every one is a result."""
 
     def __init__(self, spec: StageSpec, b: StretchSpec, frames: int) -> None:
@@ -160,9 +272,11 @@ class StretchTimes(_Stored):
         self.word = (kept[read] + per_frame * b.frame_words).ravel()
         self.read = (first[read] + per_frame * b.cycles).ravel()
         # Words that are not kept need no space.
-        self.blocker = np.full(frames * b.frame_words, -1)
-        ends = (freed + per_frame * b.cycles).ravel()
-        self.blocker[words[b.depth :]] = ends[: max(0, len(ends) - b.depth)]
+        self.place = np.full(frames * b.frame_words, -1)
+        self.place[words] = np.arange(len(words))
+        self.ends = (freed + per_frame * b.cycles).ravel()
+        self.after = np.arange(len(words)) + 1
+        self._block(b.depth)
 
 
 class JoinTimes(StageTimes):
@@ -178,6 +292,16 @@ class JoinTimes(StageTimes):
         """Return the issue that takes each beat of a port."""
         taken = self.taken[port]
         return np.full(len(taken), NEVER) if issues is None else issues[taken]
+
+    def wanted(self, port: int, issues: Ints) -> Ints:
+        """Return the issue that takes each beat of a port."""
+        latest: Ints = issues[self.taken[port]]
+        return latest
+
+    def freed(self, issues: Ints, port: int, taken: Ints) -> None:
+        """Let each issue come no later than the beats of the port that it takes."""
+        at = self.taken[port]
+        issues[at] = np.minimum(issues[at], taken)
 
     def needed(self, earliest: Ints, writes: Sequence[Ints]) -> None:
         """Let each issue wait for a beat of every port that it takes one from."""

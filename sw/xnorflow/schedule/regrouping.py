@@ -33,6 +33,8 @@ def gearbox_cycles(box: GearboxSpec, elements: int) -> int:
 
 NEVER = np.iinfo(np.int64).min // 4
 """A time before all others, for events that nothing holds back."""
+ALWAYS = -NEVER
+"""A time after all others, for events that nothing waits for."""
 
 
 class GearboxTimes:
@@ -81,6 +83,19 @@ class GearboxTimes:
         if blocked is not None:
             earliest[self.emit_at] = blocked
         times = np.maximum.accumulate(earliest - self.ramp) + self.ramp
+        return times[self.accept_at], times[self.emit_at]
+
+    def latest(self, accepts: Ints, emits: Ints) -> tuple[Ints, Ints]:
+        """Compute the latest times of all accepts and all emits, given bounds on each.
+
+        Parameters
+        ----------
+        accepts, emits : int64 arrays [input beats] and [output beats]
+            Times, in cycles, after which each event must not happen for reasons of its own.
+        """
+        bounds = np.empty(len(self.ramp), np.int64)
+        bounds[self.accept_at], bounds[self.emit_at] = accepts, emits
+        times = np.minimum.accumulate((bounds - self.ramp)[::-1])[::-1] + self.ramp
         return times[self.accept_at], times[self.emit_at]
 
 

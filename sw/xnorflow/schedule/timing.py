@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import ceil
 
 from xnorflow.schedule.bounds import bound, elements_per_frame
 from xnorflow.schedule.flow import Flow
@@ -59,7 +60,8 @@ def predict(spec: AcceleratorSpec, frames: int = 5) -> Timing:
         Complete hardware.
     frames : int
         Number of frames, at least 2, that are sent back to back to a receiver that never stalls.
-        The interval is the one between the answers to the last two.
+        The interval is the one between the answers to the last two, or, should that be shorter
+        than its bound, between later ones.
 
     Returns
     -------
@@ -67,16 +69,34 @@ def predict(spec: AcceleratorSpec, frames: int = 5) -> Timing:
         Interval, latency, and the cycle of every answer.
     """
     limit, busiest = bound(spec)
-    flow = Flow(spec, frames)
-    flow.solve()
-    ends = flow.sent[spec.output_beats - 1 :: spec.output_beats]
+    flow = steady(spec, frames)
+    ends = flow.sent[spec.output_beats - 1 :: spec.output_beats].tolist()
     return Timing(
-        ii=int(ends[-1] - ends[-2]),
+        ii=ends[-1] - ends[-2],
         bound=limit,
         latency=latency(spec),
-        last_out=tuple(int(e) for e in ends),
+        last_out=tuple(ends[:frames]),
         busiest=busiest,
     )
+
+
+def filling_frames(spec: AcceleratorSpec, latency: int) -> int:
+    """Return how many frames fill an accelerator of this latency, in cycles, and four more."""
+    return 4 + ceil(latency / bound(spec)[0])
+
+
+def steady(spec: AcceleratorSpec, frames: int) -> Flow:
+    """Return the solved schedule of so many frames, or of more until the interval is steady.
+
+    Frames that have waited inside may follow each other faster than the busiest part can go on; so
+    an interval that is shorter than its bound will not last.
+    """
+    flow = Flow(spec, frames)
+    flow.solve()
+    beats = spec.output_beats
+    if flow.sent[-1] - flow.sent[-1 - beats] < bound(spec)[0]:
+        return steady(spec, 2 * frames)
+    return flow
 
 
 def ample(spec: AcceleratorSpec, frames: int) -> AcceleratorSpec:
@@ -127,10 +147,10 @@ def latency_bound(spec: AcceleratorSpec) -> tuple[int, int]:
         Cycles through the pipelines of all stages.
     """
     flow = Flow(replace(ample(spec, 1), scores=None), 1)
-    pipelines = sum(stage.latency for stage in flow._stages)
+    pipelines = sum(stage.latency for stage in flow.stages)
     pipelines += sum(stream.queue > 0 for stream in spec.streams)
     if spec.scores is not None:
         pipelines += spec.scores.latency
-    for stage in flow._stages:
+    for stage in flow.stages:
         stage.latency = 0
     return _last_minus_first(flow), pipelines

@@ -13,8 +13,9 @@ from xnorflow.folding import narrowest
 from xnorflow.plan.depths import with_depths
 from xnorflow.plan.hardware_passes import accelerator
 from xnorflow.plan.layer_rules import reductions
-from xnorflow.plan.queues import most_held, with_queues
+from xnorflow.plan.queues import with_queues
 from xnorflow.schedule import timing
+from xnorflow.schedule.latest import most_held
 from xnorflow_hw.spec import AcceleratorSpec
 
 from ...small_graphs import SMALL

@@ -1,160 +1,49 @@
-"""A plain simulation of an accelerator's transfers, cycle by cycle, as docs/hardware.md has them.
+"""A plain simulation of accelerators' transfers, cycle by cycle, as docs/hardware.md has them.
 
-Data do not matter: a beat is a number.
+Data do not matter: a beat is a number. Many accelerators run side by side: a row of every array
+belongs to one part, or to one stream, of one of them.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from xnorflow.schedule import bounds, buffer_order, regrouping
-from xnorflow_hw.spec import (
-    AcceleratorSpec,
-    BufferSpec,
-    GearboxSpec,
-    JoinSpec,
-    StageSpec,
-    StreamSpec,
-    StretchSpec,
-)
+from xnorflow_hw.spec import AcceleratorSpec, JoinSpec
 from xnorflow_hw.spec.stage_latency import stage_latency
-from xnorflow_hw.stage.stage import feature_buffer
+
+from .orders import NEVER, Ints, Order, beat_ends, beats_of, order_of, wanted
+
+LOOK = 32
+"""Cycles between two looks at what has ended."""
 
 
 class Deadlock(Exception):
     """Nothing moves any more."""
 
 
-class Box:
-    """A gearbox, or wires."""
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What became of an accelerator.
 
-    def __init__(self, box: GearboxSpec, elements: int) -> None:
-        self.wires = not box.needed
-        self.possible, _ = regrouping.gearbox_counts(box, elements)
-        self.taken = self.given = 0
+    Parameters
+    ----------
+    accepts, sent : int64 array [beats]
+        Cycles of the transfers on s_axis and on m_axis; NEVER for those that did not come.
+    late : bool
+        Whether it was given up because a beat came later than it should.
+    stuck : bool
+        Whether nothing moved any more although not all was sent.
+    """
 
-    def complete(self) -> int:
-        """Return the output beats that are complete."""
-        return int(self.possible[self.taken - 1]) if self.taken else 0
-
-    def valid(self) -> bool:
-        return self.given < self.complete()
-
-    def ready(self, emits: bool) -> bool:
-        return self.given + emits >= self.complete()
-
-
-@dataclass
-class Stream:
-    """A stream with its gearbox and its queue."""
-
-    spec: StreamSpec
-    box: Box
-    done: bool = False
-    level: int = 0
-    passed: int = 0
-    """Beats that have left for the sink."""
-
-
-class Window:
-    """The buffer of a stage of windows."""
-
-    def __init__(self, b: BufferSpec) -> None:
-        self.b = b
-        words = np.arange(b.frame_words).reshape(1, b.height, b.width, b.words)
-        beats = feature_buffer(replace(b, pad_word=0, pad_word_last=0)).model(words + 1)
-        self.read = (beats["data"].reshape(len(beats["first"]), -1)[:, 0] - 1).tolist()
-        self.last = beats["last"].tolist()
-        ends, freed = buffer_order.row_ends(b)
-        self.frees = dict(zip(ends.tolist(), freed.tolist(), strict=True))
-        self.written = self.issued = self.gone = 0
-
-    def accepts(self, port: int) -> bool:
-        return self.written - self.gone < self.b.depth
-
-    def ready(self, valid: list[bool]) -> bool:
-        frame, at = divmod(self.issued, self.b.cycles)
-        read = self.read[at]
-        return read < 0 or frame * self.b.frame_words + read < self.written
-
-    def ends(self) -> bool:
-        return bool(self.last[self.issued % self.b.cycles])
-
-    def issue(self) -> None:
-        frame, at = divmod(self.issued, self.b.cycles)
-        if at in self.frees:
-            self.gone = frame * self.b.frame_words + self.frees[at]
-        self.issued += 1
-
-    def write(self) -> None:
-        self.written += 1
-
-
-class Stretched(Window):
-    """The buffer of a stage that stretches a map."""
-
-    def __init__(self, b: StretchSpec, frames: int) -> None:
-        self.b = b  # type: ignore[assignment]
-        kept, count = b.kept(), int(b.kept().sum())
-        self.keeps = np.tile(kept, frames).tolist()
-        reads = [np.where(b.reads() < 0, -1, b.reads() + f * count) for f in range(frames)]
-        self.read = np.concatenate(reads).tolist()
-        self.written = self.issued = self.kept = 0
-
-    def accepts(self, port: int) -> bool:
-        if self.written == len(self.keeps) or not self.keeps[self.written]:
-            return True
-        later = [r for r in self.read[self.issued :] if r >= 0]
-        return not later or self.kept - self.b.depth < min(later)
-
-    def ready(self, valid: list[bool]) -> bool:
-        return self.read[self.issued] < self.kept
-
-    def ends(self) -> bool:
-        return True
-
-    def issue(self) -> None:
-        self.issued += 1
-
-    def write(self) -> None:
-        self.kept += self.keeps[self.written]
-        self.written += 1
-
-
-class Joined:
-    """The front of a stage that joins streams."""
-
-    def __init__(self, b: JoinSpec) -> None:
-        self.b = b
-        self.takes = [set(b.takes(port).tolist()) for port in range(len(b.ports))]
-        self.issued = 0
-
-    def needs(self, port: int) -> bool:
-        return self.issued % self.b.cycles in self.takes[port]
-
-    def ready(self, valid: list[bool]) -> bool:
-        return all(v or not self.needs(port) for port, v in enumerate(valid))
-
-    def ends(self) -> bool:
-        return True
-
-    def issue(self) -> None:
-        self.issued += 1
-
-
-@dataclass
-class Stage:
-    """A stage: what issues its beats, what is in its pipeline, and its queue."""
-
-    spec: StageSpec
-    front: Window | Joined
-    total: int
-    pending: deque[int] = field(default_factory=deque)
-    """Cycles from which the results on their way are offered."""
-    credit: int = 0
+    accepts: Ints
+    sent: Ints
+    late: bool
+    stuck: bool
 
 
 def simulate(spec: AcceleratorSpec, frames: int) -> tuple[list[int], list[int]]:
@@ -163,99 +52,300 @@ def simulate(spec: AcceleratorSpec, frames: int) -> tuple[list[int], list[int]]:
     Raises
     ------
     Deadlock
-        If nothing moves for a long time.
+        If nothing moves any more.
     """
-    elements = bounds.elements_per_frame(spec)
-    streams = [
-        Stream(s, Box(s.box, n * frames)) for s, n in zip(spec.streams, elements, strict=True)
-    ]
-    stages = []
-    for s in spec.stages:
-        match s.buffer:
-            case BufferSpec() as b:
-                front: Window | Joined = Window(b)
-            case StretchSpec() as b:
-                front = Stretched(b, frames)
-            case JoinSpec() as b:
-                front = Joined(b)
-        stages.append(Stage(s, front, frames * s.buffer.cycles))
-    accepts: list[int] = []
-    sent: list[int] = []
-    register, to_accept = False, frames * spec.input.beats
-    cycle = quiet = 0
-    while len(sent) < frames * spec.output_beats:
-        moved = False
-        offers = [register, *(bool(s.pending) and s.pending[0] <= cycle for s in stages)]
-        # What each stream offers its gearbox, its queue and its sink: all of it is in registers.
-        to_box = [offers[s.spec.source] and not s.done for s in streams]
-        from_box = [
-            v if s.box.wires else s.box.valid() for v, s in zip(to_box, streams, strict=True)
+    (run,) = simulate_all([spec], [frames])
+    if run.stuck:
+        raise Deadlock
+    return run.accepts.tolist(), run.sent.tolist()
+
+
+def simulate_all(
+    specs: Sequence[AcceleratorSpec],
+    frames: Sequence[int],
+    *,
+    latest: Sequence[Ints] | None = None,
+    stalls: tuple[float, float] = (0, 0),
+    seed: int = 0,
+) -> list[Run]:
+    """Run accelerators side by side until each has sent all its frames or never will.
+
+    Parameters
+    ----------
+    specs : sequence of AcceleratorSpec
+        Accelerators, each with its own depths.
+    frames : sequence of int
+        Number of frames of each.
+    latest : sequence of int64 array [beats], optional
+        Cycles after which the beats on m_axis are late. Late accelerators may be given up.
+    stalls : tuple of float
+        Probability in each cycle that the source offers nothing new, and that the sink takes
+        nothing.
+    seed : int
+        Seed of the stalls.
+    """
+    machine = _Machine(specs, frames)
+    return machine.run(latest, stalls, np.random.default_rng(seed))
+
+
+class _Pool:
+    """Arrays one behind the other; equal ones are stored once."""
+
+    def __init__(self) -> None:
+        self.parts: list[NDArray[Any]] = []
+        self.size = 0
+        self.known: dict[Hashable, int] = {}
+
+    def add(self, key: Hashable, make: Callable[[], NDArray[Any]]) -> int:
+        """Return where the array named `key` begins."""
+        if key not in self.known:
+            self.known[key] = self.size
+            made = make()
+            self.parts.append(made)
+            self.size += len(made)
+        return self.known[key]
+
+    def all(self) -> NDArray[Any]:
+        return np.concatenate(self.parts)
+
+
+class _Machine:
+    """The parts of all accelerators.
+
+    An accelerator with n stages has n + 1 rows. As sinks they are its stages and then its output;
+    as sources they are its input and then its stages. So what row r issues is sent by row r + 1.
+    """
+
+    def __init__(self, specs: Sequence[AcceleratorSpec], frames: Sequence[int]) -> None:
+        pools = {name: _Pool() for name in ("waits", "ends", "gone", "place", "red", "frees")}
+        ends, takes = _Pool(), _Pool()
+        orders: dict[Hashable, Order] = {}
+        rows: list[dict[str, int]] = []
+        streams: list[dict[str, int]] = []
+        self.first_row = []
+        done = 0
+        for spec, count in zip(specs, frames, strict=True):
+            base, stages = len(rows), spec.stages
+            self.first_row.append(base)
+            rows += [{} for _ in range(len(stages) + 1)]
+            out_beats = count * -(-spec.classes // spec.out_lanes)
+            for k, stage in enumerate(stages):
+                front = stage.buffer
+                joins = isinstance(front, JoinSpec)
+                key = (front if isinstance(front, JoinSpec) else replace(front, depth=0), count)
+                if key not in orders:
+                    orders[key] = order_of(front, count)
+                order = orders[key]
+                latency = stage_latency(stage.array, stage.tails)
+                rows[base + k] |= {
+                    "waits": pools["waits"].add(key, lambda o=order: o.waits),
+                    "ends": pools["ends"].add(key, lambda o=order: o.ends),
+                    "gone": pools["gone"].add(key, lambda o=order: o.gone),
+                    "place": pools["place"].add(key, lambda o=order: o.place),
+                    "capacity": 0 if joins else _places(front),
+                    "memory": not joins,
+                    "latency": latency,
+                    "depth": stage.queue_depth,
+                    "output": False,
+                    "due": 0,
+                }
+                rows[base + k + 1] |= {
+                    "red": pools["red"].add(key, lambda o=order: o.reduction),
+                    "frees": pools["frees"].add(key, lambda o=order: o.frees),
+                    "done": done,
+                    "beats": count * beats_of(stage),
+                    "input": False,
+                }
+                done += int(order.reduction[-1]) + 1
+            accepted = count * beats_of(spec.input)
+            plain = ("input", accepted)
+            rows[base] |= {
+                "red": pools["red"].add(plain, lambda n=accepted: np.arange(n + 1)),
+                "frees": pools["frees"].add(plain, lambda n=accepted: np.zeros(n + 1, bool)),
+                "done": done,
+                "beats": accepted,
+                "input": True,
+            }
+            done += accepted + 1
+            output = ("output", out_beats)
+            rows[base + len(stages)] |= {
+                "waits": pools["waits"].add("output", lambda: np.full(1, NEVER)),
+                "ends": pools["ends"].add("output", lambda: np.zeros(1, bool)),
+                "gone": pools["gone"].add("output", lambda: np.zeros(1, np.int64)),
+                "place": pools["place"].add(
+                    output, lambda n=out_beats: np.append(np.full(n, -1), NEVER)
+                ),
+                "capacity": 0,
+                "memory": True,
+                "latency": 0,
+                "depth": 0,
+                "output": True,
+                "due": out_beats,
+            }
+            for s in spec.streams:
+                source = stages[s.source - 1] if s.source else spec.input
+                box, sent = s.box, count * beats_of(source)
+                groups = sent // -(-box.group_in // box.lanes_in)
+                elements = groups * box.group_in
+                assert elements % box.group_out == 0
+                into, out = (groups, box.group_in, box.lanes_in), (
+                    elements // box.group_out, box.group_out, box.lanes_out
+                )  # fmt: skip
+                front = stages[s.sink].buffer if s.sink < len(stages) else None
+                want = (front, s.port, count) if isinstance(front, JoinSpec) else None
+                streams.append(
+                    {
+                        "source": base + s.source,
+                        "sink": base + s.sink,
+                        "wires": not box.needed,
+                        "queue": s.queue,
+                        "into": ends.add(("in", into), lambda a=into: _padded(beat_ends(*a))),
+                        # From the first beat's end on.
+                        "out": ends.add(("out", out), lambda a=out: _padded(beat_ends(*a)[1:])),
+                        "takes": takes.add(want, _wanted(front, s.port, count)),
+                    }
+                )
+        self.pools = {name: pool.all() for name, pool in pools.items()}
+        self.box_ends, self.takes = ends.all(), takes.all()
+        self.row = {name: np.array([r[name] for r in rows]) for name in rows[0]}
+        self.stream = {name: np.array([s[name] for s in streams]) for name in streams[0]}
+        self.done_at = np.full(done, NEVER)
+
+    def run(
+        self,
+        latest: Sequence[Ints] | None,
+        stalls: tuple[float, float],
+        rng: np.random.Generator,
+    ) -> list[Run]:
+        """Run all cycles; see `simulate_all`."""
+        row, stream, pools = self.row, self.stream, self.pools
+        rows, streams = len(row["red"]), len(stream["sink"])
+        source, sink, queue = stream["source"], stream["sink"], stream["queue"]
+        wires, boxed, queued = stream["wires"], ~stream["wires"], queue > 0
+        joined = ~row["memory"][sink]
+        waits, ends, gone, place = (pools[n] for n in ("waits", "ends", "gone", "place"))
+        # Streams are in the order of their sinks; these are the first of each sink and source.
+        of_sink = np.searchsorted(sink, np.arange(rows))
+        by_source = np.argsort(source, kind="stable")
+        of_source = np.searchsorted(source[by_source], np.arange(rows))
+        before = np.arange(rows) - 1
+
+        zeros = np.zeros(rows, np.int64)
+        issued, reduced, written, credit, sent, accepted = (zeros.copy() for _ in range(6))
+        level, taken_in, given = (np.zeros(streams, np.int64) for _ in range(3))
+        passed = np.zeros(streams, bool)
+        outputs = np.flatnonzero(row["output"])
+        due = row["due"][outputs]
+        at_output = np.zeros(rows, np.int64)
+        at_output[outputs] = np.cumsum(due + 1) - due - 1
+        times = np.full(int((due + 1).sum()), NEVER)
+        limits = None
+        if latest is not None:
+            limits = np.concatenate([np.append(times_of, NEVER) for times_of in latest])
+        late = np.zeros(len(outputs), bool)
+        stuck = late.copy()
+        patience = int(row["latency"].max()) + 3
+        # With stalls, nothing may move for long by chance.
+        if any(stalls):
+            patience += 400
+        snapshot, looked = self._progress(issued, written, accepted, sent, given, level), 0
+        cycle = 0
+        done_at, done_of, red_of = self.done_at, row["done"], row["red"]
+        source_free = sink_free = np.ones(rows, bool)
+        offering = np.zeros(rows, bool)
+        while True:
+            if any(stalls):
+                # An offer stays until it is taken.
+                offering |= rng.random(rows) >= stalls[0]
+                source_free = offering
+                sink_free = ~row["output"] | (rng.random(rows) >= stalls[1])
+            # What is offered to each stream, its queue and its sink: all of it is in registers.
+            offers = done_at[done_of + pools["red"][red_of + sent]] <= cycle
+            to_box = offers[source] & ~passed
+            have, at = self.box_ends[stream["into"] + taken_in], stream["out"] + given
+            held = have >= self.box_ends[at]
+            from_box = np.where(wires, to_box, held)
+            to_sink = np.where(queued, level > 0, from_box)
+            # Who issues, and who takes what.
+            wants = self.takes[stream["takes"] + np.where(joined, issued[sink], 0)]
+            misses = np.logical_or.reduceat(wants & ~to_sink, of_sink)
+            last = ends[row["ends"] + issued]
+            issue = (written >= waits[row["waits"] + issued]) & ~misses
+            issue &= (credit < row["depth"]) | ~last
+            space = place[row["place"] + written * row["memory"]]
+            accepts = (space < gone[row["gone"] + issued] + row["capacity"]) & sink_free
+            takes = to_sink & np.where(joined, wants & issue[sink], accepts[sink])
+            emits = np.where(queued, from_box & (level < queue), takes)
+            more = have >= self.box_ends[at + 1]
+            enters = to_box & np.where(wires, emits, ~held | (emits & ~more))
+            has = enters | passed
+            leaves = offers & np.logical_and.reduceat(has[by_source], of_source)
+            # The clock.
+            passed = offers[source] & ~leaves[source] & has
+            level += (emits & queued).astype(np.int64) - (takes & queued)
+            given += emits & boxed
+            taken_in += enters & boxed
+            arrived = takes[of_sink] & row["memory"]
+            ended = np.flatnonzero(issue & last)
+            done_at[done_of[ended + 1] + reduced[ended]] = cycle + row["latency"][ended] + 1
+            reduced[ended] += 1
+            credit[ended] += 1
+            freed = leaves & pools["frees"][row["frees"] + sent] & ~row["input"]
+            credit[before[freed]] -= 1
+            new = row["input"] & (accepted < row["beats"]) & ((accepted == sent) | leaves)
+            new = np.flatnonzero(new & source_free)
+            done_at[done_of[new] + accepted[new]] = cycle + 1
+            accepted[new] += 1
+            offering[new] = False
+            out = outputs[arrived[outputs]]
+            times[at_output[out] + written[out]] = cycle
+            written += arrived
+            issued += issue
+            sent += leaves
+            cycle += 1
+            if cycle % LOOK:
+                continue
+            finished = written[outputs] == due
+            if limits is not None:
+                late |= limits[at_output[outputs] + written[outputs]] < cycle
+            if cycle - looked > patience:
+                now = self._progress(issued, written, accepted, sent, given, level)
+                stuck |= (now == snapshot) & ~finished
+                snapshot, looked = now, cycle
+            if (finished | late | stuck).all():
+                break
+        if limits is not None:
+            late |= np.logical_or.reduceat((times > limits), at_output[outputs]) & ~stuck
+        return [
+            Run(
+                done_at[done_of[first] :][: row["beats"][first]] - 1,
+                times[at_output[r] :][: due[n]],
+                bool(late[n]),
+                bool(stuck[n]),
+            )
+            for n, (first, r) in enumerate(zip(self.first_row, outputs, strict=True))
         ]
-        to_sink = [
-            s.level > 0 if s.spec.queue else v for v, s in zip(from_box, streams, strict=True)
-        ]
-        taken_by_sink = [False] * len(streams)
-        issue = [False] * len(stages)
-        for k, stage in enumerate(stages):
-            mine = [n for n, s in enumerate(streams) if s.spec.sink == k]
-            more = stage.front.issued < stage.total
-            going = more and stage.front.ready([to_sink[n] for n in mine])
-            permit = stage.credit < stage.spec.queue_depth
-            issue[k] = going and (permit or not stage.front.ends())
-            for n in mine:
-                if isinstance(stage.front, Joined):
-                    wants = issue[k] and stage.front.needs(streams[n].spec.port)
-                else:
-                    wants = stage.front.accepts(0)
-                taken_by_sink[n] = to_sink[n] and wants
-        taken_by_sink[-1] = to_sink[-1]
-        # From the sinks to the sources: who takes what in this cycle.
-        leaves_source = [True] * len(offers)
-        entered = []
-        for n, s in enumerate(streams):
-            emits = from_box[n] and s.level < s.spec.queue if s.spec.queue else taken_by_sink[n]
-            enters = to_box[n] and (emits if s.box.wires else s.box.ready(emits))
-            entered.append(enters)
-            leaves_source[s.spec.source] &= enters or s.done
-            if s.spec.queue:
-                s.level += emits - taken_by_sink[n]
-            if not s.box.wires:
-                s.box.given += emits
-                s.box.taken += enters
-            moved |= enters or emits or taken_by_sink[n]
-        for n, s in enumerate(streams):
-            if offers[s.spec.source]:
-                s.done = not leaves_source[s.spec.source] and (s.done or entered[n])
-        for k, stage in enumerate(stages):
-            if not isinstance(stage.front, Joined):
-                mine = [n for n, s in enumerate(streams) if s.spec.sink == k]
-                write = taken_by_sink[mine[0]]
-            else:
-                write = False
-            pops = offers[k + 1] and leaves_source[k + 1]
-            if issue[k]:
-                if stage.front.ends():
-                    latency = stage_latency(stage.spec.array, stage.spec.tails)
-                    stage.pending.append(cycle + latency + 1)
-                    stage.credit += 1
-                stage.front.issue()
-                moved = True
-            if write:
-                assert isinstance(stage.front, Window)
-                stage.front.write()
-            if pops:
-                stage.pending.popleft()
-                stage.credit -= 1
-        if taken_by_sink[-1]:
-            sent.append(cycle)
-        gone = register and leaves_source[0]
-        if len(accepts) < to_accept and (not register or gone):
-            accepts.append(cycle)
-            register = moved = True
-        elif gone:
-            register = False
-        quiet = 0 if moved else quiet + 1
-        if quiet > 200:
-            raise Deadlock
-        cycle += 1
-    return accepts, sent
+
+    def _progress(self, *counters: Ints) -> Ints:
+        """Return a number for each accelerator that changes whenever anything moves."""
+        issued, written, accepted, sent, given, level = counters
+        moved = np.add.reduceat(issued + written + accepted + sent, self.first_row)
+        streams = np.searchsorted(self.stream["sink"], self.first_row)
+        # What enters a queue goes out of its source; what leaves it is taken by a part.
+        return moved + np.add.reduceat(given + (level << 32), streams)
+
+
+def _places(front: Any) -> int:
+    """Return the places of a memory: words, or pixels in each of several banks."""
+    return front.depth // front.words if front.pixels > 1 else front.depth
+
+
+def _padded(ends: Ints) -> Ints:
+    """Return the ends of beats with two that never come behind them."""
+    return np.append(ends, [NEVER, NEVER])
+
+
+def _wanted(front: Any, port: int, frames: int) -> Callable[[], NDArray[Any]]:
+    if not isinstance(front, JoinSpec):
+        return lambda: np.zeros(1, bool)
+    return lambda: wanted(front, port, frames)

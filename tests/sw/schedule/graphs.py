@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
@@ -11,6 +14,9 @@ from hypothesis import strategies as st
 from xnorflow_hw import spec
 from xnorflow_hw.spec.arrays import JoinedOp
 from xnorflow_hw.spec.joining import Fill
+
+FORKS = 4
+"""Most readers of a part."""
 
 
 @dataclass(frozen=True)
@@ -27,22 +33,49 @@ class Part:
 class Drawing:
     """An accelerator while its parts are drawn."""
 
-    def __init__(self, draw: st.DrawFn) -> None:
-        """Draw the input."""
-        self.draw = draw
-        height, width = draw(st.integers(1, 5)), draw(st.integers(1, 5))
-        channels = draw(st.integers(1, 4))
-        self.parts = [Part(0, height, width, channels, draw(st.integers(1, channels)))]
+    def __init__(self, integer: Callable[[int, int], int]) -> None:
+        """Draw the input; `integer` draws an integer between two, which are possible, too."""
+        self.integer = integer
+        height, width, channels = integer(1, 5), integer(1, 5), integer(1, 4)
+        self.parts = [Part(0, height, width, channels, integer(1, channels))]
         self.stages: list[spec.StageSpec] = []
         self.streams: list[spec.StreamSpec] = []
-        self.read: set[int] = set()
+        self.readers: Counter[int] = Counter()
+        """How many streams have each source."""
+
+    def one_of(self, among: Sequence[Any]) -> Any:
+        """Draw an element."""
+        return among[self.integer(0, len(among) - 1)]
+
+    def several(self, count: int, low: int, high: int) -> tuple[int, ...]:
+        """Draw so many integers."""
+        return tuple(self.integer(low, high) for _ in range(count))
+
+    def loose(self) -> list[Part]:
+        """Return what nothing reads."""
+        return [p for p in self.parts if p.source not in self.readers]
+
+    def part(self, among: list[Part], also: Sequence[Part] = ()) -> Part | None:
+        """Draw a part that can have another reader, often the last or a loose one.
+
+        Those in `also` are about to be read.
+        """
+        count = self.readers + Counter(p.source for p in also)
+        free = [p for p in among if count[p.source] < FORKS]
+        if not free:
+            return None
+        loose = [p for p in free if p.source not in self.readers]
+        kind = self.one_of(["last", "loose", "any", "any"])
+        if kind == "last":
+            return free[-1]
+        return self.one_of(loose if loose and kind == "loose" else free)
 
     def reader(self, part: Part, port: int, lanes: int, *, flat: bool = False) -> None:
         """Add a stream to the next stage."""
-        self.read.add(part.source)
+        self.readers[part.source] += 1
         group = part.height * part.width * part.channels if flat else part.channels
         box = spec.GearboxSpec(1, part.channels, part.lanes, group, lanes)
-        queue = self.draw(st.sampled_from([0, 0, 1, 2, 3, 5, 9, 20, 50, 100]))
+        queue = self.one_of([0, 0, 1, 2, 3, 5, 9, 20, 50, 100])
         self.streams.append(spec.StreamSpec(part.source, len(self.stages), box, port, queue))
 
     def stage(
@@ -50,18 +83,26 @@ class Drawing:
     ) -> None:
         """Add a stage that makes a map of a shape."""
         name = f"part{len(self.stages)}"
-        depth = self.draw(st.integers(1, 6))
-        self.stages.append(spec.StageSpec(name, front, array, (), shape[2], depth))
+        depth = self.integer(1, 6)
+        rows = front.repeat if isinstance(front, spec.BufferSpec) else front.rows
+        # Tables of one cycle each, so that ways differ in length.
+        tail = spec.TableSpec(np.zeros((rows, array.lanes_out, 2), np.int64), 1)
+        tails = (tail,) * self.one_of([0, 0, 0, 1, 2, 5, 9])
+        self.stages.append(spec.StageSpec(name, front, array, tails, shape[2], depth))
         self.parts.append(Part(len(self.stages), *shape, array.lanes_out))
 
     def window(self, part: Part, kernel: tuple[int, int] | None = None) -> None:
-        """Add a pool: of the map's own size, or over the whole map."""
-        lanes = self.draw(st.integers(1, part.channels))
-        pads = (0, 0, 0, 0)
+        """Add a pool over windows, or over the whole map."""
+        lanes = self.integer(1, part.channels)
+        pads, stride, dilation = (0, 0, 0, 0), (1, 1), (1, 1)
+        size = (part.height, part.width)
         if kernel is None:
-            kernel, pads = self.draw(
-                st.sampled_from([((1, 1), (0, 0, 0, 0)), ((3, 3), (1, 1, 1, 1))])
-            )
+            kernel, pads = self.one_of([((1, 1), (0, 0, 0, 0)), ((3, 3), (1, 1, 1, 1))])
+            if self.integer(0, 3) == 0:
+                stride = self.several(2, 1, 2)
+                if min(size) >= 3:
+                    dilation, kernel = self.several(2, 1, 2), self.several(2, 1, 2)
+                    pads = self.several(4, 0, 1)
         words = ceil(part.channels / lanes)
         front = spec.BufferSpec(
             word_bits=lanes,
@@ -69,8 +110,8 @@ class Drawing:
             height=part.height,
             width=part.width,
             kernel=kernel,
-            stride=(1, 1),
-            dilation=(1, 1),
+            stride=stride,
+            dilation=dilation,
             pads=pads,
             pad_word=0,
             pad_word_last=0,
@@ -79,24 +120,22 @@ class Drawing:
             classes=False,
             depth=1,
         )
-        depth = front.minimum_depth + self.draw(st.integers(0, 12))
+        depth = front.minimum_depth + self.integer(0, 12)
         front = spec.BufferSpec(**{**vars(front), "depth": depth})
         self.reader(part, 0, lanes)
         self.stage(front, spec.SumSpec(lanes, 1, 1), (*front.output, part.channels))
 
     def stretch(self, part: Part) -> None:
         """Add a stage that makes a larger or smaller map."""
-        small = st.integers(0, 1)
-        fill: Fill = self.draw(st.sampled_from(["repeat", "zeros", "blocks"]))
-        factors = self.draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
-        crop = self.draw(st.tuples(small, small, small, small))
-        channels, lanes = part.channels, self.draw(st.integers(1, part.channels))
+        fill: Fill = self.one_of(["repeat", "zeros", "blocks"])
+        factors, crop = self.several(2, 1, 2), self.several(4, 0, 1)
+        channels, lanes = part.channels, self.integer(1, part.channels)
         cell = factors[0] * factors[1]
         if fill == "blocks":
             channels //= cell
             if not channels or part.channels % cell:
                 return
-            lanes = self.draw(st.sampled_from(list(range(1, channels + 1))))
+            lanes = self.one_of(list(range(1, channels + 1)))
             lanes = lanes if channels % lanes == 0 else 1
         height, width = part.height * factors[0], part.width * factors[1]
         if height <= crop[0] + crop[2] or width <= crop[1] + crop[3]:
@@ -107,7 +146,7 @@ class Drawing:
         )
         if not (front.reads() >= 0).any():
             return
-        depth = front.minimum_depth + self.draw(st.integers(0, 5))
+        depth = front.minimum_depth + self.integer(0, 5)
         front = spec.StretchSpec(**{**vars(front), "depth": depth})
         self.reader(part, 0, lanes)
         array = joined("copy", lanes, (False,))
@@ -116,7 +155,7 @@ class Drawing:
     def join(self, parts: list[Part]) -> None:
         """Add a stage that takes the beats of several parts together."""
         most = max(parts, key=lambda p: (p.height * p.width, p.channels))
-        lanes = self.draw(st.integers(1, most.channels))
+        lanes = self.integer(1, most.channels)
         words, ports = ceil(most.channels / lanes), []
         for part in parts:
             if (part.height, part.width, part.channels) == (
@@ -148,7 +187,7 @@ class Drawing:
         else:
             parts = [p for p in parts if (p.height, p.width) == (parts[0].height, parts[0].width)]
         if rows:
-            lanes = self.draw(st.integers(1, parts[0].channels))
+            lanes = self.integer(1, parts[0].channels)
         else:
             lanes = int(np.gcd.reduce([p.channels for p in parts]))
         turns, ports = [], []
@@ -167,17 +206,15 @@ class Drawing:
 
     def finished(self) -> spec.AcceleratorSpec:
         """Reduce what nothing reads to a pixel, put it side by side, and send it."""
-        while len(self.parts) - len(self.read) > 1 or self.parts[-1].source in self.read:
-            loose = [p for p in self.parts if p.source not in self.read]
+        while len(loose := self.loose()) > 1 or loose != self.parts[-1:]:
             larger = [p for p in loose if p.height * p.width > 1]
             if larger:
                 self.window(larger[0], (larger[0].height, larger[0].width))
             else:
                 self.concat(loose)
-        (last,) = [p for p in self.parts if p.source not in self.read]
-        assert last is self.parts[-1]
+        (last,) = loose
         classes = last.height * last.width * last.channels
-        out_lanes = self.draw(st.integers(1, classes))
+        out_lanes = self.integer(1, classes)
         box = spec.GearboxSpec(1, last.channels, last.lanes, classes, out_lanes)
         first = self.parts[0]
         frame = first.height * first.width * first.channels
@@ -201,15 +238,35 @@ def joined(op: JoinedOp, lanes: int, held: tuple[bool, ...]) -> spec.JoinedSpec:
 
 
 @st.composite
-def accelerators(draw: st.DrawFn) -> spec.AcceleratorSpec:
-    """Draw an accelerator with 1 to 5 stages before its end; its queues may be too short."""
-    drawing = Drawing(draw)
-    for _ in range(draw(st.integers(1, 5))):
-        part = draw(st.sampled_from(drawing.parts))
+def accelerators(draw: st.DrawFn, *, most: int = 8) -> spec.AcceleratorSpec:
+    """Draw an accelerator with Hypothesis; see `accelerator`."""
+    return accelerator(lambda low, high: draw(st.integers(low, high)), most)
+
+
+def accelerator(integer: Callable[[int, int], int], most: int) -> spec.AcceleratorSpec:
+    """Draw an accelerator that may fork and join; its queues may be too short.
+
+    Parameters
+    ----------
+    integer : callable
+        Draws an integer between two, which are possible, too.
+    most : int
+        Largest number of stages.
+    """
+    drawing = Drawing(integer)
+    wanted = integer(1, most)
+    # Each loose end takes a stage at the end, and another one joins them.
+    while not drawing.stages or len(drawing.stages) + len(drawing.loose()) + 1 < wanted:
+        kind = drawing.one_of(["window", "window", "whole", "stretch", "join", "concat", "rows"])
+        part = drawing.part(drawing.parts)
+        assert part is not None
         size = (part.height, part.width)
         alike = [p for p in drawing.parts if (p.height, p.width) == size]
-        kind = draw(st.sampled_from(["window", "whole", "stretch", "join", "concat", "rows"]))
-        several = st.lists(st.sampled_from(drawing.parts), min_size=1, max_size=2)
+        read = [part]
+        if kind in ("join", "concat", "rows"):
+            for _ in range(integer(kind != "concat", 3)):
+                other = drawing.part(alike if kind == "concat" else drawing.parts, read)
+                read += [other] if other else []
         match kind:
             case "window":
                 drawing.window(part)
@@ -218,9 +275,7 @@ def accelerators(draw: st.DrawFn) -> spec.AcceleratorSpec:
             case "stretch":
                 drawing.stretch(part)
             case "join":
-                drawing.join([part, *draw(several)])
-            case "concat":
-                drawing.concat([part, *draw(st.lists(st.sampled_from(alike), max_size=2))])
-            case "rows":
-                drawing.concat([part, *draw(several)], rows=True)
+                drawing.join(read)
+            case "concat" | "rows":
+                drawing.concat(read, rows=kind == "rows")
     return drawing.finished()

@@ -1,0 +1,177 @@
+"""Compute the latest times of all transfers at which no output comes later.
+
+Rules of the form "event i happens no earlier than event j plus a constant" bound j from above, too:
+it happens no later than i minus the constant. With the outputs at given times, the greatest times
+that keep all rules are found as the least ones in `xnorflow.schedule.flow`, from sink to source.
+
+They tell how little space a memory can have. With a place less, some event waits for one that has
+not happened before; if even the earliest time of that one is after the latest of the first, an
+output is late. If no event has to wait so, only a new schedule tells.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+
+import numpy as np
+
+from xnorflow.ir import Ints
+from xnorflow.schedule.flow import Flow
+from xnorflow.schedule.issues import StoredTimes, in_order_before
+from xnorflow.schedule.regrouping import ALWAYS
+
+
+class Latest:
+    """Latest times of all transfers of a flow.
+
+    Parameters
+    ----------
+    flow : Flow
+        Solved schedule. Its memories have all the space that is to be asked for.
+    sent : int64 array [beats]
+        Times on ``m_axis``, in cycles, that no output may exceed; the flow keeps to them.
+    """
+
+    def __init__(self, flow: Flow, sent: Ints) -> None:
+        spec = self.spec = flow.spec
+        self.stages, self._boxes, self.sent = flow.stages, flow.boxes, sent
+        self._from, self._to = flow.streams_from, flow.streams_to
+        streams = range(len(spec.streams))
+        self._into = [np.full(len(flow.left(s)), ALWAYS) for s in streams]
+        self._out = [np.full(len(flow.brought(s)), ALWAYS) for s in streams]
+        self._arrived = list(self._out)
+        self._issues = [np.full(len(stage.beats), ALWAYS) for stage in self.stages]
+        self._arrived[-1] = sent - (spec.scores.latency if spec.scores is not None else 0)
+        self._links_due = [True] * len(spec.streams)
+        self._stages_due = [True] * len(spec.stages)
+        self._solve()
+
+    def with_less(self, flow: Flow) -> Latest:
+        """Return the latest times of a flow that has less space, but all the queues of this one.
+
+        Less space makes nothing later, so the known times are upper bounds to start from.
+        """
+        other = copy(self)
+        other.spec, other.stages = flow.spec, flow.stages
+        for name in ("_into", "_out", "_arrived", "_issues"):
+            setattr(other, name, list(getattr(self, name)))
+        pairs = zip(self.spec.streams, flow.spec.streams, strict=True)
+        other._links_due = [before is not now for before, now in pairs]
+        for k, (before, now) in enumerate(zip(self.stages, flow.stages, strict=True)):
+            other._stages_due[k] = before is not now
+            for s in self._from[k + 1]:
+                other._links_due[s] |= before is not now
+        other._solve()
+        return other
+
+    def _solve(self) -> None:
+        forwards = False
+        while any(self._links_due) or any(self._stages_due):
+            self._sweep(forwards=forwards)
+            forwards = not forwards
+
+    def _sweep(self, *, forwards: bool) -> None:
+        """Recompute the times that are due."""
+        parts = range(len(self._to))
+        for k in parts if forwards else reversed(parts):
+            for s in self._to[k]:
+                if self._links_due[s] and not forwards:
+                    self._link(s)
+            if k < len(self.stages) and self._stages_due[k]:
+                self._stage(k)
+            for s in self._to[k]:
+                if self._links_due[s] and forwards:
+                    self._link(s)
+
+    def _link(self, s: int) -> None:
+        """Compute the times of stream `s`."""
+        self._links_due[s] = False
+        stream = self.spec.streams[s]
+        k, sink = stream.source, stream.sink
+        taken = self._arrived[s]
+        if sink < len(self.stages):
+            taken = np.minimum(taken, self.stages[sink].wanted(stream.port, self._issues[sink]))
+        out = self._out[s]
+        if stream.queue:
+            # A beat leaves in time for the one that needs its place.
+            taken[: -stream.queue] = np.minimum(taken[: -stream.queue], out[stream.queue :] - 1)
+        taken = in_order_before(taken)
+        out = np.minimum(out, taken - 1 if stream.queue else taken)
+        into = self._into[s].copy()
+        if k:
+            into = np.minimum(into, self.stages[k - 1].popped(self._issues[k - 1]))
+        for t in self._from[k]:
+            if t != s:
+                # No other reader can take a beat before all have taken the one before.
+                into[:-1] = np.minimum(into[:-1], self._into[t][1:] - 1)
+        box = self._boxes[s]
+        if box is None:
+            into = out = in_order_before(np.minimum(into, out))
+        else:
+            into, out = box.latest(into, out)
+        if not stream.queue:
+            taken = out
+        if not np.array_equal(taken, self._arrived[s]):
+            self._arrived[s] = taken
+            if sink < len(self.stages):
+                self._stages_due[sink] = True
+        if not np.array_equal(out, self._out[s]):
+            self._out[s] = out
+            self._links_due[s] |= stream.queue > 0
+        if not np.array_equal(into, self._into[s]):
+            self._into[s] = into
+            for t in self._from[k]:
+                self._links_due[t] |= t != s
+            if k:
+                self._stages_due[k - 1] = True
+
+    def _stage(self, k: int) -> None:
+        """Compute the times of the issues of stage `k`."""
+        self._stages_due[k] = False
+        stage = self.stages[k]
+        issues = stage.latest([self._into[s] for s in self._from[k + 1]])
+        for s in self._to[k]:
+            stage.freed(issues, self.spec.streams[s].port, self._arrived[s])
+        issues = in_order_before(issues, stage.beats)
+        if not np.array_equal(issues, self._issues[k]):
+            self._issues[k] = issues
+            for s in (*self._to[k], *self._from[k + 1]):
+                self._links_due[s] = True
+
+    def queue_room(self, flow: Flow, s: int) -> int:
+        """Return the least depth of the queue of stream `s`, in beats, that is not ruled out.
+
+        Parameters
+        ----------
+        flow : Flow
+            Solved schedule with no more space than that of which these are the latest times.
+        s : int
+            Number of the stream.
+        """
+        return most_held(self._out[s], flow.taken(s))
+
+    def results_room(self, flow: Flow, k: int) -> int:
+        """Return the least depth of the queue of stage `k` that is not ruled out."""
+        stage = self.stages[k]
+        return most_held(self._issues[k][stage.last], flow.popped(k)[stage.freeing])
+
+    def buffer_room(self, flow: Flow, k: int) -> int:
+        """Return the least depth of the memory of stage `k`, in words, that is not ruled out."""
+        (s,), stage = self._to[k], self.stages[k]
+        if not isinstance(stage, StoredTimes):
+            raise TypeError(f"stage {k} has no memory in front of it")
+        return stage.room(self._arrived[s], flow.issued(k))
+
+
+def most_held(entered: Ints, left: Ints) -> int:
+    """Return the room, in beats, with which a queue is never full when a beat enters.
+
+    The room of a beat that leaves counts from the next cycle on.
+
+    Parameters
+    ----------
+    entered, left : int64 arrays [beats]
+        Times, in cycles, in ascending order.
+    """
+    held = np.arange(len(entered)) + 1 - np.searchsorted(left, entered, side="left")
+    return max(1, int(held.max()))
