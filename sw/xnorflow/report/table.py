@@ -22,7 +22,7 @@ STYLE = {
     Origin.PLACED: "green",
     Origin.MEASURED: "bold green",
 }
-FPGA_COLUMNS = {
+SPEED_COLUMNS = {
     "headline": "frames/s\nwith link",
     "fps": "frames/s",
     "link": "its link\ncarries",
@@ -30,6 +30,8 @@ FPGA_COLUMNS = {
     "latency": "latency",
     "clock": "clock",
     "ii": "interval\ncycles",
+}
+SIZE_COLUMNS = {
     "luts": "LUT",
     "ffs": "FF",
     "ram_blocks": "block RAM",
@@ -69,13 +71,13 @@ def _start(title: str, *columns: tuple[str, bool]) -> Table:
     return table
 
 
-def _fpga_table(rows: Sequence[Row], energy: bool) -> Table:
+def _fpga_table(title: str, columns: Mapping[str, str], rows: Sequence[Row], energy: bool) -> Table:
     hidden = set() if energy else {"energy"}
-    shown = [k for k in FPGA_COLUMNS if k not in hidden and any(k in r.figures for r in rows)]
+    shown = [k for k in columns if k not in hidden and any(k in r.figures for r in rows)]
     table = _start(
-        "FPGA: the binary network itself, one frame at a time",
+        title,
         ("board", False),
-        *((FPGA_COLUMNS[key], True) for key in shown),
+        *((columns[key], True) for key in shown),
     )
     for row in rows:
         get = row.figures.get
@@ -126,7 +128,10 @@ def table(comparison: Comparison) -> Group:
     fpgas = [r for r in comparison.rows if r.category == "FPGA"]
     parts: list[Table | Text] = []
     if fpgas:
-        parts.append(_fpga_table(fpgas, comparison.energy_known))
+        known = comparison.energy_known
+        speed, size = "FPGA: the binary network itself, one frame at a time", "What it takes"
+        parts.append(_fpga_table(speed, SPEED_COLUMNS, fpgas, known))
+        parts.append(_fpga_table(size, SIZE_COLUMNS, fpgas, known))
     if len(fpgas) < len(comparison.rows):
         parts.append(_gpu_table(comparison))
         parts += [Text(f"{name}: {words}", style="dim") for name, words in COLUMN_TEXT.items()]

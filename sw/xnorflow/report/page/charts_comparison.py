@@ -11,7 +11,7 @@ from xnorflow.comparison.comparison import Comparison
 from xnorflow.comparison.row import Row
 from xnorflow.devices.figure import Origin
 from xnorflow.devices.tables import gpu as gpu_named
-from xnorflow.report.page.blocks import Chart
+from xnorflow.report.page.page_blocks import Chart
 from xnorflow.resources.engine import DesignSummary
 
 HATCH = {

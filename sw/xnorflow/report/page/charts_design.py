@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from xnorflow.report.page.blocks import Chart
+from xnorflow.report.page.page_blocks import Chart
 from xnorflow.schedule.activity import Activity
 
 ROW = 26

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pixels
 
-from xnorflow.report.page.blocks import Gallery, Image
+from xnorflow.report.page.page_blocks import Gallery, Image
 
 MOST = 32
 """Images of a gallery."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from xnorflow.devices.figure import Origin
-from xnorflow.report.page.blocks import KIND_TEXT, Report
+from xnorflow.report.page.page_blocks import KIND_TEXT, Report
 
 LIBRARY = "plotly-basic.min.js"
 """The charting library, plotly.js in its basic bundle; the licence lies beside it."""

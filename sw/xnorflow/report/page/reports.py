@@ -17,8 +17,8 @@ from xnorflow.evidence.record import Evidence
 from xnorflow.report.page import sections_comparison as compared
 from xnorflow.report.page import sections_design as designed
 from xnorflow.report.page import sections_proof as proved
-from xnorflow.report.page.blocks import Fact, Notes, Report, Section
 from xnorflow.report.page.images import gallery
+from xnorflow.report.page.page_blocks import Fact, Notes, Report, Section
 from xnorflow.version import __version__
 
 Front = Sequence[tuple[int, float, float]]

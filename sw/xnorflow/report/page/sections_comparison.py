@@ -8,22 +8,22 @@ from xnorflow.comparison.comparison import Comparison
 from xnorflow.comparison.gpu import COLUMN_TEXT, COLUMNS
 from xnorflow.comparison.row import Row
 from xnorflow.devices.tables import STATUS_TEXT
-from xnorflow.report.page.blocks import (
-    Block,
-    Cell,
-    Fact,
-    Notes,
-    Section,
-    Source,
-    Sources,
-    Table,
-    figure_cell,
-)
 from xnorflow.report.page.charts_comparison import (
     MEANING,
     batch_chart,
     roofline_chart,
     throughput_chart,
+)
+from xnorflow.report.page.page_blocks import (
+    Block,
+    Cell,
+    Fact,
+    Notes,
+    Section,
+    SourceLine,
+    Sources,
+    Table,
+    figure_cell,
 )
 from xnorflow.report.table import gpu_groups
 from xnorflow.resources.usage import checked, status
@@ -206,7 +206,7 @@ def closing_sections(comparison: Comparison) -> Sequence[Section]:
             Section("models", "Error of the resource model", [Table(heads, models)], folded=True)
         )
     sources = [
-        Source(key, s.document, s.url, s.looked_up, f"{s.status}: {STATUS_TEXT[s.status]}")
+        SourceLine(key, s.document, s.url, s.looked_up, f"{s.status}: {STATUS_TEXT[s.status]}")
         for key, s in comparison.sources.items()
     ]
     sections.append(

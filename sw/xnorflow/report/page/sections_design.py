@@ -9,7 +9,9 @@ from xnorflow.design.design import Design
 from xnorflow.devices.figure import Figure, Origin, compact
 from xnorflow.devices.links import links
 from xnorflow.devices.tables import fpga
-from xnorflow.report.page.blocks import (
+from xnorflow.report.page.charts_design import cycles_chart, front_chart, pipeline_chart, use_chart
+from xnorflow.report.page.graph_drawing import Box, draw
+from xnorflow.report.page.page_blocks import (
     Block,
     Cell,
     Drawing,
@@ -19,8 +21,6 @@ from xnorflow.report.page.blocks import (
     Table,
     figure_cell,
 )
-from xnorflow.report.page.charts_design import cycles_chart, front_chart, pipeline_chart, use_chart
-from xnorflow.report.page.graph_drawing import Box, draw
 from xnorflow.schedule.activity import activities
 
 FRAMES = 3

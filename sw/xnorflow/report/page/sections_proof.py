@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xnorflow.devices.figure import Origin
 from xnorflow.evidence.record import Evidence, Outcome
-from xnorflow.report.page.blocks import Block, Cell, Fact, Notes, Section, Table
+from xnorflow.report.page.page_blocks import Block, Cell, Fact, Notes, Section, Table
 
 KIND = {"golden": None, "rtl": Origin.SIMULATED, "gates": Origin.SIMULATED}
 """How the results of each implementation are known; the golden model computes, exactly."""

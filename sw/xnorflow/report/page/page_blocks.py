@@ -169,7 +169,7 @@ class Notes:
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceLine:
     """A line of the list of sources."""
 
     figure: str
@@ -184,7 +184,7 @@ class Sources:
     """Sources of figures, with links where there is an address."""
 
     template: ClassVar[str] = "sources"
-    items: Sequence[Source]
+    items: Sequence[SourceLine]
 
 
 Block = Table | Chart | Drawing | Gallery | Notes | Sources
