@@ -23,6 +23,7 @@ extensions = [
     "sphinx_click",  # Commands from their own help.
     "sphinx_copybutton",
     "sphinx_design",
+    "sphinxcontrib.mermaid",  # Graphs of layers, as the repository shows them too.
     "schema_table",  # Documents from their JSON Schemas.
 ]
 exclude_patterns = ["_build", "pictures/README.md"]
@@ -35,6 +36,7 @@ html_copy_source = False
 
 myst_enable_extensions = ["attrs_block", "attrs_inline", "colon_fence", "deflist"]
 myst_heading_anchors = 4
+myst_fence_as_directive = ["mermaid"]
 # Pages that the root folder has for readers on the repository are included with their own links.
 suppress_warnings = ["myst.header"]
 

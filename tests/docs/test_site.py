@@ -7,7 +7,7 @@ import os
 import runpy
 import subprocess
 import sys
-from importlib.util import find_spec
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -17,8 +17,11 @@ from xnorflow.cli import main
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-NEEDED = ("sphinx", "furo", "myst_nb", "numpydoc", "sphinx_click", "sphinx_design", "brevitas")
-MISSING = [name for name in NEEDED if not find_spec(name)]
+NEEDED = {
+    *("sphinx", "furo", "myst-nb", "numpydoc", "sphinx-click", "sphinx-copybutton"),
+    *("sphinx-design", "sphinxcontrib-mermaid", "brevitas"),
+}
+MISSING = sorted(name for name in NEEDED if not any(metadata.distributions(name=name)))
 
 
 @pytest.fixture(scope="module")
