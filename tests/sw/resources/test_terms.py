@@ -147,7 +147,7 @@ def test_masked_sums_have_terms_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("board", ["ulx3s-85f", "icebreaker", "tangnano20k", "pynq-z1"])
-@pytest.mark.parametrize(("pe", "words"), [(1, 9), (4, 40), (16, 40)])
+@pytest.mark.parametrize(("pe", "words"), [(1, 1), (4, 9), (16, 40)])
 def test_masks_are_cheaper_than_two_planes(board: str, pe: int, words: int) -> None:
     """So the compiler takes them without a choice, on every fabric and at every width."""
     family = device(board).family
