@@ -128,13 +128,13 @@ def top(simd: int, rows: int, fabric: str, form: str | None) -> str:
     return "\n".join([*lines, "endmodule", ""])
 
 
-def synthesised(text: str, fabric: str) -> dict[str, dict[str, int]]:
-    """Synthesise the popcounts and sums of a module `top` apart; return each module's cells."""
+def synthesised(text: str, names: list[str], fabric: str) -> dict[str, dict[str, int]]:
+    """Synthesise the named modules, which `top` has, apart; return each module's cells."""
     with tempfile.TemporaryDirectory() as folder:
         at = Path(folder)
         (at / "top.v").write_text(text)
         (at / "top.ys").write_text(
-            "read_verilog top.v\nsetattr -mod -set keep_hierarchy 1 xnorflow_*\n"
+            f"read_verilog top.v\nsetattr -mod -set keep_hierarchy 1 {' '.join(names)}\n"
             f"{SYNTHESIS[fabric]}\ndelete t:$scopeinfo\ntee -q -o cells.json stat -json\n"
         )
         script = "from pyosys import libyosys as y; y.run_pass('script top.ys', y.Design())"

@@ -165,6 +165,8 @@ def fit(fabrics: list[str]) -> None:
                 beat = BeatSum(simd, 1, (1,), form, fabric, "verilog", masked=True)
                 ((name, text),) = beat.modules.items()
                 found[name] = text, engine
+                constant, text = constants(name, text, beat.counted)
+                found[constant] = text, replace(engine, rom_depth=1)
         for simd, bits in ADDED:
             name = xnor_sum.module_name(simd, bits, fabric=fabric, masked=True)
             text = xnor_sum.verilog_module(simd, bits, fabric=fabric, masked=True)
@@ -177,11 +179,26 @@ def fit(fabrics: list[str]) -> None:
         fitted(samples, family, [MASKED])
 
 
+def constants(name: str, text: str, lanes: int) -> tuple[str, str]:
+    """Return the name and text of a masked popcount whose weights are drawn constants."""
+    signs, masks = np.random.default_rng(lanes).integers(0, (2, 3), (lanes, 2)).T
+    w, m = (sum(int(bit) << i for i, bit in enumerate(bits)) for bits in (signs, masks > 0))
+    clock = ("input wire clk, ", ".clk(clk), ") if "wire clk" in text else ("", "")
+    high = lanes.bit_length() - 1
+    return f"constant_{name}", (
+        f"{text.replace(name, f'inner_{name}')}"
+        f"module constant_{name} ({clock[0]}input wire [{lanes - 1}:0] x,"
+        f" output wire [{high}:0] n);\n  inner_{name} inner ({clock[1]}.x(x),"
+        f" .w({lanes}'d{w}), .m({lanes}'d{m}), .n(n));\nendmodule\n"
+    )
+
+
 def apart(texts: list[str], names: list[str], fabric: str) -> dict[str, dict[str, int]]:
     """Synthesise modules beside each other, and return the cells of each."""
     inputs, outputs, lines = 0, 0, list[str]()
     for k, (name, text) in enumerate(zip(names, texts, strict=True)):
-        pins, ports = [], text[: text.index(");")]
+        at = text.index(f"module {name} ")
+        pins, ports = [], text[at : text.index(");", at)]
         for way, high, port in PORT.findall(ports):
             width = int(high or 0) + 1
             if port == "clk":
@@ -194,7 +211,9 @@ def apart(texts: list[str], names: list[str], fabric: str) -> dict[str, dict[str
                 outputs += width
         lines.append(f"  {name} u{k} ({', '.join(pins)});")
     head = f"module top(input clk, input [{inputs - 1}:0] i, output [{outputs - 1}:0] o);"
-    modules = synthesised("\n".join([PROLOGUE, *texts, head, *lines, "endmodule", ""]), fabric)
+    modules = synthesised(
+        "\n".join([PROLOGUE, *texts, head, *lines, "endmodule", ""]), names, fabric
+    )
     return {name: counts(modules[name]) for name in names}
 
 

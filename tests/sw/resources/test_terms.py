@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from xnorflow import ir
 from xnorflow.compiler import DEFAULT_CLOCK, assembler, compile_network
 from xnorflow.devices.tables import fpga as device
 from xnorflow.folding.costs import Prices
+from xnorflow.plan.fabric import form_on
 from xnorflow.plan.reductions import Fold
 from xnorflow.resources import coefficients
 from xnorflow.resources import terms as parts
@@ -142,6 +144,24 @@ def test_masked_sums_have_terms_of_their_own() -> None:
     assert "masked dense, constants: lanes" in parts.beat(replace(engine, rom_depth=1))
     stored = replace(engine, rom_depth=9, act_bits=1, form="stored")
     assert parts.beat(stored) == parts.beat(replace(stored, masked=False, weight_planes=1))
+
+
+@pytest.mark.parametrize("board", ["ulx3s-85f", "icebreaker", "tangnano20k", "pynq-z1"])
+@pytest.mark.parametrize(("pe", "words"), [(1, 1), (4, 9), (16, 40)])
+def test_masks_are_cheaper_than_two_planes(board: str, pe: int, words: int) -> None:
+    """So the compiler takes them without a choice, on every fabric and at every width."""
+    family = device(board).family
+    known = coefficients.fitted()[family.coefficients]
+    conv = compile_network(network(5, 7), cycles=90).shape.engines[0]
+    for simd, bits in product(range(1, 130), (1, 2, 3, 4, 8)):
+        size = {"pe": pe, "simd": simd, "pixels": 1, "bits": bits, "words": words}
+        taken = []
+        for masked in (False, True):
+            form = form_on(family.fabric, **size, planes=2 - masked, masked=masked)
+            engine = replace(conv, form=form, simd=simd, act_bits=bits, rom_depth=words)
+            engine = replace(engine, masked=masked, weight_planes=2)
+            taken.append(known.part("array", parts.beat(engine))[0])
+        assert taken[1] < taken[0], (simd, bits)
 
 
 def test_searches_have_memories_for_all_and_for_each_value() -> None:
