@@ -124,7 +124,7 @@ class Flow:
         """
         times = self._issues[k]
         assert times is not None
-        return self._stages[k].beats, times
+        return self.stages[k].beats, times
 
     def with_stage(self, k: int, spec: StageSpec) -> Flow:
         """Return the flow in which stage `k` differs in its depths, which are no greater.
