@@ -242,7 +242,8 @@ class Simulator:
         due = shard.start + summary["frames_out"]
         if not why:
             for tap, beats in zip(io.taps, summary["tap_beats"], strict=False):
-                if beats != tap.beats * frames:
+                # Windows of padding alone, at the beginning of a frame, need no frame to come.
+                if not 0 <= beats - tap.beats * frames < tap.beats:
                     why = f"{beats} beats passed the probe {tap.name}, not {tap.beats * frames}"
         if why:
             cycle, got, sent = summary["cycle"], summary["in_beats"], summary["out_beats"]

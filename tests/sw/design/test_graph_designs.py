@@ -20,6 +20,7 @@ from xnorflow.plan.reductions import Fold
 from xnorflow.resources.usage import design_resources, engine_parts
 from xnorflow_hw.spec import JoinedSpec
 from xnorflow_sim import golden
+from xnorflow_sim.locate import locate
 
 from ...graph_strategies import GraphCase, graph_cases
 
@@ -127,8 +128,6 @@ def test_a_folder_is_read_back(design: Design, tmp_path: Path) -> None:
 
 
 def test_every_tap_has_the_codes_of_the_golden_model(design: Design) -> None:
-    from xnorflow_sim.locate import locate
-
     run = design.simulator(taps=True).run(X, taps=True)
     expected = design.golden_taps(X)
     assert set(expected) == {tap.name for tap in design.taps}
@@ -164,14 +163,31 @@ def test_resources_are_of_every_join_and_queue(board: str) -> None:
 @settings(max_examples=6, **quiet)  # type: ignore[arg-type]
 @given(graph_cases(frames=2, forms=False))
 def test_taps_of_drawn_networks_have_the_golden_codes(case: GraphCase) -> None:
-    from xnorflow_sim.locate import locate
-
     made = designed(case.net)
     frames = golden.frames(case.net, case.x)
     run = made.simulator(taps=True).run(frames, taps=True)
     assert locate(made.golden_taps(frames), run.taps, made.taps) is None
     np.testing.assert_array_equal(run.scores, golden.run_frames(case.net, frames))
     json.dumps(made.summary())
+
+
+def test_windows_of_padding_alone_may_run_ahead_of_their_frame() -> None:
+    window = ir.Window((1, 1), pads=(0, 2, 0, 0))
+    layers = (
+        ir.InputTable("input", np.repeat([[0, 1]], 128, axis=1), ir.BIPOLAR),
+        ir.Conv("conv", np.ones((2, 1, 1, 2), np.int64), ir.BIPOLAR, window),
+        ir.Threshold("signs", np.array([[0], [1]]), ir.BIPOLAR),
+        ternary("last", 2, 2, size=1),
+        ir.SumPool("pool", ir.Window((3, 6))),
+        ir.Scores("scores", np.zeros(2, np.int64)),
+    )
+    net = ir.IntegerNetwork("ahead", (3, 4, 2), layers)
+    x = np.random.default_rng(3).integers(0, 256, (2, 3, 4, 2)).astype(np.uint8)
+    made = designed(net)
+    frames = golden.frames(net, x)
+    run = made.simulator(taps=True).run(frames, taps=True)
+    np.testing.assert_array_equal(run.scores, net(x))
+    assert locate(made.golden_taps(frames), run.taps, made.taps) is None
 
 
 def test_expected_scores_are_those_of_all_outputs_in_order() -> None:
