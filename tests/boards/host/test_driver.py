@@ -262,5 +262,5 @@ def test_without_pyserial(monkeypatch):
         return there(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ToolMissing, match=r"pip install 'xnorflow\[boards\]'"):
+    with pytest.raises(ToolMissing, match=r"needs pyserial: pip install .*\[boards\]"):
         SerialTransport("/dev/ttyUSB0", 115200)
