@@ -170,9 +170,12 @@ def structure(
     address = [Bit(f"address[{k}]") for k in range(bits)]
     # One integer per lane and PE holds its bit of every word, word 0 lowest.
     columns, counted = (
-        (bit.astype(np.int64) << np.arange(words)[:, None, None]).sum(0).T.tolist()
-        for bit in (weights, np.ones_like(weights) if masks is None else masks)
+        (bit.astype(np.int64) << np.arange(words)[:, None, None]).sum(0).T
+        for bit in (weights, weights if masks is None else masks)
     )
+    if masks is None:
+        # All lanes count, past the last word, too.
+        counted = np.full_like(columns, -1)
 
     def compares(column: int, mask: int) -> Callable[[int], int]:
         def agree(v: int) -> int:
@@ -183,7 +186,7 @@ def structure(
 
     for lane in range(simd):
         inputs = [*address, Bit(f"x[{lane}]")]
-        functions = list(map(compares, columns[lane], counted[lane]))
+        functions = list(map(compares, columns[lane].tolist(), counted[lane].tolist()))
         for k in range(0, pe - 1, 2):
             two = netlist.luts_of_two(inputs, *functions[k : k + 2])
             for heap, net in zip(heaps[k:], two, strict=False):
