@@ -259,6 +259,7 @@ def test_golden_scores_are_written(images: Path, tmp_path: Path) -> None:
         "ties": int(((scores == best).sum(1) > 1).sum()),
         "notes": list(xf.load(MODEL).notes),
         "accuracy": accuracy,
+        "saturated": None,
     }
     assert (
         f"{100 * accuracy:.2f} %"
