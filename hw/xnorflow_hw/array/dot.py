@@ -32,6 +32,7 @@ from xnorflow_hw.array import stored_sums as stored
 from xnorflow_hw.array.rom_sums import RomSums
 from xnorflow_hw.array.stored_sums import StoredSums
 from xnorflow_hw.array.sums import Sums
+from xnorflow_hw.base.lanes import check_bits, check_blocks, check_lanes, check_sizes, window_codes
 from xnorflow_hw.base.pipeline import delay, index_shape
 from xnorflow_hw.fabric import accumulate
 from xnorflow_hw.memory.rom import IMAGE_BITS, Rom, field_words
@@ -156,39 +157,26 @@ class DotArray(wiring.Component):
         image_bits: int = IMAGE_BITS,
     ) -> None:
         """Check the parameters and create the memories."""
-        sizes = {
-            "pe": pe,
-            "simd": simd,
-            "bits": bits,
-            "acc_bits": acc_bits,
-            "rows": rows,
-            "pixels": pixels,
-            "blocks": blocks,
-        }
-        for what, size in sizes.items():
-            if size < 1:
-                raise ValueError(f"{what} is {size}; it has to be 1 or more")
+        check_sizes(
+            pe=pe,
+            simd=simd,
+            bits=bits,
+            acc_bits=acc_bits,
+            rows=rows,
+            pixels=pixels,
+            blocks=blocks,
+        )
         if not coefficients or min(coefficients) < 1:
             raise ValueError(
                 f"coefficients are {tuple(coefficients)}; there has to be at least one, each 1 or"
                 " more"
             )
-        if pe % blocks or simd % blocks:
-            raise ValueError(
-                f"blocks is {blocks}; it has to divide pe, which is {pe}, and simd, which is {simd}"
-            )
+        check_blocks(blocks, pe, simd)
         expected = (len(coefficients) + masked, pe, simd // blocks)
         if weights.ndim != 4 or weights.shape[1:] != expected or not len(weights):
             raise ValueError(f"weights have shape {weights.shape}, not (depth, *{expected})")
-        if weights.size and (weights.min() < 0 or weights.max() > 1):
-            raise ValueError(
-                f"weights go from {weights.min()} to {weights.max()}; weight bits are 0 or 1"
-            )
-        if sorted(lanes) != list(range(pixels)):
-            raise ValueError(
-                f"lanes are {tuple(lanes)}; with {pixels} pixels they have to be a permutation of"
-                f" {tuple(range(pixels))}"
-            )
+        check_bits(weights)
+        check_lanes(lanes, pixels)
         self.pe, self.simd, self.bits, self.acc_bits, self.rows = pe, simd, bits, acc_bits, rows
         self.pixels, self.turn, self.lanes = pixels, turn % pixels, tuple(lanes)
         self.blocks, self.masked = blocks, masked
@@ -306,11 +294,7 @@ class DotArray(wiring.Component):
         """
         reductions, beats = codes.shape[:2]
         by_lane = codes.reshape(reductions, beats, self.pixels, self.simd)
-        # Find the lane in which each window is at each beat.
-        turned = np.isin(np.arange(beats), turns).astype(int)
-        left = turned.sum() - turned.cumsum()
-        lane = (np.array(self.lanes) - self.turn * left[:, None]) % self.pixels
-        windows = np.take_along_axis(by_lane, lane[None, :, :, None], 2)
+        windows = window_codes(by_lane, lanes=self.lanes, turn=self.turn, turns=turns)
         total = np.zeros((reductions, self.pixels, self.pe), np.int64)
         # Each PE sees the codes of its own block.
         windows = windows.reshape(*windows.shape[:3], self.blocks, -1)

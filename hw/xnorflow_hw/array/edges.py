@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 
 from xnorflow_hw.array.product import product
 from xnorflow_hw.array.rom_sums import RomSums
-from xnorflow_hw.base.pipeline import delay, index_shape, registered_levels
+from xnorflow_hw.base.lanes import check_bits, check_blocks, check_lanes, check_sizes, window_codes
+from xnorflow_hw.base.pipeline import delay, index_shape
+from xnorflow_hw.fabric.adder_tree import tree_sum
 from xnorflow_hw.memory.rom import IMAGE_BITS
 from xnorflow_hw.spec import EdgeSpec
 from xnorflow_hw.spec.kinds import Style
-from xnorflow_hw.spec.latency import ceil_log2, register_count
 
 
 class EdgeArray(wiring.Component):
@@ -145,11 +146,7 @@ class EdgeArray(wiring.Component):
         s = self.spec
         reductions, beats = codes.shape[:2]
         by_lane = codes.reshape(reductions, beats, s.pixels, s.blocks, s.parts, s.part_lanes)
-        # Find the lane in which each window is at each beat.
-        turned = np.isin(np.arange(beats), turns).astype(int)
-        left = turned.sum() - turned.cumsum()
-        lane = (np.array(s.lanes) - s.turn * left[:, None]) % s.pixels
-        windows = np.take_along_axis(by_lane, lane[None, :, :, None, None, None], 2)
+        windows = window_codes(by_lane, lanes=s.lanes, turn=s.turn, turns=turns)
         word = np.arange(reductions * beats).reshape(reductions, beats) % s.weight_words
         sizes = (reductions, beats, s.edges, 2, s.blocks, -1, s.parts, s.part_lanes)
         planes = np.asarray(s.weights, np.int64)[word].reshape(sizes)
@@ -201,7 +198,7 @@ class EdgeArray(wiring.Component):
                     product(m, found[at], factors[at], "logic", name=f"product_{b}_{at}")
                     for at in self._terms(k)
                 ]
-                beat = self._added(m, terms, f"{b}_{k}")
+                beat = tree_sum(m, terms, name=f"add_{b}_{k}")
                 source = sums[(b - s.turn) % s.pixels][k]
                 before = Signal.like(total, name=f"before_{b}_{k}")
                 m.d.comb += before.eq(Mux(first, 0, Mux(turn, source, total)))
@@ -239,21 +236,6 @@ class EdgeArray(wiring.Component):
             for g in range(s.parts)
         ]
 
-    def _added(self, m: Module, terms: list[Value], name: str) -> Value:
-        """Return the sum of the products of a beat for one PE."""
-        levels = ceil_log2(len(terms))
-        registered = registered_levels(levels, register_count(levels))
-        for level in range(1, levels + 1):
-            domain = m.d.sync if level in registered else m.d.comb
-            found: list[Value] = []
-            for i in range(0, len(terms), 2):
-                value = sum(terms[i + 1 : i + 2], terms[i])
-                total = Signal(len(value), name=f"add_{name}_{level}_{i // 2}", reset_less=True)
-                domain += total.eq(value)
-                found.append(total)
-            terms = found
-        return terms[0]
-
 
 def _by_part(a: NDArray[Any], spec: EdgeSpec) -> NDArray[Any]:
     """Return values [words, edges, planes, pe, parts, n] as [words, planes, sums, n].
@@ -267,31 +249,21 @@ def _by_part(a: NDArray[Any], spec: EdgeSpec) -> NDArray[Any]:
 
 def _check(spec: EdgeSpec, rows: int) -> None:
     """Check the parameters of an array."""
-    sizes = {
-        "pe": spec.pe,
-        "simd": spec.simd,
-        "bits": spec.bits,
-        "acc_bits": spec.acc_bits,
-        "rows": rows,
-        "pixels": spec.pixels,
-        "blocks": spec.blocks,
-    }
-    for what, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"{what} is {size}; it has to be 1 or more")
-    if spec.pe % spec.blocks or spec.simd % spec.blocks:
-        raise ValueError(
-            f"blocks is {spec.blocks}; it has to divide pe, which is {spec.pe}, and simd, which is"
-            f" {spec.simd}"
-        )
+    check_sizes(
+        pe=spec.pe,
+        simd=spec.simd,
+        bits=spec.bits,
+        acc_bits=spec.acc_bits,
+        rows=rows,
+        pixels=spec.pixels,
+        blocks=spec.blocks,
+    )
+    check_blocks(spec.blocks, spec.pe, spec.simd)
     weights, factors = spec.weights, spec.factors
     expected = (2, spec.pe, spec.block_lanes)
     if weights.ndim != 5 or weights.shape[2:] != expected or not weights.size:
         raise ValueError(f"weights have shape {weights.shape}, not {('depth', 'edges', *expected)}")
-    if weights.min() < 0 or weights.max() > 1:
-        raise ValueError(
-            f"weights go from {weights.min()} to {weights.max()}; weight bits are 0 or 1"
-        )
+    check_bits(weights)
     shape = (*weights.shape[:2], spec.pe)
     if factors.ndim != 4 or factors.shape[:3] != shape or not factors.size:
         raise ValueError(f"factors have shape {factors.shape}, not {(*shape, 'parts')}")
@@ -304,8 +276,4 @@ def _check(spec: EdgeSpec, rows: int) -> None:
         )
     if not 0 <= spec.rest < 1 << spec.bits:
         raise ValueError(f"rest is {spec.rest}; it has to be a code of {spec.bits} bits")
-    if sorted(spec.lanes) != list(range(spec.pixels)):
-        raise ValueError(
-            f"lanes are {spec.lanes}; with {spec.pixels} pixels they have to be a permutation of"
-            f" {tuple(range(spec.pixels))}"
-        )
+    check_lanes(spec.lanes, spec.pixels)

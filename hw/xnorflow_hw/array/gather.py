@@ -17,12 +17,14 @@ from amaranth.lib.wiring import In, Out
 from numpy.typing import NDArray
 
 from xnorflow_hw.array.weight_memory import weight_memory
+from xnorflow_hw.base.lanes import check_sizes
 from xnorflow_hw.base.pipeline import delay, index_shape, registered_levels
+from xnorflow_hw.fabric.adder_tree import tree_sum
 from xnorflow_hw.memory.rom import IMAGE_BITS
 from xnorflow_hw.memory.spram_rom import SpramRom
 from xnorflow_hw.spec import GatherSpec
 from xnorflow_hw.spec.kinds import Style
-from xnorflow_hw.spec.latency import ceil_log2, register_count
+from xnorflow_hw.spec.latency import register_count
 
 
 class GatherArray(wiring.Component):
@@ -164,7 +166,7 @@ class GatherArray(wiring.Component):
             if s.negative is not None:
                 sign = delay(m, own[-1], register_count(s.index_bits), name=f"negative_{k}")
                 terms = [term ^ sign.replicate(s.bits) for term in terms]
-            beat = self._summed(m, terms, f"{k}")
+            beat = tree_sum(m, terms, name=f"add_{k}")
             before = Signal(s.acc_bits, name=f"before_{k}")
             m.d.comb += before.eq(Mux(first, 0, total))
             with m.If(valid):
@@ -190,35 +192,17 @@ class GatherArray(wiring.Component):
             found = halved
         return found[0]
 
-    def _summed(self, m: Module, terms: list[Value], name: str) -> Value:
-        """Return the sum of the selected entries of a beat for one PE."""
-        levels = ceil_log2(len(terms))
-        registered = registered_levels(levels, register_count(levels))
-        for level in range(1, levels + 1):
-            domain = m.d.sync if level in registered else m.d.comb
-            found: list[Value] = []
-            for i in range(0, len(terms), 2):
-                value = sum(terms[i + 1 : i + 2], terms[i])
-                total = Signal(value.shape(), name=f"add_{name}_{level}_{i // 2}", reset_less=True)
-                domain += total.eq(value)
-                found.append(total)
-            terms = found
-        return terms[0]
-
 
 def _check(spec: GatherSpec, rows: int) -> None:
     """Check the parameters of an array."""
-    sizes = {
-        "pe": spec.pe,
-        "simd": spec.simd,
-        "words": spec.words,
-        "bits": spec.bits,
-        "acc_bits": spec.acc_bits,
-        "rows": rows,
-    }
-    for what, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"{what} is {size}; it has to be 1 or more")
+    check_sizes(
+        pe=spec.pe,
+        simd=spec.simd,
+        words=spec.words,
+        bits=spec.bits,
+        acc_bits=spec.acc_bits,
+        rows=rows,
+    )
     if spec.simd % spec.words:
         raise ValueError(
             f"simd is {spec.simd}; it has to be a multiple of words, which is {spec.words}"

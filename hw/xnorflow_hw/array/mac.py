@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 
 from xnorflow_hw.array.product import signed_product
 from xnorflow_hw.array.weight_memory import weight_memory
-from xnorflow_hw.base.pipeline import delay, index_shape, registered_levels
+from xnorflow_hw.base.lanes import check_blocks, check_lanes, check_sizes, window_codes
+from xnorflow_hw.base.pipeline import delay, index_shape
+from xnorflow_hw.fabric.adder_tree import tree_sum
 from xnorflow_hw.memory.rom import IMAGE_BITS
 from xnorflow_hw.memory.spram_rom import SpramRom
 from xnorflow_hw.spec import MacSpec
 from xnorflow_hw.spec.kinds import MULTIPLIERS, Style
-from xnorflow_hw.spec.latency import ceil_log2, register_count
 
 
 class MacArray(wiring.Component):
@@ -120,11 +121,7 @@ class MacArray(wiring.Component):
         s = self.spec
         reductions, beats = codes.shape[:2]
         by_lane = codes.reshape(reductions, beats, s.pixels, s.blocks, s.block_lanes)
-        # Find the lane in which each window is at each beat.
-        turned = np.isin(np.arange(beats), turns).astype(int)
-        left = turned.sum() - turned.cumsum()
-        lane = (np.array(s.lanes) - s.turn * left[:, None]) % s.pixels
-        windows = np.take_along_axis(by_lane, lane[None, :, :, None, None], 2)
+        windows = window_codes(by_lane, lanes=s.lanes, turn=s.turn, turns=turns)
         word = np.arange(reductions * beats).reshape(reductions, beats) % s.weight_words
         weights = np.asarray(s.weights, np.int64)[word]
         weights = weights.reshape(reductions, beats, s.blocks, -1, s.block_lanes)
@@ -186,41 +183,23 @@ class MacArray(wiring.Component):
             signed_product(m, u, w.as_signed(), self.spec.multiplier, name=f"product_{name}_{i}")
             for i, (u, w) in enumerate(zip(codes, weights, strict=True))
         ]
-        levels = ceil_log2(len(terms))
-        registered = registered_levels(levels, register_count(levels))
-        for level in range(1, levels + 1):
-            domain = m.d.sync if level in registered else m.d.comb
-            found = []
-            for i in range(0, len(terms), 2):
-                value = sum(terms[i + 1 : i + 2], terms[i])
-                total = Signal(value.shape(), name=f"add_{name}_{level}_{i // 2}", reset_less=True)
-                domain += total.eq(value)
-                found.append(total)
-            terms = found
-        return terms[0]
+        return tree_sum(m, terms, name=f"add_{name}")
 
 
 def _check(spec: MacSpec, rows: int) -> None:
     """Check the parameters of an array."""
-    sizes = {
-        "pe": spec.pe,
-        "simd": spec.simd,
-        "bits": spec.bits,
-        "acc_bits": spec.acc_bits,
-        "rows": rows,
-        "pixels": spec.pixels,
-        "blocks": spec.blocks,
-    }
-    for what, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"{what} is {size}; it has to be 1 or more")
+    check_sizes(
+        pe=spec.pe,
+        simd=spec.simd,
+        bits=spec.bits,
+        acc_bits=spec.acc_bits,
+        rows=rows,
+        pixels=spec.pixels,
+        blocks=spec.blocks,
+    )
     if spec.weight_bits < 2:
         raise ValueError(f"weight_bits is {spec.weight_bits}; it has to be 2 or more")
-    if spec.pe % spec.blocks or spec.simd % spec.blocks:
-        raise ValueError(
-            f"blocks is {spec.blocks}; it has to divide pe, which is {spec.pe}, and simd, which is"
-            f" {spec.simd}"
-        )
+    check_blocks(spec.blocks, spec.pe, spec.simd)
     weights, expected = spec.weights, (spec.pe, spec.simd // spec.blocks)
     if weights.ndim != 3 or weights.shape[1:] != expected or not len(weights):
         raise ValueError(f"weights have shape {weights.shape}, not (depth, *{expected})")
@@ -230,10 +209,6 @@ def _check(spec: MacSpec, rows: int) -> None:
             f"weights go from {weights.min()} to {weights.max()}; with {spec.weight_bits} bits they"
             f" go from {-most} to {most - 1}"
         )
-    if sorted(spec.lanes) != list(range(spec.pixels)):
-        raise ValueError(
-            f"lanes are {spec.lanes}; with {spec.pixels} pixels they have to be a permutation of"
-            f" {tuple(range(spec.pixels))}"
-        )
+    check_lanes(spec.lanes, spec.pixels)
     if spec.multiplier not in MULTIPLIERS:
         raise ValueError(f"multiplier is {spec.multiplier!r}; known are {', '.join(MULTIPLIERS)}")

@@ -14,6 +14,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from numpy.typing import NDArray
 
+from xnorflow_hw.base.lanes import check_sizes
 from xnorflow_hw.base.pipeline import delay, index_shape
 from xnorflow_hw.spec.latency import MAX_LATENCY, SUM_LATENCY
 
@@ -31,13 +32,6 @@ def _ports(lanes: int, bits: int, out_bits: int, rows: int) -> dict[str, Any]:
         "o_values": Out(lanes * out_bits),
         "o_row": Out(row),
     }
-
-
-def _check(**sizes: int) -> None:
-    """Check that sizes are positive."""
-    for name, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"{name} is {size}; it has to be 1 or more")
 
 
 class MaxArray(wiring.Component):
@@ -88,7 +82,7 @@ class MaxArray(wiring.Component):
 
     def __init__(self, *, lanes: int, bits: int, minimum: NDArray[Any]) -> None:
         """Check the parameters and declare the ports."""
-        _check(lanes=lanes, bits=bits)
+        check_sizes(lanes=lanes, bits=bits)
         minimum = np.asarray(minimum)
         if minimum.ndim != 2 or minimum.shape[1] != lanes or not len(minimum):
             raise ValueError(f"minimum has shape {minimum.shape}, not (rows, {lanes})")
@@ -213,7 +207,7 @@ class SumArray(wiring.Component):
 
     def __init__(self, *, lanes: int, bits: int, out_bits: int, rows: int = 1) -> None:
         """Check the parameters and declare the ports."""
-        _check(lanes=lanes, bits=bits, out_bits=out_bits, rows=rows)
+        check_sizes(lanes=lanes, bits=bits, out_bits=out_bits, rows=rows)
         self.lanes, self.bits, self.out_bits, self.rows = lanes, bits, out_bits, rows
         super().__init__(_ports(lanes, bits, out_bits, rows))
 

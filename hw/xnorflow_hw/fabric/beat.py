@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 from amaranth.hdl import Cat, Const, Module, Signal, Value
-from amaranth.utils import ceil_log2
 from numpy.typing import NDArray
 
-from xnorflow_hw.base.pipeline import delay, registered_levels
+from xnorflow_hw.base.pipeline import delay
 from xnorflow_hw.fabric import popcount, recode, xnor_sum
+from xnorflow_hw.fabric.adder_tree import tree_sum
 from xnorflow_hw.spec.kinds import Fabric, Style, SumForm
-from xnorflow_hw.spec.latency import beat_latency, popcount_latency, register_count, spared_lanes
+from xnorflow_hw.spec.latency import beat_latency, popcount_latency, spared_lanes
 
 Lane = tuple[Value, Value]
 DENSE_LANES = 6
@@ -258,26 +258,16 @@ class BeatSum:
                 term = Signal(range(self._most * factor + 1), name=f"term_{own}")
                 m.d.comb += term.eq(part(m, own, x, w, mask) * factor)
                 terms.append(term)
-        levels = ceil_log2(len(terms))
-        registered = registered_levels(levels, register_count(levels))
-        for level in range(1, levels + 1):
-            domain = m.d.sync if level in registered else m.d.comb
-            sums = []
-            for i in range(0, len(terms), 2):
-                value = sum(terms[i + 1 : i + 2], terms[i])
-                total = Signal(len(value), name=f"sum_{name}_{level}_{i // 2}", reset_less=True)
-                domain += total.eq(value)
-                sums.append(total)
-            terms = sums
+        total = tree_sum(m, terms, name=f"sum_{name}")[: self.width]
         if not self.spared:
-            return terms[0][: self.width], None
+            return total, None
         if mask is not None:
             agrees = Signal(name=f"agrees_{name}")
             m.d.comb += agrees.eq(~(operands[-1] ^ signs[0][-1]) & mask[-1])
             late = delay(m, agrees, self.latency, name=f"spared_{name}")
-            return terms[0][: self.width], (late, Const(1))
+            return total, (late, Const(1))
         late = delay(m, signs[0][-1], self.latency, name=f"spared_{name}")
-        return terms[0][: self.width], (operands[-1], late)
+        return total, (operands[-1], late)
 
     @property
     def _most(self) -> int:
