@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from xnorflow.devices.device_data import content
-from xnorflow.devices.tables import Datum, Family, Source
+from xnorflow.devices.tables import Datum, Family, datum, sourced
 from xnorflow.errors import BadInput
 
 
@@ -33,15 +32,11 @@ class ClockLimits:
 @cache
 def clock_limits() -> Mapping[str, ClockLimits]:
     """Read the clocks of all families, by the family's name."""
-    data = content("clocks.json")
-    sources = {key: Source(key, **entry) for key, entry in data["sources"].items()}
-
-    def datum(pair: tuple[float, str]) -> Datum:
-        return Datum(pair[0], sources[pair[1]])
-
+    data, sources = sourced("clocks.json")
     return {
         name: ClockLimits(
-            datum(entry["most"]), datum(entry["placed"]) if "placed" in entry else None
+            datum(entry["most"], sources),
+            datum(entry["placed"], sources) if "placed" in entry else None,
         )
         for name, entry in data["families"].items()
     }

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from functools import cache
 
 from xnorflow.devices.board_names import described
-from xnorflow.devices.device_data import content
 from xnorflow.devices.figure import Figure, Origin
 from xnorflow.devices.near_names import did_you_mean
-from xnorflow.devices.tables import Datum, Source
+from xnorflow.devices.tables import Datum, Source, datum, sourced
 from xnorflow.errors import BadInput
 
 MESSAGE_BYTES = 13
@@ -103,20 +102,15 @@ class HostLink:
 @cache
 def links() -> Mapping[str, HostLink]:
     """Read the known links, by name."""
-    data = content("links.json")
-    sources = {key: Source(key, **entry) for key, entry in data["sources"].items()}
-
-    def datum(pair: tuple[float, str]) -> Datum:
-        return Datum(pair[0], sources[pair[1]])
-
+    data, sources = sourced("links.json")
     return {
         name: HostLink(
             name,
             entry["title"],
             entry["framed"],
             entry["shared"],
-            datum(entry["to_board"]),
-            datum(entry["to_host"]),
+            datum(entry["to_board"], sources),
+            datum(entry["to_host"], sources),
         )
         for name, entry in data["links"].items()
     }

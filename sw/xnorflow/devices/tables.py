@@ -7,7 +7,7 @@ marked ``unverified``; `Datum.use` refuses it, so no result can rest on it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import ceil
@@ -288,7 +288,14 @@ class Gpu:
 
 
 @cache
-def _read(name: str) -> tuple[dict[str, Any], dict[str, Source]]:
+def sourced(name: str) -> tuple[dict[str, Any], dict[str, Source]]:
+    """Return the content of a data file of this room, and its sources by their keys.
+
+    Raises
+    ------
+    BadInput
+        If a source has an unknown status.
+    """
     data = content(name)
     sources = {}
     for key, entry in data["sources"].items():
@@ -298,7 +305,8 @@ def _read(name: str) -> tuple[dict[str, Any], dict[str, Source]]:
     return data, sources
 
 
-def _datum(pair: list[Any], sources: dict[str, Source]) -> Datum:
+def datum(pair: Sequence[Any], sources: Mapping[str, Source]) -> Datum:
+    """Return the figure that a data file has as ``[value, key of the source]``."""
     value, source = pair
     return Datum(value, sources[source])
 
@@ -310,7 +318,7 @@ def _spram(
     if "spram_shape" not in family:
         return None, None, None
     depth, width = family["spram_shape"]
-    worth = _datum(family["spram_luts"], sources)
+    worth = datum(family["spram_luts"], sources)
     return (depth, width), sources[family["spram_source"]], worth
 
 
@@ -326,7 +334,7 @@ def _dsp(found: dict[str, Any] | None, sources: dict[str, Source]) -> Dsp | None
 @cache
 def families() -> Mapping[str, Family]:
     """Read the known FPGA families, by name."""
-    data, sources = _read("fpgas.json")
+    data, sources = sourced("fpgas.json")
     families = {}
     for name, f in data["families"].items():
         families[name] = Family(
@@ -341,9 +349,9 @@ def families() -> Mapping[str, Family]:
             tuple((d, w) for d, w in f["ram_shapes"]),
             sources[f["ram_source"]],
             tuple((d, w) for d, w in f["lutram_shapes"]),
-            _datum(f["lutram_luts"], sources),
-            _datum(f["block_luts"], sources),
-            _datum(f["clock_mhz"], sources),
+            datum(f["lutram_luts"], sources),
+            datum(f["block_luts"], sources),
+            datum(f["clock_mhz"], sources),
             tuple((d, w) for d, w in f.get("ram_pair_shapes", ())),
             *_spram(f, sources),
             _dsp(f.get("dsp"), sources),
@@ -366,10 +374,10 @@ def _device(board: BoardFile) -> Fpga:
     BadInput
         If the tables do not have the part and the file does not state its capacities.
     """
-    data, sources = _read("fpgas.json")
+    data, sources = sourced("fpgas.json")
     part = board.part
     known: dict[str, Datum] = {
-        name: _datum(figure, sources)
+        name: datum(figure, sources)
         for name, figure in data["parts"].get(part.key, {}).items()
         if isinstance(figure, list)
     }
@@ -394,7 +402,7 @@ def _device(board: BoardFile) -> Fpga:
         known["ffs"],
         known["ram_blocks"],
         known.get("dsps", Datum(0, _statement(board))),
-        _datum(power[:2], sources) if (power := data["power_w"].get(board.name)) else None,
+        datum(power[:2], sources) if (power := data["power_w"].get(board.name)) else None,
         known.get("sprams"),
         power[2] if power else "",
     )
@@ -413,10 +421,10 @@ def _statement(board: BoardFile) -> Source:
 @cache
 def gpus() -> Mapping[str, Gpu]:
     """Read all known GPUs, by name."""
-    data, sources = _read("gpus.json")
+    data, sources = sourced("gpus.json")
     found = {}
     for name, g in data["gpus"].items():
-        d = {k: _datum(v, sources) for k, v in g.items() if isinstance(v, list)}
+        d = {k: datum(v, sources) for k, v in g.items() if isinstance(v, list)}
         tops = {k: d[f"{k}_tops"] for k in ("fp32", "fp16", "int8", "b1")}
         found[name] = Gpu(
             name,

@@ -74,3 +74,17 @@ class Window:
             (height + top + bottom - rows) // self.stride[0] + 1,
             (width + left + right - cols) // self.stride[1] + 1,
         )
+
+
+def window_sums(window: Window, inp: Features, channels: int, low: int, high: int) -> Features:
+    """Return features of sums over windows, with all integers from `low` to `high` as alphabet.
+
+    Raises
+    ------
+    ValueError
+        If no window fits the map.
+    """
+    height, width = window.output(inp.height, inp.width)
+    if min(height, width) < 1:
+        raise ValueError(f"a window of {window.extent} does not fit {inp.shape}")
+    return Features(height, width, channels, Alphabet(low, 1, high - low + 1))

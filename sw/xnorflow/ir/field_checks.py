@@ -43,6 +43,14 @@ def check_alphabet(a: Alphabet) -> None:
     )
 
 
+def check_padding(value: object) -> None:
+    """Raise ValueError if padded taps cannot have a value."""
+    need(
+        type(value) is int and abs(value) <= MAX_VALUE,
+        f"{value!r} is no value for padding: an integer from {-MAX_VALUE} to {MAX_VALUE} is needed",
+    )
+
+
 def check_window(w: Window, inp: Features, *, every: bool) -> None:
     """Raise ValueError if a window is impossible on a feature map.
 

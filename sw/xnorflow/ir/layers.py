@@ -9,8 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow.ir.alphabet import MAX_BITS, Alphabet, Ints, weight_alphabet
-from xnorflow.ir.features import Features, Window
-from xnorflow.ir.field_checks import MAX_VALUE, check_alphabet, check_window, integers, need
+from xnorflow.ir.features import Features, Window, window_sums
+from xnorflow.ir.field_checks import (
+    MAX_VALUE,
+    check_alphabet,
+    check_padding,
+    check_window,
+    integers,
+    need,
+)
 from xnorflow.ir.layer import OMITTED, Layer, LayersBefore, Mask, NotMirrored
 from xnorflow.ir.score_steps import ScoreStep, check_steps, reached
 
@@ -197,12 +204,8 @@ class Conv(Layer):
                 f"weights {self.weights.shape} [out, rows, columns, in] in groups: {self.groups} do"
                 f" not fit {inp.channels} input channels and a kernel of {self.window.kernel}"
             )
-        height, width = self.window.output(inp.height, inp.width)
-        if min(height, width) < 1:
-            raise ValueError(f"a window of {self.window.extent} does not fit {inp.shape}")
         lo, hi = self.bounds(inp.alphabet)
-        low, high = int(lo.min()), int(hi.max())
-        return Features(height, width, out, Alphabet(low, 1, high - low + 1))
+        return window_sums(self.window, inp, out, int(lo.min()), int(hi.max()))
 
     def check(self, inp: Features) -> None:
         """Check weights, padding and window."""
@@ -227,11 +230,7 @@ class Conv(Layer):
                 f"its edges {edges.shape} are not two or more whose sum are its weights"
                 f" {weights.shape}",
             )
-        need(
-            type(self.pad_value) is int and abs(self.pad_value) <= MAX_VALUE,
-            f"{self.pad_value!r} is no value for padding: an integer from {-MAX_VALUE} to"
-            f" {MAX_VALUE} is needed",
-        )
+        check_padding(self.pad_value)
         check_window(self.window, inp, every=False)
 
     def depends(self, alive: Mask) -> Mask:

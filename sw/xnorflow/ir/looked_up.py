@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow.ir.alphabet import Alphabet, Ints, weight_alphabet
-from xnorflow.ir.features import Features, Window
-from xnorflow.ir.field_checks import MAX_VALUE, check_window, integers, need
+from xnorflow.ir.features import Features, Window, window_sums
+from xnorflow.ir.field_checks import check_padding, check_window, integers, need
 from xnorflow.ir.layer import Layer, LayersBefore, Mask
 from xnorflow.ir.layer_graph import LayerGraph
 from xnorflow.ir.layers import Conv, any_tap
@@ -95,12 +95,8 @@ class Gather(Layer):
                 f" each do not fit {inp.channels} input channels and a kernel of"
                 f" {self.window.kernel}"
             )
-        height, width = self.window.output(inp.height, inp.width)
-        if min(height, width) < 1:
-            raise ValueError(f"a window of {self.window.extent} does not fit {inp.shape}")
         lo, hi = self.bounds(inp.alphabet)
-        low, high = int(lo.min()), int(hi.max())
-        return Features(height, width, out, Alphabet(low, 1, high - low + 1))
+        return window_sums(self.window, inp, out, int(lo.min()), int(hi.max()))
 
     def check(self, inp: Features) -> None:
         """Check indices, signs, padding and window."""
@@ -120,11 +116,7 @@ class Gather(Layer):
             and self.negative.shape == (len(indices),),
             "its field negative is not bool with an entry per output channel",
         )
-        need(
-            type(self.pad_value) is int and abs(self.pad_value) <= MAX_VALUE,
-            f"{self.pad_value!r} is no value for padding: an integer from {-MAX_VALUE} to"
-            f" {MAX_VALUE} is needed",
-        )
+        check_padding(self.pad_value)
         check_window(self.window, inp, every=False)
 
     def depends(self, alive: Mask) -> Mask:

@@ -122,9 +122,7 @@ class Flow:
         Among them are, for every frame, the first beat that waits for an input and the last beat.
         Both are int64 arrays [issues].
         """
-        times = self._issues[k]
-        assert times is not None
-        return self.stages[k].beats, times
+        return self.stages[k].beats, self.issued(k)
 
     def with_stage(self, k: int, spec: StageSpec) -> Flow:
         """Return the flow in which stage `k` differs in its depths, which are no greater.
