@@ -47,10 +47,13 @@ def with_queues(spec: AcceleratorSpec) -> AcceleratorSpec:
     limit = bounds.bound(spec)[0]
     # As many frames as it takes to become steady; none of their beats finds a queue full.
     frames = timing.filling_frames(spec, int(one.sent[-1]))
-    streams, longest = _without_longest(one, _roomy(spec, joined, frames).streams)
+    roomy = _roomy(spec, joined, frames).streams
+    streams, longest = _without_longest(one, roomy)
+    alone = int(one.sent[-1])
     for attempt in range(ROUNDS):
-        flow = timing.steady(replace(spec, streams=streams), frames)
-        if _interval(flow) <= limit:
+        # Too little room on the longest ways may also lock the accelerator up.
+        flow = timing.steady_within(replace(spec, streams=streams), frames, alone)
+        if flow is not None and _interval(flow) <= limit:
             break
         streams = tuple(
             replace(stream, queue=max(2, 2 * stream.queue)) if s in longest else stream
@@ -58,6 +61,8 @@ def with_queues(spec: AcceleratorSpec) -> AcceleratorSpec:
         )
         if attempt:
             spec = _deeper(spec)
+    else:
+        flow = timing.steady(replace(spec, streams=roomy), frames)
     stages = flow.spec.stages
     return replace(
         spec, stages=stages, streams=tuple(_measured(flow, s) for s in range(len(streams)))

@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import ceil
 
+import numpy as np
+
 from xnorflow.schedule.bounds import bound, elements_per_frame
 from xnorflow.schedule.flow import Flow
 from xnorflow_hw.spec import AcceleratorSpec, BufferSpec, FrontSpec, JoinSpec, StretchSpec
+
+PATIENCE = 2
+"""Times that frames may take what they take at full speed, before their schedule is given up."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +98,35 @@ def steady(spec: AcceleratorSpec, frames: int) -> Flow:
     """
     flow = Flow(spec, frames)
     flow.solve()
-    beats = spec.output_beats
-    if flow.sent[-1] - flow.sent[-1 - beats] < bound(spec)[0]:
-        return steady(spec, 2 * frames)
-    return flow
+    return flow if _lasts(flow) else steady(spec, 2 * frames)
+
+
+def steady_within(spec: AcceleratorSpec, frames: int, alone: int) -> Flow | None:
+    """Return the schedule as `steady` does, or nothing if it takes far too long or locks up.
+
+    The times of an accelerator that locks up grow without end; they are not computed beyond
+    `PATIENCE` times what the frames take at full speed.
+
+    Parameters
+    ----------
+    spec : AcceleratorSpec
+        Complete hardware.
+    frames : int
+        Number of frames, at least 2.
+    alone : int
+        Cycles until the answer to a frame alone.
+    """
+    flow = Flow(spec, frames)
+    most = PATIENCE * (alone + frames * bound(spec)[0])
+    if not flow.solve(np.full(spec.output_beats * frames, most)):
+        return None
+    return flow if _lasts(flow) else steady_within(spec, 2 * frames, alone)
+
+
+def _lasts(flow: Flow) -> bool:
+    """Return whether the last interval is no shorter than its bound."""
+    apart = flow.sent[-1] - flow.sent[-1 - flow.spec.output_beats]
+    return bool(apart >= bound(flow.spec)[0])
 
 
 def ample(spec: AcceleratorSpec, frames: int) -> AcceleratorSpec:

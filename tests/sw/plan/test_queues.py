@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +20,8 @@ from xnorflow.schedule.latest import most_held
 from xnorflow_hw.spec import AcceleratorSpec
 
 from ...small_graphs import SMALL
+from ..schedule.graphs import accelerator as drawn
+from ..schedule.held import check_times
 
 
 def built(name: str, cycles: int) -> AcceleratorSpec:
@@ -69,6 +72,26 @@ def test_a_gate_keeps_about_a_whole_map() -> None:
     whole = 4 * 6 * -(-4 // ports[0].box.lanes_out)
     assert whole <= ports[0].queue <= 2 * whole
     assert ports[1].queue <= 1
+
+
+@pytest.mark.parametrize("seed", [1_014_615, 1_015_026, 1_018_714])
+def test_a_longest_way_whose_lack_of_room_locks_up_gets_some(seed: int) -> None:
+    """Take drawn accelerators, of 6 to 9 stages, that lock up without queues on longest ways."""
+    rng = random.Random(seed)
+    spec = with_depths(drawn(rng.randint, rng.randint(4, 12)))
+    found, most = timing.predict(spec), timing.predict(unlimited(spec))
+    assert found.ii == found.bound == most.ii
+    check_times([spec], 5)
+
+
+def test_a_schedule_that_locks_up_is_given_up() -> None:
+    spec = built("residual", 200)
+    queues = [stream.queue for stream in spec.streams]
+    k = queues.index(max(queues))
+    streams = (*spec.streams[:k], replace(spec.streams[k], queue=1), *spec.streams[k + 1 :])
+    alone = timing.latency(spec)
+    assert timing.steady_within(spec, 5, alone) is not None
+    assert timing.steady_within(replace(spec, streams=streams), 5, alone) is None
 
 
 def test_a_chain_has_no_queues() -> None:
