@@ -117,7 +117,7 @@ def _modules(design: Design, board: str, before: str) -> dict[str, dict[str, int
 
 def _used(board: str, cells: Mapping[str, int]) -> Counts:
     usage = vivado.usage(fpga(board), cells)
-    return {name: getattr(usage, name)[0] for name in ("lut", "ff", "bram")}
+    return {name: getattr(usage, name)[0] for name in ("lut", "ff", "bram", "dsp")}
 
 
 def synthesised(design: Design, board: str) -> Counts:

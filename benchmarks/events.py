@@ -11,7 +11,7 @@ shares no arithmetic with the schedule. Without `--minimal` the depths are those
 The interval, the latency of a frame alone and the cycles of all transfers have to be the model's,
 and no accelerator may lock up, with source and sink at full speed or holding back at random. With
 `--minimal` depths are the least, and a place less anywhere has to delay a frame or lock up, within
-the number of frames that fill the accelerator, and four more.
+the number of frames that fill the accelerator, and four more, or four times as many.
 
 Accelerators that were drawn before, or that do not fork, are drawn again. What differs ends the run
 with the number of the chunk that draws it again (`--first`).

@@ -1,14 +1,15 @@
-"""Measure what activations of several widths, and last layers of several kinds, take on ECP5.
+"""Measure what activations of several widths, and last layers of several kinds, take.
 
 Networks with random weights are lowered from float32 operations, compiled for an LFE5U-85F,
 synthesised as for a bitstream and packed by nextpnr. Each last layer is measured twice, once with
-plain sums as scores; the difference is what its scores take beside the array.
+plain sums as scores; the difference is what its scores take beside the array. For a board that
+open tools do not build for (`--board pynq-z1`), the cells are counted after Yosys.
 
 `--fit` synthesises small networks with these components as modules of their own, on a board of each
 family, fits the coefficients that the resource model has for computed codes and for scores, and
 leaves all others as they are.
 
-Run: python benchmarks/tails.py [NAME ...] [--frames N]
+Run: python benchmarks/tails.py [NAME ...] [--frames N] [--board B]
      python benchmarks/tails.py --fit [FAMILY ...]
 
 With frames, every design is also run in Verilator, and every score compared.
@@ -24,7 +25,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from count_cells import _Count, count
+from count_cells import _Count, count, synthesised
 from fit_resources import Row, fit_components, rows
 from numpy.typing import NDArray
 from resources import BOARDS
@@ -157,11 +158,22 @@ def form(scores: ir.Scores) -> str:
     return f"{getattr(scores, 'factor', 1)} x sum + offset"
 
 
-def measure(name: str, frames: int) -> str:
-    """Compile, pack and, if asked, simulate a network; return a row of a table."""
+def used(design: Design, board: str) -> dict[str, int]:
+    """Return the cells of a design: packed by nextpnr, or counted after Yosys."""
+    target = find_board(board)
+    if not target.open:
+        return dict(synthesised(design, board))
+    with tempfile.TemporaryDirectory() as folder:
+        packed = _Count(design, target, Path(folder), lambda step, doing: None).packed()
+        dsps, _ = cells_of_log((Path(folder) / "pack.log").read_text())["MULT18X18D"]
+    return {**packed, "dsp": dsps}
+
+
+def measure(name: str, frames: int, board: str) -> str:
+    """Compile, pack or count and, if asked, simulate a network; return a row of a table."""
     make, cycles = NETWORKS[name]
     net = lower(make())
-    design = compile_network(net, BOARD, cycles=cycles, must_fit=False)
+    design = compile_network(net, board, cycles=cycles, must_fit=False)
     simulated = "not simulated"
     if frames:
         x: NDArray[np.uint8] = np.random.default_rng(3).integers(0, 256, (frames, *net.shape))
@@ -169,15 +181,12 @@ def measure(name: str, frames: int) -> str:
         assert (run.ii, run.latency) == (design.ii, design.latency)
         design.simulate(x.astype(np.uint8), stalls=(0.3, 0.3), seed=1)
         simulated = f"{frames} frames, 0 differ"
-    with tempfile.TemporaryDirectory() as folder:
-        counted = _Count(design, find_board(BOARD), Path(folder), lambda step, doing: None)
-        used = counted.packed()
-        dsps, _ = cells_of_log((Path(folder) / "pack.log").read_text())["MULT18X18D"]
+    cells = used(design, board)
     estimated = design.summary()["resources"]
     tails = ", ".join(sorted({type(t).__name__[:-4] for s in design.spec.stages for t in s.tails}))
     return (
-        f"| {name} | {design.ii} | {form(net.scores)}; {tails} | {used['lut']} | {used['ff']}"
-        f" | {used['bram']} | {dsps} | {estimated['lut']} / {estimated['ff']}"
+        f"| {name} | {design.ii} | {form(net.scores)}; {tails} | {cells['lut']} | {cells['ff']}"
+        f" | {cells['bram']} | {cells['dsp']} | {estimated['lut']} / {estimated['ff']}"
         f" / {estimated['bram']} | {simulated} |"
     )
 
@@ -249,6 +258,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NETWORKS))
     parser.add_argument("--frames", type=int, default=0)
+    parser.add_argument("--board", default=BOARD)
     parser.add_argument("--fit", action="store_true", help="NAME is then a family")
     options = parser.parse_args()
     if options.fit:
@@ -256,7 +266,7 @@ def main() -> None:
         return
     for name in options.names or NETWORKS:
         try:
-            print(measure(name, options.frames), flush=True)
+            print(measure(name, options.frames, options.board), flush=True)
         except XnorflowError as e:
             print(f"| {name} | {e} |", flush=True)
 

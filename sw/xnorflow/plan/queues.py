@@ -41,7 +41,7 @@ def with_queues(spec: AcceleratorSpec) -> AcceleratorSpec:
     """
     joined = [_joined(spec, stream) for stream in spec.streams]
     if not any(joined):
-        return spec
+        return _roomy(spec, joined, 0)
     one = Flow(_roomy(spec, joined, 1), 1)
     one.solve()
     limit = bounds.bound(spec)[0]
@@ -53,7 +53,7 @@ def with_queues(spec: AcceleratorSpec) -> AcceleratorSpec:
     for attempt in range(ROUNDS):
         # Too little room on the longest ways may also lock the accelerator up.
         flow = timing.steady_within(replace(spec, streams=streams), frames, alone)
-        if flow is not None and _interval(flow) <= limit:
+        if flow is not None and timing.interval(flow) <= limit:
             break
         streams = tuple(
             replace(stream, queue=max(2, 2 * stream.queue)) if s in longest else stream
@@ -138,11 +138,6 @@ def _needed(flow: Flow, s: int) -> Ints:
         return flow.brought(s)
     latest = np.searchsorted(front.takes(stream.port), np.arange(front.cycles), side="right") - 1
     return flow.brought(s)[latest]
-
-
-def _interval(flow: Flow) -> int:
-    beats = flow.spec.output_beats
-    return int(flow.sent[-1] - flow.sent[-1 - beats])
 
 
 def _deeper(spec: AcceleratorSpec) -> AcceleratorSpec:

@@ -7,10 +7,13 @@ from math import ceil
 
 import numpy as np
 
+from xnorflow.ir import Ints
 from xnorflow.schedule.bounds import bound, elements_per_frame
 from xnorflow.schedule.flow import Flow
 from xnorflow_hw.spec import AcceleratorSpec, BufferSpec, FrontSpec, JoinSpec, StretchSpec
 
+WINDOW = 4
+"""Most intervals between answers that are looked at."""
 PATIENCE = 2
 """Times that frames may take what they take at full speed, before their schedule is given up."""
 
@@ -65,8 +68,8 @@ def predict(spec: AcceleratorSpec, frames: int = 5) -> Timing:
         Complete hardware.
     frames : int
         Number of frames, at least 2, that are sent back to back to a receiver that never stalls.
-        The interval is the one between the answers to the last two, or, should that be shorter
-        than its bound, between later ones.
+        The interval is the mean of those between the last answers, or, should they differ or be
+        shorter than the bound, between later ones; it is rounded up.
 
     Returns
     -------
@@ -77,7 +80,7 @@ def predict(spec: AcceleratorSpec, frames: int = 5) -> Timing:
     flow = steady(spec, frames)
     ends = flow.sent[spec.output_beats - 1 :: spec.output_beats].tolist()
     return Timing(
-        ii=ends[-1] - ends[-2],
+        ii=interval(flow),
         bound=limit,
         latency=latency(spec),
         last_out=tuple(ends[:frames]),
@@ -94,11 +97,15 @@ def steady(spec: AcceleratorSpec, frames: int) -> Flow:
     """Return the solved schedule of so many frames, or of more until the interval is steady.
 
     Frames that have waited inside may follow each other faster than the busiest part can go on; so
-    an interval that is shorter than its bound will not last.
+    intervals that are shorter than their bound will not last. Should the last intervals differ, the
+    schedule of twice as many frames shows whether they go on like this.
     """
     flow = Flow(spec, frames)
     flow.solve()
-    return flow if _lasts(flow) else steady(spec, 2 * frames)
+    while (more := _frames_wanted(flow, frames)) > flow.frames:
+        flow = Flow(spec, more)
+        flow.solve()
+    return flow
 
 
 def steady_within(spec: AcceleratorSpec, frames: int, alone: int) -> Flow | None:
@@ -116,17 +123,37 @@ def steady_within(spec: AcceleratorSpec, frames: int, alone: int) -> Flow | None
     alone : int
         Cycles until the answer to a frame alone.
     """
-    flow = Flow(spec, frames)
-    most = PATIENCE * (alone + frames * bound(spec)[0])
-    if not flow.solve(np.full(spec.output_beats * frames, most)):
-        return None
-    return flow if _lasts(flow) else steady_within(spec, 2 * frames, alone)
+    more = frames
+    while True:
+        flow = Flow(spec, more)
+        most = PATIENCE * (alone + more * bound(spec)[0])
+        if not flow.solve(np.full(spec.output_beats * more, most)):
+            return None
+        more = _frames_wanted(flow, frames)
+        if more == flow.frames:
+            return flow
 
 
-def _lasts(flow: Flow) -> bool:
-    """Return whether the last interval is no shorter than its bound."""
-    apart = flow.sent[-1] - flow.sent[-1 - flow.spec.output_beats]
-    return bool(apart >= bound(flow.spec)[0])
+def interval(flow: Flow) -> int:
+    """Return the cycles from one answer to the next, the mean of the last ones rounded up."""
+    last = _intervals(flow)
+    return -(-int(last.sum()) // len(last))
+
+
+def _intervals(flow: Flow) -> Ints:
+    """Return the last intervals between answers, up to `WINDOW` of them."""
+    return np.diff(flow.sent[:: -flow.spec.output_beats][WINDOW::-1])
+
+
+def _frames_wanted(flow: Flow, frames: int) -> int:
+    """Return how many frames it takes, given a schedule, until the interval is steady.
+
+    `frames` are those that were asked for.
+    """
+    last = _intervals(flow)
+    vary = flow.frames == frames and bool((last != last[-1]).any())
+    fast = bool(last.mean() < bound(flow.spec)[0])
+    return 2 * flow.frames if vary or fast else flow.frames
 
 
 def ample(spec: AcceleratorSpec, frames: int) -> AcceleratorSpec:

@@ -84,6 +84,15 @@ def test_a_longest_way_whose_lack_of_room_locks_up_gets_some(seed: int) -> None:
     check_times([spec], 5)
 
 
+@pytest.mark.parametrize("seed", [1_002_232, 1_007_390])
+def test_no_second_frame_takes_longer_than_the_bound(seed: int) -> None:
+    """Take drawn accelerators in which little room costs every second frame some cycles."""
+    rng = random.Random(seed)
+    spec = with_depths(drawn(rng.randint, rng.randint(4, 14)))
+    ends = np.array(timing.predict(spec, 30).last_out)
+    assert set(np.diff(ends[-10:])) == {timing.bound(spec)[0]}
+
+
 def test_a_schedule_that_locks_up_is_given_up() -> None:
     spec = built("residual", 200)
     queues = [stream.queue for stream in spec.streams]
@@ -100,7 +109,10 @@ def test_a_chain_has_no_queues() -> None:
     chain = replace(chain, layers=tuple(replace(la, inputs=()) for la in chain.layers))
     assert chain.chain
     spec = accelerator(chain, narrowest.for_cycles(reductions(chain), 500), in_lanes=1)
-    assert with_queues(spec) is spec and not any(s.queue for s in spec.streams)
+    queued = replace(spec, streams=tuple(replace(s, queue=1) for s in spec.streams))
+    for before in (spec, queued):
+        after = with_queues(before)
+        assert after.stages == spec.stages and not any(s.queue for s in after.streams)
 
 
 def test_depths_are_found_from_any_depths() -> None:
