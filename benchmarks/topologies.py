@@ -92,11 +92,11 @@ def in_float(model: torch.nn.Module, x: torch.Tensor) -> NDArray[np.float64]:
 
 def scheduled(design: Design) -> float:
     """Measure the seconds that depths and times of a design take, those of its queues included."""
-    taken, last = 0.0, time.perf_counter()
+    taken, last = 0.0, time.process_time()
 
     def watch(name: str, decides: str, before: AcceleratorSpec | None, spec: AcceleratorSpec):
         nonlocal taken, last
-        now = time.perf_counter()
+        now = time.process_time()
         if name.startswith(("depths", "shrink")):
             taken += now - last
         last = now
@@ -108,9 +108,9 @@ def scheduled(design: Design) -> float:
         out_lanes=design.spec.out_lanes,
         watch=watch,
     )
-    started = time.perf_counter()
+    started = time.process_time()
     predict(spec)
-    return taken + time.perf_counter() - started
+    return taken + time.process_time() - started
 
 
 def queue_bits(spec: AcceleratorSpec) -> tuple[int, int]:

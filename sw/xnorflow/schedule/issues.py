@@ -77,6 +77,9 @@ class StageTimes(ABC):
         self.spec, self.beats, self.last = spec, beats, last
         self.reduction, self.freeing = reduction, freeing
         self.latency = stage_latency(spec.array, spec.tails)
+        own = np.arange(len(last))
+        self._in_step = np.array_equal(reduction, own) and np.array_equal(freeing, own)
+        """Whether each reduction has one result, which frees its place."""
 
     @abstractmethod
     def space(self, port: int, issues: Ints | None) -> Ints:
@@ -135,7 +138,38 @@ class StageTimes(ABC):
             gated = self.last[self.spec.queue_depth :]
             freed = pops[self.freeing[: len(gated)]]
             earliest[gated] = np.maximum(earliest[gated], freed + 1)
-        return in_order(earliest, self.beats)
+        issues = in_order(earliest, self.beats)
+        return in_order(self._turned(issues, 1), self.beats) if self._turns else issues
+
+    def ordered_before(self, latest: Ints) -> Ints:
+        """Compute the latest times at which issues can happen, given those of each by itself."""
+        issues = in_order_before(latest, self.beats)
+        return in_order_before(self._turned(issues, -1), self.beats) if self._turns else issues
+
+    @property
+    def _turns(self) -> bool:
+        """Whether a place of the queue is taken for longer than issues alone hold the next one."""
+        depth, last = self.spec.queue_depth, self.beats[self.last]
+        if not self._in_step or len(last) <= depth:
+            return False
+        return bool((last[depth:] - last[:-depth]).min() < self.latency + 2)
+
+    def _turned(self, issues: Ints, step: int) -> Ints:
+        """Let each reduction wait until the one before it in its place can have left.
+
+        Popped results say so, too, but each sweep only for as many as there are places. With a
+        `step` of -1, latest times are lowered to that end, and with 1 earliest ones are raised.
+        """
+        depth, count = self.spec.queue_depth, len(self.last)
+        turns = -(-count // depth)
+        ramp = (self.latency + 2) * np.arange(turns)[:, None]
+        # Seen from the end, with the opposite sign, a latest time is an earliest one.
+        ends = np.full(turns * depth, NEVER)
+        ends[:count] = step * issues[self.last][::step]
+        waited = np.maximum.accumulate(ends.reshape(turns, depth) - ramp, axis=0) + ramp
+        issues = issues.copy()
+        issues[self.last] = step * waited.ravel()[:count][::step]
+        return issues
 
     def latest(self, offered: Sequence[Ints]) -> Ints:
         """Return the latest times of the issues, in cycles, for the sake of results alone.

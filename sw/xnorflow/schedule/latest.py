@@ -132,7 +132,7 @@ class Latest:
         issues = stage.latest([self._into[s] for s in self._from[k + 1]])
         for s in self._to[k]:
             stage.freed(issues, self.spec.streams[s].port, self._arrived[s])
-        issues = in_order_before(issues, stage.beats)
+        issues = stage.ordered_before(issues)
         if not np.array_equal(issues, self._issues[k]):
             self._issues[k] = issues
             for s in (*self._to[k], *self._from[k + 1]):
