@@ -118,7 +118,7 @@ def go(folder: Path, output: Path, jobs: int) -> None:
 
     say("[bold]4. Simulate[/] the Verilog cycle by cycle (Verilator), all held-out images")
     with console.working("compiling the simulation"):
-        design.simulator()
+        design.simulator(frames=len(x))
     with console.progress("   RTL at full speed") as tick:
         run = design.simulate(x, jobs=jobs, expected=scores, progress=tick)
     with console.progress("   RTL, both sides stalled") as tick:

@@ -309,7 +309,9 @@ class Design:
             )
         return replace(design, limit=stored.limit, link=stored.link), stored
 
-    def simulator(self, *, waves: bool = False, taps: bool = False) -> Simulator:
+    def simulator(
+        self, *, waves: bool = False, taps: bool = False, frames: int | None = None
+    ) -> Simulator:
         """Build the Verilator model of the design, or take it from the cache.
 
         Parameters
@@ -318,6 +320,9 @@ class Design:
             Whether the model can write waveforms.
         taps : bool
             Whether it has probe ports that show the output of every stage.
+        frames : int, optional
+            Number of frames that it will be run with. The model of a short run is compiled at once
+            rather than well.
         """
         from xnorflow_sim.verilator.runner import Simulator
 
@@ -325,7 +330,22 @@ class Design:
         if taps:
             emitted = emit(self.spec, header="with probe ports", taps=True)
             interface = replace(interface, taps=self.taps)
-        return Simulator(emitted.verilog, interface, images=emitted.images, trace=waves)
+        return Simulator(
+            emitted.verilog,
+            interface,
+            images=emitted.images,
+            trace=waves,
+            quick=self.short(frames),
+        )
+
+    def short(self, frames: int | None) -> bool:
+        """Return whether so many frames are done sooner if the model is compiled at once.
+
+        Without a number they are taken to be many.
+        """
+        from xnorflow_sim.verilator.runner import QUICK_CYCLES
+
+        return frames is not None and frames * self.ii + self.latency <= QUICK_CYCLES
 
     def simulate(
         self,
@@ -391,7 +411,7 @@ class Design:
                 f" of these frames have {list(own)}: leave them out, and they are computed"
             )
         counts = golden.enabled_edges(self.net, len(x), edges)
-        simulator = self.simulator(waves=waves is not None)
+        simulator = self.simulator(waves=waves is not None, frames=len(x))
         run = simulator.run(
             x,
             edges=None if edges is None else counts,
@@ -431,7 +451,7 @@ class Design:
 
         several = self.spec.edges > 1 and edges is not None
         counts = np.full(len(x), edges, np.int64) if several else None
-        run = self.simulator(taps=True).run(x, taps=True, edges=counts)
+        run = self.simulator(taps=True, frames=len(x)).run(x, taps=True, edges=counts)
         mismatch = locate(self.golden_taps(x, edges), run.taps, self.taps)
         if mismatch is None:
             return f"frame {frame}: no difference in any layer when run alone"

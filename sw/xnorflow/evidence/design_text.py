@@ -77,9 +77,14 @@ class DesignText:
         """Whether the texts have the digest that design.json recorded."""
         return self.digest == self.recorded
 
-    def simulator(self, design: Design) -> Simulator:
-        """Build a simulator of the Verilog, which has the ports of `design`."""
-        return Simulator(self.verilog, design.interface, images=self.images)
+    def simulator(self, design: Design, *, frames: int | None = None) -> Simulator:
+        """Build a simulator of the Verilog, which has the ports of `design`.
+
+        `frames` is the number of frames that it will be run with, as for `Design.simulator`.
+        """
+        return Simulator(
+            self.verilog, design.interface, images=self.images, quick=design.short(frames)
+        )
 
 
 def read_text(directory: Path, design: Design) -> DesignText:
@@ -178,7 +183,9 @@ def locate_first(
         probed = carried
     interface = replace(design.interface, taps=design.taps)
     counts = None if edges is None else np.full(len(x), edges, np.int64)
-    run = Simulator(probed.verilog, interface, images=probed.images).run(x, taps=True, edges=counts)
+    # A single frame.
+    simulator = Simulator(probed.verilog, interface, images=probed.images, quick=True)
+    run = simulator.run(x, taps=True, edges=counts)
     found = locate(design.golden_taps(x, edges), run.taps, design.taps)
     if found is None:
         return f"frame {frame}: no difference in any layer when run alone"

@@ -355,7 +355,8 @@ def _rtl(
     assert design is not None
     outcome = Outcome("rtl", f"RTL, {simulator}", GOLDEN, len(x))
     try:
-        compiled = design.simulator() if text is None else text.simulator(design)
+        n = len(x)
+        compiled = design.simulator(frames=n) if text is None else text.simulator(design, frames=n)
         counts = None if edges is None else golden.enabled_edges(subject.net, len(x), edges)
         run = compiled.run(x, jobs=jobs, progress=tick, edges=counts)
     except (CheckFailed, BadInput) as e:
