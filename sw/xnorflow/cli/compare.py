@@ -9,6 +9,7 @@ import click
 
 from xnorflow.cli import console
 from xnorflow.cli.files import check_output, whole_file
+from xnorflow.cli.names import BOARDS, GPUS, PARTS
 from xnorflow.cli.options import (
     ReadingOptions,
     input_options,
@@ -27,15 +28,25 @@ def _names(text: str) -> list[str]:
 @model_argument
 @click.option(
     "--fpga",
+    type=BOARDS,
     default="",
     metavar="A,B",
     help="Boards: names that 'xnorflow boards' lists, board files, or parts such as LFE5U-45F.",
 )
 @click.option(
-    "--part", "parts", default="", metavar="P,Q", help="FPGAs beside the boards of --fpga."
+    "--part",
+    "parts",
+    type=PARTS,
+    default="",
+    metavar="P,Q",
+    help="FPGAs beside the boards of --fpga.",
 )
 @click.option(
-    "--gpu", default="", metavar="C,D", help="GPUs: t4, l4, rtx3090, a100, h100, orin-nano."
+    "--gpu",
+    type=GPUS,
+    default="",
+    metavar="C,D",
+    help="GPUs: t4, l4, rtx3090, a100, h100, orin-nano.",
 )
 @click.option(
     "--batch",
@@ -154,6 +165,6 @@ def command(
     if as_json:
         console.print_json(result.to_json())
         return
-    console.out.print(table(result))
+    console.show(table(result))
     if output is not None:
-        console.out.print(f"wrote {output}", highlight=False, markup=False)
+        console.say(f"wrote {output}")

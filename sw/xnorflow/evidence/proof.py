@@ -81,6 +81,7 @@ def check(
     fixed_point: int | str | None = None,
     calibrate: str | Path | None = None,
     with_edges: bool = False,
+    merge: bool = True,
     edges: int | None = None,
     rtl: int | None = None,
     gates: int = 0,
@@ -112,6 +113,8 @@ def check(
         counted, and is no failure.
     with_edges : bool
         As `edges` for `xnorflow.load`.
+    merge : bool
+        As for `xnorflow.load`.
     edges : int, optional
         Number of enabled edges of each layer, all by default. The file computes with all of them,
         so the executor runs only if all are enabled.
@@ -161,6 +164,7 @@ def check(
         "clock": clock,
         # A check of before knew nothing of these, and is repeated as it was.
         **({"with_edges": 1} if with_edges else {}),
+        **({"merge": 0} if not merge else {}),
         **({"edges": edges} if edges is not None else {}),
     }
     model, x = Path(model), np.asarray(x)
@@ -286,7 +290,7 @@ def _loading(options: dict[str, Any]) -> dict[str, Any]:
     return (
         _reading(options)
         | {name: options[name] for name in ("fixed_point", "calibrate")}
-        | {"edges": bool(options.get("with_edges"))}
+        | {"edges": bool(options.get("with_edges")), "merge": bool(options.get("merge", 1))}
     )
 
 
