@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow.cli import console
-from xnorflow.cli.compile import design_table, front_of, speed
+from xnorflow.cli.compile import design_table, front_of
 from xnorflow.cli.folders import whole_folder
 from xnorflow.cli.options import json_option
+from xnorflow.design.described import speed
 from xnorflow.devices.figure import Origin
 from xnorflow.errors import CheckFailed
 from xnorflow.report.terminal import bare_table

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xnorflow import ir
+from xnorflow import arguments, ir
 from xnorflow.api import load
 from xnorflow.compiler import compile_network
 from xnorflow.design.design import Design
@@ -32,6 +32,7 @@ from xnorflow.frontend import read
 from xnorflow.graph.input_scale import InputScale
 from xnorflow.ir.input_kind import FILE
 from xnorflow.ir.looked_up import all_multiplied
+from xnorflow.progress import bar
 from xnorflow.version import __version__
 from xnorflow_sim import golden
 
@@ -93,6 +94,7 @@ def check(
     jobs: int = 1,
     netlist: PrepareNetlist | None = None,
     stages: Stages | None = None,
+    progress: bool = False,
     command: tuple[str, ...] = (),
 ) -> Evidence:
     """Check on images that the file, golden model, Verilog and netlist of a model agree.
@@ -131,6 +133,8 @@ def check(
         `gates`.
     stages : callable, optional
         Function that opens a progress bar, see `Stages`.
+    progress : bool
+        Whether progress bars are shown, where `stages` is not given.
     command : tuple of str
         Command line, which is recorded.
 
@@ -150,7 +154,9 @@ def check(
     ToolMissing
         If an executor or simulator is not installed.
     """
-    opened = stages or (lambda title: nullcontext(lambda done, total: None))
+    model = arguments.path(model, "xnorflow.check")
+    x = np.asarray(arguments.samples(x, "xnorflow.check"))
+    opened = stages or (bar if progress else _silent)
     options: dict[str, Any] = {
         "input": input,
         "input_scale": str(input_scale) if isinstance(input_scale, Fraction) else input_scale,
@@ -167,7 +173,6 @@ def check(
         **({"merge": 0} if not merge else {}),
         **({"edges": edges} if edges is not None else {}),
     }
-    model, x = Path(model), np.asarray(x)
     if rtl is None:
         rtl = min(FOLDER_FRAMES, len(x)) if model.is_dir() else 0
     subject = _subject(model, file, options, hardware=rtl > 0 or gates > 0)
@@ -246,6 +251,10 @@ def check(
         tied=tied(subject.net, scores),
         accuracy=None if y is None else subject.net.accuracy(scores, y),
     )
+
+
+def _silent(title: str) -> AbstractContextManager[Tick]:
+    return nullcontext(lambda done, total: None)
 
 
 def _subject(

@@ -103,7 +103,7 @@ def gpu_groups(comparison: Comparison) -> Mapping[tuple[str, str, int], Mapping[
 def _gpu_table(comparison: Comparison) -> Table:
     rows = [row.figures for row in comparison.rows if row.category == "GPU"]
     latency, energy = "latency\nof a batch", "energy\nper frame"
-    named = {
+    named: dict[str, Origin | None] = {
         name: kind_of(row.get(key) for row in rows)
         for name, key in (
             *((column, "fps") for column in COLUMNS),
@@ -121,7 +121,7 @@ def _gpu_table(comparison: Comparison) -> Table:
     for (title, data_type, batch), by_column in gpu_groups(comparison).items():
         if last and title != last:
             table.add_section()
-        found = {c: row.figures["fps"] for c, row in by_column.items()}
+        found: dict[str, Figure | None] = {c: row.figures["fps"] for c, row in by_column.items()}
         gemm = by_column["gemm"].figures
         found |= {latency: gemm["latency"], energy: gemm.get("energy")}
         table.add_row(

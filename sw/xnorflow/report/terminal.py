@@ -1,22 +1,20 @@
-"""Text and tables for a terminal, in which no line ends inside a number or before its unit."""
+"""Text and tables for a terminal, for rich to print."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rich import box
-from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from xnorflow.folded_text import columns, folded
+
 LABEL = 8
 """Columns of a label, such as "speed", before the text that it stands for."""
-_NUMBER = re.compile(r"[(\[<~±+-]*\d[\d,.]*(?:/\d+)?")
-_PREFIXES = ("k", "M", "G", "T")
 
 
 @dataclass(frozen=True)
@@ -63,52 +61,7 @@ class Prose:
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         """Return the fewest and the most columns that the text can use."""
-        return Measurement(1, max(1, cell_len(self.lead) + cell_len(self.text)))
-
-
-def folded(text: str, width: int, hang: int = 0) -> Iterator[str]:
-    """Yield the lines of a text.
-
-    Parameters
-    ----------
-    text : str
-        One paragraph. Spaces at its start are kept.
-    width : int
-        Columns of a line.
-    hang : int
-        Columns by which the second and later lines are indented.
-    """
-    bare = text.lstrip(" ")
-    line, empty = text[: len(text) - len(bare)], True
-    for atom in _atoms(bare):
-        # What cannot stand together on any line is taken apart.
-        whole = cell_len(atom) <= width - hang
-        for word in (atom,) if whole else atom.split(" "):
-            if not empty and cell_len(line) + 1 + cell_len(word) > width:
-                yield line.rstrip(" ")
-                line, empty = " " * hang, True
-            line, empty = f"{line}{'' if empty else ' '}{word}", False
-    yield line.rstrip(" ")
-
-
-def _atoms(text: str) -> Iterator[str]:
-    """Yield the pieces of a text that have to stay on one line."""
-    words = text.split(" ")
-    atom, counted = words[0], _is_number(words[0])
-    for before, word in zip(words, words[1:], strict=False):
-        unit = _is_number(before) and not _is_number(word)
-        joined = counted and (before == "x" or before in _PREFIXES)
-        if unit or joined or not word:
-            atom += f" {word}"
-        else:
-            yield atom
-            atom = word
-        counted = _is_number(word) or (counted and (word == "x" or word in _PREFIXES))
-    yield atom
-
-
-def _is_number(word: str) -> bool:
-    return _NUMBER.fullmatch(word) is not None
+        return Measurement(1, max(1, columns(self.lead) + columns(self.text)))
 
 
 def bare_table(title: str, names: Sequence[str], numbers: Sequence[str] = ()) -> Table:
