@@ -7,7 +7,7 @@ import tomllib
 import click
 
 from xnorflow.cli import console
-from xnorflow.cli.names import BOARD
+from xnorflow.cli.known_names import BOARD
 from xnorflow.cli.options import json_option
 from xnorflow.report.terminal import bare_table
 

@@ -14,7 +14,7 @@ from xnorflow.cli.options import board_options, json_option
 from xnorflow.report.terminal import bare_table
 
 
-@click.command("build")
+@click.command("build", short_help="Make the bitstream of a design, or a Vivado project.")
 @click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
 @board_options("Board to build for, if not the one that DIR was compiled for.")
 @click.option(

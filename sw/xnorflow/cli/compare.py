@@ -9,7 +9,7 @@ import click
 
 from xnorflow.cli import console
 from xnorflow.cli.files import check_output, whole_file
-from xnorflow.cli.names import BOARDS, GPUS, PARTS
+from xnorflow.cli.known_names import BOARDS, GPUS, PARTS
 from xnorflow.cli.options import (
     ReadingOptions,
     input_options,
@@ -24,7 +24,7 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-@click.command("compare")
+@click.command("compare", short_help="Compare a model on FPGAs and GPUs.")
 @model_argument
 @click.option(
     "--fpga",
@@ -114,7 +114,8 @@ def command(
     \b
     Examples:
       xnorflow compare cnv.onnx --fpga ulx3s-85f,pynq-z1 --gpu a100,t4
-      xnorflow compare cnv.onnx --fpga ulx3s-85f --gpu h100 --batch 256 -o report.html
+      xnorflow compare cnv.onnx --fpga ulx3s-85f --gpu h100 \\
+          --batch 256 -o report.html
     """
     from xnorflow.api import compare
     from xnorflow.comparison.placed import read_placed

@@ -160,9 +160,11 @@ def command(
     Examples:
       xnorflow compile cnv.onnx -o build/cnv --board ulx3s-85f
       xnorflow compile cnv.onnx -o build/cnv --board ulx3s-85f --fps 1000
-      xnorflow compile cnv.onnx -o build/cnv --folding finn_folding.json --clock 100
+      xnorflow compile cnv.onnx -o build/cnv \\
+          --folding finn_folding.json --clock 100
       xnorflow compile tfc.onnx -o build/tfc --input-scale 1/255 --cycles 512
-      xnorflow compile cnv.onnx -o build/cnv --board pynq-z1 --link axi-dma --report cnv.html
+      xnorflow compile cnv.onnx -o build/cnv --board pynq-z1 \\
+          --link axi-dma --report cnv.html
       xnorflow compile cnv.onnx --board ulx3s-85f --pareto --plot front.png
       xnorflow compile tfc.onnx -o build/tfc --board my_board.toml
       xnorflow compile tfc.onnx -o build/tfc --part LFE5U-45F

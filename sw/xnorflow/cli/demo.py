@@ -43,7 +43,7 @@ MADE_BEFORE = ("compare.html",)
 """What earlier versions wrote; a folder with it is replaced."""
 
 
-@click.command("demo")
+@click.command("demo", short_help="Go the whole way with a small network and real images.")
 @click.option(
     "-o",
     "--output",

@@ -56,7 +56,7 @@ def _row(name: str, use: str, version: str | None, where: str = "", **said: str)
     }
 
 
-@click.command("doctor")
+@click.command("doctor", short_help="Show which tools are installed, and what to install.")
 @board_options("Show only the tools of this board, after a look at its description.")
 @json_option
 @click.pass_context

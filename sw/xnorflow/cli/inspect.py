@@ -123,7 +123,7 @@ def _takes(model: Path, input_scale: str) -> str | None:
     return None if lowered else str(InputScale.of(input_scale))
 
 
-@click.command("inspect")
+@click.command("inspect", short_help="Show what is in a model, or why it cannot be mapped.")
 @model_argument
 @input_options
 @click.option("--passes", is_flag=True, help="Show what each pass does, down to the hardware.")

@@ -12,7 +12,7 @@ import click
 
 from xnorflow import ir
 from xnorflow.cli.console import be_quiet, working
-from xnorflow.cli.names import BOARD, PART, Name
+from xnorflow.cli.known_names import BOARD, PART, Name
 from xnorflow.devices.links import links
 from xnorflow.ir.input_order import LAYOUTS
 

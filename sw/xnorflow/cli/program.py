@@ -10,7 +10,7 @@ from xnorflow.cli import console
 from xnorflow.cli.options import json_option
 
 
-@click.command("program")
+@click.command("program", short_help="Load a bitstream onto a board.")
 @click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
 @click.option(
     "--flash",

@@ -79,7 +79,8 @@ def command(
     \b
     Examples:
       xnorflow run build/cnv --port /dev/ttyUSB0 --data cifar10.npz
-      xnorflow run build/cnv --port /dev/ttyUSB0 --data cifar10.npz --check -o scores.npz
+      xnorflow run build/cnv --port /dev/ttyUSB0 --data cifar10.npz \\
+          --check -o scores.npz
       xnorflow run build/trn --port /dev/ttyUSB0 --data digits.npz --edges 1
     """
     from xnorflow_boards.host.driver import Driver

@@ -100,7 +100,8 @@ def command(
     \b
     Examples:
       xnorflow simulate cnv.onnx --data cifar10.npz --engine golden
-      xnorflow simulate build/cnv --data cifar10.npz --limit 20 --jobs 2 -o scores.npz
+      xnorflow simulate build/cnv --data cifar10.npz --limit 20 \\
+          --jobs 2 -o scores.npz
       xnorflow simulate build/cnv --data cifar10.npz --limit 1 --waves cnv.vcd
       xnorflow simulate trn.onnx --with-edges --edges 1 --data digits.npz
     """

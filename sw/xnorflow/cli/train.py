@@ -14,7 +14,7 @@ from rich.text import Text
 
 from xnorflow.cli import console
 from xnorflow.cli.files import check_output
-from xnorflow.cli.names import METHOD
+from xnorflow.cli.known_names import METHOD
 from xnorflow.cli.options import json_option
 from xnorflow.report.terminal import bare_table
 
@@ -60,7 +60,7 @@ class Verdict:
         return self.fixed_point is None and self.order > self.ties
 
 
-@click.command("train")
+@click.command("train", short_help="Train a network with a method of the literature.")
 @click.argument("method", type=METHOD, required=False)
 @click.option("--list", "as_list", is_flag=True, help="Show all methods, and do nothing else.")
 @click.option(
@@ -138,8 +138,10 @@ def command(
     Examples:
       xnorflow train --list
       xnorflow train bnn -o bnn.onnx
-      xnorflow train bnn --data mnist.npz --net 32C3-P2-64C3-P2-128 --epochs 10 -o conv.onnx
-      xnorflow train bi-real --data mnist.npz --net 16-32-64 --epochs 3 -o bireal.onnx
+      xnorflow train bnn --data mnist.npz --net 32C3-P2-64C3-P2-128 \\
+          --epochs 10 -o conv.onnx
+      xnorflow train bi-real --data mnist.npz --net 16-32-64 \\
+          --epochs 3 -o bireal.onnx
       xnorflow train bnn -o bnn.onnx --resume bnn.checkpoint.npz
     """
     from xnorflow.train.data_sets import read_data_set
