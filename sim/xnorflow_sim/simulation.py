@@ -108,6 +108,11 @@ class Run(Shown):
 
         An ``ii`` that could not be measured is left out. Several outputs, or a map, are written by
         name too; see `xnorflow.ir.result_arrays`.
+
+        Parameters
+        ----------
+        path : Path
+            File to write.
         """
         outputs = self.outputs or {ir.SCORES: self.scores}
         arrays = ir.result_arrays(outputs, self.output_labels or {ir.SCORES: self.labels})

@@ -287,9 +287,10 @@ def _list(as_json: bool) -> None:
         shown = ("name", "title", "paper", "net", "epochs")
         console.print_json([{name: getattr(m, name) for name in shown} for m in METHODS])
         return
-    table = bare_table("", ("method", "what it is, and where published", "default net"))
+    table = bare_table("", ("method", "what it is; where it was published; default net"))
     for m in METHODS:
-        table.add_row(m.name, Text.assemble(m.title, "\n", (m.paper, "dim")), m.net or "one layer")
+        published = f"{m.paper}; {m.net or 'one layer'}"
+        table.add_row(m.name, Text.assemble(m.title, "\n", (published, "dim")))
     console.show(table)
 
 

@@ -76,8 +76,8 @@ def size(design: Summarised) -> list[str]:
     usable = used["usable"]
     return [
         f"{', '.join(parts)}; {used['kind']}, \u00b1 is the median error",
-        f"designs may take {usable['lut']:,}, {usable['ff']:,} and {usable['bram']}: the rest is"
-        " headroom and host link",
+        f"designs may take {usable['lut']:,} LUT{used['lut_inputs']}, {usable['ff']:,} FF and"
+        f" {usable['bram']} {used['bram_unit']}: the rest is headroom and host link",
     ]
 
 

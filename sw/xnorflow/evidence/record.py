@@ -161,12 +161,23 @@ class Evidence(Shown):
         return {"format": content.pop("format"), "differs": self.differs} | content
 
     def write(self, path: Path) -> None:
-        """Write the record to a file, which `read_evidence` reads."""
+        """Write the record to a file, which `read_evidence` reads.
+
+        Parameters
+        ----------
+        path : Path
+            File to write.
+        """
         outputs.write_json(path, self.to_json())
 
 
 def read_evidence(path: str | Path) -> Evidence:
     """Read a file that `Evidence.write` wrote.
+
+    Parameters
+    ----------
+    path : path
+        The file; it may come from anywhere.
 
     Raises
     ------

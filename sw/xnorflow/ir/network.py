@@ -156,6 +156,11 @@ class IntegerNetwork(Shown, LayerGraph):
 
         It is the one along which the scores of a pixel are, wherever the file has them; the first
         behind the frames if no axis has them all. None if each pixel has one score, and no axis.
+
+        Parameters
+        ----------
+        output : Output
+            One of `named`.
         """
         first, channels = 0, 1
         for layer in self.score_layers:
