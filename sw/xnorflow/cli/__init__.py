@@ -21,6 +21,7 @@ class _Group(click.Group):
         # Names from files may have characters that the terminal's encoding does not have.
         if hasattr(sys.stdout, "reconfigure"):
             sys.stdout.reconfigure(errors="backslashreplace")
+        console.be_quiet(False)
         with interruptible():
             return super().main(*args, **options)
 

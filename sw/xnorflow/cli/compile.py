@@ -37,7 +37,8 @@ def design_table(design: Design) -> Table:
     numbers = ["PE", "SIMD", *(["pixels"] if several else [])]
     numbers += ["cycles", "of II", "weight ROM", "buffer"]
     reads = ["reads"] if streams else []
-    table = bare_table(f"{design.net.name}: folding", ["layer", "kind", *numbers, *reads], numbers)
+    columns = ["layer", "kind", *numbers, *reads]
+    table = bare_table(f"{design.net.name}: folding", columns, numbers, columns[:2])
     for layer in layers:
         rom, buffer = layer.get("rom"), layer.get("buffer")
         conv = rom is not None

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from importlib import metadata
 
 import click
-from rich.markup import escape
+from rich.text import Text
 
 from xnorflow.cli import console
 from xnorflow.cli.options import board_options, json_option
@@ -104,24 +104,20 @@ def command(ctx: click.Context, board: str | None, as_json: bool) -> None:
 
 def _show(rows: list[dict[str, str]], optional: set[str]) -> None:
     """Print a line for each tool, and one command that installs what is missing."""
-    marks = {
-        r["name"]: "[green]ok[/]"
-        if r["version"]
-        else ("[yellow]-[/]" if r["name"] in optional else "[red]missing[/]")
-        for r in rows
-    }
+    ok, absent, missing = Text("ok", "green"), Text("-", "yellow"), Text("missing", "red")
     table = bare_table("", ("", "tool", "version", "needed for"))
     for r in rows:
-        table.add_row(marks[r["name"]], *(escape(r[k]) for k in ("name", "version", "for")))
+        mark = ok if r["version"] else absent if r["name"] in optional else missing
+        table.add_row(mark, r["name"], r["version"], r["for"])
     console.show_table(table)
     for problem in dict.fromkeys(r["problem"] for r in rows):
         # That a program is absent goes without saying; that there is a wrong one does not.
         if problem and not ABSENT.match(problem):
             console.say(problem, style="yellow")
     needed = all_at_once(list(dict.fromkeys(r["install"] for r in rows if r["install"])))
-    if not needed:
+    if all(r["version"] for r in rows):
         console.say("everything is installed", style="green")
-    else:
+    elif needed:
         console.say("", "to install the rest:")
         for line in continued(needed, console.out.width):
             console.out.print(console.plain(line), crop=False, overflow="ignore", no_wrap=True)

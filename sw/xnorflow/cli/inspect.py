@@ -228,6 +228,7 @@ def _show(
         f" {total['weight_bits']:,} weight bits",
         (*columns, *numbers),
         numbers,
+        ("layer", "output", "values", "weights"),
     )
     for k, r in enumerate(rows):
         # The map before a layer goes without saying.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -86,7 +85,7 @@ def _fpga_table(title: str, columns: Mapping[str, str], rows: Sequence[Row], ene
     table = bare_table(title, ("board", *heads), heads)
     for row in rows:
         get = row.figures.get
-        board = escape(row.title.replace(" (", "\n("))
+        board = row.title.replace(" (", "\n(")
         table.add_row(board, *(cell(get(k), get(f"{k}_share"), kind=kinds[k]) for k in shown))
     return table
 
@@ -125,7 +124,7 @@ def _gpu_table(comparison: Comparison) -> Table:
         gemm = by_column["gemm"].figures
         found |= {latency: gemm["latency"], energy: gemm.get("energy")}
         table.add_row(
-            "" if title == last else escape(title),
+            "" if title == last else title,
             data_type,
             f"{batch:,}",
             *(cell(found.get(name), kind=kind) for name, kind in named.items()),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rich import box
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
@@ -47,7 +48,7 @@ class Prose:
         """Yield the lines for a terminal with so many columns."""
         lead = self.lead.ljust(LABEL - 1) + " " if self.label else self.lead
         # Names come from files: an escape sequence must not reach the terminal.
-        text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in lead + self.text)
+        text = _printable((lead + self.text).replace("\n", "\\n"))
         indent = LABEL if self.label else len(text) - len(text.lstrip(" ")) + self.hang
         yield from folded(text, width, indent)
 
@@ -64,7 +65,40 @@ class Prose:
         return Measurement(1, max(1, columns(self.lead) + columns(self.text)))
 
 
-def bare_table(title: str, names: Sequence[str], numbers: Sequence[str] = ()) -> Table:
+class PlainTable(Table):
+    """Table without a frame, whose texts are shown as they are and whose title keeps numbers whole.
+
+    Parameters
+    ----------
+    heading : str
+        Title; empty for none.
+    """
+
+    def __init__(self, heading: str) -> None:
+        self.heading = heading
+        super().__init__(
+            header_style="bold",
+            box=box.SIMPLE_HEAD,
+            padding=(0, 1, 0, 0),
+            pad_edge=False,
+            show_edge=False,
+        )
+
+    def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
+        """Add a row; texts in it are not read as markup."""
+        shown = (Text(_printable(c)) if isinstance(c, str) else c for c in cells)
+        super().add_row(*shown, **options)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield the title and the table for rich."""
+        if self.heading:
+            yield Prose(self.heading, style="bold")
+        yield from super().__rich_console__(console, options)
+
+
+def bare_table(
+    title: str, names: Sequence[str], numbers: Sequence[str] = (), whole: Sequence[str] = ()
+) -> PlainTable:
     """Return an empty table without a frame, which leaves the most room for its columns.
 
     Parameters
@@ -75,20 +109,21 @@ def bare_table(title: str, names: Sequence[str], numbers: Sequence[str] = ()) ->
         Heads of the columns.
     numbers : sequence of str
         Those of them that hold numbers, which are aligned to the right and not broken.
+    whole : sequence of str
+        Those of the others that are not broken as long as there are columns that can be.
     """
-    table = Table(
-        title=Text(title) if title else None,
-        title_justify="left",
-        title_style="bold",
-        header_style="bold",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-        show_edge=False,
-    )
+    table = PlainTable(title)
     for name in names:
         number = name in numbers
         table.add_column(
-            name, justify="right" if number else "left", no_wrap=number, overflow="fold"
+            Text(name),
+            justify="right" if number else "left",
+            no_wrap=number or name in whole,
+            overflow="fold",
         )
     return table
+
+
+def _printable(text: str) -> str:
+    """Return a text without characters that a terminal would act on, but for ends of lines."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
