@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from numbers import Real
+from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -66,7 +67,7 @@ def path(value: object, call: str) -> Path:
     BadInput
         If it is something else; the message says what would work.
     """
-    if isinstance(value, str | Path):
+    if isinstance(value, str | PathLike):
         return Path(value)
     said = f"{call} takes the path of a model, not {_described(value)}"
     if hasattr(value, "evaluate") and hasattr(value, "layers"):
@@ -153,8 +154,10 @@ def names(value: object, what: str) -> list[str]:
         case str():
             shown = [name.strip() for name in value.split(",")]
             raise BadInput(f"{what} is a list, not the text {value[:100]!r}; give {what}={shown}")
-        case Sequence() if all(isinstance(name, str | Path) for name in value):
-            return [str(name) for name in value]
+        case Iterable():
+            given = list(value)
+            if all(isinstance(name, str | Path) for name in given):
+                return [str(name) for name in given]
     raise BadInput(f"{what} is a list of names, not {_described(value)}")
 
 
