@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from xnorflow import demo
 from xnorflow.cli import console, main
 from xnorflow.cli import demo as demo_command
+from xnorflow.cli import run as run_command
 from xnorflow.design.design import Design
 from xnorflow.ir import file as ir_file
 from xnorflow.report import pictures, plot
@@ -186,3 +187,11 @@ def test_doctor_has_a_line_for_a_tool_and_one_command_at_its_foot(here: Path) ->
     names = [line[3:].split()[0] for line in tools]
     assert len(names) == len(set(names)) > 15 and "verilator" in names and "ecppack" in names
     assert text.count("to install the rest:") + text.count("everything is installed") == 1
+
+
+def test_what_a_board_did_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    result = {"frames": 10_000, "seconds": 12.34, "fps": 8103.7, "sent_again": 1_024}
+    run_command._report(result | {"mismatches": 0, "accuracy": 0.9846})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("10,000 frames in 12.34 s: 8,104 frames/s over the link, 1,024")
+    assert max(map(len, lines)) <= 80 and lines[-1] == "accuracy 98.46 %"
