@@ -134,27 +134,28 @@ ROOMS = {
     "xnorflow.lower": "graph ir errors",
     "xnorflow.calibration": "lower graph ir errors sim.golden",
     "xnorflow.graph": "ir errors",
-    "xnorflow.ir": "npz errors inputs",
+    "xnorflow.ir": "arguments cards progress npz errors inputs",
     "xnorflow.devices": "errors inputs hw.spec",
     "xnorflow.storage": "devices hw.spec",
     "xnorflow.schedule": "ir hw.spec",
     "xnorflow.plan": "schedule storage devices ir errors hw.spec hw.base hw.memory hw.fabric"
     " hw.array",
     "xnorflow.resources": "plan storage devices ir errors hw.spec hw.fabric hw.array",
-    "xnorflow.design": "plan resources schedule devices ir errors inputs outputs version hw.spec"
-    " hw.top sim.golden sim.interface sim.locate sim.simulation sim.verilator",
+    "xnorflow.design": "arguments cards progress plan resources schedule devices ir errors inputs"
+    " outputs version hw.spec hw.top sim.golden sim.interface sim.locate sim.simulation"
+    " sim.verilator",
     "xnorflow.folding": "design plan resources schedule storage devices ir errors inputs hw.spec"
     " hw.array",
     "xnorflow.merge": "folding plan resources storage devices ir errors hw.spec",
-    "xnorflow.comparison": "resources devices errors inputs",
-    "xnorflow.report": "comparison resources devices graph lower merge ir errors hw.spec design"
-    " schedule evidence version",
+    "xnorflow.comparison": "cards resources devices errors inputs",
+    "xnorflow.report": "folded_text comparison resources devices graph lower merge ir errors"
+    " hw.spec design schedule evidence version",
     "xnorflow.train": "demo data errors extras npz outputs",
     "xnorflow.demo": "",
     "xnorflow.schemas": "",
-    "xnorflow.evidence": "design frontend ir data errors inputs outputs npz version sim.golden"
-    " sim.simulation sim.locate sim.interface sim.verilator lower graph compiler api plan"
-    " hw.top",
+    "xnorflow.evidence": "cards design frontend ir data errors inputs outputs npz version"
+    " sim.golden sim.simulation sim.locate sim.interface sim.verilator lower graph compiler api"
+    " plan hw.top arguments progress",
     "xnorflow.export": "frontend lower graph ir errors outputs inputs version api evidence"
     " sim.golden",
     # Simulation.
@@ -167,8 +168,8 @@ ROOMS = {
     "xnorflow_boards.host": "errors extras hw.link",
     "xnorflow_boards.flows": "errors devices version sim.process_group",
     "xnorflow_boards.gateware": "errors design flows board hw.axi hw.link hw.memory hw.base",
-    "xnorflow_boards.build": "board catalogue flows gateware design devices errors inputs outputs"
-    " plan version hw.axi",
+    "xnorflow_boards.build": "progress board catalogue flows gateware design devices errors inputs"
+    " outputs plan version hw.axi",
     "xnorflow_boards.simulated": "board build catalogue flows gateware host design errors ir"
     " hw.link hw.memory hw.spec sim.golden sim.board sim.interface sim.simulation sim.verilator",
 }

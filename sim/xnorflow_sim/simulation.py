@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow import ir
+from xnorflow.cards import Card, Shown
 
 Integers = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Run:
+@dataclass(frozen=True, repr=False)
+class Run(Shown):
     """Scores and timing of a batch of N frames.
 
     Parameters
@@ -48,6 +49,24 @@ class Run:
     taps: dict[str, NDArray[np.uint64]] = field(default_factory=dict)
     outputs: dict[str, Integers] = field(default_factory=dict)
     output_labels: dict[str, Integers] = field(default_factory=dict)
+
+    def card(self) -> Card:
+        """Return what the prompt and a notebook show of the run."""
+        interval = "unknown: that takes two frames" if self.ii is None else f"{self.ii:,} cycles"
+        first = self.labels.reshape(len(self.labels), -1)[:16]
+        facts = (
+            ("initiation interval", interval),
+            ("latency", f"{self.latency:,} cycles"),
+            ("simulated", f"{self.cycles:,} cycles"),
+            ("scores", f"int64 {list(self.scores.shape)}"),
+            *(
+                ("output", f"{name} {list(x.shape)}")
+                for name, x in self.outputs.items()
+                if len(self.outputs) > 1
+            ),
+        )
+        labels = ("first labels", " ".join(map(str, first.ravel()[:16].tolist())))
+        return Card(f"Run of {len(self.scores):,} frames", (*facts, labels))
 
     @cached_property
     def labels(self) -> Integers:
@@ -89,6 +108,11 @@ class Run:
 
         An ``ii`` that could not be measured is left out. Several outputs, or a map, are written by
         name too; see `xnorflow.ir.result_arrays`.
+
+        Parameters
+        ----------
+        path : Path
+            File to write.
         """
         outputs = self.outputs or {ir.SCORES: self.scores}
         arrays = ir.result_arrays(outputs, self.output_labels or {ir.SCORES: self.labels})

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+from xnorflow import arguments
 from xnorflow.errors import BadInput, UnsupportedModel
 from xnorflow.ir import IntegerNetwork
+from xnorflow.progress import Words, told
 
 if TYPE_CHECKING:
     from xnorflow.comparison.comparison import Comparison
@@ -33,6 +35,7 @@ def load(
     calibrate: NDArray[Any] | str | Path | None = None,
     merge: bool = True,
     edges: bool = False,
+    progress: bool | Words | None = None,
 ) -> IntegerNetwork:
     """Import a trained model and lower it to an integer network.
 
@@ -72,6 +75,8 @@ def load(
         become edges of one layer. All but the first can then be disabled while the network runs:
         ``net(x, edges=1)``, and a register of the hardware. Without it they are layers that are
         joined or merged.
+    progress : bool or callable, optional
+        True shows what is being done; a callable receives a line of text about it.
 
     Returns
     -------
@@ -104,7 +109,7 @@ def load(
     alphabet_of(input)
     if calibrate is not None and fixed_point is None:
         raise BadInput("calibration data are for fixed point; ask for it with fixed_point")
-    path = Path(path)
+    path = arguments.path(path, "xnorflow.load")
     if path.is_dir():
         path = path / "network.npz"
         if not path.exists():
@@ -118,12 +123,16 @@ def load(
         raise BadInput(f"{path} is no regular file")
     said, scale = known_layout(layout), InputScale.of(input_scale)
     if path.suffix != ".npz":
-        graph = read(path, input_scale=input_scale, name=name, layout=layout, input=input)
-        if edges:
-            graph = with_edges(graph)
-        if fixed_point is None:
-            return merged(lower(graph)) if merge else lower(graph)
-        return in_fixed_point(graph, fixed_point, calibrate, merge=merge).net
+        with told(progress, f"importing {path.name}") as tell:
+            graph = read(path, input_scale=input_scale, name=name, layout=layout, input=input)
+            if edges:
+                graph = with_edges(graph)
+            if tell:
+                tell("lowering")
+            if fixed_point is None:
+                return merged(lower(graph)) if merge else lower(graph)
+            tick = None if tell is None else lambda bits: tell(f"fixed point of {bits} bits")
+            return in_fixed_point(graph, fixed_point, calibrate, tick, merge=merge).net
     if edges:
         raise BadInput(f"{path} already says what its edges are; leave out edges")
     if fixed_point is not None:
@@ -222,6 +231,7 @@ def compare(
     designs: Mapping[str, Design] | None = None,
     runs: Mapping[str, Run] | None = None,
     placed: Mapping[str, PlacedDesign] | None = None,
+    progress: bool | Words | None = None,
 ) -> Comparison:
     """Compare throughput, latency, resources and energy of a network on FPGAs and GPUs.
 
@@ -259,6 +269,8 @@ def compare(
         simulated ones.
     placed : mapping of str to PlacedDesign, optional
         Results of place and route of some of `designs`, see `xnorflow.comparison.placed`.
+    progress : bool or callable, optional
+        True shows what is being done; a callable receives a line of text about it.
 
     Returns
     -------
@@ -282,20 +294,24 @@ def compare(
     from xnorflow.compiler import compile_network
     from xnorflow.devices.figure import Origin
 
+    net = arguments.network(net, IntegerNetwork, "xnorflow.compare")
+    fpgas, gpus = arguments.names(fpgas, "fpgas"), arguments.names(gpus, "gpus")
     clocks, given = dict(clocks or {}), dict(designs or {})
     if not fpgas:
         raise BadInput("there is no FPGA to compare; name at least one board")
     shapes = {}
     for board in fpgas:
-        made = given.get(board) or compile_network(
-            net,
-            board,
-            fps=fps,
-            cycles=cycles,
-            folding=folding,
-            clock=clocks.get(board),
-            must_fit=False,
-        )
+        with told(progress, f"compiling {net.name} for {board}") as tell:
+            made = given.get(board) or compile_network(
+                net,
+                board,
+                fps=fps,
+                cycles=cycles,
+                folding=folding,
+                clock=clocks.get(board),
+                must_fit=False,
+                progress=tell,
+            )
         shapes[board] = made.shape
         if runs is not None and (run := runs.get(board)) is not None and run.ii is not None:
             shapes[board] = replace(

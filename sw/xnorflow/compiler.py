@@ -7,7 +7,7 @@ from dataclasses import replace
 from numbers import Integral
 from pathlib import Path
 
-from xnorflow import ir
+from xnorflow import arguments, ir
 from xnorflow.design.clock import Clock
 from xnorflow.design.design import Design
 from xnorflow.devices import clocks
@@ -20,6 +20,7 @@ from xnorflow.folding.lookup_choice import with_cheaper_layers
 from xnorflow.folding.search import Assemble, Fitted
 from xnorflow.plan.layer_rules import Part, reductions
 from xnorflow.plan.reductions import Fold
+from xnorflow.progress import told
 
 Progress = Callable[[str], object]
 """Callback that receives a line of text about what is being tried."""
@@ -82,7 +83,7 @@ def compile_network(
     clock: float | None = None,
     link: str | None = None,
     must_fit: bool = True,
-    progress: Progress | None = None,
+    progress: bool | Progress | None = None,
 ) -> Design:
     """Compile a network: choose the folding for a target and describe the hardware.
 
@@ -113,8 +114,8 @@ def compile_network(
         `Design.headline_fps`. The hardware is the same.
     must_fit : bool
         Whether it is an error if the design does not fit the board.
-    progress : callable, optional
-        Callback that receives a line of text about what is being tried.
+    progress : bool or callable, optional
+        True shows what is being done; a callable receives a line of text about what is being tried.
 
     Returns
     -------
@@ -135,10 +136,28 @@ def compile_network(
     >>> design = xnorflow.compile(net, board="ulx3s-85f", fps=5000)  # doctest: +SKIP
     >>> design.write("build/model")  # doctest: +SKIP
     """
+    net = arguments.network(net, ir.IntegerNetwork, "xnorflow.compile")
+    board = arguments.board(board)
+    with told(progress, f"compiling {net.name}") as tell:
+        return _compile(net, board, fps, cycles, folding, clock, link, must_fit, tell)
+
+
+def _compile(
+    net: ir.IntegerNetwork,
+    board: str | None,
+    fps: float | None,
+    cycles: int | None,
+    folding: str | Path | None,
+    clock: float | None,
+    link: str | None,
+    must_fit: bool,
+    progress: Progress | None,
+) -> Design:
     if sum(target is not None for target in (fps, cycles, folding)) > 1:
         raise BadInput("give only one of fps, cycles and folding: each of them decides the speed")
     if cycles is not None and (isinstance(cycles, bool) or not isinstance(cycles, Integral)):
         raise BadInput(f"cycles per frame have to be a whole number, not {cycles!r}")
+    arguments.number(fps, "fps, the frames per second,")
     where = clock_for(board, clock)
     chosen = None if link is None else host_link(link)
     if fps is not None:

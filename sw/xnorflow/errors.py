@@ -49,4 +49,16 @@ class CheckFailed(XnorflowError):
 
 
 class ToolMissing(XnorflowError):
-    """Error for a tool or package that is not installed; the message says how to install it."""
+    """Error for a tool or package that is not installed; the message says how to install it.
+
+    Parameters
+    ----------
+    message : str
+        What is missing, why it is needed and how to install it.
+    install : str
+        The command that installs it; empty if the message alone has it.
+    """
+
+    def __init__(self, message: str, *, install: str = "") -> None:
+        self.install = install
+        super().__init__(message)

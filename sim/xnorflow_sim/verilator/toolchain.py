@@ -72,12 +72,15 @@ class Status:
         The program; None if it is missing.
     problem : str
         What is wrong and how to install the program; empty if it was found.
+    install : str
+        The command that installs it; empty if it was found.
     """
 
     name: str
     needed_for: str
     tool: Tool | None
     problem: str = ""
+    install: str = ""
 
 
 def apt(package: str) -> str:
@@ -106,7 +109,8 @@ def verilator() -> Tool:
     oldest = ".".join(f"{part:03d}" if i else str(part) for i, part in enumerate(OLDEST_VERILATOR))
     raise ToolMissing(
         f"Verilator {oldest} or newer was not found{why}. Install it with: {INSTALL_VERILATOR}"
-        "  or set XNORFLOW_VERILATOR to the path of a verilator executable."
+        "  or set XNORFLOW_VERILATOR to the path of a verilator executable.",
+        install=INSTALL_VERILATOR,
     )
 
 
@@ -135,8 +139,8 @@ def perl() -> Tool:
 def report() -> list[Status]:
     """Look for every program that simulation needs, for ``xnorflow doctor``."""
     wanted: list[tuple[str, str, Callable[[], Tool]]] = [
-        ("verilator", "simulate --engine rtl and cocotb", verilator),
-        ("g++", "simulate --engine rtl and cocotb", compiler),
+        ("verilator", "simulate --engine rtl, cocotb", verilator),
+        ("g++", "simulate --engine rtl, cocotb", compiler),
         ("make", "simulate --engine cocotb", make),
         ("perl", "simulate --engine cocotb", perl),
     ]
@@ -145,7 +149,7 @@ def report() -> list[Status]:
         try:
             lines.append(Status(name, needed_for, find()))
         except ToolMissing as error:
-            lines.append(Status(name, needed_for, None, str(error)))
+            lines.append(Status(name, needed_for, None, str(error), error.install))
     return lines
 
 
@@ -198,7 +202,9 @@ def _on_path(name: str, install: str, version: str) -> Tool:
     """Return a program on ``PATH``; the pattern ``version`` finds its version in ``--version``."""
     path = shutil.which(name)
     if path is None:
-        raise ToolMissing(f"{name} was not found on PATH. Install it with: {install}")
+        raise ToolMissing(
+            f"{name} was not found on PATH. Install it with: {install}", install=install
+        )
     match = re.search(version, _output([path, "--version"], dict(os.environ)))
     return Tool(name, Path(path), match[1] if match else "unknown")
 

@@ -21,6 +21,7 @@ class _Group(click.Group):
         # Names from files may have characters that the terminal's encoding does not have.
         if hasattr(sys.stdout, "reconfigure"):
             sys.stdout.reconfigure(errors="backslashreplace")
+        console.be_quiet(False)
         with interruptible():
             return super().main(*args, **options)
 
@@ -51,16 +52,20 @@ def main(debug: bool) -> None:
 
     \b
     Start here:
-      xnorflow demo                      the whole way on a small network
-      xnorflow inspect model.onnx        what is in a model, or why it cannot be mapped
+      xnorflow demo                   the whole way on a small network
+      xnorflow inspect model.onnx     what is in a model, or why it is refused
       xnorflow compile model.onnx -o out --board ulx3s-85f --fps 1000
       xnorflow simulate out --data images.npz --engine rtl
       xnorflow check model.onnx --data images.npz --rtl 20
-      xnorflow train bnn -o bnn.onnx     train one: 'xnorflow train --list' shows how
-      xnorflow doctor                    which tools are missing
+      xnorflow train bnn -o bnn.onnx  train one: 'xnorflow train --list' shows all
+      xnorflow doctor                 which tools are missing
 
-    The exit code is 0 if all went well, 1 if a check failed, 2 for bad usage or bad input, and 130
-    after Ctrl-C.
+    Every command has --json for scripts and --quiet. The exit code is 0 if all went well, 1 if a
+    check failed, 2 for bad usage or bad input, and 130 after Ctrl-C.
+
+    \b
+    Completion of commands, options, boards and methods in bash, zsh or fish:
+      eval "$(_XNORFLOW_COMPLETE=bash_source xnorflow)"
     """
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import tomllib
 
 import click
-from rich.table import Table
 
 from xnorflow.cli import console
+from xnorflow.cli.known_names import BOARD
 from xnorflow.cli.options import json_option
+from xnorflow.report.terminal import bare_table
 
 
 @click.command("boards")
 @click.option(
     "--show",
+    type=BOARD,
     metavar="B",
     help="Print the board file of a board, a platform's class or a part, to begin your own with.",
 )
@@ -69,11 +71,8 @@ def command(show: str | None, as_json: bool) -> None:
     if as_json:
         console.print_json(rows)
         return
-    table = Table(box=None, pad_edge=False)
-    for name in ("board", "FPGA", "tools"):
-        table.add_column(name, no_wrap=True)
-    for name in ("LUT", "FF", "block RAM", "MHz"):
-        table.add_column(name, justify="right", no_wrap=True)
+    numbers = ("LUT", "FF", "block RAM", "MHz")
+    table = bare_table("", ("board", "FPGA", "tools", *numbers), numbers)
     for entry in found:
         device = entry.device
         table.add_row(
@@ -85,7 +84,7 @@ def command(show: str | None, as_json: bool) -> None:
             f"{device.ram_blocks.value:,} {device.family.ram}",
             f"{device.family.clock_mhz.value:g}",
         )
-    console.out.print(table)
+    console.show(table)
 
 
 def _show(name: str, as_json: bool) -> None:

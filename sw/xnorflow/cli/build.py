@@ -11,9 +11,10 @@ from rich.table import Table
 
 from xnorflow.cli import console
 from xnorflow.cli.options import board_options, json_option
+from xnorflow.report.terminal import bare_table
 
 
-@click.command("build")
+@click.command("build", short_help="Make the bitstream of a design, or a Vivado project.")
 @click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
 @board_options("Board to build for, if not the one that DIR was compiled for.")
 @click.option(
@@ -81,13 +82,13 @@ def command(
     from xnorflow_boards.build.bitstream import FOLDER, build
 
     started = time.monotonic()
-    with console.err.status("reading the design") as status:
+    with console.working("building") as doing_now:
 
         def tell(step: str, doing: str) -> None:
             passed = time.monotonic() - started
             if not doing:
                 console.err.print(f"[{passed:6.1f} s] {step}", markup=False, highlight=False)
-            status.update(console.plain(f"{step}: {doing[:60]}" if doing else step))
+            doing_now(f"{step}: {doing[:60]}" if doing else step)
 
         result = build(
             directory,
@@ -104,19 +105,15 @@ def command(
     if as_json:
         console.print_json(result)
         return
-    console.out.print(_table(result))
+    console.show_table(_table(result))
     _say(result)
-    console.out.print(
-        f"wrote {directory / FOLDER} in {time.monotonic() - started:.0f} s",
-        highlight=False,
-        markup=False,
-    )
+    console.say(f"wrote {directory / FOLDER} in {time.monotonic() - started:.0f} s")
 
 
 def _table(result: dict[str, Any]) -> Table:
-    table = Table(title=f"{result['name']} on {result['board']}: {result['kind']}")
-    for name in ("resource", "used", "available", ""):
-        table.add_column(name, justify="left" if name == "resource" else "right")
+    numbers = ("used", "available", "")
+    title = f"{result['name']} on {result['board']}: {result['kind']}"
+    table = bare_table(title, ("resource", *numbers), numbers)
     for name, entry in result["resources"].items():
         used, available = entry["used"], entry["available"]
         share = f"{100 * used / available:.0f} %" if available else ""
@@ -125,20 +122,17 @@ def _table(result: dict[str, Any]) -> Table:
 
 
 def _say(result: dict[str, Any]) -> None:
-    say = console.out.print
     if result["fmax_mhz"] is not None:
-        verdict = "[green]met[/]" if result["met"] else "[yellow]missed[/]"
-        say(
-            f"clock {result['clock_mhz']:g} MHz: {verdict}; up to {result['fmax_mhz']:g} MHz by"
-            f" place and route (seed {result['seed']})",
-            highlight=False,
+        console.say(
+            f"clock {result['clock_mhz']:g} MHz: {'met' if result['met'] else 'missed'}; up to"
+            f" {result['fmax_mhz']:g} MHz by place and route (seed {result['seed']})",
+            style="green" if result["met"] else "yellow",
         )
-        say(
+        console.say(
             f"{result['fps']:,.0f} frames/s: {result['clock_mhz']:g} MHz / {result['ii']:,} cycles"
-            " per frame",
-            highlight=False,
+            " per frame"
         )
     for lost in result["unrouted"]:
-        say(f"seed {lost['seed']} found no route ({lost['why']})", highlight=False, markup=False)
+        console.say(f"seed {lost['seed']} found no route ({lost['why']})")
     for note in result.get("notes", ()):
-        say(note, highlight=False, markup=False)
+        console.say(note)

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 from numpy.typing import NDArray
-from rich import box
-from rich.table import Table
 
 from xnorflow.cli import console
 from xnorflow.cli.files import check_output, whole_file
@@ -28,6 +26,7 @@ from xnorflow.cli.options import (
 from xnorflow.data import Images, read_images
 from xnorflow.devices.board_file import CLASS
 from xnorflow.errors import BadInput
+from xnorflow.report.terminal import bare_table
 
 if TYPE_CHECKING:
     from xnorflow.design.design import Design
@@ -36,7 +35,8 @@ if TYPE_CHECKING:
 
 COUNTED = (
     *("rtl", "gates", "board", "part", "fps", "cycles", "folding", "clock"),
-    *("input", "input_scale", "layout", "fixed_point", "calibrate", "with_edges", "edges"),
+    *("input", "input_scale", "layout", "fixed_point", "calibrate", "with_edges", "no_merge"),
+    "edges",
 )
 """Options that --against takes from the earlier evidence."""
 LISTED = 5
@@ -194,7 +194,7 @@ def command(
             _show_changes(changed, before)
         for written in (output, report):
             if written is not None:
-                console.out.print(f"wrote {written}", highlight=False, markup=False)
+                console.say(f"wrote {written}")
     ctx.exit(1 if wrong else 0)
 
 
@@ -253,6 +253,7 @@ def _repeated(before: Evidence, path: Path) -> dict[str, Any]:
         "fixed_point": (str, int, type(None)),
         "calibrate": (str, type(None)),
         "with_edges": (int, type(None)),
+        "merge": (int, type(None)),
         "edges": (int, type(None)),
     }
     found = {name: before.options.get(name) for name in kinds}
@@ -261,6 +262,7 @@ def _repeated(before: Evidence, path: Path) -> dict[str, Any]:
         if isinstance(value, bool) or not isinstance(value, known):
             raise BadInput(f"{path} is no evidence that xnorflow wrote: {name} is {value!r}")
     found["with_edges"] = bool(found["with_edges"])
+    found["merge"] = found["merge"] is None or bool(found["merge"])
     if isinstance(found["board"], str) and CLASS.fullmatch(found["board"]):
         raise BadInput(
             f"{path} is about the board {found['board']}, a class that would be imported. What"
@@ -315,45 +317,37 @@ def _wrong(found: Evidence, allow_ties: bool) -> bool:
 
 
 def _show(found: Evidence, allow_ties: bool) -> None:
-    say = console.out.print
-    table = Table(
-        title=console.plain(
-            f"{found.network['name']}: {_frames(found.data['frames'], 'image')} of"
-            f" {Path(found.data['path']).name}"
-        ),
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
+    say = console.say
+    numbers = ("frames", "labels\ndiffer", "orders\ndiffer", "scores differ")
+    table = bare_table(
+        f"{found.network['name']}: {_frames(found.data['frames'], 'image')} of"
+        f" {Path(found.data['path']).name}",
+        ("compared", "with", *numbers),
+        numbers,
     )
-    table.add_column("compared", overflow="fold")
-    table.add_column("with", overflow="fold")
-    for name in ("frames", "labels\ndiffer", "orders\ndiffer", "scores differ"):
-        table.add_column(name, justify="right", no_wrap=True)
     for o in found.outcomes:
         table.add_row(*_row(o))
     if found.outcomes:
-        say(table)
+        console.show_table(table)
     else:
         say("nothing was compared", style="yellow")
     for o in found.outcomes:
         if o.failure:
-            say(f"{o.tool}: {o.failure}", style="red", highlight=False, markup=False)
+            say(f"{o.tool}: {o.failure}", style="red")
         if o.ties:
             say(
                 f"{o.tool}: in {o.ties:,} of {_frames(o.order)}, the order differs only in scores"
-                " that are equal in one of the two",
-                highlight=False,
-                markup=False,
+                " that are equal in one of the two"
             )
         if o.first:
-            say(f"{o.tool}: first in {o.first}", style="red", highlight=False, markup=False)
+            say(f"{o.tool}: first in {o.first}", style="red")
     _some([f"altered: {place}" for place in found.alterations], "red")
     if found.accuracy is not None:
-        say(f"accuracy {100 * found.accuracy:.2f} %", highlight=False)
+        say(f"accuracy {100 * found.accuracy:.2f} %")
     if found.tied:
-        say(f"in {_frames(found.tied)}, equal scores decide the label", highlight=False)
+        say(f"in {_frames(found.tied)}, equal scores decide the label")
     for note in found.notes:
-        say(f"note: {note}", highlight=False, markup=False)
+        say(f"note: {note}")
     if _wrong(found, allow_ties):
         say("DIFFERS", style="bold red")
     elif found.differs:
@@ -377,16 +371,16 @@ def _row(o: Outcome) -> tuple[str, ...]:
 
 def _some(lines: list[str], style: str = "") -> None:
     for line in lines[:LISTED]:
-        console.out.print(line, style=style or None, highlight=False, markup=False)
+        console.say(line, style=style, hang=2)
     if len(lines) > LISTED:
-        console.out.print(f"... and {len(lines) - LISTED} more", style=style or None)
+        console.say(f"... and {len(lines) - LISTED} more", style=style)
 
 
 def _show_changes(changed: tuple[Change, ...], before: Evidence) -> None:
     when = f"since {before.date}"
     if not changed:
-        console.out.print(f"nothing has changed {when}", style="green", highlight=False)
+        console.say(f"nothing has changed {when}", style="green")
         return
-    console.out.print(f"changed {when}:", highlight=False)
+    console.say(f"changed {when}:")
     ordered = sorted(changed, key=lambda c: not c.matters)
     _some([f"  {c}" + ("" if c.matters else " (no result)") for c in ordered])

@@ -9,6 +9,7 @@ import click
 
 from xnorflow.cli import console
 from xnorflow.cli.files import check_output, whole_file
+from xnorflow.cli.known_names import BOARDS, GPUS, PARTS
 from xnorflow.cli.options import (
     ReadingOptions,
     input_options,
@@ -23,19 +24,29 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-@click.command("compare")
+@click.command("compare", short_help="Compare a model on FPGAs and GPUs.")
 @model_argument
 @click.option(
     "--fpga",
+    type=BOARDS,
     default="",
     metavar="A,B",
     help="Boards: names that 'xnorflow boards' lists, board files, or parts such as LFE5U-45F.",
 )
 @click.option(
-    "--part", "parts", default="", metavar="P,Q", help="FPGAs beside the boards of --fpga."
+    "--part",
+    "parts",
+    type=PARTS,
+    default="",
+    metavar="P,Q",
+    help="FPGAs beside the boards of --fpga.",
 )
 @click.option(
-    "--gpu", default="", metavar="C,D", help="GPUs: t4, l4, rtx3090, a100, h100, orin-nano."
+    "--gpu",
+    type=GPUS,
+    default="",
+    metavar="C,D",
+    help="GPUs: t4, l4, rtx3090, a100, h100, orin-nano.",
 )
 @click.option(
     "--batch",
@@ -103,7 +114,8 @@ def command(
     \b
     Examples:
       xnorflow compare cnv.onnx --fpga ulx3s-85f,pynq-z1 --gpu a100,t4
-      xnorflow compare cnv.onnx --fpga ulx3s-85f --gpu h100 --batch 256 -o report.html
+      xnorflow compare cnv.onnx --fpga ulx3s-85f --gpu h100 \\
+          --batch 256 -o report.html
     """
     from xnorflow.api import compare
     from xnorflow.comparison.placed import read_placed
@@ -154,6 +166,6 @@ def command(
     if as_json:
         console.print_json(result.to_json())
         return
-    console.out.print(table(result))
+    console.show(table(result))
     if output is not None:
-        console.out.print(f"wrote {output}", highlight=False, markup=False)
+        console.say(f"wrote {output}")

@@ -20,10 +20,10 @@ from xnorflow.cli.options import (
     model_argument,
     target_options,
 )
+from xnorflow.design.described import limit, size, speed, traffic
 from xnorflow.design.design import Design
-from xnorflow.devices.figure import compact
-from xnorflow.devices.links import link_of
 from xnorflow.devices.tables import fpga
+from xnorflow.report.terminal import bare_table
 
 POINTS = 16
 """Foldings beside the design in a report's picture of speed against size."""
@@ -31,17 +31,14 @@ POINTS = 16
 
 def design_table(design: Design) -> Table:
     """Return a table of the engines of a design."""
-    table = Table(title=f"{design.net.name}: folding")
-    for name in ("layer", "kind"):
-        table.add_column(name, no_wrap=True)
     summary = design.summary()
     layers, streams = summary["layers"], summary.get("streams", [])
     several = any(layer["pixels"] > 1 for layer in layers)
-    widths = ("PE", "SIMD", *(["pixels"] if several else []))
-    for name in (*widths, "cycles", "of II", "weight ROM", "buffer"):
-        table.add_column(name, justify="right")
-    if streams:
-        table.add_column("reads", overflow="fold")
+    numbers = ["PE", "SIMD", *(["pixels"] if several else [])]
+    numbers += ["cycles", "of II", "weight ROM", "buffer"]
+    reads = ["reads"] if streams else []
+    columns = ["layer", "kind", *numbers, *reads]
+    table = bare_table(f"{design.net.name}: folding", columns, numbers, columns[:2])
     for layer in layers:
         rom, buffer = layer.get("rom"), layer.get("buffer")
         conv = rom is not None
@@ -74,56 +71,20 @@ def _reads(name: str, streams: list[dict[str, Any]]) -> str:
     return ", ".join(read)
 
 
-def describe(design: Design) -> str:
-    """Return the predicted timing of a design in one line."""
-    return (
-        f"initiation interval {design.ii:,} cycles (estimated, exact cycle model), latency"
-        f" {design.latency:,} cycles; {design.fps:,.0f} frames/s at {design.clock.mhz:g} MHz"
-        f" ({design.clock.source.partition(':')[0]})"
-    )
+def made_of(design: Design) -> str:
+    """Return what the folder of a design holds."""
+    images = len(design.emitted.images)
+    roms = f" {images} ROM image{'s' if images > 1 else ''}," if images else ""
+    return f"{design.net.name}.v,{roms} design.json"
 
 
-def traffic(design: Design) -> list[str]:
-    """Return in lines what the frames a second need of a link, and what the link carries."""
-    frame = design.frame_bytes
-    needs = f"that needs {compact(frame.rate(design.fps))}B/s between host and accelerator"
-    link = design.link or (None if design.board is None else link_of(design.board))
-    if link is None:
-        return [f"{needs}; design.json has what each link carries"]
-    carried = link.fps(frame)
-    lines = [f"{needs}; the link, {link.title}, carries {compact(carried)} frames/s"]
-    if carried < design.fps:
-        lines.append(
-            f"together {design.headline_fps:,.0f} frames/s: the link is the limit"
-            if design.link is not None
-            else f"with that link: {carried:,.0f} frames/s (--link {link.name})"
-        )
-    return lines
-
-
-def resources(design: Design) -> str | None:
-    """Return the estimated resources of a design in one line, or None if it has no board."""
-    used = design.summary().get("resources")
-    if used is None:
-        return None
-    parts = []
-    for name, unit in (
-        ("lut", f"LUT{used['lut_inputs']}"),
-        ("ff", "FF"),
-        ("bram", used["bram_unit"]),
-    ):
-        share = 100 * used[name] / used["device"][name]
-        parts.append(f"{used[name]:,} {unit} ({share:.0f} %)")
-    usable = used["usable"]
-    room = f"designs may take {usable['lut']:,}, {usable['ff']:,} and {usable['bram']}"
-    if "spram" in used:
-        parts.append(f"{used['spram']} SPRAM of {used['device']['spram']}")
-    if "dsp" in used:
-        parts.append(f"{used['dsp']} DSP of {used['device']['dsp']}")
-    return (
-        f"about {', '.join(parts)} of {design.board_name} ({room}: the rest is headroom and host"
-        f" link; {used['kind']}; {used['error']})"
-    )
+def show_design(design: Design) -> None:
+    """Print how fast a design is, how large, and what limits it."""
+    console.item("speed", speed(design))
+    console.item("link", traffic(design, option=True))
+    for number, line in enumerate(size(design)):
+        console.item("" if number else "size", line)
+    console.item("limit", limit(design))
 
 
 def front_of(design: Design) -> list[tuple[int, float, float]]:
@@ -200,9 +161,11 @@ def command(
     Examples:
       xnorflow compile cnv.onnx -o build/cnv --board ulx3s-85f
       xnorflow compile cnv.onnx -o build/cnv --board ulx3s-85f --fps 1000
-      xnorflow compile cnv.onnx -o build/cnv --folding finn_folding.json --clock 100
+      xnorflow compile cnv.onnx -o build/cnv \\
+          --folding finn_folding.json --clock 100
       xnorflow compile tfc.onnx -o build/tfc --input-scale 1/255 --cycles 512
-      xnorflow compile cnv.onnx -o build/cnv --board pynq-z1 --link axi-dma --report cnv.html
+      xnorflow compile cnv.onnx -o build/cnv --board pynq-z1 \\
+          --link axi-dma --report cnv.html
       xnorflow compile cnv.onnx --board ulx3s-85f --pareto --plot front.png
       xnorflow compile tfc.onnx -o build/tfc --board my_board.toml
       xnorflow compile tfc.onnx -o build/tfc --part LFE5U-45F
@@ -242,18 +205,11 @@ def command(
     if as_json:
         console.print_json(design.summary())
         return
-    console.out.print(design_table(design))
-    console.out.print(describe(design), highlight=False)
-    for needs in traffic(design):
-        console.out.print(needs, highlight=False)
-    if (line := resources(design)) is not None:
-        console.out.print(line, highlight=False, markup=False)
-    if design.limit:
-        console.out.print(f"faster is not possible: {design.limit}", highlight=False, markup=False)
-    for note in net.notes:
-        console.out.print(f"note: {note}", highlight=False, markup=False)
+    console.show_table(design_table(design))
+    seconds = time.monotonic() - started
+    console.item("wrote", f"{output} in {seconds:.1f} s: {made_of(design)}")
     if report is not None:
-        console.out.print(f"wrote {report}", highlight=False, markup=False)
-    console.out.print(
-        f"wrote {output} in {time.monotonic() - started:.1f} s", highlight=False, markup=False
-    )
+        console.item("wrote", str(report))
+    show_design(design)
+    for note in net.notes:
+        console.item("note", note)

@@ -12,11 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow.cli import console
-from xnorflow.cli.compile import describe, design_table, front_of
+from xnorflow.cli.compile import design_table, front_of
 from xnorflow.cli.folders import whole_folder
+from xnorflow.cli.options import json_option
+from xnorflow.design.described import speed
+from xnorflow.devices.figure import Origin
 from xnorflow.errors import CheckFailed
+from xnorflow.report.terminal import bare_table
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
+    from xnorflow.comparison.row import Row
     from xnorflow.ir import IntegerNetwork
 
 BOARD = "ulx3s-25f"
@@ -28,7 +35,7 @@ SHOWN = 32
 MADE = {
     "design": "Verilog, ROM images, design.json: a complete accelerator",
     "digits.png": "digits with the labels that the simulated hardware gave",
-    "report.html": "all of it on one page: verdict, images, pipeline, FPGAs and GPUs, sources",
+    "report.html": "verdict, images, pipeline, FPGAs and GPUs, sources: one page",
     "compare.png": "FPGAs and GPUs as a plot",
     "summary.json": "the figures above",
 }
@@ -36,7 +43,7 @@ MADE_BEFORE = ("compare.html",)
 """What earlier versions wrote; a folder with it is replaced."""
 
 
-@click.command("demo")
+@click.command("demo", short_help="Go the whole way with a small network and real images.")
 @click.option(
     "-o",
     "--output",
@@ -54,7 +61,8 @@ MADE_BEFORE = ("compare.html",)
     metavar="N",
     help="Processes for the RTL simulation.",
 )
-def command(output: Path, jobs: int) -> None:
+@json_option
+def command(output: Path, jobs: int, as_json: bool) -> None:
     """Go the whole way with a small network and real images, in under two minutes.
 
     Imports the network that comes with xnorflow, checks it against an ONNX executor, writes the
@@ -67,11 +75,15 @@ def command(output: Path, jobs: int) -> None:
       xnorflow demo -o /tmp/demo --jobs 4
     """
     with whole_folder(output, (*MADE, *MADE_BEFORE)) as folder:
-        go(folder, output, jobs)
+        if as_json:
+            console.be_quiet(True)
+        summary = go(folder, output, jobs)
+    if as_json:
+        console.print_json(summary)
 
 
-def go(folder: Path, output: Path, jobs: int) -> None:
-    """Run the demo.
+def go(folder: Path, output: Path, jobs: int) -> dict[str, Any]:
+    """Run the demo, and return its figures.
 
     Parameters
     ----------
@@ -94,29 +106,27 @@ def go(folder: Path, output: Path, jobs: int) -> None:
     from xnorflow.report.page import render, reports
 
     started = time.monotonic()
-    say = console.out.print
+    say = console.say
     images = demo.data()
     x, y = images["x_test"], images["y_test"]
-    say("[bold]1. Import[/] a QONNX file and lower it to integers")
+    say(" a QONNX file and lower it to integers", "1. Import")
     net = load(demo.model_path())
-    say(f"   {net.name}: {len(net.layers)} integer layers, input {net.shape}", highlight=False)
+    size = " x ".join(map(str, net.shape))
+    say(f"   {net.name}: {len(net.layers)} integer layers, input {size}")
 
-    say(f"[bold]2. Check[/] the golden model against an ONNX executor on {EXECUTED} images")
+    say(f" the golden model against an ONNX executor on {EXECUTED} images", "2. Check")
     _check_executor(demo.model_path(), net, x[:EXECUTED])
     scores = net(x)
     accuracy = float((scores.argmax(1) == y).mean())
-    say(
-        f"   every score equal; accuracy on all {len(x)} held-out images {100 * accuracy:.2f} %",
-        highlight=False,
-    )
+    say(f"   every score equal; accuracy on all {len(x)} held-out images {100 * accuracy:.2f} %")
 
-    say(f"[bold]3. Compile[/] for {BOARD}: at most {CYCLES} cycles per frame")
+    say(f" for {BOARD}: at most {CYCLES:,} cycles per frame", "3. Compile")
     design = compile_network(net, BOARD, cycles=CYCLES)
     design.write(folder / "design")
-    console.out.print(design_table(design))
-    say("   " + describe(design), highlight=False)
+    console.show_table(design_table(design))
+    say("   " + speed(design))
 
-    say("[bold]4. Simulate[/] the Verilog cycle by cycle (Verilator), all held-out images")
+    say(" the Verilog cycle by cycle (Verilator), all held-out images", "4. Simulate")
     with console.working("compiling the simulation"):
         design.simulator(frames=len(x))
     with console.progress("   RTL at full speed") as tick:
@@ -124,13 +134,11 @@ def go(folder: Path, output: Path, jobs: int) -> None:
     with console.progress("   RTL, both sides stalled") as tick:
         design.simulate(x, jobs=jobs, stalls=(0.3, 0.3), seed=1, expected=scores, progress=tick)
     say(
-        f"   {scores.size} scores equal the golden model's, at full speed and under random stalls",
-        highlight=False,
+        f"   {scores.size:,} scores equal the golden model's, at full speed and under random stalls"
     )
     say(
-        f"   simulated initiation interval {run.ii} cycles (predicted {design.ii}), latency"
-        f" {run.latency} cycles (predicted {design.latency})",
-        highlight=False,
+        f"   simulated initiation interval {run.ii:,} cycles (predicted {design.ii:,}), latency"
+        f" {run.latency:,} cycles (predicted {design.latency:,})"
     )
     if (run.ii, run.latency) != (design.ii, design.latency):
         raise CheckFailed(
@@ -138,7 +146,7 @@ def go(folder: Path, output: Path, jobs: int) -> None:
             f" {design.ii} and {design.latency} cycles"
         )
 
-    say("[bold]5. Compare[/] devices (every figure says what it is; see the report)")
+    say(" devices (every figure says what it is; see the report)", "5. Compare")
     comparison = compare(
         net, FPGAS, GPUS, cycles=CYCLES, designs={BOARD: design}, runs={BOARD: run}
     )
@@ -174,6 +182,7 @@ def go(folder: Path, output: Path, jobs: int) -> None:
     }
     (folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
     _summary(output, x, run.labels, y, comparison, seconds)
+    return summary
 
 
 def _check_executor(path: Path, net: IntegerNetwork, x: NDArray[np.uint8]) -> None:
@@ -211,7 +220,7 @@ def _summary(
     seconds: float,
 ) -> None:
     """Print some digits with their labels, the figures of the FPGAs, and the files written."""
-    say = console.out.print
+    say = console.say
     shades = " .:-=+*#%@"
     picked = [int(np.flatnonzero(y == digit)[0]) for digit in range(8)]
     for line in (picked[:4], picked[4:]):
@@ -221,24 +230,36 @@ def _summary(
                 + "  ".join(
                     "".join(2 * shades[int(v) * (len(shades) - 1) // 16] for v in x[i, row])
                     for i in line
-                ),
-                highlight=False,
-                markup=False,
+                )
             )
-        say("   " + "  ".join(f"{f'reads {labels[i]}':^16s}" for i in line), highlight=False)
+        say("   " + "  ".join(f"{f'reads {labels[i]}':^16s}" for i in line))
     say()
-    for row in comparison.rows:
-        if row.category == "FPGA":
-            fps = row.figures["fps"]
-            clock = row.figures["clock"]
-            say(
-                f"   {row.device:14s} {fps.value:>9,.0f} frames/s {fps.kind}, at"
-                f" {clock.value:g} MHz {clock.error or 'placed'}"
-                + (f"; its link carries {row.figures['link']}" if "link" in row.figures else "")
-                + ("" if row.fits else "; [red]does not fit[/] (estimated)"),
-                highlight=False,
-            )
-    say(f"\n[green]Done in {seconds:.0f} s.[/] In {output}:")
+    console.show_table(_fpgas([row for row in comparison.rows if row.category == "FPGA"]))
+    say(f" In {output}:", f"Done in {seconds:.0f} s.", style="green")
     for name, what in MADE.items():
-        say(f"   {name:14s} {what}", highlight=False)
-    say("\nNext: [bold]xnorflow inspect your_model.onnx[/]")
+        say(f"   {name:14s} {what}", hang=15)
+    say()
+    say(" xnorflow inspect your_model.onnx", "Next:")
+
+
+def _fpgas(rows: list[Row]) -> Table:
+    """Return a table of how fast FPGAs are and what their links carry."""
+    numbers = ("MHz", "frames/s", "its link carries")
+    table = bare_table("", ("board", *numbers, "link", ""), numbers)
+    for row in rows:
+        fps, clock, link = (row.figures.get(key) for key in ("fps", "clock", "link"))
+        if fps is None or clock is None:
+            continue
+        doubts = [] if row.fits else ["does not fit"]
+        doubts += [str(fps.kind)] if fps.kind is not Origin.ESTIMATED else []
+        table.add_row(
+            row.device,
+            f"{clock.value:g}",
+            f"{fps.value:,.0f}",
+            "" if link is None else f"{link.value:,.0f}",
+            row.link,
+            ", ".join(doubts),
+        )
+    table.caption = console.plain("frames/s estimated, at the clock assumed for each family")
+    table.caption_justify = "left"
+    return table

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +43,7 @@ SUFFIXES = {"onnx": ".onnx", "qonnx": ".onnx", "npz": ".npz", "hex": "", "c": ".
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(list(SUFFIXES)),
+    type=click.Choice(list(SUFFIXES), case_sensitive=False),
     help="Format, by default that of the suffix; qonnx has MultiThreshold nodes.",
 )
 @click.option(
@@ -122,23 +121,18 @@ def command(
             }
         )
         return
-    say: Callable[..., None] = console.out.print
     fixed = any(note.startswith(FIXED_POINT) for note in net.notes)
     rounding = "to fixed point" if fixed else "of float32 sums"
     for e in made:
         verdict = "every score is the golden model's" if e.path == output else "the same order"
         if e.differing:
             verdict = f"the order differs in {e.differing} frames, by rounding {rounding}"
-        say(
-            f"{e.path.name}: {e.frames} frames in {e.tool}: {verdict}",
-            highlight=False,
-            markup=False,
-        )
+        console.say(f"{e.path.name}: {e.frames} frames in {e.tool}: {verdict}")
     if files:
-        say(f"{_count(files)}: {', '.join(files)}", highlight=False, markup=False)
+        console.say(f"{_count(files)}: {', '.join(files)}")
     for path in (output, passes):
         if path is not None:
-            say(f"wrote {path}", highlight=False, markup=False)
+            console.say(f"wrote {path}")
 
 
 def _count(files: tuple[str, ...]) -> str:

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich import box
-from rich.table import Table
 
 from xnorflow import ir
 from xnorflow.cli import console
@@ -28,6 +26,7 @@ from xnorflow.graph.input_scale import InputScale
 from xnorflow.plan.arrays.edge_array import factor_bits, shared_channels
 from xnorflow.plan.buildable import check_buildable
 from xnorflow.plan.tail_choice import GENERIC
+from xnorflow.report.terminal import bare_table
 from xnorflow.resources.score_form import ScoreForm, inspected
 
 
@@ -97,7 +96,8 @@ def _window(row: dict[str, Any]) -> str:
         text += f" dil {'x'.join(map(str, row['dilation']))}"
     if any(row["pads"]):
         value = row.get("pad_value")
-        text += f" pad {','.join(map(str, row['pads']))}"
+        pads = row["pads"]
+        text += f" pad {','.join(map(str, pads if len(set(pads)) > 1 else pads[:1]))}"
         text += f" of {value:+d}" if value else " of 0" if value is not None else ""
     return text + groups
 
@@ -123,7 +123,7 @@ def _takes(model: Path, input_scale: str) -> str | None:
     return None if lowered else str(InputScale.of(input_scale))
 
 
-@click.command("inspect")
+@click.command("inspect", short_help="Show what is in a model, or why it cannot be mapped.")
 @model_argument
 @input_options
 @click.option("--passes", is_flag=True, help="Show what each pass does, down to the hardware.")
@@ -206,22 +206,30 @@ def command(
             }
         )
         return
-    table = Table(
-        title=f"{net.name}: {total['macs']:,} multiply-accumulates"
-        + (f" and {total['lookups']:,} lookups" if total["lookups"] else "")
-        + " a frame,"
-        f" {total['weight_bits']:,} weight bits",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-    )
+    _show(net, rows, total, scores, frame, _takes(model, reading.input_scale))
+
+
+def _show(
+    net: ir.IntegerNetwork,
+    rows: list[dict[str, Any]],
+    total: dict[str, int],
+    scores: tuple[ScoreForm, ...],
+    frame: FrameBytes,
+    takes: str | None,
+) -> None:
+    """Print the layers, and below them what goes in, what comes out and what links carry."""
+    lookups = f" and {total['lookups']:,} lookups" if total["lookups"] else ""
     columns = ["layer", "window", "output", "values", "weights"]
     if not net.chain:
         columns.insert(1, "reads")
-    for name in columns:
-        table.add_column(name, no_wrap=name not in ("reads", "window", "values"), overflow="fold")
-    for name in ("MAC", "weight\nbits"):
-        table.add_column(name, justify="right", no_wrap=True, overflow="fold")
+    numbers = ("MAC", "weight\nbits")
+    table = bare_table(
+        f"{net.name}: {total['macs']:,} multiply-accumulates{lookups} a frame,"
+        f" {total['weight_bits']:,} weight bits",
+        (*columns, *numbers),
+        numbers,
+        ("layer", "output", "values", "weights"),
+    )
     for k, r in enumerate(rows):
         # The map before a layer goes without saying.
         read = "" if net.reads[k] == (k,) else ", ".join(r["reads"])
@@ -241,35 +249,32 @@ def command(
             else "",
             f"{r['weight_bits']:,}" if "weight_bits" in r else "",
         )
-    console.out.print(table)
-    takes = _takes(model, reading.input_scale)
-    console.out.print(
+    console.show_table(table)
+    known = sample_range(net)
+    console.item(
+        "input",
         f"x: {net.samples} {net.input_order.describe(net.shape)}"
         + (f"; the model takes {takes}" if takes else "")
         + (f"; its first layer tells samples from {known} apart" if known else ""),
-        highlight=False,
-        markup=False,
     )
-    carried = ", ".join(f"{x.title} {compact(x.fps(frame))}" for x in links().values())
-    console.out.print(
-        f"a frame has {frame.sent:,} bytes and its scores {frame.returned:,}; frames/s that links"
-        f" carry: {carried}",
-        highlight=False,
-        markup=False,
+    carried = "; ".join(f"{compact(x.fps(frame))} by {x.title}" for x in links().values())
+    console.item(
+        "frame", f"a frame has {frame.sent:,} bytes and its scores {frame.returned:,} bytes"
     )
+    console.item("links", f"frames/s that links carry: {carried}")
     for layer, form in zip(net.score_layers, scores, strict=True):
         what, sums = "scores", "the last layer's sums"
         if len(scores) > 1:
             what, sums = layer.name, "the sums before them"
-        console.out.print(
-            f"{what}: {form.form}, {form.bits} bits; about {form.luts:,} LUTs and"
+        console.item(
+            "scores" if layer is net.score_layers[0] else "",
+            (f"{what}: " if len(scores) > 1 else "")
+            + f"{form.form}, {form.bits} bits; about {form.luts:,} LUTs and"
             f" {form.ram_blocks} blocks of RAM beside {sums}"
             f" (estimated for {fpgas()[GENERIC].family.name})",
-            highlight=False,
-            markup=False,
         )
     for output in net.outputs:
         size = " x ".join(map(str, output.shape))
-        console.out.print(f"output {output.name}: {size} scores", highlight=False, markup=False)
+        console.item("output", f"{output.name}: {size} scores")
     for note in net.notes:
-        console.out.print(f"note: {note}", highlight=False, markup=False)
+        console.item("note", note)

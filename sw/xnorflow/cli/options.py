@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from xnorflow import ir
-from xnorflow.cli.console import working
+from xnorflow.cli.console import be_quiet, working
+from xnorflow.cli.known_names import BOARD, PART, Name
 from xnorflow.devices.links import links
 from xnorflow.ir.input_order import LAYOUTS
 
@@ -61,6 +62,8 @@ class ReadingOptions:
         As for `xnorflow.load`.
     with_edges : bool
         Its parameter `edges`.
+    merge : bool
+        As for `xnorflow.load`.
     """
 
     input: str = "uint8"
@@ -69,6 +72,7 @@ class ReadingOptions:
     fixed_point: str | None = None
     calibrate: Path | None = None
     with_edges: bool = False
+    merge: bool = True
 
     def check_compiled(self, model: Path) -> None:
         """Refuse what only the import of a model file can honour, for a folder with a design.
@@ -76,12 +80,16 @@ class ReadingOptions:
         Raises
         ------
         BadInput
-            If a layout, fixed point or edges were asked for.
+            If a layout, fixed point, edges or unmerged layers were asked for.
         """
         from xnorflow.errors import BadInput
 
-        for name in ("layout", "fixed_point", "calibrate", "with_edges"):
-            if getattr(self, name) not in (None, False):
+        given = {
+            name: getattr(self, name)
+            for name in ("layout", "fixed_point", "calibrate", "with_edges")
+        }
+        for name, value in {**given, "no_merge": not self.merge}.items():
+            if value not in (None, False):
                 raise BadInput(
                     f"--{name.replace('_', '-')}: {model} is compiled already; give the option to"
                     " 'xnorflow compile'"
@@ -110,7 +118,7 @@ _INPUT_OPTIONS = _all(
     ),
     click.option(
         "--layout",
-        type=click.Choice(LAYOUTS),
+        type=click.Choice(LAYOUTS, case_sensitive=False),
         help="Order of the samples in your data, if the shapes leave a choice: as in the model"
         " file, channels last or channels first.",
     ),
@@ -133,6 +141,12 @@ _INPUT_OPTIONS = _all(
         help="Make sums of convolutions that read one map edges of one layer, which can be disabled"
         " while the network runs, as in ternary residual networks.",
     ),
+    click.option(
+        "--no-merge",
+        is_flag=True,
+        help="Keep layers apart that would become one where that takes less of an FPGA; scores are"
+        " the same.",
+    ),
 )
 
 
@@ -148,10 +162,11 @@ def input_options(f: F) -> F:
         fixed_point: str | None,
         calibrate: Path | None,
         with_edges: bool,
+        no_merge: bool,
         **options: Any,
     ) -> Any:
         reading = ReadingOptions(
-            input_type, input_scale, layout, fixed_point, calibrate, with_edges
+            input_type, input_scale, layout, fixed_point, calibrate, with_edges, not no_merge
         )
         return f(*args, reading=reading, **options)
 
@@ -167,8 +182,13 @@ def board_options(help: str) -> Callable[[F], F]:
             return f(*args, board=board_or_part(board, part), **options)
 
         decorate = _all(
-            click.option("--board", metavar="B", help=f"{help} {_BOARD_FORMS}"),
-            click.option("--part", metavar="P", help="An FPGA instead of a board, e.g. LFE5U-45F."),
+            click.option("--board", type=BOARD, metavar="B", help=f"{help} {_BOARD_FORMS}"),
+            click.option(
+                "--part",
+                type=PART,
+                metavar="P",
+                help="An FPGA instead of a board, e.g. LFE5U-45F.",
+            ),
         )
         return cast(F, decorate(command))
 
@@ -227,9 +247,10 @@ _TARGET_OPTIONS = _all(
 )
 link_option = click.option(
     "--link",
-    type=click.Choice(tuple(links())),
-    help="Link between host and board; the smaller of its frames per second and the accelerator's"
-    " is the headline.",
+    type=Name("link", lambda: tuple(links())),
+    metavar="L",
+    help="Link between host and board: " + ", ".join(links()) + ". The smaller of its frames per"
+    " second and the accelerator's is the headline.",
 )
 limit_option = click.option(
     "--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N images."
@@ -248,7 +269,24 @@ edges_option = click.option(
     metavar="K",
     help="Enable only the first K edges of each layer that has several.  [default: all]",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, not a table.")
+
+
+def _hush(ctx: click.Context, param: click.Parameter, quiet: bool) -> None:
+    be_quiet(quiet)
+    ctx.call_on_close(lambda: be_quiet(False))
+
+
+quiet_option = click.option(
+    "-q",
+    "--quiet",
+    is_flag=True,
+    expose_value=False,
+    callback=_hush,
+    help="Print nothing but errors, and JSON if asked for.",
+)
+json_option = _all(
+    click.option("--json", "as_json", is_flag=True, help="Print JSON, not a table."), quiet_option
+)
 
 
 def load_model(path: Path, reading: ReadingOptions) -> ir.IntegerNetwork:
@@ -273,5 +311,5 @@ def read_model(path: Path, reading: ReadingOptions) -> tuple[Graph, FixedPoint |
     if reading.fixed_point is None:
         return graph, None
     with working("choosing fixed-point widths"):
-        found = in_fixed_point(graph, reading.fixed_point, reading.calibrate)
+        found = in_fixed_point(graph, reading.fixed_point, reading.calibrate, merge=reading.merge)
     return found.graph, found.fixed

@@ -14,6 +14,7 @@ from xnorflow.cli.files import check_output, whole_file
 from xnorflow.devices.figure import compact
 from xnorflow.devices.links import FrameBytes, link_of
 from xnorflow.devices.tables import Fpga, fpga
+from xnorflow.report.terminal import bare_table
 
 
 def check(
@@ -74,11 +75,10 @@ def _rows(net: ir.IntegerNetwork, board: str, clock: float | None) -> list[dict[
 
 
 def _table(rows: list[dict[str, Any]], device: Fpga) -> Table:
-    table = Table(title=f"foldings for {device.board}")
     there = {"lut": device.luts, "ff": device.ffs, "bram": device.ram_blocks}
     names = {"lut": f"LUT{device.family.lut_inputs}", "ff": "FF", "bram": device.family.ram}
-    for name in ("II", "frames/s", *names.values()):
-        table.add_column(name, justify="right", no_wrap=True)
+    columns = ("II", "frames/s", *names.values())
+    table = bare_table(f"foldings for {device.board}", columns, columns)
     for row in rows:
         shares = (f"{row[k]:,} ({100 * row[k] / there[k].use():.0f} %)" for k in names)
         table.add_row(f"{row['ii']:,}", f"{row['fps']:,.0f}", *shares)
@@ -104,7 +104,7 @@ def show(
         Whether to print JSON instead of a table.
     """
     from xnorflow.compiler import clock_for
-    from xnorflow.resources.usage import checked, status
+    from xnorflow.resources.usage import checked, status, typical_error
 
     rows, device, at = _rows(net, board, clock), fpga(board), clock_for(board, clock)
     kind, error = status(device.family), checked(device.family)
@@ -126,8 +126,16 @@ def show(
             }
         )
         return
-    console.out.print(_table(rows, device))
-    lines = [f"at {at.mhz:g} MHz ({at.source.partition(':')[0]}); resources {kind}: {error}"]
+    console.show_table(_table(rows, device))
+    around = (
+        f"{words} \u00b1{typical:.0f} %"
+        for words, name in (("LUT", "lut"), ("FF", "ff"))
+        if (typical := typical_error(device.family, name)) is not None
+    )
+    lines = [
+        f"at {at.mhz:g} MHz ({at.source.partition(':')[0]}); resources {kind},"
+        f" {', '.join(around)} (median error)"
+    ]
     if (carrier := link_of(board)) is not None:
         frame = FrameBytes(rows[0]["bytes_to_board"], rows[0]["bytes_to_host"])
         lines.append(
@@ -139,4 +147,4 @@ def show(
     if plot is not None:
         lines.append(f"wrote {plot}")
     for line in lines:
-        console.out.print(line, highlight=False, markup=False)
+        console.say(line)

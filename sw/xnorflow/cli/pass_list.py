@@ -34,7 +34,7 @@ def reports(
         How the file is read.
     """
     if model.suffix == ".onnx":
-        yield from lowering_passes(*read_model(model, reading))
+        yield from lowering_passes(*read_model(model, reading), merge=reading.merge)
     design = compile_network(net, board, must_fit=False)
     watch = HardwareWatch()
     accelerator(
@@ -51,6 +51,6 @@ def reports(
 def show(found: list[PassReport]) -> None:
     """Print reports: a line for each pass, and below it what it changed."""
     for report in found:
-        console.out.print(f"{report.name}: {report.what}", style="bold", markup=False)
+        console.say(f": {report.what}", report.name, hang=4)
         for change in report.changes or ("changes nothing",):
-            console.out.print(f"  {change}", highlight=False, markup=False)
+            console.say(f"  {change}", hang=4)

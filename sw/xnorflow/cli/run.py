@@ -79,7 +79,8 @@ def command(
     \b
     Examples:
       xnorflow run build/cnv --port /dev/ttyUSB0 --data cifar10.npz
-      xnorflow run build/cnv --port /dev/ttyUSB0 --data cifar10.npz --check -o scores.npz
+      xnorflow run build/cnv --port /dev/ttyUSB0 --data cifar10.npz \\
+          --check -o scores.npz
       xnorflow run build/trn --port /dev/ttyUSB0 --data digits.npz --edges 1
     """
     from xnorflow_boards.host.driver import Driver
@@ -181,13 +182,11 @@ def _baud(directory: Path) -> int:
 
 
 def _report(result: dict[str, Any]) -> None:
-    say = console.out.print
-    say(
-        f"{result['frames']} frames in {result['seconds']:.2f} s: {result['fps']:.0f} frames per"
-        f" second over the link, {result['sent_again']} sent again",
-        highlight=False,
+    console.say(
+        f"{result['frames']:,} frames in {result['seconds']:.2f} s: {result['fps']:,.0f} frames/s"
+        f" over the link, {result['sent_again']:,} sent again"
     )
     if "mismatches" in result:
-        say("every score equals the golden model's", style="green", highlight=False)
+        console.say("every score equals the golden model's", style="green")
     if result.get("accuracy") is not None:
-        say(f"accuracy {100 * result['accuracy']:.2f} %", highlight=False)
+        console.say(f"accuracy {100 * result['accuracy']:.2f} %")

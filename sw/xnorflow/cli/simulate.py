@@ -39,7 +39,7 @@ from xnorflow.evidence.score_orders import tied
 )
 @click.option(
     "--engine",
-    type=click.Choice(["golden", "rtl", "cocotb"]),
+    type=click.Choice(["golden", "rtl", "cocotb"], case_sensitive=False),
     default="rtl",
     show_default=True,
     help="golden: the NumPy model; rtl: the Verilog in Verilator; cocotb: a cocotb testbench in"
@@ -100,7 +100,8 @@ def command(
     \b
     Examples:
       xnorflow simulate cnv.onnx --data cifar10.npz --engine golden
-      xnorflow simulate build/cnv --data cifar10.npz --limit 20 --jobs 2 -o scores.npz
+      xnorflow simulate build/cnv --data cifar10.npz --limit 20 \\
+          --jobs 2 -o scores.npz
       xnorflow simulate build/cnv --data cifar10.npz --limit 1 --waves cnv.vcd
       xnorflow simulate trn.onnx --with-edges --edges 1 --data digits.npz
     """
@@ -239,40 +240,38 @@ def _cocotb(
 
 
 def _report(result: dict[str, Any], stalls: float) -> None:
-    say = console.out.print
-    say(f"{result['engine']}: {result['frames']} frames", highlight=False)
+    say = console.say
+    say(f"{result['engine']}: {result['frames']:,} frames")
     if "edges" in result:
-        say(f"enabled edges of each layer: {result['edges']}", highlight=False)
+        say(f"enabled edges of each layer: {result['edges']}")
     if "tests" in result:
-        say("passed: " + ", ".join(result["tests"]), highlight=False)
+        say("passed: " + ", ".join(result["tests"]))
     if "mismatches" in result:
-        say("every score equals the golden model's", style="green", highlight=False)
+        say("every score equals the golden model's", style="green")
     if "ii" in result:
         ii = (
             "unknown, because that takes two frames,"
             if result["ii"] is None
-            else f"{result['ii']:g} cycles"
+            else f"{result['ii']:,g} cycles"
             if stalls
-            else f"{result['ii']} cycles"
+            else f"{result['ii']:,} cycles"
         )
         say(
-            f"simulated initiation interval {ii} (predicted"
-            f" {result['predicted_ii']}), latency {result['latency']} cycles (predicted"
-            f" {result['predicted_latency']})" + (" under stalls" if stalls else ""),
-            highlight=False,
+            f"simulated initiation interval {ii} (predicted {result['predicted_ii']:,}), latency"
+            f" {result['latency']:,} cycles (predicted {result['predicted_latency']:,})"
+            + (" under stalls" if stalls else "")
         )
     for name, shape in result.get("outputs", {}).items():
         size = " x ".join(map(str, shape))
-        say(f"output {name}: {size} scores", highlight=False, markup=False)
+        say(f"output {name}: {size} scores")
     if result.get("accuracy") is not None:
-        say(f"accuracy {100 * result['accuracy']:.2f} %", highlight=False)
+        say(f"accuracy {100 * result['accuracy']:.2f} %")
     if result["ties"]:
         say(
-            f"in {result['ties']} of {result['frames']} frames several classes have the greatest"
-            " score; the label is the first of them",
-            highlight=False,
+            f"in {result['ties']:,} of {result['frames']:,} frames several classes have the"
+            " greatest score; the label is the first of them"
         )
     if result["saturated"]:
-        say(f"warning: {result['saturated']}", style="yellow", highlight=False, markup=False)
+        say(f"warning: {result['saturated']}", style="yellow")
     for note in result["notes"]:
-        say(f"note: {note}", highlight=False, markup=False)
+        say(f"note: {note}")

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 import numpy as np
-from rich import box
-from rich.table import Table
+from rich.text import Text
 
 from xnorflow.cli import console
 from xnorflow.cli.files import check_output
+from xnorflow.cli.known_names import METHOD
 from xnorflow.cli.options import json_option
+from xnorflow.report.terminal import bare_table
 
 if TYPE_CHECKING:
     from xnorflow.train.data_sets import DataSet
@@ -59,8 +60,8 @@ class Verdict:
         return self.fixed_point is None and self.order > self.ties
 
 
-@click.command("train")
-@click.argument("method", required=False)
+@click.command("train", short_help="Train a network with a method of the literature.")
+@click.argument("method", type=METHOD, required=False)
 @click.option("--list", "as_list", is_flag=True, help="Show all methods, and do nothing else.")
 @click.option(
     "--data",
@@ -137,8 +138,10 @@ def command(
     Examples:
       xnorflow train --list
       xnorflow train bnn -o bnn.onnx
-      xnorflow train bnn --data mnist.npz --net 32C3-P2-64C3-P2-128 --epochs 10 -o conv.onnx
-      xnorflow train bi-real --data mnist.npz --net 16-32-64 --epochs 3 -o bireal.onnx
+      xnorflow train bnn --data mnist.npz --net 32C3-P2-64C3-P2-128 \\
+          --epochs 10 -o conv.onnx
+      xnorflow train bi-real --data mnist.npz --net 16-32-64 \\
+          --epochs 3 -o bireal.onnx
       xnorflow train bnn -o bnn.onnx --resume bnn.checkpoint.npz
     """
     from xnorflow.train.data_sets import read_data_set
@@ -181,7 +184,7 @@ def command(
         )
     else:
         _show(chosen, task, last, seconds, verdict, training.notes())
-        console.out.print(f"wrote {output}", highlight=False, markup=False, soft_wrap=True)
+        console.say(f"wrote {output}")
         following = ["xnorflow", "check", str(output), "--data", str(images.path), "--rtl", "4"]
         if calibration is not None and verdict.fixed_point is not None:
             following += ["--fixed-point", str(verdict.fixed_point)]
@@ -284,12 +287,11 @@ def _list(as_json: bool) -> None:
         shown = ("name", "title", "paper", "net", "epochs")
         console.print_json([{name: getattr(m, name) for name in shown} for m in METHODS])
         return
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for name in ("method", "what it is", "published", "default net"):
-        table.add_column(name, overflow="fold", no_wrap=name == "method")
+    table = bare_table("", ("method", "what it is; where it was published; default net"))
     for m in METHODS:
-        table.add_row(m.name, m.title, m.paper, m.net or "one layer")
-    console.out.print(table)
+        published = f"{m.paper}; {m.net or 'one layer'}"
+        table.add_row(m.name, Text.assemble(m.title, "\n", (published, "dim")))
+    console.show(table)
 
 
 def _show(
@@ -325,4 +327,4 @@ def _show(
     if task.data.held_out:
         lines.append("the test images are the first of every four of a class; none was trained on")
     for line in (*lines, *(f"note: {note}" for note in notes)):
-        console.out.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.say(line)

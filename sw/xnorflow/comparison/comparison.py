@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from xnorflow.cards import Card, Shown
 from xnorflow.comparison import gpu as gpu_model
 from xnorflow.comparison.fpga_row import fpga_row, traffic
 from xnorflow.comparison.gpu import COLUMN_TEXT, COLUMNS, DATA_TYPES, Settings
@@ -19,9 +20,11 @@ from xnorflow.errors import BadInput
 from xnorflow.resources.engine import DesignSummary
 from xnorflow.resources.usage import checked, status
 
+_SIZE = ("luts", "ffs", "ram_blocks", "dsps")
 
-@dataclass(frozen=True)
-class Comparison:
+
+@dataclass(frozen=True, repr=False)
+class Comparison(Shown):
     """A comparison of a network on several devices.
 
     Parameters
@@ -53,6 +56,40 @@ class Comparison:
     omitted: tuple[str, ...] = ()
     settings: Settings = field(default_factory=Settings)
     designs: Mapping[str, DesignSummary] = field(default_factory=dict)
+
+    def card(self) -> Card:
+        """Return what the prompt and a notebook show of the comparison."""
+        rows = []
+        for row in self.rows:
+            about = " ".join(filter(None, (row.data_type, row.column)))
+            size = ", ".join(str(row.figures[k]) for k in _SIZE if k in row.figures)
+            shown = (row.figures.get(key) for key in ("fps", "latency"))
+            speed = (f"{figure} {figure.kind}" if figure else "" for figure in shown)
+            rows.append((row.title, about, f"{row.batch:,}", *speed, size, "; ".join(row.notes)))
+        facts = [
+            (
+                row.device,
+                f"{row.figures['fps']} {row.figures['fps'].kind}, latency"
+                f" {row.figures['latency']}" + ("" if row.fits else ", does not fit"),
+            )
+            for row in self.rows
+            if row.category == "FPGA"
+        ]
+        facts += [
+            (
+                row.device,
+                f"{row.figures['fps']} {row.figures['fps'].kind}, {row.data_type}, batch"
+                f" {row.batch:,}",
+            )
+            for row in self.rows
+            if row.category == "GPU" and row.column == "gemm"
+        ]
+        return Card(
+            f"Comparison of {self.name}: {self.macs:,} multiply-accumulates a frame",
+            tuple(facts),
+            ("device", "arithmetic", "batch", "frames/s", "latency", "takes", "notes"),
+            tuple(rows),
+        )
 
     @property
     def energy_known(self) -> bool:

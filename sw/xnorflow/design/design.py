@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xnorflow import ir
-from xnorflow.design import folder
+from xnorflow import arguments, ir
+from xnorflow.cards import Card, Shown
+from xnorflow.design import described, folder
 from xnorflow.design.clock import Clock
 from xnorflow.design.summary import summary
 from xnorflow.devices.board_names import canonical, portable
@@ -28,6 +29,7 @@ from xnorflow.plan.mapping import sent
 from xnorflow.plan.memories import load_bits
 from xnorflow.plan.products import multiplier_of
 from xnorflow.plan.reductions import Fold
+from xnorflow.progress import Count, counted
 from xnorflow.resources.engine import DesignSummary
 from xnorflow.resources.summarise import design_summary
 from xnorflow.schedule import timing
@@ -41,8 +43,8 @@ if TYPE_CHECKING:
     from xnorflow_sim.verilator.runner import Simulator
 
 
-@dataclass(frozen=True, eq=False)
-class Design:
+@dataclass(frozen=True, eq=False, repr=False)
+class Design(Shown):
     """A compiled design: a network, its folding and the hardware that they make.
 
     `xnorflow.compile` returns one; `Design.read` reads one back from its folder.
@@ -83,6 +85,26 @@ class Design:
     timing: timing.Timing
     limit: str = ""
     link: HostLink | None = None
+
+    def card(self) -> Card:
+        """Return what the prompt and a notebook show of the design."""
+        where = "" if self.board is None else f" for {self.board_name}"
+        facts = [
+            ("speed", described.speed(self)),
+            ("link", described.traffic(self)),
+            *(("size", line) for line in described.size(self)[:1]),
+            ("limit", described.limit(self)),
+        ]
+        rows = (
+            (part.name, str(fold.pe), str(fold.simd), str(fold.pixels), f"{part.cycles(fold):,}")
+            for part, fold in zip(self.parts, self.folds, strict=True)
+        )
+        return Card(
+            f"Design {self.net.name}{where}: {len(self.parts)} engines",
+            tuple(facts),
+            ("engine", "PE", "SIMD", "pixels", "cycles"),
+            tuple(rows),
+        )
 
     @classmethod
     def assemble(
@@ -356,7 +378,7 @@ class Design:
         seed: int = 0,
         check: bool = True,
         expected: NDArray[Any] | None = None,
-        progress: Callable[[int, int], object] | None = None,
+        progress: bool | Count | None = None,
         waves: str | Path | None = None,
         edges: int | NDArray[Any] | None = None,
     ) -> Run:
@@ -376,8 +398,9 @@ class Design:
             Whether to compare all scores with those of the golden model.
         expected : int64 array [frames, classes], optional
             Scores of the golden model, in its own order; computed if they are not given.
-        progress : callable, optional
-            Callback that receives the number of frames done and the number of all frames.
+        progress : bool or callable, optional
+            True shows a progress bar; a callable receives the number of frames done and the number
+            of all frames.
         waves : path, optional
             File for the waveforms of all frames.
         edges : int or int array [frames], optional
@@ -403,7 +426,7 @@ class Design:
         """
         from xnorflow_sim import golden
 
-        x = golden.frames(self.net, x)
+        x = golden.frames(self.net, arguments.samples(x, "simulate"))
         own = (len(x), self.net.score_count)
         if expected is not None and np.shape(expected) != own:
             raise BadInput(
@@ -412,16 +435,17 @@ class Design:
             )
         counts = golden.enabled_edges(self.net, len(x), edges)
         simulator = self.simulator(waves=waves is not None, frames=len(x))
-        run = simulator.run(
-            x,
-            edges=None if edges is None else counts,
-            stall_in=stalls[0],
-            stall_out=stalls[1],
-            seed=seed,
-            jobs=jobs,
-            progress=progress,
-            waves=Path(waves) if waves else None,
-        )
+        with counted(progress, f"RTL of {self.net.name}") as tick:
+            run = simulator.run(
+                x,
+                edges=None if edges is None else counts,
+                stall_in=stalls[0],
+                stall_out=stalls[1],
+                seed=seed,
+                jobs=jobs,
+                progress=tick,
+                waves=Path(waves) if waves else None,
+            )
         if check:
             expected = golden.run_frames(self.net, x, edges=edges) if expected is None else expected
             wrong = (run.scores != expected).any(axis=1)

@@ -72,6 +72,14 @@ class Summarised(Protocol):
         """Predicted initiation interval and latency."""
 
     @property
+    def ii(self) -> int:
+        """Predicted initiation interval in cycles."""
+
+    @property
+    def latency(self) -> int:
+        """Predicted latency in cycles."""
+
+    @property
     def limit(self) -> str:
         """Reason why no faster folding fits the board."""
 
@@ -276,6 +284,20 @@ def _resources(design: Summarised, family: Family) -> dict[str, Any]:
     }
 
 
+def resources_on(design: Summarised, device: Fpga) -> dict[str, Any]:
+    """Return what a design takes of an FPGA, what that has, and what designs may take."""
+    return _resources(design, device.family) | {
+        "device": {
+            "lut": device.luts.use(),
+            "ff": device.ffs.use(),
+            "bram": device.ram_blocks.use(),
+            **({"spram": device.spram_number} if device.spram_number else {}),
+            **({"dsp": int(device.dsps.use())} if device.dsps.usable else {}),
+        },
+        "usable": _usable(design, device),
+    }
+
+
 def _usable(design: Summarised, device: Fpga) -> dict[str, Any]:
     """Return what designs may take of a device: the rest is headroom and the host link."""
     budget = board_budget(device, prod(design.net.shape))
@@ -422,16 +444,7 @@ def summary(design: Summarised) -> dict[str, Any]:
         device = fpga(design.board)
         if portable(design.board) is not None:
             content["board_file"] = BOARD
-        content["resources"] = _resources(design, device.family) | {
-            "device": {
-                "lut": device.luts.use(),
-                "ff": device.ffs.use(),
-                "bram": device.ram_blocks.use(),
-                **({"spram": device.spram_number} if device.spram_number else {}),
-                **({"dsp": int(device.dsps.use())} if device.dsps.usable else {}),
-            },
-            "usable": _usable(design, device),
-        }
+        content["resources"] = resources_on(design, device)
     else:
         families = {device.family.name: device.family for device in fpgas().values()}
         content["resources_by_family"] = {

@@ -83,9 +83,9 @@ def described(board: str) -> BoardFile:
         return BoardFile(part.text, part, title=part.text)
     known = [*SHIPPED, *plugged_names(BOARDS)]
     raise BadInput(
-        f"unknown board {board[:100]!r}; known are {', '.join(known)}"
-        f"{did_you_mean(board, [*known, *known_parts()])}; a board file (my_board{SUFFIX}), a"
-        " platform (module:Class) or a part (LFE5U-45F) would work, too"
+        f"unknown board {board[:100]!r}; known are {', '.join(known)}; a board file"
+        f" (my_board{SUFFIX}), a platform (module:Class) or a part (LFE5U-45F) would work, too"
+        f"{did_you_mean(board, [*known, *known_parts()])}"
     )
 
 

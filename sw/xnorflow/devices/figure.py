@@ -78,6 +78,8 @@ class Figure:
             for limit, unit in ((1e6, "s"), (1e3, "ms")):
                 if self.value >= limit * 0.9995:
                     return f"{_three(self.value / limit)} {unit}"
+        if self.unit == "B/s" and self.value >= 9995:
+            return f"{compact(self.value)}{self.unit}"
         return f"{compact(self.value)} {self.unit}".strip()
 
 
@@ -88,7 +90,7 @@ def compact(value: float) -> str:
         if size >= limit * 0.9995:
             scaled = value / (1e3 if suffix == " k" else limit)
             return f"{_three(scaled)}{suffix}"
-    return f"{value:.0f}" if float(value).is_integer() or size >= 999.5 else _three(value)
+    return f"{value:,.0f}" if float(value).is_integer() or size >= 999.5 else _three(value)
 
 
 def _three(value: float) -> str:

@@ -12,7 +12,7 @@ from functools import cache
 
 from xnorflow.devices.board_names import described
 from xnorflow.devices.figure import Figure, Origin
-from xnorflow.devices.near_names import did_you_mean
+from xnorflow.devices.near_names import did_you_mean, same_but_case
 from xnorflow.devices.tables import Datum, Source, datum, sourced
 from xnorflow.errors import BadInput
 
@@ -124,11 +124,12 @@ def link(name: str) -> HostLink:
     BadInput
         If there is no such link; the message lists the known ones.
     """
-    if name not in links():
+    known = same_but_case(name, links())
+    if known is None:
         raise BadInput(
             f"unknown link {name!r}; known are {', '.join(links())}{did_you_mean(name, links())}"
         )
-    return links()[name]
+    return links()[known]
 
 
 def link_of(board: str) -> HostLink | None:

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 
 def same_but_case(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that differs from a name in its case only, or None."""
+    """Return the known name that is a name in any case, or None."""
     return next((k for k in known if k.casefold() == name.casefold()), None)
 
 

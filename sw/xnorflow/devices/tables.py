@@ -17,7 +17,7 @@ from xnorflow.devices.board_file import BoardFile
 from xnorflow.devices.board_names import PARTS, SHIPPED, described, plugged_in, shipped
 from xnorflow.devices.device_data import content
 from xnorflow.devices.figure import Figure, Origin
-from xnorflow.devices.near_names import did_you_mean
+from xnorflow.devices.near_names import did_you_mean, same_but_case
 from xnorflow.devices.part_names import known_parts
 from xnorflow.errors import BadInput
 from xnorflow_hw.spec.kinds import Fabric
@@ -467,8 +467,9 @@ def gpu(name: str) -> Gpu:
     BadInput
         If there is no such GPU; the message lists the known ones.
     """
-    if name not in gpus():
+    known = same_but_case(name, gpus())
+    if known is None:
         raise BadInput(
             f"unknown GPU {name!r}; known are {', '.join(gpus())}{did_you_mean(name, gpus())}"
         )
-    return gpus()[name]
+    return gpus()[known]

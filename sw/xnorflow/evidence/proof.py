@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xnorflow import ir
+from xnorflow import arguments, ir
 from xnorflow.api import load
 from xnorflow.compiler import compile_network
 from xnorflow.design.design import Design
@@ -32,6 +32,7 @@ from xnorflow.frontend import read
 from xnorflow.graph.input_scale import InputScale
 from xnorflow.ir.input_kind import FILE
 from xnorflow.ir.looked_up import all_multiplied
+from xnorflow.progress import bar
 from xnorflow.version import __version__
 from xnorflow_sim import golden
 
@@ -81,6 +82,7 @@ def check(
     fixed_point: int | str | None = None,
     calibrate: str | Path | None = None,
     with_edges: bool = False,
+    merge: bool = True,
     edges: int | None = None,
     rtl: int | None = None,
     gates: int = 0,
@@ -92,6 +94,7 @@ def check(
     jobs: int = 1,
     netlist: PrepareNetlist | None = None,
     stages: Stages | None = None,
+    progress: bool = False,
     command: tuple[str, ...] = (),
 ) -> Evidence:
     """Check on images that the file, golden model, Verilog and netlist of a model agree.
@@ -112,6 +115,8 @@ def check(
         counted, and is no failure.
     with_edges : bool
         As `edges` for `xnorflow.load`.
+    merge : bool
+        As for `xnorflow.load`.
     edges : int, optional
         Number of enabled edges of each layer, all by default. The file computes with all of them,
         so the executor runs only if all are enabled.
@@ -128,6 +133,8 @@ def check(
         `gates`.
     stages : callable, optional
         Function that opens a progress bar, see `Stages`.
+    progress : bool
+        Whether progress bars are shown, where `stages` is not given.
     command : tuple of str
         Command line, which is recorded.
 
@@ -147,7 +154,9 @@ def check(
     ToolMissing
         If an executor or simulator is not installed.
     """
-    opened = stages or (lambda title: nullcontext(lambda done, total: None))
+    model = arguments.path(model, "xnorflow.check")
+    x = np.asarray(arguments.samples(x, "xnorflow.check"))
+    opened = stages or (bar if progress else _silent)
     options: dict[str, Any] = {
         "input": input,
         "input_scale": str(input_scale) if isinstance(input_scale, Fraction) else input_scale,
@@ -161,9 +170,9 @@ def check(
         "clock": clock,
         # A check of before knew nothing of these, and is repeated as it was.
         **({"with_edges": 1} if with_edges else {}),
+        **({"merge": 0} if not merge else {}),
         **({"edges": edges} if edges is not None else {}),
     }
-    model, x = Path(model), np.asarray(x)
     if rtl is None:
         rtl = min(FOLDER_FRAMES, len(x)) if model.is_dir() else 0
     subject = _subject(model, file, options, hardware=rtl > 0 or gates > 0)
@@ -244,6 +253,10 @@ def check(
     )
 
 
+def _silent(title: str) -> AbstractContextManager[Tick]:
+    return nullcontext(lambda done, total: None)
+
+
 def _subject(
     model: Path, file: str | Path | None, options: dict[str, Any], *, hardware: bool
 ) -> Subject:
@@ -286,7 +299,7 @@ def _loading(options: dict[str, Any]) -> dict[str, Any]:
     return (
         _reading(options)
         | {name: options[name] for name in ("fixed_point", "calibrate")}
-        | {"edges": bool(options.get("with_edges"))}
+        | {"edges": bool(options.get("with_edges")), "merge": bool(options.get("merge", 1))}
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xnorflow import outputs
+from xnorflow.cards import Card, Shown
 from xnorflow.errors import BadInput
 
 FORMAT = "xnorflow-evidence-1"
@@ -82,8 +83,8 @@ class Outcome:
         return self.differs and not self.failure and self.order == self.ties > 0
 
 
-@dataclass(frozen=True)
-class Evidence:
+@dataclass(frozen=True, repr=False)
+class Evidence(Shown):
     """A proof of one model on one set of images.
 
     Parameters
@@ -130,6 +131,24 @@ class Evidence:
     accuracy: float | None = None
     format: str = field(default=FORMAT)
 
+    def card(self) -> Card:
+        """Return what the prompt and a notebook show of the evidence."""
+        said = "DIFFERS" if self.differs else "nothing differs that should not"
+        facts = [
+            (
+                o.name,
+                o.failure
+                or f"{o.tool} against {o.against}, {o.frames:,} frames: {o.labels:,} labels,"
+                f" {o.order:,} orders and {o.scores:,} of {o.total:,} scores differ",
+            )
+            for o in self.outcomes
+        ]
+        facts += [("altered", place) for place in self.alterations]
+        if self.accuracy is not None:
+            facts.append(("accuracy", f"{self.accuracy:.2%}"))
+        facts += [("note", note) for note in self.notes]
+        return Card(f"Evidence about {self.network.get('name')}: {said}", tuple(facts))
+
     @property
     def differs(self) -> bool:
         """Whether anything differs that should not."""
@@ -142,12 +161,23 @@ class Evidence:
         return {"format": content.pop("format"), "differs": self.differs} | content
 
     def write(self, path: Path) -> None:
-        """Write the record to a file, which `read_evidence` reads."""
+        """Write the record to a file, which `read_evidence` reads.
+
+        Parameters
+        ----------
+        path : Path
+            File to write.
+        """
         outputs.write_json(path, self.to_json())
 
 
 def read_evidence(path: str | Path) -> Evidence:
     """Read a file that `Evidence.write` wrote.
+
+    Parameters
+    ----------
+    path : path
+        The file; it may come from anywhere.
 
     Raises
     ------

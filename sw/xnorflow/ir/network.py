@@ -12,9 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xnorflow import arguments
+from xnorflow.cards import Card, Shown
 from xnorflow.ir.alphabet import Ints
 from xnorflow.ir.encoding import to_arrays
 from xnorflow.ir.layer_graph import LayerGraph, Output
+from xnorflow.ir.layers import Conv
+from xnorflow.progress import Count, counted
 
 SCORES = "scores"
 """Name of the output of a network whose scores are its file's only output, and a vector."""
@@ -76,12 +80,43 @@ def result_arrays(
     return arrays
 
 
-@dataclass(frozen=True, eq=False)
-class IntegerNetwork(LayerGraph):
+@dataclass(frozen=True, eq=False, repr=False)
+class IntegerNetwork(Shown, LayerGraph):
     """A trained network in integers only; calling it runs the golden model.
 
     It has the parameters of `LayerGraph`.
     """
+
+    def card(self) -> Card:
+        """Return what the prompt and a notebook show of the network."""
+        weighted = [(x, out) for x, _, out in self if isinstance(x, Conv)]
+        macs = sum(x.operations * out.height * out.width for x, out in weighted)
+        bits = sum(x.weights.size * x.alphabet.bits for x, _ in weighted)
+        outputs = ", ".join(f"{o.name} {list(o.shape)}" for o in self.outputs)
+        facts = [
+            ("size", f"{macs:,} multiply-accumulates a frame, {bits:,} weight bits"),
+            ("x", f"{self.samples} {self.input_order.describe(self.shape)}"),
+            ("scores", outputs or f"int64 [frames, {self.score_count}]"),
+        ]
+        if self.classes:
+            facts.append(("classes", ", ".join(self.classes)))
+        return Card(
+            f"IntegerNetwork {self.name}: {len(self.layers)} layers",
+            (*facts, *(("note", note) for note in self.notes)),
+            ("layer", "kind", "output", "values", "weights"),
+            tuple(
+                (
+                    layer.name,
+                    layer.kind,
+                    " x ".join(map(str, out.shape)),
+                    str(out.alphabet),
+                    f"{list(layer.weights.shape)} of {layer.alphabet}"
+                    if isinstance(layer, Conv)
+                    else "",
+                )
+                for layer, _, out in self
+            ),
+        )
 
     @cached_property
     def digest(self) -> str:
@@ -121,6 +156,11 @@ class IntegerNetwork(LayerGraph):
 
         It is the one along which the scores of a pixel are, wherever the file has them; the first
         behind the frames if no axis has them all. None if each pixel has one score, and no axis.
+
+        Parameters
+        ----------
+        output : Output
+            One of `named`.
         """
         first, channels = 0, 1
         for layer in self.score_layers:
@@ -175,7 +215,11 @@ class IntegerNetwork(LayerGraph):
         return float((found == y).mean()) if found.shape == y.shape else None
 
     def evaluate(
-        self, x: NDArray[Any], *, edges: int | NDArray[Any] | None = None
+        self,
+        x: NDArray[Any],
+        *,
+        edges: int | NDArray[Any] | None = None,
+        progress: bool | Count | None = None,
     ) -> dict[str, Ints]:
         """Compute all of the file's outputs with the golden model, by name and in its own shape.
 
@@ -189,9 +233,17 @@ class IntegerNetwork(LayerGraph):
         # The one import of a higher room: users call a network, and the golden model computes it.
         from xnorflow_sim import golden
 
-        return self.in_file_shape(golden.run(self, x, edges=edges))
+        x = arguments.samples(x, "a network")
+        with counted(progress, f"golden model of {self.name}") as tick:
+            return self.in_file_shape(golden.run(self, x, tick, edges))
 
-    def __call__(self, x: NDArray[Any], *, edges: int | NDArray[Any] | None = None) -> Ints:
+    def __call__(
+        self,
+        x: NDArray[Any],
+        *,
+        edges: int | NDArray[Any] | None = None,
+        progress: bool | Count | None = None,
+    ) -> Ints:
         """Compute the golden model's scores, those of the file's first output if it has several.
 
         Parameters
@@ -202,6 +254,9 @@ class IntegerNetwork(LayerGraph):
         edges : int or int array [frames], optional
             Number of enabled edges of each layer that has several (`Conv.edges`), for all frames or
             for each; all by default.
+        progress : bool or callable, optional
+            True shows a progress bar; a callable receives the number of frames done and the number
+            of all frames.
 
         Returns
         -------
@@ -214,4 +269,4 @@ class IntegerNetwork(LayerGraph):
             If the type, the shape or a value of `x` does not fit the network, or `edges` not its
             edges.
         """
-        return self.evaluate(x, edges=edges)[self.named[0].name]
+        return self.evaluate(x, edges=edges, progress=progress)[self.named[0].name]

@@ -43,8 +43,19 @@ class PassReport(NamedTuple):
     changes: tuple[str, ...]
 
 
-def lowering_passes(graph: Graph, fixed: FixedPoint | None = None) -> Iterator[PassReport]:
+def lowering_passes(
+    graph: Graph, fixed: FixedPoint | None = None, *, merge: bool = True
+) -> Iterator[PassReport]:
     """Lower an imported network and merge its layers, and yield a report of every step.
+
+    Parameters
+    ----------
+    graph : Graph
+        As the frontend read it.
+    fixed : FixedPoint, optional
+        Fixed point for what has no exact integer form.
+    merge : bool
+        Whether layers are merged.
 
     Raises
     ------
@@ -59,7 +70,8 @@ def lowering_passes(graph: Graph, fixed: FixedPoint | None = None) -> Iterator[P
         else:
             lines = _layers(made)
             yield PassReport(name, _count(made), tuple(f"+ {x}" for x in lines))
-            yield from merging_passes(made)
+            if merge:
+                yield from merging_passes(made)
         before = lines
 
 

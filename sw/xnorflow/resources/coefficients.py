@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -44,6 +45,14 @@ class Coefficients:
     errors: Mapping[str, str]
     family: str = ""
     against: str = ""
+
+    def typical_error(self, resource: str) -> float | None:
+        """Return the median error of a resource in percent, on designs that the fit has not seen.
+
+        None if the words of `errors` have no median, as of blocks of RAM, which are counted.
+        """
+        medians = re.findall(r"median ([\d.]+) %", self.errors[resource])
+        return float(medians[-1]) if medians else None
 
     def part(self, component: str, terms: Terms) -> tuple[float, float]:
         """Compute a component's share of the LUTs and flip-flops of a whole design.

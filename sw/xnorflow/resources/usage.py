@@ -99,6 +99,11 @@ def error_of(family: Family, resource: str) -> str:
     return fitted()[family.coefficients].errors[resource]
 
 
+def typical_error(family: Family, resource: str) -> float | None:
+    """Return the median error of "lut" or "ff" in percent; None if the model counts exactly."""
+    return fitted()[family.coefficients].typical_error(resource)
+
+
 def checked(family: Family) -> str:
     """Return how accurate the model is on a family, and what it was compared with, in words."""
     found = fitted()[family.coefficients]

@@ -273,16 +273,16 @@ METHODS = (
 
 
 def find_method(name: str) -> Method:
-    """Return a method by its name.
+    """Return a method by its name, in any case.
 
     Raises
     ------
     BadInput
         If there is none; the message names one that is written alike, if there is one.
     """
-    for method in METHODS:
-        if method.name == name:
-            return method
-    alike = difflib.get_close_matches(name, [m.name for m in METHODS], 1)
+    known = {m.name: m for m in METHODS}
+    if name.casefold() in known:
+        return known[name.casefold()]
+    alike = difflib.get_close_matches(name.casefold()[:100], known, 1)
     hint = f"did you mean {alike[0]}? " if alike else ""
     raise BadInput(f"there is no method {name!r}: {hint}'xnorflow train --list' shows all")

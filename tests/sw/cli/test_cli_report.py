@@ -54,7 +54,7 @@ def test_the_report_of_a_design_is_of_that_design(made: tuple[Path, Path, str]) 
 def test_reports_and_links_are_checked_before_the_work(tmp_path: Path) -> None:
     out = tmp_path / "o"
     assert "a report is written as .html" in refused(*COMPILE, "-o", out, "--report", "r.pdf")
-    assert "'usb' is not one of" in refused(*COMPILE, "-o", out, "--link", "usb")
+    assert "'usb' is no link; known are uart," in refused(*COMPILE, "-o", out, "--link", "usb")
     front = ("compile", MODEL, "--board", "ulx3s-25f", "--pareto", "--report", tmp_path / "r.html")
     assert "--pareto writes no design" in refused(*front)
     said = refused("compile", MODEL, "--board", "ulx3s-25f", "-o", out, "--clock", 500)

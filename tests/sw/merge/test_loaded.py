@@ -100,3 +100,32 @@ def test_votes_over_normalised_scores_in_a_file(tmp_path: Path) -> None:
     x = rng.integers(0, 256, (100, 12)).astype(np.uint8)
     net = xf.load(path)
     assert (net(x) == executed(path, x.astype(np.float32))).all()
+
+
+def test_the_option_of_commands_leaves_layers_apart(tmp_path: Path) -> None:
+    path, x, _ = cores(tmp_path)
+    np.save(tmp_path / "x.npy", x)
+
+    def run(*arguments: object, code: int = 0) -> str:
+        result = CliRunner().invoke(main, [str(a) for a in arguments])
+        assert result.exit_code == code, result.output
+        return result.output
+
+    def layers(*options: str) -> list[str]:
+        return [
+            row["name"] for row in json.loads(run("inspect", path, "--json", *options))["layers"]
+        ]
+
+    apart, whole = ([x.name for x in xf.load(path, merge=m).layers] for m in (False, True))
+    assert layers("--no-merge") == apart != whole == layers()
+    assert "group_blocks" not in run("inspect", path, "--passes", "--no-merge")
+    run("compile", path, "-o", tmp_path / "design", "--cycles", 64, "--no-merge")
+    assert [layer.name for layer in xf.load(tmp_path / "design").layers] == apart
+    golden = ("--data", tmp_path / "x.npy", "--engine", "golden", "--no-merge")
+    assert "compiled already" in run("simulate", tmp_path / "design", *golden, code=2)
+    evidence = tmp_path / "e.json"
+    run("check", path, "--data", tmp_path / "x.npy", "--no-merge", "-o", evidence)
+    assert json.loads(evidence.read_text())["options"]["merge"] == 0
+    assert "nothing has changed" in run("check", "--against", evidence)
+    useless = run("check", "--against", evidence, "--no-merge", code=2)
+    assert "--no-merge: --against takes it from" in useless

@@ -8,7 +8,7 @@ from PIL import Image
 from rich.console import Console
 
 from xnorflow.comparison.comparison import Comparison, compare
-from xnorflow.devices.figure import Figure, Origin
+from xnorflow.devices.figure import SHORT, Figure, Origin
 from xnorflow.errors import BadInput
 from xnorflow.report import plot
 from xnorflow.report.table import cell, table
@@ -36,14 +36,19 @@ def text_of(comparison: Comparison, width: int) -> str:
 
 def test_table_shows_every_rate_with_its_kind(comparison):
     text = text_of(comparison, 160)
-    assert "120 MHz plc" in text and "72,000 sim" in text and "30 MHz est" in text
+    # Where all of a column are of one kind, its head says so; else each cell does.
+    clocks, _, below = text.partition("120 MHz")
+    assert "clock" in clocks and "plc" in below.splitlines()[1] and "72,000" in below
+    assert "interval" in text and "sim" in text.partition("120 MHz")[0]
     for row in comparison.rows:
         assert f"{row.figures['fps']}".replace(" frames/s", "") in text
         assert row.device in text or row.title in text
     assert "icebreaker: does not fit" in text
     assert "left out: NVIDIA L4: b1" in text
+    shown = {figure.kind for row in comparison.rows for figure in row.figures.values()}
+    assert len(shown) > 2
     for kind in Origin:
-        assert str(kind) in text
+        assert (f"{SHORT[kind]} {kind}" in text) == (kind in shown)
 
 
 def test_no_number_in_a_cell_lacks_its_kind():
@@ -52,7 +57,9 @@ def test_no_number_in_a_cell_lacks_its_kind():
         assert cell(figure).plain.split()[-1] == str(kind)[:3].replace("pla", "plc")
     assert cell(None).plain == "-"
     share = Figure(120, "%", Origin.ESTIMATED, "how")
-    assert cell(Figure(99, "LUT4", Origin.ESTIMATED, ""), share).plain == "99 LUT4 est\n120 %"
+    assert cell(Figure(99, "LUT4", Origin.ESTIMATED, ""), share).plain == "99 LUT4\n120 % est"
+    known = cell(Figure(99, "LUT4", Origin.ESTIMATED, ""), kind=Origin.ESTIMATED)
+    assert known.plain == "99 LUT4"
 
 
 @pytest.mark.parametrize("width", [60, 80, 200])

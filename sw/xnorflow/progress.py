@@ -1,0 +1,106 @@
+"""Progress displays on the standard error, for commands and for `progress=True` in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Count = Callable[[int, int], object]
+"""Callback that receives the number of items done and the number of all items."""
+Words = Callable[[str], object]
+"""Callback that receives a text about what is being done."""
+
+
+def _console(console: Console | None) -> Console:
+    from rich.console import Console as Made
+
+    return Made(stderr=True) if console is None else console
+
+
+def seen(console: Console) -> bool:
+    """Return whether somebody watches a console: on a terminal or in a notebook."""
+    return (console.is_terminal or console.is_jupyter) and not console.quiet
+
+
+@contextmanager
+def bar(what: str, console: Console | None = None) -> Iterator[Count]:
+    """Show a progress bar while the block runs; where nobody watches, nothing is shown.
+
+    Yields a function that takes the number of items done and the number of all items.
+    """
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    out = _console(console)
+    with Progress(*columns, console=out, transient=True, disable=not seen(out)) as shown:
+        task = shown.add_task(what, total=None)
+        yield lambda done, total: shown.update(task, completed=done, total=total)
+
+
+@contextmanager
+def spinner(what: str, console: Console | None = None) -> Iterator[Words]:
+    """Show a spinner while the block runs; where nobody watches, nothing is shown.
+
+    Yields a function that takes a text about what is being done.
+    """
+    from rich.text import Text
+
+    out = _console(console)
+    if not seen(out):
+        yield lambda doing: None
+        return
+    with out.status(Text(what)) as status:
+        yield lambda doing: status.update(Text(f"{what}: {doing}"))
+
+
+@contextmanager
+def counted(progress: bool | Count | None, what: str) -> Iterator[Count | None]:
+    """Yield the callback of a parameter `progress` that counts; True is a progress bar.
+
+    Parameters
+    ----------
+    progress : bool, callable or None
+        As the user gave it.
+    what : str
+        What the bar says.
+    """
+    if progress is True:
+        with bar(what) as tick:
+            yield tick
+    else:
+        yield progress or None
+
+
+@contextmanager
+def told(progress: bool | Words | None, what: str) -> Iterator[Words | None]:
+    """Yield the callback of a parameter `progress` that receives texts; True is a spinner.
+
+    Parameters
+    ----------
+    progress : bool, callable or None
+        As the user gave it.
+    what : str
+        What the spinner says.
+    """
+    if progress is True:
+        with spinner(what) as tell:
+            yield tell
+    else:
+        yield progress or None
