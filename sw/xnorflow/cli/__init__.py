@@ -83,6 +83,7 @@ def _register() -> None:
         program,
         run,
         simulate,
+        sweep,
         train,
     )
 
@@ -98,6 +99,7 @@ def _register() -> None:
         program,
         run,
         compare,
+        sweep,
         train,
         doctor,
     ):

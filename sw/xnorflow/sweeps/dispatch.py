@@ -137,7 +137,7 @@ class Sending:
             return None
         except ModuleNotFoundError as e:
             raise ToolMissing(
-                f"the workers lack {e.name}. What would work: install xnorflow, in the same version,"
+                f"the workers lack {e.name}. What would work: install the same version of xnorflow"
                 " where they run"
             ) from e
         if "error" in found:

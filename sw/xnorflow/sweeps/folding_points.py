@@ -1,4 +1,4 @@
-"""The points (network, device, target, clock) of a sweep: by the cost tables, without a schedule."""
+"""The points (network, device, target, clock) of a sweep, by the cost tables alone."""
 
 from __future__ import annotations
 
@@ -127,11 +127,12 @@ class Wanted:
 
     def batches(self, done: set[str]) -> list[Batch]:
         """Return batches of the points that are not done."""
-        missing = {
-            cycles: [mhz for mhz in each if FOLDINGS.key(self.target.point(cycles, mhz)) not in done]
-            for cycles, each in self.clocks.items()
-        }
-        open_ = [(cycles, each) for cycles, each in missing.items() if each]
+
+        def missing(cycles: int, mhz: float) -> bool:
+            return FOLDINGS.key(self.target.point(cycles, mhz)) not in done
+
+        left = {c: [mhz for mhz in each if missing(c, mhz)] for c, each in self.clocks.items()}
+        open_ = [(cycles, each) for cycles, each in left.items() if each]
         # Shares of about the same size, so that no batch is a small rest.
         number = ceil(len(open_) / AT_ONCE)
         return [self._batch(open_[i::number]) for i in range(number)]

@@ -77,8 +77,8 @@ def sweep(
 
     The points are evaluated by the cost tables of the folding search, without a schedule; those
     of the front then get the exact one. Rows are written while they come. What is in the folder
-    already is not evaluated again, so a sweep that was interrupted, or that has got more points, goes
-    on where it was. It needs the packages of the extra "sweep".
+    already is not evaluated again, so a sweep that was interrupted, or that has got more points,
+    goes on where it was. It needs the packages of the extra "sweep".
 
     In a script, call it below ``if __name__ == "__main__":``, because each process imports the
     script.

@@ -14,8 +14,8 @@ from functools import cache
 from pathlib import Path
 
 from xnorflow import ir
-from xnorflow.devices.board_names import SHIPPED, described
 from xnorflow.devices.board_file import BoardFile
+from xnorflow.devices.board_names import SHIPPED, described
 from xnorflow.inputs import blaming
 from xnorflow.ir import file as ir_file
 
@@ -62,14 +62,16 @@ def unpacked_folder(data: bytes, folder: Path) -> None:
     BadInput
         If it is none.
     """
-    with blaming("the files of a design did not arrive"):
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > MAX_BYTES:
-                raise ValueError(f"they have more than {MAX_BYTES} bytes")
-            for entry in archive.infolist():
-                if Path(entry.filename).name != entry.filename:
-                    raise ValueError(f"{entry.filename!r} is no file name")
-                (folder / entry.filename).write_bytes(archive.read(entry))
+    with (
+        blaming("the files of a design did not arrive"),
+        zipfile.ZipFile(io.BytesIO(data)) as archive,
+    ):
+        if sum(entry.file_size for entry in archive.infolist()) > MAX_BYTES:
+            raise ValueError(f"they have more than {MAX_BYTES} bytes")
+        for entry in archive.infolist():
+            if Path(entry.filename).name != entry.filename:
+                raise ValueError(f"{entry.filename!r} is no file name")
+            (folder / entry.filename).write_bytes(archive.read(entry))
 
 
 def board_text(board: str) -> str:

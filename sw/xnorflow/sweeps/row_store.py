@@ -1,7 +1,7 @@
 """The Parquet files of a sweep: parts while it runs, one sorted file when it is done.
 
-Each batch of rows is a file of its own, which is written to a temporary name and renamed. So a sweep
-that is interrupted leaves whole parts, and the next one reads what is done from them.
+Each batch of rows is a file of its own, which is written to a temporary name and renamed. So a
+sweep that is interrupted leaves whole parts, and the next one reads what is done from them.
 """
 
 from __future__ import annotations
