@@ -7,6 +7,7 @@ import json
 import shutil
 import tempfile
 import threading
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -197,13 +198,15 @@ def _batch(key: str, point: dict[str, Any], board: str, parcel: str) -> Batch:
     return Batch(f"placements-{key}", 1, placed, request, (parcel,))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Netlist:
-    """A design after synthesis; `build` has run it in `folder`, which lasts as long as this."""
+    """A design after synthesis, which `build` has run in its folder."""
 
-    folder: tempfile.TemporaryDirectory[str]
     build: OpenBuild
     made: Synthesised
+
+    def __post_init__(self) -> None:
+        weakref.finalize(self, shutil.rmtree, self.build.folder, ignore_errors=True)
 
 
 _synthesis = threading.Lock()
@@ -215,10 +218,10 @@ def _netlist(files: bytes, board: str, wish: float, baud: int, core: bool) -> _N
     _, design = unpacked_design(files)
     # Another machine may lack the package of a platform, or have another of that name.
     target = find_board(board_named(board))
-    folder = tempfile.TemporaryDirectory(dir=scratch())
-    build = OpenBuild(design, target, Path(folder.name), lambda step, doing: None)
+    folder = Path(tempfile.mkdtemp(dir=scratch()))
+    build = OpenBuild(design, target, folder, lambda step, doing: None)
     rate = None if target.file.stream is not None else baud
-    return _Netlist(folder, build, build.synthesise(wish, rate, core))
+    return _Netlist(build, build.synthesise(wish, rate, core))
 
 
 def placed(request: Request, parcels: tuple[bytes, ...]) -> list[dict[str, Any]]:
@@ -230,7 +233,7 @@ def placed(request: Request, parcels: tuple[bytes, ...]) -> list[dict[str, Any]]
         )
     with tempfile.TemporaryDirectory(dir=scratch()) as name:
         folder = Path(name) / "seed"
-        shutil.copytree(netlist.folder.name, folder)
+        shutil.copytree(netlist.build.folder, folder)
         build = copy.copy(netlist.build)
         build.folder, build.steps = folder, list(netlist.build.steps)
         result = _result(build, netlist.made, point["seed"], point["rip_up"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from rich.table import Table
@@ -127,7 +128,7 @@ def seeds_summary(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 def _seeds_of(rows: Sequence[Row]) -> dict[str, Any]:
     routed = sorted((r for r in rows if r["fmax_mhz"] is not None), key=lambda r: -r["fmax_mhz"])
-    picked = (routed[-1], routed[len(routed) // 2], routed[0]) if routed else ()
+    fmax = [row["fmax_mhz"] for row in routed]
     return {
         "design": rows[0]["design"],
         "design_digest": rows[0]["design_digest"],
@@ -138,7 +139,9 @@ def _seeds_of(rows: Sequence[Row]) -> dict[str, Any]:
         "met": sum(row["status"] == "met" for row in rows),
         "unrouted": len(rows) - len(routed),
         "best_seed": routed[0]["seed"] if routed else None,
-        "fmax_mhz": [row["fmax_mhz"] for row in picked],
+        "least_mhz": min(fmax, default=None),
+        "median_mhz": median(fmax) if fmax else None,
+        "best_mhz": max(fmax, default=None),
         "why": next((row["why"] for row in rows if row["why"]), ""),
     }
 
@@ -148,10 +151,10 @@ def seeds_table(summary: Sequence[Row]) -> Table:
     table = Table(title="placed and routed")
     for name in ("design", "board"):
         table.add_column(name, overflow="fold")
-    for name in ("MHz", "seeds", "met", "no route", "least", "median", "best", "seed"):
+    for name in ("MHz", "seeds", "met", "no route", "median", "best", "its seed"):
         table.add_column(name, justify="right", no_wrap=True)
     for entry in summary:
-        fmax = [f"{mhz:.1f}" for mhz in entry["fmax_mhz"]] or [""] * 3
+        found = [entry["median_mhz"], entry["best_mhz"]]
         table.add_row(
             plain(entry["design"]),
             entry["board"],
@@ -159,7 +162,7 @@ def seeds_table(summary: Sequence[Row]) -> Table:
             str(entry["seeds"]),
             str(entry["met"]),
             str(entry["unrouted"]),
-            *fmax,
+            *("" if mhz is None else f"{mhz:.1f}" for mhz in found),
             "" if entry["best_seed"] is None else str(entry["best_seed"]),
         )
     return table

@@ -95,10 +95,14 @@ def connected(scheduler: str | None = None, jobs: int | None = None) -> Iterator
 
 @contextmanager
 def _local(jobs: int) -> Iterator[Client]:
+    import dask
     from distributed import Client, LocalCluster
     from distributed.security import Security
 
     with (
+        dask.config.set(
+            {f"distributed.{part}.http.routes": [] for part in ("scheduler", "worker")}
+        ),
         LocalCluster(
             n_workers=jobs,
             threads_per_worker=1,
@@ -106,9 +110,9 @@ def _local(jobs: int) -> Iterator[Client]:
             host=LOOPBACK,
             protocol="tls://",
             security=Security.temporary(),
-            # Its pages would be open to every user of the machine.
-            dashboard_address=None,
-            worker_dashboard_address=None,
+            # Each has a web server, which is to serve nothing, and to nobody else.
+            dashboard_address=f"{LOOPBACK}:0",
+            worker_dashboard_address=f"{LOOPBACK}:0",
             # That a worker was lost and is started again is told in other ways.
             silence_logs=logging.CRITICAL,
         ) as cluster,

@@ -6,8 +6,10 @@ its own, which is removed when its process ends.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import io
+import shutil
 import tempfile
 import zipfile
 from functools import cache
@@ -103,20 +105,22 @@ def _file(text: str) -> Path:
 
 
 @cache
-def _scratch() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="xnorflow-sweep-", dir=_room())
-
-
 def scratch() -> Path:
     """Return a folder of this process, which is removed with it."""
-    return Path(_scratch().name)
+    made = Path(tempfile.mkdtemp(prefix="xnorflow-sweep-", dir=_room()))
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return made
 
 
 def _room() -> str | None:
-    """Return the folder of the Dask worker, which removes it even after a kill; None elsewhere."""
+    """Return the folder of a worker whose process is its own, which is removed even after a kill.
+
+    It is None elsewhere: other workers of this process may come and go.
+    """
     from distributed import get_worker
 
     try:
-        return str(get_worker().local_directory)
+        worker = get_worker()
     except ValueError:
         return None
+    return str(worker.local_directory) if worker.nanny is not None else None
