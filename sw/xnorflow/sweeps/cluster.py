@@ -21,6 +21,17 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 EXTRA = "sweep"
+CONFIGURATION = {
+    # Each process has a web server, which is to serve nothing.
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+    # Dask's own setting hands memory back to the system at once; schedules then take twice as long,
+    # much of it in the kernel. Several threads for one array would compete with other processes.
+    "distributed.nanny.pre-spawn-environ": {
+        f"{library}_NUM_THREADS": 1 for library in ("OMP", "MKL", "OPENBLAS")
+    },
+}
+"""What differs from Dask's own configuration for processes of this machine."""
 PATIENCE = 20.0
 """Seconds within which a scheduler has to answer."""
 
@@ -100,9 +111,7 @@ def _local(jobs: int) -> Iterator[Client]:
     from distributed.security import Security
 
     with (
-        dask.config.set(
-            {f"distributed.{part}.http.routes": [] for part in ("scheduler", "worker")}
-        ),
+        dask.config.set(CONFIGURATION),
         LocalCluster(
             n_workers=jobs,
             threads_per_worker=1,
@@ -110,7 +119,6 @@ def _local(jobs: int) -> Iterator[Client]:
             host=LOOPBACK,
             protocol="tls://",
             security=Security.temporary(),
-            # Each has a web server, which is to serve nothing, and to nobody else.
             dashboard_address=f"{LOOPBACK}:0",
             worker_dashboard_address=f"{LOOPBACK}:0",
             # That a worker was lost and is started again is told in other ways.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import ceil, inf
 from typing import Any
 
@@ -191,9 +191,44 @@ def folding_of(parts: Sequence[Part], text: str) -> tuple[Fold, ...]:
     return tuple(Fold(e["pe"], e["simd"], e["pixels"]) for e in found)
 
 
+class Tables:
+    """The cost tables of a network on a board, and what follows from them for all targets.
+
+    Parameters
+    ----------
+    fit : BoardFit
+        The search for foldings, which has the tables.
+    """
+
+    def __init__(self, fit: BoardFit) -> None:
+        self.fit = fit
+
+    @cached_property
+    def _fastest(self) -> dict[str, float]:
+        """The fastest target that fits, with and without headroom; infinite if none does.
+
+        To find that a target does not fit takes a hundred times as long as to find a folding, so
+        it is not tried for each of them.
+        """
+        budgets = {FITS: self.fit.budget, TIGHT: self.fit.whole}
+        found = {status: self.fit.search.fastest_choice(of) for status, of in budgets.items()}
+        return {status: choice.cycles if choice else inf for status, choice in found.items()}
+
+    def choice(self, cycles: int) -> tuple[FoldingChoice | None, str]:
+        """Return the smallest folding for a target that the device has room for, or else any."""
+        budgets = {FITS: self.fit.budget, TIGHT: self.fit.whole}
+        for status, budget in budgets.items():
+            if cycles < self._fastest[status]:
+                continue
+            if (found := self.fit.search.within(cycles, budget)) is not None:
+                return found, status
+        found = self.fit.search.within(cycles, Budget(inf, inf, inf, self.fit.budget.ram))
+        return found, UNREACHED if found is None else LARGE
+
+
 @lru_cache(maxsize=2)
-def fit_of(board: str, network: bytes) -> BoardFit:
-    """Return the search for a network on a board; its tables take seconds, so they are kept.
+def tables_of(board: str, network: bytes) -> Tables:
+    """Return the tables for a network on a board; they take seconds, so they are kept.
 
     Parameters
     ----------
@@ -209,19 +244,20 @@ def fit_of(board: str, network: bytes) -> BoardFit:
         fpga(named).family,
         lambda n: fewest_lanes(reductions(n), assembler(n, named, where), None).shape,
     )
-    return BoardFit(net, named, where.mhz, assembler(net, named, where))
+    return Tables(BoardFit(net, named, where.mhz, assembler(net, named, where)))
 
 
 def evaluate(request: Request, parcels: tuple[bytes, ...]) -> list[dict[str, Any]]:
     """Return the rows of a batch, on a worker."""
     check_code(request["code"])
     board = request["board"]
-    fit = fit_of(board, parcels[0])
+    tables = tables_of(board, parcels[0])
+    fit = tables.fit
     # Lookups may have become products in the fit's network; rows are of the one that was asked for.
     target = Target(fit.net, "", fit.device, board)
     rows = []
     for cycles, *clocks in request["targets"]:
-        found = _folded(fit, cycles)
+        found = _folded(tables, cycles)
         for mhz in clocks:
             point = target.point(cycles, mhz) | {"network_digest": request["network_digest"]}
             rows.append(point | at_clock(found, fit.device, mhz))
@@ -240,13 +276,14 @@ def at_clock(found: Mapping[str, Any], device: Fpga, mhz: float) -> dict[str, An
     return {**found, "why": why, "fps": mhz * 1e6 / found["ii"]}
 
 
-def _folded(fit: BoardFit, cycles: int) -> dict[str, Any]:
+def _folded(tables: Tables, cycles: int) -> dict[str, Any]:
     """Return what the tables say of the smallest folding for a target."""
+    fit = tables.fit
     try:
         search = fit.search
     except UnsupportedModel as e:
         return {"status": UNSUPPORTED, "why": str(e)}
-    choice, status = _choice(fit, cycles)
+    choice, status = tables.choice(cycles)
     if choice is None:
         return {"status": status, "why": search.out_of_reach(cycles)}
     engines = max(p.cycles(f) for p, f in zip(search.parts, choice.folds, strict=True))
@@ -262,15 +299,6 @@ def _folded(fit: BoardFit, cycles: int) -> dict[str, Any]:
         "ii": max(engines, stream),
         "folding": folding_text(search.parts, choice.folds),
     }
-
-
-def _choice(fit: BoardFit, cycles: int) -> tuple[FoldingChoice | None, str]:
-    """Return the smallest folding for a target that the device has room for, or else any."""
-    for budget, status in ((fit.budget, FITS), (fit.whole, TIGHT)):
-        if (found := fit.search.within(cycles, budget)) is not None:
-            return found, status
-    found = fit.search.within(cycles, Budget(inf, inf, inf, fit.budget.ram))
-    return found, UNREACHED if found is None else LARGE
 
 
 def taken(takes: Resources, device: Fpga) -> dict[str, Any]:

@@ -144,6 +144,8 @@ def sweep(
         found = list(front_points.fronts(rows, [each.target for each in wanted], schedules))
         front_keys = {FRONT.key(front_points.point(row)) for _, each in found for row in each}
         batches = [b for t, each in found for b in front_points.batches(t, each, fronts.done)]
+        # The schedules of slow foldings take longest; one that began last would keep all waiting.
+        batches.sort(key=lambda batch: -batch.request["cycles"])
         workers.run(batches, fronts, front_keys, partial(told, "schedules"))
         points.finish()
         fronts.finish()

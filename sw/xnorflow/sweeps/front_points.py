@@ -25,8 +25,8 @@ from xnorflow.sweeps.folding_points import (
     TIGHT,
     Target,
     at_clock,
-    fit_of,
     folding_of,
+    tables_of,
     taken,
 )
 from xnorflow.sweeps.parcels import digest
@@ -118,7 +118,7 @@ def batches(target: Target, rows: Sequence[Row], done: set[str]) -> list[Batch]:
 def schedule(request: Request, parcels: tuple[bytes, ...]) -> list[dict[str, Any]]:
     """Return the rows of a folding with its exact schedule, on a worker."""
     check_code(request["code"])
-    fit = fit_of(request["board"], parcels[0])
+    fit = tables_of(request["board"], parcels[0]).fit
     folds = folding_of(reductions(fit.net), request["folding"])
     design = fit.assemble(folds, request["cycles"])
     takes = design_resources(design.shape, fit.device.family)
