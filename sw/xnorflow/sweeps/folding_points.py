@@ -198,10 +198,16 @@ class Tables:
     ----------
     fit : BoardFit
         The search for foldings, which has the tables.
+
+    Attributes
+    ----------
+    groups : (int, int)
+        Samples per frame and per group of the input stream.
     """
 
     def __init__(self, fit: BoardFit) -> None:
         self.fit = fit
+        self.groups = stream_lanes.input_groups(fit.net)
 
     @cached_property
     def _fastest(self) -> dict[str, float]:
@@ -287,9 +293,9 @@ def _folded(tables: Tables, cycles: int) -> dict[str, Any]:
     if choice is None:
         return {"status": status, "why": search.out_of_reach(cycles)}
     engines = max(p.cycles(f) for p, f in zip(search.parts, choice.folds, strict=True))
-    chain = search.chain
-    lanes = stream_lanes.input_lanes(chain.group, chain.frame, choice.folds[0], cycles)
-    stream = chain.frame // chain.group * ceil(chain.group / lanes)
+    frame, group = tables.groups
+    lanes = stream_lanes.input_lanes(group, frame, choice.folds[0], cycles)
+    stream = frame // group * ceil(group / lanes)
     exceeded = fit.whole.exceeded(choice.takes)
     why = f"it takes about {', '.join(exceeded)}" if exceeded else ""
     return {

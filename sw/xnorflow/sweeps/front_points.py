@@ -34,7 +34,7 @@ from xnorflow.sweeps.sweep_rows import Row, RowKind
 
 FRONT = RowKind(
     "front",
-    FOLDINGS.point | {"folding": "string"},
+    {**FOLDINGS.point, "folding": "string"},
     {"latency": "int64", **{n: t for n, t in FOLDINGS.result.items() if n != "folding"}},
     FOLDINGS.order,
 )
