@@ -8,13 +8,14 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import xnorflow as xf
 from xnorflow import ir
 from xnorflow.devices.board_names import shipped
 from xnorflow.devices.tables import fpga
-from xnorflow.errors import BadInput, CheckFailed, ToolMissing
+from xnorflow.errors import BadInput, CheckFailed, ToolMissing, UnsupportedModel
 from xnorflow.folding.folding_file import read_folding
 from xnorflow.plan.layer_rules import reductions
 from xnorflow.resources.usage import design_resources
@@ -22,6 +23,8 @@ from xnorflow.sweeps import cluster, code_version, front_points
 from xnorflow.sweeps.dispatch import check_lost
 from xnorflow.sweeps.folding_points import FOLDINGS, folding_of, spread
 from xnorflow.sweeps.front_points import FRONT, front
+
+from ... import small_graphs
 
 pytest.importorskip("distributed", reason="sweeps need Dask (extra: sweep)")
 
@@ -242,6 +245,38 @@ def test_the_folding_of_a_row_is_a_folding_file(
     assert max(p.cycles(f) for p, f in zip(parts, folds, strict=True)) <= 5000
     assert json.loads(row["folding"])["layers"].keys() == {p.name for p in parts}
     assert FRONT.key(front_points.point(row)) != row["key"]
+
+
+def test_networks_that_branch_and_layers_without_hardware_are_swept(
+    results: Path, scheduler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = small_graphs.residual()
+    found = xf.sweep(net, ["ulx3s-85f"], results, targets=3, scheduler=scheduler)
+    assert {row["status"] for row in rows(found.points)} == {"fits"}
+    for row in rows(found.front):
+        assert row["latency"] >= row["ii"] > 0
+
+    def refuse(*arguments: object) -> None:
+        raise UnsupportedModel("there is no hardware for it", node="x", op="Conv")
+
+    monkeypatch.setattr("xnorflow.folding.board_fit.Fit", refuse)
+    found = xf.sweep(net, ["icebreaker"], results, cycles=[100], scheduler=scheduler)
+    (row,) = rows(found.points)
+    assert row["status"] == "unsupported" and "there is no hardware for it" in row["why"]
+    assert found.front.num_rows == 0
+
+
+def test_what_is_too_large_is_said(results: Path, scheduler: str) -> None:
+    layers = [
+        ir.InputTable("input", np.arange(256)[None] - 128, ir.Alphabet(-128, 1, 256)),
+        ir.Conv("wide", np.ones((600, 1, 1, 8000), np.int64), ir.BIPOLAR, ir.Window((1, 1))),
+        ir.Scores("scores", np.zeros(600, np.int64)),
+    ]
+    net = ir.IntegerNetwork("wide", (1, 1, 8000), tuple(layers))
+    found = xf.sweep(net, ["icebreaker"], results, targets=2, scheduler=scheduler)
+    for row in rows(found.points):
+        assert row["status"] == "too large" and "EBR" in row["why"]
+    assert found.front.num_rows == 0
 
 
 @pytest.mark.slow
