@@ -8,7 +8,6 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 import xnorflow as xf
@@ -266,16 +265,14 @@ def test_networks_that_branch_and_layers_without_hardware_are_swept(
     assert found.front.num_rows == 0
 
 
-def test_what_is_too_large_is_said(results: Path, scheduler: str) -> None:
-    layers = [
-        ir.InputTable("input", np.arange(256)[None] - 128, ir.Alphabet(-128, 1, 256)),
-        ir.Conv("wide", np.ones((600, 1, 1, 8000), np.int64), ir.BIPOLAR, ir.Window((1, 1))),
-        ir.Scores("scores", np.zeros(600, np.int64)),
-    ]
-    net = ir.IntegerNetwork("wide", (1, 1, 8000), tuple(layers))
-    found = xf.sweep(net, ["icebreaker"], results, targets=2, scheduler=scheduler)
+def test_what_is_too_large_is_said(net: ir.IntegerNetwork, tmp_path: Path, scheduler: str) -> None:
+    path = tmp_path / "small.toml"
+    text = shipped("ulx3s-85f").text.replace('name = "ulx3s-85f"', 'name = "small"')
+    path.write_text(text + '\n[capacities]\nluts = 800\nsource = "a wish"\n')
+    found = xf.sweep(net, [str(path)], tmp_path / "r", targets=3, scheduler=scheduler)
     for row in rows(found.points):
-        assert row["status"] == "too large" and "EBR" in row["why"]
+        assert row["status"] == "too large" and "LUT of 100" in row["why"]
+        assert row["lut"] > 100 and row["lut_share"] == round(row["lut"] / 8, 2)
     assert found.front.num_rows == 0
 
 
