@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from xnorflow.design.clock import Clock
 from xnorflow.errors import BadInput, CheckFailed
-from xnorflow.sweeps.dispatch import Batch, Request
+from xnorflow.sweeps.dispatch import PointBatch, Request
 from xnorflow.sweeps.folding_sweep import Progress
 from xnorflow.sweeps.frame_sweep import StoredFolder, unpacked_design
 from xnorflow.sweeps.parcels import board_named, board_text, digest, scratch
@@ -156,7 +156,7 @@ def sweep_seeds(
     ):
         rows = RowStore(folder, PLACEMENTS)
         keys: set[str] = set()
-        batches: list[Batch] = []
+        batches: list[PointBatch] = []
         for each in stored:
             name, target = checked_board(each.design, each.path, board=board, core_only=core_only)
             if not target.open:
@@ -193,9 +193,9 @@ def _point(name: str, design_digest: str, board: str, text: str) -> dict[str, An
     }
 
 
-def _batch(key: str, point: dict[str, Any], board: str, parcel: str) -> Batch:
+def _batch(key: str, point: dict[str, Any], board: str, parcel: str) -> PointBatch:
     request = {"point": point, "board": board}
-    return Batch(f"placements-{key}", 1, placed, request, (parcel,))
+    return PointBatch(f"placements-{key}", 1, placed, request, (parcel,))
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 Whoever reaches a Dask scheduler or worker can make it run any code, because Dask unpickles what it
 is sent. So the processes of this machine listen on the loopback interface only, and talk over TLS
-with keys that exist in memory alone: not even other users of the machine get through.
+with a key that is made for each sweep: not even other users of the machine get through.
 """
 
 from __future__ import annotations
@@ -142,4 +142,11 @@ def _remote(scheduler: str) -> Iterator[Client]:
             " processes of this machine"
         ) from e
     with client:
+        try:
+            client.wait_for_workers(1, timeout=PATIENCE)
+        except TimeoutError as e:
+            raise BadInput(
+                f"the Dask scheduler at {scheduler} has no workers. What would work: start some:"
+                f" dask worker {scheduler}"
+            ) from e
         yield client

@@ -6,8 +6,10 @@ carries, plain values and bytes, so it may run twice; its rows are handed on onc
 
 from __future__ import annotations
 
+import asyncio
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent import futures
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +30,7 @@ AHEAD = 2
 
 
 @dataclass(frozen=True)
-class Batch:
+class PointBatch:
     """Points that are evaluated together.
 
     Parameters
@@ -71,7 +73,9 @@ class Sending:
     lost: list[str] = field(default_factory=list)
     _sent: dict[str, Future] = field(default_factory=dict)
 
-    def rows(self, batches: Iterable[Batch]) -> Iterator[tuple[Batch, list[dict[str, Any]]]]:
+    def rows(
+        self, batches: Iterable[PointBatch]
+    ) -> Iterator[tuple[PointBatch, list[dict[str, Any]]]]:
         """Yield each batch with its rows, in the order in which they come.
 
         Raises
@@ -82,7 +86,7 @@ class Sending:
         from distributed import as_completed
 
         waiting = iter(batches)
-        running: dict[str, tuple[Future, Batch]] = {}
+        running: dict[str, tuple[Future, PointBatch]] = {}
         coming = as_completed(loop=self.client.loop)
 
         def fill() -> None:
@@ -106,7 +110,7 @@ class Sending:
         finally:
             self.client.cancel([future for future, _ in running.values()])
 
-    def _submit(self, batch: Batch) -> Future:
+    def _submit(self, batch: PointBatch) -> Future:
         return self.client.submit(
             evaluated,
             batch.work,
@@ -126,12 +130,18 @@ class Sending:
                 )
         return self._sent[name]
 
-    def _result(self, future: Future, batch: Batch) -> list[dict[str, Any]] | None:
+    def _result(self, future: Future, batch: PointBatch) -> list[dict[str, Any]] | None:
         """Return the rows of a batch that is done; None if it killed its workers."""
         from distributed import KilledWorker
+        from distributed.comm import CommClosedError
 
         try:
             found = future.result()
+        except (asyncio.CancelledError, futures.CancelledError, CommClosedError) as e:
+            raise CheckFailed(
+                "the connection to the Dask scheduler was lost. What would work: the same command"
+                " once more, which goes on where it was"
+            ) from e
         except KilledWorker:
             self.lost.append(f"{batch.points:,} points of {batch.name.partition('-')[0]}")
             return None

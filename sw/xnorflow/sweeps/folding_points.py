@@ -26,7 +26,7 @@ from xnorflow.plan.reductions import Fold
 from xnorflow.resources.budget import Budget
 from xnorflow.resources.usage import Resources
 from xnorflow.sweeps.code_version import check_code, code_version
-from xnorflow.sweeps.dispatch import Batch, Request
+from xnorflow.sweeps.dispatch import PointBatch, Request
 from xnorflow.sweeps.parcels import board_named, board_text, digest, unpacked_network
 from xnorflow.sweeps.sweep_rows import RowKind
 
@@ -125,7 +125,7 @@ class Wanted:
         """Return all points."""
         return [self.target.point(c, mhz) for c, each in self.clocks.items() for mhz in each]
 
-    def batches(self, done: set[str]) -> list[Batch]:
+    def batches(self, done: set[str]) -> list[PointBatch]:
         """Return batches of the points that are not done."""
 
         def missing(cycles: int, mhz: float) -> bool:
@@ -137,7 +137,7 @@ class Wanted:
         number = ceil(len(open_) / AT_ONCE)
         return [self._batch(open_[i::number]) for i in range(number)]
 
-    def _batch(self, targets: Sequence[tuple[int, list[float]]]) -> Batch:
+    def _batch(self, targets: Sequence[tuple[int, list[float]]]) -> PointBatch:
         request = {
             "code": code_version(),
             "network_digest": self.target.net.digest,
@@ -145,7 +145,7 @@ class Wanted:
             "targets": [[cycles, *each] for cycles, each in targets],
         }
         name = digest(json.dumps(request).encode())
-        return Batch(
+        return PointBatch(
             f"foldings-{name}",
             sum(len(each) for _, each in targets),
             evaluate,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from xnorflow.data import Images
 from xnorflow.design.design import Design
 from xnorflow.errors import BadInput, CheckFailed
-from xnorflow.sweeps.dispatch import Batch, Request
+from xnorflow.sweeps.dispatch import PointBatch, Request
 from xnorflow.sweeps.folding_sweep import Progress
 from xnorflow.sweeps.parcels import digest, packed_folder, scratch, unpacked_folder
 from xnorflow.sweeps.row_store import RowStore, results_folder
@@ -151,7 +151,7 @@ def sweep_frames(
     ):
         rows = RowStore(folder, FRAMES)
         keys: set[str] = set()
-        batches: list[Batch] = []
+        batches: list[PointBatch] = []
         for each in stored:
             all_keys, open_ = _shares(each, images, share, rows.done)
             keys |= all_keys
@@ -164,7 +164,7 @@ def sweep_frames(
 
 def _shares(
     stored: StoredFolder, images: Images, share: int, done: set[str]
-) -> tuple[set[str], list[Batch]]:
+) -> tuple[set[str], list[PointBatch]]:
     """Return the keys of all frames of a design, and batches of those that are not done."""
     from xnorflow_sim import golden
 
@@ -187,7 +187,9 @@ def _shares(
             "frames": _packed(x[open_]),
         }
         name = digest("".join(keys[n] for n in open_).encode())
-        batches.append(Batch(f"frames-{name}", len(open_), simulate, request, (stored.parcel,)))
+        batches.append(
+            PointBatch(f"frames-{name}", len(open_), simulate, request, (stored.parcel,))
+        )
     return set(keys), batches
 
 

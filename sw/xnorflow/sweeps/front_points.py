@@ -17,7 +17,7 @@ from xnorflow.folding.search import WORTH
 from xnorflow.plan.layer_rules import reductions
 from xnorflow.resources.usage import design_resources
 from xnorflow.sweeps.code_version import check_code, code_version
-from xnorflow.sweeps.dispatch import Batch, Request
+from xnorflow.sweeps.dispatch import PointBatch, Request
 from xnorflow.sweeps.folding_points import (
     FITS,
     FOLDINGS,
@@ -94,7 +94,7 @@ def point(row: Row) -> dict[str, Any]:
     return {column: row[column] for column in FRONT.point}
 
 
-def batches(target: Target, rows: Sequence[Row], done: set[str]) -> list[Batch]:
+def batches(target: Target, rows: Sequence[Row], done: set[str]) -> list[PointBatch]:
     """Return a batch for each folding of a front that is not done, for all clocks."""
     clocks: dict[tuple[int, str], list[float]] = {}
     for row in rows:
@@ -111,7 +111,9 @@ def batches(target: Target, rows: Sequence[Row], done: set[str]) -> list[Batch]:
             "clocks": each,
         }
         name = digest(json.dumps(request).encode())
-        found.append(Batch(f"schedules-{name}", len(each), schedule, request, (target.parcel,)))
+        found.append(
+            PointBatch(f"schedules-{name}", len(each), schedule, request, (target.parcel,))
+        )
     return found
 
 

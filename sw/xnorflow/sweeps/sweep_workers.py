@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from xnorflow.sweeps.cluster import check_choice, connected
-from xnorflow.sweeps.dispatch import Batch, Sending, check_lost
+from xnorflow.sweeps.dispatch import PointBatch, Sending, check_lost
 from xnorflow.sweeps.row_store import RowStore
 
 Count = Callable[[int, int], object]
@@ -52,12 +52,14 @@ class SweepWorkers:
     ) -> None:
         self._cluster.close()
 
-    def run(self, batches: Sequence[Batch], store: RowStore, keys: set[str], count: Count) -> None:
+    def run(
+        self, batches: Sequence[PointBatch], store: RowStore, keys: set[str], count: Count
+    ) -> None:
         """Evaluate batches and write their rows as they come.
 
         Parameters
         ----------
-        batches : sequence of Batch
+        batches : sequence of PointBatch
             What is not done yet.
         store : RowStore
             Where the rows go.

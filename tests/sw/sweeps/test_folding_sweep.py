@@ -19,7 +19,7 @@ from xnorflow.folding.folding_file import read_folding
 from xnorflow.plan.layer_rules import reductions
 from xnorflow.resources.usage import design_resources
 from xnorflow.sweeps import cluster, code_version, front_points
-from xnorflow.sweeps.dispatch import check_lost
+from xnorflow.sweeps.dispatch import PointBatch, Sending, check_lost
 from xnorflow.sweeps.folding_points import FOLDINGS, folding_of, spread
 from xnorflow.sweeps.front_points import FRONT, front
 
@@ -200,6 +200,55 @@ def test_a_missing_package_is_named_with_its_extra(
     monkeypatch.setitem(__import__("sys").modules, "pyarrow.parquet", None)
     with pytest.raises(ToolMissing, match=r"needs pyarrow, .* pip install .*\[sweep\]"):
         xf.sweep(net, BOARDS, results)
+
+
+def test_a_scheduler_without_workers_is_named(
+    net: ir.IntegerNetwork, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import distributed
+
+    monkeypatch.setattr(cluster, "PATIENCE", 0.5)
+    with (
+        distributed.LocalCluster(
+            n_workers=0, processes=False, dashboard_address="127.0.0.1:0"
+        ) as empty,
+        pytest.raises(BadInput, match="has no workers"),
+    ):
+        xf.sweep(net, BOARDS, results, cycles=[5000], scheduler=empty.scheduler_address)
+
+
+class EndedTask:
+    """Stands for a future of Dask that ends with an error."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def result(self) -> None:
+        raise self.error
+
+
+def test_what_becomes_of_a_task_is_said() -> None:
+    from concurrent.futures import CancelledError
+
+    from distributed import KilledWorker
+
+    batch = PointBatch("foldings-abc", 7, lambda request, parcels: [], {})
+    client: Any = None
+    sending = Sending(client, {})
+
+    def ends(error: BaseException) -> Any:
+        task: Any = EndedTask(error)
+        return sending._result(task, batch)
+
+    worker: Any = None
+    assert ends(KilledWorker("task", worker, 3)) is None
+    assert sending.lost == ["7 points of foldings"]
+    with pytest.raises(CheckFailed, match="connection to the Dask scheduler was lost"):
+        ends(CancelledError())
+    with pytest.raises(ToolMissing, match="the workers lack xnorflow"):
+        ends(ModuleNotFoundError("No module", name="xnorflow"))
+    with pytest.raises(ZeroDivisionError):
+        ends(ZeroDivisionError())
 
 
 def test_lost_points_are_told() -> None:
