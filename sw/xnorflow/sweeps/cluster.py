@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pkgutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -101,7 +102,25 @@ def connected(scheduler: str | None = None, jobs: int | None = None) -> Iterator
     """
     check_choice(scheduler, jobs)
     with _local(jobs or processors()) if scheduler is None else _remote(scheduler) as client:
+        _check_workers(client)
         yield client
+
+
+def _check_workers(client: Client) -> None:
+    """Check that the workers have this package: one that cannot read its tasks would never answer.
+
+    Raises
+    ------
+    ToolMissing
+        If a worker lacks it.
+    """
+    try:
+        client.run(pkgutil.resolve_name, "xnorflow.sweeps.dispatch:AHEAD")
+    except (ImportError, AttributeError) as e:
+        raise ToolMissing(
+            f"the workers lack xnorflow ({e}). What would work: install the same version where they"
+            " run"
+        ) from e
 
 
 @contextmanager

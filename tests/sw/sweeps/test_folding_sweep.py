@@ -217,6 +217,17 @@ def test_a_scheduler_without_workers_is_named(
         xf.sweep(net, BOARDS, results, cycles=[5000], scheduler=empty.scheduler_address)
 
 
+def test_workers_without_the_package_are_refused(
+    net: ir.IntegerNetwork, results: Path, scheduler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "xnorflow.sweeps.dispatch", None)
+    with (
+        pytest.raises(ToolMissing, match="the workers lack xnorflow"),
+        cluster.connected(scheduler),
+    ):
+        pass
+
+
 class EndedTask:
     """Stands for a future of Dask that ends with an error."""
 
