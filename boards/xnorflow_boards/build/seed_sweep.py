@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from xnorflow.design.clock import Clock
 from xnorflow.errors import BadInput, CheckFailed
+from xnorflow.progress import Stages, staged
 from xnorflow.sweeps.dispatch import PointBatch, Request
-from xnorflow.sweeps.folding_sweep import Progress
 from xnorflow.sweeps.frame_sweep import StoredFolder, unpacked_design
 from xnorflow.sweeps.parcels import board_named, board_text, digest, scratch
 from xnorflow.sweeps.row_store import RowStore, results_folder
@@ -106,7 +106,7 @@ def sweep_seeds(
     rip_up: bool = False,
     jobs: int | None = None,
     scheduler: str | None = None,
-    progress: Progress | None = None,
+    progress: bool | Stages | None = None,
 ) -> SeedSweep:
     """Place and route every design at every clock with seeds 1 to `seeds`.
 
@@ -148,9 +148,9 @@ def sweep_seeds(
         raise BadInput(f"{seeds} seeds would not place and route at all; 1 or more would work")
     stored = [StoredFolder.read(path) for path in designs]
     stored = list({each.design.digest: each for each in stored}.values())
-    told = progress or (lambda what, done, total: None)
     kind = _Kind(baud, core_only, rip_up)
     with (
+        staged(progress) as told,
         SweepWorkers(scheduler, jobs, {each.parcel: each.files for each in stored}) as workers,
         results_folder(output) as folder,
     ):

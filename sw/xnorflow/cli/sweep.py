@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from xnorflow.cli.files import whole_file
 from xnorflow.cli.options import ReadingOptions, input_options, json_option, load_model
 from xnorflow.data import read_images
 from xnorflow.errors import BadInput, CheckFailed
+from xnorflow.progress import bars
 
 REPORT = "report.html"
 
@@ -200,12 +200,6 @@ def _refuse(mode: str, options: dict[str, Any], *known: str) -> None:
             raise click.UsageError(f"{names.get(name, f'--{name}')} has no effect on {mode}")
 
 
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    with console.progress("starting workers") as tick:
-        yield lambda what, done, total: tick(done, total, what)
-
-
 def _foldings(
     models: tuple[Path, ...],
     devices: list[str],
@@ -223,7 +217,7 @@ def _foldings(
     need_packages()
     nets = [load_model(model, reading) for model in models]
     given = {name: value for name, value in options.items() if value not in (None, False)}
-    with _progress() as tell:
+    with bars(console.err) as tell:
         found = sweep(nets, devices, output, **given, **vars(workers), progress=tell)
     rows = SweepRows(found.points.to_pylist(), found.front.to_pylist())
     with whole_file(output / REPORT) as part:
@@ -250,7 +244,7 @@ def _frames(
     need_packages()
     _need_designs(models, "--data", reading)
     images = read_images(data).first(options["limit"])
-    with _progress() as tell:
+    with bars(console.err) as tell:
         found = sweep_frames(
             models, images, output, share=options["share"] or SHARE, **vars(workers), progress=tell
         )
@@ -283,7 +277,7 @@ def _seeds(
 
     need_packages()
     _need_designs(models, "--seeds", reading)
-    with _progress() as tell:
+    with bars(console.err) as tell:
         found = sweep_seeds(
             models,
             seeds,

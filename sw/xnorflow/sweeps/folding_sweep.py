@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from xnorflow import ir
 from xnorflow.compiler import cycles_for
 from xnorflow.errors import BadInput
+from xnorflow.progress import Stages, staged
 from xnorflow.sweeps import front_points
 from xnorflow.sweeps.folding_points import FITS, FOLDINGS, TIGHT, Target, Wanted, clocks_of, spread
 from xnorflow.sweeps.front_points import FRONT
@@ -26,9 +27,6 @@ TARGETS = 32
 """Targets in cycles per frame for each network, unless others are given."""
 SCHEDULES = 8
 """Foldings of each front that get an exact schedule, unless another number is given."""
-
-Progress = Callable[[str, int, int], object]
-"""Is called with what is being done, and the numbers of points that are done and of all."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ def sweep(
     schedules: int = SCHEDULES,
     jobs: int | None = None,
     scheduler: str | None = None,
-    progress: Progress | None = None,
+    progress: bool | Stages | None = None,
 ) -> Sweep:
     """Evaluate every combination of networks, devices, targets and clocks on all processors.
 
@@ -106,8 +104,9 @@ def sweep(
         Processes on this machine, by default one for each processor.
     scheduler : str, optional
         Address of a Dask scheduler whose workers are to evaluate the points instead.
-    progress : callable, optional
-        Is called with what is being done, and the numbers of points that are done and of all.
+    progress : bool or callable, optional
+        True shows a progress bar; a callable gets what is being done, and the numbers of points
+        that are done and of all.
 
     Returns
     -------
@@ -131,8 +130,8 @@ def sweep(
     nets = [networks] if isinstance(networks, ir.IntegerNetwork) else list(networks)
     boards = [devices] if isinstance(devices, str) else list(devices)
     wanted, parcels = _wanted(nets, boards, clocks, _targets(targets, cycles, fps))
-    told = progress or (lambda what, done, total: None)
     with (
+        staged(progress) as told,
         SweepWorkers(scheduler, jobs, parcels) as workers,
         results_folder(Path(output)) as folder,
     ):

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from xnorflow.data import Images
 from xnorflow.design.design import Design
 from xnorflow.errors import BadInput, CheckFailed
+from xnorflow.progress import Stages, staged
 from xnorflow.sweeps.dispatch import PointBatch, Request
-from xnorflow.sweeps.folding_sweep import Progress
 from xnorflow.sweeps.parcels import digest, packed_folder, scratch, unpacked_folder
 from xnorflow.sweeps.row_store import RowStore, results_folder
 from xnorflow.sweeps.sweep_rows import RowKind
@@ -107,7 +107,7 @@ def sweep_frames(
     share: int = SHARE,
     jobs: int | None = None,
     scheduler: str | None = None,
-    progress: Progress | None = None,
+    progress: bool | Stages | None = None,
 ) -> FrameSweep:
     """Simulate every frame in the Verilog of every design, at full speed.
 
@@ -144,8 +144,8 @@ def sweep_frames(
         raise BadInput(f"shares of {share} frames would hold none; 1 or more would work")
     stored = [StoredFolder.read(path) for path in designs]
     stored = list({each.design.digest: each for each in stored}.values())
-    told = progress or (lambda what, done, total: None)
     with (
+        staged(progress) as told,
         SweepWorkers(scheduler, jobs, {each.parcel: each.files for each in stored}) as workers,
         results_folder(output) as folder,
     ):
