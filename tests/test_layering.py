@@ -148,6 +148,8 @@ ROOMS = {
     " hw.array",
     "xnorflow.merge": "folding plan resources storage devices ir errors hw.spec",
     "xnorflow.comparison": "cards resources devices errors inputs",
+    "xnorflow.sweeps": "folding design plan resources devices ir compiler data errors extras inputs"
+    " outputs progress version sim.golden",
     "xnorflow.report": "folded_text comparison resources devices graph lower merge ir errors"
     " hw.spec design schedule evidence version",
     "xnorflow.train": "demo data errors extras npz outputs",
@@ -169,7 +171,7 @@ ROOMS = {
     "xnorflow_boards.flows": "errors devices version sim.process_group",
     "xnorflow_boards.gateware": "errors design flows board hw.axi hw.link hw.memory hw.base",
     "xnorflow_boards.build": "progress board catalogue flows gateware design devices errors inputs"
-    " outputs plan version hw.axi",
+    " outputs plan version hw.axi sweeps",
     "xnorflow_boards.simulated": "board build catalogue flows gateware host design errors ir"
     " hw.link hw.memory hw.spec sim.golden sim.board sim.interface sim.simulation sim.verilator",
 }

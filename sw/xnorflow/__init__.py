@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from xnorflow.errors import BadInput, CheckFailed, ToolMissing, UnsupportedModel, XnorflowError
     from xnorflow.evidence.proof import check
     from xnorflow.ir import IntegerNetwork
+    from xnorflow.sweeps.folding_sweep import sweep
 
 _HOMES = {
     "load": "api",
     "compare": "api",
     "check": "evidence.proof",
     "compile": "compiler:compile_network",
+    "sweep": "sweeps.folding_sweep",
     "Design": "design.design",
     "IntegerNetwork": "ir",
     "BadInput": "errors",
@@ -47,6 +49,7 @@ __all__ = [
     "compare",
     "compile",
     "load",
+    "sweep",
 ]
 
 

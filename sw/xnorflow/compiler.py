@@ -161,7 +161,7 @@ def _compile(
     where = clock_for(board, clock)
     chosen = None if link is None else host_link(link)
     if fps is not None:
-        cycles = _cycles_for(fps, where)
+        cycles = cycles_for(fps, where.mhz)
     parts = reductions(net)
     assemble = assembler(net, board, where)
     if folding is not None:
@@ -171,11 +171,11 @@ def _compile(
             BoardFit(net, board, where.mhz, assemble, progress).check(made)
         return replace(made, link=chosen)
     if board is None:
-        return replace(_fewest_lanes(parts, assemble, cycles), link=chosen)
+        return replace(fewest_lanes(parts, assemble, cycles), link=chosen)
     net = with_cheaper_layers(
         net,
         fpga(board).family,
-        lambda n: _fewest_lanes(reductions(n), assembler(n, board, where), cycles).shape,
+        lambda n: fewest_lanes(reductions(n), assembler(n, board, where), cycles).shape,
     )
     assemble = assembler(net, board, where)
     fit = BoardFit(net, board, where.mhz, assemble, progress)
@@ -222,19 +222,20 @@ def front(
     return BoardFit(net, board, where.mhz, assembler(net, board, where), progress).front()
 
 
-def _cycles_for(fps: float, clock: Clock) -> int:
+def cycles_for(fps: float, mhz: float) -> int:
+    """Return the most cycles that a frame may take at a clock in MHz; BadInput if less than one."""
     if not fps > 0:
         raise BadInput(f"frames per second have to be a number above 0, not {fps}")
-    cycles = int(clock.mhz * 1e6 / fps)
+    cycles = int(mhz * 1e6 / fps)
     if cycles < 1:
         raise BadInput(
-            f"{fps:,.0f} frames per second are out of reach at {clock.mhz:g} MHz, where a frame"
-            f" takes at least one cycle; ask for {clock.mhz * 1e6:,.0f} or fewer"
+            f"{fps:,.0f} frames per second are out of reach at {mhz:g} MHz, where a frame"
+            f" takes at least one cycle; ask for {mhz * 1e6:,.0f} or fewer"
         )
     return cycles
 
 
-def _fewest_lanes(parts: Sequence[Part], assemble: Assemble, cycles: int | None) -> Design:
+def fewest_lanes(parts: Sequence[Part], assemble: Assemble, cycles: int | None) -> Design:
     """Build the design with the fewest XNOR lanes for a target in cycles per frame.
 
     Without a target it is the fastest design with at most `DEFAULT_LANES` lanes.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 Count = Callable[[int, int], object]
 """Callback that receives the number of items done and the number of all items."""
+Stages = Callable[[str, int, int], object]
+"""Callback that receives what is being done, the number of items done and the number of all."""
 Words = Callable[[str], object]
 """Callback that receives a text about what is being done."""
 
@@ -52,6 +54,41 @@ def bar(what: str, console: Console | None = None) -> Iterator[Count]:
     with Progress(*columns, console=out, transient=True, disable=not seen(out)) as shown:
         task = shown.add_task(what, total=None)
         yield lambda done, total: shown.update(task, completed=done, total=total)
+
+
+@contextmanager
+def bars(console: Console | None = None) -> Iterator[Stages]:
+    """Show a progress bar for each stage of a long work, one after the other.
+
+    Yields a function that takes the stage, the number of items done and the number of all items.
+    """
+    with ExitStack() as shown:
+        ticks: dict[str, Count] = {}
+
+        def tell(what: str, done: int, total: int) -> None:
+            if what not in ticks:
+                # Only one bar at a time can be shown.
+                shown.pop_all().close()
+                ticks[what] = shown.enter_context(bar(what, console))
+            ticks[what](done, total)
+
+        yield tell
+
+
+@contextmanager
+def staged(progress: bool | Stages | None) -> Iterator[Stages]:
+    """Yield the callback of a parameter `progress` that receives stages; True shows bars.
+
+    Parameters
+    ----------
+    progress : bool, callable or None
+        As the user gave it.
+    """
+    if progress is True:
+        with bars() as tell:
+            yield tell
+    else:
+        yield progress or (lambda what, done, total: None)
 
 
 @contextmanager

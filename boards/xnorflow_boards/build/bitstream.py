@@ -21,6 +21,7 @@ from xnorflow.outputs import whole_folder
 from xnorflow.plan.fabric import GENERIC, fabric
 from xnorflow.plan.memories import sprams
 from xnorflow.progress import spinner
+from xnorflow_boards.board import Board
 from xnorflow_boards.build.build_steps import Progress, lacks_pins
 from xnorflow_boards.build.open_build import OpenBuild
 from xnorflow_boards.build.vivado_build import VivadoBuild
@@ -40,6 +41,7 @@ def build(
     board: str | None = None,
     clock: float | None = None,
     seeds: int = 1,
+    seed: int | None = None,
     baud: int = BAUD,
     core_only: bool = False,
     check_clock: bool = True,
@@ -60,6 +62,8 @@ def build(
         Wished clock in MHz, if it is not the design's; the board's PLL makes the nearest it can.
     seeds : int
         Number of times to place and route, each with another seed; the fastest result is kept.
+    seed : int, optional
+        The only seed to place and route with, such as the best one of a sweep, instead of `seeds`.
     baud : int
         Rate of the serial port in bits per second; for a board with byte streams it is not used.
     core_only : bool
@@ -92,6 +96,63 @@ def build(
     """
     directory = Path(directory)
     design = Design.read(directory)
+    name, target = checked_board(
+        design, directory, board=board, core_only=core_only, import_platform=import_platform
+    )
+    if seeds < 1:
+        raise BadInput(
+            f"{seeds} seeds (--seeds) would not place and route at all; 1 or more would work"
+        )
+    if seed is not None and (seed < 1 or seeds != 1):
+        raise BadInput(
+            "a seed has to be 1 or more"
+            if seed < 1
+            else "seed is the only one to try, and seeds says how many: give one of the two"
+        )
+    tried = range(1, seeds + 1) if seed is None else (seed,)
+    rate = None if target.file.stream is not None else baud
+    wish = (design.clock if clock is None else Clock.given(clock)).mhz
+    with _told(progress, target.name) as told, whole_folder(directory / FOLDER) as folder:
+        match target.flow:
+            case OpenFlow():
+                content = OpenBuild(design, target, folder, told).build(
+                    wish, tried, rate, core_only, check_clock, rip_up
+                )
+            case VivadoFlow():
+                content = VivadoBuild(design, target, folder, told).build(wish, rate)
+            case _:
+                raise TypeError(f"no build for boards of the flow {target.flow.title}")
+        if portable(name) is not None:
+            content |= {"board_file": BOARD}
+            (folder / BOARD).write_text(target.file.text, encoding="utf-8")
+        outputs.write_json(folder / "build.json", content)
+    return content
+
+
+def checked_board(
+    design: Design,
+    directory: Path,
+    *,
+    board: str | None = None,
+    core_only: bool = False,
+    import_platform: bool = False,
+) -> tuple[str, Board]:
+    """Return the board that a design is to be built for, and what the user calls it.
+
+    Parameters
+    ----------
+    design : Design
+        The design.
+    directory : Path
+        Its folder, for messages.
+    board, core_only, import_platform
+        As for `build`.
+
+    Raises
+    ------
+    BadInput
+        If there is no board, or the design cannot be built for it.
+    """
     name = board or design.board
     if name is None:
         raise BadInput(
@@ -116,27 +177,7 @@ def build(
             f"{directory} was compiled for {made_for} and uses primitives that {target.name} lacks;"
             f" compile it with --board {name}"
         )
-    if seeds < 1:
-        raise BadInput(
-            f"{seeds} seeds (--seeds) would not place and route at all; 1 or more would work"
-        )
-    rate = None if target.file.stream is not None else baud
-    wish = (design.clock if clock is None else Clock.given(clock)).mhz
-    with _told(progress, target.name) as told, whole_folder(directory / FOLDER) as folder:
-        match target.flow:
-            case OpenFlow():
-                content = OpenBuild(design, target, folder, told).build(
-                    wish, seeds, rate, core_only, check_clock, rip_up
-                )
-            case VivadoFlow():
-                content = VivadoBuild(design, target, folder, told).build(wish, rate)
-            case _:
-                raise TypeError(f"no build for boards of the flow {target.flow.title}")
-        if portable(name) is not None:
-            content |= {"board_file": BOARD}
-            (folder / BOARD).write_text(target.file.text, encoding="utf-8")
-        outputs.write_json(folder / "build.json", content)
-    return content
+    return name, target
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,26 @@ class Placement:
     log: str
 
 
+@dataclass(frozen=True)
+class Synthesised:
+    """A netlist in the folder of a build, ready to be placed.
+
+    Parameters
+    ----------
+    plan : Plan
+        What Amaranth planned.
+    mhz : float
+        Clock in MHz that the PLL makes.
+    router, packer : FlowTool
+        The tool that places and routes, and the one that makes a bitstream.
+    """
+
+    plan: Plan
+    mhz: float
+    router: tools.FlowTool
+    packer: tools.FlowTool
+
+
 class OpenBuild(BuildSteps):
     """A build with open tools, which ends in a bitstream.
 
@@ -78,7 +98,7 @@ class OpenBuild(BuildSteps):
     def build(
         self,
         wish: float,
-        seeds: int,
+        seeds: Sequence[int],
         baud: int | None,
         core_only: bool,
         check_clock: bool,
@@ -87,29 +107,19 @@ class OpenBuild(BuildSteps):
         """Run all steps and return the content of ``build.json``.
 
         The parameters are those of `xnorflow_boards.build.bitstream.build`, with `wish` for the
-        wished clock in MHz. It raises CheckFailed if the design does not fit, has no route, or
-        misses its clock although `check_clock` is set.
+        wished clock in MHz and all seeds to try. It raises CheckFailed if the design does not fit,
+        has no route, or misses its clock although `check_clock` is set.
         """
         design, flow = self.design, self.flow
-
-        def core(clock_hz: float) -> tops.Core:
-            return tops.Harness(design) if core_only else tops.linked(design, clock_hz, baud)
-
-        plan, mhz = self.prepare(wish, core)
-        # Clock and baud rate are possible; look for all tools before the long work begins.
-        synthesiser, router, packer = tools.yosys(), flow.find_nextpnr(), flow.find_packer()
-        self.succeed("synthesis", synthesiser, [f"{TOP}.ys"], "synthesis.log")
-        flow.synthesised(self.folder)
-        if self.unpinned is not None:
-            path = self.folder / flow.constraints
-            path.write_text(self.unpinned.constraints(path.read_text()))
+        made = self.synthesise(wish, baud, core_only)
+        plan, mhz = made.plan, made.mhz
         modules = netlist_cells((self.folder / "cells.json").read_text())
         placements = []
         best: Placement | None = None
         unrouted: list[dict[str, Any]] = []
-        for seed in range(1, seeds + 1):
+        for seed in seeds:
             try:
-                placement = self._place(router, plan, mhz, seed, rip_up)
+                placement = self.place(made, seed, rip_up)
             except Impasse as e:
                 unrouted.append({"seed": seed, "why": str(e)})
                 continue
@@ -121,9 +131,9 @@ class OpenBuild(BuildSteps):
             raise CheckFailed(self._unrouted(unrouted, rip_up))
         met = best.fmax_mhz >= mhz
         if check_clock and not met:
-            raise CheckFailed(self._missed(best, mhz, seeds, len(placements)))
+            raise CheckFailed(self._missed(best, mhz, len(seeds), len(placements)))
         (self.folder / "best").replace(self.folder / flow.routed)
-        self.succeed("packing", packer, flow.pack(plan), "packing.log")
+        self.succeed("packing", made.packer, flow.pack(plan), "packing.log")
         packed = self.folder / flow.bitstream
         bitstream = f"{design.net.name}{packed.suffix}"
         finished = flow.finish(plan, packed.read_bytes())
@@ -158,6 +168,42 @@ class OpenBuild(BuildSteps):
                 "around": modules.get(TOP, {}),
             },
         }
+
+    def synthesise(self, wish: float, baud: int | None, core_only: bool) -> Synthesised:
+        """Write the sources and run synthesis, after a look for the tools of all steps.
+
+        Parameters
+        ----------
+        wish : float
+            Wished clock in MHz.
+        baud : int or None
+            Rate of the serial port in bits per second; None without one.
+        core_only : bool
+            Whether the accelerator stands alone, without the link.
+
+        Raises
+        ------
+        BadInput
+            If the clock or the baud rate is impossible.
+        CheckFailed
+            If synthesis fails.
+        ToolMissing
+            If a tool is not installed.
+        """
+        design, flow = self.design, self.flow
+
+        def core(clock_hz: float) -> tops.Core:
+            return tops.Harness(design) if core_only else tops.linked(design, clock_hz, baud)
+
+        plan, mhz = self.prepare(wish, core)
+        # Clock and baud rate are possible; look for all tools before the long work begins.
+        synthesiser, router, packer = tools.yosys(), flow.find_nextpnr(), flow.find_packer()
+        self.succeed("synthesis", synthesiser, [f"{TOP}.ys"], "synthesis.log")
+        flow.synthesised(self.folder)
+        if self.unpinned is not None:
+            path = self.folder / flow.constraints
+            path.write_text(self.unpinned.constraints(path.read_text()))
+        return Synthesised(plan, mhz, router, packer)
 
     def prepare(
         self,
@@ -195,15 +241,8 @@ class OpenBuild(BuildSteps):
             script_after_synth=f"delete t:$scopeinfo\ntee -q -o cells.json stat -json\n{after}",
         )
 
-    def _place(
-        self,
-        router: tools.FlowTool,
-        plan: Plan,
-        mhz: float,
-        seed: int,
-        rip_up: bool,
-    ) -> Placement:
-        """Place and route with one seed.
+    def place(self, made: Synthesised, seed: int, rip_up: bool) -> Placement:
+        """Place and route with one seed what `synthesise` made.
 
         Raises
         ------
@@ -215,7 +254,7 @@ class OpenBuild(BuildSteps):
         reasons = []
         for which in self.flow.routers:
             try:
-                return self._place_with(which, router, plan, mhz, seed, rip_up)
+                return self._place_with(which, made, seed, rip_up)
             except Impasse as e:
                 reasons.append(f"{which}: {e}")
         raise Impasse("; ".join(reasons))
@@ -223,9 +262,7 @@ class OpenBuild(BuildSteps):
     def _place_with(
         self,
         which: str,
-        router: tools.FlowTool,
-        plan: Plan,
-        mhz: float,
+        made: Synthesised,
         seed: int,
         rip_up: bool,
     ) -> Placement:
@@ -237,15 +274,15 @@ class OpenBuild(BuildSteps):
         report = f"report-{seed}.json"
         step = self.step(
             f"placement and routing, seed {seed}{again}",
-            router,
+            made.router,
             [
-                *self.flow.place(plan),
+                *self.flow.place(made.plan),
                 "--router",
                 which,
                 "--seed",
                 str(seed),
                 "--freq",
-                f"{mhz:g}",
+                f"{made.mhz:g}",
                 "--timing-allow-fail",
                 "--report",
                 report,

@@ -57,6 +57,7 @@ def main(debug: bool) -> None:
       xnorflow compile model.onnx -o out --board ulx3s-85f --fps 1000
       xnorflow simulate out --data images.npz --engine rtl
       xnorflow check model.onnx --data images.npz --rtl 20
+      xnorflow sweep model.onnx --device ulx3s-85f -o results
       xnorflow train bnn -o bnn.onnx  train one: 'xnorflow train --list' shows all
       xnorflow doctor                 which tools are missing
 
@@ -83,6 +84,7 @@ def _register() -> None:
         program,
         run,
         simulate,
+        sweep,
         train,
     )
 
@@ -98,6 +100,7 @@ def _register() -> None:
         program,
         run,
         compare,
+        sweep,
         train,
         doctor,
     ):

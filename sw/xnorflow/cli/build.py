@@ -32,6 +32,12 @@ from xnorflow.report.terminal import bare_table
     help="Place and route N times and keep the fastest.",
 )
 @click.option(
+    "--seed",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Place and route with this seed alone, such as the best one of 'xnorflow sweep'.",
+)
+@click.option(
     "--baud",
     type=click.IntRange(min=1),
     default=1_000_000,
@@ -59,6 +65,7 @@ def command(
     board: str | None,
     clock: float | None,
     seeds: int,
+    seed: int | None,
     baud: int,
     core: bool,
     rip_up: bool,
@@ -95,6 +102,7 @@ def command(
             board=board,
             clock=clock,
             seeds=seeds,
+            seed=seed,
             baud=baud,
             core_only=core,
             check_clock=not any_clock,

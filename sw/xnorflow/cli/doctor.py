@@ -24,8 +24,10 @@ PACKAGES = {
     "cocotb": "simulate --engine cocotb",
     "torch": "training",
     "brevitas": "training",
+    "distributed": "sweep",
+    "pyarrow": "sweep",
 }
-EXTRAS = {"torch": "train", "brevitas": "train"}
+EXTRAS = {"torch": "train", "brevitas": "train", "distributed": "sweep", "pyarrow": "sweep"}
 """Extra that a package belongs to; the others are needed by every installation."""
 
 PROGRAMS = ("sudo apt-get install -y ", "pip install ")

@@ -46,12 +46,12 @@ class BoardFit:
         self.frame, self._kind = frame, status(self.device.family)
         self.budget = board_budget(self.device, frame)
         self.whole = board_budget(self.device, frame, whole=True)
-        self._assemble, self._progress = assemble, progress
+        self.assemble, self._progress = assemble, progress
 
     @cached_property
     def search(self) -> Fit:
         """The search for foldings, which takes a while to set up."""
-        return Fit(self.net, self.device, self._assemble, self._progress)
+        return Fit(self.net, self.device, self.assemble, self._progress)
 
     def _need_bits(self) -> None:
         """Check that the board can store the weights; CheckFailed names boards that hold them."""

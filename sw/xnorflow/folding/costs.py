@@ -276,9 +276,9 @@ class EngineOptions:
         self.takes = _table(takes)
         self.sprams = np.array([r.sprams for r in takes])
         self.dsps = np.array([r.dsps for r in takes])
-        self._with = {int(n): np.flatnonzero(self.sprams == n) for n in np.unique(self.sprams)}
         self.widths, self.width_of = np.unique([f.simd for f in self.folds], return_inverse=True)
         self.lanes, self.lane_of = np.unique([f.pe for f in self.folds], return_inverse=True)
+        self._with = {int(n): self._by_lanes(self.sprams == n) for n in np.unique(self.sprams)}
 
     def cost(self, cycles: int, prices: Prices) -> Reals:
         """Return the cost of each folding in LUTs, infinite if it takes more than `cycles`."""
@@ -294,11 +294,26 @@ class EngineOptions:
         """
         best, pick = np.full(len(self.lanes), np.inf), np.zeros(len(self.lanes), np.int64)
         if sprams in self._with:
-            these = self._with[sprams]
-            order = these[np.lexsort((cost[these], self.lane_of[these]))]
-            lanes, first = np.unique(self.lane_of[order], return_index=True)
-            best[lanes], pick[lanes] = cost[order[first]], order[first]
+            folds, begins, lanes = self._with[sprams]
+            found = cost[folds]
+            best[lanes[begins]] = np.minimum.reduceat(found, begins)
+            equal = np.flatnonzero(found == best[lanes])
+            # Of equal foldings the first one counts, which is assigned last.
+            pick[lanes[equal[::-1]]] = folds[equal[::-1]]
         return best, pick
+
+    def _by_lanes(self, these: NDArray[np.bool_]) -> tuple[Ints, Ints, Ints]:
+        """Return foldings in the order of their PE, where each PE begins, and its index in `lanes`.
+
+        Parameters
+        ----------
+        these : bool array [folds]
+            Foldings to return.
+        """
+        folds = np.flatnonzero(these)
+        folds = folds[np.argsort(self.lane_of[folds], kind="stable")]
+        lanes = self.lane_of[folds]
+        return folds, np.unique(lanes, return_index=True)[1], lanes
 
 
 @dataclass(eq=False)

@@ -216,7 +216,7 @@ class Fit:
         designs: Designs = {}
         failed = 0
         for hope in HOPES:
-            for found in self._rounds(budget, self._fastest_choice, hope, designs):
+            for found in self._rounds(budget, self.fastest_choice, hope, designs):
                 choice, design, takes, _ = found
                 if budget.exceeded(takes):
                     failed = max(failed, choice.cycles)
@@ -254,6 +254,26 @@ class Fit:
                         best = choice, design, takes, budget
                     continue
             low = middle + 1
+        return best
+
+    def fastest_choice(self, budget: Budget) -> FoldingChoice | None:
+        """Choose the folding for the fastest target that keeps to a budget, by the tables alone.
+
+        It is found by bisection, as if every slower target kept to the budget, too. None if not
+        even the slowest does.
+        """
+        low, high = 0, len(self.targets) - 1
+        best = self.within(self.targets[high], budget)
+        if best is None:
+            return None
+        while low < high:
+            middle = (low + high) // 2
+            self.progress(f"{self.targets[middle]:,} cycles per frame")
+            tried = self.within(self.targets[middle], budget)
+            if tried is None:
+                low = middle + 1
+            else:
+                best, high = tried, middle
         return best
 
     def smallest(self, cycles: int, budget: Budget | None = None) -> Fitted | None:
@@ -357,21 +377,6 @@ class Fit:
         found = self.chain.cheapest(self.targets[-1], Prices(TIE, TIE))
         assert found is not None
         return found
-
-    def _fastest_choice(self, budget: Budget) -> FoldingChoice | None:
-        low, high = 0, len(self.targets) - 1
-        best = self.within(self.targets[high], budget)
-        if best is None:
-            return None
-        while low < high:
-            middle = (low + high) // 2
-            self.progress(f"{self.targets[middle]:,} cycles per frame")
-            tried = self.within(self.targets[middle], budget)
-            if tried is None:
-                low = middle + 1
-            else:
-                best, high = tried, middle
-        return best
 
     def _rounds(
         self,

@@ -17,8 +17,10 @@ from xnorflow.evidence.record import Evidence
 from xnorflow.report.page import sections_comparison as compared
 from xnorflow.report.page import sections_design as designed
 from xnorflow.report.page import sections_proof as proved
+from xnorflow.report.page import sections_sweep as swept
 from xnorflow.report.page.images import gallery
 from xnorflow.report.page.page_blocks import Fact, Notes, Report, Section
+from xnorflow.report.page.sections_sweep import SweepRows
 from xnorflow.version import __version__
 
 Front = Sequence[tuple[int, float, float]]
@@ -117,6 +119,33 @@ def _comparison_sections(comparison: Comparison) -> list[Section]:
         *compared.closing_sections(comparison),
     ]
     return [section for section in found if section is not None]
+
+
+def of_sweep(rows: SweepRows, command: Sequence[str]) -> Report:
+    """Return the report of a sweep over foldings.
+
+    Parameters
+    ----------
+    rows : SweepRows
+        Its points, and those of the fronts.
+    command : sequence of str
+        Command line that made it.
+    """
+    names = rows.networks
+    notes = [
+        "Points are evaluated by the cost tables of the folding search: resources are estimated"
+        " with approximate depths of buffers and queues, and the interval is that of the busiest"
+        " layer. Foldings of the fronts have the exact schedule.",
+        "'fits' leaves the usual headroom for place and route, 'tight' does not.",
+        "Frames per second are those of the accelerator, without the board's link.",
+    ]
+    return Report(
+        f"Sweep of {', '.join(names.values())}",
+        f"{len(rows.points):,} combinations of network, device, target and clock.",
+        swept.sweep_facts(rows),
+        [*swept.front_sections(rows), Section("reading", "How to read this", [Notes(notes)])],
+        _origin(command, **{f"digest_of_{name}": f"SHA-256 {d}" for d, name in names.items()}),
+    )
 
 
 def of_proof(
