@@ -273,21 +273,21 @@ class WindowTimes(StoredTimes):
         per_frame = np.arange(frames)[:, None]
         first = first_reads(b)
         read = np.flatnonzero(first >= 0)
-        self.word = (read + per_frame * b.frame_words).ravel()
-        reads = (first[read] + per_frame * b.cycles).ravel()
-        lasts = np.arange(b.beats_per_reduction - 1, frames * b.cycles, b.beats_per_reduction)
-        beats = np.union1d(reads, lasts)
+        lasts = np.arange(b.beats_per_reduction - 1, b.cycles, b.beats_per_reduction)
+        # The same beats in every frame.
+        beats = np.union1d(first[read], lasts)
         reduction, freeing = result_order(b)
         super().__init__(
             spec,
-            beats,
-            np.searchsorted(beats, lasts),
+            (beats + per_frame * b.cycles).ravel(),
+            (np.searchsorted(beats, lasts) + per_frame * len(beats)).ravel(),
             (reduction + per_frame * b.reductions).ravel(),
             (freeing + per_frame * b.results).ravel(),
         )
-        self.read = np.searchsorted(beats, reads)
+        self.word = (read + per_frame * b.frame_words).ravel()
+        self.read = (np.searchsorted(beats, first[read]) + per_frame * len(beats)).ravel()
         row_end, freed = row_ends(b)
-        self.ends = np.searchsorted(beats, (row_end + per_frame * b.cycles).ravel())
+        self.ends = np.searchsorted(self.beats, (row_end + per_frame * b.cycles).ravel())
         self.after = (freed + per_frame * b.height * b.row_places).ravel()
         self.place = places(b, np.arange(frames * b.frame_words))
         self._block(b.depth // b.place_words)
