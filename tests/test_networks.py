@@ -259,47 +259,6 @@ def test_several_pixels_with_codes_of_several_bits() -> None:
 PADDED = ir.Window((3, 3), (1, 1), (1, 1), (1, 1, 1, 1))
 
 
-@pytest.mark.parametrize("pixels", [2, 3, 5])
-@pytest.mark.parametrize("tail", ["steps", "uniform", "rescaled", "table", "sums"])
-def test_several_pixels_with_border_classes_in_every_tail(tail: str, pixels: int) -> None:
-    """Codes of 2 bits around 0, without a 0, and zero padding; every kind of constants follows."""
-    rng, odd = np.random.default_rng(pixels), ir.Alphabet(-3, 2, 4)
-    codes = ir.Alphabet(0, 1, 9)
-    middle = rng.integers(-9, 9, (5, 1))
-    steps = np.sort(rng.integers(-20, 20, (5, 3)), axis=1)
-    tails: dict[str, list[ir.Layer]] = {
-        "steps": [ir.Threshold("tail", steps, odd)],
-        "uniform": [ir.Threshold("tail", middle + 5 * np.arange(8) - 17, codes)],
-        "rescaled": [
-            ir.Rescale(
-                "tail",
-                rng.integers(1, 9, 5),
-                rng.integers(20, 60, 5),
-                np.zeros(5, np.int64),
-                np.full(5, 8),
-                4,
-                codes,
-            )
-        ],
-        "table": [
-            ir.Threshold("first", steps, odd),
-            ir.CodeTable("tail", rng.integers(0, 4, (5, 4)), odd),
-        ],
-        "sums": [],
-    }
-    check(
-        case(
-            (4, 9, 2),
-            ir.InputTable("samples", np.arange(256)[None] // 64, odd),
-            ir.Conv("conv", rng.integers(-2, 3, (5, 3, 3, 2)), ir.Alphabet(-2, 1, 5), PADDED),
-            *tails[tail],
-            ir.SumPool("all", ir.Window((4, 9))),
-            scores(5),
-            folds=[(2, 1, pixels), (2, 2)],
-        )
-    )
-
-
 @pytest.mark.parametrize(
     ("layer", "fold", "message"),
     [
