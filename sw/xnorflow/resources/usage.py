@@ -166,7 +166,7 @@ def engine_resources(engine: EngineSummary, family: Family) -> Resources:
     """Compute what an engine takes, with the gearbox before it and the queue behind it."""
     found = sum(engine_parts(engine, family).values(), Resources())
     weights = read_only(engine.rom_depth, engine.rom_width, family, engine.rom)
-    return replace(found, sprams=weights.sprams)
+    return replace(found, sprams=weights.sprams) if weights.sprams else found
 
 
 def design_resources(design: DesignSummary, family: Family) -> Resources:
