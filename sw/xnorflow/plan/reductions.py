@@ -188,7 +188,7 @@ class Reduction:
         )
 
     def borders(self, pixels: int) -> Borders:
-        """Return the border classes of its windows; with one constant for all there is one."""
+        """Return the border classes of its windows: one if padding is a value of the alphabet."""
         w = self.layer.window
         if self.pad_code() is not None:
             groups = ceil(self.out.width / pixels)
