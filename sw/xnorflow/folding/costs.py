@@ -26,7 +26,7 @@ from xnorflow.plan.products import can_multiply, choose, plane_number
 from xnorflow.plan.reductions import Fold, ProductForm, Reduction
 from xnorflow.plan.weight_words import weight_bits
 from xnorflow.resources.engine import ComputedCodes, EdgeSums, EngineSummary, Products
-from xnorflow.resources.usage import Resources, engine_resources, gearbox_resources, read_only
+from xnorflow.resources.usage import Resources, gearbox_resources, read_only, resources_by_storage
 from xnorflow.schedule import regrouping
 from xnorflow.storage.blocks import spram_number
 from xnorflow_hw.array import stored_sums as stored
@@ -278,15 +278,13 @@ class EngineOptions:
             # Weights that are stored in the LUTs of the sums have no storage to choose.
             choose = shape.rom is None and shape.rom_depth > 1
             in_blocks = choose and read_only(shape.rom_depth, shape.rom_width, family).ram_blocks
-            for rom in (shape.rom, *IN_LUTS[: bool(in_blocks)]):
-                found = engine_resources(replace(shape, rom=rom), family)
-                if rom == shape.rom or found.ram_blocks < takes[-1].ram_blocks:
-                    self.folds.append(fold)
-                    takes.append(found)
+            storages = [shape.rom, *IN_LUTS[: bool(in_blocks)]]
             words, bits = shape.rom_depth, shape.rom_width
             if sprams and choose and spram_number(words, bits, family) <= sprams:
-                self.folds.append(fold)
-                takes.append(engine_resources(replace(shape, rom=IN_SPRAM), family))
+                storages.append(IN_SPRAM)
+            found = resources_by_storage(shape, family, storages)
+            self.folds += [fold] * len(found)
+            takes += found
         self.cycles = np.array([part.cycles(f) for f in self.folds])
         self.takes = _table(takes)
         self.sprams = np.array([r.sprams for r in takes])
