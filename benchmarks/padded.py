@@ -8,6 +8,7 @@ found for the targets that follow.
 
 Run: python benchmarks/padded.py [--board B] [--channels N] [--size N] [--targets CYCLES ...]
      python benchmarks/padded.py --synthesise 9216 4608 1152
+     python benchmarks/padded.py --folds 16,16,4     # padded with 0 and with 1, a value, in Yosys
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ from xnorflow.plan.reductions import Fold
 TARGETS = (73728, 36864, 18432, 9216, 6912, 4608, 3456, 2304, 1152)
 
 
-def layer_of(channels: int, size: int) -> ir.IntegerNetwork:
+def layer_of(channels: int, size: int, pad: int = 0) -> ir.IntegerNetwork:
     """Build the network of the layer, with drawn weights and thresholds."""
     rng = np.random.default_rng(1)
     weights = rng.choice([-1, 1], (channels, 3, 3, channels))
-    layer = ir.Conv(LAYER, weights, ir.BIPOLAR, WINDOW)
+    layer = ir.Conv(LAYER, weights, ir.BIPOLAR, WINDOW, pad)
     return network(layer, rng.integers(-9, 10, (channels, 1)), size)
 
 
@@ -70,7 +71,15 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=32)
     parser.add_argument("--targets", type=int, nargs="+", default=TARGETS, metavar="CYCLES")
     parser.add_argument("--synthesise", type=int, nargs="+", default=(), metavar="CYCLES")
+    parser.add_argument("--folds", nargs="+", default=(), metavar="PE,SIMD,PIXELS")
     options = parser.parse_args()
+    for text in options.folds:
+        fold = Fold(*map(int, text.split(",")))
+        for pad in (0, 1):
+            net = layer_of(options.channels, options.size, pad)
+            print(f"| {text} | {pad} | {measured(net, options.board, fold, 100_000)} |", flush=True)
+    if options.folds:
+        return
     layer = Layer(options.board, options.channels, options.size)
     if not options.synthesise:
         names = "PE, SIMD, pixels | cycles | LUT | FF | block RAM"
