@@ -43,7 +43,7 @@ from xnorflow.export.integer_model import integer_model
 from xnorflow.plan.fabric import with_fabric
 from xnorflow.plan.mapping import mapped
 from xnorflow.plan.tail_choice import with_tails
-from xnorflow_hw.spec import AffineSpec, DotSpec
+from xnorflow_hw.spec import AffineSpec, BufferSpec, DotSpec
 from xnorflow_sim import golden
 
 PARTS = {
@@ -53,6 +53,8 @@ PARTS = {
     "depthwise": "a convolution with a group for each input channel",
     "masked": "weights of -1, 0 and 1, with a mask",
     "rescale": "codes that are computed, as fixed point has them",
+    "pixels": "several pixels at once",
+    "borders": "several pixels at once, and padding that is no value of the alphabet",
     "joins": "a join or a stretch",
     "outputs": "several outputs, or a map as output",
 }
@@ -72,6 +74,11 @@ def parts(case: Case) -> set[str]:
         found.add("masked")
     if spec.scores is not None:
         found.add("scores")
+    several = [s.buffer for s in spec.stages if s.buffer.pixels > 1]
+    if several:
+        found.add("pixels")
+    if any(isinstance(b, BufferSpec) and len(b.borders.classes) > 1 for b in several):
+        found.add("borders")
     if any(isinstance(layer, ir.Join | ir.Stretch | ir.AddMap) for layer in case.net.layers):
         found.add("joins")
     if case.net.outputs:

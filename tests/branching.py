@@ -12,7 +12,7 @@ from xnorflow.plan.layer_rules import Part, reductions
 from xnorflow.plan.reductions import Fold
 
 from .graph_strategies import graph_cases
-from .strategies import MAX_CYCLES, Case, _fold, one_of
+from .strategies import MAX_CYCLES, Case, one_of, reduction_fold
 
 MAX_PART_CYCLES = 2 * MAX_CYCLES
 """Most cycles per frame of a part, beyond which a network is not simulated."""
@@ -41,7 +41,7 @@ def branching_cases(draw: Any, *, frames: int = 3, forks: int = 1) -> Case:
 def fold_of(draw: Any, part: Part) -> Fold:
     """Draw a folding of a part: any that the compiler could be given."""
     if not isinstance(part, Joint):
-        return _fold(draw, part)
+        return reduction_fold(draw, part)
     within = part.aligned
     lanes = [n for n in range(1, part.out_channels + 1) if not within or within % n == 0]
     enough = [n for n in lanes if part.cycles(Fold(n, n)) <= MAX_CYCLES] or lanes[-1:]

@@ -321,7 +321,7 @@ class Builder:
         return tuple(steps)
 
 
-def _fold(draw: Any, part: Any) -> Fold:
+def reduction_fold(draw: Any, part: Any) -> Fold:
     """Draw a folding, among them such as the compiler would never choose."""
     grain = part.grain
     simd = grain * draw(st.integers(1, part.inp.channels // grain))
@@ -369,7 +369,7 @@ def cases(draw: Any, *, frames: int = 4) -> Case:
     net = ir.IntegerNetwork("net", b.shape, tuple(b.layers))
     verify(net)
     assume(reached(net).all())
-    folds = tuple(_fold(draw, part) for part in reductions(net))
+    folds = tuple(reduction_fold(draw, part) for part in reductions(net))
     x = b.rng.integers(0, 256, (frames, *b.shape)).astype(np.uint8)
     in_lanes = draw(st.integers(1, min(8, net.features[0].size)))
     return Case(net, folds, in_lanes, draw(st.integers(1, net.features[-1].channels)), x)

@@ -100,18 +100,23 @@ class AffineTail(Tail):
                 for i, k in self._indices()
             ]
 
-    def model(self, values: NDArray[Any], rows: NDArray[Any]) -> Ints:
-        """Return the codes, int64 [n, pe], of values [n, pe] with rows [n]."""
+    def model(self, values: NDArray[Any], rows: NDArray[Any], pixel: int = 0) -> Ints:
+        """Return a pixel's codes, int64 [n, pe], of values [n, pe] with rows [n]."""
         s, rows = self.spec, np.asarray(rows)
-        total = np.asarray(values, np.int64) * s.multiply[rows] + s.offset[rows]
+
+        def own(constants: NDArray[Any]) -> NDArray[Any]:
+            return self._own(constants, pixel)[rows]
+
+        factors, ties = own(s.multiply), own(s.ties)
+        total = np.asarray(values, np.int64) * factors + own(s.offset)
         code, rest = total >> s.shift, total % (1 << s.shift)
-        tie = (rest == 0) & np.where(code % 2 == 1, s.ties[rows] == 1, s.ties[rows] == 2)
-        least = 0 if s.least is None else s.least[rows]
-        most = s.levels - 1 if s.most is None else s.most[rows]
+        tie = (rest == 0) & np.where(code % 2 == 1, ties == 1, ties == 2)
+        least = 0 if s.least is None else own(s.least)
+        most = s.levels - 1 if s.most is None else own(s.most)
         found = np.clip(code - tie, least, most)
         if s.late is not None:
-            marked = s.late[rows[:, None], np.arange(self.pe), found]
-            found = found - (marked & (code == found) & (rest < s.step * s.multiply[rows]))
+            marked = np.take_along_axis(own(s.late), found[:, :, None], 2)[:, :, 0]
+            found = found - (marked & (code == found) & (rest < s.step * factors))
         return found.astype(np.int64)
 
     def elaborate(self, platform: Any) -> Module:

@@ -37,6 +37,7 @@ from xnorflow_hw.base.pipeline import delay, index_shape
 from xnorflow_hw.fabric import accumulate
 from xnorflow_hw.memory.rom import IMAGE_BITS, Rom, field_words
 from xnorflow_hw.spec import IN_BLOCKS, RomSpec
+from xnorflow_hw.spec.borders import ConstantSets
 from xnorflow_hw.spec.kinds import Fabric, Style, SumForm
 
 
@@ -60,9 +61,11 @@ class DotArray(wiring.Component):
         Width of a sum in bits; the sum is exact modulo ``2 ** acc_bits``.
     rows : int
         Number of values of `i_row`.
-    thresholds : int array [rows, pe], optional
+    thresholds : int array [rows, sets * pe], optional
         If given, the results are codes of one bit, ``sum >= threshold``, instead of sums. All sums
         then have to be below ``2 ** acc_bits``.
+    sets : ConstantSets, optional
+        Which set of thresholds each window has; by default there is one for all of them.
     pixels : int
         Number of windows at once.
     turn : int
@@ -142,6 +145,7 @@ class DotArray(wiring.Component):
         acc_bits: int,
         rows: int = 1,
         thresholds: NDArray[Any] | None = None,
+        sets: ConstantSets | None = None,
         pixels: int = 1,
         turn: int = 0,
         lanes: Sequence[int] = (0,),
@@ -179,6 +183,7 @@ class DotArray(wiring.Component):
         check_lanes(lanes, pixels)
         self.pe, self.simd, self.bits, self.acc_bits, self.rows = pe, simd, bits, acc_bits, rows
         self.pixels, self.turn, self.lanes = pixels, turn % pixels, tuple(lanes)
+        self.sets = ConstantSets((0,) * pixels, (0,) * pixels) if sets is None else sets
         self.blocks, self.masked = blocks, masked
         self.coefficients, self.weights, self.style = tuple(coefficients), weights, style
         options: dict[str, Any] = {"style": style, "image_bits": image_bits}
@@ -245,8 +250,10 @@ class DotArray(wiring.Component):
         self, thresholds: NDArray[Any], rom: RomSpec, name: str, options: dict[str, Any]
     ) -> Rom:
         """Create the memory of the values that sums start with."""
-        if thresholds.shape != (self.rows, self.pe):
-            expected = f"(rows {self.rows}, pe {self.pe})"
+        number = self.sets.number * self.pe
+        if thresholds.shape != (self.rows, number):
+            what = "pe" if self.sets.number == 1 else f"{self.sets.number} sets * pe ="
+            expected = f"(rows {self.rows}, {what} {number})"
             raise ValueError(f"thresholds have shape {thresholds.shape}, not {expected}")
         if self.rows > 1 and self.latency < 2:
             raise ValueError(
@@ -259,7 +266,7 @@ class DotArray(wiring.Component):
         # the time until the first sum of a beat is there.
         return Rom(
             words=field_words(start, self._width),
-            width=self.pe * self._width,
+            width=number * self._width,
             storage=rom.storage,
             tiles=rom.tiles,
             register=self.latency > 2,
@@ -309,7 +316,8 @@ class DotArray(wiring.Component):
         total &= (1 << self.acc_bits) - 1
         if self.thresholds is not None:
             row = np.broadcast_to(rows, reductions)
-            total = (total >= self.thresholds[row][:, None]).astype(np.int64)
+            of_set = self.thresholds.reshape(self.rows, -1, self.pe)[row]
+            total = (total >= of_set[:, list(self.sets.windows)]).astype(np.int64)
         return total.reshape(reductions, *codes.shape[2:-1], self.pe)
 
     def elaborate(self, platform: Any) -> Module:
@@ -342,7 +350,8 @@ class DotArray(wiring.Component):
         for b, own in enumerate(sums):
             codes = self.i_data.word_select(b, self.simd * self.bits)
             beats = self._beats.build(m, codes, b)
-            for k, (start, (n, lane), q) in enumerate(zip(starts, beats, own, strict=True)):
+            start_of = starts[self.sets.lanes[b] * self.pe :][: self.pe]
+            for k, (start, (n, lane), q) in enumerate(zip(start_of, beats, own, strict=True)):
                 source = sums[(b - self.turn) % self.pixels][k]
                 turned = (turn, source) if self.turn else None
                 self._accumulate(
@@ -400,12 +409,15 @@ class DotArray(wiring.Component):
         return {"fabric": self.fabric, "turn": self.turn > 0, "lane": self._beats.spared > 0}
 
     def _starts(self, m: Module, until_sum: int) -> list[Value]:
-        """Delay the row; return what each PE's sums start with, in time for the first addition."""
+        """Delay the row; return what sums start with, in time for the first addition.
+
+        There is a value for each PE of each set.
+        """
         if self.thresholds is None:
             m.d.sync += self.o_row.eq(delay(m, self.i_row, until_sum, name="row"))
-            return [Const(0, self._width)] * self.pe
+            return [Const(0, self._width)] * (self.sets.number * self.pe)
         m.submodules.start = rom = self._start
         early = delay(m, self.i_row, until_sum - rom.latency, name="row")
         m.d.comb += rom.address.eq(early)
         m.d.sync += self.o_row.eq(delay(m, early, rom.latency, name="late_row"))
-        return [rom.data.word_select(k, self._width) for k in range(self.pe)]
+        return [rom.data.word_select(k, self._width) for k in range(self.sets.number * self.pe)]

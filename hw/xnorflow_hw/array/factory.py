@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from xnorflow_hw.array.affine_tail import AffineTail
@@ -30,6 +31,7 @@ from xnorflow_hw.spec import (
     TailSpec,
     ThresholdSpec,
 )
+from xnorflow_hw.spec.borders import ConstantSets
 from xnorflow_hw.spec.kinds import Style
 from xnorflow_hw.spec.stage_latency import compares
 
@@ -40,8 +42,30 @@ AnyTail = ThresholdTail | AffineTail | OffsetTail | TableTail
 Tails = list[AnyTail]
 
 
+@dataclass(frozen=True)
+class Compared:
+    """What an array compares its sums with, in place of its first tail.
+
+    Parameters
+    ----------
+    tail : ThresholdSpec
+        That tail.
+    sets : ConstantSets
+        Which set of its thresholds each window of a group has.
+    """
+
+    tail: ThresholdSpec
+    sets: ConstantSets
+
+
 def engine(
-    array: ArraySpec, tails: Sequence[TailSpec], *, rows: int, style: Style, name: str
+    array: ArraySpec,
+    tails: Sequence[TailSpec],
+    *,
+    rows: int,
+    sets: ConstantSets,
+    style: Style,
+    name: str,
 ) -> tuple[Array, Tails]:
     """Build the array and the tails that it needs; together they take `engine_latency` cycles.
 
@@ -53,6 +77,8 @@ def engine(
         Specs of the tails, in order.
     rows : int
         Number of values of the buffer's `o_row`.
+    sets : ConstantSets
+        Which set of constants each window of a group has.
     style : {"amaranth", "verilog"}
         Whether large memories and arithmetic are Verilog modules.
     name : str
@@ -79,7 +105,7 @@ def engine(
     compared = None
     if compares(array, tails):
         assert isinstance(tails[0], ThresholdSpec)
-        compared, bits, start = tails[0], 1, 1
+        compared, bits, start = Compared(tails[0], sets), 1, 1
     built: Tails = []
     for index, tail in enumerate(tails[start:], start):
         suffix = f"_{index}" if index else ""
@@ -87,6 +113,7 @@ def engine(
             "pe": array.lanes_out,
             "acc_bits": bits,
             "pixels": array.pixels,
+            "sets": sets.windows,
             "style": style,
             "name": f"{name}_tail{suffix}",
             "rom": tail.rom.storage,
@@ -97,7 +124,7 @@ def engine(
 
 
 def _dot(
-    spec: DotSpec, rows: int, compared: ThresholdSpec | None, style: Style, name: str
+    spec: DotSpec, rows: int, compared: Compared | None, style: Style, name: str
 ) -> DotArray | BakedArray:
     if spec.form == FORM:
         if spec.blocks > 1:
@@ -106,7 +133,7 @@ def _dot(
             weights=spec.weights[0, 0],
             acc_bits=spec.acc_bits,
             rows=rows,
-            thresholds=compared.thresholds[0, :, 0] if compared else None,
+            thresholds=compared.tail.thresholds[0, :, 0] if compared else None,
             style=style,
             name=f"{name}_weights",
         )
@@ -118,8 +145,9 @@ def _dot(
         weights=spec.weights,
         acc_bits=spec.acc_bits,
         rows=rows,
-        thresholds=compared.thresholds[:, :, 0] if compared else None,
-        start_rom=compared.rom if compared else IN_BLOCKS,
+        thresholds=compared.tail.thresholds[:, :, 0] if compared else None,
+        sets=compared.sets if compared else None,
+        start_rom=compared.tail.rom if compared else IN_BLOCKS,
         pixels=spec.pixels,
         turn=spec.turn,
         lanes=spec.lanes,
@@ -134,37 +162,31 @@ def _dot(
 
 
 def _edges(
-    spec: EdgeSpec, rows: int, compared: ThresholdSpec | None, style: Style, name: str
+    spec: EdgeSpec, rows: int, compared: Compared | None, style: Style, name: str
 ) -> EdgeArray:
     return EdgeArray(spec, rows=rows, style=style, name=f"{name}_weights")
 
 
-def _mac(
-    spec: MacSpec, rows: int, compared: ThresholdSpec | None, style: Style, name: str
-) -> MacArray:
+def _mac(spec: MacSpec, rows: int, compared: Compared | None, style: Style, name: str) -> MacArray:
     return MacArray(spec, rows=rows, style=style, name=f"{name}_weights")
 
 
 def _gather(
-    spec: GatherSpec, rows: int, compared: ThresholdSpec | None, style: Style, name: str
+    spec: GatherSpec, rows: int, compared: Compared | None, style: Style, name: str
 ) -> GatherArray:
     return GatherArray(spec, rows=rows, style=style, name=f"{name}_weights")
 
 
-def _max(
-    spec: MaxSpec, rows: int, compared: ThresholdSpec | None, style: Style, name: str
-) -> MaxArray:
+def _max(spec: MaxSpec, rows: int, compared: Compared | None, style: Style, name: str) -> MaxArray:
     return MaxArray(lanes=spec.lanes, bits=spec.bits, minimum=spec.minimum)
 
 
-def _sum(
-    spec: SumSpec, rows: int, compared: ThresholdSpec | None, style: Style, name: str
-) -> SumArray:
+def _sum(spec: SumSpec, rows: int, compared: Compared | None, style: Style, name: str) -> SumArray:
     return SumArray(lanes=spec.lanes, bits=spec.bits, out_bits=spec.out_bits, rows=rows)
 
 
 def _joined(
-    spec: JoinedSpec, rows: int, compared: ThresholdSpec | None, style: Style, name: str
+    spec: JoinedSpec, rows: int, compared: Compared | None, style: Style, name: str
 ) -> JoinedArray:
     return JoinedArray(spec, rows=rows, style=style, name=name)
 

@@ -6,6 +6,7 @@ of one code or score per PE.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,10 @@ class Tail(wiring.Component):
     acc_bits : int
         Width of a value in bits.
     pixels : int
-        Number of pixels at once, each with `pe` values and the same constants.
+        Number of pixels at once, each with `pe` values.
+    sets : sequence of int, length `pixels`, optional
+        Which set of constants each pixel has. A row of constants holds the sets one after the
+        other, each of `pe`; by default there is one, which all pixels share.
     rom : Storage
         What the memories of the constants are built of.
     name : str
@@ -79,21 +83,27 @@ class Tail(wiring.Component):
         out_bits: int,
         latency: int,
         pixels: int = 1,
+        sets: Sequence[int] | None = None,
         rom: Storage = "auto",
         name: str = "tail",
         style: Style = "amaranth",
         image_bits: int = IMAGE_BITS,
     ) -> None:
-        """Check the sizes and declare the ports; `constants` is an array [rows, pe, ...]."""
+        """Check the sizes and declare the ports; `constants` is an array [rows, sets * pe, ...]."""
         if acc_bits < 1 or out_bits < 1:
             raise ValueError(
                 f"acc_bits is {acc_bits} and out_bits is {out_bits}; both have to be 1 or more"
             )
         self.rows, self.pe = len(constants), pe
-        if self.rows < 1 or pe < 1 or constants.shape[1] != pe:
-            raise ValueError(f"constants have shape {constants.shape}, not (rows, pe {pe}, ...)")
         if pixels < 1:
             raise ValueError(f"pixels is {pixels}; it has to be 1 or more")
+        self.sets = (0,) * pixels if sets is None else tuple(sets)
+        if len(self.sets) != pixels or min(self.sets) < 0:
+            raise ValueError(f"sets are {self.sets}; each of {pixels} pixels has to have one")
+        number = max(self.sets) + 1
+        if self.rows < 1 or pe < 1 or constants.shape[1] != number * pe:
+            what = f"pe {pe}" if number == 1 else f"{number} sets * pe {pe}"
+            raise ValueError(f"constants have shape {constants.shape}, not (rows, {what}, ...)")
         self.acc_bits, self.out_bits, self.latency, self.rom = acc_bits, out_bits, latency, rom
         self.pixels = pixels
         self._rom_options: dict[str, Any] = {
@@ -132,8 +142,14 @@ class Tail(wiring.Component):
         return [self.i_values.word_select(i, self.acc_bits) for i, _ in self._indices()]
 
     def _indices(self) -> list[tuple[int, int]]:
-        """Return the index and the PE of every value."""
-        return [(i, i % self.pe) for i in range(self.pixels * self.pe)]
+        """Return the index of every value, and that of its constants in a row of them."""
+        owners = [(j, k) for j in range(self.pixels) for k in range(self.pe)]
+        return [(i, self.sets[j] * self.pe + k) for i, (j, k) in enumerate(owners)]
+
+    def _own(self, constants: NDArray[Any], pixel: int) -> NDArray[Any]:
+        """Return the part of constants [rows, sets * pe, ...] that belongs to a pixel."""
+        first = self.sets[pixel] * self.pe
+        return constants[:, first : first + self.pe]
 
     def _pulse(self, m: Module, results: list[Value]) -> None:
         """Drive the output pulse with results that are `latency` cycles late."""
@@ -176,7 +192,7 @@ class ThresholdTail(Tail):
 
     Parameters
     ----------
-    thresholds : int array [rows, pe, levels - 1]
+    thresholds : int array [rows, sets * pe, levels - 1]
         Thresholds, ascending along the last axis. The code is the number of thresholds T with
         ``value >= T``. Those below 1 are always reached, those above ``2 ** acc_bits - 1`` never.
     out_bits : int, optional
@@ -235,9 +251,9 @@ class ThresholdTail(Tail):
             for i, k in self._indices()
         ]
 
-    def model(self, values: NDArray[Any], rows: NDArray[Any]) -> Ints:
-        """Return the codes, int64 [n, pe], of values [n, pe] with rows [n]."""
-        reached = np.asarray(values)[:, :, None] >= self.thresholds[rows]
+    def model(self, values: NDArray[Any], rows: NDArray[Any], pixel: int = 0) -> Ints:
+        """Return a pixel's codes, int64 [n, pe], of values [n, pe] with rows [n]."""
+        reached = np.asarray(values)[:, :, None] >= self._own(self.thresholds, pixel)[rows]
         return reached.sum(2, dtype=np.int64)
 
     def elaborate(self, platform: Any) -> Module:
@@ -269,12 +285,12 @@ class ThresholdTail(Tail):
                     # With a single row, the assignment drops the row's bit.
                     m.d.comb += step[i].address.eq(Cat(code, row))
                     thresholds.append(step[i].data)
-            for k, prefix in enumerate(prefixes):
-                reached = Signal(name=f"reached_{j}_{k}", reset_less=True)
+            for (i, k), prefix in zip(self._indices(), prefixes, strict=True):
+                reached = Signal(name=f"reached_{j}_{i}", reset_less=True)
                 # Linters warn about a comparison with a constant 0.
-                always = j == 0 and self._always[k % self.pe]
-                m.d.sync += reached.eq(1 if always else at_compare[k] >= thresholds[k])
-                codes[k] = Cat(reached, delay(m, prefix, 1, name=f"code_{j}_{k}"))
+                always = j == 0 and self._always[k]
+                m.d.sync += reached.eq(1 if always else at_compare[i] >= thresholds[i])
+                codes[i] = Cat(reached, delay(m, prefix, 1, name=f"code_{j}_{i}"))
             if j + 1 < len(self._steps):
                 values = [
                     delay(m, value, 1, name=f"next_{j}_{k}") for k, value in enumerate(at_compare)
@@ -292,7 +308,7 @@ class OffsetTail(Tail):
     ----------
     multiply : int
         Factor of all values.
-    offset : int array [rows, pe]
+    offset : int array [rows, sets * pe]
         What is added to the product.
     shift : int
         Number of bits of the arithmetic shift to the right, 0 or more.
@@ -340,10 +356,10 @@ class OffsetTail(Tail):
         self._width = max(high.bit_length(), (~low).bit_length() if low < 0 else 0) + 1
         self._offsets = self._memory("", offset, self._width, self.rom)
 
-    def model(self, values: NDArray[Any], rows: NDArray[Any]) -> Ints:
-        """Return the results, int64 [n, pe], of values [n, pe] with rows [n]."""
-        product = np.asarray(values, np.int64) * self.multiply
-        result = (product + self.offset[rows]) >> self.shift & ((1 << self.out_bits) - 1)
+    def model(self, values: NDArray[Any], rows: NDArray[Any], pixel: int = 0) -> Ints:
+        """Return a pixel's results, int64 [n, pe], of values [n, pe] with rows [n]."""
+        product = np.asarray(values, np.int64) * self.multiply + self._own(self.offset, pixel)[rows]
+        result = product >> self.shift & ((1 << self.out_bits) - 1)
         if self.signed:
             result -= (result >> (self.out_bits - 1)) << self.out_bits
         return result.astype(np.int64)
@@ -371,7 +387,7 @@ class TableTail(Tail):
 
     Parameters
     ----------
-    table : int array [rows, pe, 2 ** acc_bits]
+    table : int array [rows, sets * pe, 2 ** acc_bits]
         Result for each value; negative ones are stored in two's complement.
     out_bits : int
         Width of a result in bits.
@@ -409,10 +425,10 @@ class TableTail(Tail):
             for i, k in self._indices()
         ]
 
-    def model(self, values: NDArray[Any], rows: NDArray[Any]) -> Ints:
-        """Return the results, int64 [n, pe], of values [n, pe] with rows [n]."""
+    def model(self, values: NDArray[Any], rows: NDArray[Any], pixel: int = 0) -> Ints:
+        """Return a pixel's results, int64 [n, pe], of values [n, pe] with rows [n]."""
         rows = np.asarray(rows)[:, None]
-        return self.table[rows, np.arange(self.pe), values].astype(np.int64)
+        return self._own(self.table, pixel)[rows, np.arange(self.pe), values].astype(np.int64)
 
     def elaborate(self, platform: Any) -> Module:
         """Read the memories."""

@@ -7,6 +7,7 @@ from math import ceil
 
 from xnorflow_hw.spec import geometry
 from xnorflow_hw.spec.banks import Banks
+from xnorflow_hw.spec.borders import Borders, ConstantSets, borders_of, without_classes
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,32 @@ class BufferSpec:
             self.pads[1],
             self.pads[3],
         )
+
+    @property
+    def borders(self) -> Borders:
+        """Border classes of the windows: a single one unless there are `classes`."""
+        if not self.classes:
+            return without_classes(self.output[0], self.banks.groups, self.pixels)
+        return borders_of(
+            (self.height, self.width),
+            self.kernel,
+            self.stride,
+            self.dilation,
+            self.pads,
+            self.pixels,
+        )
+
+    @property
+    def sets(self) -> ConstantSets:
+        """Which constants of a word belong to each window of a group: one set for each kind."""
+        kinds = self.borders.kinds
+        begins = (self.banks.window(lane, 0) for lane in range(self.pixels))
+        return ConstantSets(kinds, tuple(kinds[window] for window in begins))
+
+    @property
+    def rows(self) -> int:
+        """Number of values of the row that tells which constants a result needs."""
+        return len(self.borders.classes) * self.repeat
 
     @property
     def reductions(self) -> int:

@@ -1,4 +1,8 @@
-"""Specs of the tails, which work on an array's values before they leave the stage."""
+"""Specs of the tails, which work on an array's values before they leave the stage.
+
+The lanes of their constants are those of one window, or of a set for each kind of window where
+several windows of different border classes are computed at once (`spec.borders`).
+"""
 
 from __future__ import annotations
 

@@ -26,6 +26,7 @@ from xnorflow_hw.base.loop import Loop, Nest
 from xnorflow_hw.base.pipeline import index_shape
 from xnorflow_hw.spec import geometry
 from xnorflow_hw.spec.banks import Banks
+from xnorflow_hw.spec.borders import borders_of, without_classes
 from xnorflow_hw.spec.latency import BUFFER_LATENCY
 from xnorflow_hw.stage.window_checks import (
     add,
@@ -53,6 +54,8 @@ class BankedBuffer(wiring.Component):
         As those of a `FeatureBuffer`.
     pad_word, pad_word_last, repeat, groups, ram
         As those of a `FeatureBuffer`.
+    classes : bool
+        Whether `o_row` tells the border classes of a group's windows; see `Borders`.
     pixels : int
         Number of windows at once, and of banks, 2 or more. It has no factor in common with the
         horizontal stride.
@@ -74,8 +77,8 @@ class BankedBuffer(wiring.Component):
         Whether the beat is the first or the last one of a reduction.
     o_turn : Out(1)
         Whether it is the first beat of a kernel column other than the first.
-    o_row : Out(range(repeat)), at least one bit
-        The number of the repeat.
+    o_row : Out(range(rows)), at least one bit
+        Class of the row and of the group, times `repeat`, plus the number of the repeat.
     o_issued : Out(1)
         Whether the last beat of a reduction is issued in this very cycle.
 
@@ -89,6 +92,8 @@ class BankedBuffer(wiring.Component):
         Rows and columns of windows.
     banks : Banks
         Which window reads which bank.
+    borders : Borders
+        Which windows have the same constants.
 
     Raises
     ------
@@ -115,6 +120,7 @@ class BankedBuffer(wiring.Component):
         groups: int,
         depth: int,
         pixels: int,
+        classes: bool = False,
         ram: str = "auto",
         pad_word_last: int | None = None,
     ) -> None:
@@ -150,13 +156,19 @@ class BankedBuffer(wiring.Component):
         self.kernel, self.stride, self.dilation, self.pads = kernel, stride, dilation, pads
         self.pad_word = pad_word
         self.pad_word_last = pad_word if pad_word_last is None else pad_word_last
-        self.repeat = self.rows = repeat
+        self.repeat, self.classes = repeat, classes
         self.groups, self._passes = groups, pass_loops(words, repeat, groups)
         self.pixels, self.depth, self.ram = pixels, depth, ram
         self.output = (
             geometry.output_size(height, kernel[0], stride[0], dilation[0], pads[0], pads[2]),
             self.banks.columns,
         )
+        self.borders = (
+            borders_of((height, width), kernel, stride, dilation, pads, pixels)
+            if classes
+            else without_classes(self.output[0], self.banks.groups, pixels)
+        )
+        self.rows = len(self.borders.classes) * repeat
         self._address_bits = max(1, ceil_log2(depth))
         super().__init__(
             {
@@ -167,7 +179,7 @@ class BankedBuffer(wiring.Component):
                 "o_first": Out(1),
                 "o_last": Out(1),
                 "o_turn": Out(1),
-                "o_row": Out(index_shape(repeat)),
+                "o_row": Out(index_shape(self.rows)),
                 "o_issued": Out(1),
             }
         )
@@ -207,6 +219,9 @@ class BankedBuffer(wiring.Component):
         inside = np.tile(at % int(np.prod(counts[3:])), len(frames))
         column = int(np.prod(counts[4:]))
         rep = at // int(np.prod(counts[3:])) % self.repeat
+        by_row, by_group = (np.array(offsets) for offsets in self._row_offsets)
+        beats_of_row, beats_of_group = int(np.prod(counts[1:])), int(np.prod(counts[2:]))
+        border = by_row[at // beats_of_row] + by_group[at // beats_of_group % b.groups]
         return {
             "data": np.broadcast_to(np.where(pad, fill[word], taps), (*every, self.pixels)).reshape(
                 -1, self.pixels
@@ -215,7 +230,7 @@ class BankedBuffer(wiring.Component):
             "first": inside == 0,
             "last": inside == inside.max(),
             "turn": (inside % column == 0) & (inside > 0),
-            "row": np.tile(rep, len(frames)),
+            "row": np.tile(border + rep, len(frames)),
         }
 
     def elaborate(self, platform: Any) -> Module:
@@ -253,6 +268,15 @@ class BankedBuffer(wiring.Component):
         with m.If(issue):
             nest.advance(m)
         return m
+
+    @property
+    def _row_offsets(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """What the class of each output row, and that of each group, adds to `o_row`."""
+        b = self.borders
+        return (
+            tuple(row * b.group_classes * self.repeat for row in b.rows),
+            tuple(group * self.repeat for group in b.groups),
+        )
 
     @property
     def _line(self) -> int:
@@ -420,6 +444,15 @@ class BankedBuffer(wiring.Component):
                 m.d.comb += mask.eq(most)
         return mask
 
+    def _border(self, m: Module, nest: Nest) -> Value:
+        """Return a register with what the classes of the current row and group add to `o_row`."""
+        width, (by_row, by_group) = len(self.o_row), self._row_offsets
+        row = nest.loops[OY].follow(by_row, width, "row_class")
+        group = nest.loops[GROUP].follow(by_group, width, "group_class")
+        border = Signal(width, name="border_1")
+        m.d.sync += border.eq(row + group)
+        return border
+
     def _output(
         self, m: Module, nest: Nest, issue: Value, last: Value, outer: Value, words: list[Value]
     ) -> None:
@@ -442,7 +475,7 @@ class BankedBuffer(wiring.Component):
             self.o_first.eq(late["first"]),
             self.o_turn.eq(late["turn"]),
             self.o_last.eq(late["last"]),
-            self.o_row.eq(late["row"]),
+            self.o_row.eq(late["row"] + self._border(m, nest) if self.classes else late["row"]),
         ]
         pad = Signal(self.pixels, name="pad_1")
         m.d.sync += pad.eq(outer.replicate(self.pixels) | self._column_pads(m, nest))

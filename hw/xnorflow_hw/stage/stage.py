@@ -21,6 +21,7 @@ from xnorflow_hw.array.mac import MacArray
 from xnorflow_hw.base.pipeline import delay
 from xnorflow_hw.memory.spram_rom import LOAD_BITS
 from xnorflow_hw.spec import BufferSpec, FrontSpec, JoinSpec, StageSpec, StretchSpec
+from xnorflow_hw.spec.borders import ONE_SET
 from xnorflow_hw.spec.kinds import Style
 from xnorflow_hw.spec.stage_latency import stage_latency
 from xnorflow_hw.stage.banked_buffer import BankedBuffer
@@ -48,16 +49,12 @@ def feature_buffer(spec: BufferSpec) -> FeatureBuffer | BankedBuffer:
     Raises
     ------
     ValueError
-        If several pixels are combined with `classes`, or if the buffer refuses its parameters.
+        If the buffer refuses its parameters.
     """
     options = dict(vars(spec))
     if spec.pixels == 1:
         del options["pixels"]
         return FeatureBuffer(**options)
-    if options.pop("classes"):
-        raise ValueError(
-            f"pixels is {spec.pixels}; several pixels at once need a buffer without classes"
-        )
     return BankedBuffer(**options)
 
 
@@ -132,8 +129,9 @@ class Stage(wiring.Component):
         self.spec = spec
         self.buffer = front(spec.buffer)
         name = f"{prefix}{spec.name}"
+        sets = spec.buffer.sets if isinstance(spec.buffer, BufferSpec) else ONE_SET
         self.array, self.tails = engine(
-            spec.array, spec.tails, rows=self.buffer.rows, style=style, name=name
+            spec.array, spec.tails, rows=self.buffer.rows, sets=sets, style=style, name=name
         )
         self.latency = self.buffer.latency + self.array.latency
         self.latency += sum(tail.latency for tail in self.tails)

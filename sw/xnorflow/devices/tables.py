@@ -208,6 +208,10 @@ class Family:
     spram_luts: Datum | None = None
     dsp: Dsp | None = None
 
+    def __hash__(self) -> int:
+        """Return a hash of the name alone: a search looks up very many things by family."""
+        return hash(self.name)
+
 
 @dataclass(frozen=True)
 class Fpga:

@@ -26,7 +26,7 @@ from xnorflow.plan.products import can_multiply, choose, plane_number
 from xnorflow.plan.reductions import Fold, ProductForm, Reduction
 from xnorflow.plan.weight_words import weight_bits
 from xnorflow.resources.engine import ComputedCodes, EdgeSums, EngineSummary, Products
-from xnorflow.resources.usage import Resources, engine_resources, gearbox_resources
+from xnorflow.resources.usage import Resources, gearbox_resources, read_only, resources_by_storage
 from xnorflow.schedule import regrouping
 from xnorflow.storage.blocks import spram_number
 from xnorflow_hw.array import stored_sums as stored
@@ -83,7 +83,11 @@ def refolded(
     conv = part.weighted
     words, blocks = ceil(part.inp.channels / fold.simd), part.groups_at_once(fold)
     repeat = part.repeat(fold)
-    before = ceil(part.out_channels / example.pe)
+    passes = ceil(part.out_channels / example.pe)
+    before, after = part.borders(example.at_once).classes, part.borders(fold.pixels).classes
+    # A row of constants for each pass and class of borders; in it, sets for the pixels at once.
+    rows = repeat * len(after), passes * len(before)
+    constants = fold.pe * len(after[0]), example.pe * len(before[0])
     taps = part.layer.window.kernel[0] * part.layer.window.kernel[1]
     beats = taps * part.words(fold)
     example_words = ceil(part.inp.channels * example.act_bits / example.buffer_width)
@@ -136,9 +140,11 @@ def refolded(
         edges=edges,
         buffer_depth=depth,
         buffer_width=fold.simd * example.act_bits,
-        threshold_rows=ceil(example.threshold_rows * repeat / before),
+        threshold_rows=ceil(example.threshold_rows * rows[0] / rows[1]),
         gearbox=None,
-        threshold_words=tuple(ceil(w * fold.pe / example.pe) for w in example.threshold_words),
+        threshold_words=tuple(
+            ceil(w * constants[0] / constants[1]) for w in example.threshold_words
+        ),
         form=form,
         rom=stored.ROM if form == stored.FORM else None,
         threshold_rom=None,
@@ -146,7 +152,7 @@ def refolded(
         repeat=repeat,
         streams=tuple(stream.widened(1) for stream in example.streams),
         tail_bits=ceil(example.tail_bits * fold.pe * fold.pixels / example.pe / example.at_once),
-        computed=_computed_codes(example, fold, repeat, before),
+        computed=_computed_codes(example, rows, constants),
         queue_depth=max(repeat + 1 if fold.pixels > 1 else 1, ceil((_PIPELINE + 2) / beats)),
     )
 
@@ -179,7 +185,7 @@ def _rejoined(example: EngineSummary, part: Joint, fold: Fold) -> EngineSummary:
         threshold_rom=None,
         buffer_ram="auto",
         tail_bits=ceil(example.tail_bits * share),
-        computed=_computed_codes(example, fold, repeat, before),
+        computed=_computed_codes(example, (repeat, before), (fold.pe, example.pe)),
         queue_depth=_PIPELINE + 2,
         join=example.join.widened(share),
         streams=tuple(stream.widened(share) for stream in example.streams),
@@ -187,16 +193,24 @@ def _rejoined(example: EngineSummary, part: Joint, fold: Fold) -> EngineSummary:
 
 
 def _computed_codes(
-    example: EngineSummary, fold: Fold, repeat: int, before: int
+    example: EngineSummary, rows: tuple[int, int], width: tuple[int, int]
 ) -> ComputedCodes | None:
-    """Return the tail that computes codes at a folding, given the passes of the example's."""
+    """Return the tail that computes codes at a folding, if there is one.
+
+    Parameters
+    ----------
+    example : EngineSummary
+        Summary of the engine at another folding.
+    rows, width : tuple of int
+        Rows of constants and constants of a row, at the folding and at the example's.
+    """
     if (tail := example.computed) is None:
         return None
     return replace(
         tail,
-        rows=ceil(tail.rows * repeat / before),
-        word_bits=ceil(tail.word_bits * fold.pe / example.pe),
-        late_depth=ceil(tail.late_depth * repeat / before),
+        rows=ceil(tail.rows * rows[0] / rows[1]),
+        word_bits=ceil(tail.word_bits * width[0] / width[1]),
+        late_depth=ceil(tail.late_depth * rows[0] / rows[1]),
         rom=None,
         late_rom=None,
         # At other foldings, a product that finds no DSP block is built of logic.
@@ -263,15 +277,14 @@ class EngineOptions:
         for fold, shape in _shapes(part, example, family, pixels, dsps):
             # Weights that are stored in the LUTs of the sums have no storage to choose.
             choose = shape.rom is None and shape.rom_depth > 1
-            for rom in (shape.rom, *IN_LUTS[:choose]):
-                found = engine_resources(replace(shape, rom=rom), family)
-                if rom == shape.rom or found.ram_blocks < takes[-1].ram_blocks:
-                    self.folds.append(fold)
-                    takes.append(found)
+            in_blocks = choose and read_only(shape.rom_depth, shape.rom_width, family).ram_blocks
+            storages = [shape.rom, *IN_LUTS[: bool(in_blocks)]]
             words, bits = shape.rom_depth, shape.rom_width
             if sprams and choose and spram_number(words, bits, family) <= sprams:
-                self.folds.append(fold)
-                takes.append(engine_resources(replace(shape, rom=IN_SPRAM), family))
+                storages.append(IN_SPRAM)
+            found = resources_by_storage(shape, family, storages)
+            self.folds += [fold] * len(found)
+            takes += found
         self.cycles = np.array([part.cycles(f) for f in self.folds])
         self.takes = _table(takes)
         self.sprams = np.array([r.sprams for r in takes])

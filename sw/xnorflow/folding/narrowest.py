@@ -8,6 +8,7 @@ Within the groups of a grouped convolution they do (see `Reduction.check`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from math import ceil
 
 from xnorflow.errors import BadInput
@@ -19,6 +20,7 @@ MAX_PIXELS = 8
 """Most pixels at once that a search tries: with more, buffers have many shallow banks."""
 
 
+@cache
 def _useful(channels: int) -> list[int]:
     """Return the useful widths, ascending: those for which no smaller one needs as few passes."""
     return sorted({ceil(channels / passes) for passes in range(1, channels + 1)})

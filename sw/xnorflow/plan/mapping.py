@@ -23,6 +23,7 @@ from xnorflow.plan.tail_constants import (
     MAX_TABLE_BITS,
     Affine,
     Incoming,
+    Lanes,
     Span,
     offset_tail,
     signed_bits,
@@ -194,7 +195,7 @@ def unit_of_scores(
 
 def sent(part: Part, fold: Fold, multiplier: ProductForm | None = None) -> tuple[Affine, Span]:
     """Return what the values mean that the last stage sends, and which can occur."""
-    return _tails(part, *_array(part, fold, multiplier), last=True, steps=True)[1:]
+    return _tails(part, fold, *_array(part, fold, multiplier), last=True, steps=True)[1:]
 
 
 def _array(part: Part, fold: Fold, multiplier: ProductForm | None) -> tuple[spec.ArraySpec, Affine]:
@@ -277,7 +278,7 @@ def describe_stage(
     array, meaning = _array(part, fold, multiplier)
     # Depths depend on the neighbouring engines, so a later pass chooses them.
     front = _windows(part, fold) if isinstance(part, Reduction) else part.rule.front(part, fold.pe)
-    tails, _, _ = _tails(part, array, meaning, last=last, steps=steps)
+    tails, _, _ = _tails(part, fold, array, meaning, last=last, steps=steps)
     return spec.StageSpec(plain(part.name), front, array, tails, part.out_channels, queue_depth=2)
 
 
@@ -318,11 +319,14 @@ def _windows(reduction: Reduction, fold: Fold) -> spec.BufferSpec:
 
 
 def _tails(
-    part: Part, array: spec.ArraySpec, meaning: Affine, *, last: bool, steps: bool
+    part: Part, fold: Fold, array: spec.ArraySpec, meaning: Affine, *, last: bool, steps: bool
 ) -> tuple[tuple[spec.TailSpec, ...], Affine, Span]:
     """Return the tails of a stage, what the values that it sends mean, and which can occur."""
     tails: list[spec.TailSpec] = []
     bits, span = array.out_bits, _span(part, array, meaning)
+    lanes = Lanes(array.lanes_out)
+    if isinstance(part, Reduction):
+        lanes = Lanes(array.lanes_out, part.borders(fold.pixels).classes)
 
     def send_codes(tail: spec.OffsetSpec, a: ir.Alphabet) -> None:
         nonlocal bits, meaning, span
@@ -339,9 +343,9 @@ def _tails(
             a = inp.alphabet
             known = (meaning.numerator, meaning.denominator) == (a.step, 1)
             if len(meaning.offset) > 1 or not (last or (known and (meaning.offset == a.lo).all())):
-                send_codes(offset_tail(meaning.plus(-a.lo), array.lanes_out, a.bits), a)
+                send_codes(offset_tail(meaning.plus(-a.lo), lanes, a.bits), a)
             return tuple(tails), meaning, span
-        given = Incoming(meaning, array.lanes_out, bits, inp, out, span, joined=not last)
+        given = Incoming(meaning, lanes, bits, inp, out, span, joined=not last)
         tail, after = tail_rule_of(layer).tail(layer, given)
         tails.append(tail)
         bits = tail.out_bits
@@ -350,9 +354,9 @@ def _tails(
     if part.weighted and not tails:
         # The next stage expects codes, which start at 0, so the lowest sum is subtracted.
         sums = part.out.alphabet
-        send_codes(offset_tail(meaning.plus(-sums.lo), array.lanes_out, sums.bits), sums)
+        send_codes(offset_tail(meaning.plus(-sums.lo), lanes, sums.bits), sums)
     if isinstance(part.layer, ir.AllScores) and not steps:
-        tails.append(offset_tail(meaning, array.lanes_out, signed_bits(part.out.alphabet)))
+        tails.append(offset_tail(meaning, lanes, signed_bits(part.out.alphabet)))
     return tuple(tails), meaning, span
 
 

@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 from xnorflow import ir
 from xnorflow.errors import BadInput
 from xnorflow_hw.spec.banks import Banks
+from xnorflow_hw.spec.borders import Borders, borders_of, without_classes
 from xnorflow_hw.spec.kinds import Multiplier
 
 ProductForm = Multiplier | Literal["factors"]
@@ -186,6 +187,15 @@ class Reduction:
             w.pads[3],
         )
 
+    def borders(self, pixels: int) -> Borders:
+        """Return the border classes of its windows: one if padding is a value of the alphabet."""
+        w = self.layer.window
+        if self.pad_code() is not None:
+            groups = ceil(self.out.width / pixels)
+            return without_classes(self.out.height, groups, pixels)
+        size = (self.inp.height, self.inp.width)
+        return borders_of(size, w.kernel, w.stride, w.dilation, w.pads, pixels)
+
     def pad_code(self) -> int | None:
         """Return the code of padded taps, or None if the padding is no value of the alphabet."""
         return self.layer.code_of_padding(self.inp.alphabet)
@@ -199,11 +209,6 @@ class Reduction:
             return "it is a pool, which has no weights to share"
         if isinstance(self.layer, ir.Gather):
             return "it looks up the entries of one window at a time"
-        if self.pad_code() is None:
-            return (
-                f"its padding is no value of its input's alphabet ({self.inp.alphabet}), so its"
-                " thresholds differ along a row"
-            )
         if not 1 <= pixels <= self.out.width:
             return f"its output rows have {self.out.width}, so 1 to {self.out.width} would work"
         if gcd(pixels, window.stride[1]) > 1:

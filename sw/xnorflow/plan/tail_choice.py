@@ -55,30 +55,34 @@ def array_dsps(array: ArraySpec, family: Family) -> int:
     return ceil(array.products * family.dsp.blocks(array.bits, array.weight_bits))
 
 
-def search_luts(tail: ThresholdSpec, bits: int, pixels: int, memories: StorageChoice) -> float:
-    """Estimate the LUTs of a search tail for values of `bits` bits; block RAM has its price."""
+def search_luts(tail: ThresholdSpec, bits: int, at_once: int, memories: StorageChoice) -> float:
+    """Estimate the LUTs of a search tail for `at_once` values of `bits` bits.
+
+    Block RAM has its price.
+    """
     rows, lanes, levels = tail.thresholds.shape
-    steps, at_once = ceil_log2(levels + 1), lanes * pixels
+    steps = ceil_log2(levels + 1)
     compared = steps * at_once * bits
     of_blocks = of_luts = 0.0
     for step in range(steps):
         width = lanes * bits << step
         rom = memories.rom(rows, width)
         luts, blocks = memories.takes(rows, width, rom)
-        of_blocks += luts + blocks * memories.price + pixels * width * (1 - 0.5**step)
+        of_blocks += luts + blocks * memories.price + (at_once * bits << step) * (1 - 0.5**step)
         of_luts += at_once * bits * rom_luts(rows << step, 1, memories.family.lut_inputs)
     return float(compared + min(of_blocks, of_luts))
 
 
-def affine_luts(tail: AffineSpec, pixels: int, memories: StorageChoice) -> float:
-    """Estimate the LUTs of an affine tail; block RAM has its price, DSP blocks have none."""
-    rows, lanes = tail.multiply.shape
-    at_once = lanes * pixels
-    rom = memories.rom(rows, tail.word_bits)
-    luts, blocks = memories.takes(rows, tail.word_bits, rom)
+def affine_luts(tail: AffineSpec, at_once: int, memories: StorageChoice) -> float:
+    """Estimate the LUTs of an affine tail for `at_once` values.
+
+    Block RAM has its price, DSP blocks have none.
+    """
+    rom = memories.rom(tail.rows, tail.word_bits)
+    luts, blocks = memories.takes(tail.rows, tail.word_bits, rom)
     found = luts + blocks * memories.price + at_once * affine_logic(tail)
     if tail.late is not None:
-        depth = rows << tail.out_bits
+        depth = tail.rows << tail.out_bits
         luts, blocks = memories.takes(depth, 1, memories.rom(depth, 1))
         found += at_once * (luts + blocks * memories.price)
     return float(found)
@@ -181,7 +185,7 @@ def score_registers(unit: ScoreSpec) -> float:
 def _stage(stage: StageSpec, family: Family, left: int) -> tuple[StageSpec, int]:
     """Return a stage with its tails chosen, and the DSP blocks that they take."""
     memories = StorageChoice(family)
-    pixels, bits = stage.buffer.pixels, stage.array.out_bits
+    at_once, bits = stage.lanes_out * stage.buffer.pixels, stage.array.out_bits
     tails: list[TailSpec] = []
     taken = 0
     for index, tail in enumerate(stage.tails):
@@ -192,20 +196,20 @@ def _stage(stage: StageSpec, family: Family, left: int) -> tuple[StageSpec, int]
                 each = dsp_blocks(
                     (affine.acc_bits, affine.factor_bits), DSP_OPERANDS[family.fabric]
                 )
-                needed = each * stage.lanes_out * pixels
+                needed = each * at_once
             if 0 < needed <= left - taken:
                 affine = replace(affine, multiplier="dsp")
             else:
                 needed = 0
-            computed = affine_luts(affine, pixels, memories)
-            if computed < search_luts(tail, bits, pixels, memories):
+            computed = affine_luts(affine, at_once, memories)
+            if computed < search_luts(tail, bits, at_once, memories):
                 tails.append(affine)
                 taken += needed
                 bits = tail.out_bits
                 continue
         if isinstance(tail, AffineSpec) and left:
             widths = (tail.acc_bits, tail.factor_bits)
-            needed = dsp_blocks(widths, DSP_OPERANDS[family.fabric]) * stage.lanes_out * pixels
+            needed = dsp_blocks(widths, DSP_OPERANDS[family.fabric]) * at_once
             if needed <= left - taken:
                 tail = replace(tail, multiplier="dsp")
                 taken += needed

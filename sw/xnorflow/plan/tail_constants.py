@@ -92,6 +92,33 @@ class Span:
         return cls(least, least + (most - least) // step * step, step)
 
 
+@dataclass(frozen=True)
+class Lanes:
+    """Lanes of the values that enter a tail, and border classes of the pixels that share a word.
+
+    Parameters
+    ----------
+    number : int
+        Values of a pixel that come at once.
+    classes : tuple of tuple of int
+        Border class of each kind of pixel, for each class of rows and groups; see `Borders`.
+    """
+
+    number: int
+    classes: tuple[tuple[int, ...], ...] = ((0,),)
+
+    def rows(self, constants: NDArray[Any], value: int = 0) -> NDArray[Any]:
+        """Return constants [classes, channels, ...] as rows [rows, kinds * lanes, ...].
+
+        Unused lanes get `value`.
+        """
+        assert max(map(max, self.classes)) + 1 == len(constants), "constants are of other classes"
+        own = [per_lane(c, self.number, value) for c in constants]
+        return np.concatenate(
+            [np.concatenate([own[c] for c in kinds], axis=1) for kinds in self.classes]
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Incoming:
     """Stream of values that enters a tail.
@@ -100,8 +127,8 @@ class Incoming:
     ----------
     meaning : Affine
         Meaning of the values.
-    lanes : int
-        Values that come at once.
+    lanes : Lanes
+        Values that come at once, and the order of their constants.
     bits : int
         Bits of a value.
     inp, out : Features
@@ -113,7 +140,7 @@ class Incoming:
     """
 
     meaning: Affine
-    lanes: int
+    lanes: Lanes
     bits: int
     inp: ir.Features
     out: ir.Features
@@ -143,11 +170,11 @@ def threshold_tail(layer: ir.Layer, given: Incoming) -> tuple[spec.ThresholdSpec
     if not table.shape[2]:
         # A single code needs no threshold, but the hardware has at least one: an unreachable one.
         table = np.full((*table.shape[:2], 1), never)
-    rows = [per_lane(t, given.lanes, never) for t in np.clip(table, -1, never)]
+    rows = given.lanes.rows(np.clip(table, -1, never), never)
     a = layer.alphabet
     meaning = Affine(a.step, 1, np.full((len(table), given.inp.channels), a.lo, np.int64))
     affine = _affine_tail(layer, given)
-    return spec.ThresholdSpec(np.concatenate(rows), a.bits, affine=affine), meaning
+    return spec.ThresholdSpec(rows, a.bits, affine=affine), meaning
 
 
 _FITTED: WeakKeyDictionary[ir.Threshold, tuple[bytes, AffineCodes | None]] = WeakKeyDictionary()
@@ -169,8 +196,7 @@ def _affine_tail(layer: ir.Threshold, given: Incoming) -> spec.AffineSpec | None
         return None
 
     def rows(constants: NDArray[Any]) -> NDArray[Any]:
-        by_class = constants.reshape(*span.low.shape, *constants.shape[1:])
-        return np.concatenate([per_lane(c, given.lanes) for c in by_class])
+        return given.lanes.rows(constants.reshape(*span.low.shape, *constants.shape[1:]))
 
     return spec.AffineSpec(
         rows(found.multiply),
@@ -200,8 +226,7 @@ def rescale_tail(layer: ir.Layer, given: Incoming) -> tuple[spec.AffineSpec, Aff
     inside = bool((ends[0] >= 0).all() and (ends[1] < a.levels).all())
 
     def rows(constants: ir.Ints, value: int = 0) -> NDArray[Any]:
-        by_class = np.broadcast_to(constants, meaning.offset.shape)
-        return np.concatenate([per_lane(c, given.lanes, value) for c in by_class])
+        return given.lanes.rows(np.broadcast_to(constants, meaning.offset.shape), value)
 
     tail = spec.AffineSpec(
         rows(multiply),
@@ -276,13 +301,13 @@ def signed_bits(alphabet: ir.Alphabet) -> int:
     return max(int(alphabet.hi).bit_length(), int(~min(alphabet.lo, 0)).bit_length()) + 1
 
 
-def offset_tail(meaning: Affine, lanes: int, bits: int) -> spec.OffsetSpec:
+def offset_tail(meaning: Affine, lanes: Lanes, bits: int) -> spec.OffsetSpec:
     """Return the tail that computes the values that `meaning` describes, as integers of `bits`."""
-    rows = np.concatenate([per_lane(o, lanes) for o in meaning.offset])
+    rows = lanes.rows(meaning.offset)
     return spec.OffsetSpec(meaning.numerator, rows, meaning.denominator.bit_length() - 1, bits)
 
 
-def _rank_table(layer: ir.Scores, meaning: Affine, lanes: int, bits: int) -> spec.TableSpec:
+def _rank_table(layer: ir.Scores, meaning: Affine, lanes: Lanes, bits: int) -> spec.TableSpec:
     assert layer.ranks is not None and layer.rank_lo is not None
     ranks, lo = layer.ranks, layer.rank_lo
     out_bits = max(1, int(ranks.max()).bit_length())
@@ -304,13 +329,19 @@ def _table_bits(meaning: Affine, entries: ir.Ints, per_channel: int) -> int:
 
 
 def _table(
-    entries: ir.Ints, lo: ir.Ints, step: int, meaning: Affine, lanes: int, bits: int, out_bits: int
+    entries: ir.Ints,
+    lo: ir.Ints,
+    step: int,
+    meaning: Affine,
+    lanes: Lanes,
+    bits: int,
+    out_bits: int,
 ) -> spec.TableSpec:
     """Build the table over all P from entries [channels, n] for ``lo, lo + step, ...``."""
     p = np.arange(1 << bits)
-    rows = []
+    by_class = []
     for offset in meaning.offset:
         value = (p * meaning.numerator + offset[:, None]) // meaning.denominator
         index = np.clip((value - lo[:, None]) // step, 0, entries.shape[1] - 1)
-        rows.append(per_lane(np.take_along_axis(entries, index, 1), lanes))
-    return spec.TableSpec(np.concatenate(rows), out_bits)
+        by_class.append(np.take_along_axis(entries, index, 1))
+    return spec.TableSpec(lanes.rows(np.stack(by_class)), out_bits)

@@ -75,6 +75,8 @@ def _stage(stage: StageSpec, boxes: list[GearboxSpec]) -> None:
                 stage.name,
                 "its weights are not a word per beat",
             )
+            fit = all(tail.rows == front.rows for tail in stage.tails)
+            _need(fit, stage.name, "a tail has constants for other rows")
         case StretchSpec():
             _need([front.word_bits] == widths, stage.name, "its words have another width")
             _need(front.depth >= 1, stage.name, "a depth is not positive")

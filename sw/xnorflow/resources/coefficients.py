@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 
 from xnorflow.resources.terms import CONSTANT, FAR, WHOLE, Terms
@@ -80,11 +80,28 @@ class Coefficients:
         """Compute the terms of the second step: those that `whole_lut` and `whole_ff` weight."""
         found = {name: v for name, v in terms.items() if name.startswith(WHOLE)}
         own = {name: v for name, v in terms.items() if not name.startswith(WHOLE)}
-        for key, of in (("lut", self.lut), ("ff", self.ff)):
+        for key, of in self._of_terms:
             found[f"{packed_as(component)} {key}"] = sum(
-                _of(of, name) * value for name, value in own.items()
+                of[name] * value for name, value in own.items()
             )
         return found
+
+    @cached_property
+    def _of_terms(self) -> tuple[tuple[str, _Known], ...]:
+        """The coefficients of LUTs and of flip-flops."""
+        return ("lut", _Known(self.lut)), ("ff", _Known(self.ff))
+
+
+class _Known(dict[str, float]):
+    """Coefficients of terms by name, found once: a search asks for very many engines."""
+
+    def __init__(self, found: Mapping[str, float]) -> None:
+        super().__init__()
+        self._found = found
+
+    def __missing__(self, name: str) -> float:
+        self[name] = _of(self._found, name)
+        return self[name]
 
 
 def packed_as(component: str) -> str:

@@ -144,7 +144,7 @@ def _threshold_words(stage: StageSpec, tail: ThresholdSpec) -> tuple[int, ...]:
     """Return the bits per word of each memory of a tail, not counting bits that never change."""
     bits = stage.array.out_bits
     if compares(stage.array, stage.tails):
-        return (stage.array.lanes_out * (bits + 1),)
+        return (tail.thresholds.shape[1] * (bits + 1),)
     return tuple(
         int(np.bitwise_count(np.bitwise_or.reduce(step ^ step[:1])).sum())
         for step in search_steps(tail.thresholds, bits)

@@ -7,6 +7,7 @@ native shape. So are DSP blocks: every product takes what the tools take for its
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -166,7 +167,29 @@ def engine_resources(engine: EngineSummary, family: Family) -> Resources:
     """Compute what an engine takes, with the gearbox before it and the queue behind it."""
     found = sum(engine_parts(engine, family).values(), Resources())
     weights = read_only(engine.rom_depth, engine.rom_width, family, engine.rom)
-    return replace(found, sprams=weights.sprams)
+    return replace(found, sprams=weights.sprams) if weights.sprams else found
+
+
+def resources_by_storage(
+    engine: EngineSummary, family: Family, storages: Sequence[RomSpec | None]
+) -> list[Resources]:
+    """Compute what an engine takes with its weights in each of several storages.
+
+    Only its array depends on them. The others of its components are computed once, because a search
+    compares very many engines.
+    """
+    parts, coefficients = engine_parts(engine, family), fitted()[family.coefficients]
+    found = []
+    for rom in storages:
+        e = replace(engine, rom=rom)
+        if rom != engine.rom:
+            luts, ffs = coefficients.part("array", terms.array(e, family))
+            blocks, dsps = engine_blocks(e, family)["array"], engine_dsps(e, family)["array"]
+            parts["array"] = Resources(luts, ffs, blocks, dsps=dsps)
+        total = sum(parts.values(), Resources())
+        weights = read_only(e.rom_depth, e.rom_width, family, rom)
+        found.append(replace(total, sprams=weights.sprams) if weights.sprams else total)
+    return found
 
 
 def design_resources(design: DesignSummary, family: Family) -> Resources:

@@ -8,7 +8,7 @@ costs LUTs; see `xnorflow_hw.memory.rom`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from math import ceil
 
 from xnorflow.devices.tables import Family
@@ -54,6 +54,7 @@ class Ram:
     registers: bool
 
     @classmethod
+    @cache
     def of(cls, family: Family) -> Ram:
         """Return the block RAM of a family."""
         single = [NativeShape(d, w, 1) for d, w in family.ram_shapes]
@@ -61,6 +62,10 @@ class Ram:
         return cls(
             tuple(single + pairs), family.lut_inputs, family.ram_zeroes, family.ram_registers
         )
+
+    def __hash__(self) -> int:
+        """Return a hash without that of every shape: a search looks up very many memories."""
+        return hash((self.lut_inputs, self.zeroes, self.registers, len(self.shapes)))
 
     def blocks(self, tile: Tile) -> int:
         """Return the blocks that a tile takes, even if it fits none of the native shapes."""
@@ -202,6 +207,7 @@ def _plan(
     return best
 
 
+@lru_cache(1 << 16)
 def cut_cost(depth: int, width: int, ram: Ram, price: float) -> tuple[float, int]:
     """Compute the approximate LUTs, and the blocks, of a memory that is cut at the least cost."""
     cost, parts = _plan(depth, width, ram, price)

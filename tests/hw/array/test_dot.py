@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from xnorflow_hw.array.dot import DotArray
 from xnorflow_hw.spec import RomSpec
+from xnorflow_hw.spec.banks import Banks
+from xnorflow_hw.spec.borders import ConstantSets
 from xnorflow_hw.spec.latency import dot_latency
 
 from ..harness import pack, run_pulses, unpack, with_bubbles
@@ -272,6 +274,44 @@ def test_sums_go_from_lane_to_lane(pixels, pe, simd, bits, beats, rows, turn, bu
             word = (word + 1) % len(dut.weights)
     assert np.array_equal(dut.model(codes, turns=turns), sums[:, lanes])
     check(dut, codes, turns=turns, bubbles=bubbles, seed=seed)
+
+
+@pytest.mark.parametrize("form", ["tree", "add"])
+@pytest.mark.parametrize(("pixels", "stride", "dilation", "pad"), [(3, 1, 1, 1), (5, 2, 3, 2)])
+def test_windows_have_sets_of_thresholds(form, pixels, stride, dilation, pad):
+    """A sum starts with the threshold of the window that begins in its lane, in each of 3 sets."""
+    rng, (kernel, pe, simd, rows) = np.random.default_rng(pixels), (3, 2, 4, 3)
+    banks = Banks(pixels, 4 * pixels, kernel, stride, dilation, pad, pad)
+    windows = tuple(int(n) for n in rng.permutation([*range(3), *rng.integers(0, 3, pixels - 3)]))
+    sets = ConstantSets(windows, tuple(windows[banks.window(b, 0)] for b in range(pixels)))
+    dut = make(
+        rng,
+        pe=pe,
+        simd=simd,
+        bits=1,
+        coefficients=(1,),
+        beats=kernel,
+        rows=rows,
+        thresholds=rng.integers(0, kernel * simd + 2, (rows, 3 * pe)),
+        sets=sets,
+        pixels=pixels,
+        turn=banks.turn,
+        lanes=banks.lanes,
+        form=form,
+    )
+    turns = range(1, kernel)
+    codes = rng.integers(0, 2, (4 * rows, kernel, pixels, simd))
+    check(dut, codes, turns=turns, bubbles=0.2)
+    # The same in plain loops: window j meets the lane of its tap's bank.
+    got = dut.model(codes, rows=np.arange(len(codes)) % rows, turns=turns)
+    for n, j, k in np.ndindex(got.shape):
+        agree = sum(
+            int(codes[n, kx, banks.tap(j, kx) % pixels, s])
+            == dut.weights[(n * kernel + kx) % len(dut.weights), 0, k, s]
+            for kx in range(kernel)
+            for s in range(simd)
+        )
+        assert got[n, j, k] == (agree >= dut.thresholds[n % rows, windows[j] * pe + k])
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def check(dut, values, rows, expected, *, signed=False, bubbles=0.0, seed=0):
     by_pixel = np.asarray(expected).reshape(len(values), dut.pixels, dut.pe)
     for pixel in range(dut.pixels):
         own = values.reshape(by_pixel.shape)[:, pixel]
-        assert np.array_equal(dut.model(own, rows), by_pixel[:, pixel])
+        assert np.array_equal(dut.model(own, rows, pixel), by_pixel[:, pixel])
 
 
 @drawn
@@ -183,6 +183,36 @@ def test_several_pixels_share_their_constants(kind, rows):
     check(dut, *flat, signed=kind == "scores", bubbles=0.2)
 
 
+@pytest.mark.parametrize("kind", ["codes", "block", "scores", "ranks"])
+@pytest.mark.parametrize("rows", [1, 3])
+def test_pixels_have_sets_of_constants(kind, rows):
+    rng, sets = np.random.default_rng(rows), (1, 0, 2, 1)
+    pe, options = 2, {"pe": 2, "acc_bits": 4, "pixels": 4, "sets": sets}
+    if kind in ("codes", "block"):
+        rom = "block" if kind == "block" else "auto"
+        constants = np.sort(rng.integers(0, 17, (rows, 3 * pe, 4)), axis=2)
+        constants[:, 2:4] = 0  # Only pixels of set 1 always reach the first thresholds.
+        dut = ThresholdTail(thresholds=constants, rom=rom, **options)
+    elif kind == "scores":
+        constants = rng.integers(-50, 50, (rows, 3 * pe))
+        dut = OffsetTail(multiply=3, offset=constants, shift=1, out_bits=8, **options)
+    else:
+        constants = rng.integers(0, 32, (rows, 3 * pe, 16))
+        dut = TableTail(table=constants, out_bits=5, **options)
+    values, row = rng.integers(0, 16, (40, 4, pe)), rng.integers(0, rows, 40)
+    expected = np.zeros((40, 4, pe), int)
+    for n, j, k in np.ndindex(expected.shape):
+        value, own = values[n, j, k], constants[row[n], pe * sets[j] + k]
+        if kind in ("codes", "block"):
+            expected[n, j, k] = sum(value >= t for t in own)
+        elif kind == "scores":
+            expected[n, j, k] = (3 * value + own) // 2
+        else:
+            expected[n, j, k] = own[value]
+    flat = values.reshape(40, -1), row, expected.reshape(40, -1)
+    check(dut, *flat, signed=kind == "scores", bubbles=0.2)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -203,6 +233,18 @@ def test_several_pixels_share_their_constants(kind, rows):
         (lambda: ThresholdTail(pe=1, acc_bits=4, thresholds=np.array([[[2]]]), rom="x"), "'x'"),
         (lambda: ThresholdTail(pe=1, acc_bits=4, thresholds=np.array([[[2]]]), pixels=0), "is 0"),
         (lambda: ThresholdTail(pe=2, acc_bits=4, thresholds=np.array([[[2]]])), "not .rows, pe 2"),
+        (
+            lambda: ThresholdTail(
+                pe=1, acc_bits=4, thresholds=np.array([[[2]]]), pixels=2, sets=(0, 1)
+            ),
+            "2 sets . pe 1",
+        ),
+        (
+            lambda: ThresholdTail(
+                pe=1, acc_bits=4, thresholds=np.array([[[2]]]), pixels=2, sets=(0,)
+            ),
+            "each of 2 pixels",
+        ),
         (
             lambda: TableTail(pe=1, acc_bits=2, table=np.zeros((1, 1, 3), int), out_bits=2),
             r"\(1, 1, 3\)",

@@ -20,6 +20,37 @@ BITS = 6
 OUTPUTS = ["o_data", "o_first", "o_last", "o_turn", "o_row"]
 
 
+def numbered(patterns):
+    """Return the number of each pattern, as they first appear; None agrees with anything."""
+    known, numbers = [], []
+    for pattern in patterns:
+        alike = (
+            all(None in pair or len(set(pair)) == 1 for pair in zip(k, pattern, strict=True))
+            for k in known
+        )
+        numbers.append(next((n for n, same in enumerate(alike) if same), len(known)))
+        known += [pattern] * (numbers[-1] == len(known))
+    return numbers, len(known)
+
+
+def border_numbers(dut):
+    """Return the class of each output row and of each group of columns, from their padded taps."""
+    if not dut.classes:
+        return [0] * dut.output[0], [0] * dut.output[1]
+
+    def taps(at, axis):
+        first = at * dut.stride[axis] - dut.pads[axis]
+        size = (dut.height, dut.width)[axis]
+        return [not 0 <= first + k * dut.dilation[axis] < size for k in range(dut.kernel[axis])]
+
+    rows, _ = numbered([taps(oy, 0) for oy in range(dut.output[0])])
+    columns = [tuple(taps(ox, 1)) for ox in range(dut.output[1])]
+    starts = range(0, len(columns), dut.pixels)
+    columns += [None] * dut.pixels
+    groups, number = numbered([columns[start:][: dut.pixels] for start in starts])
+    return [row * number for row in rows], groups
+
+
 def walk(dut, frames):
     """Walk through the windows in nested loops.
 
@@ -30,6 +61,7 @@ def walk(dut, frames):
     (rows, cols), (kernel_rows, kernel_cols), m = dut.output, dut.kernel, dut.pixels
     (sy, sx), (dy, dx), (top, left, _, _) = dut.stride, dut.dilation, dut.pads
     slots = -(-dut.width // m)
+    row_class, group_class = border_numbers(dut)
     for f, frame in enumerate(frames):
         for oy, group, rep in itertools.product(range(rows), range(0, cols, m), range(dut.repeat)):
             windows = range(group, min(group + m, cols))
@@ -64,7 +96,7 @@ def walk(dut, frames):
                         "o_first": int(n == 0),
                         "o_last": int(last),
                         "o_turn": int(kx > 0 and ky == 0 and word == start),
-                        "o_row": rep,
+                        "o_row": (row_class[oy] + group_class[group // m]) * dut.repeat + rep,
                     },
                 )
 
@@ -208,6 +240,7 @@ def windows(draw):
         "groups": groups,
         "extra": draw(st.sampled_from([0, 0, 1, shape["words"], size, 2 * size])),
         "pad_word_last": draw(st.sampled_from([None, 5])),
+        "classes": draw(st.booleans()),
     }
 
 
@@ -249,6 +282,9 @@ PLAIN = {
         {"words": 6, "pads": (1, 1, 1, 1), "groups": 3, "repeat": 6, "pad_word_last": 1},
         {"words": 6, "kernel": (2, 2), "pixels": 3, "groups": 2, "repeat": 2},
         {"pads": (4, 4, 4, 4), "pixels": 3},
+        {"pads": (1, 1, 1, 1), "classes": True, "repeat": 2},
+        {"pads": (1, 1, 1, 1), "classes": True, "pixels": 4, "width": 9, "words": 1},
+        {"pads": (2, 3, 0, 1), "classes": True, "pixels": 5, "dilation": (1, 2), "words": 1},
         {"height": 1, "width": 1, "words": 1, "kernel": (1, 1)},
         {"height": 1, "width": 2, "words": 7, "kernel": (1, 1), "repeat": 5},
         {"height": 1, "width": 1, "kernel": (5, 5), "pads": (2, 2, 2, 2), "stride": (2, 1)},
@@ -331,6 +367,7 @@ def test_bad_parameters(wrong, message):
         {"kernel": (2, 2), "stride": (2, 2), "pixels": 3, "words": 3},
         {"pads": (1, 1, 1, 1), "words": 4, "groups": 2, "repeat": 6, "pad_word_last": 1},
         {"pads": (4, 4, 4, 4), "pixels": 3},
+        {"pads": (4, 4, 4, 4), "pixels": 3, "classes": True, "repeat": 2},
         {"height": 1, "width": 1, "kernel": (1, 2), "pads": (0, 1, 0, 0), "pixels": 5},
         {"height": 1, "width": 1, "words": 1, "kernel": (1, 1)},
     ],
