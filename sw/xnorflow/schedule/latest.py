@@ -20,9 +20,16 @@ from xnorflow.schedule.flow import Flow
 from xnorflow.schedule.issues import StoredTimes, in_order_before
 from xnorflow.schedule.regrouping import ALWAYS
 
+EVENTS = 4_000_000
+"""About how many latest times are computed at most: of as many of the last frames, two at least.
+
+In the steady state all frames are alike. What is held of those before only adds to the space that
+is wanted, so without them less of it is ruled out, and more has to be tried.
+"""
+
 
 class Latest:
-    """Latest times of all transfers of a flow.
+    """Latest times of all transfers of the last frames of a flow.
 
     Parameters
     ----------
@@ -33,17 +40,60 @@ class Latest:
     """
 
     def __init__(self, flow: Flow, sent: Ints) -> None:
-        spec = self.spec = flow.spec
-        self.stages, self._boxes, self.sent = flow.stages, flow.boxes, sent
+        spec, streams = flow.spec, range(len(flow.spec.streams))
+        self._all, frames = flow.stages, flow.frames
+        events = sum(len(flow.left(s)) for s in streams) + sum(len(s.beats) for s in flow.stages)
+        self._frames = min(frames, max(2, EVENTS * frames // events))
+        taken = sent - (spec.scores.latency if spec.scores is not None else 0)
+        self._begin(
+            flow if frames == self._frames else Flow(spec, self._frames),
+            taken[-self._frames * spec.output_beats :],
+            [len(flow.left(s)) // frames for s in streams],
+            [len(flow.brought(s)) // frames for s in streams],
+        )
+
+    def _begin(self, flow: Flow, taken: Ints, into: list[int], out: list[int]) -> None:
+        """Compute the times of a flow, solved or not.
+
+        Those of the last frames depend on no frame before. So they are computed first, of half of
+        the frames. Moved by what the outputs of those before are earlier at least, they bound the
+        times of those before, and are mostly reached.
+
+        Parameters
+        ----------
+        flow : Flow
+            Schedule; only its structure is used.
+        taken : int64 array [beats]
+            Times at which the outputs are taken, without the latency of a unit for scores.
+        into, out : list of int
+            Beats of a frame into and out of the gearbox of each stream.
+        """
+        self.spec, self.stages, self._boxes = flow.spec, flow.stages, flow.boxes
         self._from, self._to = flow.streams_from, flow.streams_to
-        streams = range(len(spec.streams))
-        self._into = [np.full(len(flow.left(s)), ALWAYS) for s in streams]
-        self._out = [np.full(len(flow.brought(s)), ALWAYS) for s in streams]
-        self._arrived = list(self._out)
-        self._issues = [np.full(len(stage.beats), ALWAYS) for stage in self.stages]
-        self._arrived[-1] = sent - (spec.scores.latency if spec.scores is not None else 0)
-        self._links_due = [True] * len(spec.streams)
-        self._stages_due = [True] * len(spec.stages)
+        self._links_due = [True] * len(flow.spec.streams)
+        self._stages_due = [True] * len(flow.spec.stages)
+        frames = flow.frames
+        if frames == 1:
+            self._into = [np.full(beats, ALWAYS) for beats in into]
+            self._out = [np.full(beats, ALWAYS) for beats in out]
+            self._arrived = list(self._out)
+            self._issues = [np.full(len(stage.beats), ALWAYS) for stage in self.stages]
+        else:
+            later, beats = frames - frames // 2, len(taken) // frames
+            after = (frames - later) * beats
+            last = Latest.__new__(Latest)
+            last._begin(Flow(flow.spec, later), taken[after:], into, out)
+            earlier = int((taken[after:] - taken[:-after]).min())
+
+            def extended(times: Ints) -> Ints:
+                before = times[: len(times) // later * (frames - later)] - earlier
+                return np.concatenate([before, times])
+
+            self._into = [extended(times) for times in last._into]
+            self._out = [extended(times) for times in last._out]
+            self._arrived = [extended(times) for times in last._arrived]
+            self._issues = [extended(times) for times in last._issues]
+        self._arrived[-1] = taken
         self._solve()
 
     def with_less(self, flow: Flow) -> Latest:
@@ -52,15 +102,17 @@ class Latest:
         Less space makes nothing later, so the known times are upper bounds to start from.
         """
         other = copy(self)
-        other.spec, other.stages = flow.spec, flow.stages
-        for name in ("_into", "_out", "_arrived", "_issues"):
+        other.spec, other._all = flow.spec, flow.stages
+        for name in ("stages", "_into", "_out", "_arrived", "_issues"):
             setattr(other, name, list(getattr(self, name)))
         pairs = zip(self.spec.streams, flow.spec.streams, strict=True)
         other._links_due = [before is not now for before, now in pairs]
-        for k, (before, now) in enumerate(zip(self.stages, flow.stages, strict=True)):
+        for k, (before, now) in enumerate(zip(self._all, flow.stages, strict=True)):
             other._stages_due[k] = before is not now
-            for s in self._from[k + 1]:
-                other._links_due[s] |= before is not now
+            if before is not now:
+                other.stages[k] = self.stages[k].with_space(now.spec)
+                for s in self._from[k + 1]:
+                    other._links_due[s] = True
         other._solve()
         return other
 
@@ -148,19 +200,25 @@ class Latest:
         s : int
             Number of the stream.
         """
-        return most_held(self._out[s], flow.taken(s))
+        return most_held(self._out[s], self._last(flow, flow.taken(s)))
 
     def results_room(self, flow: Flow, k: int) -> int:
         """Return the least depth of the queue of stage `k` that is not ruled out."""
         stage = self.stages[k]
-        return most_held(self._issues[k][stage.last], flow.popped(k)[stage.freeing])
+        return most_held(
+            self._issues[k][stage.last], self._last(flow, flow.popped(k))[stage.freeing]
+        )
 
     def buffer_room(self, flow: Flow, k: int) -> int:
         """Return the least depth of the memory of stage `k`, in words, that is not ruled out."""
         (s,), stage = self._to[k], self.stages[k]
         if not isinstance(stage, StoredTimes):
             raise TypeError(f"stage {k} has no memory in front of it")
-        return stage.room(self._arrived[s], flow.issued(k))
+        return stage.room(self._arrived[s], self._last(flow, flow.issued(k)))
+
+    def _last(self, flow: Flow, times: Ints) -> Ints:
+        """Return those of some times of a flow that are of the frames whose latest are known."""
+        return times[len(times) // flow.frames * (flow.frames - self._frames) :]
 
 
 def most_held(entered: Ints, left: Ints) -> int:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from xnorflow_boards.build.open_build import OpenBuild
+from xnorflow_boards.build.open_build import OpenBuild, Synthesised
 from xnorflow_boards.flows import ICE40
 from xnorflow_boards.flows.process import Stop, run
 from xnorflow_boards.flows.routing import PATIENCE, Impasse, Watch, remaining
@@ -93,15 +93,16 @@ def routed(tmp_path, endless, failing=()):
     board = SimpleNamespace(name="icebreaker", flow=flow, file=SimpleNamespace(linked=True))
     made = OpenBuild(design, board, tmp_path, lambda name, doing: names.append(name))
     tool = FlowTool("nextpnr", (sys.executable, "-c", code), "0")
-    return made, tool, names
+    # Neither the plan nor what packs is used by placement.
+    return made, Synthesised(None, 40.0, tool, tool), names
 
 
 @pytest.mark.parametrize(
     "fault", [{"endless": ("router2",)}, {"endless": (), "failing": ("router2",)}]
 )
 def test_the_other_router_has_its_turn(tmp_path, fault):
-    made, tool, names = routed(tmp_path, **fault)
-    placement = made._place(tool, None, 40.0, 3, False)
+    made, netlist, names = routed(tmp_path, **fault)
+    placement = made.place(netlist, 3, False)
     assert (placement.router, placement.seed, placement.fmax_mhz) == ("router1", 3, 50.0)
     steps = ["placement and routing, seed 3", "placement and routing, seed 3, router1"]
     assert list(dict.fromkeys(names)) == steps == [step.name for step in made.steps]
@@ -109,9 +110,9 @@ def test_the_other_router_has_its_turn(tmp_path, fault):
 
 
 def test_two_lost_routers_are_said(tmp_path):
-    made, tool, _ = routed(tmp_path, ("router2",), ("router1",))
+    made, netlist, _ = routed(tmp_path, ("router2",), ("router1",))
     with pytest.raises(Impasse) as e:
-        made._place(tool, None, 40.0, 1, True)
+        made.place(netlist, 1, True)
     text = made._unrouted([{"seed": 1, "why": str(e.value)}], True)
     assert "no route for digits on icebreaker with 1 seed (router2: 4 conflicts were left" in text
     assert "router1: ERROR: Failed to find a route). What would work: no --rip-up, more" in text
