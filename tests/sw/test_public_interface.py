@@ -19,7 +19,7 @@ from xnorflow_boards.build.load_bitstream import program
 from xnorflow_sim.simulation import Run
 
 CLASSES = (xf.IntegerNetwork, xf.Design, Run, Comparison, Row, Evidence, Outcome)
-FUNCTIONS = (xf.load, xf.compile, xf.compare, xf.check, read_evidence, build, program)
+FUNCTIONS = (xf.load, xf.compile, xf.compare, xf.check, xf.sweep, read_evidence, build, program)
 
 
 def public() -> Iterator[tuple[str, Any]]:

@@ -55,7 +55,7 @@ class Workers:
     scheduler: str | None
 
 
-@click.command("sweep")
+@click.command("sweep", short_help="Evaluate many designs, frames or seeds at once.")
 @click.argument(
     "models", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="MODEL|DIR..."
 )
@@ -158,11 +158,11 @@ def command(
 
     \b
     Examples:
-      xnorflow sweep model.onnx --device ulx3s-85f --device pynq-z1 --clock 50,100 -o results/
-      xnorflow sweep cnv.onnx tfc.onnx --device ulx3s-85f,u250 --targets 500 -o results/
+      xnorflow sweep model.onnx --device ulx3s-85f,pynq-z1 --clock 50,100 -o out/
+      xnorflow sweep cnv.onnx tfc.onnx --device u250 --targets 500 -o out/
       xnorflow sweep build/cnv --data cifar10.npz -o simulated/
       xnorflow sweep build/cnv --seeds 100 --clock 80,100 -o placed/
-      xnorflow sweep model.onnx --device u250 --scheduler tls://10.0.0.1:8786 -o results/
+      xnorflow sweep tfc.onnx --device u250 --scheduler tls://big:8786 -o out/
     """
     workers = Workers(jobs, scheduler)
     names = [name.strip() for text in devices for name in text.split(",") if name.strip()]

@@ -361,9 +361,12 @@ class Design(Shown):
         )
 
     def short(self, frames: int | None) -> bool:
-        """Return whether so many frames are done sooner if the model is compiled at once.
+        """Return whether so many frames are simulated sooner if the model is compiled at once.
 
-        Without a number they are taken to be many.
+        Parameters
+        ----------
+        frames : int or None
+            Number of frames; None is taken for many.
         """
         from xnorflow_sim.verilator.runner import QUICK_CYCLES
 

@@ -3,58 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from xnorflow import ir
 from xnorflow.compiler import cycles_for
 from xnorflow.errors import BadInput
 from xnorflow.progress import Stages, staged
 from xnorflow.sweeps import front_points
-from xnorflow.sweeps.folding_points import FITS, FOLDINGS, TIGHT, Target, Wanted, clocks_of, spread
+from xnorflow.sweeps.folding_points import FOLDINGS, Target, Wanted, clocks_of, spread
 from xnorflow.sweeps.front_points import FRONT
 from xnorflow.sweeps.parcels import digest, packed_network
 from xnorflow.sweeps.row_store import RowStore, results_folder
+from xnorflow.sweeps.sweep_result import Sweep
 from xnorflow.sweeps.sweep_workers import SweepWorkers
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 TARGETS = 32
 """Targets in cycles per frame for each network, unless others are given."""
 SCHEDULES = 8
 """Foldings of each front that get an exact schedule, unless another number is given."""
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """The result of a sweep: its points, and the front of each network on each device.
-
-    Parameters
-    ----------
-    folder : Path
-        Folder with ``points.parquet`` and ``front.parquet``.
-    points : pyarrow.Table
-        A row for each point: network, device, target in cycles per frame and clock in MHz; what the
-        cost tables say of the smallest folding for it.
-    front : pyarrow.Table
-        A row for each folding of the fronts and each clock, with its exact schedule.
-    """
-
-    folder: Path
-    points: pa.Table
-    front: pa.Table
-
-    def __repr__(self) -> str:
-        """Return a line with the numbers of points."""
-        fitting = sum(s in (FITS, TIGHT) for s in self.points["status"].to_pylist())
-        return (
-            f"Sweep of {self.points.num_rows:,} points, {fitting:,} of which fit;"
-            f" {self.front.num_rows:,} rows of fronts; in {self.folder}"
-        )
 
 
 def sweep(

@@ -120,7 +120,7 @@ def test_check_writes_a_report(tmp_path: Path) -> None:
     np.savez(path, x=data["x_test"][:6], y=data["y_test"][:6])
     out = ("-o", tmp_path / "e.json", "--report", page)
     text = run("check", MODEL, "--data", path, *out).stdout
-    assert f"wrote {page}" in text.replace("\n", "")
+    assert f"wrote{page}" in "".join(text.split())
     found = read(page.read_text(encoding="utf-8"))
     assert "equal" in found.text and sum(tag == "img" for tag, _ in found.tags) == 6
     assert "0 of 60 scores" in found.text
