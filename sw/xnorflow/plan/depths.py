@@ -25,7 +25,7 @@ the initiation interval therefore reaches its bound (`xnorflow.schedule.bounds.b
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
@@ -53,8 +53,8 @@ SLACK = 1e-6
 """Cycles of tolerance against floating-point rounding; distinct times differ by at least 1 / T."""
 
 
-MOST_WITHOUT = 4
-"""Deepest queue for which the search tries whether it can do without."""
+MOST_WITHOUT = 1
+"""Deepest queue, in beats, for which the search tries whether it can do without."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,7 +261,7 @@ class _Search:
         frames = timing.filling_frames(spec, timing.latency(spec))
         self.flow = timing.steady(spec, frames)
         self.sent = self.flow.sent
-        self.latest = Latest(self.flow, self.sent)
+        self.latest: Latest | None = None
         self.known = self.flow
         """The schedule that `latest` was computed of."""
 
@@ -277,17 +277,27 @@ class _Search:
 
     def leave_out(self) -> bool:
         """Leave out short queues, where that delays nothing; return whether there were any."""
-        before = self.flow
-        short = [
-            s
-            for s, stream in enumerate(before.spec.streams)
-            if stream.queue and self.latest.queue_room(before, s) <= MOST_WITHOUT
-        ]
-        self.without(short)
-        if self.flow is before:
-            return False
-        self.latest, self.known = Latest(self.flow, self.sent), self.flow
-        return True
+        begun = self.flow
+        if self.latest is None:
+            # Most can be told without the latest times, which would have to be computed again.
+            self._without_queues({s: t.queue for s, t in enumerate(begun.spec.streams)})
+        before, latest = self.flow, self.latest_times()
+        queued = [s for s, stream in enumerate(before.spec.streams) if stream.queue]
+        self._without_queues({s: latest.queue_room(before, s) for s in queued})
+        if self.flow is not before:
+            # Beats come a cycle earlier, so what was the latest may no longer be.
+            self.latest = None
+        return self.flow is not begun
+
+    def _without_queues(self, rooms: Mapping[int, int]) -> None:
+        """Leave out queues with little room, if that delays nothing; `rooms` is that of each."""
+        self.without([s for s, room in rooms.items() if 0 < room <= MOST_WITHOUT])
+
+    def latest_times(self) -> Latest:
+        """Return latest times that no schedule with less space exceeds."""
+        if self.latest is None:
+            self.latest, self.known = Latest(self.flow, self.sent), self.flow
+        return self.latest
 
     def buffer(self, k: int) -> None:
         """Find the least depth of the buffer of stage `k`."""
@@ -296,7 +306,7 @@ class _Search:
         words = front.place_words
         self._least(
             buffer_depths(front),
-            lambda: self.latest.buffer_room(self.flow, k) * words,
+            lambda: self.latest_times().buffer_room(self.flow, k) * words,
             lambda depth: self._with_stage(k, buffer=replace(front, depth=depth)),
         )
 
@@ -304,7 +314,7 @@ class _Search:
         """Find the least depth of the queue of stage `k`."""
         self._least(
             queue_depths(self.flow.spec.stages[k]),
-            lambda: self.latest.results_room(self.flow, k),
+            lambda: self.latest_times().results_room(self.flow, k),
             lambda depth: self._with_stage(k, queue_depth=depth),
         )
 
@@ -313,7 +323,7 @@ class _Search:
         stream = self.flow.spec.streams[s]
         self._least(
             range(1, stream.queue + 1),
-            lambda: self.latest.queue_room(self.flow, s),
+            lambda: self.latest_times().queue_room(self.flow, s),
             lambda depth: self.flow.with_stream(s, replace(stream, queue=depth)),
         )
 
@@ -353,7 +363,7 @@ class _Search:
         high = len(depths) - 1
         low = bisect_left(depths, room(), hi=high)
         if low < high and self.known is not self.flow:
-            self.latest, self.known = self.latest.with_less(self.flow), self.flow
+            self.latest, self.known = self.latest_times().with_less(self.flow), self.flow
             low = bisect_left(depths, room(), hi=high)
         at = low  # It is often this one.
         while low < high:
