@@ -37,3 +37,14 @@ def documents_match_their_schemas() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(outputs, "write_json", checked)
         yield
+
+
+@pytest.fixture(scope="session")
+def scheduler() -> Iterator[str]:
+    """Return the address of a scheduler with one worker, both within this process."""
+    pytest.importorskip("pyarrow", reason="sweeps need pyarrow (extra: sweep)")
+    distributed = pytest.importorskip("distributed", reason="sweeps need Dask (extra: sweep)")
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0"
+    ) as cluster:
+        yield cluster.scheduler_address

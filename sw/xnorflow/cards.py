@@ -6,6 +6,7 @@ escaped in HTML, which loads nothing.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from html import escape
 
@@ -81,12 +82,12 @@ class Card:
         return f"<div>{''.join(parts)}</div>"
 
 
-class Shown:
+class Shown(ABC):
     """Base of classes whose objects the prompt and notebooks show by a card."""
 
+    @abstractmethod
     def card(self) -> Card:
         """Return what is shown of the object."""
-        raise NotImplementedError
 
     def __repr__(self) -> str:
         """Return a few lines about the object."""

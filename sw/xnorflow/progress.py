@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,6 +15,7 @@ Stages = Callable[[str, int, int], object]
 """Callback that receives what is being done, the number of items done and the number of all."""
 Words = Callable[[str], object]
 """Callback that receives a text about what is being done."""
+Call = TypeVar("Call", Count, Stages, Words)
 
 
 def _console(console: Console | None) -> Console:
@@ -76,6 +77,18 @@ def bars(console: Console | None = None) -> Iterator[Stages]:
 
 
 @contextmanager
+def _callback(
+    progress: bool | Call | None, display: AbstractContextManager[Call]
+) -> Iterator[Call | None]:
+    """Yield what a user gave as `progress`, or for True the callback of a display."""
+    if progress is True:
+        with display as tell:
+            yield tell
+    else:
+        yield progress or None
+
+
+@contextmanager
 def staged(progress: bool | Stages | None) -> Iterator[Stages]:
     """Yield the callback of a parameter `progress` that receives stages; True shows bars.
 
@@ -84,11 +97,8 @@ def staged(progress: bool | Stages | None) -> Iterator[Stages]:
     progress : bool, callable or None
         As the user gave it.
     """
-    if progress is True:
-        with bars() as tell:
-            yield tell
-    else:
-        yield progress or (lambda what, done, total: None)
+    with _callback(progress, bars()) as tell:
+        yield tell or (lambda what, done, total: None)
 
 
 @contextmanager
@@ -118,11 +128,8 @@ def counted(progress: bool | Count | None, what: str) -> Iterator[Count | None]:
     what : str
         What the bar says.
     """
-    if progress is True:
-        with bar(what) as tick:
-            yield tick
-    else:
-        yield progress or None
+    with _callback(progress, bar(what)) as tick:
+        yield tick
 
 
 @contextmanager
@@ -136,8 +143,5 @@ def told(progress: bool | Words | None, what: str) -> Iterator[Words | None]:
     what : str
         What the spinner says.
     """
-    if progress is True:
-        with spinner(what) as tell:
-            yield tell
-    else:
-        yield progress or None
+    with _callback(progress, spinner(what)) as tell:
+        yield tell

@@ -44,12 +44,11 @@ def with_queues(spec: AcceleratorSpec) -> AcceleratorSpec:
         return _roomy(spec, joined, 0)
     one = Flow(_roomy(spec, joined, 1), 1)
     one.solve()
-    limit = bounds.bound(spec)[0]
+    limit, alone = bounds.bound(spec)[0], int(one.sent[-1])
     # As many frames as it takes to become steady; none of their beats finds a queue full.
-    frames = timing.filling_frames(spec, int(one.sent[-1]))
+    frames = timing.filling_frames(spec, alone)
     roomy = _roomy(spec, joined, frames).streams
     streams, longest = _without_longest(one, roomy)
-    alone = int(one.sent[-1])
     for attempt in range(ROUNDS):
         # Too little room on the longest ways may also lock the accelerator up.
         flow = timing.steady_within(replace(spec, streams=streams), frames, alone)

@@ -80,6 +80,7 @@ class StageTimes(ABC):
         own = np.arange(len(last))
         self._in_step = np.array_equal(reduction, own) and np.array_equal(freeing, own)
         """Whether each reduction has one result, which frees its place."""
+        self._turns = self._takes_turns()
 
     @abstractmethod
     def space(self, port: int, issues: Ints | None) -> Ints:
@@ -115,6 +116,7 @@ class StageTimes(ABC):
         """Return the issues of a stage that differs from this one in its depths alone."""
         other = copy(self)
         other.spec = spec
+        other._turns = other._takes_turns()
         return other
 
     @abstractmethod
@@ -146,8 +148,7 @@ class StageTimes(ABC):
         issues = in_order_before(latest, self.beats)
         return in_order_before(self._turned(issues, -1), self.beats) if self._turns else issues
 
-    @property
-    def _turns(self) -> bool:
+    def _takes_turns(self) -> bool:
         """Whether a place of the queue is taken for longer than issues alone hold the next one."""
         depth, last = self.spec.queue_depth, self.beats[self.last]
         if not self._in_step or len(last) <= depth:

@@ -40,60 +40,54 @@ class Latest:
     """
 
     def __init__(self, flow: Flow, sent: Ints) -> None:
-        spec, streams = flow.spec, range(len(flow.spec.streams))
-        self._all, frames = flow.stages, flow.frames
+        spec, streams, frames = flow.spec, range(len(flow.spec.streams)), flow.frames
+        self.spec, self._all = spec, flow.stages
+        self._from, self._to = flow.streams_from, flow.streams_to
         events = sum(len(flow.left(s)) for s in streams) + sum(len(s.beats) for s in flow.stages)
         self._frames = min(frames, max(2, EVENTS * frames // events))
+        self._into = [np.full(len(flow.left(s)) // frames, ALWAYS) for s in streams]
+        self._out = [np.full(len(flow.brought(s)) // frames, ALWAYS) for s in streams]
+        self._arrived = list(self._out)
+        self._issues = [np.full(len(stage.beats) // frames, ALWAYS) for stage in flow.stages]
         taken = sent - (spec.scores.latency if spec.scores is not None else 0)
-        self._begin(
-            flow if frames == self._frames else Flow(spec, self._frames),
-            taken[-self._frames * spec.output_beats :],
-            [len(flow.left(s)) // frames for s in streams],
-            [len(flow.brought(s)) // frames for s in streams],
-        )
+        sizes = [self._frames]
+        while sizes[-1] > 1:
+            sizes.append(sizes[-1] - sizes[-1] // 2)
+        known = 1
+        for size in reversed(sizes):
+            structure = flow if size == frames else Flow(spec, size)
+            self.stages, self._boxes = structure.stages, structure.boxes
+            self._extend(known, size, taken[-size * spec.output_beats :])
+            known = size
 
-    def _begin(self, flow: Flow, taken: Ints, into: list[int], out: list[int]) -> None:
-        """Compute the times of a flow, solved or not.
+    def _extend(self, known: int, frames: int, taken: Ints) -> None:
+        """Compute the times of more of the last frames, of which those of half are known.
 
-        Those of the last frames depend on no frame before. So they are computed first, of half of
-        the frames. Moved by what the outputs of those before are earlier at least, they bound the
-        times of those before, and are mostly reached.
+        The known ones depend on no frame before. Moved by what the outputs of the others are
+        earlier at least, they bound the times of the others, and are mostly reached.
 
         Parameters
         ----------
-        flow : Flow
-            Schedule; only its structure is used.
+        known, frames : int
+            Number of frames whose times are known, and are to be computed.
         taken : int64 array [beats]
             Times at which the outputs are taken, without the latency of a unit for scores.
-        into, out : list of int
-            Beats of a frame into and out of the gearbox of each stream.
         """
-        self.spec, self.stages, self._boxes = flow.spec, flow.stages, flow.boxes
-        self._from, self._to = flow.streams_from, flow.streams_to
-        self._links_due = [True] * len(flow.spec.streams)
-        self._stages_due = [True] * len(flow.spec.stages)
-        frames = flow.frames
-        if frames == 1:
-            self._into = [np.full(beats, ALWAYS) for beats in into]
-            self._out = [np.full(beats, ALWAYS) for beats in out]
-            self._arrived = list(self._out)
-            self._issues = [np.full(len(stage.beats), ALWAYS) for stage in self.stages]
-        else:
-            later, beats = frames - frames // 2, len(taken) // frames
-            after = (frames - later) * beats
-            last = Latest.__new__(Latest)
-            last._begin(Flow(flow.spec, later), taken[after:], into, out)
+        if frames > known:
+            after = (frames - known) * self.spec.output_beats
             earlier = int((taken[after:] - taken[:-after]).min())
 
             def extended(times: Ints) -> Ints:
-                before = times[: len(times) // later * (frames - later)] - earlier
+                before = times[: len(times) // known * (frames - known)] - earlier
                 return np.concatenate([before, times])
 
-            self._into = [extended(times) for times in last._into]
-            self._out = [extended(times) for times in last._out]
-            self._arrived = [extended(times) for times in last._arrived]
-            self._issues = [extended(times) for times in last._issues]
+            self._into, self._out, self._arrived, self._issues = (
+                [extended(times) for times in each]
+                for each in (self._into, self._out, self._arrived, self._issues)
+            )
         self._arrived[-1] = taken
+        self._links_due = [True] * len(self.spec.streams)
+        self._stages_due = [True] * len(self.stages)
         self._solve()
 
     def with_less(self, flow: Flow) -> Latest:

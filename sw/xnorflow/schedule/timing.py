@@ -100,11 +100,8 @@ def steady(spec: AcceleratorSpec, frames: int) -> Flow:
     intervals that are shorter than their bound will not last. Should the last intervals differ, the
     schedule of twice as many frames shows whether they go on like this.
     """
-    flow = Flow(spec, frames)
-    flow.solve()
-    while (more := _frames_wanted(flow, frames)) > flow.frames:
-        flow = Flow(spec, more)
-        flow.solve()
+    flow = _steady(spec, frames, None)
+    assert flow is not None  # Nothing limits its times.
     return flow
 
 
@@ -123,11 +120,18 @@ def steady_within(spec: AcceleratorSpec, frames: int, alone: int) -> Flow | None
     alone : int
         Cycles until the answer to a frame alone.
     """
-    more = frames
+    return _steady(spec, frames, alone)
+
+
+def _steady(spec: AcceleratorSpec, frames: int, alone: int | None) -> Flow | None:
+    """Return the schedule of `steady`, or of `steady_within` if `alone` is given."""
+    more, latest = frames, None
     while True:
         flow = Flow(spec, more)
-        most = PATIENCE * (alone + more * bound(spec)[0])
-        if not flow.solve(np.full(spec.output_beats * more, most)):
+        if alone is not None:
+            most = PATIENCE * (alone + more * bound(spec)[0])
+            latest = np.full(spec.output_beats * more, most)
+        if not flow.solve(latest):
             return None
         more = _frames_wanted(flow, frames)
         if more == flow.frames:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
+from xnorflow.progress import Count
 from xnorflow.sweeps.cluster import check_choice, connected
 from xnorflow.sweeps.dispatch import PointBatch, Sending, check_lost
 from xnorflow.sweeps.row_store import RowStore
-
-Count = Callable[[int, int], object]
-"""Is called with the number of points that are done and the number of all."""
 
 
 class SweepWorkers:
@@ -66,7 +64,7 @@ class SweepWorkers:
         keys : set of str
             Keys of all points, done or not.
         count : callable
-            See `Count`.
+            Is called with the number of points that are done and the number of all.
         """
         count(len(keys & store.done), len(keys))
         if not batches:

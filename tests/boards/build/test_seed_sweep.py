@@ -20,15 +20,7 @@ from xnorflow_boards.flows.report import SlowPath, Usage
 from xnorflow_boards.flows.routing import Impasse
 
 pytest.importorskip("amaranth_boards")
-distributed = pytest.importorskip("distributed", reason="sweeps need Dask (extra: sweep)")
-
-
-@pytest.fixture(scope="module")
-def scheduler() -> Iterator[str]:
-    with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0"
-    ) as cluster:
-        yield cluster.scheduler_address
+pytest.importorskip("distributed", reason="sweeps need Dask (extra: sweep)")
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +18,7 @@ from xnorflow.sweeps import folding_points
 
 from .test_cli import MODEL, refused, run
 
-distributed = pytest.importorskip("distributed", reason="sweeps need Dask (extra: sweep)")
-
-
-@pytest.fixture(scope="module")
-def scheduler() -> Iterator[str]:
-    with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0"
-    ) as cluster:
-        yield cluster.scheduler_address
+pytest.importorskip("distributed", reason="sweeps need Dask (extra: sweep)")
 
 
 @pytest.fixture(scope="module")
