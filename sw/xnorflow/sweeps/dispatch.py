@@ -22,8 +22,6 @@ Request = Mapping[str, Any]
 """What a batch is about, in plain values."""
 Work = Callable[[Request, tuple[bytes, ...]], list[dict[str, Any]]]
 """A module's function that returns the rows of a batch, given its request and its parcels."""
-Progress = Callable[[int, int], object]
-"""Is called with the number of points that are done and the number of all."""
 
 AHEAD = 2
 """Batches that wait at the scheduler for each thread of a worker."""
