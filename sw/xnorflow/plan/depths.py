@@ -334,7 +334,7 @@ class _Search:
         streams = list(self.flow.spec.streams)
         for s in queues:
             streams[s] = replace(streams[s], queue=0)
-        flow = Flow(replace(self.flow.spec, streams=tuple(streams)), self.flow.frames)
+        flow = self.flow.with_streams(streams)
         if flow.solve(self.sent):
             self.flow = flow
         elif len(queues) > 1:
@@ -368,7 +368,7 @@ class _Search:
         at = low  # It is often this one.
         while low < high:
             tried = with_depth(depths[at])
-            if tried.solve(self.sent):
+            if tried.solve(self.sent, self.latest_times().issues):
                 self.flow, high = tried, at
             else:
                 low = at + 1

@@ -12,7 +12,7 @@ sent the beat when the last of them has taken it, and offers the next one from t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import replace
 
@@ -67,16 +67,21 @@ class Flow:
         self.streams_to = [
             [s for s in range(streams) if spec.streams[s].sink == k] for k in range(parts)
         ]
+        self._forget()
+
+    def _forget(self) -> None:
+        """Let no time be known yet."""
+        streams, parts = len(self.spec.streams), len(self.spec.stages) + 1
         # Transfers into each gearbox (or, without one, into what follows), out of it, and into the
         # sink, which are others than those out of the gearbox where there is a queue between.
         self._into: list[Ints | None] = [None] * streams
         self._out: list[Ints | None] = [None] * streams
         self._arrived: list[Ints | None] = [None] * streams
-        self._issues: list[Ints | None] = [None] * len(spec.stages)
+        self._issues: list[Ints | None] = [None] * (parts - 1)
         # When each part has sent its beats to all who read them.
         self._taken: list[Ints | None] = [None] * parts
         self._links_due = [True] * streams
-        self._stages_due = [True] * len(spec.stages)
+        self._stages_due = [True] * (parts - 1)
 
     @property
     def sent(self) -> Ints:
@@ -146,6 +151,12 @@ class Flow:
         other._due([s])
         return other
 
+    def with_streams(self, streams: Sequence[StreamSpec]) -> Flow:
+        """Return the flow, to be solved from the start, whose streams differ in their queues."""
+        other = self._like(replace(self.spec, streams=tuple(streams)))
+        other._forget()
+        return other
+
     def _like(self, spec: AcceleratorSpec) -> Flow:
         other = copy(self)
         other.spec = spec
@@ -153,24 +164,27 @@ class Flow:
             setattr(other, name, list(getattr(self, name)))
         return other
 
-    def solve(self, latest: Ints | None = None) -> bool:
+    def solve(self, latest: Ints | None = None, issues: Sequence[Ints] = ()) -> bool:
         """Compute all times.
 
         Parameters
         ----------
         latest : int64 array [beats], optional
             Times on ``m_axis``, in cycles. The computation stops as soon as one is exceeded.
+        issues : sequence of int64 array, optional
+            For each stage the latest times of its last issues, which make it stop as well.
 
         Returns
         -------
         bool
-            Whether the times are complete and none exceeds `latest`.
+            Whether the times are complete and none exceeds those given.
 
         Raises
         ------
         RuntimeError
             If there is no fixed point after `MAX_SWEEPS` sweeps.
         """
+        self._limits, self._late = issues, False
         for sweep in range(MAX_SWEEPS):
             if not (any(self._links_due) or any(self._stages_due)):
                 return True
@@ -178,7 +192,7 @@ class Flow:
                 self._backward()
             else:
                 self._forward()
-            if latest is not None and (self.sent > latest).any():
+            if self._late or latest is not None and (self.sent > latest).any():
                 return False
         raise RuntimeError(
             f"the schedule of {self.spec.name} found no fixed point in {MAX_SWEEPS} sweeps"
@@ -192,6 +206,8 @@ class Flow:
     def _forward(self) -> None:
         """Recompute all times that are due, from source to sink."""
         for k, streams in enumerate(self.streams_to):
+            if self._late:
+                return
             for s in streams:
                 if self._links_due[s]:
                     self._link(s)
@@ -201,6 +217,8 @@ class Flow:
     def _backward(self) -> None:
         """Recompute them from sink to source: what holds back reaches everything before at once."""
         for k in reversed(range(len(self.streams_to))):
+            if self._late:
+                return
             if k < len(self.stages) and self._stages_due[k]:
                 self._stage(k)
             for s in reversed(self.streams_to[k]):
@@ -274,7 +292,11 @@ class Flow:
         writes = [times for s in self.streams_to[k] if (times := self._arrived[s]) is not None]
         assert len(writes) == len(self.streams_to[k])
         self._stages_due[k] = False
-        if _update(self._issues, k, self.stages[k].issues(writes, pops)):
+        issues = self.stages[k].issues(writes, pops)
+        if _update(self._issues, k, issues):
+            if self._limits:
+                limit = self._limits[k]
+                self._late |= bool((issues[-len(limit) :] > limit).any())
             self._due(self.streams_to[k])
             self._due(self.streams_from[k + 1])
 

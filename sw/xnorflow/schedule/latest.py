@@ -11,6 +11,7 @@ output is late. If no event has to wait so, only a new schedule tells.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 
 import numpy as np
@@ -90,6 +91,11 @@ class Latest:
         self._stages_due = [True] * len(self.stages)
         self._solve()
 
+    @property
+    def issues(self) -> Sequence[Ints]:
+        """The times of each stage's issues, in cycles: int64 arrays [issues of these frames]."""
+        return self._issues
+
     def with_less(self, flow: Flow) -> Latest:
         """Return the latest times of a flow that has less space, but all the queues of this one.
 
@@ -121,12 +127,12 @@ class Latest:
         parts = range(len(self._to))
         for k in parts if forwards else reversed(parts):
             for s in self._to[k]:
-                if self._links_due[s] and not forwards:
+                if self._links_due[s] and forwards:
                     self._link(s)
             if k < len(self.stages) and self._stages_due[k]:
                 self._stage(k)
             for s in self._to[k]:
-                if self._links_due[s] and forwards:
+                if self._links_due[s] and not forwards:
                     self._link(s)
 
     def _link(self, s: int) -> None:

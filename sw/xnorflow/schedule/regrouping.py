@@ -25,9 +25,9 @@ def gearbox_cycles(box: GearboxSpec, elements: int) -> int:
     elements : int
         Elements per frame.
     """
-    possible, _ = gearbox_counts(box, elements)
     if not box.needed:
-        return len(possible)
+        return elements // box.group_in * ceil(box.group_in / box.lanes_in)
+    possible, _ = gearbox_counts(box, elements)
     return int(np.maximum(1, np.diff(possible, prepend=0)).sum())
 
 

@@ -11,6 +11,7 @@ from xnorflow import ir
 from xnorflow.plan.hardware_passes import accelerator
 from xnorflow.plan.reductions import Fold
 from xnorflow.schedule import flow, timing
+from xnorflow.schedule.latest import Latest
 from xnorflow_hw.spec import AcceleratorSpec
 
 
@@ -77,6 +78,56 @@ def test_less_space_found_from_known_times_is_found_from_the_beginning_too() -> 
     np.testing.assert_array_equal(onwards.accepts, fresh.accepts)
     # The first flow has not changed.
     assert known.spec is made and (onwards.sent >= known.sent).all()
+
+
+def chain(layers: int) -> AcceleratorSpec:
+    """Build a network of so many equal layers."""
+    made: list[ir.Layer] = []
+    for i in range(layers):
+        window = ir.Window((3, 3), pads=(1, 1, 1, 1))
+        made.append(
+            ir.Conv(f"conv{i}", np.ones((2, 3, 3, 2), np.int64), ir.BIPOLAR, window, pad_value=1)
+        )
+        made.append(ir.Threshold(f"sign{i}", np.zeros((2, 1), np.int64), ir.BIPOLAR))
+    made.append(ir.Conv("all", np.ones((3, 4, 4, 2), np.int64), ir.BIPOLAR, ir.Window((4, 4))))
+    made.append(ir.Scores("scores", np.zeros(3, np.int64)))
+    net = ir.IntegerNetwork("net", (4, 4, 2), tuple(made))
+    return accelerator(net, (Fold(1, 1),) * (layers + 1), in_lanes=1, least=False)
+
+
+def test_latest_times_pass_a_chain_of_any_length_in_as_many_sweeps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sweep, sweeps = Latest._sweep, []
+
+    def counted(self: Latest, *, forwards: bool) -> None:
+        sweeps.append(forwards)
+        sweep(self, forwards=forwards)
+
+    monkeypatch.setattr(Latest, "_sweep", counted)
+    needed = []
+    for layers in (2, 4, 8, 16):
+        known = flow.Flow(chain(layers), 3)
+        assert known.solve()
+        sweeps.clear()
+        latest = Latest(known, known.sent)
+        needed.append(len(sweeps))
+        for k in range(layers + 1):
+            issued = known.issued(k)
+            assert (issued[-len(latest.issues[k]) :] <= latest.issues[k]).all()
+    assert max(needed) <= needed[0] + 2, needed
+
+
+def test_an_issue_later_than_allowed_ends_the_search() -> None:
+    made = spec()
+    free = flow.Flow(made, 3)
+    assert free.solve()
+    given = [free.issued(k) for k in range(2)]
+    assert flow.Flow(made, 3).solve(free.sent, given)
+    assert flow.Flow(made, 3).solve(free.sent, [times[-1:] for times in given])
+    for k in range(2):
+        earlier = [times - (i == k) for i, times in enumerate(given)]
+        assert not flow.Flow(made, 3).solve(free.sent, earlier)
 
 
 def test_more_frames_tell_the_same() -> None:
