@@ -312,7 +312,7 @@ def _space(queue: int, popped: Ints | None, beats: int) -> Ints:
 def _update(times: list[Ints | None], k: int, new: Ints) -> bool:
     """Store the new times of part `k`, and return whether they differ from the old ones."""
     old = times[k]
-    if old is not None and np.array_equal(old, new):
+    if old is not None and bool((old == new).all()):
         return False
     times[k] = new
     return True

@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from copy import copy
+from functools import lru_cache
 from typing import Self
 
 import numpy as np
@@ -18,6 +19,14 @@ from xnorflow.schedule.regrouping import ALWAYS, NEVER
 from xnorflow.schedule.stretch_order import first_and_last_reads
 from xnorflow_hw.spec import BufferSpec, JoinSpec, StageSpec, StretchSpec
 from xnorflow_hw.spec.stage_latency import stage_latency
+
+
+@lru_cache(maxsize=64)
+def _steps(count: int) -> Ints:
+    """Return the integers below `count`."""
+    found = np.arange(count)
+    found.flags.writeable = False
+    return found
 
 
 def in_order(earliest: Ints, ramp: Ints | None = None) -> Ints:
@@ -32,8 +41,11 @@ def in_order(earliest: Ints, ramp: Ints | None = None) -> Ints:
         consecutive events are one cycle apart.
     """
     if ramp is None:
-        ramp = np.arange(len(earliest))
-    return np.maximum.accumulate(earliest - ramp) + ramp
+        ramp = _steps(len(earliest))
+    times = earliest - ramp
+    np.maximum.accumulate(times, out=times)
+    times += ramp
+    return times
 
 
 def in_order_before(latest: Ints, ramp: Ints | None = None) -> Ints:
@@ -47,9 +59,33 @@ def in_order_before(latest: Ints, ramp: Ints | None = None) -> Ints:
         As that of `in_order`.
     """
     if ramp is None:
-        ramp = np.arange(len(latest))
-    times: Ints = np.minimum.accumulate((latest - ramp)[::-1])[::-1] + ramp
+        ramp = _steps(len(latest))
+    times = latest - ramp
+    np.minimum.accumulate(times[::-1], out=times[::-1])
+    times += ramp
     return times
+
+
+Places = Ints | slice
+"""Indices into an array of times, as a slice where they are evenly spaced: that is sooner read."""
+
+
+def _places(indices: Ints) -> Places:
+    """Return ascending indices as a slice if they are evenly spaced, or as they are."""
+    if len(indices) < 2:
+        return indices
+    steps = np.diff(indices)
+    if steps[0] > 0 and (steps == steps[0]).all():
+        return slice(int(indices[0]), int(indices[-1]) + 1, int(steps[0]))
+    return indices
+
+
+def _lower(times: Ints, places: Places, most: Ints) -> None:
+    """Lower those of the `times` at `places`, some of them perhaps repeated, to `most`."""
+    if isinstance(places, slice):
+        times[places] = np.minimum(times[places], most)
+    else:
+        np.minimum.at(times, places, most)
 
 
 class StageTimes(ABC):
@@ -80,7 +116,10 @@ class StageTimes(ABC):
         own = np.arange(len(last))
         self._in_step = np.array_equal(reduction, own) and np.array_equal(freeing, own)
         """Whether each reduction has one result, which frees its place."""
+        self._result = _places(last[reduction])
+        """Issue that each result comes from."""
         self._turns = self._takes_turns()
+        self._gate()
 
     @abstractmethod
     def space(self, port: int, issues: Ints | None) -> Ints:
@@ -117,7 +156,13 @@ class StageTimes(ABC):
         other = copy(self)
         other.spec = spec
         other._turns = other._takes_turns()
+        other._gate()
         return other
+
+    def _gate(self) -> None:
+        """Find the issues that wait for a place in the queue, and the results that free it."""
+        gated = self.last[self.spec.queue_depth :]
+        self._gated, self._freed_by = _places(gated), _places(self.freeing[: len(gated)])
 
     @abstractmethod
     def needed(self, earliest: Ints, writes: Sequence[Ints]) -> None:
@@ -137,9 +182,8 @@ class StageTimes(ABC):
         self.needed(earliest, writes)
         earliest[0] = max(earliest[0], self.beats[0])
         if pops is not None:
-            gated = self.last[self.spec.queue_depth :]
-            freed = pops[self.freeing[: len(gated)]]
-            earliest[gated] = np.maximum(earliest[gated], freed + 1)
+            freed = pops[self._freed_by]
+            earliest[self._gated] = np.maximum(earliest[self._gated], freed + 1)
         issues = in_order(earliest, self.beats)
         return in_order(self._turned(issues, 1), self.beats) if self._turns else issues
 
@@ -182,19 +226,18 @@ class StageTimes(ABC):
         """
         issues = np.full(len(self.beats), ALWAYS)
         for times in offered:
-            np.minimum.at(issues, self.last[self.reduction], times - self.latency - 1)
+            _lower(issues, self._result, times - self.latency - 1)
         return issues
 
     def popped(self, issues: Ints) -> Ints:
         """Return the latest times at which results leave so that issues find a place."""
         latest = np.full(len(self.reduction), ALWAYS)
-        gated = self.last[self.spec.queue_depth :]
-        latest[self.freeing[: len(gated)]] = issues[gated] - 1
+        latest[self._freed_by] = issues[self._gated] - 1
         return latest
 
     def offered(self, issues: Ints) -> Ints:
         """Return when each result would reach the end of the queue if no other were before it."""
-        times: Ints = issues[self.last[self.reduction]] + self.latency + 1
+        times: Ints = issues[self._result] + self.latency + 1
         return times
 
 
@@ -321,12 +364,16 @@ class JoinTimes(StageTimes):
         beats = np.arange(frames * join.cycles)
         super().__init__(spec, beats, beats, beats, beats)
         per_frame = np.arange(frames)[:, None] * join.cycles
-        self.taken = [(join.takes(port) + per_frame).ravel() for port in range(len(join.ports))]
+        taken = [(join.takes(port) + per_frame).ravel() for port in range(len(join.ports))]
+        self._lengths = [len(issues) for issues in taken]
+        self.taken = [_places(issues) for issues in taken]
 
     def space(self, port: int, issues: Ints | None) -> Ints:
         """Return the issue that takes each beat of a port."""
-        taken = self.taken[port]
-        return np.full(len(taken), NEVER) if issues is None else issues[taken]
+        if issues is None:
+            return np.full(self._lengths[port], NEVER)
+        taken: Ints = issues[self.taken[port]]
+        return taken
 
     def wanted(self, port: int, issues: Ints) -> Ints:
         """Return the issue that takes each beat of a port."""

@@ -163,14 +163,14 @@ class Latest:
             into, out = box.latest(into, out)
         if not stream.queue:
             taken = out
-        if not np.array_equal(taken, self._arrived[s]):
+        if (taken != self._arrived[s]).any():
             self._arrived[s] = taken
             if sink < len(self.stages):
                 self._stages_due[sink] = True
-        if not np.array_equal(out, self._out[s]):
+        if (out != self._out[s]).any():
             self._out[s] = out
             self._links_due[s] |= stream.queue > 0
-        if not np.array_equal(into, self._into[s]):
+        if (into != self._into[s]).any():
             self._into[s] = into
             for t in self._from[k]:
                 self._links_due[t] |= t != s
@@ -185,7 +185,7 @@ class Latest:
         for s in self._to[k]:
             stage.freed(issues, self.spec.streams[s].port, self._arrived[s])
         issues = stage.ordered_before(issues)
-        if not np.array_equal(issues, self._issues[k]):
+        if (issues != self._issues[k]).any():
             self._issues[k] = issues
             for s in (*self._to[k], *self._from[k + 1]):
                 self._links_due[s] = True
