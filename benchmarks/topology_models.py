@@ -307,9 +307,7 @@ def fit_last(model: nn.Sequential, x: torch.Tensor, y: torch.Tensor) -> None:
 
 
 def drawn(name: str, seed: int) -> nn.Module:
-    """Build a network with drawn weights, and batch normalisations that suit them.
-
-    Where it gives scores to frames, its last layer is fitted, so that labels mean something.
+    """Build a network with drawn weights; see `settled`.
 
     Parameters
     ----------
@@ -319,7 +317,15 @@ def drawn(name: str, seed: int) -> nn.Module:
         Of weights and images.
     """
     torch.manual_seed(seed)
-    model = MODELS[name]().train()
+    return settled(MODELS[name](), seed)
+
+
+def settled(model: nn.Module, seed: int) -> nn.Module:
+    """Draw the batch normalisations of a network, in place, with statistics of drawn images.
+
+    Where it gives scores to frames, its last layer is fitted, so that labels mean something.
+    """
+    model.train()
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.weight, 1.0, 0.3)
