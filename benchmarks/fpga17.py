@@ -43,8 +43,8 @@ class Quantity:
         None where we have nothing to say.
     kind : str
         "abstract": a ratio in the paper's abstract; "quoted": from somebody who has read on;
-        "read": in another text, which `source` names; "ours": of our own designs; "assumed": chosen here;
-        "computed": from those above.
+        "read": in another text, which `source` names; "ours": of our own designs; "assumed":
+        chosen here; "computed": from those above.
     source : str
         Where it is from, or why there is none.
     """
