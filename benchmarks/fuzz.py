@@ -6,6 +6,7 @@ The tests do the same with a small fixed number. Run for example::
     python benchmarks/fuzz.py 20 --verilator      # generated Verilog, with stalls
     python benchmarks/fuzz.py 5000 --schedule     # the prediction alone against its bound
     python benchmarks/fuzz.py 2000 --executor     # golden model against ONNX Runtime and loops
+    python benchmarks/fuzz.py 5000 --compiled     # golden model: compiled layers against NumPy
     python benchmarks/fuzz.py 200 --verilator --with affine scores groups rescale
     python benchmarks/fuzz.py 1000 --graphs 4     # networks that branch, with up to 4 forks
 
@@ -20,6 +21,7 @@ A failing network is shrunk and printed with the seed that draws it again.
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import sys
 import time
@@ -45,6 +47,7 @@ from xnorflow.plan.mapping import mapped
 from xnorflow.plan.tail_choice import with_tails
 from xnorflow_hw.spec import AffineSpec, BufferSpec, DotSpec
 from xnorflow_sim import golden
+from xnorflow_sim.compiled.first_layers import first_layers
 
 PARTS = {
     "affine": "thresholds that hardware computes as an affine function",
@@ -110,6 +113,21 @@ def check_executor(case: Case, seen: Counter[str]) -> None:
     seen["networks in ONNX Runtime"] += 1
 
 
+def check_compiled(case: Case, seen: Counter[str]) -> None:
+    """Hold the golden model's compiled layers to NumPy."""
+    scores = {}
+    for engine in ("numpy", "compiled"):
+        os.environ[golden.ENGINE] = engine
+        scores[engine] = golden.run(case.net, case.x)
+    np.testing.assert_array_equal(scores["compiled"], scores["numpy"])
+    fast = first_layers(case.net, needed=True)
+    seen["networks with compiled layers"] += fast is not None
+    seen["networks whose layers but the last are all compiled"] += (
+        fast is not None and fast.layers >= len(case.net.layers) - 1
+    )
+    seen["scores"] += scores["numpy"].size
+
+
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -124,6 +142,11 @@ def main() -> None:
     )
     what.add_argument(
         "--executor", action="store_true", help="only compare the golden model with executors"
+    )
+    what.add_argument(
+        "--compiled",
+        action="store_true",
+        help="only compare the golden model's compiled layers with NumPy",
     )
     parser.add_argument(
         "--with",
@@ -152,6 +175,8 @@ def main() -> None:
         held = check_schedule
     elif options.executor:
         held = lambda case: check_executor(case, seen)  # noqa: E731
+    elif options.compiled:
+        held = lambda case: check_compiled(case, seen)  # noqa: E731
     phases = (Phase.generate,) if options.no_shrink else (Phase.generate, Phase.shrink)
     count, drawn, started = 0, Counter[str](), time.monotonic()
     networks = branching_cases(forks=options.graphs) if options.graphs else cases()

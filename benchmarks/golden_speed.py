@@ -1,7 +1,8 @@
 """Compare the golden model's speed with ONNX Runtime's: same network, images and threads.
 
 Runs the two in turn and prints the ratio of their processor times pair by pair. ONNX Runtime
-executes float32, and the better of batches of 10 and 100 counts.
+executes float32, and the better of batches of 10 and 100 counts. With ``--target``, the golden
+model's compiled layers are built for that processor; ``--numpy`` leaves them out.
 
 Run: OPENBLAS_NUM_THREADS=1 python benchmarks/golden_speed.py [--threads 1] [--frames 500]
 """
@@ -18,6 +19,8 @@ from networks import TRAINED
 from standard_onnx import Executor
 
 import xnorflow as xf
+from xnorflow_sim import golden as model
+from xnorflow_sim.compiled import kernel_library
 
 
 def seconds(run: Callable[[], object]) -> float:
@@ -33,7 +36,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--frames", type=int, default=500)
     parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--numpy", action="store_true", help="the golden model in NumPy alone")
+    parser.add_argument("--target", help="option of the C++ compiler, such as -march=x86-64-v3")
     options = parser.parse_args()
+    os.environ[model.ENGINE] = "numpy" if options.numpy else "compiled"
+    if options.target:
+        library = kernel_library.load((options.target,))
+        kernel_library.kernels = lambda: library  # type: ignore[assignment]
     if os.environ.get("OPENBLAS_NUM_THREADS") != str(options.threads):
         raise SystemExit(
             f"set the variable OPENBLAS_NUM_THREADS={options.threads} before the start"

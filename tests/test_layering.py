@@ -161,7 +161,8 @@ ROOMS = {
     "xnorflow.export": "frontend lower graph ir errors outputs inputs version api evidence"
     " sim.golden",
     # Simulation.
-    "xnorflow_sim.golden": "errors ir",
+    "xnorflow_sim.golden": "errors ir compiled",
+    "xnorflow_sim.compiled": "errors ir verilator process_group",
     "xnorflow_sim.verilator": "errors outputs interface simulation process_group",
     "xnorflow_sim.bench": "errors outputs interface verilator hw.axi process_group",
     "xnorflow_sim.board": "errors interface verilator process_group",

@@ -3,10 +3,14 @@
 It is the specification of what the hardware computes. All values are integers. Matrix products go
 through BLAS in float32 or float64, but only where every partial sum fits the mantissa: then the
 float result is the integer result, whatever the order of summation.
+
+Where there is a C++ compiler, `run` leaves the first layers of a network to the room `compiled`,
+and holds the scores of the first frames to NumPy's.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from functools import reduce, singledispatch
 from typing import Any
@@ -14,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xnorflow.errors import BadInput
+from xnorflow.errors import BadInput, CheckFailed
 from xnorflow.ir.alphabet import Ints
 from xnorflow.ir.features import Features, Window
 from xnorflow.ir.joins import Add, AllScores, Concat, Join, Maximum, Multiply
@@ -34,11 +38,21 @@ from xnorflow.ir.layers import (
 from xnorflow.ir.looked_up import Gather
 from xnorflow.ir.score_steps import run as run_steps
 from xnorflow.ir.stretches import AddMap, Stretch
+from xnorflow_sim.compiled.first_layers import FirstLayers, first_layers
 
 BATCH_BYTES = 1 << 26
 """Most memory for the largest feature map of a batch, in bytes."""
 PATCH_BYTES = 1 << 22
 """Most memory for the windows that are multiplied at once, in bytes; a cache holds that."""
+
+ENGINE = "XNORFLOW_GOLDEN"
+"""Variable that chooses who computes scores: ``numpy``, ``compiled`` (an error where it cannot be
+built), or ``auto``, the default."""
+ENGINES = ("auto", "numpy", "compiled")
+FEW = 16
+"""Fewer frames are computed in NumPy alone, unless ``compiled`` is asked for."""
+CHECKED = 2
+"""Frames of every run whose scores are computed in NumPy, too."""
 
 
 def frames(net: LayerGraph, x: NDArray[Any]) -> NDArray[Any]:
@@ -118,22 +132,69 @@ def run_frames(
     progress: Callable[[int, int], object] | None = None,
     edges: Edges = None,
 ) -> Ints:
-    """Compute the scores of frames that `frames` made; otherwise as `run`."""
+    """Compute the scores of frames that `frames` made; otherwise as `run`.
+
+    Raises
+    ------
+    CheckFailed
+        If compiled layers give other scores than NumPy does.
+    """
     out = np.empty((len(x), net.score_count), np.int64)
     step = max(1, BATCH_BYTES // (8 * _widest(net)))
     counts = enabled_edges(net, len(x), edges)
+    fast = _chosen(net, len(x)) if (counts == net.edge_count).all() else None
+    if fast:
+        for first in range(0, len(x), step):
+            out[first : first + step] = _after(net, fast, x[first : first + step])
+            if progress:
+                progress(min(first + step, len(x)), len(x))
+        _hold(net, x[:CHECKED], out[:CHECKED])
+        return out
     done = 0
     for count in np.unique(counts).tolist():
         chosen = np.flatnonzero(counts == count)
         for first in range(0, len(chosen), step):
             at = chosen[first : first + step]
-            for layer, values in trace(net, x[at], count):
-                if layer is net.layers[-1]:
-                    out[at] = values.reshape(len(at), -1)
+            out[at] = _specified(net, x[at], count)
             done += len(at)
             if progress:
                 progress(done, len(x))
     return out
+
+
+def _specified(net: LayerGraph, x: NDArray[Any], count: int | None = None) -> NDArray[Any]:
+    """Return the scores of frames [N, scores], computed in NumPy with `count` enabled edges."""
+    *_, (_, values) = trace(net, x, count)
+    return values.reshape(len(x), -1)
+
+
+def _chosen(net: LayerGraph, count: int) -> FirstLayers | None:
+    """Return the compiled layers that a run of so many frames takes; None for NumPy alone."""
+    engine = os.environ.get(ENGINE) or "auto"
+    if engine not in ENGINES:
+        raise BadInput(f"{ENGINE} is {engine!r}, but it can only be {', '.join(ENGINES)}")
+    if engine == "numpy" or (engine == "auto" and count < FEW):
+        return None
+    return first_layers(net, needed=engine == "compiled")
+
+
+def _after(net: LayerGraph, fast: FirstLayers, x: NDArray[Any]) -> NDArray[Any]:
+    """Return the scores of frames [N, scores]: the first layers compiled, the others in NumPy."""
+    a = net.features[fast.layers].alphabet
+    values: NDArray[Any] = fast(x).astype(_exact_dtype(max(abs(a.lo), abs(a.hi))))
+    for layer, inp in zip(net.layers[fast.layers :], net.features[fast.layers : -1], strict=True):
+        values = apply(layer, values, inp)
+    return values.reshape(len(x), -1)
+
+
+def _hold(net: LayerGraph, x: NDArray[Any], scores: NDArray[Any]) -> None:
+    """Compare scores of compiled layers with those of NumPy; CheckFailed if they differ."""
+    wrong = (scores != _specified(net, x)).any(1)
+    if wrong.any():
+        raise CheckFailed(
+            f"network {net.name}: its compiled layers give frame {int(wrong.argmax())} other scores"
+            f" than NumPy, so its scores cannot be trusted. What would work: set {ENGINE}=numpy"
+        )
 
 
 def enabled_edges(net: LayerGraph, count: int, edges: Edges) -> Ints:

@@ -1,0 +1,120 @@
+"""The library of `kernels.cpp`: compiled once per machine, cached, and loaded."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xnorflow.errors import CheckFailed
+from xnorflow_sim import process_group
+from xnorflow_sim.verilator import cache, toolchain
+
+TARGETS = ("-march=native", "-march=x86-64-v3", "")
+"""Processors to compile for: the first that the compiler accepts is taken."""
+_FLAGS = ("-std=c++17", "-O3", "-fPIC", "-shared", "-w")
+
+Kernels = Callable[..., int]
+
+
+def load(targets: tuple[str, ...] = TARGETS, root: Path | None = None) -> Kernels:
+    """Return the function ``xf_run`` of the library, which is compiled if it is not in the cache.
+
+    Parameters
+    ----------
+    targets : tuple of str
+        Options of the compiler that name a processor, the preferred one first.
+    root : Path, optional
+        The cache, by default :func:`xnorflow_sim.verilator.cache.default`.
+
+    Raises
+    ------
+    BadInput
+        If the cache cannot be written.
+    CheckFailed
+        If the compiler refuses the file, or the library cannot be loaded.
+    ToolMissing
+        If there is no compiler.
+    """
+    source = (resources.files("xnorflow_sim") / "compiled/kernels.cpp").read_text()
+    compiler = toolchain.compiler()
+
+    def make(folder: Path) -> None:
+        (folder / "kernels.cpp").write_text(source)
+        why = ""
+        for target in targets:
+            options = [*_FLAGS, *([target] if target else [])]
+            files = ["-o", str(folder / "kernels.so"), str(folder / "kernels.cpp")]
+            done = process_group.run([str(compiler.path), *options, *files])
+            if not done.returncode:
+                return
+            why = why or done.stderr[-300:]
+        raise CheckFailed(f"the C++ compiler fails on the golden model's kernels: {why}")
+
+    # A library that was compiled for one processor may not run on another that shares the cache.
+    cpu = Path("/proc/cpuinfo")
+    lines = cpu.read_text().splitlines() if cpu.is_file() else [platform.processor()]
+    cores = {line for line in lines if re.match(r"model name|flags|Features|CPU part", line)}
+    inputs = [source, str(compiler.path), compiler.version, repr((_FLAGS, targets)), *sorted(cores)]
+    folder = cache.entry(root or cache.default(), f"golden-{cache.digest(inputs)}", make)
+    try:
+        run = ctypes.CDLL(str(folder / "kernels.so")).xf_run
+    except (OSError, AttributeError) as e:
+        raise CheckFailed(f"the golden model's kernels cannot be loaded: {e}") from e
+    i64, pointer = ctypes.c_int64, ctypes.c_void_p
+    run.argtypes = [pointer, i64, pointer, i64, i64, i64, pointer, i64]
+    run.restype = ctypes.c_int
+    found: Kernels = run
+    return found
+
+
+@lru_cache(maxsize=1)
+def kernels() -> Kernels:
+    """Return what `load` returns; errors are as there."""
+    return load()
+
+
+def execute(
+    run: Kernels, steps: NDArray[np.int64], x: NDArray[np.uint8 | np.uint16], size: int, most: int
+) -> NDArray[np.int32]:
+    """Send frames through a table of steps.
+
+    Parameters
+    ----------
+    run : callable
+        What `load` returned.
+    steps : int64 array [steps, fields]
+        Table that `step_table` made.
+    x : uint8 or uint16 array [N, height, width, channels]
+        Codes of the samples.
+    size, most : int
+        Values of a frame's result, and words of its largest map.
+
+    Returns
+    -------
+    int32 array [N, size]
+        The values of the last map.
+    """
+    x = np.ascontiguousarray(x)
+    if x.dtype not in (np.uint8, np.uint16):
+        raise TypeError(f"samples of type {x.dtype} are no codes")
+    out = np.empty((len(x), size), np.int32)
+    if run(
+        steps.ctypes.data,
+        len(steps),
+        x.ctypes.data,
+        x.itemsize,
+        len(x),
+        most,
+        out.ctypes.data,
+        size,
+    ):
+        raise MemoryError("there is no memory for the golden model's feature maps")
+    return out
