@@ -159,10 +159,13 @@ class _Builder:
             return self._conv(layer, inp, out, after)
         if isinstance(layer, Threshold):
             self._unpack(inp)
-            self._add(StepKind.THRESHOLD, inp, out, _planes(layer.alphabet), **self._cut(layer))
+            self._add(
+                StepKind.THRESHOLD, inp, out, _planes(layer.alphabet), None, **self._cut(layer)
+            )
         elif isinstance(layer, MaxPool):
             minimum = layer.minimum
-            kind, marks = StepKind.MAX_WIDE, minimum.astype(np.int32)
+            kind = StepKind.MAX_WIDE
+            marks: NDArray[Any] = minimum.astype(np.int32)
             if self.planes:
                 kind, marks = StepKind.MAX_BITS, _packed(minimum[None])
             self._add(kind, inp, out, self.planes, layer.window, p0=self._keep(marks))
