@@ -16,7 +16,6 @@ import xnorflow as xf
 from xnorflow import ir
 from xnorflow.cli import main
 from xnorflow.errors import BadInput
-from xnorflow.errors import BadInput
 from xnorflow.merge.rebuild import NOTE
 
 
