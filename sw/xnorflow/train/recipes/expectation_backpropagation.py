@@ -34,7 +34,7 @@ BATCH = 20
 """Samples whose updates are added up; the paper takes one at a time."""
 SPREAD = 1.5
 """Standard deviation of the first h."""
-BIAS_RATE = 0.5
+BIAS_RATE = 0.05
 """Share of d that a bias takes."""
 LEAST_VARIANCE = 1e-6
 MOST = 10.0
