@@ -44,7 +44,7 @@ from xnorflow_boards.catalogue import board as find_board
 ECP5, AMD = "ulx3s-85f", "pynq-z1"
 FRAMES = 8
 """Frames in Verilog, which run twice."""
-FLOAT_EPOCHS = 8
+FLOAT_EPOCHS = 5
 MLP, CONV = 4096, 12_544
 """Cycles per frame that accelerators are built for."""
 
