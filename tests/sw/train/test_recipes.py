@@ -42,9 +42,9 @@ def test_the_normal_distribution_is_right_to_its_stated_error() -> None:
 def test_an_update_is_the_slope_of_the_likelihood_along_the_means() -> None:
     """Finite differences of log P(t), with every standard deviation held."""
     wanted = task(find_method("ebp"), net="6")
-    made = ebp.Posterior(wanted)
+    made = ebp.Posterior(wanted, np.float64)
     x, t = made.x[:1], made.targets[:1]
-    held = [s for _, _, s in made.forward(x)]
+    held = [layer.s for layer in made.forward(x)]
 
     def likelihood(means: list[np.ndarray]) -> float:
         values = x

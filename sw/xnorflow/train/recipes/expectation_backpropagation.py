@@ -18,7 +18,8 @@ Written are the signs of h, and the biases b, which are plain numbers: a neuron 
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,17 +28,18 @@ from xnorflow.train.chain_file import ChainFile
 from xnorflow.train.topology import hidden_widths
 from xnorflow.train.training import Epoch, Task, Training
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 
-BATCH = 10
+BATCH = 20
 """Samples whose updates are added up; the paper takes one at a time."""
-SPREAD = 1.0
+SPREAD = 1.5
 """Standard deviation of the first h."""
-BIAS_RATE = 0.5
+BIAS_RATE = 0.05
 """Share of d that a bias takes."""
 LEAST_VARIANCE = 1e-6
 MOST = 10.0
-"""Largest magnitude of h, at which a weight is certain to double precision's 2e-9."""
+"""Largest magnitude of h, at which a weight is certain to 2e-9."""
+ROOT_2_PI = math.sqrt(2 * math.pi)
 
 
 def normal_tail(z: Floats) -> tuple[Floats, Floats]:
@@ -48,7 +50,7 @@ def normal_tail(z: Floats) -> tuple[Floats, Floats]:
     divided.
     """
     size = np.abs(z)
-    density = np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi)
+    density = np.exp(-0.5 * z * z) / ROOT_2_PI
     t = 1 / (1 + 0.2316419 * size)
     terms = (0.319381530, -0.356563782, 1.781477937, -1.821255978, 1.330274429)
     polynomial = sum(c * t ** (i + 1) for i, c in enumerate(terms))
@@ -67,6 +69,25 @@ def share_below(z: Floats) -> Floats:
     return np.where(z >= 0, 1 - below, below)
 
 
+class Moments(NamedTuple):
+    """What is known of the sums of a layer.
+
+    Parameters
+    ----------
+    values : float array [frames, inputs]
+        Means of the layer's inputs.
+    weights : float array [outputs, inputs]
+        Means of its weights.
+    mu, s : float array [frames, outputs]
+        Means and standard deviations of its sums.
+    """
+
+    values: Floats
+    weights: Floats
+    mu: Floats
+    s: Floats
+
+
 class Posterior(Training):
     """The log-odds of all weights, and the biases.
 
@@ -74,20 +95,23 @@ class Posterior(Training):
     ----------
     task : Task
         Dense layers, data and seed.
+    kind : type
+        Floats to compute in.
     """
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, kind: type[np.floating[Any]] = np.float32) -> None:
         """Draw the first log-odds."""
-        self.task, data = task, task.data
-        self.x = _centred(data.x_train, data.most)
-        self.targets = np.where(np.arange(data.classes) == data.y_train[:, None], 1.0, -1.0)
+        self.task, self.kind, data = task, kind, task.data
+        self.x = self._centred(data.x_train)
+        labels = np.arange(data.classes) == data.y_train[:, None]
+        self.targets: Floats = np.where(labels, 1.0, -1.0).astype(kind)
         sizes = (self.x.shape[1], *hidden_widths(task.net, "ebp"), data.classes)
         drawn = task.generator(task.epochs)
-        self.h = [
-            drawn.normal(0, SPREAD, (outputs, inputs))
+        self.h: list[Floats] = [
+            drawn.normal(0, SPREAD, (outputs, inputs)).astype(kind)
             for inputs, outputs in zip(sizes, sizes[1:], strict=False)
         ]
-        self.b = [np.zeros(outputs) for outputs in sizes[1:]]
+        self.b: list[Floats] = [np.zeros(outputs, kind) for outputs in sizes[1:]]
 
     def epoch(self, number: int) -> Epoch:
         """Update the posterior with all images in a drawn order."""
@@ -99,17 +123,17 @@ class Posterior(Training):
             total, right = total + loss, right + hits
         return Epoch(total / len(order), right / len(order))
 
-    def forward(self, x: Floats) -> list[tuple[Floats, Floats, Floats]]:
-        """Return input, mean and standard deviation of every layer, for x [frames, inputs]."""
+    def forward(self, x: Floats) -> list[Moments]:
+        """Return what is known of every layer's sums, for x [frames, inputs]."""
         found, values = [], x
         for i, (h, b) in enumerate(zip(self.h, self.b, strict=True)):
-            mean, inputs = np.tanh(h), h.shape[1]
+            weights, inputs = np.tanh(h), h.shape[1]
             square = values * values
-            mu = values @ mean.T / np.sqrt(inputs) + b
-            certain = square.sum(1, keepdims=True) if i == 0 else float(inputs)
-            variance = (certain - square @ (mean * mean).T) / inputs
-            s = np.sqrt(np.maximum(variance, LEAST_VARIANCE))
-            found.append((values, mu, s))
+            mu = values @ weights.T / self.kind(np.sqrt(inputs)) + b
+            certain = square.sum(1, keepdims=True) if i == 0 else self.kind(inputs)
+            variance = (certain - square @ (weights * weights).T) / self.kind(inputs)
+            s = np.sqrt(np.maximum(variance, self.kind(LEAST_VARIANCE)))
+            found.append(Moments(values, weights, mu, s))
             values = 2 * share_below(mu / s) - 1
         return found
 
@@ -144,8 +168,8 @@ class Posterior(Training):
     def notes(self) -> tuple[str, ...]:
         """Return the accuracy of the averaged output, which no binary network computes."""
         data = self.task.data
-        _, mu, s = self.forward(_centred(data.x_test, data.most))[-1]
-        right = float(((mu / s).argmax(1) == data.y_test).mean())
+        last = self.forward(self._centred(data.x_test))[-1]
+        right = float(((last.mu / last.s).argmax(1) == data.y_test).mean())
         sure = np.mean([np.abs(np.tanh(h)).mean() for h in self.h])
         return (
             f"averaged over the posterior, in floats, {right:.2%} of the test images are right; the"
@@ -155,26 +179,28 @@ class Posterior(Training):
     def _update(self, x: Floats, targets: Floats) -> tuple[float, int]:
         """Add the updates of a batch; return its negative log-likelihood and its hits."""
         layers = self.forward(x)
-        _, mu, s = layers[-1]
-        z = targets * mu / s
-        density, quotient = normal_tail(z)
-        d = targets * quotient / s
-        loss = -float(np.log(np.maximum(density, 1e-300) / quotient).sum())
-        hits = int(((mu / s).argmax(1) == targets.argmax(1)).sum())
+        last = layers[-1].mu / layers[-1].s
+        density, quotient = normal_tail(targets * last)
+        d = targets * quotient / layers[-1].s
+        least = np.finfo(self.kind).tiny
+        loss = -float(np.log(np.maximum(density, least) / quotient).sum())
+        hits = int((last.argmax(1) == targets.argmax(1)).sum())
         for i in reversed(range(len(layers))):
-            values, _, _ = layers[i]
-            root = np.sqrt(values.shape[1])
-            back = d @ np.tanh(self.h[i]) / root
-            np.clip(self.h[i] + d.T @ values / root, -MOST, MOST, out=self.h[i])
-            self.b[i] += BIAS_RATE * d.mean(0)
+            root = self.kind(np.sqrt(self.h[i].shape[1]))
+            back = d @ layers[i].weights / root
+            self.h[i] += d.T @ layers[i].values / root
+            np.clip(self.h[i], -MOST, MOST, out=self.h[i])
+            self.b[i] += self.kind(BIAS_RATE) * d.mean(0)
             if i:
-                _, mu, s = layers[i - 1]
-                d = 2 * normal_tail(mu / s)[0] / s * back
+                before = layers[i - 1]
+                d = 2 * normal_tail(before.mu / before.s)[0] / before.s * back
         return loss, hits
 
-
-def _centred(x: NDArray[np.uint8], most: int) -> Floats:
-    return (2.0 * x.reshape(len(x), -1) - most) / most
+    def _centred(self, x: NDArray[np.uint8]) -> Floats:
+        """Return samples from -1 to 1."""
+        most = self.kind(self.task.data.most)
+        centred: Floats = (2 * x.reshape(len(x), -1).astype(self.kind) - most) / most
+        return centred
 
 
 def start(task: Task) -> Training:
