@@ -155,9 +155,18 @@ def fit_whole(table: Reals, names: Sequence[str], measured: Reals) -> dict[str, 
 
 def errors(predicted: Reals, measured: Reals) -> str:
     """Return a phrase with the median and the worst relative error."""
-    relative = 100 * (predicted / np.maximum(measured, 1) - 1)
-    worst = relative[np.abs(relative).argmax()]
-    return f"median {np.median(np.abs(relative)):.1f} %, worst {worst:+.1f} %"
+    off = relative(predicted, measured)
+    return f"median {median_error(predicted, measured)} %, worst {off[np.abs(off).argmax()]:+.1f} %"
+
+
+def median_error(predicted: Reals, measured: Reals) -> float:
+    """Return the median of the relative errors without their signs, in percent, to a tenth."""
+    return float(f"{np.median(np.abs(relative(predicted, measured))):.1f}")
+
+
+def relative(predicted: Reals, measured: Reals) -> Reals:
+    """Return relative errors in percent."""
+    return 100 * (predicted / np.maximum(measured, 1) - 1)
 
 
 def _fit(
@@ -171,7 +180,7 @@ def _fit(
         s for d, r in zip(designs, records, strict=True) for s in rows(d, r["parts"], family)
     ]
     lut, ff = (fit_components(samples, name) for name in ("lut", "ff"))
-    found = Coefficients(lut, ff, {}, {}, {})
+    found = Coefficients(lut, ff, {}, {}, {}, {})
     sums = [summed(d, family, found) for d in designs]
     names = sorted({n for s in sums for n in s})
     whole: list[dict[str, float]] = []
@@ -184,7 +193,7 @@ def _fit(
         if name == "ff":
             measured -= [_far(d, family) for d in designs]
         whole.append(fit_whole(table, used, measured))
-    return Coefficients(lut, ff, whole[0], whole[1], {})
+    return Coefficients(lut, ff, whole[0], whole[1], {}, {})
 
 
 def fit_family(
@@ -220,6 +229,9 @@ def fit_family(
         "whole lut": found.whole_lut,
         "whole ff": found.whole_ff,
         "errors": said,
+        "median error": {
+            name: median_error(unseen[:, k], whole[:, k]) for k, name in enumerate(("lut", "ff"))
+        },
         "family": family.name,
         "against": AGAINST[packed],
     }

@@ -69,7 +69,7 @@ def load(
     merge : bool
         Whether layers become one where that takes less of an FPGA by the resource model's estimate
         (``docs/graphs.md``); scores are the same with and without. A ``network.npz`` is read as it
-        is.
+        is, and False refused.
     edges : bool
         Whether sums of convolutions that read one map, as ternary residual networks have them,
         become edges of one layer. All but the first can then be disabled while the network runs:
@@ -137,6 +137,11 @@ def load(
         raise BadInput(f"{path} already says what its edges are; leave out edges")
     if fixed_point is not None:
         raise BadInput(f"{path} is already in integers; leave out fixed point")
+    if not merge:
+        raise BadInput(
+            f"{path} keeps the layers it was written with, merged or not; leave out no-merge, or"
+            " give it with the ONNX file"
+        )
     if scale != InputScale() or input != "uint8":
         raise BadInput(
             f"{path} already says what its samples are; leave out the kind of input and the input"

@@ -3,10 +3,23 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from xnorflow import compile, demo, load
 from xnorflow.cli import main
+from xnorflow.devices.figure import compact
+from xnorflow.devices.links import at_baud, links
 from xnorflow.devices.tables import fpgas
+from xnorflow.errors import ToolMissing
+from xnorflow_boards.flows import tools
 
 pytest.importorskip("amaranth_boards")
+
+
+@pytest.fixture(scope="module")
+def synthesiser():
+    try:
+        tools.yosys()
+    except ToolMissing as error:
+        pytest.skip(str(error))
 
 
 def call(*arguments):
@@ -50,3 +63,28 @@ def test_doctor_knows_the_tools_of_the_boards():
         "openFPGALoader",
     ):
         assert rows[name]["version"] or "nstall" in rows[name]["install"]
+
+
+def test_build_says_what_the_frames_need_of_the_link_and_which_of_the_two_is_slower(
+    tmp_path, synthesiser
+):
+    design = compile(load(demo.model_path()), cycles=20_000, link="uart")
+    done = call("build", str(design.write(tmp_path / "digits")), "--board", "arty-a7-35")
+    assert done.exit_code == 0, done.output
+    result = json.loads((tmp_path / "digits/build/build.json").read_text())
+    carried = links()["uart"].fps(design.frame_bytes)
+    assert result["headline_fps"] == carried < result["fps"]
+    assert result["host"]["chosen"] == "uart"
+    said = " ".join(done.output.split())
+    assert f"the accelerator needs {compact(result['host']['bytes_per_second'])}B/s" in said
+    assert f"together {carried:,.0f} frames/s: the link is the limit" in said
+
+
+def test_build_counts_the_serial_port_at_the_rate_that_was_asked_for(tmp_path, synthesiser):
+    design = compile(load(demo.model_path()), cycles=20_000)
+    folder = str(design.write(tmp_path / "digits"))
+    done = call("build", folder, "--board", "arty-a7-35", "--baud", "3000000", "--json")
+    result = json.loads(done.stdout)
+    assert result["headline_fps"] == result["fps"], "no link was chosen"
+    assert result["host"]["links"]["uart"]["fps"] == at_baud(3_000_000).fps(design.frame_bytes)
+    assert result["host"]["board_link"] == "uart"

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from xnorflow.design.design import Design
+from xnorflow.design.summary import host_traffic
+from xnorflow.devices import links
 from xnorflow.errors import BadInput, CheckFailed, ToolMissing
 from xnorflow.version import __version__
 from xnorflow_boards.board import Board
@@ -174,6 +176,29 @@ class BuildSteps:
             "latency": design.latency,
             "fps": mhz * 1e6 / design.ii,
             "steps": [step.summary() for step in self.steps],
+        }
+
+    def traffic(self, mhz: float, baud: int | None) -> dict[str, Any]:
+        """Return the fields of ``build.json`` on the link to the host, which frames go through.
+
+        A serial port has the rate that it is built for.
+
+        Parameters
+        ----------
+        mhz : float
+            Clock in MHz.
+        baud : int or None
+            Rate of the serial port in bits per second; None without one.
+        """
+        frame, fps = self.design.frame_bytes, mhz * 1e6 / self.design.ii
+        known = dict(links.links())
+        if baud is not None:
+            known["uart"] = links.at_baud(baud)
+        own, chosen = links.link_of_file(self.board.file), self.design.link
+        limited = fps if chosen is None else min(fps, known[chosen.name].fps(frame))
+        return {
+            "headline_fps": limited,
+            "host": host_traffic(frame, fps, own, chosen, known),
         }
 
     def tidy(self, keep: set[str]) -> None:

@@ -149,25 +149,30 @@ class OpenBuild(BuildSteps):
                 best.log,
             }
         )
-        return self.content("placed", mhz, wish, None if core_only else baud) | {
-            "core_only": core_only,
-            "rip_up": rip_up,
-            "bitstream": bitstream,
-            "weights_address": WEIGHTS_ADDRESS if design.emitted.sections else None,
-            "fmax_mhz": round(best.fmax_mhz, 2),
-            "met": met,
-            "seed": best.seed,
-            "router": best.router,
-            "seeds": [{"seed": p.seed, "fmax_mhz": round(p.fmax_mhz, 2)} for p in placements],
-            "unrouted": unrouted,
-            "slowest_path": best.path.summary() if best.path else None,
-            "resources": best.usage.summary(),
-            "cells": {n: {"used": u, "available": a} for n, (u, a) in best.cells.items() if u},
-            "synthesised": {
-                "accelerator": modules.get(design.spec.name, {}),
-                "around": modules.get(TOP, {}),
-            },
-        }
+        linked = {} if core_only else self.traffic(mhz, baud)
+        return (
+            self.content("placed", mhz, wish, None if core_only else baud)
+            | linked
+            | {
+                "core_only": core_only,
+                "rip_up": rip_up,
+                "bitstream": bitstream,
+                "weights_address": WEIGHTS_ADDRESS if design.emitted.sections else None,
+                "fmax_mhz": round(best.fmax_mhz, 2),
+                "met": met,
+                "seed": best.seed,
+                "router": best.router,
+                "seeds": [{"seed": p.seed, "fmax_mhz": round(p.fmax_mhz, 2)} for p in placements],
+                "unrouted": unrouted,
+                "slowest_path": best.path.summary() if best.path else None,
+                "resources": best.usage.summary(),
+                "cells": {n: {"used": u, "available": a} for n, (u, a) in best.cells.items() if u},
+                "synthesised": {
+                    "accelerator": modules.get(design.spec.name, {}),
+                    "around": modules.get(TOP, {}),
+                },
+            }
+        )
 
     def synthesise(self, wish: float, baud: int | None, core_only: bool) -> Synthesised:
         """Write the sources and run synthesis, after a look for the tools of all steps.

@@ -63,21 +63,26 @@ class VivadoBuild(BuildSteps):
         for file in ("count.ys", "cells.json"):
             (self.folder / file).unlink()
         counted = "link, UART and clock" if linked else "AXI wrapper"
-        return self.content(vivado.KIND, mhz, wish, baud if linked else None) | {
-            "core_only": not linked,
-            "bitstream": None,
-            "fmax_mhz": None,
-            "met": None,
-            "seed": None,
-            "router": None,
-            "seeds": [],
-            "unrouted": [],
-            "resources": usage.summary(),
-            "cells": {},
-            "synthesised": {"accelerator": dict(accelerator), "around": dict(around)},
-            "notes": [
-                f"resources are those of the accelerator and its {counted}, {vivado.KIND}; the"
-                " clock is a wish until Vivado has routed it",
-                f"next, in that folder: vivado -mode batch -source {script}",
-            ],
-        }
+        rate = baud if linked else None
+        return (
+            self.content(vivado.KIND, mhz, wish, rate)
+            | self.traffic(mhz, rate)
+            | {
+                "core_only": not linked,
+                "bitstream": None,
+                "fmax_mhz": None,
+                "met": None,
+                "seed": None,
+                "router": None,
+                "seeds": [],
+                "unrouted": [],
+                "resources": usage.summary(),
+                "cells": {},
+                "synthesised": {"accelerator": dict(accelerator), "around": dict(around)},
+                "notes": [
+                    f"resources are those of the accelerator and its {counted}, {vivado.KIND}; the"
+                    " clock is a wish until Vivado has routed it",
+                    f"next, in that folder: vivado -mode batch -source {script}",
+                ],
+            }
+        )

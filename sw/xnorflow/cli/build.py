@@ -11,6 +11,7 @@ from rich.table import Table
 
 from xnorflow.cli import console
 from xnorflow.cli.options import board_options, json_option
+from xnorflow.design.described import traffic_in_words
 from xnorflow.report.terminal import bare_table
 
 
@@ -136,11 +137,23 @@ def _say(result: dict[str, Any]) -> None:
             f" {result['fmax_mhz']:g} MHz by place and route (seed {result['seed']})",
             style="green" if result["met"] else "yellow",
         )
-        console.say(
-            f"{result['fps']:,.0f} frames/s: {result['clock_mhz']:g} MHz / {result['ii']:,} cycles"
-            " per frame"
-        )
+    wished = "" if result["fmax_mhz"] is not None else ", if Vivado meets the wished clock"
+    console.say(
+        f"{result['fps']:,.0f} frames/s: {result['clock_mhz']:g} MHz / {result['ii']:,} cycles per"
+        f" frame{wished}"
+    )
+    if host := result.get("host"):
+        console.say(_traffic(result["fps"], host))
     for lost in result["unrouted"]:
         console.say(f"seed {lost['seed']} found no route ({lost['why']})")
     for note in result.get("notes", ()):
         console.say(note)
+
+
+def _traffic(fps: float, host: dict[str, Any]) -> str:
+    """Return what the frames a second need of the link, and what the link carries."""
+    link = host["links"].get(host["chosen"] or host["board_link"])
+    carried = None if link is None else (link["title"], link["fps"])
+    return traffic_in_words(
+        host["bytes_per_second"], fps, carried, chosen=host["chosen"] is not None
+    )

@@ -28,18 +28,49 @@ def traffic(design: Summarised, *, option: bool = False) -> str:
     option : bool
         Whether to name the option of commands that chooses the link.
     """
-    frame = design.frame_bytes
-    needs = f"the accelerator needs {compact(frame.rate(design.fps))}B/s"
-    link = _link(design)
+    link, frame = _link(design), design.frame_bytes
+    return traffic_in_words(
+        frame.rate(design.fps),
+        design.fps,
+        None if link is None else (link.title, link.fps(frame)),
+        chosen=design.link is not None,
+        option=link.name if option and link is not None else "",
+    ) + ("; design.json has what each link carries" if option and link is None else "")
+
+
+def traffic_in_words(
+    rate: float,
+    fps: float,
+    link: tuple[str, float] | None,
+    *,
+    chosen: bool,
+    option: str = "",
+) -> str:
+    """Return what frames a second need of a link, and what the link carries.
+
+    Parameters
+    ----------
+    rate : float
+        Bytes a second that they need, both ways.
+    fps : float
+        Frames per second of the accelerator.
+    link : (str, float) or None
+        The link's title and the frames per second that it carries, if one is known.
+    chosen : bool
+        Whether the user chose the link, so that it limits the headline.
+    option : str
+        Value of the option ``--link`` that would choose it, to be named; empty for none.
+    """
+    needs = f"the accelerator needs {compact(rate)}B/s"
     if link is None:
-        return f"{needs}; design.json has what each link carries" if option else needs
-    carried = link.fps(frame)
-    said = f"{needs}; {link.title} carries {_few(carried)} frames/s"
-    if carried >= design.fps:
+        return needs
+    title, carried = link
+    said = f"{needs}; {title} carries {_few(carried)} frames/s"
+    if carried >= fps:
         return said
-    if design.link is None:
-        return f"{said} (--link {link.name} makes that the headline)" if option else said
-    return f"{said}: together {design.headline_fps:,.0f} frames/s: the link is the limit"
+    if not chosen:
+        return f"{said} (--link {option} makes that the headline)" if option else said
+    return f"{said}: together {carried:,.0f} frames/s: the link is the limit"
 
 
 def _link(design: Summarised) -> HostLink | None:

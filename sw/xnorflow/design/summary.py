@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
 from typing import Any, Protocol, assert_never
 
@@ -309,29 +310,53 @@ def _usable(design: Summarised, device: Fpga) -> dict[str, Any]:
     }
 
 
-def _host(design: Summarised) -> dict[str, Any]:
-    """Return what the frames a second need of a link, and what each link carries."""
-    frame = design.frame_bytes
-    own = None if design.board is None else link_of(design.board)
+def host_traffic(
+    frame: FrameBytes,
+    fps: float,
+    own: HostLink | None,
+    chosen: HostLink | None,
+    known: Mapping[str, HostLink],
+) -> dict[str, Any]:
+    """Return what the frames a second need of a link, and what each link carries.
+
+    Parameters
+    ----------
+    frame : FrameBytes
+        Bytes of a frame and of its scores.
+    fps : float
+        Frames per second of the accelerator.
+    own : HostLink or None
+        Link of the board, if any is known.
+    chosen : HostLink or None
+        Link that the user chose, if any.
+    known : mapping of str to HostLink
+        All links to describe, by name.
+    """
     return {
         "bytes_to_board": frame.sent,
         "bytes_to_host": frame.returned,
-        "bytes_per_second": frame.rate(design.fps),
+        "bytes_per_second": frame.rate(fps),
         "board_link": None if own is None else own.name,
-        "chosen": None if design.link is None else design.link.name,
+        "chosen": None if chosen is None else chosen.name,
         "links": {
             name: {
                 "title": link.title,
                 "fps": link.fps(frame),
-                "limits": link.fps(frame) < design.fps,
+                "limits": link.fps(frame) < fps,
                 "bytes_per_second_to_board": link.to_board.use(),
                 "bytes_per_second_to_host": link.to_host.use(),
                 "kind": link.figure(frame).kind,
                 "source": link.source.document,
             }
-            for name, link in links().items()
+            for name, link in known.items()
         },
     }
+
+
+def _host(design: Summarised) -> dict[str, Any]:
+    """Return what a design needs of a link, and what each link carries."""
+    own = None if design.board is None else link_of(design.board)
+    return host_traffic(design.frame_bytes, design.fps, own, design.link, links())
 
 
 def _scores(design: Summarised) -> dict[str, Any]:

@@ -7,9 +7,10 @@ the messages of ``docs/link.md``, whose bytes are counted.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
+from xnorflow.devices.board_file import BoardFile
 from xnorflow.devices.board_names import described
 from xnorflow.devices.figure import Figure, Origin
 from xnorflow.devices.near_names import did_you_mean, same_but_case
@@ -20,6 +21,8 @@ MESSAGE_BYTES = 13
 """Bytes of a message beside its payload: header, checksum and a flag (``docs/link.md``)."""
 ESCAPED = 2 / 256
 """Share of bytes that are sent as two, if all values are equally frequent."""
+BITS_OF_A_BYTE = 10
+"""Bit times of a byte on a serial port: a start bit, 8 data bits and a stop bit."""
 PROCESSORS = ("xc7z", "xczu", "xck")
 """Beginnings of the parts with a processor, which feeds the core by a DMA engine."""
 CARDS = ("xcu",)
@@ -99,6 +102,13 @@ class HostLink:
         )
 
 
+def at_baud(baud: int) -> HostLink:
+    """Return a serial port at a rate in bits per second, of which a byte takes ten."""
+    uart = links()["uart"]
+    rate = replace(uart.to_board, value=baud / BITS_OF_A_BYTE)
+    return replace(uart, title=f"UART at {baud / 1e6:g} Mbaud", to_board=rate, to_host=rate)
+
+
 @cache
 def links() -> Mapping[str, HostLink]:
     """Read the known links, by name."""
@@ -145,7 +155,11 @@ def link_of(board: str) -> HostLink | None:
     HostLink or None
         None for an FPGA without a board, and for pins that carry bytes to something unknown.
     """
-    file = described(board)
+    return link_of_file(described(board))
+
+
+def link_of_file(file: BoardFile) -> HostLink | None:
+    """Return the link of the board that a file describes, as `link_of` does."""
     if file.linked:
         return None if file.stream is not None else links()["uart"]
     if not file.host:

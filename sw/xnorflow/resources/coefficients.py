@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -32,6 +31,9 @@ class Coefficients:
         ("array lut", "array ff", ...), and per unit of each term whose name begins with `WHOLE`.
     errors : mapping of str to str
         Error of ``lut``, ``ff`` and ``bram`` in words.
+    median_errors : mapping of str to float
+        Median error of ``lut`` and ``ff`` in percent, on designs that the fit has not seen; blocks
+        of RAM are counted.
     family : str
         Name of the family that was measured.
     against : str
@@ -43,16 +45,13 @@ class Coefficients:
     whole_lut: Mapping[str, float]
     whole_ff: Mapping[str, float]
     errors: Mapping[str, str]
+    median_errors: Mapping[str, float]
     family: str = ""
     against: str = ""
 
     def typical_error(self, resource: str) -> float | None:
-        """Return the median error of a resource in percent, on designs that the fit has not seen.
-
-        None if the words of `errors` have no median, as of blocks of RAM, which are counted.
-        """
-        medians = re.findall(r"median ([\d.]+) %", self.errors[resource])
-        return float(medians[-1]) if medians else None
+        """Return the median error of a resource in percent; None for what is counted exactly."""
+        return self.median_errors.get(resource)
 
     def part(self, component: str, terms: Terms) -> tuple[float, float]:
         """Compute a component's share of the LUTs and flip-flops of a whole design.
@@ -137,6 +136,7 @@ def fitted() -> Mapping[str, Coefficients]:
             c["whole lut"],
             c["whole ff"],
             c["errors"],
+            c["median error"],
             c["family"],
             c["against"],
         )

@@ -1,11 +1,13 @@
 import json
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from xnorflow import compile as compile_network
 from xnorflow import demo, load
 from xnorflow.design.design import Design
 from xnorflow.errors import BadInput, CheckFailed, ToolMissing
+from xnorflow.schemas import schema
 from xnorflow_boards import board
 from xnorflow_boards.build.bitstream import FOLDER, build
 from xnorflow_boards.build.load_bitstream import program
@@ -132,7 +134,11 @@ def test_demo_network_to_a_bitstream_on_icebreaker(net, design, ice40):
     assert (result["clock_mhz"], result["met"], result["ii"]) == (12, True, made.ii)
     assert result["fmax_mhz"] == max(run["fmax_mhz"] for run in result["seeds"])
     assert len(result["seeds"]) == 2
-    assert result["fps"] == 12e6 / made.ii
+    assert result["fps"] == result["headline_fps"] == 12e6 / made.ii
+    assert result["host"]["bytes_per_second"] == made.frame_bytes.rate(result["fps"])
+    assert result["host"]["links"]["uart"]["title"] == "UART at 1 Mbaud"
+    # As a user's validator would read it, beside the check of every write.
+    Draft202012Validator(schema("build")).validate(json.loads((folder / "build.json").read_text()))
     for entry in result["resources"].values():
         assert 0 <= entry["used"] <= entry["available"]
     assert result["resources"]["lut"]["available"] == 5280
@@ -170,6 +176,7 @@ def test_a_missed_clock_and_a_core_that_makes_its_own(design, ice40):
     core = build(design, clock=99, core_only=True, check_clock=False, rip_up=True)
     assert (core["met"], core["core_only"], core["baud"]) == (False, True, None)
     assert core["fmax_mhz"] > 40 and core["rip_up"]
+    assert "host" not in core and "headline_fps" not in core
     around = core["synthesised"]["around"]
     assert around["digits"] == 1
     assert sum(count for name, count in around.items() if name.startswith("SB_DFF")) < 100
@@ -211,6 +218,8 @@ def test_vivado_projects_with_resources_from_yosys(
     result = build(design, board=name, clock=100)
     folder = design / FOLDER
     assert (result["fmax_mhz"], result["bitstream"], result["baud"]) == (None, None, fed)
+    assert result["host"]["board_link"] == ("axi-dma" if fed is None else "uart")
+    Draft202012Validator(schema("build")).validate(json.loads((folder / "build.json").read_text()))
     assert result["kind"] == "synthesised by Yosys, before packing and placement"
     assert 300 < result["resources"]["lut"]["used"] < 5000
     accelerator, around = (result["synthesised"][name] for name in ("accelerator", "around"))

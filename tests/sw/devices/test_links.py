@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from xnorflow.devices.links import MESSAGE_BYTES, FrameBytes, link, link_of, links
+from xnorflow.devices.links import MESSAGE_BYTES, FrameBytes, at_baud, link, link_of, links
 from xnorflow.errors import BadInput
 from xnorflow_boards.build.bitstream import BAUD
 from xnorflow_hw.link.link_format import HEADER_BYTES
@@ -23,6 +23,13 @@ def test_every_link_of_the_table_has_a_dated_source():
 def test_the_serial_port_is_the_one_that_build_makes():
     assert links()["uart"].to_board.use() == BAUD / 10
     assert HEADER_BYTES + 4 + 1 == MESSAGE_BYTES, "header, checksum and a flag"
+
+
+def test_a_serial_port_of_another_rate_carries_as_much_more():
+    fast = at_baud(3_000_000)
+    assert fast.title == "UART at 3 Mbaud"
+    assert fast.fps(MNIST) == pytest.approx(3 * links()["uart"].fps(MNIST))
+    assert at_baud(BAUD) == links()["uart"]
 
 
 def test_a_serial_port_carries_about_125_frames_of_mnist():

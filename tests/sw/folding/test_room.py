@@ -1,7 +1,11 @@
 """Which boards have room for a network, found without a search."""
 
+import os
+from pathlib import Path
+
 import pytest
 
+from xnorflow import load
 from xnorflow.compiler import compile_network
 from xnorflow.devices.tables import fpga, fpgas
 from xnorflow.errors import CheckFailed
@@ -9,6 +13,9 @@ from xnorflow.folding.room import Room, capacity_bits
 from xnorflow_boards.catalogue import board
 
 from .test_search import network
+
+DATA = Path(os.environ.get("XNORFLOW_DATA", Path(__file__).parents[4] / "shared" / "data"))
+CNV = DATA / "models" / "cifar10_cnvW1A1.onnx"
 
 
 def test_open_tools_come_first_and_then_the_smallest() -> None:
@@ -34,6 +41,13 @@ def test_more_weights_than_bits_are_refused_without_a_search(monkeypatch) -> Non
     monkeypatch.setattr("xnorflow.folding.board_fit.Fit", None)
     with pytest.raises(CheckFailed, match=r"weights have .* bits, .*SPRAM.*room for it \("):
         compile_network(net, "icebreaker")
+
+
+def test_a_published_network_too_large_for_icebreaker_names_the_smallest_open_board_first() -> None:
+    if not CNV.exists():
+        pytest.skip("needs XNORFLOW_DATA with models/cifar10_cnvW1A1.onnx")
+    with pytest.raises(CheckFailed, match=r"What would work: a board with room .*\(ulx3s-85f, "):
+        compile_network(load(CNV), "icebreaker")
 
 
 def test_capacities_are_those_of_the_data_sheets() -> None:

@@ -15,6 +15,7 @@ from tests.sw.frontend.onnx_models import Model, f32, signs
 import xnorflow as xf
 from xnorflow import ir
 from xnorflow.cli import main
+from xnorflow.errors import BadInput
 from xnorflow.merge.rebuild import NOTE
 
 
@@ -123,6 +124,13 @@ def test_the_option_of_commands_leaves_layers_apart(tmp_path: Path) -> None:
     assert [layer.name for layer in xf.load(tmp_path / "design").layers] == apart
     golden = ("--data", tmp_path / "x.npy", "--engine", "golden", "--no-merge")
     assert "compiled already" in run("simulate", tmp_path / "design", *golden, code=2)
+    # Nothing is merged where the layers are read as they were written.
+    for written in (tmp_path / "design", tmp_path / "design" / "network.npz"):
+        for command in (("inspect",), ("compile", "-o", tmp_path / "again")):
+            refused = " ".join(run(*command, written, "--no-merge", code=2).split())
+            assert "keeps the layers it was written with, merged or not" in refused
+        with pytest.raises(BadInput, match="leave out no-merge, or give it with the ONNX file"):
+            xf.load(written, merge=False)
     evidence = tmp_path / "e.json"
     run("check", path, "--data", tmp_path / "x.npy", "--no-merge", "-o", evidence)
     assert json.loads(evidence.read_text())["options"]["merge"] == 0

@@ -31,9 +31,14 @@ KNOWN = Coefficients(
     {"array lut": 0.9, "array ff": 0.1, "glue lut": 2.0, "whole, designs": 5.0},
     {"array ff": 0.8},
     {"lut": "a", "ff": "b", "bram": "c"},
+    {"lut": 3.5, "ff": 2.5},
     "ecp5",
     "against d",
 )
+
+
+def test_the_median_error_is_a_figure_and_what_is_counted_has_none() -> None:
+    assert [KNOWN.typical_error(name) for name in ("lut", "ff", "bram")] == [3.5, 2.5, None]
 
 
 def test_a_component_is_the_sum_of_its_features() -> None:

@@ -139,6 +139,11 @@ def test_every_board_has_coefficients_and_says_how_good_they_are(board):
     said = fpga.checked(family)
     for resource in ("lut", "ff", "bram"):
         assert fpga.error_of(family, resource) in said
+        median = fpga.typical_error(family, resource)
+        # The figure is the one in words of the designs that the fit has not seen.
+        unseen = fpga.error_of(family, resource).rpartition(";")[2]
+        assert (median is None) == (resource == "bram")
+        assert median is None or unseen.startswith(f" median {median:.1f} %")
     own = family.name == found.family
     assert fpga.status(family) == ("estimated" if own else f"estimated as for {found.family}")
     assert said.endswith("was not measured") != own

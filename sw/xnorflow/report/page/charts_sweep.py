@@ -46,12 +46,18 @@ def front_of_network(
     return Chart(
         f"front-{index}",
         f"{name}: speed against size",
-        "Large marks and lines are the front of each device, with the exact schedule; small marks"
-        " are other foldings by the cost tables. All at the fastest clock of the sweep that the"
-        " device can have. LUTs of different families differ in size.",
+        "Large marks are foldings of each device's front that got the exact schedule; lines only"
+        " join them. Small marks are other foldings by the cost tables. All at the fastest clock of"
+        " the sweep at which anything fits. LUTs of different families differ in size.",
         data,
         {
-            "xaxis": {"type": "log", "title": {"text": "LUT, estimated"}, "dtick": 1},
+            "xaxis": {
+                "type": "log",
+                "title": {"text": "LUT, estimated"},
+                "dtick": 1,
+                "exponentformat": "SI",
+                "tickformat": "~s",
+            },
             "yaxis": {"type": "log", "title": {"text": "frames/s"}, "dtick": 1},
         },
         460,

@@ -79,7 +79,7 @@ def sweep_facts(rows: SweepRows) -> list[Fact]:
         Fact(
             "Points",
             f"{len(rows.points):,}",
-            f"{len(rows.networks)} networks, {len(boards)} devices",
+            f"{_number(len(rows.networks), 'network')}, {_number(len(boards), 'device')}",
         ),
         Fact("Fit", f"{fitting:,}", ", ".join(words), bool(fitting), Origin.ESTIMATED),
     ]
@@ -91,7 +91,8 @@ def sweep_facts(rows: SweepRows) -> list[Fact]:
                 Fact(
                     f"Fastest, {name}",
                     f"{compact(best['fps'])} frames/s",
-                    f"{best['board']} at {best['clock_mhz']:g} MHz, {best['lut']:,} LUT",
+                    f"{best['board']} at {best['clock_mhz']:g} MHz, {best['lut']:,} LUT"
+                    + (f"; {CLOCK_DOUBT}" if clock_doubt(best) else ""),
                     kind=Origin.ESTIMATED,
                 )
             )
@@ -112,7 +113,7 @@ def front_sections(rows: SweepRows) -> list[Section]:
             blocks.append(_front_table(fronts))
         doubts = dict.fromkeys(clock_doubt(r) for each in fronts.values() for r in each)
         if any(doubts):
-            blocks.append(Notes(list(filter(None, doubts))))
+            blocks.append(Notes([f"* {doubt}" for doubt in doubts if doubt]))
         if none:
             blocks.append(Notes([_without(board, rows.points, digest) for board in none]))
         sections.append(Section(f"network-{index}", name, blocks))
@@ -127,6 +128,16 @@ def _without(board: str, points: Sequence[Row], digest: str) -> str:
     return f"{board}: no point fits; {least['status']}{why}"
 
 
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _clock(row: Row) -> Cell:
+    """Return the cell of a clock, with a star where the notes below the table doubt it."""
+    doubt = clock_doubt(row)
+    return Cell(f"{row['clock_mhz']:g}{' *' if doubt else ''}", tip=doubt, alarm=bool(doubt))
+
+
 def _front_table(fronts: Mapping[str, Sequence[Row]]) -> Table:
     heads = ["device", "clock, MHz", "frames/s", "interval, cycles", "latency, cycles"]
     heads += ["LUT", "FF", "block RAM"]
@@ -137,7 +148,7 @@ def _front_table(fronts: Mapping[str, Sequence[Row]]) -> Table:
     table = [
         [
             Cell(board),
-            Cell(f"{row['clock_mhz']:g}", tip=clock_doubt(row), alarm=bool(clock_doubt(row))),
+            _clock(row),
             figure(f"{row['fps']:,.0f}", EXACT),
             figure(f"{row['ii']:,}", EXACT),
             figure(f"{row['latency']:,}", EXACT),
