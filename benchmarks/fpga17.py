@@ -28,7 +28,7 @@ import xnorflow as xf
 from xnorflow.comparison.comparison import Comparison
 from xnorflow.plan.products import adder_bits, product_luts
 
-Kind = Literal["abstract", "quoted", "read", "ours", "assumed", "computed"]
+Kind = Literal["abstract", "told", "read", "ours", "assumed", "computed"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Quantity:
     value : float or None
         None where we have nothing to say.
     kind : str
-        "abstract": a ratio in the paper's abstract; "quoted": from somebody who has read on;
+        "abstract": a ratio in the paper's abstract; "told": handed down, seen in no text here;
         "read": in another text, which `source` names; "ours": of our own designs; "assumed":
         chosen here; "computed": from those above.
     source : str
@@ -67,10 +67,10 @@ PUBLISHED = {
     "int6": Quantity("Int6 GEMM, published", 1.5, "abstract", "50 % better"),
     "pruned": Quantity("pruned GEMM, published", 1.1, "abstract", "10 % better"),
     "resnet": Quantity(
-        "ternary ResNet, published", 1.6, "quoted", "60 % better; the copies read end before it"
+        "ternary ResNet, published", 1.6, "told", "60 % better; the copies read end before it"
     ),
     "per watt": Quantity(
-        "ternary ResNet per watt, published", 2.3, "quoted", "2.3 times better; as above"
+        "ternary ResNet per watt, published", 2.3, "told", "2.3 times better; as above"
     ),
 }
 

@@ -10,6 +10,7 @@ sys.path.insert(0, str(HERE))
 
 import arithmetic  # noqa: E402
 import engine  # noqa: E402
+import flips  # noqa: E402
 import frames  # noqa: E402
 
 PICTURES = {
@@ -20,6 +21,7 @@ PICTURES = {
     "pe_simd": engine.pe_simd,
     "folding": engine.folding,
     "line_buffer": engine.line_buffer,
+    "flipped_bits": flips.flipped_bits,
 }
 
 
