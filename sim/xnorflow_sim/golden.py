@@ -143,28 +143,28 @@ def run_frames(
     step = max(1, BATCH_BYTES // (8 * _widest(net)))
     counts = enabled_edges(net, len(x), edges)
     fast = _chosen(net, len(x)) if (counts == net.edge_count).all() else None
-    if fast:
-        for first in range(0, len(x), step):
-            out[first : first + step] = _after(net, fast, x[first : first + step])
-            if progress:
-                progress(min(first + step, len(x)), len(x))
-        _hold(net, x[:CHECKED], out[:CHECKED])
-        return out
     done = 0
     for count in np.unique(counts).tolist():
         chosen = np.flatnonzero(counts == count)
         for first in range(0, len(chosen), step):
             at = chosen[first : first + step]
-            out[at] = _specified(net, x[at], count)
+            out[at] = _frame_scores(net, x[at], count, fast)
             done += len(at)
             if progress:
                 progress(done, len(x))
+    if fast:
+        _hold(net, x[:CHECKED], out[:CHECKED])
     return out
 
 
-def _specified(net: LayerGraph, x: NDArray[Any], count: int | None = None) -> NDArray[Any]:
-    """Return the scores of frames [N, scores], computed in NumPy with `count` enabled edges."""
-    *_, (_, values) = trace(net, x, count)
+def _frame_scores(
+    net: LayerGraph,
+    x: NDArray[Any],
+    count: int | None = None,
+    fast: FirstLayers | None = None,
+) -> NDArray[Any]:
+    """Return the scores of frames [N, scores], as `trace` computes them."""
+    *_, (_, values) = trace(net, x, count, fast)
     return values.reshape(len(x), -1)
 
 
@@ -178,18 +178,9 @@ def _chosen(net: LayerGraph, count: int) -> FirstLayers | None:
     return first_layers(net, needed=engine == "compiled")
 
 
-def _after(net: LayerGraph, fast: FirstLayers, x: NDArray[Any]) -> NDArray[Any]:
-    """Return the scores of frames [N, scores]: the first layers compiled, the others in NumPy."""
-    a = net.features[fast.layers].alphabet
-    values: NDArray[Any] = fast(x).astype(_exact_dtype(max(abs(a.lo), abs(a.hi))))
-    for layer, inp in zip(net.layers[fast.layers :], net.features[fast.layers : -1], strict=True):
-        values = apply(layer, values, inp)
-    return values.reshape(len(x), -1)
-
-
 def _hold(net: LayerGraph, x: NDArray[Any], scores: NDArray[Any]) -> None:
     """Compare scores of compiled layers with those of NumPy; CheckFailed if they differ."""
-    wrong = (scores != _specified(net, x)).any(1)
+    wrong = (scores != _frame_scores(net, x)).any(1)
     if wrong.any():
         raise CheckFailed(
             f"network {net.name}: its compiled layers give frame {int(wrong.argmax())} other scores"
@@ -221,7 +212,10 @@ def enabled_edges(net: LayerGraph, count: int, edges: Edges) -> Ints:
 
 
 def trace(
-    net: LayerGraph, x: NDArray[Any], edges: int | None = None
+    net: LayerGraph,
+    x: NDArray[Any],
+    edges: int | None = None,
+    fast: FirstLayers | None = None,
 ) -> Iterator[tuple[Layer, NDArray[Any]]]:
     """Compute one layer after the other, and yield each with its output.
 
@@ -233,6 +227,8 @@ def trace(
         Frames that `frames` made.
     edges : int, optional
         Number of enabled edges of each layer, all by default.
+    fast : FirstLayers, optional
+        Compiled layers of a chain with all edges, of which only the last is yielded.
 
     Yields
     ------
@@ -241,11 +237,20 @@ def trace(
     values : array [N, height, width, channels]
         Its output: integers, in a dtype that holds them exactly.
     """
-    # A table is indexed by codes; only other layers read the samples' values.
-    codes_only = all(isinstance(net.layers[k], InputTable) for k in net.readers[0])
-    samples = x if codes_only else net.samples.alphabet.values(x).astype(np.float32)
-    maps: dict[int, NDArray[Any]] = {0: samples}
-    for k, (layer, reads) in enumerate(zip(net.layers, net.reads, strict=True)):
+    maps: dict[int, NDArray[Any]] = {}
+    begun = 0
+    if fast is not None:
+        begun = fast.layers
+        a = net.features[begun].alphabet
+        maps[begun] = fast(x).astype(_exact_dtype(max(abs(a.lo), abs(a.hi))))
+        yield net.layers[begun - 1], maps[begun]
+    elif all(isinstance(net.layers[k], InputTable) for k in net.readers[0]):
+        # A table is indexed by codes; only other layers read the samples' values.
+        maps[0] = x
+    else:
+        maps[0] = net.samples.alphabet.values(x).astype(np.float32)
+    for k in range(begun, len(net.layers)):
+        layer, reads = net.layers[k], net.reads[k]
         read = [maps[at] for at in reads]
         if isinstance(layer, Join):
             values = join(layer, *read)

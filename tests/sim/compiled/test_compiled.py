@@ -35,7 +35,9 @@ def same(net: ir.IntegerNetwork, x: np.ndarray) -> int:
     fast = first_layers.first_layers(net, needed=True)
     if fast is None:
         return 0
-    np.testing.assert_array_equal(golden._after(net, fast, x), golden._specified(net, x))
+    np.testing.assert_array_equal(
+        golden._frame_scores(net, x, fast=fast), golden._frame_scores(net, x)
+    )
     return fast.layers
 
 
@@ -110,6 +112,26 @@ def net() -> ir.IntegerNetwork:
     rng = np.random.default_rng(1)
     window = ir.Window((3, 3), pads=(1, 1, 1, 1))
     return layered(rng, 64, ir.BIPOLAR, ir.BIPOLAR, ir.BIPOLAR, window, 0, 1)
+
+
+def test_a_join_of_one_map_behind_compiled_layers_is_computed() -> None:
+    """A chain may have a join: a map plus itself, or plus constants."""
+    rng = np.random.default_rng(4)
+    window = ir.Window((3, 3))
+    layers: tuple[ir.Layer, ...] = (
+        ir.InputTable("table", rng.integers(0, 2, (1, 256)), ir.BIPOLAR),
+        ir.Conv("conv", rng.choice((-1, 1), (4, 3, 3, 64)), ir.BIPOLAR, window),
+        ir.Add("add", np.array([[1, -1, 1, -1]])),
+        ir.Threshold("sign", np.zeros((4, 1), np.int64), ir.BIPOLAR),
+        ir.Flatten("flat"),
+        ir.Conv("dense", rng.choice((-1, 1), (3, 1, 1, 36)), ir.BIPOLAR),
+        ir.Scores("scores", np.zeros(3, np.int64)),
+    )
+    net = ir.IntegerNetwork("net", (5, 5, 64), layers)
+    assert net.chain
+    x = rng.integers(0, 256, (20, 5, 5, 64)).astype(np.uint8)
+    assert same(net, x) == 2
+    np.testing.assert_array_equal(golden.run(net, x)[:5], golden.run(net, x[:5]))
 
 
 X = np.random.default_rng(2).integers(0, 256, (40, 6, 6, 2)).astype(np.uint8)
