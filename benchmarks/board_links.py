@@ -17,7 +17,7 @@ import argparse
 from networks import DEMO, TRAINED, trained
 
 import xnorflow as xf
-from xnorflow.devices.figure import compact
+from xnorflow.design.described import few
 from xnorflow.devices.links import FrameBytes, link_of, links
 from xnorflow.devices.tables import Fpga, fpgas
 from xnorflow.errors import CheckFailed
@@ -49,11 +49,6 @@ def through_links(board: str, fps: float, frame: FrameBytes) -> list[str]:
             continue
         cells.append(few(min(fps, link.fps(frame))) + "*" * mine)
     return cells
-
-
-def few(fps: float) -> str:
-    """Return frames per second as text, with all digits of thousands where they are few."""
-    return f"{fps:,.0f}" if fps < 1e5 else compact(fps)
 
 
 def compare(name: str, only: str) -> None:

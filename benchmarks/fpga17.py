@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -25,7 +24,6 @@ from topology_models import CLASSES, Sum, images, settled
 from torch import nn
 
 import xnorflow as xf
-from xnorflow.comparison.comparison import Comparison
 from xnorflow.plan.products import adder_bits, product_luts
 
 Kind = Literal["abstract", "told", "read", "ours", "assumed", "computed"]
@@ -109,13 +107,13 @@ def _value(quantity: Quantity) -> float:
     return quantity.value
 
 
-def gemm(clock: Quantity = CLOCK, fill: Quantity = FILL) -> list[Quantity]:
+def gemm(clock: Quantity = CLOCK) -> list[Quantity]:
     """Compute our side of the matrix products, each line with what it rests on.
 
     An ALM counts as one LUT of six inputs. The FPGA computes in every cycle in all of its lanes;
     the GPU reaches its bound. An XNOR or a product, and its sum, are 2 operations.
     """
-    mhz, alms = _value(clock), _value(ALMS) * _value(fill)
+    mhz, alms = _value(clock), _value(ALMS) * _value(FILL)
     lanes = alms / _value(LUTS_PER_LANE)
     binary = lanes * 2 * mhz * 1e6 / 1e12
     counts = _value(FP32) / 2 / _value(CORES) * _value(COUNTS) * 32 * 2
@@ -123,7 +121,7 @@ def gemm(clock: Quantity = CLOCK, fill: Quantity = FILL) -> list[Quantity]:
     int6 = (in_blocks + alms / _value(LUTS_PER_PRODUCT)) * 2 * mhz * 1e6 / 1e12
     return [
         PUBLISHED["binary"],
-        *(ALMS, fill, LUTS_PER_LANE, clock, FP32, CORES, COUNTS),
+        *(ALMS, FILL, LUTS_PER_LANE, clock, FP32, CORES, COUNTS),
         Quantity("binary, FPGA, TOP/s", binary, "computed", "ALMs / LUTs per lane x 2 x clock"),
         Quantity("binary, GPU, TOP/s", counts, "computed", "bound by population counts"),
         Quantity("binary GEMM, our ratio", binary / counts, "computed", "of the two lines above"),
@@ -189,13 +187,6 @@ def imported(model: nn.Module) -> Any:
         )
 
 
-def compared(
-    net: Any, board: str, gpu: str, batches: Sequence[int], cycles: int | None
-) -> Comparison:
-    """Compare the network on one board and one GPU."""
-    return xf.compare(net, [board], [gpu], batches=batches, cycles=cycles)
-
-
 def main() -> None:
     """Print the matrix products' table and the comparison of the ternary ResNet."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -211,7 +202,8 @@ def main() -> None:
         return
     torch.manual_seed(1)
     net = imported(settled(ternary_resnet(), 1))
-    print(compared(net, options.board, options.gpu, (1, 16, 128), options.cycles))
+    boards, gpus = [options.board], [options.gpu]
+    print(xf.compare(net, boards, gpus, batches=(1, 16, 128), cycles=options.cycles))
 
 
 if __name__ == "__main__":

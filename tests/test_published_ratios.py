@@ -14,6 +14,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import fpga17
 
+import xnorflow as xf
+
 PAGE = Path(__file__).parents[1] / "docs" / "methods" / "can_fpgas_beat_gpus.md"
 
 
@@ -49,5 +51,5 @@ def test_a_small_ternary_resnet_is_compared() -> None:
 
     torch.manual_seed(1)
     net = fpga17.imported(fpga17.settled(fpga17.ternary_resnet(2, 1), 1))
-    found = fpga17.compared(net, "u250", "t4", (1, 128), cycles=100_000)
+    found = xf.compare(net, ["u250"], ["t4"], batches=(1, 128), cycles=100_000)
     assert {row.device for row in found.rows} == {"u250", "t4"}

@@ -8,18 +8,8 @@ from xnorflow.cli import main
 from xnorflow.devices.figure import compact
 from xnorflow.devices.links import at_baud, links
 from xnorflow.devices.tables import fpgas
-from xnorflow.errors import ToolMissing
-from xnorflow_boards.flows import tools
 
 pytest.importorskip("amaranth_boards")
-
-
-@pytest.fixture(scope="module")
-def synthesiser():
-    try:
-        tools.yosys()
-    except ToolMissing as error:
-        pytest.skip(str(error))
 
 
 def call(*arguments):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import platform
-import re
 from collections.abc import Callable
 from functools import lru_cache
 from importlib import resources
@@ -58,11 +56,8 @@ def load(targets: tuple[str, ...] = TARGETS, root: Path | None = None) -> Kernel
             why = why or done.stderr[-300:]
         raise CheckFailed(f"the C++ compiler fails on the golden model's kernels: {why}")
 
-    # A library that was compiled for one processor may not run on another that shares the cache.
-    cpu = Path("/proc/cpuinfo")
-    lines = cpu.read_text().splitlines() if cpu.is_file() else [platform.processor()]
-    cores = {line for line in lines if re.match(r"model name|flags|Features|CPU part", line)}
-    inputs = [source, str(compiler.path), compiler.version, repr((_FLAGS, targets)), *sorted(cores)]
+    built_by = [str(compiler.path), compiler.version, *toolchain.processor()]
+    inputs = [source, repr((_FLAGS, targets)), *built_by]
     folder = cache.entry(root or cache.default(), f"golden-{cache.digest(inputs)}", make)
     try:
         run = ctypes.CDLL(str(folder / "kernels.so")).xf_run

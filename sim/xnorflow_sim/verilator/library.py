@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import platform
 import re
 import shutil
 import tempfile
@@ -261,16 +260,9 @@ def _runtime(names: list[str], flags: list[str], root: Path) -> list[str]:
 
 
 def _toolchain() -> list[str]:
-    """Return what the objects depend on besides their sources and flags.
-
-    The processor is part of it: a library compiled for one may not run on another that shares the
-    cache.
-    """
+    """Return what the objects depend on besides their sources and flags."""
     verilator, compiler = tools.verilator(), tools.compiler()
-    cpu = Path("/proc/cpuinfo")
-    lines = cpu.read_text().splitlines() if cpu.is_file() else [platform.processor()]
-    cores = {line for line in lines if re.match(r"model name|flags|Features|CPU part", line)}
-    return [verilator.version, compiler.version, repr((_FAST, _SLOW)), *sorted(cores)]
+    return [verilator.version, compiler.version, repr((_FAST, _SLOW)), *tools.processor()]
 
 
 def _flags(trace: bool) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -216,3 +217,14 @@ def _output(command: list[str], env: dict[str, str]) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout + done.stderr
+
+
+def processor() -> list[str]:
+    """Return lines that tell processors apart, of which one can run what another cannot.
+
+    A library that was compiled for one may not run on another that shares the cache.
+    """
+    cpu = Path("/proc/cpuinfo")
+    lines = cpu.read_text().splitlines() if cpu.is_file() else [platform.processor()]
+    kept = r"model name|flags|Features|CPU part"
+    return sorted({line for line in lines if re.match(kept, line)})

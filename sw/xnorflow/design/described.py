@@ -65,7 +65,7 @@ def traffic_in_words(
     if link is None:
         return needs
     title, carried = link
-    said = f"{needs}; {title} carries {_few(carried)} frames/s"
+    said = f"{needs}; {title} carries {few(carried)} frames/s"
     if carried >= fps:
         return said
     if not chosen:
@@ -78,7 +78,7 @@ def _link(design: Summarised) -> HostLink | None:
     return design.link or (None if design.board is None else link_of(design.board))
 
 
-def _few(fps: float) -> str:
+def few(fps: float) -> str:
     """Return frames a second as text, with all digits of thousands where they are few."""
     return f"{fps:,.0f}" if 100 <= fps < 1e5 else compact(fps)
 

@@ -41,14 +41,6 @@ def ice40():
             pytest.skip(str(error))
 
 
-@pytest.fixture(scope="module")
-def synthesiser():
-    try:
-        tools.yosys()
-    except ToolMissing as error:
-        pytest.skip(str(error))
-
-
 def entries(folder):
     return sorted(path.name for path in folder.iterdir())
 
