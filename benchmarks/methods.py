@@ -63,6 +63,8 @@ class Row:
         Cycles per frame that the accelerator is built for.
     as_float : str, optional
         Layers of the network in float, if the same chain of layers exists.
+    shift : int
+        Most pixels by which training images are moved, for the network in float, too.
     digits : bool
         Whether it is trained on the shipped digits rather than on the data that is given.
     """
@@ -72,30 +74,52 @@ class Row:
     epochs: int
     cycles: int
     as_float: str | None = None
+    shift: int = 0
     digits: bool = False
 
 
 LENET = "32C3-P2-64C3-P2-256"
 ROWS = {
-    "1": Row("binary-connect", "1024-1024", 25, MLP, "1024-1024"),
-    "2": Row("bnn", "1024-1024-1024", 16, MLP, "1024-1024-1024"),
-    "3": Row("xnor-net", LENET, 15, CONV, LENET),
-    "3b": Row("xnor-net-float", LENET, 14, CONV, LENET),
+    "1": Row("binary-connect", "1024-1024", 15, MLP, "1024-1024", shift=1),
+    "2": Row("bnn", "1024-1024-1024", 30, MLP, "1024-1024-1024", shift=1),
+    "3": Row("xnor-net", LENET, 20, CONV, LENET, shift=1),
+    "3b": Row("xnor-net-float", "16C3-P2-32C3-64", 50, 1024, digits=True),
+    "3c": Row("xnor-net-k", "16C3-P2-32C3-64", 50, 1024, digits=True),
     "4": Row("twn", "32C3-P2-64C3-P2-128", 10, CONV, "32C3-P2-64C3-P2-128"),
     "5": Row("trn", "256-256", 6, MLP, "256-256"),
-    "6": Row("bitwise", "1024-1024", 16, MLP, "1024-1024"),
+    "6": Row("bitwise", "1024-1024", 24, MLP, "1024-1024", shift=1),
     "7": Row("ebp", "1024", 25, MLP, "1024"),
-    "8": Row("true-north-ensemble", "64-250", 12, MLP),
+    "8": Row("true-north-ensemble", "64-250", 20, MLP, shift=1),
     "9": Row("committee", "9", 6, MLP, "9"),
-    "10": Row("dynamic-fixed-point", "256-256", 6, MLP, "256-256"),
+    "10": Row("dynamic-fixed-point", "256-256", 15, MLP, "256-256"),
     "11": Row("q-cnn", "32C3-P2-64C3-P2-128", 6, CONV, "32C3-P2-64C3-P2-128"),
-    "12": Row("w1a2", LENET, 20, CONV, LENET),
+    "12": Row("w1a2", LENET, 12, CONV, LENET, shift=1),
     "13a": Row("bi-real", "16-32", 50, 4096, digits=True),
     "13b": Row("react-net", "16-32", 60, 4096, digits=True),
     "13c": Row("quick-net", "16-32", 50, 4096, digits=True),
     "13d": Row("frac-bnn", "8-16", 50, 4096, digits=True),
 }
 """A row for every method, by the number that it has in docs/methods."""
+
+COLUMNS = (
+    "row",
+    "network",
+    "images",
+    "epochs",
+    "shift",
+    "training, s",
+    "same layers in float",
+    "in ONNX Runtime",
+    "golden model",
+    "labels that differ",
+    "weight bits",
+    "multiply-accumulates",
+    "scores that differ in Verilog",
+    "II",
+    "ECP5: LUT / EBR",
+    "7-series: LUT / RAMB18",
+    "file",
+)
 
 
 def trained(row: Row, folder: Path, data: str) -> tuple[Path, dict[str, Any]]:
@@ -105,6 +129,7 @@ def trained(row: Row, folder: Path, data: str) -> tuple[Path, dict[str, Any]]:
     if not path.exists() or not said.exists():
         command = [sys.executable, "-m", "xnorflow", "train", row.method, "--json"]
         command += ["--data", data, "--net", row.net, "--epochs", str(row.epochs)]
+        command += ["--shift", str(row.shift)]
         found = subprocess.run(
             [*command, "-o", str(path)], stdout=subprocess.PIPE, text=True, check=False
         )
@@ -112,17 +137,17 @@ def trained(row: Row, folder: Path, data: str) -> tuple[Path, dict[str, Any]]:
             raise SystemExit(f"{row.method}: training ended with {found.returncode}")
         said.write_text(found.stdout)
     report: dict[str, Any] = json.loads(said.read_text())
-    asked = {"method": row.method, "net": row.net, "epochs": row.epochs}
+    asked = {"method": row.method, "net": row.net, "epochs": row.epochs, "shift": row.shift}
     if any(report[name] != value for name, value in asked.items()):
         raise SystemExit(f"{said} is of another training than {asked}; use another folder")
     return path, report
 
 
-def in_float(net: str, folder: Path, data: DataSet) -> float:
+def in_float(net: str, folder: Path, data: DataSet, shift: int) -> float:
     """Return the accuracy of a network of the same layers in float; train it if it is missing."""
-    kept = folder / f"float-{net}.json"
+    kept = folder / f"float-{net}-{shift}.json"
     if not kept.exists():
-        task = Task(data, net, FLOAT_EPOCHS)
+        task = Task(data, net, FLOAT_EPOCHS, shift=shift)
         layers = network(
             task, rule=lambda first, last: RealWeights(), activation=nn.ReLU, pool_first=False
         )
@@ -188,7 +213,9 @@ def measured(name: str, row: Row, folder: Path, data: str) -> str:
     labels = net.labels_of(scores)[net.named[0].name]
     outside = Executor(path).run(images.x_test).scores.argmax(1)
     right = [float((found == images.y_test).mean()) for found in (outside, labels)]
-    plain = "-" if row.as_float is None else f"{in_float(row.as_float, folder, images):.2%}"
+    plain = (
+        "-" if row.as_float is None else f"{in_float(row.as_float, folder, images, row.shift):.2%}"
+    )
 
     design = compile_network(net, ECP5, cycles=row.cycles, must_fit=False)
     some = images.x_test[:FRAMES]
@@ -200,7 +227,7 @@ def measured(name: str, row: Row, folder: Path, data: str) -> str:
     amd = synthesised(compile_network(net, AMD, cycles=row.cycles, must_fit=False), AMD)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
     return (
-        f"| {name} | `{row.method}`, {row.net} | {images.name} | {row.epochs} |"
+        f"| {name} | `{row.method}`, {row.net} | {images.name} | {row.epochs} | {row.shift} |"
         f" {said['seconds']:,.0f} | {plain} | {right[0]:.2%} | {right[1]:.2%} |"
         f" {int((outside != labels).sum())} of {len(labels):,} | {weight_bits(net):,} |"
         f" {operations(net):,} | 0 of {scores[:FRAMES].size:,} | {run.ii:,} |"
@@ -215,7 +242,7 @@ def main() -> None:
     parser.add_argument("rows", nargs="*", metavar="ROW", help=", ".join(ROWS))
     parser.add_argument("--data", required=True, help="images, as xnorflow train takes them")
     parser.add_argument("--train", action="store_true", help="only train what is missing")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     if unknown := set(options.rows) - set(ROWS):
         parser.error(f"there is no row {', '.join(sorted(unknown))}")
     options.folder.mkdir(parents=True, exist_ok=True)
@@ -224,13 +251,7 @@ def main() -> None:
         for row in chosen.values():
             trained(row, options.folder, "digits" if row.digits else options.data)
         return
-    print(
-        "| row | network | images | epochs | training, s | same layers in float | in ONNX Runtime |"
-        " golden model | labels that differ | weight bits | multiply-accumulates |"
-        " scores that differ in Verilog | II | ECP5: LUT / EBR | 7-series: LUT / RAMB18 | file |\n"
-        + "|---" * 16
-        + "|"
-    )
+    print("| " + " | ".join(COLUMNS) + " |\n" + "|---" * len(COLUMNS) + "|")
     for name, row in chosen.items():
         try:
             print(measured(name, row, options.folder, options.data), flush=True)

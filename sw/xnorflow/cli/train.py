@@ -98,6 +98,13 @@ class Verdict:
     "--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N training images."
 )
 @click.option(
+    "--shift",
+    type=click.IntRange(min=0, max=16),
+    metavar="PIXELS",
+    help="Move every training image by up to so many pixels, anew in each epoch: more epochs are"
+    " needed, and more test images become right.  [default: 0, or the checkpoint's]",
+)
+@click.option(
     "--checkpoint",
     type=click.Path(path_type=Path),
     metavar="FILE.npz",
@@ -121,6 +128,7 @@ def command(
     epochs: int | None,
     seed: int | None,
     limit: int | None,
+    shift: int | None,
     checkpoint: Path | None,
     resume: Path | None,
     as_json: bool,
@@ -157,7 +165,7 @@ def command(
     check_output(output, "networks are", ".onnx")
     check_output(checkpoint, "checkpoints are", ".npz")
     images = read_data_set(data, limit)
-    task = _task(chosen, images, net, epochs, seed, resume)
+    task = _task(chosen, images, resume, net, epochs, seed, shift)
     kept = checkpoint or output.with_suffix(".checkpoint.npz")
     before = time.monotonic()
     training, last = _fit(chosen, task, kept, resume)
@@ -177,6 +185,7 @@ def command(
                 "net": task.net,
                 "epochs": task.epochs,
                 "seed": task.seed,
+                "shift": task.shift,
                 "seconds": round(seconds, 1),
                 **vars(verdict),
                 "notes": training.notes(),
@@ -200,10 +209,11 @@ def command(
 def _task(
     method: Method,
     data: DataSet,
+    resume: Path | None,
     net: str | None,
     epochs: int | None,
     seed: int | None,
-    resume: Path | None,
+    shift: int | None,
 ) -> Task:
     """Return what the user asked for; what is left out is the checkpoint's or the method's."""
     from xnorflow.train.checkpoints import read
@@ -214,8 +224,9 @@ def _task(
         net = origin.net if net is None else net
         epochs = epochs or origin.epochs
         seed = origin.seed if seed is None else seed
+        shift = origin.shift if shift is None else shift
     net = method.net if net is None else net
-    return Task(data, net, epochs or method.epochs, seed or 0, method.variant)
+    return Task(data, net, epochs or method.epochs, seed or 0, method.variant, shift or 0)
 
 
 def _fit(
@@ -302,10 +313,11 @@ def _show(
     verdict: Verdict,
     notes: tuple[str, ...],
 ) -> None:
+    moved = f" moved by up to {task.shift} pixels" if task.shift else ""
     lines = [
         f"{method.title} ({method.paper})",
-        f"{task.data.name}: {len(task.data.x_train):,} training images, {task.epochs} epochs, seed"
-        f" {task.seed}, {seconds:.1f} s",
+        f"{task.data.name}: {len(task.data.x_train):,} training images{moved}, {task.epochs}"
+        f" epochs, seed {task.seed}, {seconds:.1f} s",
     ]
     if last is not None:
         lines.append(f"last epoch: loss {last.loss:.4f}, {last.accuracy:.2%} right while learning")

@@ -36,6 +36,8 @@ class TrainingOrigin:
         Epochs that it had.
     data : str
         Digest of the training images.
+    shift : int
+        Most pixels that they were moved by; 0 in checkpoints that do not say it.
     """
 
     method: str
@@ -44,6 +46,7 @@ class TrainingOrigin:
     epochs: int
     done: int
     data: str
+    shift: int = 0
 
 
 def save(path: Path, origin: TrainingOrigin, state: dict[str, NDArray[Any]]) -> None:
@@ -66,13 +69,13 @@ def read(path: Path) -> tuple[TrainingOrigin, dict[str, NDArray[Any]]]:
         raise BadInput(f"there is no checkpoint {path}")
     state, _ = read_archive(path, LIMIT, what="a readable checkpoint")
     try:
-        about = json.loads(state.pop(ABOUT).tobytes())
+        about = {"shift": 0, **json.loads(state.pop(ABOUT).tobytes())}
         kinds = {
             field.name: str if field.type == "str" else int for field in fields(TrainingOrigin)
         }
         if about.keys() != kinds.keys() or not all(type(about[n]) is k for n, k in kinds.items()):
             raise ValueError("it does not say what it belongs to")
-    except (KeyError, ValueError, AttributeError) as e:
+    except (KeyError, ValueError, TypeError, AttributeError) as e:
         raise BadInput(f"{path} is no checkpoint of xnorflow train: {e}") from e
     return TrainingOrigin(**about), state
 
@@ -85,7 +88,13 @@ def check_same(path: Path, found: TrainingOrigin, wanted: TrainingOrigin) -> Non
     BadInput
         If it belongs to another.
     """
-    names = {"method": "method", "net": "--net", "seed": "--seed", "data": "training images"}
+    names = {
+        "method": "method",
+        "net": "--net",
+        "seed": "--seed",
+        "shift": "--shift",
+        "data": "training images",
+    }
     for name, shown in names.items():
         there, here = getattr(found, name), getattr(wanted, name)
         if there != here:

@@ -57,7 +57,9 @@ def fit(
     ToolMissing
         If a package of the extra ``train`` is not installed.
     """
-    origin = TrainingOrigin(method.name, task.net, task.seed, task.epochs, 0, task.data.digest)
+    origin = TrainingOrigin(
+        method.name, task.net, task.seed, task.epochs, 0, task.data.digest, task.shift
+    )
     training = method.start(task)
     done = 0
     if resume is not None:
@@ -91,10 +93,11 @@ def write_file(training: Training, method: Method, task: Task, path: Path) -> No
     """
     file = ChainFile(f"{method.name}_{task.data.name}", task.data.frame)
     training.write(file)
+    moved = f", images moved by up to {task.shift} pixels" if task.shift else ""
     about = (
         f"{method.title} ({method.paper}), trained by xnorflow train {method.name} on"
-        f" {task.data.name}: net {task.net or 'none'}, {task.epochs} epochs, seed {task.seed}."
-        f" Takes raw samples 0 to {task.data.most}."
+        f" {task.data.name}: net {task.net or 'none'}, {task.epochs} epochs, seed"
+        f" {task.seed}{moved}. Takes raw samples 0 to {task.data.most}."
     )
     with whole_file(path) as part:
         file.save(part, task.data.classes, about)

@@ -52,6 +52,11 @@ class GradientTraining(Training):
         Takes scores [frames, classes] and labels [frames].
     rate : float
         Learning rate; it falls to 0 along half a cosine over all epochs of a phase.
+
+    Attributes
+    ----------
+    images, seen : float tensor [images, channels, rows, columns]
+        All training images, and those as the last epoch saw them.
     """
 
     def __init__(
@@ -60,6 +65,7 @@ class GradientTraining(Training):
         """Move the data to tensors."""
         self.task, self.net, self.loss, self.rate = task, net, loss, rate
         self.images = torch.from_numpy(task.data.x_train.astype(np.float32))
+        self.seen = self.images
         self.labels = torch.from_numpy(task.data.y_train)
         self.batch = min(BATCH, len(self.images))
         self.optimiser = torch.optim.Adam(net.parameters(), rate)
@@ -67,14 +73,16 @@ class GradientTraining(Training):
     def epoch(self, number: int) -> Epoch:
         """Go over all whole batches of the images in a drawn order."""
         self.net.train()
-        batches = len(self.images) // self.batch
+        if self.task.shift:
+            self.seen = torch.from_numpy(self.task.images(number).astype(np.float32))
+        batches = len(self.seen) // self.batch
         total, right = 0.0, 0
         within, epochs = self.phase(number)
         with reproducible(self.task, number):
-            order = torch.randperm(len(self.images))[: batches * self.batch]
+            order = torch.randperm(len(self.seen))[: batches * self.batch]
             for i, chosen in enumerate(order.split(self.batch)):
                 self._set_rate((within * batches + i) / (epochs * batches))
-                scores = self.net(self.images[chosen])
+                scores = self.net(self.seen[chosen])
                 loss = self.loss_of(scores, chosen)
                 self.optimiser.zero_grad()
                 loss.backward()
@@ -89,7 +97,7 @@ class GradientTraining(Training):
         return number, self.task.epochs
 
     def loss_of(self, scores: Any, chosen: Any) -> Any:
-        """Compute the loss of the images with the indices `chosen`."""
+        """Compute the loss of the images of `seen` with the indices `chosen`."""
         return self.loss(scores, self.labels[chosen])
 
     def after_step(self) -> None:

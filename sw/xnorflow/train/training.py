@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from xnorflow.train.chain_file import ChainFile
 from xnorflow.train.data_sets import DataSet
 
+SHIFTS = 3
+"""Place, beside the epoch, from which shifts are drawn."""
+
 
 @dataclass(frozen=True, eq=False)
 class Task:
@@ -29,6 +32,9 @@ class Task:
         Seed of everything drawn.
     variant : str
         Which form of a method is meant, by the name that the method's module gives it.
+    shift : int
+        Most pixels by which training images are moved, up or down and to the left or right, anew in
+        every epoch.
     """
 
     data: DataSet
@@ -36,6 +42,25 @@ class Task:
     epochs: int
     seed: int = 0
     variant: str = ""
+    shift: int = 0
+
+    def images(self, epoch: int) -> NDArray[np.uint8]:
+        """Return the training images of an epoch, [images, channels, rows, columns].
+
+        Every image is moved by numbers of rows and columns of its own, each of which is drawn from
+        -shift to shift; the samples that come in at its edges are 0.
+        """
+        x, shift = self.data.x_train, self.shift
+        if not shift:
+            return x
+        frames, channels, height, width = x.shape
+        padded = np.pad(x, ((0, 0), (0, 0), (shift, shift), (shift, shift)))
+        drawn = self.generator(epoch, SHIFTS).integers(0, 2 * shift + 1, (2, frames))
+        rows = drawn[0][:, None] + np.arange(height)
+        columns = drawn[1][:, None] + np.arange(width)
+        frame, channel = np.arange(frames), np.arange(channels)
+        picked = (frame[:, None, None, None], channel[:, None, None], rows[:, None, :, None])
+        return padded[(*picked, columns[:, None, None, :])]
 
     def generator(self, *place: int) -> np.random.Generator:
         """Return the random numbers of one place, such as an epoch.

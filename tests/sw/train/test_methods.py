@@ -78,7 +78,7 @@ def test_the_same_seed_writes_the_same_file(name: str, tmp_path: Path) -> None:
 def test_a_resumed_training_ends_in_the_same_weights(name: str, tmp_path: Path) -> None:
     method, kept = find_method(name), tmp_path / "c.npz"
     needs_torch(method)
-    wanted = task(method, epochs=3)
+    wanted = task(method, epochs=3, shift=1)
     whole = fit(method, wanted).state()
 
     def stop(done: int, total: int, epoch: object) -> None:
@@ -91,6 +91,14 @@ def test_a_resumed_training_ends_in_the_same_weights(name: str, tmp_path: Path) 
     assert resumed.keys() == whole.keys()
     for key, array in whole.items():
         np.testing.assert_array_equal(resumed[key], array, err_msg=key)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_moved_images_train_another_network(name: str) -> None:
+    method = find_method(name)
+    needs_torch(method)
+    plain, moved = (fit(method, task(method, shift=shift)).state() for shift in (0, 1))
+    assert any(not np.array_equal(moved[key], array) for key, array in plain.items())
 
 
 @pytest.mark.parametrize("name", CONVOLUTIONAL)

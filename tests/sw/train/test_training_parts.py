@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,9 @@ from xnorflow.train import checkpoints
 from xnorflow.train.checkpoints import TrainingOrigin
 from xnorflow.train.data_sets import read_data_set
 from xnorflow.train.topology import PlannedLayer, hidden_widths, steps
+from xnorflow.train.training import Task
+
+from .tiny import stripes
 
 ORIGIN = TrainingOrigin("bnn", "8", 1, 5, 2, "abc")
 
@@ -114,6 +118,33 @@ def test_no_data_at_all(tmp_path: Path) -> None:
         read_data_set(str(tmp_path / "none.npz"))
 
 
+def test_images_are_moved_anew_in_every_epoch() -> None:
+    data = stripes(40, channels=2)
+    padded = np.pad(data.x_train, ((0, 0), (0, 0), (2, 2), (2, 2)))
+    still, moved = (Task(data, "8", 2, shift=shift) for shift in (0, 2))
+    np.testing.assert_array_equal(still.images(1), data.x_train)
+    found = moved.images(1)
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, moved.images(1))
+    assert not np.array_equal(found, moved.images(0))
+    places = []
+    for image, around in zip(found, padded, strict=True):
+        places += [
+            (r, c)
+            for r, c in np.ndindex(5, 5)
+            if np.array_equal(image, around[:, r : r + 6, c : c + 6])
+        ]
+    assert len(places) == 40 and len(set(places)) > 10
+    assert {r for r, _ in places} == {c for _, c in places} == set(range(5))
+
+
+def test_a_checkpoint_without_a_shift_is_of_none(tmp_path: Path) -> None:
+    about = {k: v for k, v in asdict(ORIGIN).items() if k != "shift"}
+    text = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    np.savez(tmp_path / "c.npz", **{checkpoints.ABOUT: text})
+    assert checkpoints.read(tmp_path / "c.npz")[0] == ORIGIN
+
+
 def test_a_checkpoint_comes_back(tmp_path: Path) -> None:
     state = {"net.w": np.arange(6.0).reshape(2, 3), "step": np.float32(3)}
     checkpoints.save(tmp_path / "c.npz", ORIGIN, state)
@@ -128,6 +159,7 @@ def test_a_checkpoint_comes_back(tmp_path: Path) -> None:
         ({"method": "twn"}, "method differ: 'bnn' there, 'twn' here"),
         ({"net": "9"}, "--net differ"),
         ({"seed": 2}, "--seed differ: 1 there, 2 here"),
+        ({"shift": 1}, "--shift differ: 0 there, 1 here"),
         ({"data": "xyz"}, "training images differ$"),
         ({"epochs": 1}, "has had 2 epochs already"),
     ],

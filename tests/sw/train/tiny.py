@@ -41,12 +41,17 @@ NETS = {
 
 
 def task(
-    method: Method, *, net: str | None = None, epochs: int = 2, data: DataSet | None = None
+    method: Method,
+    *,
+    net: str | None = None,
+    epochs: int = 2,
+    data: DataSet | None = None,
+    shift: int = 0,
 ) -> Task:
     """Return a task that takes no second."""
     if net is None:
         net = next((n for name, n in NETS.items() if method.name.startswith(name)), "24")
-    return Task(data or stripes(), net, epochs, 3, method.variant)
+    return Task(data or stripes(), net, epochs, 3, method.variant, shift)
 
 
 def trained(method: Method, path: Path, wanted: Task | None = None) -> Training:

@@ -65,7 +65,8 @@ class BitwiseDense(WritableLayer):
     def masked(self) -> Any:
         """Return the signs of the weights, and 0 for the smallest."""
         size = self.weight.detach().abs()
-        return binary(self.weight.detach()) * (size > size.quantile(SPARSITY))
+        rank = 1 + int(SPARSITY * (size.numel() - 1))
+        return binary(self.weight.detach()) * (size > size.flatten().kthvalue(rank).values)
 
     def write(self, file: ChainFile) -> None:
         """Append the layer of bits, and the sign behind it."""
@@ -108,4 +109,4 @@ def start(task: Task) -> Training:
         torch.manual_seed(task.seed)
         for i, (inputs, outputs) in enumerate(zip(sizes, sizes[1:], strict=False)):
             layers.append(BitwiseDense(inputs, outputs, i == len(sizes) - 2))
-    return TwoPhases(task, nn.Sequential(*layers), loss=functional.cross_entropy, rate=0.01)
+    return TwoPhases(task, nn.Sequential(*layers), loss=functional.cross_entropy, rate=0.03)

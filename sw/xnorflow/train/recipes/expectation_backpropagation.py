@@ -115,11 +115,12 @@ class Posterior(Training):
 
     def epoch(self, number: int) -> Epoch:
         """Update the posterior with all images in a drawn order."""
-        order = self.task.generator(number).permutation(len(self.x))
+        x = self._centred(self.task.images(number)) if self.task.shift else self.x
+        order = self.task.generator(number).permutation(len(x))
         total, right = 0.0, 0
         for first in range(0, len(order), BATCH):
             chosen = order[first : first + BATCH]
-            loss, hits = self._update(self.x[chosen], self.targets[chosen])
+            loss, hits = self._update(x[chosen], self.targets[chosen])
             total, right = total + loss, right + hits
         return Epoch(total / len(order), right / len(order))
 

@@ -60,8 +60,7 @@ class Replicas(Training):
         data = task.data
         replicas = 1 if task.variant.endswith("plain") else REPLICAS
         self.first, self.signs = BinarySamples(data.most), Signs()
-        flat = torch.from_numpy(data.x_train.astype(np.float32)).flatten(1)
-        self.x, self.y = self.first(flat), torch.from_numpy(data.y_train)
+        self.x, self.y = self._samples(data.x_train), torch.from_numpy(data.y_train)
         self.batch = min(BATCH, len(self.x))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(task.seed)
@@ -70,14 +69,15 @@ class Replicas(Training):
 
     def epoch(self, number: int) -> Epoch:
         """Go over the images once per replica, each in an order of its own."""
-        replicas, steps = len(self.w), len(self.x) // self.batch
+        images = self._samples(self.task.images(number)) if self.task.shift else self.x
+        replicas, steps = len(self.w), len(images) // self.batch
         pull = LAST_PULL * number / max(1, self.task.epochs - 1)
         total, right = 0.0, 0
         with reproducible(self.task, number):
-            orders = torch.stack([torch.randperm(len(self.x)) for _ in range(replicas)])
+            orders = torch.stack([torch.randperm(len(images)) for _ in range(replicas)])
             for step in range(steps):
                 chosen = orders[:, step * self.batch : (step + 1) * self.batch]
-                x, y = self.x[chosen], self.y[chosen]
+                x, y = images[chosen], self.y[chosen]
                 scores = self.scores(x, straight_through(self.w, binary(self.w)))
                 loss = functional.cross_entropy(TEMPERATURE * scores.flatten(0, 1), y.flatten())
                 (gradient,) = torch.autograd.grad(loss * replicas, self.w)
@@ -129,6 +129,9 @@ class Replicas(Training):
             return ()
         apart = (binary(w) != binary(w.mean(0))).float().mean().item()
         return (f"{apart:.2%} of a replica's weights have another sign than the mean of all",)
+
+    def _samples(self, x: NDArray[np.uint8]) -> Any:
+        return self.first(torch.from_numpy(x.astype(np.float32)).flatten(1))
 
 
 def start(task: Task) -> Training:

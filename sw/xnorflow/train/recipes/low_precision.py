@@ -194,13 +194,14 @@ class FixedPointTraining(Training):
 
     def epoch(self, number: int) -> Epoch:
         """Go over all whole batches of the images in a drawn order."""
-        batches = len(self.x) // self.batch
+        x = self._samples(self.task.images(number)) if self.task.shift else self.x
+        batches = len(x) // self.batch
         total, right = 0.0, 0
         with reproducible(self.task, number):
-            order = torch.randperm(len(self.x))[: batches * self.batch]
+            order = torch.randperm(len(x))[: batches * self.batch]
             for i, chosen in enumerate(order.split(self.batch)):
                 done = number * batches + i
-                scores = self.scores(self.x[chosen])
+                scores = self.scores(x[chosen])
                 loss = functional.cross_entropy(scores, self.y[chosen])
                 gradients = torch.autograd.grad(loss, self.parameters)
                 rate = RATE * (1 - done / (self.task.epochs * batches))

@@ -92,6 +92,8 @@ class AfterTeacher(TwoSteps):
         """Go over the images with the real network, or with the binary one."""
         if number < self.taught:
             return self.teacher.epoch(number)
+        if self.task.shift:
+            self.wanted = None
         return super().epoch(number - self.taught)
 
     def loss_of(self, scores: Any, chosen: Any) -> Any:
@@ -101,7 +103,7 @@ class AfterTeacher(TwoSteps):
         if self.wanted is None:
             net = self.teacher.net.eval()
             with torch.no_grad():
-                made = [net(part) for part in self.images.split(self.batch)]
+                made = [net(part) for part in self.seen.split(self.batch)]
             self.wanted = torch.cat(made).softmax(1)
         return functional.cross_entropy(scores, self.wanted[chosen])
 
