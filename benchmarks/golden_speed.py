@@ -35,6 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--frames", type=int, default=500)
+    parser.add_argument("--only", default="", metavar="TEXT", help="networks with TEXT in the name")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--numpy", action="store_true", help="the golden model in NumPy alone")
     parser.add_argument("--target", help="option of the C++ compiler, such as -march=x86-64-v3")
@@ -52,7 +53,7 @@ def main() -> None:
         " ONNX Runtime: min, median, max |"
     )
     print("|---|---|---|---|---|")
-    for trained in TRAINED:
+    for trained in (t for t in TRAINED if options.only in t.name):
         x = trained.images()[0][: options.frames]
         net = xf.load(trained.path, input_scale=trained.scale)
         executor = Executor(trained.path, options.threads)

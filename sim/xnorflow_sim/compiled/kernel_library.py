@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from xnorflow.errors import CheckFailed
+from xnorflow.errors import CheckFailed, XnorflowError
 from xnorflow_sim import process_group
 from xnorflow_sim.verilator import cache, toolchain
 
@@ -71,9 +71,19 @@ def load(targets: tuple[str, ...] = TARGETS, root: Path | None = None) -> Kernel
 
 
 @lru_cache(maxsize=1)
+def _attempt() -> Kernels | Exception:
+    try:
+        return load()
+    except (XnorflowError, OSError) as e:
+        return e
+
+
 def kernels() -> Kernels:
-    """Return what `load` returns; errors are as there."""
-    return load()
+    """Return what `load` returns, or raise what it raises; it is called once in a process."""
+    found = _attempt()
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
 def execute(

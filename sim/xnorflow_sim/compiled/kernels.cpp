@@ -125,6 +125,17 @@ template <class V> static inline void taps(const i64 *f, i64 r, i64 c, V visit) 
     }
 }
 
+// The same for runs of taps side by side whose pixels are neighbours: visit(tap, pixel, taps).
+template <class V> static inline void runs(const i64 *f, i64 r, i64 c, V visit) {
+    if (f[DX] != 1) return taps(f, r, c, [&](i64 tap, i64 at) { visit(tap, at, 1); });
+    i64 x = c * f[SX] - f[LEFT], first = x < 0 ? -x : 0, end = f[W] - x < f[KW] ? f[W] - x : f[KW];
+    if (first >= end) return;
+    for (i64 a = 0; a < f[KH]; a++) {
+        i64 y = r * f[SY] - f[TOP] + a * f[DY];
+        if (y >= 0 && y < f[H]) visit(a * f[KW] + first, y * f[W] + x + first, end - first);
+    }
+}
+
 // Leave the sums of one pixel as values, or quantised.
 static inline void finish(const i64 *f, const int32_t *v, void *frame, i64 pixel) {
     if (!f[P3]) std::memcpy((int32_t *)frame + pixel * f[OC], v, 4 * f[OC]);
@@ -134,7 +145,17 @@ static inline void finish(const i64 *f, const int32_t *v, void *frame, i64 pixel
 
 // Counts of ones in `in AND weights`, of four patches and four outputs, whose words lie side by side.
 static inline void count(const u64 *const p[PIXELS], const u64 *w, int n, u64 s[PIXELS][4]) {
-#ifdef __AVX2__
+#if defined(__AVX512VPOPCNTDQ__) && defined(__AVX512VL__)
+    __m256i total[PIXELS] = {};
+    for (int k = 0; k < n; k++) {
+        __m256i v = _mm256_loadu_si256((const __m256i *)(w + 4 * k));
+        for (int q = 0; q < PIXELS; q++) {
+            __m256i x = _mm256_and_si256(v, _mm256_set1_epi64x(i64(p[q][k])));
+            total[q] = _mm256_add_epi64(total[q], _mm256_popcnt_epi64(x));
+        }
+    }
+    for (int q = 0; q < PIXELS; q++) _mm256_storeu_si256((__m256i *)s[q], total[q]);
+#elif defined(__AVX2__)
     const __m256i low = _mm256_set1_epi8(15);
     const __m256i ones = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
                                           0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
@@ -233,7 +254,7 @@ static void conv_wide(const i64 *f, const u64 *in, u64 *out, int n) {
     i64 groups = f[GROUPS], cg = f[C] / groups, og = f[OC] / groups, k = f[KH] * f[KW] * cg;
     i64 padded = (og + 15) / 16 * 16, per = f[OH] * f[OW];
     const float *weights = (const float *)f[P0];
-    i64 total = per * n, room = (f[OC] + 15) / 16 * 16;
+    i64 total = per * n, room = f[OC] + 15;  // Whole vectors are written, also of the last group.
     std::vector<float> patches(size_t(PIXELS) * k);
     std::vector<int32_t> sums(size_t(PIXELS) * room);
     for (i64 first = 0; first < total; first += PIXELS) {
@@ -244,9 +265,13 @@ static void conv_wide(const i64 *f, const u64 *in, u64 *out, int n) {
                 i64 frame = (first + q) / per, pixel = (first + q) % per;
                 const int32_t *from = (const int32_t *)(in + frame * f[IN_WORDS]);
                 float *to = patches.data() + q * k;
-                taps(f, pixel / f[OW], pixel % f[OW], [&](i64 tap, i64 where) {
+                runs(f, pixel / f[OW], pixel % f[OW], [&](i64 tap, i64 where, i64 side) {
                     const int32_t *s = from + where * f[C] + g * cg;
-                    for (i64 c = 0; c < cg; c++) to[tap * cg + c] = float(s[c]);
+                    float *t = to + tap * cg;
+                    // Without groups, the channels of neighbours lie in one piece.
+                    i64 pieces = groups == 1 ? 1 : side, each = cg * side / pieces;
+                    for (; pieces; pieces--, s += f[C], t += cg)
+                        for (i64 c = 0; c < each; c++) t[c] = float(s[c]);
                 });
             }
             const float *w = weights + g * k * padded, *p = patches.data();
@@ -261,10 +286,11 @@ static void conv_wide(const i64 *f, const u64 *in, u64 *out, int n) {
                         s[q][1] += p[q * k + t] * y;
                     }
                 }
-                i64 left = og - o < 16 ? og - o : 16;
                 for (int q = 0; q < m; q++)
-                    for (i64 i = 0; i < left; i++)
-                        sums[q * room + g * og + o + i] = int32_t(s[q][i / 8][i % 8]);
+                    for (int i = 0; i < 2; i++) {
+                        i8x whole = __builtin_convertvector(s[q][i], i8x);
+                        std::memcpy(&sums[q * room + g * og + o + 8 * i], &whole, 32);
+                    }
             }
         }
         for (int q = 0; q < m; q++) {

@@ -176,6 +176,25 @@ def test_a_compiler_that_refuses_is_an_error(tmp_path: Path) -> None:
         kernel_library.load(("-march=nothing",), tmp_path)
 
 
+def test_a_compiler_that_fails_is_called_once(
+    net: ir.IntegerNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def fails() -> kernel_library.Kernels:
+        calls.append(1)
+        raise CheckFailed("the compiler fails")
+
+    monkeypatch.setattr(kernel_library, "load", fails)
+    kernel_library._attempt.cache_clear()
+    try:
+        for _ in range(2):
+            assert first_layers.first_layers(net, needed=False) is None
+    finally:
+        kernel_library._attempt.cache_clear()
+    assert len(calls) == 1
+
+
 @pytest.mark.parametrize("target", ["-march=x86-64-v3", ""])
 def test_other_builds_and_a_damaged_library(
     net: ir.IntegerNetwork, tmp_path: Path, target: str
