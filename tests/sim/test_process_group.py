@@ -32,7 +32,7 @@ def until(true: Callable[[], object]) -> None:
 
 
 def gone(number: int) -> bool:
-    """Tell whether a process has ended; one that nobody waited for counts."""
+    """Return whether a process has ended; one that nobody waited for counts."""
     try:
         status = Path(f"/proc/{number}/stat").read_text()
     except OSError:

@@ -26,7 +26,7 @@ def model(tmp_path):
 
 
 def silent(net):
-    """Give the digest of a network without its notes."""
+    """Return the digest of a network without its notes."""
     return replace(net, notes=()).digest
 
 

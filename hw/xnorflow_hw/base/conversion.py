@@ -72,7 +72,7 @@ def _cache() -> Iterator[None]:
 
 
 def _writable(folder: str | Path) -> bool:
-    """Tell whether the runtime can make its folder below another one."""
+    """Return whether the runtime can make its folder below another one."""
     try:
         below = Path(folder) / "wasmtime"
         below.mkdir(parents=True, exist_ok=True)

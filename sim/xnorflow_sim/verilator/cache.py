@@ -110,7 +110,7 @@ def _seal(folder: Path) -> None:
 
 
 def _sound(folder: Path) -> bool:
-    """Tell whether an entry is there with all that was made, unchanged.
+    """Return whether an entry is there with all that was made, unchanged.
 
     A cut or damaged library would end the process that loads it, if not do something worse.
     """

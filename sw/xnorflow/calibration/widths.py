@@ -203,7 +203,7 @@ class _Tried:
     def other_labels(
         self, want: NDArray[np.float64], part: slice = slice(None)
     ) -> NDArray[np.bool_]:
-        """Tell which frames have other labels than in float64.
+        """Return which frames have other labels than in float64.
 
         A frame has if more than `FEW` of the labels of any output are others; an output has one
         label, or one for each pixel.
@@ -227,7 +227,7 @@ class _Tried:
         return other
 
     def differs(self, want: NDArray[np.float64]) -> bool:
-        """Tell whether any frame has other labels; stops at the first."""
+        """Return whether any frame has other labels; stops at the first."""
         return any(
             self.other_labels(want, slice(first, first + execute.BATCH)).any()
             for first in range(0, len(want), execute.BATCH)

@@ -50,12 +50,12 @@ _DTYPES = frozenset(narrow.dtype for narrow in NARROW.values())
 
 
 def is_narrow(dtype: np.dtype[Any]) -> bool:
-    """Tell whether an element type is an integer of 2 or 4 bits."""
+    """Return whether an element type is an integer of 2 or 4 bits."""
     return dtype in _DTYPES
 
 
 def is_integer(dtype: np.dtype[Any]) -> bool:
-    """Tell whether an element type is an integer, of whatever width."""
+    """Return whether an element type is an integer, of whatever width."""
     return dtype.kind in "iu" or is_narrow(dtype)
 
 

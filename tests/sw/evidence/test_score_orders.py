@@ -10,7 +10,7 @@ from xnorflow.evidence.score_orders import compare_orders, hanging
 
 
 def pairs_differ(a, b):
-    """Tell of two rows of scores whether a pair differs, and whether one is turned around."""
+    """Return of two rows of scores whether a pair differs, and whether one is turned around."""
     differ = turned = False
     for i in range(len(a)):
         for j in range(len(a)):

@@ -24,7 +24,7 @@ def run(path, samples, scale=1.0):
 
 
 def order(scores):
-    """Give which of any two scores of a frame is greater."""
+    """Return which of any two scores of a frame is greater."""
     return np.sign(scores[:, :, None] - scores[:, None])
 
 

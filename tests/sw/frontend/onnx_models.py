@@ -86,7 +86,7 @@ class Model:
 
 
 def to_file_layout(frames, shape):
-    """Give one frame [rows, columns, channels] as the file's input of that shape, NCHW first."""
+    """Return one frame [rows, columns, channels] as the file's input of that shape, NCHW first."""
     h, w, c = frames.shape
     if len(shape) == 4 and tuple(shape[1:]) == (c, h, w):
         return frames.transpose(2, 0, 1).reshape(1, c, h, w)

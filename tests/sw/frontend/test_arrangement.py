@@ -20,7 +20,7 @@ def positions(*frame):
 
 
 def made(moves, frame):
-    """Give the positions that operations bring to each place; -1000 for padding."""
+    """Return the positions that operations bring to each place; -1000 for padding."""
     graph = ops.Graph("moves", frame, moves)
     x = positions(*frame)[None].astype(np.float64)
     *_, (_, values) = execute.run(graph, x)

@@ -99,7 +99,7 @@ def test_output_types_of_newer_operator_sets(tmp_path):
 
 
 def quantised_start(m, zero):
-    """Give pictures as integers, and the parameters of such a tensor."""
+    """Return pictures as integers, and the parameters of such a tensor."""
     return m("QuantizeLinear", m("Sub", "x", f32(90)), f32(2), zero), f32(2), zero
 
 

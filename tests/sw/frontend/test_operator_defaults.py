@@ -282,7 +282,7 @@ def test_every_operator_is_here():
 
 
 def _cases(table):
-    """Give each row at the first and last operator set, and those at which operators changed."""
+    """Return each row at the first and last operator set, and those at which operators changed."""
     for op, rows in table.items():
         for i, (*front, first, last, inputs, attributes) in enumerate(rows):
             for opset in sorted({first, last} | ({11, 13, 18, 21} & set(range(first, last + 1)))):

@@ -26,7 +26,7 @@ TITLES = {
 
 
 def versions(op):
-    """Give the operator sets that define or change a standard operator, as far as they are read."""
+    """Return the operator sets that define or change a standard operator, as far as they are read."""
     known = {
         s.since_version
         for s in onnx.defs.get_all_schemas_with_history()
@@ -37,7 +37,7 @@ def versions(op):
 
 
 def tables():
-    """Give the generated part of the page."""
+    """Return the generated part of the page."""
     lines = []
     for family, title in TITLES.items():
         mine = [d for d, f in DOMAINS.items() if f == family]
@@ -97,7 +97,7 @@ def test_every_family_has_a_table_and_every_standard_operator_is_one_of_onnx():
 
 
 def handlers(module):
-    """Give the public functions of a module that import nodes, by what they take and return."""
+    """Return the public functions of a module that import nodes, by what they take and return."""
     for name, function in inspect.getmembers(module, inspect.isfunction):
         takes = list(inspect.signature(function).parameters)[:2] == ["node", "inputs"]
         gives = function.__annotations__.get("return") in ("Result", "Outcome")

@@ -17,7 +17,7 @@ RNG = np.random.default_rng(6)
 
 
 def sign(m, x):
-    """Give the sign of what is not 0, in any operator set."""
+    """Return the sign of what is not 0, in any operator set."""
     if m.opset >= 9:
         return m("Sign", x)
     return m("Sub", m("Mul", m("Cast", m("Greater", x, f32(0)), to=1), f32(2)), f32(1))

@@ -11,7 +11,7 @@ from xnorflow.graph.gather_op import GatherOp
 
 
 def windows(x, window, pad):
-    """Give [frames, rows, columns, kernel_rows, kernel_cols, channels]."""
+    """Return [frames, rows, columns, kernel_rows, kernel_cols, channels]."""
     top, left, bottom, right = window.pads
     x = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=pad)
     rows, cols = window.output(x.shape[1] - top - bottom, x.shape[2] - left - right)
