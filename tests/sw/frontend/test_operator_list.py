@@ -26,7 +26,7 @@ TITLES = {
 
 
 def versions(op):
-    """Return the operator sets that define or change a standard operator, so far as they are read."""
+    """Return the operator sets that define or change a standard operator, if they are read."""
     known = {
         s.since_version
         for s in onnx.defs.get_all_schemas_with_history()
