@@ -47,7 +47,7 @@ from xnorflow.plan.mapping import mapped
 from xnorflow.plan.tail_choice import with_tails
 from xnorflow_hw.spec import AffineSpec, BufferSpec, DotSpec
 from xnorflow_sim import golden
-from xnorflow_sim.compiled.first_layers import first_layers
+from xnorflow_sim.compiled.compiled_layers import compiled_layers
 
 PARTS = {
     "affine": "thresholds that hardware computes as an affine function",
@@ -120,7 +120,7 @@ def check_compiled(case: Case, seen: Counter[str]) -> None:
         os.environ[golden.ENGINE] = engine
         scores[engine] = golden.run(case.net, case.x)
     np.testing.assert_array_equal(scores["compiled"], scores["numpy"])
-    fast = first_layers(case.net, needed=True)
+    fast = compiled_layers(case.net, needed=True)
     seen["networks with compiled layers"] += fast is not None
     seen["networks whose layers but the last are all compiled"] += (
         fast is not None and fast.layers >= len(case.net.layers) - 1

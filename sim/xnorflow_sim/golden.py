@@ -4,8 +4,8 @@ It is the specification of what the hardware computes. All values are integers. 
 through BLAS in float32 or float64, but only where every partial sum fits the mantissa: then the
 float result is the integer result, whatever the order of summation.
 
-Where there is a C++ compiler, `run` leaves the first layers of a network to the room `compiled`,
-and holds the scores of the first frames to NumPy's.
+Where there is a C++ compiler, `run` leaves parts of a network to the room `compiled`, and holds the
+scores of the first frames to NumPy's.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from xnorflow.ir.layers import (
 from xnorflow.ir.looked_up import Gather
 from xnorflow.ir.score_steps import run as run_steps
 from xnorflow.ir.stretches import AddMap, Stretch
-from xnorflow_sim.compiled.first_layers import FirstLayers, first_layers
+from xnorflow_sim.compiled.compiled_layers import CompiledLayers, compiled_layers
 
 BATCH_BYTES = 1 << 26
 """Most memory for the largest feature map of a batch, in bytes."""
@@ -161,21 +161,21 @@ def _frame_scores(
     net: LayerGraph,
     x: NDArray[Any],
     count: int | None = None,
-    fast: FirstLayers | None = None,
+    fast: CompiledLayers | None = None,
 ) -> NDArray[Any]:
     """Return the scores of frames [N, scores], as `trace` computes them."""
     *_, (_, values) = trace(net, x, count, fast)
     return values.reshape(len(x), -1)
 
 
-def _chosen(net: LayerGraph, count: int) -> FirstLayers | None:
+def _chosen(net: LayerGraph, count: int) -> CompiledLayers | None:
     """Return the compiled layers that a run of so many frames takes; None for NumPy alone."""
     engine = os.environ.get(ENGINE) or "auto"
     if engine not in ENGINES:
         raise BadInput(f"{ENGINE} is {engine!r}, but it can only be {', '.join(ENGINES)}")
     if engine == "numpy" or (engine == "auto" and count < FEW):
         return None
-    return first_layers(net, needed=engine == "compiled")
+    return compiled_layers(net, needed=engine == "compiled")
 
 
 def _hold(net: LayerGraph, x: NDArray[Any], scores: NDArray[Any]) -> None:
@@ -215,7 +215,7 @@ def trace(
     net: LayerGraph,
     x: NDArray[Any],
     edges: int | None = None,
-    fast: FirstLayers | None = None,
+    fast: CompiledLayers | None = None,
 ) -> Iterator[tuple[Layer, NDArray[Any]]]:
     """Compute one layer after the other, and yield each with its output.
 
@@ -227,8 +227,8 @@ def trace(
         Frames that `frames` made.
     edges : int, optional
         Number of enabled edges of each layer, all by default.
-    fast : FirstLayers, optional
-        Compiled layers of a chain with all edges, of which only the last is yielded.
+    fast : CompiledLayers, optional
+        Compiled parts of a network with all edges; of each only the last layer is yielded.
 
     Yields
     ------
@@ -238,21 +238,23 @@ def trace(
         Its output: integers, in a dtype that holds them exactly.
     """
     maps: dict[int, NDArray[Any]] = {}
-    begun = 0
-    if fast is not None:
-        begun = fast.layers
-        a = net.features[begun].alphabet
-        maps[begun] = fast(x).astype(_exact_dtype(max(abs(a.lo), abs(a.hi))))
-        yield net.layers[begun - 1], maps[begun]
-    elif all(isinstance(net.layers[k], InputTable) for k in net.readers[0]):
+    if all(isinstance(net.layers[k], InputTable) for k in net.readers[0]):
         # A table is indexed by codes; only other layers read the samples' values.
         maps[0] = x
     else:
         maps[0] = net.samples.alphabet.values(x).astype(np.float32)
-    for k in range(begun, len(net.layers)):
+    end = 0
+    while end < len(net.layers):
+        k, end = end, end + 1
         layer, reads = net.layers[k], net.reads[k]
         read = [maps[at] for at in reads]
-        if isinstance(layer, Join):
+        if fast is not None and k in fast.tables:
+            part = fast.tables[k]
+            end, layer = part.end, net.layers[part.end - 1]
+            a = part.out.alphabet
+            found = fast(part, x if part.source == 0 else read[0])
+            values = found.astype(_exact_dtype(max(abs(a.lo), abs(a.hi))))
+        elif isinstance(layer, Join):
             values = join(layer, *read)
         else:
             inp = x if isinstance(layer, InputTable) else read[0]
@@ -261,7 +263,7 @@ def trace(
                 values = apply(layer.with_edges(edges), inp, net.features[reads[0]])
             else:
                 values = apply(layer, inp, net.features[reads[0]])
-        maps[k + 1] = values
+        maps[end] = values
         # What nothing later reads is dropped.
         for at in set(reads):
             if net.readers[at][-1] == k:

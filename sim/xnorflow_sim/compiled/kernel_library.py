@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +88,7 @@ def kernels() -> Kernels:
 
 
 def execute(
-    run: Kernels, steps: NDArray[np.int64], x: NDArray[np.uint8 | np.uint16], size: int, most: int
+    run: Kernels, steps: NDArray[np.int64], x: NDArray[np.integer[Any]], size: int, most: int
 ) -> NDArray[np.int32]:
     """Send frames through a table of steps.
 
@@ -97,8 +98,8 @@ def execute(
         What `load` returned.
     steps : int64 array [steps, fields]
         Table that `step_table` made.
-    x : uint8 or uint16 array [N, height, width, channels]
-        Codes of the samples.
+    x : uint8, uint16 or int32 array [N, height, width, channels]
+        Codes of samples, or values of a map.
     size, most : int
         Values of a frame's result, and words of its largest map.
 
@@ -108,8 +109,8 @@ def execute(
         The values of the last map.
     """
     x = np.ascontiguousarray(x)
-    if x.dtype not in (np.uint8, np.uint16):
-        raise TypeError(f"samples of type {x.dtype} are no codes")
+    if x.dtype not in (np.uint8, np.uint16, np.int32):
+        raise TypeError(f"the kernels read no {x.dtype}")
     out = np.empty((len(x), size), np.int32)
     if run(
         steps.ctypes.data,

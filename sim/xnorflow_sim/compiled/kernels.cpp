@@ -392,7 +392,8 @@ extern "C" int xf_run(const i64 *steps, i64 count, const void *x, i64 width, i64
                 for (int i = 0; i < n; i++) {
                     u64 *frame = to + i * f[OUT_WORDS];
                     if (width == 1) samples(f, (const uint8_t *)x + (at + i) * samples_each, frame);
-                    else samples(f, (const uint16_t *)x + (at + i) * samples_each, frame);
+                    else if (width == 2) samples(f, (const uint16_t *)x + (at + i) * samples_each, frame);
+                    else samples(f, (const int32_t *)x + (at + i) * samples_each, frame);
                 }
             else if (f[KIND] == CONV_BITS) conv_bits(f, from, to, n);
             else if (f[KIND] == CONV_WIDE) conv_wide(f, from, to, n);

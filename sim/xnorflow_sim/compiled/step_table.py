@@ -1,4 +1,4 @@
-"""The table of steps that `kernels.cpp` executes, made from the first layers of a network."""
+"""Tables of steps that `kernels.cpp` executes, made from parts of a network."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ FIELDS = (
 
 @dataclass(frozen=True, eq=False)
 class StepTable:
-    """Steps that compute the first layers of a network.
+    """Steps that compute layers each of which alone reads the one before.
 
     Parameters
     ----------
@@ -59,8 +59,10 @@ class StepTable:
         The table; some fields are addresses of `kept`.
     kept : tuple of array
         Weights, thresholds and tables that the steps point to.
-    layers : int
-        Number of layers that they compute.
+    first, end : int
+        The layers that they compute, as a range of indices.
+    source : int
+        Map that the first of these reads, as an index; 0 is the frame, whose codes are read.
     out : Features
         Feature map after the last of these.
     most : int
@@ -69,26 +71,36 @@ class StepTable:
 
     steps: NDArray[np.int64]
     kept: tuple[NDArray[Any], ...]
-    layers: int
+    first: int
+    end: int
+    source: int
     out: Features
     most: int
 
 
-def step_table(net: LayerGraph) -> StepTable | None:
-    """Return the steps of the first layers of a network; None if there are none worth it.
+def step_tables(net: LayerGraph) -> list[StepTable]:
+    """Return the steps of all parts of a network that are worth it, which are those with sums.
 
-    Layers that the kernels do not know, or whose values they do not hold, are left to the golden
-    model, with all that follow.
+    Joins, layers that the kernels do not know, and those whose values they do not hold are left to
+    the golden model.
     """
-    if not net.chain or not any(isinstance(layer, Conv) for layer in net.layers):
-        return None
-    builder = _Builder(net)
-    done = builder.all_steps()
-    if not any(isinstance(layer, Conv) for layer in net.layers[:done]):
-        return None
-    table = np.array([[step[name] for name in FIELDS] for step in builder.steps], np.int64)
-    most = int(table[:, [FIELDS.index("in_words"), FIELDS.index("out_words")]].max())
-    return StepTable(table, tuple(builder.kept), done, net.features[done], most)
+    found = []
+    first = 0
+    while first < len(net.layers):
+        builder = _Builder(net, first)
+        end = builder.all_steps()
+        if any(isinstance(layer, Conv) for layer in net.layers[first:end]):
+            found.append(builder.table(end))
+        first = max(first + 1, end)
+    return found
+
+
+def _alone(net: LayerGraph, first: int) -> int:
+    """Return the end of the layers from `first` on of which each alone reads the one before."""
+    end = first + 1
+    while end < len(net.layers) and net.reads[end] == (end,) and net.readers[end] == (end,):
+        end += 1
+    return end
 
 
 def _words(count: int) -> int:
@@ -118,43 +130,66 @@ class _Builder:
     """Collect steps; `planes` are those of the map that the next one reads, 0 if it has values."""
 
     net: LayerGraph
+    first: int
     planes: int = 0
     steps: list[dict[str, int]] = field(default_factory=list)
     kept: list[NDArray[Any]] = field(default_factory=list)
 
     def all_steps(self) -> int:
-        """Write the steps of as many layers as possible, and return their number."""
-        layers, maps = self.net.layers, self.net.features
-        done = 0
-        if not _held(maps[0].alphabet):
-            return 0
-        if not isinstance(layers[0], InputTable):
-            a = maps[0].alphabet
-            self._add(StepKind.SAMPLES, maps[0], maps[0], 0, lo=a.lo, step=a.step)
-        while done < len(layers) and _held(maps[done + 1].alphabet):
-            layer, inp, out = layers[done], maps[done], maps[done + 1]
-            follower = layers[done + 1] if done + 1 < len(layers) else None
+        """Write the steps of as many layers as possible, and return the end of these."""
+        maps, stop = self.net.features, _alone(self.net, self.first)
+        layers = self.net.layers[:stop]
+        done, inp = self.first, maps[self.source]
+        if not _held(inp.alphabet):
+            return done
+        if self.source:
+            self._load(inp)
+        elif not isinstance(layers[done], InputTable):
+            self._add(StepKind.SAMPLES, inp, inp, 0, lo=inp.alphabet.lo, step=inp.alphabet.step)
+        while done < stop and _held(maps[done + 1].alphabet):
+            layer, out = layers[done], maps[done + 1]
+            follower = layers[done + 1] if done + 1 < stop else None
             fused = isinstance(layer, Conv) and isinstance(follower, Threshold)
             if fused and not _held(maps[done + 2].alphabet):
                 fused = False
             after = follower if fused and isinstance(follower, Threshold) else None
-            if done == 0 and isinstance(layer, InputTable) and isinstance(follower, Flatten):
+            if isinstance(layer, InputTable) and isinstance(follower, Flatten):
                 # Pixels of one channel would take a word each.
-                self._flat_table(layer, inp, maps[2])
-                done = 2
-                continue
-            if not self._layer(done, layer, inp, out, after):
+                self._flat_table(layer, inp, maps[done + 2])
+                done += 2
+            elif self._layer(layer, inp, out, after):
+                done += 2 if fused else 1
+            else:
                 break
-            done += 2 if fused else 1
-        self._unpack(maps[done])
+            inp = maps[done]
+        self._unpack(inp)
         return done
 
-    def _layer(
-        self, at: int, layer: Layer, inp: Features, out: Features, after: Threshold | None
-    ) -> bool:
+    @property
+    def source(self) -> int:
+        """The map that the first layer reads, the first of several."""
+        return self.net.reads[self.first][0]
+
+    def table(self, end: int) -> StepTable:
+        """Return the table of the steps that compute the layers up to `end`."""
+        steps = np.array([[step[name] for name in FIELDS] for step in self.steps], np.int64)
+        most = int(steps[:, [FIELDS.index("in_words"), FIELDS.index("out_words")]].max())
+        kept, out = tuple(self.kept), self.net.features[end]
+        return StepTable(steps, kept, self.first, end, self.source, out, most)
+
+    def _load(self, inp: Features) -> None:
+        """Write the steps that read a map of values, and bring few-valued ones into planes."""
+        self._add(StepKind.SAMPLES, inp, inp, 0, lo=0, step=1)
+        a = inp.alphabet
+        if planes := _planes(a):
+            bounds = a.values(np.arange(1, a.levels))
+            packing = Threshold("packing", np.tile(bounds, (inp.channels, 1)), a)
+            self._add(StepKind.THRESHOLD, inp, inp, planes, None, **self._cut(packing))
+
+    def _layer(self, layer: Layer, inp: Features, out: Features, after: Threshold | None) -> bool:
         """Write the steps of a layer, and of the thresholds after it; False if it is not known."""
         if isinstance(layer, InputTable):
-            return at == 0 and self._table(layer, inp, out)
+            return self._table(layer, inp, out)
         if isinstance(layer, Conv):
             return self._conv(layer, inp, out, after)
         if isinstance(layer, Threshold):

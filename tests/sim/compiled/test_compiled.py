@@ -14,9 +14,10 @@ import xnorflow as xf
 from xnorflow import ir
 from xnorflow.errors import BadInput, CheckFailed, ToolMissing
 from xnorflow_sim import golden
-from xnorflow_sim.compiled import first_layers, kernel_library
+from xnorflow_sim.compiled import compiled_layers, kernel_library
 from xnorflow_sim.verilator import toolchain
 
+from ...branching import branching_cases
 from ...strategies import Case, cases
 
 MODELS = Path(__file__).parents[4] / "shared/data/models"
@@ -32,7 +33,7 @@ def kernels() -> None:
 
 def same(net: ir.IntegerNetwork, x: np.ndarray) -> int:
     """Compare compiled layers with NumPy; return how many layers are compiled."""
-    fast = first_layers.first_layers(net, needed=True)
+    fast = compiled_layers.compiled_layers(net, needed=True)
     if fast is None:
         return 0
     np.testing.assert_array_equal(
@@ -130,8 +131,66 @@ def test_a_join_of_one_map_behind_compiled_layers_is_computed() -> None:
     net = ir.IntegerNetwork("net", (5, 5, 64), layers)
     assert net.chain
     x = rng.integers(0, 256, (20, 5, 5, 64)).astype(np.uint8)
-    assert same(net, x) == 2
+    assert same(net, x) == 5
     np.testing.assert_array_equal(golden.run(net, x)[:5], golden.run(net, x[:5]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(branching_cases(forks=3))
+def test_drawn_networks_that_branch_are_the_same(case: Case) -> None:
+    same(case.net, golden.frames(case.net, case.x))
+
+
+@pytest.mark.parametrize("codes", [ir.BIPOLAR, ir.TERNARY, ir.Alphabet(-3, 2, 4)])
+@pytest.mark.parametrize("channels", [32, 65])
+def test_both_ways_of_a_branch_are_compiled(codes: ir.Alphabet, channels: int) -> None:
+    """Behind a fork and behind a join, maps of values are brought into planes."""
+    rng = np.random.default_rng(6)
+    window = ir.Window((3, 3), pads=(1, 1, 1, 1))
+
+    def conv(name: str, inputs: int) -> ir.Conv:
+        weights = rng.choice((-1, 1), (channels, 3, 3, inputs))
+        return ir.Conv(name, weights, ir.BIPOLAR, window, inputs=(before[name],))
+
+    def cut(name: str) -> ir.Threshold:
+        drawn = np.sort(rng.integers(-9, 10, (channels, codes.levels - 1)), 1)
+        return ir.Threshold(name, drawn, codes, inputs=(before[name],))
+
+    before = {
+        "stem": "table",
+        "code0": "stem",
+        "conv1": "code0",
+        "code1": "conv1",
+        "conv2": "code1",
+        "code2": "add",
+        "conv3": "code2",
+    }
+    layers: tuple[ir.Layer, ...] = (
+        ir.InputTable("table", rng.integers(0, 2, (1, 256)), ir.BIPOLAR),
+        conv("stem", 2),
+        cut("code0"),
+        conv("conv1", channels),
+        cut("code1"),
+        conv("conv2", channels),
+        ir.Add("add", np.array([[1], [3]]), inputs=("conv2", "code0")),
+        cut("code2"),
+        conv("conv3", channels),
+        ir.Maximum("most", np.array([[1], [2]]), inputs=("conv3", "add")),
+        ir.Flatten("flat"),
+        ir.Conv("dense", rng.choice((-1, 1), (3, 1, 1, 36 * channels)), ir.BIPOLAR),
+        ir.Scores("scores", np.zeros(3, np.int64)),
+    )
+    net = ir.IntegerNetwork("net", (6, 6, 2), layers)
+    fast = compiled_layers.compiled_layers(net, needed=True)
+    assert fast is not None
+    assert [(t.first, t.end, t.source) for t in fast.tables.values()] == [
+        (0, 3, 0),
+        (3, 6, 3),
+        (7, 9, 7),
+        (10, 12, 10),
+    ]
+    assert same(net, X) == 10
+    np.testing.assert_array_equal(golden.run(net, X), golden._frame_scores(net, X))
 
 
 X = np.random.default_rng(2).integers(0, 256, (40, 6, 6, 2)).astype(np.uint8)
@@ -150,8 +209,8 @@ def test_the_environment_chooses(net: ir.IntegerNetwork, monkeypatch: pytest.Mon
 
 
 def test_a_wrong_kernel_is_noticed(net: ir.IntegerNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = first_layers.FirstLayers.__call__
-    monkeypatch.setattr(first_layers.FirstLayers, "__call__", lambda self, x: wrong(self, x) + 1)
+    wrong = compiled_layers.CompiledLayers.__call__
+    monkeypatch.setattr(compiled_layers.CompiledLayers, "__call__", lambda *a: wrong(*a) + 1)
     with pytest.raises(CheckFailed, match="network net: its compiled layers give frame 0 other"):
         net(X)
 
@@ -189,7 +248,7 @@ def test_a_compiler_that_fails_is_called_once(
     kernel_library._attempt.cache_clear()
     try:
         for _ in range(2):
-            assert first_layers.first_layers(net, needed=False) is None
+            assert compiled_layers.compiled_layers(net, needed=False) is None
     finally:
         kernel_library._attempt.cache_clear()
     assert len(calls) == 1
@@ -200,10 +259,12 @@ def test_other_builds_and_a_damaged_library(
     net: ir.IntegerNetwork, tmp_path: Path, target: str
 ) -> None:
     targets = ("-march=nothing", target)
-    table = first_layers.first_layers(net, needed=True)
-    assert table is not None
+    fast = compiled_layers.compiled_layers(net, needed=True)
+    assert fast is not None
     run = kernel_library.load(targets, tmp_path)
-    np.testing.assert_array_equal(first_layers.FirstLayers(table.table, run)(X), table(X))
+    other = compiled_layers.CompiledLayers(fast.tables, run)
+    [part] = fast.tables.values()
+    np.testing.assert_array_equal(other(part, X), fast(part, X))
     [library] = tmp_path.glob("golden-*/kernels.so")
     size = library.stat().st_size
     # A file of another name: this process still runs the first.
