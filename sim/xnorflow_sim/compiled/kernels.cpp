@@ -16,7 +16,7 @@ typedef float v8 __attribute__((vector_size(32)));
 typedef int32_t i8x __attribute__((vector_size(32)));
 
 enum Kind { TABLE_BITS, TABLE_WIDE, SAMPLES, CONV_BITS, CONV_WIDE, THRESHOLD, MAX_BITS, MAX_WIDE,
-            SUM_POOL, FLATTEN_BITS, UNPACK };
+            SUM_POOL, FLATTEN_BITS, UNPACK, RESCALE };
 enum Field { KIND, H, W, C, OH, OW, OC, KH, KW, SY, SX, DY, DX, TOP, LEFT, GROUPS, PIN, POUT, LO, STEP,
              LEVELS, WPLANES, PER_SUM, PER_COUNT, P0, P1, P2, P3, IN_WORDS, OUT_WORDS, PAD, FIELDS };
 
@@ -349,6 +349,19 @@ static void pool_wide(const i64 *f, const int32_t *in, int32_t *out) {
     }
 }
 
+// LO + STEP * clip((value * factor + offset) >> LEVELS); factor, offset and bounds by channel.
+static void rescale(const i64 *f, const int32_t *in, int32_t *out) {
+    const i64 *factor = (const i64 *)f[P0], *offset = (const i64 *)f[P1];
+    const i64 *least = (const i64 *)f[P2], *most = (const i64 *)f[P3];
+    i64 c = f[C], lo = f[LO], step = f[STEP], shift = f[LEVELS];
+    for (i64 p = 0; p < f[H] * f[W]; p++, in += c, out += c)
+        for (i64 k = 0; k < c; k++) {
+            i64 code = (in[k] * factor[k] + offset[k]) >> shift;
+            code = code < least[k] ? least[k] : code > most[k] ? most[k] : code;
+            out[k] = int32_t(lo + step * code);
+        }
+}
+
 static void each(const i64 *f, const u64 *in, u64 *out) {
     int cw = words(f[C]);
     i64 pixels = f[H] * f[W], planes = f[PIN];
@@ -359,6 +372,7 @@ static void each(const i64 *f, const u64 *in, u64 *out) {
     case MAX_BITS: max_bits(f, in, out); break;
     case MAX_WIDE:
     case SUM_POOL: pool_wide(f, (const int32_t *)in, (int32_t *)out); break;
+    case RESCALE: rescale(f, (const int32_t *)in, (int32_t *)out); break;
     case FLATTEN_BITS:
         std::memset(out, 0, 8 * f[OUT_WORDS]);
         for (i64 p = 0; p < pixels; p++)

@@ -9,11 +9,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xnorflow.ir.alphabet import Alphabet
+from xnorflow.ir.alphabet import Alphabet, Ints
 from xnorflow.ir.features import Features, Window
+from xnorflow.ir.joins import Add
 from xnorflow.ir.layer import Layer
 from xnorflow.ir.layer_graph import LayerGraph
-from xnorflow.ir.layers import Conv, Flatten, InputTable, MaxPool, SumPool, Threshold
+from xnorflow.ir.layers import (
+    Conv,
+    Flatten,
+    InputTable,
+    MaxPool,
+    Rescale,
+    SumPool,
+    Threshold,
+)
+from xnorflow.ir.stretches import AddMap
 
 LIMIT = 1 << 30
 """Values and sums are smaller than that: int32 holds them, and differences of two."""
@@ -39,6 +49,7 @@ class StepKind(IntEnum):
     SUM_POOL = auto()
     FLATTEN_BITS = auto()
     UNPACK = auto()
+    RESCALE = auto()
 
 
 FIELDS = (
@@ -180,6 +191,10 @@ class _Builder:
     def _load(self, inp: Features) -> None:
         """Write the steps that read a map of values, and bring few-valued ones into planes."""
         self._add(StepKind.SAMPLES, inp, inp, 0, lo=0, step=1)
+        self._pack(inp)
+
+    def _pack(self, inp: Features) -> None:
+        """Write a step from values to codes in planes, if they are to be kept so."""
         a = inp.alphabet
         if planes := _planes(a):
             bounds = a.values(np.arange(1, a.levels))
@@ -208,6 +223,15 @@ class _Builder:
             self._unpack(inp)
             pad = inp.alphabet.lo + inp.alphabet.step * layer.pad_code
             self._add(StepKind.SUM_POOL, inp, out, 0, layer.window, pad=pad)
+        elif isinstance(layer, Rescale):
+            bounds = (layer.least, layer.most)
+            self._rescale(inp, out, layer.multiply, layer.offset, bounds, layer.shift)
+        elif isinstance(layer, Add) and len(layer.multiply) == 1:
+            factors = np.broadcast_to(layer.multiply[0], inp.channels)
+            self._rescale(inp, out, factors, np.zeros(inp.channels, np.int64))
+        elif isinstance(layer, AddMap) and layer.values.shape[:2] == (1, 1):
+            constants = np.broadcast_to(layer.values[0, 0], inp.channels)
+            self._rescale(inp, out, np.ones(inp.channels, np.int64), constants)
         elif isinstance(layer, Flatten):
             # Values lie in the right order as they are.
             if self.planes:
@@ -215,6 +239,26 @@ class _Builder:
         else:
             return False
         return True
+
+    def _rescale(
+        self,
+        inp: Features,
+        out: Features,
+        multiply: Ints,
+        offset: Ints,
+        bounds: tuple[Ints, Ints] | None = None,
+        shift: int = 0,
+    ) -> None:
+        """Write products plus offsets; with `bounds` they are codes, otherwise values."""
+        self._unpack(inp)
+        a = out.alphabet
+        least, most = bounds or (np.full(len(offset), sign * LIMIT) for sign in (-1, 1))
+        self._add(
+            StepKind.RESCALE, inp, out, 0, p0=self._keep64(multiply), p1=self._keep64(offset),
+            p2=self._keep64(least), p3=self._keep64(most), levels=shift,
+            lo=a.lo if bounds else 0, step=a.step if bounds else 1,
+        )  # fmt: skip
+        self._pack(out)
 
     def _flat_table(self, layer: InputTable, inp: Features, out: Features) -> None:
         """Write a table and the flattening after it as one table of a single pixel."""
@@ -287,6 +331,9 @@ class _Builder:
         if self.planes:
             a = inp.alphabet
             self._add(StepKind.UNPACK, inp, inp, 0, lo=a.lo, step=a.step)
+
+    def _keep64(self, values: Ints) -> int:
+        return self._keep(values.astype(np.int64))
 
     def _keep(self, values: NDArray[Any]) -> int:
         """Keep an array, and return its address."""
