@@ -6,6 +6,9 @@ bits, which hardware can take. Then its layers are product-quantised one after t
 ("corrected"), for which each layer reads what the compressed layers before it make. Codebooks are
 rounded to whole numbers of 8 bits and one scale per layer.
 
+A compressed layer's sums have other means and variances than before, so those of the normalisation
+behind it are taken once more.
+
 The first layer, which reads samples, and the last one are not product-quantised: their weights are
 whole numbers of 8 bits. A dense layer behind a map takes its features pixel by pixel, so that a
 subspace is channels of one pixel.
@@ -13,6 +16,7 @@ subspace is channels of one pixel.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +36,7 @@ from xnorflow.train.codebooks.product_quantiser import (
     reassigned,
 )
 from xnorflow.train.gradient_training import GradientTraining, reproducible
-from xnorflow.train.torch_layers import ScoreNorm, Stepped, WeightLayer, WritableLayer
+from xnorflow.train.torch_layers import Norm, ScoreNorm, Stepped, WeightLayer, WritableLayer
 from xnorflow.train.torch_networks import network
 from xnorflow.train.training import Epoch, Task, Training
 from xnorflow.train.weight_rules import RealWeights
@@ -240,8 +244,13 @@ class QuantisedTraining(GradientTraining):
                 else:
                     made = _quantised(layer, y, target, correct, random)
                     costs.append(_cost(made, y, target))
+            elif isinstance(layer, Norm):
+                made = copy.deepcopy(layer)
+                made.settle(y)
             elif isinstance(layer, ScoreNorm):
-                made = Offsets(layer, layers[-1].scale)
+                unit, made = layers[-1].scale, copy.deepcopy(layer)
+                made.settle(y * unit)
+                made = Offsets(made, unit)
             layers.append(made)
             if not isinstance(layer, ScoreNorm):
                 x, y = layer(x), made(y)
