@@ -46,7 +46,7 @@ def thresholds() -> Canvas:
     values = gamma * (sums.astype(np.float32) - mean) / deviation + beta
     least = int(sums[values >= 0][0])
     c = Canvas(660, 300, f"The batch-norm's value is at least 0 from a sum of {least} on")
-    left, top, step, scale = 70, 130, 32, 50
+    left, top, step, scale = 70, 130, 32, 34
 
     def x(s: float) -> float:
         return left + step * (s + 8)

@@ -74,10 +74,21 @@ class Canvas:
         colour: str = INK,
         bold: bool = False,
         fixed: bool = False,
+        halo: str = "",
     ) -> None:
-        """Write words, whose baseline is at `y`; `anchor` is start, middle or end."""
+        """Write words, whose baseline is at `y`; `anchor` is start, middle or end.
+
+        A `halo` is a colour around the letters, over lines that would strike them through.
+        """
         weight = ' font-weight="bold"' if bold else ""
         family = ' font-family="monospace"' if fixed else ""
+        if halo:
+            around = f' stroke="{halo}" stroke-width="5" stroke-linejoin="round"'
+            self.parts.append(
+                f'<text x="{x:g}" y="{y:g}" font-size="{size:g}" text-anchor="{anchor}"'
+                f' fill="{halo}"{weight}{family}{around} aria-hidden="true">'
+                f"{escape(str(words))}</text>"
+            )
         self.parts.append(
             f'<text x="{x:g}" y="{y:g}" font-size="{size:g}" text-anchor="{anchor}"'
             f' fill="{colour}"{weight}{family}>{escape(str(words))}</text>'

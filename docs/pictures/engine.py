@@ -7,6 +7,9 @@ from canvas import BLUE, GREEN, GREY, INK, ORANGE, PALE, Canvas
 import xnorflow as xf
 from xnorflow import demo, ir
 
+BOARD = "ulx3s-25f"
+"""Board of the demo, so that its figures are those that the demo prints."""
+
 
 def pe_simd() -> Canvas:
     """Draw which weights an engine of 2 PE and 4 SIMD reads in which cycle."""
@@ -23,7 +26,9 @@ def pe_simd() -> Canvas:
     for tile in range(down * across):
         x = left + size * simd * (tile % across) + size * simd / 2
         y = top + size * pe * (tile // across) + size * pe / 2
-        c.text(x, y + 5, f"cycle {tile}", bold=True, colour="#fff" if tile == 0 else INK)
+        fill = ORANGE if tile == 0 else tints[(tile // across + tile % across) % 2]
+        colour = "#fff" if tile == 0 else INK
+        c.text(x, y + 5, f"cycle {tile}", bold=True, colour=colour, halo=fill)
     for row in range(down + 1):
         c.line(left, top + size * pe * row, left + size * inputs, top + size * pe * row, thick=2)
     for column in range(across + 1):
@@ -41,7 +46,7 @@ def pe_simd() -> Canvas:
 def folding() -> Canvas:
     """Draw the cycles per layer of the demo's network in two foldings."""
     net = xf.load(demo.model_path())
-    designs = [xf.compile(net, cycles=cycles) for cycles in (9216, 1152)]
+    designs = [xf.compile(net, board=BOARD, cycles=cycles) for cycles in (9216, 1152)]
     c = Canvas(660, 330, "Cycles per frame of each layer in two foldings of the demo's network")
     left, width, most = 190, 380, max(d.ii for d in designs)
     y = 18
@@ -71,7 +76,7 @@ def line_buffer() -> Canvas:
     newest = row * side + column
     oldest = (row - kernel + 1) * side + column - kernel + 1
     held = newest - oldest + 1
-    c = Canvas(660, 330, f"A window of 3 x 3 in a row of 8 pixels: {held} pixels are held")
+    c = Canvas(680, 330, f"A window of 3 x 3 in a row of 8 pixels: {held} pixels are held")
     left, top, size = 40, 24, 34
     for k in range(side * side):
         x, y = left + size * (k % side), top + size * (k // side)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from canvas import BLUE, GREEN, GREY, INK, ORANGE, PALE, Canvas
+from engine import BOARD
 
 import xnorflow as xf
 from xnorflow import demo
@@ -21,8 +22,8 @@ def way() -> Canvas:
         ("bitstream", "placed and routed", "netlist, link", "clock met"),
     ]
     names = ("import", "fold", "emit", "build")
-    c = Canvas(900, 190, "ONNX file, integer network, design, Verilog, bitstream: each is checked")
-    width, gap, y = 140, 40, 30
+    c = Canvas(940, 190, "ONNX file, integer network, design, Verilog, bitstream: each is checked")
+    width, gap, y = 140, 50, 30
     for k, (name, what, check, result) in enumerate(steps):
         x = 20 + k * (width + gap)
         c.rect(x, y, width, 56, fill=PALE, round=6)
@@ -30,17 +31,17 @@ def way() -> Canvas:
         c.text(x + width / 2, y + 43, what, size=11, colour=GREY)
         c.line(x + width / 2, y + 88, x + width / 2, y + 60, arrow=True, colour=GREEN)
         c.rect(x, y + 90, width, 50, line=GREEN, round=6)
-        c.text(x + width / 2, y + 110, check, size=12, colour=GREEN, bold=True)
+        c.text(x + width / 2, y + 110, check, size=11, colour=GREEN, bold=True)
         c.text(x + width / 2, y + 128, result, size=11)
         if k:
             c.line(x - gap + 3, y + 28, x - 3, y + 28, arrow=True, thick=1.5)
-            c.text(x - gap / 2, y + 18, names[k - 1], size=11)
+            c.text(x - gap / 2, y + 18, names[k - 1], size=10)
     return c
 
 
 def interval() -> Canvas:
     """Draw when the stages of the demo's design work on three frames, from the exact schedule."""
-    design = xf.compile(xf.load(demo.model_path()), cycles=1152)
+    design = xf.compile(xf.load(demo.model_path()), board=BOARD, cycles=1152)
     spec = design.spec
     flow = Flow(spec, FRAMES)
     flow.solve()

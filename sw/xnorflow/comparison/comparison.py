@@ -257,7 +257,7 @@ def _fairness(network: DesignSummary, rows: Sequence[Row], settings: Settings) -
         for r in rows
         if r.category == "FPGA" and r.figures["clock"].kind in (Origin.PLACED, Origin.MEASURED)
     ]
-    models = "; ".join(f"{name}: {status(f)}, {checked(f)}" for name, f in _families(rows).items())
+    models = "; ".join(f"{name}: {status(f)}" for name, f in _families(rows).items())
     notes = [
         f"Same network everywhere: {network.name}, {network.macs:,} multiply-accumulates a frame, "
         "2 operations each; first and last layer included.",
@@ -269,7 +269,8 @@ def _fairness(network: DesignSummary, rows: Sequence[Row], settings: Settings) -
         "latency is that of its whole batch.",
         f"Clocks assumed, not placed: {', '.join(assumed) or 'none'}. "
         f"Placed or measured: {', '.join(placed) or 'none'}.",
-        f"Resources: {models or 'none'}. Board logic and host link are not included.",
+        f"Resources: {models or 'none'}; the error of each model stands with its family. Board"
+        " logic and host link are not included.",
         "GPU data is in its memory at the start and the end; pools and thresholds cost nothing; "
         "every layer reads its weights and features from memory, though a small network may stay "
         "in the cache.",

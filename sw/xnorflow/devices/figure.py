@@ -78,6 +78,8 @@ class Figure:
             for limit, unit in ((1e6, "s"), (1e3, "ms")):
                 if self.value >= limit * 0.9995:
                     return f"{_three(self.value / limit)} {unit}"
+        if self.unit == "mJ/frame" and 0 < self.value < 0.09995:
+            return f"{_three(self.value * 1e3)} uJ/frame"
         if self.unit == "B/s" and self.value >= 9995:
             return f"{compact(self.value)}{self.unit}"
         return f"{compact(self.value)} {self.unit}".strip()

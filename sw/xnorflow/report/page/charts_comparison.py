@@ -11,6 +11,7 @@ from xnorflow.comparison.comparison import Comparison
 from xnorflow.comparison.row import Row
 from xnorflow.devices.figure import Origin
 from xnorflow.devices.tables import gpu as gpu_named
+from xnorflow.report.page.axes import log_axis
 from xnorflow.report.page.page_blocks import Chart
 from xnorflow.resources.engine import DesignSummary
 
@@ -105,10 +106,8 @@ def throughput_chart(comparison: Comparison) -> Chart:
         {
             "barmode": "overlay",
             "xaxis": {
-                "type": "log",
+                **log_axis("frames/s", [low, max(values)]),
                 "range": [log10(low), log10(max(values) * 1.5)],
-                "title": {"text": "frames/s"},
-                "dtick": 1,
             },
             "yaxis": {
                 "type": "category",
@@ -168,20 +167,22 @@ def batch_chart(comparison: Comparison, network: DesignSummary) -> Chart | None:
         )
     if not data:
         return None
-    for row in comparison.rows:
-        if row.category == "FPGA" and row.fits:
-            fps = row.figures["fps"].value
-            data.append(
-                {
-                    "type": "scatter",
-                    "mode": "lines",
-                    "name": row.device,
-                    "x": [BATCHES[0], BATCHES[-1]],
-                    "y": [fps, fps],
-                    "line": {"color": "var(--c3)", "width": 1.5, "dash": "dash"},
-                    "hovertemplate": "%{y:,.0f} frames/s<extra>%{fullData.name}</extra>",
-                }
-            )
+    fitting = [row for row in comparison.rows if row.category == "FPGA" and row.fits]
+    for number, row in enumerate(fitting):
+        # Marks at both ends and at a place of their own tell lines of one height apart.
+        fps, inner = row.figures["fps"].value, 1 + number % (len(BATCHES) - 2)
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "name": row.device,
+                "x": [BATCHES[0], BATCHES[inner], BATCHES[-1]],
+                "y": [fps, fps, fps],
+                "line": {"color": "var(--c3)", "width": 1.5, "dash": "dash"},
+                "marker": {"symbol": f"{_symbol(number)}-open", "size": 9},
+                "hovertemplate": "%{y:,.0f} frames/s<extra>%{fullData.name}</extra>",
+            }
+        )
     return Chart(
         "batch",
         "Throughput against batch",
@@ -190,8 +191,8 @@ def batch_chart(comparison: Comparison, network: DesignSummary) -> Chart | None:
         " the table.",
         data,
         {
-            "xaxis": {"type": "log", "title": {"text": "frames in a batch"}, "dtick": 1},
-            "yaxis": {"type": "log", "title": {"text": "frames/s"}, "dtick": 1},
+            "xaxis": log_axis("frames in a batch", BATCHES),
+            "yaxis": log_axis("frames/s", [y for trace in data for y in trace["y"]]),
         },
         420,
     )
@@ -271,13 +272,8 @@ def roofline_chart(comparison: Comparison, designs: Sequence[tuple[Row, DesignSu
         " link, an FPGA waits for the host.",
         data,
         {
-            "xaxis": {"type": "log", "title": {"text": "operations per byte"}, "dtick": 1},
-            "yaxis": {
-                "type": "log",
-                "title": {"text": "operations/s"},
-                "dtick": 2,
-                "exponentformat": "power",
-            },
+            "xaxis": log_axis("operations per byte", [x for trace in data for x in trace["x"]]),
+            "yaxis": log_axis("operations/s", [y for trace in data for y in trace["y"]]),
         },
         440,
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from xnorflow.report.page.axes import log_axis
 from xnorflow.report.page.page_blocks import Chart
 from xnorflow.schedule.activity import Activity
 
@@ -14,14 +15,16 @@ FRAME_STYLES = (("var(--c1)", ""), ("var(--c2)", "/"), ("var(--c3)", "x"))
 """Colour and hatching of the frames of a pipeline."""
 
 
-def cycles_chart(layers: Sequence[Mapping[str, Any]], ii: int, busiest: str) -> Chart:
+def cycles_chart(layers: Sequence[Mapping[str, Any]], ii: int, limiting: Collection[str]) -> Chart:
     """Return the chart of the cycles that each layer takes for a frame."""
     names = [layer["name"] for layer in layers]
-    most = [name == busiest for name in names]
+    most = [name in limiting for name in names]
+    longest = max(layer["cycles"] for layer in layers)
     return Chart(
         "cycles",
         "Cycles of each layer",
-        f"Cycles a frame. The longest bar, hatched, sets the interval of {ii:,} cycles.",
+        f"Cycles a frame; the interval is {ii:,}."
+        + (" Hatched: busy all the time, which limits." if any(most) else ""),
         [
             {
                 "type": "bar",
@@ -36,7 +39,11 @@ def cycles_chart(layers: Sequence[Mapping[str, Any]], ii: int, busiest: str) -> 
             }
         ],
         {
-            "xaxis": {"title": {"text": "cycles"}, "separatethousands": True},
+            "xaxis": {
+                "title": {"text": "cycles"},
+                "separatethousands": True,
+                **({"dtick": 1} if longest <= 10 else {}),
+            },
             "yaxis": {"autorange": "reversed", "type": "category"},
             "showlegend": False,
         },
@@ -188,8 +195,8 @@ def front_chart(
             },
         ],
         {
-            "xaxis": {"type": "log", "title": {"text": unit}, "dtick": 1},
-            "yaxis": {"type": "log", "title": {"text": "frames/s"}, "dtick": 1},
+            "xaxis": log_axis(unit, [*(p[1] for p in points), own[0], limit]),
+            "yaxis": log_axis("frames/s", [*(p[2] for p in points), own[1]]),
             "shapes": [
                 {
                     "type": "line",

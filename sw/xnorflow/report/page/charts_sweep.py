@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from xnorflow.report.page.axes import log_axis
 from xnorflow.report.page.charts_comparison import SYMBOLS
 from xnorflow.report.page.page_blocks import Chart
 
@@ -51,14 +52,8 @@ def front_of_network(
         " the sweep at which anything fits. LUTs of different families differ in size.",
         data,
         {
-            "xaxis": {
-                "type": "log",
-                "title": {"text": "LUT, estimated"},
-                "dtick": 1,
-                "exponentformat": "SI",
-                "tickformat": "~s",
-            },
-            "yaxis": {"type": "log", "title": {"text": "frames/s"}, "dtick": 1},
+            "xaxis": log_axis("LUT, estimated", [x for trace in data for x in trace["x"]]),
+            "yaxis": log_axis("frames/s", [y for trace in data for y in trace["y"]]),
         },
         460,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ KIND_TEXT = {
     Origin.MEASURED: "on the device",
 }
 """What each kind of figure means."""
+_MICRO = re.compile(r"(?<= )u(?=[sJ]\b)")
+_NUMBER = re.compile(r"(\d[\d,.]*( of \d[\d,]*)?( \*)?)?")
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,17 @@ def figure_cell(figure: Figure | None, share: Figure | None = None) -> Cell:
     words = str(figure)
     for unit in (" frames/s", " cycles", "/frame"):
         words = words.removesuffix(unit)
+    words = _MICRO.sub("µ", words)
     if figure.error == "upper bound":
         words = f"< {words}"
     tip = figure.how + (f" ({figure.error})" if figure.error else "")
     percent = None if share is None else share.value
     return Cell(words, figure.kind, tip, percent, percent is not None and percent > 100)
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun, in the singular if it is one."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,15 @@ class Table:
             count = Counter(row[column].kind for row in self.rows if row[column].kind is not None)
             found.append(count.most_common(1)[0][0] if count else None)
         return found
+
+    @property
+    def numeric(self) -> list[bool]:
+        """Whether each column holds nothing but numbers."""
+        return [
+            any(row[column].text for row in self.rows)
+            and all(_NUMBER.fullmatch(row[column].text) for row in self.rows)
+            for column in range(len(self.heads))
+        ]
 
 
 @dataclass(frozen=True)

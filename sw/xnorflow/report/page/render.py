@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup, escape
 
 from xnorflow.devices.figure import Origin
 from xnorflow.report.page.page_blocks import KIND_TEXT, Report
 
 LIBRARY = "plotly-basic.min.js"
 """The charting library, plotly.js in its basic bundle; the licence lies beside it."""
+_RATE = re.compile(r"(\d[\d.,]* ([kMG] )?)?\b(frames|[kMG]?B)/s\b")
 
 
 @cache
@@ -21,11 +24,17 @@ def _asset(name: str) -> str:
     return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
+def _whole(text: str) -> Markup:
+    """Return text as HTML that does not wrap between a number and its unit, or within the unit."""
+    return Markup(_RATE.sub(r'<span class="unit">\g<0></span>', str(escape(text))))
+
+
 @cache
 def _environment() -> Environment:
     found = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    found.filters["whole"] = _whole
     found.globals.update(origins=list(Origin), kind_text=KIND_TEXT)
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,7 +19,7 @@ from xnorflow.report.page import sections_design as designed
 from xnorflow.report.page import sections_proof as proved
 from xnorflow.report.page import sections_sweep as swept
 from xnorflow.report.page.images import gallery
-from xnorflow.report.page.page_blocks import Fact, Notes, Report, Section
+from xnorflow.report.page.page_blocks import Fact, Notes, Report, Section, counted
 from xnorflow.report.page.sections_sweep import SweepRows
 from xnorflow.version import __version__
 
@@ -27,9 +27,9 @@ Front = Sequence[tuple[int, float, float]]
 """Interval in cycles, LUTs and frames per second of foldings."""
 
 
-def _origin(command: Sequence[str], **more: str) -> dict[str, str]:
+def _origin(command: Sequence[str], more: Mapping[str, str]) -> dict[str, str]:
     return {
-        **{name.replace("_", " "): value for name, value in more.items() if value},
+        **{name: value for name, value in more.items() if value},
         "command": shlex.join(command),
         "xnorflow": __version__,
         "Python": f"{platform.python_version()} on {platform.machine()}",
@@ -39,8 +39,8 @@ def _origin(command: Sequence[str], **more: str) -> dict[str, str]:
 
 def _digests(design: Design) -> dict[str, str]:
     return {
-        "network_digest": f"SHA-256 {design.net.digest}",
-        "design_digest": f"SHA-256 {design.digest}",
+        "network digest": f"SHA-256 {design.net.digest}",
+        "design digest": f"SHA-256 {design.digest}",
     }
 
 
@@ -81,7 +81,7 @@ def of_design(design: Design, command: Sequence[str], front: Front = ()) -> Repo
         _lead(design.net.name, shape.macs, shape.weights),
         designed.design_facts(design),
         [*_design_sections(design, front), *_notes(design.net.notes)],
-        _origin(command, **_digests(design)),
+        _origin(command, _digests(design)),
     )
 
 
@@ -106,7 +106,7 @@ def of_comparison(
         _lead(comparison.name, comparison.macs, comparison.weights),
         compared.comparison_facts(comparison),
         _comparison_sections(comparison),
-        _origin(command, network_digest=f"SHA-256 {digest}" if digest else ""),
+        _origin(command, {"network digest": f"SHA-256 {digest}" if digest else ""}),
     )
 
 
@@ -136,7 +136,8 @@ def of_sweep(rows: SweepRows, command: Sequence[str]) -> Report:
         "Points are evaluated by the cost tables of the folding search: resources are estimated"
         " with approximate depths of buffers and queues, and the interval is that of the busiest"
         " layer. Foldings of the fronts have the exact schedule.",
-        "'fits' leaves the usual headroom for place and route, 'tight' does not.",
+        "'fits' leaves the usual headroom for place and route, 'tight' does not: compile --board"
+        " refuses it.",
         "Frames per second are those of the accelerator, without the board's link.",
     ]
     return Report(
@@ -144,7 +145,7 @@ def of_sweep(rows: SweepRows, command: Sequence[str]) -> Report:
         f"{len(rows.points):,} combinations of network, device, target and clock.",
         swept.sweep_facts(rows),
         [*swept.front_sections(rows), Section("reading", "How to read this", [Notes(notes)])],
-        _origin(command, **{f"digest_of_{name}": f"SHA-256 {d}" for d, name in names.items()}),
+        _origin(command, {f"digest of {name}": f"SHA-256 {d}" for d, name in names.items()}),
     )
 
 
@@ -193,7 +194,11 @@ def of_proof(
     }
     name = str(found.network.get("name", "network"))
     return Report(
-        f"{name}: proof", f"{found.data.get('frames', 0):,} frames.", facts, sections, origin
+        f"{name}: proof",
+        f"{counted(found.data.get('frames', 0), 'frame')}.",
+        facts,
+        sections,
+        origin,
     )
 
 
@@ -246,5 +251,5 @@ def of_demo(
         _lead(design.net.name, design.shape.macs, design.shape.weights),
         facts,
         sections,
-        _origin(command, **_digests(design)),
+        _origin(command, _digests(design)),
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from xnorflow.comparison.comparison import Comparison
 from xnorflow.comparison.gpu import COLUMN_TEXT, COLUMNS
 from xnorflow.comparison.row import Row
-from xnorflow.devices.tables import STATUS_TEXT
+from xnorflow.devices.tables import STATUS_TEXT, Source
 from xnorflow.report.page.charts_comparison import (
     MEANING,
     batch_chart,
@@ -60,7 +60,7 @@ def comparison_facts(comparison: Comparison) -> list[Fact]:
     ]
     if fitting:
         key = "headline" if "headline" in fitting[0].figures else "fps"
-        best = max(fitting, key=lambda r: r.figures[key].value)
+        best = max(fitting, key=lambda r: (r.figures[key].value, _carried(r)))
         facts.append(_fastest("Fastest FPGA that fits", best, key))
         single = max(fitting, key=lambda r: r.figures["single"].value)
         facts.append(_fastest("Fastest single stream, FPGA", single, "single"))
@@ -73,6 +73,11 @@ def comparison_facts(comparison: Comparison) -> list[Fact]:
             best = max(alone, key=lambda r: r.figures["single"].value)
             facts.append(_fastest("Fastest single stream, GPU", best, "single"))
     return facts
+
+
+def _carried(row: Row) -> float:
+    """Return the frames per second that a board's link carries, 0 if no link is known."""
+    return row.figures["link"].value if "link" in row.figures else 0.0
 
 
 def _fastest(name: str, row: Row, key: str) -> Fact:
@@ -129,7 +134,12 @@ def gpu_section(comparison: Comparison) -> Section | None:
     for (title, data_type, batch), by_column in groups.items():
         gemm = by_column["gemm"].figures
         fps = [by_column[c].figures["fps"] if c in by_column else None for c in COLUMNS]
-        cells = [Cell(title), Cell(data_type), Cell(f"{batch:,}"), *map(figure_cell, fps)]
+        cells = [
+            Cell(title.replace(" GB", "\u00a0GB")),
+            Cell(data_type),
+            Cell(f"{batch:,}"),
+            *map(figure_cell, fps),
+        ]
         cells += [figure_cell(gemm.get(key)) for key in ("single", "latency", "traffic")]
         table.append([*cells, *([figure_cell(gemm.get("energy"))] if energy else [])])
     heads = ["GPU", "type", "batch", *(f"frames/s, {c}" for c in COLUMNS)]
@@ -169,7 +179,7 @@ def energy_section(comparison: Comparison) -> Section:
             Cell(r.title),
             Cell("" if r.category == "FPGA" else f"{r.data_type}, batch {r.batch:,}"),
             figure_cell(r.figures["energy"]),
-            Cell(r.figures["energy"].how),
+            Cell(r.figures["energy"].how.replace(" x ", " × ")),
             Cell(r.figures["energy"].error or ""),
         ]
         for r in rows
@@ -206,10 +216,28 @@ def closing_sections(comparison: Comparison) -> Sequence[Section]:
             Section("models", "Error of the resource model", [Table(heads, models)], folded=True)
         )
     sources = [
-        SourceLine(key, s.document, s.url, s.looked_up, f"{s.status}: {STATUS_TEXT[s.status]}")
-        for key, s in comparison.sources.items()
+        SourceLine(_together(keys), s.document, s.url, s.looked_up, STATUS_TEXT[s.status])
+        for s, keys in _by_source(comparison.sources).items()
     ]
     sections.append(
         Section("sources", "Sources of device figures", [Sources(sources)], folded=True)
     )
     return sections
+
+
+def _by_source(sources: Mapping[str, Source]) -> dict[Source, list[str]]:
+    """Return the figures that come from each source, in the order of their first."""
+    found: dict[tuple[str, str, str, str], tuple[Source, list[str]]] = {}
+    for key, source in sources.items():
+        same = (source.document, source.url, source.looked_up, source.status)
+        found.setdefault(same, (source, []))[1].append(key)
+    return dict(found.values())
+
+
+def _together(keys: Sequence[str]) -> str:
+    """Return names of figures, each device named once: ``t4 power, bandwidth; l4 power``."""
+    devices: dict[str, list[str]] = {}
+    for key in keys:
+        device, _, figure = key.partition(" ")
+        devices.setdefault(device, []).append(figure)
+    return "; ".join(f"{device} {', '.join(each)}".strip() for device, each in devices.items())

@@ -19,6 +19,7 @@ from xnorflow.report.page.page_blocks import (
     Notes,
     Section,
     Table,
+    counted,
     figure_cell,
 )
 from xnorflow.schedule.activity import activities
@@ -55,6 +56,7 @@ def design_facts(design: Design, *, simulated: bool = False) -> list[Fact]:
         detail = words if roomy or not fits else f"{words}: tight, beyond the usual headroom"
         facts.append(Fact("Size", value, detail, fits, Origin.ESTIMATED))
     timing = design.timing
+    limiting = _limiting(design)
     facts.append(
         Fact(
             "Accelerator",
@@ -77,12 +79,10 @@ def design_facts(design: Design, *, simulated: bool = False) -> list[Fact]:
     facts.append(
         Fact(
             "Limited by",
-            timing.busiest,
-            (
-                f"{timing.bound:,} cycles a frame; interval and latency are the simulated ones"
-                if simulated
-                else f"{timing.bound:,} cycles a frame"
-            )
+            limiting[0] if len(limiting) == 1 else f"{limiting[0]} and {len(limiting) - 1} more",
+            ("" if len(limiting) == 1 else f"{_listed(limiting)}: ")
+            + f"{counted(timing.bound, 'cycle')} a frame"
+            + ("; interval and latency are the simulated ones" if simulated else "")
             + (f". Faster: {design.limit}" if design.limit else ""),
             kind=kind,
         )
@@ -104,37 +104,60 @@ def design_facts(design: Design, *, simulated: bool = False) -> list[Fact]:
     return facts
 
 
+def _limiting(design: Design) -> list[str]:
+    """Return what takes the whole interval: the part named by the timing, then layers like it."""
+    first = design.timing.busiest
+    layers = design.summary()["layers"]
+    equal = [layer["name"] for layer in layers if layer["cycles"] >= design.timing.bound]
+    return list(dict.fromkeys([first, *equal]))
+
+
+def _listed(names: Sequence[str], most: int = 5) -> str:
+    return ", ".join(names) if len(names) <= most else f"{', '.join(names[: most - 1])}, …"
+
+
+def _titled(name: str, kind: str) -> str:
+    """Return the name of a layer, with its kind unless the name has it already."""
+    return name if kind in name else f"{name}, {kind}"
+
+
 def network_section(design: Design) -> Section:
     """Return the pictures of a network and of its pipeline."""
     net = design.net
     boxes = [Box("x", f"{_shape(net.shape)} {net.samples}", end=True)]
     for (layer, _, out), reads in zip(net, net.reads, strict=True):
         boxes.append(
-            Box(f"{layer.name}, {layer.kind}", f"{_shape(out.shape)} {out.alphabet}", reads)
+            Box(_titled(layer.name, layer.kind), f"{_shape(out.shape)} {out.alphabet}", reads)
         )
-    stages = [Box("s_axis", f"{design.spec.input.lanes} samples a beat", end=True)]
+    stages = [Box("s_axis", f"{counted(design.spec.input.lanes, 'sample')} a beat", end=True)]
     into: dict[int, list[int]] = {}
     for stream in design.spec.streams:
         into.setdefault(stream.sink, []).append(stream.source)
     summary = design.summary()
+    limiting = _limiting(design)
     for k, layer in enumerate(summary["layers"]):
         lanes = (
             f"PE {layer['pe']} × SIMD {layer['simd']}"
             if "rom" in layer
-            else f"{layer['simd']} lanes"
+            else counted(layer["simd"], "lane")
         )
         stages.append(
             Box(
                 layer["name"],
-                f"{lanes}, {layer['cycles']:,} cycles",
+                f"{lanes}, {counted(layer['cycles'], 'cycle')}",
                 tuple(into[k]),
                 layer["cycles"] / design.ii,
-                layer["name"] == design.timing.busiest,
+                layer["name"] in limiting,
             )
         )
     last = len(design.spec.stages)
     stages.append(
-        Box("m_axis", f"{design.spec.out_lanes} scores a beat", tuple(into[last]), end=True)
+        Box(
+            "m_axis",
+            f"{counted(design.spec.out_lanes, 'score')} a beat",
+            tuple(into[last]),
+            end=True,
+        )
     )
     return Section(
         "network",
@@ -148,7 +171,7 @@ def network_section(design: Design) -> Section:
             Drawing(
                 "Its pipeline",
                 "One stage a layer with weights, a pool or a join. The bar is the share of the"
-                " interval that a stage is busy; the thick frame marks the one that limits.",
+                " interval that a stage is busy; a thick frame marks what limits.",
                 draw(stages, f"pipeline of {net.name}"),
             ),
         ],
@@ -159,10 +182,11 @@ def layers_section(design: Design) -> Section:
     """Return the table of the layers, and the chart of their cycles."""
     summary = design.summary()
     rows, strong = [], set()
+    limiting = _limiting(design)
     for k, layer in enumerate(summary["layers"]):
         rom, buffer = layer.get("rom"), layer.get("buffer")
         conv = rom is not None
-        if layer["name"] == design.timing.busiest:
+        if layer["name"] in limiting:
             strong.add(k)
         rows.append(
             [
@@ -187,12 +211,12 @@ def layers_section(design: Design) -> Section:
         Table(
             [*heads, "weights, words × bits", "buffer, words × bits"],
             rows,
-            "The marked row is the bottleneck.",
+            "Marked: what limits, busy all the time." if strong else "",
             frozenset(strong),
         )
     ]
     if len(rows) <= MOST_STAGES:
-        blocks.insert(0, cycles_chart(summary["layers"], design.ii, design.timing.busiest))
+        blocks.insert(0, cycles_chart(summary["layers"], design.ii, limiting))
     return Section("layers", "Layers", blocks)
 
 

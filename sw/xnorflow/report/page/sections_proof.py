@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from xnorflow.devices.figure import Origin
 from xnorflow.evidence.record import Evidence, Outcome
-from xnorflow.report.page.page_blocks import Block, Cell, Fact, Notes, Section, Table
+from xnorflow.report.page.page_blocks import Block, Cell, Fact, Notes, Section, Table, counted
 
 KIND = {"golden": None, "rtl": Origin.SIMULATED, "gates": Origin.SIMULATED}
 """How the results of each implementation are known; the golden model computes, exactly."""
+NAME = {"golden": "golden model", "rtl": "Verilog", "gates": "netlist"}
+"""What each implementation is called in a sentence."""
 
 
 def proof_facts(found: Evidence, *, ties_allowed: bool = False) -> list[Fact]:
@@ -27,14 +29,16 @@ def proof_facts(found: Evidence, *, ties_allowed: bool = False) -> list[Fact]:
         Fact(
             "Mismatches",
             f"{differing:,} of {compared:,} scores" if compared else "only labels and orders",
-            ", ".join(f"{o.name} on {o.frames:,} frames" for o in found.outcomes),
+            ", ".join(
+                f"{NAME.get(o.name, o.name)} on {counted(o.frames, 'frame')}"
+                for o in found.outcomes
+            ),
             not wrong if found.outcomes else None,
             _best(found.outcomes),
         ),
     ]
     if found.accuracy is not None:
-        facts.insert(
-            0,
+        facts.append(
             Fact(
                 "Accuracy",
                 f"{100 * found.accuracy:.2f} %",
@@ -68,5 +72,5 @@ def proof_section(found: Evidence) -> Section:
     notes = [f"{o.tool}: first in {o.first}" for o in found.outcomes if o.first]
     notes += [f"altered: {place}" for place in found.alterations]
     if found.tied:
-        notes.append(f"In {found.tied:,} frames, equal scores decide the label.")
+        notes.append(f"In {counted(found.tied, 'frame')}, equal scores decide the label.")
     return Section("proof", "What was compared", [*blocks, Notes([*notes, *found.notes])])

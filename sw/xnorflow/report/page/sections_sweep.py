@@ -9,10 +9,11 @@ from typing import Any
 
 from xnorflow.devices.figure import Origin, compact
 from xnorflow.report.page.charts_sweep import front_of_network
-from xnorflow.report.page.page_blocks import Block, Cell, Fact, Notes, Section, Table
+from xnorflow.report.page.page_blocks import Block, Cell, Fact, Notes, Section, Table, counted
 
 Row = Mapping[str, Any]
-FITTING = ("fits", "tight")
+ROOMY = "fits"
+FITTING = (ROOMY, "tight")
 """Values of `status` of what a device has room for."""
 STATUS_WORDS = {
     "fits": "fit",
@@ -79,20 +80,22 @@ def sweep_facts(rows: SweepRows) -> list[Fact]:
         Fact(
             "Points",
             f"{len(rows.points):,}",
-            f"{_number(len(rows.networks), 'network')}, {_number(len(boards), 'device')}",
+            f"{counted(len(rows.networks), 'network')}, {counted(len(boards), 'device')}",
         ),
         Fact("Fit", f"{fitting:,}", ", ".join(words), bool(fitting), Origin.ESTIMATED),
     ]
     for digest, name in rows.networks.items():
         exact = [r for each in rows.of(rows.front, digest).values() for r in each]
         if exact:
-            best = max(exact, key=lambda row: row["fps"])
+            # What fits only without headroom is refused by compile, so it is named last.
+            best = max(exact, key=lambda row: (row["status"] == ROOMY, row["fps"]))
             facts.append(
                 Fact(
                     f"Fastest, {name}",
                     f"{compact(best['fps'])} frames/s",
                     f"{best['board']} at {best['clock_mhz']:g} MHz, {best['lut']:,} LUT"
-                    + (f"; {CLOCK_DOUBT}" if clock_doubt(best) else ""),
+                    + (f"; {CLOCK_DOUBT}" if clock_doubt(best) else "")
+                    + ("" if best["status"] == ROOMY else "; only without headroom"),
                     kind=Origin.ESTIMATED,
                 )
             )
@@ -128,10 +131,6 @@ def _without(board: str, points: Sequence[Row], digest: str) -> str:
     return f"{board}: no point fits; {least['status']}{why}"
 
 
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
 def _clock(row: Row) -> Cell:
     """Return the cell of a clock, with a star where the notes below the table doubt it."""
     doubt = clock_doubt(row)
@@ -140,7 +139,7 @@ def _clock(row: Row) -> Cell:
 
 def _front_table(fronts: Mapping[str, Sequence[Row]]) -> Table:
     heads = ["device", "clock, MHz", "frames/s", "interval, cycles", "latency, cycles"]
-    heads += ["LUT", "FF", "block RAM"]
+    heads += ["LUT", "FF", "block RAM", "room"]
 
     def figure(text: str, tip: str, share: float | None = None) -> Cell:
         return Cell(text, Origin.ESTIMATED, tip, share)
@@ -156,6 +155,7 @@ def _front_table(fronts: Mapping[str, Sequence[Row]]) -> Table:
                 figure(f"{row[name]:,}", "resource model", row[f"{name}_share"])
                 for name in ("lut", "ff", "bram")
             ),
+            Cell(row["status"], tip=row["why"], alarm=row["status"] != ROOMY),
         ]
         for board, each in fronts.items()
         for row in sorted(each, key=lambda row: row["ii"])

@@ -134,10 +134,15 @@ def test_the_design_shows_layers_bottleneck_and_links(designed: PageReader, desi
     marked = [row for row in designed.tables[0] if row[0][1] == design.timing.busiest]
     assert len(marked) == 1
     strong = [found for tag, found in designed.tags if tag == "tr" and "class" in found]
-    assert strong == [{"class": "strong"}]
+    # Every layer that is busy in each cycle of the interval limits as much as the first of them.
+    full = sum(layer["cycles"] == design.ii for layer in design.summary()["layers"])
+    assert full > 1 and strong == [{"class": "strong"}] * full
+    assert f"and {full - 1} more" in text
     boxes = [found for tag, found in designed.tags if found.get("class") in ("box", "box busy")]
     assert len(boxes) == len(design.net.layers) + len(design.spec.stages)
-    assert sum(found["class"] == "box busy" for found in boxes) == 1
+    assert sum(found["class"] == "box busy" for found in boxes) == full
+    hatched = charts(designed)[0]["data"][0]["marker"]["pattern"]["shape"]
+    assert hatched.count("/") == full
     assert "UART at 1 Mbaud, this board's" in text and "AXI DMA" in text
     names = [chart["name"] for chart in charts(designed)]
     assert names == ["cycles", "use", "front", "pipeline"]
@@ -204,6 +209,9 @@ def evidence(**changes: object) -> Evidence:
 
 def test_a_proof_says_first_whether_all_is_equal() -> None:
     images = np.arange(3 * 8 * 8, dtype=np.uint8).reshape(3, 8, 8)
+    facts = reports.of_proof(evidence()).verdict
+    assert [fact.name for fact in facts] == ["Verdict", "Mismatches", "Accuracy"]
+    assert facts[1].detail == "golden model on 10 frames, Verilog on 2 frames"
     good = read(page(reports.of_proof(evidence(), images, np.arange(3), np.array([0, 1, 1]))))
     assert "90.00 %" in good.text and "equal" in good.text and "0 of 120 scores" in good.text
     pictures = [found for tag, found in good.tags if tag == "img"]
@@ -213,3 +221,54 @@ def test_a_proof_says_first_whether_all_is_equal() -> None:
     assert "differs" in bad.text and "1 of 120 scores" in bad.text
     assert "first in frame 0, layer 'conv'" in bad.text
     assert any(found.get("class") == "bad" for _, found in bad.tags)
+
+
+def test_what_limits_is_named_where_it_is_no_layer(design: Design) -> None:
+    fed = replace(design, timing=replace(design.timing, busiest="input"))
+    facts = {fact.name: fact for fact in reports.of_design(fed, COMMAND).verdict}
+    limit = facts["Limited by"]
+    assert limit.value.startswith("input and ")
+    assert limit.detail.startswith("input, conv0, ")
+    assert f"{design.timing.bound:,} cycles a frame" in limit.detail
+
+
+def test_one_is_in_the_singular(design: Design, designed: PageReader) -> None:
+    assert design.spec.input.lanes == 1 and "1 sample a beat" in designed.text
+    tied = replace(evidence(), tied=1, data={"frames": 1})
+    found = read(page(reports.of_proof(tied))).text
+    assert "In 1 frame, equal scores" in found and "1 frame." in found
+    assert not re.search(r"\b1 (frames|samples|scores|cycles|lanes|devices|networks)\b", found)
+    assert not re.search(r"(?<![\d,.])1 (samples|scores|lanes|cycles)\b", designed.text)
+
+
+def test_units_are_written_with_the_letter_mu_and_stay_whole(compared: PageReader) -> None:
+    cells = [text for table in compared.tables for row in table[1:] for _, text in row]
+    assert any("µs" in text for text in cells) and any("µJ" in text for text in cells)
+    assert not any(re.search(r"\d us\b|\d uJ\b|< 0\.00", text) for text in cells)
+    assert '<span class="unit">frames/s</span>' in page(
+        reports.of_comparison(compare(SUMMARY, ["ulx3s-85f"], ["t4"]), COMMAND)
+    )
+
+
+def test_columns_of_numbers_are_flush_right(designed: PageReader) -> None:
+    heads = {text.strip(): found.get("class") for found, text in designed.tables[0][0]}
+    assert heads["PE"] == heads["SIMD"] == heads["pixels"] == heads["cycles"] == "number"
+    assert heads["layer"] is None and heads["output"] is None
+
+
+def test_a_source_is_named_once_with_all_its_figures(comparison: Comparison) -> None:
+    lines = reports.of_comparison(comparison, COMMAND).sections[-1].blocks[0].items
+    named = [(line.document, line.url, line.looked_up, line.status) for line in lines]
+    assert len(named) == len(set(named)) < len(comparison.sources)
+    count = sum(len(part.split(",")) for line in lines for part in line.figure.split(";"))
+    assert count == len(comparison.sources)
+
+
+def test_of_boards_as_fast_the_one_whose_link_carries_more_is_named(
+    comparison: Comparison,
+) -> None:
+    found = compare(SUMMARY, ["zcu104", "u250"], [], clocks={"zcu104": 250, "u250": 250})
+    first = found.rows[0].figures["fps"].value
+    assert first == found.rows[1].figures["fps"].value
+    facts = {fact.name: fact for fact in reports.of_comparison(found, COMMAND).verdict}
+    assert facts["Fastest FPGA that fits"].detail.startswith("u250")
