@@ -1,8 +1,7 @@
 """Measure the CPU time that `compile` takes to choose a folding for a board.
 
 Every row is a process of its own, whose CPU time includes its start. The networks are trained ones
-and a convolutional network of 14 million drawn weights for 32 x 32 pixels, padded with zeros, with
-the layers of 1701.03400: 128-128, 256-256, 512-512 with a pool after each pair, 1024-1024-10.
+and the padded one of 14 million drawn weights that `padded_vgg.py` has.
 
 Run: python benchmarks/compile_time.py [--only TEXT]
 """
@@ -14,47 +13,14 @@ import resource
 import subprocess
 import sys
 
-import numpy as np
 from networks import trained
+from padded_vgg import padded
 
 import xnorflow as xf
 from xnorflow import ir
 
 PADDED = "padded VGG"
 ROWS = (("LFC_1W1A_finn", "pynq-z1"), ("cifar10_cnvW1A1", "ulx3s-85f"), (PADDED, "u250"))
-WINDOW = ir.Window((3, 3), (1, 1), (1, 1), (1, 1, 1, 1))
-
-
-def padded() -> ir.IntegerNetwork:
-    """Build the network of drawn weights."""
-    rng = np.random.default_rng(0)
-    samples = np.arange(256)[None] - 128
-    layers: list[ir.Layer] = [ir.InputTable("samples", samples, ir.Alphabet(-128, 1, 256))]
-    inputs, width = 3, 32
-
-    def binary(name: str, outputs: int, taps: int, window: ir.Window | None) -> None:
-        nonlocal inputs
-        shape = (outputs, taps, taps, inputs)
-        weights = rng.choice([-1, 1], shape)
-        layers.append(ir.Conv(name, weights, ir.BIPOLAR, window or ir.Window((taps, taps))))
-        inputs = outputs
-
-    def sign(name: str) -> None:
-        layers.append(ir.Threshold(name, rng.integers(-9, 10, (inputs, 1)), ir.BIPOLAR))
-
-    for pair, outputs in enumerate((128, 256, 512)):
-        for half in "ab":
-            binary(f"conv{pair}{half}", outputs, 3, WINDOW)
-            sign(f"sign{pair}{half}")
-        layers.append(ir.MaxPool(f"pool{pair}", ir.Window((2, 2), (2, 2)), np.zeros(inputs, bool)))
-        width //= 2
-    binary("dense0", 1024, width, None)
-    sign("sign3")
-    binary("dense1", 1024, 1, None)
-    sign("sign4")
-    binary("dense2", 10, 1, None)
-    layers.append(ir.Scores("scores", np.zeros(10, np.int64)))
-    return ir.IntegerNetwork("vgg", (32, 32, 3), tuple(layers))
 
 
 def compiled(name: str, board: str) -> None:

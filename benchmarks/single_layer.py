@@ -20,17 +20,32 @@ WINDOW = ir.Window((3, 3), (1, 1), (1, 1), (1, 1, 1, 1))
 """Geometry of the layer: 3 x 3 taps and zero padding."""
 
 
-def network(layer: ir.Conv, thresholds: ir.Ints, size: int) -> ir.IntegerNetwork:
-    """Build a layer between an input table and a sum over the frame; its channels stay as many."""
-    channels = len(thresholds)
+def network(
+    layer: ir.Conv, thresholds: ir.Ints, size: int, values: ir.Alphabet = ir.BIPOLAR
+) -> ir.IntegerNetwork:
+    """Build a layer on square frames between an input table and a sum over the frame.
+
+    Parameters
+    ----------
+    layer : Conv
+        The layer.
+    thresholds : int64 array [channels, 1]
+        Thresholds of its channels.
+    size : int
+        Height and width of its input.
+    values : Alphabet
+        Alphabet of its input.
+    """
+    inputs = layer.weights.shape[-1] * layer.groups
+    left = layer.output(ir.Features(size, size, inputs, values)).shape[:2]
     layers = (
-        ir.InputTable("samples", np.arange(256)[None] // 128, ir.BIPOLAR),
+        ir.InputTable("samples", np.arange(256)[None] * values.levels // 256, values),
         layer,
         ir.Threshold("sign", thresholds, ir.BIPOLAR),
-        ir.SumPool("pool", ir.Window((size, size))),
-        ir.Scores("scores", np.zeros(channels, np.int64)),
+        ir.SumPool("pool", ir.Window(left)),
+        ir.Scores("scores", np.zeros(len(thresholds), np.int64)),
     )
-    return ir.IntegerNetwork("net", (size, size, channels), layers)
+    return ir.IntegerNetwork("net", (size, size, inputs), layers)
 
 
 @dataclass(frozen=True)
@@ -77,5 +92,5 @@ def measured(net: ir.IntegerNetwork, board: str, fold: Fold, cycles: int) -> Mea
     design = assembler(net, board, clock_for(board, None))((fold, Fold(fold.pe, fold.pe)), cycles)
     found = apart(design, board)
     engine = design.shape.engines[0]
-    own = {name: cells for name, cells in found.items() if name.startswith(f"{LAYER}.")}
+    own = {name: cells for name, cells in found.items() if name.startswith(f"{engine.name}.")}
     return Measured(engine, own, engine_resources(engine, fpga(board).family))

@@ -17,7 +17,16 @@ from xnorflow.devices.board_names import SHIPPED, described, shipped
 from xnorflow.devices.tables import fpga
 from xnorflow_boards.board import Board
 from xnorflow_boards.catalogue.platforms import platform_maker, without_pins
-from xnorflow_boards.flows import ECP5, GOWIN, ICE40, ULTRASCALE_PLUS, XILINX_7, OpenFlow, ToolFlow
+from xnorflow_boards.flows import (
+    ECP5,
+    GOWIN,
+    ICE40,
+    ULTRASCALE,
+    ULTRASCALE_PLUS,
+    XILINX_7,
+    OpenFlow,
+    ToolFlow,
+)
 
 FLOW_OF: Mapping[str, ToolFlow] = {
     "ecp5": ECP5,
@@ -27,6 +36,7 @@ FLOW_OF: Mapping[str, ToolFlow] = {
     "gw1nr": GOWIN,
     "gw2ar": GOWIN,
     "xilinx-7": XILINX_7,
+    "xilinx-ultrascale": ULTRASCALE,
     "xilinx-ultrascale-plus": ULTRASCALE_PLUS,
 }
 """Tool flow by family of the device tables."""

@@ -104,7 +104,7 @@ def _vendor(file: BoardFile) -> type:
             found = LatticeICE40Platform
         case "gw1nr" | "gw2ar":
             found = GowinPlatform
-        case "xilinx-7" | "xilinx-ultrascale-plus":
+        case "xilinx-7" | "xilinx-ultrascale" | "xilinx-ultrascale-plus":
             found = XilinxPlatform
         case other:
             raise TypeError(f"no platform for FPGAs of the family {other}")

@@ -11,11 +11,11 @@ from xnorflow_boards.flows.ecp5 import ECP5
 from xnorflow_boards.flows.family import OpenFlow, Plan, ToolFlow
 from xnorflow_boards.flows.gowin import GOWIN
 from xnorflow_boards.flows.ice40 import ICE40
-from xnorflow_boards.flows.vivado import ULTRASCALE_PLUS, XILINX_7, VivadoFlow
+from xnorflow_boards.flows.vivado import ULTRASCALE, ULTRASCALE_PLUS, XILINX_7, VivadoFlow
 
 OPEN_FLOWS = (ECP5, ICE40, GOWIN)
 """Flows that end in a bitstream with tools from PyPI."""
-FLOWS: tuple[ToolFlow, ...] = (*OPEN_FLOWS, XILINX_7, ULTRASCALE_PLUS)
+FLOWS: tuple[ToolFlow, ...] = (*OPEN_FLOWS, XILINX_7, ULTRASCALE, ULTRASCALE_PLUS)
 
 __all__ = [
     "ECP5",
@@ -23,6 +23,7 @@ __all__ = [
     "GOWIN",
     "ICE40",
     "OPEN_FLOWS",
+    "ULTRASCALE",
     "ULTRASCALE_PLUS",
     "XILINX_7",
     "OpenFlow",

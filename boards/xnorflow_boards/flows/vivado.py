@@ -169,10 +169,18 @@ XILINX_7 = VivadoFlow(
     cell_models="xilinx",
     yosys_family="xc7",
 )
+ULTRASCALE = VivadoFlow(
+    name="vivado",
+    title="AMD UltraScale",
+    # No board of this family and the next has a pin that leads to a host; cores get their clock
+    # from what surrounds them, a processor or a shell.
+    pll=None,
+    cell_models="xilinx",
+    yosys_family="xcu",
+)
 ULTRASCALE_PLUS = VivadoFlow(
     name="vivado",
     title="AMD UltraScale+",
-    # No board of this family has a pin that leads to a host; their cores get the processor's clock.
     pll=None,
     cell_models="xilinx",
     yosys_family="xcup",

@@ -37,6 +37,10 @@ _PATTERNS = (
         r"(?:(?P<package>[a-z]{3,4}\d{3,4})-(?P<speed>[123]L?[ile]?))?",
     ),
     (
+        "xilinx-ultrascale",
+        r"(?P<device>xc[kv]u\d{3})(?:-?(?P<package>[a-z]{4}\d{4})-(?P<speed>[123]L?V?(?:-[iec])?))?",
+    ),
+    (
         "xilinx-ultrascale-plus",
         r"(?P<device>xc(?:zu\d{1,2}(?:eg|ev|cg|dr)|[kv]u\d{1,2}p|u\d{2,3}|k\d{2}|au\d{1,2}p))"
         r"(?:-?(?P<package>[a-z]{4}\d{3,4})-(?P<speed>[123]L?V?(?:-[iec])?))?",
@@ -52,6 +56,7 @@ _EXAMPLES = {
     "gw1nr": "GW1NR-LV9QN88PC6/I5",
     "gw2ar": "GW2AR-LV18QN88C8/I7",
     "xilinx-7": "xc7a35tcsg324-1",
+    "xilinx-ultrascale": "xcku115-flva1517-2-e",
     "xilinx-ultrascale-plus": "xczu3eg-sbva484-1-e",
 }
 

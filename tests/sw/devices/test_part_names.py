@@ -23,6 +23,8 @@ from xnorflow.errors import BadInput
         ("GW2A-LV18PG256C8/I7", "gw2ar", "GW2A-18", "PG256", "C8/I7", "gw2a-18"),
         ("xc7a35ticsg324-1L", "xilinx-7", "xc7a35t", "csg324", "1L", "xc7a35t"),
         ("XC7Z020CLG400-1", "xilinx-7", "xc7z020", "clg400", "1", "xc7z020"),
+        ("XCKU115-FLVA1517-2-I", "xilinx-ultrascale", "xcku115", "flva1517", "2-i", "xcku115"),
+        ("xcvu9p", "xilinx-ultrascale-plus", "xcvu9p", "", "", "xcvu9p"),
         (
             "xck26-sfvc784-2LV-c",
             "xilinx-ultrascale-plus",
