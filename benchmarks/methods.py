@@ -90,7 +90,7 @@ ROWS = {
     "6": Row("bitwise", "1024-1024", 24, MLP, "1024-1024", shift=1),
     "7": Row("ebp", "1024", 25, MLP, "1024"),
     "8": Row("true-north-ensemble", "64-250", 20, MLP, shift=1),
-    "9": Row("committee", "9", 6, MLP, "9"),
+    "9": Row("committee", "9", 6, MLP),
     "10": Row("dynamic-fixed-point", "256-256", 15, MLP, "256-256"),
     "11": Row("q-cnn", "32C3-P2-64C3-P2-128", 6, CONV, "32C3-P2-64C3-P2-128"),
     "12": Row("w1a2", LENET, 12, CONV, LENET, shift=1),
