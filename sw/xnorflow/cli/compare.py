@@ -11,6 +11,7 @@ from xnorflow.cli import console
 from xnorflow.cli.files import check_output, whole_file
 from xnorflow.cli.known_names import BOARDS, GPUS, PARTS
 from xnorflow.cli.options import (
+    Numbers,
     ReadingOptions,
     input_options,
     json_option,
@@ -46,15 +47,15 @@ def _names(text: str) -> list[str]:
     type=GPUS,
     default="",
     metavar="C,D",
-    help="GPUs: t4, l4, rtx3090, a100, h100, orin-nano.",
+    help="GPUs: t4, l4, rtx3090, a40, a100, a100-80gb, h100, orin-nano.",
 )
 @click.option(
     "--batch",
-    type=click.IntRange(min=1),
-    default=1024,
-    metavar="N",
+    type=Numbers(whole=True),
+    default="1024",
+    metavar="N,M",
     show_default=True,
-    help="Large batch size for the GPUs; a batch of 1 is always shown, too.",
+    help="Batch sizes for the GPUs; a batch of 1 is always shown, too.",
 )
 @click.option(
     "--fps",
@@ -95,7 +96,7 @@ def command(
     fpga: str,
     parts: str,
     gpu: str,
-    batch: int,
+    batch: tuple[int, ...],
     fps: float | None,
     cycles: int | None,
     folding: Path | None,
@@ -115,7 +116,7 @@ def command(
     Examples:
       xnorflow compare cnv.onnx --fpga ulx3s-85f,pynq-z1 --gpu a100,t4
       xnorflow compare cnv.onnx --fpga ulx3s-85f --gpu h100 \\
-          --batch 256 -o report.html
+          --batch 16,256 -o report.html
     """
     from xnorflow.api import compare
     from xnorflow.comparison.placed import read_placed
@@ -144,7 +145,7 @@ def command(
             net,
             boards,
             _names(gpu),
-            batches=(1, batch) if batch > 1 else (1,),
+            batches=sorted({1, *batch}),
             fps=fps,
             cycles=cycles,
             folding=folding,

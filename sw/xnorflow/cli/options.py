@@ -49,6 +49,34 @@ class Scale(click.ParamType):
         return str(value)
 
 
+class Numbers(click.ParamType):
+    """Parameter type for positive numbers with commas between them.
+
+    Parameters
+    ----------
+    whole : bool
+        Whether they have to be whole numbers.
+    """
+
+    name = "numbers"
+
+    def __init__(self, whole: bool = False) -> None:
+        self.kind: Callable[[str], float] = int if whole else float
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
+        """Return the numbers."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            found = tuple(self.kind(text) for text in value.split(",") if text.strip())
+        except ValueError:
+            found = ()
+        if not found or not all(number > 0 for number in found):
+            kind = "whole numbers" if self.kind is int else "numbers"
+            self.fail(f"{value!r} is no list of {kind} above 0 such as 50,100", param, ctx)
+        return found
+
+
 model_argument = click.argument("model", type=click.Path(path_type=Path))
 
 

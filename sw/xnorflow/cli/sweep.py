@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,40 +10,12 @@ import click
 
 from xnorflow.cli import console, sweep_text
 from xnorflow.cli.files import whole_file
-from xnorflow.cli.options import ReadingOptions, input_options, json_option, load_model
+from xnorflow.cli.options import Numbers, ReadingOptions, input_options, json_option, load_model
 from xnorflow.data import read_images
 from xnorflow.errors import BadInput, CheckFailed
 from xnorflow.progress import bars
 
 REPORT = "report.html"
-
-
-class Numbers(click.ParamType):
-    """Parameter type for positive numbers with commas between them.
-
-    Parameters
-    ----------
-    whole : bool
-        Whether they have to be whole numbers.
-    """
-
-    name = "numbers"
-
-    def __init__(self, whole: bool = False) -> None:
-        self.kind: Callable[[str], float] = int if whole else float
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
-        """Return the numbers."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            found = tuple(self.kind(text) for text in value.split(",") if text.strip())
-        except ValueError:
-            found = ()
-        if not found or not all(number > 0 for number in found):
-            kind = "whole numbers" if self.kind is int else "numbers"
-            self.fail(f"{value!r} is no list of {kind} above 0 such as 50,100", param, ctx)
-        return found
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,9 @@ from xnorflow import ir
 from xnorflow.devices.tables import Fpga
 from xnorflow.errors import BadInput
 from xnorflow.folding import narrowest
-from xnorflow.folding.branches import Branches, is_chain
-from xnorflow.folding.cheapest import Chain, FoldingChoice
+from xnorflow.folding.cheapest import FoldingChoice
 from xnorflow.folding.costs import Prices
+from xnorflow.folding.kept_tables import tables
 from xnorflow.plan.hardware_passes import accelerator
 from xnorflow.plan.layer_rules import reductions
 from xnorflow.plan.reductions import Fold
@@ -113,15 +113,7 @@ class Fit:
         self.parts = parts = reductions(net)
         folds = narrowest.for_cycles(parts, narrowest.default_cycles(parts, EXAMPLE_LANES))
         example = accelerator(net, folds, in_lanes=1, device=device, least=False)
-        self.chain = (Chain if is_chain(parts) else Branches)(
-            net,
-            parts,
-            engine_summaries(parts, example),
-            device.family,
-            pixels,
-            device.spram_number,
-            device.dsp_number,
-        )
+        self.chain = tables(net, parts, engine_summaries(parts, example), device, pixels)
         self._worth = float(device.family.block_luts.use())
         worth = device.family.spram_luts
         self._spram_worth = float(worth.use()) if worth else 0.0

@@ -114,6 +114,16 @@ def test_compare_takes_what_was_placed(made: tuple[Path, Path, str], tmp_path: P
     assert "Throughput against batch" in read(page.read_text(encoding="utf-8")).text
 
 
+def test_compare_shows_each_batch_that_was_asked_for() -> None:
+    pair = ("--fpga", "icebreaker", "--gpu", "t4", "--cycles", "4608")
+    rows = json.loads(run("compare", MODEL, *pair, "--batch", "256,16", "--json").stdout)["rows"]
+    batches = [r["batch"] for r in rows if r["column"] == "gemm" and r["data_type"] == "b1"]
+    assert batches == [1, 16, 256]
+    found = refused("compare", MODEL, *pair, "--batch", "16,many")
+    assert "'16,many' is no list of whole numbers above 0" in found
+    assert "no list" in refused("compare", MODEL, *pair, "--batch", "0")
+
+
 def test_check_writes_a_report(tmp_path: Path) -> None:
     data = demo.data()
     path, page = tmp_path / "digits.npz", tmp_path / "proof.html"

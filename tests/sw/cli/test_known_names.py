@@ -27,7 +27,7 @@ def test_a_shell_completes_commands_options_and_names() -> None:
     assert completed("compile", MODEL, "--board", "TANG") == {"tangnano9k", "tangnano20k"}
     assert completed("compile", MODEL, "--link", "u") == {"uart"}
     assert completed("compile", MODEL, "--part", "lfe5u-8") == {"LFE5U-85F"}
-    assert completed("compare", MODEL, "--gpu", "t4,a1") == {"t4,a100"}
+    assert completed("compare", MODEL, "--gpu", "t4,a1") == {"t4,a100", "t4,a100-80gb"}
     assert completed("compare", MODEL, "--fpga", "u250,ice") == {"u250,icebreaker"}
     assert "binary-connect" in completed("train", "binary")
     assert completed("simulate", MODEL, "--engine", "g") == {"golden"}

@@ -38,7 +38,7 @@ POOL = EngineSummary("pool1", "maxpool", 196, 64, 4, 50176, 32, 1, 1568, 0, 0, 5
 LAST = dense(12544, acc_bits=14)
 DESIGN = DesignSummary("small_cnv", (FIRST, SECOND, POOL, LAST), 32400, 40000)
 BOARDS = ["ulx3s-85f", "icebreaker", "arty-a7-35", "zcu104"]
-GPUS = ["t4", "a100", "h100", "l4", "rtx3090", "orin-nano"]
+GPUS = ["t4", "a100", "h100", "l4", "rtx3090", "orin-nano", "a100-80gb", "a40"]
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_each_gpu_has_its_types_batches_and_estimates(comparison):
     found = {
         (r.device, r.data_type, r.batch, r.column) for r in comparison.rows if r.category == "GPU"
     }
-    one_bit = {"t4", "a100", "h100"}
+    one_bit = {"t4", "a100", "a100-80gb", "h100"}
     expected = {
         (g, t, b, c)
         for g in GPUS

@@ -91,7 +91,9 @@ def test_kind_of_a_figure_follows_its_source():
     assert devices.fpga("zcu104").family.clock_mhz.figure("MHz").kind is Origin.ESTIMATED
 
 
-@pytest.mark.parametrize("name, macs_per_clock", [("t4", 8192), ("a100", 16384), ("h100", 16384)])
+@pytest.mark.parametrize(
+    "name, macs_per_clock", [("t4", 8192), ("a100", 16384), ("a100-80gb", 16384), ("h100", 16384)]
+)
 def test_one_bit_rates_agree_with_their_derivation(name, macs_per_clock):
     gpu = devices.gpu(name)
     rate = gpu.sms.use() * gpu.clock_mhz.use() * 1e6 * macs_per_clock * 2 / 1e12
@@ -102,6 +104,20 @@ def test_dense_rates_derived_from_sparse_ones():
     l4, orin = devices.gpu("l4").tops, devices.gpu("orin-nano").tops
     assert (l4["int8"].use(), l4["fp16"].use()) == (485 / 2, 242 / 2)
     assert (orin["int8"].use(), orin["fp16"].use()) == (67 / 2, 67 / 4)
+
+
+def test_the_two_memories_of_an_a100_differ_in_bandwidth_alone():
+    small, large = devices.gpu("a100"), devices.gpu("a100-80gb")
+    assert {k: d.value for k, d in small.tops.items()} == {
+        k: d.value for k, d in large.tops.items()
+    }
+    assert (small.bandwidth_gbs.use(), large.bandwidth_gbs.use()) == (1555, 2039)
+    assert small.power_w.use() == large.power_w.use()
+
+
+def test_a_rate_from_memory_is_not_used():
+    a40 = devices.gpu("a40").tops
+    assert a40["int8"].usable and a40["fp16"].usable and not a40["b1"].usable
 
 
 @pytest.mark.parametrize("look_up", [devices.fpga, devices.gpu])

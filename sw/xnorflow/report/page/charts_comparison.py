@@ -31,7 +31,7 @@ MEANING = {
 }
 SYMBOLS = ("circle", "square", "diamond", "cross", "x", "triangle-up", "star", "hexagon")
 BATCHES = tuple(4**k for k in range(7))
-"""Batches of the curves."""
+"""Batches of the curves, beside those that were asked for."""
 
 
 def throughput_chart(comparison: Comparison) -> Chart:
@@ -141,6 +141,7 @@ def batch_chart(comparison: Comparison, network: DesignSummary) -> Chart | None:
     data: list[dict[str, Any]] = []
     kinds = dict.fromkeys((r.device, r.data_type) for r in comparison.rows if r.category == "GPU")
     devices = list(dict.fromkeys(device for device, _ in kinds))
+    batches = sorted({*BATCHES, *(r.batch for r in comparison.rows if r.category == "GPU")})
     for device, data_type in kinds:
         found = [
             gpu_model.estimate(
@@ -151,14 +152,14 @@ def batch_chart(comparison: Comparison, network: DesignSummary) -> Chart | None:
                 "gemm",
                 comparison.settings,
             )
-            for batch in BATCHES
+            for batch in batches
         ]
         data.append(
             {
                 "type": "scatter",
                 "mode": "lines+markers",
                 "name": f"{device} {data_type}",
-                "x": list(BATCHES),
+                "x": batches,
                 "y": [f.fps.value for f in found if f is not None],
                 "line": {"color": COLOUR[data_type], "width": 1.5},
                 "marker": {"symbol": _symbol(devices.index(device)), "size": 7},
@@ -170,13 +171,13 @@ def batch_chart(comparison: Comparison, network: DesignSummary) -> Chart | None:
     fitting = [row for row in comparison.rows if row.category == "FPGA" and row.fits]
     for number, row in enumerate(fitting):
         # Marks at both ends and at a place of their own tell lines of one height apart.
-        fps, inner = row.figures["fps"].value, 1 + number % (len(BATCHES) - 2)
+        fps, inner = row.figures["fps"].value, 1 + number % (len(batches) - 2)
         data.append(
             {
                 "type": "scatter",
                 "mode": "lines+markers",
                 "name": row.device,
-                "x": [BATCHES[0], BATCHES[inner], BATCHES[-1]],
+                "x": [batches[0], batches[inner], batches[-1]],
                 "y": [fps, fps, fps],
                 "line": {"color": "var(--c3)", "width": 1.5, "dash": "dash"},
                 "marker": {"symbol": f"{_symbol(number)}-open", "size": 9},
@@ -191,7 +192,7 @@ def batch_chart(comparison: Comparison, network: DesignSummary) -> Chart | None:
         " the table.",
         data,
         {
-            "xaxis": log_axis("frames in a batch", BATCHES),
+            "xaxis": log_axis("frames in a batch", batches),
             "yaxis": log_axis("frames/s", [y for trace in data for y in trace["y"]]),
         },
         420,
