@@ -43,7 +43,12 @@ from xnorflow.lower.fixed_point import (
     rescaling,
 )
 from xnorflow.lower.negate import negate, rising
-from xnorflow.lower.rounding import ORDER_OF_SUMMATION, approximated_channels, uncertain_channels
+from xnorflow.lower.rounding import (
+    ORDER_OF_SUMMATION,
+    approximated_channels,
+    close_decisions,
+    uncertain_channels,
+)
 from xnorflow.lower.thresholds import intervals_and_codes, mirrored, thresholds
 
 QUANTISERS = (
@@ -540,8 +545,8 @@ class Pending:
         if self.error.any() and not self.rounded:
             self.notes.append(
                 f"The float sums of {self.reduction()} {ORDER_OF_SUMMATION};"
-                f" in {uncertain} of {len(self.error)} channels a decision lies within the bound"
-                " of their rounding errors."
+                f" {close_decisions(uncertain, len(self.error), 'rounding errors')}."
+                + (" Scales that are powers of two avoid it." if uncertain else "")
             )
 
     def _note_functions(self, expression: Expression, found: Steps, step: int) -> None:
@@ -550,8 +555,8 @@ class Pending:
         channels = approximated_channels(expression, found, step)
         names = ", ".join(sorted({op.op for op in expression.ops if approximate((op,))}))
         self.notes.append(
-            f"{names}: executors approximate it, each in its own way; in {channels} of"
-            f" {len(found.first)} channels a decision lies within the bound of their errors."
+            f"{names}: executors approximate it, each in its own way;"
+            f" {close_decisions(channels, len(found.first), 'errors')}."
         )
 
     def reduction(self) -> str:

@@ -128,3 +128,18 @@ def approximated_channels(expression: Expression, steps: Steps, step: int) -> in
         moved |= other(steps.at) != steps.after
         moved |= other(steps.at - step) != steps.before
     return len(np.unique(steps.channel[moved]))
+
+
+def close_decisions(close: int, channels: int, errors: str) -> str:
+    """Say in how many channels errors of a framework could change a decision.
+
+    Parameters
+    ----------
+    close, channels : int
+        Channels with a decision within the bound of the errors, and all channels.
+    errors : str
+        Word for the errors.
+    """
+    if not close:
+        return f"no decision lies within the bound of their {errors}, so none depends on them"
+    return f"in {close} of {channels} channels a decision lies within the bound of their {errors}"

@@ -7,7 +7,7 @@ import pytest
 
 from xnorflow.graph import ops
 from xnorflow.lower.evaluate import Expression, Reach, steps
-from xnorflow.lower.rounding import significand, sum_error, uncertain_channels
+from xnorflow.lower.rounding import close_decisions, significand, sum_error, uncertain_channels
 
 
 @pytest.mark.parametrize(("value", "odd"), [(1.0, 1), (0.375, 3), (2.0**-140, 1), (40.0, 5)])
@@ -47,3 +47,8 @@ def test_only_decisions_near_a_tie_are_uncertain():
     assert uncertain_channels(e, found, 1, np.full(3, 1e-6)) == 1
     assert uncertain_channels(e, found, 1, np.full(3, 0.06)) == 2
     assert uncertain_channels(e, found, 1, np.zeros(3)) == 0
+
+
+def test_errors_that_decide_nothing_are_said_to_decide_nothing():
+    assert close_decisions(0, 24, "errors").startswith("no decision lies within")
+    assert close_decisions(2, 24, "errors").startswith("in 2 of 24 channels a decision lies")
