@@ -272,3 +272,13 @@ def test_of_boards_as_fast_the_one_whose_link_carries_more_is_named(
     assert first == found.rows[1].figures["fps"].value
     facts = {fact.name: fact for fact in reports.of_comparison(found, COMMAND).verdict}
     assert facts["Fastest FPGA that fits"].detail.startswith("u250")
+
+
+def test_bars_of_throughput_are_of_the_smallest_and_the_largest_batch() -> None:
+    found = compare(SUMMARY, ["pynq-z2"], ["t4"], batches=(1, 16, 256))
+    throughput, batch, *_ = charts(read(page(reports.of_comparison(found, COMMAND))))
+    names = [name for trace in throughput["data"] if trace["type"] == "bar" for name in trace["y"]]
+    assert names[0] == "pynq-z2" and len(names) == 1 + 2 * 3
+    assert {name.rpartition(" ")[2] for name in names[1:]} == {"1", "256"}
+    assert throughput["layout"]["yaxis"]["range"] == [len(names) - 0.5, -0.5]
+    assert batch["data"][0]["x"] == [1, 4, 16, 64, 256, 1024, 4096]
