@@ -78,3 +78,23 @@ def test_build_counts_the_serial_port_at_the_rate_that_was_asked_for(tmp_path, s
     assert result["headline_fps"] == result["fps"], "no link was chosen"
     assert result["host"]["links"]["uart"]["fps"] == at_baud(3_000_000).fps(design.frame_bytes)
     assert result["host"]["board_link"] == "uart"
+
+
+def test_build_says_whether_the_link_to_the_host_is_counted(monkeypatch, tmp_path):
+    placed = {
+        "name": "digits",
+        "board": "icebreaker",
+        "kind": "placed",
+        "resources": {"lut": {"used": 2016, "available": 5280}},
+        "clock_mhz": 12.0,
+        "fmax_mhz": 33.7,
+        "met": True,
+        "seed": 1,
+        "ii": 1000,
+        "fps": 12000.0,
+        "unrouted": [],
+    }
+    monkeypatch.setattr("xnorflow_boards.build.bitstream.build", lambda *_, **__: placed)
+    words = " ".join(call("build", str(tmp_path)).stdout.split())
+    assert "placed with the link to the host, which compile's estimate" in words
+    assert "link to the host" not in call("build", str(tmp_path), "--core").stdout

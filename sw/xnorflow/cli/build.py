@@ -115,6 +115,10 @@ def command(
         console.print_json(result)
         return
     console.show_table(_table(result))
+    if not core and result["fmax_mhz"] is not None:
+        console.say(
+            "placed with the link to the host, which compile's estimate and build --core leave out"
+        )
     _say(result)
     console.say(f"wrote {directory / FOLDER} in {time.monotonic() - started:.0f} s")
 

@@ -38,8 +38,15 @@ def throughput_chart(comparison: Comparison) -> Chart:
     """Return the chart of the frames per second of every device, and of what links carry."""
     data: list[dict[str, Any]] = []
     order = []
+    batches = {r.batch for r in comparison.rows if r.category == "GPU"}
+    ends = {min(batches), max(batches)} if batches else set()
     for data_type, meaning in MEANING.items():
-        rows = [r for r in comparison.rows if r.data_type == data_type and r.column in ("", "gemm")]
+        rows = [
+            r
+            for r in comparison.rows
+            if r.data_type == data_type
+            and (r.category == "FPGA" or (r.column == "gemm" and r.batch in ends))
+        ]
         if not rows:
             continue
         names = [_name(row) for row in rows]
@@ -101,7 +108,8 @@ def throughput_chart(comparison: Comparison) -> Chart:
         "Throughput",
         "Frames per second, more is better. GPU: a tuned matrix product and a launch per layer."
         " Hatching is how a figure is known (/ estimated, . simulated, none placed); the diamond is"
-        " what the board's link carries; a red frame does not fit.",
+        " what the board's link carries; a red frame does not fit."
+        + (" Of the batches, the smallest and the largest." if len(batches) > 2 else ""),
         data,
         {
             "barmode": "overlay",
@@ -113,7 +121,7 @@ def throughput_chart(comparison: Comparison) -> Chart:
                 "type": "category",
                 "categoryorder": "array",
                 "categoryarray": order,
-                "autorange": "reversed",
+                "range": [len(order) - 0.5, -0.5],
             },
         },
         24 * len(order) + 150,

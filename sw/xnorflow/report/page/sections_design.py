@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xnorflow.design.design import Design
@@ -202,8 +202,8 @@ def layers_section(design: Design) -> Section:
                     Origin.ESTIMATED,
                     "share of the interval",
                 ),
-                Cell(f"{rom['depth']} × {rom['width']}, {rom['kind']}" if rom else ""),
-                Cell(f"{buffer['depth']} × {buffer['width']}, {buffer['kind']}" if buffer else ""),
+                Cell(_memory(rom)),
+                Cell(_memory(buffer)),
             ]
         )
     heads = ["layer", "kind", "output", "PE", "SIMD", "pixels", "cycles", "of the interval"]
@@ -289,6 +289,13 @@ def links_section(design: Design) -> Section:
             ),
         ],
     )
+
+
+def _memory(memory: Mapping[str, Any] | None) -> str:
+    """Return words, bits and kind of a memory; its size stays on one line."""
+    if not memory:
+        return ""
+    return f"{memory['depth']}\u00a0×\u00a0{memory['width']}, {memory['kind']}"
 
 
 def _shape(shape: Any) -> str:

@@ -138,8 +138,8 @@ def _clock(row: Row) -> Cell:
 
 
 def _front_table(fronts: Mapping[str, Sequence[Row]]) -> Table:
-    heads = ["device", "clock, MHz", "frames/s", "interval, cycles", "latency, cycles"]
-    heads += ["LUT", "FF", "block RAM", "room"]
+    heads = ["device", "room", "clock, MHz", "frames/s", "interval, cycles", "latency, cycles"]
+    heads += ["LUT", "FF", "block RAM"]
 
     def figure(text: str, tip: str, share: float | None = None) -> Cell:
         return Cell(text, Origin.ESTIMATED, tip, share)
@@ -147,6 +147,7 @@ def _front_table(fronts: Mapping[str, Sequence[Row]]) -> Table:
     table = [
         [
             Cell(board),
+            Cell(row["status"], tip=row["why"], alarm=row["status"] != ROOMY),
             _clock(row),
             figure(f"{row['fps']:,.0f}", EXACT),
             figure(f"{row['ii']:,}", EXACT),
@@ -155,7 +156,6 @@ def _front_table(fronts: Mapping[str, Sequence[Row]]) -> Table:
                 figure(f"{row[name]:,}", "resource model", row[f"{name}_share"])
                 for name in ("lut", "ff", "bram")
             ),
-            Cell(row["status"], tip=row["why"], alarm=row["status"] != ROOMY),
         ]
         for board, each in fronts.items()
         for row in sorted(each, key=lambda row: row["ii"])

@@ -18,6 +18,7 @@ from xnorflow.devices.links import FrameBytes
 from xnorflow.evidence.record import Evidence, Outcome
 from xnorflow.report.page import reports
 from xnorflow.report.page.render import page, save
+from xnorflow.report.page.sections_sweep import SweepRows
 from xnorflow.resources.engine import DesignSummary
 
 from ...engines import FIRST, dense
@@ -272,3 +273,39 @@ def test_of_boards_as_fast_the_one_whose_link_carries_more_is_named(
     assert first == found.rows[1].figures["fps"].value
     facts = {fact.name: fact for fact in reports.of_comparison(found, COMMAND).verdict}
     assert facts["Fastest FPGA that fits"].detail.startswith("u250")
+
+
+def test_bars_of_throughput_are_of_the_smallest_and_the_largest_batch() -> None:
+    found = compare(SUMMARY, ["pynq-z2"], ["t4"], batches=(1, 16, 256))
+    throughput, batch, *_ = charts(read(page(reports.of_comparison(found, COMMAND))))
+    names = [name for trace in throughput["data"] if trace["type"] == "bar" for name in trace["y"]]
+    assert names[0] == "pynq-z2" and len(names) == 1 + 2 * 3
+    assert {name.rpartition(" ")[2] for name in names[1:]} == {"1", "256"}
+    assert throughput["layout"]["yaxis"]["range"] == [len(names) - 0.5, -0.5]
+    assert batch["data"][0]["x"] == [1, 4, 16, 64, 256, 1024, 4096]
+
+
+def test_a_sweep_names_the_fastest_design_with_headroom_and_marks_the_others() -> None:
+    row = {
+        "network_digest": "0123456789",
+        "network": "small_net",
+        "board": "pynq-z1",
+        "clock_mhz": 100.0,
+        "latency": 50,
+        "ff": 9,
+        "bram": 0,
+        **{f"{name}_share": 1.0 for name in ("lut", "ff", "bram")},
+    }
+    tight = row | {"status": "tight", "why": "96 % of the LUTs", "fps": 1e8, "ii": 1, "lut": 51160}
+    roomy = row | {"status": "fits", "why": "", "fps": 33e6, "ii": 3, "lut": 19624}
+    rows = SweepRows((tight, roomy), (tight, roomy))
+    report = reports.of_sweep(rows, COMMAND)
+    facts = {fact.name: fact for fact in report.verdict}
+    assert facts["Fastest, small_net"].value == "33.0 M frames/s"
+    assert facts["Fastest, small_net"].detail == "pynq-z1 at 100 MHz, 19,624 LUT"
+    assert "digest of small_net" in report.origin
+    found = read(page(report))
+    assert [line[1][1] for line in found.tables[0]] == ["room", "tight", "fits"]
+    assert found.tables[0][1][1][0]["class"].strip() == "alarm"
+    only = reports.of_sweep(SweepRows((tight,), (tight,)), COMMAND)
+    assert only.verdict[-1].detail.endswith("; only without headroom")
