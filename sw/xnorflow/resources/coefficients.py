@@ -68,11 +68,23 @@ class Coefficients:
         luts, ffs : float
             Its share of the design's LUTs and flip-flops.
         """
-        found = self.summed(component, terms)
-        luts, ffs = (
-            sum(of.get(name, 0.0) * value for name, value in found.items())
-            for of in (self.whole_lut, self.whole_ff)
-        )
+        # The sums are those over `summed` in its order; a search asks for very many components.
+        luts = ffs = own_luts = own_ffs = 0.0
+        known = self._by_name
+        for name, value in terms.items():
+            whole, lut, ff = known[name]
+            if whole:
+                luts += lut * value
+                ffs += ff * value
+            else:
+                own_luts += lut * value
+                own_ffs += ff * value
+        kind = packed_as(component)
+        of_luts, of_ffs = f"{kind} lut", f"{kind} ff"
+        luts += self.whole_lut.get(of_luts, 0.0) * own_luts
+        luts += self.whole_lut.get(of_ffs, 0.0) * own_ffs
+        ffs += self.whole_ff.get(of_luts, 0.0) * own_luts
+        ffs += self.whole_ff.get(of_ffs, 0.0) * own_ffs
         return luts, ffs + terms.get(FAR, 0.0)
 
     def summed(self, component: str, terms: Terms) -> Terms:
@@ -84,6 +96,10 @@ class Coefficients:
                 of[name] * value for name, value in own.items()
             )
         return found
+
+    @cached_property
+    def _by_name(self) -> _Weights:
+        return _Weights(self)
 
     @cached_property
     def _of_terms(self) -> tuple[tuple[str, _Known], ...]:
@@ -100,6 +116,22 @@ class _Known(dict[str, float]):
 
     def __missing__(self, name: str) -> float:
         self[name] = _of(self._found, name)
+        return self[name]
+
+
+class _Weights(dict[str, tuple[bool, float, float]]):
+    """Whether terms are of the second step, and their LUTs and flip-flops, found once by name."""
+
+    def __init__(self, of: Coefficients) -> None:
+        super().__init__()
+        self._of = of
+
+    def __missing__(self, name: str) -> tuple[bool, float, float]:
+        of = self._of
+        if name.startswith(WHOLE):
+            self[name] = True, of.whole_lut.get(name, 0.0), of.whole_ff.get(name, 0.0)
+        else:
+            self[name] = False, _of(of.lut, name), _of(of.ff, name)
         return self[name]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from math import ceil, gcd
 
 from xnorflow.devices.tables import Family
@@ -458,12 +459,19 @@ def threshold_rom(e: EngineSummary, family: Family) -> tuple[float, int]:
     """
     if not e.threshold_levels:
         return 0, 0
+    return _roms(e.threshold_rows, e.threshold_words, e.threshold_rom, family)
+
+
+@lru_cache(1 << 14)
+def _roms(
+    rows: int, words: tuple[int, ...], rom: RomSpec | None, family: Family
+) -> tuple[float, int]:
+    """Return the LUTs and the blocks of RAM of memories with `rows` words of so many bits.
+
+    It is kept, because foldings that differ in their inputs at once only have the same thresholds.
+    """
     memories = StorageChoice(family)
-    found = [
-        memories.takes(e.threshold_rows, width, e.threshold_rom)
-        for width in e.threshold_words
-        if width
-    ]
+    found = [memories.takes(rows, width, rom) for width in words if width]
     return sum(luts for luts, _ in found), sum(blocks for _, blocks in found)
 
 

@@ -130,22 +130,28 @@ def engine_parts(engine: EngineSummary, family: Family) -> dict[str, Resources]:
 def engine_blocks(engine: EngineSummary, family: Family) -> dict[str, int]:
     """Count the blocks of RAM of each component of an engine."""
     buffer = memory(engine.buffer_depth, engine.buffer_width, family, engine.buffer_ram)
-    weights = read_only(engine.rom_depth, engine.rom_width, family, engine.rom)
-    found = {"buffer": engine.at_once * buffer.ram_blocks, "array": weights.ram_blocks}
+    found = {"buffer": engine.at_once * buffer.ram_blocks, "array": _array_blocks(engine, family)}
     if engine.join is not None:
-        memories, roms = engine.join.memories, engine.join.roms
+        memories = engine.join.memories
         found["buffer"] += sum(memory(*words, family).ram_blocks for words in memories)
-        found["array"] += sum(read_only(*words, family).ram_blocks for words in roms)
     queues = [s for s in engine.streams if s.queue > 1]
     if queues:
         found["streams"] = sum(memory(s.queue, s.width, family, s.ram).ram_blocks for s in queues)
-    where = "tail" if engine.tail_bits else "array"
-    found[where] = found.get(where, 0) + terms.threshold_rom(engine, family)[1]
+    if engine.tail_bits:
+        found["tail"] = terms.threshold_rom(engine, family)[1]
     if engine.computed is not None:
         found["tail"] = found.get("tail", 0) + terms.computed_blocks(
             engine.computed, engine, family
         )
     return found
+
+
+def _array_blocks(engine: EngineSummary, family: Family) -> int:
+    """Count the blocks of RAM of the array: weights, and thresholds that it compares with."""
+    found = read_only(engine.rom_depth, engine.rom_width, family, engine.rom).ram_blocks
+    if engine.join is not None:
+        found += sum(read_only(*words, family).ram_blocks for words in engine.join.roms)
+    return found + (0 if engine.tail_bits else terms.threshold_rom(engine, family)[1])
 
 
 def engine_dsps(engine: EngineSummary, family: Family) -> dict[str, int]:
@@ -184,7 +190,7 @@ def resources_by_storage(
         e = replace(engine, rom=rom)
         if rom != engine.rom:
             luts, ffs = coefficients.part("array", terms.array(e, family))
-            blocks, dsps = engine_blocks(e, family)["array"], engine_dsps(e, family)["array"]
+            blocks, dsps = _array_blocks(e, family), terms.array_dsps(e, family)
             parts["array"] = Resources(luts, ffs, blocks, dsps=dsps)
         total = sum(parts.values(), Resources())
         weights = read_only(e.rom_depth, e.rom_width, family, rom)
