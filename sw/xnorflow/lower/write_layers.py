@@ -221,9 +221,11 @@ def _gather(p: Pending, op: GatherOp) -> None:
         lo, hi = np.minimum(lo, 0), np.maximum(hi, 0)
     channels = op.channels.reshape(out, -1)
     low, high = lo[channels].sum(1), hi[channels].sum(1)
-    magnitude = np.maximum(np.abs(lo), np.abs(hi))[channels].sum(1)
+    entries = np.maximum(np.abs(lo), np.abs(hi))
+    magnitude = entries[channels].sum(1)
     most_bits = ir.MAX_BITS if p.rounded else MANTISSA
-    if p.alphabet().bits > most_bits or layer.lookups * max(magnitude.max(), 1) >= 1 << most_bits:
+    # The integer network's bounds are those of any entry at every place.
+    if p.alphabet().bits > most_bits or layer.lookups * max(entries.max(), 1) >= 1 << most_bits:
         raise UnsupportedModel(
             f"its sums take more than {most_bits} bits.",
             node=op.node,

@@ -8,7 +8,7 @@ from xnorflow import ir
 from xnorflow.errors import UnsupportedModel
 from xnorflow.frontend import read
 from xnorflow.graph.gather_op import GatherOp
-from xnorflow.lower import lower
+from xnorflow.lower import lower, write_layers
 
 from .executor import lowered_exactly
 from .onnx_models import Model, f32, signs
@@ -103,6 +103,20 @@ def test_picks_and_sums_become_one_layer(tmp_path, form, options):
     table = net.layers[net.layers.index(layer) - 1]
     assert isinstance(table, ir.Conv) and table.groups == tables
     assert table.weights.shape == (tables * words, 1, 1, 8 // tables)
+
+
+@pytest.mark.parametrize(("entry", "fits"), [(18, True), (19, False)])
+def test_sums_of_picks_are_as_wide_as_all_entries_together(tmp_path, monkeypatch, entry, fits):
+    """18 picks of entries up to 4 * 3 * 18 or 4 * 3 * 19: below 4,096, and beyond."""
+    monkeypatch.setattr(write_layers, "MANTISSA", 12)
+    codebooks = np.ones((10, 4, 1, 1), np.float32)
+    codebooks[0] = entry
+    graph = read(model(np.random.default_rng(3), codebooks=codebooks).save(tmp_path))
+    if fits:
+        assert gathers(lower(graph))[0].bounds(ir.Alphabet(0, 1, 12 * entry + 1))[1].max() == 3888
+    else:
+        with pytest.raises(UnsupportedModel, match="sums take more than 12 bits"):
+            lower(graph)
 
 
 def test_codebooks_of_one_scale_are_exact_and_share_it(tmp_path):
