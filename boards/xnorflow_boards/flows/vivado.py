@@ -7,7 +7,7 @@ and without place and route there is no measured clock.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from amaranth.hdl import Const, Instance, Signal
@@ -178,10 +178,4 @@ ULTRASCALE = VivadoFlow(
     cell_models="xilinx",
     yosys_family="xcu",
 )
-ULTRASCALE_PLUS = VivadoFlow(
-    name="vivado",
-    title="AMD UltraScale+",
-    pll=None,
-    cell_models="xilinx",
-    yosys_family="xcup",
-)
+ULTRASCALE_PLUS = replace(ULTRASCALE, title="AMD UltraScale+", yosys_family="xcup")

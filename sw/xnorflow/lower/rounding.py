@@ -131,7 +131,7 @@ def approximated_channels(expression: Expression, steps: Steps, step: int) -> in
 
 
 def close_decisions(close: int, channels: int, errors: str) -> str:
-    """Say in how many channels errors of a framework could change a decision.
+    """Return words on how many channels have a decision that a framework's errors could change.
 
     Parameters
     ----------
