@@ -18,6 +18,8 @@ from xnorflow.folding import folding_file, narrowest, stream_lanes
 from xnorflow.folding.board_fit import BoardFit
 from xnorflow.folding.lookup_choice import with_cheaper_layers
 from xnorflow.folding.search import Assemble, Fitted
+from xnorflow.inputs import blaming
+from xnorflow.ir.verify import verify
 from xnorflow.plan.layer_rules import Part, reductions
 from xnorflow.plan.reductions import Fold
 from xnorflow.progress import told
@@ -125,7 +127,8 @@ def compile_network(
     Raises
     ------
     xnorflow.errors.BadInput
-        If the target cannot be met, or options contradict each other.
+        If the target cannot be met, options contradict each other, or the network, made by hand, is
+        none that `xnorflow.load` could return.
     xnorflow.errors.CheckFailed
         If the design does not fit the board; the message says what would work.
     xnorflow.errors.UnsupportedModel
@@ -137,6 +140,8 @@ def compile_network(
     >>> design.write("build/model")  # doctest: +SKIP
     """
     net = arguments.network(net, ir.IntegerNetwork, "xnorflow.compile")
+    with blaming(f"the network {net.name!r} cannot be compiled"):
+        verify(net)
     board = arguments.board(board)
     with told(progress, f"compiling {net.name}") as tell:
         return _compile(net, board, fps, cycles, folding, clock, link, must_fit, tell)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -85,3 +86,23 @@ def test_a_folding_file_is_kept_to(tmp_path: Path) -> None:
 def test_what_cannot_be_is_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(BadInput, match=message):
         compile_network(network(5, 7), **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"layers": (ir.InputTable("codes", np.full((1, 256), -1), ir.BIPOLAR),)},
+            "'net' cannot be compiled: layer 'codes'",
+        ),
+        ({"name": "a b"}, "'a b' is not an identifier"),
+        ({"shape": (1, 1, 6)}, "layer 'dense'"),
+    ],
+)
+def test_a_network_made_by_hand_is_verified(change: dict[str, object], message: str) -> None:
+    """What is wrong is said before any hardware is planned, not by the Verilog."""
+    net = dense(5, 3)
+    if "layers" in change:
+        change = {"layers": (*change["layers"], *net.layers)}  # type: ignore[misc]
+    with pytest.raises(BadInput, match=message):
+        compile_network(replace(net, **change))  # type: ignore[arg-type]
